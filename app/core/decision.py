@@ -1,0 +1,76 @@
+"""The question and the answer: an evaluation request, a decision and its reasons, as values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from app.core.article import Article, Channel, Element
+
+
+class Reason(StrEnum):
+    """Why a decision is what it is: one word for each row of the table of rules (docs/law.md)."""
+
+    LAW_VERSION_NOT_HELD = "law_version_not_held"
+    UNKNOWN_PROCESSING = "unknown_processing"
+    PROCESSING_SUSPENDED = "processing_suspended"
+    HUMAN_ACCESS = "human_access"
+    NOT_APPLICABLE = "not_applicable"
+    UNDECLARED_ELEMENT = "undeclared_element"
+    EXEMPT = "exempt"
+    CHANNEL_NOT_COVERED = "channel_not_covered"
+    PURPOSE_NOT_PERMITTED = "purpose_not_permitted"
+    TRANSITION_2017 = "transition_2017"
+    NO_CONSENT = "no_consent"
+    CONSENT_REFUSED = "consent_refused"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    CONSENT_INVALID = "consent_invalid"
+    CONSENT_SUPERSEDED = "consent_superseded"
+    CONSENT_EXPIRED = "consent_expired"
+    CONSENT_SCOPE = "consent_scope"
+    OTHER_PARTY = "other_party"
+    CONSENT_IN_FORCE = "consent_in_force"
+    EVIDENCE_UNAVAILABLE = "evidence_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Another party of the correspondence; `local` when it has an account here (same subject type)."""
+
+    ref: bytes
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question: may this processing analyse this correspondence for this subject?
+
+    `subject` and `participants` are pseudonyms (subject_ref). `elements` None or empty touches all that the version
+    in force declares. `participants` None means that the request does not say who they are.
+    """
+
+    subject: bytes
+    processing: str
+    elements: frozenset[Element] | None = None
+    automated: bool = True
+    channel: Channel = Channel.ONLINE
+    private: bool = True
+    territory: str = "FR"
+    participants: tuple[Participant, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One answer. `rule` is its row in the table of rules; `valid_until` bounds a permit under IV or the NOTA.
+
+    `consent` is the id of the decision event that it rests on, `expires_at` that grant's expiry (rule 15 onward).
+    """
+
+    permitted: bool
+    reason: Reason
+    article: Article | None
+    law_version: str | None
+    rule: str
+    consent: UUID | None = None
+    expires_at: datetime | None = None
+    valid_until: datetime | None = None

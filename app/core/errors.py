@@ -1,0 +1,103 @@
+"""What can be refused for a domain reason, one class each. The class docstring is the default message.
+
+Nothing here knows HTTP: `app.api.problems` maps these to problem documents. A message never carries an
+identifier of a person.
+"""
+
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """The request is refused."""
+
+    slug: ClassVar[str] = "refused"
+
+    def __init__(self, detail: str | None = None, *, field: str | None = None) -> None:
+        """Keep a message for the reader and, when one field is at fault, its dotted path in the request."""
+        self.detail = detail or " ".join((type(self).__doc__ or "").split())
+        self.field = field
+        super().__init__(self.detail)
+
+
+class InvalidPeriodError(DomainError):
+    """A consent period is P1Y, or 1 to 12 months, 1 to 52 weeks or 1 to 365 days, and never longer than one year."""
+
+    slug = "invalid-period"
+
+
+class UnknownEventKindError(DomainError):
+    """A consent event of an unknown kind is an error, never a grant."""
+
+    slug = "unknown-event-kind"
+
+
+class NotFoundError(DomainError):
+    """There is no such thing."""
+
+    slug = "not-found"
+
+
+class ProcessingExistsError(DomainError):
+    """A processing with this id is registered already; add a version to it instead."""
+
+    slug = "processing-exists"
+
+
+class ProcessingRetiredError(DomainError):
+    """The processing is retired, which is final."""
+
+    slug = "processing-retired"
+
+
+class InvalidVersionError(DomainError):
+    """The new version of the processing is refused."""
+
+    slug = "invalid-version"
+
+
+class ConsentNotApplicableError(DomainError):
+    """This purpose does not rest on consent (one of L32-3 III, or none of IV's): a decision cannot be recorded."""
+
+    slug = "consent-not-applicable"
+
+
+class UnknownVersionError(DomainError):
+    """The register holds no such version of the processing."""
+
+    slug = "unknown-version"
+
+
+class CollectionTimeError(DomainError):
+    """The time of collection is in the future, or further back than this caller may record."""
+
+    slug = "collection-time"
+
+
+class InvalidCursorError(DomainError):
+    """The page cursor is not one that this query handed out."""
+
+    slug = "invalid-cursor"
+
+
+class IdempotencyMismatchError(DomainError):
+    """This Idempotency-Key was used with another request."""
+
+    slug = "idempotency-key-reused"
+
+
+class ScopeMissingError(DomainError):
+    """The caller lacks the scope that this needs."""
+
+    slug = "scope-missing"
+
+
+class ProcessingNotAllowedError(DomainError):
+    """The caller may not ask about this processing."""
+
+    slug = "processing-not-allowed"
+
+
+class ScopeNotHeldError(DomainError):
+    """A caller cannot hand out more than it holds itself."""
+
+    slug = "scope-not-held"

@@ -1,0 +1,112 @@
+"""The decision: the rules of article L32-3 in order, first match wins, deny by default.
+
+`evaluate` is pure. It starts at deny: a permit is only ever the outcome of rule 7, 10 or 19 (`app.core.rules`).
+Nothing that a request carries can widen a permit: `automated: true` does not undo the register, an unknown
+territory is not France.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from app.core.article import Article, law_version_at
+from app.core.decision import Decision, Reason, Request
+from app.core.period import PeriodPolicy
+from app.core.processing import Processing, Status
+from app.core.rules import RULES, Case, Consents, first_match
+
+DEFAULT_POLICY: Final = PeriodPolicy()
+_ASKS_1: Final = "Does Sceau hold the law in force at that instant?"
+_ASKS_2: Final = "Is the processing in the register at that instant?"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTried:
+    """One row of an explanation: the rule's number in docs/law.md, what it asks, and whether it decided."""
+
+    number: str
+    asks: str
+    matched: bool
+
+
+def evaluate(
+    request: Request,
+    processing: Processing | None,
+    consents: Consents,
+    at: datetime,
+    policy: PeriodPolicy = DEFAULT_POLICY,
+) -> Decision:
+    """Answer a request on the facts given, as judged at an instant.
+
+    Args:
+        request: the question.
+        processing: the register's entry for `request.processing`, None when there is none.
+        consents: the ledger's events by subject_ref, for the subject and each local participant.
+        at: the instant judged (aware). Events collected later are not seen; scheduled versions bound `valid_until`.
+        policy: how this deployment counts periods.
+
+    """
+    return explain(request, processing, consents, at, policy)[0]
+
+
+def explain(
+    request: Request,
+    processing: Processing | None,
+    consents: Consents,
+    at: datetime,
+    policy: PeriodPolicy = DEFAULT_POLICY,
+) -> tuple[Decision, tuple[RuleTried, ...]]:
+    """Answer as `evaluate` does, and tell every rule that was tried on the way."""
+    law = law_version_at(at)
+    if law is None:
+        return _refuse(Reason.LAW_VERSION_NOT_HELD, None, None, "1"), (RuleTried("1", _ASKS_1, matched=True),)
+    version = processing.version_at(at) if processing is not None else None
+    if processing is None or version is None:
+        tried = (RuleTried("1", _ASKS_1, matched=False), RuleTried("2", _ASKS_2, matched=True))
+        return _refuse(Reason.UNKNOWN_PROCESSING, Article.I_OR_II, law.name, "2"), tried
+    seen = {ref: [event for event in events if event.collected_at <= at] for ref, events in consents.items()}
+    case = Case(request, processing, version, seen, at, policy, law.name)
+    decision, last = first_match(case)
+    if decision.reason is Reason.CONSENT_IN_FORCE:
+        decision = replace(decision, valid_until=_until(decision, case))
+    passed = [RuleTried("1", _ASKS_1, matched=False), RuleTried("2", _ASKS_2, matched=False)]
+    passed += [RuleTried(rule.number, rule.asks, matched=rule is last) for rule in RULES[: RULES.index(last) + 1]]
+    return decision, tuple(passed)
+
+
+def _refuse(reason: Reason, article: Article | None, law: str | None, rule: str) -> Decision:
+    return Decision(permitted=False, reason=reason, article=article, law_version=law, rule=rule)
+
+
+def _until(decision: Decision, case: Case) -> datetime:
+    """Until when a permit under IV stands, with what the register has scheduled.
+
+    The earliest of the expiries relied on and of the next material version or suspension; a minor version that
+    would turn this very request down, or that shortens the period, ends or bounds it too.
+    """
+    until = decision.valid_until or case.at
+    for moment, stops in _scheduled(case):
+        if moment >= until:
+            break
+        version = case.processing.version_at(moment) or case.version
+        then, _ = first_match(replace(case, at=moment, version=version))
+        if stops or not then.permitted:
+            return moment
+        until = min(until, then.valid_until or moment)
+    return until
+
+
+def _scheduled(case: Case) -> list[tuple[datetime, bool]]:
+    """The instants after `at` at which the register changes, in order, and whether each ends a permit by itself."""
+    material = {version.number for version in case.processing.material_versions()}
+    changes = [
+        (version.effective_from, version.number in material)
+        for version in case.processing.versions
+        if version.effective_from is not None and version.effective_from > case.at
+    ]
+    changes += [
+        (change.at, change.status is not Status.ACTIVE)
+        for change in case.processing.status_changes
+        if change.at > case.at
+    ]
+    return sorted(changes)

@@ -1,0 +1,104 @@
+"""How a consent's year is counted.
+
+L32-3 IV: the period is "fixed by decree, never more than one year"; art. D. 98-5 I CPCE (décret 2017-428): it *is*
+one year. No text says how to count it: `start_of_day` is the reading that never exceeds a year on any other.
+"""
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, Self
+
+from app.core.article import PARIS
+from app.core.errors import InvalidPeriodError
+
+
+class Counting(StrEnum):
+    """When in the last day a consent lapses.
+
+    `start_of_day`: at 00:00 Europe/Paris on the anniversary of the civil date of collection, exclusive.
+    `same_instant`: at the same local time on the anniversary.
+    """
+
+    START_OF_DAY = "start_of_day"
+    SAME_INSTANT = "same_instant"
+
+
+_ISO_PERIOD: Final = re.compile(r"P([1-9][0-9]{0,2})([YMWD])")
+_LONGEST: Final = {"Y": 1, "M": 12, "W": 52, "D": 365}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentPeriod:
+    """How long a consent lasts: whole months, or whole days; never more than one year."""
+
+    months: int
+    days: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an ISO 8601 duration of one unit: P1Y, P6M, P12W, P90D.
+
+        Raises:
+            InvalidPeriodError: the text is not such a duration, or it is longer than one year.
+
+        """
+        match = _ISO_PERIOD.fullmatch(text)
+        if match is None or int(match[1]) > _LONGEST[match[2]]:
+            raise InvalidPeriodError
+        count, unit = int(match[1]), match[2]
+        if unit in "YM":
+            return cls(months=count * 12 if unit == "Y" else count, days=0)
+        return cls(months=0, days=count * 7 if unit == "W" else count)
+
+    def __str__(self) -> str:
+        """The ISO 8601 form."""
+        if self.months == 12:  # noqa: PLR2004 - a year
+            return "P1Y"
+        return f"P{self.months}M" if self.months else f"P{self.days}D"
+
+
+ONE_YEAR: Final = ConsentPeriod(months=12, days=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodPolicy:
+    """What a deployment decided about periods: how they are counted, and its own ceiling (at most one year)."""
+
+    counting: Counting = Counting.START_OF_DAY
+    ceiling: ConsentPeriod = ONE_YEAR
+
+    def expiry(self, collected_at: datetime, period: ConsentPeriod) -> datetime:
+        """The first instant (UTC) at which a consent is no longer in force.
+
+        Args:
+            collected_at: the instant of collection, aware.
+            period: the period of the processing; the deployment's own and the year of IV bound it.
+
+        """
+        return _expiry(collected_at, period, self.ceiling, self.counting)
+
+
+@lru_cache(maxsize=4096)
+def _expiry(collected_at: datetime, period: ConsentPeriod, ceiling: ConsentPeriod, counting: Counting) -> datetime:
+    return min(_after(collected_at, each, counting) for each in {period, ceiling, ONE_YEAR})
+
+
+def _after(collected_at: datetime, period: ConsentPeriod, counting: Counting) -> datetime:
+    local = collected_at.astimezone(PARIS)
+    day = local.date() + timedelta(days=period.days)
+    if period.months:
+        month = day.month - 1 + period.months
+        day = _last_possible(day.year + month // 12, month % 12 + 1, day.day)
+    at = time.min if counting is Counting.START_OF_DAY else local.time()
+    moment = datetime.combine(day, at, PARIS)
+    # A local time that does not exist, or exists twice, is read as the earlier instant: never beyond the year.
+    return min(moment.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+
+
+def _last_possible(year: int, month: int, day: int) -> date:
+    """The same day of that month, or the month's last (29 February becomes the 28th)."""
+    return date(year, month, min(day, monthrange(year, month)[1]))

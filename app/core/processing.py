@@ -1,0 +1,139 @@
+"""A processing activity as the register knows it: its versions, its status, and what a new version may change.
+
+One processing has one purpose and one controller for ever (L32-3 IV: consent is specific to each processing);
+everything else belongs to a numbered version with an instant from which it is in force.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Element, ProviderKind, Purpose
+from app.core.errors import InvalidVersionError
+from app.core.period import ConsentPeriod
+from app.core.retention import Retention
+
+
+class PartyMode(StrEnum):
+    """Whose consent a processing of IV needs, from the statute's words to the widest reading [disputed]."""
+
+    USER_ONLY = "user_only"
+    ALL_LOCAL_USERS = "all_local_users"
+    ALL_PARTIES = "all_parties"
+
+
+PARTY_MODE_STRENGTH = {mode: strength for strength, mode in enumerate(PartyMode)}
+
+
+class Status(StrEnum):
+    """Whether a processing may run at all; `retired` is final."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """From `at` on, the processing has this status (until the next change)."""
+
+    at: datetime
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingVersion:
+    """One version of a processing; `effective_from` None means: ever since there is a register."""
+
+    number: int
+    effective_from: datetime | None
+    provider_kind: ProviderKind
+    elements: frozenset[Element]
+    automated: bool
+    party_mode: PartyMode
+    started_on: date
+    consent_validity: ConsentPeriod
+    material: bool
+    data_recipients: frozenset[str] = frozenset()
+    retention: Retention | None = None
+
+    def in_force_at(self, at: datetime) -> bool:
+        """Whether this version has come into force by that instant."""
+        return self.effective_from is None or self.effective_from <= at
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """A register entry: versions in ascending number, status changes in ascending time."""
+
+    id: str
+    purpose: Purpose
+    versions: tuple[ProcessingVersion, ...]
+    status_changes: tuple[StatusChange, ...] = ()
+
+    @property
+    def is_exempt(self) -> bool:
+        """Whether its purpose is one of the five of III."""
+        return self.purpose in EXEMPT_PURPOSES
+
+    @property
+    def rests_on_consent(self) -> bool:
+        """Whether its purpose is one of the three of IV."""
+        return self.purpose in CONSENT_PURPOSES
+
+    def version(self, number: int) -> ProcessingVersion | None:
+        """The version of that number, if the register holds it."""
+        return next((version for version in self.versions if version.number == number), None)
+
+    def version_at(self, at: datetime) -> ProcessingVersion | None:
+        """The version in force at an instant: the highest number that has come into force."""
+        return next((version for version in reversed(self.versions) if version.in_force_at(at)), None)
+
+    def status_at(self, at: datetime) -> Status:
+        """The status at an instant; active until the first change."""
+        return next((change.status for change in reversed(self.status_changes) if change.at <= at), Status.ACTIVE)
+
+    def material_versions(self, after: int = 0) -> Iterator[ProcessingVersion]:
+        """Versions numbered above `after` that are material: they say so, or add an element to the one before."""
+        before: ProcessingVersion | None = None
+        for version in self.versions:
+            adds = before is not None and not version.elements <= before.elements
+            if version.number > after and (version.material or adds):
+                yield version
+            before = version
+
+    def superseded(self, number: int, at: datetime) -> bool:
+        """Whether a material version above `number` has come into force by that instant."""
+        return any(version.in_force_at(at) for version in self.material_versions(after=number))
+
+
+def check_successor(before: ProcessingVersion, after: ProcessingVersion) -> None:
+    """Refuse a version that calls a material change immaterial, or that would come into force out of order.
+
+    Raises:
+        InvalidVersionError: `material` is false although an element or a data recipient is added, the retention
+            is lengthened or the party mode is weakened; or it would be in force before the version it follows.
+
+    """
+    if after.effective_from is not None and not before.in_force_at(after.effective_from):
+        message = "A version cannot come into force before the version that it follows."
+        raise InvalidVersionError(message, field="effective_from")
+    if after.material:
+        return
+    for field, changed in (
+        ("elements", not after.elements <= before.elements),
+        ("data_recipients", not after.data_recipients <= before.data_recipients),
+        ("retention", _lengthened(before.retention, after.retention)),
+        ("party_mode", PARTY_MODE_STRENGTH[after.party_mode] < PARTY_MODE_STRENGTH[before.party_mode]),
+    ):
+        if changed:
+            message = (
+                "This change is material: set `material` to true. An element or data recipient added, a longer "
+                "retention and a weaker party mode always are."
+            )
+            raise InvalidVersionError(message, field=field)
+
+
+def _lengthened(before: Retention | None, after: Retention | None) -> bool:
+    return before is not None and after is not None and after.may_exceed(before)

@@ -1,0 +1,279 @@
+"""The rules of article L32-3, one function each, named after its row in the table of docs/law.md.
+
+A rule looks at a case and either decides (an `Outcome`) or passes (None). Rules 1 and 2, which come before there is
+a register entry to look at, stand in `app.core.evaluate`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Final
+
+from app.core.article import (
+    DECREE,
+    DECREE_DATE,
+    SECRECY,
+    TERRITORIES,
+    TEXT_MESSAGES,
+    TRANSITION_END,
+    WALLIS_AND_FUTUNA,
+    Article,
+    Channel,
+    Element,
+)
+from app.core.consent import ConsentEvent, EventKind, Standing, covered, defects, expiry, fold
+from app.core.decision import Decision, Participant, Reason, Request
+from app.core.period import PeriodPolicy
+from app.core.processing import PartyMode, Processing, ProcessingVersion, Status
+
+Consents = Mapping[bytes, Sequence[ConsentEvent]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request about a registered processing, with the facts it is judged on (rules 3 to 19)."""
+
+    request: Request
+    processing: Processing
+    version: ProcessingVersion
+    consents: Consents
+    at: datetime
+    policy: PeriodPolicy
+    law: str
+
+    @property
+    def touched(self) -> frozenset[Element]:
+        """The elements that the request touches; one that names none touches all declared."""
+        return self.request.elements or self.version.elements
+
+    @property
+    def secrecy(self) -> Article:
+        """The paragraph that binds this provider to secrecy."""
+        return SECRECY[self.version.provider_kind]
+
+    @property
+    def content_by_text_message(self) -> bool:
+        """Whether the content of a text message is touched (rules 7b and 9)."""
+        return self.request.channel is Channel.TEXT_MESSAGE and Element.CONTENT in self.touched
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Where the subject stands; looked up by the rules of IV only."""
+        return self.standing_of(self.request.subject)
+
+    def standing_of(self, subject: bytes) -> Standing:
+        """Where a subject (the user, or a local participant) stands on this processing."""
+        return fold(self.consents.get(subject, ()), self.processing, self.at)
+
+    def expiry_of(self, grant: ConsentEvent) -> datetime:
+        """The first instant at which a grant is no longer in force."""
+        return expiry(grant, self.processing, self.at, self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule decides: a reason, the paragraph cited, and the consent event that it rests on."""
+
+    reason: Reason
+    article: Article | None
+    consent: ConsentEvent | None = None
+    permitted: bool = False
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table of rules: its number in docs/law.md, what it asks, and the function that answers."""
+
+    number: str
+    asks: str
+    check: Callable[[Case], Outcome | None]
+
+
+def first_match(case: Case) -> tuple[Decision, Rule]:
+    """The decision of the first rule, from 3 on, that decides, and that rule."""
+    for rule in RULES:
+        outcome = rule.check(case)
+        if outcome is not None:
+            return _decision(case, rule, outcome), rule
+    raise AssertionError  # pragma: no cover - the last rule always answers
+
+
+def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
+    granted = outcome.consent is not None and outcome.consent.kind is EventKind.GRANTED
+    return Decision(
+        permitted=outcome.permitted,
+        reason=outcome.reason,
+        article=outcome.article,
+        law_version=case.law,
+        rule=rule.number,
+        consent=outcome.consent.id if outcome.consent is not None else None,
+        expires_at=case.expiry_of(outcome.consent) if outcome.consent is not None and granted else None,
+        valid_until=outcome.valid_until,
+    )
+
+
+def _rule_3(case: Case) -> Outcome | None:
+    if case.processing.status_at(case.at) is Status.ACTIVE:
+        return None
+    return Outcome(Reason.PROCESSING_SUSPENDED, case.secrecy)
+
+
+def _rule_4(case: Case) -> Outcome | None:
+    if case.request.automated and case.version.automated:
+        return None
+    return Outcome(Reason.HUMAN_ACCESS, case.secrecy)
+
+
+def _rule_5(case: Case) -> Outcome | None:
+    if case.request.private and case.request.territory in TERRITORIES:
+        return None
+    return Outcome(Reason.NOT_APPLICABLE, None)
+
+
+def _rule_6(case: Case) -> Outcome | None:
+    if case.touched <= case.version.elements:
+        return None
+    return Outcome(Reason.UNDECLARED_ELEMENT, case.secrecy)
+
+
+def _rule_7(case: Case) -> Outcome | None:
+    if not case.processing.is_exempt or _rule_7b(case) is not None:
+        return None
+    return Outcome(Reason.EXEMPT, Article.III, permitted=True)
+
+
+def _rule_7b(case: Case) -> Outcome | None:
+    covered_by_iii = case.at >= TEXT_MESSAGES.in_force_from and case.request.territory != WALLIS_AND_FUTUNA
+    if not case.processing.is_exempt or not case.content_by_text_message or covered_by_iii:
+        return None
+    return Outcome(Reason.CHANNEL_NOT_COVERED, Article.III)
+
+
+def _rule_8(case: Case) -> Outcome | None:
+    if case.processing.rests_on_consent:
+        return None
+    return Outcome(Reason.PURPOSE_NOT_PERMITTED, case.secrecy)
+
+
+def _rule_9(case: Case) -> Outcome | None:
+    return Outcome(Reason.CHANNEL_NOT_COVERED, Article.IV) if case.content_by_text_message else None
+
+
+def _rule_10(case: Case) -> Outcome | None:
+    in_transition = DECREE.in_force_from <= case.at < TRANSITION_END
+    remade = any(
+        version.effective_from is not None and DECREE.in_force_from <= version.effective_from <= case.at
+        for version in case.processing.material_versions()
+    )
+    running_before = case.version.started_on < DECREE_DATE and not remade
+    applies = in_transition and running_before and case.request.territory != WALLIS_AND_FUTUNA
+    if not applies or case.standing.ever_decided:
+        return None
+    return Outcome(Reason.TRANSITION_2017, Article.NOTA, permitted=True, valid_until=TRANSITION_END)
+
+
+def _rule_11(case: Case) -> Outcome | None:
+    return Outcome(Reason.NO_CONSENT, Article.IV) if case.standing.latest is None else None
+
+
+def _rule_12(case: Case) -> Outcome | None:
+    return _latest_is(case, EventKind.REFUSED, Reason.CONSENT_REFUSED)
+
+
+def _rule_13(case: Case) -> Outcome | None:
+    return _latest_is(case, EventKind.WITHDRAWN, Reason.CONSENT_WITHDRAWN)
+
+
+def _latest_is(case: Case, kind: EventKind, reason: Reason) -> Outcome | None:
+    latest = case.standing.latest
+    return Outcome(reason, Article.IV, latest) if latest is not None and latest.kind is kind else None
+
+
+def _rule_14(case: Case) -> Outcome | None:
+    return _grant_lacks(case, case.standing, Reason.CONSENT_INVALID)
+
+
+def _rule_15(case: Case) -> Outcome | None:
+    return _grant_lacks(case, case.standing, Reason.CONSENT_SUPERSEDED)
+
+
+def _rule_16(case: Case) -> Outcome | None:
+    return _grant_lacks(case, case.standing, Reason.CONSENT_EXPIRED)
+
+
+def _rule_17(case: Case) -> Outcome | None:
+    return _grant_lacks(case, case.standing, Reason.CONSENT_SCOPE)
+
+
+def _grant_lacks(case: Case, standing: Standing, reason: Reason) -> Outcome | None:
+    grant = standing.latest
+    if grant is None or not _LACKS[reason](case, grant, standing):
+        return None
+    return Outcome(reason, Article.IV, grant)
+
+
+_LACKS: Final[Mapping[Reason, Callable[[Case, ConsentEvent, Standing], bool]]] = {
+    Reason.CONSENT_INVALID: lambda _, grant, standing: bool(defects(grant.collection, standing.age_band)),
+    Reason.CONSENT_SUPERSEDED: lambda case, grant, _: case.processing.superseded(grant.version or 0, case.at),
+    Reason.CONSENT_EXPIRED: lambda case, grant, _: case.at >= case.expiry_of(grant),
+    Reason.CONSENT_SCOPE: lambda case, grant, _: not case.touched <= covered(grant, case.processing),
+}
+
+
+def _rule_18(case: Case) -> Outcome | None:
+    if case.version.party_mode is PartyMode.USER_ONLY:
+        return None
+    participants = case.request.participants
+    if participants is not None and all(_party_consents(case, each) for each in participants):
+        return None
+    return Outcome(Reason.OTHER_PARTY, Article.IV)
+
+
+def _party_consents(case: Case, participant: Participant) -> bool:
+    """Whether a participant stands in no way: the subject, an outsider where allowed, or a local one in force."""
+    if participant.ref == case.request.subject:
+        return True
+    if not participant.local:
+        return case.version.party_mode is not PartyMode.ALL_PARTIES
+    return _grant_in_force(case, case.standing_of(participant.ref)) is not None
+
+
+def _grant_in_force(case: Case, standing: Standing) -> ConsentEvent | None:
+    """The latest decision, when it is a grant that rules 14 to 17 find nothing against."""
+    latest = standing.latest
+    if latest is None or latest.kind is not EventKind.GRANTED:
+        return None
+    return None if any(lacks(case, latest, standing) for lacks in _LACKS.values()) else latest
+
+
+def _rule_19(case: Case) -> Outcome | None:
+    own = case.standing.latest
+    others = () if case.version.party_mode is PartyMode.USER_ONLY else case.request.participants or ()
+    standings = [case.standing_of(each.ref) for each in others if each.local]
+    relied_on = [grant for standing in standings if (grant := _grant_in_force(case, standing)) is not None]
+    expiries = [case.expiry_of(grant) for grant in (own, *relied_on) if grant is not None]
+    return Outcome(Reason.CONSENT_IN_FORCE, Article.IV, own, permitted=True, valid_until=min(expiries))
+
+
+RULES: Final = (
+    Rule("3", "Is the processing suspended or retired at that instant?", _rule_3),
+    Rule("4", "Would a human read, by the request or by the register?", _rule_4),
+    Rule("5", "Is the correspondence not private, or the territory one where the article does not apply?", _rule_5),
+    Rule("6", "Does the request touch an element that the processing did not declare?", _rule_6),
+    Rule("7", "Is the purpose one of the five of III, on a channel that III covers?", _rule_7),
+    Rule("7b", "Is the purpose one of III's, with the content of a text message that III leaves out?", _rule_7b),
+    Rule("8", "Is the purpose none of III's and none of IV's?", _rule_8),
+    Rule("9", "Is the content of a text message touched for a purpose of IV?", _rule_9),
+    Rule("10", "Does the transition of 2017 (NOTA) permit it?", _rule_10),
+    Rule("11", "Has the user never decided on this processing, or closed the account since?", _rule_11),
+    Rule("12", "Is the user's latest decision a refusal?", _rule_12),
+    Rule("13", "Is it a withdrawal?", _rule_13),
+    Rule("14", "Is it a grant that was unlawfully collected?", _rule_14),
+    Rule("15", "Is it a grant to an older version, with a material version in force since?", _rule_15),
+    Rule("16", "Is it a grant that has reached its expiry?", _rule_16),
+    Rule("17", "Does it leave out an element that the request touches?", _rule_17),
+    Rule("18", "Is another party's consent wanted and missing, or are the participants not said?", _rule_18),
+    Rule("19", "Otherwise the consent is in force.", _rule_19),
+)

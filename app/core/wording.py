@@ -1,0 +1,97 @@
+"""What a decision says to the user it concerns, in French and English: one sentence for each reason."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from app.core.decision import Reason
+
+
+def _both(fr: str, en: str) -> Mapping[str, str]:
+    return MappingProxyType({"fr": fr, "en": en})
+
+
+REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
+    {
+        Reason.LAW_VERSION_NOT_HELD: _both(
+            "La question porte sur une date antérieure au 9 octobre 2016 : le texte d'alors n'est pas connu ici.",
+            "The question is about a date before 9 October 2016: the text then in force is not held here.",
+        ),
+        Reason.UNKNOWN_PROCESSING: _both(
+            "Ce traitement n'est pas déclaré : vos messages ne sont pas analysés.",
+            "This processing is not registered: your messages are not analysed.",
+        ),
+        Reason.PROCESSING_SUSPENDED: _both(
+            "Ce traitement est suspendu ou a pris fin : vos messages ne sont pas analysés.",
+            "This processing is suspended or has ended: your messages are not analysed.",
+        ),
+        Reason.HUMAN_ACCESS: _both(
+            "Personne ne peut lire vos messages, même avec votre consentement.",
+            "No person may read your messages, even with your consent.",
+        ),
+        Reason.NOT_APPLICABLE: _both(
+            "L'article L32-3 ne régit pas cette correspondance : il n'autorise donc rien ici.",
+            "Article L32-3 does not govern this correspondence, so it permits nothing here.",
+        ),
+        Reason.UNDECLARED_ELEMENT: _both(
+            "Ce traitement n'a pas déclaré l'élément de vos messages qu'il voulait analyser.",
+            "This processing did not declare the part of your messages that it wanted to analyse.",
+        ),
+        Reason.EXEMPT: _both(
+            "Cette analyse automatique (affichage, tri, acheminement, spam, virus) ne requiert pas votre accord.",
+            "This automated analysis (display, sorting, routing, spam, malware) does not need your consent.",
+        ),
+        Reason.CHANNEL_NOT_COVERED: _both(
+            "La loi ne permet pas d'analyser ainsi le contenu d'un message textuel.",
+            "The law does not allow the content of a text message to be analysed in this way.",
+        ),
+        Reason.PURPOSE_NOT_PERMITTED: _both(
+            "La loi ne permet pas d'analyser vos messages dans ce but, même avec votre consentement.",
+            "The law does not allow your messages to be analysed for this purpose, even with your consent.",
+        ),
+        Reason.TRANSITION_2017: _both(
+            "Traitement antérieur au 31 mars 2017 : votre premier consentement pouvait attendre fin septembre 2017.",
+            "Processing older than 31 March 2017: your first consent could wait until the end of September 2017.",
+        ),
+        Reason.NO_CONSENT: _both(
+            "Vous n'avez pas donné votre consentement à ce traitement.",
+            "You have not consented to this processing.",
+        ),
+        Reason.CONSENT_REFUSED: _both(
+            "Vous avez refusé ce traitement.",
+            "You have refused this processing.",
+        ),
+        Reason.CONSENT_WITHDRAWN: _both(
+            "Vous avez retiré votre consentement à ce traitement.",
+            "You have withdrawn your consent to this processing.",
+        ),
+        Reason.CONSENT_INVALID: _both(
+            "Votre consentement n'a pas été recueilli régulièrement : il ne compte pas.",
+            "Your consent was not lawfully collected: it does not count.",
+        ),
+        Reason.CONSENT_SUPERSEDED: _both(
+            "Ce traitement a changé depuis votre consentement : il faut vous le redemander.",
+            "This processing has changed since you consented: you must be asked again.",
+        ),
+        Reason.CONSENT_EXPIRED: _both(
+            "Votre consentement a plus d'un an, ou la durée annoncée est écoulée : il faut vous le redemander.",
+            "Your consent is more than a year old, or the period announced is over: you must be asked again.",
+        ),
+        Reason.CONSENT_SCOPE: _both(
+            "Votre consentement ne couvre pas tout ce que ce traitement voulait analyser.",
+            "Your consent does not cover all that this processing wanted to analyse.",
+        ),
+        Reason.OTHER_PARTY: _both(
+            "Le consentement de toutes les personnes requises n'est pas établi pour cette correspondance.",
+            "The consent of everyone required is not established for this correspondence.",
+        ),
+        Reason.CONSENT_IN_FORCE: _both(
+            "Vous avez consenti à ce traitement. Vous pouvez retirer ce consentement à tout moment.",
+            "You have consented to this processing. You can withdraw that consent at any time.",
+        ),
+        Reason.EVIDENCE_UNAVAILABLE: _both(
+            "Votre consentement n'a pas pu être vérifié : vos messages ne sont pas analysés.",
+            "Your consent could not be verified: your messages are not analysed.",
+        ),
+    }
+)
