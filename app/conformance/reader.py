@@ -1,0 +1,183 @@
+"""Reads a golden file. The defaults are those of its format: version 1, evidence lawful, capacity self, and so on.
+
+Every problem is an `UnreadableFileError` that names file, line and key: a case that is misread proves nothing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from app.conformance.cases import Case, Expectation, GoldenEvent, GoldenFile, GoldenRequest, ref_of
+from app.conformance.document import Field, read_document
+from app.conformance.register import read_elements, read_period, read_register
+from app.core.article import Article, Channel, Element
+from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
+from app.core.decision import Participant, Reason, Request
+from app.core.period import Counting, PeriodPolicy
+from app.core.processing import Processing
+
+_ABOUT_ALL: Final = frozenset({EventKind.WITHDRAWN, EventKind.CLOSED, EventKind.ERASED})
+"""The kinds that may leave the processing out: they then concern every processing of the subject."""
+
+_EVENT: Final = frozenset({"processing", "version", "elements", "evidence", "capacity"})
+_REQUEST: Final = frozenset({"elements", "automated", "channel", "private", "territory", "participants"})
+_EXPECT: Final = frozenset({"decision", "reason", "article", "valid_until"})
+_FLAGS: Final = frozenset({"separate_from_terms", "conditional", "text_known"})
+_TEXTS: Final = frozenset({"method", "language", "notice_version", "presented_text_sha256"})
+
+
+def read_file(path: Path) -> GoldenFile:
+    """Read a file of golden cases.
+
+    Raises:
+        UnreadableFileError: anything in it is not of the format, or it holds no case.
+
+    """
+    top = read_document(path).members({"processings", "cases"}, {"policy"})
+    register = read_register(top["processings"])
+    cases = tuple(_case(each, register) for each in top["cases"].items())
+    if not cases:
+        top["cases"].refuse("no case: a check that runs nothing proves nothing")
+    policy = _policy(top["policy"]) if "policy" in top else PeriodPolicy()
+    return GoldenFile(path, register, cases, policy)
+
+
+def _policy(field: Field) -> PeriodPolicy:
+    said = field.members(set(), {"counting", "ceiling"})
+    default = PeriodPolicy()
+    return PeriodPolicy(
+        counting=said["counting"].word(Counting) if "counting" in said else default.counting,
+        ceiling=read_period(said["ceiling"]) if "ceiling" in said else default.ceiling,
+    )
+
+
+def _case(field: Field, register: Mapping[str, Processing]) -> Case:
+    said = field.members({"name", "request", "expect"}, {"events"})
+    events = said["events"].items() if "events" in said else []
+    return Case(
+        name=said["name"].text(),
+        line=field.line,
+        events=tuple(_event(each, order, register) for order, each in enumerate(events, start=1)),
+        request=_request(said["request"]),
+        expect=_expectation(said["expect"]),
+    )
+
+
+def _event(field: Field, order: int, register: Mapping[str, Processing]) -> GoldenEvent:
+    said = field.members({"subject", "decision", "collected_at"}, _EVENT)
+    kind = said["decision"].word(EventKind)
+    if "processing" not in said and kind not in _ABOUT_ALL:
+        field.refuse(f"missing key processing: a decision {kind.value!r} is specific to one")
+    processing, version = _target(said, register)
+    evidence = _evidence(said["evidence"]) if "evidence" in said else {}
+    capacity = _capacity(said["capacity"]) if "capacity" in said else {}
+    event = ConsentEvent(
+        id=UUID(int=order),
+        kind=kind,
+        processing=processing,
+        collected_at=said["collected_at"].instant(),
+        order=order,
+        version=version,
+        elements=_named_elements(said["elements"]) if "elements" in said else None,
+        collection=_collection(evidence, capacity),
+    )
+    return GoldenEvent(said["subject"].text(), event, evidence, capacity)
+
+
+def _target(said: Mapping[str, Field], register: Mapping[str, Processing]) -> tuple[str | None, int | None]:
+    """Which processing and version of this file an event is about; None and None for every one."""
+    if "processing" not in said:
+        if "version" in said:
+            said["version"].refuse("a version of which processing? name it, or leave both out")
+        return None, None
+    name = said["processing"].text()
+    version = said["version"].whole() if "version" in said else 1
+    if name not in register:
+        said["processing"].refuse(f"this file registers no processing {name!r}")
+    if register[name].version(version) is None:
+        said.get("version", said["processing"]).refuse(f"this file registers no version {version} of {name!r}")
+    return name, version
+
+
+def _named_elements(field: Field) -> frozenset[Element]:
+    elements = read_elements(field)
+    if not elements:
+        field.refuse("an empty list covers nothing; leave the key out to cover all that the version declares")
+    return elements
+
+
+def _evidence(field: Field) -> dict[str, str | bool]:
+    said = field.members(set(), _FLAGS | _TEXTS | {"default_state", "positive_act"})
+    found: dict[str, str | bool] = {}
+    for name, value in said.items():
+        if name == "default_state":
+            found[name] = value.word(DefaultState)
+        elif name == "positive_act":
+            found[name] = value.word(PositiveAct)
+        else:
+            found[name] = value.flag() if name in _FLAGS else value.text()
+    return found
+
+
+def _capacity(field: Field) -> dict[str, str]:
+    said = field.members(set(), {"age_band", "given_by"})
+    words = {"age_band": AgeBand, "given_by": GivenBy}
+    return {name: value.word(words[name]) for name, value in said.items()}
+
+
+def _collection(evidence: Mapping[str, str | bool], capacity: Mapping[str, str]) -> Collection:
+    lawful = Collection()
+    age_band = capacity.get("age_band")
+    return Collection(
+        positive_act=PositiveAct(str(evidence.get("positive_act", lawful.positive_act))),
+        default_state=DefaultState(str(evidence.get("default_state", lawful.default_state))),
+        separate_from_terms=bool(evidence.get("separate_from_terms", lawful.separate_from_terms)),
+        conditional=bool(evidence.get("conditional", lawful.conditional)),
+        text_known=bool(evidence.get("text_known", lawful.text_known)),
+        age_band=AgeBand(age_band) if age_band is not None else None,
+        given_by=GivenBy(capacity.get("given_by", lawful.given_by)),
+    )
+
+
+def _request(field: Field) -> GoldenRequest:
+    said = field.members({"subject", "action", "at"}, _REQUEST)
+    subject = said["subject"].text()
+    default = Request(ref_of(subject), said["action"].text())
+    participants = _participants(said["participants"]) if "participants" in said else None
+    request = Request(
+        subject=default.subject,
+        processing=default.processing,
+        elements=read_elements(said["elements"]) if "elements" in said else default.elements,
+        automated=said["automated"].flag() if "automated" in said else default.automated,
+        channel=said["channel"].word(Channel) if "channel" in said else default.channel,
+        private=said["private"].flag() if "private" in said else default.private,
+        territory=said["territory"].text() if "territory" in said else default.territory,
+        participants=None
+        if participants is None
+        else tuple(Participant(ref_of(name), local) for name, local in participants),
+    )
+    ids = tuple(name for name, _ in participants or ())
+    return GoldenRequest(subject, ids, request, said["at"].instant())
+
+
+def _participants(field: Field) -> list[tuple[str, bool]]:
+    every = [each.members({"id", "local"}) for each in field.items()]
+    return [(said["id"].text(), said["local"].flag()) for said in every]
+
+
+def _expectation(field: Field) -> Expectation:
+    said = field.members(set(), _EXPECT)
+    if not said:
+        field.refuse("nothing is expected: a case that compares nothing proves nothing")
+    values: dict[str, object] = {}
+    for name, value in said.items():
+        if name == "decision":
+            values[name] = value.flag()
+        elif name == "reason":
+            values[name] = value.word(Reason)
+        elif value.is_null:
+            values[name] = None
+        else:
+            values[name] = value.word(Article) if name == "article" else value.instant()
+    return Expectation(values)
