@@ -18,10 +18,11 @@ _MONTH_SLACK: Final = 3 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """A duration in calendar months plus seconds; zero means that nothing is kept."""
+    """A duration in calendar months plus seconds, and how it was written; zero means that nothing is kept."""
 
     months: int
     seconds: int
+    text: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -39,7 +40,12 @@ class Retention:
         return cls(
             months=years * 12 + months,
             seconds=(weeks * 7 + days) * _DAY + hours * 3_600 + minutes * 60 + seconds,
+            text=text,
         )
+
+    def __str__(self) -> str:
+        """The ISO 8601 form, as it was given."""
+        return self.text
 
     def may_exceed(self, other: Self) -> bool:
         """Whether this duration is longer than the other on some calendar (months are not all of one length)."""

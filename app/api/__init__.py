@@ -1,0 +1,1 @@
+"""The HTTP edge: routers, wire models, problem documents. Nothing here decides."""

@@ -1,0 +1,1 @@
+"""Keys in, callers with scopes out; knows no HTTP."""

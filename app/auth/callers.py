@@ -1,0 +1,68 @@
+"""Callers: authenticated clients of the API, what they may do, and about which processings."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from app.auth.scopes import Scope
+from app.core.errors import ProcessingNotAllowedError, ScopeMissingError
+
+KEY_PREFIX: Final = "sceau_"
+_KEY_BYTES: Final = 32
+
+
+def new_key() -> str:
+    """A new API key: `sceau_` and 256 random bits, base64url."""
+    return KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
+
+
+def key_digest(key: str) -> bytes:
+    """SHA-256 of a key: what is stored and looked up. A key is random, so it needs no salt and no slow hash."""
+    return sha256(key.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated client. `processings` None: it may ask about every processing."""
+
+    id: UUID
+    name: str
+    scopes: frozenset[Scope]
+    processings: frozenset[str] | None
+    created_at: datetime
+    created_by: UUID | None = None
+    revoked_at: datetime | None = None
+
+    def require(self, scope: Scope) -> None:
+        """Refuse unless this caller has the scope.
+
+        Raises:
+            ScopeMissingError: it does not.
+
+        """
+        if scope not in self.scopes:
+            message = f"This needs the scope {scope.value}, which the caller does not have."
+            raise ScopeMissingError(message)
+
+    def may_ask_about(self, processing: str) -> bool:
+        """Whether the processing is one that this caller may name."""
+        return self.processings is None or processing in self.processings
+
+    def require_processing(self, processing: str | None) -> None:
+        """Refuse unless this caller may name the processing; None stands for every processing.
+
+        Raises:
+            ProcessingNotAllowedError: it may not.
+
+        """
+        if self.processings is not None and (processing is None or processing not in self.processings):
+            raise ProcessingNotAllowedError
+
+    def covers(self, scopes: Iterable[Scope], processings: frozenset[str] | None) -> bool:
+        """Whether this caller holds at least those scopes and processings itself."""
+        enough = self.processings is None or (processings is not None and processings <= self.processings)
+        return enough and frozenset(scopes) <= self.scopes

@@ -1,0 +1,71 @@
+"""Answers already given under an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07).
+
+Keys and requests are stored as keyed hashes only: a client may have put an identifier into either.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.auth.tables import idempotency
+from app.core.errors import IdempotencyMismatchError
+from app.db.session import WriteSession
+
+_TRIMMED_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentCall:
+    """One write under an Idempotency-Key: who calls, and keyed hashes of the key and of the whole request."""
+
+    caller: UUID
+    key_hash: bytes
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as given: HTTP status and JSON body."""
+
+    status: int
+    body: str
+
+
+async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: timedelta) -> Answer | None:
+    """Claim the key for this transaction, or give the answer that it got before.
+
+    A concurrent call under the same key waits here for the other's commit. Answers older than `keep` are forgotten,
+    a few of the caller's own at each call.
+
+    Raises:
+        IdempotencyMismatchError: the key was used with another request.
+
+    """
+    now = await session.now()
+    table = idempotency.c
+    old = select(table.key_hash).where(table.caller == call.caller, table.created_at < now - keep)
+    trimmed = old.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
+    await session.execute(
+        delete(idempotency).where(table.caller == call.caller, table.key_hash.in_(trimmed.scalar_subquery()))
+    )
+    claim = insert(idempotency).values(
+        caller=call.caller, key_hash=call.key_hash, request_hash=call.request_hash, created_at=now
+    )
+    claimed = await session.execute(claim.on_conflict_do_nothing().returning(table.caller))
+    if claimed.first() is not None:
+        return None
+    mine = select(idempotency).where(table.caller == call.caller, table.key_hash == call.key_hash)
+    before = (await session.execute(mine)).one()
+    if before.request_hash != call.request_hash:
+        raise IdempotencyMismatchError
+    return Answer(before.status, before.body)
+
+
+async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer) -> None:
+    """Keep the answer given in this transaction."""
+    table = idempotency.c
+    statement = update(idempotency).where(table.caller == call.caller, table.key_hash == call.key_hash)
+    await session.execute(statement.values(status=answer.status, body=answer.body))

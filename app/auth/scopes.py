@@ -1,0 +1,20 @@
+"""What a caller may be allowed to do: an alphabetical enum, `resource:action`."""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """One permission of a caller."""
+
+    AUDIT_READ = "audit:read"
+    CONSENTS_IMPORT = "consents:import"
+    CONSENTS_READ = "consents:read"
+    CONSENTS_WRITE = "consents:write"
+    DECISIONS_EVALUATE = "decisions:evaluate"
+    DECISIONS_SEARCH = "decisions:search"
+    KEYS_MANAGE = "keys:manage"
+    REGISTER_READ = "register:read"
+    REGISTER_WRITE = "register:write"
+    STAFF_WRITE = "staff:write"
+    SUBJECTS_ERASE = "subjects:erase"
+    WEBHOOKS_MANAGE = "webhooks:manage"

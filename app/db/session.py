@@ -1,0 +1,58 @@
+"""What an operation is given to work with: a connection for reading, or a transaction for writing.
+
+The two are different types, so that an operation says in its signature which one it needs. Neither commits:
+`Database.write` does, at the edge.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import CursorResult, Executable, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.identifiers import uuid7
+
+
+class Clock(Protocol):
+    """Where the current instant comes from: the database, or a test."""
+
+    async def now(self, connection: AsyncConnection) -> datetime:
+        """The current instant, aware (UTC)."""
+        ...
+
+
+class DatabaseClock:
+    """The database's own clock, which orders the events of every replica (`clock_timestamp`)."""
+
+    async def now(self, connection: AsyncConnection) -> datetime:
+        """The database's wall clock at this moment, not at the start of the transaction."""
+        moment: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+        return moment
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSession:
+    """A connection on which each statement sees what is committed by then."""
+
+    connection: AsyncConnection
+    clock: Clock
+
+    async def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:  # noqa: ANN401 - as SQLAlchemy
+        """Run a statement; `rows` are its parameters, one mapping or several."""
+        result: CursorResult[Any] = await self.connection.execute(statement, rows)
+        return result
+
+    async def now(self) -> datetime:
+        """The current instant (UTC), by the database's clock."""
+        return await self.clock.now(self.connection)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSession(ReadSession):
+    """One transaction, committed by whoever opened it."""
+
+    def new_id(self, at: datetime) -> UUID:
+        """A new identifier that sorts by time."""
+        return uuid7(at)

@@ -1,0 +1,15 @@
+"""Column types that SQLAlchemy does not bring."""
+
+from typing import Any
+
+from sqlalchemy.types import UserDefinedType
+
+
+class TransactionId(UserDefinedType[str]):
+    """PostgreSQL's `xid8`: a 64-bit transaction id that never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
+        """The name of the type in DDL."""
+        return "XID8"

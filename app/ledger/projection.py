@@ -1,0 +1,102 @@
+"""The `consent` table: the projection of the ledger, written in the transaction of the event it follows.
+
+Always one row for each consent, computed by `app.core.projection` from all of the subject's events; never patched.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core.consent import EventKind
+from app.core.projection import ConsentRow
+from app.db.session import ReadSession, WriteSession
+from app.ledger.tables import consent, subject
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFilter:
+    """Which consents a list asks for, as far as the table alone can tell; None asks for all."""
+
+    ref: bytes | None = None
+    processings: tuple[str, ...] | None = None
+    decision: EventKind | None = None
+    expires_before: datetime | None = None
+
+
+async def project_subject(session: WriteSession, ref: bytes, rows: Iterable[ConsentRow]) -> None:
+    """Make the table say what the ledger says of one subject; only what differs is written."""
+    before = await load_rows(session, ref)
+    for row in rows:
+        if before.get(row.id) == row:
+            continue
+        values = _values(ref, row)
+        statement = insert(consent).values(values)
+        changed = {name: value for name, value in values.items() if name not in {"subject_ref", "id"}}
+        await session.execute(statement.on_conflict_do_update(index_elements=["subject_ref", "id"], set_=changed))
+
+
+async def load_rows(session: ReadSession, ref: bytes) -> dict[UUID, ConsentRow]:
+    """What the table says of one subject, by consent id."""
+    found = await session.execute(select(consent).where(consent.c.subject_ref == ref))
+    return {row.id: _row(row) for row in found}
+
+
+async def remove_rows(session: WriteSession, ref: bytes, ids: Iterable[UUID]) -> None:
+    """Remove rows that the ledger does not account for (only a rebuild finds such)."""
+    await session.execute(delete(consent).where(consent.c.subject_ref == ref, consent.c.id.in_(list(ids))))
+
+
+async def list_consents(
+    session: ReadSession, wanted: ConsentFilter, *, after: UUID | None, limit: int
+) -> list[tuple[bytes, ConsentRow]]:
+    """The next consents that match, with their subject_ref, by id (oldest recorded first)."""
+    statement = select(consent).order_by(consent.c.id).limit(limit)
+    if after is not None:
+        statement = statement.where(consent.c.id > after)
+    if wanted.ref is not None:
+        statement = statement.where(consent.c.subject_ref == wanted.ref)
+    if wanted.processings is not None:
+        statement = statement.where(consent.c.processing.in_(wanted.processings))
+    if wanted.decision is not None:
+        statement = statement.where(consent.c.decision == wanted.decision.value)
+    if wanted.expires_before is not None:
+        statement = statement.where(consent.c.expires_at < wanted.expires_before)
+    return [(row.subject_ref, _row(row)) for row in await session.execute(statement)]
+
+
+async def lock_subjects(session: WriteSession, *, after: bytes, limit: int) -> list[bytes]:
+    """Hold the next subjects, in order of subject_ref, against other writers until the end of the transaction."""
+    statement = select(subject.c.subject_ref).where(subject.c.subject_ref > after)
+    found = await session.execute(statement.order_by(subject.c.subject_ref).limit(limit).with_for_update())
+    return list(found.scalars())
+
+
+def _values(ref: bytes, row: ConsentRow) -> dict[str, object]:
+    return {
+        "subject_ref": ref,
+        "id": row.id,
+        "processing": row.processing,
+        "version": row.version,
+        "decision": row.decision.value,
+        "collected_at": row.collected_at,
+        "expires_at": row.expires_at,
+        "ended_by": row.ended_by.value if row.ended_by is not None else None,
+        "ended_at": row.ended_at,
+    }
+
+
+def _row(row: Row[tuple[object, ...]]) -> ConsentRow:
+    return ConsentRow(
+        id=row.id,
+        processing=row.processing,
+        version=row.version,
+        decision=EventKind(row.decision),
+        collected_at=row.collected_at,
+        expires_at=row.expires_at,
+        ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,82 @@
+"""Pseudonyms: the only form in which a subject is stored in clear or logged.
+
+`subject_ref` is HMAC-SHA-256 under SCEAU_PSEUDONYM_KEY over the type and the normalised id. It stands in append-only
+primary keys, so **this key can never be rotated**, and the way ids are normalised can never change. A keyed hash is a
+pseudonym, not anonymous data (GDPR art. 4(5)).
+"""
+
+import hmac
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Normalisation(StrEnum):
+    """How ids of a subject type are compared: by NFC and case folding, or exactly."""
+
+    CASEFOLD = "casefold"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectIds:
+    """How the ids of each subject type are normalised (SCEAU_SUBJECT_IDS)."""
+
+    default: Normalisation = Normalisation.CASEFOLD
+    by_type: Mapping[str, Normalisation] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "SubjectIds":
+        """Read `casefold`, `exact`, or a default with exceptions: `casefold,mxid=exact`.
+
+        Raises:
+            ValueError: a word is neither, or there is more than one default.
+
+        """
+        words = [word.strip() for word in text.split(",")]
+        defaults = [Normalisation(word) for word in words if "=" not in word]
+        if len(defaults) > 1:
+            message = "one default at most"
+            raise ValueError(message)
+        pairs = (word.split("=", 1) for word in words if "=" in word)
+        by_type = {subject_type.strip(): Normalisation(word.strip()) for subject_type, word in pairs}
+        return cls(defaults[0] if defaults else Normalisation.CASEFOLD, by_type)
+
+    def normalise(self, subject_type: str, identifier: str) -> str:
+        """The form of an id under which it is one and the same subject."""
+        if self.by_type.get(subject_type, self.default) is Normalisation.EXACT:
+            return identifier
+        return unicodedata.normalize("NFC", unicodedata.normalize("NFD", identifier).casefold())
+
+    def __str__(self) -> str:
+        """A canonical form, to compare two deployments by."""
+        exceptions = (f"{name}={word}" for name, word in sorted(self.by_type.items()) if word is not self.default)
+        return ",".join([self.default.value, *exceptions])
+
+
+class Pseudonyms:
+    """Makes subject_refs and other keyed hashes; holds the key, and never shows it."""
+
+    def __init__(self, key: bytes, ids: SubjectIds | None = None) -> None:
+        """Keep the key (at least 32 bytes) and the way ids are normalised."""
+        self._key = key
+        self.ids = ids or SubjectIds()
+
+    def ref(self, subject_type: str, identifier: str) -> bytes:
+        """The pseudonym (32 bytes) of a subject."""
+        normalised = self.ids.normalise(subject_type, identifier)
+        return self._mac("subject", subject_type, normalised)
+
+    def opaque(self, purpose: str, value: str) -> bytes:
+        """A keyed hash (32 bytes) of something that must not be stored in clear, apart for each purpose."""
+        return self._mac("opaque", purpose, value)
+
+    def check_value(self) -> str:
+        """What tells this key from another, and nothing about it: stored to refuse a wrong key at start."""
+        return self._mac("check", "pseudonym", str(self.ids)).hex()
+
+    def _mac(self, *parts: str) -> bytes:
+        # Length-prefixed, so that no two different tuples give the same message.
+        message = b"".join(len(encoded).to_bytes(4, "big") + encoded for encoded in (part.encode() for part in parts))
+        return hmac.digest(self._key, message, "sha256")

@@ -1,0 +1,120 @@
+"""The ledger's tables: subjects and their vault, the append-only consent events, and their projection.
+
+`subject_ref` leads every primary key, so that the tables can be distributed by it. The one-year rule of L32-3 IV is
+a CHECK on Paris civil time: a database that was told a longer expiry by whatever code refuses it.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.core.consent import EventKind
+from app.db.schema import metadata
+
+Instant = DateTime(timezone=True)
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("subject_ref", LargeBinary, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("octet_length(subject_ref) = 32", name="ref_length"),
+)
+
+subject_vault = Table(
+    "subject_vault",
+    metadata,
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), primary_key=True),
+    Column("master_key_id", Text, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("sealed_id", LargeBinary, nullable=False),
+    Column("stored_at", Instant, nullable=False),
+)
+
+_KINDS = ", ".join(f"'{kind}'" for kind in EventKind)
+_PARIS = "AT TIME ZONE 'Europe/Paris'"
+
+consent_event = Table(
+    "consent_event",
+    metadata,
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT")),
+    Column("version", Integer),
+    Column("elements", ARRAY(Text)),
+    Column("collected_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("stated_at", Instant),
+    Column("imported", Boolean, nullable=False),
+    Column("expires_at", Instant),
+    Column("counting", Text),
+    Column("evidence", JSONB(none_as_null=True)),
+    Column("capacity", JSONB(none_as_null=True)),
+    Column("text_known", Boolean),
+    Column("recorded_by", Uuid, nullable=False),
+    PrimaryKeyConstraint("subject_ref", "seq"),
+    CheckConstraint(f"kind IN ({_KINDS})", name="kind"),
+    CheckConstraint("collected_at <= recorded_at", name="past"),
+    CheckConstraint("(kind = 'granted') = (expires_at IS NOT NULL)", name="grant_expires"),
+    CheckConstraint(
+        "kind NOT IN ('granted', 'refused') OR (processing IS NOT NULL AND version IS NOT NULL"
+        " AND evidence IS NOT NULL AND text_known IS NOT NULL)",
+        name="decision_complete",
+    ),
+    CheckConstraint("elements IS NULL OR cardinality(elements) >= 1", name="some_element"),
+    CheckConstraint(
+        f"expires_at IS NULL OR (expires_at > collected_at"
+        f" AND (expires_at {_PARIS}) <= (collected_at {_PARIS}) + interval '1 year')",
+        name="one_year",
+    ),
+    Index("ix_consent_event_id", "id"),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("collected_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("ended_by", Text),
+    Column("ended_at", Instant),
+    PrimaryKeyConstraint("subject_ref", "id"),
+    CheckConstraint("decision IN ('granted', 'refused')", name="decision"),
+    CheckConstraint("(decision = 'granted') = (expires_at IS NOT NULL)", name="grant_expires"),
+    CheckConstraint("(ended_by IS NULL) = (ended_at IS NULL)", name="ended"),
+    Index("ix_consent_id", "id"),
+    Index("ix_consent_processing_id", "processing", "id"),
+)
+Index(
+    "ix_consent_due",
+    consent.c.processing,
+    consent.c.collected_at,
+    postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None),
+)
+
+key_check = Table(
+    "key_check",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

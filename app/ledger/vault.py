@@ -1,0 +1,75 @@
+"""The vault: subject ids, encrypted, each under a key of its own that erasure destroys.
+
+AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces. The per-subject key is wrapped by a master key of
+SCEAU_MASTER_KEY, which rotates: the first key seals, every listed key opens.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import digest
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE = 12
+
+
+class VaultError(Exception):
+    """A sealed id cannot be opened with the keys that this deployment holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedId:
+    """One subject's id as stored."""
+
+    master_key_id: str
+    wrapped_key: bytes
+    sealed_id: bytes
+
+
+class Vault:
+    """Seals and opens subject ids."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """Keep the master keys (32 bytes each) by key id; the first one seals."""
+        self._keys = dict(keys)
+        self._current = next(iter(self._keys))
+
+    def seal(self, ref: bytes, identifier: str) -> SealedId:
+        """Encrypt an id for the subject of that pseudonym, under a new key of its own."""
+        key = secrets.token_bytes(32)
+        return SealedId(
+            master_key_id=self._current,
+            wrapped_key=_encrypt(self._keys[self._current], key, ref),
+            sealed_id=_encrypt(key, identifier.encode(), ref),
+        )
+
+    def open(self, ref: bytes, sealed: SealedId) -> str:
+        """Decrypt an id.
+
+        Raises:
+            VaultError: the master key is not held, or what is stored was altered or belongs to another subject.
+
+        """
+        try:
+            key = _decrypt(self._keys[sealed.master_key_id], sealed.wrapped_key, ref)
+            return _decrypt(key, sealed.sealed_id, ref).decode()
+        except (KeyError, InvalidTag):
+            raise VaultError from None
+
+    def check_values(self) -> dict[str, str]:
+        """For each key id, what tells its key from another: stored to refuse a wrong key at start."""
+        return {
+            f"master:{name}": digest(key, b"sceau master key check", sha256).hex() for name, key in self._keys.items()
+        }
+
+
+def _encrypt(key: bytes, plain: bytes, ref: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE)
+    return nonce + AESGCM(key).encrypt(nonce, plain, ref)
+
+
+def _decrypt(key: bytes, sealed: bytes, ref: bytes) -> bytes:
+    return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], ref)

@@ -1,0 +1,49 @@
+"""Where sealed ids and the check values of keys are kept. Deleting a row here is what erasure means."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.session import ReadSession, WriteSession
+from app.ledger.tables import key_check, subject_vault
+from app.ledger.vault import SealedId
+
+
+async def keep_id(session: WriteSession, ref: bytes, sealed: SealedId, at: datetime) -> None:
+    """Keep a subject's sealed id; one that is kept already stays as it is."""
+    row = {
+        "subject_ref": ref,
+        "master_key_id": sealed.master_key_id,
+        "wrapped_key": sealed.wrapped_key,
+        "sealed_id": sealed.sealed_id,
+        "stored_at": at,
+    }
+    await session.execute(insert(subject_vault).values(row).on_conflict_do_nothing())
+
+
+async def holds_id(session: ReadSession, ref: bytes) -> bool:
+    """Whether a subject's id is kept."""
+    found = await session.execute(select(subject_vault.c.stored_at).where(subject_vault.c.subject_ref == ref))
+    return found.first() is not None
+
+
+async def load_id(session: ReadSession, ref: bytes) -> SealedId | None:
+    """A subject's sealed id; None when it was never kept, or was erased."""
+    row = (await session.execute(select(subject_vault).where(subject_vault.c.subject_ref == ref))).first()
+    return None if row is None else SealedId(row.master_key_id, row.wrapped_key, row.sealed_id)
+
+
+async def destroy_id(session: WriteSession, ref: bytes) -> bool:
+    """Destroy a subject's key and sealed id; False when there was none."""
+    gone = await session.execute(
+        delete(subject_vault).where(subject_vault.c.subject_ref == ref).returning(subject_vault.c.subject_ref)
+    )
+    return gone.first() is not None
+
+
+async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
+    """Store a key's check value if it is the first of its name; whether the stored one is this one."""
+    await session.execute(insert(key_check).values(name=name, value=value).on_conflict_do_nothing())
+    stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
+    return bool(stored.scalar_one() == value)

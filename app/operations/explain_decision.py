@@ -1,0 +1,57 @@
+"""Explain: what was, or would have been, the answer at an instant, on what had been recorded by then, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.core.consent import ConsentEvent
+from app.core.decision import Decision, Request
+from app.core.evaluate import RuleTried, explain
+from app.core.period import PeriodPolicy
+from app.core.processing import Processing
+from app.db.session import ReadSession
+from app.ledger.store import load_events
+from app.operations.evaluate_requests import subjects_needed
+from app.register.store import load_processings
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision, the rules tried in order, and the facts used; `events` are the subject's own, not other parties'."""
+
+    decision: Decision
+    at: datetime
+    known_at: datetime
+    rules: Sequence[RuleTried]
+    processing: Processing | None
+    events: Sequence[ConsentEvent]
+
+
+async def explain_decision(
+    session: ReadSession,
+    policy: PeriodPolicy,
+    request: Request,
+    *,
+    at: datetime | None = None,
+    known_at: datetime | None = None,
+) -> Explanation:
+    """Replay a decision from the ledger and the register.
+
+    Args:
+        session: where to read.
+        policy: how this deployment counts periods, today.
+        request: the question, as it was or would be asked.
+        at: the instant judged; None for now.
+        known_at: only what had been recorded by this instant is used; None for everything known now.
+
+    """
+    records = await load_processings(session, [request.processing], known_at=known_at)
+    record = records.get(request.processing)
+    processing = record.facts if record is not None else None
+    refs = subjects_needed(request, processing)
+    consents = await load_events(session, refs, known_at=known_at) if refs else {}
+    now = await session.now()
+    judged = at or now
+    decision, rules = explain(request, processing, consents, judged, policy)
+    concerned = [event for event in consents.get(request.subject, ()) if event.concerns(request.processing)]
+    return Explanation(decision, judged, known_at or now, rules, processing, concerned)

@@ -1,0 +1,1 @@
+"""The policy administration point's store: processings, their versions and status."""

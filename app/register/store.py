@@ -1,0 +1,143 @@
+"""Reads and writes of the register. It holds tens of entries, so readers take whole ones."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.core.article import Element, ProviderKind, Purpose
+from app.core.period import ConsentPeriod
+from app.core.processing import PartyMode, ProcessingVersion, Status, StatusChange
+from app.core.retention import Retention
+from app.db.session import ReadSession, WriteSession
+from app.register.records import ProcessingRecord, VersionRecord
+from app.register.tables import processing, processing_status_change, processing_version
+
+
+async def load_processings(
+    session: ReadSession, ids: Collection[str] | None = None, *, known_at: datetime | None = None
+) -> dict[str, ProcessingRecord]:
+    """Register entries by id, in the order of ids.
+
+    Args:
+        session: where to read.
+        ids: which ones; None for all. One that is not registered is left out.
+        known_at: only what had been recorded by that instant; None for everything.
+
+    """
+    heads = select(processing).order_by(processing.c.id)
+    versions = select(processing_version).order_by(processing_version.c.processing, processing_version.c.number)
+    changes = select(processing_status_change).order_by(processing_status_change.c.at)
+    if ids is not None:
+        heads = heads.where(processing.c.id.in_(ids))
+        versions = versions.where(processing_version.c.processing.in_(ids))
+        changes = changes.where(processing_status_change.c.processing.in_(ids))
+    if known_at is not None:
+        heads = heads.where(processing.c.registered_at <= known_at)
+        versions = versions.where(processing_version.c.recorded_at <= known_at)
+        changes = changes.where(processing_status_change.c.at <= known_at)
+    # Heads first: a processing registered between the statements is then left out whole, never seen without versions.
+    found = (await session.execute(heads)).all()
+    by_version = defaultdict[str, list[VersionRecord]](list)
+    for row in await session.execute(versions):
+        by_version[row.processing].append(_version(row))
+    by_change = defaultdict[str, list[StatusChange]](list)
+    for row in await session.execute(changes):
+        by_change[row.processing].append(StatusChange(row.at, Status(row.status)))
+    return {row.id: _record(row, by_version[row.id], by_change[row.id]) for row in found}
+
+
+async def load_processing(session: ReadSession, identifier: str) -> ProcessingRecord | None:
+    """One register entry, or None."""
+    return (await load_processings(session, [identifier])).get(identifier)
+
+
+async def lock_processing(session: WriteSession, identifier: str) -> ProcessingRecord | None:
+    """One register entry, held against other writers until the end of the transaction."""
+    await session.execute(select(processing.c.id).where(processing.c.id == identifier).with_for_update())
+    return await load_processing(session, identifier)
+
+
+async def add_processing(session: WriteSession, record: ProcessingRecord, *, by: UUID) -> bool:
+    """Register a processing with its first versions; False when its id is taken."""
+    statement = upsert(processing).values(
+        id=record.id,
+        controller=record.controller,
+        purpose=record.purpose.value,
+        registered_at=record.registered_at,
+        registered_by=by,
+    )
+    added = await session.execute(statement.on_conflict_do_nothing().returning(processing.c.id))
+    if added.first() is None:
+        return False
+    for version in record.versions:
+        await add_version(session, record.id, version, by=by)
+    return True
+
+
+async def add_version(session: WriteSession, identifier: str, version: VersionRecord, *, by: UUID) -> None:
+    """Append a version to a registered processing."""
+    facts = version.facts
+    await session.execute(
+        insert(processing_version).values(
+            processing=identifier,
+            number=facts.number,
+            effective_from=facts.effective_from,
+            provider_kind=facts.provider_kind.value,
+            service=version.service,
+            elements=sorted(element.value for element in facts.elements),
+            automated=facts.automated,
+            party_mode=facts.party_mode.value,
+            started_on=facts.started_on,
+            consent_validity=str(facts.consent_validity),
+            material=facts.material,
+            name=dict(version.name),
+            notice=dict(version.notice),
+            data_recipients=sorted(facts.data_recipients),
+            retention=str(facts.retention),
+            recorded_at=version.recorded_at,
+            recorded_by=by,
+        )
+    )
+
+
+async def add_status_change(session: WriteSession, identifier: str, change: StatusChange, *, by: UUID) -> None:
+    """Append a status change to a registered processing."""
+    await session.execute(
+        insert(processing_status_change).values(
+            processing=identifier, at=change.at, status=change.status.value, recorded_by=by
+        )
+    )
+
+
+def _record(
+    row: Row[tuple[object, ...]], versions: list[VersionRecord], changes: list[StatusChange]
+) -> ProcessingRecord:
+    return ProcessingRecord(
+        id=row.id,
+        controller=row.controller,
+        purpose=Purpose(row.purpose),
+        registered_at=row.registered_at,
+        versions=tuple(versions),
+        status_changes=tuple(changes),
+    )
+
+
+def _version(row: Row[tuple[object, ...]]) -> VersionRecord:
+    facts = ProcessingVersion(
+        number=row.number,
+        effective_from=row.effective_from,
+        provider_kind=ProviderKind(row.provider_kind),
+        elements=frozenset(map(Element, row.elements)),
+        automated=row.automated,
+        party_mode=PartyMode(row.party_mode),
+        started_on=row.started_on,
+        consent_validity=ConsentPeriod.parse(row.consent_validity),
+        material=row.material,
+        data_recipients=frozenset(row.data_recipients),
+        retention=Retention.parse(row.retention),
+    )
+    return VersionRecord(facts, row.service, row.name, row.notice, row.recorded_at)

@@ -1,0 +1,1 @@
+"""Logs and metrics. Nothing here sees an identifier of a person."""

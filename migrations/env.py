@@ -1,0 +1,22 @@
+"""Alembic's environment: migrates over the connection it is handed, in the caller's transaction."""
+
+from alembic import context
+
+import app.auth.tables
+import app.events.tables
+import app.ledger.tables
+import app.register.tables
+import app.snapshot.tables
+from app.db.schema import metadata
+
+__all__ = ["app"]
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+    transaction_per_migration=False,
+    compare_type=True,
+    compare_server_default=True,
+)
+context.run_migrations()
