@@ -1,0 +1,187 @@
+"""The data directory: what lies in it, whether it may be used, and how to leave no trace of a start that failed.
+
+    DATA_DIRECTORY/          0700, of the server's account
+        starter.lock  server.lock       see locks.py
+        cluster/         0700: PostgreSQL's own data directory, with the socket
+        cluster.new/     a cluster in the making
+        binaries-*/      see private_copy.py
+        postgresql.log   0600, and postgresql.log.1, the one before
+
+Must not change the mode or owner of anything that it did not make, nor remove anything that is not named above.
+"""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.db.embedded.account import Account, choose_account
+from app.db.embedded.configuration import SOCKET_NAME
+from app.db.embedded.errors import DirectoryRefused, refusing
+from app.db.embedded.locks import release_starter_lock, take_starter_lock
+
+_LOG_LIMIT_BYTES = 16 * 1024 * 1024
+_OURS = ("cluster.new", "cluster", "postgresql.log", "postgresql.log.1", "server.lock", "starter.lock")
+_COPIES = "binaries-*"
+
+
+@dataclass
+class DataDirectory:
+    """A data directory whose starter lock this process holds, until `close` or `discard`."""
+
+    path: Path
+    account: Account
+    starter_lock: int
+    is_new: bool
+    made: list[Path] = field(default_factory=list)
+
+    @property
+    def cluster(self) -> Path:
+        """PostgreSQL's data directory, complete whenever it exists."""
+        return self.path / "cluster"
+
+    @property
+    def side(self) -> Path:
+        """Where a cluster is made before it gets its name."""
+        return self.path / "cluster.new"
+
+    @property
+    def log(self) -> Path:
+        """What the server writes to its standard error."""
+        return self.path / "postgresql.log"
+
+    @property
+    def server_lock(self) -> Path:
+        """See locks.py."""
+        return self.path / "server.lock"
+
+    @property
+    def mark(self) -> str:
+        """The same for one directory whatever its path, and different for any other one on this machine."""
+        info = self.path.stat()
+        return "sceau-" + hashlib.sha256(f"{info.st_dev}:{info.st_ino}".encode()).hexdigest()[:16]
+
+    def remove_leftovers(self) -> None:
+        """Remove what an interrupted start was making. Only with the server lock held."""
+        for leftover in (self.side, *self.path.glob(f"{_COPIES}.partial")):
+            _remove(leftover)
+
+    def remove_misleading_pid_file(self) -> None:
+        """Remove PostgreSQL's pid file when its number now belongs to another program. Only with the server lock held.
+
+        PostgreSQL would take that program for itself and refuse to start: the rule in containers, where the numbers
+        are few and come again. When the number is nobody's, or a PostgreSQL's, the file stays: PostgreSQL knows better.
+        """
+        pid_file = self.cluster / "postmaster.pid"
+        try:
+            number = int(pid_file.read_text(encoding="ascii", errors="replace").split("\n", 1)[0])
+            program = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")[0]
+        except (OSError, ValueError):
+            return
+        if program and not program.startswith(b"postgres:") and not program.endswith(b"/postgres"):
+            pid_file.unlink()
+            (self.cluster / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
+
+    def open_log(self) -> int:
+        """A descriptor to append to the log; a large one is set aside first."""
+        if self.log.is_file() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
+            self.log.rename(self.log.with_name("postgresql.log.1"))
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.log, flags, 0o600)
+        if not self.account.is_ours:
+            os.fchown(descriptor, self.account.uid, self.account.gid)
+        return descriptor
+
+    def settle(self) -> None:
+        """The start succeeded: what it made is there to stay."""
+        self.is_new = False
+        self.made.clear()
+
+    def discard(self) -> None:
+        """The start failed, and no process of it is left: remove what it made, and let go of the directory."""
+        try:
+            if self.is_new:
+                for entry in (*self.path.glob(_COPIES), *(self.path / name for name in _OURS)):
+                    _remove(entry)
+                _remove_empty(self.made)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        release_starter_lock(self.starter_lock)
+
+
+def open_directory(path: Path) -> DataDirectory:
+    """Make the directory when it is missing, check what is in it, and take its starter lock.
+
+    Raises NotStartable, DirectoryRefused, DirectoryInUse or DiskFull, and then leaves nothing that was not there.
+    """
+    made: list[Path] = []
+    try:
+        with refusing(path):
+            account = choose_account(path / "cluster")
+            _make(path, account, made)
+            is_new = _check_content(path, account)
+            lock = take_starter_lock(path / "starter.lock")
+    except BaseException:
+        _remove_empty(made)
+        raise
+    return DataDirectory(path, account, lock, is_new, made)
+
+
+def _make(path: Path, account: Account, made: list[Path]) -> None:
+    if path.exists() and not path.is_dir():
+        raise DirectoryRefused(f"the data directory {path} is a file", "choose the path of a directory")
+    for directory in reversed([path, *path.parents]):
+        if directory.is_dir():
+            continue
+        try:
+            directory.mkdir(0o700 if directory == path else 0o755)
+        except FileExistsError:
+            if directory.is_dir():  # made by another start, just now
+                continue
+            raise
+        made.append(directory)
+        if directory == path and not account.is_ours:
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+
+
+def _check_content(path: Path, account: Account) -> bool:
+    """Whether there is no cluster yet. Raises DirectoryRefused for content that is not ours."""
+    names = {entry.name for entry in path.iterdir()}
+    if "cluster" not in names:
+        foreign = sorted(name for name in names if name not in _OURS and not name.startswith("binaries-"))
+        if foreign:
+            raise DirectoryRefused(
+                f"the data directory {path} holds {foreign[0]!r}, which is not the embedded server's",
+                "choose an empty or a new directory",
+            )
+        return True
+    info = (path / "cluster").lstat()
+    if info.st_uid != account.uid:
+        raise DirectoryRefused(
+            f"the data in {path} belong to uid {info.st_uid}, and this process runs as {account.name}",
+            "run as the user who made them, or choose another data directory",
+        )
+    if not (path / "cluster" / "PG_VERSION").is_file():
+        raise DirectoryRefused(
+            f"{path / 'cluster'} is not a PostgreSQL data directory", "choose an empty or a new directory"
+        )
+    return False
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink(missing_ok=True)
+
+
+def _remove_empty(made: list[Path]) -> None:
+    for directory in reversed(made):
+        try:
+            directory.rmdir()
+        except OSError:  # somebody else has put something in it meanwhile
+            return

@@ -1,0 +1,94 @@
+"""Starting, ending and recognising the processes of the server.
+
+Must not decide when the server should run, and must signal only processes that this supervisor started or that carry
+the mark of its data directory and run as its account.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.db.embedded.account import Account
+
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
+
+# PostgreSQL's own words: a fast shutdown, then an immediate one; then the kernel's. Seconds.
+_STOP_STEPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 6.0), (signal.SIGKILL, 5.0))
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """One process found in the process table."""
+
+    pid: int
+    is_postmaster: bool
+
+
+def clean_environment() -> dict[str, str]:
+    """What a PostgreSQL program sees of our environment: no PG* variable, no locale."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**kept, "LC_ALL": "C"}
+
+
+def launch(
+    command: Sequence[str], account: Account, *, at_parent_death: signal.Signals, keep: Collection[int], output: int
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, as `account`, to be signalled when this process dies.
+
+    `keep` are the descriptors it inherits under the same numbers; `output` takes its standard output and error.
+    The signal comes at the death of the calling *thread*: call it from the main one.
+    """
+    words = (str(os.getpid()), str(int(at_parent_death)), str(account.uid), str(account.gid))
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(_LAUNCHER), *words, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=tuple(keep),
+        env=clean_environment(),
+        start_new_session=True,
+    )
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Fast shutdown, then an immediate one, then SIGKILL; returns within 21 seconds."""
+    for wanted, patience in _STOP_STEPS:
+        if process.poll() is None:
+            process.send_signal(wanted)
+        try:
+            process.wait(patience)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def find_processes(mark: str, uid: int) -> list[ServerProcess]:
+    """The live processes of user `uid` whose command line or title carries `mark`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            owner = entry.stat().st_uid
+        except OSError:  # it ended meanwhile
+            continue
+        is_postmaster = f"cluster_name={mark}".encode() in words
+        is_child = words[0].startswith(f"postgres: {mark}: ".encode())
+        if owner == uid and (is_postmaster or is_child):
+            found.append(ServerProcess(int(entry.name), is_postmaster))
+    return found
+
+
+def signal_processes(mark: str, uid: int, wanted: signal.Signals) -> None:
+    """Send a signal to every process that `find_processes` finds."""
+    for process in find_processes(mark, uid):
+        try:
+            os.kill(process.pid, wanted)
+        except ProcessLookupError:
+            continue

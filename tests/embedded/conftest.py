@@ -1,0 +1,57 @@
+import shutil
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.embedded.actors import ACTORS, actor, remove_reachable_copies, server_processes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_copy_left():
+    yield
+    remove_reachable_copies()
+
+
+@pytest.fixture(params=ACTORS)
+def who(request):
+    """Whoever runs the tests and, when that is root, a plain user as well."""
+    return actor(request.param)
+
+
+@pytest.fixture
+def place(who):
+    """An empty 0700 directory of the actor, removed afterwards with everything in it."""
+    made = who.directory()
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def data(place):
+    """Where a data directory may be made."""
+    return place / "data"
+
+
+@pytest.fixture
+def own_data(tmp_path):
+    """Where this very process may make a data directory, with nothing of it running afterwards."""
+    path = tmp_path / "data"
+    yield path
+    if path.exists():
+        assert server_processes(path.stat().st_uid, path) == []
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], bool]:
+    """Wait until a condition holds: False after half a minute."""
+
+    def wait(condition: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + 30
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    return wait
