@@ -153,11 +153,13 @@ def parse_kind(word: str) -> EventKind:
 class Standing:
     """Where a user stands on one processing at an instant, before any question of time or scope.
 
-    `latest` is the decision that counts, if any; `ever_decided` is true even when a closure wiped it.
-    `age_band` is the one last stated by the time of `latest`, adult when none was.
+    `latest` is the decision that counts, if any; `consent` is the latest grant or refusal that counts, which a
+    withdrawal may have ended. `ever_decided` is true even when a closure wiped it. `age_band` is the one last stated
+    by the time of `latest`, adult when none was.
     """
 
     latest: ConsentEvent | None
+    consent: ConsentEvent | None
     ever_decided: bool
     age_band: AgeBand
 
@@ -186,9 +188,11 @@ def fold(events: Iterable[ConsentEvent], processing: Processing, at: datetime) -
     """Fold a subject's events into where they stand on a processing at an instant."""
     past = history(events, processing, at)
     live = since_closure(past)
-    latest = next((event for event in reversed(live) if counts(event, processing, at)), None)
+    counting = [event for event in live if counts(event, processing, at)]
+    latest = counting[-1] if counting else None
     return Standing(
         latest=latest,
+        consent=next((event for event in reversed(counting) if event.kind is not EventKind.WITHDRAWN), None),
         ever_decided=any(event.kind in DECISIONS for event in past),
         age_band=stated_age_band(live, latest),
     )

@@ -63,7 +63,8 @@ class Request:
 class Decision:
     """One answer. `rule` is its row in the table of rules; `valid_until` bounds a permit under IV or the NOTA.
 
-    `consent` is the id of the decision event that it rests on, `expires_at` that grant's expiry (rule 15 onward).
+    `consent` is the id of the grant or refusal that it rests on (or that a withdrawal ended), `expires_at` the
+    expiry of that grant.
     """
 
     permitted: bool

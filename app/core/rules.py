@@ -73,7 +73,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rule decides: a reason, the paragraph cited, and the consent event that it rests on."""
+    """What a rule decides: a reason, the paragraph cited, and the consent (a grant or refusal) that it rests on."""
 
     reason: Reason
     article: Article | None
@@ -101,15 +101,16 @@ def first_match(case: Case) -> tuple[Decision, Rule]:
 
 
 def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
-    granted = outcome.consent is not None and outcome.consent.kind is EventKind.GRANTED
+    consent = outcome.consent
+    granted = consent is not None and consent.kind is EventKind.GRANTED
     return Decision(
         permitted=outcome.permitted,
         reason=outcome.reason,
         article=outcome.article,
         law_version=case.law,
         rule=rule.number,
-        consent=outcome.consent.id if outcome.consent is not None else None,
-        expires_at=case.expiry_of(outcome.consent) if outcome.consent is not None and granted else None,
+        consent=consent.id if consent is not None else None,
+        expires_at=case.expiry_of(consent) if consent is not None and granted else None,
         valid_until=outcome.valid_until,
     )
 
@@ -187,8 +188,10 @@ def _rule_13(case: Case) -> Outcome | None:
 
 
 def _latest_is(case: Case, kind: EventKind, reason: Reason) -> Outcome | None:
-    latest = case.standing.latest
-    return Outcome(reason, Article.IV, latest) if latest is not None and latest.kind is kind else None
+    standing = case.standing
+    if standing.latest is None or standing.latest.kind is not kind:
+        return None
+    return Outcome(reason, Article.IV, standing.consent)
 
 
 def _rule_14(case: Case) -> Outcome | None:

@@ -1,6 +1,7 @@
 """Decide: read the facts that some requests need, in three statements whatever their number, and judge each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.consent import ConsentEvent
@@ -10,10 +11,19 @@ from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing
 from app.db.session import ReadSession
 from app.ledger.store import load_events
+from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
 
-async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests: Sequence[Request]) -> list[Decision]:
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Decisions in the order of the requests, and the register entries that they rest on."""
+
+    decisions: Sequence[Decision]
+    register: Mapping[str, Processing]
+
+
+async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests: Sequence[Request]) -> Evaluated:
     """Answer requests in their order, each as if it had been asked alone, at the present instant.
 
     The clock is read after the facts, and never behind what was recorded: an instant at which a withdrawal that is
@@ -21,10 +31,16 @@ async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests
     """
     records = await load_processings(session, {request.processing for request in requests})
     register = {identifier: record.facts for identifier, record in records.items()}
-    refs = set[bytes]().union(*(subjects_needed(request, register.get(request.processing)) for request in requests))
+    needed = [subjects_needed(request, register.get(request.processing)) for request in requests]
+    refs = set[bytes]().union(*needed)
     consents = await load_events(session, refs) if refs else {}
-    at = present(await session.now(), consents)
-    return [evaluate(request, register.get(request.processing), consents, at, policy) for request in requests]
+    now = await session.now()
+    decisions = []
+    for request, mine in zip(requests, needed, strict=True):
+        own = {ref: consents[ref] for ref in mine if ref in consents}
+        at = present(now, own, records.get(request.processing))
+        decisions.append(evaluate(request, register.get(request.processing), own, at, policy))
+    return Evaluated(decisions, register)
 
 
 def subjects_needed(request: Request, processing: Processing | None) -> set[bytes]:
@@ -37,6 +53,12 @@ def subjects_needed(request: Request, processing: Processing | None) -> set[byte
     return needed
 
 
-def present(now: datetime, consents: Mapping[bytes, Sequence[ConsentEvent]]) -> datetime:
-    """The instant to judge a live request at: now, or the latest event recorded if a clock was set back."""
-    return max((now, *(event.collected_at for events in consents.values() for event in events)))
+def present(
+    now: datetime, consents: Mapping[bytes, Sequence[ConsentEvent]], record: ProcessingRecord | None = None
+) -> datetime:
+    """The instant to judge a live request at: now, or the latest thing recorded as done if a clock was set back."""
+    done = [event.collected_at for events in consents.values() for event in events]
+    if record is not None:
+        done += [change.at for change in record.status_changes]
+        done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]
+    return max([now, *done])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.core.projection import ConsentRow, project
 from app.db.database import Database
 from app.db.session import WriteSession
-from app.ledger.projection import lock_subjects, load_rows, project_subject, remove_rows
+from app.ledger.projection import load_rows, lock_subjects, project_subject, remove_rows
 from app.ledger.store import load_events
 from app.register.store import load_processings
 

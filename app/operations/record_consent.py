@@ -7,7 +7,7 @@ from typing import Any
 
 from app.auth.callers import Caller
 from app.core.article import Element
-from app.core.consent import ConsentEvent, Defect, EventKind, State, defects, fold
+from app.core.consent import ConsentEvent, Defect, EventKind, State, defects, expiry, fold
 from app.core.errors import (
     ConsentNotApplicableError,
     InvalidVersionError,
@@ -46,6 +46,7 @@ class RecordedConsent:
 
     entry: LedgerEntry
     state: State
+    expires_at: datetime | None
     defects: tuple[Defect, ...]
 
 
@@ -143,4 +144,6 @@ def _recorded(
     state = consent_state(entry.event, events, record.facts, at, deployment.policy)
     standing = fold(events, record.facts, entry.event.collected_at)
     found = defects(entry.event.collection, standing.age_band) if state is State.INVALID else ()
-    return RecordedConsent(entry, state, found)
+    granted = entry.event.kind is EventKind.GRANTED
+    expires_at = expiry(entry.event, record.facts, at, deployment.policy) if granted else None
+    return RecordedConsent(entry, state, expires_at, found)

@@ -1,0 +1,199 @@
+"""The AuthZEN decision endpoints: one question, and a batch of them (specification sections 6 and 7).
+
+A deny is 200. Whatever is wrong with a request is 400, never 422; facts that cannot be read are 503.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, ValidationError
+
+from app.api.access_models import (
+    DecisionResponse,
+    DecisionsResponse,
+    EvaluationRequest,
+    EvaluationsRequest,
+)
+from app.api.answers import answer, item_error
+from app.api.problems import UnauthorizedError, fields_of, problem, unavailable
+from app.api.questions import question_of
+from app.api.routing import PROBLEMS, says_json
+from app.api.security import guarded_inside, presentable_key
+from app.api.services import Services, ServicesDep
+from app.api.strict_json import BadJsonError, parse
+from app.auth.scopes import Scope
+from app.core.decision import Decision, Reason
+from app.core.decision import Request as Question
+from app.db.identifiers import uuid7
+from app.operations.answer_questions import Answer, Answers, DecisionPoint, NotAllowed, answer_questions
+
+MAX_ITEMS: Final = 1_000
+_NOT_ALLOWED: Final = "The caller may not ask about this processing."
+_UNAVAILABLE: Final = "The facts cannot be read now: do not analyse, and ask again."
+_STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
+    "execute_all": lambda _: False,
+    "deny_on_first_deny": lambda permitted: not permitted,
+    "permit_on_first_permit": lambda permitted: permitted,
+}
+_Model = TypeVar("_Model", bound=BaseModel)
+
+router = APIRouter(tags=["decisions"])
+
+
+class _RefusedError(Exception):
+    """The request is answered with this problem document instead."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def _documented(model: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "security": [{"key": []}],
+    }
+
+
+@router.post(
+    "/access/v1/evaluation",
+    summary="May this processing analyse this correspondence for this subject?",
+    response_model=DecisionResponse,
+    responses=PROBLEMS,
+    openapi_extra=_documented(EvaluationRequest),
+)
+@guarded_inside(Scope.DECISIONS_EVALUATE)
+async def evaluation(request: Request, services: ServicesDep) -> Response:
+    """One decision (AuthZEN 6). A deny is 200; only `decision: true` allows the analysis.
+
+    With `Accept: text/plain` the answer is the word `permit` or `deny`.
+    """
+    try:
+        asked = _read(EvaluationRequest, await _body(request))
+        return await _single(request, services, asked)
+    except _RefusedError as refused:
+        return refused.response
+
+
+@router.post(
+    "/access/v1/evaluations",
+    summary="Several questions in one request",
+    response_model=DecisionsResponse | DecisionResponse,
+    responses=PROBLEMS,
+    openapi_extra=_documented(EvaluationsRequest),
+)
+@guarded_inside(Scope.DECISIONS_EVALUATE)
+async def evaluations(request: Request, services: ServicesDep) -> Response:
+    """A batch of decisions (AuthZEN 7), in the order of its items; without items, a single one.
+
+    An item that cannot be judged is a deny with an `error` in its place. At most 1,000 items.
+    """
+    try:
+        body = await _body(request)
+        batch = _read(EvaluationsRequest, body)
+        if not batch.evaluations:
+            return await _single(request, services, _read(EvaluationRequest, body))
+        if len(batch.evaluations) > MAX_ITEMS:
+            return problem(413, "too-large", f"A batch holds at most {MAX_ITEMS} items.")
+        return await _batch(request, services, body, batch)
+    except _RefusedError as refused:
+        return refused.response
+
+
+async def _single(request: Request, services: Services, asked: EvaluationRequest) -> Response:
+    answers = await _ask(request, services, [question_of(services.deployment.pseudonyms, asked)])
+    found = answers.answers[0]
+    if isinstance(found, NotAllowed):
+        return problem(403, "processing-not-allowed", _NOT_ALLOWED)
+    if not isinstance(found, Decision):
+        _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
+        return unavailable(_UNAVAILABLE)
+    if _wants_text(request):
+        _count(services, permitted=found.permitted, reason=found.reason)
+        return PlainTextResponse("permit" if found.permitted else "deny")
+    return JSONResponse(_worded(services, found))
+
+
+async def _batch(request: Request, services: Services, body: Mapping[str, Any], batch: EvaluationsRequest) -> Response:
+    items = [_item(body, each) for each in batch.evaluations]
+    pseudonyms = services.deployment.pseudonyms
+    questions = [question_of(pseudonyms, item) for item in items if isinstance(item, EvaluationRequest)]
+    answered = iter((await _ask(request, services, questions)).answers)
+    stops = _STOPS[batch.options.evaluations_semantic]
+    decisions: list[dict[str, Any]] = []
+    for item in items:
+        worded = _worded(services, next(answered)) if isinstance(item, EvaluationRequest) else item
+        decisions.append(worded)
+        if stops(worded["decision"]):
+            break
+    return JSONResponse({"evaluations": decisions})
+
+
+def _item(defaults: Mapping[str, Any], item: Any) -> EvaluationRequest | dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """One question of a batch, or the deny that stands for an item that is none."""
+    if not isinstance(item, dict):
+        return item_error(400, "An item is an object.")
+    members = {name: defaults[name] for name in ("subject", "action", "resource", "context") if name in defaults}
+    try:
+        return EvaluationRequest.model_validate({**members, **item})
+    except ValidationError as error:
+        wrong = "; ".join(f"{each.field}: {each.message}" for each in fields_of(error))
+        return item_error(400, wrong)
+
+
+async def _ask(request: Request, services: Services, questions: Sequence[Question]) -> Answers:
+    presented = _key(request)
+    point = DecisionPoint(services.database, services.known, services.deployment.policy, wall_clock=services.wall_clock)
+    answers = await answer_questions(point, presented, questions)
+    if answers.caller is None:
+        raise UnauthorizedError
+    request.state.caller = str(answers.caller.id)
+    return answers
+
+
+def _worded(services: Services, found: Answer) -> dict[str, Any]:
+    if isinstance(found, Decision):
+        _count(services, permitted=found.permitted, reason=found.reason)
+        return answer(found, uuid7(services.wall_clock()))
+    if isinstance(found, NotAllowed):
+        return item_error(403, _NOT_ALLOWED)
+    _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
+    return item_error(503, _UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)
+
+
+def _count(services: Services, *, permitted: bool, reason: Reason) -> None:
+    services.metrics.decisions.labels("permit" if permitted else "deny", reason.value).inc()
+
+
+def _key(request: Request) -> str:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return presentable_key(key.strip() if scheme.lower() == "bearer" else None)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    _key(request)  # who cannot be anybody learns nothing about how a request should look
+    if not says_json(request):
+        raise _RefusedError(problem(400, "malformed", "Send the request as application/json."))
+    try:
+        body = parse(await request.body())
+    except BadJsonError as error:
+        raise _RefusedError(problem(400, "malformed", str(error))) from None
+    if not isinstance(body, dict):
+        raise _RefusedError(problem(400, "malformed", "The request is a JSON object."))
+    return body
+
+
+def _read(model: type[_Model], body: Mapping[str, Any]) -> _Model:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        detail = "Some members are missing or not as they should be."
+        raise _RefusedError(problem(400, "malformed", detail, fields=fields_of(error))) from None
+
+
+def _wants_text(request: Request) -> bool:
+    accepted = request.headers.get("accept", "")
+    return "text/plain" in accepted and "json" not in accepted

@@ -1,0 +1,110 @@
+"""The application: FastAPI, with what every request passes before and after it.
+
+A request id, a bound on the body, security headers, one log line and the metrics: here rather than in middleware, so
+that they hold for a 500 too, and so that a hot path can be reached before FastAPI's own stack.
+"""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.edge import Exchange, request_id
+from app.api.openapi import describe
+from app.api.problems import problem
+from app.api.services import Services
+
+_BODY_SECONDS: Final = 15
+log = structlog.get_logger("sceau.http")
+
+
+class Sceau(FastAPI):
+    """The service as an ASGI application."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once: FastAPI's, with scopes, and with the models of AuthZEN bodies."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe(self, super().openapi())
+        return self.openapi_schema
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request, or run the lifespan."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        started = time.perf_counter()
+        exchange = Exchange(scope, send, request_id(scope))
+        try:
+            await self._answer(scope, receive, exchange)
+        except Exception:
+            log.exception("failed", request_id=exchange.loggable_id)
+            if not exchange.started:
+                await problem(500, "internal", "Something failed here.")(scope, receive, exchange.send)
+        finally:
+            self._observe(scope, exchange, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        services: Services = self.state.services
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await _read(scope, receive, services.max_body_bytes)
+        except TimeoutError:
+            await problem(408, "timeout", "The body did not arrive in time.")(scope, receive, exchange.send)
+            return
+        if body is None:
+            detail = f"A body holds at most {services.max_body_bytes} bytes."
+            await problem(413, "too-large", detail)(scope, receive, exchange.send)
+            return
+        await super().__call__(scope, _replay(body, receive), exchange.send)
+
+    def _observe(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+        services: Services = self.state.services
+        route = getattr(scope.get("route"), "path", None) or "unmatched"
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        services.metrics.requests.labels(method, route, str(exchange.status)).inc()
+        services.metrics.seconds.labels(route).observe(seconds)
+        log.info(
+            "answered",
+            method=method,
+            route=route,
+            status=exchange.status,
+            milliseconds=round(seconds * 1000, 2),
+            request_id=exchange.loggable_id,
+            caller=scope.get("state", {}).get("caller"),
+        )
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None when it is larger than the limit."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if declared.isdigit() and int(declared) > limit:
+        return None
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(chunks)
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            return None
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Hand on a body that was read, then whatever comes after it."""
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replayed

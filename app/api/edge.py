@@ -1,0 +1,58 @@
+"""One exchange at the edge: what is added to every answer, and what is known of it afterwards."""
+
+import re
+import secrets
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Scope, Send
+
+_LONGEST_ID: Final = 128
+_LOGGABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def request_id(scope: Scope) -> str:
+    """The client's X-Request-ID when it is short and printable ASCII, else a new one."""
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+    if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable():
+        return given
+    return secrets.token_hex(16)
+
+
+class Exchange:
+    """Sends an answer with the headers that every answer has; remembers its status."""
+
+    def __init__(self, scope: Scope, send: Send, identifier: str) -> None:
+        """Wrap a request's `send`."""
+        self._send = send
+        self._identifier = identifier
+        self._http_1_1 = scope.get("http_version") == "1.1"
+        asked = next((value for name, value in scope["headers"] if name == b"connection"), b"")
+        self._keep_alive = b"close" not in asked.lower()
+        self.status = 0
+        self.started = False
+
+    @property
+    def loggable_id(self) -> str | None:
+        """The request id, unless it could be more than an id: a client may put anything there."""
+        return self._identifier if _LOGGABLE.fullmatch(self._identifier) else None
+
+    async def send(self, message: Message) -> None:
+        """Send a message on, adding the headers to the first."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._identifier
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            if self._http_1_1 and self._keep_alive:
+                # Said although HTTP/1.1 implies it: some mail servers reuse a connection only then.
+                headers["Connection"] = "keep-alive"
+        await self._send(message)

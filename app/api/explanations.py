@@ -1,0 +1,146 @@
+"""Explanations: why a decision was, or would have been, what it is; for a data-protection officer and a regulator."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.api.access_models import EXAMPLE, DecisionContext, EvaluationRequest
+from app.api.answers import answer
+from app.api.questions import question_of
+from app.api.routing import problems, strict_router
+from app.api.security import Needs
+from app.api.services import ServicesDep
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.consent import ConsentEvent, EventKind
+from app.core.processing import PartyMode
+from app.db.identifiers import uuid7
+from app.operations.explain_decision import Explanation, explain_decision
+
+router = strict_router("audit")
+
+Auditor = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))]
+
+
+class ExplanationRequest(EvaluationRequest):
+    """An evaluation request, the instant judged, and what is taken as known."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**EXAMPLE, "at": "2026-06-15T12:00:00Z", "known_at": "2026-07-01T00:00:00Z"}]}
+    )
+
+    at: AwareDatetime | None = Field(default=None, description="The instant judged; now when left out")
+    known_at: AwareDatetime | None = Field(
+        default=None, description="Only what had been recorded by then is used; everything known now when left out"
+    )
+
+
+class RuleBody(BaseModel):
+    """One rule of the table in docs/law.md, in the order in which it was tried."""
+
+    rule: str
+    asks: str
+    matched: bool
+
+
+class ProcessingFacts(BaseModel):
+    """What the register held of the processing at the instant judged."""
+
+    id: str
+    purpose: str
+    version: int
+    status: str
+    party_mode: PartyMode
+    elements: list[str]
+
+
+class EventFacts(BaseModel):
+    """One of the subject's consent events that were looked at."""
+
+    id: str
+    kind: EventKind
+    version: int | None
+    elements: list[str] | None
+    collected_at: datetime
+    expires_at: datetime | None
+
+
+class FactsBody(BaseModel):
+    """The facts used. Other parties' consents are used too, and not told."""
+
+    subject_ref: str
+    processing: ProcessingFacts | None
+    events: list[EventFacts]
+
+
+class ExplanationBody(BaseModel):
+    """The decision, every rule tried, and the facts used."""
+
+    decision: bool
+    context: DecisionContext
+    at: datetime
+    known_at: datetime
+    rules: list[RuleBody]
+    facts: FactsBody
+
+
+@router.post(
+    "/v1/explanations",
+    summary="Explain a decision, now or as of an instant",
+    response_model_exclude_none=True,
+    responses=problems((422, "Some fields are not as they should be.")),
+)
+async def post_explanation(body: ExplanationRequest, caller: Auditor, services: ServicesDep) -> ExplanationBody:
+    """Replay a question from the register and the ledger: what the answer was, or would have been, and why.
+
+    `at` is the instant judged, `known_at` the instant by which the facts used had been recorded. With both set to the
+    time of an old decision, this gives that decision again.
+    """
+    caller.require_processing(body.action.name)
+    deployment = services.deployment
+    question = question_of(deployment.pseudonyms, body)
+    async with services.database.read() as session:
+        found = await explain_decision(session, deployment.policy, question, at=body.at, known_at=body.known_at)
+    told: dict[str, Any] = answer(found.decision, uuid7(services.wall_clock()))
+    del told["context"]["id"]  # an explanation is not a decision: nobody may act on it
+    return ExplanationBody(
+        **told,
+        at=found.at,
+        known_at=found.known_at,
+        rules=[RuleBody(rule=rule.number, asks=rule.asks, matched=rule.matched) for rule in found.rules],
+        facts=FactsBody(
+            subject_ref=question.subject.hex(),
+            processing=_processing(found),
+            events=[_event(event) for event in found.events],
+        ),
+    )
+
+
+def _processing(found: Explanation) -> ProcessingFacts | None:
+    processing = found.processing
+    if processing is None:
+        return None
+    version = processing.version_at(found.at)
+    if version is None:
+        return None
+    return ProcessingFacts(
+        id=processing.id,
+        purpose=processing.purpose,
+        version=version.number,
+        status=processing.status_at(found.at),
+        party_mode=version.party_mode,
+        elements=sorted(version.elements),
+    )
+
+
+def _event(event: ConsentEvent) -> EventFacts:
+    return EventFacts(
+        id=str(event.id),
+        kind=event.kind,
+        version=event.version,
+        elements=sorted(event.elements) if event.elements is not None else None,
+        collected_at=event.collected_at,
+        expires_at=event.expires_at,
+    )

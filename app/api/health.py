@@ -1,0 +1,94 @@
+"""Whether the process lives, whether it can decide, its metrics, and where the AuthZEN endpoints are."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from app.api.problems import unavailable
+from app.api.routing import PROBLEMS
+from app.api.security import Needs, bearer, open_to_all
+from app.api.services import MetricsAccess, ServicesDep
+from app.auth.scopes import Scope
+from app.db.database import DatabaseUnavailableError
+from app.telemetry.metrics import MEDIA_TYPE
+
+router = APIRouter(tags=["operation"])
+
+_NO_DATABASE = "The database cannot be reached: purposes of III are still answered, nothing else is."
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: str = "live"
+
+
+class Ready(BaseModel):
+    """The process can decide; `mode` is how it keeps its facts fresh (`strict`: it reads them for each request)."""
+
+    status: str = "ready"
+    mode: str = "strict"
+
+
+@router.get("/livez", summary="Is the process alive?")
+@open_to_all
+async def livez() -> Live:
+    """200 while the process answers at all; no dependency is looked at."""
+    return Live()
+
+
+@router.get("/readyz", summary="Can the process decide?", responses={503: PROBLEMS[503]})
+@open_to_all
+async def readyz(services: ServicesDep) -> Response:
+    """200 while the database answers, else 503."""
+    try:
+        await services.database.ping()
+    except DatabaseUnavailableError:
+        return unavailable(_NO_DATABASE)
+    return Response(Ready().model_dump_json(), media_type="application/json")
+
+
+_METRICS_SCOPE: Final = Needs(Scope.AUDIT_READ)
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **PROBLEMS},
+)
+@open_to_all
+async def metrics(
+    request: Request,
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)] = None,
+) -> Response:
+    """Counters in the Prometheus text format, summed over the workers. SCEAU_METRICS says who may read them."""
+    if services.metrics_access is MetricsAccess.OFF:
+        raise HTTPException(404)
+    if services.metrics_access is MetricsAccess.SCOPED:
+        await _METRICS_SCOPE(request, credentials)
+    return Response(services.metrics.exposition(), media_type=MEDIA_TYPE)
+
+
+class Configuration(BaseModel):
+    """AuthZEN metadata (section 9): where the endpoints are, from SCEAU_PUBLIC_URL and never from a Host header."""
+
+    policy_decision_point: str
+    access_evaluation_endpoint: str
+    access_evaluations_endpoint: str
+
+
+@router.get("/.well-known/authzen-configuration", summary="Where the AuthZEN endpoints are")
+@open_to_all
+async def configuration(services: ServicesDep) -> Configuration:
+    """AuthZEN metadata."""
+    base = services.public_url.rstrip("/")
+    return Configuration(
+        policy_decision_point=base,
+        access_evaluation_endpoint=f"{base}/access/v1/evaluation",
+        access_evaluations_endpoint=f"{base}/access/v1/evaluations",
+    )

@@ -1,0 +1,57 @@
+"""Lists by cursor: opaque, signed, and good for one query only."""
+
+import base64
+import binascii
+import hmac
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from app.core.errors import InvalidCursorError
+from app.ledger.pseudonym import Pseudonyms
+
+LIMIT: Final = 50
+MOST: Final = 500
+_MAC: Final = 16
+
+Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most")]
+Cursor = Annotated[str | None, Query(max_length=128, description="`next_cursor` of the page before")]
+
+
+class PageRequest(BaseModel):
+    """Which part of a list is wanted."""
+
+    limit: int = Field(default=LIMIT, ge=1, le=MOST, strict=True)
+    cursor: str | None = Field(default=None, max_length=128, description="`next_cursor` of the page before")
+
+
+def write_cursor(pseudonyms: Pseudonyms, query: str, after: UUID | None) -> str | None:
+    """An opaque cursor that goes on after an id, in this query; None when there is nothing to go on to."""
+    if after is None:
+        return None
+    return base64.urlsafe_b64encode(after.bytes + _mac(pseudonyms, query, after)).decode().rstrip("=")
+
+
+def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID | None:
+    """The id that a cursor goes on after.
+
+    Raises:
+        InvalidCursorError: it was not handed out by this query.
+
+    """
+    if cursor is None:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except (binascii.Error, ValueError):
+        raise InvalidCursorError(field="cursor") from None
+    after, mac = raw[:-_MAC], raw[-_MAC:]
+    if len(after) != _MAC or not hmac.compare_digest(mac, _mac(pseudonyms, query, UUID(bytes=after))):
+        raise InvalidCursorError(field="cursor")
+    return UUID(bytes=after)
+
+
+def _mac(pseudonyms: Pseudonyms, query: str, after: UUID) -> bytes:
+    return pseudonyms.opaque("cursor", f"{query}\n{after}")[:_MAC]

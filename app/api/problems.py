@@ -1,0 +1,165 @@
+"""Problem documents (RFC 9457): the one map from what can go wrong to what a client is told.
+
+A problem never quotes what the client sent; `errors` names the fields at fault.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from app.api.strict_json import BadJsonError
+from app.core import errors
+from app.db.database import DatabaseUnavailableError
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 1
+
+_STATUS: Final[Mapping[type[errors.DomainError], int]] = {
+    errors.CollectionTimeError: 422,
+    errors.ConsentNotApplicableError: 409,
+    errors.IdempotencyMismatchError: 422,
+    errors.InvalidCursorError: 422,
+    errors.InvalidPeriodError: 422,
+    errors.InvalidVersionError: 422,
+    errors.NotFoundError: 404,
+    errors.ProcessingExistsError: 409,
+    errors.ProcessingNotAllowedError: 403,
+    errors.ProcessingRetiredError: 409,
+    errors.ScopeMissingError: 403,
+    errors.ScopeNotHeldError: 403,
+    errors.UnknownVersionError: 422,
+}
+
+
+class FieldError(BaseModel):
+    """One field at fault: its dotted path in the request, and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:sceau:problem:not-found",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "There is no such thing.",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="`urn:sceau:problem:` and a word that does not change")
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldError] | None = None
+
+
+class UnauthorizedError(Exception):
+    """No key, or not one that is in force."""
+
+
+def problem(
+    status: int,
+    slug: str,
+    detail: str | None = None,
+    *,
+    fields: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A response that is a problem document."""
+    body = Problem(
+        type=f"urn:sceau:problem:{slug}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=list(fields) or None,
+    )
+    return Response(body.model_dump_json(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def unauthorized() -> Response:
+    """401, with the scheme to use (RFC 6750)."""
+    return problem(
+        401,
+        "unauthorized",
+        "Send an API key: `Authorization: Bearer sceau_…`.",
+        headers={"WWW-Authenticate": 'Bearer realm="sceau"'},
+    )
+
+
+def unavailable(detail: str = "The database cannot be reached; nothing was recorded. Try again.") -> Response:
+    """503, with when to try again."""
+    return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def refused(error: errors.DomainError) -> Response:
+    """What a domain error is to a client."""
+    fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
+    return problem(_STATUS.get(type(error), 422), error.slug, error.detail, fields=fields)
+
+
+def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
+    """Pydantic's errors as fields and messages, without the values."""
+    return [
+        FieldError(field=".".join(str(part) for part in each["loc"][skip:]) or "body", message=each["msg"])
+        for each in found
+    ]
+
+
+def fields_of(error: ValidationError) -> list[FieldError]:
+    """The fields at fault in a value that a model refused."""
+    return field_errors(error.errors(include_url=False, include_context=False, include_input=False))
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers that turn exceptions into problem documents."""
+    app.add_exception_handler(errors.DomainError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(BadJsonError, _bad_json)
+    app.add_exception_handler(UnauthorizedError, lambda _, __: unauthorized())
+    app.add_exception_handler(DatabaseUnavailableError, lambda _, __: unavailable())
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, lambda _, __: problem(500, "internal", "Something failed here."))
+
+
+def _domain(_: Request, error: Exception) -> Response:
+    if not isinstance(error, errors.DomainError):
+        raise error
+    return refused(error)
+
+
+def _bad_json(_: Request, error: Exception) -> Response:
+    return problem(400, "malformed", str(error))
+
+
+def _validation(_: Request, error: Exception) -> Response:
+    found = error.errors() if isinstance(error, RequestValidationError) else ()
+    return problem(422, "invalid-request", "Some fields are not as they should be.", fields=field_errors(found, skip=1))
+
+
+_HTTP_SLUGS: Final = {
+    400: "malformed",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+}
+
+
+def _http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    slug = _HTTP_SLUGS.get(error.status_code, "refused")
+    return problem(error.status_code, slug, error.detail or None, headers=error.headers)

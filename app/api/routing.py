@@ -1,0 +1,72 @@
+"""Routes whose JSON bodies are read strictly (`app.api.strict_json`); each path stands whole where it is made."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from app.api.problems import Problem
+from app.api.strict_json import BadJsonError, parse
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description, "content": {"application/problem+json": {}}}
+    for status, description in (
+        (400, "The request is malformed."),
+        (401, "No key, or none that is in force."),
+        (403, "The caller lacks the scope, or may not name this processing."),
+        (413, "The body is too large."),
+        (503, "The database cannot be reached; nothing was recorded."),
+    )
+}
+
+
+def problems(*more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The problem documents that a route answers: those of every route, and these."""
+    added: dict[int | str, dict[str, Any]] = {
+        status: {**PROBLEMS[400], "description": description} for status, description in more
+    }
+    return {**PROBLEMS, **added}
+
+
+class StrictRequest(Request):
+    """A request whose JSON is I-JSON."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Read the body strictly.
+
+        Raises:
+            HTTPException: 400, and why.
+
+        """
+        try:
+            return parse(await self.body())
+        except BadJsonError as error:
+            raise HTTPException(400, str(error)) from None
+
+
+class StrictRoute(APIRoute):
+    """A route that hands a `StrictRequest` to FastAPI, and refuses a body that is not said to be JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler."""
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            if self.body_field is not None and not says_json(request) and await strict.body():
+                raise HTTPException(415, "Send the body as application/json.")
+            return await handle(strict)
+
+        return handle_strictly
+
+
+def says_json(request: Request) -> bool:
+    """Whether the request says that its body is JSON, whatever parameters follow."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json"
+
+
+def strict_router(tag: str) -> APIRouter:
+    """A router of strict routes under one heading of the documentation."""
+    return APIRouter(route_class=StrictRoute, tags=[tag])

@@ -1,0 +1,109 @@
+"""Who calls, and with which scope: said in each route's signature, checked before the route runs.
+
+Deny by default: an application with a route that names no scope does not start (`check_every_route`).
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Request, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from app.api.problems import UnauthorizedError
+from app.api.services import services_of
+from app.auth.callers import Caller, key_digest
+from app.auth.scopes import Scope
+from app.auth.store import find_caller
+
+_LONGEST_KEY: Final = 512
+bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `sceau_…`.")
+_open: set[Callable[..., Any]] = set()
+_inside: dict[Callable[..., Any], Scope] = {}
+
+
+class Needs:
+    """A dependency that gives the caller if it has a scope, and refuses otherwise (401, 403)."""
+
+    def __init__(self, scope: Scope) -> None:
+        """Remember the scope, for the check and for the documentation."""
+        self.scope = scope
+
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+    ) -> Caller:
+        """Find the caller by its key.
+
+        Raises:
+            UnauthorizedError: no key, or none that is in force.
+            ScopeMissingError: the caller lacks the scope.
+
+        """
+        services = services_of(request)
+        key = presentable_key(credentials.credentials if credentials is not None else None)
+        async with services.database.read() as session:
+            caller = await find_caller(session, key)
+        services.known.remember_caller(key_digest(key), caller)
+        if caller is None:
+            raise UnauthorizedError
+        request.state.caller = str(caller.id)
+        caller.require(self.scope)
+        return caller
+
+
+def presentable_key(key: str | None) -> str:
+    """The key that a client presented, if it can be one at all.
+
+    Raises:
+        UnauthorizedError: none, or something that no key looks like.
+
+    """
+    if not key or len(key) > _LONGEST_KEY or not key.isascii():
+        raise UnauthorizedError
+    return key
+
+
+def open_to_all(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a route that needs no key on purpose; each is listed in design section 4."""
+    _open.add(endpoint)
+    return endpoint
+
+
+def guarded_inside(scope: Scope) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a route that finds its caller and checks this scope itself, in the read that also finds its facts."""
+
+    def mark(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        _inside[endpoint] = scope
+        return endpoint
+
+    return mark
+
+
+class UnguardedRouteError(Exception):
+    """A route names no scope and is not marked as open."""
+
+
+def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
+    """The scope of each route by method and path; None for those marked as open.
+
+    Raises:
+        UnguardedRouteError: a route names no scope and is not marked as open, so the application must not start.
+
+    """
+    found: dict[tuple[str, str], Scope | None] = {}
+    for context in iter_route_contexts(app.routes):
+        dependant: Dependant | None = getattr(context, "dependant", None)
+        endpoint: Any = getattr(context, "endpoint", None)
+        scope = _inside.get(endpoint) or (_scope_of(dependant) if dependant is not None else None)
+        if scope is None and endpoint not in _open:
+            raise UnguardedRouteError(f"{context.path} names no scope")
+        for method in sorted(context.methods or ()):
+            found[method, context.path or ""] = scope
+    return found
+
+
+def _scope_of(dependant: Dependant) -> Scope | None:
+    if isinstance(dependant.call, Needs):
+        return dependant.call.scope
+    return next((scope for each in dependant.dependencies if (scope := _scope_of(each)) is not None), None)

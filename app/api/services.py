@@ -1,0 +1,49 @@
+"""What the routes work with: made once by `app.main`, found on the application's state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from app.db.database import Database
+from app.operations.deployment import Deployment
+from app.snapshot.last_known import LastKnown
+from app.telemetry.metrics import Metrics
+
+
+class MetricsAccess(StrEnum):
+    """Who may read `/metrics`: anyone who reaches the port, callers with `audit:read`, or nobody."""
+
+    OPEN = "open"
+    SCOPED = "scoped"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that `app.main` wired, and the settings that the edge needs.
+
+    `wall_clock` is this host's own clock: used only for exempt processings while the database, whose clock counts,
+    cannot be asked.
+    """
+
+    database: Database
+    deployment: Deployment
+    wall_clock: Callable[[], datetime]
+    public_url: str
+    metrics: Metrics = field(default_factory=Metrics)
+    known: LastKnown = field(default_factory=LastKnown)
+    metrics_access: MetricsAccess = MetricsAccess.OPEN
+    max_body_bytes: int = 1_048_576
+    keep_answers: timedelta = timedelta(hours=24)
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application that a request reached."""
+    return cast("Services", request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(services_of)]

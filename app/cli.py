@@ -1,0 +1,278 @@
+"""The `sceau` command, over the same operations as the API.
+
+It prints what a person needs and nothing secret, except a new key, once. A refusal is one line on standard error and
+exit status 1; wrong usage or an unreadable file is 2.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from app.api.access_models import EvaluationRequest
+from app.api.answers import answer
+from app.api.problems import fields_of
+from app.api.questions import question_of
+from app.api.strict_json import BadJsonError, parse
+from app.auth.scopes import Scope
+from app.auth.store import list_callers
+from app.conformance.report import run_files
+from app.core.errors import DomainError
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.embedded import EmbeddedServerError
+from app.db.identifiers import uuid7
+from app.db.migrate import migrate as migrate_database
+from app.main import create_app, database_of, deployment_of
+from app.operations.check_deployment import DeploymentRefusedError, check_deployment
+from app.operations.evaluate_requests import evaluate_requests
+from app.operations.manage_keys import NewCaller, create_key, revoke_key
+from app.operations.rebuild_projection import rebuild_projection as rebuild
+from app.serving import PortTakenError, local_deployment
+from app.serving import serve as serve_http
+from app.settings import LogFormat, Settings, SettingsError, required
+from app.telemetry.logs import configure_logs
+
+_Result = TypeVar("_Result")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Sceau: may this processing analyse this letter?",
+)
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke the keys of callers.")
+app.add_typer(keys, name="keys")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Use this directory's own PostgreSQL and keys, unless SCEAU_DATABASE_URL is set."),
+]
+_DATA: Final = ".sceau"
+_REFUSALS: Final = (
+    DeploymentRefusedError,
+    DomainError,
+    EmbeddedServerError,
+    PortTakenError,
+    SettingsError,
+)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    data: DataOption = None,
+) -> None:
+    """Run the service, on SCEAU_DATABASE_URL or on a data directory's own PostgreSQL."""
+    os.environ.setdefault("SCEAU_PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
+    if sys.stderr.isatty():
+        os.environ.setdefault("SCEAU_LOG_FORMAT", "console")
+    with _deployment(data) as local:
+        settings = Settings.load()
+        configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+        _run(settings, lambda database: _check(settings, database))
+        say = Console(stderr=True, highlight=False, soft_wrap=True)
+        say.print(f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.")
+        if local is not None:
+            say.print(f"A key with every scope is in {local / 'keys' / 'bootstrap'}.")
+        serve_http(host, port, workers)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema, as its owner, and grant the application role its rights."""
+    settings = Settings.load()
+    owner = required(settings.database_owner_url, "database_owner_url")
+    migrate_database(owner, required(settings.database_url, "database_url"))
+    typer.echo("The database is at this version's schema.")
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="What the caller is called.")],
+    scope: Annotated[list[Scope], typer.Option(help="A scope; repeat for more.")],
+    processing: Annotated[list[str] | None, typer.Option(help="A processing it may name; none: every one.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Make a caller, and print its key: once, on standard output."""
+    wanted = NewCaller(name, frozenset(scope), frozenset(processing) if processing else None)
+
+    async def make(database: Database) -> tuple[UUID, str]:
+        async with database.write() as session:
+            caller, key = await create_key(session, None, wanted)
+        return caller.id, key
+
+    identifier, key = _connected(data, make)
+    typer.echo(f"id {identifier}; the key is shown once:", err=True)
+    typer.echo(key)
+
+
+@keys.command("list")
+def keys_list(data: DataOption = None) -> None:
+    """List callers, oldest first; never their keys."""
+
+    async def listed(database: Database) -> list[str]:
+        lines: list[str] = []
+        after: UUID | None = None
+        async with database.read() as session:
+            while found := await list_callers(session, after=after, limit=100):
+                after = found[-1].id
+                for each in found:
+                    about = "every processing" if each.processings is None else ", ".join(sorted(each.processings))
+                    state = "revoked" if each.revoked_at is not None else "in force"
+                    lines.append(f"{each.id}  {state:8}  {each.name}  [{', '.join(sorted(each.scopes))}]  {about}")
+        return lines
+
+    for line in _connected(data, listed):
+        typer.echo(line)
+
+
+@keys.command("revoke")
+def keys_revoke(identifier: Annotated[UUID, typer.Argument(help="The caller's id.")], data: DataOption = None) -> None:
+    """Revoke a caller's key at once."""
+
+    async def revoke(database: Database) -> None:
+        async with database.write() as session:
+            await revoke_key(session, None, identifier)
+
+    _connected(data, revoke)
+    typer.echo(f"{identifier} is revoked.")
+
+
+@app.command()
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="A file with one AuthZEN evaluation request, or - for standard input.")],
+    data: DataOption = None,
+) -> None:
+    """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
+    asked = _request(file)
+
+    async def decide(database: Database) -> dict[str, Any]:
+        deployment = deployment_of(Settings.load())
+        question = question_of(deployment.pseudonyms, asked)
+        async with database.read() as session:
+            evaluated = await evaluate_requests(session, deployment.policy, [question])
+            return answer(evaluated.decisions[0], uuid7(await session.now()))
+
+    typer.echo(json.dumps(_connected(data, decide), indent=2, ensure_ascii=False))
+
+
+@app.command("test")
+def run_golden_cases(
+    files: Annotated[list[Path], typer.Argument(help="Golden-case files (YAML).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,  # noqa: FBT002
+) -> None:
+    """Run golden cases through the rules, with no database. Exit 1 on a failing case, 2 on an unreadable file."""
+    raise typer.Exit(run_files(files, sys.stdout, as_json=as_json))
+
+
+@app.command("rebuild-projection")
+def rebuild_projection(
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 when something differs.")] = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
+    """Compare the consent projection with the ledger, and write again what differs."""
+
+    async def run(database: Database) -> tuple[int, int]:
+        subjects = differing = 0
+        columns = (SpinnerColumn(), TextColumn("{task.completed} subjects, {task.fields[differing]} rows differ"))
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None, differing=0)
+            async for progress in rebuild(database, repair=not check):
+                subjects, differing = progress.subjects, progress.differing
+                bar.update(task, completed=subjects, differing=differing)
+        return subjects, differing
+
+    subjects, differing = _connected(data, run)
+    verb = "differ" if check else "differed and were written again"
+    typer.echo(f"{subjects} subjects compared; {differing} consents {verb}.")
+    if check and differing:
+        raise typer.Exit(1)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document; needs no database and no settings."""
+    placeholders: dict[str, Any] = {
+        "database_url": "postgresql://nobody@localhost/none",
+        "pseudonym_key": "00" * 32,
+        "master_key": "00" * 32,
+    }
+    typer.echo(json.dumps(create_app(Settings(**placeholders)).openapi(), indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def _deployment(data: Path | None) -> Iterator[Path | None]:
+    """The environment's database, or else a data directory's own, which is then given."""
+    if os.environ.get("SCEAU_DATABASE_URL") or os.environ.get("SCEAU_DATABASE_URL_FILE"):
+        yield None
+        return
+    if data is None and not Path(_DATA).is_dir():
+        raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
+    directory = (data or Path(_DATA)).absolute()
+    with local_deployment(directory):
+        yield directory
+
+
+def _connected(data: Path | None, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+    with _deployment(data):
+        return _run(Settings.load(), work)
+
+
+def _run(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+    async def opened() -> _Result:
+        database = database_of(settings)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())
+
+
+async def _check(settings: Settings, database: Database) -> None:
+    async with database.write() as session:
+        await check_deployment(session, deployment_of(settings))
+
+
+def _request(file: Path) -> EvaluationRequest:
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return EvaluationRequest.model_validate(parse(body))
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}", 2)
+    except BadJsonError as error:
+        _fail(f"{file}: {error}", 2)
+    except ValidationError as error:
+        wrong = "; ".join(f"{each.field}: {each.message}" for each in fields_of(error))
+        _fail(f"{file}: {wrong}", 2)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    typer.echo(f"sceau: {message}", err=True)
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except _REFUSALS as error:
+        typer.echo(f"sceau: {error}", err=True)
+        sys.exit(1)
+    except DatabaseUnavailableError:
+        typer.echo("sceau: the database cannot be reached: check SCEAU_DATABASE_URL and that it runs", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,133 @@
+"""The composition root: `create_app(settings)` wires everything, once. Tests wire the same application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import structlog
+from fastapi import FastAPI
+
+from app.api import access, consents, docs, explanations, health, keys, problems, processings
+from app.api.application import Sceau
+from app.api.security import scopes_by_route
+from app.api.services import MetricsAccess, Services
+from app.core.errors import InvalidPeriodError
+from app.core.period import ConsentPeriod, Counting, PeriodPolicy
+from app.db.database import Database, PoolLimits
+from app.db.session import Clock
+from app.ledger.pseudonym import Pseudonyms, SubjectIds
+from app.ledger.vault import Vault
+from app.operations.check_deployment import check_deployment
+from app.operations.deployment import Deployment
+from app.operations.manage_keys import create_first_key
+from app.settings import LogFormat, Settings, SettingsError, bootstrap_key, master_keys, pseudonym_key, required
+from app.telemetry.logs import configure_logs
+
+log = structlog.get_logger("sceau")
+
+DESCRIPTION = """
+Policy decision point for the secrecy of private correspondence (CPCE art. L32-3).
+
+**The whole job from this page**: press *Authorize* and give a key; register a processing; record a consent; ask
+whether that processing may analyse a correspondence for that user; withdraw; ask again. A deny is an answer (200),
+not an error. Subject ids go in bodies only, never in URLs.
+"""
+
+
+def deployment_of(settings: Settings) -> Deployment:
+    """The keys and choices of this deployment.
+
+    Raises:
+        SettingsError: one is missing or wrong.
+
+    """
+    try:
+        policy = PeriodPolicy(Counting(settings.period_counting), ConsentPeriod.parse(settings.consent_validity))
+    except InvalidPeriodError as error:
+        raise SettingsError(f"SCEAU_CONSENT_VALIDITY: {error.detail}") from None
+    except ValueError:
+        raise SettingsError("SCEAU_PERIOD_COUNTING is start_of_day or same_instant") from None
+    try:
+        ids = SubjectIds.parse(settings.subject_ids)
+    except ValueError:
+        raise SettingsError("SCEAU_SUBJECT_IDS is casefold or exact, with exceptions such as mxid=exact") from None
+    return Deployment(
+        pseudonyms=Pseudonyms(pseudonym_key(settings), ids),
+        vault=Vault(master_keys(settings)),
+        policy=policy,
+        max_backdating=settings.max_backdating,
+    )
+
+
+def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:
+    """The database as the application role.
+
+    Raises:
+        SettingsError: its URL is not set.
+
+    """
+    limits = PoolLimits(settings.pool_size, settings.pool_waiting, settings.database_timeout)
+    return Database(required(settings.database_url, "database_url"), limits=limits, clock=clock)
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+    """Wire the application; nothing is opened until it starts.
+
+    Args:
+        settings: as loaded.
+        clock: another clock than the database's, for tests.
+
+    """
+    try:
+        metrics_access = MetricsAccess(settings.metrics)
+    except ValueError:
+        raise SettingsError("SCEAU_METRICS is open, scoped or off") from None
+    services = Services(
+        database=database_of(settings, clock=clock),
+        deployment=deployment_of(settings),
+        wall_clock=lambda: datetime.now(UTC),
+        public_url=str(settings.public_url),
+        metrics_access=metrics_access,
+        max_body_bytes=settings.max_body_bytes,
+        keep_answers=settings.idempotency_retention,
+    )
+    first_key = bootstrap_key(settings)
+    app = Sceau(
+        title="Sceau",
+        version=version("sceau"),
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url=None,  # app.api.docs serves the document and the page
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"logs": False, "tracing": False, "metrics": False},
+        lifespan=lambda _: _running(services, first_key),
+    )
+    app.state.services = services
+    problems.install(app)
+    for part in (access, processings, consents, explanations, keys, health, docs):
+        app.include_router(part.router)
+    scopes_by_route(app)
+    return app
+
+
+@asynccontextmanager
+async def _running(services: Services, first_key: str | None) -> AsyncIterator[None]:
+    """Check the database before the first request, and close it after the last."""
+    try:
+        async with services.database.write() as session:
+            await check_deployment(session, services.deployment)
+            if first_key is not None and await create_first_key(session, first_key) is not None:
+                log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
+        yield
+    finally:
+        await services.database.close()
+
+
+def create_app_from_environment() -> FastAPI:
+    """What uvicorn's workers call: settings from the environment, logs as they say."""
+    settings = Settings.load()
+    configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+    return create_app(settings)

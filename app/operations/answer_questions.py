@@ -1,0 +1,91 @@
+"""Answer a caller's questions, one or many: who asks, what it may ask about, the facts, and what to do without them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.auth.callers import Caller, key_digest
+from app.auth.scopes import Scope
+from app.auth.store import find_caller
+from app.core.decision import Decision, Request
+from app.core.evaluate import evaluate
+from app.core.period import PeriodPolicy
+from app.db.database import Database, DatabaseUnavailableError
+from app.operations.evaluate_requests import evaluate_requests
+from app.snapshot.last_known import LastKnown
+
+
+class NotAllowed:
+    """In the place of a decision: the caller may not ask about this processing."""
+
+
+class Unknowable:
+    """In the place of a decision: the facts cannot be read now."""
+
+
+Answer = Decision | NotAllowed | Unknowable
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Who asked (None: no key in force), and the answers in the order of the questions."""
+
+    caller: Caller | None
+    answers: Sequence[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPoint:
+    """What answers: the database, and what is remembered of it for exempt processings while it is away."""
+
+    database: Database
+    known: LastKnown
+    policy: PeriodPolicy
+    wall_clock: Callable[[], datetime]
+
+
+async def answer_questions(point: DecisionPoint, key: str, requests: Sequence[Request]) -> Answers:
+    """Find the caller and answer its questions on facts read for them.
+
+    Without the database, purposes of III are still answered, for a caller and from a register entry that were read
+    before (law.md, trap 14); every other question is `Unknowable`.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+        DatabaseUnavailableError: the database is away and this key was never seen.
+
+    """
+    try:
+        async with point.database.read() as session:
+            caller = await find_caller(session, key)
+            point.known.remember_caller(key_digest(key), caller)
+            if caller is None:
+                return Answers(None, ())
+            caller.require(Scope.DECISIONS_EVALUATE)
+            asked = [request for request in requests if caller.may_ask_about(request.processing)]
+            evaluated = await evaluate_requests(session, point.policy, asked)
+    except DatabaseUnavailableError:
+        return _without_database(point, key, requests)
+    for request in asked:
+        point.known.remember_processing(request.processing, evaluated.register.get(request.processing))
+    decided = iter(evaluated.decisions)
+    return Answers(
+        caller, [next(decided) if caller.may_ask_about(each.processing) else NotAllowed() for each in requests]
+    )
+
+
+def _without_database(point: DecisionPoint, key: str, requests: Sequence[Request]) -> Answers:
+    caller = point.known.caller(key_digest(key))
+    if caller is None:
+        raise DatabaseUnavailableError
+    caller.require(Scope.DECISIONS_EVALUATE)
+    return Answers(caller, [_remembered(point, caller, request) for request in requests])
+
+
+def _remembered(point: DecisionPoint, caller: Caller, request: Request) -> Answer:
+    if not caller.may_ask_about(request.processing):
+        return NotAllowed()
+    processing = point.known.exempt_processing(request.processing)
+    if processing is None:
+        return Unknowable()
+    return evaluate(request, processing, {}, point.wall_clock(), point.policy)

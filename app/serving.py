@@ -1,0 +1,145 @@
+"""Run the service in this process: on its own PostgreSQL in a data directory, or on the databases that settings name.
+
+A data directory holds everything that a checkout needs: keys (made once, readable by their owner only), the server's
+files, and how to reach it while it runs. Deleting it starts afresh.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NoReturn
+
+import uvicorn
+
+from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.db.migrate import migrate
+from app.settings import PREFIX, SettingsError
+
+_RUNNING: Final = "running.json"
+_GRACE_SECONDS: Final = 10
+
+
+class PortTakenError(Exception):
+    """Another process listens on that address."""
+
+
+@contextmanager
+def local_deployment(data: Path) -> Iterator[None]:
+    """Put this process's environment in front of a data directory's own database, started unless it runs already.
+
+    Raises:
+        EmbeddedServerError: the server cannot be started; one line says why and how to mend it.
+        SettingsError: the directory cannot be written.
+
+    """
+    _make_keys(data / "keys")
+    running = _running(data)
+    if running is not None:
+        os.environ.update(running)
+        yield
+        return
+    with EmbeddedServer(data / "postgres") as server:
+        addresses = {
+            f"{PREFIX}DATABASE_URL": server.url(role=APP_ROLE, database=DATABASE),
+            f"{PREFIX}DATABASE_OWNER_URL": server.url(role=OWNER_ROLE, database=DATABASE),
+        }
+        os.environ.update(addresses)
+        migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
+        note = data / _RUNNING
+        _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+
+def serve(host: str, port: int, workers: int) -> None:
+    """Answer HTTP until SIGINT or SIGTERM, then finish what is being answered within ten seconds.
+
+    Raises:
+        PortTakenError: another process listens there.
+
+    """
+    _check_free(host, port)
+    signal.signal(signal.SIGTERM, _terminate)
+    with tempfile.TemporaryDirectory(prefix="sceau-metrics-") as counters:
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        uvicorn.run(
+            "app.main:create_app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+
+
+def _terminate(_: int, __: object) -> NoReturn:
+    # Raised where the signal arrives, so that what was started is stopped on the way out.
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _check_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTakenError(
+                f"{host}:{port} cannot be listened on ({error.strerror}): choose another --port"
+            ) from None
+
+
+def _make_keys(directory: Path) -> None:
+    """Make each key that is missing, and point the settings at the files, unless the environment names its own."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, key in (
+            ("pseudonym", secrets.token_hex(32)),
+            ("master", f"1:{secrets.token_hex(32)}"),
+            ("bootstrap", f"sceau_{secrets.token_urlsafe(32)}"),
+        ):
+            path = directory / name
+            if not path.exists():
+                _write_private(path, key)
+            variable = f"{PREFIX}{name.upper()}_KEY"
+            if not os.environ.get(variable):
+                os.environ.setdefault(f"{variable}_FILE", str(path))
+    except OSError as error:
+        raise SettingsError(
+            f"{directory} cannot be written ({error.strerror}): choose another --data directory"
+        ) from None
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _running(data: Path) -> dict[str, str] | None:
+    """How to reach the server that another process of this deployment runs, if one does."""
+    try:
+        note = json.loads((data / _RUNNING).read_text(encoding="utf-8"))
+        os.kill(int(note["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    addresses: dict[str, str] = note["environment"]
+    return addresses

@@ -1,0 +1,177 @@
+"""The settings, read from the environment once: names begin with SCEAU_. Only `app.main` and `app.cli` read them.
+
+A secret may come from a file instead: SCEAU_MASTER_KEY_FILE holds the path of a file with the key. `.env.example`
+lists them all.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "SCEAU_"
+ELSEWHERE: Final = frozenset({"TEST_DATABASE_URL"})
+"""Names under the prefix that are not the service's."""
+_KEY_BYTES: Final = 32
+_BOOTSTRAP_CHARACTERS: Final = 32
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is one line that names it and says how to mend it."""
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def _postgresql_url(value: SecretStr) -> SecretStr:
+    url = urlsplit(value.get_secret_value())
+    if url.scheme not in {"postgresql", "postgresql+psycopg"} or not url.path.strip("/"):
+        raise ValueError("is not a URL such as postgresql://user:password@host:5432/database")
+    return value
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    database_url: PostgresUrl | None = Field(default=None, description="DSN of the application role")
+    database_owner_url: PostgresUrl | None = Field(default=None, description="DSN of the schema's owner: migrations")
+    pseudonym_key: SecretStr | None = Field(default=None, description="32 bytes, hex or base64; can never change")
+    master_key: SecretStr | None = Field(default=None, description="ID:KEY of 32 bytes, the newest first; rotates")
+    bootstrap_key: SecretStr | None = Field(default=None, description="The first caller's key, on an empty database")
+    public_url: HttpUrl = Field(default=HttpUrl("http://127.0.0.1:8080"), description="Where callers reach the service")
+    subject_ids: str = Field(default="casefold", description="casefold, exact, or casefold,TYPE=exact; cannot change")
+    consent_validity: str = Field(default="P1Y", description="Ceiling for every processing, at most one year")
+    period_counting: str = Field(default="start_of_day", description="start_of_day or same_instant")
+    max_backdating: timedelta = Field(default=timedelta(minutes=10), description="For live grants, ISO 8601")
+    pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")
+    pool_waiting: int = Field(default=200, ge=0, le=100_000, description="Requests that may wait for one, else 503")
+    database_timeout: timedelta = Field(
+        default=timedelta(seconds=5), description="Deadline of a request's database work"
+    )
+    max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864, description="Largest request body")
+    metrics: str = Field(default="open", description="Who reads /metrics: open, scoped (audit:read) or off")
+    idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG to ERROR")
+    log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console")
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings from the environment, and secrets from the files that it names.
+
+        Raises:
+            SettingsError: one is unknown, missing or wrong.
+
+        """
+        try:
+            return cls(**_from_files(os.environ, frozenset(cls.model_fields)))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "a setting"
+            raise SettingsError(f"{name}: {first['msg']}") from None
+
+
+def _from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, Any]:
+    """What SCEAU_…_FILE variables point to, after a look for names that mean nothing: a misspelt one is refused."""
+    found: dict[str, Any] = {}
+    for variable, value in environment.items():
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in ELSEWHERE or name.lower() in names or not value:
+            continue
+        base = name.removesuffix("_FILE")
+        if base == name or base.lower() not in names:
+            raise SettingsError(f"{variable} is no setting of this version: see .env.example")
+        if environment.get(PREFIX + base):
+            raise SettingsError(f"{variable} and {PREFIX}{base} are both set: keep one")
+        try:
+            found[base.lower()] = Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{variable}: the file cannot be read ({type(error).__name__})") from None
+    return found
+
+
+def required(value: SecretStr | None, name: str) -> str:
+    """The value of a setting that this command cannot do without.
+
+    Raises:
+        SettingsError: it is not set.
+
+    """
+    if value is None:
+        raise SettingsError(f"{PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE)")
+    return value.get_secret_value()
+
+
+def pseudonym_key(settings: Settings) -> bytes:
+    """The pseudonym key, at least 32 bytes.
+
+    Raises:
+        SettingsError: it is missing, or too short.
+
+    """
+    key = _decoded(required(settings.pseudonym_key, "pseudonym_key"), "PSEUDONYM_KEY")
+    if len(key) < _KEY_BYTES:
+        raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: make one with `openssl rand -base64 32`")
+    return key
+
+
+def master_keys(settings: Settings) -> dict[str, bytes]:
+    """The master keys by key id, the one that seals first; 32 bytes each.
+
+    Raises:
+        SettingsError: it is missing, a key has another length, or two have one id.
+
+    """
+    keys: dict[str, bytes] = {}
+    for part in required(settings.master_key, "master_key").split(","):
+        identifier, separator, key = part.strip().partition(":")
+        name, text = (identifier, key) if separator else ("1", identifier)
+        decoded = _decoded(text, "MASTER_KEY")
+        if len(decoded) != _KEY_BYTES or not name or name in keys:
+            raise SettingsError("SCEAU_MASTER_KEY is ID:KEY[,ID:KEY…], each KEY 32 bytes (`openssl rand -base64 32`)")
+        keys[name] = decoded
+    return keys
+
+
+def bootstrap_key(settings: Settings) -> str | None:
+    """The bootstrap key, if there is one.
+
+    Raises:
+        SettingsError: it is shorter than 32 characters.
+
+    """
+    if settings.bootstrap_key is None:
+        return None
+    key = settings.bootstrap_key.get_secret_value()
+    if len(key) < _BOOTSTRAP_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingsError("SCEAU_BOOTSTRAP_KEY has fewer than 32 characters, or some that no header can carry")
+    return key
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise SettingsError(f"{PREFIX}{name} is neither hex nor base64") from None

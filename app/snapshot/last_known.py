@@ -1,0 +1,55 @@
+"""What this process last read of callers and register entries: for exempt processings while the database is away.
+
+Never used while the database answers, and never for a purpose of IV: a permit under IV rests on facts read for it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import TypeVar
+
+from app.auth.callers import Caller
+from app.core.processing import Processing
+
+_REMEMBERED_AT_MOST = 10_000
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+
+class LastKnown:
+    """Bounded memory of callers by key digest and of register entries by id, least recently used dropped first."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._callers: OrderedDict[bytes, Caller] = OrderedDict()
+        self._processings: OrderedDict[str, Processing] = OrderedDict()
+
+    def remember_caller(self, digest: bytes, caller: Caller | None) -> None:
+        """Keep what a key was found to be; None forgets it."""
+        if caller is None:
+            self._callers.pop(digest, None)
+        else:
+            _keep(self._callers, digest, caller)
+
+    def caller(self, digest: bytes) -> Caller | None:
+        """The caller that a key belonged to when it was last looked up."""
+        return self._callers.get(digest)
+
+    def remember_processing(self, identifier: str, processing: Processing | None) -> None:
+        """Keep what a register entry was found to be; None forgets it."""
+        if processing is None:
+            self._processings.pop(identifier, None)
+        else:
+            _keep(self._processings, identifier, processing)
+
+    def exempt_processing(self, identifier: str) -> Processing | None:
+        """The register entry as last read, if its purpose is one of III."""
+        processing = self._processings.get(identifier)
+        return processing if processing is not None and processing.is_exempt else None
+
+
+def _keep(memory: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > _REMEMBERED_AT_MOST:
+        memory.popitem(last=False)

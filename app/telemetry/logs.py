@@ -1,0 +1,76 @@
+"""Logs: one line for each record on standard error, JSON or for a person; never an identifier of one.
+
+An exception is logged as its type and the places it went through, without its message and without values: a message
+may quote what a client sent.
+"""
+
+import logging
+import sys
+import traceback
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+
+def configure_logs(*, level: str, as_json: bool) -> None:
+    """Send structlog's and the standard library's records through one set of processors to standard error."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_messages,
+    ]
+    render = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = name != "uvicorn.access"  # raw paths: this service logs route templates instead
+
+
+def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace exception information by types and places."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    elif isinstance(info, BaseException):
+        info = (type(info), info, info.__traceback__)
+    if isinstance(info, tuple) and info[0] is not None:
+        event["exception"] = describe(info[1])
+    record = event.get("_record")
+    if record is not None:
+        record.exc_info = record.exc_text = None
+    return event
+
+
+def describe(error: BaseException) -> list[str]:
+    """An exception and its causes, each as its type and the last places it went through."""
+    told, current = [], error
+    while True:
+        places = traceback.extract_tb(current.__traceback__)[-5:]
+        where = " < ".join(
+            f"{place.name} ({place.filename.rsplit('/', 1)[-1]}:{place.lineno})" for place in reversed(places)
+        )
+        told.append(f"{type(current).__module__}.{type(current).__qualname__} in {where}")
+        following = current.__cause__ or current.__context__
+        if following is None or len(told) > 5:  # noqa: PLR2004 - enough to see where it came from
+            return told
+        current = following
