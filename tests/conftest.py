@@ -1,0 +1,73 @@
+"""The suite's PostgreSQL: started once by the process that was called, shared by the workers, stopped at the end.
+
+SCEAU_TEST_DATABASE_URL (an administrator's DSN) uses another server instead.
+"""
+
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.db.embedded import EmbeddedServer
+from tests.support.api import TestClock, running
+from tests.support.databases import ADDRESS, drop_template, make_template, new_database
+
+FASTER = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_SERVER = pytest.StashKey[tuple[EmbeddedServer, Path]]()
+
+
+def pytest_configure(config):
+    """Start the server and make the template, in the process that was called and not in its workers."""
+    for name in [name for name in os.environ if name.startswith("SCEAU_") and not name.startswith("SCEAU_TEST_")]:
+        del os.environ[name]  # what the caller's shell sets for a service of its own is not the suite's
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if ADDRESS not in os.environ:
+        directory = Path(tempfile.mkdtemp(prefix="sceau-tests-"))
+        server = EmbeddedServer(directory / "postgres", settings=FASTER)
+        config.stash[_SERVER] = (server, directory)
+        server.start()
+        os.environ[ADDRESS] = server.url(role="postgres", database="postgres")
+    make_template()
+
+
+def pytest_unconfigure(config):
+    """Drop what this run made and stop what it started."""
+    if hasattr(config, "workerinput") or config.option.collectonly or ADDRESS not in os.environ:
+        return
+    drop_template()
+    if _SERVER in config.stash:
+        server, directory = config.stash[_SERVER]
+        server.stop()
+        del os.environ[ADDRESS]
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def database():
+    """A migrated database of this test's own."""
+    with new_database() as made:
+        yield made
+
+
+@pytest.fixture
+def api(database):
+    """The application on a database of its own, called with every scope."""
+    with running(database) as called:
+        yield called
+
+
+@pytest.fixture
+def clock():
+    """A clock in the database's place, standing at 15 June 2026, noon UTC, until a test sets it."""
+    return TestClock(datetime(2026, 6, 15, 12, tzinfo=UTC))
+
+
+@pytest.fixture
+def clocked(database, clock):
+    """The application whose clock is `clock`."""
+    with running(database, clock=clock) as called:
+        yield called

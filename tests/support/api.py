@@ -1,0 +1,163 @@
+"""The application as production wires it, called in a few words; and a clock that tests set."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+from tests.support.databases import TestDatabase
+
+BOOTSTRAP = "sceau_" + "b" * 43
+PSEUDONYM_KEY = "11" * 32
+MASTER_KEY = "first:" + "22" * 32
+
+EVIDENCE = {
+    "method": "web_form",
+    "positive_act": "button_clicked",
+    "default_state": "unselected",
+    "separate_from_terms": True,
+    "conditional": False,
+    "language": "fr",
+    "notice_version": 1,
+}
+
+
+class TestClock:
+    """A clock in the place of the database's: it stands where it was set."""
+
+    __test__ = False
+
+    def __init__(self, at: datetime) -> None:
+        """Stand at an instant."""
+        self.at = at
+
+    async def now(self, _: object) -> datetime:
+        """The instant it stands at."""
+        return self.at
+
+
+def settings_for(database: TestDatabase, **more: Any) -> Settings:
+    """Settings of a whole deployment on a test database."""
+    values = {
+        "database_url": database.app_url,
+        "database_owner_url": database.owner_url,
+        "pseudonym_key": PSEUDONYM_KEY,
+        "master_key": MASTER_KEY,
+        "bootstrap_key": BOOTSTRAP,
+        "public_url": "https://sceau.example.fr",
+        **more,
+    }
+    return Settings(**values)
+
+
+def subject(name: str, kind: str = "user") -> dict[str, str]:
+    """A subject on the wire."""
+    return {"type": kind, "id": name}
+
+
+def processing(identifier: str, **more: Any) -> dict[str, Any]:
+    """A processing to register: advertising on content and subject line, unless said otherwise."""
+    return {
+        "id": identifier,
+        "controller": "Exemple SAS",
+        "provider_kind": "operator",
+        "service": "mail",
+        "purpose": "advertising",
+        "elements": ["content", "subject_line"],
+        "automated": True,
+        "party_mode": "user_only",
+        "started_on": "2020-01-01",
+        "consent_validity": "P1Y",
+        "name": {"fr": "Traitement", "en": "Processing"},
+        "notice": {"fr": f"Texte de {identifier}", "en": f"Text of {identifier}"},
+        "data_recipients": [],
+        "retention": "P30D",
+        **more,
+    }
+
+
+class Api:
+    """A caller of the API: requests in a few words, as the all-scopes caller or with another key."""
+
+    def __init__(self, client: TestClient, key: str | None = BOOTSTRAP) -> None:
+        """Call through a client with a key; None calls without one."""
+        self.client = client
+        self.key = key
+
+    def with_key(self, key: str | None) -> "Api":
+        """The same application, called with another key."""
+        return Api(self.client, key)
+
+    def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        """One request; a body that is bytes goes as it is, said to be JSON."""
+        sent = {"Authorization": f"Bearer {self.key}"} if self.key is not None else {}
+        if isinstance(body, bytes):
+            sent["Content-Type"] = "application/json"
+            return self.client.request(method, path, content=body, headers={**sent, **(headers or {})})
+        return self.client.request(method, path, json=body, headers={**sent, **(headers or {})})
+
+    def ok(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON of a request that must succeed."""
+        answer = self.call(method, path, body, headers)
+        assert answer.status_code in {200, 201, 204}, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def register(self, identifier: str, **more: Any) -> Any:
+        """Register a processing."""
+        return self.ok("POST", "/v1/processings", processing(identifier, **more))
+
+    def decide(self, name: str, identifier: str, decision: str = "granted", **more: Any) -> Any:
+        """Record a grant or a refusal."""
+        evidence = {**EVIDENCE, **more.pop("evidence", {})}
+        body = {"subject": subject(name), "processing": identifier, "decision": decision, "evidence": evidence, **more}
+        return self.ok("POST", "/v1/consents", body)
+
+    def withdraw(self, name: str, identifier: str | None = None, **more: Any) -> Any:
+        """Withdraw from one processing, or from all."""
+        named = {} if identifier is None else {"processing": identifier}
+        return self.ok("POST", "/v1/withdrawals", {"subject": subject(name), **named, **more})
+
+    def evaluate(self, name: str, identifier: str, **properties: Any) -> Any:
+        """Ask one question; `elements` and `automated` are the action's properties, the rest the resource's."""
+        return self.ok("POST", "/access/v1/evaluation", question(name, identifier, **properties))
+
+    def reason(self, name: str, identifier: str, **properties: Any) -> str:
+        """The reason of one decision."""
+        reason: str = self.evaluate(name, identifier, **properties)["context"]["reason"]
+        return reason
+
+    def new_key(self, *scopes: str, processings: list[str] | None = None) -> str:
+        """Make a key with those scopes."""
+        body: dict[str, Any] = {"name": "test", "scopes": list(scopes)}
+        if processings is not None:
+            body["processings"] = processings
+        key: str = self.ok("POST", "/v1/keys", body)["key"]
+        return key
+
+
+def question(name: str, identifier: str, **properties: Any) -> dict[str, Any]:
+    """An AuthZEN evaluation request."""
+    of_action = {key: value for key, value in properties.items() if key in {"elements", "automated"}}
+    of_resource = {key: value for key, value in properties.items() if key not in of_action}
+    return {
+        "subject": subject(name),
+        "action": {"name": identifier, "properties": of_action},
+        "resource": {"type": "correspondence", "id": "handle", "properties": of_resource},
+    }
+
+
+@contextmanager
+def running(database: TestDatabase, *, clock: TestClock | None = None, **settings: Any) -> Iterator[Api]:
+    """The application on a test database, started and stopped as in production."""
+    app = create_app(settings_for(database, **settings), clock=clock)
+    with TestClient(app, base_url="http://testserver", raise_server_exceptions=False) as client:
+        yield Api(client)
+
+
+def utc(text: str) -> datetime:
+    """An instant from RFC 3339."""
+    return datetime.fromisoformat(text).astimezone(UTC)
