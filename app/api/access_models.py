@@ -5,9 +5,10 @@ question that is not understood is not answered. `0` is no boolean and `null` is
 """
 
 import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from app.core.article import Channel, Element
 
@@ -20,6 +21,16 @@ def _no_control(text: str) -> str:
 
 Identifier = Annotated[StrictStr, Field(min_length=1, max_length=512), AfterValidator(_no_control)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(_no_control)]
+
+
+def _plausible(at: datetime) -> datetime:
+    if not _EARLIEST <= at < _LATEST:
+        raise ValueError(f"must lie between {_EARLIEST.year} and {_LATEST.year}")
+    return at
+
+
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+Instant = Annotated[AwareDatetime, AfterValidator(_plausible), Field(description="RFC 3339, with its offset")]
 Territory = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
 
 

@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from app.api.access_models import Identifier, Name
+from app.api.access_models import Identifier, Instant, Name
 from app.api.pages import PageRequest
 from app.api.processing_models import ProcessingId, WireModel
 from app.core.article import PARIS, Element
@@ -82,7 +82,7 @@ class NewConsent(WireModel):
     elements: Annotated[list[Element], Field(min_length=1, max_length=16)] | None = Field(
         default=None, description="What a grant covers; left out, all that the version declares"
     )
-    collected_at: AwareDatetime | None = Field(default=None, description="Now when left out")
+    collected_at: Instant | None = Field(default=None, description="Now when left out")
     evidence: Evidence
     capacity: Capacity | None = None
 
@@ -94,7 +94,7 @@ class NewWithdrawal(WireModel):
 
     subject: SubjectBody
     processing: ProcessingId | None = None
-    received_at: AwareDatetime | None = Field(default=None, description="When it reached you, if earlier than now")
+    received_at: Instant | None = Field(default=None, description="When it reached you, if earlier than now")
     method: Method | None = None
 
 
@@ -116,7 +116,7 @@ class ConsentSearch(WireModel):
     subject: SubjectBody | None = None
     processing: ProcessingId | None = None
     state: State | None = None
-    expires_before: AwareDatetime | None = None
+    expires_before: Instant | None = None
     page: PageRequest = PageRequest()
 
 

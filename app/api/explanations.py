@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.access_models import EXAMPLE, DecisionContext, EvaluationRequest
+from app.api.access_models import EXAMPLE, DecisionContext, EvaluationRequest, Instant
 from app.api.answers import answer
 from app.api.questions import question_of
 from app.api.routing import problems, strict_router
@@ -31,8 +31,8 @@ class ExplanationRequest(EvaluationRequest):
         json_schema_extra={"examples": [{**EXAMPLE, "at": "2026-06-15T12:00:00Z", "known_at": "2026-07-01T00:00:00Z"}]}
     )
 
-    at: AwareDatetime | None = Field(default=None, description="The instant judged; now when left out")
-    known_at: AwareDatetime | None = Field(
+    at: Instant | None = Field(default=None, description="The instant judged; now when left out")
+    known_at: Instant | None = Field(
         default=None, description="Only what had been recorded by then is used; everything known now when left out"
     )
 

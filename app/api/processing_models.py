@@ -3,9 +3,9 @@
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from app.api.access_models import Name
+from app.api.access_models import Instant, Name
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod
@@ -135,7 +135,7 @@ class NewVersion(VersionBody):
     )
 
     material: StrictBool = Field(description="Whether consents given before must be asked again")
-    effective_from: AwareDatetime | None = Field(default=None, description="Now or later; now when left out")
+    effective_from: Instant | None = Field(default=None, description="Now or later; now when left out")
 
 
 class StatusBody(WireModel):
