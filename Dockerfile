@@ -1,0 +1,55 @@
+# The service on Python 3.13, as an unprivileged user, able to run on a read-only root file system.
+
+ARG BASE=docker.io/library/python:3.13-slim-trixie
+
+# --- the environment, locked by hashes -------------------------------------------------------------------------------
+FROM ${BASE} AS builder
+
+# The system's certificates, so that a company's own authority works once it is in the base.
+ENV UV_SYSTEM_CERTS=true
+
+WORKDIR /srv/sceau
+COPY pyproject.toml requirements.txt requirements-dev.txt LICENSE ./
+
+# uv comes by pip from its own lines of the lock, as in ./dev; it stays in this stage.
+RUN sed -n '/^uv==/,/[^\\]$/p' requirements-dev.txt > /tmp/uv.txt \
+ && python3 -m venv /opt/tools \
+ && /opt/tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/uv.txt \
+ && python3 -m venv --without-pip /opt/venv \
+ && /opt/tools/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode requirements.txt \
+ && rm requirements-dev.txt
+
+# The code keeps the layout of the checkout: migrations stand beside the package.
+COPY migrations migrations
+COPY app app
+RUN /opt/tools/bin/uv pip install --no-cache --offline --python /opt/venv/bin/python --no-deps --editable . \
+ && rm -f /opt/venv/.lock \
+ && python3 -m compileall -q app migrations
+
+# --- what runs -------------------------------------------------------------------------------------------------------
+FROM ${BASE}
+
+LABEL org.opencontainers.image.title="sceau" \
+      org.opencontainers.image.description="Policy decision point for the secrecy of private correspondence (CPCE art. L32-3)" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder /srv/sceau /srv/sceau
+
+# Nothing is written but to /tmp: bytecode is compiled already, HOME points where a tmpfs can be.
+ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+WORKDIR /srv/sceau
+USER 10001:10001
+EXPOSE 8080
+
+# Alive, not ready: without its database the service still permits what article L32-3 III allows, and must not be killed.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=4); c.request('GET', '/livez'); raise SystemExit(c.getresponse().status != 200)"]
+
+ENTRYPOINT ["sceau"]
+CMD ["serve", "--host", "0.0.0.0"]

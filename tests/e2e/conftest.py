@@ -1,0 +1,34 @@
+"""The image, built once for the session, and a container of it."""
+
+import fcntl
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e import buildah
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[str]:
+    """The name of the image built from this checkout."""
+    try:
+        buildah.provide_programs()
+    except buildah.Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+    buildah.CACHE.mkdir(mode=0o700, exist_ok=True)
+    with (buildah.CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one run at a time: they share the storage
+        buildah.provide_base()
+        buildah.build_image()
+        yield buildah.IMAGE
+        buildah.buildah("rmi", "--force", buildah.IMAGE)
+
+
+@pytest.fixture(scope="session")
+def container(image: str) -> Iterator[str]:
+    """A container of the image, removed at the end."""
+    name = buildah.make_container()
+    try:
+        yield name
+    finally:
+        buildah.buildah("rm", name)
