@@ -118,7 +118,8 @@ async def _running(services: Services, first_key: str | None) -> AsyncIterator[N
     """Check the database before the first request, and close it after the last."""
     try:
         async with services.database.write() as session:
-            await check_deployment(session, services.deployment)
+            for warning in await check_deployment(session, services.deployment):
+                log.warning(warning)
             if first_key is not None and await create_first_key(session, first_key) is not None:
                 log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
         yield

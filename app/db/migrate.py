@@ -99,6 +99,12 @@ async def check_schema(session: ReadSession) -> None:
         raise SchemaBehindError
 
 
+async def may_rewrite_ledger(session: ReadSession) -> bool:
+    """Whether the connected role could change or remove consent events, were it not for the triggers."""
+    statement = text("SELECT has_table_privilege('consent_event', 'UPDATE, DELETE, TRUNCATE')")
+    return bool((await session.execute(statement)).scalar_one())
+
+
 def _grant(connection: Connection, role: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
     tables = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")).scalars()

@@ -1,6 +1,6 @@
 """Refuse to serve on a database that is not this deployment's, or that would count a year differently."""
 
-from app.db.migrate import SchemaBehindError, check_schema
+from app.db.migrate import SchemaBehindError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
 from app.ledger.vault_store import agree_on_check
@@ -11,10 +11,13 @@ class DeploymentRefusedError(Exception):
     """The service does not start; the message is one line that says what is wrong and how to mend it."""
 
 
-async def check_deployment(session: WriteSession, deployment: Deployment) -> None:
+async def check_deployment(session: WriteSession, deployment: Deployment) -> list[str]:
     """Compare schema, keys, normalisation of ids and time zones with what the database knows.
 
     The first start stores what tells the keys from others; later ones must agree with it.
+
+    Returns:
+        What does not keep the service from starting, and should be mended: one line each.
 
     Raises:
         DeploymentRefusedError: one of them does not.
@@ -43,3 +46,6 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> Non
         raise DeploymentRefusedError(
             "Python and PostgreSQL disagree on Europe/Paris: update tzdata for the one, time zone data for the other"
         )
+    if await may_rewrite_ledger(session):
+        return ["SCEAU_DATABASE_URL is a role that may rewrite the ledger: give the service a role of its own"]
+    return []

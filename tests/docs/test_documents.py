@@ -1,0 +1,76 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.core.decision import Reason
+from app.core.rules import RULES
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+TOP = {path.name for path in ROOT.iterdir()}
+
+
+def paths_in(text):
+    """Every path that a document names: code spans and link targets that begin like something of the checkout."""
+    spans = re.findall(r"`([^`\s]+)`", text) + re.findall(r"\]\(([^)#]+)\)", text)
+    return {span for span in spans if "/" in span and not re.search(r"[{}*…<>=:?]|^/", span)}
+
+
+def missing(document, text):
+    """The paths named that are neither in the checkout nor beside the document."""
+    named = {
+        path for path in paths_in(text) if path.split("/")[0].removeprefix("./") in TOP or not path.startswith(".")
+    }
+    at = {path: (ROOT / path.removeprefix("./"), document.parent / path) for path in named}
+    known = {path for path in named if path.split("/")[0] in TOP or (document.parent / path.split("/")[0]).exists()}
+    return sorted(path for path in known if not any(place.exists() for place in at[path]))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_that_a_document_names_exists(document):
+    """A document names no file that is not there."""
+    assert missing(document, document.read_text()) == []
+
+
+def test_a_path_that_does_not_exist_is_seen():
+    """The check of paths can fail."""
+    assert missing(ROOT / "README.md", "see `app/core/nowhere.py` and [this](docs/none.md)") == [
+        "app/core/nowhere.py",
+        "docs/none.md",
+    ]
+
+
+def test_the_law_page_maps_every_rule_to_its_function_and_a_test_that_exists():
+    """Each row of docs/law.md names a rule's number, its function and a test or golden case that is there."""
+    rows = re.findall(r"^\| (\d+b?) \|(.*)\|$", (ROOT / "docs/law.md").read_text(), re.MULTILINE)
+    assert [number for number, _ in rows] == ["1", "2", *(rule.number for rule in RULES)]
+    functions = {rule.number: rule.check.__name__ for rule in RULES} | {"1": "explain", "2": "explain"}
+    tests = "".join(path.read_text() for path in ROOT.glob("tests/core/*.py"))
+    golden = {
+        case["name"]
+        for name in ("decisions", "edges")
+        for case in yaml.safe_load((ROOT / f"tests/conformance/{name}.yaml").read_text())["cases"]
+    }
+    for number, row in rows:
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells[-2].strip("`") == functions[number], number
+        shown = cells[-1]
+        if shown.startswith("golden: "):
+            assert shown.removeprefix("golden: ").strip("*") in golden, number
+        else:
+            assert f"def {shown.strip('`')}(" in tests, number
+
+
+def test_the_law_page_names_every_reason():
+    """Every reason that an answer can carry is explained in docs/law.md."""
+    text = (ROOT / "docs/law.md").read_text()
+    assert [reason for reason in Reason if f"`{reason.value}`" not in text] == []
+
+
+@pytest.mark.parametrize("record", sorted(ROOT.glob("docs/decisions/*.md")), ids=lambda path: path.name)
+def test_a_decision_record_has_the_five_headings(record):
+    """Each decision record has the same five short headings, in order."""
+    headings = re.findall(r"^## (.+)$", record.read_text(), re.MULTILINE)
+    assert headings == ["Status", "Context", "Decision", "Consequences", "Alternatives"]
