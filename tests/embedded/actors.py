@@ -21,6 +21,7 @@ from typing import Any
 
 from app.db.embedded import find_binaries
 from app.db.embedded.account import Account
+from app.db.embedded.directory import DataDirectory
 from app.db.embedded.private_copy import runnable_binaries
 
 ROOT = Path(__file__).parents[2]
@@ -222,10 +223,11 @@ def is_running(pid: int) -> bool:
 
 
 def server_processes(uid: int, data: Path) -> list[int]:
-    """The running processes whose working directory is the cluster of this data directory."""
+    """The processes of the server on this data directory: all of them show its mark to everybody."""
+    mark = DataDirectory(data, _nobody(), -1, is_new=False).mark.encode()
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdigit() and entry.stat().st_uid == uid and (entry / "cwd").readlink() == data / "cluster":
+            if entry.name.isdigit() and entry.stat().st_uid == uid and mark in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
     return found
