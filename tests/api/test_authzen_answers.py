@@ -1,0 +1,171 @@
+import pytest
+
+from tests.support.api import question
+
+ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
+
+
+@pytest.fixture(scope="module")
+def pdp(shared):
+    """An application with one processing of IV, to which alice consented, and one of III."""
+    shared.register("ads")
+    shared.register("spam", purpose="unsolicited_content_detection")
+    shared.decide("alice", "ads")
+    return shared
+
+
+def test_a_permit_says_why_and_until_when(pdp):
+    """A permit under IV carries reason, article, law version, consent, expiry, deadline and words for the user."""
+    context = pdp.evaluate("alice", "ads")["context"]
+    assert context["reason"] == "consent_in_force"
+    assert context["article"] == "L32-3 IV"
+    assert context["law_version"] == "2025-07-02"
+    assert context["valid_until"] == context["expires_at"]
+    assert context["valid_until"].endswith("Z")
+    assert set(context["reason_user"]) == {"fr", "en"}
+    assert "alice" not in str(context)
+
+
+def test_a_deny_is_a_200(pdp):
+    """A deny is an answer: 200, `decision: false`, and its reason."""
+    answer = pdp.call("POST", ONE, question("bob", "ads"))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json()["decision"] is False
+    assert answer.json()["context"]["reason"] == "no_consent"
+
+
+def test_an_unknown_processing_is_a_deny(pdp):
+    """A processing that nobody registered is a deny of 200, citing both paragraphs of secrecy."""
+    context = pdp.evaluate("alice", "nowhere")["context"]
+    assert (context["reason"], context["article"]) == ("unknown_processing", "L32-3 I-II")
+
+
+def test_an_exempt_purpose_is_permitted_without_a_deadline(pdp):
+    """A purpose of III is permitted without consent, with no consent and no deadline to tell."""
+    answer = pdp.evaluate("nobody", "spam")
+    assert answer["decision"] is True
+    assert answer["context"].keys() == {"id", "reason", "article", "law_version", "reason_user"}
+
+
+def test_each_decision_has_an_id_of_its_own(pdp):
+    """The same question asked twice gets two decision ids."""
+    first, second = (pdp.evaluate("alice", "ads")["context"]["id"] for _ in range(2))
+    assert first != second
+
+
+def test_unknown_members_are_ignored(pdp):
+    """Members that this version does not know change nothing, wherever they stand."""
+    asked = question("alice", "ads", participants=[{"id": "bob", "local": True, "later": 1}])
+    asked["subject"]["properties"] = {"department": "x"}
+    asked["action"]["properties"]["consent"] = True
+    asked["resource"]["properties"]["urgent"] = "yes"
+    asked["context"] = {"time": "2026-01-01", "consent": "granted"}
+    asked["later"] = [1, {"a": None}]
+    assert pdp.ok("POST", ONE, asked)["decision"] is True
+    asked["subject"]["id"] = "bob"
+    assert pdp.ok("POST", ONE, asked)["decision"] is False
+
+
+def test_nothing_but_the_required_members_is_needed(pdp):
+    """`properties` and `context` may all be left out."""
+    asked = {
+        "subject": {"type": "user", "id": "alice"},
+        "action": {"name": "ads"},
+        "resource": {"type": "mail", "id": "1"},
+    }
+    assert pdp.ok("POST", ONE, asked)["decision"] is True
+
+
+@pytest.mark.parametrize(("name", "word"), [("alice", "permit"), ("bob", "deny")])
+def test_an_answer_in_plain_text(pdp, name, word):
+    """With `Accept: text/plain` a single question is answered by one word."""
+    answer = pdp.call("POST", ONE, question(name, "ads"), {"Accept": "text/plain"})
+    assert (answer.status_code, answer.text) == (200, word)
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_json_is_the_answer_when_the_client_takes_either(pdp):
+    """A client that accepts JSON too, or anything, gets JSON."""
+    for accepted in ("application/json, text/plain", "*/*", "application/*;q=0.5, text/html"):
+        answer = pdp.call("POST", ONE, question("alice", "ads"), {"Accept": accepted})
+        assert answer.json()["decision"] is True
+
+
+def test_a_refusal_to_answer_is_never_a_word(pdp):
+    """An error is a problem document for a client that asked for a word: it cannot be taken for an answer."""
+    answer = pdp.call("POST", ONE, b"{}", {"Accept": "text/plain"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", ONE, question("alice", "ads"), 200),
+        ("POST", ONE, {}, 400),
+        ("POST", ONE, b"{", 400),
+        ("GET", ONE, None, 405),
+        ("GET", "/nowhere", None, 404),
+        ("POST", "/v1/consents", {}, 422),
+        ("GET", "/livez", None, 200),
+    ],
+)
+def test_the_request_id_is_echoed(pdp, method, path, body, status):
+    """X-Request-ID comes back as it was sent, on errors too."""
+    answer = pdp.call(method, path, body, {"X-Request-ID": "3f9c-1e0b ~!"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (status, "3f9c-1e0b ~!")
+
+
+def test_the_request_id_is_echoed_without_a_key_and_past_the_limit(pdp):
+    """X-Request-ID comes back with a 401 and with a 413."""
+    sent = {"X-Request-ID": "abc"}
+    assert pdp.with_key(None).call("POST", ONE, {}, sent).headers["x-request-id"] == "abc"
+    assert pdp.call("POST", ONE, b"x" * 1_100_000, sent).headers["x-request-id"] == "abc"
+
+
+@pytest.mark.parametrize("given", ["x" * 129, "a\tb", b"caf\xe9", b"\xc3\xa9", ""])
+def test_an_unfit_request_id_is_replaced(pdp, given):
+    """A request id that is too long, empty or not printable ASCII is replaced by a new one."""
+    answer = pdp.call("POST", ONE, question("alice", "ads"), {"X-Request-ID": given})
+    told = answer.headers["x-request-id"]
+    assert told.isalnum()
+    assert 0 < len(told) <= 128
+
+
+def test_the_longest_request_id_is_kept(pdp):
+    """128 characters are not too long."""
+    answer = pdp.call("GET", "/livez", None, {"X-Request-ID": "x" * 128})
+    assert answer.headers["x-request-id"] == "x" * 128
+
+
+def test_the_metadata_never_repeats_the_host_header(pdp):
+    """The metadata's addresses come from the settings, whatever Host and forwarding headers say."""
+    hostile = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"}
+    answer = pdp.with_key(None).call("GET", "/.well-known/authzen-configuration", None, hostile)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert "evil" not in answer.text
+    assert answer.json()["policy_decision_point"] == "https://sceau.example.fr"
+    assert answer.json()["access_evaluation_endpoint"] == "https://sceau.example.fr" + ONE
+    assert answer.json()["access_evaluations_endpoint"] == "https://sceau.example.fr" + MANY
+    assert None not in answer.json().values()
+
+
+def test_every_endpoint_of_the_metadata_exists(pdp):
+    """No endpoint is announced that is not there."""
+    told = pdp.ok("GET", "/.well-known/authzen-configuration")
+    for key, address in told.items():
+        if key.endswith("_endpoint"):
+            path = address.removeprefix("https://sceau.example.fr")
+            assert pdp.call("POST", path, {}).status_code == 400
+
+
+def test_the_connection_is_said_to_be_kept(pdp):
+    """An explicit keep-alive: some mail servers reuse a connection only then; none when the client closes."""
+    assert pdp.call("POST", ONE, question("alice", "ads")).headers["connection"] == "keep-alive"
+    closing = pdp.call("POST", ONE, question("alice", "ads"), {"Connection": "close"})
+    assert closing.headers.get("connection") != "keep-alive"
+
+
+def test_an_answer_is_never_cached(pdp):
+    """Answers may not be stored by anything in between."""
+    assert pdp.call("POST", ONE, question("alice", "ads")).headers["cache-control"] == "no-store"

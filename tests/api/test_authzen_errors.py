@@ -1,0 +1,242 @@
+import json
+
+import pytest
+
+from tests.support.api import question
+
+MARKED = "marked-identifier"
+ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
+
+
+def _question(*path_and_value):
+    """A good question with one member replaced; no value removes it."""
+    asked = question(MARKED, "ads")
+    path, value = path_and_value[:-1], path_and_value[-1]
+    inside = asked
+    for name in path[:-1]:
+        inside = inside.setdefault(name, {})
+    if value is ...:
+        del inside[path[-1]]
+    else:
+        inside[path[-1]] = value
+    return json.dumps(asked).encode()
+
+
+GOOD = json.dumps(question(MARKED, "ads"))
+
+MALFORMED = {
+    "empty body": b"",
+    "white space": b"  ",
+    "cut short": GOOD[:-1].encode(),
+    "two documents": (GOOD + GOOD).encode(),
+    "not utf-8": GOOD.replace(MARKED, "\xff").encode("latin-1"),
+    "utf-16": GOOD.encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf" + GOOD.encode(),
+    "array": b"[]",
+    "string": b'"x"',
+    "null": b"null",
+    "empty object": b"{}",
+    "duplicate key": GOOD.replace('{"subject"', '{"subject": {"type": "user", "id": "eve"}, "subject"', 1).encode(),
+    "duplicate key inside": GOOD.replace('"id":', '"id": "eve", "id":', 1).encode(),
+    "duplicate unknown key": (GOOD[:-1] + ', "x": 1, "x": 2}').encode(),
+    "escaped nul": GOOD.replace(MARKED, "a\\u0000b").encode(),
+    "raw nul": GOOD.replace(MARKED, "a\0b").encode(),
+    "nul in a key": (GOOD[:-1] + ', "\\u0000": 1}').encode(),
+    "lone surrogate": GOOD.replace(MARKED, "a\\ud800b").encode(),
+    "reversed surrogates": GOOD.replace(MARKED, "\\udc00\\ud800").encode(),
+    "lone surrogate where nothing reads it": (GOOD[:-1] + ', "x": "\\udfff"}').encode(),
+    "nan": (GOOD[:-1] + ', "x": NaN}').encode(),
+    "infinity": (GOOD[:-1] + ', "x": -Infinity}').encode(),
+    "number beyond a double": (GOOD[:-1] + ', "x": 1e400}').encode(),
+    "number of 100,000 digits": (GOOD[:-1] + ', "x": ' + "9" * 100_000 + "}").encode(),
+    "nested 40 deep": (GOOD[:-1] + ', "context": ' + '{"a":' * 40 + "1" + "}" * 40 + "}").encode(),
+    "nested 100,000 deep": b"[" * 100_000 + b"]" * 100_000,
+    "no subject": _question("subject", ...),
+    "no action": _question("action", ...),
+    "no resource": _question("resource", ...),
+    "null subject": _question("subject", None),
+    "subject a string": _question("subject", "alice"),
+    "no subject type": _question("subject", "type", ...),
+    "no subject id": _question("subject", "id", ...),
+    "subject id a number": _question("subject", "id", 5),
+    "subject id null": _question("subject", "id", None),
+    "subject id a list": _question("subject", "id", ["alice"]),
+    "subject id empty": _question("subject", "id", ""),
+    "subject id too long": _question("subject", "id", "a" * 513),
+    "subject type empty": _question("subject", "type", ""),
+    "line feed in an id": _question("subject", "id", "alice\nbob"),
+    "delete in an id": _question("subject", "id", "alice\x7f"),
+    "c1 control in an id": _question("subject", "id", "alice\x85"),
+    "tab in a type": _question("subject", "type", "us\ter"),
+    "control in a resource id": _question("resource", "id", "a\x01"),
+    "control in an action": _question("action", "name", "ads\r\n"),
+    "no action name": _question("action", "name", ...),
+    "action name a number": _question("action", "name", 1),
+    "no resource type": _question("resource", "type", ...),
+    "no resource id": _question("resource", "id", ...),
+    "action properties null": _question("action", "properties", None),
+    "action properties a list": _question("action", "properties", []),
+    "elements a string": _question("action", "properties", "elements", "content"),
+    "unknown element": _question("action", "properties", "elements", ["body"]),
+    "an element in capitals": _question("action", "properties", "elements", ["CONTENT"]),
+    "null element": _question("action", "properties", "elements", [None]),
+    "zero for automated": _question("action", "properties", "automated", 0),
+    "one for automated": _question("action", "properties", "automated", 1),
+    "a word for automated": _question("action", "properties", "automated", "true"),
+    "null automated": _question("action", "properties", "automated", None),
+    "unknown channel": _question("resource", "properties", "channel", "sms"),
+    "null channel": _question("resource", "properties", "channel", None),
+    "one for private": _question("resource", "properties", "private", 1),
+    "territory in small letters": _question("resource", "properties", "territory", "fr"),
+    "territory a number": _question("resource", "properties", "territory", 33),
+    "territory of three letters": _question("resource", "properties", "territory", "FRA"),
+    "territory with a line feed": _question("resource", "properties", "territory", "FR\n"),
+    "participants an object": _question("resource", "properties", "participants", {}),
+    "participant without local": _question("resource", "properties", "participants", [{"id": "bob"}]),
+    "participant without id": _question("resource", "properties", "participants", [{"local": True}]),
+    "participant with zero for local": _question("resource", "properties", "participants", [{"id": "b", "local": 0}]),
+    "participant id with control": _question("resource", "properties", "participants", [{"id": "\t", "local": True}]),
+    "context a list": _question("context", []),
+    "context null": _question("context", None),
+}
+
+
+@pytest.fixture(scope="module")
+def pdp(shared):
+    """An application with one processing of IV."""
+    shared.register("ads")
+    return shared
+
+
+def _is_problem(answer, status, slug):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["type"], body["status"]) == (f"urn:sceau:problem:{slug}", status)
+    assert MARKED not in answer.text
+    return body
+
+
+@pytest.mark.parametrize("path", [ONE, MANY])
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_question_is_a_400(pdp, path, body):
+    """Whatever is wrong with a question is a 400 that quotes nothing, on both endpoints."""
+    _is_problem(pdp.call("POST", path, body), 400, "malformed")
+
+
+def test_the_good_question_of_these_tests_is_answered(pdp):
+    """The question that the malformed ones are made from is a 200 on both endpoints."""
+    assert pdp.call("POST", ONE, GOOD.encode()).status_code == 200
+    assert pdp.call("POST", MANY, GOOD.encode()).status_code == 200
+
+
+def test_the_field_at_fault_is_named(pdp):
+    """A 400 names the field at fault by its dotted path."""
+    body = _is_problem(pdp.call("POST", ONE, MALFORMED["zero for automated"]), 400, "malformed")
+    assert [error["field"] for error in body["errors"]] == ["action.properties.automated"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"evaluations": None},
+        {"evaluations": {}},
+        {"evaluations": "x"},
+        {"options": None, "evaluations": [{}]},
+        {"options": [], "evaluations": [{}]},
+        {"options": {"evaluations_semantic": "any"}, "evaluations": [{}]},
+        {"options": {"evaluations_semantic": "EXECUTE_ALL"}, "evaluations": [{}]},
+        {"options": {"evaluations_semantic": None}, "evaluations": [{}]},
+        {"options": {"evaluations_semantic": "any"}, "evaluations": []},
+        {"options": {"evaluations_semantic": "any"}},
+    ],
+)
+def test_a_malformed_batch_is_a_400(pdp, more):
+    """Items that are no list, and options or a semantic that are not known, are a 400."""
+    body = json.dumps({**question(MARKED, "ads"), **more}).encode()
+    _is_problem(pdp.call("POST", MANY, body), 400, "malformed")
+
+
+@pytest.mark.parametrize("path", [ONE, MANY])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json", ""]
+)
+def test_another_content_type_is_a_400(pdp, path, content_type):
+    """A body that is not said to be JSON is a 400."""
+    answer = pdp.call("POST", path, GOOD.encode(), {"Content-Type": content_type})
+    _is_problem(answer, 400, "malformed")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "application/json;charset=UTF-8", "Application/JSON ; x=y"]
+)
+def test_parameters_of_the_content_type_are_accepted(pdp, content_type):
+    """Parameters after application/json, and its capitals, change nothing."""
+    assert pdp.call("POST", ONE, GOOD.encode(), {"Content-Type": content_type}).status_code == 200
+
+
+@pytest.mark.parametrize("path", [ONE, MANY])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic YWxpY2U6c2VjcmV0"},
+        {"Authorization": "Bearer sceau_" + "x" * 43},
+        {"Authorization": "Bearer " + "x" * 5_000},
+        {"Authorization": b"Bearer \xff\xfe"},
+        {"Authorization": "sceau_" + "b" * 43},
+    ],
+)
+def test_no_key_in_force_is_a_401(pdp, path, sent):
+    """Without a key that is in force the answer is 401, and says which scheme to use."""
+    answer = pdp.with_key(None).call("POST", path, GOOD.encode(), sent)
+    _is_problem(answer, 401, "unauthorized")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_scheme_is_read_in_any_case(pdp):
+    """`bearer` in any case is the same scheme (RFC 9110, section 11.1)."""
+    answer = pdp.with_key(None).call("POST", ONE, GOOD.encode(), {"Authorization": f"bEaReR {pdp.key}"})
+    assert answer.status_code == 200
+
+
+def test_a_key_without_the_scope_is_a_403(pdp):
+    """A key in force without `decisions:evaluate` gets 403 on both endpoints."""
+    other = pdp.with_key(pdp.new_key("consents:read"))
+    _is_problem(other.call("POST", ONE, GOOD.encode()), 403, "scope-missing")
+    _is_problem(other.call("POST", MANY, GOOD.encode()), 403, "scope-missing")
+
+
+def test_a_processing_out_of_reach_is_a_403(pdp):
+    """A caller that may not ask about the processing gets 403, registered or not."""
+    other = pdp.with_key(pdp.new_key("decisions:evaluate", processings=["spam"]))
+    _is_problem(other.call("POST", ONE, question(MARKED, "ads")), 403, "processing-not-allowed")
+    _is_problem(other.call("POST", MANY, question(MARKED, "nowhere")), 403, "processing-not-allowed")
+
+
+@pytest.mark.parametrize("path", [ONE, MANY, "/v1/consents"])
+def test_an_oversized_body_is_a_413(pdp, path):
+    """A body over the limit is 413, declared or in chunks."""
+    large = b'{"x": "' + b"a" * 1_048_576 + b'"}'
+    _is_problem(pdp.call("POST", path, large), 413, "too-large")
+    chunked = pdp.client.post(
+        path,
+        content=iter([large[:500_000], large[500_000:]]),
+        headers={"Authorization": f"Bearer {pdp.key}", "Content-Type": "application/json"},
+    )
+    _is_problem(chunked, 413, "too-large")
+
+
+def test_another_method_is_a_405(pdp):
+    """A GET of an evaluation endpoint is 405 with what is allowed."""
+    answer = pdp.call("GET", ONE)
+    _is_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_a_slash_too_many_is_a_404_without_redirect(pdp):
+    """A trailing slash is 404 and never a redirect, whose address would come from the Host header."""
+    answer = pdp.client.post(ONE + "/", content=GOOD, follow_redirects=False)
+    _is_problem(answer, 404, "not-found")
