@@ -4,11 +4,21 @@ Unknown members are ignored, as the specification asks; unknown *words* (a chann
 question that is not understood is not answered. `0` is no boolean and `null` is no value.
 """
 
+import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+)
 
 from app.core.article import Channel, Element
 
@@ -23,6 +33,16 @@ Identifier = Annotated[StrictStr, Field(min_length=1, max_length=512), AfterVali
 Name = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(_no_control)]
 
 
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _written_out(value: object) -> object:
+    """Pydantic would also take a number for seconds, or milliseconds, since 1970."""
+    if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
+        raise ValueError("must be a time with its offset, such as 2026-06-15T12:00:00Z (RFC 3339)")
+    return value
+
+
 def _plausible(at: datetime) -> datetime:
     if not _EARLIEST <= at < _LATEST:
         raise ValueError(f"must lie between {_EARLIEST.year} and {_LATEST.year}")
@@ -30,7 +50,12 @@ def _plausible(at: datetime) -> datetime:
 
 
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-Instant = Annotated[AwareDatetime, AfterValidator(_plausible), Field(description="RFC 3339, with its offset")]
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    AfterValidator(_plausible),
+    Field(description="RFC 3339, with its offset"),
+]
 Territory = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
 
 

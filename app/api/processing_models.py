@@ -1,9 +1,10 @@
 """The register on the wire."""
 
+import re
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
 from app.api.access_models import Instant, Name
 from app.core.article import Element, ProviderKind, Purpose
@@ -31,6 +32,17 @@ def _retention(text: str) -> str:
     return text
 
 
+_CIVIL_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _written_out(value: object) -> object:
+    """Pydantic would also take a number for seconds since 1970, or a time at midnight."""
+    if not isinstance(value, str) or _CIVIL_DATE.fullmatch(value) is None:
+        raise ValueError("must be a date such as 2026-01-15")
+    return value
+
+
+CivilDate = Annotated[date, BeforeValidator(_written_out)]
 ProcessingId = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$", examples=["ads-mail"])]
 ConsentValidity = Annotated[
     StrictStr,
@@ -93,7 +105,7 @@ class VersionBody(WireModel):
     elements: Annotated[list[Element], Field(min_length=1, max_length=16)]
     automated: StrictBool
     party_mode: PartyMode = Field(description="Whose consent it needs; there is no default: choose")
-    started_on: date = Field(description="The day on which the processing was put in place")
+    started_on: CivilDate = Field(description="The day on which the processing was put in place")
     consent_validity: ConsentValidity
     name: Words
     notice: Words = Field(description="The text shown when consent is asked; its SHA-256 is part of the proof")

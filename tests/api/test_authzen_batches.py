@@ -1,0 +1,190 @@
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.api import question, subject
+
+ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
+HANDLE = {"type": "correspondence", "id": "1"}
+
+
+@pytest.fixture(scope="module")
+def pdp(shared):
+    """Processings of each kind; alice consented to all, bob to the subject line of one, carol to nothing."""
+    shared.register("ads")
+    shared.register("training", purpose="service_improvement", party_mode="all_local_users")
+    shared.register("spam", purpose="unsolicited_content_detection")
+    for processing in ("ads", "training"):
+        shared.decide("alice", processing)
+    shared.decide("bob", "ads", elements=["subject_line"])
+    return shared
+
+
+def _ask(pdp, items, semantic=None, **defaults):
+    options = {"options": {"evaluations_semantic": semantic}} if semantic else {}
+    answer = pdp.ok("POST", MANY, {**defaults, "evaluations": items, **options})
+    assert answer.keys() == {"evaluations"}
+    return answer["evaluations"]
+
+
+def _words(answers):
+    return [answer["decision"] for answer in answers]
+
+
+PERMIT, DENY = question("alice", "ads"), question("carol", "ads")
+BAD = {"subject": {"type": "user"}}
+
+
+def test_answers_stand_in_the_order_of_the_items(pdp):
+    """Answers come in the order of their items, whatever processing and subject each is about."""
+    items = [question("carol", "ads"), question("alice", "spam"), question("alice", "ads"), question("x", "nowhere")]
+    reasons = [answer["context"]["reason"] for answer in _ask(pdp, items)]
+    assert reasons == ["no_consent", "exempt", "consent_in_force", "unknown_processing"]
+
+
+def test_items_inherit_the_defaults(pdp):
+    """Top-level members stand in for those that an item leaves out."""
+    items = [{"subject": subject("alice")}, {"subject": subject("carol")}, {"action": {"name": "spam"}}]
+    answers = _ask(pdp, items, subject=subject("carol"), action={"name": "ads"}, resource=HANDLE)
+    assert _words(answers) == [True, False, True]
+
+
+def test_an_items_own_member_replaces_the_default_whole(pdp):
+    """An item's `action` replaces the default one with its properties: they are never merged."""
+    strict = {"name": "ads", "properties": {"automated": False}}
+    answers = _ask(pdp, [{}, {"action": {"name": "ads"}}], subject=subject("alice"), action=strict, resource=HANDLE)
+    assert [answer["context"]["reason"] for answer in answers] == ["human_access", "consent_in_force"]
+
+
+def test_an_items_incomplete_member_is_not_completed_by_the_default(pdp):
+    """A subject without id in an item does not take the id of the default subject."""
+    answers = _ask(pdp, [{"subject": {"type": "user"}}], **question("alice", "ads"))
+    assert answers[0]["context"]["error"]["status"] == 400
+
+
+@pytest.mark.parametrize(
+    ("semantic", "items", "words"),
+    [
+        (None, [PERMIT, DENY, PERMIT], [True, False, True]),
+        ("execute_all", [DENY, PERMIT, DENY], [False, True, False]),
+        ("deny_on_first_deny", [PERMIT, DENY, PERMIT], [True, False]),
+        ("deny_on_first_deny", [DENY, PERMIT], [False]),
+        ("deny_on_first_deny", [PERMIT, PERMIT], [True, True]),
+        ("deny_on_first_deny", [PERMIT, BAD, PERMIT], [True, False]),
+        ("permit_on_first_permit", [DENY, PERMIT, DENY], [False, True]),
+        ("permit_on_first_permit", [PERMIT, DENY], [True]),
+        ("permit_on_first_permit", [DENY, BAD, DENY], [False, False, False]),
+    ],
+)
+def test_a_semantic_stops_right_after_its_trigger(pdp, semantic, items, words):
+    """The array ends with the item that decided; an error counts as a deny."""
+    assert _words(_ask(pdp, items, semantic)) == words
+
+
+@pytest.mark.parametrize("bad", [BAD, {}, None, 5, "x", [], [question("alice", "ads")]])
+def test_a_bad_item_is_a_deny_in_its_place(pdp, bad):
+    """An item that is none is a deny with an error in its place; its neighbours are answered."""
+    before, wrong, after = _ask(pdp, [PERMIT, bad, PERMIT])
+    assert (before["decision"], wrong["decision"], after["decision"]) == (True, False, True)
+    assert wrong["context"]["error"]["status"] == 400
+    assert wrong["context"]["error"]["message"]
+
+
+def test_the_only_item_may_be_bad(pdp):
+    """A batch of one bad item is a 200 with one deny (certification scenario c-3-4-1)."""
+    assert _words(_ask(pdp, [BAD])) == [False]
+
+
+def test_an_item_out_of_the_callers_reach_is_an_error_in_its_place(pdp):
+    """A caller with a list of processings gets 403 in the place of an item about another one."""
+    other = pdp.with_key(pdp.new_key("decisions:evaluate", processings=["spam"]))
+    refused, answered = _ask(other, [PERMIT, question("alice", "spam")])
+    assert (refused["decision"], refused["context"]["error"]["status"]) == (False, 403)
+    assert answered["decision"] is True
+
+
+def test_empty_or_absent_items_are_a_single_question(pdp):
+    """Without items a batch is a single question, answered by a single decision."""
+    for asked in (PERMIT, {**PERMIT, "evaluations": []}):
+        answer = pdp.ok("POST", MANY, asked)
+        assert answer["decision"] is True
+        assert "evaluations" not in answer
+
+
+def test_a_thousand_items_are_answered(pdp):
+    """1,000 items are answered, each in its place."""
+    assert _words(_ask(pdp, [PERMIT, DENY] * 500)) == [True, False] * 500
+
+
+def test_a_thousand_and_one_items_are_refused(pdp):
+    """1,001 items are too large."""
+    answer = pdp.call("POST", MANY, {"evaluations": [{}] * 1_001})
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:sceau:problem:too-large")
+
+
+def test_the_same_subject_twice_is_asked_twice(pdp):
+    """Items that differ in their properties alone keep their own answers: nothing is deduplicated."""
+    items = [
+        question("bob", "ads", elements=["subject_line"]),
+        question("bob", "ads", elements=["content"]),
+        question("bob", "ads", elements=["subject_line"], automated=False),
+        question("bob", "ads", elements=["subject_line"], territory="NC"),
+        question("bob", "ads", elements=["subject_line"], private=False),
+        question("alice", "training", participants=[]),
+        question("alice", "training", participants=[{"id": "carol", "local": True}]),
+        question("alice", "training"),
+    ]
+    reasons = [answer["context"]["reason"] for answer in _ask(pdp, items)]
+    assert reasons == [
+        "consent_in_force",
+        "consent_scope",
+        "human_access",
+        "not_applicable",
+        "not_applicable",
+        "consent_in_force",
+        "other_party",
+        "other_party",
+    ]
+
+
+elements = st.lists(st.sampled_from(["content", "subject_line", "attachments"]), max_size=2)
+people = st.sampled_from(["alice", "ALICE", "bob", "carol"])
+participants = st.lists(st.fixed_dictionaries({"id": people, "local": st.booleans()}), max_size=2)
+properties = st.fixed_dictionaries(
+    {},
+    optional={
+        "elements": elements,
+        "automated": st.booleans(),
+        "private": st.booleans(),
+        "channel": st.sampled_from(["online", "text_message"]),
+        "territory": st.sampled_from(["FR", "WF", "NC"]),
+        "participants": participants,
+    },
+)
+questions = st.builds(
+    lambda name, processing, said: question(name, processing, **said),
+    people,
+    st.sampled_from(["ads", "training", "spam", "nowhere"]),
+    properties,
+)
+broken = st.sampled_from([BAD, {**PERMIT, "action": {"name": 1}}, {**PERMIT, "resource": None}])
+
+
+def _single(pdp, item):
+    answer = pdp.call("POST", ONE, item)
+    if answer.status_code == 400:
+        return 400
+    told = answer.json()
+    del told["context"]["id"]
+    return told
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(items=st.lists(questions | broken, min_size=1, max_size=6))
+def test_a_batch_is_its_items_asked_one_by_one(pdp, items):
+    """A batch of N answers what N single questions answer, a bad one in its place."""
+    batch = _ask(pdp, items)
+    for item, answer in zip(items, batch, strict=True):
+        alone = _single(pdp, item)
+        answer["context"].pop("id", None)
+        assert alone == (answer["context"]["error"]["status"] if "error" in answer["context"] else answer)

@@ -1,0 +1,227 @@
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from tests.support.api import EVIDENCE, subject
+
+
+@pytest.fixture(scope="module")
+def pip(shared):
+    """Processings of each purpose's kind, one of them retired and one suspended."""
+    shared.register("ads")
+    shared.register("spam", purpose="unsolicited_content_detection")
+    shared.register("scoring", purpose="other")
+    shared.register("half-year", purpose="statistics", consent_validity="P6M")
+    shared.register("french", notice={"fr": "Texte"}, name={"fr": "Nom"})
+    for name, status in (("gone", "retired"), ("paused", "suspended")):
+        shared.register(name)
+        shared.ok("PATCH", f"/v1/processings/{name}", {"status": status})
+    return shared
+
+
+def _body(name, processing="ads", decision="granted", **more):
+    evidence = {**EVIDENCE, **more.pop("evidence", {})}
+    return {"subject": subject(name), "processing": processing, "decision": decision, "evidence": evidence, **more}
+
+
+def _refused(pip, body, status, slug):
+    answer = pip.call("POST", "/v1/consents", body)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:sceau:problem:{slug}"), answer.text
+    return answer.json()
+
+
+UNDER_15 = {"age_band": "under_15"}
+DEFECTS = [
+    ("pre-selected", {"default_state": "selected"}, None, ["pre_selected"]),
+    ("no act", {"positive_act": "none"}, None, ["no_positive_act"]),
+    ("bundled", {"separate_from_terms": False}, None, ["bundled_with_terms"]),
+    ("condition", {"conditional": True}, None, ["condition_of_service"]),
+    ("unknown text", {"presented_text_sha256": "0" * 64}, None, ["text_unknown"]),
+    ("language not held", {"language": "de"}, None, ["text_unknown"]),
+    ("employer", {}, {"given_by": "administrator"}, ["given_by_another"]),
+    ("parent for an adult", {}, {"given_by": "holder_of_parental_responsibility"}, ["given_by_another"]),
+    ("parent for fifteen", {}, {"age_band": "minor_15_plus", "given_by": "administrator"}, ["given_by_another"]),
+    ("child alone", {}, UNDER_15, ["joint_consent_missing"]),
+    ("parent alone", {}, {**UNDER_15, "given_by": "holder_of_parental_responsibility"}, ["joint_consent_missing"]),
+    ("two at once", {"default_state": "selected", "conditional": True}, None, ["pre_selected", "condition_of_service"]),
+]
+
+
+@pytest.mark.parametrize(("name", "evidence", "capacity", "defects"), DEFECTS, ids=[each[0] for each in DEFECTS])
+def test_an_unlawful_grant_is_recorded_as_invalid(pip, name, evidence, capacity, defects):
+    """A grant that was unlawfully collected is kept, told with its defects, and never permits."""
+    more = {"capacity": capacity} if capacity else {}
+    consent = pip.decide(name, "ads", evidence=evidence, **more)
+    assert (consent["state"], consent["defects"]) == ("invalid", defects)
+    assert pip.reason(name, "ads") == "consent_invalid"
+    assert pip.ok("GET", f"/v1/consents/{consent['id']}")["state"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"presented_text_sha256": sha256(b"Texte de ads").hexdigest()},
+        {"presented_text_sha256": sha256(b"Text of ads").hexdigest().upper()},
+        {"language": "en"},
+        {"positive_act": "spoken"},
+    ],
+)
+def test_a_lawful_grant_is_in_force(pip, evidence):
+    """A grant whose text the register holds, in either language and with a hash in either case, permits."""
+    name = f"lawful {sorted(evidence.items())}"
+    assert pip.decide(name, "ads", evidence=evidence)["state"] == "in_force"
+    assert pip.reason(name, "ads") == "consent_in_force"
+
+
+def test_child_and_parent_together_consent(pip):
+    """Under 15, child and holder of parental responsibility consent together."""
+    consent = pip.decide("family", "ads", capacity={**UNDER_15, "given_by": "both"})
+    assert consent["state"] == "in_force"
+
+
+def test_a_grant_that_states_no_age_keeps_the_one_stated_before(pip):
+    """Without an age band the one last stated for the subject and processing counts."""
+    pip.decide("young", "ads", capacity={**UNDER_15, "given_by": "both"})
+    assert pip.decide("young", "ads")["defects"] == ["joint_consent_missing"]
+    assert pip.decide("young", "half-year")["state"] == "in_force"
+
+
+def test_a_text_of_another_processing_is_unknown(pip):
+    """The hash must be of a text of this processing: another one's notice was not about it."""
+    digest = sha256(b"Texte de half-year").hexdigest()
+    consent = pip.decide("elsewhere", "ads", evidence={"presented_text_sha256": digest})
+    assert consent["defects"] == ["text_unknown"]
+
+
+def test_a_text_in_a_language_that_only_others_have_is_unknown(pip):
+    """A processing without an English notice cannot have been shown in English."""
+    assert pip.decide("anglophone", "french", evidence={"language": "en"})["defects"] == ["text_unknown"]
+
+
+def test_an_answer_has_what_a_form_needs_and_not_who(pip):
+    """A recorded consent is told with id, state, dates and pseudonym, never with the subject's id."""
+    answer = pip.call("POST", "/v1/consents", _body("Someone@Example.fr"))
+    consent = answer.json()
+    assert answer.status_code == 201
+    assert (consent["processing"], consent["version"], consent["decision"]) == ("ads", 1, "granted")
+    assert len(consent["subject_ref"]) == 64
+    assert consent["expires_at"] > consent["collected_at"]
+    assert "someone" not in answer.text.lower()
+
+
+def test_a_refusal_ends_a_consent_and_has_no_expiry(pip):
+    """A refusal at renewal ends the earlier consent at once."""
+    consent = pip.decide("fickle", "ads")
+    refusal = pip.decide("fickle", "ads", "refused")
+    assert refusal["state"] == "refused"
+    assert "expires_at" not in refusal
+    assert pip.reason("fickle", "ads") == "consent_refused"
+    assert pip.ok("GET", f"/v1/consents/{consent['id']}")["state"] == "replaced"
+
+
+def test_saying_yes_again_appends_an_event(pip):
+    """The same answer again is a new entry and a new consent, never a no-op."""
+    first, second = pip.decide("steady", "ads"), pip.decide("steady", "ads")
+    assert first["id"] != second["id"]
+    history = pip.ok("GET", f"/v1/consents/{first['id']}/history")["items"]
+    assert [entry["kind"] for entry in history] == ["granted", "granted"]
+    assert pip.evaluate("steady", "ads")["context"]["consent"] == second["id"]
+
+
+@pytest.mark.parametrize("processing", ["spam", "scoring"])
+@pytest.mark.parametrize("decision", ["granted", "refused"])
+def test_no_decision_is_recorded_on_what_does_not_rest_on_consent(pip, processing, decision):
+    """Under III, or for a purpose in neither list, consent is never asked: 409, and nothing is kept."""
+    _refused(pip, _body("nobody", processing, decision), 409, "consent-not-applicable")
+    answer = pip.call("POST", "/v1/withdrawals", {"subject": subject("nobody"), "processing": processing})
+    assert answer.status_code == 409
+    assert pip.ok("POST", "/v1/consents/search", {"subject": subject("nobody")})["items"] == []
+
+
+def test_a_retired_processing_takes_no_grant_but_a_refusal(pip):
+    """A retired processing takes no grant any more; a refusal and a withdrawal are always taken."""
+    _refused(pip, _body("late", "gone"), 409, "processing-retired")
+    assert pip.decide("late", "gone", "refused")["state"] == "refused"
+    assert pip.withdraw("late", "gone")["withdrawn"] == []
+
+
+def test_a_suspended_processing_takes_consents(pip):
+    """Consents to a suspended processing are kept, and permit nothing while it is suspended."""
+    assert pip.decide("patient", "paused")["state"] == "in_force"
+    assert pip.reason("patient", "paused") == "processing_suspended"
+
+
+def test_an_unknown_processing_is_not_found(pip):
+    """A consent to, or withdrawal from, what nobody registered is 404."""
+    _refused(pip, _body("x", "nowhere"), 404, "not-found")
+    answer = pip.call("POST", "/v1/withdrawals", {"subject": subject("x"), "processing": "nowhere"})
+    assert answer.status_code == 404
+
+
+def test_an_unknown_version_or_element_names_its_field(pip):
+    """A version that the register does not hold, or an element that it does not declare, is 422 with the field."""
+    assert _refused(pip, _body("x", version=2), 422, "unknown-version")["errors"][0]["field"] == "version"
+    wrong = _refused(pip, _body("x", elements=["attachments"]), 422, "invalid-version")
+    assert wrong["errors"][0]["field"] == "elements"
+
+
+INVALID: dict[str, dict[str, Any]] = {
+    "misspelt member": {"colected_at": "2026-01-01T00:00:00Z"},
+    "no such decision": {"decision": "withdrawn"},
+    "null version": {"version": "1"},
+    "version zero": {"version": 0},
+    "version a flag": {"version": True},
+    "version beyond 32 bits": {"version": 2**31},
+    "no elements": {"elements": []},
+    "unknown element": {"elements": ["body"]},
+    "time without offset": {"collected_at": "2026-01-01T00:00:00"},
+    "time as a number": {"collected_at": 1_750_000_000},
+    "time as digits": {"collected_at": "1750000000"},
+    "time as a flag": {"collected_at": True},
+    "time far ahead": {"collected_at": "9999-12-31T23:59:59Z"},
+    "time before 1970": {"collected_at": "0001-01-01T00:00:00Z"},
+    "subject without type": {"subject": {"id": "x"}},
+    "subject with more": {"subject": {"type": "user", "id": "x", "name": "y"}},
+    "control in the id": {"subject": {"type": "user", "id": "x\u0007"}},
+    "zero for a flag": {"evidence": {"conditional": 0}},
+    "text for a flag": {"evidence": {"separate_from_terms": "true"}},
+    "unknown method": {"evidence": {"method": "carrier_pigeon"}},
+    "unknown act": {"evidence": {"positive_act": "scrolled"}},
+    "hash too short": {"evidence": {"presented_text_sha256": "ab"}},
+    "hash not hex": {"evidence": {"presented_text_sha256": "g" * 64}},
+    "language a sentence": {"evidence": {"language": "en français"}},
+    "more evidence": {"evidence": {"ip": "127.0.0.1"}},
+    "unknown age": {"capacity": {"age_band": "child"}},
+    "unknown giver": {"capacity": {"given_by": "employer"}},
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_body_is_refused_by_field(pip, case):
+    """What is not as it should be is 422 with the field, quotes nothing, and nothing is kept."""
+    body = _body(case, **INVALID[case])
+    assert _refused(pip, body, 422, "invalid-request")["errors"][0]["field"]
+    assert pip.ok("POST", "/v1/consents/search", {"subject": subject(case)})["items"] == []
+
+
+@pytest.mark.parametrize("left_out", EVIDENCE)
+def test_every_part_of_the_evidence_is_required(pip, left_out):
+    """Evidence has no defaults: each part that is left out is 422."""
+    body = _body("x")
+    del body["evidence"][left_out]
+    assert _refused(pip, body, 422, "invalid-request")["errors"][0]["field"] == f"evidence.{left_out}"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{", 400), (b"", 422), (b"[]", 422), (b'{"a": 1, "a": 2}', 400), (b'"\\ud800"', 400)]
+)
+def test_a_malformed_body_is_refused(pip, body, status):
+    """A body that is no I-JSON is 400 here too; one that is no object is 422."""
+    assert pip.call("POST", "/v1/consents", body).status_code == status
+
+
+def test_another_content_type_is_a_415(pip):
+    """A body that is not said to be JSON is 415 under /v1."""
+    answer = pip.call("POST", "/v1/consents", b"{}", {"Content-Type": "text/plain"})
+    assert (answer.status_code, answer.json()["type"]) == (415, "urn:sceau:problem:unsupported-media-type")
