@@ -1,0 +1,346 @@
+from datetime import date
+from uuid import UUID
+
+import pytest
+
+from app.core.article import Element, ProviderKind, Purpose
+from app.core.consent import EventKind
+from app.core.decision import Participant, Reason, Request
+from app.core.evaluate import evaluate, explain
+from app.core.period import ConsentPeriod, Counting, PeriodPolicy
+from app.core.processing import PartyMode, Status, StatusChange
+from app.core.rules import RULES
+from tests.core.builders import ADS, ALICE, BOB, asked, event, granted, processing, utc, version
+
+AT = utc("2026-06-15T12:00:00")
+YEAR = utc("2027-03-09T23:00:00")
+GRANT = granted("2026-03-10T09:00:00", 7)
+CONSENTS = {ALICE: [GRANT]}
+BOTH = frozenset({Element.CONTENT, Element.SUBJECT_LINE})
+CONTENT = frozenset({Element.CONTENT})
+
+
+def decide(entry, request=None, consents=None, at=AT, policy=None):
+    """Evaluate, with alice's lawful consent to the first version unless told otherwise."""
+    facts = (request or asked(), entry, CONSENTS if consents is None else consents, at)
+    return evaluate(*facts, policy) if policy else evaluate(*facts)
+
+
+def test_the_rules_stand_in_the_order_of_the_law_page():
+    """Rules 3 to 19, 7b after 7: the order in which the law page gives them."""
+    numbers = ["3", "4", "5", "6", "7", "7b", *map(str, range(8, 20))]
+    assert [rule.number for rule in RULES] == numbers
+    assert all(rule.asks.endswith((".", "?")) for rule in RULES)
+
+
+def test_a_permit_names_the_consent_the_law_and_the_rule_it_rests_on():
+    """A permit under IV says which grant, until when, under which law version and by which row."""
+    decision = decide(processing())
+    assert decision.permitted is True
+    assert decision.consent == UUID(int=7)
+    assert (decision.expires_at, decision.valid_until) == (YEAR, YEAR)
+    assert (decision.law_version, decision.rule, decision.article) == ("2025-07-02", "19", "L32-3 IV")
+
+
+def test_a_refusal_names_no_consent_where_there_is_none():
+    """Where nothing was looked up there is no consent to name, and no expiry."""
+    decision = decide(processing(), consents={})
+    assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.NO_CONSENT, "11")
+    assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
+
+
+def test_a_refusal_is_named_and_expires_never():
+    """The refusal that stands in the way is a consent of its own; it has no expiry."""
+    decision = decide(processing(), consents={ALICE: [event(EventKind.REFUSED, "2026-03-10", 3)]})
+    assert (decision.consent, decision.expires_at, decision.valid_until) == (UUID(int=3), None, None)
+
+
+def test_an_expired_grant_is_named_with_its_expiry():
+    """The answer says when the consent lapsed."""
+    decision = decide(processing(), at=YEAR)
+    assert (decision.reason, decision.consent) == (Reason.CONSENT_EXPIRED, UUID(int=7))
+    assert (decision.expires_at, decision.valid_until) == (YEAR, None)
+
+
+def test_before_the_article_nothing_is_known():
+    """Before 9 October 2016 no law version is named, whatever is registered."""
+    decision, tried = explain(asked(), processing(), CONSENTS, utc("2016-10-08T21:59:59.999999"))
+    assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.LAW_VERSION_NOT_HELD, "1")
+    assert (decision.law_version, decision.article) == (None, None)
+    assert [(each.number, each.matched) for each in tried] == [("1", True)]
+
+
+@pytest.mark.parametrize("entry", [None, processing(version(1, "2026-06-15T12:00:00.000001"))])
+def test_a_processing_is_unknown_until_its_first_version(entry):
+    """Not registered, or not yet: both articles of secrecy are cited, since nothing says who runs it."""
+    decision, tried = explain(asked(), entry, CONSENTS, AT)
+    assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.UNKNOWN_PROCESSING, "2")
+    assert (decision.law_version, decision.article) == ("2025-07-02", "L32-3 I-II")
+    assert [(each.number, each.matched) for each in tried] == [("1", False), ("2", True)]
+
+
+def test_an_explanation_tells_every_rule_tried_and_the_one_that_decided():
+    """Rules 1, 2 and so on to the one that matched, which is the decision's own."""
+    decision, tried = explain(asked(), processing(), {ALICE: [event(EventKind.REFUSED, "2026-03-10")]}, AT)
+    numbers = ["1", "2", "3", "4", "5", "6", "7", "7b", "8", "9", "10", "11", "12"]
+    assert [each.number for each in tried] == numbers
+    assert [each.number for each in tried if each.matched] == [decision.rule] == ["12"]
+    assert all(each.asks for each in tried)
+
+
+def test_a_public_message_cites_no_article():
+    """What the article does not govern, it neither permits nor forbids."""
+    assert decide(processing(), asked(private=False)).article is None
+
+
+@pytest.mark.parametrize(("kind", "article"), [("operator", "L32-3 I"), ("online_service", "L32-3 II")])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"changes": [StatusChange(AT, Status.RETIRED)]},
+        {"request": asked(automated=False)},
+        {"request": asked(elements=frozenset({Element.ATTACHMENTS}))},
+        {"purpose": Purpose.OTHER},
+    ],
+)
+def test_secrecy_is_cited_by_the_kind_of_provider(kind, article, facts):
+    """An operator is bound by I, an online service by II, in every row that rests on secrecy."""
+    facts = dict(facts)
+    request = facts.pop("request", None)
+    decision = decide(processing(version(provider_kind=ProviderKind(kind)), **facts), request)
+    assert (decision.permitted, decision.article) == (False, article)
+
+
+def test_a_request_that_names_no_element_touches_all_declared():
+    """Left out or empty, the elements are those of the version in force, all of which the grant must cover."""
+    grant = granted("2026-03-10T09:00:00", elements=CONTENT)
+    entry = processing(version(elements=BOTH))
+    reasons = [decide(entry, asked(elements=each), {ALICE: [grant]}).reason for each in (None, frozenset(), CONTENT)]
+    assert reasons == ["consent_scope", "consent_scope", "consent_in_force"]
+
+
+def test_an_earlier_deadline_of_the_deployment_counts():
+    """The deployment's counting and ceiling reach the decision."""
+    assert decide(processing(), policy=PeriodPolicy(counting=Counting.SAME_INSTANT)).valid_until == utc(
+        "2027-03-10T09:00:00"
+    )
+    quarter = PeriodPolicy(ceiling=ConsentPeriod.parse("P3M"))
+    assert decide(processing(), policy=quarter).reason is Reason.CONSENT_EXPIRED
+
+
+# --- the transition of 2017 ------------------------------------------------------------------------------------------
+
+SPRING_2017 = utc("2017-06-01T10:00:00")
+OLD = date(2017, 3, 30)
+
+
+@pytest.mark.parametrize(
+    ("versions", "permitted"),
+    [
+        ([version(1, started_on=OLD)], True),
+        ([version(1, started_on=date(2017, 3, 31))], False),
+        ([version(1, "2017-03-30T21:59:59", started_on=OLD)], True),
+        ([version(1, "2017-03-30T22:00:00", started_on=OLD)], False),
+        ([version(1, started_on=OLD), version(2, "2017-06-01T10:00:00", started_on=OLD)], False),
+        ([version(1, started_on=OLD), version(2, "2017-06-01T10:00:00.000001", started_on=OLD)], True),
+        ([version(1, started_on=OLD), version(2, "2017-05-01", started_on=OLD, material=False)], True),
+        ([version(1, started_on=OLD), version(2, "2017-03-01", started_on=OLD)], True),
+    ],
+)
+def test_the_transition_is_for_what_ran_before_and_was_not_remade(versions, permitted):
+    """Started before the decree, and no material version in force since."""
+    decision = decide(processing(*versions), consents={}, at=SPRING_2017)
+    assert (decision.reason is Reason.TRANSITION_2017) == permitted == decision.permitted
+
+
+@pytest.mark.parametrize("kind", [EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN])
+def test_the_transition_is_over_for_a_user_who_decided_even_before_a_closure(kind):
+    """Who ever decided is asked no more, although a closure wiped what they decided."""
+    events = [event(kind, "2017-04-10", 1), event(EventKind.CLOSED, "2017-05-01", 2)]
+    decision = decide(processing(version(started_on=OLD)), consents={ALICE: events}, at=SPRING_2017)
+    assert decision.reason is Reason.NO_CONSENT
+
+
+def test_the_transition_ends_for_all_with_september_2017():
+    """A transitional permit stands until the first instant of October in Paris."""
+    entry = processing(version(started_on=OLD))
+    decision = decide(entry, consents={}, at=SPRING_2017)
+    assert (decision.article, decision.valid_until) == ("L32-3 NOTA", utc("2017-09-30T22:00:00"))
+    assert decide(entry, consents={}, at=decision.valid_until).reason is Reason.NO_CONSENT
+
+
+# --- other parties ---------------------------------------------------------------------------------------------------
+
+
+def parties(mode, participants, consents=None):
+    """Decide under a party mode, with these participants."""
+    return decide(processing(version(party_mode=mode)), asked(participants=participants), consents or CONSENTS)
+
+
+LOCAL_BOB, FOREIGN_BOB = Participant(BOB, local=True), Participant(BOB, local=False)
+
+
+@pytest.mark.parametrize("mode", [PartyMode.ALL_LOCAL_USERS, PartyMode.ALL_PARTIES])
+def test_a_request_must_say_who_takes_part(mode):
+    """Left out is a refusal; an empty list is an answer; the user alone is enough."""
+    reasons = [parties(mode, each).reason for each in (None, (), (Participant(ALICE, local=True),))]
+    assert reasons == ["other_party", "consent_in_force", "consent_in_force"]
+
+
+def test_somebody_from_elsewhere_stands_in_the_way_of_all_parties_only():
+    """An outsider has no account whose consent could be looked up."""
+    reasons = [parties(mode, (FOREIGN_BOB,)).reason for mode in PartyMode]
+    assert reasons == ["consent_in_force", "consent_in_force", "other_party"]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        [],
+        [event(EventKind.REFUSED, "2026-03-10")],
+        [granted("2026-03-10", conditional=True)],
+        [granted("2025-06-15")],
+        [granted("2026-03-10", processing="other")],
+        [granted("2026-06-16")],
+    ],
+)
+def test_a_local_participant_must_consent_as_the_user_must(theirs):
+    """None, refused, unlawful, lapsed, for another processing or yet to come: each is a missing consent."""
+    decision = parties(PartyMode.ALL_LOCAL_USERS, (LOCAL_BOB,), {**CONSENTS, BOB: theirs})
+    assert (decision.permitted, decision.reason) == (False, Reason.OTHER_PARTY)
+
+
+def test_an_answer_never_tells_whose_consent_is_missing():
+    """Neither the consent nor its expiry is named: it is somebody else's."""
+    theirs = {**CONSENTS, BOB: [event(EventKind.WITHDRAWN, "2026-03-10", 9)]}
+    decision = parties(PartyMode.ALL_PARTIES, (LOCAL_BOB,), theirs)
+    assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
+
+
+def test_a_participants_consent_must_cover_what_the_request_touches():
+    """A grant of fewer elements is not enough for all, and is for those it covers."""
+    entry = processing(version(elements=BOTH, party_mode=PartyMode.ALL_LOCAL_USERS))
+    consents = {**CONSENTS, BOB: [granted("2026-03-10", elements=CONTENT)]}
+    asks = [asked(participants=(LOCAL_BOB,), elements=each) for each in (None, CONTENT)]
+    assert [decide(entry, each, consents).reason for each in asks] == ["other_party", "consent_in_force"]
+
+
+def test_a_permit_stands_until_the_first_consent_relied_on_lapses():
+    """The expiry shown is the user's own; `valid_until` is the earliest of all parties'."""
+    theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
+    decision = parties(PartyMode.ALL_PARTIES, (LOCAL_BOB,), theirs)
+    assert (decision.expires_at, decision.valid_until) == (YEAR, utc("2026-06-30T22:00:00"))
+
+
+def test_participants_are_not_looked_up_under_user_only():
+    """The statute's words: the user's consent is the one that counts, and the one that bounds."""
+    theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
+    assert parties(PartyMode.USER_ONLY, (LOCAL_BOB,), theirs).valid_until == YEAR
+
+
+# --- what the register has scheduled ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("later", "until"),
+    [
+        ({}, YEAR),
+        ({"material": True}, utc("2026-09-01")),
+        ({"consent_validity": ConsentPeriod.parse("P6M")}, utc("2026-09-09T22:00:00")),
+        ({"consent_validity": ConsentPeriod.parse("P3M")}, utc("2026-09-01")),
+        ({"elements": frozenset({Element.SUBJECT_LINE})}, utc("2026-09-01")),
+        ({"elements": BOTH}, utc("2026-09-01")),
+        ({"automated": False}, utc("2026-09-01")),
+        ({"party_mode": PartyMode.ALL_PARTIES}, utc("2026-09-01")),
+        ({"provider_kind": ProviderKind.ONLINE_SERVICE}, YEAR),
+    ],
+)
+def test_a_scheduled_version_bounds_a_permit_that_it_would_end_or_shorten(later, until):
+    """A material version always does; a minor one when it would turn this request down or bring the expiry nearer."""
+    first = version(1)
+    entry = processing(first, version(2, "2026-09-01", **{"material": False, **later}))
+    assert decide(entry, asked(elements=CONTENT)).valid_until == until
+
+
+def test_a_version_already_in_force_bounds_nothing():
+    """What has begun is what is judged, not what is to come; its period counts already."""
+    entry = processing(version(1), version(2, "2026-06-15T12:00:00", material=False))
+    assert decide(entry).valid_until == YEAR
+
+
+def test_a_version_that_begins_after_the_consent_has_lapsed_bounds_nothing():
+    """At the expiry itself or later there is nothing left to bound."""
+    for begins in ("2027-03-09T23:00:00", "2028-01-01"):
+        assert decide(processing(version(1), version(2, begins))).valid_until == YEAR
+
+
+@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.RETIRED])
+def test_a_scheduled_suspension_or_retirement_bounds_a_permit(status):
+    """A permit ends where the processing does."""
+    entry = processing(changes=[StatusChange(utc("2026-09-01"), status)])
+    assert decide(entry).valid_until == utc("2026-09-01")
+
+
+def test_a_resumption_scheduled_for_the_instant_of_a_suspension_does_not_hide_it():
+    """A suspension bounds a permit even when something resumes at the same instant."""
+    moment = utc("2026-09-01")
+    entry = processing(changes=[StatusChange(moment, Status.SUSPENDED), StatusChange(moment, Status.ACTIVE)])
+    assert decide(entry).valid_until == moment
+
+
+def test_a_status_that_changes_nothing_bounds_nothing():
+    """Active again is still active."""
+    entry = processing(changes=[StatusChange(utc("2026-09-01"), Status.ACTIVE)])
+    assert decide(entry).valid_until == YEAR
+
+
+def test_the_first_of_several_scheduled_changes_counts():
+    """A shorter period first, then a material version: the nearer end wins, in either order."""
+    half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
+    assert decide(processing(version(1), half, version(3, "2026-08-15"))).valid_until == utc("2026-08-15")
+    assert decide(processing(version(1), half, version(3, "2026-10-01"))).valid_until == utc("2026-09-09T22:00:00")
+
+
+def test_a_period_lengthened_again_does_not_lengthen_a_permit():
+    """Once a scheduled version has shortened what is relied on, a later one does not give it back."""
+    half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
+    entry = processing(version(1), half, version(3, "2026-08-15", material=False))
+    assert decide(entry).valid_until == utc("2026-09-09T22:00:00")
+
+
+def test_a_consent_given_ahead_to_the_version_to_come_does_not_carry_a_permit_over():
+    """The permit rests on the grant of today: it ends with it, and the next is asked for then."""
+    ahead = granted("2026-06-01", 8, version=2)
+    entry = processing(version(1), version(2, "2026-09-01"))
+    decision = decide(entry, consents={ALICE: [GRANT, ahead]})
+    assert (decision.consent, decision.valid_until) == (UUID(int=7), utc("2026-09-01"))
+    assert decide(entry, consents={ALICE: [GRANT, ahead]}, at=utc("2026-09-01")).consent == UUID(int=8)
+
+
+def test_an_unlawful_consent_given_ahead_bounds_the_permit_of_today():
+    """When a minor version begins, the grant collected for it becomes the latest: an unlawful one permits nothing."""
+    ahead = granted("2026-06-01", 8, version=2, conditional=True)
+    entry = processing(version(1), version(2, "2026-09-01", material=False))
+    assert decide(entry, consents={ALICE: [GRANT, ahead]}).valid_until == utc("2026-09-01")
+
+
+def test_a_withdrawal_recorded_for_later_is_not_seen_before_its_time():
+    """An event collected after the instant asked about bounds nothing: as of then it was not known."""
+    consents = {ALICE: [GRANT, event(EventKind.WITHDRAWN, "2026-08-01", 8)]}
+    entry = processing(version(1), version(2, "2026-09-01", material=False))
+    assert decide(entry, consents=consents).valid_until == YEAR
+
+
+def test_a_permit_under_iii_stands_on_no_time():
+    """An exempt permit carries no consent, no expiry and no deadline."""
+    entry = processing(purpose=Purpose.ROUTING, changes=[StatusChange(utc("2026-09-01"), Status.SUSPENDED)])
+    decision = decide(entry)
+    assert (decision.permitted, decision.reason, decision.article) == (True, Reason.EXEMPT, "L32-3 III")
+    assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
+
+
+def test_a_request_is_for_the_pair_it_names():
+    """Another user's consent, and a consent to another processing, are nobody's but theirs."""
+    assert decide(processing(), Request(BOB, ADS)).reason is Reason.NO_CONSENT
+    elsewhere = {ALICE: [granted("2026-03-10", processing="other")]}
+    assert decide(processing(), consents=elsewhere).reason is Reason.NO_CONSENT

@@ -1,0 +1,147 @@
+import pytest
+
+from app.core.article import Element, Purpose
+from app.core.errors import InvalidVersionError
+from app.core.processing import PartyMode, Status, StatusChange, check_successor
+from app.core.retention import Retention
+from tests.core.builders import processing, utc, version
+
+CONTENT = frozenset({Element.CONTENT})
+MORE = frozenset({Element.CONTENT, Element.ATTACHMENTS})
+AFTER = "2026-06-01T00:00:00"
+
+
+def accepted(before, after):
+    """Whether a version may follow another; refused ones raise."""
+    check_successor(before, after)
+    return True
+
+
+def numbers(versions):
+    """The numbers of versions."""
+    return [each.number for each in versions]
+
+
+def test_the_version_in_force_is_the_last_that_has_begun():
+    """A version is in force from its instant on, and a later one from its own."""
+    entry = processing(version(1, "2026-01-01"), version(2, "2026-02-01"), version(3, "2026-03-01"))
+    moments = ["2025-12-31T23:59:59", "2026-01-01", "2026-01-31T23:59:59", "2026-02-01", "2026-03-01"]
+    found = [entry.version_at(utc(moment)) for moment in moments]
+    assert [each.number if each else None for each in found] == [None, 1, 1, 2, 3]
+
+
+def test_a_version_is_found_by_its_number():
+    """A number that the register does not hold finds nothing."""
+    entry = processing(version(1), version(3))
+    assert [entry.version(number) is not None for number in (0, 1, 2, 3)] == [False, True, False, True]
+
+
+def test_a_processing_is_active_until_told_otherwise():
+    """A status holds from its instant until the next change."""
+    entry = processing(
+        changes=[StatusChange(utc("2026-02-01"), Status.SUSPENDED), StatusChange(utc("2026-03-01"), Status.ACTIVE)]
+    )
+    moments = ["2026-01-31T23:59:59", "2026-02-01", "2026-02-28T23:59:59", "2026-03-01"]
+    assert [entry.status_at(utc(each)) for each in moments] == ["active", "suspended", "suspended", "active"]
+
+
+def test_a_version_is_material_when_it_says_so_or_adds_an_element_to_the_one_before():
+    """An element dropped and added again is added again; one dropped is not material."""
+    entry = processing(
+        version(1, material=False, elements=MORE),
+        version(2, AFTER, material=False, elements=CONTENT),
+        version(3, AFTER, material=False, elements=MORE),
+        version(4, AFTER, material=True, elements=MORE),
+    )
+    assert numbers(entry.material_versions()) == [3, 4]
+    assert numbers(entry.material_versions(after=3)) == [4]
+
+
+def test_a_version_is_superseded_once_a_material_one_above_it_is_in_force():
+    """A material version supersedes those below it, from its own instant, and not itself."""
+    entry = processing(version(1), version(2, "2026-02-01"))
+    assert not entry.superseded(1, utc("2026-01-31T23:59:59.999999"))
+    assert entry.superseded(1, utc("2026-02-01"))
+    assert not entry.superseded(2, utc("2026-02-01"))
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_purpose_is_exempt_rests_on_consent_or_neither(purpose):
+    """III exempts five purposes, IV asks consent for three, `other` has neither."""
+    entry = processing(purpose=purpose)
+    exempt = {"display", "sorting", "routing", "unsolicited_content_detection", "malware_detection"}
+    assert entry.is_exempt == (purpose in exempt)
+    assert entry.rests_on_consent == (purpose in {"advertising", "statistics", "service_improvement"})
+
+
+BEFORE = version(
+    1,
+    elements=CONTENT,
+    data_recipients=frozenset({"Regie"}),
+    retention=Retention.parse("P30D"),
+    party_mode=PartyMode.ALL_LOCAL_USERS,
+)
+SAME = {
+    "elements": CONTENT,
+    "data_recipients": frozenset({"Regie"}),
+    "retention": Retention.parse("P30D"),
+    "party_mode": PartyMode.ALL_LOCAL_USERS,
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("elements", MORE),
+        ("elements", frozenset({Element.ATTACHMENTS})),
+        ("data_recipients", frozenset({"Regie", "Other"})),
+        ("data_recipients", frozenset({"Other"})),
+        ("retention", Retention.parse("P31D")),
+        ("party_mode", PartyMode.USER_ONLY),
+    ],
+)
+def test_a_wider_version_that_calls_itself_minor_is_refused(field, change):
+    """An element or recipient added, a longer retention, a weaker party mode: material, and the field is named."""
+    after = {**SAME, field: change}
+    with pytest.raises(InvalidVersionError, match="material") as caught:
+        check_successor(BEFORE, version(2, AFTER, material=False, **after))
+    assert caught.value.field == field
+    assert accepted(BEFORE, version(2, AFTER, material=True, **after))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"data_recipients": frozenset()},
+        {"retention": Retention.parse("P29D")},
+        {"party_mode": PartyMode.ALL_PARTIES},
+    ],
+)
+def test_a_version_that_is_no_wider_may_be_minor(change):
+    """The same, fewer recipients, a shorter retention or a stronger party mode need no new consent."""
+    assert accepted(BEFORE, version(2, AFTER, material=False, **{**SAME, **change}))
+
+
+def test_a_retention_is_only_compared_with_another():
+    """Where either version states no retention, nothing is lengthened."""
+    bare = version(1)
+    stated = version(2, AFTER, material=False, retention=Retention.parse("P30D"))
+    assert accepted(bare, stated)
+
+
+def test_a_version_cannot_begin_before_the_one_it_follows():
+    """A later number begins at the same instant or later."""
+    before = version(1, "2026-02-01")
+    assert accepted(before, version(2, "2026-02-01"))
+    with pytest.raises(InvalidVersionError) as caught:
+        check_successor(before, version(2, "2026-01-31T23:59:59"))
+    assert caught.value.field == "effective_from"
+
+
+def test_party_modes_are_ordered_from_the_statutes_words_to_the_widest():
+    """`user_only` is weaker than `all_local_users`, which is weaker than `all_parties`."""
+    assert list(PartyMode) == ["user_only", "all_local_users", "all_parties"]
+    strong, weak = version(1, party_mode=PartyMode.ALL_PARTIES), PartyMode.ALL_LOCAL_USERS
+    with pytest.raises(InvalidVersionError):
+        check_successor(strong, version(2, AFTER, material=False, party_mode=weak))

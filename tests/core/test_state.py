@@ -1,0 +1,130 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.article import Purpose, law_version_at
+from app.core.consent import AgeBand, EventKind, State
+from app.core.decision import Reason, Request
+from app.core.evaluate import evaluate
+from app.core.period import PeriodPolicy
+from app.core.processing import PartyMode, Processing
+from app.core.state import consent_state
+from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
+from tests.core.strategies import permitting_worlds, worlds
+
+AT = utc("2026-06-15T12:00:00")
+POLICY = PeriodPolicy()
+GRANT = granted("2026-03-10T09:00:00")
+REFUSAL = event(EventKind.REFUSED, "2026-03-10T09:00:00")
+
+
+def state(consent, *others, entry=None, at=AT):
+    """The state of a consent among others."""
+    return consent_state(consent, [*others, consent], entry or processing(), at, POLICY)
+
+
+def test_a_lawful_grant_is_in_force_until_it_expires():
+    """In force up to the last microsecond of the year, expired at its end."""
+    end = utc("2027-03-09T23:00:00")
+    tick = timedelta(microseconds=1)
+    assert [state(GRANT, at=each) for each in (AT, end - tick, end)] == ["in_force", "in_force", "expired"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "of_grant", "of_refusal"),
+    [
+        (EventKind.GRANTED, State.REPLACED, State.REPLACED),
+        (EventKind.REFUSED, State.REPLACED, State.REPLACED),
+        (EventKind.WITHDRAWN, State.WITHDRAWN, State.WITHDRAWN),
+        (EventKind.CLOSED, State.CLOSED, State.CLOSED),
+        (EventKind.EXPIRED, State.IN_FORCE, State.REFUSED),
+        (EventKind.SUPERSEDED, State.IN_FORCE, State.REFUSED),
+        (EventKind.ERASED, State.IN_FORCE, State.REFUSED),
+    ],
+)
+def test_what_comes_later_ends_a_consent(kind, of_grant, of_refusal):
+    """A later decision, a withdrawal or a closure ends it; what the system notes does not."""
+    later = event(kind, "2026-04-01", 2)
+    assert (state(GRANT, later), state(REFUSAL, later)) == (of_grant, of_refusal)
+
+
+def test_what_ended_a_consent_first_names_its_state():
+    """A withdrawn consent stays withdrawn after a renewal or a closure."""
+    withdrawn, again = event(EventKind.WITHDRAWN, "2026-04-01", 2), granted("2026-05-01", 3)
+    assert state(GRANT, withdrawn, again) is State.WITHDRAWN
+    assert state(again, withdrawn, GRANT) is State.IN_FORCE
+
+
+def test_a_later_entry_of_the_same_instant_ends_a_consent():
+    """Ties are broken by ledger order, both ways."""
+    tie = event(EventKind.WITHDRAWN, "2026-03-10T09:00:00", 2)
+    assert state(GRANT, tie) is State.WITHDRAWN
+    assert state(granted("2026-03-10T09:00:00", 3), tie) is State.IN_FORCE
+
+
+def test_what_is_to_come_ends_nothing_yet():
+    """As of an instant, what was collected later had not happened."""
+    later = event(EventKind.WITHDRAWN, "2026-06-15T12:00:00.000001", 2)
+    assert state(GRANT, later) is State.IN_FORCE
+
+
+def test_a_grant_is_invalid_before_it_is_superseded_and_superseded_before_it_is_expired():
+    """Rules 14, 15 and 16 in their order; pending comes before all three."""
+    entry = processing(version(1), version(2, "2026-05-01"))
+    late = utc("2027-06-01")
+    assert state(granted("2026-03-10", conditional=True), entry=entry, at=late) is State.INVALID
+    assert state(GRANT, entry=entry, at=late) is State.SUPERSEDED
+    assert state(granted("2026-04-01", version=2, conditional=True), entry=entry, at=utc("2026-04-15")) is State.PENDING
+    assert state(granted("2026-04-01", version=2), entry=entry, at=late) is State.EXPIRED
+    assert state(granted("2026-04-01", version=2), entry=entry) is State.IN_FORCE
+
+
+def test_a_grant_of_no_version_that_is_registered_stays_pending():
+    """A version unheard of never comes into force."""
+    assert state(granted("2026-03-10", version=9)) is State.PENDING
+    assert state(granted("2026-03-10", version=None)) is State.PENDING
+
+
+def test_a_grant_ahead_ends_the_present_one_when_its_version_begins():
+    """Until then the present one stands; from then on it is replaced."""
+    entry = processing(version(1), version(2, "2026-07-01", material=False))
+    ahead = granted("2026-06-01", 2, version=2)
+    assert (state(GRANT, ahead, entry=entry), state(ahead, GRANT, entry=entry)) == ("in_force", "pending")
+    begun = utc("2026-07-01")
+    assert state(GRANT, ahead, entry=entry, at=begun) is State.REPLACED
+    assert state(ahead, GRANT, entry=entry, at=begun) is State.IN_FORCE
+
+
+def test_the_age_of_a_grant_is_the_one_stated_by_then_and_since_the_closure():
+    """A child's age holds for later grants that state none, and not for the next holder of the address."""
+    child = granted("2026-01-10", 1, age_band=AgeBand.UNDER_15)
+    again = granted("2026-03-10", 3)
+    assert state(again, child) is State.INVALID
+    assert state(again, child, event(EventKind.CLOSED, "2026-02-01", 2)) is State.IN_FORCE
+
+
+@given(worlds() | permitting_worlds(), st.booleans())
+def test_states_agree_with_the_decision_at_the_same_instant(world, other_subject):
+    """Some consent of a user is in force exactly when the decision says so, or says that its scope falls short."""
+    entry = world.processing
+    # As if every version were automated and asked no other party: the state of a consent knows neither.
+    plain = tuple(replace(each, automated=True, party_mode=PartyMode.USER_ONLY) for each in entry.versions)
+    entry = Processing(entry.id, Purpose.ADVERTISING, plain)
+    subject = next(iter(world.ledger), ALICE) if other_subject else ALICE
+    events = world.ledger.get(subject, ())
+    known = [each for each in events if each.collected_at <= world.at and each.concerns(ADS)]
+    consents = [each for each in known if each.kind in {EventKind.GRANTED, EventKind.REFUSED}]
+    states = [consent_state(each, events, entry, world.at, world.policy) for each in consents]
+    decision = evaluate(Request(subject, ADS), entry, world.ledger, world.at, world.policy)
+    if law_version_at(world.at) is None or entry.version_at(world.at) is None:
+        return
+    in_force = decision.reason in {Reason.CONSENT_IN_FORCE, Reason.CONSENT_SCOPE}
+    assert states.count(State.IN_FORCE) == int(in_force)
+    named = {Reason.CONSENT_INVALID: State.INVALID, Reason.CONSENT_SUPERSEDED: State.SUPERSEDED}
+    named |= {Reason.CONSENT_EXPIRED: State.EXPIRED, Reason.CONSENT_REFUSED: State.REFUSED}
+    if in_force or decision.reason in named:
+        wanted = State.IN_FORCE if in_force else named[decision.reason]
+        assert dict(zip([each.id for each in consents], states, strict=True))[decision.consent] is wanted
