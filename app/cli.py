@@ -31,6 +31,7 @@ from app.core.errors import DomainError
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.embedded import EmbeddedServerError
 from app.db.identifiers import uuid7
+from app.db.migrate import MigrationRefusedError
 from app.db.migrate import migrate as migrate_database
 from app.main import create_app, database_of, deployment_of
 from app.operations.check_deployment import DeploymentRefusedError, check_deployment
@@ -62,6 +63,7 @@ _REFUSALS: Final = (
     DeploymentRefusedError,
     DomainError,
     EmbeddedServerError,
+    MigrationRefusedError,
     PortTakenError,
     SettingsError,
 )

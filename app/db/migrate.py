@@ -9,9 +9,12 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg import errors
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from app.db.session import ReadSession
 
@@ -35,6 +38,15 @@ PRIVILEGES: Final = {
 }
 
 
+_LOCK_SECONDS: Final = 5
+_TURN_SECONDS: Final = 120
+_CONNECT_SECONDS: Final = 10
+
+
+class MigrationRefusedError(Exception):
+    """Nothing was migrated; the message is one line that says why and how to mend it."""
+
+
 class SchemaBehindError(Exception):
     """The database's schema is behind this code: run `sceau migrate` first."""
 
@@ -49,30 +61,76 @@ def configuration() -> Config:
 def migrate(owner_url: str, application_url: str, *, revision: str = "head") -> None:
     """Migrate to a revision in one transaction, then grant the application role its privileges.
 
+    A database whose schema is ahead of this code is left as it is, privileges too: those are the newer code's.
+
     Args:
         owner_url: DSN of the role that owns the schema.
         application_url: DSN of the service; its user name is the role that is granted.
         revision: an Alembic revision; `head` for this code's own.
 
+    Raises:
+        MigrationRefusedError: it could not be done, and nothing was.
+
     """
-    engine = create_engine(make_url(owner_url).set(drivername="postgresql+psycopg"), hide_parameters=True)
-    role = make_url(application_url).username
+    owner, application = make_url(owner_url), make_url(application_url)
+    role = application.username
+    engine = create_engine(
+        owner.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        connect_args={"connect_timeout": _CONNECT_SECONDS},
+    )
     try:
         with engine.begin() as connection:
-            upgrade(connection, revision)
-            if role and role != make_url(owner_url).username and revision == "head":
+            if not upgrade(connection, revision):
+                return
+            if role and role != owner.username and revision == "head":
                 _grant(connection, role)
+    except DBAPIError as error:
+        raise MigrationRefusedError(_refusal(error, owner.username, role)) from error
     finally:
         engine.dispose()
 
 
-def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Upgrade within the caller's transaction, one migration at a time across processes, with lock time-outs."""
-    connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+def _refusal(error: DBAPIError, owner: str | None, role: str | None) -> str:
+    """What a person is told: which setting or session is at fault, and what to do."""
+    cause = error.orig
+    if isinstance(cause, errors.LockNotAvailable):
+        return (
+            f"another session held a lock that the migration needs for over {_LOCK_SECONDS} seconds, and nothing was "
+            "changed: run `sceau migrate` again when the database is quieter"
+        )
+    if isinstance(cause, errors.InsufficientPrivilege):
+        return f"the role {owner} may not change the schema: SCEAU_DATABASE_OWNER_URL must name the role that owns it"
+    if isinstance(cause, errors.UndefinedObject):
+        return f"the role {role} of SCEAU_DATABASE_URL does not exist in the database: create it with LOGIN first"
+    if getattr(cause, "sqlstate", None) is None or error.connection_invalidated:
+        return "the database cannot be reached as its owner: check SCEAU_DATABASE_OWNER_URL and that it runs"
+    return f"the database refused the migration ({type(cause).__name__}), and nothing was changed: see its log"
+
+
+def upgrade(connection: Connection, revision: str = "head") -> bool:
+    """Upgrade within the caller's transaction, one migration at a time across processes, with lock time-outs.
+
+    Returns:
+        False when the schema is ahead of this code, and so was left as it is.
+
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_TURN_SECONDS}s'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau migrate'))"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
+    known, _ = _revisions()
+    if not set(MigrationContext.configure(connection).get_current_heads()) <= known:
+        return False
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+    return True
+
+
+def _revisions() -> tuple[set[str], str | None]:
+    """The revisions that this code knows, and its own."""
+    scripts = ScriptDirectory.from_config(configuration())
+    return {script.revision for script in scripts.walk_revisions()}, scripts.get_current_head()
 
 
 def downgrade(connection: Connection, revision: str) -> None:
@@ -93,9 +151,8 @@ async def check_schema(session: ReadSession) -> None:
     if not present:
         raise SchemaBehindError
     current = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
-    scripts = ScriptDirectory.from_config(configuration())
-    known = {script.revision for script in scripts.walk_revisions()}
-    if not current or (set(current) <= known and scripts.get_current_head() not in current):
+    known, head = _revisions()
+    if not current or (set(current) <= known and head not in current):
         raise SchemaBehindError
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
 
@@ -13,3 +14,6 @@ class TransactionId(UserDefinedType[str]):
     def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
         """The name of the type in DDL."""
         return "XID8"
+
+
+ischema_names["xid8"] = TransactionId  # so that Alembic knows the type again when it compares

@@ -1,0 +1,117 @@
+import psycopg
+import pytest
+from psycopg import sql
+
+import app.main  # noqa: F401 - declares every table
+from app.db.migrate import PRIVILEGES, migrate
+from app.db.schema import metadata
+from tests.database.catalogue import BOOKKEEPING
+from tests.support.databases import APP_ROLE
+
+APPEND_ONLY = ("processing", "processing_version", "processing_status_change", "subject", "consent_event")
+WORDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
+
+
+def _changes(table: str) -> tuple[sql.Composed, ...]:
+    name = sql.Identifier(table)
+    column = sql.Identifier(next(iter(metadata.tables[table].primary_key.columns)).name)
+    return (
+        sql.SQL("UPDATE {} SET {} = {}").format(name, column, column),
+        sql.SQL("DELETE FROM {}").format(name),
+        sql.SQL("TRUNCATE {} CASCADE").format(name),
+    )
+
+
+def _refused(connection: psycopg.Connection, statement: sql.Composed) -> str:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught, connection.transaction():
+        connection.execute(statement)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_the_application_cannot_change_what_is_recorded(application, table):
+    """UPDATE, DELETE and TRUNCATE of the ledger, the register and the subjects are refused to the application."""
+    for statement in _changes(table):
+        _refused(application, statement)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_triggers_refuse_it_to_the_owner_too(owner, table):
+    """The owner, whom no privilege binds, is refused by a trigger that says so, on an empty table as well."""
+    for statement in _changes(table):
+        assert "is append-only" in _refused(owner, statement)
+
+
+def test_only_append_only_tables_refuse_their_owner(owner):
+    """Control: the same statements on a table that is no ledger go through."""
+    for statement in _changes("outbox"):
+        owner.execute(statement)
+
+
+def test_the_map_covers_every_table():
+    """Every declared table has its line of privileges, and no line is for a table that is not there."""
+    assert set(PRIVILEGES) == {*metadata.tables, BOOKKEEPING}
+
+
+def test_a_table_without_a_line_is_out_of_reach(database, owner, application):
+    """Control: a table that the map forgets, even one granted by hand, is closed to the application by `migrate`."""
+    owner.execute("CREATE TABLE forgotten (id int)")
+    owner.execute(f"GRANT ALL ON forgotten TO {APP_ROLE}")
+    owner.commit()
+    migrate(database.owner_url, database.app_url)
+    _refused(application, sql.SQL("SELECT FROM {}").format(sql.Identifier("forgotten")))
+
+
+def _granted(connection: psycopg.Connection, table: str) -> set[str]:
+    """What the application role may do with a table, by whatever way; a right on columns only names them."""
+    whole = {
+        word
+        for word in WORDS
+        if connection.execute("SELECT has_table_privilege(%s, %s, %s)", [APP_ROLE, table, word]).fetchone() == (True,)
+    }
+    columns = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped", [table]
+    ).fetchall()
+    some = {
+        f"{word} ({column})"
+        for word in ("SELECT", "INSERT", "UPDATE", "REFERENCES")
+        if word not in whole
+        for (column,) in columns
+        if connection.execute("SELECT has_column_privilege(%s, %s, %s, %s)", [APP_ROLE, table, column, word]).fetchone()
+        == (True,)
+    }
+    return whole | some
+
+
+def _written(line: str) -> set[str]:
+    """A line of the map in the words of `_granted`."""
+    plain, _, columns = line.partition("UPDATE (")
+    words = {word.strip() for word in plain.split(",") if word.strip()}
+    return words | {f"UPDATE ({each.strip()})" for each in columns.rstrip(")").split(",") if each.strip()}
+
+
+@pytest.mark.parametrize("table", sorted(PRIVILEGES))
+def test_the_application_has_exactly_what_the_map_says(owner, table):
+    """No right on a table comes from elsewhere: not from PUBLIC, a role or an earlier grant."""
+    assert _granted(owner, table) == _written(PRIVILEGES[table])
+
+
+def test_the_application_makes_nothing(application):
+    """The application can create no table, schema or function, and becomes no other role."""
+    for statement in (
+        "CREATE TABLE mine (id int)",
+        "CREATE SCHEMA mine",
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER TABLE consent_event DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+    ):
+        _refused(application, sql.SQL(statement).format())
+
+
+def test_the_role_has_no_attribute_and_no_membership(owner):
+    """The application's role is nobody special, and a member of no role."""
+    assert owner.execute(
+        "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls,"
+        " (SELECT count(*) FROM pg_auth_members WHERE member = pg_roles.oid) FROM pg_roles WHERE rolname = %s",
+        [APP_ROLE],
+    ).fetchone() == (False, False, False, False, False, 0)

@@ -1,0 +1,96 @@
+import asyncio
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.consent import EventKind
+from app.db.database import Database
+from app.main import deployment_of
+from app.operations.deployment import SubjectName
+from app.operations.record_consent import Collected, record_consent
+from app.operations.withdraw_consent import Withdrawal, withdraw_consent
+from tests.support.api import EVIDENCE, settings_for, utc
+
+CALLER = Caller(UUID(int=1), "test", frozenset(Scope), None, utc("2026-01-01T00:00:00Z"))
+ALICE = SubjectName("user", "alice@example.fr")
+GRANT = Collected(ALICE, "ads-mail", EventKind.GRANTED, EVIDENCE)
+TRACES = ("subject", "subject_vault", "consent_event", "consent", "change", "outbox")
+
+
+class CutError(Exception):
+    """What ends a transaction before its commit."""
+
+
+def _counts(url: str) -> dict[str, int]:
+    with psycopg.connect(url) as connection:
+        return {table: len(connection.execute(f"SELECT FROM {table}").fetchall()) for table in TRACES}
+
+
+def _run(database, work):
+    """Run an operation in a write session of the service's own."""
+
+    async def opened():
+        pool = Database(database.app_url)
+        try:
+            async with pool.write() as session:
+                return await work(session)
+        finally:
+            await pool.close()
+
+    return asyncio.run(opened())
+
+
+@pytest.fixture
+def registered(api, database):
+    """A database on which ads-mail is registered, and what every table holds."""
+    api.register("ads-mail")
+    return database
+
+
+def test_a_rollback_leaves_neither_event_nor_change_nor_outbox_row(registered):
+    """What is recorded and what is told of it are one transaction: cut short, none of it is there."""
+    before = _counts(registered.owner_url)
+    deployment = deployment_of(settings_for(registered))
+
+    async def cut(session):
+        await record_consent(session, deployment, CALLER, GRANT)
+        await withdraw_consent(session, deployment, CALLER, Withdrawal(ALICE, "ads-mail"))
+        raise CutError
+
+    with pytest.raises(CutError):
+        _run(registered, cut)
+    assert _counts(registered.owner_url) == before
+
+
+def test_event_change_and_outbox_carry_one_transaction(registered):
+    """The change and outbox rows of a grant bear the id of the transaction that made its ledger row."""
+    deployment = deployment_of(settings_for(registered))
+
+    async def record(session):
+        await record_consent(session, deployment, CALLER, GRANT)
+
+    _run(registered, record)
+    with psycopg.connect(registered.owner_url) as connection:
+        ((ref, xmin),) = connection.execute("SELECT subject_ref, xmin::text FROM consent_event").fetchall()
+        changed = connection.execute("SELECT xid::text FROM change WHERE kind = 1 AND ref = %s", [ref]).fetchall()
+        told = connection.execute("SELECT xid::text, type FROM outbox WHERE subject_ref = %s", [ref]).fetchall()
+    assert changed == [(xmin,)]
+    assert told == [(xmin, "fr.sceau.consent.granted")]
+
+
+def test_a_refused_commit_leaves_nothing(registered):
+    """A failure at the very end of the transaction, after the last statement, undoes it all."""
+    before = _counts(registered.owner_url)
+    deployment = deployment_of(settings_for(registered))
+
+    async def doomed(session):
+        await record_consent(session, deployment, CALLER, GRANT)
+        await session.execute(text("SELECT 1 / 0"))
+
+    with pytest.raises(Exception, match="division by zero"):
+        _run(registered, doomed)
+    assert _counts(registered.owner_url) == before
