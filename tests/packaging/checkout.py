@@ -17,7 +17,6 @@ _TOOLS = (
     "env",
     "flock",
     "mkdir",
-    "mktemp",
     "mv",
     "rm",
     "sed",
