@@ -1,5 +1,8 @@
 """The composition root: `create_app(settings)` wires everything, once. Tests wire the same application."""
 
+import asyncio
+import os
+import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,19 +13,28 @@ from fastapi import FastAPI
 
 from app.api import access, consents, docs, explanations, health, keys, problems, processings
 from app.api.application import Sceau
+from app.api.hot import HotPath
+from app.api.hot_endpoint import HotEndpoint
+from app.api.quick import QuickReader
 from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess, Services
 from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.db.database import Database, PoolLimits
+from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.vault import Vault
+from app.operations.answer_from_memory import Memory
 from app.operations.check_deployment import check_deployment
 from app.operations.deployment import Deployment
 from app.operations.manage_keys import create_first_key
 from app.settings import LogFormat, Settings, SettingsError, bootstrap_key, master_keys, pseudonym_key, required
+from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
+from app.snapshot.replica import Replica, ReplicaPlan
+from app.snapshot.writer import Writer
 from app.telemetry.logs import configure_logs
+from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger("sceau")
 
@@ -83,15 +95,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         metrics_access = MetricsAccess(settings.metrics)
     except ValueError:
         raise SettingsError("SCEAU_METRICS is open, scoped or off") from None
-    services = Services(
-        database=database_of(settings, clock=clock),
-        deployment=deployment_of(settings),
-        wall_clock=lambda: datetime.now(UTC),
-        public_url=str(settings.public_url),
-        metrics_access=metrics_access,
-        max_body_bytes=settings.max_body_bytes,
-        keep_answers=settings.idempotency_retention,
-    )
+    services = services_of(settings, metrics_access, clock=clock)
     first_key = bootstrap_key(settings)
     app = Sceau(
         title="Sceau",
@@ -106,11 +110,64 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         lifespan=lambda _: _running(services, first_key),
     )
     app.state.services = services
+    app.state.hot = _hot_path(services)
     problems.install(app)
     for part in (access, processings, consents, explanations, keys, health, docs):
         app.include_router(part.router)
     scopes_by_route(app)
     return app
+
+
+def services_of(settings: Settings, metrics_access: MetricsAccess, *, clock: Clock | None = None) -> Services:
+    """The parts of the application, wired."""
+    database = database_of(settings, clock=clock)
+    deployment = deployment_of(settings)
+    memory = _memory(settings, database, deployment.policy) if clock is None else None
+    pace = pace_of(settings)
+    return Services(
+        database=database,
+        deployment=deployment,
+        writer=Writer(database, memory.replica if memory is not None else None, longest=LONGEST_LEASE + pace.margin),
+        wall_clock=lambda: datetime.now(UTC),
+        public_url=str(settings.public_url),
+        memory=memory,
+        metrics_access=metrics_access,
+        max_body_bytes=settings.max_body_bytes,
+        keep_answers=settings.idempotency_retention,
+    )
+
+
+def pace_of(settings: Settings) -> Pace:
+    """The times of the freshness protocol; the heartbeat is an eighth of the lease.
+
+    Raises:
+        SettingsError: the lease is not between 100 ms and ten seconds.
+
+    """
+    lease = settings.lease.total_seconds()
+    if not SHORTEST_LEASE <= lease <= LONGEST_LEASE:
+        raise SettingsError("SCEAU_LEASE lies between PT0.1S and PT10S")
+    return Pace(lease=lease, heartbeat=lease / 8)
+
+
+def _memory(settings: Settings, database: Database, policy: PeriodPolicy) -> Memory | None:
+    if settings.cache == "strict":
+        return None
+    if settings.cache != "leased":
+        raise SettingsError("SCEAU_CACHE is leased or strict")
+    url = required(settings.database_url, "database_url")
+    feed_url = settings.feed_database_url.get_secret_value() if settings.feed_database_url is not None else url
+    plan = ReplicaPlan(feed_url, pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}")
+    pool = ReadPool(url, PoolLimits(settings.pool_size, settings.pool_waiting, settings.database_timeout))
+    return Memory(Replica(plan, database, pool), policy)
+
+
+def _hot_path(services: Services) -> HotEndpoint | None:
+    if services.memory is None:
+        return None
+    reader = QuickReader(services.deployment.pseudonyms.ref)
+    path = HotPath(services.memory, reader, services.metrics.decisions)
+    return HotEndpoint(path, services.metrics, max_body_bytes=services.max_body_bytes)
 
 
 @asynccontextmanager
@@ -122,9 +179,33 @@ async def _running(services: Services, first_key: str | None) -> AsyncIterator[N
                 log.warning(warning)
             if first_key is not None and await create_first_key(session, first_key) is not None:
                 log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
-        yield
+        async with _following(services):
+            yield
     finally:
         await services.database.close()
+
+
+@asynccontextmanager
+async def _following(services: Services) -> AsyncIterator[None]:
+    """Follow changes while the application runs, and hand on its counts every second."""
+    settling = asyncio.create_task(_settle(services.metrics))
+    memory = services.memory
+    if memory is not None:
+        await memory.replica.pool.open()
+        await memory.replica.start()
+    try:
+        yield
+    finally:
+        settling.cancel()
+        if memory is not None:
+            await memory.replica.stop()
+            await memory.replica.pool.close()
+
+
+async def _settle(metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(1)
+        metrics.settle()
 
 
 def create_app_from_environment() -> FastAPI:

@@ -84,6 +84,7 @@ def serve(host: str, port: int, workers: int) -> None:
             server_header=False,
             date_header=True,
             timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_worker_healthcheck=30,  # a worker that is still importing on a busy machine is not dead
         )
 
 

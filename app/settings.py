@@ -68,6 +68,10 @@ class Settings(BaseSettings):
         default=timedelta(seconds=5), description="Deadline of a request's database work"
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864, description="Largest request body")
+    cache: str = Field(default="leased", description="leased, or strict: read the primary for each decision")
+    cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects each worker remembers")
+    lease: timedelta = Field(default=timedelta(seconds=2), description="How long a worker may decide unheard, ≤ PT10S")
+    feed_database_url: PostgresUrl | None = Field(default=None, description="Direct DSN, when a pooler stands between")
     metrics: str = Field(default="open", description="Who reads /metrics: open, scoped (audit:read) or off")
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG to ERROR")

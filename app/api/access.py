@@ -32,7 +32,7 @@ from app.operations.answer_questions import Answer, Answers, DecisionPoint, NotA
 MAX_ITEMS: Final = 1_000
 _NOT_ALLOWED: Final = "The caller may not ask about this processing."
 _UNAVAILABLE: Final = "The facts cannot be read now: do not analyse, and ask again."
-_STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
+STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
     "execute_all": lambda _: False,
     "deny_on_first_deny": lambda permitted: not permitted,
     "permit_on_first_permit": lambda permitted: permitted,
@@ -122,7 +122,7 @@ async def _batch(request: Request, services: Services, body: Mapping[str, Any], 
     pseudonyms = services.deployment.pseudonyms
     questions = [question_of(pseudonyms, item) for item in items if isinstance(item, EvaluationRequest)]
     answered = iter((await _ask(request, services, questions)).answers)
-    stops = _STOPS[batch.options.evaluations_semantic]
+    stops = STOPS[batch.options.evaluations_semantic]
     decisions: list[dict[str, Any]] = []
     for item in items:
         worded = _worded(services, next(answered)) if isinstance(item, EvaluationRequest) else item
@@ -165,7 +165,7 @@ def _worded(services: Services, found: Answer) -> dict[str, Any]:
 
 
 def _count(services: Services, *, permitted: bool, reason: Reason) -> None:
-    services.metrics.decisions.labels("permit" if permitted else "deny", reason.value).inc()
+    services.metrics.decisions.count_reason(permitted=permitted, reason=reason.value)
 
 
 def _key(request: Request) -> str:

@@ -1,5 +1,6 @@
 """A decision as AuthZEN JSON: the one place that words an answer, for single calls, batches and explanations."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -30,6 +31,13 @@ def answer(decision: Decision, identifier: UUID) -> dict[str, Any]:
         context["valid_until"] = instant(decision.valid_until)
     context["reason_user"] = _WORDS[decision.reason]
     return {"decision": decision.permitted, "context": context}
+
+
+def answer_parts(decision: Decision) -> tuple[bytes, bytes]:
+    """The JSON of one decision as bytes before and after its id: `answer`, for the hot path."""
+    mark = UUID(int=0)
+    before, after = json.dumps(answer(decision, mark), ensure_ascii=False, separators=(",", ":")).split(str(mark), 1)
+    return before.encode(), after.encode()
 
 
 def item_error(status: int, message: str, reason: Reason | None = None) -> dict[str, Any]:

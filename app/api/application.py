@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.edge import Exchange, request_id
+from app.api.hot_endpoint import HotEndpoint
 from app.api.openapi import describe
 from app.api.problems import problem
 from app.api.services import Services
@@ -35,6 +36,12 @@ class Sceau(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        hot: HotEndpoint | None = self.state.hot
+        if hot is not None and hot.concerns(scope):
+            handed_on = await hot.answer(scope, receive, send)
+            if handed_on is None:
+                return
+            receive = handed_on
         started = time.perf_counter()
         exchange = Exchange(scope, send, request_id(scope))
         try:

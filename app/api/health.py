@@ -1,6 +1,6 @@
 """Whether the process lives, whether it can decide, its metrics, and where the AuthZEN endpoints are."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
@@ -27,10 +27,11 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """The process can decide; `mode` is how it keeps its facts fresh (`strict`: it reads them for each request)."""
+    """The process can decide. `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now."""
 
     status: str = "ready"
-    mode: str = "strict"
+    mode: Literal["leased", "strict"]
+    leased: bool
 
 
 @router.get("/livez", summary="Is the process alive?")
@@ -48,7 +49,11 @@ async def readyz(services: ServicesDep) -> Response:
         await services.database.ping()
     except DatabaseUnavailableError:
         return unavailable(_NO_DATABASE)
-    return Response(Ready().model_dump_json(), media_type="application/json")
+    memory = services.memory
+    ready = Ready(
+        mode="strict" if memory is None else "leased", leased=memory is not None and memory.replica.lease.held()
+    )
+    return Response(ready.model_dump_json(), media_type="application/json")
 
 
 _METRICS_SCOPE: Final = Needs(Scope.AUDIT_READ)

@@ -76,7 +76,7 @@ class KeysPage(BaseModel):
 async def post_key(body: NewKey, caller: KeyManager, services: ServicesDep) -> NewKeyBody:
     """Make a caller and its key. A caller hands out no scope and no processing that it does not hold itself."""
     processings = frozenset(body.processings) if body.processings is not None else None
-    async with services.database.write() as session:
+    async with services.writer.write() as session:
         made, key = await create_key(session, caller, NewCaller(body.name, frozenset(body.scopes), processings))
     return NewKeyBody(**_members(made), key=key)
 
@@ -107,7 +107,7 @@ async def delete_key(
     services: ServicesDep,
 ) -> Response:
     """Revoke a caller's key at once. A second time changes nothing."""
-    async with services.database.write() as session:
+    async with services.writer.write() as session:
         await revoke_key(session, caller, identifier)
     return Response(status_code=204)
 

@@ -64,7 +64,12 @@ class StrictRoute(APIRoute):
 
 def says_json(request: Request) -> bool:
     """Whether the request says that its body is JSON, whatever parameters follow."""
-    return request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json"
+    return is_json(request.headers.get("content-type", "").encode("latin-1"))
+
+
+def is_json(content_type: bytes) -> bool:
+    """Whether a Content-Type is JSON, whatever parameters follow."""
+    return content_type == b"application/json" or content_type.split(b";")[0].strip().lower() == b"application/json"
 
 
 def strict_router(tag: str) -> APIRouter:

@@ -9,8 +9,10 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from app.db.database import Database
+from app.operations.answer_from_memory import Memory
 from app.operations.deployment import Deployment
 from app.snapshot.last_known import LastKnown
+from app.snapshot.writer import Writer
 from app.telemetry.metrics import Metrics
 
 
@@ -26,16 +28,19 @@ class MetricsAccess(StrEnum):
 class Services:
     """The parts that `app.main` wired, and the settings that the edge needs.
 
-    `wall_clock` is this host's own clock: used only for exempt processings while the database, whose clock counts,
-    cannot be asked.
+    `memory` is what this process decides from while it holds a lease; None in strict mode, which reads the primary
+    for each decision. `wall_clock` is this host's own clock: used only for exempt processings while the database,
+    whose clock counts, cannot be asked.
     """
 
     database: Database
     deployment: Deployment
+    writer: Writer
     wall_clock: Callable[[], datetime]
     public_url: str
     metrics: Metrics = field(default_factory=Metrics)
     known: LastKnown = field(default_factory=LastKnown)
+    memory: Memory | None = None
     metrics_access: MetricsAccess = MetricsAccess.OPEN
     max_body_bytes: int = 1_048_576
     keep_answers: timedelta = timedelta(hours=24)

@@ -24,9 +24,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """
     try:
         text = body.decode()
-        value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float, parse_int=_integer
-        )
+        value = json.loads(text, object_pairs_hook=unique_members, **number_hooks())
     except UnicodeDecodeError:
         raise BadJsonError("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -37,7 +35,18 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def number_hooks() -> dict[str, Any]:
+    """How `json` is to read numbers: finite ones of a sane length, nothing else."""
+    return {"parse_constant": _no_constant, "parse_float": _float, "parse_int": _integer}
+
+
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's members.
+
+    Raises:
+        BadJsonError: two of them have one name.
+
+    """
     members = dict(pairs)
     if len(members) != len(pairs):
         raise BadJsonError("An object has two members of one name.")

@@ -38,7 +38,7 @@ class Write:
     ) -> Response:
         """Run an operation in a transaction and answer after its commit; or give the answer given before."""
         call = await self._call(caller) if self.key is not None else None
-        async with self.services.database.write() as session:
+        async with self.services.writer.write() as session:
             given = None
             if call is not None:
                 given = await earlier_answer(session, call, keep=self.services.keep_answers)

@@ -14,7 +14,11 @@ from app.db.session import ReadSession, WriteSession
 
 async def find_caller(session: ReadSession, key: str) -> Caller | None:
     """The caller whose key this is; None when there is none, or it was revoked."""
-    digest = key_digest(key)
+    return await find_caller_by_digest(session, key_digest(key))
+
+
+async def find_caller_by_digest(session: ReadSession, digest: bytes) -> Caller | None:
+    """As `find_caller`, by the SHA-256 of the key."""
     row = (await session.execute(select(caller).where(caller.c.key_sha256 == digest))).first()
     if row is None or row.revoked_at is not None or not hmac.compare_digest(row.key_sha256, digest):
         return None

@@ -5,11 +5,13 @@ Nothing that a request carries can widen a permit: `automated: true` does not un
 territory is not France.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from app.core.article import Article, law_version_at
+from app.core.consent import ConsentEvent, EventKind, expiry
 from app.core.decision import Decision, Reason, Request
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing, Status
@@ -72,6 +74,24 @@ def explain(
     passed = [RuleTried("1", _ASKS_1, matched=False), RuleTried("2", _ASKS_2, matched=False)]
     passed += [RuleTried(rule.number, rule.asks, matched=rule is last) for rule in RULES[: RULES.index(last) + 1]]
     return decision, tuple(passed)
+
+
+def stable_until(
+    processing: Processing, events: Sequence[ConsentEvent], at: datetime, policy: PeriodPolicy = DEFAULT_POLICY
+) -> datetime | None:
+    """Until when the answer to a question about these facts, judged at `at`, cannot change while they do not.
+
+    The next thing that the register has scheduled, or the next expiry of one of the grants; None when there is none.
+    All events must have been collected by `at`.
+    """
+    moments = [version.effective_from for version in processing.versions if version.effective_from is not None]
+    moments += [change.at for change in processing.status_changes]
+    moments += [
+        expiry(event, processing, at, policy)
+        for event in events
+        if event.kind is EventKind.GRANTED and processing.version(event.version or 0) is not None
+    ]
+    return min((moment for moment in moments if moment > at), default=None)
 
 
 def _refuse(reason: Reason, article: Article | None, law: str | None, rule: str) -> Decision:

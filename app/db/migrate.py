@@ -35,6 +35,7 @@ PRIVILEGES: Final = {
     "idempotency": "SELECT, INSERT, UPDATE, DELETE",
     "outbox": "SELECT, INSERT, DELETE",
     "change": "SELECT, INSERT, DELETE",
+    "replica": "SELECT, INSERT, UPDATE, DELETE",
 }
 
 

@@ -4,7 +4,7 @@ The two are different types, so that an operation says in its signature which on
 `Database.write` does, at the edge.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -49,9 +49,28 @@ class ReadSession:
         return await self.clock.now(self.connection)
 
 
+@dataclass(slots=True)
+class Committing:
+    """What whoever commits a transaction must know afterwards.
+
+    `changes` are the cached facts that it changes, as (kind, ref); `narrowing` says that some of it forbids what was
+    permitted, so that it must not be answered while a replica could still permit; `xid` is the transaction's own.
+    """
+
+    changes: list[tuple[int, bytes]] = field(default_factory=list)
+    narrowing: bool = False
+    xid: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class WriteSession(ReadSession):
     """One transaction, committed by whoever opened it."""
+
+    committing: Committing = field(default_factory=Committing)
+
+    def narrow(self) -> None:
+        """Say that this transaction forbids something that was permitted, or repeats one that did."""
+        self.committing.narrowing = True
 
     def new_id(self, at: datetime) -> UUID:
         """A new identifier that sorts by time."""

@@ -44,6 +44,7 @@ async def add_version(
     last = record.versions[-1].facts
     version = draft.version(last.number + 1, effective_from=effective_from or now, material=material, recorded_at=now)
     check_successor(last, version.facts)
+    session.narrow()
     await append_version(session, identifier, version, by=caller.id)
     await record_change(session, ChangeKind.PROCESSING, identifier.encode())
     return replace(record, versions=(*record.versions, version))

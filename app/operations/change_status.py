@@ -28,6 +28,8 @@ async def change_status(session: WriteSession, caller: Caller, identifier: str, 
     last = record.status_changes[-1] if record.status_changes else None
     before = last.status if last is not None else Status.ACTIVE
     await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    if status is not Status.ACTIVE:
+        session.narrow()
     if before is status:
         return record
     if before is Status.RETIRED:

@@ -35,6 +35,7 @@ async def append_for_all(
     session: WriteSession, caller: Caller, ledger: OpenLedger, kind: EventKind
 ) -> tuple[OpenLedger, list[ConsentRow]]:
     """Append an event about every processing of the subject; the ledger after it, and the consents that it ended."""
+    session.narrow()
     at = ledger.after_everything
     event = ConsentEvent(id=session.new_id(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
     entry = LedgerEntry(subject_ref=ledger.ref, event=event, recorded_at=at, recorded_by=caller.id)

@@ -58,6 +58,7 @@ async def revoke_key(session: WriteSession, by: Caller | None, identifier: UUID)
         raise NotFoundError
     if by is not None and not by.covers(revoked.scopes, revoked.processings):
         raise ScopeNotHeldError
+    session.narrow()
     await mark_revoked(session, identifier, at=await session.now(), by=by.id if by is not None else None)
     await record_change(session, ChangeKind.CALLER, identifier.bytes)
 

@@ -77,8 +77,11 @@ async def record_consent(
     when = (time_of_grant if granted else time_of_narrowing)(ledger, deployment, caller, collected.collected_at)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
     await append(session, ledger, entry)
+    recorded = _recorded(deployment, ledger, record, entry)
+    if recorded.state is not State.IN_FORCE or collected.elements is not None:
+        session.narrow()  # a refusal, or a grant that may cover less than the one before it
     await tell(session, ledger.ref, collected.kind, when.at, consent=entry.event.id, processing=collected.processing)
-    return _recorded(deployment, ledger, record, entry)
+    return recorded
 
 
 def _version(record: ProcessingRecord, collected: Collected, now: datetime) -> VersionRecord:

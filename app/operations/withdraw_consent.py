@@ -52,6 +52,7 @@ async def withdraw_consent(
             raise NotFoundError("No such processing is registered.", field="processing")
         if not record.facts.rests_on_consent:
             raise ConsentNotApplicableError(field="processing")
+    session.narrow()
     ledger = await open_ledger(session, deployment, withdrawal.subject)
     when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at)
     recorded_at = max(ledger.now, when.at)

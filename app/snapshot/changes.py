@@ -2,6 +2,7 @@
 
 from enum import IntEnum
 
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import WriteSession
@@ -17,7 +18,7 @@ class ChangeKind(IntEnum):
 
 
 async def record_change(session: WriteSession, kind: ChangeKind, ref: bytes) -> None:
-    """Record that the fact under `ref` changes in this transaction; a second time is a no-op.
+    """Record that the fact under `ref` changes in this transaction; a second time changes nothing.
 
     Args:
         session: the transaction that changes the fact.
@@ -25,4 +26,7 @@ async def record_change(session: WriteSession, kind: ChangeKind, ref: bytes) -> 
         ref: subject_ref, processing id (UTF-8) or caller id (16 bytes).
 
     """
-    await session.execute(insert(change).values(kind=int(kind), ref=ref).on_conflict_do_nothing())
+    put = insert(change).values(kind=int(kind), ref=ref).on_conflict_do_nothing().cte("put")
+    written = await session.execute(select(cast(func.pg_current_xact_id(), Text)).add_cte(put))
+    session.committing.xid = int(written.scalar_one())
+    session.committing.changes.append((int(kind), ref))

@@ -1,9 +1,21 @@
-"""The change table: what a replica must drop, written in the transaction that changed it."""
+"""What replicas tell one another through the database: what changed, and how far each has applied it."""
 
-from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, SmallInteger, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 
 from app.db.schema import metadata
-from app.db.types import TransactionId
+from app.db.types import Snapshot, TransactionId
 
 change = Table(
     "change",
@@ -12,4 +24,15 @@ change = Table(
     Column("kind", SmallInteger, nullable=False),
     Column("ref", LargeBinary, nullable=False),
     PrimaryKeyConstraint("xid", "kind", "ref"),
+)
+
+replica = Table(
+    "replica",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("beat", BigInteger, nullable=False, server_default=text("0")),
+    Column("applied", Snapshot),
+    Column("lease_ms", Integer, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("about", Text, nullable=False),
 )

@@ -4,13 +4,68 @@ With several workers the counts of all of them are summed (PROMETHEUS_MULTIPROC_
 """
 
 import os
+from bisect import bisect_left
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.core.decision import Decision
+
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+class DecisionCounts:
+    """Counts decisions as plain numbers, and hands them to Prometheus when it asks."""
+
+    def __init__(self, counter: Counter) -> None:
+        """Count into this counter."""
+        self._counter = counter
+        self._pending: dict[tuple[bool, str], int] = {}
+
+    def count(self, decision: Decision) -> None:
+        """One more decision."""
+        self.count_reason(permitted=decision.permitted, reason=decision.reason.value)
+
+    def count_reason(self, *, permitted: bool, reason: str) -> None:
+        """One more decision of that outcome."""
+        key = (permitted, reason)
+        self._pending[key] = self._pending.get(key, 0) + 1
+
+    def settle(self) -> None:
+        """Hand on what was counted since the last time."""
+        pending, self._pending = self._pending, {}
+        for (permitted, reason), number in pending.items():
+            self._counter.labels("permit" if permitted else "deny", reason).inc(number)
+
+
+class RequestTimes:
+    """Times of one route's answers, kept as plain numbers until Prometheus asks."""
+
+    def __init__(self, requests: Counter, seconds: Histogram, route: str) -> None:
+        """Hand on to these, under the route's name."""
+        self._requests = requests.labels("POST", route, "200")
+        self._seconds = seconds.labels(route)
+        self._buckets = [0] * (len(_SECONDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """One more answer of 200."""
+        self._buckets[bisect_left(_SECONDS, seconds)] += 1
+        self._sum += seconds
+
+    def settle(self) -> None:
+        """Hand on what was counted since the last time, in one step for each bucket."""
+        counted, total = self._buckets, self._sum
+        self._buckets, self._sum = [0] * len(counted), 0.0
+        if not any(counted):
+            return
+        self._requests.inc(sum(counted))
+        # The library adds observations one by one; ten thousand of them would hold the event loop.
+        for bucket, number in zip(self._seconds._buckets, counted, strict=True):  # noqa: SLF001
+            bucket.inc(number)
+        self._seconds._sum.inc(total)  # noqa: SLF001
 
 
 class Metrics:
@@ -19,8 +74,9 @@ class Metrics:
     def __init__(self) -> None:
         """Start at zero, in a registry of its own."""
         self._registry = CollectorRegistry()
-        self.decisions = Counter(
-            "sceau_decisions", "Decisions answered.", ["decision", "reason"], registry=self._registry
+        self._times: list[RequestTimes] = []
+        self.decisions = DecisionCounts(
+            Counter("sceau_decisions", "Decisions answered.", ["decision", "reason"], registry=self._registry)
         )
         self.requests = Counter(
             "sceau_http_requests", "HTTP requests answered.", ["method", "route", "status"], registry=self._registry
@@ -33,8 +89,21 @@ class Metrics:
             registry=self._registry,
         )
 
+    def times(self, route: str) -> RequestTimes:
+        """Where a route of the hot path counts its answers."""
+        made = RequestTimes(self.requests, self.seconds, route)
+        self._times.append(made)
+        return made
+
+    def settle(self) -> None:
+        """Hand on what was counted as plain numbers; with several workers, each does so every second."""
+        self.decisions.settle()
+        for each in self._times:
+            each.settle()
+
     def exposition(self) -> bytes:
         """The text that a Prometheus server scrapes."""
+        self.settle()
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self._registry)
         everyone = CollectorRegistry()

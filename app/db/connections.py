@@ -1,0 +1,33 @@
+"""Connections outside the engine's pool: for the feed, the notifier, and the reads of the hot path."""
+
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+
+def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]:
+    """What libpq is told for a DSN: time-outs, keepalives, UTC.
+
+    Args:
+        url: a PostgreSQL URL; SQLAlchemy's `postgresql+psycopg://` is understood.
+        statement_seconds: the longest that one statement may take.
+
+    """
+    milliseconds = max(1, int(statement_seconds * 1000))
+    return {
+        **conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1)),
+        "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
+        "connect_timeout": 2,
+        "application_name": "sceau",
+        "keepalives_idle": 1,
+        "keepalives_interval": 1,
+        "keepalives_count": 2,
+        "tcp_user_timeout": max(1000, milliseconds),
+    }
+
+
+async def connect(url: str, *, statement_seconds: float) -> psycopg.AsyncConnection[Any]:
+    """An autocommit connection of one's own."""
+    settings = connection_settings(url, statement_seconds=statement_seconds)
+    return await psycopg.AsyncConnection.connect(autocommit=True, **settings)

@@ -1,0 +1,111 @@
+"""Before a narrowing write is answered: wait until no replica can permit what it forbids.
+
+A replica is out of the way when its row is gone, when the snapshot that it has applied shows the write's transaction,
+or when the longest lease it can hold has run out since the commit.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.types import Text
+
+from app.db.database import Database
+from app.snapshot.lease import boot_seconds
+from app.snapshot.snapshots import TransactionSnapshot
+from app.snapshot.tables import replica
+
+_POLL_SECONDS: Final = 0.003
+
+
+@dataclass(slots=True, eq=False)
+class _Wait:
+    """One write that waits: its transaction, by when it may be answered anyway, and for whom it still waits."""
+
+    xid: int
+    until: float
+    done: asyncio.Future[None]
+    pending: set[UUID] | None = None
+
+
+class Confirmer:
+    """Lets the writes of one process wait together: one query serves all that are waiting."""
+
+    def __init__(self, database: Database, *, longest: float, own: Callable[[], UUID | None]) -> None:
+        """Prepare.
+
+        Args:
+            database: where the replicas' rows are.
+            longest: seconds after a commit at which no lease taken before it can be held: lease and margin.
+            own: this process's live incarnation, whose memory the write itself has dropped; None when it has none.
+
+        """
+        self.by_notice = 0
+        self.by_deadline = 0
+        self._database = database
+        self._longest = longest
+        self._own = own
+        self._waits: list[_Wait] = []
+        self._polling: asyncio.Task[None] | None = None
+
+    async def confirm(self, xid: int, committed: float) -> None:
+        """Return when no other replica can decide on facts older than a transaction.
+
+        Args:
+            xid: the transaction, already committed.
+            committed: when its COMMIT had returned, by CLOCK_BOOTTIME.
+
+        Raises:
+            DatabaseUnavailableError: the rows cannot be read; the write must then not be answered.
+
+        """
+        wait = _Wait(xid, committed + self._longest, asyncio.get_running_loop().create_future())
+        self._waits.append(wait)
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll())
+        await wait.done
+
+    async def _poll(self) -> None:
+        while self._waits:
+            waiting = list(self._waits)
+            try:
+                rows = await self._rows()
+            except BaseException as error:
+                for wait in waiting:
+                    self._settle(wait, error)
+                if not isinstance(error, Exception):
+                    raise
+                continue
+            own = self._own()
+            for wait in waiting:
+                self._look(wait, {key: seen for key, seen in rows.items() if key != own})
+            if self._waits:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    def _look(self, wait: _Wait, rows: dict[UUID, TransactionSnapshot | None]) -> None:
+        """What one reading of the rows, begun after the wait, means for it. Those that register later start clean."""
+        pending = rows.keys() if wait.pending is None else wait.pending & rows.keys()
+        wait.pending = {key for key in pending if (seen := rows[key]) is None or not seen.shows(wait.xid)}
+        if not wait.pending:
+            self.by_notice += 1
+            self._settle(wait)
+        elif boot_seconds() >= wait.until:
+            self.by_deadline += 1
+            self._settle(wait)
+
+    def _settle(self, wait: _Wait, error: BaseException | None = None) -> None:
+        self._waits.remove(wait)
+        if wait.done.done():
+            return
+        if error is None:
+            wait.done.set_result(None)
+        else:
+            wait.done.set_exception(error)
+
+    async def _rows(self) -> dict[UUID, TransactionSnapshot | None]:
+        async with self._database.read() as session:
+            found = await session.execute(select(replica.c.id, replica.c.applied.cast(Text).label("applied")))
+            return {row.id: TransactionSnapshot.parse(row.applied) if row.applied else None for row in found}

@@ -1,0 +1,166 @@
+"""The feed: one connection on which a replica reads what changed, says what it has applied, and earns its lease.
+
+docs/freshness.md gives the protocol step by step; the order of the steps here is its substance. Each incarnation (one
+connection) registers under an id of its own. A beat is one autocommit statement: it publishes the cursor that was
+applied *before*, and reads the changes that this cursor had not seen.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from app.db.connections import connect
+from app.db.identifiers import random_id
+from app.snapshot.lease import Lease, Pace, boot_seconds
+from app.snapshot.snapshots import TransactionSnapshot
+
+CHANNEL: Final = "sceau_change"
+_RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0)
+log = structlog.get_logger("sceau.feed")
+
+_REGISTER: Final = """
+WITH gone AS (DELETE FROM replica WHERE id = %(old)s)
+INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%(id)s, %(lease_ms)s, clock_timestamp(), %(about)s)
+"""
+
+_BEAT: Final = """
+WITH beaten AS (
+    UPDATE replica SET beat = beat + 1, applied = coalesce(%(cursor)s::pg_snapshot, applied),
+        seen_at = clock_timestamp()
+    WHERE id = %(id)s RETURNING beat
+), news AS (
+    SELECT kind, ref FROM change WHERE xid >= pg_snapshot_xmax(%(cursor)s::pg_snapshot)
+    UNION ALL
+    SELECT kind, ref FROM change WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip(%(cursor)s::pg_snapshot)))
+    LIMIT %(limit)s
+)
+SELECT pg_current_snapshot()::text, (SELECT beat FROM beaten), clock_timestamp(),
+    ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news)
+"""
+
+
+class RowTakenAwayError(Exception):
+    """This incarnation's row is gone: whoever took it may have answered without waiting for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The answer to a beat: what the statement saw, when it ran, and what had changed."""
+
+    sent: float
+    snapshot: TransactionSnapshot
+    cursor: str
+    clock: datetime
+    changes: Sequence[tuple[int, bytes]]
+
+
+class Feed:
+    """Runs until it is stopped; owns the lease.
+
+    Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
+    once, and are called before the lease is extended.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        pace: Pace,
+        *,
+        drop: Callable[[Sequence[tuple[int, bytes]]], None],
+        drop_all: Callable[[], None],
+        about: str,
+    ) -> None:
+        """Prepare; nothing is connected yet."""
+        self.lease = Lease()
+        self.incarnation: UUID | None = None
+        self.beats = 0
+        self.database_ahead = 0.0
+        self._url = url
+        self._pace = pace
+        self._drop = drop
+        self._drop_all = drop_all
+        self._about = about
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def run(self) -> None:
+        """Keep an incarnation alive, and begin another whenever one ends."""
+        failures = 0
+        while True:
+            beats = self.beats
+            try:
+                await self._live()
+            except (psycopg.Error, OSError, TimeoutError, RowTakenAwayError) as error:
+                self.lease.give_up()
+                failures = 0 if self.beats > beats + 1 else failures + 1
+                log.warning("feed lost", cause=type(error).__name__, lived_beats=self.beats - beats)
+            finally:
+                self.lease.give_up()
+            await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+
+    async def retire(self) -> None:
+        """Give up the lease, then the row; never the other way round. Call it when `run` has been cancelled."""
+        self.lease.give_up()
+        gone, self.incarnation = self.incarnation, None
+        if gone is None:
+            return
+        async with await connect(self._url, statement_seconds=self._pace.lease) as connection:
+            await connection.execute("DELETE FROM replica WHERE id = %s", [gone])
+
+    async def _live(self) -> None:
+        """One incarnation: connect, listen, register, and beat until something fails."""
+        async with asyncio.timeout(max(2.0, self._pace.lease)):
+            connection = await connect(self._url, statement_seconds=self._pace.lease)
+        try:
+            await self._begin(connection)
+            cursor: str | None = None
+            while True:
+                cursor = await self._step(connection, cursor)
+        finally:
+            self.lease.give_up()
+            # Not `close()`: a connection that hangs must not keep this task from beginning anew.
+            connection.pgconn.finish()
+
+    async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        await connection.execute(f"LISTEN {CHANNEL}")
+        incarnation = random_id()
+        row = {
+            "id": incarnation,
+            "old": self.incarnation,
+            "lease_ms": int(self._pace.lease * 1000),
+            "about": self._about,
+        }
+        await connection.execute(_REGISTER, row)
+        self.incarnation = incarnation
+
+    async def _step(self, connection: psycopg.AsyncConnection[Any], cursor: str | None) -> str:
+        """One beat and what follows from it; the new cursor."""
+        beat = await self._beat(connection, cursor)
+        # From here to the extension of the lease nothing is awaited.
+        if cursor is None or len(beat.changes) > self._pace.row_limit:
+            self._drop_all()
+        else:
+            self._drop(beat.changes)
+        self.database_ahead = beat.clock.timestamp() - beat.sent
+        self.lease.extend(beat.sent, self._pace.lease)
+        self.beats += 1
+        if not beat.changes and cursor is not None:
+            async for _ in connection.notifies(timeout=self._pace.heartbeat, stop_after=1):
+                pass
+        return beat.cursor
+
+    async def _beat(self, connection: psycopg.AsyncConnection[Any], cursor: str | None) -> Beat:
+        sent = boot_seconds()
+        values = {"id": self.incarnation, "cursor": cursor, "limit": self._pace.row_limit + 1}
+        async with asyncio.timeout(self._pace.lease):
+            answer = await connection.execute(_BEAT, values)
+            row = await answer.fetchone()
+        if row is None or row[1] is None:
+            raise RowTakenAwayError
+        changes = [(int(kind), bytes.fromhex(ref)) for kind, _, ref in (each.partition(":") for each in row[3])]
+        return Beat(sent, TransactionSnapshot.parse(row[0]), row[0], row[2], changes)

@@ -1,0 +1,46 @@
+"""Wakes the feeds of other replicas after a commit: an empty NOTIFY on a connection of its own, coalesced.
+
+Never in the write's own transaction: there a NOTIFY takes a lock that makes all commits of the database queue.
+Losing one costs a heartbeat, nothing else.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import psycopg
+
+from app.db.connections import connect
+from app.snapshot.feed import CHANNEL
+
+_COALESCED_SECONDS: Final = 0.002
+_RETRY_SECONDS: Final = 0.5
+
+
+class Notifier:
+    """Sends at most one NOTIFY every few milliseconds, however often it is poked."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare; nothing is connected yet."""
+        self._url = url
+        self._poked = asyncio.Event()
+
+    def poke(self) -> None:
+        """Something was committed that replicas want to know."""
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            try:
+                async with await connect(self._url, statement_seconds=2.0) as connection:
+                    await connection.execute("SET synchronous_commit = off")
+                    await self._send(connection)
+            except (psycopg.Error, OSError):
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _send(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        while True:
+            await self._poked.wait()
+            self._poked.clear()
+            await connection.execute(f"NOTIFY {CHANNEL}")
+            await asyncio.sleep(_COALESCED_SECONDS)

@@ -1,0 +1,51 @@
+"""The records that replicas cache: facts as read, each with the latest instant that it records as done.
+
+A record is never changed; another one takes its place. What is decided on it may be remembered with it by identity.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.auth.callers import Caller
+from app.core.consent import ConsentEvent
+from app.core.processing import Processing
+from app.register.records import ProcessingRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubjectRecord:
+    """A subject's consent events; empty for one that never decided on anything."""
+
+    events: tuple[ConsentEvent, ...]
+    latest: datetime | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegisterRecord:
+    """A register entry; `processing` None when the register holds none under that id."""
+
+    processing: Processing | None
+    latest: datetime | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallerRecord:
+    """The caller that a key belongs to; None when the key is not in force. Those are never kept."""
+
+    caller: Caller | None
+
+
+def subject_record(events: Iterable[ConsentEvent]) -> SubjectRecord:
+    """The record of a subject with these events."""
+    held = tuple(events)
+    return SubjectRecord(held, max((event.collected_at for event in held), default=None))
+
+
+def register_record(found: ProcessingRecord | None) -> RegisterRecord:
+    """The record of a register entry, or of its absence."""
+    if found is None:
+        return RegisterRecord(None, None)
+    done = [change.at for change in found.status_changes]
+    done += [each.recorded_at for each in found.versions if each.facts.in_force_at(each.recorded_at)]
+    return RegisterRecord(found.facts, max(done, default=None))

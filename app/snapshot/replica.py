@@ -1,0 +1,169 @@
+"""One process's memory of facts, with the right to decide from it: caches, feed and lease in one place.
+
+docs/freshness.md gives the protocol. What matters here: memory is looked at only after the lease was found held, with
+nothing awaited between; and what a read brings is kept only if no change overtook it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from app.auth.store import find_caller_by_digest
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.read_pool import ReadPool
+from app.ledger.store import fetch_events
+from app.register.store import load_processings
+from app.snapshot.cache import Flight, RecordCache
+from app.snapshot.changes import ChangeKind
+from app.snapshot.feed import Feed
+from app.snapshot.lease import Pace, boot_seconds
+from app.snapshot.notifier import Notifier
+from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord, register_record, subject_record
+from app.snapshot.upkeep import keep_up
+
+_Key = TypeVar("_Key", bytes, str)
+_Value = TypeVar("_Value", CallerRecord, RegisterRecord, SubjectRecord)
+
+_CALLERS = 10_000
+_PROCESSINGS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaPlan:
+    """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds."""
+
+    feed_url: str
+    pace: Pace
+    subjects: int
+    about: str
+
+
+class Replica:
+    """The memory of one process."""
+
+    def __init__(self, plan: ReplicaPlan, database: Database, pool: ReadPool) -> None:
+        """Prepare; nothing is connected yet."""
+        self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
+        self.register: RecordCache[str, RegisterRecord] = RecordCache(_PROCESSINGS)
+        self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
+        self.pool = pool
+        self.feed = Feed(plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, about=plan.about)
+        self.lease = self.feed.lease
+        self._plan = plan
+        self._database = database
+        self._notifier = Notifier(plan.feed_url)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._latest = 0.0
+
+    async def start(self) -> None:
+        """Begin to follow changes; decisions read the primary until the first lease."""
+        runs = (self.feed.run(), self._notifier.run(), keep_up(self._database, self._plan.pace))
+        self._tasks = [asyncio.create_task(run) for run in runs]
+
+    async def stop(self) -> None:
+        """Decide from memory no more, then take this replica's row away."""
+        self.lease.give_up()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(Exception):  # the row is then taken away by another replica, a little later
+            await asyncio.wait_for(self.feed.retire(), timeout=self._plan.pace.lease)
+
+    def now(self) -> float:
+        """The database's clock as an epoch time, from its last beat: never behind it, and never going back."""
+        self._latest = max(self._latest, boot_seconds() + self.feed.database_ahead)
+        return self._latest
+
+    def drop(self, changes: Sequence[tuple[int, bytes]]) -> None:
+        """Forget what changed."""
+        for kind, ref in changes:
+            if kind == ChangeKind.SUBJECT:
+                self.subjects.drop(ref)
+            elif kind == ChangeKind.PROCESSING:
+                self.register.drop(ref.decode())
+            else:  # callers are cached by their key's digest, and seldom change: forget them all
+                self.callers.drop_all()
+
+    def drop_all(self) -> None:
+        """Forget everything."""
+        self.callers.drop_all()
+        self.register.drop_all()
+        self.subjects.drop_all()
+
+    def committed(self, changes: Sequence[tuple[int, bytes]]) -> None:
+        """This process has committed these changes: forget them here, and wake the others."""
+        self.drop(changes)
+        self._notifier.poke()
+
+    async def load_caller(self, digest: bytes) -> CallerRecord:
+        """The caller of a key, read by this call or by one that it may join."""
+        return (await self._load(self.callers, [digest], self._read_callers))[digest]
+
+    async def load_processings(self, ids: Collection[str]) -> Mapping[str, RegisterRecord]:
+        """Register entries, read by this call or by those that it may join."""
+        return await self._load(self.register, ids, self._read_processings)
+
+    async def load_subjects(self, refs: Collection[bytes]) -> Mapping[bytes, SubjectRecord]:
+        """Subjects, read in one statement by this call, or by those that it may join."""
+        return await self._load(self.subjects, refs, self._read_subjects)
+
+    async def _load(
+        self,
+        cache: RecordCache[_Key, _Value],
+        keys: Collection[_Key],
+        read: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]],
+    ) -> dict[_Key, _Value]:
+        """Read what no flight that may be joined is reading; without a lease, read all of it alone and keep nothing."""
+        if not self.lease.held():
+            return dict(await read(keys))
+        joined = {key: flight for key in keys if (flight := cache.flight(key)) is not None}
+        led = cache.lead(key for key in keys if key not in joined)
+        found = dict(await _lead(cache, led, read)) if led else {}
+        for key, flight in joined.items():
+            found[key] = await _join(flight, self.pool.deadline)
+        return found
+
+    async def _read_callers(self, digests: Collection[bytes]) -> dict[bytes, CallerRecord]:
+        async with self._database.read() as session:
+            return {digest: CallerRecord(await find_caller_by_digest(session, digest)) for digest in digests}
+
+    async def _read_processings(self, ids: Collection[str]) -> dict[str, RegisterRecord]:
+        async with self._database.read() as session:
+            found = await load_processings(session, ids)
+        return {identifier: register_record(found.get(identifier)) for identifier in ids}
+
+    async def _read_subjects(self, refs: Collection[bytes]) -> dict[bytes, SubjectRecord]:
+        found = await fetch_events(self.pool, refs)
+        return {ref: subject_record(events) for ref, events in found.items()}
+
+
+async def _lead(
+    cache: RecordCache[_Key, _Value],
+    led: Mapping[_Key, Flight[_Value]],
+    read: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]],
+) -> Mapping[_Key, _Value]:
+    try:
+        found = await read(led.keys())
+    except BaseException as error:
+        told = error if isinstance(error, Exception) else DatabaseUnavailableError()
+        for key, flight in led.items():
+            cache.fail(key, flight, told)
+        raise
+    for key, flight in led.items():
+        cache.land(key, flight, found[key], keep=not _is_unknown_key(found[key]))
+    return found
+
+
+def _is_unknown_key(record: object) -> bool:
+    """A key that is not in force is not kept: whoever guesses keys must not fill the memory."""
+    return isinstance(record, CallerRecord) and record.caller is None
+
+
+async def _join(flight: Flight[_Value], deadline: float) -> _Value:
+    try:
+        async with asyncio.timeout(deadline):
+            return await asyncio.shield(flight.result)
+    except TimeoutError:
+        raise DatabaseUnavailableError from None

@@ -1,0 +1,44 @@
+"""How a write is committed, and when it may be answered.
+
+After COMMIT this process forgets what changed and wakes the others, and a narrowing write waits until no replica can
+permit what it forbids. The order of the steps is that of docs/freshness.md.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.db.database import Database
+from app.db.session import WriteSession
+from app.snapshot.confirm import Confirmer
+from app.snapshot.lease import boot_seconds
+from app.snapshot.replica import Replica
+
+
+class Writer:
+    """Opens transactions whose end is safe to answer."""
+
+    def __init__(self, database: Database, replica: Replica | None, *, longest: float) -> None:
+        """Write through a database; `longest` is lease and margin, in seconds; `replica` is this process's own."""
+        self.confirmer = Confirmer(
+            database, longest=longest, own=lambda: replica.feed.incarnation if replica is not None else None
+        )
+        self._database = database
+        self._replica = replica
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """One transaction; when the block has ended, it is committed and may be answered.
+
+        Raises:
+            DatabaseUnavailableError: it was not committed, or nobody knows; or it was, and cannot be confirmed yet.
+                In each case the same request may be sent again.
+
+        """
+        async with self._database.write() as session:
+            yield session
+        committed = boot_seconds()
+        done = session.committing
+        if self._replica is not None and done.changes:
+            self._replica.committed(done.changes)
+        if done.narrowing and done.xid is not None:
+            await self.confirmer.confirm(done.xid, committed)
