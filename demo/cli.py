@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 from rich.console import Console
 
 from demo.mailboxes import choose_mailbox
-from demo.refusal import Refused
+from demo.refusal import WRONG_INPUT, Refused
 from demo.service import running_service
 from demo.story import Story
 from demo.tables import Addresses, console
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace, out: Console, course: _Course) -> None:
     story = Story(out, choose_mailbox(options.mail), Addresses(whole=options.show_addresses))
     found = story.look_at_mail(frozenset(domain.lower() for domain in options.domain))
-    out.print("Starting the service …")
+    out.print("Starting the service ...")
     with running_service(options.data.absolute(), options.port) as service:
         story.tell(service.url, service.key_file.read_text(encoding="utf-8").strip(), found)
         course.told = True
@@ -62,15 +62,22 @@ def _terminate(_: int, __: object) -> NoReturn:
     raise SystemExit(_TERMINATED)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and end."""
+        self.exit(WRONG_INPUT, f"demo: {message}; --help lists what there is\n")
+
+
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port <= _HIGHEST_PORT:
-        raise ValueError
-    return port
+    if not text.isdecimal() or not 0 < int(text) <= _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"a port lies between 1 and {_HIGHEST_PORT}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="./dev demo",
         description="A sample register, made-up consents, then real messages through decisions; then it serves.",
         epilog="Only headers are read, and only to see who takes part. Users' ids reach the service's encrypted vault "

@@ -62,7 +62,8 @@ class Service:
     def stop(self) -> None:
         """Stop it, and wait until it is gone."""
         if self._process.stdin is not None:
-            self._process.stdin.close()  # what tells it to stop, also when the demo is killed
+            self._process.stdin.close()  # what would tell it to stop if the demo were killed
+        self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
