@@ -14,9 +14,7 @@ from app.auth.scopes import Scope
 from app.core.decision import Request
 from app.core.evaluate import evaluate, stable_until
 from app.core.period import PeriodPolicy
-from app.core.processing import PartyMode, Processing
-from app.operations.evaluate_requests import subjects_needed
-from app.operations.prepared import Prepared, PreparedDecisions, Shape
+from app.operations.prepared import Prepared, PreparedDecisions
 from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
 
@@ -127,53 +125,31 @@ def _decide(memory: Memory, request: Request, facts: _Facts, now: float) -> Prep
     if register is None:
         facts.no_processings.add(request.processing)
         return None
-    processing = register.processing
-    if processing is not None and _asks_others(processing):
-        return _decide_with_others(memory, request, register, processing, facts, now)
-    own: SubjectRecord | None = None
-    if processing is not None and processing.rests_on_consent:
-        own = replica.subjects.get(request.subject) or facts.subjects.get(request.subject)
-        if own is None:
-            facts.no_subjects.add(request.subject)
-            return None
-    shape = Shape(
-        request.subject if own is not None else b"",
-        request.processing,
-        request.elements,
-        request.automated,
-        request.channel,
-        request.private,
-        request.territory,
-    )
-    prepared = memory.prepared.get(shape, own, register, now)
-    if prepared is None:
-        prepared = _judge(memory, request, register, {request.subject: own} if own is not None else {}, now)
-        memory.prepared.keep(shape, prepared)
-    return prepared
-
-
-def _asks_others(processing: Processing) -> bool:
-    return processing.rests_on_consent and any(
-        version.party_mode is not PartyMode.USER_ONLY for version in processing.versions
-    )
-
-
-def _decide_with_others(  # noqa: PLR0917 - as `_decide`, with what it has found
-    memory: Memory,
-    request: Request,
-    register: RegisterRecord,
-    processing: Processing,
-    facts: _Facts,
-    now: float,
-) -> Prepared | None:
-    held: dict[bytes, SubjectRecord] = {}
-    for ref in subjects_needed(request, processing):
-        record = memory.replica.subjects.get(ref) or facts.subjects.get(ref)
+    refs = _refs(request, register)
+    records: list[SubjectRecord] = []
+    for ref in refs:
+        record = replica.subjects.get(ref) or facts.subjects.get(ref)
         if record is None:
             facts.no_subjects.add(ref)
         else:
-            held[ref] = record
-    return None if facts.no_subjects else _judge(memory, request, register, held, now)
+            records.append(record)
+    if len(records) < len(refs):
+        return None
+    prepared = memory.prepared.get(request, register, records, now)
+    if prepared is None:
+        prepared = _judge(memory, request, register, dict(zip(refs, records, strict=True)), now)
+        memory.prepared.keep(request, prepared)
+    return prepared
+
+
+def _refs(request: Request, register: RegisterRecord) -> Sequence[bytes]:
+    """Whose records a decision on this question rests on; nobody's where the purpose is not one of IV."""
+    if not register.rests_on_consent:
+        return ()
+    if not register.asks_others:
+        return (request.subject,)
+    others = {each.ref for each in request.participants or () if each.local} - {request.subject}
+    return (request.subject, *sorted(others))
 
 
 def _judge(
@@ -184,8 +160,9 @@ def _judge(
     at = max([datetime.fromtimestamp(now, UTC), *(each for each in latest if each is not None)])
     consents = {ref: record.events for ref, record in held.items()}
     decision = evaluate(request, register.processing, consents, at, memory.policy)
-    own = held.get(request.subject)
     until = None
     if register.processing is not None:
-        until = stable_until(register.processing, own.events if own is not None else (), at, memory.policy)
-    return Prepared(own, register, until.timestamp() if until is not None else math.inf, decision)
+        events = [event for record in held.values() for event in record.events]
+        until = stable_until(register.processing, events, at, memory.policy)
+    records = tuple(held.values())
+    return Prepared(register, records, until.timestamp() if until is not None else math.inf, decision)

@@ -1,8 +1,10 @@
 """Reads and writes of the register. It holds tens of entries, so readers take whole ones."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Row, insert, select
@@ -16,6 +18,9 @@ from app.db.session import ReadSession, WriteSession
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.tables import processing, processing_status_change, processing_version
 
+_CAN_BE_AN_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+"""What the API registers. Nothing else is looked up: an address that a caller put there would stand in the server's log."""
+
 
 async def load_processings(
     session: ReadSession, ids: Collection[str] | None = None, *, known_at: datetime | None = None
@@ -28,6 +33,10 @@ async def load_processings(
         known_at: only what had been recorded by that instant; None for everything.
 
     """
+    if ids is not None:
+        ids = [each for each in ids if _CAN_BE_AN_ID.fullmatch(each)]
+        if not ids:
+            return {}
     heads = select(processing).order_by(processing.c.id)
     versions = select(processing_version).order_by(processing_version.c.processing, processing_version.c.number)
     changes = select(processing_status_change).order_by(processing_status_change.c.at)
@@ -57,6 +66,8 @@ async def load_processing(session: ReadSession, identifier: str) -> ProcessingRe
 
 async def lock_processing(session: WriteSession, identifier: str) -> ProcessingRecord | None:
     """One register entry, held against other writers until the end of the transaction."""
+    if not _CAN_BE_AN_ID.fullmatch(identifier):
+        return None
     await session.execute(select(processing.c.id).where(processing.c.id == identifier).with_for_update())
     return await load_processing(session, identifier)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent
-from app.core.processing import Processing
+from app.core.processing import PartyMode, Processing
 from app.register.records import ProcessingRecord
 
 
@@ -23,10 +23,15 @@ class SubjectRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegisterRecord:
-    """A register entry; `processing` None when the register holds none under that id."""
+    """A register entry; `processing` None when the register holds none under that id.
+
+    `asks_others`: some version of it wants other parties' consents.
+    """
 
     processing: Processing | None
     latest: datetime | None
+    rests_on_consent: bool = False
+    asks_others: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,4 +53,6 @@ def register_record(found: ProcessingRecord | None) -> RegisterRecord:
         return RegisterRecord(None, None)
     done = [change.at for change in found.status_changes]
     done += [each.recorded_at for each in found.versions if each.facts.in_force_at(each.recorded_at)]
-    return RegisterRecord(found.facts, max(done, default=None))
+    facts = found.facts
+    others = any(version.party_mode is not PartyMode.USER_ONLY for version in facts.versions)
+    return RegisterRecord(facts, max(done, default=None), facts.rests_on_consent, facts.rests_on_consent and others)
