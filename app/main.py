@@ -69,6 +69,7 @@ def deployment_of(settings: Settings) -> Deployment:
         vault=Vault(master_keys(settings)),
         policy=policy,
         max_backdating=settings.max_backdating,
+        lease=settings.lease,
     )
 
 
@@ -127,7 +128,7 @@ def services_of(settings: Settings, metrics_access: MetricsAccess, *, clock: Clo
     return Services(
         database=database,
         deployment=deployment,
-        writer=Writer(database, memory.replica if memory is not None else None, longest=LONGEST_LEASE + pace.margin),
+        writer=Writer(database, memory.replica if memory is not None else None, longest=pace.lease + pace.margin),
         wall_clock=lambda: datetime.now(UTC),
         public_url=str(settings.public_url),
         memory=memory,

@@ -78,7 +78,9 @@ class NewConsent(WireModel):
     subject: SubjectBody
     processing: ProcessingId
     decision: Literal["granted", "refused"]
-    version: Version | None = Field(default=None, description="The version decided on; left out, the one in force")
+    version: Version | None = Field(
+        default=None, description="The version decided on; left out, the one in force when it was collected"
+    )
     elements: Annotated[list[Element], Field(min_length=1, max_length=16)] | None = Field(
         default=None, description="What a grant covers; left out, all that the version declares"
     )

@@ -42,6 +42,11 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
                 f"SCEAU_MASTER_KEY holds another key under the id {name.removeprefix('master:')!r} than before: "
                 "give the new key a new id and keep the old one after it"
             )
+    lease = f"{int(deployment.lease.total_seconds() * 1000)} ms"
+    if not await agree_on_check(session, "lease", lease):
+        raise DeploymentRefusedError(
+            "SCEAU_LEASE differs from that of this deployment's other processes: give all the same (docs/operating.md)"
+        )
     if not await time_zones_agree(session):
         raise DeploymentRefusedError(
             "Python and PostgreSQL disagree on Europe/Paris: update tzdata for the one, time zone data for the other"

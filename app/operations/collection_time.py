@@ -35,7 +35,7 @@ def time_of_grant(
 
 
 def time_of_narrowing(
-    ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None
+    ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None, *, field: str
 ) -> CollectionTime:
     """When a refusal or withdrawal counts as made: after everything recorded, whatever time the caller states.
 
@@ -49,7 +49,7 @@ def time_of_narrowing(
     if stated is None:
         return live
     if stated > ledger.now + deployment.max_backdating:
-        raise CollectionTimeError("This time lies in the future.")
+        raise CollectionTimeError("This time lies in the future.", field=field)
     if Scope.CONSENTS_IMPORT not in caller.scopes:
         return live
     return _within(ledger, deployment, caller, stated) or live

@@ -10,12 +10,17 @@ from app.ledger.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Made once, by `app.main`. `max_backdating`: how far back a live grant may say that it was collected."""
+    """Made once, by `app.main`.
+
+    `max_backdating`: how far back a live grant may say that it was collected. `lease`: how long a replica may decide
+    unheard, the same for every process (docs/freshness.md).
+    """
 
     pseudonyms: Pseudonyms
     vault: Vault
     policy: PeriodPolicy = field(default_factory=PeriodPolicy)
     max_backdating: timedelta = timedelta(minutes=10)
+    lease: timedelta = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.session import ReadSession
 from app.ledger.store import load_events
-from app.operations.evaluate_requests import subjects_needed
+from app.operations.evaluate_requests import present, subjects_needed
 from app.register.store import load_processings
 
 
@@ -41,7 +41,7 @@ async def explain_decision(
         session: where to read.
         policy: how this deployment counts periods, today.
         request: the question, as it was or would be asked.
-        at: the instant judged; None for now.
+        at: the instant judged; None for the one that a live request would be judged at.
         known_at: only what had been recorded by this instant is used; None for everything known now.
 
     """
@@ -51,7 +51,7 @@ async def explain_decision(
     refs = subjects_needed(request, processing)
     consents = await load_events(session, refs, known_at=known_at) if refs else {}
     now = await session.now()
-    judged = at or now
+    judged = at or present(now, consents, record)
     decision, rules = explain(request, processing, consents, judged, policy)
     concerned = [event for event in consents.get(request.subject, ()) if event.concerns(request.processing)]
     return Explanation(decision, judged, known_at or now, rules, processing, concerned)

@@ -22,6 +22,7 @@ from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.append_to_ledger import OpenLedger, append, open_ledger, tell
 from app.operations.collection_time import CollectionTime, time_of_grant, time_of_narrowing
 from app.operations.deployment import Deployment, SubjectName
+from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.store import load_processing
 
@@ -72,9 +73,8 @@ async def record_consent(
         raise ConsentNotApplicableError(field="processing")
     if record.facts.status_at(ledger.now) is Status.RETIRED and collected.kind is EventKind.GRANTED:
         raise ProcessingRetiredError(field="processing")
-    version = _version(record, collected, ledger.now)
-    granted = collected.kind is EventKind.GRANTED
-    when = (time_of_grant if granted else time_of_narrowing)(ledger, deployment, caller, collected.collected_at)
+    when = _when(ledger, deployment, caller, collected)
+    version = _version(record, collected, when.at)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
     await append(session, ledger, entry)
     recorded = _recorded(deployment, ledger, record, entry)
@@ -84,9 +84,19 @@ async def record_consent(
     return recorded
 
 
-def _version(record: ProcessingRecord, collected: Collected, now: datetime) -> VersionRecord:
-    current = record.facts.version_at(now)
-    number = collected.version if collected.version is not None else current.number if current is not None else 1
+def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:
+    if collected.kind is EventKind.GRANTED:
+        return time_of_grant(ledger, deployment, caller, collected.collected_at)
+    return time_of_narrowing(ledger, deployment, caller, collected.collected_at, field="collected_at")
+
+
+def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> VersionRecord:
+    """The version decided on: the one named, else the one in force when it was collected, else the first.
+
+    Never the one in force now: a paper consent imported after a material change says yes to what was asked before it.
+    """
+    then = record.facts.version_at(at)
+    number = collected.version if collected.version is not None else then.number if then is not None else 1
     version = record.version(number)
     if version is None:
         raise UnknownVersionError(field="version")
@@ -143,7 +153,7 @@ def _recorded(
     deployment: Deployment, ledger: OpenLedger, record: ProcessingRecord, entry: LedgerEntry
 ) -> RecordedConsent:
     events = [*ledger.events, entry.event]
-    at = max(ledger.now, entry.event.collected_at)
+    at = present(ledger.now, {ledger.ref: events}, record)
     state = consent_state(entry.event, events, record.facts, at, deployment.policy)
     standing = fold(events, record.facts, entry.event.collected_at)
     found = defects(entry.event.collection, standing.age_band) if state is State.INVALID else ()

@@ -54,7 +54,7 @@ async def withdraw_consent(
             raise ConsentNotApplicableError(field="processing")
     session.narrow()
     ledger = await open_ledger(session, deployment, withdrawal.subject)
-    when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at)
+    when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
         id=session.new_id(recorded_at),

@@ -21,7 +21,7 @@ class Pace:
 
 SHORTEST_LEASE = 0.1
 LONGEST_LEASE = 10.0
-"""No process may hold a longer lease, in seconds: writers wait for at most this, whatever a replica's row says."""
+"""Bounds of the lease, in seconds. All processes of a deployment agree on one: writers wait for that long at most."""
 
 
 class Lease:
