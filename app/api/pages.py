@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import InvalidCursorError
 from app.ledger.pseudonym import Pseudonyms
@@ -22,6 +22,8 @@ Cursor = Annotated[str | None, Query(max_length=128, description="`next_cursor` 
 
 class PageRequest(BaseModel):
     """Which part of a list is wanted."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     limit: int = Field(default=LIMIT, ge=1, le=MOST, strict=True)
     cursor: str | None = Field(default=None, max_length=128, description="`next_cursor` of the page before")
@@ -47,10 +49,13 @@ def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID 
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except (binascii.Error, ValueError):
         raise InvalidCursorError(field="cursor") from None
-    after, mac = raw[:-_MAC], raw[-_MAC:]
-    if len(after) != _MAC or not hmac.compare_digest(mac, _mac(pseudonyms, query, UUID(bytes=after))):
+    if len(raw) != 2 * _MAC:
         raise InvalidCursorError(field="cursor")
-    return UUID(bytes=after)
+    after = UUID(bytes=raw[:_MAC])
+    written = write_cursor(pseudonyms, query, after) or ""
+    if not hmac.compare_digest(written.encode(), cursor.encode()):  # whole: base64 has several ways to write one thing
+        raise InvalidCursorError(field="cursor")
+    return after
 
 
 def _mac(pseudonyms: Pseudonyms, query: str, after: UUID) -> bytes:
