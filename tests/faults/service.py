@@ -1,0 +1,164 @@
+"""A real `sceau serve` in a process of its own, and the embedded server that it works on."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import psycopg
+
+from app.db.embedded import APP_ROLE, OWNER_ROLE, EmbeddedServer
+from app.db.migrate import migrate
+from tests.support.api import BOOTSTRAP, MASTER_KEY, PSEUDONYM_KEY
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMAND = (sys.executable, "-c", "from app.cli import main; main()")
+HANGS = 60.0
+"""Seconds after which something is held to hang for ever: no test expects a time, each only needs an end."""
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """What a condition gives once it gives something true; fails when it never does."""
+    deadline = time.monotonic() + HANGS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.02)
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without settings of its own, and with the keys of a deployment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
+    keys = {
+        "SCEAU_PSEUDONYM_KEY": PSEUDONYM_KEY,
+        "SCEAU_MASTER_KEY": MASTER_KEY,
+        "SCEAU_BOOTSTRAP_KEY": BOOTSTRAP,
+    }
+    return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **keys, **more}
+
+
+class Service:
+    """One `sceau serve`: started at once, asked over HTTP, ended by its process id."""
+
+    def __init__(
+        self, output: Path, settings: Mapping[str, str], *, command: Sequence[str] = COMMAND, data: Path | None = None
+    ) -> None:
+        """Start it on settings, or on a data directory of its own; what it prints goes to a file."""
+        self.port = free_port()
+        self.output = output
+        of_data = [] if data is None else ["--data", str(data)]
+        with output.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [*command, "serve", "--port", str(self.port), *of_data],
+                env=environment(**settings),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=HANGS)
+
+    def wait_until_it_listens(self) -> "Service":
+        """Come back once it answers."""
+
+        def listens() -> bool:
+            assert self.process.poll() is None, self.output.read_text()
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+        eventually(listens)
+        return self
+
+    def call(self, method: str, path: str, body: Any = None, key: str | None = BOOTSTRAP) -> httpx2.Response:
+        """One request."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return self.client.request(method, path, json=body, headers=headers)
+
+    def ok(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON of a request that must succeed."""
+        answer = self.call(method, path, body)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def end(self, wanted: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal, unless it has ended; the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(wanted)
+        status = self.process.wait(HANGS)
+        self.client.close()
+        return status
+
+
+class Server:
+    """An embedded PostgreSQL with one migrated database; stopped, frozen and started as a test likes."""
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        """Start it and migrate its database."""
+        self.embedded = EmbeddedServer(directory / "postgres", settings={"synchronous_commit": "off", **settings})
+        self.embedded.start()
+        migrate(self.owner_url, self.app_url)
+
+    @property
+    def app_url(self) -> str:
+        """As the application."""
+        return self.embedded.url(role=APP_ROLE, database="sceau")
+
+    @property
+    def owner_url(self) -> str:
+        """As the schema's owner."""
+        return self.embedded.url(role=OWNER_ROLE, database="sceau")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a service needs to work on it."""
+        return {"SCEAU_DATABASE_URL": self.app_url, "SCEAU_DATABASE_OWNER_URL": self.owner_url}
+
+    def administrator(self) -> psycopg.Connection[Any]:
+        """A connection of the superuser to the service's database, each statement on its own."""
+        return psycopg.connect(self.embedded.url(role="postgres", database="sceau"), autocommit=True)
+
+    def processes(self) -> list[int]:
+        """The server's processes, the postmaster first."""
+        first = self.embedded.pid
+        assert first is not None
+        return [first, *children(first)]
+
+    def signal(self, wanted: signal.Signals) -> None:
+        """Send a signal to every process of the server."""
+        for pid in self.processes():
+            os.kill(pid, wanted)
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a process started and that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it ended meanwhile
+                continue
+            if int(state[1]) == parent:
+                found.append(int(entry.name))
+    return found
+
+
+def socket_of(url: str) -> str:
+    """The socket directory of an embedded server's URL."""
+    return urlsplit(url).query.removeprefix("host=")

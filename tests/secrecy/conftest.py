@@ -1,0 +1,83 @@
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.service import ROOT, Server, Service
+from tests.secrecy.markers import PLANTED
+from tests.secrecy.requests import Sent
+from tests.secrecy.sinks import answered, printed, stored
+
+LOUD = {
+    "log_statement": "all",
+    "log_parameter_max_length": "-1",
+    "log_parameter_max_length_on_error": "-1",
+    "log_min_error_statement": "debug5",
+    "log_min_messages": "debug1",
+    "log_error_verbosity": "verbose",
+    "log_connections": "on",
+    "log_duration": "on",
+}
+LEAKED = PLANTED["planted"].address
+
+
+@dataclass
+class Deployment:
+    """A service and its server at their loudest, and what was answered so far."""
+
+    server: Server
+    service: Service
+    sabotage: Path
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    statuses: set[int] = field(default_factory=set)
+
+    def send(self, sent: Sent) -> httpx2.Response:
+        """Send a request, and keep the headers of its answer: all but the echo of its own X-Request-ID."""
+        request = self.service.client.build_request(sent.method, sent.path, content=sent.body, headers=sent.headers)
+        answer = self.service.client.send(request)
+        echo = ("x-request-id", sent.headers.get("X-Request-ID", ""))
+        self.headers += [each for each in answer.headers.items() if each != echo]
+        self.statuses.add(answer.status_code)
+        return answer
+
+    def sinks(self) -> dict[str, bytes]:
+        """Everything that came out."""
+        metrics = self.service.client.get("/metrics").content
+        with self.server.administrator() as administrator:
+            kept = stored(administrator)
+        return {
+            **kept,
+            **answered(self.headers, metrics),
+            **printed(self.service.output, self.server.embedded.log_file),
+        }
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
+    """A service that lets out the planted marker wherever it can, on a server of its own."""
+    directory = Path(tempfile.mkdtemp(prefix="sceau-secrecy-"))
+    server = Server(directory, **LOUD)
+    settings = {
+        **server.settings,
+        "SCEAU_LOG_LEVEL": "DEBUG",
+        "PYTHONASYNCIODEBUG": "1",
+        "SABOTAGE": str(directory / "sabotage"),
+        "LEAK": LEAKED,
+    }
+    command = (sys.executable, str(ROOT / "tests" / "secrecy" / "loud.py"))
+    service = Service(directory / "service.log", settings, command=command)
+    try:
+        service.wait_until_it_listens()
+        with server.administrator() as administrator:
+            administrator.execute("CREATE TABLE planted (said text, kept bytea)")
+            administrator.execute("INSERT INTO planted VALUES (%s, %s)", [LEAKED, LEAKED.encode()])
+        yield Deployment(server, service, directory / "sabotage")
+    finally:
+        service.end()
+        server.embedded.stop()
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,161 @@
+"""Requests that carry marked identifiers in every place where a request can hold one, for every route there is."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from tests.secrecy.markers import MARKERS
+from tests.support.api import BOOTSTRAP, EVIDENCE, processing, subject
+
+Route = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _address(place: str) -> str:
+    return MARKERS[place].address
+
+
+def _question(**more: Any) -> dict[str, Any]:
+    participants = [{"id": _address("participant"), "local": local} for local in (True, False)]
+    return {
+        "subject": subject(_address("subject")),
+        "action": {"name": "ads-mail", "properties": {"elements": ["content"]}},
+        "resource": {
+            "type": "correspondence",
+            "id": _address("resource"),
+            "properties": {"participants": participants},
+        },
+        "context": {"about": _address("context")},
+        **more,
+    }
+
+
+def _unknown_processing() -> dict[str, Any]:
+    return _question(action={"name": _address("processing")})
+
+
+_VERSION = {name: value for name, value in processing("ads-mail").items() if name != "id"}
+_DECISION = {"subject": subject(_address("subject")), "processing": "ads-mail", "evidence": EVIDENCE}
+
+BODIES: dict[Route, list[Any]] = {
+    ("POST", "/access/v1/evaluation"): [_question(), _question(action={"name": "filter"}), _unknown_processing()],
+    ("POST", "/access/v1/evaluations"): [
+        {"evaluations": [_question(), _unknown_processing(), {"subject": _address("malformed")}]},
+        {**_question(), "evaluations": [{}, {"subject": subject(_address("participant"))}, _address("malformed")]},
+    ],
+    ("POST", "/v1/processings"): [processing("ads-mail"), processing(_address("processing"))],
+    ("POST", "/v1/processings/{id}/versions"): [{**_VERSION, "material": False}],
+    ("PATCH", "/v1/processings/{id}"): [{"status": "active"}],
+    ("POST", "/v1/consents"): [
+        {**_DECISION, "decision": "granted"},
+        {**_DECISION, "decision": "refused", "capacity": {"age_band": "under_15", "given_by": "both"}},
+        {**_DECISION, "decision": "granted", "processing": "filter"},
+        {**_DECISION, "decision": "granted", "processing": "unknown"},
+    ],
+    ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
+    ("POST", "/v1/subjects/closures"): [{"subject": subject(_address("subject"))}],
+    ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],
+    ("POST", "/v1/consents/search"): [
+        {"subject": subject(_address("subject")), "processing": "ads-mail", "state": "in_force"},
+        {"subject": subject(_address("subject")), "page": {"cursor": _address("malformed")}},
+    ],
+    ("POST", "/v1/explanations"): [_question(), _unknown_processing(), _question(at="2026-01-01T00:00:00Z")],
+    ("POST", "/v1/keys"): [{"name": "mail server", "scopes": ["decisions:evaluate"]}],
+}
+"""What each route that takes a body is sent; routes without one need no line."""
+
+KNOWN: dict[Route, list[str]] = {
+    ("GET", "/docs/{name}"): ["start.js", "swagger-ui.css"],
+    ("DELETE", "/v1/keys/{id}"): [str(UUID(int=1))],
+}
+"""What stands in the path of a route, where it is not a processing or a consent."""
+
+FREE_WORDS = frozenset({"name", "controller", "service"})
+"""What an administrator calls callers, controllers and services: their own words, kept and shown as they are."""
+
+UNKNOWN_PATHS = ("/{}", "/v1/consents/{}/nothing", "/access/v1/{}", "/docs/{}/more", "/%2e%2e/{}", "//{}")
+LOUD_HEADERS = (
+    "User-Agent",
+    "Referer",
+    "Cookie",
+    "From",
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Marque",
+    "Accept-Language",
+)
+
+
+def _headers(key: str = BOOTSTRAP, **more: str) -> dict[str, str]:
+    """A key, and a marked value in every header that a client may set."""
+    marked = {name: f"a={_address('header')}" for name in LOUD_HEADERS}
+    return {**marked, "Authorization": f"Bearer {key}", "X-Request-ID": _address("requestid"), **more}
+
+
+def _malformed(body: Any) -> Iterator[bytes]:
+    """What a body can look like when it is not what it should be, with a marker in each."""
+    marked = _address("malformed")
+    text = json.dumps(body)
+    yield text[:-1].encode() + b', "' + marked.encode()
+    yield json.dumps(marked).encode()
+    yield b"\xff\xfe" + marked.encode("utf-16-le")
+    yield f'{{"{marked}": 1, "{marked}": 2}}'.encode()
+    yield f'{{"subject": {{"type": "user", "id": "{marked}\\u0000"}}}}'.encode()
+    if isinstance(body, dict):
+        for name in body:
+            yield json.dumps({**body, name: {"id": marked, marked: marked}}).encode()
+            if name not in FREE_WORDS:
+                yield json.dumps({**body, name: marked}).encode()
+
+
+def requests_for(route: Route, consent: str) -> Iterator[Sent]:
+    """Every request that this route is sent."""
+    method, template = route
+    bodies: list[Any] = BODIES.get(route, [None])
+    of_consent = template.startswith("/v1/consents/")
+    known = KNOWN.get(route, [consent if of_consent else "ads-mail"])
+    json_type = {"Content-Type": "application/json"}
+    for path in [template.format(id=each, name=each) for each in known]:
+        asked = f"{path}?cursor={_address('query')}&limit={_address('query')}&{_address('query')}=1"
+        for number, body in enumerate(bodies):
+            if body is None:
+                yield Sent(method, path, None, _headers())
+                yield Sent(method, asked, None, _headers())
+                continue
+            sent = json.dumps(body).encode()
+            once = {"Idempotency-Key": f"{_address('idempotency')} {method} {template} {number}"}
+            yield Sent(method, asked, sent, _headers(**json_type, **once))
+            yield Sent(method, path, sent, _headers(**json_type, **once))
+            yield Sent(method, path, sent + b" ", _headers(**json_type, **once))  # the same key on another body
+            yield Sent(method, path, sent, _headers(**json_type))
+            yield Sent(method, path, sent, _headers(**{"Content-Type": f"text/{MARKERS['header'].word}"}))
+            extra = {**body, MARKERS["member"].word: _address("member"), "note": [_address("member")]}
+            yield Sent(method, path, json.dumps(extra).encode(), _headers(**json_type))
+        for wrong in _malformed(bodies[0]):
+            yield Sent(method, path, wrong, _headers(**json_type))
+        sent = json.dumps(bodies[0]).encode()
+        for key in (f"sceau_{MARKERS['apikey'].word}", _address("apikey") * 40, f"{BOOTSTRAP}{_address('apikey')}"):
+            yield Sent(method, path, sent, _headers(key, **json_type))
+        yield Sent(method, path, sent, {"Authorization": f"Basic {_address('apikey')}", **json_type})
+    if "{" in template:
+        marked = template.format(id=_address("path"), name=_address("path"))
+        yield Sent(method, marked, json.dumps(bodies[0]).encode(), _headers(**json_type))
+
+
+def requests_beside_every_route() -> Iterator[Sent]:
+    """Requests that no route answers."""
+    for method in ("GET", "POST", "PUT", "OPTIONS", "TRACE", MARKERS["path"].word.upper()[:20]):
+        for path in UNKNOWN_PATHS:
+            yield Sent(method, path.format(_address("path")), None, _headers())
+        yield Sent(method, f"/v1/keys?{_address('query')}", None, _headers())

@@ -1,0 +1,82 @@
+import pytest
+
+from app.api.security import scopes_by_route
+from app.main import create_app
+from tests.secrecy.markers import MARKERS, PLANTED, leaks
+from tests.secrecy.requests import BODIES, Route, Sent, requests_beside_every_route, requests_for
+from tests.support.api import EVIDENCE, processing, settings_for, subject
+from tests.support.databases import TestDatabase
+
+WITH_BODY = {"POST", "PUT", "PATCH"}
+NOWHERE = "postgresql://nobody@localhost/none"
+SINKS_WITH_A_CONTROL = {"service output", "PostgreSQL log", "metrics", "response headers", "table planted"}
+
+
+def _routes() -> list[Route]:
+    return list(scopes_by_route(create_app(settings_for(TestDatabase("none", NOWHERE, NOWHERE)))))
+
+
+def _everything(consent: str) -> list[Sent]:
+    """All requests, the ones that end a consent among them."""
+    return [*(sent for route in _routes() for sent in requests_for(route, consent)), *requests_beside_every_route()]
+
+
+@pytest.fixture(scope="module")
+def consent(deployment):
+    """A consent on a registered processing, of somebody who is not marked."""
+    service = deployment.service
+    service.ok("POST", "/v1/processings", processing("ads-mail", party_mode="all_local_users"))
+    service.ok("POST", "/v1/processings", processing("filter", purpose="unsolicited_content_detection"))
+    decision = {"subject": subject("nobody"), "processing": "ads-mail", "decision": "granted", "evidence": EVIDENCE}
+    identifier: str = service.ok("POST", "/v1/consents", decision)["id"]
+    return identifier
+
+
+def _assert_nothing_leaked(deployment) -> None:
+    found = leaks(deployment.sinks(), MARKERS)
+    assert not found, "\n".join(found)
+
+
+def test_no_route_is_left_out():
+    """Every route that takes a body has a marked one here, and no line is for a route that is gone."""
+    assert {route for route in _routes() if route[0] in WITH_BODY} == set(BODIES)
+
+
+def test_marked_identifiers_come_out_nowhere(deployment, consent):
+    """Ids sent through every route, in every place, are in no log, header, metric, outbox row or column."""
+    for sent in _everything(consent):
+        deployment.send(sent)
+    assert deployment.statuses >= {200, 201, 400, 401, 404, 405, 409, 415, 422}
+    _assert_nothing_leaked(deployment)
+
+
+def test_database_errors_let_nothing_out(deployment, consent):
+    """The same while the ledger cannot be written and its statements fail half-way."""
+    with deployment.server.administrator() as administrator:
+        administrator.execute("ALTER TABLE consent_event RENAME TO gone")
+        try:
+            found = {deployment.send(sent).status_code for sent in _everything(consent)}
+        finally:
+            administrator.execute("ALTER TABLE gone RENAME TO consent_event")
+    assert 500 in found
+    _assert_nothing_leaked(deployment)
+
+
+def test_errors_that_quote_an_identifier_let_nothing_out(deployment, consent):
+    """The same while each session of the database fails with an id in its error's message, cause and note."""
+    deployment.sabotage.write_text(MARKERS["exception"].address)
+    try:
+        found = {deployment.send(sent).status_code for sent in _everything(consent)}
+    finally:
+        deployment.sabotage.unlink()
+    assert 500 in found
+    _assert_nothing_leaked(deployment)
+
+
+def test_each_kind_of_sink_would_give_it_away(deployment, consent):
+    """Control: a marker that the service was made to let out is found in each kind of sink."""
+    deployment.send(Sent("GET", "/metrics"))
+    found = leaks(deployment.sinks(), PLANTED)
+    assert {sink for sink in SINKS_WITH_A_CONTROL if any(f"in {sink}, as" in each for each in found)} == (
+        SINKS_WITH_A_CONTROL
+    )
