@@ -232,103 +232,21 @@ def test_a_permit_stands_until_the_first_consent_relied_on_lapses():
     assert (decision.expires_at, decision.valid_until) == (YEAR, utc("2026-06-30T22:00:00"))
 
 
+def test_what_is_known_of_an_outsider_bounds_nothing():
+    """Only the consents of those who have an account here are relied on."""
+    theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
+    assert parties(PartyMode.ALL_LOCAL_USERS, (FOREIGN_BOB,), theirs).valid_until == YEAR
+
+
+def test_the_user_is_no_outsider_to_their_own_correspondence():
+    """Listed among the participants, the user is the user, whatever the caller says of their account."""
+    assert parties(PartyMode.ALL_PARTIES, (Participant(ALICE, local=False),)).permitted
+
+
 def test_participants_are_not_looked_up_under_user_only():
     """The statute's words: the user's consent is the one that counts, and the one that bounds."""
     theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
     assert parties(PartyMode.USER_ONLY, (LOCAL_BOB,), theirs).valid_until == YEAR
-
-
-# --- what the register has scheduled ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("later", "until"),
-    [
-        ({}, YEAR),
-        ({"material": True}, utc("2026-09-01")),
-        ({"consent_validity": ConsentPeriod.parse("P6M")}, utc("2026-09-09T22:00:00")),
-        ({"consent_validity": ConsentPeriod.parse("P3M")}, utc("2026-09-01")),
-        ({"elements": frozenset({Element.SUBJECT_LINE})}, utc("2026-09-01")),
-        ({"elements": BOTH}, utc("2026-09-01")),
-        ({"automated": False}, utc("2026-09-01")),
-        ({"party_mode": PartyMode.ALL_PARTIES}, utc("2026-09-01")),
-        ({"provider_kind": ProviderKind.ONLINE_SERVICE}, YEAR),
-    ],
-)
-def test_a_scheduled_version_bounds_a_permit_that_it_would_end_or_shorten(later, until):
-    """A material version always does; a minor one when it would turn this request down or bring the expiry nearer."""
-    first = version(1)
-    entry = processing(first, version(2, "2026-09-01", **{"material": False, **later}))
-    assert decide(entry, asked(elements=CONTENT)).valid_until == until
-
-
-def test_a_version_already_in_force_bounds_nothing():
-    """What has begun is what is judged, not what is to come; its period counts already."""
-    entry = processing(version(1), version(2, "2026-06-15T12:00:00", material=False))
-    assert decide(entry).valid_until == YEAR
-
-
-def test_a_version_that_begins_after_the_consent_has_lapsed_bounds_nothing():
-    """At the expiry itself or later there is nothing left to bound."""
-    for begins in ("2027-03-09T23:00:00", "2028-01-01"):
-        assert decide(processing(version(1), version(2, begins))).valid_until == YEAR
-
-
-@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.RETIRED])
-def test_a_scheduled_suspension_or_retirement_bounds_a_permit(status):
-    """A permit ends where the processing does."""
-    entry = processing(changes=[StatusChange(utc("2026-09-01"), status)])
-    assert decide(entry).valid_until == utc("2026-09-01")
-
-
-def test_a_resumption_scheduled_for_the_instant_of_a_suspension_does_not_hide_it():
-    """A suspension bounds a permit even when something resumes at the same instant."""
-    moment = utc("2026-09-01")
-    entry = processing(changes=[StatusChange(moment, Status.SUSPENDED), StatusChange(moment, Status.ACTIVE)])
-    assert decide(entry).valid_until == moment
-
-
-def test_a_status_that_changes_nothing_bounds_nothing():
-    """Active again is still active."""
-    entry = processing(changes=[StatusChange(utc("2026-09-01"), Status.ACTIVE)])
-    assert decide(entry).valid_until == YEAR
-
-
-def test_the_first_of_several_scheduled_changes_counts():
-    """A shorter period first, then a material version: the nearer end wins, in either order."""
-    half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
-    assert decide(processing(version(1), half, version(3, "2026-08-15"))).valid_until == utc("2026-08-15")
-    assert decide(processing(version(1), half, version(3, "2026-10-01"))).valid_until == utc("2026-09-09T22:00:00")
-
-
-def test_a_period_lengthened_again_does_not_lengthen_a_permit():
-    """Once a scheduled version has shortened what is relied on, a later one does not give it back."""
-    half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
-    entry = processing(version(1), half, version(3, "2026-08-15", material=False))
-    assert decide(entry).valid_until == utc("2026-09-09T22:00:00")
-
-
-def test_a_consent_given_ahead_to_the_version_to_come_does_not_carry_a_permit_over():
-    """The permit rests on the grant of today: it ends with it, and the next is asked for then."""
-    ahead = granted("2026-06-01", 8, version=2)
-    entry = processing(version(1), version(2, "2026-09-01"))
-    decision = decide(entry, consents={ALICE: [GRANT, ahead]})
-    assert (decision.consent, decision.valid_until) == (UUID(int=7), utc("2026-09-01"))
-    assert decide(entry, consents={ALICE: [GRANT, ahead]}, at=utc("2026-09-01")).consent == UUID(int=8)
-
-
-def test_an_unlawful_consent_given_ahead_bounds_the_permit_of_today():
-    """When a minor version begins, the grant collected for it becomes the latest: an unlawful one permits nothing."""
-    ahead = granted("2026-06-01", 8, version=2, conditional=True)
-    entry = processing(version(1), version(2, "2026-09-01", material=False))
-    assert decide(entry, consents={ALICE: [GRANT, ahead]}).valid_until == utc("2026-09-01")
-
-
-def test_a_withdrawal_recorded_for_later_is_not_seen_before_its_time():
-    """An event collected after the instant asked about bounds nothing: as of then it was not known."""
-    consents = {ALICE: [GRANT, event(EventKind.WITHDRAWN, "2026-08-01", 8)]}
-    entry = processing(version(1), version(2, "2026-09-01", material=False))
-    assert decide(entry, consents=consents).valid_until == YEAR
 
 
 def test_a_permit_under_iii_stands_on_no_time():

@@ -1,0 +1,162 @@
+"""Until when a permit stands, with what the register has scheduled."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import assume, given
+
+from app.core.article import TEXT_MESSAGES, Element, ProviderKind
+from app.core.consent import EventKind
+from app.core.evaluate import evaluate, stable_until
+from app.core.period import ConsentPeriod, PeriodPolicy
+from app.core.processing import PartyMode, Status, StatusChange
+from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
+from tests.core.strategies import TICK, permitting_worlds, worlds
+
+AT = utc("2026-06-15T12:00:00")
+YEAR = utc("2027-03-09T23:00:00")
+GRANT = granted("2026-03-10T09:00:00", 7)
+BOTH = frozenset({Element.CONTENT, Element.SUBJECT_LINE})
+CONTENT = frozenset({Element.CONTENT})
+
+
+def decide(entry, request=None, consents=None, at=AT):
+    """Evaluate, with alice's lawful consent to the first version unless told otherwise."""
+    return evaluate(request or asked(), entry, {ALICE: [GRANT]} if consents is None else consents, at)
+
+
+@pytest.mark.parametrize(
+    ("later", "until"),
+    [
+        ({}, YEAR),
+        ({"material": True}, utc("2026-09-01")),
+        ({"consent_validity": ConsentPeriod.parse("P6M")}, utc("2026-09-09T22:00:00")),
+        ({"consent_validity": ConsentPeriod.parse("P3M")}, utc("2026-09-01")),
+        ({"elements": frozenset({Element.SUBJECT_LINE})}, utc("2026-09-01")),
+        ({"elements": BOTH}, utc("2026-09-01")),
+        ({"automated": False}, utc("2026-09-01")),
+        ({"party_mode": PartyMode.ALL_PARTIES}, utc("2026-09-01")),
+        ({"provider_kind": ProviderKind.ONLINE_SERVICE}, YEAR),
+    ],
+)
+def test_a_scheduled_version_bounds_a_permit_that_it_would_end_or_shorten(later, until):
+    """A material version always does; a minor one when it would turn this request down or bring the expiry nearer."""
+    first = version(1)
+    entry = processing(first, version(2, "2026-09-01", **{"material": False, **later}))
+    assert decide(entry, asked(elements=CONTENT)).valid_until == until
+
+
+def test_a_version_already_in_force_bounds_nothing():
+    """What has begun is what is judged, not what is to come; its period counts already."""
+    entry = processing(version(1), version(2, "2026-06-15T12:00:00", material=False))
+    assert decide(entry).valid_until == YEAR
+
+
+def test_a_version_that_begins_after_the_consent_has_lapsed_bounds_nothing():
+    """At the expiry itself or later there is nothing left to bound."""
+    for begins in ("2027-03-09T23:00:00", "2028-01-01"):
+        assert decide(processing(version(1), version(2, begins))).valid_until == YEAR
+
+
+@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.RETIRED])
+def test_a_scheduled_suspension_or_retirement_bounds_a_permit(status):
+    """A permit ends where the processing does."""
+    entry = processing(changes=[StatusChange(utc("2026-09-01"), status)])
+    assert decide(entry).valid_until == utc("2026-09-01")
+
+
+def test_a_resumption_scheduled_for_the_instant_of_a_suspension_does_not_hide_it():
+    """A suspension bounds a permit even when something resumes at the same instant."""
+    moment = utc("2026-09-01")
+    entry = processing(changes=[StatusChange(moment, Status.SUSPENDED), StatusChange(moment, Status.ACTIVE)])
+    assert decide(entry).valid_until == moment
+
+
+def test_a_status_that_changes_nothing_bounds_nothing():
+    """Active again is still active."""
+    entry = processing(changes=[StatusChange(utc("2026-09-01"), Status.ACTIVE)])
+    assert decide(entry).valid_until == YEAR
+
+
+def test_the_first_of_several_scheduled_changes_counts():
+    """A shorter period first, then a material version: the nearer end wins, in either order."""
+    half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
+    assert decide(processing(version(1), half, version(3, "2026-08-15"))).valid_until == utc("2026-08-15")
+    assert decide(processing(version(1), half, version(3, "2026-10-01"))).valid_until == utc("2026-09-09T22:00:00")
+
+
+def test_a_period_lengthened_again_does_not_lengthen_a_permit():
+    """Once a scheduled version has shortened what is relied on, a later one does not give it back."""
+    half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
+    entry = processing(version(1), half, version(3, "2026-08-15", material=False))
+    assert decide(entry).valid_until == utc("2026-09-09T22:00:00")
+
+
+def test_a_consent_given_ahead_to_the_version_to_come_does_not_carry_a_permit_over():
+    """The permit rests on the grant of today: it ends with it, and the next is asked for then."""
+    ahead = granted("2026-06-01", 8, version=2)
+    entry = processing(version(1), version(2, "2026-09-01"))
+    decision = decide(entry, consents={ALICE: [GRANT, ahead]})
+    assert (decision.consent, decision.valid_until) == (UUID(int=7), utc("2026-09-01"))
+    assert decide(entry, consents={ALICE: [GRANT, ahead]}, at=utc("2026-09-01")).consent == UUID(int=8)
+
+
+def test_an_unlawful_consent_given_ahead_bounds_the_permit_of_today():
+    """When a minor version begins, the grant collected for it becomes the latest: an unlawful one permits nothing."""
+    ahead = granted("2026-06-01", 8, version=2, conditional=True)
+    entry = processing(version(1), version(2, "2026-09-01", material=False))
+    assert decide(entry, consents={ALICE: [GRANT, ahead]}).valid_until == utc("2026-09-01")
+
+
+def test_a_withdrawal_recorded_for_later_is_not_seen_before_its_time():
+    """An event collected after the instant asked about bounds nothing: as of then it was not known."""
+    consents = {ALICE: [GRANT, event(EventKind.WITHDRAWN, "2026-08-01", 8)]}
+    entry = processing(version(1), version(2, "2026-09-01", material=False))
+    assert decide(entry, consents=consents).valid_until == YEAR
+
+
+# --- until when an answer may be remembered --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "events", "until"),
+    [
+        (processing(), [], None),
+        (processing(version(1, "2026-06-15T12:00:00")), [], None),
+        (processing(version(1, "2026-06-15T12:00:00.000001")), [], "2026-06-15T12:00:00.000001"),
+        (processing(version(1), version(2, "2026-09-01"), version(3, "2026-10-01")), [GRANT], "2026-09-01"),
+        (processing(changes=[StatusChange(AT, Status.ACTIVE)]), [], None),
+        (processing(changes=[StatusChange(utc("2026-07-01"), Status.ACTIVE)]), [GRANT], "2026-07-01"),
+        (processing(), [GRANT], "2027-03-09T23:00:00"),
+        (processing(), [GRANT, granted("2025-07-01", 8)], "2026-06-30T22:00:00"),
+        (processing(), [granted("2025-06-15", 8)], None),
+        (processing(), [event(EventKind.REFUSED, "2026-03-10", 8), granted("2026-03-10", version=9)], None),
+        (processing(), [granted("2026-03-10", version=None)], None),
+    ],
+)
+def test_an_answer_stands_until_the_next_thing_scheduled_or_the_next_expiry(entry, events, until):
+    """The first version, status change or expiry after now; None when nothing is to come."""
+    assert stable_until(entry, events, AT) == (utc(until) if until else None)
+
+
+def test_an_answer_stands_no_longer_than_the_deployment_counts():
+    """The deployment's own ceiling brings an expiry nearer."""
+    policy = PeriodPolicy(ceiling=ConsentPeriod.parse("P6M"))
+    assert stable_until(processing(), [GRANT], AT, policy) == utc("2026-09-09T22:00:00")
+
+
+@given(permitting_worlds() | worlds())
+def test_an_answer_that_may_be_remembered_does_not_change(world):
+    """Up to the earliest such instant of all subjects, the same request on the same facts has the same answer."""
+    assume(world.at >= TEXT_MESSAGES.in_force_from)
+    known = {ref: [each for each in events if each.collected_at <= world.at] for ref, events in world.ledger.items()}
+    facts = replace(world, ledger=known)
+    ends = [stable_until(world.processing, events, world.at, world.policy) for events in [*known.values(), []]]
+    until = min((each for each in ends if each is not None), default=world.at + timedelta(days=4000))
+    now = facts.decide()
+    step = (until - world.at) / 3
+    for moment in (world.at + TICK, world.at + step, world.at + 2 * step, until - TICK):
+        if world.at < moment < until:
+            assert facts.decide(moment) == now
