@@ -24,6 +24,7 @@ from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.operations.add_version import add_version
 from app.operations.change_status import change_status
+from app.operations.evaluate_requests import present
 from app.operations.register_processing import register_processing
 from app.register.store import load_processing, load_processings
 
@@ -51,6 +52,7 @@ async def post_processing(body: NewProcessing, caller: Writer, write: WriteDep) 
         record = await register_processing(session, caller, body.id, body.draft())
         return processing_view(record, record.registered_at)
 
+    caller.require_processing(body.id)
     return await write.perform(caller, 201, register)
 
 
@@ -66,7 +68,7 @@ async def get_processings(caller: Reader, services: ServicesDep) -> ProcessingsP
         records = await load_processings(session)
         now = await session.now()
     shown = [record for record in records.values() if caller.may_ask_about(record.id)]
-    return ProcessingsPage(items=[processing_view(record, now) for record in shown])
+    return ProcessingsPage(items=[processing_view(record, present(now, {}, record)) for record in shown])
 
 
 @router.get(
@@ -84,7 +86,7 @@ async def get_processing(
         now = await session.now()
     if record is None:
         raise NotFoundError
-    return processing_view(record, now)
+    return processing_view(record, present(now, {}, record))
 
 
 @router.get(
@@ -123,7 +125,7 @@ async def post_version(
         record = await add_version(
             session, caller, identifier, body.draft(), material=body.material, effective_from=body.effective_from
         )
-        return processing_view(record, await session.now())
+        return processing_view(record, present(await session.now(), {}, record))
 
     caller.require_processing(identifier)
     return await write.perform(caller, 201, add)
@@ -142,7 +144,7 @@ async def patch_processing(
 
     async def change(session: WriteSession) -> ProcessingView:
         record = await change_status(session, caller, identifier, body.status)
-        return processing_view(record, await session.now())
+        return processing_view(record, present(await session.now(), {}, record))
 
     caller.require_processing(identifier)
     return await write.perform(caller, 200, change)

@@ -8,13 +8,13 @@ from uuid import UUID
 from app.core.consent import ConsentEvent, EventKind, State
 from app.core.consent import expiry as expiry_of
 from app.core.period import PeriodPolicy
-from app.core.processing import Processing
 from app.core.state import consent_state
 from app.db.session import ReadSession
 from app.ledger.projection import ConsentFilter, list_consents
 from app.ledger.store import find_entry, load_events
 from app.operations.deployment import Deployment, SubjectName
 from app.operations.evaluate_requests import present
+from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
 _SCANNED_AT_MOST = 2_000
@@ -91,22 +91,22 @@ async def view_consents(
     events = await load_events(session, {ref for ref, _ in found}) if found else {}
     named = {event.processing for of_one in events.values() for event in of_one if event.processing is not None}
     records = await load_processings(session, named)
-    register = {identifier: record.facts for identifier, record in records.items()}
     now = await session.now()
-    return [_view(ref, identifier, events, register, now, policy) for ref, identifier in found]
+    return [_view(ref, identifier, events, records, now, policy) for ref, identifier in found]
 
 
 def _view(  # noqa: PLR0917 - one consent among facts read together
     ref: bytes,
     identifier: UUID,
     events: Mapping[bytes, Sequence[ConsentEvent]],
-    register: Mapping[str, Processing],
+    records: Mapping[str, ProcessingRecord],
     now: datetime,
     policy: PeriodPolicy,
 ) -> ConsentView:
     event = next(each for each in events[ref] if each.id == identifier)
-    processing = register[event.processing or ""]
-    at = present(now, {ref: events[ref]})
+    record = records[event.processing or ""]
+    processing = record.facts
+    at = present(now, {ref: events[ref]}, record)
     expires_at = expiry_of(event, processing, at, policy) if event.kind is EventKind.GRANTED else None
     return ConsentView(event, ref, consent_state(event, events[ref], processing, at, policy), expires_at)
 

@@ -1,0 +1,158 @@
+from datetime import timedelta
+from itertools import count
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.api import processing, subject, utc
+
+START = utc("2026-01-10T09:00:00Z")
+STATE_OF = {
+    "consent_in_force": "in_force",
+    "consent_expired": "expired",
+    "consent_superseded": "superseded",
+    "consent_invalid": "invalid",
+    "consent_refused": "refused",
+}
+"""The state in which a list shows the consent that a decision with this reason rests on."""
+_numbers = count(1)
+
+
+class User:
+    """One new user of one new processing, and what may happen to both."""
+
+    def __init__(self, api, clock):
+        """Register the processing at the start of all times."""
+        self.api, self.clock = api, clock
+        number = next(_numbers)
+        self.name, self.processing = f"user{number}", f"ads{number}"
+        clock.at = START
+        api.register(self.processing)
+
+    def grant(self):
+        """Consent."""
+        self.api.decide(self.name, self.processing)
+
+    def grant_unlawfully(self):
+        """Consent by a box that was ticked already."""
+        self.api.decide(self.name, self.processing, evidence={"default_state": "selected"})
+
+    def grant_ahead(self):
+        """Consent to the newest version, in force or not."""
+        versions = self.api.ok("GET", f"/v1/processings/{self.processing}")["versions"]
+        self.api.decide(self.name, self.processing, version=versions)
+
+    def import_grant(self):
+        """Find an older paper consent."""
+        stated = (self.clock.at - timedelta(days=40)).isoformat()
+        self.api.decide(self.name, self.processing, collected_at=stated)
+
+    def refuse(self):
+        """Refuse."""
+        self.api.decide(self.name, self.processing, "refused")
+
+    def withdraw(self):
+        """Withdraw."""
+        self.api.withdraw(self.name, self.processing)
+
+    def withdraw_from_all(self):
+        """Withdraw from every processing."""
+        self.api.withdraw(self.name)
+
+    def import_withdrawal(self):
+        """Find an older letter of withdrawal."""
+        self.api.withdraw(self.name, self.processing, received_at=(self.clock.at - timedelta(days=20)).isoformat())
+
+    def close(self):
+        """Close the account."""
+        self.api.ok("POST", "/v1/subjects/closures", {"subject": subject(self.name)})
+
+    def change(self):
+        """Change the processing at once."""
+        body = processing(self.processing, material=True)
+        del body["id"]
+        self.api.call("POST", f"/v1/processings/{self.processing}/versions", body)  # 422 while one is scheduled
+
+    def schedule_a_change(self):
+        """Change the processing in two months."""
+        later = (self.clock.at + timedelta(days=60)).isoformat()
+        body = processing(self.processing, material=True, effective_from=later)
+        del body["id"]
+        self.api.call("POST", f"/v1/processings/{self.processing}/versions", body)
+
+    def wait_a_month(self):
+        """Wait."""
+        self.clock.at += timedelta(days=30)
+
+    def wait_a_year(self):
+        """Wait."""
+        self.clock.at += timedelta(days=365)
+
+    def set_the_clock_back(self):
+        """Set the clock back."""
+        self.clock.at -= timedelta(hours=1)
+
+    def listed(self, **more):
+        """What a search of the user's consents lists."""
+        query = {"subject": subject(self.name), "processing": self.processing, **more}
+        return self.api.ok("POST", "/v1/consents/search", query)["items"]
+
+
+HAPPENINGS = [
+    User.grant,
+    User.grant_unlawfully,
+    User.grant_ahead,
+    User.import_grant,
+    User.refuse,
+    User.withdraw,
+    User.withdraw_from_all,
+    User.import_withdrawal,
+    User.close,
+    User.change,
+    User.schedule_a_change,
+    User.wait_a_month,
+    User.wait_a_year,
+    User.set_the_clock_back,
+]
+
+
+def _agree(user):
+    decision = user.api.evaluate(user.name, user.processing)
+    listed = user.listed()
+    state_of = {item["id"]: item["state"] for item in listed}
+    context = decision["context"]
+    in_force = {identifier for identifier, state in state_of.items() if state == "in_force"}
+    assert in_force == ({context["consent"]} if decision["decision"] else set())
+    if context["reason"] in STATE_OF:
+        assert state_of[context["consent"]] == STATE_OF[context["reason"]]
+    else:
+        assert context["reason"] in {"no_consent", "consent_withdrawn"}
+        assert set(state_of.values()) <= {"withdrawn", "closed", "replaced", "pending"}
+    for state in ("in_force", "expired", "withdrawn", "pending"):
+        assert {item["id"] for item in user.listed(state=state)} == {
+            identifier for identifier, each in state_of.items() if each == state
+        }
+    for item in listed:
+        assert user.api.ok("GET", f"/v1/consents/{item['id']}") == item
+    explained = user.api.ok("POST", "/v1/explanations", _question(user))
+    assert (explained["decision"], explained["context"]["reason"]) == (decision["decision"], context["reason"])
+
+
+def _question(user):
+    return {
+        "subject": subject(user.name),
+        "action": {"name": user.processing},
+        "resource": {"type": "mail", "id": "1"},
+    }
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(happenings=[User.grant, User.wait_a_month, User.change, User.set_the_clock_back])
+@example(happenings=[User.grant, User.withdraw, User.set_the_clock_back, User.grant])
+@given(happenings=st.lists(st.sampled_from(HAPPENINGS), min_size=1, max_size=8))
+def test_every_list_agrees_with_the_decision(moving, shared_clock, happenings):
+    """At any instant of any history a list, each filter, each consent and an explanation agree with the decision."""
+    user = User(moving, shared_clock)
+    for happen in happenings:
+        happen(user)
+        _agree(user)

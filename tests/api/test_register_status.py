@@ -1,0 +1,80 @@
+from datetime import timedelta
+
+import pytest
+
+from tests.support.api import processing, utc
+
+NOON = utc("2026-06-15T12:00:00Z")
+
+
+@pytest.fixture
+def pap(moving, shared_clock):
+    """An application whose clock stands at noon on 15 June 2026."""
+    shared_clock.at = NOON
+    return moving
+
+
+def _add(api, identifier, **more):
+    body = {**processing(identifier), "material": False, **more}
+    del body["id"]
+    return api.call("POST", f"/v1/processings/{identifier}/versions", body)
+
+
+def _refused(answer, status, slug):
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:sceau:problem:{slug}"), answer.text
+
+
+def test_a_status_changes_decisions_at_once(pap, shared_clock):
+    """Suspended, a processing is denied; active again, its consents stand as before."""
+    pap.register("paused")
+    pap.decide("alice", "paused")
+    for status, reason in (("suspended", "processing_suspended"), ("active", "consent_in_force")):
+        shared_clock.at += timedelta(seconds=1)
+        assert pap.ok("PATCH", "/v1/processings/paused", {"status": status})["status"] == status
+        assert pap.reason("alice", "paused") == reason
+
+
+def test_the_status_it_has_already_is_no_change(pap):
+    """Giving a processing its own status again is a 200 that records nothing."""
+    pap.register("same")
+    assert pap.ok("PATCH", "/v1/processings/same", {"status": "active"})["status_changes"] == []
+    pap.ok("PATCH", "/v1/processings/same", {"status": "suspended"})
+    assert len(pap.ok("PATCH", "/v1/processings/same", {"status": "suspended"})["status_changes"]) == 1
+
+
+def test_two_changes_in_one_instant_are_told_in_their_order(pap):
+    """The status told is the one that a decision sees, though the clock has not moved or went back."""
+    pap.register("quick")
+    pap.ok("PATCH", "/v1/processings/quick", {"status": "suspended"})
+    assert pap.ok("PATCH", "/v1/processings/quick", {"status": "active"})["status"] == "active"
+    assert pap.ok("PATCH", "/v1/processings/quick", {"status": "suspended"})["status"] == "suspended"
+    assert pap.ok("GET", "/v1/processings/quick")["status"] == "suspended"
+    assert pap.reason("alice", "quick") == "processing_suspended"
+
+
+def test_a_version_is_told_although_the_clock_went_back(pap, shared_clock):
+    """A clock set back does not hide the version that decisions are taken on."""
+    pap.register("behind")
+    shared_clock.at = NOON - timedelta(hours=1)
+    assert pap.ok("GET", "/v1/processings/behind")["version"]["number"] == 1
+    assert pap.decide("alice", "behind")["version"] == 1
+
+
+def test_retired_is_final(pap):
+    """A retired processing takes no other status and no version; retiring it again changes nothing."""
+    pap.register("ended")
+    assert pap.ok("PATCH", "/v1/processings/ended", {"status": "retired"})["status"] == "retired"
+    for status in ("active", "suspended"):
+        _refused(pap.call("PATCH", "/v1/processings/ended", {"status": status}), 409, "processing-retired")
+    _refused(_add(pap, "ended", material=True), 409, "processing-retired")
+    assert len(pap.ok("PATCH", "/v1/processings/ended", {"status": "retired"})["status_changes"]) == 1
+    _refused(pap.call("POST", "/v1/processings", processing("ended")), 409, "processing-exists")
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"status": "deleted"}, {"status": None}, {"status": "active", "purpose": "other"}]
+)
+def test_nothing_but_the_status_can_be_patched(pap, body):
+    """A PATCH takes a known status and nothing else."""
+    pap.call("POST", "/v1/processings", processing("patched"))
+    assert pap.call("PATCH", "/v1/processings/patched", body).status_code == 422
