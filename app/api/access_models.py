@@ -120,7 +120,7 @@ EXAMPLE: dict[str, Any] = {
             "channel": "online",
             "private": True,
             "territory": "FR",
-            "participants": [{"id": "bob@example.fr", "local": True}, {"id": "eve@else.example", "local": False}],
+            "participants": [{"id": "eve@else.example", "local": False}],
         },
     },
     "context": {},
@@ -152,7 +152,7 @@ class EvaluationsRequest(Model):
             "examples": [
                 {
                     "action": {"name": "ads-mail"},
-                    "resource": {"type": "correspondence", "id": "3f9c1e0b7a"},
+                    "resource": EXAMPLE["resource"],
                     "evaluations": [
                         {"subject": {"type": "user", "id": "alice@example.fr"}},
                         {"subject": {"type": "user", "id": "bob@example.fr"}},

@@ -22,6 +22,7 @@ Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}
 Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 _ALICE: dict[str, Any] = {"type": "user", "id": "alice@example.fr"}
+_ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves: Alice's consents go on
 _EVIDENCE: dict[str, Any] = {
     "method": "web_form",
     "positive_act": "button_clicked",
@@ -103,7 +104,7 @@ class NewWithdrawal(WireModel):
 class SubjectOnly(WireModel):
     """Just the user concerned."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _ALICE}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _ZOE}]})
 
     subject: SubjectBody
 

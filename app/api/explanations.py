@@ -28,7 +28,9 @@ class ExplanationRequest(EvaluationRequest):
     """An evaluation request, the instant judged, and what is taken as known."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{**EXAMPLE, "at": "2026-06-15T12:00:00Z", "known_at": "2026-07-01T00:00:00Z"}]}
+        json_schema_extra={
+            "examples": [EXAMPLE, {**EXAMPLE, "at": "2026-06-15T12:00:00Z", "known_at": "2026-07-01T00:00:00Z"}]
+        }
     )
 
     at: Instant | None = Field(default=None, description="The instant judged; now when left out")

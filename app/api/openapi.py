@@ -1,6 +1,6 @@
 """The OpenAPI document beyond what FastAPI derives: each operation's scope, and the bodies read by hand."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.api.access_models import BODIES
 from app.api.security import scopes_by_route
@@ -9,11 +9,28 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
+SECTIONS: Final = (
+    ("register", "1. Which processings there are: what each analyses, and for what purpose."),
+    ("consents", "2. What users decided, with its proof; withdrawn as easily as given."),
+    ("decisions", "3. May this processing analyse this correspondence for this user? (AuthZEN 1.0)"),
+    ("audit", "Why an answer is what it is, or was."),
+    ("keys", "Who may call, and for what. A mail server needs `decisions:evaluate` only."),
+    ("operation", "Whether the service runs; open to everybody."),
+)
+"""The headings of the page at /docs, in the order in which an administrator needs them."""
+
+
 def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     """Complete FastAPI's document in place."""
+    document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
     for (method, path), scope in scopes_by_route(app).items():
         operation = document["paths"].get(path, {}).get(method.lower())
-        if operation is None or scope is None:
+        if operation is None:
+            continue
+        for parameter in operation.get("parameters", []):
+            if examples := parameter["schema"].get("examples"):
+                parameter["example"] = examples[0]  # what Swagger UI fills in
+        if scope is None:
             continue
         needs = f"Needs the scope `{scope.value}`."
         operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()

@@ -153,7 +153,7 @@ class NewVersion(VersionBody):
 class StatusBody(WireModel):
     """The status that a processing gets from now on; `retired` is final."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "suspended"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "active"}, {"status": "suspended"}]})
 
     status: Status
 

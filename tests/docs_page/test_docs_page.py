@@ -1,0 +1,174 @@
+import re
+
+import pytest
+
+PAGES = ("/docs", "/docs/start.js")
+METHODS = ("get", "post", "patch", "delete", "put")
+# Everything that must be known before an operation's own proposal can work, in the order of the page.
+STORY = (
+    ("post", "/v1/processings", 201),
+    ("get", "/v1/processings", 200),
+    ("get", "/v1/processings/{id}", 200),
+    ("patch", "/v1/processings/{id}", 200),
+    ("get", "/v1/processings/{id}/versions", 200),
+    ("post", "/v1/processings/{id}/versions", 201),
+    ("post", "/v1/consents", 201),
+    ("post", "/access/v1/evaluation", 200),
+    ("post", "/access/v1/evaluations", 200),
+    ("post", "/v1/withdrawals", 200),
+    ("post", "/v1/subjects/closures", 200),
+    ("post", "/v1/subjects/erasures", 200),
+    ("post", "/v1/consents/search", 200),
+    ("post", "/v1/explanations", 200),
+    ("post", "/v1/keys", 201),
+    ("get", "/v1/keys", 200),
+    ("get", "/livez", 200),
+    ("get", "/readyz", 200),
+    ("get", "/metrics", 200),
+    ("get", "/.well-known/authzen-configuration", 200),
+)
+
+
+@pytest.fixture
+def document(api):
+    """The OpenAPI document as it is served."""
+    return api.ok("GET", "/openapi.json")
+
+
+def operations(document):
+    """Every operation, by method and path."""
+    return {
+        (method, path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def body_schema(document, operation):
+    """The schema of an operation's JSON body, or None when it takes none."""
+    if "requestBody" not in operation:
+        return None
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    return document["components"]["schemas"][reference.rpartition("/")[2]]
+
+
+def proposal(document, operation):
+    """The body that the page proposes: the first example."""
+    schema = body_schema(document, operation)
+    return None if schema is None else schema["examples"][0]
+
+
+def filled(path, operation):
+    """The path with the examples that the page fills in."""
+    for parameter in operation.get("parameters", []):
+        path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example")))
+    return path
+
+
+def test_page_and_its_files_are_served_here(api):
+    """Every file that the page names is on this server, and none of its addresses leads elsewhere."""
+    nobody = api.with_key(None)
+    page = nobody.call("GET", "/docs").text
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert named
+    for address in named:
+        if address.startswith("data:"):
+            continue
+        assert address.startswith("/docs/")
+        answer = nobody.call("GET", address)
+        assert answer.status_code == 200
+        assert answer.content
+    for address in PAGES:
+        assert "//" not in re.sub(r"^\s*//.*$", "", nobody.call("GET", address).text, flags=re.MULTILINE)
+
+
+def test_page_is_under_a_strict_policy(api):
+    """The page's content security policy allows scripts and connections of this server only, and no frame."""
+    policy = api.with_key(None).call("GET", "/docs").headers["Content-Security-Policy"]
+    told = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert told["default-src"] == "'none'"
+    assert told["script-src"] == told["connect-src"] == "'self'"
+    assert told["frame-ancestors"] == "'none'"
+    assert "http" not in policy
+
+
+def test_no_other_file_of_the_page_is_served(api):
+    """Names that are not the page's files are problem documents, whatever they climb to."""
+    for name in ("swagger-ui-standalone-preset.js", "..%2f..%2fpyproject.toml", "redoc.standalone.js"):
+        assert api.call("GET", f"/docs/{name}").status_code in {404, 422}
+
+
+def test_every_operation_says_what_it_is(document):
+    """Every operation has a summary, a description, one known section, and a description of each answer."""
+    sections = {tag["name"] for tag in document["tags"]}
+    for name, operation in operations(document).items():
+        assert operation["summary"].strip(), name
+        assert operation["description"].strip(), name
+        assert len(operation["tags"]) == 1, name
+        assert set(operation["tags"]) <= sections, name
+        assert all(answer["description"] for answer in operation["responses"].values()), name
+        assert all(parameter.get("description") for parameter in operation.get("parameters", [])), name
+
+
+def test_every_section_is_explained_and_used(document):
+    """The sections stand in the order of the work, each with a sentence and at least one operation."""
+    used = {tag for operation in operations(document).values() for tag in operation["tags"]}
+    names = [tag["name"] for tag in document["tags"]]
+    assert names[:3] == ["register", "consents", "decisions"]
+    assert set(names) == used
+    assert all(tag["description"] for tag in document["tags"])
+
+
+def test_every_operation_behind_a_key_names_its_scope(document):
+    """An operation that takes a key says which scope the key needs; the open ones are the four of operation."""
+    without = {path for (_, path), operation in operations(document).items() if "x-scope" not in operation}
+    assert without == {"/livez", "/readyz", "/metrics", "/.well-known/authzen-configuration"}
+    for name, operation in operations(document).items():
+        if "x-scope" in operation:
+            assert {"key": []} in operation["security"], name
+            assert f"`{operation['x-scope']}`" in operation["description"], name
+
+
+def test_every_body_has_a_proposal(document):
+    """An operation that takes a body proposes one."""
+    for name, operation in operations(document).items():
+        schema = body_schema(document, operation)
+        assert schema is None or schema.get("examples"), name
+
+
+def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
+    """The proposals tried in order are all there are, but for operations on an id that an earlier answer gave."""
+    of_answers = {("get", "/v1/consents/{id}"), ("get", "/v1/consents/{id}/history"), ("delete", "/v1/keys/{id}")}
+    assert {(method, path) for method, path, _ in STORY} == set(operations(document)) - of_answers
+
+
+def test_proposals_work_unedited_in_order(api, document):
+    """Every proposal, unedited and in order, succeeds; the decision is a permit, and a deny after the withdrawal."""
+    known = operations(document)
+    answers = {}
+    for method, path, status in STORY:
+        operation = known[method, path]
+        answer = api.call(method.upper(), filled(path, operation), proposal(document, operation))
+        assert answer.status_code == status, f"{method} {path}: {answer.text}"
+        answers[method, path] = answer
+    consent = answers["post", "/v1/consents"].json()
+    assert consent["state"] == "in_force"
+    permit = answers["post", "/access/v1/evaluation"].json()
+    assert (permit["decision"], permit["context"]["consent"]) == (True, consent["id"])
+    batch = answers["post", "/access/v1/evaluations"].json()["evaluations"]
+    assert [(each["decision"], each["context"]["reason"]) for each in batch] == [
+        (True, "consent_in_force"),
+        (False, "no_consent"),
+    ]
+    assert answers["post", "/v1/withdrawals"].json()["withdrawn"] == [consent["id"]]
+    again = api.ok("POST", "/access/v1/evaluation", proposal(document, known["post", "/access/v1/evaluation"]))
+    assert again["context"]["reason"] == "consent_withdrawn"
+    assert answers["post", "/v1/explanations"].json()["context"]["reason"] == "consent_withdrawn"
+    assert [each["id"] for each in answers["post", "/v1/consents/search"].json()["items"]] == [consent["id"]]
+
+
+def test_key_has_a_button(document):
+    """The document tells the page that a bearer key is used, which is what gives it the Authorize button."""
+    scheme = document["components"]["securitySchemes"]["key"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")

@@ -1,0 +1,189 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.demo.runs import ROOT, environment, free_port
+from tests.e2e.browser import Unavailable, chromium
+
+SCREENSHOT = ROOT / "docs" / "images" / "openapi.png"
+SERVE = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
+
+
+@contextmanager
+def service(data: Path):
+    """The service on a data directory of its own, as `./dev serve` runs it; its address and its first key."""
+    port = free_port()
+    clean = {name: value for name, value in environment().items() if not name.startswith("SCEAU_")}
+    line = [sys.executable, "-c", SERVE, "serve", "--data", str(data), "--port", str(port)]
+    with (data.parent / "service.log").open("wb") as log:
+        process = subprocess.Popen(line, cwd=ROOT, env=clean, stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        with httpx2.Client(trust_env=False) as client:
+            while process.poll() is None:
+                try:
+                    if client.get(f"{address}/readyz").status_code == 200:
+                        break
+                except httpx2.TransportError:
+                    pass
+                time.sleep(0.1)
+        assert process.poll() is None, (data.parent / "service.log").read_text()
+        yield address, (data / "keys" / "bootstrap").read_text().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A service whose register is empty."""
+    with service(tmp_path_factory.mktemp("docs") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser with no network but loopback."""
+    try:
+        with chromium() as started:
+            yield started
+    except Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+
+
+class DocsPage:
+    """The page at /docs as a person uses it, and what the browser says meanwhile."""
+
+    def __init__(self, browser, address: str, width: int):
+        """Open the page in a window of a width."""
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.goto(f"{address}/docs")
+        self.page.wait_for_selector(".opblock")
+
+    def authorize(self, key: str):
+        """Press Authorize and give a key."""
+        self.page.click(".auth-wrapper > .authorize")
+        self.page.fill(".modal-ux input", key)
+        self.page.click(".modal-ux .auth-btn-wrapper .authorize")
+        self.page.click(".modal-ux .btn-done")
+
+    def block(self, method: str, path: str):
+        """The block of one operation, opened."""
+        shown = re.compile(rf"^{re.escape(path)}$")
+        path_cell = self.page.locator(".opblock-summary-path", has_text=shown)
+        found = self.page.locator(f".opblock-{method.lower()}", has=path_cell).first
+        if "is-open" not in (found.get_attribute("class") or ""):
+            found.locator(".opblock-summary-control").click()
+        found.locator("button.execute").wait_for()
+        return found
+
+    def execute(self, method: str, path: str, **fields: str):
+        """Press Execute on what the page proposes; path parameters may be given. The status and the JSON answered."""
+        block = self.block(method, path)
+        for name, value in fields.items():
+            block.locator(f'tr[data-param-name="{name}"] input').fill(value)
+        with self.page.expect_response(lambda response: response.request.method == method) as answered:
+            block.locator("button.execute").click()
+        response = answered.value
+        block.locator(".live-responses-table .response").first.wait_for()
+        body = response.body()
+        return response.status, json.loads(body) if body else None
+
+
+@pytest.fixture
+def docs(browser, served):
+    """The page in a wide window, with nothing to complain about until its test's end."""
+    opened = DocsPage(browser, served[0], 1280)
+    yield opened
+    assert opened.complaints == []
+    assert opened.hosts == {urlsplit(served[0]).netloc}
+    opened.page.close()
+
+
+def test_the_whole_job_from_the_page(docs, served):
+    """Authorize; then the proposals, unedited: register, consent, permit, withdraw, deny, explain, search."""
+    docs.authorize(served[1])
+    status, processing = docs.execute("POST", "/v1/processings")
+    assert (status, processing["id"]) == (201, "ads-mail")
+    assert docs.execute("GET", "/v1/processings")[0] == 200
+    assert docs.execute("GET", "/v1/processings/{id}")[1]["id"] == "ads-mail"
+    status, consent = docs.execute("POST", "/v1/consents")
+    assert (status, consent["state"]) == (201, "in_force")
+    status, permit = docs.execute("POST", "/access/v1/evaluation")
+    assert (status, permit["decision"], permit["context"]["consent"]) == (200, True, consent["id"])
+    status, batch = docs.execute("POST", "/access/v1/evaluations")
+    assert (status, [each["decision"] for each in batch["evaluations"]]) == (200, [True, False])
+    status, withdrawn = docs.execute("POST", "/v1/withdrawals")
+    assert (status, withdrawn["withdrawn"]) == (200, [consent["id"]])
+    status, deny = docs.execute("POST", "/access/v1/evaluation")
+    assert (status, deny["decision"], deny["context"]["reason"]) == (200, False, "consent_withdrawn")
+    assert docs.execute("POST", "/v1/explanations")[1]["context"]["reason"] == "consent_withdrawn"
+    assert [each["id"] for each in docs.execute("POST", "/v1/consents/search")[1]["items"]] == [consent["id"]]
+    history = docs.execute("GET", "/v1/consents/{id}/history", id=consent["id"])[1]
+    assert [each["kind"] for each in history["items"]] == ["granted", "withdrawn"]
+
+
+def test_key_of_a_mail_server_from_the_page(docs, served):
+    """A key is made, listed and revoked from the page."""
+    docs.authorize(served[1])
+    status, made = docs.execute("POST", "/v1/keys")
+    assert (status, made["key"][:6]) == (201, "sceau_")
+    assert made["id"] in {each["id"] for each in docs.execute("GET", "/v1/keys")[1]["items"]}
+    assert docs.execute("DELETE", "/v1/keys/{id}", id=made["id"]) == (204, None)
+
+
+def test_key_is_not_shown(docs, served):
+    """After a call, the page shows how to repeat it with curl, and a placeholder in the key's place."""
+    docs.authorize(served[1])
+    docs.execute("GET", "/v1/processings")
+    assert "Bearer YOUR_KEY" in docs.page.locator(".curl").first.inner_text()
+    assert served[1] not in docs.page.locator("body").inner_text()
+
+
+def test_sections_follow_the_work(docs):
+    """The headings: register, consents and decisions first, each with a sentence."""
+    headings = docs.page.locator(".opblock-tag")
+    assert [heading.get_attribute("data-tag") for heading in headings.all()] == [
+        *("register", "consents", "decisions", "audit", "keys", "operation")
+    ]
+    assert all(heading.locator("small").inner_text().strip() for heading in headings.all())
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_cut_off(browser, served, width):
+    """At a desktop's and a phone's width the page, an open operation included, does not scroll sideways."""
+    opened = DocsPage(browser, served[0], width)
+    opened.block("POST", "/v1/consents")
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.complaints == []
+    opened.page.close()
+
+
+def test_screenshot_for_the_readme(browser, served, tmp_path):
+    """The picture in docs/images is a PNG of under 300 kB; SCEAU_TEST_SCREENSHOT makes it anew."""
+    target = SCREENSHOT if os.environ.get("SCEAU_TEST_SCREENSHOT") else tmp_path / "page.png"
+    opened = DocsPage(browser, served[0], 1280)
+    opened.block("POST", "/access/v1/evaluation").scroll_into_view_if_needed()
+    opened.page.set_viewport_size({"width": 1280, "height": 1400})
+    opened.page.evaluate("window.scrollTo(0, 0)")
+    opened.page.screenshot(path=target)
+    opened.page.close()
+    for picture in (target, SCREENSHOT):
+        content = picture.read_bytes()
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert len(content) < 300_000
