@@ -46,16 +46,22 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
     """
     now = await session.now()
     table = idempotency.c
-    old = select(table.key_hash).where(table.caller == call.caller, table.created_at < now - keep)
+    forgotten = now - keep
+    claim = insert(idempotency).values(
+        caller=call.caller, key_hash=call.key_hash, request_hash=call.request_hash, created_at=now
+    )
+    afresh = {"request_hash": claim.excluded.request_hash, "created_at": now, "status": None, "body": None}
+    claim = claim.on_conflict_do_update(
+        index_elements=[table.caller, table.key_hash], set_=afresh, where=table.created_at < forgotten
+    )
+    claimed = (await session.execute(claim.returning(table.caller))).first() is not None
+    # After the claim, and past what others hold: two callers that trim each other's claims would wait for each other.
+    old = select(table.key_hash).where(table.caller == call.caller, table.created_at < forgotten)
     trimmed = old.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
     await session.execute(
         delete(idempotency).where(table.caller == call.caller, table.key_hash.in_(trimmed.scalar_subquery()))
     )
-    claim = insert(idempotency).values(
-        caller=call.caller, key_hash=call.key_hash, request_hash=call.request_hash, created_at=now
-    )
-    claimed = await session.execute(claim.on_conflict_do_nothing().returning(table.caller))
-    if claimed.first() is not None:
+    if claimed:
         return None
     mine = select(idempotency).where(table.caller == call.caller, table.key_hash == call.key_hash)
     before = (await session.execute(mine)).one()

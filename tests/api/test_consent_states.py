@@ -146,7 +146,7 @@ def _question(user):
     }
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(happenings=[User.grant, User.wait_a_month, User.change, User.set_the_clock_back])
 @example(happenings=[User.grant, User.withdraw, User.set_the_clock_back, User.grant])
 @given(happenings=st.lists(st.sampled_from(HAPPENINGS), min_size=1, max_size=8))

@@ -1,0 +1,167 @@
+import pytest
+
+from app.auth.scopes import Scope
+from tests.support.api import BOOTSTRAP, question, running
+
+EVERYTHING = [scope.value for scope in Scope]
+
+
+def _make(api, scopes, **more):
+    return api.call("POST", "/v1/keys", {"name": "test", "scopes": scopes, **more})
+
+
+def _listed(api):
+    return api.ok("GET", "/v1/keys?limit=500")["items"]
+
+
+def test_a_key_is_shown_once(api):
+    """A new key is told in its answer, and nowhere else ever again."""
+    made = _make(api, ["decisions:evaluate"], processings=["ads"])
+    key = made.json()["key"]
+    assert made.status_code == 201
+    assert key.startswith("sceau_")
+    assert len(key) >= 49
+    listing = api.call("GET", "/v1/keys")
+    assert key not in listing.text
+    assert "key" not in listing.json()["items"][-1]
+    told = {name: value for name, value in made.json().items() if name != "key"}
+    assert listing.json()["items"][-1] == told
+
+
+def test_a_new_key_works_at_once_with_its_scopes_alone(api):
+    """A key is good for what it was made for as soon as it is answered, and for nothing else."""
+    other = api.with_key(_make(api, ["register:read"]).json()["key"])
+    assert other.call("GET", "/v1/processings").status_code == 200
+    assert other.call("GET", "/v1/keys").status_code == 403
+
+
+def test_keys_are_all_different(api):
+    """Two keys of one name are two keys, and two callers."""
+    first, second = (_make(api, ["register:read"]).json() for _ in range(2))
+    assert first["key"] != second["key"]
+    assert first["id"] != second["id"]
+
+
+@pytest.mark.parametrize("scope", [scope for scope in EVERYTHING if scope != "keys:manage"])
+def test_nobody_hands_out_a_scope_that_it_lacks(shared, scope):
+    """A caller with `keys:manage` alone makes keys with nothing more."""
+    manager = shared.with_key(shared.new_key("keys:manage"))
+    refused = _make(manager, ["keys:manage", scope])
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:sceau:problem:scope-not-held")
+    assert _make(manager, ["keys:manage"]).status_code == 201
+
+
+def test_nobody_hands_out_a_processing_that_it_lacks(shared):
+    """A caller with a list of processings makes keys for those alone, never for every one."""
+    manager = shared.with_key(shared.new_key("keys:manage", "decisions:evaluate", processings=["ads", "stats"]))
+    for more in ({}, {"processings": ["ads", "spam"]}, {"processings": ["spam"]}):
+        assert _make(manager, ["decisions:evaluate"], **more).status_code == 403
+    assert _make(manager, ["decisions:evaluate"], processings=["stats"]).status_code == 201
+
+
+def test_nobody_revokes_a_key_that_holds_more(shared):
+    """A caller revokes no key with scopes or processings that it does not hold itself."""
+    manager = shared.with_key(shared.new_key("keys:manage"))
+    stronger = _make(shared, ["register:write"]).json()
+    assert manager.call("DELETE", f"/v1/keys/{stronger['id']}").status_code == 403
+    assert shared.with_key(stronger["key"]).call("GET", "/v1/processings").status_code == 403
+    assert shared.call("DELETE", f"/v1/keys/{stronger['id']}").status_code == 204
+
+
+def test_a_revoked_key_is_refused_at_once(api):
+    """Once a revocation has been answered the key is good for nothing, on any route."""
+    api.register("spam", purpose="sorting")
+    made = _make(api, EVERYTHING).json()
+    other = api.with_key(made["key"])
+    assert other.reason("alice", "spam") == "exempt"
+    assert api.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
+    assert other.call("POST", "/access/v1/evaluation", question("alice", "spam")).status_code == 401
+    assert other.call("POST", "/access/v1/evaluations", question("alice", "spam")).status_code == 401
+    assert other.call("GET", "/v1/processings").status_code == 401
+    assert other.call("GET", "/v1/keys").status_code == 401
+
+
+def test_a_key_is_revoked_once(api):
+    """Revoking again is a 204 that keeps the first time; an unknown id is 404."""
+    made = _make(api, ["register:read"]).json()
+    for _ in range(2):
+        assert api.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
+        revoked = next(item for item in _listed(api) if item["id"] == made["id"])["revoked_at"]
+    assert next(item for item in _listed(api) if item["id"] == made["id"])["revoked_at"] == revoked
+    assert api.call("DELETE", "/v1/keys/01990000-0000-7000-8000-000000000000").status_code == 404
+    assert api.call("DELETE", "/v1/keys/test").status_code == 422
+
+
+def test_keys_are_listed_by_pages(api):
+    """A list of keys goes on by cursor, gives each once, and refuses a cursor of another caller."""
+    for _ in range(4):
+        _make(api, ["register:read"])
+    page = api.ok("GET", "/v1/keys?limit=2")
+    ids = [item["id"] for item in page["items"]]
+    while "next_cursor" in page:
+        page = api.ok("GET", f"/v1/keys?limit=2&cursor={page['next_cursor']}")
+        ids += [item["id"] for item in page["items"]]
+    assert ids == [item["id"] for item in _listed(api)]
+    assert len(ids) == 5
+    cursor = api.ok("GET", "/v1/keys?limit=2")["next_cursor"]
+    manager = api.with_key(api.new_key("keys:manage"))
+    assert manager.call("GET", f"/v1/keys?cursor={cursor}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": "x", "scopes": []},
+        {"name": "x", "scopes": ["everything"]},
+        {"name": "x", "scopes": "register:read"},
+        {"name": "", "scopes": ["register:read"]},
+        {"name": "a\nb", "scopes": ["register:read"]},
+        {"name": "x", "scopes": ["register:read"], "processings": []},
+        {"name": "x", "scopes": ["register:read"], "processings": ["A B"]},
+        {"name": "x", "scopes": ["register:read"], "processing": ["ads"]},
+        {"name": "x", "scopes": ["register:read"], "key": "sceau_chosen"},
+    ],
+)
+def test_an_invalid_key_is_refused(shared, body):
+    """A key without name or scope, with an unknown one, or with a misspelt limit is 422."""
+    assert shared.call("POST", "/v1/keys", body).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/v1/keys?limit=0", "/v1/keys?limit=501", "/v1/keys?limit=x", "/v1/keys?cursor=%00"])
+def test_an_invalid_page_of_keys_is_refused(shared, path):
+    """A limit out of bounds and a cursor that nobody handed out are 422."""
+    assert shared.call("GET", path).status_code == 422
+
+
+def test_the_bootstrap_key_holds_every_scope(api):
+    """The first caller of an empty database is the bootstrap key's, with every scope."""
+    (first,) = _listed(api)
+    assert (first["name"], sorted(first["scopes"])) == ("bootstrap", sorted(EVERYTHING))
+    assert "processings" not in first
+
+
+def test_a_bootstrap_key_makes_no_second_caller(database):
+    """On a database that has callers another bootstrap key opens nothing, and the first stays."""
+    another = "sceau_" + "c" * 43
+    with running(database):
+        pass
+    with running(database, bootstrap_key=another) as api:
+        assert api.with_key(another).call("GET", "/v1/keys").status_code == 401
+        assert len(_listed(api.with_key(BOOTSTRAP))) == 1
+
+
+def test_a_revoked_bootstrap_key_does_not_come_back(database):
+    """The bootstrap key, once revoked, stays revoked when the service starts again."""
+    with running(database) as api:
+        manager = api.new_key("keys:manage", *[scope for scope in EVERYTHING if scope != "keys:manage"])
+        bootstrap = _listed(api)[0]["id"]
+        assert api.with_key(manager).call("DELETE", f"/v1/keys/{bootstrap}").status_code == 204
+    with running(database) as api:
+        assert api.call("GET", "/v1/keys").status_code == 401
+
+
+def test_without_a_bootstrap_key_nobody_is_let_in(database):
+    """An empty database without a bootstrap key has no caller at all."""
+    with running(database, bootstrap_key=None) as api:
+        assert api.call("GET", "/v1/keys").status_code == 401

@@ -1,0 +1,141 @@
+from contextlib import contextmanager
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+
+from app.api import access, consents, docs, explanations, health, keys, processings
+from app.api.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
+from app.auth.scopes import Scope
+from tests.support.api import EVIDENCE, processing, question, subject
+
+UNKNOWN_ID = "01990000-0000-7000-8000-000000000000"
+OPEN = {
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/start.js",
+    "/docs/{name}",
+    "/.well-known/authzen-configuration",
+}
+
+
+def _version():
+    body = {**processing("ads"), "material": False}
+    del body["id"]
+    return body
+
+
+BODIES = {
+    "/access/v1/evaluation": question("alice", "ads"),
+    "/access/v1/evaluations": question("alice", "ads"),
+    "/v1/processings": processing("ads"),
+    "/v1/processings/{id}": {"status": "active"},
+    "/v1/processings/{id}/versions": _version(),
+    "/v1/consents": {
+        "subject": subject("alice"),
+        "processing": "ads",
+        "decision": "granted",
+        "evidence": EVIDENCE,
+    },
+    "/v1/withdrawals": {"subject": subject("alice")},
+    "/v1/subjects/closures": {"subject": subject("alice")},
+    "/v1/subjects/erasures": {"subject": subject("alice")},
+    "/v1/consents/search": {},
+    "/v1/explanations": question("alice", "ads"),
+    "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
+}
+
+
+def _routes(api):
+    """Every route of the running application that needs a scope."""
+    found = scopes_by_route(api.client.app)
+    return {route: scope for route, scope in found.items() if scope is not None}
+
+
+def _call(api, method, path):
+    body = BODIES.get(path, {}) if method in {"POST", "PATCH", "PUT"} else None
+    return api.call(method, path.replace("{id}", UNKNOWN_ID if "/keys" in path or "/consents" in path else "ads"), body)
+
+
+def test_every_route_names_a_scope_or_is_open_on_purpose(shared):
+    """The routes that need no key are these, and no others."""
+    found = scopes_by_route(shared.client.app)
+    assert {path for (_, path), scope in found.items() if scope is None} == OPEN
+    assert len(_routes(shared)) >= 18
+
+
+def test_every_route_is_refused_without_a_key(shared):
+    """No route that names a scope answers anything but 401 to nobody, or to a wrong key."""
+    for method, path in _routes(shared):
+        for key in (None, "sceau_" + "x" * 43, "x"):
+            answer = _call(shared.with_key(key), method, path)
+            assert answer.status_code == 401, (method, path, key)
+            assert answer.headers["www-authenticate"]
+
+
+def test_every_route_is_refused_without_its_scope(shared):
+    """With every scope but its own a route is 403 and says which one it wants."""
+    for (method, path), scope in _routes(shared).items():
+        others = [each.value for each in Scope if each is not scope]
+        answer = _call(shared.with_key(shared.new_key(*others)), method, path)
+        assert answer.status_code == 403, (method, path)
+        assert answer.json()["type"] == "urn:sceau:problem:scope-missing"
+        assert scope.value in answer.json()["detail"]
+
+
+def test_every_route_is_let_through_with_its_scope_alone(shared):
+    """With its own scope alone no route is 401 or 403: the control of the tests above."""
+    for (method, path), scope in _routes(shared).items():
+        answer = _call(shared.with_key(shared.new_key(scope.value)), method, path)
+        assert answer.status_code not in {401, 403, 500}, (method, path, answer.text)
+
+
+@contextmanager
+def _unguarded(path="/surprise"):
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    for part in (access, processings, consents, explanations, keys, health, docs):
+        app.include_router(part.router)
+    scopes_by_route(app)
+    yield app
+    with pytest.raises(UnguardedRouteError, match=path):
+        scopes_by_route(app)
+
+
+async def _surprise():
+    return {}
+
+
+def test_a_route_without_a_scope_keeps_the_application_from_starting():
+    """A route that names no scope and is not marked as open is refused by name."""
+    with _unguarded() as app:
+        app.get("/surprise")(_surprise)
+
+
+def test_a_route_in_a_router_of_a_router_is_found_too():
+    """However deep a route is included, its missing scope is seen."""
+    with _unguarded("/a/b/surprise") as app:
+        inner, outer = APIRouter(), APIRouter()
+        inner.get("/surprise")(_surprise)
+        outer.include_router(inner, prefix="/b")
+        app.include_router(outer, prefix="/a")
+
+
+def test_an_application_mounted_inside_is_refused():
+    """What is mounted is no route that names a scope."""
+    with _unguarded("/mounted") as app:
+        app.mount("/mounted", FastAPI(openapi_url=None, docs_url=None, redoc_url=None))
+
+
+def test_a_route_that_names_a_scope_or_is_open_is_accepted():
+    """The control: with a scope among its dependencies, or marked as open, a route may start."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/open")
+    @open_to_all
+    async def let_in():
+        return {}
+
+    app.get("/guarded", dependencies=[Depends(Needs(Scope.AUDIT_READ))])(_surprise)
+    assert scopes_by_route(app) == {("GET", "/open"): None, ("GET", "/guarded"): Scope.AUDIT_READ}
