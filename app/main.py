@@ -30,6 +30,7 @@ from app.operations.check_deployment import check_deployment
 from app.operations.deployment import Deployment
 from app.operations.manage_keys import create_first_key
 from app.settings import LogFormat, Settings, SettingsError, bootstrap_key, master_keys, pseudonym_key, required
+from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
@@ -132,6 +133,7 @@ def services_of(settings: Settings, metrics_access: MetricsAccess, *, clock: Clo
         wall_clock=lambda: datetime.now(UTC),
         public_url=str(settings.public_url),
         memory=memory,
+        known=memory.replica.known if memory is not None else LastKnown(),
         metrics_access=metrics_access,
         max_body_bytes=settings.max_body_bytes,
         keep_answers=settings.idempotency_retention,

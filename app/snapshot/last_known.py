@@ -42,6 +42,14 @@ class LastKnown:
         else:
             _keep(self._processings, identifier, processing)
 
+    def forget_callers(self) -> None:
+        """Some key was made or revoked."""
+        self._callers.clear()
+
+    def forget_processings(self) -> None:
+        """The register may have changed: what it said before must not outlive a suspension."""
+        self._processings.clear()
+
     def exempt_processing(self, identifier: str) -> Processing | None:
         """The register entry as last read, if its purpose is one of III."""
         processing = self._processings.get(identifier)

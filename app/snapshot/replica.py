@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from app.auth.callers import Caller
 from app.auth.store import find_caller_by_digest
+from app.core.processing import Processing
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
 from app.ledger.store import fetch_events
@@ -18,6 +20,7 @@ from app.register.store import load_processings
 from app.snapshot.cache import Flight, RecordCache
 from app.snapshot.changes import ChangeKind
 from app.snapshot.feed import Feed
+from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import Pace, boot_seconds
 from app.snapshot.notifier import Notifier
 from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord, register_record, subject_record
@@ -40,6 +43,29 @@ class ReplicaPlan:
     about: str
 
 
+class _Held(LastKnown):
+    """What is known in an outage: the records that this replica holds, then what was read beside them.
+
+    A record that a change has overtaken is not held any more, so a suspension that this replica has seen binds it.
+    """
+
+    def __init__(self, callers: RecordCache[bytes, CallerRecord], register: RecordCache[str, RegisterRecord]) -> None:
+        super().__init__()
+        self._held_callers, self._held_register = callers, register
+
+    def caller(self, digest: bytes) -> Caller | None:
+        """The caller that a key belonged to when it was last looked up."""
+        held = self._held_callers.get(digest)
+        return held.caller if held is not None else super().caller(digest)
+
+    def exempt_processing(self, identifier: str) -> Processing | None:
+        """The register entry as last read, if its purpose is one of III."""
+        held = self._held_register.get(identifier)
+        if held is None:
+            return super().exempt_processing(identifier)
+        return held.processing if held.processing is not None and held.processing.is_exempt else None
+
+
 class Replica:
     """The memory of one process."""
 
@@ -48,6 +74,7 @@ class Replica:
         self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
         self.register: RecordCache[str, RegisterRecord] = RecordCache(_PROCESSINGS)
         self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
+        self.known = _Held(self.callers, self.register)
         self.pool = pool
         self.feed = Feed(plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, about=plan.about)
         self.lease = self.feed.lease
@@ -83,14 +110,17 @@ class Replica:
                 self.subjects.drop(ref)
             elif kind == ChangeKind.PROCESSING:
                 self.register.drop(ref.decode())
+                self.known.remember_processing(ref.decode(), None)
             else:  # callers are cached by their key's digest, and seldom change: forget them all
                 self.callers.drop_all()
+                self.known.forget_callers()
 
     def drop_all(self) -> None:
-        """Forget everything."""
+        """Forget everything: changes may have been missed. For an outage, only keys are remembered beyond this."""
         self.callers.drop_all()
         self.register.drop_all()
         self.subjects.drop_all()
+        self.known.forget_processings()
 
     def committed(self, changes: Sequence[tuple[int, bytes]]) -> None:
         """This process has committed these changes: forget them here, and wake the others."""

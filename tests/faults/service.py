@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
@@ -85,6 +84,11 @@ class Service:
         eventually(listens)
         return self
 
+    @property
+    def authorization(self) -> str:
+        """The header of the caller with every scope."""
+        return f"Bearer {BOOTSTRAP}"
+
     def call(self, method: str, path: str, body: Any = None, key: str | None = BOOTSTRAP) -> httpx2.Response:
         """One request."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -144,6 +148,11 @@ class Server:
         for pid in self.processes():
             os.kill(pid, wanted)
 
+    @staticmethod
+    def continue_process(pid: int) -> None:
+        """Let a frozen process go on."""
+        os.kill(pid, signal.SIGCONT)
+
 
 def children(parent: int) -> list[int]:
     """The processes that a process started and that still run."""
@@ -157,8 +166,3 @@ def children(parent: int) -> list[int]:
             if int(state[1]) == parent:
                 found.append(int(entry.name))
     return found
-
-
-def socket_of(url: str) -> str:
-    """The socket directory of an embedded server's URL."""
-    return urlsplit(url).query.removeprefix("host=")

@@ -1,0 +1,122 @@
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.faults.service import eventually
+from tests.faults.words import agree, decision, question, recovers, traces, withdrawal
+from tests.support.api import processing, subject
+
+EVALUATION, EVALUATIONS = "/access/v1/evaluation", "/access/v1/evaluations"
+
+
+def _decide(service, processing, key=None):
+    body = question("alice", processing)
+    return service.call("POST", EVALUATION, body, key) if key else service.call("POST", EVALUATION, body)
+
+
+def _is_unavailable(answer) -> bool:
+    if answer.status_code != 503:
+        return False
+    assert answer.headers["Retry-After"].isdigit()
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:sceau:problem:evidence-unavailable"
+    return True
+
+
+def _answers_without_its_database(service) -> None:
+    """What design section 11 promises of a service whose database is away."""
+    eventually(lambda: _is_unavailable(_decide(service, "ads-mail")))  # a lease may still run
+    assert _is_unavailable(service.call("GET", "/readyz"))
+    assert service.call("GET", "/livez").status_code == 200
+    exempt = _decide(service, "filter")
+    assert (exempt.status_code, exempt.json()["decision"]) == (200, True)
+    assert exempt.json()["context"]["reason"] == "exempt"
+    assert _is_unavailable(_decide(service, "filter", "sceau_" + "n" * 43))
+    assert _is_unavailable(_decide(service, "never-asked-about"))
+    items = [{"action": {"name": name}} for name in ("filter", "ads-mail", "filter")]
+    batch = service.call("POST", EVALUATIONS, {**question("alice", "filter"), "evaluations": items})
+    told = batch.json()["evaluations"]
+    assert [each["decision"] for each in told] == [True, False, True]
+    assert told[1]["context"]["error"]["status"] == 503
+    assert told[1]["context"]["reason"] == "evidence_unavailable"
+    assert _is_unavailable(service.call("POST", "/v1/consents", decision("bob")))
+
+
+def test_a_stopped_database(server, service):
+    """While PostgreSQL is stopped III is permitted and all else is 503; started again, all is well with no restart."""
+    before = traces(server)
+    server.embedded.stop()
+    try:
+        _answers_without_its_database(service)
+        for path, body in (
+            ("/v1/withdrawals", withdrawal("alice")),
+            ("/v1/subjects/closures", {"subject": subject("alice")}),
+            ("/v1/explanations", question("alice", "ads-mail")),
+            ("/v1/consents/search", {}),
+        ):
+            assert _is_unavailable(service.call("POST", path, body)), path
+        assert _is_unavailable(service.call("GET", "/v1/processings"))
+    finally:
+        server.embedded.start()
+    assert traces(server) == before
+    recovers(service, "carol")
+    assert _decide(service, "ads-mail").json()["decision"] is True
+    agree(server)
+
+
+def test_a_frozen_database(server, service):
+    """A PostgreSQL that takes connections and answers nothing is as one that is stopped: no call waits for ever."""
+    before = traces(server)
+    frozen = server.processes()
+    server.signal(signal.SIGSTOP)
+    try:
+        _answers_without_its_database(service)
+    finally:
+        for pid in reversed(frozen):
+            try:
+                server.continue_process(pid)
+            except ProcessLookupError:
+                continue
+    recovers(service, "dave")
+    after = traces(server)
+    assert all(after[table] >= before[table] for table in before)
+    agree(server)
+
+
+def test_backends_terminated_under_load(server, service):
+    """Connections cut again and again while calls are made: each is answered rightly or 503, and all is well after."""
+
+    def call(number: int) -> Any:
+        name = f"user{number}"
+        if number % 2:
+            return service.call("POST", "/v1/consents", decision(name)).status_code
+        answer = service.call("POST", EVALUATION, question("alice", "ads-mail"))
+        assert answer.status_code == 503 or answer.json()["decision"] is True
+        return answer.status_code
+
+    with ThreadPoolExecutor(4) as pool, server.administrator() as connection:
+        for _ in range(3):
+            calls = [pool.submit(call, number) for number in range(40)]
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sceau'"
+            )
+            assert {each.result() for each in calls} <= {200, 201, 503}
+    recovers(service, "erin")
+    agree(server)
+
+
+def test_a_suspension_that_was_seen_binds_in_an_outage(server, serve, service):
+    """A processing of III that another replica suspended is not permitted by this one when the database goes away."""
+    other = serve()
+    other.ok("POST", "/v1/processings", processing("virus-scan", purpose="malware_detection"))
+    asked = question("alice", "virus-scan")
+    assert service.ok("POST", EVALUATION, asked)["decision"] is True
+    other.ok("PATCH", "/v1/processings/virus-scan", {"status": "suspended"})
+    server.embedded.stop()
+    try:
+        answer = service.call("POST", EVALUATION, asked)
+        assert answer.status_code == 503 or answer.json()["decision"] is False
+        assert _decide(service, "filter").json()["decision"] is True
+    finally:
+        server.embedded.start()
+    recovers(service, "lea")
