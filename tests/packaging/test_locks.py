@@ -63,7 +63,7 @@ def test_nothing_committed_names_an_index_or_this_machine():
     ).stdout.split("\0")
     assert "uv.lock" not in files
     traces = re.compile(
-        rf"--(?:extra-)?index-url|--find-links\s|^source = \{{ registry|{re.escape(str(ROOT))}/", re.MULTILINE
+        rf"--(?:extra-)?index-url|--find[-]links\s|^source = \{{ registry|{re.escape(str(ROOT))}/", re.MULTILINE
     )
     found = [
         f"{name}: {match[0]}"
