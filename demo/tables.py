@@ -36,7 +36,7 @@ class Addresses:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
     for name in columns:
         if name == "user":
             table.add_column(name, max_width=_ADDRESS_WIDTH, no_wrap=True, overflow="ellipsis")

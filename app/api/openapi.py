@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 SECTIONS: Final = (
-    ("register", "1. Which processings there are: what each analyses, and for what purpose."),
-    ("consents", "2. What users decided, with its proof; withdrawn as easily as given."),
-    ("decisions", "3. May this processing analyse this correspondence for this user? (AuthZEN 1.0)"),
+    ("register", "First: which processings there are, what each analyses, and for what purpose."),
+    ("consents", "Then: what users decided, with its proof; withdrawn as easily as given."),
+    ("decisions", "Then ask: may this processing analyse this correspondence for this user? (AuthZEN 1.0)"),
     ("audit", "Why an answer is what it is, or was."),
     ("keys", "Who may call, and for what. A mail server needs `decisions:evaluate` only."),
     ("operation", "Whether the service runs; open to everybody."),

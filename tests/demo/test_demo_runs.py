@@ -113,6 +113,17 @@ def test_mbox_with_odd_messages(tmp_path, data):
     assert "carl@else.example" not in told.out
 
 
+def test_long_addresses_leave_the_reasons_whole(tmp_path, data):
+    """Addresses wider than their column are cut; the reason beside them is not."""
+    path = tmp_path / "mail.mbox"
+    box = mailbox.mbox(path)
+    box.add(letter("x@example.org", f"somebody@{'long' * 10}.example"))
+    box.close()
+    told = demo(data, "--mail", str(path), "--show-addresses")
+    assert told.row("profile-resale", "deny", "purpose_not_permitted", "I")
+    assert max(map(len, told.out.splitlines())) <= 80
+
+
 def test_maildir(tmp_path, data):
     """A Maildir: new and cur are read; one lone user is shown a grant, an old one and a pre-ticked one."""
     box = mailbox.Maildir(tmp_path / "Maildir")
