@@ -91,7 +91,7 @@ class Story:
             seen = self._put_through(server, found)
             self._title(f"Decisions: {found.messages:,} messages from {self._mailbox.name}")
             self._console.print(
-                f"Local: {_named(found.domains)}. {seen.passed_over:,} messages had no local recipient."
+                f"Local: {_named(found.domains)}. Messages without a local recipient: {seen.passed_over:,}."
             )
             self._console.print(f"The first {seen.detailed} that had one:\n")
             self._console.print(decisions_table(seen.first, self._show))

@@ -33,7 +33,7 @@ def test_shipped_messages_become_decisions(shipped):
     """Without CPython's tests, the demo's own messages: each local copy and each processing is one decision."""
     assert (shipped.status, shipped.err) == (0, "")
     assert "7 messages from the demo's own messages" in shipped.out
-    assert "Local: example.fr. 1 messages had no local recipient." in shipped.out
+    assert "Local: example.fr. Messages without a local recipient: 1." in shipped.out
     assert "63 decisions in 9 batches" in shipped.out
     assert shipped.row("spam-filter", "PERMIT", "exempt", "III", "9")
     assert shipped.row("profile-resale", "deny", "purpose_not_permitted", "I", "9")
@@ -107,7 +107,7 @@ def test_mbox_with_odd_messages(tmp_path, data):
     told = demo(data, "--mail", str(path), "--show-addresses")
     assert (told.status, told.err) == (0, "")
     assert "4 messages from mail.mbox" in told.out
-    assert "Local: home.example. 2 messages had no local recipient." in told.out
+    assert "Local: home.example. Messages without a local recipient: 2." in told.out
     assert told.row("spam-filter", "PERMIT", "exempt", "III", "3")
     assert told.row("1", "ann@home.example", "spam-filter")
     assert "carl@else.example" not in told.out
