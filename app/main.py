@@ -11,13 +11,15 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 
-from app.api import access, consents, docs, explanations, health, keys, problems, processings
+from app.api import access, consents, decisions, docs, explanations, health, keys, problems, processings
 from app.api.application import Sceau
 from app.api.hot import HotPath
 from app.api.hot_endpoint import HotEndpoint
 from app.api.quick import QuickReader
 from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess, Services
+from app.audit.decision_log import DecisionLog, LogPlan
+from app.audit.recorder import Recorder
 from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.db.database import Database, PoolLimits
@@ -28,7 +30,9 @@ from app.ledger.vault import Vault
 from app.operations.answer_from_memory import Memory
 from app.operations.check_deployment import check_deployment
 from app.operations.deployment import Deployment
+from app.operations.keep_log import keep_log, turn_over
 from app.operations.manage_keys import create_first_key
+from app.operations.search_decisions import correspondence_ref
 from app.settings import LogFormat, Settings, SettingsError, bootstrap_key, master_keys, pseudonym_key, required
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
@@ -38,6 +42,8 @@ from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger("sceau")
+
+_LAST_FLUSH_SECONDS = 5.0
 
 DESCRIPTION = """
 Policy decision point for the secrecy of private correspondence (CPCE art. L32-3).
@@ -114,7 +120,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.services = services
     app.state.hot = _hot_path(services)
     problems.install(app)
-    for part in (access, processings, consents, explanations, keys, health, docs):
+    for part in (access, processings, consents, explanations, decisions, keys, health, docs):
         app.include_router(part.router)
     scopes_by_route(app)
     return app
@@ -134,9 +140,11 @@ def services_of(settings: Settings, metrics_access: MetricsAccess, *, clock: Clo
         public_url=str(settings.public_url),
         memory=memory,
         known=memory.replica.known if memory is not None else LastKnown(),
+        recorder=_recorder(settings, deployment),
         metrics_access=metrics_access,
         max_body_bytes=settings.max_body_bytes,
         keep_answers=settings.idempotency_retention,
+        log_retention=settings.decision_log_retention,
     )
 
 
@@ -165,11 +173,21 @@ def _memory(settings: Settings, database: Database, policy: PeriodPolicy) -> Mem
     return Memory(Replica(plan, database, pool), policy)
 
 
+def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
+    if settings.decision_log == "off":
+        return None
+    if settings.decision_log not in {"buffered", "durable"}:
+        raise SettingsError("SCEAU_DECISION_LOG is off, buffered or durable")
+    plan = LogPlan(required(settings.database_url, "database_url"))
+    log_of_decisions = DecisionLog(plan, lambda kind, name: correspondence_ref(deployment, kind, name))
+    return Recorder(log_of_decisions, settings.decision_log == "durable", settings.decision_log_exempt_share)
+
+
 def _hot_path(services: Services) -> HotEndpoint | None:
     if services.memory is None:
         return None
     reader = QuickReader(services.deployment.pseudonyms.ref)
-    path = HotPath(services.memory, reader, services.metrics.decisions)
+    path = HotPath(services.memory, reader, services.metrics.decisions, services.recorder)
     return HotEndpoint(path, services.metrics, max_body_bytes=services.max_body_bytes)
 
 
@@ -182,6 +200,7 @@ async def _running(services: Services, first_key: str | None) -> AsyncIterator[N
                 log.warning(warning)
             if first_key is not None and await create_first_key(session, first_key) is not None:
                 log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
+            await turn_over(session, services.log_retention)
         async with _following(services):
             yield
     finally:
@@ -191,7 +210,10 @@ async def _running(services: Services, first_key: str | None) -> AsyncIterator[N
 @asynccontextmanager
 async def _following(services: Services) -> AsyncIterator[None]:
     """Follow changes while the application runs, and hand on its counts every second."""
-    settling = asyncio.create_task(_settle(services.metrics))
+    tasks = [asyncio.create_task(_settle(services.metrics))]
+    if services.recorder is not None:
+        services.recorder.log.start()
+        tasks.append(asyncio.create_task(keep_log(services.database, services.log_retention)))
     memory = services.memory
     if memory is not None:
         await memory.replica.pool.open()
@@ -199,10 +221,13 @@ async def _following(services: Services) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        settling.cancel()
+        for task in tasks:
+            task.cancel()
         if memory is not None:
             await memory.replica.stop()
             await memory.replica.pool.close()
+        if services.recorder is not None:
+            await services.recorder.log.stop(_LAST_FLUSH_SECONDS)
 
 
 async def _settle(metrics: Metrics) -> None:

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import app.audit.tables
 import app.auth.tables
 import app.events.tables
 import app.ledger.tables

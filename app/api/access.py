@@ -104,28 +104,34 @@ async def evaluations(request: Request, services: ServicesDep) -> Response:
 
 
 async def _single(request: Request, services: Services, asked: EvaluationRequest) -> Response:
-    answers = await _ask(request, services, [question_of(services.deployment.pseudonyms, asked)])
+    question = question_of(services.deployment.pseudonyms, asked)
+    answers = await _ask(request, services, [question])
     found = answers.answers[0]
     if isinstance(found, NotAllowed):
         return problem(403, "processing-not-allowed", _NOT_ALLOWED)
     if not isinstance(found, Decision):
         _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
         return unavailable(_UNAVAILABLE)
+    worded = await _answered(services, answers, question, asked, found)
     if _wants_text(request):
-        _count(services, permitted=found.permitted, reason=found.reason)
         return PlainTextResponse("permit" if found.permitted else "deny")
-    return JSONResponse(_worded(services, found))
+    return JSONResponse(worded)
 
 
 async def _batch(request: Request, services: Services, body: Mapping[str, Any], batch: EvaluationsRequest) -> Response:
     items = [_item(body, each) for each in batch.evaluations]
     pseudonyms = services.deployment.pseudonyms
     questions = [question_of(pseudonyms, item) for item in items if isinstance(item, EvaluationRequest)]
-    answered = iter((await _ask(request, services, questions)).answers)
+    answers = await _ask(request, services, questions)
+    answered = zip(questions, answers.answers, strict=True)
     stops = STOPS[batch.options.evaluations_semantic]
     decisions: list[dict[str, Any]] = []
     for item in items:
-        worded = _worded(services, next(answered)) if isinstance(item, EvaluationRequest) else item
+        if isinstance(item, EvaluationRequest):
+            question, found = next(answered)
+            worded = await _answered(services, answers, question, item, found)
+        else:
+            worded = item
         decisions.append(worded)
         if stops(worded["decision"]):
             break
@@ -154,14 +160,23 @@ async def _ask(request: Request, services: Services, questions: Sequence[Questio
     return answers
 
 
-def _worded(services: Services, found: Answer) -> dict[str, Any]:
-    if isinstance(found, Decision):
-        _count(services, permitted=found.permitted, reason=found.reason)
-        return answer(found, uuid7(services.wall_clock()))
+async def _answered(
+    services: Services, answers: Answers, question: Question, asked: EvaluationRequest, found: Answer
+) -> dict[str, Any]:
+    """One answer as JSON, counted and logged."""
     if isinstance(found, NotAllowed):
         return item_error(403, _NOT_ALLOWED)
-    _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
-    return item_error(503, _UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)
+    if not isinstance(found, Decision):
+        _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
+        return item_error(503, _UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)
+    now = services.wall_clock()
+    identifier = uuid7(now)
+    if services.recorder is not None and answers.caller is not None:
+        named = (asked.resource.type, asked.resource.id)
+        who = answers.caller.id
+        await services.recorder.record(now.timestamp(), str(identifier), who, question, named, found)
+    _count(services, permitted=found.permitted, reason=found.reason)
+    return answer(found, identifier)
 
 
 def _count(services: Services, *, permitted: bool, reason: Reason) -> None:

@@ -1,11 +1,12 @@
 """One exchange at the edge: what is added to every answer, and what is known of it afterwards."""
 
 import re
-import secrets
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
+
+from app.db.identifiers import random_hex
 
 _LONGEST_ID: Final = 128
 _LOGGABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -19,10 +20,16 @@ SECURITY_HEADERS: Final = {
 
 def request_id(scope: Scope) -> str:
     """The client's X-Request-ID when it is short and printable ASCII, else a new one."""
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-    if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable():
-        return given
-    return secrets.token_hex(16)
+    return usable_id(next((value for name, value in scope["headers"] if name == b"x-request-id"), b""))
+
+
+def usable_id(given: bytes) -> str:
+    """That id when it is short and printable ASCII, else a new one."""
+    if given and len(given) <= _LONGEST_ID and given.isascii():
+        text = given.decode("ascii")
+        if text.isprintable():
+            return text
+    return random_hex(32)
 
 
 class Exchange:

@@ -5,113 +5,135 @@ to the documented route in `app.api.access`, which reads the same body again and
 module words no error and decides nothing: it reads quickly, asks `app.operations.answer_from_memory`, and writes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from app.api.access import MAX_ITEMS, STOPS
 from app.api.answers import answer_parts
-from app.api.quick import QuickReader, read_json
-from app.auth.callers import key_digest
-from app.core.decision import Request
+from app.api.quick import QuickReader
+from app.audit.decision_log import Entry
+from app.audit.recorder import Recorder
+from app.auth.callers import Caller, key_digest
 from app.core.errors import ScopeMissingError
 from app.db.database import DatabaseUnavailableError
 from app.db.identifiers import uuid7_text
-from app.operations.answer_from_memory import Memory, Remembered, answer_from_memory
-from app.operations.prepared import Prepared
+from app.operations.answer_from_memory import Memory, Remembered, answer_from_memory, recall
+from app.operations.prepared import Prepared, Question
 from app.telemetry.metrics import DecisionCounts
 
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
-_MEMBERS: Final = ("subject", "action", "resource", "context")
 _LONGEST_KEY: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
-    """What a request says of itself: where it goes, its `Authorization` and `Accept`, and whether its body is JSON."""
+    """What a request says of itself: where it goes, its `Authorization`, and the id that its answer is to carry."""
 
     path: str
     authorization: bytes
-    accept: bytes
-    is_json: bool
+    identifier: str
+
+
+@dataclass(slots=True)
+class Understood:
+    """A request that was read: the SHA-256 of its key, its questions, and (in a batch) which answer is the last."""
+
+    digest: bytes
+    questions: Sequence[Question]
+    stops: Callable[[bool], bool] | None
 
 
 class HotPath:
     """Answers what can be answered from memory."""
 
-    def __init__(self, memory: Memory, reader: QuickReader, counts: DecisionCounts) -> None:
-        """Read with `reader`, decide from `memory`, count in `counts`."""
+    def __init__(
+        self, memory: Memory, reader: QuickReader, counts: DecisionCounts, recorder: Recorder | None = None
+    ) -> None:
+        """Read with `reader`, decide from `memory`, count in `counts`, log with `recorder`."""
         self._memory = memory
-        self._read = reader.question
+        self._reader = reader
         self._counts = counts
+        self._recorder = recorder
+        self._durable = recorder is not None and recorder.durable
 
-    async def answer(self, asked: Asked, body: bytes) -> bytes | None:
-        """The body of a 200, or None when the documented route is to answer."""
-        if not asked.is_json or (b"text/plain" in asked.accept and b"json" not in asked.accept):
-            return None
+    def understand(self, asked: Asked, body: bytes) -> Understood | None:
+        """Read a request; None when the documented route is to answer."""
         key = _key(asked.authorization)
-        value = read_json(body) if key is not None else None
-        if key is None or value is None:
+        if key is None:
             return None
         if asked.path == SINGLE:
-            return await self._single(key, value)
-        return await self._batch(key, value)
-
-    async def _single(self, key: bytes, value: dict[str, Any]) -> bytes | None:
-        question = self._read(value)
-        found = await self._ask(key, [question]) if question is not None else None
-        prepared = found.prepared[0] if found is not None and found.prepared else None
-        return None if prepared is None else b"".join(self._worded(prepared))
-
-    async def _batch(self, key: bytes, value: dict[str, Any]) -> bytes | None:
-        items, stops = value.get("evaluations"), _stops(value.get("options", {}))
-        if type(items) is not list or not 0 < len(items) <= MAX_ITEMS or stops is None:
+            question = self._reader.single(body)
+            return Understood(key_digest(key), (question,), None) if question is not None else None
+        batch = self._reader.batch(body, MAX_ITEMS)
+        stops = _stops(batch[1]) if batch is not None else None
+        if batch is None or stops is None:
             return None
-        questions = self._questions(value, items)
-        found = await self._ask(key, questions) if questions is not None else None
-        if found is None or not found.prepared or None in found.prepared:
+        return Understood(key_digest(key), batch[0], stops)
+
+    def at_once(self, understood: Understood) -> bytes | None:
+        """The body of a 200 if memory has all that it needs. Awaits nothing: most answers are this one."""
+        if self._durable:
             return None
-        worded: list[bytes] = []
-        for prepared in found.prepared:
-            if prepared is not None:
-                worded.append(b"".join(self._worded(prepared)))
-                if stops(prepared.decision.permitted):
-                    break
-        return b'{"evaluations":[' + b",".join(worded) + b"]}"
-
-    def _questions(self, value: Mapping[str, Any], items: Sequence[Any]) -> list[Request] | None:
-        defaults = {name: value[name] for name in _MEMBERS if name in value}
-        questions: list[Request] = []
-        for item in items:
-            question = self._read({**defaults, **item}) if type(item) is dict else None
-            if question is None:
-                return None
-            questions.append(question)
-        return questions
-
-    async def _ask(self, key: bytes, questions: Sequence[Request]) -> Remembered | None:
         try:
-            return await answer_from_memory(self._memory, key_digest(key.decode("ascii")), questions)
+            found = recall(self._memory, understood.digest, understood.questions)
+        except ScopeMissingError:
+            return None
+        return self._answer(understood, found, None) if found is not None else None
+
+    async def answer(self, understood: Understood) -> bytes | None:
+        """The body of a 200 after what memory lacks was read; None when the documented route is to answer."""
+        first: list[Entry] = []
+        try:
+            found = recall(self._memory, understood.digest, understood.questions) if self._durable else None
+            if found is None:
+                found = await answer_from_memory(self._memory, understood.digest, understood.questions)
+            answer = self._answer(understood, found, first) if found is not None else None
+            if first and self._recorder is not None:
+                await asyncio.gather(*map(self._recorder.log.commit, first))
         except (DatabaseUnavailableError, ScopeMissingError):
             return None
+        return answer
 
-    def _worded(self, prepared: Prepared) -> tuple[bytes, bytes, bytes]:
-        self._counts.count(prepared.decision)
+    def _answer(self, understood: Understood, found: Remembered, first: list[Entry] | None) -> bytes | None:
+        """The answer in words; `first` takes what must be committed before it is sent."""
+        caller = found.caller
+        if caller is None or None in found.prepared:
+            return None
+        worded: list[bytes] = []
+        for question, prepared in zip(understood.questions, found.prepared, strict=True):
+            if prepared is not None:
+                worded.append(self._worded(caller, question, prepared, first))
+                if understood.stops is not None and understood.stops(prepared.decision.permitted):
+                    break
+        return worded[0] if understood.stops is None else b'{"evaluations":[' + b",".join(worded) + b"]}"
+
+    def _worded(self, caller: Caller, question: Question, prepared: Prepared, first: list[Entry] | None) -> bytes:
+        decision, at = prepared.decision, self._memory.replica.now()
+        identifier = uuid7_text(at)
+        recorder = self._recorder
+        if recorder is not None and recorder.wants(decision):
+            named = (question.kind, question.correspondence)
+            entry = Entry(at, identifier.decode(), caller.id, question.request(None), named, decision)
+            if first is not None and recorder.must_wait(decision):
+                first.append(entry)
+            else:
+                recorder.log.append(entry)
+        self._counts.count(decision)
         if prepared.wire is None:
-            prepared.wire = answer_parts(prepared.decision)
+            prepared.wire = answer_parts(decision)
         before, after = prepared.wire
-        return before, uuid7_text(self._memory.replica.now()), after
+        return before + identifier + after
 
 
-def _key(authorization: bytes) -> bytes | None:
+def _key(authorization: bytes) -> str | None:
     if authorization[:7].lower() != b"bearer " or len(authorization) > _LONGEST_KEY or not authorization.isascii():
         return None
-    return authorization[7:].strip()
+    return authorization[7:].strip().decode("ascii")
 
 
-def _stops(options: Any) -> Callable[[bool], bool] | None:  # noqa: ANN401 - any JSON value
-    if type(options) is not dict:
-        return None
+def _stops(options: dict[str, Any]) -> Callable[[bool], bool] | None:
     semantic = options.get("evaluations_semantic", "execute_all")
     return STOPS.get(semantic) if type(semantic) is str else None

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from typing import Final
+from collections.abc import Generator
+from functools import partial
+from typing import Any, Final, cast
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.edge import SECURITY_HEADERS, request_id
+from app.api.edge import SECURITY_HEADERS, usable_id
 from app.api.hot import BATCH, SINGLE, Asked, HotPath
 from app.api.routing import is_json
 from app.telemetry.metrics import Metrics
@@ -36,21 +38,22 @@ class HotEndpoint:
         """Answer and return None; or return what the documented route is to receive."""
         started = time.perf_counter()
         asked = _asked(scope)
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                message = await receive()
-        except TimeoutError:
+        message = await _first(receive)
+        if message is None:
             return receive
         body: bytes = message.get("body", b"")
         if asked is None or message.get("more_body", False) or len(body) > self._largest:
             return _again(message, receive)
-        found = await self._path.answer(asked, body)
+        understood = self._path.understand(asked, body)
+        if understood is None:
+            return _again(message, receive)
+        found = self._path.at_once(understood) or await self._path.answer(understood)
         if found is None:
             return _again(message, receive)
         headers = [
             *_HEADERS,
-            (b"content-length", str(len(found)).encode()),
-            (b"x-request-id", request_id(scope).encode("latin-1")),
+            (b"content-length", b"%d" % len(found)),
+            (b"x-request-id", asked.identifier.encode("latin-1")),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": found})
@@ -59,18 +62,60 @@ class HotEndpoint:
 
 
 def _asked(scope: Scope) -> Asked | None:
-    """What the headers say; None when the connection is not to be kept."""
-    authorization = accept = content_type = b""
+    """What the headers say; None where they ask for anything unusual: no JSON either way, or the connection's end."""
+    authorization = content_type = given = b""
     for name, value in scope["headers"]:
         if name == b"authorization":
             authorization = value
         elif name == b"content-type":
             content_type = value
-        elif name == b"accept":
-            accept = value
-        elif name == b"connection" and b"close" in value.lower():
+        elif name == b"x-request-id":
+            given = given or value
+        elif (name == b"accept" and b"text/plain" in value and b"json" not in value) or (
+            name == b"connection" and b"close" in value.lower()
+        ):
             return None
-    return Asked(scope["path"], authorization, accept, is_json(content_type))
+    if not is_json(content_type):
+        return None
+    return Asked(scope["path"], authorization, usable_id(given))
+
+
+async def _first(receive: Receive) -> Message | None:
+    """The first message, or None when it does not come in time."""
+    waiting = receive().__await__()
+    try:
+        awaited = next(waiting)
+    except StopIteration as done:
+        # The body came with the headers, as it nearly always does: no need to look at the clock.
+        return cast("Message", done.value)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await _Rest(waiting, awaited)
+    except TimeoutError:
+        return None
+
+
+class _Rest:
+    """What is left of an await that has begun to wait."""
+
+    def __init__(self, waiting: Generator[Any, Any, Message], awaited: Any) -> None:  # noqa: ANN401 - asyncio's own
+        self._waiting = waiting
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        """Wait for what is awaited already, then as the rest does."""
+        awaited = self._awaited
+        while True:
+            try:
+                sent = yield awaited
+            except BaseException as error:  # noqa: BLE001 - it is the other's to handle
+                step = partial(self._waiting.throw, error)
+            else:
+                step = partial(self._waiting.send, sent)
+            try:
+                awaited = step()
+            except StopIteration as done:
+                return cast("Message", done.value)
 
 
 def _again(message: Message, receive: Receive) -> Receive:

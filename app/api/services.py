@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from app.audit.recorder import Recorder
 from app.db.database import Database
 from app.operations.answer_from_memory import Memory
 from app.operations.deployment import Deployment
@@ -41,9 +42,11 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     known: LastKnown = field(default_factory=LastKnown)
     memory: Memory | None = None
+    recorder: Recorder | None = None
     metrics_access: MetricsAccess = MetricsAccess.OPEN
     max_body_bytes: int = 1_048_576
     keep_answers: timedelta = timedelta(hours=24)
+    log_retention: timedelta = timedelta(days=400)
 
 
 def services_of(request: Request) -> Services:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 _RANDOM_BITS = 74
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def random_id() -> UUID:
@@ -13,12 +14,38 @@ def random_id() -> UUID:
     return UUID(bytes=secrets.token_bytes(16), version=4)
 
 
+class _Noise:
+    """Random digits from the system, fetched a few thousand at a time: one call for each request is what costs."""
+
+    def __init__(self) -> None:
+        self.empty()
+
+    def empty(self) -> None:
+        """Hold no digits."""
+        self.digits = ""
+        self.used = 0
+
+
+_NOISE_BYTES = 4_096
+_noise = _Noise()
+os.register_at_fork(after_in_child=_noise.empty)  # two processes, two streams
+
+
+def random_hex(digits: int) -> str:
+    """So many random hexadecimal digits (at most 8192), none of them handed out twice."""
+    used = _noise.used
+    if used + digits > len(_noise.digits):
+        _noise.digits = os.urandom(_NOISE_BYTES).hex()
+        used = 0
+    _noise.used = used + digits
+    return _noise.digits[used : used + digits]
+
+
 def uuid7_text(seconds: float) -> bytes:
     """A new identifier of version 7 as ASCII text, from an epoch time in seconds: for the hot path."""
-    noise = os.urandom(10).hex()
+    noise = random_hex(19)
     at = f"{int(seconds * 1000) & 0xFFFFFFFFFFFF:012x}"
-    variant = "89ab"[int(noise[3], 16) & 3]
-    return f"{at[:8]}-{at[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:19]}".encode()
+    return f"{at[:8]}-{at[8:]}-7{noise[:3]}-{_VARIANT[noise[3]]}{noise[4:7]}-{noise[7:]}".encode()
 
 
 def uuid7(at: datetime) -> UUID:

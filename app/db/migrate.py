@@ -35,6 +35,7 @@ PRIVILEGES: Final = {
     "idempotency": "SELECT, INSERT, UPDATE, DELETE",
     "outbox": "SELECT, INSERT, DELETE",
     "change": "SELECT, INSERT, DELETE",
+    "decision_log": "SELECT, INSERT",
     "replica": "SELECT, INSERT, UPDATE, DELETE",
 }
 
@@ -46,6 +47,10 @@ _CONNECT_SECONDS: Final = 10
 
 class MigrationRefusedError(Exception):
     """Nothing was migrated; the message is one line that says why and how to mend it."""
+
+
+FUNCTIONS: Final = ("sceau_make_log_partition(date)", "sceau_drop_log_before(date)")
+"""What the application role may call: it cannot make or drop tables itself."""
 
 
 class SchemaBehindError(Exception):
@@ -170,6 +175,9 @@ def _grant(connection: Connection, role: str) -> None:
         connection.execute(text(f'REVOKE ALL ON "{table}" FROM {quoted}'))
         if table in PRIVILEGES:
             connection.execute(text(f'GRANT {PRIVILEGES[table]} ON "{table}" TO {quoted}'))
+    for function in FUNCTIONS:
+        if connection.execute(text("SELECT to_regprocedure(:name)"), {"name": function}).scalar_one() is not None:
+            connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}"))
     connection.execute(text(f"GRANT USAGE ON SCHEMA {_schema(connection)} TO {quoted}"))
 
 

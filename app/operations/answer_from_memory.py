@@ -1,7 +1,8 @@
 """Answer questions from a replica's memory, reading what it lacks: the same rules on the same facts, without the trip.
 
-A look is one plain function: it checks the lease, then looks everything up, and nothing is awaited in between. What a
-look finds missing is read and the look is taken again; a record that was read for this call counts as found.
+A look is one plain function: it checks the lease, then looks everything up, and nothing is awaited in between. Most
+questions need no more than one (`recall`). Otherwise what a look finds missing is read and the look is taken again; a
+record that was read for this call counts as found.
 """
 
 import math
@@ -11,10 +12,10 @@ from datetime import UTC, datetime
 
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.decision import Request
+from app.core.decision import Participant, Request
 from app.core.evaluate import evaluate, stable_until
 from app.core.period import PeriodPolicy
-from app.operations.prepared import Prepared, PreparedDecisions
+from app.operations.prepared import Key, Prepared, PreparedDecisions, Question
 from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
 
@@ -52,13 +53,26 @@ class _Facts:
     no_subjects: set[bytes] = field(default_factory=set)
 
 
-async def answer_from_memory(memory: Memory, digest: bytes, requests: Sequence[Request]) -> Remembered | None:
-    """Answer, or None when memory may not be used: the caller then reads the primary.
+def recall(memory: Memory, digest: bytes, questions: Sequence[Question]) -> Remembered | None:
+    """Answer if all that this needs is in memory and memory may be used; None otherwise. Awaits nothing.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+
+    """
+    answered = _look(memory, digest, questions, None)
+    if answered is not None:
+        memory.hits += 1
+    return answered
+
+
+async def answer_from_memory(memory: Memory, digest: bytes, questions: Sequence[Question]) -> Remembered | None:
+    """Read what memory lacks and answer, or None when it may not be used: the caller then reads the primary.
 
     Args:
         memory: what this process answers from.
         digest: SHA-256 of the key presented.
-        requests: the questions.
+        questions: what is asked, after `recall` has found something missing.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
@@ -66,19 +80,15 @@ async def answer_from_memory(memory: Memory, digest: bytes, requests: Sequence[R
 
     """
     facts = _Facts()
-    answered = _look(memory, digest, requests, facts)
-    if answered is not None:
-        memory.hits += 1
-        return answered
     memory.misses += 1
     for _ in range(_LOOKS):
+        answered = _look(memory, digest, questions, facts)
+        if answered is not None:
+            return answered
         if not memory.replica.lease.held():
             return None
         await _read(memory.replica, digest, facts)
-        answered = _look(memory, digest, requests, facts)
-        if answered is not None:
-            return answered
-    return None
+    return _look(memory, digest, questions, facts)
 
 
 async def _read(replica: Replica, digest: bytes, facts: _Facts) -> None:
@@ -92,64 +102,83 @@ async def _read(replica: Replica, digest: bytes, facts: _Facts) -> None:
     facts.no_caller, facts.no_processings, facts.no_subjects = False, set(), set()
 
 
-def _look(memory: Memory, digest: bytes, requests: Sequence[Request], facts: _Facts) -> Remembered | None:
-    """One look at memory: the answers, or None with what is missing noted in `facts`. Awaits nothing."""
+def _look(memory: Memory, digest: bytes, questions: Sequence[Question], facts: _Facts | None) -> Remembered | None:
+    """One look at memory: the answers, or None with what is missing noted in `facts` (if any). Awaits nothing."""
     replica = memory.replica
     if not replica.lease.held():
         return None
-    held = replica.callers.get(digest) or facts.callers.get(digest)
-    caller = held.caller if held is not None else None
+    held = replica.callers.get(digest) or (facts.callers.get(digest) if facts is not None else None)
     if held is None:
+        if facts is None:
+            return None
         facts.no_caller = True
-    elif caller is None:
-        return Remembered(None, ())
+        caller = None
     else:
+        caller = held.caller
+        if caller is None:
+            return Remembered(None, ())
         caller.require(Scope.DECISIONS_EVALUATE)
     now = replica.now()
     found: list[Prepared | None] = []
     complete = caller is not None
-    for request in requests:
-        if caller is not None and not caller.may_ask_about(request.processing):
+    for question in questions:
+        if caller is not None and not caller.may_ask_about(question.shape.processing):
             found.append(None)
             continue
-        prepared = _decide(memory, request, facts, now)
-        complete = complete and prepared is not None
+        prepared = _decide(memory, question, facts, now)
+        if prepared is None:
+            if facts is None:
+                return None
+            complete = False
         found.append(prepared)
     return Remembered(caller, found) if complete else None
 
 
-def _decide(memory: Memory, request: Request, facts: _Facts, now: float) -> Prepared | None:
+def _decide(memory: Memory, question: Question, facts: _Facts | None, now: float) -> Prepared | None:
     """One decision on what is held, or None with what is missing noted."""
-    replica = memory.replica
-    register = replica.register.get(request.processing) or facts.register.get(request.processing)
+    shape, replica = question.shape, memory.replica
+    register = replica.register.get(shape.processing)
+    if register is None and facts is not None:
+        register = facts.register.get(shape.processing)
+        if register is None:
+            facts.no_processings.add(shape.processing)
     if register is None:
-        facts.no_processings.add(request.processing)
         return None
-    refs = _refs(request, register)
-    records: list[SubjectRecord] = []
-    for ref in refs:
-        record = replica.subjects.get(ref) or facts.subjects.get(ref)
-        if record is None:
-            facts.no_subjects.add(ref)
-        else:
-            records.append(record)
-    if len(records) < len(refs):
+    key: Key
+    if not register.rests_on_consent:
+        key, refs, participants = (shape, b""), (), None  # whoever it is
+    elif not register.asks_others:
+        key, refs, participants = (shape, question.subject), (question.subject,), None
+    else:
+        participants = question.others() if question.others is not None else None
+        key = (shape, question.subject, participants)
+        refs = _with_others(question.subject, participants or ())
+    records = _records(replica, refs, facts)
+    if records is None:
         return None
-    prepared = memory.prepared.get(request, register, records, now)
+    prepared = memory.prepared.get(key, register, records, now)
     if prepared is None:
-        prepared = _judge(memory, request, register, dict(zip(refs, records, strict=True)), now)
-        memory.prepared.keep(request, prepared)
+        held = dict(zip(refs, records, strict=True))
+        prepared = _judge(memory, question.request(participants), register, held, now)
+        memory.prepared.keep(key, prepared)
     return prepared
 
 
-def _refs(request: Request, register: RegisterRecord) -> Sequence[bytes]:
-    """Whose records a decision on this question rests on; nobody's where the purpose is not one of IV."""
-    if not register.rests_on_consent:
-        return ()
-    if not register.asks_others:
-        return (request.subject,)
-    others = {each.ref for each in request.participants or () if each.local} - {request.subject}
-    return (request.subject, *sorted(others))
+def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[bytes, ...]:
+    others = {each.ref for each in participants if each.local} - {subject}
+    return (subject, *sorted(others))
+
+
+def _records(replica: Replica, refs: tuple[bytes, ...], facts: _Facts | None) -> list[SubjectRecord] | None:
+    """The records of all of these subjects, or None with those that are missing noted."""
+    records: list[SubjectRecord] = []
+    for ref in refs:
+        record = replica.subjects.get(ref) or (facts.subjects.get(ref) if facts is not None else None)
+        if record is not None:
+            records.append(record)
+        elif facts is not None:
+            facts.no_subjects.add(ref)
+    return records if len(records) == len(refs) else None
 
 
 def _judge(

@@ -1,19 +1,69 @@
 """Decisions remembered with the very records that they rest on.
 
-A remembered decision is used only for an equal question (every part of it: `Request` compares them all), about the same
-records (by identity: a record that changed is another object), before the next instant at which time alone could change
-the answer.
+A remembered decision is used only for an equal question (its shape, its subject, and the other parties where their
+consents are asked for), about the same records (by identity: a record that changed is another object), before the next
+instant at which time alone could change the answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.core.decision import Decision, Request
+from app.core.article import Channel, Element
+from app.core.decision import Decision, Participant, Request
 from app.snapshot.cache import RecordCache
 from app.snapshot.records import RegisterRecord, SubjectRecord
 
 _REMEMBERED: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What is the same in most questions of a caller: all of a question but whom it is about. Equal by identity."""
+
+    processing: str
+    elements: frozenset[Element] | None
+    automated: bool
+    channel: Channel
+    private: bool
+    territory: str
+
+
+class Question:
+    """A question as it was read: its shape, the subject's pseudonym, and the correspondence's type and id.
+
+    `others` makes the other parties' pseudonyms, which few processings want; None when the question does not say.
+    """
+
+    __slots__ = ("correspondence", "kind", "others", "shape", "subject")
+
+    def __init__(
+        self,
+        shape: Shape,
+        subject: bytes,
+        others: Callable[[], tuple[Participant, ...]] | None,
+        kind: str,
+        correspondence: str,
+    ) -> None:
+        self.shape = shape
+        self.subject = subject
+        self.others = others
+        self.kind = kind
+        self.correspondence = correspondence
+
+    def request(self, participants: tuple[Participant, ...] | None) -> Request:
+        """The question as the core takes it."""
+        shape = self.shape
+        return Request(
+            self.subject,
+            shape.processing,
+            shape.elements,
+            shape.automated,
+            shape.channel,
+            shape.private,
+            shape.territory,
+            participants,
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -30,18 +80,19 @@ class Prepared:
     wire: tuple[bytes, bytes] | None = None
 
 
+Key = tuple[Shape, bytes] | tuple[Shape, bytes, tuple[Participant, ...] | None]
+
+
 class PreparedDecisions:
     """A bounded memory of decisions."""
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._held: RecordCache[Request, Prepared] = RecordCache(_REMEMBERED)
+        self._held: RecordCache[Key, Prepared] = RecordCache(_REMEMBERED)
 
-    def get(
-        self, request: Request, register: RegisterRecord, records: Sequence[SubjectRecord], now: float
-    ) -> Prepared | None:
+    def get(self, key: Key, register: RegisterRecord, records: Sequence[SubjectRecord], now: float) -> Prepared | None:
         """The decision on this question, if it was taken on these very records and time has not changed it."""
-        found = self._held.get(request)
+        found = self._held.get(key)
         if found is None or found.register is not register or now >= found.until:
             return None
         if len(found.records) != len(records):
@@ -51,6 +102,6 @@ class PreparedDecisions:
                 return None
         return found
 
-    def keep(self, request: Request, prepared: Prepared) -> None:
+    def keep(self, key: Key, prepared: Prepared) -> None:
         """Remember a decision."""
-        self._held.put(request, prepared)
+        self._held.put(key, prepared)

@@ -19,7 +19,7 @@ from app.register.records import ProcessingRecord, VersionRecord
 from app.register.tables import processing, processing_status_change, processing_version
 
 _CAN_BE_AN_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-"""What the API registers. Nothing else is looked up: an address that a caller put there would stand in the server's log."""
+"""What the API registers. Nothing else is looked up: an address put there would stand in the server's log."""
 
 
 async def load_processings(

@@ -1,0 +1,1 @@
+"""What was decided: the log of decisions, by keyed references only."""

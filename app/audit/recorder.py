@@ -1,0 +1,60 @@
+"""What of the decisions is logged: every one but the exempt permits, and of those a share."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.audit.decision_log import DecisionLog, Entry
+from app.core.article import Article
+from app.core.decision import Decision, Reason, Request
+
+_RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Chooses what to log. `exempt_share` is the share (0 to 1) of permits under III that are logged.
+
+    `durable`: a permit under IV may be answered only when its row is committed.
+    """
+
+    log: DecisionLog
+    durable: bool
+    exempt_share: float
+    _owed: float = 0.0
+
+    def wants(self, decision: Decision) -> bool:
+        """Whether this decision is logged: evenly spaced ones of the exempt permits, all others."""
+        if decision.reason is not Reason.EXEMPT:
+            return True
+        self._owed += self.exempt_share
+        if self._owed < 1:
+            return False
+        self._owed -= 1
+        return True
+
+    def must_wait(self, decision: Decision) -> bool:
+        """Whether this decision may be answered only once it is logged."""
+        return self.durable and decision.permitted and decision.article in _RESTS_ON_LAW
+
+    async def record(  # noqa: PLR0917 - the parts of one entry
+        self,
+        at: float,
+        identifier: str,
+        caller: UUID,
+        request: Request,
+        correspondence: tuple[str, str],
+        decision: Decision,
+    ) -> None:
+        """Log one decision, and wait for its commit where that is asked for.
+
+        Raises:
+            DatabaseUnavailableError: it had to be committed first, and cannot be.
+
+        """
+        if not self.wants(decision):
+            return
+        entry = Entry(at, identifier, caller, request, correspondence, decision)
+        if self.must_wait(decision):
+            await self.log.commit(entry)
+        else:
+            self.log.append(entry)

@@ -1,0 +1,87 @@
+"""Partitions and searches of the decision log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, select
+
+from app.audit.tables import decision_log
+from app.db.session import ReadSession, WriteSession
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedDecision:
+    """One decision as logged; `elements` None means that the question named none."""
+
+    id: UUID
+    at: datetime
+    caller: UUID
+    subject_ref: bytes
+    processing: str
+    correspondence_ref: bytes
+    elements: Sequence[str] | None
+    channel: str
+    territory: str
+    permitted: bool
+    reason: str
+    rule: str
+    law_version: str | None
+    consent: UUID | None
+    valid_until: datetime | None
+
+
+COLUMNS = tuple(LoggedDecision.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which decisions are searched; None asks for all. `since` is included, `until` is not."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    ref: bytes | None = None
+    correspondence_ref: bytes | None = None
+    processings: tuple[str, ...] | None = None
+    permitted: bool | None = None
+    reason: str | None = None
+    identifier: UUID | None = None
+
+
+async def search_log(session: ReadSession, query: LogQuery, *, before: UUID | None, limit: int) -> list[LoggedDecision]:
+    """The next decisions that match, newest first: ids of version 7 sort by time."""
+    table = decision_log.c
+    statement = select(decision_log).order_by(table.id.desc()).limit(limit)
+    if query.since is not None:
+        statement = statement.where(table.at >= query.since)
+    if query.until is not None:
+        statement = statement.where(table.at < query.until)
+    if query.processings is not None:
+        statement = statement.where(table.processing.in_(query.processings))
+    equal: dict[Any, object | None] = {
+        table.subject_ref: query.ref,
+        table.correspondence_ref: query.correspondence_ref,
+        table.permitted: query.permitted,
+        table.reason: query.reason,
+        table.id: query.identifier,
+    }
+    statement = statement.where(*(column == value for column, value in equal.items() if value is not None))
+    if before is not None:
+        statement = statement.where(table.id < before)
+    return [_logged(row) for row in await session.execute(statement)]
+
+
+async def make_partition(session: WriteSession, day: date) -> None:
+    """Make the partition of a day, unless it is there."""
+    await session.execute(select(func.sceau_make_log_partition(day)))
+
+
+async def drop_before(session: WriteSession, day: date) -> int:
+    """Drop the partitions of all days before one; how many there were."""
+    return int((await session.execute(select(func.sceau_drop_log_before(day)))).scalar_one())
+
+
+def _logged(row: Row[tuple[object, ...]]) -> LoggedDecision:
+    return LoggedDecision(**{name: getattr(row, name) for name in COLUMNS})

@@ -1,0 +1,28 @@
+"""The decision log: one partition a day (UTC), made and dropped by functions that the application role may call."""
+
+from sqlalchemy import ARRAY, Boolean, Column, DateTime, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid
+
+from app.db.schema import metadata
+
+decision_log = Table(
+    "decision_log",
+    metadata,
+    Column("subject_ref", LargeBinary, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("caller", Uuid, nullable=False),
+    Column("processing", Text, nullable=False),
+    Column("correspondence_ref", LargeBinary, nullable=False),
+    Column("elements", ARRAY(Text)),
+    Column("channel", Text, nullable=False),
+    Column("territory", Text, nullable=False),
+    Column("permitted", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("law_version", Text),
+    Column("consent", Uuid),
+    Column("valid_until", DateTime(timezone=True)),
+    PrimaryKeyConstraint("subject_ref", "at", "id"),
+    Index("ix_decision_log_id", "id"),
+    postgresql_partition_by="RANGE (at)",
+)

@@ -1,0 +1,35 @@
+"""Keep the decision log's partitions: those of today and tomorrow made, those past their retention dropped."""
+
+import asyncio
+from datetime import UTC, timedelta
+
+import structlog
+
+from app.audit.store import drop_before, make_partition
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import DatabaseClock, WriteSession
+
+_EVERY_SECONDS = 3_600
+log = structlog.get_logger("sceau.decision_log")
+
+
+async def keep_log(database: Database, retention: timedelta) -> None:
+    """Do so every hour, until cancelled."""
+    while True:
+        try:
+            async with database.write() as session:
+                await turn_over(session, retention)
+        except DatabaseUnavailableError:
+            await asyncio.sleep(5)
+        else:
+            await asyncio.sleep(_EVERY_SECONDS)
+
+
+async def turn_over(session: WriteSession, retention: timedelta) -> None:
+    """Make the partitions that will be needed, and drop the days (UTC) that are older than the retention."""
+    today = (await DatabaseClock().now(session.connection)).astimezone(UTC).date()
+    for day in (today, today + timedelta(days=1)):
+        await make_partition(session, day)
+    dropped = await drop_before(session, today - max(retention, timedelta(days=1)))
+    if dropped:
+        log.info("old days of the decision log dropped", days=dropped)
