@@ -1,0 +1,41 @@
+"""Real workers under concurrent callers: everything that was answered is checked afterwards (bench/stale)."""
+
+import asyncio
+import random
+
+import pytest
+
+from bench.stale.callers import Crew
+from bench.stale.fleet import Fleet
+
+RACES, BEFORE_ANSWER = 25, 25
+
+
+def run(database, directory, each, *, until, **settings):
+    """Start workers, let callers loose on them, and give the verdict."""
+    with Fleet(database.app_url, directory, each, **settings) as fleet:
+        crew = Crew(fleet.workers, random.Random(20260615))
+        asyncio.run(crew.run(60, until=until))
+        return crew.verdict
+
+
+def enough(verdict):
+    """Whether a verdict rests on enough races."""
+    return verdict.proves_something(races=RACES, permits_before_answer=BEFORE_ANSWER)
+
+
+@pytest.mark.parametrize("cache", ["leased", "strict"])
+def test_no_permit_after_an_answered_withdrawal(database, tmp_path, cache):
+    """Two workers, one of which wakes nobody: no call that begins after the answer gets a permit."""
+    each = [{"STALE_NO_NOTIFY": "1", "STALE_WALL_HOURS": "1"}, {"STALE_SLOW_LANDING": "0.02"}]
+    verdict = run(database, tmp_path, each, until=enough, SCEAU_CACHE=cache)
+    assert verdict.stale == []
+    assert enough(verdict), f"too few races to prove anything: {verdict}"
+
+
+@pytest.mark.parametrize("mutant", ["no confirmation", "no invalidation"])
+def test_the_checker_sees_a_protocol_that_is_switched_off(database, tmp_path, mutant):
+    """With a mechanism switched off in every worker, the same callers and the same check find stale permits."""
+    each = [{"STALE_MUTANT": mutant, "STALE_NO_NOTIFY": "1"}] * 2
+    verdict = run(database, tmp_path, each, until=lambda verdict: bool(verdict.stale))
+    assert verdict.stale
