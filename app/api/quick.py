@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from app.api.strict_json import MAX_DEPTH, BadJsonError, number_hooks, parse
 from app.core.article import Channel, Element
@@ -22,24 +22,19 @@ from app.operations.prepared import Question, Shape
 _LONGEST_ID: Final = 512
 _LONGEST_NAME: Final = 128
 _MOST_SHAPES: Final = 1_000
-_scan: Final = json.JSONDecoder(**number_hooks()).scan_once
+_scan: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(**number_hooks()).scan_once  # type: ignore[attr-defined]  # documented in its source only
 _CHANNELS: Final = {channel.value: channel for channel in Channel}
 _ELEMENTS: Final = {element.value: element for element in Element}
 _NOTHING: Final[dict[str, Any]] = {}
+_NOT_SAID: Final = object()
 
 _Listed = list[tuple[str, bool]] | None
 
 
-@dataclass(slots=True)
-class _Part:
-    """One part of a question as read (`said`), with how many members and containers its JSON has."""
+_Part = tuple[tuple[Any, ...], int, int]
+"""One part of a question as read, with how many members and containers its JSON has."""
 
-    said: tuple[Any, ...]
-    members: int
-    containers: int
-
-
-_NO_CONTEXT: Final = _Part((), 0, 0)
+_NO_CONTEXT: Final[_Part] = ((), 0, 0)
 
 
 class QuickReader:
@@ -77,9 +72,9 @@ class QuickReader:
         return questions, listed.options
 
     def _question(self, parts: Sequence[_Part]) -> Question | None:
-        kind, identifier = parts[0].said
-        of_resource = parts[2].said
-        key = (*parts[1].said, *of_resource[:3])
+        kind, identifier = parts[0][0]
+        of_resource = parts[2][0]
+        key = (*parts[1][0], *of_resource[:3])
         try:
             shape = self._shapes.get(key) or self._shape(key)
         except TypeError:  # something in it is no word at all
@@ -139,9 +134,9 @@ def _adds_up(body: bytes, members: int, containers: int, parts: Sequence[_Part])
     Only a string can hold a brace, and a quote before a colon ends a name: no string here holds a quote. A body that
     sets blanks before its colons, or braces into its strings, does not add up either, which is slower and not wrong.
     """
-    for part in parts:
-        members += part.members
-        containers += part.containers
+    for _, of_part, in_part in parts:
+        members += of_part
+        containers += in_part
     return body.count(b'":') == members and body.count(b"{") + body.count(b"[") == containers
 
 
@@ -192,27 +187,22 @@ def _subject(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
     kind, identifier = value.get("type"), value.get("id")
     if not (_is_name(kind) and _is_id(identifier)):
         return None
-    return _Part((kind, identifier), len(value), 1)
+    return ((kind, identifier), len(value), 1)
 
 
 def _action(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
     if type(value) is not dict:
         return None
-    if "properties" not in value:
-        return _Part((value.get("name"), True, None), len(value), 1)
-    properties = value["properties"]
+    properties = value.get("properties", _NOTHING)
     if type(properties) is not dict:
         return None
-    automated = properties.get("automated", True)
-    if automated is not True and automated is not False:
+    automated: Any = properties.get("automated", True)
+    words: Any = properties.get("elements", _NOT_SAID)
+    if (automated is not True and automated is not False) or (type(words) is not list and words is not _NOT_SAID):
         return None
-    members = len(value) + len(properties)
-    if "elements" not in properties:
-        return _Part((value.get("name"), automated, None), members, 2)
-    words = properties["elements"]
-    if type(words) is not list:
-        return None
-    return _Part((value.get("name"), automated, tuple(words)), members, 3)
+    elements = tuple(words) if words is not _NOT_SAID else None
+    containers = 1 + ("properties" in value) + (elements is not None)
+    return (value.get("name"), automated, elements), len(value) + len(properties), containers
 
 
 def _resource(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
@@ -237,11 +227,11 @@ def _resource(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
         members += sum(map(len, raw))
         containers += 1 + len(raw)
     said = (properties.get("channel", "online"), private, properties.get("territory", "FR"), listed, kind, identifier)
-    return _Part(said, members, containers)
+    return (said, members, containers)
 
 
 def _context(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
-    return _Part((), len(value), 1) if type(value) is dict else None
+    return ((), len(value), 1) if type(value) is dict else None
 
 
 def _listed(value: Any) -> _Listed:  # noqa: ANN401 - any JSON value
@@ -266,11 +256,11 @@ _READERS: Final[dict[str, Callable[[Any], _Part | None]]] = {
 }
 
 
-def _is_name(text: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_name(text: Any) -> TypeGuard[str]:  # noqa: ANN401 - any JSON value
     return type(text) is str and 0 < len(text) <= _LONGEST_NAME and text.isprintable()
 
 
-def _is_id(text: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_id(text: Any) -> TypeGuard[str]:  # noqa: ANN401 - any JSON value
     return type(text) is str and 0 < len(text) <= _LONGEST_ID and text.isprintable()
 
 

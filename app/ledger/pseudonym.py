@@ -5,11 +5,15 @@ primary keys, so **this key can never be rotated**, and the way ids are normalis
 pseudonym, not anonymous data (GDPR art. 4(5)).
 """
 
-import hmac
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+_BLOCK: Final = 64
+"""Of SHA-256, in bytes."""
 
 
 class Normalisation(StrEnum):
@@ -60,8 +64,12 @@ class Pseudonyms:
 
     def __init__(self, key: bytes, ids: SubjectIds | None = None) -> None:
         """Keep the key (at least 32 bytes) and the way ids are normalised."""
-        self._key = key
         self.ids = ids or SubjectIds()
+        # HMAC (RFC 2104) from the two hashes of the padded key, kept: half the time of hashing the key each time.
+        block = key if len(key) <= _BLOCK else sha256(key).digest()
+        padded = block.ljust(_BLOCK, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in padded))
 
     def ref(self, subject_type: str, identifier: str) -> bytes:
         """The pseudonym (32 bytes) of a subject."""
@@ -78,5 +86,10 @@ class Pseudonyms:
 
     def _mac(self, *parts: str) -> bytes:
         # Length-prefixed, so that no two different tuples give the same message.
-        message = b"".join(len(encoded).to_bytes(4, "big") + encoded for encoded in (part.encode() for part in parts))
-        return hmac.digest(self._key, message, "sha256")
+        inner = self._inner.copy()
+        for part in parts:
+            encoded = part.encode()
+            inner.update(len(encoded).to_bytes(4, "big") + encoded)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()

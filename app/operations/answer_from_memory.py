@@ -145,6 +145,8 @@ def _decide(memory: Memory, question: Question, facts: _Facts | None, now: float
     if register is None:
         return None
     key: Key
+    refs: tuple[bytes, ...]
+    participants: tuple[Participant, ...] | None
     if not register.rests_on_consent:
         key, refs, participants = (shape, b""), (), None  # whoever it is
     elif not register.asks_others:
