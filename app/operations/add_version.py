@@ -1,7 +1,7 @@
 """Add a version to a processing, in force now or later."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.auth.callers import Caller
 from app.core.errors import InvalidVersionError, NotFoundError, ProcessingRetiredError
@@ -12,6 +12,8 @@ from app.register.records import ProcessingRecord
 from app.register.store import add_version as append_version
 from app.register.store import lock_processing
 from app.snapshot.changes import ChangeKind, record_change
+
+_CLOCK_ERROR = timedelta(minutes=1)
 
 
 async def add_version(
@@ -39,6 +41,8 @@ async def add_version(
     if record.facts.status_at(now) is Status.RETIRED:
         raise ProcessingRetiredError
     _check_identity(record, draft)
+    if effective_from is not None and now - _CLOCK_ERROR <= effective_from < now:
+        effective_from = now  # the caller's own "now"
     if effective_from is not None and effective_from < now:
         raise InvalidVersionError("A version comes into force now or later, never in the past.", field="effective_from")
     last = record.versions[-1].facts

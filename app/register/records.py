@@ -20,8 +20,8 @@ class VersionRecord:
     recorded_at: datetime
 
     def notice_hash(self, language: str) -> str | None:
-        """SHA-256 (hex) of the notice in that language, UTF-8; None when there is no such text."""
-        text = self.notice.get(language)
+        """SHA-256 (hex) of the notice in a language (BCP 47: `fr`, `fr-FR`), UTF-8; None when there is no such text."""
+        text = self.notice.get(language.lower().split("-")[0])
         return None if text is None else sha256(text.encode()).hexdigest()
 
     def holds_text(self, digest: str) -> bool:

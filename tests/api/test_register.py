@@ -174,7 +174,7 @@ def test_purpose_and_controller_never_change(pap, field, value):
 def test_a_version_comes_now_or_later(pap, shared_clock):
     """A version in the past is refused; one to come is listed, and in force from its instant."""
     pap.register("planned")
-    past = wire(NOON - timedelta(microseconds=1))
+    past = wire(NOON - timedelta(minutes=1, microseconds=1))
     _refused(_add(pap, "planned", effective_from=past), 422, "invalid-version", "effective_from")
     told = pap.ok(
         "POST", "/v1/processings/planned/versions", _version("planned", effective_from="2026-07-01T00:00:00Z")
