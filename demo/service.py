@@ -41,11 +41,8 @@ class Service:
             while time.monotonic() < until:
                 if self._process.poll() is not None:
                     raise Refused(self._last_words())
-                try:
-                    if client.get("/readyz").status_code == httpx2.codes.OK:
-                        return
-                except httpx2.TransportError:
-                    pass
+                if self._listens() and _is_ready(client):
+                    return
                 time.sleep(0.1)
         raise Refused(f"the service was not ready within {_READY_SECONDS} s: see {self.log}")
 
@@ -70,10 +67,21 @@ class Service:
             self._process.kill()
             self._process.wait()
 
+    def _listens(self) -> bool:
+        """Whether it says so itself: another program may have taken the port, and must not be sent the key."""
+        return f"running on {self.url}" in self.log.read_text(encoding="utf-8", errors="replace")
+
     def _last_words(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         said = [line.removeprefix("sceau: ") for line in lines if line.startswith("sceau: ")]
         return said[-1] if said else f"the service could not start: see {self.log}"
+
+
+def _is_ready(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == httpx2.codes.OK
+    except httpx2.TransportError:
+        return False
 
 
 @contextmanager

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_CPYTHON_TESTS = (
     "import sys; sys.modules['test.test_email'] = None; from demo.cli import main; sys.exit(main(sys.argv[1:]))"
 )
+
+_ports = count(20_000 + os.getpid() * 37 % 10_000)
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,12 @@ class Run:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on, outside the range that the system hands out, elsewhere in each worker."""
+    for port in _ports:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError
 
 
 def command(*arguments: str, program: Sequence[str] = ("-m", "demo")) -> list[str]:

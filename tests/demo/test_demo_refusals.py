@@ -1,6 +1,8 @@
 import os
 import socket
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -49,6 +51,37 @@ def test_taken_port_is_one_line(tmp_path):
     assert refused.status == 1
     assert f"127.0.0.1:{port} cannot be listened on" in refused.err
     assert refused.err.count("\n") == 1
+
+
+def test_port_taken_while_it_starts_is_one_line(tmp_path, capsys, monkeypatch):
+    """A port that somebody takes after the first look is not mistaken for the service: one line, and no key is sent."""
+    asked = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("demo.service._check_port", lambda _: None)
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        answering = threading.Thread(target=other.serve_forever)
+        answering.start()
+        try:
+            status = main(["--once", "--data", str(tmp_path / "data"), "--port", str(other.server_port)])
+        finally:
+            other.shutdown()
+            answering.join()
+    assert status == 1
+    err = capsys.readouterr().err
+    assert f"127.0.0.1:{other.server_port} cannot be listened on" in err
+    assert err.count("\n") == 1
+    assert not any(asked)
 
 
 def test_unusable_data_directory_is_one_line(tmp_path):
