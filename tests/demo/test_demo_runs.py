@@ -207,7 +207,7 @@ def test_service_ends_when_the_demo_is_killed(left_running, data):
     process.kill()
     process.communicate()
     with httpx2.Client(trust_env=False) as client, contextlib.suppress(httpx2.TransportError):
-        while client.get(f"http://127.0.0.1:{port}/livez"):
+        while client.get(f"http://127.0.0.1:{port}/livez").status_code:
             time.sleep(0.1)
     again = demo(data, port=port)
     assert (again.status, again.err) == (0, "")
