@@ -38,7 +38,7 @@ from app.operations.check_deployment import DeploymentRefusedError, check_deploy
 from app.operations.evaluate_requests import evaluate_requests
 from app.operations.manage_keys import NewCaller, create_key, revoke_key
 from app.operations.rebuild_projection import rebuild_projection as rebuild
-from app.serving import PortTakenError, local_deployment
+from app.serving import DataDirectoryInUseError, PortTakenError, check_free, local_deployment
 from app.serving import serve as serve_http
 from app.settings import LogFormat, Settings, SettingsError, required
 from app.telemetry.logs import configure_logs
@@ -60,6 +60,7 @@ DataOption = Annotated[
 ]
 _DATA: Final = ".sceau"
 _REFUSALS: Final = (
+    DataDirectoryInUseError,
     DeploymentRefusedError,
     DomainError,
     EmbeddedServerError,
@@ -80,7 +81,8 @@ def serve(
     os.environ.setdefault("SCEAU_PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
     if sys.stderr.isatty():
         os.environ.setdefault("SCEAU_LOG_FORMAT", "console")
-    with _deployment(data) as local:
+    check_free(host, port)
+    with _deployment(data, join=False) as local:
         settings = Settings.load()
         configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
         _run(settings, lambda database: _check(settings, database))
@@ -215,7 +217,7 @@ def openapi() -> None:
 
 
 @contextmanager
-def _deployment(data: Path | None) -> Iterator[Path | None]:
+def _deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]:
     """The environment's database, or else a data directory's own, which is then given."""
     if os.environ.get("SCEAU_DATABASE_URL") or os.environ.get("SCEAU_DATABASE_URL_FILE"):
         yield None
@@ -223,7 +225,7 @@ def _deployment(data: Path | None) -> Iterator[Path | None]:
     if data is None and not Path(_DATA).is_dir():
         raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
     directory = (data or Path(_DATA)).absolute()
-    with local_deployment(directory):
+    with local_deployment(directory, join=join):
         yield directory
 
 

@@ -4,6 +4,7 @@ A data directory holds everything that a checkout needs: keys (made once, readab
 files, and how to reach it while it runs. Deleting it starts afresh.
 """
 
+import fcntl
 import json
 import os
 import secrets
@@ -29,21 +30,56 @@ class PortTakenError(Exception):
     """Another process listens on that address."""
 
 
+class DataDirectoryInUseError(Exception):
+    """Another process serves from that data directory."""
+
+
 @contextmanager
-def local_deployment(data: Path) -> Iterator[None]:
-    """Put this process's environment in front of a data directory's own database, started unless it runs already.
+def local_deployment(data: Path, *, join: bool) -> Iterator[None]:
+    """Put this process's environment in front of a data directory's own database, started for as long as it lasts.
+
+    Args:
+        data: the data directory; made if it is not there.
+        join: when another process already runs that database, use it; a command may, a second service may not.
 
     Raises:
+        DataDirectoryInUseError: another process runs it, and it is not to be joined.
         EmbeddedServerError: the server cannot be started; one line says why and how to mend it.
         SettingsError: the directory cannot be written.
 
     """
     _make_keys(data / "keys")
-    running = _running(data)
-    if running is not None:
-        os.environ.update(running)
-        yield
-        return
+    with _alone(data) as alone:
+        if alone:
+            with _own_server(data):
+                yield
+        elif join:
+            os.environ.update(_running(data))
+            yield
+        else:
+            raise DataDirectoryInUseError(
+                f"another process serves from {data}: stop it, or choose another --data directory"
+            )
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[bool]:
+    """Hold the data directory, if no living process does: the lock goes with the process, however it ends."""
+    descriptor = os.open(data / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _own_server(data: Path) -> Iterator[None]:
+    """Run the data directory's server, migrated, and note how other commands reach it."""
     with EmbeddedServer(data / "postgres") as server:
         addresses = {
             f"{PREFIX}DATABASE_URL": server.url(role=APP_ROLE, database=DATABASE),
@@ -60,13 +96,7 @@ def local_deployment(data: Path) -> Iterator[None]:
 
 
 def serve(host: str, port: int, workers: int) -> None:
-    """Answer HTTP until SIGINT or SIGTERM, then finish what is being answered within ten seconds.
-
-    Raises:
-        PortTakenError: another process listens there.
-
-    """
-    _check_free(host, port)
+    """Answer HTTP until SIGINT or SIGTERM, then finish what is being answered within ten seconds."""
     signal.signal(signal.SIGTERM, _terminate)
     with tempfile.TemporaryDirectory(prefix="sceau-metrics-") as counters:
         if workers > 1:
@@ -93,7 +123,13 @@ def _terminate(_: int, __: object) -> NoReturn:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, before anything is started for it.
+
+    Raises:
+        PortTakenError: it cannot.
+
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,12 +171,10 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _running(data: Path) -> dict[str, str] | None:
-    """How to reach the server that another process of this deployment runs, if one does."""
+def _running(data: Path) -> dict[str, str]:
+    """How to reach the server that another process of this deployment runs."""
     try:
-        note = json.loads((data / _RUNNING).read_text(encoding="utf-8"))
-        os.kill(int(note["pid"]), 0)
+        addresses: dict[str, str] = json.loads((data / _RUNNING).read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError):
-        return None
-    addresses: dict[str, str] = note["environment"]
+        raise DataDirectoryInUseError(f"another process is starting or stopping on {data}: try again") from None
     return addresses
