@@ -63,17 +63,17 @@ class EventFacts(BaseModel):
 
     id: str
     kind: EventKind
-    version: int | None
-    elements: list[str] | None
+    version: int | None = None
+    elements: list[str] | None = None
     collected_at: datetime
-    expires_at: datetime | None
+    expires_at: datetime | None = None
 
 
 class FactsBody(BaseModel):
     """The facts used. Other parties' consents are used too, and not told."""
 
     subject_ref: str
-    processing: ProcessingFacts | None
+    processing: ProcessingFacts | None = None
     events: list[EventFacts]
 
 

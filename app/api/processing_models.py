@@ -192,10 +192,12 @@ class ProcessingView(BaseModel):
     id: str
     controller: str
     purpose: Purpose
-    paragraph: str | None = Field(description="`L32-3 III` or `L32-3 IV`; absent for a purpose in neither")
+    paragraph: str | None = Field(
+        default=None, description="`L32-3 III` or `L32-3 IV`; absent for a purpose in neither"
+    )
     status: Status
     registered_at: datetime
-    version: VersionView | None = Field(description="The version in force")
+    version: VersionView | None = Field(default=None, description="The version in force")
     versions: int = Field(description="How many versions there are, those to come included")
     status_changes: list[StatusView]
 

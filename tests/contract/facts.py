@@ -1,0 +1,83 @@
+"""Real ids for generated requests: what a path or a body may name so that an operation can succeed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from schemathesis import Case
+
+from tests.support.api import Api, subject
+
+AnyCase = Case[Any]
+CONSENTED = "ads-mail"
+USERS = ("alice@example.fr", "bob@example.fr")
+INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A caller of an application, and what it registered and recorded."""
+
+    api: Api
+    processings: tuple[str, ...]
+    consents: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @classmethod
+    def made_by(cls, api: Api) -> "Facts":
+        """Register processings, record consents and make keys through the API itself."""
+        processings = (CONSENTED, *(f"statistics-{number}" for number in range(8)))
+        for identifier in processings:
+            api.register(identifier)
+        api.register("archive", purpose="other")
+        api.register("filter", purpose="unsolicited_content_detection")
+        consents = tuple(api.decide(name, CONSENTED)["id"] for name in USERS)
+        made = [api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["decisions:evaluate"]}) for _ in range(4)]
+        return cls(api, (*processings, "archive", "filter"), consents, tuple(key["id"] for key in made))
+
+    def place(self, case: AnyCase, number: int) -> AnyCase:
+        """Put real ids in the path and the body of a well-formed case; `number` chooses among them."""
+        path = case.operation.path
+        if "id" in case.path_parameters:
+            ids = self.processings
+            if path.startswith("/v1/consents/"):
+                ids = self.consents
+            elif path.startswith("/v1/keys/"):
+                ids = self.keys
+            case.path_parameters = {**case.path_parameters, "id": ids[number % len(ids)]}
+        if isinstance(case.body, dict):
+            case.body = self._body(path, case.body, number)
+        if number % 2 and case.query:
+            case.query = {name: value for name, value in case.query.items() if name != "cursor"}
+        return case
+
+    def _body(self, path: str, body: dict[str, Any], number: int) -> dict[str, Any]:
+        left_out = INSTANTS if number % 2 else ()
+        made = {name: value for name, value in body.items() if name not in left_out}
+        for name, real in self._real(path, number).items():
+            if name in made:
+                made[name] = real(made[name])
+        if number % 3 == 0 and isinstance(made.get("page"), dict):
+            made["page"] = {name: value for name, value in made["page"].items() if name != "cursor"}
+        return made
+
+    def _real(self, path: str, number: int) -> dict[str, Callable[[Any], Any]]:
+        real: dict[str, Callable[[Any], Any]] = {
+            "subject": lambda _: subject(USERS[number % len(USERS)]),
+            "processing": lambda given: given if given is None else CONSENTED,
+        }
+        if path.startswith("/access/") or path == "/v1/explanations":
+            real["action"] = lambda given: {**given, "name": CONSENTED} if isinstance(given, dict) else given
+        if path.startswith("/v1/processings"):
+            registered = {"retention": "P30D", "consent_validity": "P6M"}
+            if path.endswith("/versions"):
+                registered |= {"controller": "Exemple SAS", "purpose": "advertising"}
+            real |= {name: _always(value) for name, value in registered.items()}
+        if path == "/v1/consents":
+            real["version"] = lambda given: given if given is None else 1
+            real["elements"] = lambda given: given if given is None else ["content"]
+        return real
+
+
+def _always(value: str) -> Callable[[Any], Any]:
+    return lambda _: value
