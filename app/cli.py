@@ -85,6 +85,7 @@ def serve(
     with _deployment(data, join=False) as local:
         settings = Settings.load()
         configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+        create_app(settings)  # as the workers will: a wrong setting is told here, before anything listens
         _run(settings, lambda database: _check(settings, database))
         say = Console(stderr=True, highlight=False, soft_wrap=True)
         say.print(f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.")

@@ -36,8 +36,12 @@ class LogFormat(StrEnum):
 
 
 def _postgresql_url(value: SecretStr) -> SecretStr:
-    url = urlsplit(value.get_secret_value())
-    if url.scheme not in {"postgresql", "postgresql+psycopg"} or not url.path.strip("/"):
+    try:
+        url = urlsplit(value.get_secret_value())
+        is_one = url.scheme in {"postgresql", "postgresql+psycopg"} and url.path.strip("/") and url.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
         raise ValueError("is not a URL such as postgresql://user:password@host:5432/database")
     return value
 
@@ -61,11 +65,16 @@ class Settings(BaseSettings):
     subject_ids: str = Field(default="casefold", description="casefold, exact, or casefold,TYPE=exact; cannot change")
     consent_validity: str = Field(default="P1Y", description="Ceiling for every processing, at most one year")
     period_counting: str = Field(default="start_of_day", description="start_of_day or same_instant")
-    max_backdating: timedelta = Field(default=timedelta(minutes=10), description="For live grants, ISO 8601")
+    max_backdating: timedelta = Field(
+        default=timedelta(minutes=10), ge=timedelta(0), description="For live grants, ISO 8601"
+    )
     pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")
     pool_waiting: int = Field(default=200, ge=0, le=100_000, description="Requests that may wait for one, else 503")
     database_timeout: timedelta = Field(
-        default=timedelta(seconds=5), description="Deadline of a request's database work"
+        default=timedelta(seconds=5),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=5),
+        description="Deadline of a request's database work",
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864, description="Largest request body")
     cache: str = Field(default="leased", description="leased, or strict: read the primary for each decision")
@@ -93,7 +102,12 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "a setting"
-            raise SettingsError(f"{name}: {first['msg']}") from None
+            said = str(first["msg"]).removeprefix("Value error, ")
+            raise SettingsError(f"{name}: {said[:1].lower()}{said[1:]}{_as_written(first['type'])}") from None
+
+
+def _as_written(kind: str) -> str:
+    return ", as in PT5S" if kind.startswith("time_delta") else ""
 
 
 def _from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, Any]:
@@ -111,8 +125,19 @@ def _from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[s
         try:
             found[base.lower()] = Path(value).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{variable}: the file cannot be read ({type(error).__name__})") from None
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"
+            raise SettingsError(f"{variable}: {detail}") from None
     return found
+
+
+_HOW_TO_MAKE: Final = "make one with `openssl rand -base64 32`"
+_MADE_BY: Final = {
+    "pseudonym_key": f": {_HOW_TO_MAKE}, and keep it as long as the database",
+    "master_key": f": {_HOW_TO_MAKE}, and set 1:KEY",
+    "database_url": ": such as postgresql://user:password@host:5432/database",
+    "database_owner_url": ": the database as the role that owns its schema, such as postgresql://owner@host/database",
+}
 
 
 def required(value: SecretStr | None, name: str) -> str:
@@ -123,7 +148,8 @@ def required(value: SecretStr | None, name: str) -> str:
 
     """
     if value is None:
-        raise SettingsError(f"{PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE)")
+        how = _MADE_BY.get(name, "")
+        raise SettingsError(f"{PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE){how}")
     return value.get_secret_value()
 
 
@@ -136,7 +162,7 @@ def pseudonym_key(settings: Settings) -> bytes:
     """
     key = _decoded(required(settings.pseudonym_key, "pseudonym_key"), "PSEUDONYM_KEY")
     if len(key) < _KEY_BYTES:
-        raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: make one with `openssl rand -base64 32`")
+        raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: " + _HOW_TO_MAKE)
     return key
 
 
@@ -169,7 +195,10 @@ def bootstrap_key(settings: Settings) -> str | None:
         return None
     key = settings.bootstrap_key.get_secret_value()
     if len(key) < _BOOTSTRAP_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingsError("SCEAU_BOOTSTRAP_KEY has fewer than 32 characters, or some that no header can carry")
+        raise SettingsError(
+            "SCEAU_BOOTSTRAP_KEY has fewer than 32 characters, or some that no header can carry: "
+            "make one with `openssl rand -hex 32`"
+        )
     return key
 
 
@@ -181,4 +210,4 @@ def _decoded(text: str, name: str) -> bytes:
     try:
         return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise SettingsError(f"{PREFIX}{name} is neither hex nor base64") from None
+        raise SettingsError(f"{PREFIX}{name} is neither hex nor base64: {_HOW_TO_MAKE}") from None

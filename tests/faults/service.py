@@ -55,10 +55,16 @@ class Service:
     """One `sceau serve`: started at once, asked over HTTP, ended by its process id."""
 
     def __init__(
-        self, output: Path, settings: Mapping[str, str], *, command: Sequence[str] = COMMAND, data: Path | None = None
+        self,
+        output: Path,
+        settings: Mapping[str, str],
+        *,
+        command: Sequence[str] = COMMAND,
+        data: Path | None = None,
+        port: int | None = None,
     ) -> None:
         """Start it on settings, or on a data directory of its own; what it prints goes to a file."""
-        self.port = free_port()
+        self.port = port or free_port()
         self.output = output
         of_data = [] if data is None else ["--data", str(data)]
         with output.open("ab") as sink:

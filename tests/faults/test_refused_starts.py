@@ -1,0 +1,202 @@
+"""What a person reads when the service does not start: one line that names the setting and says how to mend it."""
+
+import os
+import socket
+import sys
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from app import cli
+from app.core.article import paris_midnight
+from app.db import time_zone
+from app.main import deployment_of
+from tests.faults.service import Service
+from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, settings_for
+from tests.support.databases import new_database
+
+NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+@pytest.fixture
+def start(monkeypatch, capsys, database):
+    """Run `sceau serve` on the test's database with some settings; what it says on standard error, and its status."""
+
+    def run(**settings: str | None) -> tuple[str, object]:
+        values: dict[str, str | None] = {
+            "DATABASE_URL": database.app_url,
+            "DATABASE_OWNER_URL": database.owner_url,
+            "PSEUDONYM_KEY": PSEUDONYM_KEY,
+            "MASTER_KEY": MASTER_KEY,
+            "LOG_LEVEL": "ERROR",
+            **settings,
+        }
+        with monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("SCEAU_")]:
+                patch.delenv(name)
+            for name, value in values.items():
+                if value is not None:
+                    patch.setenv(f"SCEAU_{name}", value)
+            patch.setattr(sys, "argv", ["sceau", "serve", "--port", "1"])
+            patch.setattr(cli, "configure_logs", lambda **_: None)
+            patch.setattr(cli, "serve_http", lambda *_: None)
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        said = capsys.readouterr().err
+        return said, ended.value.code
+
+    return run
+
+
+def _one_line(said: str) -> str:
+    """The only line of a refusal."""
+    (line,) = said.splitlines()
+    assert line.startswith("sceau: ")
+    assert "Traceback" not in line
+    return line
+
+
+REFUSED = {
+    "no pseudonym key": ({"PSEUDONYM_KEY": None}, "SCEAU_PSEUDONYM_KEY", "openssl rand"),
+    "a short pseudonym key": ({"PSEUDONYM_KEY": "11" * 16}, "SCEAU_PSEUDONYM_KEY", "openssl rand"),
+    "a pseudonym key that is no key": ({"PSEUDONYM_KEY": "not a key!"}, "SCEAU_PSEUDONYM_KEY", "openssl rand"),
+    "no master key": ({"MASTER_KEY": None}, "SCEAU_MASTER_KEY", "openssl rand"),
+    "a short master key": ({"MASTER_KEY": "1:" + "22" * 16}, "SCEAU_MASTER_KEY", "openssl rand"),
+    "a short bootstrap key": ({"BOOTSTRAP_KEY": "short"}, "SCEAU_BOOTSTRAP_KEY", "32 characters"),
+    "a file that is not there": (
+        {"MASTER_KEY": None, "MASTER_KEY_FILE": "/nowhere"},
+        "SCEAU_MASTER_KEY_FILE",
+        "path",
+    ),
+    "a key twice": ({"MASTER_KEY_FILE": "/dev/null"}, "SCEAU_MASTER_KEY_FILE", "keep one"),
+    "another kind of database": ({"DATABASE_URL": "mysql://x@y/z"}, "SCEAU_DATABASE_URL", "postgresql://"),
+    "a URL without a database": ({"DATABASE_URL": "postgresql://x@y"}, "SCEAU_DATABASE_URL", "postgresql://"),
+    "a port that is no number": ({"DATABASE_URL": "postgresql://x@y:z/d"}, "SCEAU_DATABASE_URL", "postgresql://"),
+    "a database that is not there": ({"DATABASE_URL": NOBODY}, "SCEAU_DATABASE_URL", "runs"),
+    "a misspelt setting": ({"PSEUDONYM_KEYS": "x"}, "SCEAU_PSEUDONYM_KEYS", ".env.example"),
+    "over a year": ({"CONSENT_VALIDITY": "P13M"}, "SCEAU_CONSENT_VALIDITY", "one year"),
+    "over a year, in days": ({"CONSENT_VALIDITY": "P366D"}, "SCEAU_CONSENT_VALIDITY", "one year"),
+    "no period": ({"CONSENT_VALIDITY": "a year"}, "SCEAU_CONSENT_VALIDITY", "P1Y"),
+    "another counting": ({"PERIOD_COUNTING": "midnight_after"}, "SCEAU_PERIOD_COUNTING", "start_of_day"),
+    "another normalisation": ({"SUBJECT_IDS": "lower"}, "SCEAU_SUBJECT_IDS", "casefold"),
+    "another cache": ({"CACHE": "eventual"}, "SCEAU_CACHE", "strict"),
+    "a lease for ever": ({"LEASE": "P1D"}, "SCEAU_LEASE", "PT10S"),
+    "a number that is none": ({"POOL_SIZE": "many"}, "SCEAU_POOL_SIZE", "integer"),
+    "another level": ({"LOG_LEVEL": "LOUD"}, "SCEAU_LOG_LEVEL", "DEBUG"),
+    "another access": ({"METRICS": "everyone"}, "SCEAU_METRICS", "scoped"),
+    "no time": ({"DATABASE_TIMEOUT": "five"}, "SCEAU_DATABASE_TIMEOUT", "PT5S"),
+    "no deadline": ({"DATABASE_TIMEOUT": "PT0S"}, "SCEAU_DATABASE_TIMEOUT", "greater"),
+    "no URL": ({"PUBLIC_URL": "sceau.example.fr"}, "SCEAU_PUBLIC_URL", "URL"),
+}
+
+
+@pytest.mark.parametrize(("settings", "name", "how"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_wrong_setting_is_named(start, settings, name, how):
+    """A setting that is missing or wrong stops the start with one line that names it and says how to mend it."""
+    said, status = start(**settings)
+    line = _one_line(said)
+    assert status == 1
+    assert name in line
+    assert how in line
+
+
+@pytest.mark.parametrize("secret", [PSEUDONYM_KEY[:40] + "zz", "hunter2-" + "x" * 20])
+def test_a_refusal_shows_no_secret(start, secret):
+    """What a refused key or URL holds is not printed."""
+    for settings in ({"PSEUDONYM_KEY": secret}, {"MASTER_KEY": secret}, {"DATABASE_URL": f"mysql://x:{secret}@y/z"}):
+        said, _ = start(**settings)
+        assert secret not in said
+
+
+def test_a_deployment_that_is_not_this_database_s(start, database):
+    """Other keys, another normalisation of ids than the database was made with are refused, each by its name."""
+    with running(database):
+        pass
+    for settings, name in (
+        ({"PSEUDONYM_KEY": "33" * 32}, "SCEAU_PSEUDONYM_KEY"),
+        ({"MASTER_KEY": "first:" + "44" * 32}, "SCEAU_MASTER_KEY"),
+        ({"SUBJECT_IDS": "exact"}, "SCEAU_SUBJECT_IDS"),
+    ):
+        said, status = start(**settings)
+        assert status == 1
+        assert name in _one_line(said)
+
+
+def test_a_rotated_master_key_is_accepted(database):
+    """A new master key under a new id, with the old one after it, is no other deployment."""
+    with running(database):
+        pass
+    with running(database, master_key="second:" + "44" * 32 + "," + MASTER_KEY) as api:
+        assert api.call("GET", "/readyz").status_code == 200
+
+
+def test_an_empty_database(start):
+    """A database that was never migrated is refused with the command to run."""
+    with new_database(template="template0") as empty:
+        said, status = start(DATABASE_URL=empty.owner_url)
+    assert status == 1
+    assert "sceau migrate" in _one_line(said)
+
+
+def test_a_schema_behind(start, database):
+    """A schema older than the code is refused with the command to run."""
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    said, status = start()
+    assert status == 1
+    assert "sceau migrate" in _one_line(said)
+
+
+def test_a_schema_ahead(database):
+    """A schema newer than the code is accepted: old code on new schema."""
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'from the future'")
+    with running(database) as api:
+        assert api.call("GET", "/readyz").status_code == 200
+
+
+def test_two_readings_of_paris(start, monkeypatch):
+    """Python and PostgreSQL at odds about Europe/Paris on one day of thirty years is refused, with what to update."""
+    ours = paris_midnight
+    odd = time_zone._FIRST + 700 * time_zone._STEP
+    monkeypatch.setattr(
+        time_zone, "paris_midnight", lambda day: ours(day) + timedelta(hours=1) if day == odd else ours(day)
+    )
+    said, status = start()
+    line = _one_line(said)
+    assert status == 1
+    assert "Europe/Paris" in line
+    assert "tzdata" in line
+
+
+def test_a_deployment_is_wired_without_a_database(database):
+    """Control: the settings that the refusals start from are right."""
+    deployment_of(settings_for(database))
+
+
+def test_a_port_that_is_taken(place, server):
+    """A port that another process listens on is refused with one line that says what to choose."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        second = Service(place / "taken.log", server.settings, port=taken.getsockname()[1])
+        assert second.process.wait(60) == 1
+    line = [each for each in second.output.read_text().splitlines() if each.startswith("sceau: ")]
+    assert len(line) == 1
+    assert "choose another --port" in line[0]
+    assert "Traceback" not in second.output.read_text()
+
+
+def test_a_data_directory_that_is_in_use(place):
+    """A second service on one data directory is refused with one line; the first goes on."""
+    data = place / "shared"
+    first = Service(place / "first.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=data).wait_until_it_listens()
+    try:
+        second = Service(place / "other.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=data)
+        assert second.process.wait(60) == 1
+        line = _one_line(second.output.read_text())
+        assert str(data) in line
+        assert first.call("GET", "/readyz", key=None).status_code == 200
+    finally:
+        first.end()
