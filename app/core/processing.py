@@ -116,7 +116,8 @@ def check_successor(before: ProcessingVersion, after: ProcessingVersion) -> None
             is lengthened or the party mode is weakened; or it would be in force before the version it follows.
 
     """
-    if after.effective_from is not None and not before.in_force_at(after.effective_from):
+    begins, earliest = after.effective_from, before.effective_from
+    if earliest is not None and (begins is None or begins < earliest):
         message = "A version cannot come into force before the version that it follows."
         raise InvalidVersionError(message, field="effective_from")
     if after.material:
@@ -136,4 +137,5 @@ def check_successor(before: ProcessingVersion, after: ProcessingVersion) -> None
 
 
 def _lengthened(before: Retention | None, after: Retention | None) -> bool:
-    return before is not None and after is not None and after.may_exceed(before)
+    """Whether what is kept may be kept longer; one that is no longer stated may last for ever."""
+    return before is not None and (after is None or after.may_exceed(before))

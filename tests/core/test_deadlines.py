@@ -87,6 +87,13 @@ def test_the_first_of_several_scheduled_changes_counts():
     assert decide(processing(version(1), half, version(3, "2026-10-01"))).valid_until == utc("2026-09-09T22:00:00")
 
 
+def test_a_suspension_scheduled_before_a_material_version_counts_first():
+    """Versions and statuses are looked at in one order of time."""
+    changes = [StatusChange(utc("2026-08-01"), Status.SUSPENDED), StatusChange(utc("2026-08-02"), Status.ACTIVE)]
+    entry = processing(version(1), version(2, "2026-09-01"), changes=changes)
+    assert decide(entry).valid_until == utc("2026-08-01")
+
+
 def test_a_period_lengthened_again_does_not_lengthen_a_permit():
     """Once a scheduled version has shortened what is relied on, a later one does not give it back."""
     half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
@@ -134,6 +141,7 @@ def test_a_withdrawal_recorded_for_later_is_not_seen_before_its_time():
         (processing(), [granted("2025-06-15", 8)], None),
         (processing(), [event(EventKind.REFUSED, "2026-03-10", 8), granted("2026-03-10", version=9)], None),
         (processing(), [granted("2026-03-10", version=None)], None),
+        (processing(version(1, "2028-01-01")), [granted("2026-06-10")], "2027-06-09T22:00:00"),
     ],
 )
 def test_an_answer_stands_until_the_next_thing_scheduled_or_the_next_expiry(entry, events, until):

@@ -55,6 +55,16 @@ def test_a_refusal_is_named_and_expires_never():
     assert (decision.consent, decision.expires_at, decision.valid_until) == (UUID(int=3), None, None)
 
 
+def test_a_withdrawal_is_answered_with_the_consent_that_it_ended():
+    """The latest grant or refusal before it, with its expiry; none where there was nothing to withdraw."""
+    withdrawn = event(EventKind.WITHDRAWN, "2026-05-01", 9)
+    earlier = granted("2026-01-10", 3)
+    decision = decide(processing(), consents={ALICE: [earlier, GRANT, withdrawn]})
+    assert (decision.reason, decision.consent, decision.expires_at) == (Reason.CONSENT_WITHDRAWN, UUID(int=7), YEAR)
+    alone = decide(processing(), consents={ALICE: [withdrawn]})
+    assert (alone.reason, alone.consent, alone.expires_at) == (Reason.CONSENT_WITHDRAWN, None, None)
+
+
 def test_an_expired_grant_is_named_with_its_expiry():
     """The answer says when the consent lapsed."""
     decision = decide(processing(), at=YEAR)

@@ -123,20 +123,25 @@ def test_a_version_that_is_no_wider_may_be_minor(change):
     assert accepted(BEFORE, version(2, AFTER, material=False, **{**SAME, **change}))
 
 
-def test_a_retention_is_only_compared_with_another():
-    """Where either version states no retention, nothing is lengthened."""
-    bare = version(1)
-    stated = version(2, AFTER, material=False, retention=Retention.parse("P30D"))
-    assert accepted(bare, stated)
+def test_a_retention_that_is_no_longer_stated_is_lengthened():
+    """Stating one where none was is no longer; leaving it out may mean for ever."""
+    days = Retention.parse("P30D")
+    assert accepted(version(1), version(2, AFTER, material=False))
+    assert accepted(version(1), version(2, AFTER, material=False, retention=days))
+    with pytest.raises(InvalidVersionError) as caught:
+        check_successor(version(1, retention=days), version(2, AFTER, material=False))
+    assert caught.value.field == "retention"
 
 
 def test_a_version_cannot_begin_before_the_one_it_follows():
     """A later number begins at the same instant or later."""
     before = version(1, "2026-02-01")
     assert accepted(before, version(2, "2026-02-01"))
-    with pytest.raises(InvalidVersionError) as caught:
-        check_successor(before, version(2, "2026-01-31T23:59:59"))
-    assert caught.value.field == "effective_from"
+    assert accepted(version(1), version(2, "2026-02-01"))
+    for begins in ("2026-01-31T23:59:59", None):
+        with pytest.raises(InvalidVersionError) as caught:
+            check_successor(before, version(2, begins))
+        assert caught.value.field == "effective_from"
 
 
 def test_party_modes_are_ordered_from_the_statutes_words_to_the_widest():

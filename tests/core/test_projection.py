@@ -42,6 +42,11 @@ def test_what_the_system_notes_or_another_processing_decides_ends_nothing():
     assert ends([GRANT, note, other]) == [None]
 
 
+def test_a_grant_that_names_no_processing_has_no_row():
+    """A grant for everything is no consent to anything."""
+    assert project([granted("2026-03-10", processing=None, version=None)], ONE) == ()
+
+
 def test_a_grant_that_names_no_version_is_kept_as_version_none():
     """A row always has a number: 0 is no version's."""
     assert project([granted("2026-03-10", version=None)], ONE)[0].version == 0

@@ -40,6 +40,8 @@ def test_any_other_retention_is_refused(text):
         ("P31D", "P30D"),
         ("P1M", "P30D"),  # a month of 31 days
         ("P30D", "P1M"),  # a month of 28 days
+        ("P28DT1H", "P1M"),
+        ("P1M", "P30DT23H"),
         ("P1Y", "P365D"),
         ("P365D", "P1Y"),  # whichever year it falls in
         ("P2M", "P1M"),
