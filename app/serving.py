@@ -108,7 +108,7 @@ def serve(host: str, port: int, workers: int) -> None:
             port=port,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            http="app.api.one_write:OneWriteProtocol",
             access_log=False,
             log_config=None,
             server_header=False,

@@ -200,7 +200,7 @@ def _action(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
     words: Any = properties.get("elements", _NOT_SAID)
     if (automated is not True and automated is not False) or (type(words) is not list and words is not _NOT_SAID):
         return None
-    elements = tuple(words) if words is not _NOT_SAID else None
+    elements: tuple[Any, ...] | None = tuple(words) if type(words) is list else None
     containers = 1 + ("properties" in value) + (elements is not None)
     return (value.get("name"), automated, elements), len(value) + len(properties), containers
 

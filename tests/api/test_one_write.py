@@ -1,0 +1,76 @@
+"""The protocol that writes at the end of a pass: the same bytes, all of them, in fewer writes."""
+
+import asyncio
+import socket
+
+import pytest
+import uvicorn
+
+from app.api.one_write import OneWriteProtocol
+
+
+async def application(scope, receive, send):
+    """Answers by path: a short body, none, several pieces with a wait between, or a long one."""
+    path = scope["path"]
+    await receive()
+    if path == "/none":
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+        return
+    if path == "/pieces":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for piece in (b"one", b"two"):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.body", "body": b"three"})
+        return
+    body = b"x" * 300_000 if path == "/long" else b"short"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def exchange(protocol, sent):
+    """What a server with that protocol sends on one connection until it closes it."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, http=protocol, lifespan="off", log_config=None, date_header=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(sent)
+        received = await asyncio.wait_for(reader.read(), timeout=20)
+        writer.close()
+    finally:
+        server.should_exit = True
+        await serving
+    return received
+
+
+def request(method, path, *more):
+    """One HTTP request without a body."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", *more, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+CLOSE = "Connection: close"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("GET", "/short", CLOSE),
+        request("HEAD", "/short", CLOSE),
+        request("GET", "/none", CLOSE),
+        request("GET", "/pieces", CLOSE),
+        request("GET", "/long", CLOSE),
+        request("GET", "/short") + request("HEAD", "/short") + request("GET", "/pieces") + request("GET", "/n", CLOSE),
+        request("POST", "/short", "Expect: 100-continue", "Content-Length: 2", CLOSE) + b"{}",
+        b"no HTTP at all\r\n\r\n",
+    ],
+    ids=["short", "head", "none", "pieces", "long", "pipelined", "continue", "malformed"],
+)
+def test_the_bytes_are_those_of_uvicorns_own_protocol(sent):
+    """Whatever is asked, a client receives what uvicorn's own protocol sends."""
+    ours = asyncio.run(exchange(OneWriteProtocol, sent))
+    assert ours == asyncio.run(exchange("httptools", sent))
+    assert ours
