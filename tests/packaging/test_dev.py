@@ -27,12 +27,11 @@ def test_help_lists_the_commands_and_sets_nothing_up(checkout, arguments):
     assert checkout.done() == []
 
 
-@pytest.mark.parametrize(("command", "said"), [("zork", "no command 'zork'"), ("bench", "bench comes with")])
-def test_a_command_that_is_not_there_exits_with_2(checkout, command, said):
-    """A misspelt or future command says so on standard error and sets nothing up."""
-    asked = checkout.run(command)
+def test_a_command_that_is_not_there_exits_with_2(checkout):
+    """A misspelt command says so on standard error and sets nothing up."""
+    asked = checkout.run("zork")
     assert asked.returncode == 2
-    assert said in asked.stderr
+    assert "no command 'zork'" in asked.stderr
     assert checkout.done() == []
 
 

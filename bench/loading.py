@@ -1,0 +1,77 @@
+"""Fills a database with consents: one subject each, as many as are wanted, by COPY.
+
+The rows are what the API would have written; foreign keys are not checked while they come in, since the rows are
+consistent by construction and ten million look-ups would only make the run longer.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from app.ledger.pseudonym import Pseudonyms
+from bench.progress import say
+from bench.questions import COLLECTED, EVIDENCE, EXPIRES, PROCESSING, SUBJECT_TYPE, name_of
+
+_CHUNK: Final = 250_000
+_AT: Final = COLLECTED.isoformat()
+_UNTIL: Final = EXPIRES.isoformat()
+_BY: Final = str(UUID(int=0))
+_SAID: Final = json.dumps({**EVIDENCE, "presented_text_sha256": "ab" * 32})
+_SUBJECT: Final = "COPY subject (subject_ref, type, created_at) FROM STDIN"
+_EVENT: Final = (
+    "COPY consent_event (subject_ref, seq, id, kind, processing, version, elements, collected_at, recorded_at,"
+    " imported, expires_at, counting, evidence, text_known, recorded_by) FROM STDIN"
+)
+_CONSENT: Final = "COPY consent (subject_ref, id, processing, version, decision, collected_at, expires_at) FROM STDIN"
+
+
+def load_consents(url: str, pseudonyms: Pseudonyms, first: int, count: int) -> float:
+    """Add consents of the subjects numbered from `first`; returns the seconds that it took.
+
+    Args:
+        url: the database, as its server's administrator.
+        pseudonyms: those of the deployment.
+        first: the number of the first subject.
+        count: how many.
+
+    """
+    began = datetime.now(UTC)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for start in range(first, first + count, _CHUNK):
+            numbers = range(start, min(start + _CHUNK, first + count))
+            # Sorted, so that each chunk passes over the indexes once, in their order.
+            refs = sorted((pseudonyms.ref(SUBJECT_TYPE, name_of(number)).hex(), number) for number in numbers)
+            with connection.transaction():
+                for statement, lines in ((_SUBJECT, _subjects(refs)), (_EVENT, _events(refs)), (_CONSENT, _rows(refs))):
+                    with connection.cursor().copy(statement) as copy:
+                        for line in lines:
+                            copy.write(line)
+            say(f"loaded {numbers.stop:,} of {first + count:,} consents")
+        connection.execute("VACUUM ANALYZE subject, consent_event, consent")
+        connection.execute("CHECKPOINT")
+    return (datetime.now(UTC) - began).total_seconds()
+
+
+def _id(number: int) -> str:
+    return f"0199d7a4-0000-7000-8000-{number:012x}"
+
+
+def _subjects(refs: list[tuple[str, int]]) -> Iterator[str]:
+    for ref, _ in refs:
+        yield f"\\\\x{ref}\t{SUBJECT_TYPE}\t{_AT}\n"
+
+
+def _events(refs: list[tuple[str, int]]) -> Iterator[str]:
+    rest = f"{_AT}\t{_AT}\tf\t{_UNTIL}\tstart_of_day\t{_SAID}\tt\t{_BY}\n"
+    for ref, number in refs:
+        yield f"\\\\x{ref}\t1\t{_id(number)}\tgranted\t{PROCESSING}\t1\t{{content,subject_line}}\t{rest}"
+
+
+def _rows(refs: list[tuple[str, int]]) -> Iterator[str]:
+    for ref, number in refs:
+        yield f"\\\\x{ref}\t{_id(number)}\t{PROCESSING}\t1\tgranted\t{_AT}\t{_UNTIL}\n"

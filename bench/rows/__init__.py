@@ -1,0 +1,1 @@
+"""One file for each group of rows of the table."""

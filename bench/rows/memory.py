@@ -1,0 +1,33 @@
+"""How much memory a worker takes for the subjects that it remembers."""
+
+from bench.figures import Spread
+from bench.questions import short_batch
+from bench.results import Row, bounded
+from bench.world import World, generated
+from bench.wrk import write_requests
+
+_WANTED = 500_000
+_SIZE = 1_000
+
+
+def measure(world: World) -> list[Row]:
+    """Resident memory of a worker before and after it was asked about half a million subjects."""
+    subjects = min(_WANTED, world.plan.consents // _SIZE * _SIZE)
+    server = world.sceau("remembering", SCEAU_CACHE_SUBJECTS="600000")
+    before = server.resident_mb()
+    path = world.scratch / "remembering.requests"
+    batches = (("/access/v1/evaluations", short_batch(first, _SIZE)) for first in range(0, subjects, _SIZE))
+    write_requests(path, batches)
+    told = generated(world.generate(server, path, count=subjects // _SIZE, connections=2))
+    after = server.resident_mb()
+    world.stop("remembering")
+    each = (after - before) * 1e6 / subjects
+    return [
+        bounded(
+            f"memory per worker with {subjects:,} cached subjects",
+            Spread.of([after]),
+            400,
+            "MB",
+            detail=f"{before:.0f} MB before, {each:.0f} bytes a subject; read in {told.seconds:.0f} s",
+        )
+    ]

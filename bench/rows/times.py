@@ -1,0 +1,114 @@
+"""How long answers take: decisions at half of the maximum rate, and withdrawals with four workers."""
+
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.figures import Spread
+from bench.processes import Server
+from bench.questions import single, withdrawal
+from bench.results import Row, bounded, left_out
+from bench.rows.warm import SINGLE, SUBJECTS, single_target
+from bench.world import World, generated
+from bench.wrk import warm_up, write_requests, wrk
+
+WITHDRAWALS = "/v1/withdrawals"
+_STORM = 10_000
+_BACKGROUND = 500
+
+
+def half_rate(world: World) -> list[Row]:
+    """The tail at half of the maximum rate, against the median, in open loop."""
+    server = world.sceau()
+    target = single_target(world, server)
+    warm_up(target, world.plan.seconds)
+    full = max(wrk(target, world.plan.seconds).rate for _ in range(2))
+    rate = full / 2
+    requests = _numbered(world)
+    count = int(rate * max(3, world.plan.seconds) * 1.1)
+    found = [generated(world.generate(server, requests, count=count, rate=rate)) for _ in range(world.plan.rounds)]
+    middle = Spread.of([each.p50 for each in found]).middle
+    tail = Spread.of([each.p99 for each in found]).middle
+    lag = Spread.of([each.lag_p99 for each in found]).middle
+    return [
+        bounded(
+            "p99 at half of the maximum rate, open loop, against its median",
+            Spread.of([each.p99 / each.p50 for each in found]),
+            3,
+            "×",
+            detail=f"{tail:.2f} ms against {middle:.2f} ms at {rate:,.0f}/s; the generator's own lag p99 {lag:.3f} ms",
+            rounds=[asdict(each) for each in found],
+        )
+    ]
+
+
+def withdrawals(world: World) -> list[Row]:
+    """Withdrawals answered by four workers, confirmation included: alone, and while decisions are asked for."""
+    if world.plan.consents < 4 * SUBJECTS:
+        return [left_out("withdrawal answered, 4 workers", "needs at least 32,000 consents")]
+    server = world.sceau("four", workers=4)
+    count = 200 if world.plan.quick else 2_000
+    alone, busy = [], []
+    for turn in range(world.plan.rounds):
+        alone.append(_withdraw(world, server, 2 * turn, count))
+        background = world.generate(server, _numbered(world), count=10**9, rate=_BACKGROUND)
+        busy.append(_withdraw(world, server, 2 * turn + 1, count))
+        background.kill()
+        background.wait()
+    return [
+        bounded(name, Spread.of(found), 100, "ms", detail=detail)
+        for name, found, detail in (
+            ("withdrawal answered, 4 workers: p99", alone, f"{count:,} a round, 4 connections, nothing else asked"),
+            ("… while decisions are asked for", busy, f"the same beside {_BACKGROUND} decisions a second"),
+        )
+    ]
+
+
+def storm(world: World) -> list[Row]:
+    """What ten thousand withdrawals, as fast as they are answered, do to the decisions asked for meanwhile."""
+    if world.plan.consents < 4 * SUBJECTS:
+        return [left_out("revocation storm", "needs at least 32,000 consents")]
+    server = world.sceau("four", workers=4)
+    count = 1_000 if world.plan.quick else _STORM
+    requests = _numbered(world)
+    quiet = generated(world.generate(server, requests, count=_BACKGROUND * 5, rate=_BACKGROUND))
+    withdrawing = _withdrawing(world, server, 1_000, count, connections=16)
+    sent = 0
+    during = []
+    while withdrawing.poll() is None:
+        during.append(generated(world.generate(server, requests, count=_BACKGROUND * 2, rate=_BACKGROUND)))
+        sent += during[-1].sent
+    told = generated(withdrawing)
+    world.stop("four")
+    tails = Spread.of([each.p99 for each in during])
+    return [
+        Row(
+            f"revocation storm: p99 of decisions during {count:,} withdrawals",
+            f"{tails.middle:.2f} ms ({tails.least:.2f}–{tails.greatest:.2f})",
+            detail=f"{quiet.p99:.2f} ms before; {count / told.seconds:,.0f} withdrawals/s, their p99 {told.p99:.1f} ms;"
+            f" {sent:,} decisions at {_BACKGROUND}/s, 4 workers",
+            measured={"before": asdict(quiet), "during": [asdict(each) for each in during], "storm": asdict(told)},
+        )
+    ]
+
+
+def _withdraw(world: World, server: Server, turn: int, count: int) -> float:
+    return generated(_withdrawing(world, server, turn, count, connections=4)).p99
+
+
+def _withdrawing(world: World, server: Server, turn: int, count: int, *, connections: int) -> subprocess.Popen[str]:
+    """Withdrawals of consents that no other turn touches: taken from the last subject backwards."""
+    room = max(1, world.plan.consents - SUBJECTS - count)
+    last = SUBJECTS + room - 1 - (turn * count) % room
+    path = world.scratch / f"withdrawals-{turn}.requests"
+    write_requests(path, ((WITHDRAWALS, withdrawal(number)) for number in range(last, last + count)))
+    return world.generate(server, path, count=count, connections=connections)
+
+
+def _numbered(world: World) -> Path:
+    """Single questions for the generator, each about a correspondence of its own."""
+    path = world.scratch / "numbered.requests"
+    if not path.exists():
+        numbered = ((SINGLE, single(n % SUBJECTS).replace("@" * 12, f"{n:012x}")) for n in range(2 * SUBJECTS))
+        write_requests(path, numbered)
+    return path
