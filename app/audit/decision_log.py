@@ -19,9 +19,12 @@ import structlog
 
 from app.audit.store import COLUMNS
 from app.core.decision import Decision, Request
+from app.core.processing import can_be_an_id
 from app.db.connections import connection_settings
 from app.db.database import DatabaseUnavailableError
 
+NO_ID: Final = "(no id)"
+"""What stands in the log for a processing that no register could hold."""
 _COPY: Final = f"COPY decision_log ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
 _TYPES: Final = (
     *("uuid", "timestamptz", "uuid", "bytea", "text", "bytea", "text[]", "text", "text"),
@@ -182,7 +185,7 @@ class DecisionLog:
             datetime.fromtimestamp(entry.at, UTC),
             entry.caller,
             request.subject,
-            request.processing,
+            request.processing if can_be_an_id(request.processing) else NO_ID,
             self._reference(*entry.correspondence),
             None if request.elements is None else sorted(request.elements),
             request.channel.value,

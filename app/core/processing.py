@@ -4,15 +4,27 @@ One processing has one purpose and one controller for ever (L32-3 IV: consent is
 everything else belongs to a numbered version with an instant from which it is in force.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Element, ProviderKind, Purpose
 from app.core.errors import InvalidVersionError
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+def can_be_an_id(text: str) -> bool:
+    """Whether a processing could be registered under this text.
+
+    What cannot is neither looked up nor logged: a caller may have put an address there.
+    """
+    return _ID.fullmatch(text) is not None
 
 
 class PartyMode(StrEnum):

@@ -1,10 +1,8 @@
 """Reads and writes of the register. It holds tens of entries, so readers take whole ones."""
 
-import re
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Row, insert, select
@@ -12,14 +10,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
-from app.core.processing import PartyMode, ProcessingVersion, Status, StatusChange
+from app.core.processing import PartyMode, ProcessingVersion, Status, StatusChange, can_be_an_id
 from app.core.retention import Retention
 from app.db.session import ReadSession, WriteSession
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.tables import processing, processing_status_change, processing_version
-
-_CAN_BE_AN_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-"""What the API registers. Nothing else is looked up: an address put there would stand in the server's log."""
 
 
 async def load_processings(
@@ -34,7 +29,7 @@ async def load_processings(
 
     """
     if ids is not None:
-        ids = [each for each in ids if _CAN_BE_AN_ID.fullmatch(each)]
+        ids = [each for each in ids if can_be_an_id(each)]
         if not ids:
             return {}
     heads = select(processing).order_by(processing.c.id)
@@ -66,7 +61,7 @@ async def load_processing(session: ReadSession, identifier: str) -> ProcessingRe
 
 async def lock_processing(session: WriteSession, identifier: str) -> ProcessingRecord | None:
     """One register entry, held against other writers until the end of the transaction."""
-    if not _CAN_BE_AN_ID.fullmatch(identifier):
+    if not can_be_an_id(identifier):
         return None
     await session.execute(select(processing.c.id).where(processing.c.id == identifier).with_for_update())
     return await load_processing(session, identifier)

@@ -2,7 +2,7 @@ import pytest
 
 from app.core.article import Element, Purpose
 from app.core.errors import InvalidVersionError
-from app.core.processing import PartyMode, Status, StatusChange, check_successor
+from app.core.processing import PartyMode, Status, StatusChange, can_be_an_id, check_successor
 from app.core.retention import Retention
 from tests.core.builders import processing, utc, version
 
@@ -150,3 +150,15 @@ def test_party_modes_are_ordered_from_the_statutes_words_to_the_widest():
     strong, weak = version(1, party_mode=PartyMode.ALL_PARTIES), PartyMode.ALL_LOCAL_USERS
     with pytest.raises(InvalidVersionError):
         check_successor(strong, version(2, AFTER, material=False, party_mode=weak))
+
+
+@pytest.mark.parametrize("text", ["a", "0", "ads-mail", "a.b_c-d", "a" * 100])
+def test_what_can_be_an_id(text):
+    """Small letters, digits and three signs, a letter or digit first, a hundred at most."""
+    assert can_be_an_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "A", ".a", "-a", "_a", "a" * 101, "alice@example.fr", "a b", "a\n", "é"])
+def test_what_cannot_be_an_id(text):
+    """An address cannot, nor can anything else that is no plain word."""
+    assert not can_be_an_id(text)

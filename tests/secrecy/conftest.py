@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.faults.service import ROOT, Server, Service
+from tests.faults.service import ROOT, Server, Service, eventually
 from tests.secrecy.markers import PLANTED
 from tests.secrecy.requests import Sent
 from tests.secrecy.sinks import answered, printed, stored
+from tests.support.api import question
 
 LOUD = {
     "log_statement": "all",
@@ -45,8 +46,16 @@ class Deployment:
         self.statuses.add(answer.status_code)
         return answer
 
+    def _settle(self) -> None:
+        """Wait for the log of decisions, which is written in their order: the last one is there."""
+        asked = question("nobody", "ads-mail", participants=[])
+        last = self.service.ok("POST", "/access/v1/evaluation", asked)["context"]["id"]
+        with self.server.administrator() as administrator:
+            eventually(lambda: administrator.execute("SELECT FROM decision_log WHERE id = %s", [last]).fetchall())
+
     def sinks(self) -> dict[str, bytes]:
-        """Everything that came out."""
+        """Everything that came out, once the decisions taken so far are logged."""
+        self._settle()
         metrics = self.service.client.get("/metrics").content
         with self.server.administrator() as administrator:
             kept = stored(administrator)

@@ -71,6 +71,15 @@ BODIES: dict[Route, list[Any]] = {
         {"subject": subject(_address("subject")), "page": {"cursor": _address("malformed")}},
     ],
     ("POST", "/v1/explanations"): [_question(), _unknown_processing(), _question(at="2026-01-01T00:00:00Z")],
+    ("POST", "/v1/decisions/search"): [
+        {
+            "subject": subject(_address("subject")),
+            "correspondence": {"type": "correspondence", "id": _address("resource")},
+            "processing": "ads-mail",
+        },
+        {"processing": _address("processing")},
+        {"page": {"cursor": _address("malformed")}},
+    ],
     ("POST", "/v1/keys"): [{"name": "mail server", "scopes": ["decisions:evaluate"]}],
 }
 """What each route that takes a body is sent; routes without one need no line."""
