@@ -1,0 +1,61 @@
+"""Tries every mutant of the core: `python -m tests.mutation [MODULE...]`. Takes some minutes.
+
+Golden cases first, then the tests of the core; what survives both must stand in docs/mutation.md with its reason.
+Exit code 1 when one does not.
+"""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.mutation.mutants import MODULES, ROOT, Mutant, explained_survivors, mutants_of, mutated_tree
+from tests.mutation.trial import golden_failures
+
+SECONDS = 300
+NOT_ONE_FAILED = (0, 5)
+
+
+def main(modules: list[str]) -> int:
+    """Try the mutants of these modules, print the survivors, then the figures of each module."""
+    explained = explained_survivors()
+    unexplained = 0
+    total: Counter[str] = Counter()
+    for module in modules or MODULES:
+        found = mutants_of(module)
+        left = [each for each in found if golden_failures(module, mutated_tree(each)) == 0]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            survivors = [
+                each for each, killed in zip(left, pool.map(_killed_by_tests, left), strict=True) if not killed
+            ]
+        for each in survivors:
+            known = each.name in explained
+            unexplained += not known
+            print(f"{'known   ' if known else 'SURVIVED'} line {each.line}: {each.name}", flush=True)
+        figures = Counter(mutants=len(found), golden=len(found) - len(left), tests=len(left) - len(survivors))
+        figures["survivors"] = len(survivors)
+        total += figures
+        print(f"{module}: {_said(figures)}", flush=True)
+    print(f"all: {_said(total)}")
+    return 1 if unexplained else 0
+
+
+def _said(figures: Counter[str]) -> str:
+    return "{mutants} mutants, {golden} killed by golden cases, {tests} by tests, {survivors} survived".format_map(
+        figures
+    )
+
+
+def _killed_by_tests(mutant: Mutant) -> bool:
+    command = [sys.executable, "-m", "tests.mutation.trial", mutant.module, str(mutant.node), str(mutant.variant)]
+    environment = {**os.environ, "SCEAU_TEST_EXAMPLES": "60", "CI": "1"}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode not in NOT_ONE_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

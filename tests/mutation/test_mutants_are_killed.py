@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import pytest
+
+from app.conformance.reader import read_file
+from app.conformance.run import run
+from app.core import evaluate, rules
+from app.core.consent import EventKind
+from app.core.decision import Reason
+from tests.mutation.mutants import MODULES, explained_survivors, mutants_of, mutated_tree
+from tests.mutation.trial import GOLDEN, golden_failures
+
+FILES = [read_file(path) for path in GOLDEN]
+NUMBERS = [rule.number for rule in rules.RULES]
+
+
+def failures_with(monkeypatch, number, check):
+    """How many golden cases fail when one rule is answered by another function; one that raises fails all."""
+    changed = tuple(replace(rule, check=check) if rule.number == number else rule for rule in rules.RULES)
+    monkeypatch.setattr(rules, "RULES", changed)
+    monkeypatch.setattr(evaluate, "RULES", changed)
+    try:
+        return sum(len(run(file)) for file in FILES)
+    except Exception:  # noqa: BLE001 - whatever a core without this rule raises, it is found out
+        return sum(len(file.cases) for file in FILES)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_rule_that_never_fires_is_found_out(monkeypatch, number):
+    """Without any one of the rules some golden case is answered wrongly."""
+    assert failures_with(monkeypatch, number, lambda _case: None) > 0
+
+
+@pytest.mark.parametrize("number", NUMBERS[:-1])
+def test_a_rule_that_always_fires_is_found_out(monkeypatch, number):
+    """A rule that answers every case it is asked about is found out; the last one always does."""
+    reasons = {rule.number: rule for rule in rules.RULES}
+    outcome = rules.Outcome(Reason.EVIDENCE_UNAVAILABLE, None)
+    assert reasons[number].check is not None
+    assert failures_with(monkeypatch, number, lambda _case: outcome) > 0
+
+
+def test_a_core_that_is_not_changed_passes():
+    """The control: with nothing swapped every golden case passes, so that a failure above is the change's."""
+    assert sum(len(run(file)) for file in FILES) == 0
+
+
+# Golden cases compare what `_decision` makes only in part: the consent named and its expiry are left to tests.
+SAMPLE = [each for each in mutants_of("rules") if each.where != "_decision"][::4]
+
+
+def test_wrong_versions_of_the_rules_fail_golden_cases():
+    """Of a fixed sample of one-change mutants of the rules, those that no golden case finds out are explained."""
+    survivors = {each.name for each in SAMPLE if golden_failures("rules", mutated_tree(each)) == 0}
+    assert len(SAMPLE) > 30
+    assert survivors <= explained_survivors()
+
+
+def test_trying_a_mutant_leaves_the_core_as_it_was():
+    """Afterwards the modules in use are the ones from before."""
+    before = (rules.RULES, EventKind, evaluate.evaluate)
+    golden_failures("rules", mutated_tree(SAMPLE[0]))
+    import app.core.consent
+    import app.core.evaluate
+    import app.core.rules
+
+    now = (app.core.rules.RULES, app.core.consent.EventKind, app.core.evaluate.evaluate)
+    assert all(one is other for one, other in zip(before, now, strict=True))
+
+
+def test_every_survivor_that_is_explained_still_exists():
+    """The page explains mutants of the core of today, each by the name that the run prints."""
+    names = {each.name for module in MODULES for each in mutants_of(module)}
+    explained = explained_survivors()
+    assert explained
+    assert explained <= names
