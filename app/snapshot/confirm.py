@@ -27,6 +27,7 @@ class _Wait:
 
     xid: int
     until: float
+    own_forgot: bool
     done: asyncio.Future[None]
     pending: set[UUID] | None = None
 
@@ -40,7 +41,7 @@ class Confirmer:
         Args:
             database: where the replicas' rows are.
             longest: seconds after a commit at which no lease taken before it can be held: lease and margin.
-            own: this process's live incarnation, whose memory the write itself has dropped; None when it has none.
+            own: this process's live incarnation, whose memory most writes have dropped themselves; None without one.
 
         """
         self.by_notice = 0
@@ -48,25 +49,30 @@ class Confirmer:
         self._database = database
         self._longest = longest
         self._own = own
-        self._waits: list[_Wait] = []
+        self._waits: set[_Wait] = set()
         self._polling: asyncio.Task[None] | None = None
 
-    async def confirm(self, xid: int, committed: float) -> None:
-        """Return when no other replica can decide on facts older than a transaction.
+    async def confirm(self, xid: int, committed: float, *, own_forgot: bool) -> None:
+        """Return when no replica can decide on facts older than a transaction.
 
         Args:
             xid: the transaction, already committed.
             committed: when its COMMIT had returned, by CLOCK_BOOTTIME.
+            own_forgot: whether this process has dropped what the transaction changed. A repetition that changes
+                nothing drops nothing, and its first time may have ended before it did: it waits for its own process.
 
         Raises:
             DatabaseUnavailableError: the rows cannot be read; the write must then not be answered.
 
         """
-        wait = _Wait(xid, committed + self._longest, asyncio.get_running_loop().create_future())
-        self._waits.append(wait)
+        wait = _Wait(xid, committed + self._longest, own_forgot, asyncio.get_running_loop().create_future())
+        self._waits.add(wait)
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
-        await wait.done
+        try:
+            await wait.done
+        finally:
+            self._waits.discard(wait)  # also when whoever wanted the answer has gone
 
     async def _poll(self) -> None:
         while self._waits:
@@ -81,7 +87,7 @@ class Confirmer:
                 continue
             own = self._own()
             for wait in waiting:
-                self._look(wait, {key: seen for key, seen in rows.items() if key != own})
+                self._look(wait, {key: seen for key, seen in rows.items() if key != own or not wait.own_forgot})
             if self._waits:
                 await asyncio.sleep(_POLL_SECONDS)
 
@@ -97,7 +103,7 @@ class Confirmer:
             self._settle(wait)
 
     def _settle(self, wait: _Wait, error: BaseException | None = None) -> None:
-        self._waits.remove(wait)
+        self._waits.discard(wait)
         if wait.done.done():
             return
         if error is None:

@@ -41,4 +41,4 @@ class Writer:
         if self._replica is not None and done.changes:
             self._replica.committed(done.changes)
         if done.narrowing and done.xid is not None:
-            await self.confirmer.confirm(done.xid, committed)
+            await self.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))
