@@ -192,11 +192,12 @@ def test_a_data_directory_that_is_in_use(place):
     """A second service on one data directory is refused with one line; the first goes on."""
     data = place / "shared"
     first = Service(place / "first.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=data).wait_until_it_listens()
+    second = Service(place / "other.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=data)
     try:
-        second = Service(place / "other.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=data)
         assert second.process.wait(60) == 1
         line = _one_line(second.output.read_text())
         assert str(data) in line
         assert first.call("GET", "/readyz", key=None).status_code == 200
     finally:
+        second.end()
         first.end()
