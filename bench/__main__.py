@@ -67,6 +67,10 @@ def _measure(world: World, names: list[str]) -> tuple[list[Row], dict[str, float
         except BenchError as error:
             say(f"{name}: {error}")
             rows.append(left_out(name, str(error)))
+        except KeyboardInterrupt:
+            say("interrupted: what was measured so far is told")
+            rows += [left_out(each, "interrupted") for each in names[number - 1 :]]
+            return rows, loads
         loads[name] = machine.load_average()
     return rows, loads
 

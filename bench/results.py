@@ -60,7 +60,7 @@ def table(rows: Sequence[Row]) -> str:
     head = ("What", "Measured", "Budget", "", "Behind it")
     verdict = {True: "met", False: "**missed**", None: ""}
     cells = [head, *((row.name, row.figure, row.budget, verdict[row.met], row.detail) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head) - 1)] + [0]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
     lines.insert(1, " | ".join("-" * max(3, width) for width in widths))
     return "\n".join(f"| {line} |" for line in lines)

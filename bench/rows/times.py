@@ -47,7 +47,7 @@ def withdrawals(world: World) -> list[Row]:
     if world.plan.consents < 4 * SUBJECTS:
         return [left_out("withdrawal answered, 4 workers", "needs at least 32,000 consents")]
     server = world.sceau("four", workers=4)
-    count = 200 if world.plan.quick else 2_000
+    count = 100 if world.plan.quick else 500
     alone, busy = [], []
     for turn in range(world.plan.rounds):
         alone.append(_withdraw(world, server, 2 * turn, count))
