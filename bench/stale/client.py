@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -19,7 +20,7 @@ class Connections:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def call(
-        self, method: str, path: str, body: Any, key: str, more: str = "", *, timeout: float | None = None
+        self, method: str, path: str, body: Mapping[str, Any] | None, key: str, more: str = ""
     ) -> tuple[int, Any]:
         """Status and JSON of one request.
 
@@ -34,7 +35,7 @@ class Connections:
         )
         pair = self._idle.pop() if self._idle else None
         try:
-            async with asyncio.timeout(timeout or self._timeout):
+            async with asyncio.timeout(self._timeout):
                 if pair is None:
                     pair = await asyncio.open_connection("127.0.0.1", self._port)
                 pair[1].write(head.encode() + payload)

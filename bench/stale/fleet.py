@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Self
 from urllib.request import urlopen
 
 from bench.stale.client import Connections
@@ -36,7 +36,7 @@ class Worker:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SCEAU_", "STALE_"))}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench.stale.worker", str(self.port)],
+                [sys.executable, "-m", "tests.freshness.worker", str(self.port)],
                 env={**inherited, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -63,7 +63,7 @@ class Worker:
                 text = answer.read().replace(b" ", b"")
                 if b'"leased":true' in text or b'"mode":"strict"' in text:
                     return
-            time.sleep(0.02)
+            time.sleep(0.1)
         raise WorkerError(f"a worker is not ready: {self.log.read_text(errors='replace')[-800:]}")
 
     def stop(self) -> None:
@@ -106,10 +106,10 @@ class Fleet:
         for worker in self.workers:
             worker.stop()
 
-    def __enter__(self) -> "Fleet":
+    def __enter__(self) -> Self:
         """As it is."""
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self.stop()

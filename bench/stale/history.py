@@ -37,8 +37,8 @@ class Written:
     kind: str
     family: str
     narrows: bool
-    start: float
-    end: float | None
+    start: float = 0.0
+    end: float | None = None
     subject: str | None = None
     processing: str | None = None
     key: str | None = None

@@ -1,7 +1,8 @@
 """What a worker under test may be told to suffer, by its environment. Nothing of this is reachable from `app`.
 
-STALE_MUTANT: a mechanism of the protocol to switch off (`bench.stale.mutants`). STALE_WALL_HOURS: its wall clock is off.
-STALE_NO_NOTIFY: its commits wake nobody. STALE_SLOW_LANDING: seconds, at most, between a read and its keeping.
+STALE_MUTANT: a mechanism of the protocol to switch off (`tests.freshness.mutants`). STALE_WALL_HOURS: how far its wall
+clock is off. STALE_NO_NOTIFY: its commits wake nobody. STALE_SLOW_LANDING: seconds, at most, between a read and its
+keeping.
 """
 
 import os
@@ -11,14 +12,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Self
 
-from bench.stale.mutants import IN_A_WORKER
+from tests.freshness.mutants import IN_A_WORKER
 
 
 def disturb() -> None:
     """Do to this process what the environment says."""
     mutant = os.environ.get("STALE_MUTANT")
     if mutant:
-        IN_A_WORKER[mutant]()
+        IN_A_WORKER[mutant](setattr)
     hours = float(os.environ.get("STALE_WALL_HOURS", "0"))
     if hours:
         shift_wall_clock(hours)
@@ -40,29 +41,29 @@ def shift_wall_clock(hours: float) -> None:
 
     time.time = lambda: real_time() + seconds
     time.time_ns = lambda: int((real_time() + seconds) * 1e9)
-    import app.main as root  # noqa: PLC0415 - after the clock is off
+    import app.main as root
 
-    root.datetime = Shifted  # type: ignore[attr-defined]
+    vars(root)["datetime"] = Shifted
 
 
 def suppress_notify() -> None:
     """Commits of this process wake no feed."""
-    from app.snapshot.notifier import Notifier  # noqa: PLC0415
+    from app.snapshot.notifier import Notifier
 
-    Notifier.poke = lambda self: None  # type: ignore[method-assign]
+    setattr(Notifier, "poke", lambda _: None)  # noqa: B010 - not a method to mypy
 
 
 def slow_landing(longest: float) -> None:
     """Wait between what a read found and its keeping, so that changes overtake it."""
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
-    from app.snapshot.replica import Replica  # noqa: PLC0415
+    from app.snapshot.replica import Replica
 
-    read: Callable[..., Awaitable[Any]] = Replica._read_subjects  # noqa: SLF001
+    read: Callable[..., Awaitable[Any]] = Replica._read_subjects
 
-    async def slowly(self: Replica, refs: Any) -> Any:  # noqa: ANN401 - as it is
+    async def slowly(self: Replica, refs: Any) -> Any:
         found = await read(self, refs)
         await asyncio.sleep(random.uniform(0, longest))
         return found
 
-    Replica._read_subjects = slowly  # type: ignore[method-assign]  # noqa: SLF001
+    setattr(Replica, "_read_subjects", slowly)  # noqa: B010 - not a method to mypy

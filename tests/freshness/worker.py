@@ -1,4 +1,4 @@
-"""One worker of the service on a port of its own: `python -m bench.stale.worker PORT`.
+"""One worker of the service on a port of its own: `python -m tests.freshness.worker PORT`.
 
 The same application as `sceau serve`; before it is made, what STALE_MUTANT and the other STALE_ variables name is done
 to this process. Production code knows none of them.
@@ -8,7 +8,7 @@ import sys
 
 import uvicorn
 
-from bench.stale.disturbances import disturb
+from tests.freshness.disturbances import disturb
 
 
 def main() -> None:

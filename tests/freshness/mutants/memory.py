@@ -1,0 +1,104 @@
+"""Lease and cache, each mechanism switched off (`tests.freshness.mutants`)."""
+
+from contextlib import contextmanager
+
+import app.operations.answer_from_memory as memory_module
+import app.snapshot.replica as replica_module
+from app.api import hot
+from app.snapshot.cache import RecordCache
+from app.snapshot.lease import Lease, boot_seconds
+from app.snapshot.replica import Replica
+from tests.freshness.gate import PAUSE
+
+
+def no_lease(patch):
+    """Memory may be used at any time."""
+    patch(Lease, "held", lambda _: True)
+
+
+def lease_from_the_answer(patch):
+    """The lease runs from when the answer to a beat came."""
+
+    def extend(self: Lease, _: float, seconds: float):
+        self.end = boot_seconds() + seconds
+
+    patch(Lease, "extend", extend)
+
+
+@contextmanager
+def _pretended(lease: Lease):
+    vars(lease)["held"] = lambda: True
+    try:
+        yield
+    finally:
+        del vars(lease)["held"]
+
+
+def look_before_lease(patch):
+    """What memory holds is looked up first; then, after an await, whether it may be used."""
+
+    async def answer(self: hot.HotPath, understood: hot.Understood):
+        lease = self._memory.replica.lease
+        with _pretended(lease):
+            found = memory_module.recall(self._memory, understood.digest, understood.questions)
+        if found is None:
+            return await real(self, understood)
+        await PAUSE.pass_through()
+        return self._answer(understood, found, []) if lease.held() else None
+
+    real = hot.HotPath.answer
+    patch(hot.HotPath, "at_once", lambda *_: None)
+    patch(hot.HotPath, "answer", answer)
+
+
+def flight_not_marked(patch):
+    """A change forgets the record, and a read of it that is under way is kept all the same."""
+
+    def drop(self, key):
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+        self._flights.pop(key, None)
+
+    patch(RecordCache, "drop", drop)
+
+
+def joining_stale_flight(patch):
+    """A read that a change has overtaken may still be joined."""
+
+    def drop(self, key):
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+        flight = self._flights.get(key)
+        if flight is not None:
+            flight.stale = True
+
+    patch(RecordCache, "drop", drop)
+
+
+def joining_without_lease(patch):
+    """A read under way is joined whether a lease is held or not."""
+
+    async def joining(self, cache, keys, read):
+        joined = {key: flight for key in keys if (flight := cache.flight(key)) is not None}
+        led = cache.lead(key for key in keys if key not in joined)
+        found = dict(await replica_module._lead(cache, led, read)) if led else {}
+        for key, flight in joined.items():
+            found[key] = await replica_module._join(flight, self.pool.deadline)
+        return found
+
+    async def answer(memory, digest: bytes, questions):
+        facts = memory_module._Facts()
+        for _ in range(memory_module._LOOKS):
+            with _pretended(memory.replica.lease):
+                if memory_module._look(memory, digest, questions, facts) is not None:
+                    break
+            await memory_module._read(memory.replica, digest, facts)
+        return memory_module._look(memory, digest, questions, facts)
+
+    patch(Replica, "_load", joining)
+    patch(hot, "answer_from_memory", answer)
+
+
+def own_not_dropped(patch):
+    """The process that committed goes on with what it held."""
+    patch(Replica, "committed", lambda self, _: self._notifier.poke())

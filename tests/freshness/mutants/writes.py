@@ -1,0 +1,117 @@
+"""What happens between a commit and its answer, each mechanism switched off (`tests.freshness.mutants`)."""
+
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from app.api import processings, writing
+from app.auth.idempotency import earlier_answer
+from app.operations.change_status import change_status
+from app.register.store import load_processing
+from app.snapshot.confirm import Confirmer
+from app.snapshot.lease import boot_seconds
+from app.snapshot.writer import Writer
+
+
+def own_dropped_before_commit(patch):
+    """The process forgets what it is about to change, and commits afterwards."""
+
+    @asynccontextmanager
+    async def write(self: Writer):
+        async with self._database.write() as session:
+            yield session
+            done = session.committing
+            if self._replica is not None:
+                self._replica.committed(done.changes)
+        if done.narrowing and done.xid is not None:
+            await _confirm(self, done, boot_seconds())
+
+    patch(Writer, "write", write)
+
+
+async def _confirm(writer: Writer, done, committed: float):
+    await writer.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))
+
+
+def no_confirmation(patch):
+    """A narrowing write is answered as soon as it is committed."""
+
+    async def at_once(self: Confirmer, *_, **__):
+        """Wait for nobody."""
+
+    patch(Confirmer, "confirm", at_once)
+
+
+def listed_before_commit(patch):
+    """The replicas to wait for are those that were there before the commit."""
+    real = Writer.write
+    look = Confirmer._look
+
+    listed: set[UUID] = set()
+
+    @asynccontextmanager
+    async def write(self: Writer):
+        listed.clear()
+        listed.update(await self.confirmer._rows())
+        async with real(self) as session:
+            yield session
+
+    def looked(self: Confirmer, wait, rows):
+        if wait.pending is None:
+            wait.pending = set(listed)
+        look(self, wait, rows)
+
+    patch(Writer, "write", write)
+    patch(Confirmer, "_look", looked)
+
+
+def deadline_before_commit(patch):
+    """The time after which a write is answered anyway runs from before its commit."""
+
+    @asynccontextmanager
+    async def write(self: Writer):
+        began = boot_seconds()
+        async with self._database.write() as session:
+            yield session
+        done = session.committing
+        if self._replica is not None and done.changes:
+            self._replica.committed(done.changes)
+        if done.narrowing and done.xid is not None:
+            await _confirm(self, done, began)
+
+    patch(Writer, "write", write)
+
+
+def repeated_at_once(patch):
+    """A write that was done before under the same Idempotency-Key is answered at once."""
+    real = earlier_answer
+
+    async def earlier(session, call, **named):
+        given = await real(session, call, **named)
+        if given is not None:
+            session.committing.narrowing = False
+        return given
+
+    patch(writing, "earlier_answer", earlier)
+
+
+def repeated_status_at_once(patch):
+    """A suspension of what is suspended already is answered at once."""
+    real = change_status
+
+    async def change(session, caller, identifier: str, status):
+        record = await load_processing(session, identifier)
+        same = record is not None and bool(record.status_changes) and record.status_changes[-1].status is status
+        return record if same else await real(session, caller, identifier, status)
+
+    patch(processings, "change_status", change)
+
+
+def own_row_never_waited_for(patch):
+    """A repetition that changed nothing leaves out its own process, which may never have forgotten."""
+    confirm = Confirmer.confirm
+
+    async def without_own(self: Confirmer, xid: int, committed: float, *, own_forgot: bool):
+        del own_forgot
+        await confirm(self, xid, committed, own_forgot=True)
+
+    patch(Confirmer, "confirm", without_own)

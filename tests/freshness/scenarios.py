@@ -1,0 +1,331 @@
+"""Interleavings placed by hand: each ends with a question that begins after a narrowing write was answered.
+
+A scenario gives whether that question was answered with a permit: never, unless the mechanism that it is about is off.
+"""
+
+import asyncio
+from contextlib import suppress
+from uuid import uuid4
+
+from app.snapshot import upkeep
+from app.snapshot.lease import Pace
+from tests.freshness.gate import until
+
+
+async def both_up(world):
+    """B holds the permit; A withdraws; nothing is wrong anywhere."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def silent_feed(world):
+    """B holds the permit, and its feed has stopped."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def late_answer(world):
+    """B's beat was sent before the withdrawal, and its answer comes long after."""
+    await world.begin()
+    await world.fill(world.b)
+    world.b.after_beat.close()
+    await until(lambda: world.b.after_beat.waiting)
+    await world.withdraw()
+    beats = world.b.feed.beats
+    world.b.before_beat.close()
+    world.b.after_beat.open()
+    await until(lambda: world.b.feed.beats > beats)
+    return await world.ask(world.b)
+
+
+async def return_of_the_feed(world):
+    """B's feed was silent until the withdrawal was answered, and comes back with it."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    await world.withdraw()
+    world.pause.close()
+    world.b.before_beat.open()
+    await until(lambda: world.b.lease.held() or world.pause.waiting)
+    return await world.ask(world.b)
+
+
+async def return_during_a_look(world):
+    """A question begins at B without a lease, and B's feed comes back while it is answered."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    await world.withdraw()
+    world.pause.close()
+    asking = asyncio.create_task(world.ask(world.b))
+    await until(lambda: asking.done() or world.pause.waiting)
+    world.b.before_beat.open()
+    await world.b.leased()
+    world.pause.open()
+    return await asking
+
+
+async def overtaken_read(world):
+    """B has read the permit and not kept it yet when the withdrawal is answered."""
+    await world.begin()
+    world.b.after_read.close()
+    reading = asyncio.create_task(world.ask(world.b))
+    await until(lambda: world.b.after_read.waiting)
+    await world.withdraw()
+    world.b.after_read.open()
+    await reading
+    return await world.ask(world.b)
+
+
+async def second_question_during_a_read(world):
+    """B has read the permit and not kept it yet; another question comes after the withdrawal was answered."""
+    await world.begin()
+    world.b.after_read.close()
+    reading = asyncio.create_task(world.ask(world.b))
+    await until(lambda: world.b.after_read.waiting)
+    await world.withdraw()
+    second = asyncio.create_task(world.ask(world.b))
+    await asyncio.sleep(0.1)
+    world.b.after_read.open()
+    await reading
+    return await second
+
+
+async def second_question_without_a_lease(world):
+    """As above, but B has lost its lease meanwhile, and gets one again before the read ends."""
+    await world.begin()
+    world.b.after_read.close()
+    reading = asyncio.create_task(world.ask(world.b))
+    await until(lambda: world.b.after_read.waiting)
+    await world.b.freeze()
+    await world.withdraw()
+    second = asyncio.create_task(world.ask(world.b))
+    await asyncio.sleep(0.1)
+    world.b.before_beat.open()
+    await world.b.leased()
+    world.b.after_read.open()
+    await reading
+    return await second
+
+
+async def cut_and_reborn(world):
+    """The server ends B's feed; the withdrawal is answered before B has registered again."""
+    await world.begin()
+    await world.fill(world.b)
+    world.b.before_registration.close()
+    world.cut_feed(world.b)
+    await until(lambda: world.b.before_registration.waiting)
+    await world.withdraw()
+    world.b.before_registration.open()
+    await world.b.leased()
+    return await world.ask(world.b)
+
+
+async def just_starting(world):
+    """B has just started when A withdraws."""
+    await world.begin(b=False)
+    world.pause.close()
+    await world.b.start()
+    await until(lambda: world.b.lease.held() or world.pause.waiting)
+    await world.fill(world.b)
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def news_on_the_way(world):
+    """B's beat has read the withdrawal, and its answer is still on the way."""
+    await world.begin()
+    await world.fill(world.b)
+    world.b.hold_news_only = True
+    world.b.after_beat.close()
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def commit_during_a_beat(world):
+    """The withdrawal is committed between a beat of B and what follows from it."""
+    await world.begin()
+    await world.fill(world.b)
+    world.pause.close()
+    world.b.after_beat.close()
+    await until(lambda: world.b.after_beat.waiting or world.pause.waiting)
+    writing = await world.committed(world.withdraw())
+    world.pause.open()
+    world.b.after_beat.open()
+    await writing
+    return await world.ask(world.b)
+
+
+async def ids_out_of_order(world):
+    """Another transaction takes its id later, commits first, and is applied by B before the withdrawal commits."""
+    await world.begin()
+    await world.fill(world.b)
+    writing = await world.uncommitted(world.withdraw())
+    await world.grant(world.b, "somebody-else@example")
+    await world.b.beaten(3)
+    world.a.before_commit.open()
+    await writing
+    return await world.ask(world.b)
+
+
+async def own_memory(world):
+    """A itself held the permit, and its own feed is slow."""
+    await world.begin()
+    await world.fill(world.a)
+    await world.a.freeze()
+    await world.withdraw()
+    return await world.ask(world.a)
+
+
+async def own_memory_before_the_commit(world):
+    """A question at A comes just before the commit."""
+    await world.begin()
+    await world.a.freeze()
+    writing = await world.uncommitted(world.withdraw())
+    assert await world.ask(world.a)
+    world.a.before_commit.open()
+    await writing
+    return await world.ask(world.a)
+
+
+async def registered_before_the_commit(world):
+    """B comes to be while the withdrawal is under way, before its commit."""
+    await world.begin(b=False)
+    writing = await world.uncommitted(world.withdraw())
+    await world.b.start()
+    await world.b.leased()
+    await world.fill(world.b)
+    await world.b.freeze()
+    world.a.before_commit.open()
+    await writing
+    return await world.ask(world.b)
+
+
+async def long_transaction(world):
+    """The withdrawal's transaction lasts longer than a lease and a margin; B's feed stops just before its commit."""
+    await world.begin()
+    await world.fill(world.b)
+    writing = await world.uncommitted(world.withdraw())
+    await asyncio.sleep(world.a.confirmer._longest)
+    await world.b.freeze()
+    world.a.before_commit.open()
+    await writing
+    return await world.ask(world.b)
+
+
+async def repeated_withdrawal(world):
+    """A dies between commit and answer; the same request comes again."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    key = str(uuid4())
+    first = await world.committed(world.withdraw(idempotency_key=key))
+    await _dies(first)
+    await world.withdraw(idempotency_key=key)
+    return await world.ask(world.b)
+
+
+async def repeated_suspension(world):
+    """A dies between the commit of a suspension and its answer; it is suspended again."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    first = await world.committed(_suspend(world))
+    await _dies(first)
+    await _suspend(world)
+    return await world.ask(world.b)
+
+
+async def repeated_at_the_same_process(world):
+    """A fails between commit and forgetting, with a slow feed of its own; the same request comes to it again."""
+    await world.begin()
+    await world.fill(world.a)
+    await world.a.freeze()
+    key, committed = str(uuid4()), world.a.replica.committed
+
+    def fails(_):
+        raise asyncio.CancelledError
+
+    world.a.replica.committed = fails
+    with suppress(asyncio.CancelledError):
+        await world.withdraw(idempotency_key=key)
+    world.a.replica.committed = committed
+    await world.withdraw(idempotency_key=key)
+    return await world.ask(world.a)
+
+
+async def _suspend(world):
+    await world.a.ok("PATCH", f"/v1/processings/{world.processing}", {"status": "suspended"})
+
+
+async def _dies(task):
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def graceful_stop(world):
+    """B stops."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    world.pause.close()
+    stopping = asyncio.create_task(world.b.replica.stop())
+    await until(lambda: stopping.done() or world.pause.waiting)
+    await world.withdraw()
+    permitted = await world.ask(world.b)
+    world.pause.open()
+    await stopping
+    return permitted
+
+
+async def janitor_and_the_living(world):
+    """A's janitor saw B; B goes on beating; the janitor comes to take the dead away."""
+    await world.begin()
+    await world.fill(world.b)
+    cleaning = await _janitor_that_saw(world)
+    await world.b.beaten(2)
+    await world.b.freeze()
+    world.pause.open()
+    await cleaning
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def janitor_and_the_reborn(world):
+    """A's janitor saw B; B dies, begins anew, and beats exactly as often."""
+    world.b.before_beat.close(after=2)
+    await world.begin()
+    await until(lambda: world.b.before_beat.waiting)
+    cleaning = await _janitor_that_saw(world)
+    world.cut_feed(world.b)
+    world.b.before_beat.close(after=3)  # one fails, and tells B that it was cut
+    await until(lambda: world.b.before_beat.waiting and world.b.feed.beats == 4)
+    await world.fill(world.b)
+    world.pause.open()
+    await cleaning
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def _janitor_that_saw(world):
+    """A janitor that has noted every row's beat, and waits at PAUSE before it compares."""
+    world.pause.close()
+    beats = upkeep._beats
+
+    async def noted(database):
+        found = await beats(database)
+        upkeep._beats = beats
+        await world.pause.pass_through()
+        return found
+
+    upkeep._beats = noted
+    pace = Pace(lease=0, heartbeat=0, margin=0)
+    cleaning = asyncio.create_task(upkeep.take_away_dead(world.a.services.database, pace))
+    await until(lambda: world.pause.waiting)
+    return cleaning

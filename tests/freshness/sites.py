@@ -1,0 +1,249 @@
+"""Two replicas in one process, wired as production wires them, whose steps a scenario can hold back."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import count
+from unittest.mock import patch
+from uuid import uuid4
+
+import psycopg
+from fastapi import FastAPI
+
+import app.main
+import app.snapshot.replica
+from app.api.services import MetricsAccess
+from app.main import create_app
+from app.snapshot.lease import Pace
+from tests.freshness.gate import PAUSE, Gate, until
+from tests.support.api import BOOTSTRAP, EVIDENCE, question, settings_for, subject
+from tests.support.api import processing as processing_body
+from tests.support.databases import administrator_url
+
+SHORT = Pace(lease=0.5, heartbeat=0.05, margin=0.1)
+LONG = Pace(lease=30.0, heartbeat=0.05, margin=0.1)
+"""With a lease that does not end by itself, only a mechanism's absence can answer a write at once."""
+TRIES = 5
+_numbers = count(1)
+_idle: list[FastAPI] = []
+"""Applications without a site: their routes take longer to make than a scenario to play."""
+
+
+class NotPlayedError(Exception):
+    """The machine was too busy to put a scenario in place: a short lease ended while that was done."""
+
+
+class Site:
+    """One replica, with a gate at each step that scenarios hold back."""
+
+    def __init__(self, database):
+        settings = settings_for(database)
+        self.app = _idle.pop() if _idle else create_app(settings)
+        self.services = self.app.state.services = app.main.services_of(settings, MetricsAccess.OPEN)
+        self.app.state.hot = app.main._hot_path(self.services)
+        assert self.services.memory is not None
+        self.replica = self.services.memory.replica
+        self.feed = self.replica.feed
+        self.lease = self.replica.lease
+        self.confirmer = self.services.writer.confirmer
+        self.before_beat, self.after_beat = Gate(), Gate()
+        self.before_registration, self.after_read, self.before_commit = Gate(), Gate(), Gate()
+        self.hold_news_only = False
+        self._stack = AsyncExitStack()
+        self._hold_feed()
+        self._hold_reads()
+        self._hold_commits()
+
+    def _hold_feed(self):
+        beat, begin = self.feed._beat, self.feed._begin
+
+        async def held_beat(connection, cursor):
+            await self.before_beat.pass_through()
+            answer = await beat(connection, cursor)
+            if answer.changes or not self.hold_news_only:
+                await self.after_beat.pass_through()
+            return answer
+
+        async def held_begin(connection):
+            await self.before_registration.pass_through()
+            self.backend = connection.pgconn.backend_pid
+            await begin(connection)
+
+        vars(self.feed).update(_beat=held_beat, _begin=held_begin)
+
+    def _hold_reads(self):
+        read = self.replica._read_subjects
+
+        async def held_read(refs):
+            found = await read(refs)
+            await self.after_read.pass_through()
+            return found
+
+        vars(self.replica).update(_read_subjects=held_read)
+
+    def _hold_commits(self):
+        write = self.services.database.write
+
+        @asynccontextmanager
+        async def held_write():
+            async with write() as session:
+                yield session
+                await self.before_commit.pass_through()
+
+        vars(self.services.database).update(write=held_write)
+
+    async def start(self):
+        """Start as production does."""
+        await self._stack.enter_async_context(app.main._running(self.services, BOOTSTRAP))
+
+    async def leased(self):
+        """Return when it holds a lease."""
+        await until(self.lease.held)
+
+    async def stop(self):
+        """Let every step pass, and stop."""
+        for gate in (self.before_beat, self.after_beat, self.before_registration, self.after_read, self.before_commit):
+            gate.open()
+        await self._stack.aclose()
+        _idle.append(self.app)
+
+    async def call(self, method, path, body=None, **headers):
+        """One request; its status and its JSON."""
+        text = json.dumps(body).encode() if body is not None else b""
+        said = {"authorization": f"Bearer {BOOTSTRAP}", "content-type": "application/json", **headers}
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "scheme": "http",
+            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in said.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+        }
+        messages, sent = [{"type": "http.request", "body": text, "more_body": False}], []
+
+        async def receive():
+            return messages.pop() if messages else await asyncio.Event().wait()
+
+        async def send(message):
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        content = b"".join(message.get("body", b"") for message in sent[1:])
+        return sent[0]["status"], json.loads(content) if content else None
+
+    async def ok(self, method, path, body=None, **headers):
+        """The JSON of a request that must succeed."""
+        status, said = await self.call(method, path, body, **headers)
+        assert status in {200, 201, 204}, f"{method} {path}: {status} {said}"
+        return said
+
+    async def freeze(self):
+        """Hold the feed before its next beat, and return when it stands there."""
+        self.before_beat.close()
+        await until(lambda: self.before_beat.waiting)
+
+    async def beaten(self, times=1):
+        """Return when so many more beats are done with."""
+        goal = self.feed.beats + times
+        await until(lambda: self.feed.beats >= goal)
+
+
+class World:
+    """A processing, a subject with a consent, and two sites."""
+
+    def __init__(self, database):
+        number = next(_numbers)
+        self.database = database
+        self.name, self.processing = f"subject-{number}@{uuid4().hex[:6]}", f"ads-{number}-{uuid4().hex[:6]}"
+        PAUSE.renew()
+        self.pause = PAUSE
+        self.a, self.b = Site(database), Site(database)
+
+    async def begin(self, *, b=True):
+        """Start A (and B), and record a consent."""
+        await self.a.start()
+        await self.a.ok("POST", "/v1/processings", processing_body(self.processing))
+        await self.grant(self.a, self.name)
+        await self.a.leased()
+        if b:
+            await self.b.start()
+            await self.b.leased()
+
+    async def end(self):
+        """Stop both."""
+        self.pause.open()
+        for site in (self.a, self.b):
+            with suppress(TimeoutError):
+                await site.stop()
+
+    async def grant(self, site, name):
+        """Record a consent at a site."""
+        body = {"subject": subject(name), "processing": self.processing, "decision": "granted", "evidence": EVIDENCE}
+        await site.ok("POST", "/v1/consents", body)
+
+    async def withdraw(self, **headers):
+        """Withdraw at A, and return when it is answered."""
+        await self.a.ok("POST", "/v1/withdrawals", {"subject": subject(self.name)}, **headers)
+
+    async def ask(self, site):
+        """Whether a site permits."""
+        said = await site.ok("POST", "/access/v1/evaluation", question(self.name, self.processing))
+        return said["decision"]
+
+    async def fill(self, site):
+        """Have a site hold the permit in memory."""
+        reads = site.after_read.arrivals
+        assert await self.ask(site)
+        if site.after_read.arrivals != reads + 1 or not site.lease.held():
+            raise NotPlayedError
+
+    async def uncommitted(self, work, *, site=None):
+        """Begin a write at a site (A), and return when it stands before its commit."""
+        site = site or self.a
+        site.before_commit.close()
+        writing = asyncio.create_task(work)
+        await until(lambda: site.before_commit.waiting or writing.done())
+        return writing
+
+    async def committed(self, work):
+        """Begin a write at A, and return when it is committed, answered or not."""
+        waits = self.a.confirmer._waits
+        writing = asyncio.create_task(work)
+        await until(lambda: writing.done() or waits)
+        return writing
+
+    def cut_feed(self, site):
+        """Have the server end a site's feed connection."""
+        with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
+            ended = connection.execute("SELECT pg_terminate_backend(%s)", [site.backend]).fetchone()
+        assert ended == (True,)
+
+
+def play(scenario, database, pace):
+    """Play a scenario on a pace: whether a permit was given that an answered withdrawal forbids."""
+
+    async def played():
+        world = World(database)
+        try:
+            return await scenario(world)
+        finally:
+            await world.end()
+
+    with (
+        patch.object(app.main, "pace_of", lambda _: pace),
+        patch.object(app.snapshot.replica, "keep_up", _no_janitor),
+    ):
+        for _ in range(TRIES):
+            with psycopg.connect(administrator_url(database.name), autocommit=True) as connection:
+                connection.execute("DELETE FROM replica")  # of sites that could not say goodbye
+            with suppress(NotPlayedError):
+                return asyncio.run(played())
+        raise NotPlayedError
+
+
+async def _no_janitor(*_):
+    """A scenario calls the janitor itself."""
