@@ -5,6 +5,7 @@ SCEAU_TEST_DATABASE_URL (an administrator's DSN) uses another server instead.
 
 import os
 import shutil
+import signal
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,9 @@ _SERVER = pytest.StashKey[tuple[EmbeddedServer, Path]]()
 
 def pytest_configure(config):
     """Start the server and make the template, in the process that was called and not in its workers."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that starts the suite in the background has it ignore Ctrl-C, and so would all that the tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("SCEAU_") and not name.startswith("SCEAU_TEST_")]:
         del os.environ[name]  # what the caller's shell sets for a service of its own is not the suite's
     if hasattr(config, "workerinput") or config.option.collectonly:
