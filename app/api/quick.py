@@ -27,6 +27,7 @@ _CHANNELS: Final = {channel.value: channel for channel in Channel}
 _ELEMENTS: Final = {element.value: element for element in Element}
 _NOTHING: Final[dict[str, Any]] = {}
 _NOT_SAID: Final = object()
+_HIDES_A_NAME: Final = (b" :", b"\n:", b"\t:", b"\r:")
 
 _Listed = list[tuple[str, bool]] | None
 
@@ -131,9 +132,12 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
 def _adds_up(body: bytes, members: int, containers: int, parts: Sequence[_Part]) -> bool:
     """Whether the body shows as many members and containers as were read: no other, and none twice.
 
-    Only a string can hold a brace, and a quote before a colon ends a name: no string here holds a quote. A body that
-    sets blanks before its colons, or braces into its strings, does not add up either, which is slower and not wrong.
+    Only a string can hold a brace, and a quote before a colon ends a name: no string here holds a quote. A blank before
+    a colon would hide a name from the count, so that one member could stand twice, and is not read here; nor are braces
+    in strings, which do not add up. Both are slower and not wrong.
     """
+    if any(blank in body for blank in _HIDES_A_NAME):
+        return False
     for _, of_part, in_part in parts:
         members += of_part
         containers += in_part

@@ -107,6 +107,17 @@ def test_a_member_that_stands_twice_is_not_read(blanks):
         assert READER.batch(twice[:-1].encode() + b',"evaluations":[{}]}', 9) is None
 
 
+@pytest.mark.parametrize("first", [": ", " :", "\n: ", "\t:", "\r:"])
+@pytest.mark.parametrize("second", [": ", " :"])
+def test_a_member_that_stands_twice_is_not_read_whatever_blanks_hide_it(first, second):
+    """Nor are they where only one of the two has a blank before its colon."""
+    text = json.dumps(USUAL)
+    for name in ("subject", "id", "private", "elements", "context"):
+        twice = text.replace(f'"{name}": ', f'"{name}"{first}null, "{name}"{second}', 1)
+        assert READER.single(twice.encode()) is None
+        assert READER.batch(twice[:-1].encode() + b',"evaluations":[{}]}', 9) is None
+
+
 @given(st.lists(st.tuples(places.filter(bool), odd), max_size=3))
 def test_a_batch_is_its_singles(changes):
     """A batch is read as its items in front of its defaults would be, or not at all."""
