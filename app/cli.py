@@ -41,6 +41,8 @@ from app.operations.rebuild_projection import rebuild_projection as rebuild
 from app.serving import DataDirectoryInUseError, PortTakenError, check_free, local_deployment
 from app.serving import serve as serve_http
 from app.settings import LogFormat, Settings, SettingsError, required
+from app.snapshot.lease import LONGEST_LEASE, Pace
+from app.snapshot.writer import Writer
 from app.telemetry.logs import configure_logs
 
 _Result = TypeVar("_Result")
@@ -145,10 +147,11 @@ def keys_list(data: DataOption = None) -> None:
 
 @keys.command("revoke")
 def keys_revoke(identifier: Annotated[UUID, typer.Argument(help="The caller's id.")], data: DataOption = None) -> None:
-    """Revoke a caller's key at once."""
+    """Revoke a caller's key, and return when no process of the service takes it any more."""
 
     async def revoke(database: Database) -> None:
-        async with database.write() as session:
+        # The longest lease that there is: this command may not know which one the service runs with.
+        async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin).write() as session:
             await revoke_key(session, None, identifier)
 
     _connected(data, revoke)

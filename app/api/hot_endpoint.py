@@ -62,13 +62,16 @@ class HotEndpoint:
 
 
 def _asked(scope: Scope) -> Asked | None:
-    """What the headers say; None where they ask for anything unusual: no JSON either way, or the connection's end."""
+    """What the headers say; None where they ask for anything unusual: no JSON either way, or the connection's end.
+
+    Of a header that stands twice, the first counts, as it does for the documented routes.
+    """
     authorization = content_type = given = b""
     for name, value in scope["headers"]:
         if name == b"authorization":
-            authorization = value
+            authorization = authorization or value
         elif name == b"content-type":
-            content_type = value
+            content_type = content_type or value
         elif name == b"x-request-id":
             given = given or value
         elif (name == b"accept" and b"text/plain" in value and b"json" not in value) or (
