@@ -20,6 +20,7 @@ STORY = (
     ("post", "/v1/subjects/erasures", 200),
     ("post", "/v1/consents/search", 200),
     ("post", "/v1/explanations", 200),
+    ("post", "/v1/decisions/search", 200),
     ("post", "/v1/keys", 201),
     ("get", "/v1/keys", 200),
     ("get", "/livez", 200),
