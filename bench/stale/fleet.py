@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final, Self
 from urllib.request import urlopen
@@ -47,6 +49,15 @@ class Worker:
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
+
+    def is_stopped(self) -> bool:
+        """Whether the kernel says that it is stopped (SIGSTOP)."""
+        return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def date(self) -> datetime:
+        """What its wall clock says, by the Date of an answer."""
+        with urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=5) as answer:
+            return parsedate_to_datetime(answer.headers["Date"])
 
     def wait_until_leased(self) -> None:
         """Return when it answers and decides from memory (or is told to be strict).

@@ -1,0 +1,126 @@
+"""`./dev bench stale [--minutes N]`: whether a replica ever permits what an answered withdrawal forbids.
+
+Real workers on a PostgreSQL of the run's own, with every fault of docs/freshness.md; then the same callers and the same
+check with mechanisms switched off. Exit 1 on a stale permit, on too few races, or on a control that was not caught.
+"""
+
+import argparse
+import asyncio
+import json
+import platform
+import random
+import sys
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.db.migrate import migrate
+from bench.progress import say
+from bench.stale import stages
+from bench.stale.history import Verdict
+from bench.stale.stages import Place, Stage
+from tests.freshness.mutants import IN_A_WORKER
+
+_SERVER: Final = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "track_commit_timestamp": "on",
+    "max_connections": "200",
+}
+_RACES_A_MINUTE: Final = 100
+
+
+def main() -> int:
+    """Run, print the table, write everything as JSON."""
+    asked = _arguments()
+    with tempfile.TemporaryDirectory(prefix="sceau-stale-") as made:
+        directory = Path(made)
+        directory.chmod(0o755)
+        with EmbeddedServer(directory / "postgres", settings=_SERVER) as server:
+            owner, role = (server.url(role=name, database=DATABASE) for name in (OWNER_ROLE, APP_ROLE))
+            migrate(owner, role)
+            place = Place(server, directory, random.Random(asked.seed))
+            began = datetime.now(UTC)
+            proofs, controls = asyncio.run(_run(place, asked.minutes * 60, controls=not asked.no_controls))
+    total = Verdict()
+    for stage in proofs:
+        total.add(stage.verdict)
+    missed = [stage.name for stage in controls if not stage.verdict.stale]
+    enough = total.proves_something(races=int(asked.minutes * _RACES_A_MINUTE), permits_before_answer=100)
+    _tell(proofs, controls, total)
+    if asked.json:
+        report = _report(asked, began, proofs, controls, total)
+        asked.json.write_text(json.dumps(report, indent=2, default=str) + "\n")
+    for line, wrong in (
+        (f"{len(total.stale)} stale permits", bool(total.stale)),
+        ("too few races to prove anything", not enough),
+        (f"controls not caught: {', '.join(missed)}", bool(missed)),
+    ):
+        if wrong:
+            say(line)
+    return int(bool(total.stale) or not enough or bool(missed))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev bench stale", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20, help="how long, the controls left aside (20)")
+    parser.add_argument("--seed", type=int, default=1, help="of what callers and faults choose")
+    parser.add_argument("--json", type=Path, help="write everything here")
+    parser.add_argument("--no-controls", action="store_true", help="leave out the mechanisms switched off")
+    return parser.parse_args()
+
+
+async def _run(place: Place, seconds: float, *, controls: bool) -> tuple[list[Stage], list[Stage]]:
+    """The parts that prove, and the controls; most of the time goes to the faults."""
+    proofs = [await stages.faulty(place, seconds * 0.8)]
+    pooled = await stages.pooled(place, seconds * 0.1)
+    proofs += [pooled] if pooled is not None else []
+    proofs.append(await stages.strict(place, seconds * 0.1))
+    return proofs, [await stages.control(place, mutant) for mutant in IN_A_WORKER] if controls else []
+
+
+def _tell(proofs: list[Stage], controls: list[Stage], total: Verdict) -> None:
+    print(f"{'part':<28}{'decisions':>11}{'permits':>9}{'narrowing':>11}{'raced':>8}{'permits*':>10}{'stale':>7}")
+    for stage in [*proofs, Stage("total", total)]:
+        found = stage.verdict
+        print(
+            f"{stage.name:<28}{found.decisions:>11}{found.permits:>9}{found.narrowings:>11}{found.races:>8}"
+            f"{found.permits_before_answer:>10}{len(found.stale):>7}"
+        )
+    print("* asked while a narrowing write on the same thing was under way\n\nnarrowing writes by kind")
+    for kind, number in sorted(total.by_kind.items()):
+        print(f"  {kind:<52}{number:>8}")
+    print("\nfaults that happened")
+    for stage in proofs:
+        for what, number in sorted(stage.happened.items()):
+            print(f"  {what:<52}{number:>8}")
+    print("\nswitched off, in whole workers (tests/freshness has a control for each mechanism)")
+    for stage in controls:
+        caught = f"caught, {len(stage.verdict.stale)} stale permits" if stage.verdict.stale else "NOT CAUGHT"
+        print(f"  {stage.name:<60}{caught} in {stage.verdict.decisions} decisions")
+    for stale in total.stale[:10]:
+        print(stale)
+
+
+def _report(
+    asked: argparse.Namespace, began: datetime, proofs: list[Stage], controls: list[Stage], total: Verdict
+) -> dict[str, Any]:
+    return {
+        "command": f"./dev bench stale --minutes {asked.minutes:g} --seed {asked.seed}",
+        "began": began.isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}, Linux {platform.release()}",
+        "total": asdict(total),
+        "proofs": [asdict(stage) for stage in proofs],
+        "controls": [
+            {"name": stage.name, "stale": len(stage.verdict.stale), "decisions": stage.verdict.decisions}
+            for stage in controls
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
