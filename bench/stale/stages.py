@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.db.embedded import APP_ROLE, DATABASE, EmbeddedServer
 from bench.progress import say
-from bench.stale.callers import Crew
+from bench.stale.callers import Crew, Plan
 from bench.stale.episodes import episodes, register
 from bench.stale.faults import Faults
 from bench.stale.fleet import Fleet
@@ -21,7 +21,7 @@ from bench.stale.pooler import PROGRAM, Pooler
 from bench.stale.proxy import Proxy
 
 LEASE: Final = 1.0
-_SUBJECTS: Final = 10
+_SUBJECTS: Final = 24
 _TOLD_EVERY: Final = 20
 _CONTROL_SECONDS: Final = 40
 _HOUR: Final = 3600
@@ -157,7 +157,7 @@ async def _work(
     stage: Stage, place: Place, fleet: Fleet, seconds: float, *, until: Callable[[Verdict], bool] = lambda _: False
 ) -> None:
     """Let callers loose, and tell now and then."""
-    crew = Crew(fleet.workers, place.chance, verdict=stage.verdict, refused=stage.refused)
+    crew = Crew(fleet.workers, place.chance, Plan(pause=0.06), verdict=stage.verdict, refused=stage.refused)
     processing = None
     while processing is None:
         processing = await register(crew)

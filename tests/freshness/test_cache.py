@@ -1,0 +1,87 @@
+"""The record cache: bounded, single flight, and nothing kept that a change has overtaken."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.snapshot.cache import RecordCache
+
+steps = st.lists(st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 9)), max_size=60)
+
+
+@given(steps, st.integers(2, 8))
+def test_it_holds_what_was_put_last_or_nothing(taken, capacity):
+    """It never holds more than its capacity, nor anything but what was put last and not dropped since."""
+    cache: RecordCache[int, int] = RecordCache(capacity)
+    model: dict[int, int] = {}
+    for number, (step, key) in enumerate(taken):
+        if step == "put":
+            cache.put(key, number)
+            model[key] = number
+        elif step == "drop":
+            cache.drop(key)
+            model.pop(key, None)
+        assert cache.get(key) in {model.get(key), None}
+        assert len(cache) <= capacity
+
+
+def test_what_is_used_stays():
+    """A record that is looked up between others outlives them."""
+    cache: RecordCache[object, int] = RecordCache(10)
+    cache.put("used", 1)
+    for number in range(100):
+        cache.put(number, number)
+        assert cache.get("used") == 1
+
+
+def flying(work):
+    """Run with one flight under way."""
+
+    async def run():
+        cache: RecordCache[str, str] = RecordCache(10)
+        return await work(cache, cache.lead(["key"])["key"])
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("change", [lambda cache: cache.drop("key"), lambda cache: cache.drop_all()])
+def test_a_change_overtakes_a_flight(change):
+    """What lands after a change is given to those who waited, and is neither kept nor joined by others."""
+
+    async def work(cache, flight):
+        change(cache)
+        assert cache.flight("key") is None
+        cache.land("key", flight, "old")
+        assert cache.get("key") is None
+        assert await flight.result == "old"
+
+    flying(work)
+
+
+def test_a_stale_flight_leaves_the_next_one_alone():
+    """The landing of a flight that was overtaken does not end the one that was led after it."""
+
+    async def work(cache, first):
+        cache.drop("key")
+        second = cache.lead(["key"])["key"]
+        cache.land("key", first, "old")
+        assert cache.flight("key") is second
+        cache.land("key", second, "new")
+        assert cache.get("key") == "new"
+        cache.fail("key", first, ValueError())
+
+    flying(work)
+
+
+def test_a_failure_is_everybody_s_and_is_not_kept():
+    """Those who joined get the error; the next may try again."""
+
+    async def work(cache, flight):
+        cache.fail("key", flight, ValueError("no"))
+        assert cache.flight("key") is None
+        with pytest.raises(ValueError, match="no"):
+            await flight.result
+
+    flying(work)

@@ -1,0 +1,185 @@
+"""Whom a narrowing write waits for, and for how long; and what its transaction snapshots show."""
+
+import asyncio
+from uuid import UUID
+
+import psycopg
+import pytest
+
+import app.snapshot.confirm as confirm_module
+from app.db.database import Database, DatabaseUnavailableError
+from app.snapshot.confirm import Confirmer
+from app.snapshot.snapshots import TransactionSnapshot
+from tests.freshness.gate import Gate, until
+
+A, B, OWN = UUID(int=1), UUID(int=2), UUID(int=3)
+BEFORE, AFTER = TransactionSnapshot.parse("100:100:"), TransactionSnapshot.parse("101:101:")
+XID = 100
+
+
+class Rows:
+    """A confirmer over rows that a test sets, and a clock that it moves."""
+
+    def __init__(self, monkeypatch, **rows):
+        self.rows = {{"a": A, "b": B, "own": OWN}[name]: seen for name, seen in rows.items()}
+        self.now, self.readings, self.gate, self.error = 0.0, 0, Gate(), None
+        self.confirmer = Confirmer(Database("postgresql://nobody@localhost/none"), longest=10, own=lambda: OWN)
+        monkeypatch.setattr(self.confirmer, "_rows", self._read)
+        monkeypatch.setattr(confirm_module, "boot_seconds", lambda: self.now)
+
+    async def _read(self):
+        found = dict(self.rows)
+        self.readings += 1
+        await self.gate.pass_through()
+        if self.error is not None:
+            raise self.error
+        return found
+
+    def confirm(self, *, own_forgot=True):
+        """A write committed at zero that waits."""
+        return asyncio.create_task(self.confirmer.confirm(XID, 0.0, own_forgot=own_forgot))
+
+    async def read_again(self):
+        """Return when rows were read once more from beginning to end."""
+        goal = self.readings + 2
+        await until(lambda: self.readings >= goal)
+
+
+def waits(monkeypatch, work, **rows):
+    """Play with rows."""
+    asyncio.run(work(Rows(monkeypatch, **rows)))
+
+
+def test_it_waits_until_every_replica_has_applied(monkeypatch):
+    """One that published nothing, and one that published too little, are waited for."""
+
+    async def work(rows):
+        waiting = rows.confirm()
+        await rows.read_again()
+        rows.rows[A] = AFTER
+        await rows.read_again()
+        assert not waiting.done()
+        rows.rows[B] = AFTER
+        await waiting
+        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
+
+    waits(monkeypatch, work, a=None, b=BEFORE)
+
+
+def test_a_row_that_is_gone_is_not_waited_for(monkeypatch):
+    """Its replica has stopped, or was taken away, or began anew."""
+
+    async def work(rows):
+        waiting = rows.confirm()
+        await rows.read_again()
+        del rows.rows[A]
+        await waiting
+
+    waits(monkeypatch, work, a=BEFORE)
+
+
+def test_a_replica_that_registers_later_is_not_waited_for(monkeypatch):
+    """It starts clean, after the commit."""
+
+    async def work(rows):
+        waiting = rows.confirm()
+        await rows.read_again()
+        rows.rows = {A: AFTER, B: None}
+        await waiting
+
+    waits(monkeypatch, work, a=BEFORE)
+
+
+def test_the_deadline_ends_the_wait(monkeypatch):
+    """After the longest lease and the margin, and not before, a write is answered all the same."""
+
+    async def work(rows):
+        waiting = rows.confirm()
+        rows.now = 9.99
+        await rows.read_again()
+        assert not waiting.done()
+        rows.now = 10.0
+        await waiting
+        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (0, 1)
+
+    waits(monkeypatch, work, a=BEFORE)
+
+
+def test_its_own_row_is_left_out_only_by_a_write_that_forgot(monkeypatch):
+    """A repetition that dropped nothing waits for its own process."""
+
+    async def work(rows):
+        await rows.confirm()
+        waiting = rows.confirm(own_forgot=False)
+        await rows.read_again()
+        assert not waiting.done()
+        rows.rows[OWN] = AFTER
+        await waiting
+
+    waits(monkeypatch, work, own=BEFORE)
+
+
+def test_a_reading_that_began_before_a_write_does_not_answer_it(monkeypatch):
+    """Rows that were read before a commit say nothing about it."""
+
+    async def work(rows):
+        rows.gate.close()
+        first = rows.confirm()
+        await until(lambda: rows.gate.waiting)
+        rows.rows = {A: BEFORE}
+        second = rows.confirm()
+        rows.gate.open()
+        await first
+        await rows.read_again()
+        assert not second.done()
+        rows.rows = {}
+        await second
+
+    waits(monkeypatch, work)
+
+
+def test_rows_that_cannot_be_read_fail_the_write(monkeypatch):
+    """It must not be answered; the next one is not concerned."""
+
+    async def work(rows):
+        rows.error = DatabaseUnavailableError()
+        with pytest.raises(DatabaseUnavailableError):
+            await rows.confirm()
+        rows.error, rows.rows = None, {}
+        await rows.confirm()
+
+    waits(monkeypatch, work, a=BEFORE)
+
+
+def test_nobody_is_waited_for_when_the_caller_has_gone(monkeypatch):
+    """A wait that was cancelled ends, and the reading of rows with it."""
+
+    async def work(rows):
+        waiting = rows.confirm()
+        await rows.read_again()
+        waiting.cancel()
+        await until(rows.confirmer._polling.done)
+        assert not rows.confirmer._waits
+
+    waits(monkeypatch, work, a=BEFORE)
+
+
+def test_snapshots_show_what_postgresql_says_they_show(database):
+    """`shows` is `pg_visible_in_snapshot`, around every edge."""
+    snapshots = ["10:10:", "10:14:", "10:14:10", "10:14:11,13", "10:20:10,14,15", "10:11:10"]
+    with psycopg.connect(database.app_url) as connection:
+        rows = connection.execute(
+            "SELECT s, x, pg_visible_in_snapshot(x::text::xid8, s::pg_snapshot)"
+            " FROM unnest(%s::text[]) AS s, generate_series(8, 22) AS x",
+            [snapshots],
+        ).fetchall()
+    assert len(rows) == len(snapshots) * 15
+    for snapshot, xid, visible in rows:
+        assert TransactionSnapshot.parse(snapshot).shows(xid) is visible
+
+
+@pytest.mark.parametrize("text", ["", "10", "10:20", "a:b:c", "10:20:x", "1:2:3:4"])
+def test_what_is_no_snapshot_is_refused(text):
+    """A text that PostgreSQL does not write is an error."""
+    with pytest.raises(ValueError, match=r"."):
+        TransactionSnapshot.parse(text)
