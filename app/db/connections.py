@@ -1,5 +1,10 @@
 """Connections outside the engine's pool: for the feed, the notifier, and the reads of the hot path."""
 
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -31,3 +36,23 @@ async def connect(url: str, *, statement_seconds: float) -> psycopg.AsyncConnect
     """An autocommit connection of one's own."""
     settings = connection_settings(url, statement_seconds=statement_seconds)
     return await psycopg.AsyncConnection.connect(autocommit=True, **settings)
+
+
+@contextmanager
+def hanging_up_after(connection: psycopg.AsyncConnection[Any], seconds: float) -> Iterator[None]:
+    """Give what is awaited inside so long: then the connection is shut, and whoever waits for it gets an error.
+
+    Not `asyncio.timeout`: when a wait is cancelled, psycopg asks the server to cancel the statement and waits for that,
+    ten seconds where nothing answers. And not keepalives alone: a proxy may answer them for a server that does not.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, _hang_up, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(connection: psycopg.AsyncConnection[Any]) -> None:
+    if not connection.closed:
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)

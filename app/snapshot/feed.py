@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from app.db.connections import connect
+from app.db.connections import connect, hanging_up_after
 from app.db.identifiers import random_id
 from app.snapshot.lease import Lease, Pace, boot_seconds
 from app.snapshot.snapshots import TransactionSnapshot
@@ -86,7 +86,6 @@ class Feed:
         self._drop = drop
         self._drop_all = drop_all
         self._about = about
-        self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def run(self) -> None:
         """Keep an incarnation alive, and begin another whenever one ends."""
@@ -117,7 +116,8 @@ class Feed:
         async with asyncio.timeout(max(2.0, self._pace.lease)):
             connection = await connect(self._url, statement_seconds=self._pace.lease)
         try:
-            await self._begin(connection)
+            with hanging_up_after(connection, max(2.0, self._pace.lease)):
+                await self._begin(connection)
             cursor: str | None = None
             while True:
                 cursor = await self._step(connection, cursor)
@@ -157,7 +157,7 @@ class Feed:
     async def _beat(self, connection: psycopg.AsyncConnection[Any], cursor: str | None) -> Beat:
         sent = boot_seconds()
         values = {"id": self.incarnation, "cursor": cursor, "limit": self._pace.row_limit + 1}
-        async with asyncio.timeout(self._pace.lease):
+        with hanging_up_after(connection, self._pace.lease):
             answer = await connection.execute(_BEAT, values)
             row = await answer.fetchone()
         if row is None or row[1] is None:

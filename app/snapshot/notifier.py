@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import psycopg
 
-from app.db.connections import connect
+from app.db.connections import connect, hanging_up_after
 from app.snapshot.feed import CHANNEL
 
 _COALESCED_SECONDS: Final = 0.002
 _RETRY_SECONDS: Final = 0.5
+_STATEMENT_SECONDS: Final = 2.0
 
 
 class Notifier:
@@ -32,8 +33,9 @@ class Notifier:
         """Send until cancelled."""
         while True:
             try:
-                async with await connect(self._url, statement_seconds=2.0) as connection:
-                    await connection.execute("SET synchronous_commit = off")
+                async with await connect(self._url, statement_seconds=_STATEMENT_SECONDS) as connection:
+                    with hanging_up_after(connection, _STATEMENT_SECONDS):
+                        await connection.execute("SET synchronous_commit = off")
                     await self._send(connection)
             except (psycopg.Error, OSError):
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -42,5 +44,6 @@ class Notifier:
         while True:
             await self._poked.wait()
             self._poked.clear()
-            await connection.execute(f"NOTIFY {CHANNEL}")
+            with hanging_up_after(connection, _STATEMENT_SECONDS):
+                await connection.execute(f"NOTIFY {CHANNEL}")
             await asyncio.sleep(_COALESCED_SECONDS)

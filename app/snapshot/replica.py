@@ -94,7 +94,8 @@ class Replica:
         self.lease.give_up()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:  # no longer than that: psycopg would have a silent server cancel a statement first
+            await asyncio.wait(self._tasks, timeout=self._plan.pace.lease)
         with contextlib.suppress(Exception):  # the row is then taken away by another replica, a little later
             await asyncio.wait_for(self.feed.retire(), timeout=self._plan.pace.lease)
 

@@ -1,0 +1,77 @@
+"""What a replica answers from memory is what the primary says, whatever was written in between."""
+
+import random
+from typing import Any, cast
+
+import pytest
+
+from tests.support.api import EVIDENCE, processing, question, running, subject
+
+SUBJECTS = ["alice", "bob", "carol", "Zoë"]
+PROCESSINGS = ["own", "local", "all", "spam"]
+MODES = {"own": "user_only", "local": "all_local_users", "all": "all_parties"}
+
+
+def registered(identifier, **more):
+    """A processing of IV, or of III for `spam`."""
+    if identifier == "spam":
+        return processing(identifier, purpose="unsolicited_content_detection", **more)
+    return processing(identifier, party_mode=MODES[identifier], **more)
+
+
+def some_write(chance):
+    """One write: method, path, body. It may be refused."""
+    name, identifier = chance.choice(SUBJECTS), chance.choice(PROCESSINGS[:3])
+    named, evidence = {"subject": subject(name), "processing": identifier}, {"evidence": EVIDENCE}
+    elements = chance.choice([{}, {}, {"elements": ["content"]}])
+    version = {key: value for key, value in registered(identifier).items() if key != "id"}
+    material = {"material": chance.random() < 0.7}
+    return chance.choice(
+        [
+            *[("POST", "/v1/consents", {**named, "decision": "granted", **evidence, **elements})] * 6,
+            ("POST", "/v1/consents", {**named, "decision": "refused", **evidence}),
+            ("POST", "/v1/withdrawals", named),
+            ("POST", "/v1/withdrawals", {"subject": subject(name)}),
+            ("POST", "/v1/subjects/closures", {"subject": subject(name)}),
+            ("POST", f"/v1/processings/{identifier}/versions", {**version, **material}),
+            ("PATCH", f"/v1/processings/{identifier}", {"status": "suspended"}),
+            ("PATCH", f"/v1/processings/{identifier}", {"status": "active"}),
+        ]
+    )
+
+
+def some_question(chance):
+    """One question, with other parties or without."""
+    properties = chance.choice([{}, {"elements": ["content"]}, {"elements": ["subject_line", "content"]}])
+    if chance.random() < 0.6:
+        others = [{"id": each, "local": chance.random() < 0.8} for each in chance.sample(SUBJECTS, 2)]
+        properties = {**properties, "participants": chance.choice([others, others[:1], []])}
+    return question(chance.choice(SUBJECTS), chance.choice([*PROCESSINGS, "nobody's"]), **properties)
+
+
+def without_ids(said):
+    """An answer, or those of a batch, without what differs each time."""
+    if "evaluations" in said:
+        return [without_ids(each) for each in said["evaluations"]]
+    return said["decision"], {key: value for key, value in said["context"].items() if key != "id"}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_memory_and_primary_agree(database, seed):
+    """After each of many writes, a leased and a strict process answer the same questions in the same words."""
+    chance = random.Random(seed)
+    with running(database) as leased, running(database, cache="strict") as strict:
+        memory = cast("Any", leased.client.app).state.services.memory
+        for identifier in PROCESSINGS:
+            strict.ok("POST", "/v1/processings", registered(identifier))
+        for _ in range(40):
+            leased.call(*some_write(chance))
+            asked = [some_question(chance) for _ in range(4)]
+            for each in asked:
+                path = "/access/v1/evaluation"
+                assert without_ids(leased.ok("POST", path, each)) == without_ids(strict.ok("POST", path, each))
+            batch = {"evaluations": asked}
+            said = [without_ids(each.ok("POST", "/access/v1/evaluations", batch)) for each in (leased, strict, leased)]
+            assert said[0] == said[1] == said[2]
+        assert memory.hits > 40
+        assert memory.misses > 20
