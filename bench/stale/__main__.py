@@ -9,6 +9,7 @@ import asyncio
 import json
 import platform
 import random
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -37,6 +38,7 @@ _RACES_A_MINUTE: Final = 100
 def main() -> int:
     """Run, print the table, write everything as JSON."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
     with tempfile.TemporaryDirectory(prefix="sceau-stale-") as made:
         directory = Path(made)
         directory.chmod(0o755)
