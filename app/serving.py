@@ -112,6 +112,7 @@ def serve(host: str, port: int, workers: int) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # nothing here depends on who connects, or by which scheme
             date_header=True,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             timeout_worker_healthcheck=30,  # a worker that is still importing on a busy machine is not dead

@@ -6,11 +6,21 @@ ready in this pass has run; then every connection's bytes go out together. The b
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+WHOLE_ANSWER: Final = "sceau.whole_answer"
+"""An ASGI extension: `(head, body) -> bool` answers 200 in one call, `head` being header lines that end in CRLF.
+
+False when this answer is to be sent in ASGI's own way. Who calls it vouches for the lines: they are not looked at.
+"""
+WholeAnswer = Callable[[bytes, bytes], bool]
 
 _MOST_HELD: Final = 65_536
+_OK: Final = b"HTTP/1.1 200 OK\r\n"
 
 
 class HeldWrites:
@@ -30,7 +40,10 @@ class HeldWrites:
     def _flush(self) -> None:
         transports, self._transports = self._transports, []
         for transport in transports:
-            transport.release()
+            try:
+                transport.release()
+            except Exception as error:  # noqa: BLE001 - one broken connection must not keep the others from theirs
+                self.loop.call_exception_handler({"message": "an answer was not written", "exception": error})
 
 
 class OneWriteTransport:
@@ -55,9 +68,9 @@ class OneWriteTransport:
             self.release()
 
     def release(self) -> None:
-        """Write what is held."""
+        """Write what is held, unless the client has gone meanwhile."""
         held, self._held = self._held, b""
-        if held:
+        if held and not self._transport.is_closing():
             self._transport.write(held)
 
     def close(self) -> None:
@@ -72,6 +85,8 @@ class OneWriteTransport:
 class OneWriteProtocol(HttpToolsProtocol):
     """uvicorn's protocol on such a transport."""
 
+    heads: ClassVar[tuple[list[tuple[bytes, bytes]], bytes]] = ([], _OK)
+    """The status line and the server's own headers, written out; with the list that they are made of (the date)."""
     held: ClassVar[HeldWrites | None] = None
     """Of the loop that this process runs, for all of its connections."""
 
@@ -81,3 +96,32 @@ class OneWriteProtocol(HttpToolsProtocol):
         if writes is None or writes.loop is not self.loop:
             writes = OneWriteProtocol.held = HeldWrites(self.loop)
         super().connection_made(cast("asyncio.Transport", OneWriteTransport(transport, writes)))
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, and offer to answer it whole."""
+        before = self.cycle
+        super().on_headers_complete()
+        cycle = self.cycle
+        if cycle is not before:
+            # Its task has been made and has not run yet.
+            scope = cast("dict[str, Any]", cycle.scope)
+            scope["extensions"] = {WHOLE_ANSWER: partial(_answer_whole, cycle)}
+
+
+def _answer_whole(cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
+    """What `RequestResponseCycle.send` does for a 200 and its whole body, when nothing about it is unusual."""
+    if cycle.disconnected:
+        return True
+    if cycle.response_started or not cycle.keep_alive or cycle.flow.write_paused or cycle.access_log:
+        return False
+    made_of, lines = OneWriteProtocol.heads
+    if made_of is not cycle.default_headers:
+        made_of = cycle.default_headers
+        lines = _OK + b"".join(b"%s: %s\r\n" % header for header in made_of)
+        OneWriteProtocol.heads = (made_of, lines)
+    cycle.response_started = True
+    cycle.transport.write(b"%scontent-length: %d\r\n%s\r\n%s" % (lines, len(body), head, body))
+    cycle.response_complete = True
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
