@@ -19,7 +19,7 @@ from app.auth.callers import Caller, key_digest
 from app.core.errors import ScopeMissingError
 from app.db.database import DatabaseUnavailableError
 from app.db.identifiers import uuid7_text
-from app.operations.answer_from_memory import Memory, Remembered, answer_from_memory, recall
+from app.operations.answer_from_memory import Memory, Remembered, answer_from_memory, recall, recall_one
 from app.operations.prepared import Prepared, Question
 from app.telemetry.metrics import DecisionCounts
 
@@ -78,10 +78,20 @@ class HotPath:
         if self._durable:
             return None
         try:
+            if understood.stops is None:
+                return self._single_at_once(understood)
             found = recall(self._memory, understood.digest, understood.questions)
         except ScopeMissingError:
             return None
         return self._answer(understood, found, None) if found is not None else None
+
+    def _single_at_once(self, understood: Understood) -> bytes | None:
+        question = understood.questions[0]
+        one = recall_one(self._memory, understood.digest, question)
+        if one is None:
+            return None
+        caller, prepared, now = one
+        return self._worded(caller, question, prepared, now, None)
 
     async def answer(self, understood: Understood) -> bytes | None:
         """The body of a 200 after what memory lacks was read; None when the documented route is to answer."""
@@ -103,15 +113,18 @@ class HotPath:
         if caller is None or None in found.prepared:
             return None
         worded: list[bytes] = []
+        now = self._memory.replica.now()
         for question, prepared in zip(understood.questions, found.prepared, strict=True):
             if prepared is not None:
-                worded.append(self._worded(caller, question, prepared, first))
+                worded.append(self._worded(caller, question, prepared, now, first))
                 if understood.stops is not None and understood.stops(prepared.decision.permitted):
                     break
         return worded[0] if understood.stops is None else b'{"evaluations":[' + b",".join(worded) + b"]}"
 
-    def _worded(self, caller: Caller, question: Question, prepared: Prepared, first: list[Entry] | None) -> bytes:
-        decision, at = prepared.decision, self._memory.replica.now()
+    def _worded(
+        self, caller: Caller, question: Question, prepared: Prepared, at: float, first: list[Entry] | None
+    ) -> bytes:
+        decision = prepared.decision
         identifier = uuid7_text(at)
         recorder = self._recorder
         if recorder is not None and recorder.wants(decision):
@@ -121,15 +134,19 @@ class HotPath:
                 first.append(entry)
             else:
                 recorder.log.append(entry)
-        self._counts.count(decision)
-        if prepared.wire is None:
+        if prepared.wire is None or prepared.outcome is None:
             prepared.wire = answer_parts(decision)
+            prepared.outcome = (decision.permitted, decision.reason.value)
+        self._counts.count_outcome(prepared.outcome)
         before, after = prepared.wire
         return before + identifier + after
 
 
 def _key(authorization: bytes) -> str | None:
-    if authorization[:7].lower() != b"bearer " or len(authorization) > _LONGEST_KEY or not authorization.isascii():
+    scheme = authorization[:7]
+    if scheme != b"Bearer " and scheme.lower() != b"bearer ":
+        return None
+    if len(authorization) > _LONGEST_KEY or not authorization.isascii():
         return None
     return authorization[7:].strip().decode("ascii")
 

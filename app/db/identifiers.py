@@ -44,8 +44,9 @@ def random_hex(digits: int) -> str:
 def uuid7_text(seconds: float) -> bytes:
     """A new identifier of version 7 as ASCII text, from an epoch time in seconds: for the hot path."""
     noise = random_hex(19)
-    at = f"{int(seconds * 1000) & 0xFFFFFFFFFFFF:012x}"
-    return f"{at[:8]}-{at[8:]}-7{noise[:3]}-{_VARIANT[noise[3]]}{noise[4:7]}-{noise[7:]}".encode()
+    at = "%012x" % (int(seconds * 1000) & 0xFFFFFFFFFFFF)
+    variant = _VARIANT[noise[3]]
+    return f"{at[:8]}-{at[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:]}".encode()
 
 
 def uuid7(at: datetime) -> UUID:

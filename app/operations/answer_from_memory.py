@@ -66,6 +66,33 @@ def recall(memory: Memory, digest: bytes, questions: Sequence[Question]) -> Reme
     return answered
 
 
+def recall_one(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, Prepared, float] | None:
+    """As `recall`, for one question: who asks, the decision, and the instant (an epoch time) at which it is taken.
+
+    None also where the caller may not ask about that processing.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+
+    """
+    replica = memory.replica
+    if not replica.lease.held():
+        return None
+    held = replica.callers.get(digest)
+    caller = held.caller if held is not None else None
+    if caller is None:
+        return None
+    caller.require(Scope.DECISIONS_EVALUATE)
+    if not caller.may_ask_about(question.shape.processing):
+        return None
+    now = replica.now()
+    prepared = _decide(memory, question, None, now)
+    if prepared is None:
+        return None
+    memory.hits += 1
+    return caller, prepared, now
+
+
 async def answer_from_memory(memory: Memory, digest: bytes, questions: Sequence[Question]) -> Remembered | None:
     """Read what memory lacks and answer, or None when it may not be used: the caller then reads the primary.
 
@@ -171,8 +198,11 @@ def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[b
     return (subject, *sorted(others))
 
 
-def _records(replica: Replica, refs: tuple[bytes, ...], facts: _Facts | None) -> list[SubjectRecord] | None:
+def _records(replica: Replica, refs: tuple[bytes, ...], facts: _Facts | None) -> Sequence[SubjectRecord] | None:
     """The records of all of these subjects, or None with those that are missing noted."""
+    if facts is None and len(refs) == 1:
+        only = replica.subjects.get(refs[0])
+        return (only,) if only is not None else None
     records: list[SubjectRecord] = []
     for ref in refs:
         record = replica.subjects.get(ref) or (facts.subjects.get(ref) if facts is not None else None)

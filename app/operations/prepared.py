@@ -70,7 +70,7 @@ class Question:
 class Prepared:
     """A decision, the records that it rests on, and the epoch time until which it stands while they do.
 
-    `wire` is for whoever words answers: a place to keep the worded form.
+    `wire` and `outcome` are for whoever words and counts answers: places to keep the worded form and the words counted.
     """
 
     register: RegisterRecord
@@ -78,6 +78,7 @@ class Prepared:
     until: float
     decision: Decision
     wire: tuple[bytes, bytes] | None = None
+    outcome: tuple[bool, str] | None = None
 
 
 Key = tuple[Shape, bytes] | tuple[Shape, bytes, tuple[Participant, ...] | None]
@@ -97,8 +98,8 @@ class PreparedDecisions:
             return None
         if len(found.records) != len(records):
             return None
-        for index, record in enumerate(records):
-            if found.records[index] is not record:
+        for before, record in zip(found.records, records, strict=True):
+            if before is not record:
                 return None
         return found
 

@@ -30,8 +30,11 @@ class DecisionCounts:
 
     def count_reason(self, *, permitted: bool, reason: str) -> None:
         """One more decision of that outcome."""
-        key = (permitted, reason)
-        self._pending[key] = self._pending.get(key, 0) + 1
+        self.count_outcome((permitted, reason))
+
+    def count_outcome(self, outcome: tuple[bool, str]) -> None:
+        """One more decision, permitted or not, for a reason."""
+        self._pending[outcome] = self._pending.get(outcome, 0) + 1
 
     def settle(self) -> None:
         """Hand on what was counted since the last time."""

@@ -6,7 +6,7 @@ import socket
 import pytest
 import uvicorn
 
-from app.api.one_write import OneWriteProtocol
+from app.api.one_write import WHOLE_ANSWER, OneWriteProtocol
 
 
 async def application(scope, receive, send):
@@ -23,6 +23,14 @@ async def application(scope, receive, send):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(0.01)
         await send({"type": "http.response.body", "body": b"three"})
+        return
+    if path == "/whole":
+        whole = scope.get("extensions", {}).get(WHOLE_ANSWER)
+        if whole is not None and whole(b"x-more: 1\r\n", b"{}"):
+            return
+        headers = [(b"content-length", b"2"), (b"x-more", b"1")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
         return
     body = b"x" * 300_000 if path == "/long" else b"short"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
@@ -65,9 +73,10 @@ CLOSE = "Connection: close"
         request("GET", "/long", CLOSE),
         request("GET", "/short") + request("HEAD", "/short") + request("GET", "/pieces") + request("GET", "/n", CLOSE),
         request("POST", "/short", "Expect: 100-continue", "Content-Length: 2", CLOSE) + b"{}",
+        request("GET", "/whole") * 3 + request("GET", "/short") + request("GET", "/whole", CLOSE),
         b"no HTTP at all\r\n\r\n",
     ],
-    ids=["short", "head", "none", "pieces", "long", "pipelined", "continue", "malformed"],
+    ids=["short", "head", "none", "pieces", "long", "pipelined", "continue", "whole", "malformed"],
 )
 def test_the_bytes_are_those_of_uvicorns_own_protocol(sent):
     """Whatever is asked, a client receives what uvicorn's own protocol sends."""
