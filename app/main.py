@@ -33,6 +33,7 @@ from app.operations.deployment import Deployment
 from app.operations.keep_log import keep_log, turn_over
 from app.operations.manage_keys import create_first_key
 from app.operations.search_decisions import correspondence_ref
+from app.pages import assets
 from app.settings import LogFormat, Settings, SettingsError, bootstrap_key, master_keys, pseudonym_key, required
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
@@ -120,7 +121,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.services = services
     app.state.hot = _hot_path(services)
     problems.install(app)
-    for part in (access, processings, consents, explanations, decisions, keys, health, docs):
+    for part in (access, processings, consents, explanations, decisions, keys, health, docs, assets):
         app.include_router(part.router)
     scopes_by_route(app)
     return app

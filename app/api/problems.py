@@ -104,10 +104,15 @@ def unavailable(detail: str = "The database cannot be reached; nothing was recor
     return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def status_of(error: errors.DomainError) -> int:
+    """The HTTP status of a domain error; 422 for one that has none of its own."""
+    return _STATUS.get(type(error), 422)
+
+
 def refused(error: errors.DomainError) -> Response:
     """What a domain error is to a client."""
     fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
-    return problem(_STATUS.get(type(error), 422), error.slug, error.detail, fields=fields)
+    return problem(status_of(error), error.slug, error.detail, fields=fields)
 
 
 def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:

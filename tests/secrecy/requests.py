@@ -86,6 +86,7 @@ BODIES: dict[Route, list[Any]] = {
 
 KNOWN: dict[Route, list[str]] = {
     ("GET", "/docs/{name}"): ["start.js", "swagger-ui.css"],
+    ("GET", "/assets/{name}"): ["sceau.css"],
     ("DELETE", "/v1/keys/{id}"): [str(UUID(int=1))],
 }
 """What stands in the path of a route, where it is not a processing or a consent."""

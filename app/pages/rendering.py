@@ -1,0 +1,139 @@
+"""How a page is made: a Jinja2 template with autoescape, in a language, under headers that let nothing in or out.
+
+A page is never kept by a cache, sends no referrer (an address may be a secret), runs no script, loads nothing from
+another origin and stands in no frame. Add a page with `page_router()` and `render`.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+
+from app.api.problems import RETRY_AFTER_SECONDS, status_of
+from app.api.services import services_of
+from app.core.errors import DomainError
+from app.db.database import DatabaseUnavailableError
+from app.pages.languages import Catalogue, Language, language_of
+from app.pages.words import ERRORS, SHARED
+
+HERE: Final = Path(__file__).resolve().parent
+STYLE: Final = HERE / "assets" / "sceau.css"
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+    "Vary": "Accept-Language",
+}
+"""Beside the headers of every answer (app.api.edge): nosniff, no-referrer, no-store."""
+
+_SERVER_ERROR: Final = 500
+log = structlog.get_logger("sceau.pages")
+
+_environment = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_style_version: Final = sha256(STYLE.read_bytes()).hexdigest()[:16]
+
+
+def root_of(request: Request) -> str:
+    """The path before every route, as SCEAU_PUBLIC_URL has it: empty, or such as `/sceau`."""
+    return urlsplit(services_of(request).public_url).path.rstrip("/")
+
+
+def words(catalogue: Catalogue, language: Language) -> dict[str, str]:
+    """The texts of a catalogue in one language, by name."""
+    return {name: texts[language] for name, texts in catalogue.items()}
+
+
+def render(  # noqa: PLR0917 - what a page is made of
+    request: Request,
+    template: str,
+    language: Language,
+    catalogue: Catalogue,
+    context: Mapping[str, Any],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """A page.
+
+    The template finds its words as `t` (the shared ones too), `language`, `root` (the path before every route) and
+    what `context` holds; `title` must be in it.
+
+    Raises:
+        jinja2.UndefinedError: the template names something that is not there.
+
+    """
+    html = _environment.get_template(template).render(
+        t=words({**SHARED, **catalogue}, language),
+        language=language.value,
+        other=language.other.value,
+        root=root_of(request),
+        style_version=_style_version,
+        **context,
+    )
+    return HTMLResponse(html, status, {**PAGE_HEADERS, **(headers or {})})
+
+
+def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """What a person is told when something went wrong; never anything that was sent."""
+    language = language_of(request)
+    said = words(ERRORS.get(status, ERRORS[_SERVER_ERROR if status >= _SERVER_ERROR else 400]), language)
+    return render(request, "error.html", language, {}, said, status, headers)
+
+
+def from_this_site(request: Request) -> bool:
+    """Whether a form was sent by a page of this origin (Fetch Metadata); browsers that do not say are let through.
+
+    A second line of defence: with `no-referrer` a browser sends `Origin: null`, so that Origin proves nothing here.
+    """
+    return request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages rather than problem documents."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler."""
+        handle = super().get_route_handler()
+
+        async def handle_for_a_person(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError:
+                return error_page(request, 400)
+            except HTTPException as error:
+                return error_page(request, error.status_code, error.headers)
+            except DomainError as error:
+                return error_page(request, status_of(error))
+            except DatabaseUnavailableError:
+                return error_page(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+            except Exception:
+                log.exception("failed")
+                return error_page(request, 500)
+
+        return handle_for_a_person
+
+
+def page_router() -> APIRouter:
+    """A router of pages; each route still names its scope or is marked `open_to_all`."""
+    return APIRouter(route_class=PageRoute, include_in_schema=False)

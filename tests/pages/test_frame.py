@@ -1,0 +1,72 @@
+import re
+
+import pytest
+from jinja2 import UndefinedError
+from starlette.requests import Request
+
+from app.pages import words as shared
+from app.pages.languages import Language, accepted
+from app.pages.rendering import HERE, PAGE_HEADERS, render, words
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", "fr"),
+        ("en", "en"),
+        ("en-GB,en;q=0.9,fr;q=0.8", "en"),
+        ("de, en;q=0.5, fr-CA;q=0.7", "fr"),
+        ("de", "fr"),
+        ("EN-us", "en"),
+        ("en;q=0", "fr"),
+        ("en;q=2", "fr"),
+        ("en;q=x, fr;q=0.1", "fr"),
+        ("en;" * 400, "fr"),
+    ],
+)
+def test_accept_language(header, expected):
+    """The better liked of French and English, French when the header prefers neither or is not one."""
+    assert accepted(header) == Language(expected)
+
+
+def test_errors_are_pages(api):
+    """A wrong address among those of pages is told in HTML, in the language asked for, under the headers of pages."""
+    answer = api.with_key(None).call("GET", "/assets/none?lang=en")
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert '<html lang="en">' in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert {name: answer.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
+
+
+def test_style_sheet_fetches_nothing(api):
+    """The style sheet is served from here and names no other file or host."""
+    answer = api.with_key(None).call("GET", "/assets/sceau.css")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    assert not re.search(r"url\(|@import|https?:", answer.text)
+
+
+def test_no_template_runs_or_loads_anything():
+    """No template has a script, a style or an event handler of its own, or an address of another site to load."""
+    for template in (HERE / "templates").glob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:|<iframe|<img|\|\s*safe", text), (
+            template.name
+        )
+        assert not re.search(r"(src|action)=\"https?:|<link[^>]+https?:", text), template.name
+
+
+def test_every_error_has_its_words():
+    """Each error page says a title and an explanation in both languages."""
+    for catalogue in shared.ERRORS.values():
+        for language in Language:
+            assert set(words(catalogue, language)) == {"title", "detail"}
+
+
+def test_a_template_cannot_leave_a_word_out(api):
+    """Control: a page whose template names something unknown is an error, not a gap."""
+    request = Request({"type": "http", "app": api.client.app, "headers": [], "query_string": b""})
+    with pytest.raises(UndefinedError):
+        render(request, "error.html", Language.FR, {}, {"title": "no detail"})
