@@ -38,7 +38,7 @@ from app.operations.check_deployment import DeploymentRefusedError, check_deploy
 from app.operations.evaluate_requests import evaluate_requests
 from app.operations.manage_keys import NewCaller, create_key, revoke_key
 from app.operations.rebuild_projection import rebuild_projection as rebuild
-from app.serving import DataDirectoryInUseError, PortTakenError, check_free, local_deployment
+from app.serving import DataDirectoryInUseError, PortTakenError, check_free, local_deployment, work
 from app.serving import serve as serve_http
 from app.settings import LogFormat, Settings, SettingsError, required
 from app.snapshot.lease import LONGEST_LEASE, Pace
@@ -93,7 +93,19 @@ def serve(
         say.print(f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.")
         if local is not None:
             say.print(f"A key with every scope is in {local / 'keys' / 'bootstrap'}.")
-        serve_http(host, port, workers)
+        serve_http(host, port, workers, jobs=settings.jobs)
+
+
+@app.command()
+def worker(
+    data: DataOption = None,
+    beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End with standard input.")] = False,  # noqa: FBT002
+) -> None:
+    """Run background jobs in this process: the sweep of consents that lapse, and what is sent. Several may run."""
+    with _deployment(data):
+        settings = Settings.load()
+        configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+        work(settings, beside=beside)
 
 
 @app.command()

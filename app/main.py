@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import structlog
@@ -25,6 +25,9 @@ from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.db.database import Database, PoolLimits
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
+from app.jobs.application import make_jobs
+from app.jobs.work import Work
+from app.jobs.worker import run_jobs
 from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.vault import Vault
 from app.operations.answer_from_memory import Memory
@@ -34,7 +37,17 @@ from app.operations.keep_log import keep_log, turn_over
 from app.operations.manage_keys import create_first_key
 from app.operations.search_decisions import correspondence_ref
 from app.pages import assets
-from app.settings import LogFormat, Settings, SettingsError, bootstrap_key, master_keys, pseudonym_key, required
+from app.settings import (
+    LogFormat,
+    Settings,
+    SettingsError,
+    bootstrap_key,
+    direct_url,
+    jobs_url,
+    master_keys,
+    pseudonym_key,
+    required,
+)
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
 from app.snapshot.replica import Replica, ReplicaPlan
@@ -168,8 +181,9 @@ def _memory(settings: Settings, database: Database, policy: PeriodPolicy) -> Mem
     if settings.cache != "leased":
         raise SettingsError("SCEAU_CACHE is leased or strict")
     url = required(settings.database_url, "database_url")
-    feed_url = settings.feed_database_url.get_secret_value() if settings.feed_database_url is not None else url
-    plan = ReplicaPlan(feed_url, pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}")
+    plan = ReplicaPlan(
+        direct_url(settings), pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}"
+    )
     pool = ReadPool(url, PoolLimits(settings.pool_size, settings.pool_waiting, settings.database_timeout))
     return Memory(Replica(plan, database, pool), policy)
 
@@ -229,6 +243,27 @@ async def _following(services: Services) -> AsyncIterator[None]:
             await memory.replica.pool.close()
         if services.recorder is not None:
             await services.recorder.log.stop(_LAST_FLUSH_SECONDS)
+
+
+_JOBS_LIMITS = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
+
+
+async def work_through_jobs(settings: Settings, stopping: asyncio.Event, *, clock: Clock | None = None) -> bool:
+    """Run background jobs until told to stop; whether that ended within its deadline.
+
+    Raises:
+        DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
+        SettingsError: a setting is missing or wrong.
+
+    """
+    url = required(settings.database_url, "database_url")
+    work = Work(Database(url, limits=_JOBS_LIMITS, clock=clock), deployment_of(settings))
+    try:
+        async with work.database.write() as session:
+            await check_deployment(session, work.deployment)
+        return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
+    finally:
+        await work.database.close()
 
 
 async def _settle(metrics: Metrics) -> None:

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects each worker remembers")
     lease: timedelta = Field(default=timedelta(seconds=2), description="How long a worker may decide unheard, ≤ PT10S")
     feed_database_url: PostgresUrl | None = Field(default=None, description="Direct DSN, when a pooler stands between")
+    jobs: bool = Field(default=True, description="Whether serve runs a jobs process beside its workers")
+    jobs_database_url: PostgresUrl | None = Field(default=None, description="Direct DSN for jobs; default: the feed's")
     decision_log: str = Field(default="buffered", description="off, buffered, or durable: permits under IV wait for it")
     decision_log_exempt_share: float = Field(default=0.01, ge=0, le=1, description="Share of permits under III logged")
     decision_log_retention: timedelta = Field(default=timedelta(days=400), description="How long decisions are kept")
@@ -129,6 +131,28 @@ def _from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[s
             detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"
             raise SettingsError(f"{variable}: {detail}") from None
     return found
+
+
+def direct_url(settings: Settings) -> str:
+    """The DSN on which the feed listens: its own, or else the application's.
+
+    Raises:
+        SettingsError: neither is set.
+
+    """
+    feed = settings.feed_database_url
+    return feed.get_secret_value() if feed is not None else required(settings.database_url, "database_url")
+
+
+def jobs_url(settings: Settings) -> str:
+    """The DSN on which workers listen for jobs: their own, or else the feed's.
+
+    Raises:
+        SettingsError: none is set.
+
+    """
+    jobs = settings.jobs_database_url
+    return jobs.get_secret_value() if jobs is not None else direct_url(settings)
 
 
 _HOW_TO_MAKE: Final = "make one with `openssl rand -base64 32`"

@@ -8,13 +8,14 @@ import app.events.tables
 import app.ledger.tables
 import app.register.tables
 import app.snapshot.tables
-from app.db.schema import metadata
+from app.db.schema import is_declared_here, metadata
 
 __all__ = ["app"]
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
+    include_name=is_declared_here,
     transactional_ddl=True,
     transaction_per_migration=False,
     compare_type=True,

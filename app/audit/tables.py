@@ -1,6 +1,23 @@
-"""The decision log: one partition a day (UTC), made and dropped by functions that the application role may call."""
+"""The decision log and what background tasks did.
 
-from sqlalchemy import ARRAY, Boolean, Column, DateTime, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid
+The log has one partition a day (UTC), made and dropped by functions that the application role may call; each task has
+one row a day (UTC).
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
 
 from app.db.schema import metadata
 
@@ -25,4 +42,21 @@ decision_log = Table(
     PrimaryKeyConstraint("subject_ref", "at", "id"),
     Index("ix_decision_log_id", "id"),
     postgresql_partition_by="RANGE (at)",
+)
+
+job_run = Table(
+    "job_run",
+    metadata,
+    Column("task", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("runs", BigInteger, nullable=False),
+    Column("failures", BigInteger, nullable=False),
+    Column("flagged", BigInteger, nullable=False),
+    Column("last_started_at", DateTime(timezone=True), nullable=False),
+    Column("last_took_ms", BigInteger, nullable=False),
+    Column("last_flagged", BigInteger, nullable=False),
+    Column("backlog", BigInteger, nullable=False),
+    Column("last_failed_at", DateTime(timezone=True)),
+    Column("last_error", Text),
+    PrimaryKeyConstraint("task", "day"),
 )

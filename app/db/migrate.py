@@ -37,6 +37,11 @@ PRIVILEGES: Final = {
     "change": "SELECT, INSERT, DELETE",
     "decision_log": "SELECT, INSERT",
     "replica": "SELECT, INSERT, UPDATE, DELETE",
+    "job_run": "SELECT, INSERT, UPDATE, DELETE",
+    "procrastinate_jobs": "SELECT, INSERT, UPDATE, DELETE",
+    "procrastinate_events": "SELECT, INSERT, UPDATE, DELETE",
+    "procrastinate_periodic_defers": "SELECT, INSERT, UPDATE, DELETE",
+    "procrastinate_workers": "SELECT, INSERT, UPDATE, DELETE",
 }
 
 
@@ -51,6 +56,13 @@ class MigrationRefusedError(Exception):
 
 FUNCTIONS: Final = ("sceau_make_log_partition(date)", "sceau_drop_log_before(date)")
 """What the application role may call: it cannot make or drop tables itself."""
+
+SEQUENCES: Final = (
+    "procrastinate_jobs_id_seq",
+    "procrastinate_events_id_seq",
+    "procrastinate_periodic_defers_id_seq",
+)
+"""What Procrastinate numbers its rows with; its functions run with the rights of whoever calls them."""
 
 
 class SchemaBehindError(Exception):
@@ -178,6 +190,9 @@ def _grant(connection: Connection, role: str) -> None:
     for function in FUNCTIONS:
         if connection.execute(text("SELECT to_regprocedure(:name)"), {"name": function}).scalar_one() is not None:
             connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}"))
+    for sequence in SEQUENCES:
+        if connection.execute(text("SELECT to_regclass(:name)"), {"name": sequence}).scalar_one() is not None:
+            connection.execute(text(f"GRANT USAGE ON SEQUENCE {sequence} TO {quoted}"))
     connection.execute(text(f"GRANT USAGE ON SCHEMA {_schema(connection)} TO {quoted}"))
 
 

@@ -3,7 +3,13 @@
 Tables stand beside the store that reads them (`app/*/tables.py`); `app.db.migrate` gathers them for Alembic.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 from sqlalchemy import MetaData
+
+LIBRARY_PREFIX: Final = "procrastinate_"
+"""Tables that a library brings by its own DDL: migrated with ours, declared by nobody here."""
 
 metadata = MetaData(
     naming_convention={
@@ -14,3 +20,8 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def is_declared_here(name: str | None, kind: str, _: Mapping[str, str | None]) -> bool:
+    """What Alembic is to compare (its `include_name`): everything but a library's tables."""
+    return kind != "table" or name is None or not name.startswith(LIBRARY_PREFIX)

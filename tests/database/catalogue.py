@@ -2,6 +2,8 @@
 
 from sqlalchemy import Connection, text
 
+from app.db.schema import LIBRARY_PREFIX
+
 _COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -19,19 +21,34 @@ _TRIGGERS = """
 """
 _SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = current_schema()"
 
+_TYPES = """
+    SELECT t.typname, array_to_string(array_agg(e.enumlabel ORDER BY e.enumsortorder), ' ')
+    FROM pg_type t LEFT JOIN pg_enum e ON e.enumtypid = t.oid
+    WHERE t.typnamespace = current_schema()::regnamespace AND (t.typtype = 'e' OR t.typname LIKE '%\\_v1')
+    GROUP BY t.typname
+"""
+
 BOOKKEEPING = "alembic_version"
 
 
 def tables(connection: Connection) -> dict[str, set[tuple[object, ...]]]:
-    """Columns, constraints and indexes, without Alembic's own table."""
+    """Columns, constraints and indexes, without Alembic's own table and those that a library brings."""
+    return {
+        name: {row for row in rows if not str(row[0]).startswith(LIBRARY_PREFIX)}
+        for name, rows in _all_tables(connection).items()
+    }
+
+
+def _all_tables(connection: Connection) -> dict[str, set[tuple[object, ...]]]:
     parts = {"columns": _COLUMNS, "constraints": _CONSTRAINTS, "indexes": _INDEXES, "sequences": _SEQUENCES}
     return {name: {row for row in _rows(connection, query) if row[0] != BOOKKEEPING} for name, query in parts.items()}
 
 
 def everything(connection: Connection) -> dict[str, set[tuple[object, ...]]]:
-    """The tables, and the functions and triggers that SQLAlchemy's metadata does not know."""
+    """All tables, and the types, functions and triggers that SQLAlchemy's metadata does not know."""
     return {
-        **tables(connection),
+        **_all_tables(connection),
+        "types": _rows(connection, _TYPES),
         "functions": _rows(connection, _FUNCTIONS),
         "triggers": _rows(connection, _TRIGGERS),
     }

@@ -1,17 +1,19 @@
+from importlib.resources import files
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Column, Integer, MetaData, Table, text
 
 import app.main  # noqa: F401 - declares every table
-from app.db.migrate import downgrade, migrate, upgrade
-from app.db.schema import metadata
+from app.db.migrate import MIGRATIONS, downgrade, migrate, upgrade
+from app.db.schema import is_declared_here, metadata
 from tests.database.catalogue import everything, tables
 from tests.database.conftest import connected
 from tests.support.databases import new_database
 
 
 def _drift(url: str, wanted: MetaData) -> list[object]:
-    options = {"compare_type": True, "compare_server_default": True}
+    options = {"compare_type": True, "compare_server_default": True, "include_name": is_declared_here}
     with connected(url) as connection:
         found: list[object] = compare_metadata(MigrationContext.configure(connection, opts=options), wanted)
     return found
@@ -66,3 +68,13 @@ def test_migrations_work_in_any_time_zone(empty):
         connection.execute(text("SET timezone = 'Pacific/Apia'"))
         upgrade(connection)
     assert _drift(empty.owner_url, metadata) == []
+
+
+def test_the_frozen_schema_is_the_installed_librarys():
+    """Procrastinate's schema as it is frozen is the one that the installed version would make.
+
+    When this fails the library was upgraded: freeze its new `schema.sql`, and write a migration out of the files in
+    its `sql/migrations` that came since.
+    """
+    frozen = max((MIGRATIONS / "procrastinate").glob("*.sql"))
+    assert frozen.read_text() == (files("procrastinate") / "sql" / "schema.sql").read_text()

@@ -3,8 +3,8 @@ import pytest
 from psycopg import sql
 
 import app.main  # noqa: F401 - declares every table
-from app.db.migrate import PRIVILEGES, migrate
-from app.db.schema import metadata
+from app.db.migrate import PRIVILEGES, SEQUENCES, migrate
+from app.db.schema import LIBRARY_PREFIX, metadata
 from tests.database.catalogue import BOOKKEEPING
 from tests.support.databases import APP_ROLE
 
@@ -48,9 +48,18 @@ def test_only_append_only_tables_refuse_their_owner(owner):
         owner.execute(statement)
 
 
-def test_the_map_covers_every_table():
-    """Every declared table has its line of privileges, and no line is for a table that is not there."""
-    assert set(PRIVILEGES) == {*metadata.tables, BOOKKEEPING}
+def test_the_map_covers_every_table(owner):
+    """Every declared table and every one of a library has its line, and no line is for a table that is not there."""
+    brought = owner.execute("SELECT tablename FROM pg_tables WHERE tablename ^@ %s", [LIBRARY_PREFIX]).fetchall()
+    assert brought
+    assert set(PRIVILEGES) == {*metadata.tables, BOOKKEEPING, *(name for (name,) in brought)}
+
+
+def test_the_application_numbers_rows_but_sets_no_sequence(owner, application):
+    """The application may draw numbers for jobs, and may not set them back."""
+    for sequence in SEQUENCES:
+        application.execute("SELECT nextval(%s)", [sequence])
+        _refused(application, sql.SQL("SELECT setval({}, 1)").format(sql.Literal(sequence)))
 
 
 def test_a_table_without_a_line_is_out_of_reach(database, owner, application):

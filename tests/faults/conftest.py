@@ -30,9 +30,9 @@ def serve(place, server):
     """Start services on the server; each is ended after the test."""
     started: list[Service] = []
 
-    def start(**settings: str) -> Service:
+    def start(*, workers: int = 1, **settings: str) -> Service:
         settings = {**server.settings, "SCEAU_DATABASE_TIMEOUT": "PT2S", **settings}
-        started.append(Service(place / f"service{len(started)}.log", settings))
+        started.append(Service(place / f"service{len(started)}.log", settings, workers=workers))
         return started[-1].wait_until_it_listens()
 
     yield start

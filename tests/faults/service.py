@@ -62,6 +62,7 @@ class Service:
         command: Sequence[str] = COMMAND,
         data: Path | None = None,
         port: int | None = None,
+        workers: int = 1,
     ) -> None:
         """Start it on settings, or on a data directory of its own; what it prints goes to a file."""
         self.port = port or free_port()
@@ -69,7 +70,7 @@ class Service:
         of_data = [] if data is None else ["--data", str(data)]
         with output.open("ab") as sink:
             self.process = subprocess.Popen(
-                [*command, "serve", "--port", str(self.port), *of_data],
+                [*command, "serve", "--port", str(self.port), "--workers", str(workers), *of_data],
                 env=environment(**settings),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,51 @@
+"""The jobs' own upkeep: what a killed worker left behind is taken back, and what is finished is removed."""
+
+from typing import Final
+
+import procrastinate
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
+
+from app.jobs.work import HOURLY, MINUTELY, Outcome, Work, periodic
+from app.operations.record_job_run import forget_old_runs
+
+SILENT_SECONDS: Final = 30
+"""A worker that has not said for so long that it lives is dead; it says so every ten seconds."""
+
+_KEPT_HOURS: Final = 7 * 24
+
+
+def install(app: procrastinate.App, work: Work) -> None:
+    """Register the two tasks."""
+
+    async def take_back() -> Outcome:
+        return Outcome(flagged=await take_back_stalled(app))
+
+    async def clean() -> Outcome:
+        await app.job_manager.delete_old_jobs(
+            nb_hours=_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+        )
+        async with work.database.write() as session:
+            await forget_old_runs(session)
+        return Outcome()
+
+    periodic(app, work, "jobs.take_back", MINUTELY, take_back)
+    periodic(app, work, "jobs.clean", HOURLY, clean)
+
+
+async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = SILENT_SECONDS) -> int:
+    """Put jobs that a dead worker held back into the queue, or end those whose like waits there already.
+
+    Returns:
+        How many were found.
+
+    """
+    manager = app.job_manager
+    await manager.prune_stalled_workers(silent_seconds)
+    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=silent_seconds))
+    for job in stalled:
+        try:
+            await manager.retry_job(job)
+        except UniqueViolation:  # the next one of a periodic task waits: it will do what this one did not
+            await manager.finish_job(job, Status.ABORTED, delete_job=True)
+    return len(stalled)

@@ -1,0 +1,87 @@
+"""What every task shares: what it works with, how it is tried again, and the record of each run.
+
+Arguments of jobs are stored and logged by Procrastinate: no identifier of a subject or a correspondence, and no e-mail
+address, may be one.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import procrastinate
+import structlog
+
+from app.audit.job_runs import JobRun
+from app.db.database import Database, DatabaseUnavailableError
+from app.operations.deployment import Deployment
+from app.operations.record_job_run import record_job_run
+
+RETRY: Final = procrastinate.RetryStrategy(max_attempts=5, wait=5, linear_wait=10)
+"""How a failed run is tried again: after 5, 15, 25, 35 and 45 seconds; a periodic one comes again by itself anyway."""
+
+MINUTELY: Final = "* * * * *"
+HOURLY: Final = "17 * * * *"
+
+log = structlog.get_logger("sceau.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What tasks work with, wired by `app.main`."""
+
+    database: Database
+    deployment: Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did: how many things it dealt with, and how many it knows to be left."""
+
+    flagged: int = 0
+    backlog: int = 0
+
+
+Run = Callable[[], Awaitable[Outcome]]
+
+
+def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run) -> None:
+    """Register a task that comes again and again; while one run of it waits, no second one is put behind it."""
+
+    @app.periodic(cron=cron)
+    @app.task(name=name, queueing_lock=name, retry=RETRY, queue="sceau")
+    async def task(timestamp: int) -> None:  # noqa: ARG001 - Procrastinate passes the minute it is for
+        await recorded(work, name, run)
+
+
+async def recorded(work: Work, task: str, run: Run) -> Outcome:
+    """Run, and record that it ran, how long it took and what came of it; what it raises is raised on."""
+    started_at, begun = await _now(work), time.monotonic()
+    try:
+        outcome = await run()
+    except Exception as error:
+        name = type(error).__name__
+        log.warning("a job failed", task=task, cause=name)
+        await _record(work, JobRun(task, started_at, _since(begun), error=name))
+        raise
+    await _record(work, JobRun(task, started_at, _since(begun), outcome.flagged, outcome.backlog))
+    return outcome
+
+
+async def _now(work: Work) -> datetime:
+    async with work.database.read() as session:
+        return await session.now()
+
+
+def _since(begun: float) -> timedelta:
+    return timedelta(seconds=time.monotonic() - begun)
+
+
+async def _record(work: Work, run: JobRun) -> None:
+    """The work is done, or has failed: that its record cannot be written changes neither."""
+    try:
+        async with work.database.write() as session:
+            await record_job_run(session, run)
+    except DatabaseUnavailableError:
+        log.warning("a run was not recorded", task=run.task)

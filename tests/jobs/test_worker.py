@@ -1,0 +1,215 @@
+import asyncio
+import time
+
+import psycopg
+import pytest
+
+from app.audit.job_runs import latest_runs
+from app.db.database import Database
+from app.jobs.application import make_jobs
+from app.jobs.upkeep import take_back_stalled
+from app.jobs.work import Outcome, Work, periodic, recorded
+from app.jobs.worker import run_jobs
+from app.main import deployment_of
+from tests.support.api import settings_for
+from tests.support.databases import APP_ROLE, administrator_url
+
+
+@pytest.fixture
+def work(database):
+    """What tasks work with, on this test's database."""
+    return Work(Database(database.app_url), deployment_of(settings_for(database)))
+
+
+def run(work, coroutine):
+    """Run, and close what was opened in that loop."""
+
+    async def closed():
+        try:
+            return await coroutine
+        finally:
+            await work.database.close()
+
+    return asyncio.run(closed())
+
+
+async def until(condition):
+    """Wait for something that must come to be."""
+    deadline = time.monotonic() + 60
+    while not (found := await condition()):
+        assert time.monotonic() < deadline, "it never came to be"
+        await asyncio.sleep(0.05)
+    return found
+
+
+def test_every_task_is_tried_again(database, work):
+    """No task is registered without a way to be tried again, the library's own aside."""
+    tasks = {task for task in make_jobs(database.app_url, work).tasks.values() if "builtin" not in task.name}
+    assert {task.name for task in tasks} >= {"jobs.take_back", "jobs.clean"}
+    assert [task.name for task in tasks if task.retry_strategy is None] == []
+
+
+def test_a_worker_runs_jobs_and_stops_in_time(database, work):
+    """As the application role, a worker runs a periodic task, records the run, and ends when told to."""
+
+    async def story():
+        stopping = asyncio.Event()
+        working = asyncio.create_task(run_jobs(lambda: make_jobs(database.app_url, work), stopping))
+
+        async def ran():
+            async with work.database.read() as session:
+                return {each.task: each for each in await latest_runs(session)}.get("jobs.take_back")
+
+        found = await until(ran)
+        stopping.set()
+        assert await working is True
+        return found
+
+    found = run(work, story())
+    assert (found.runs, found.failures, found.last_error) == (1, 0, None)
+    with psycopg.connect(database.app_url) as connection:
+        assert connection.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
+
+
+def test_a_failed_run_is_recorded_and_raised(work):
+    """A run that fails is counted with the class of its error, never with its message; the next one keeps both."""
+
+    async def fails():
+        raise ValueError("alice@example.fr")
+
+    async def story():
+        with pytest.raises(ValueError, match="alice"):
+            await recorded(work, "some", fails)
+        await recorded(work, "some", _three)
+        async with work.database.read() as session:
+            return (await latest_runs(session))[0]
+
+    found = run(work, story())
+    assert (found.runs, found.failures, found.flagged, found.last_error) == (2, 1, 3, "ValueError")
+    assert "alice" not in repr(found)
+
+
+async def _three():
+    return Outcome(flagged=3)
+
+
+@pytest.fixture
+def jobs(database, work):
+    """An application with one periodic task more, which is to fail loudly if it is ever run."""
+    app = make_jobs(database.app_url, work)
+
+    async def never():
+        raise AssertionError
+
+    periodic(app, work, "some", "* * * * *", never)
+    return app
+
+
+async def _hold_by_a_dead_worker(app, connection):
+    """Put a job into the hands of a worker that has not been heard of for an hour."""
+    job = await app.configure_task("some", queueing_lock="some", queue="sceau").defer_async(timestamp=0)
+    worker = connection.execute(
+        "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
+    ).fetchone()[0]
+    connection.execute("SELECT procrastinate_fetch_job_v2(NULL, %s)", [worker])
+    connection.commit()
+    return job
+
+
+def _states(connection):
+    return dict(connection.execute("SELECT id, status::text FROM procrastinate_jobs").fetchall())
+
+
+def test_a_dead_workers_job_is_taken_back(database, work, jobs):
+    """A job that a killed worker held waits in the queue again."""
+
+    async def story(connection):
+        async with jobs.open_async():
+            job = await _hold_by_a_dead_worker(jobs, connection)
+            assert _states(connection) == {job: "doing"}
+            assert await take_back_stalled(jobs) == 1
+            return job
+
+    with psycopg.connect(database.owner_url) as connection:
+        job = run(work, story(connection))
+        connection.rollback()
+        assert _states(connection) == {job: "todo"}
+
+
+def test_one_whose_like_waits_is_not_put_beside_it(database, work, jobs):
+    """When the next run of a periodic task waits already, the dead worker's one is ended, and nothing fails."""
+
+    async def story(connection):
+        async with jobs.open_async():
+            await _hold_by_a_dead_worker(jobs, connection)
+            waiting = await jobs.configure_task("some", queueing_lock="some", queue="sceau").defer_async(timestamp=1)
+            assert await take_back_stalled(jobs) == 1
+            return waiting
+
+    with psycopg.connect(database.owner_url) as connection:
+        waiting = run(work, story(connection))
+        connection.rollback()
+        assert _states(connection) == {waiting: "todo"}
+
+
+def test_a_living_workers_job_is_left_to_it(database, work, jobs):
+    """Control: a job whose worker was heard of is not taken from it."""
+
+    async def story(connection):
+        async with jobs.open_async():
+            job = await _hold_by_a_dead_worker(jobs, connection)
+            connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now()")
+            connection.commit()
+            assert await take_back_stalled(jobs) == 0
+            return job
+
+    with psycopg.connect(database.owner_url) as connection:
+        job = run(work, story(connection))
+        connection.rollback()
+        assert _states(connection) == {job: "doing"}
+
+
+def test_a_lost_database_is_waited_for(database, work):
+    """Jobs go on in the same process when the database that was away is back."""
+
+    async def story():
+        stopping, made = asyncio.Event(), []
+
+        def make():
+            made.append(make_jobs(database.app_url, work))
+            return made[-1]
+
+        working = asyncio.create_task(run_jobs(make, stopping))
+        await until(lambda: _workers(database))
+        _reachable(database, allowed=False)
+        await until(lambda: _true(len(made) > 1))
+        _reachable(database, allowed=True)
+        known = await _workers(database)
+        await until(lambda: _workers(database, above=known))
+        stopping.set()
+        assert await working is True
+
+    run(work, story())
+
+
+async def _true(fact):
+    return fact
+
+
+async def _workers(database, above=0):
+    """The highest number that a worker registered under, when it is above one."""
+    with psycopg.connect(database.owner_url) as connection:
+        found = connection.execute("SELECT max(id) FROM procrastinate_workers").fetchone()
+    highest = (found and found[0]) or 0
+    return highest if highest > above else 0
+
+
+def _reachable(database, *, allowed):
+    """Let the application role connect, or not; what it has open is ended then."""
+    with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {database.name} CONNECTION LIMIT {-1 if allowed else 0}")
+        if not allowed:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = %s",
+                [database.name, APP_ROLE],
+            )
