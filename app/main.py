@@ -11,7 +11,7 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 
-from app.api import access, consents, decisions, docs, explanations, health, keys, problems, processings
+from app.api import access, consent_links, consents, decisions, docs, explanations, health, keys, problems, processings
 from app.api.application import Sceau
 from app.api.hot import HotPath
 from app.api.hot_endpoint import HotEndpoint
@@ -36,7 +36,7 @@ from app.operations.deployment import Deployment
 from app.operations.keep_log import keep_log, turn_over
 from app.operations.manage_keys import create_first_key
 from app.operations.search_decisions import correspondence_ref
-from app.pages import assets
+from app.pages import assets, consent
 from app.settings import (
     LogFormat,
     Settings,
@@ -85,12 +85,18 @@ def deployment_of(settings: Settings) -> Deployment:
         ids = SubjectIds.parse(settings.subject_ids)
     except ValueError:
         raise SettingsError("SCEAU_SUBJECT_IDS is casefold or exact, with exceptions such as mxid=exact") from None
+    try:
+        pause = ConsentPeriod.parse(settings.solicitation_pause)
+    except InvalidPeriodError as error:
+        raise SettingsError(f"SCEAU_SOLICITATION_PAUSE: {error.detail}") from None
     return Deployment(
         pseudonyms=Pseudonyms(pseudonym_key(settings), ids),
         vault=Vault(master_keys(settings)),
         policy=policy,
         max_backdating=settings.max_backdating,
         lease=settings.lease,
+        solicitation_pause=pause,
+        link_validity=settings.consent_link_validity,
     )
 
 
@@ -134,7 +140,19 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.services = services
     app.state.hot = _hot_path(services)
     problems.install(app)
-    for part in (access, processings, consents, explanations, decisions, keys, health, docs, assets):
+    for part in (
+        access,
+        processings,
+        consents,
+        consent_links,
+        explanations,
+        decisions,
+        keys,
+        health,
+        docs,
+        assets,
+        consent,
+    ):
         app.include_router(part.router)
     scopes_by_route(app)
     return app

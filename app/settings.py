@@ -68,6 +68,13 @@ class Settings(BaseSettings):
     max_backdating: timedelta = Field(
         default=timedelta(minutes=10), ge=timedelta(0), description="For live grants, ISO 8601"
     )
+    solicitation_pause: str = Field(default="P6M", description="How long what was refused is not offered again")
+    consent_link_validity: timedelta = Field(
+        default=timedelta(days=30),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=366),
+        description="How long a link to the consent page asks",
+    )
     pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")
     pool_waiting: int = Field(default=200, ge=0, le=100_000, description="Requests that may wait for one, else 503")
     database_timeout: timedelta = Field(

@@ -21,17 +21,27 @@ RETRY_AFTER_SECONDS: Final = 1
 
 _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.CollectionTimeError: 422,
+    errors.ConsentLinkEndedError: 410,
     errors.ConsentNotApplicableError: 409,
+    errors.FormAlreadySentError: 409,
+    errors.FormNotOursError: 400,
+    errors.FormOutdatedError: 409,
     errors.IdempotencyMismatchError: 422,
     errors.InvalidCursorError: 422,
     errors.InvalidPeriodError: 422,
     errors.InvalidVersionError: 422,
+    errors.JointConsentNeededError: 409,
     errors.NotFoundError: 404,
+    errors.NothingToWithdrawError: 409,
     errors.ProcessingExistsError: 409,
     errors.ProcessingNotAllowedError: 403,
     errors.ProcessingRetiredError: 409,
+    errors.ProcessingSuspendedError: 409,
     errors.ScopeMissingError: 403,
     errors.ScopeNotHeldError: 403,
+    errors.SolicitationPausedError: 409,
+    errors.TextChangedError: 409,
+    errors.TooManyFormsError: 429,
     errors.UnknownVersionError: 422,
 }
 

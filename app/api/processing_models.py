@@ -55,6 +55,7 @@ RetentionText = Annotated[
     AfterValidator(_retention),
 ]
 Sentence = Annotated[StrictStr, Field(min_length=1, max_length=10_000)]
+Contact = Annotated[StrictStr, Field(min_length=1, max_length=300)]
 Label = Annotated[Name, Field(max_length=128)]
 
 
@@ -92,6 +93,7 @@ _VERSION_EXAMPLE: dict[str, Any] = {
     },
     "data_recipients": ["Exemple Régie SA"],
     "retention": "P30D",
+    "data_protection_contact": "dpo@exemple-courriel.example",
 }
 
 
@@ -111,6 +113,9 @@ class VersionBody(WireModel):
     notice: Words = Field(description="The text shown when consent is asked; its SHA-256 is part of the proof")
     data_recipients: Annotated[list[Label], Field(max_length=100)]
     retention: RetentionText
+    data_protection_contact: Contact | None = Field(
+        default=None, description="Whom people write to about their data, as the consent page shows it"
+    )
 
     def draft(self) -> VersionDraft:
         """The core's form of it."""
@@ -128,6 +133,7 @@ class VersionBody(WireModel):
             notice=self.notice.by_language(),
             data_recipients=frozenset(self.data_recipients),
             retention=Retention.parse(self.retention),
+            contact=self.data_protection_contact,
         )
 
 
@@ -177,6 +183,7 @@ class VersionView(BaseModel):
     notice_sha256: dict[str, str] = Field(description="SHA-256 (hex) of each notice's UTF-8 text")
     data_recipients: list[str]
     retention: str
+    data_protection_contact: str | None = None
 
 
 class StatusView(BaseModel):
@@ -235,6 +242,7 @@ def version_view(version: VersionRecord) -> VersionView:
         notice_sha256=hashes,
         data_recipients=sorted(facts.data_recipients),
         retention=str(facts.retention),
+        data_protection_contact=version.contact,
     )
 
 

@@ -73,6 +73,69 @@ class CollectionTimeError(DomainError):
     slug = "collection-time"
 
 
+class ProcessingSuspendedError(DomainError):
+    """The processing is suspended: nothing is asked for it meanwhile."""
+
+    slug = "processing-suspended"
+
+
+class SolicitationPausedError(DomainError):
+    """All of this was refused or withdrawn too recently to be asked again, unless the person comes by themselves."""
+
+    slug = "solicitation-paused"
+
+
+class NothingToWithdrawError(DomainError):
+    """No consent to any of these processings is in force."""
+
+    slug = "nothing-to-withdraw"
+
+
+class JointConsentNeededError(DomainError):
+    """Under fifteen, a consent is given by the child and a holder of parental responsibility together, not by a link.
+
+    GDPR art. 8, loi n° 78-17 art. 45.
+    """
+
+    slug = "joint-consent-needed"
+
+
+class ConsentLinkEndedError(DomainError):
+    """The link has expired, or the account that it was made for was closed."""
+
+    slug = "consent-link-ended"
+
+
+class FormNotOursError(DomainError):
+    """The form is not one that this page showed."""
+
+    slug = "form-not-ours"
+
+
+class FormAlreadySentError(DomainError):
+    """The form was sent before; what it said is recorded once."""
+
+    slug = "form-already-sent"
+
+
+class FormOutdatedError(DomainError):
+    """What the form was about has changed since it was shown; nothing was recorded."""
+
+    slug = "form-outdated"
+
+
+class TextChangedError(DomainError):
+    """The text has changed since it was shown; nothing was recorded."""
+
+    slug = "text-changed"
+
+
+class TooManyFormsError(DomainError):
+    """Too many forms were sent through one link in a short time."""
+
+    slug = "too-many-forms"
+
+
 class InvalidCursorError(DomainError):
     """The page cursor is not one that this query handed out."""
 

@@ -81,6 +81,10 @@ class PeriodPolicy:
         """
         return _expiry(collected_at, period, self.ceiling, self.counting)
 
+    def shorter(self, period: ConsentPeriod) -> ConsentPeriod:
+        """Which of a period and this deployment's ceiling is the shorter, as people are told it (31 days a month)."""
+        return min(period, self.ceiling, key=lambda each: each.months * 31 + each.days)
+
 
 @lru_cache(maxsize=4096)
 def _expiry(collected_at: datetime, period: ConsentPeriod, ceiling: ConsentPeriod, counting: Counting) -> datetime:

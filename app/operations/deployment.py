@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
-from app.core.period import PeriodPolicy
+from app.core.period import ConsentPeriod, PeriodPolicy
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
+
+HALF_A_YEAR: Final = ConsentPeriod(months=6, days=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,8 @@ class Deployment:
     """Made once, by `app.main`.
 
     `max_backdating`: how far back a live grant may say that it was collected. `lease`: how long a replica may decide
-    unheard, the same for every process (docs/freshness.md).
+    unheard, the same for every process (docs/freshness.md). `solicitation_pause`: how long what was refused or
+    withdrawn is not offered again. `link_validity`: how long a link to the consent page asks.
     """
 
     pseudonyms: Pseudonyms
@@ -21,6 +25,8 @@ class Deployment:
     policy: PeriodPolicy = field(default_factory=PeriodPolicy)
     max_backdating: timedelta = timedelta(minutes=10)
     lease: timedelta = timedelta(seconds=2)
+    solicitation_pause: ConsentPeriod = HALF_A_YEAR
+    link_validity: timedelta = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from app.core.processing import Status
 from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.link_store import keep_text, text_digest
 from app.operations.append_to_ledger import OpenLedger, append, open_ledger, tell
 from app.operations.collection_time import CollectionTime, time_of_grant, time_of_narrowing
 from app.operations.deployment import Deployment, SubjectName
@@ -29,7 +30,11 @@ from app.register.store import load_processing
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a caller says was collected. `evidence` and `capacity` hold the words of design section 4."""
+    """What a caller says was collected. `evidence` and `capacity` hold the words of design section 4.
+
+    `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and its hash is the
+    evidence's. No API caller can set it.
+    """
 
     subject: SubjectName
     processing: str
@@ -39,6 +44,7 @@ class Collected:
     version: int | None = None
     elements: frozenset[Element] | None = None
     collected_at: datetime | None = None
+    presented_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ async def record_consent(
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
+    if collected.presented_text is not None:
+        await keep_text(session, collected.presented_text, ledger.now)
     await append(session, ledger, entry)
     recorded = _recorded(deployment, ledger, record, entry)
     if recorded.state is not State.IN_FORCE or collected.elements is not None:
@@ -115,7 +123,7 @@ def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
     when: CollectionTime,
 ) -> LedgerEntry:
     granted = collected.kind is EventKind.GRANTED
-    evidence, text_known = _evidence(collected.evidence, version)
+    evidence, text_known = _evidence(collected, version)
     expires_at = deployment.policy.expiry(when.at, version.facts.consent_validity) if granted else None
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
@@ -142,8 +150,11 @@ def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
     )
 
 
-def _evidence(said: Mapping[str, Any], version: VersionRecord) -> tuple[dict[str, Any], bool]:
+def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
     """The evidence with the hash of the text shown, and whether the register holds that text for the version."""
+    said = collected.evidence
+    if collected.presented_text is not None:
+        return {**said, "presented_text_sha256": text_digest(collected.presented_text).hex()}, True
     digest = said.get("presented_text_sha256") or version.notice_hash(said["language"])
     known = digest is not None and version.holds_text(digest)
     return {**said, "presented_text_sha256": digest}, known

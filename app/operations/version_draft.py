@@ -28,6 +28,7 @@ class VersionDraft:
     notice: Mapping[str, str]
     data_recipients: frozenset[str]
     retention: Retention
+    contact: str | None = None
 
     def version(self, number: int, *, effective_from: datetime, material: bool, recorded_at: datetime) -> VersionRecord:
         """This draft as a numbered version."""
@@ -44,4 +45,4 @@ class VersionDraft:
             data_recipients=self.data_recipients,
             retention=self.retention,
         )
-        return VersionRecord(facts, self.service, self.name, self.notice, recorded_at)
+        return VersionRecord(facts, self.service, self.name, self.notice, recorded_at, self.contact)

@@ -23,6 +23,7 @@ from app.api.services import services_of
 from app.core.errors import DomainError
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
+from app.pages.typography import linked, typeset
 from app.pages.words import ERRORS, SHARED
 
 HERE: Final = Path(__file__).resolve().parent
@@ -52,6 +53,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.filters.update(typeset=typeset, linked=linked)
 _style_version: Final = sha256(STYLE.read_bytes()).hexdigest()[:16]
 
 

@@ -11,13 +11,17 @@ from app.core.processing import Processing, ProcessingVersion, StatusChange
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """One version: the facts that rules look at, its words in each language, and when it was recorded."""
+    """One version: the facts that rules look at, its words in each language, and when it was recorded.
+
+    `contact`: the controller's data-protection contact, as people are told it; None when none is registered.
+    """
 
     facts: ProcessingVersion
     service: str
     name: Mapping[str, str]
     notice: Mapping[str, str]
     recorded_at: datetime
+    contact: str | None = None
 
     def notice_hash(self, language: str) -> str | None:
         """SHA-256 (hex) of the notice in a language (BCP 47: `fr`, `fr-FR`), UTF-8; None when there is no such text."""

@@ -104,6 +104,7 @@ async def add_version(session: WriteSession, identifier: str, version: VersionRe
             notice=dict(version.notice),
             data_recipients=sorted(facts.data_recipients),
             retention=str(facts.retention),
+            data_protection_contact=version.contact,
             recorded_at=version.recorded_at,
             recorded_by=by,
         )
@@ -146,4 +147,4 @@ def _version(row: Row[tuple[object, ...]]) -> VersionRecord:
         data_recipients=frozenset(row.data_recipients),
         retention=Retention.parse(row.retention),
     )
-    return VersionRecord(facts, row.service, row.name, row.notice, row.recorded_at)
+    return VersionRecord(facts, row.service, row.name, row.notice, row.recorded_at, row.data_protection_contact)

@@ -58,6 +58,7 @@ processing_version = Table(
     Column("notice", JSONB, nullable=False),
     Column("data_recipients", ARRAY(Text), nullable=False),
     Column("retention", Text, nullable=False),
+    Column("data_protection_contact", Text),
     Column("recorded_at", Instant, nullable=False),
     Column("recorded_by", Uuid, nullable=False),
     PrimaryKeyConstraint("processing", "number"),

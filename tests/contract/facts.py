@@ -7,6 +7,7 @@ from typing import Any
 from schemathesis import Case
 
 from tests.support.api import Api, subject
+from tests.support.consent_page import Person, link
 
 AnyCase = Case[Any]
 CONSENTED = "ads-mail"
@@ -22,6 +23,7 @@ class Facts:
     processings: tuple[str, ...]
     consents: tuple[str, ...]
     keys: tuple[str, ...]
+    texts: tuple[str, ...]
 
     @classmethod
     def made_by(cls, api: Api) -> "Facts":
@@ -33,7 +35,8 @@ class Facts:
         api.register("filter", purpose="unsolicited_content_detection")
         consents = tuple(api.decide(name, CONSENTED)["id"] for name in USERS)
         made = [api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["decisions:evaluate"]}) for _ in range(4)]
-        return cls(api, (*processings, "archive", "filter"), consents, tuple(key["id"] for key in made))
+        text = Person(api, link(api, "carol@example.fr", CONSENTED)).press("refuse", CONSENTED).stated[CONSENTED]
+        return cls(api, (*processings, "archive", "filter"), consents, tuple(key["id"] for key in made), (text,))
 
     def place(self, case: AnyCase, number: int) -> AnyCase:
         """Put real ids in the path and the body of a well-formed case; `number` chooses among them."""
@@ -45,6 +48,8 @@ class Facts:
             elif path.startswith("/v1/keys/"):
                 ids = self.keys
             case.path_parameters = {**case.path_parameters, "id": ids[number % len(ids)]}
+        if "sha256" in case.path_parameters:
+            case.path_parameters = {**case.path_parameters, "sha256": self.texts[number % len(self.texts)]}
         if isinstance(case.body, dict):
             case.body = self._body(path, case.body, number)
         if number % 2 and case.query:
@@ -73,11 +78,13 @@ class Facts:
             if path.endswith("/versions"):
                 registered |= {"controller": "Exemple SAS", "purpose": "advertising"}
             real |= {name: _always(value) for name, value in registered.items()}
+        if path == "/v1/consent-links":
+            real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
         if path == "/v1/consents":
             real["version"] = lambda given: given if given is None else 1
             real["elements"] = lambda given: given if given is None else ["content"]
         return real
 
 
-def _always(value: str) -> Callable[[Any], Any]:
+def _always(value: Any) -> Callable[[Any], Any]:
     return lambda _: value

@@ -104,7 +104,7 @@ def test_requests_that_the_document_does_not_allow(shared, operation):
 @each_operation
 def test_without_a_key(shared, operation):
     """Without a key, each operation that names a scope is a documented 401."""
-    nobody = Facts(shared.api.with_key(None), shared.processings, shared.consents, shared.keys)
+    nobody = Facts(shared.api.with_key(None), shared.processings, shared.consents, shared.keys, shared.texts)
 
     @settings(FEW, max_examples=1)
     @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))

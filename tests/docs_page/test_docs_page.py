@@ -13,6 +13,7 @@ STORY = (
     ("get", "/v1/processings/{id}/versions", 200),
     ("post", "/v1/processings/{id}/versions", 201),
     ("post", "/v1/consents", 201),
+    ("post", "/v1/consent-links", 201),
     ("post", "/access/v1/evaluation", 200),
     ("post", "/access/v1/evaluations", 200),
     ("post", "/v1/withdrawals", 200),
@@ -141,6 +142,7 @@ def test_every_body_has_a_proposal(document):
 def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     """The proposals tried in order are all there are, but for operations on an id that an earlier answer gave."""
     of_answers = {("get", "/v1/consents/{id}"), ("get", "/v1/consents/{id}/history"), ("delete", "/v1/keys/{id}")}
+    of_answers |= {("get", "/v1/presented-texts/{sha256}")}
     assert {(method, path) for method, path, _ in STORY} == set(operations(document)) - of_answers
 
 

@@ -77,6 +77,7 @@ PLACES = (
     "apikey",
     "processing",
     "exception",
+    "token",
 )
 MARKERS = {place: Marker.of(place) for place in PLACES}
 PLANTED = {"planted": Marker.of("planted")}

@@ -63,6 +63,17 @@ BODIES: dict[Route, list[Any]] = {
         {**_DECISION, "decision": "granted", "processing": "filter"},
         {**_DECISION, "decision": "granted", "processing": "unknown"},
     ],
+    ("POST", "/v1/consent-links"): [
+        {
+            "subject": subject(_address("subject")),
+            "processings": ["ads-mail"],
+            "authentication": "mailbox",
+            "kind": kind,
+            "by_person": True,
+        }
+        for kind in ("decide", "withdraw")
+    ],
+    ("POST", "/consent/{token}"): [{"form": _address("malformed"), "press": "accept"}],
     ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/closures"): [{"subject": subject(_address("subject"))}],
     ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],
@@ -87,6 +98,8 @@ BODIES: dict[Route, list[Any]] = {
 KNOWN: dict[Route, list[str]] = {
     ("GET", "/docs/{name}"): ["start.js", "swagger-ui.css"],
     ("GET", "/assets/{name}"): ["sceau.css"],
+    ("GET", "/v1/presented-texts/{sha256}"): ["0" * 64],
+    **{(method, "/consent/{token}"): [f"Z{MARKERS['token'].word}"] for method in ("GET", "HEAD", "POST")},
     ("DELETE", "/v1/keys/{id}"): [str(UUID(int=1))],
 }
 """What stands in the path of a route, where it is not a processing or a consent."""
@@ -136,7 +149,7 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
     of_consent = template.startswith("/v1/consents/")
     known = KNOWN.get(route, [consent if of_consent else "ads-mail"])
     json_type = {"Content-Type": "application/json"}
-    for path in [template.format(id=each, name=each) for each in known]:
+    for path in [template.format(id=each, name=each, token=each, sha256=each) for each in known]:
         asked = f"{path}?cursor={_address('query')}&limit={_address('query')}&{_address('query')}=1"
         for number, body in enumerate(bodies):
             if body is None:
@@ -159,7 +172,9 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
             yield Sent(method, path, sent, _headers(key, **json_type))
         yield Sent(method, path, sent, {"Authorization": f"Basic {_address('apikey')}", **json_type})
     if "{" in template:
-        marked = template.format(id=_address("path"), name=_address("path"))
+        places = dict.fromkeys(("id", "name", "sha256"), _address("path"))
+        # A token is random, and looked up by its hash: one that could be guessed is no token.
+        marked = template.format(**places, token=f"Z{_address('token')}")
         yield Sent(method, marked, json.dumps(bodies[0]).encode(), _headers(**json_type))
 
 

@@ -1,10 +1,13 @@
+from urllib.parse import urlencode, urlsplit
+
 import pytest
 
 from app.api.security import scopes_by_route
 from app.main import create_app
-from tests.secrecy.markers import MARKERS, PLANTED, leaks
+from tests.secrecy.markers import MARKERS, PLANTED, Marker, leaks
 from tests.secrecy.requests import BODIES, Route, Sent, requests_beside_every_route, requests_for
 from tests.support.api import EVIDENCE, processing, settings_for, subject
+from tests.support.consent_page import Page
 from tests.support.databases import TestDatabase
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -47,6 +50,32 @@ def test_marked_identifiers_come_out_nowhere(deployment, consent):
     for sent in _everything(consent):
         deployment.send(sent)
     assert deployment.statuses >= {200, 201, 400, 401, 404, 405, 409, 415, 422}
+    _assert_nothing_leaked(deployment)
+
+
+def test_the_token_of_a_link_comes_out_nowhere(deployment, consent):
+    """A real link, opened, answered, sent twice and altered: its token is only where it was handed out."""
+    body = {
+        "subject": subject("somebody"),
+        "processings": ["ads-mail"],
+        "authentication": "mailbox",
+        "kind": "decide",
+    }
+    path = urlsplit(deployment.service.ok("POST", "/v1/consent-links", body)["url"]).path
+    fields = Page(deployment.send(Sent("GET", path))).filled("accept", "ads-mail")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    statuses = [
+        deployment.send(Sent("POST", path, urlencode({**fields, **more}).encode(), form)).status_code
+        for more in ({"shown": MARKERS["malformed"].address}, {}, {}, {"press": MARKERS["malformed"].address})
+    ]
+    assert statuses == [400, 303, 409, 400]
+    token = path.rpartition("/")[2]
+    marker = Marker("token of a link", token)
+    # Its SHA-256 is what the database looks it up by; the token is random, so nothing can be found out from that.
+    assert [
+        each for each in leaks(deployment.sinks(), {"token": marker}) if ", as sha256 with no key" not in each
+    ] == []
+    assert leaks({"control": path.encode()}, {"token": marker})
     _assert_nothing_leaked(deployment)
 
 

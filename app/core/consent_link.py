@@ -1,0 +1,123 @@
+"""A link by which a person decides, or withdraws: what it is for, and what it offers at an instant.
+
+Withdrawing is never harder than giving (GDPR art. 7(3)): wherever a consent holds, a link that shows it offers to
+withdraw it, whatever else is over.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, State, expiry, history, since_closure
+from app.core.period import ConsentPeriod, Counting, PeriodPolicy
+from app.core.processing import Processing, ProcessingVersion
+from app.core.state import consent_state
+
+
+class LinkKind(StrEnum):
+    """What a link was made for."""
+
+    DECIDE = "decide"
+    WITHDRAW = "withdraw"
+
+
+class Authentication(StrEnum):
+    """How the operator knows that whoever opens the link is the subject.
+
+    `mailbox`: the link went to the subject's own mailbox or account and to nowhere else; `signed_in`: the subject was
+    signed in to the service when it was shown; `signed_in_strong`: with two factors; `in_person`: handed over to
+    somebody whose identity was checked.
+    """
+
+    MAILBOX = "mailbox"
+    SIGNED_IN = "signed_in"
+    SIGNED_IN_STRONG = "signed_in_strong"
+    IN_PERSON = "in_person"
+
+
+class Act(StrEnum):
+    """What one press of a button says."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    WITHDRAW = "withdraw"
+
+
+class Situation(StrEnum):
+    """Where a person stands on a processing, as the page tells it."""
+
+    UNDECIDED = "undecided"
+    HOLDS = "holds"
+    LAPSED = "lapsed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+def latest_decision(events: Iterable[ConsentEvent], processing: Processing, at: datetime) -> ConsentEvent | None:
+    """The last decision of a person on a processing since the account was last closed, whether it counts yet or not."""
+    live = since_closure(history(events, processing, at))
+    return next((event for event in reversed(live) if event.kind in DECISIONS), None)
+
+
+def situation(
+    decision: ConsentEvent | None,
+    events: Iterable[ConsentEvent],
+    processing: Processing,
+    at: datetime,
+    policy: PeriodPolicy,
+) -> Situation:
+    """Where a person's last decision leaves them; a grant for a version to come holds, so that it can be withdrawn."""
+    if decision is None:
+        return Situation.UNDECIDED
+    if decision.kind is EventKind.GRANTED:
+        state = consent_state(decision, events, processing, at, policy)
+        return Situation.HOLDS if state in _HOLDING else Situation.LAPSED
+    return Situation.REFUSED if decision.kind is EventKind.REFUSED else Situation.WITHDRAWN
+
+
+def offered(kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool) -> frozenset[Act]:
+    """The buttons that a link shows for a processing.
+
+    Args:
+        kind: what the link was made for.
+        stands: where the person stands.
+        asks: whether it may still be asked: the link has not expired, the processing is active, the person may answer.
+        decided_here: whether the person decided since the link was made; then only a change of mind is offered.
+
+    """
+    if stands is Situation.HOLDS:
+        renewal = kind is LinkKind.DECIDE and asks and not decided_here
+        return frozenset({Act.ACCEPT, Act.WITHDRAW}) if renewal else frozenset({Act.WITHDRAW})
+    if kind is LinkKind.WITHDRAW or not asks:
+        return frozenset()
+    if decided_here and stands in {Situation.REFUSED, Situation.WITHDRAWN}:
+        return frozenset({Act.ACCEPT})
+    return frozenset({Act.ACCEPT, Act.REFUSE})
+
+
+def consent_ends(grant: ConsentEvent, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
+    """When a grant will end by itself, as known at an instant: its expiry, or a material version already planned."""
+    return _ends(expiry(grant, processing, at, policy), grant.version or 0, processing)
+
+
+def would_end(version: ProcessingVersion, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
+    """When a grant given at an instant to a version would end by itself."""
+    return _ends(policy.expiry(at, version.consent_validity), version.number, processing)
+
+
+def paused_until(decision: ConsentEvent | None, pause: ConsentPeriod) -> datetime | None:
+    """Until when a refusal or withdrawal keeps a processing from being offered again; None for any other decision.
+
+    Counted on the Paris calendar to the same local time.
+    """
+    if decision is None or decision.kind is EventKind.GRANTED:
+        return None
+    return PeriodPolicy(Counting.SAME_INSTANT).expiry(decision.collected_at, pause)
+
+
+_HOLDING = frozenset({State.IN_FORCE, State.PENDING})
+
+
+def _ends(expires_at: datetime, number: int, processing: Processing) -> datetime:
+    planned = (version.effective_from for version in processing.material_versions(after=number))
+    return min([expires_at, *(at for at in planned if at is not None)])

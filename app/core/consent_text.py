@@ -1,0 +1,234 @@
+"""The text that Sceau's own page shows before it asks for a consent, made from the register alone, and its hash.
+
+What must be said: GDPR art. 13 (who, what for, recipients, how long, rights, complaint), art. 7(3) (withdrawal told
+before), L32-3 IV (each processing on its own, a year at most). No date and no person stands in the text, so that it
+is one and the same for everyone asked about one version in one language, and its hash proves what was shown.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Final
+
+from app.core.article import Element, Purpose
+from app.core.durations import period_in_words, retention_in_words
+from app.core.period import ConsentPeriod
+from app.core.retention import Retention
+
+Texts = Mapping[str, str]
+LANGUAGES: Final = ("fr", "en")
+
+_PURPOSE: Final[Mapping[Purpose, Texts]] = {
+    Purpose.ADVERTISING: {"fr": "De la publicité.", "en": "Advertising."},
+    Purpose.STATISTICS: {"fr": "Des statistiques.", "en": "Statistics."},
+    Purpose.SERVICE_IMPROVEMENT: {"fr": "Améliorer le service.", "en": "Improving the service."},
+}
+
+_ELEMENT: Final[Mapping[Element, Texts]] = {
+    Element.CONTENT: {"fr": "le contenu de vos messages", "en": "the content of your messages"},
+    Element.SUBJECT_LINE: {"fr": "leur objet", "en": "their subject line"},
+    Element.CORRESPONDENT_IDENTITY: {"fr": "l'identité de vos correspondants", "en": "who you correspond with"},
+    Element.ATTACHMENTS: {"fr": "les pièces jointes", "en": "attachments"},
+}
+
+_SAID: Final[Mapping[str, Texts]] = {
+    "who": {"fr": "Qui ?", "en": "Who?"},
+    "controller": {
+        "fr": "{controller}, responsable de ce traitement.",
+        "en": "{controller}, the controller of this processing.",
+    },
+    "contact": {
+        "fr": "Contact pour la protection de vos données : {contact}",
+        "en": "Data-protection contact: {contact}",
+    },
+    "no_contact": {
+        "fr": "Aucun contact dédié à la protection des données n'a été déclaré ici : écrivez au responsable lui-même.",
+        "en": "No dedicated data-protection contact has been registered here: write to the controller itself.",
+    },
+    "what_for": {"fr": "Pour quoi faire ?", "en": "What for?"},
+    "what": {"fr": "Qu'est-ce qui est analysé ?", "en": "What is analysed?"},
+    "automated": {
+        "fr": "L'analyse est automatique : personne ne lit vos messages.",
+        "en": "The analysis is automated: nobody reads your messages.",
+    },
+    "how_long": {"fr": "Jusqu'à quand ?", "en": "Until when?"},
+    "validity": {
+        "fr": "Votre accord vaut {period}, puis s'éteint de lui-même. Il n'est jamais prolongé sans vous.",
+        "en": "Your consent lasts {period}, then ends by itself. It is never extended without you.",
+    },
+    "kept": {
+        "fr": "Les données tirées de l'analyse sont gardées {retention}.",
+        "en": "The data drawn from the analysis are kept for {retention}.",
+    },
+    "not_kept": {
+        "fr": "Les données tirées de l'analyse ne sont pas gardées.",
+        "en": "The data drawn from the analysis are not kept.",
+    },
+    "refuse": {"fr": "Et si je refuse ?", "en": "What if I refuse?"},
+    "refusing": {
+        "fr": "Rien ne change dans votre messagerie. Appuyez sur « Je refuse », ou fermez la page : sans réponse, "
+        "il n'y a pas d'accord.",
+        "en": "Nothing changes in your mailbox. Press “I refuse”, or close the page: no answer is no consent.",
+    },
+    "withdraw": {"fr": "Et si je change d'avis ?", "en": "What if I change my mind?"},
+    "withdrawing": {
+        "fr": "Vous pouvez retirer votre accord à tout moment, aussi facilement que vous l'avez donné : gardez le lien "
+        "de cette page, elle montre alors un bouton « Je retire mon accord ». Le retrait vaut aussitôt.",
+        "en": "You can withdraw your consent at any time, as easily as you gave it: keep the link to this page, which "
+        "then shows a button “I withdraw my consent”. Withdrawing takes effect at once.",
+    },
+    "others": {"fr": "Qui d'autre reçoit ces données ?", "en": "Who else receives these data?"},
+    "nobody": {"fr": "Personne d'autre.", "en": "Nobody else."},
+    "rights": {"fr": "Mes droits ?", "en": "My rights?"},
+    "access": {
+        "fr": "Vous pouvez demander au responsable l'accès à vos données, leur rectification, leur effacement, leur "
+        "portabilité ou la limitation de leur usage.",
+        "en": "You can ask the controller for access to your data, to have them corrected, erased, handed over to you "
+        "or their use restricted.",
+    },
+    "complaint": {
+        "fr": "Vous pouvez vous plaindre à la CNIL : www.cnil.fr/fr/plaintes, ou 3 place de Fontenoy, TSA 80715, "
+        "75334 Paris Cedex 07.",
+        "en": "You can complain to the French data-protection authority, the CNIL: www.cnil.fr/fr/plaintes, or "
+        "3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07, France.",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one version of a processing says to the person asked: facts and registered words.
+
+    `contact` None: none is registered. `validity` is the shortest of the periods that bound the consent.
+    """
+
+    controller: str
+    contact: str | None
+    purpose: Purpose
+    elements: frozenset[Element]
+    automated: bool
+    recipients: frozenset[str]
+    validity: ConsentPeriod
+    retention: Retention | None
+    name: Texts
+    notice: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of the text, and the language that it is in: a text registered in French only stays French."""
+
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question that the page answers before anything is chosen. `topic` is its word in this module."""
+
+    topic: str
+    question: str
+    answers: tuple[Passage, ...]
+
+
+@dataclass(frozen=True)
+class ConsentText:
+    """The whole text in one language: the processing's name, then questions with their answers."""
+
+    language: str
+    name: Passage
+    rows: tuple[Answered, ...]
+
+    @cached_property
+    def plain(self) -> str:
+        """The text that is hashed: one line for the name, each question and each answer, in the order of the page.
+
+        In each line runs of white space are one space, none at its ends; lines are joined by U+000A, with none at
+        the end; Unicode NFC.
+        """
+        lines = [self.name.text]
+        for row in self.rows:
+            lines += [row.question, *(answer.text for answer in row.answers)]
+        return unicodedata.normalize("NFC", "\n".join(" ".join(line.split()) for line in lines))
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 (hex) of `plain` in UTF-8."""
+        return sha256(self.plain.encode()).hexdigest()
+
+
+def consent_text(asked: Asked, language: str) -> ConsentText:
+    """The text that asks for consent to one version of a processing, in `fr` or `en`."""
+    rows = (
+        _row(language, "who", *_controller(asked, language)),
+        _row(language, "what_for", Passage(_PURPOSE[asked.purpose][language], language), *_notice(asked, language)),
+        _row(language, "what", Passage(_elements(asked.elements, language), language), *_reader(asked, language)),
+        _row(language, "how_long", *_durations(asked, language)),
+        _row(language, "refuse", _passage("refusing", language)),
+        _row(language, "withdraw", _passage("withdrawing", language)),
+        _row(language, "others", _recipients(asked, language)),
+        _row(language, "rights", _passage("access", language), _passage("complaint", language)),
+    )
+    return ConsentText(language, registered(asked.name, language), rows)
+
+
+def registered(texts: Texts, language: str) -> Passage:
+    """A registered text in a language, or in French, which is always there."""
+    return Passage(texts[language], language) if language in texts else Passage(texts["fr"], "fr")
+
+
+def _row(language: str, topic: str, *answers: Passage) -> Answered:
+    return Answered(topic, _SAID[topic][language], answers)
+
+
+def _passage(word: str, language: str, **filled: str) -> Passage:
+    return Passage(_SAID[word][language].format(**filled), language)
+
+
+def _controller(asked: Asked, language: str) -> tuple[Passage, Passage]:
+    contact = (
+        _passage("no_contact", language)
+        if asked.contact is None
+        else _passage("contact", language, contact=asked.contact)
+    )
+    return _passage("controller", language, controller=asked.controller), contact
+
+
+def _notice(asked: Asked, language: str) -> list[Passage]:
+    notice = registered(asked.notice, language)
+    return [Passage(part, notice.language) for part in notice.text.splitlines() if part.strip()]
+
+
+def _elements(elements: frozenset[Element], language: str) -> str:
+    listed = _listed([_ELEMENT[element][language] for element in _ELEMENT if element in elements], language)
+    if Element.SUBJECT_LINE in elements and Element.CONTENT not in elements:
+        listed = listed.replace(
+            _ELEMENT[Element.SUBJECT_LINE][language],
+            {"fr": "l'objet de vos messages", "en": "the subject line of your messages"}[language],
+        )
+    return f"{listed[:1].upper()}{listed[1:]}."
+
+
+def _reader(asked: Asked, language: str) -> list[Passage]:
+    return [_passage("automated", language)] if asked.automated else []
+
+
+def _durations(asked: Asked, language: str) -> list[Passage]:
+    said = [_passage("validity", language, period=period_in_words(asked.validity, language))]
+    if asked.retention is not None:
+        kept = retention_in_words(asked.retention, language)
+        said.append(_passage("not_kept", language) if kept is None else _passage("kept", language, retention=kept))
+    return said
+
+
+def _recipients(asked: Asked, language: str) -> Passage:
+    if not asked.recipients:
+        return _passage("nobody", language)
+    return Passage(f"{_listed(sorted(asked.recipients), language)}.", language)
+
+
+def _listed(parts: list[str], language: str) -> str:
+    last = {"fr": " et ", "en": " and "}[language]
+    return last.join([*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]])

@@ -1,0 +1,49 @@
+"""Durations as people say them, in French and English: `P1Y` is "1 an", `P30D` is "30 days"."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.core.period import ConsentPeriod
+from app.core.retention import Retention
+
+_YEAR: Final = 12
+_UNITS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
+    "fr": (
+        ("an", "ans"),
+        ("mois", "mois"),
+        ("jour", "jours"),
+        ("heure", "heures"),
+        ("minute", "minutes"),
+        ("seconde", "secondes"),
+    ),
+    "en": (
+        ("year", "years"),
+        ("month", "months"),
+        ("day", "days"),
+        ("hour", "hours"),
+        ("minute", "minutes"),
+        ("second", "seconds"),
+    ),
+}
+_AND: Final = {"fr": " et ", "en": " and "}
+
+
+def period_in_words(period: ConsentPeriod, language: str) -> str:
+    """A consent period in `fr` or `en`."""
+    return _in_words((period.months // _YEAR, period.months % _YEAR, period.days), language)
+
+
+def retention_in_words(retention: Retention, language: str) -> str | None:
+    """A retention in `fr` or `en`; None when nothing is kept."""
+    seconds = retention.seconds
+    parts = (
+        *(retention.months // _YEAR, retention.months % _YEAR, seconds // 86_400),
+        *(seconds // 3_600 % 24, seconds // 60 % 60, seconds % 60),
+    )
+    return _in_words(parts, language) or None
+
+
+def _in_words(counts: Sequence[int], language: str) -> str:
+    units = zip(counts, _UNITS[language], strict=False)
+    said = [f"{count} {one if count == 1 else many}" for count, (one, many) in units if count]
+    return _AND[language].join([*([", ".join(said[:-1])] if said[1:] else []), *said[-1:]])

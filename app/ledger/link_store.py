@@ -1,0 +1,142 @@
+"""Reads and writes of links to the consent page, of the forms sent through them, and of the texts that were shown."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy import delete, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core.consent import AgeBand, EventKind
+from app.core.consent_link import Authentication, LinkKind
+from app.db.session import ReadSession, WriteSession
+from app.ledger.link_tables import consent_form, consent_link, presented_text
+from app.ledger.tables import consent, subject
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentLink:
+    """One link as kept. `token_sha256` stands for the token, which is not; `by_person`: the person asked for it.
+
+    `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
+    """
+
+    token_sha256: bytes
+    id: UUID
+    subject_ref: bytes
+    subject_type: str
+    kind: LinkKind
+    processings: tuple[str, ...]
+    authentication: Authentication
+    by_person: bool
+    age_band: AgeBand | None
+    created_at: datetime
+    created_by: UUID
+    expires_at: datetime
+    ledger_order: int
+
+
+def token_digest(token: str) -> bytes:
+    """SHA-256 of a token: what is stored and looked up. A token is random, so it needs no salt and no slow hash."""
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def text_digest(text: str) -> bytes:
+    """SHA-256 of a text in UTF-8."""
+    return sha256(text.encode()).digest()
+
+
+async def add_link(session: WriteSession, link: ConsentLink) -> None:
+    """Keep a new link."""
+    await session.execute(
+        insert(consent_link).values(
+            token_sha256=link.token_sha256,
+            id=link.id,
+            subject_ref=link.subject_ref,
+            kind=link.kind.value,
+            processings=list(link.processings),
+            authentication=link.authentication.value,
+            by_person=link.by_person,
+            age_band=link.age_band.value if link.age_band is not None else None,
+            created_at=link.created_at,
+            created_by=link.created_by,
+            expires_at=link.expires_at,
+            ledger_order=link.ledger_order,
+        )
+    )
+
+
+async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | None:
+    """The link whose token has that hash, expired ones included; None when there is none."""
+    statement = (
+        select(consent_link, subject.c.type)
+        .join(subject, subject.c.subject_ref == consent_link.c.subject_ref)
+        .where(consent_link.c.token_sha256 == token_sha256)
+    )
+    row = (await session.execute(statement)).first()
+    if row is None:
+        return None
+    return ConsentLink(
+        token_sha256=row.token_sha256,
+        id=row.id,
+        subject_ref=row.subject_ref,
+        subject_type=row.type,
+        kind=LinkKind(row.kind),
+        processings=tuple(row.processings),
+        authentication=Authentication(row.authentication),
+        by_person=row.by_person,
+        age_band=AgeBand(row.age_band) if row.age_band is not None else None,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        expires_at=row.expires_at,
+        ledger_order=row.ledger_order,
+    )
+
+
+async def claim_form(session: WriteSession, token_sha256: bytes, nonce: bytes, at: datetime) -> bool:
+    """Take a form's nonce (16 bytes) for this transaction; False when the form was sent before."""
+    row = {"token_sha256": token_sha256, "nonce": nonce, "sent_at": at}
+    claim = insert(consent_form).values(row).on_conflict_do_nothing().returning(consent_form.c.nonce)
+    return (await session.execute(claim)).first() is not None
+
+
+async def count_forms(session: ReadSession, token_sha256: bytes, *, since: datetime) -> int:
+    """How many forms were sent through a link since an instant."""
+    mine = (consent_form.c.token_sha256 == token_sha256) & (consent_form.c.sent_at > since)
+    return int((await session.execute(select(func.count()).select_from(consent_form).where(mine))).scalar_one())
+
+
+async def keep_text(session: WriteSession, text: str, at: datetime) -> None:
+    """Keep a text that was shown, under its hash; one that is kept already stays as it is."""
+    row = {"sha256": text_digest(text), "text": text, "kept_at": at}
+    await session.execute(insert(presented_text).values(row).on_conflict_do_nothing())
+
+
+async def find_text(session: ReadSession, digest: bytes) -> str | None:
+    """The text that was shown and has that SHA-256; None when there is none."""
+    text: str | None = (
+        await session.execute(select(presented_text.c.text).where(presented_text.c.sha256 == digest))
+    ).scalar_one_or_none()
+    return text
+
+
+async def remove_ended_links(session: WriteSession, *, at: datetime, limit: int) -> int:
+    """Remove some links that have expired and by which nothing can be withdrawn any more; how many.
+
+    One at a time: a second one that runs meanwhile removes none.
+    """
+    turn = select(func.pg_try_advisory_xact_lock(func.hashtext("sceau ended links")))
+    if not (await session.execute(turn)).scalar_one():
+        return 0
+    open_consent = exists().where(
+        consent.c.subject_ref == consent_link.c.subject_ref,
+        consent.c.processing == func.any(consent_link.c.processings),
+        consent.c.decision == EventKind.GRANTED.value,
+        consent.c.ended_by.is_(None),
+        consent.c.expires_at > at,
+    )
+    ended = select(consent_link.c.token_sha256).where(consent_link.c.expires_at < at, ~open_consent)
+    some = ended.order_by(consent_link.c.expires_at).limit(limit)
+    gone = delete(consent_link).where(consent_link.c.token_sha256.in_(some.scalar_subquery()))
+    return len((await session.execute(gone.returning(consent_link.c.token_sha256))).all())

@@ -1,0 +1,123 @@
+"""The consent page: `/consent/{token}` shows, and records one press of a button at a time; its token is the only key.
+
+A GET changes nothing. A POST needs a form that this page made (its seal) and counts once (its nonce). No cookie, so
+nothing that another site could make a browser send along: CSRF has no hold here.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import parse_qs
+
+from fastapi import Path, Request, Response
+from starlette.exceptions import HTTPException
+
+from app.api.security import open_to_all
+from app.api.services import Services, ServicesDep
+from app.core.errors import (
+    ConsentLinkEndedError,
+    DomainError,
+    FormAlreadySentError,
+    FormNotOursError,
+    FormOutdatedError,
+    JointConsentNeededError,
+    NotFoundError,
+    TextChangedError,
+)
+from app.ledger.link_store import token_digest
+from app.operations.answer_consent_form import ConsentForm, Press, answer_consent_form
+from app.operations.open_consent_link import open_consent_link
+from app.pages.consent_view import banner_of, consent_page
+from app.pages.consent_words import CONSENT
+from app.pages.languages import Language, LanguageDep
+from app.pages.rendering import from_this_site, page_router, render, words
+
+router = page_router()
+
+LONGEST_FORM: Final = 4_096
+_FIELDS: Final = frozenset({"form", "seal", "processing", "shown", "press"})
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+
+Token = Annotated[str, Path(description="The secret of a link")]
+
+
+@router.api_route("/consent/{token}", methods=["GET", "HEAD"])
+@open_to_all
+async def show(request: Request, token: Token, language: LanguageDep, services: ServicesDep) -> Response:
+    """The page as it stands; reads only."""
+    return await _page(request, services, token_digest(token), language)
+
+
+@router.post("/consent/{token}")
+@open_to_all
+async def answer(request: Request, token: Token, language: LanguageDep, services: ServicesDep) -> Response:
+    """Record what a button says, then send the browser back to the page, at what was recorded (RFC 9110, 303)."""
+    if not from_this_site(request):
+        raise HTTPException(403)
+    sent = await _read(request)
+    digest = token_digest(token)
+    form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
+    try:
+        async with services.writer.write() as session:
+            await answer_consent_form(session, services.deployment, form, sent.seal, sent.press)
+    except (FormAlreadySentError, FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:
+        return await _page(request, services, digest, language, refusal)
+    except (NotFoundError, ConsentLinkEndedError) as ended:
+        return _ended(request, language, ended)
+    place = f"answer-{sent.processing}" if sent.processing else "answers"
+    return Response(status_code=303, headers={"Location": f"?lang={language.value}#{place}"})
+
+
+async def _page(
+    request: Request, services: Services, digest: bytes, language: Language, refusal: DomainError | None = None
+) -> Response:
+    try:
+        async with services.database.read() as session:
+            opened = await open_consent_link(session, services.deployment, digest)
+    except (NotFoundError, ConsentLinkEndedError) as ended:
+        return _ended(request, language, ended)
+    page = consent_page(services.deployment, opened, language, banner_of(refusal, language))
+    status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
+    return render(request, "consent.html", language, CONSENT, page, status)
+
+
+def _ended(request: Request, language: Language, ended: DomainError) -> Response:
+    """One page for an unknown, altered or ended link: it tells nothing of what there was."""
+    title = words(CONSENT, language)["title_ended"]
+    status = 404 if isinstance(ended, NotFoundError) else 410
+    return render(request, "consent_ended.html", language, CONSENT, {"title": title}, status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """The fields of a form, read and not yet believed."""
+
+    nonce: bytes
+    seal: str
+    processing: str
+    shown: str
+    press: Press
+
+
+async def _read(request: Request) -> _Sent:
+    """The fields of a form; it is small, of one kind, and has each field once.
+
+    Raises:
+        HTTPException: 413, too long.
+        FormNotOursError: anything else that this page never sends.
+
+    """
+    body = await request.body()
+    if len(body) > LONGEST_FORM:
+        raise HTTPException(413)
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM_TYPE:
+        raise FormNotOursError
+    try:
+        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=len(_FIELDS))
+        if set(fields) != _FIELDS or any(len(values) != 1 for values in fields.values()):
+            raise FormNotOursError
+        one = {name: values[0] for name, values in fields.items()}
+        if not one["seal"].isascii():
+            raise FormNotOursError
+        return _Sent(bytes.fromhex(one["form"]), one["seal"], one["processing"], one["shown"], Press(one["press"]))
+    except ValueError:  # not ASCII, too many fields, not hexadecimal, no such button
+        raise FormNotOursError from None

@@ -1,0 +1,128 @@
+"""What the consent page says around the text that is hashed (`app.core.consent_text`): frame, buttons, state."""
+
+from typing import Final
+
+from app.pages.languages import Catalogue, both
+
+CONSENT: Final[Catalogue] = {
+    "title_decide": both("Acceptez-vous que vos messages soient analysés ?", "May your messages be analysed?"),
+    "title_withdraw": both("Retirer votre accord", "Withdraw your consent"),
+    "title_answers": both("Vos réponses sur l'analyse de vos messages", "Your answers about analysing your messages"),
+    "title_ended": both("Ce lien n'est plus valable", "This link no longer works"),
+    "asks_one": both("vous demande votre accord pour un traitement.", "asks for your consent to one processing."),
+    "asks_many": both(
+        "vous demande votre accord. Vous répondez à chaque demande séparément.",
+        "asks for your consent. You answer each request on its own.",
+    ),
+    "nothing_chosen": both(
+        "Rien n'est choisi d'avance. La loi interdit cette analyse sans votre accord.",
+        "Nothing is chosen in advance. The law forbids this analysis without your consent.",
+    ),
+    "withdraw_intro": both(
+        "Appuyez sur le bouton, c'est tout. L'analyse cesse aussitôt, et rien d'autre ne change dans votre messagerie.",
+        "Press the button, and that is all. The analysis stops at once, and nothing else changes in your mailbox.",
+    ),
+    "over": both(
+        "Ce lien ne sert plus à répondre. Il sert encore à retirer un accord en vigueur.",
+        "This link can no longer be used to answer. It can still be used to withdraw a consent in force.",
+    ),
+    "age": both(
+        "Cette page n'est pas faite pour les moins de 15 ans : la loi demande alors l'accord de l'enfant avec celui "
+        "d'un parent. Si vous avez moins de 15 ans, ne répondez pas ici.",
+        "This page is not for people under 15: the law then asks for the child's consent together with a parent's. If "
+        "you are under 15, do not answer here.",
+    ),
+    "under_15_title": both("Cette page n'est pas pour vous", "This page is not for you"),
+    "under_15": both(
+        "Vous avez moins de 15 ans : votre accord doit être donné avec celui d'un parent (RGPD, article 8 ; loi du "
+        "6 janvier 1978, article 45). Cette page n'enregistre rien. Vos messages ne sont pas analysés tant que cet "
+        "accord à deux n'a pas été donné autrement.",
+        "You are under 15: your consent must be given together with a parent's (GDPR, article 8; French law of "
+        "6 January 1978, article 45). This page records nothing. Your messages are not analysed unless that joint "
+        "consent has been given in another way.",
+    ),
+    "to_decide": both("À vous de répondre", "Your answer"),
+    "so_far": both("Où vous en êtes", "Where you stand"),
+    "undecided": both(
+        "Vous n'avez pas répondu : il n'y a pas d'accord.", "You have not answered: there is no consent."
+    ),
+    "holds": both("Vous avez accepté", "You accepted"),
+    "holds_until": both("Accord en vigueur jusqu'au", "Consent in force until"),
+    "lapsed": both("Votre accord n'est plus en vigueur.", "Your consent is no longer in force."),
+    "lapsed_was": both("Vous aviez accepté", "You had accepted"),
+    "refused": both("Vous avez refusé", "You refused"),
+    "refused_effect": both("Vos messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),
+    "withdrawn": both("Vous avez retiré votre accord", "You withdrew your consent"),
+    "on": both("le", "on"),
+    "inactive": both(
+        "Ce traitement est suspendu ou a pris fin : rien n'est analysé et rien ne vous est demandé.",
+        "This processing is suspended or has ended: nothing is analysed and nothing is asked of you.",
+    ),
+    "if_accepted": both("Si vous acceptez maintenant : jusqu'au", "If you accept now: until"),
+    "accept": both("J'accepte", "I accept"),
+    "renew": both("Je renouvelle mon accord", "I renew my consent"),
+    "refuse": both("Je refuse", "I refuse"),
+    "withdraw": both("Je retire mon accord", "I withdraw my consent"),
+    "refuse_all": both("Je refuse tout", "I refuse all"),
+    "withdraw_all": both("Je retire tous mes accords", "I withdraw all my consents"),
+    "all_title": both("Tout d'un coup", "All at once"),
+    "all_refuse": both(
+        "Vous pouvez refuser d'un coup tout ce qui attend votre réponse.",
+        "You can refuse at once everything that awaits your answer.",
+    ),
+    "all_withdraw": both(
+        "Vous pouvez retirer d'un coup tous les accords de cette page.",
+        "You can withdraw at once every consent on this page.",
+    ),
+    "for": both("pour", "for"),
+    "read_again": both("Relire ce qui vous a été demandé", "Read again what is asked"),
+    "text_changed_since": both(
+        "Le texte ci-dessous est celui d'aujourd'hui ; votre réponse porte sur la version",
+        "The text below is today's; your answer is about version",
+    ),
+    "proof": both("Preuve", "Proof"),
+    "fingerprint": both("Empreinte SHA-256 de ce texte", "SHA-256 fingerprint of this text"),
+    "version": both("version", "version"),
+    "receipt": both("Reçu : réponse n°", "Receipt: answer no."),
+    "receipt_text": both("empreinte du texte montré", "fingerprint of the text shown"),
+    "recompute": both(
+        "Elle se recalcule depuis cette page : le nom du traitement, puis chaque question et chaque réponse dans "
+        "l'ordre, une par ligne, espaces réduits à un seul, en UTF-8 (NFC).",
+        "Anyone can compute it from this page: the name of the processing, then each question and each answer in "
+        "order, one a line, white space reduced to single spaces, in UTF-8 (NFC).",
+    ),
+    "keep_link": both(
+        "Gardez ce lien : il montre vos réponses et permet d'en changer. Ne le transmettez à personne : qui l'a peut "
+        "répondre à votre place.",
+        "Keep this link: it shows your answers and lets you change them. Pass it on to nobody: whoever has it can "
+        "answer in your place.",
+    ),
+    "asks_until": both("Vous pouvez répondre ici jusqu'au", "You can answer here until"),
+    "all_answered": both("Vos réponses sont enregistrées.", "Your answers are recorded."),
+    "already_sent": both(
+        "Ce formulaire avait déjà été envoyé. Rien n'a été enregistré deux fois. Voici où vous en êtes.",
+        "This form had been sent before. Nothing was recorded twice. This is where you stand.",
+    ),
+    "text_changed": both(
+        "Le texte a changé depuis que vous avez ouvert la page. Rien n'a été enregistré. Voici le nouveau texte : "
+        "répondez de nouveau si vous le souhaitez.",
+        "The text has changed since you opened the page. Nothing was recorded. This is the new text: answer again if "
+        "you wish.",
+    ),
+    "outdated": both(
+        "La situation a changé depuis que vous avez ouvert la page. Rien n'a été enregistré. Voici où vous en êtes.",
+        "Things have changed since you opened the page. Nothing was recorded. This is where you stand.",
+    ),
+    "ended_why": both(
+        "Il a expiré, il est incomplet, ou le compte qu'il concernait a été fermé. Rien n'a été enregistré, et ce que "
+        "vous aviez décidé avant ne change pas.",
+        "It has expired, it is incomplete, or the account that it was about was closed. Nothing was recorded, and what "
+        "you had decided before does not change.",
+    ),
+    "ended_what": both(
+        "Vérifiez que l'adresse est entière. Pour répondre ou retirer un accord, demandez un nouveau lien au service "
+        "qui vous a envoyé celui-ci.",
+        "Check that the address is whole. To answer or to withdraw a consent, ask for a new link from the service that "
+        "sent you this one.",
+    ),
+}

@@ -1,0 +1,112 @@
+from itertools import product
+
+import pytest
+
+from app.core.consent import EventKind
+from app.core.consent_link import (
+    Act,
+    LinkKind,
+    Situation,
+    consent_ends,
+    latest_decision,
+    offered,
+    paused_until,
+    situation,
+    would_end,
+)
+from app.core.period import ConsentPeriod, PeriodPolicy
+from tests.core.builders import event, granted, processing, utc, version
+
+NOW = utc("2026-06-15T12:00:00")
+POLICY = PeriodPolicy()
+BOOLEANS = (False, True)
+
+
+def stands(*events, register=None, at=NOW):
+    """Where those events leave a person."""
+    register = register or processing()
+    return situation(latest_decision(events, register, at), events, register, at, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ((), Situation.UNDECIDED),
+        ((granted("2026-06-01"),), Situation.HOLDS),
+        ((granted("2025-06-01"),), Situation.LAPSED),
+        ((granted("2026-06-01"), event(EventKind.REFUSED, "2026-06-02", 2)), Situation.REFUSED),
+        ((granted("2026-06-01"), event(EventKind.WITHDRAWN, "2026-06-02", 2)), Situation.WITHDRAWN),
+        ((granted("2026-06-01"), event(EventKind.WITHDRAWN, "2026-06-02", 2, processing=None)), Situation.WITHDRAWN),
+        ((granted("2026-06-01"), event(EventKind.CLOSED, "2026-06-02", 2, processing=None)), Situation.UNDECIDED),
+        ((granted("2026-06-01"), event(EventKind.EXPIRED, "2026-06-02", 2)), Situation.HOLDS),
+        ((granted("2026-06-01", conditional=True),), Situation.LAPSED),
+    ],
+)
+def test_where_a_person_stands(events, expected):
+    """The last decision since the account was last closed, and whether a grant is in force."""
+    assert stands(*events) is expected
+
+
+def test_a_grant_for_a_version_to_come_holds():
+    """Collected ahead of a change, it can be withdrawn, so that it is told as a consent that holds."""
+    register = processing(version(), version(2, "2026-07-01"))
+    assert stands(granted("2026-06-01", version=2), register=register) is Situation.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("kind", "situation", "asks", "decided_here", "acts"),
+    [
+        ("decide", "undecided", True, False, {"accept", "refuse"}),
+        ("decide", "lapsed", True, False, {"accept", "refuse"}),
+        ("decide", "refused", True, False, {"accept", "refuse"}),
+        ("decide", "holds", True, False, {"accept", "withdraw"}),
+        ("decide", "holds", True, True, {"withdraw"}),
+        ("decide", "refused", True, True, {"accept"}),
+        ("decide", "withdrawn", True, True, {"accept"}),
+        ("decide", "lapsed", True, True, {"accept", "refuse"}),
+        ("decide", "undecided", False, False, set()),
+        ("decide", "holds", False, False, {"withdraw"}),
+        ("withdraw", "holds", False, False, {"withdraw"}),
+        ("withdraw", "holds", True, False, {"withdraw"}),
+        ("withdraw", "withdrawn", True, True, set()),
+        ("withdraw", "undecided", True, False, set()),
+    ],
+)
+def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
+    """What each kind of link offers, wherever the person stands."""
+    found = offered(LinkKind(kind), Situation(situation), asks=asks, decided_here=decided_here)
+    assert found == {Act(act) for act in acts}
+
+
+def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():
+    """Withdrawing is offered exactly where a consent holds; accepting never alone to a person who has not answered."""
+    for kind, stand, asks, here in product(LinkKind, Situation, BOOLEANS, BOOLEANS):
+        acts = offered(kind, stand, asks=asks, decided_here=here)
+        assert (Act.WITHDRAW in acts) is (stand is Situation.HOLDS)
+        if Act.ACCEPT in acts and not here:
+            assert acts & {Act.REFUSE, Act.WITHDRAW}
+        if kind is LinkKind.WITHDRAW:
+            assert acts <= {Act.WITHDRAW}
+
+
+def test_a_consent_ends_at_its_expiry_or_at_a_planned_material_version():
+    """The earlier of the two; a version that is not material ends nothing."""
+    grant = granted("2026-06-01T10:00:00")
+    assert consent_ends(grant, processing(), NOW, POLICY) == utc("2027-05-31T22:00:00")
+    planned = processing(version(), version(2, "2026-08-01"))
+    assert consent_ends(grant, planned, NOW, POLICY) == utc("2026-08-01")
+    immaterial = processing(version(), version(2, "2026-08-01", material=False))
+    assert consent_ends(grant, immaterial, NOW, POLICY) == utc("2027-05-31T22:00:00")
+    assert would_end(version(), planned, NOW, POLICY) == utc("2026-08-01")
+    assert would_end(version(), processing(), NOW, POLICY) == utc("2027-06-14T22:00:00")
+
+
+def test_a_refusal_is_not_asked_again_for_a_while():
+    """Six months on the calendar from a refusal or withdrawal; a grant, or nothing, pauses nothing."""
+    half_a_year = ConsentPeriod.parse("P6M")
+    assert paused_until(None, half_a_year) is None
+    assert paused_until(granted("2026-01-31T10:00:00"), half_a_year) is None
+    refused = event(EventKind.REFUSED, "2026-08-31T10:00:00")
+    assert paused_until(refused, half_a_year) == utc("2027-02-28T11:00:00")
+    withdrawn = event(EventKind.WITHDRAWN, "2026-01-15T10:00:00")
+    assert paused_until(withdrawn, half_a_year) == utc("2026-07-15T09:00:00")

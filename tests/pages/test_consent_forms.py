@@ -1,0 +1,217 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.db.database import PoolLimits
+from app.operations import answer_consent_form
+from tests.support.api import processing, running, subject
+from tests.support.consent_page import Page, Person, link
+
+VERSION = {name: value for name, value in processing("x").items() if name != "id"}
+
+
+def events(api, name, identifier):
+    """Every ledger event of somebody about a processing that they decided on, in order."""
+    found = api.ok("POST", "/v1/consents/search", {"subject": subject(name), "processing": identifier})["items"]
+    return api.ok("GET", f"/v1/consents/{found[0]['id']}/history")["items"] if found else []
+
+
+@pytest.fixture
+def person(shared, request):
+    """Somebody with a link on one processing, who has answered nothing."""
+    return Person(shared, link(shared, request.node.name, "ads-mail"))
+
+
+def test_a_form_counts_once(shared, person, request):
+    """Sent twice, a form is recorded once, and the second answer says so and shows where one stands."""
+    fields = person.open().filled("accept", "ads-mail")
+    assert person.send(fields).status == 200
+    again = person.send(fields)
+    assert again.status == 409
+    assert "Rien n'a été enregistré deux fois." in again.text()
+    assert "Accord en vigueur jusqu'au" in again.text()
+    assert [each["kind"] for each in events(shared, request.node.name, "ads-mail")] == ["granted"]
+
+
+def test_a_form_kept_from_before_undoes_nothing(shared, person, request):
+    """A refusal sent late, from a page opened before one accepted, is not what that page asked any more."""
+    old = person.open().filled("refuse", "ads-mail")
+    person.press("accept", "ads-mail")
+    late = person.send(old)
+    assert late.status == 409
+    assert "La situation a changé" in late.text()
+    assert shared.reason(request.node.name, "ads-mail") == "consent_in_force"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"press": "accept_all"},
+        {"press": "withdraw_all"},
+        {"press": ""},
+        {"form": "zz"},
+        {"form": "00" * 16},
+        {"form": ""},
+        {"seal": "0" * 64},
+        {"seal": "é"},
+        {"processing": "stats-mail"},
+        {"processing": ""},
+        {"shown": "0" * 64},
+        {"more": "1"},
+    ],
+)
+def test_a_form_that_the_page_did_not_make_is_refused(shared, changed):
+    """Any field altered, missing or added is a 400 page, and nothing is recorded."""
+    person = Person(shared, link(shared, "forger", "ads-mail"))
+    answer = person.send({**person.open().filled("accept", "ads-mail"), **changed})
+    assert answer.status == 400
+    assert "Rien n'a été enregistré." in answer.text()
+    assert shared.reason("forger", "ads-mail") == "no_consent"
+
+
+def test_a_form_is_for_its_own_link_and_language(shared):
+    """What one link's page made is worth nothing on another link, or under the other language's text."""
+    one, other = (Person(shared, link(shared, name, "ads-mail")) for name in ("form-one", "form-other"))
+    fields = one.open().filled("accept", "ads-mail")
+    assert other.send(fields).status == 400
+    assert Person(shared, one.path, "en").send(fields).status == 400
+    assert shared.reason("form-one", "ads-mail") == shared.reason("form-other", "ads-mail") == "no_consent"
+
+
+def test_what_is_not_such_a_form_is_refused(shared, person):
+    """Other kinds of body, too long or too many fields, another site's page: refused, in a page."""
+    nobody = person.api.client
+    assert Page(nobody.post(person.path, json={"press": "accept"})).status == 400
+    assert Page(nobody.post(person.path, content=b"\xff\xfe")).status == 400
+    assert Page(nobody.post(person.path, data={f"f{number}": "1" for number in range(50)})).status == 400
+    assert Page(nobody.post(person.path, data={"press": "a" * 5_000})).status == 413
+    fields = person.open().filled("accept", "ads-mail")
+    assert person.send(fields, **{"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert person.send(fields, **{"Sec-Fetch-Site": "same-origin"}).status == 200
+
+
+@pytest.mark.parametrize("material", [True, False])
+def test_a_text_that_changed_meanwhile_is_not_consented_to(api, material):
+    """A version registered between showing and sending: nothing is recorded, and the new text is shown."""
+    api.register("ads-mail")
+    person = Person(api, link(api, "slow", "ads-mail"))
+    page = old = person.open()
+    notice = {"fr": "Nouveau texte.", "en": "New text."}
+    body = {**VERSION, "notice": notice, "material": material}
+    api.ok("POST", "/v1/processings/ads-mail/versions", body)
+    for press in ("accept", "refuse"):
+        page = person.send(old.filled(press, "ads-mail"))
+        assert page.status == 409
+        assert "Le texte a changé depuis que vous avez ouvert la page. Rien n'a été enregistré." in page.text()
+        assert "Nouveau texte." in page.text()
+    assert api.reason("slow", "ads-mail") == "no_consent"
+    person.send(page.filled("accept", "ads-mail"))
+    (recorded,) = events(api, "slow", "ads-mail")
+    assert (recorded["version"], recorded["evidence"]["notice_version"]) == (2, 2)
+    assert recorded["evidence"]["presented_text_sha256"] == page.stated["ads-mail"] != old.stated["ads-mail"]
+
+
+def test_a_version_with_the_same_words_is_a_change_too(api):
+    """A material version whose text reads the same is not consented to by a form of the one before."""
+    api.register("ads-mail")
+    person = Person(api, link(api, "slow", "ads-mail"))
+    fields = person.open().filled("accept", "ads-mail")
+    notice = processing("ads-mail")["notice"]
+    api.ok("POST", "/v1/processings/ads-mail/versions", {**VERSION, "notice": notice, "material": True})
+    assert person.send(fields).status == 409
+    assert api.reason("slow", "ads-mail") == "no_consent"
+
+
+def test_a_changed_text_keeps_nobody_from_withdrawing(api):
+    """Withdrawing goes on with a form of before the change."""
+    api.register("ads-mail")
+    api.decide("leaver", "ads-mail")
+    person = Person(api, link(api, "leaver", "ads-mail", kind="withdraw"))
+    fields = person.open().filled("withdraw", "ads-mail")
+    changed = {**VERSION, "notice": {"fr": "Autre."}, "material": False}
+    api.ok("POST", "/v1/processings/ads-mail/versions", changed)
+    assert person.send(fields).status == 200
+    assert api.reason("leaver", "ads-mail") == "consent_withdrawn"
+
+
+@pytest.mark.parametrize("status", ["suspended", "retired"])
+def test_a_processing_stopped_meanwhile_is_not_consented_to_but_withdrawn(api, status):
+    """Stopped after the page was opened: accepting is refused, and a consent can still be withdrawn."""
+    api.register("ads-mail")
+    api.decide("holder", "ads-mail")
+    asked, holder = (Person(api, link(api, name, "ads-mail")) for name in ("asked", "holder"))
+    fields = asked.open().filled("accept", "ads-mail")
+    api.ok("PATCH", "/v1/processings/ads-mail", {"status": status})
+    refused = asked.send(fields)
+    assert refused.status == 409
+    assert "suspendu ou a pris fin" in refused.text()
+    assert refused.buttons == {}
+    assert holder.open().buttons == {"ads-mail": ["withdraw"]}
+    holder.press("withdraw", "ads-mail")
+    assert [each["kind"] for each in events(api, "holder", "ads-mail")] == ["granted", "withdrawn"]
+
+
+def test_refusing_all_says_what_was_on_the_page(shared):
+    """A page where one more was answered meanwhile refuses nothing: it showed another set."""
+    person = Person(shared, link(shared, "two-tabs", "ads-mail", "stats-mail", "better-mail"))
+    fields = person.open().filled("refuse_all")
+    person.press("accept", "ads-mail")
+    assert person.send(fields).status == 409
+    assert shared.reason("two-tabs", "ads-mail") == "consent_in_force"
+    assert events(shared, "two-tabs", "stats-mail") == []
+
+
+def test_under_fifteen_nothing_is_recorded(api):
+    """Somebody last said to be under fifteen: the page says so, has no button, and takes no form."""
+    api.register("ads-mail")
+    person = Person(api, link(api, "child", "ads-mail"))
+    fields = person.open().filled("accept", "ads-mail")
+    api.decide("child", "ads-mail", "refused", capacity={"age_band": "under_15", "given_by": "both"})
+    page = person.open()
+    assert "Cette page n'enregistre rien." in page.text()
+    assert page.buttons == {}
+    assert person.send(fields).status == 403
+    assert [each["kind"] for each in events(api, "child", "ads-mail")] == ["refused"]
+
+
+def test_under_fifteen_a_joint_consent_can_be_withdrawn(api):
+    """What child and parent gave together elsewhere is withdrawn by a link as by anybody."""
+    api.register("ads-mail")
+    api.decide("child", "ads-mail", capacity={"age_band": "under_15", "given_by": "both"})
+    person = Person(api, link(api, "child", "ads-mail", kind="withdraw"))
+    person.press("withdraw", "ads-mail")
+    assert api.reason("child", "ads-mail") == "consent_withdrawn"
+
+
+def test_too_many_forms(shared, person, monkeypatch):
+    """More forms within an hour than a person sends: 429, and nothing more is recorded."""
+    monkeypatch.setattr(answer_consent_form, "FORMS_AN_HOUR", 2)
+    person.press("accept", "ads-mail")
+    person.press("withdraw", "ads-mail")
+    page = person.press("accept", "ads-mail")
+    assert page.status == 429
+    assert person.open().buttons == {"ads-mail": ["accept"]}
+
+
+def test_two_submissions_at_once_are_one(shared, person, request):
+    """The same form sent by several connections at one moment is recorded once."""
+    fields = person.open().filled("accept", "ads-mail")
+    with ThreadPoolExecutor(4) as pool:
+        statuses = sorted(pool.map(lambda _: person.send(fields).status, range(4)))
+    assert statuses == [200, 409, 409, 409]
+    assert len(events(shared, request.node.name, "ads-mail")) == 1
+
+
+def test_nothing_is_recorded_while_the_database_is_away(database):
+    """A form sent while the database cannot be reached is a 503 page, and can be sent again."""
+    with running(database) as api:
+        api.register("ads-mail")
+        person = Person(api, link(api, "patient", "ads-mail"))
+        fields = person.open().filled("accept", "ads-mail")
+        reached = api.client.app.state.services.database  # type: ignore[attr-defined]
+        reached._limits = PoolLimits(waiting=0)
+        away = person.send(fields)
+        assert (away.status, away.headers["retry-after"]) == (503, "1")
+        assert "Rien n'a été enregistré." in away.text()
+        reached._limits = PoolLimits()
+        assert person.send(fields).status == 200

@@ -1,0 +1,272 @@
+import re
+
+import pytest
+
+from tests.support.api import question, subject, utc
+from tests.support.consent_page import Page, Person, link
+
+ALL = ("ads-mail", "stats-mail", "better-mail")
+
+
+def consents(api, name):
+    """The consents of somebody."""
+    return api.ok("POST", "/v1/consents/search", {"subject": subject(name)})["items"]
+
+
+def history(api, name):
+    """Every event about somebody's first consent's processing."""
+    return api.ok("GET", f"/v1/consents/{consents(api, name)[0]['id']}/history")["items"]
+
+
+def test_the_cycle(shared):
+    """Nothing, then accept: permit; then withdraw through the same link: deny; then accept again: permit."""
+    person = Person(shared, link(shared, "cycle", "ads-mail"))
+    assert shared.reason("cycle", "ads-mail") == "no_consent"
+    assert person.press("accept", "ads-mail").status == 200
+    assert shared.reason("cycle", "ads-mail") == "consent_in_force"
+    assert person.open().buttons == {"ads-mail": ["withdraw"]}
+    person.press("withdraw", "ads-mail")
+    assert shared.reason("cycle", "ads-mail") == "consent_withdrawn"
+    assert person.open().buttons == {"ads-mail": ["accept"]}
+    person.press("accept", "ads-mail")
+    assert shared.reason("cycle", "ads-mail") == "consent_in_force"
+
+
+def test_opening_changes_nothing(shared):
+    """Following the link, with GET or HEAD, as often as one likes, records nothing at all."""
+    path = link(shared, "scanner", *ALL)
+    nobody = shared.with_key(None)
+    for _ in range(3):
+        assert nobody.client.get(path).status_code == 200
+        assert nobody.client.head(path).status_code == 200
+    assert consents(shared, "scanner") == []
+    assert shared.reason("scanner", "ads-mail") == "no_consent"
+
+
+def test_every_question_is_answered_before_anything_is_chosen(shared):
+    """All that the law wants told, refusing, withdrawing and the CNIL included, is read before the first button."""
+    page = Person(shared, link(shared, "reader", "ads-mail")).open()
+    before = page.text().partition("J'accepte")[0]
+    for told in (
+        "Exemple SAS, responsable de ce traitement.",
+        "dpo@exemple.example",
+        "De la publicité. Texte de ads-mail",
+        "Le contenu de vos messages et leur objet.",
+        "Votre accord vaut 1 an",
+        "Si vous acceptez maintenant : jusqu'au",
+        "gardées 30 jours",
+        "Rien ne change dans votre messagerie.",
+        "Vous pouvez retirer votre accord à tout moment",
+        "Régie SA.",
+        "www.cnil.fr/fr/plaintes",
+        "Cette page n'est pas faite pour les moins de 15 ans",
+        "Vous n'avez pas répondu : il n'y a pas d'accord.",
+    ):
+        assert told in before, told
+
+
+def test_nothing_is_selected_and_each_processing_has_its_own_act(shared):
+    """Accept and refuse for each, in that order; refusing everything at once; nothing accepts everything."""
+    page = Person(shared, link(shared, "chooser", *ALL)).open()
+    assert page.buttons == {**{each: ["accept", "refuse"] for each in ALL}, "": ["refuse_all"]}
+    assert not re.search(r"checked|selected|type=\"(checkbox|radio)\"", page.html)
+
+
+def test_the_page_runs_and_loads_nothing(shared):
+    """No script, no cookie, no address of another site but the CNIL's, and the headers of pages."""
+    page = Person(shared, link(shared, "careful", *ALL)).open()
+    assert "script" not in page.tags
+    assert "set-cookie" not in page.headers
+    assert set(re.findall(r"https?://[^\"<]+", page.html)) == {"https://www.cnil.fr/fr/plaintes"}
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self';")
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["x-robots-tag"].startswith("noindex")
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "expected"),
+    [
+        ("", "", "fr"),
+        ("", "en-GB,en;q=0.9", "en"),
+        ("?lang=fr", "en", "fr"),
+        ("?lang=en", "fr", "en"),
+        ("?lang=de", "en", "en"),
+        ("?lang=%22%3E%3Cscript%3E", "fr", "fr"),
+    ],
+)
+def test_language(shared, query, accept, expected):
+    """The switch comes before the browser's wish, French where neither says."""
+    path = link(shared, "polyglot", "ads-mail")
+    page = Page(shared.with_key(None).client.get(path + query, headers={"Accept-Language": accept}))
+    assert f'<html lang="{expected}">' in page.html
+    assert ("I accept" in page.html) is (expected == "en")
+
+
+def test_the_evidence(shared):
+    """What is recorded proves itself: act, default, language, version, hash as on the page, authentication, link."""
+    made = shared.ok(
+        "POST",
+        "/v1/consent-links",
+        {
+            "subject": subject("proof"),
+            "processings": ["ads-mail"],
+            "authentication": "signed_in_strong",
+            "kind": "decide",
+            "age_band": "minor_15_plus",
+        },
+    )
+    person = Person(shared, made["url"].removeprefix("https://sceau.example.fr"), "en")
+    page = person.open()
+    person.press("accept", "ads-mail")
+    (recorded,) = history(shared, "proof")
+    assert recorded["evidence"] == {
+        "method": "web_form",
+        "positive_act": "button_clicked",
+        "default_state": "unselected",
+        "separate_from_terms": True,
+        "conditional": False,
+        "language": "en",
+        "notice_version": 1,
+        "presented_text_sha256": page.fingerprint("ads-mail"),
+        "authentication": "signed_in_strong",
+        "link": made["id"],
+    }
+    assert recorded["capacity"] == {"given_by": "self", "age_band": "minor_15_plus"}
+    (consent,) = consents(shared, "proof")
+    assert consent["state"] == "in_force"
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_the_hash_can_be_recomputed_and_its_text_read(shared, lang):
+    """An outsider's computation from the page gives the hash on the page and in the receipt; the API has the text."""
+    person = Person(shared, link(shared, f"outsider-{lang}", *ALL), lang)
+    page = person.open()
+    for each in ALL:
+        assert page.fingerprint(each) == page.stated[each]
+        assert page.stated[each] in page.text()
+    after = person.press("accept", "stats-mail")
+    assert f"<code>{page.stated['stats-mail']}</code>" in after.html
+    kept = shared.ok("GET", f"/v1/presented-texts/{page.stated['stats-mail']}")
+    assert kept["text"].split("\n") == [" ".join(line.split()) for line in page.said["stats-mail"]]
+
+
+def test_a_text_that_was_not_shown_is_not_there(shared):
+    """The hash of a text that nobody answered is a 404."""
+    assert shared.call("GET", f"/v1/presented-texts/{'0' * 64}").status_code == 404
+
+
+def test_the_language_of_the_answer_is_that_of_the_text(shared):
+    """The French page records the French text's hash, and the English page the English one's."""
+    for lang in ("fr", "en"):
+        person = Person(shared, link(shared, f"speaks-{lang}", "ads-mail"), lang)
+        person.press("refuse", "ads-mail")
+        (recorded,) = history(shared, f"speaks-{lang}")
+        assert recorded["evidence"]["language"] == lang
+        assert recorded["evidence"]["presented_text_sha256"] == person.open().stated["ads-mail"]
+
+
+def test_refusing_one_and_all(shared):
+    """One refusal leaves the others unanswered; refusing the rest records one refusal for each."""
+    person = Person(shared, link(shared, "refuser", *ALL))
+    page = person.press("refuse", "ads-mail")
+    assert page.buttons["ads-mail"] == ["accept"]
+    assert page.buttons["stats-mail"] == ["accept", "refuse"]
+    page = person.press("refuse_all")
+    assert page.status == 200
+    assert {each["processing"]: each["decision"] for each in consents(shared, "refuser")} == dict.fromkeys(
+        ALL, "refused"
+    )
+    assert "Vos réponses sont enregistrées." in page.text()
+    assert page.buttons == {each: ["accept"] for each in ALL}
+
+
+def test_withdrawing_one_and_all_by_a_withdraw_link(shared):
+    """One page, one press: each consent has its button, and one withdraws them all; others are not asked about."""
+    for each in ALL:
+        shared.decide("leaver", each)
+    person = Person(shared, link(shared, "leaver", *ALL, kind="withdraw"))
+    page = person.open()
+    assert page.buttons == {**{each: ["withdraw"] for each in ALL}, "": ["withdraw_all"]}
+    person.press("withdraw", "ads-mail")
+    assert shared.reason("leaver", "ads-mail") == "consent_withdrawn"
+    assert shared.reason("leaver", "stats-mail") == "consent_in_force"
+    page = person.press("withdraw_all")
+    assert page.status == 200
+    assert {shared.reason("leaver", each) for each in ALL} == {"consent_withdrawn"}
+    assert page.buttons == {}
+    assert "Vous avez retiré votre accord le" in page.text()
+
+
+def test_what_is_in_force_and_until_when(clocked, clock):
+    """Dates in words, in Paris: when it was accepted, and the last whole day on which it counts."""
+    clocked.register("ads-mail")
+    clock.at = utc("2027-02-28T23:30:00Z")
+    person = Person(clocked, link(clocked, "dated", "ads-mail"))
+    assert "Si vous acceptez maintenant : jusqu'au 29 février 2028 inclus." in person.open().text()
+    told = person.press("accept", "ads-mail").text()
+    assert "Vous avez accepté le 1er mars 2027 à 0 h 30 (heure de Paris)." in told
+    assert "Accord en vigueur jusqu'au 29 février 2028 inclus." in told
+    told = Person(clocked, person.path, "en").open().text()
+    assert "You accepted on 1 March 2027 at 00:30 (Paris time)." in told
+    assert "Consent in force until 29 February 2028 inclusive." in told
+
+
+def test_renewal(clocked, clock):
+    """A link made while a consent lasts offers to renew or withdraw it; renewing starts the year anew."""
+    clocked.register("ads-mail")
+    clocked.decide("renewer", "ads-mail")
+    clock.at = utc("2027-06-01T10:00:00Z")
+    person = Person(clocked, link(clocked, "renewer", "ads-mail"), "en")
+    page = person.open()
+    assert page.buttons == {"ads-mail": ["accept", "withdraw"]}
+    assert "I renew my consent" in page.text()
+    person.press("accept", "ads-mail")
+    clock.at = utc("2027-06-20T10:00:00Z")
+    assert clocked.reason("renewer", "ads-mail") == "consent_in_force"
+    assert person.open().buttons == {"ads-mail": ["withdraw"]}
+
+
+def test_a_consent_that_ran_out_is_told(clocked, clock):
+    """After its year the page says that nothing is in force, and since when it had been accepted."""
+    clocked.register("ads-mail")
+    clocked.decide("lapsed", "ads-mail")
+    clock.at = utc("2027-06-20T10:00:00Z")
+    page = Person(clocked, link(clocked, "lapsed", "ads-mail")).open()
+    assert "Votre accord n'est plus en vigueur. Vous aviez accepté le 15 juin 2026" in page.text()
+    assert page.buttons == {"ads-mail": ["accept", "refuse"]}
+
+
+def test_markup_in_the_register_is_text(api):
+    """Names and notices with markup in them are shown as they are written, and hashed so."""
+    api.register(
+        "ads-mail",
+        controller="<b>Gras</b> & Fils",
+        name={"fr": "<script>alert(1)</script>"},
+        notice={"fr": "a < b & c > d \" '\n\nDeuxième <i>alinéa</i>."},
+        data_recipients=["<img src=x>"],
+    )
+    page = Person(api, link(api, "markup", "ads-mail"), "en").open()
+    assert "<script>" not in page.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.html
+    assert "<img" not in page.html
+    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
+    assert 'lang="fr">a &lt; b' in page.html  # registered in French only, and said to be French
+
+
+def test_the_outline_for_a_screen_reader(shared):
+    """One h1, a heading for each processing and none skipped, landmarks, a way past them, buttons that say for what."""
+    page = Person(shared, link(shared, "listener", *ALL)).open()
+    assert [tag for tag in page.tags if re.fullmatch(r"h\d", tag)] == ["h1", "h2", "h2", "h2", "h2"]
+    for landmark in ("header", "nav", "main", "footer"):
+        assert page.tags.count(landmark) == 1, landmark
+    assert page.html.index('class="skip" href="#content"') < page.html.index("<header")
+    assert page.html.count('J&#39;accepte<span class="unseen">') == len(ALL)
+
+
+def test_the_decision_stands_whatever_the_subject_is_called(shared):
+    """Another spelling of the same id is the same person: what the page recorded answers for both."""
+    person = Person(shared, link(shared, "Élodie@Exemple.FR", "ads-mail"))
+    person.press("accept", "ads-mail")
+    assert shared.evaluate("ÉLODIE@exemple.fr", "ads-mail")["decision"] is True
+    assert shared.ok("POST", "/access/v1/evaluation", question("elodie@exemple.fr", "ads-mail"))["decision"] is False

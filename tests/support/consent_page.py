@@ -1,0 +1,126 @@
+"""The consent page as a browser without scripts uses it: links asked for, forms read off the page and sent."""
+
+import hashlib
+import html
+import re
+import unicodedata
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.support.api import Api, subject
+
+
+def ask_link(api: Api, name: str, *processings: str, kind: str = "decide", **more: Any) -> Any:
+    """The answer to a request for a link."""
+    body = {
+        "subject": subject(name),
+        "processings": list(processings),
+        "authentication": "mailbox",
+        "kind": kind,
+        **more,
+    }
+    return api.call("POST", "/v1/consent-links", body)
+
+
+def link(api: Api, name: str, *processings: str, kind: str = "decide", **more: Any) -> str:
+    """The path of a new link."""
+    answer = ask_link(api, name, *processings, kind=kind, **more)
+    assert answer.status_code == 201, answer.text
+    address: str = answer.json()["url"]
+    return urlsplit(address).path
+
+
+class Page(HTMLParser):
+    """One answer, read: its forms with their fields and buttons, its texts that are hashed, its landmarks."""
+
+    def __init__(self, answer: Any) -> None:
+        """Read an answer's HTML."""
+        super().__init__()
+        self.status: int = answer.status_code
+        self.headers = answer.headers
+        self.html: str = answer.text
+        self.forms: list[dict[str, str]] = []
+        self.presses: list[list[str]] = []
+        self.said: dict[str, list[str]] = {}
+        self.stated: dict[str, str] = {}
+        self.tags: list[str] = []
+        self._processing = ""
+        self._hearing = False
+        self.feed(self.html)
+
+    def handle_starttag(self, tag, attrs):
+        """Note a tag."""
+        given = dict(attrs)
+        self.tags.append(tag)
+        if "data-processing" in given:
+            self._processing = given["data-processing"] or ""
+            self.said[self._processing] = []
+            self.stated[self._processing] = given["data-text-sha256"] or ""
+        if "data-said" in given:
+            self._hearing = True
+            self.said[self._processing].append("")
+        if tag == "form":
+            self.forms.append({"action": given["action"] or ""})
+            self.presses.append([])
+        if tag == "input":
+            self.forms[-1][given["name"] or ""] = given["value"] or ""
+        if tag == "button":
+            self.presses[-1].append(given["value"] or "")
+
+    def handle_endtag(self, tag):
+        """Note the end of a tag."""
+        if tag in {"h2", "dt", "dd"}:
+            self._hearing = False
+
+    def handle_data(self, data):
+        """Hear what is hashed."""
+        if self._hearing:
+            self.said[self._processing][-1] += data
+
+    @property
+    def buttons(self) -> dict[str, list[str]]:
+        """The buttons there are, by processing ("" for all at once: one entry for all of its forms)."""
+        found: dict[str, list[str]] = {}
+        for form, presses in zip(self.forms, self.presses, strict=True):
+            found.setdefault(form["processing"], []).extend(presses)
+        return found
+
+    def fingerprint(self, processing: str) -> str:
+        """The hash as an outsider computes it from the page."""
+        lines = [" ".join(line.split()) for line in self.said[processing]]
+        return hashlib.sha256(unicodedata.normalize("NFC", "\n".join(lines)).encode()).hexdigest()
+
+    def filled(self, press: str, processing: str = "") -> dict[str, str]:
+        """The fields that a button sends."""
+        for form, presses in zip(self.forms, self.presses, strict=True):
+            if form["processing"] == processing and press in presses:
+                return {**{name: value for name, value in form.items() if name != "action"}, "press": press}
+        raise AssertionError(f"no button {press} for {processing or 'all'}")
+
+    def text(self) -> str:
+        """What can be read on it."""
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split())
+
+
+class Person:
+    """Whoever has a link, and no key."""
+
+    def __init__(self, api: Api, path: str, lang: str = "fr") -> None:
+        """Hold a link and read in a language."""
+        self.api = api.with_key(None)
+        self.path = path
+        self.lang = lang
+
+    def open(self, **headers: str) -> Page:
+        """Follow the link."""
+        return Page(self.api.client.get(f"{self.path}?lang={self.lang}", headers=headers))
+
+    def send(self, fields: dict[str, str], **headers: str) -> Page:
+        """Send a form, and read where it leads."""
+        address = f"{self.path}?lang={self.lang}"
+        return Page(self.api.client.post(address, data=fields, headers=headers, follow_redirects=True))
+
+    def press(self, press: str, processing: str = "") -> Page:
+        """Open the page and press a button."""
+        return self.send(self.open().filled(press, processing))
