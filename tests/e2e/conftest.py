@@ -1,11 +1,23 @@
-"""The image, built once for the session, and a container of it."""
+"""What a session needs once: the image with a container of it, and a browser."""
 
 import fcntl
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.e2e import browser as of_debian
 from tests.e2e import buildah
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser with no network but loopback."""
+    try:
+        with of_debian.chromium() as started:
+            yield started
+    except of_debian.Unavailable as error:
+        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="session")

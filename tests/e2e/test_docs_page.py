@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.demo.runs import ROOT
-from tests.e2e.browser import Unavailable, chromium
 from tests.e2e.service import service
 
 SCREENSHOT = ROOT / "docs" / "images" / "openapi.png"
@@ -17,16 +16,6 @@ def served(tmp_path_factory):
     """A service whose register is empty."""
     with service(tmp_path_factory.mktemp("docs") / "data") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser with no network but loopback."""
-    try:
-        with chromium() as started:
-            yield started
-    except Unavailable as error:
-        pytest.exit(str(error), returncode=1)
 
 
 class DocsPage:
