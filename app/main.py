@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,13 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 
-from app.api import access, consent_links, consents, decisions, docs, explanations, health, keys, problems, processings
+from app.api import problems
 from app.api.application import Sceau
 from app.api.hot import HotPath
 from app.api.hot_endpoint import HotEndpoint
+from app.api.openapi import DESCRIPTION
 from app.api.quick import QuickReader
+from app.api.routers import ROUTERS
 from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
@@ -25,6 +28,7 @@ from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.db.database import Database, PoolLimits
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
+from app.events.sender import Sender
 from app.jobs.application import make_jobs
 from app.jobs.work import Work
 from app.jobs.worker import run_jobs
@@ -32,6 +36,7 @@ from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.vault import Vault
 from app.operations.answer_from_memory import Memory
 from app.operations.check_deployment import check_deployment
+from app.operations.deliver_webhooks import Courier
 from app.operations.deployment import Deployment
 from app.operations.keep_log import keep_log, turn_over
 from app.operations.manage_keys import create_first_key
@@ -47,6 +52,7 @@ from app.settings import (
     master_keys,
     pseudonym_key,
     required,
+    webhook_policy,
 )
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
@@ -58,14 +64,6 @@ from app.telemetry.metrics import Metrics
 log = structlog.get_logger("sceau")
 
 _LAST_FLUSH_SECONDS = 5.0
-
-DESCRIPTION = """
-Policy decision point for the secrecy of private correspondence (CPCE art. L32-3).
-
-**The whole job from this page**: press *Authorize* and give a key; register a processing; record a consent; ask
-whether that processing may analyse a correspondence for that user; withdraw; ask again. A deny is an answer (200),
-not an error. Subject ids go in bodies only, never in URLs.
-"""
 
 
 def deployment_of(settings: Settings) -> Deployment:
@@ -140,20 +138,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.services = services
     app.state.hot = _hot_path(services)
     problems.install(app)
-    for part in (
-        access,
-        processings,
-        consents,
-        consent_links,
-        explanations,
-        decisions,
-        keys,
-        health,
-        docs,
-        assets,
-        consent,
-    ):
-        app.include_router(part.router)
+    for router in (*ROUTERS, assets.router, consent.router):
+        app.include_router(router)
     scopes_by_route(app)
     return app
 
@@ -177,6 +163,8 @@ def services_of(settings: Settings, metrics_access: MetricsAccess, *, clock: Clo
         max_body_bytes=settings.max_body_bytes,
         keep_answers=settings.idempotency_retention,
         log_retention=settings.decision_log_retention,
+        webhook_policy=webhook_policy(settings),
+        webhook_key_overlap=settings.webhook_key_overlap,
     )
 
 
@@ -264,6 +252,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
 
 
 _JOBS_LIMITS = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
+_COURIER_LIMITS = PoolLimits(size=4, waiting=1_000, deadline=timedelta(seconds=30))  # attempts under way wait for one
 
 
 async def work_through_jobs(settings: Settings, stopping: asyncio.Event, *, clock: Clock | None = None) -> bool:
@@ -274,14 +263,24 @@ async def work_through_jobs(settings: Settings, stopping: asyncio.Event, *, cloc
         SettingsError: a setting is missing or wrong.
 
     """
-    url = required(settings.database_url, "database_url")
-    work = Work(Database(url, limits=_JOBS_LIMITS, clock=clock), deployment_of(settings))
+    work = _work(settings, clock)
     try:
         async with work.database.write() as session:
             await check_deployment(session, work.deployment)
         return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
     finally:
+        if work.courier is not None:
+            await work.courier.close()
         await work.database.close()
+
+
+def _work(settings: Settings, clock: Clock | None) -> Work:
+    deployment, url = deployment_of(settings), required(settings.database_url, "database_url")
+    own = Database(url, limits=_COURIER_LIMITS)
+    sender, source = Sender(webhook_policy(settings)), str(settings.public_url).rstrip("/")
+    courier = Courier(own, deployment, sender, source, chance=random.random)
+    database = Database(url, limits=_JOBS_LIMITS, clock=clock)
+    return Work(database, deployment, courier, settings.event_retention)
 
 
 async def _settle(metrics: Metrics) -> None:

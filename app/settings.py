@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.events.addresses import AddressPolicy
+
 PREFIX: Final = "SCEAU_"
 ELSEWHERE: Final = frozenset({"TEST_DATABASE_URL"})
 """Names under the prefix that are not the service's."""
@@ -93,6 +95,13 @@ class Settings(BaseSettings):
     decision_log: str = Field(default="buffered", description="off, buffered, or durable: permits under IV wait for it")
     decision_log_exempt_share: float = Field(default=0.01, ge=0, le=1, description="Share of permits under III logged")
     decision_log_retention: timedelta = Field(default=timedelta(days=400), description="How long decisions are kept")
+    event_retention: timedelta = Field(
+        default=timedelta(days=30), ge=timedelta(days=4), description="How long events and deliveries are kept"
+    )
+    webhook_networks: str = Field(default="", description="Networks that webhooks may reach though they are not public")
+    webhook_key_overlap: timedelta = Field(
+        default=timedelta(days=7), ge=timedelta(0), description="How long a rotated webhook key or secret still signs"
+    )
     metrics: str = Field(default="open", description="Who reads /metrics: open, scoped (audit:read) or off")
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG to ERROR")
@@ -213,6 +222,21 @@ def master_keys(settings: Settings) -> dict[str, bytes]:
             raise SettingsError("SCEAU_MASTER_KEY is ID:KEY[,ID:KEY…], each KEY 32 bytes (`openssl rand -base64 32`)")
         keys[name] = decoded
     return keys
+
+
+def webhook_policy(settings: Settings) -> AddressPolicy:
+    """Which addresses webhooks may reach.
+
+    Raises:
+        SettingsError: a network is none.
+
+    """
+    try:
+        return AddressPolicy.parse(settings.webhook_networks)
+    except ValueError:
+        raise SettingsError(
+            f"{PREFIX}WEBHOOK_NETWORKS is a list of networks, such as 10.1.0.0/16,fd00:1::/64"
+        ) from None
 
 
 def bootstrap_key(settings: Settings) -> str | None:

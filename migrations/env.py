@@ -5,6 +5,7 @@ from alembic import context
 import app.audit.tables
 import app.auth.tables
 import app.events.tables
+import app.events.webhook_tables
 import app.ledger.link_tables
 import app.ledger.tables
 import app.register.tables

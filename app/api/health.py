@@ -7,12 +7,14 @@ from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from app.api.delivery_metrics import delivery_metrics
 from app.api.problems import unavailable
 from app.api.routing import PROBLEMS
 from app.api.security import Needs, bearer, open_to_all
 from app.api.services import MetricsAccess, ServicesDep
 from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError
+from app.operations.count_deliveries import count_deliveries
 from app.telemetry.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["operation"])
@@ -76,7 +78,11 @@ async def metrics(
         raise HTTPException(404)
     if services.metrics_access is MetricsAccess.SCOPED:
         await _METRICS_SCOPE(request, credentials)
-    return Response(services.metrics.exposition(), media_type=MEDIA_TYPE)
+    try:
+        counts = await count_deliveries(services.database)
+    except DatabaseUnavailableError:
+        counts = None  # what this process counted itself is told all the same
+    return Response(services.metrics.exposition() + delivery_metrics(counts), media_type=MEDIA_TYPE)
 
 
 class Configuration(BaseModel):

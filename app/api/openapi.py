@@ -9,11 +9,21 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
+DESCRIPTION: Final = """
+Policy decision point for the secrecy of private correspondence (CPCE art. L32-3).
+
+**The whole job from this page**: press *Authorize* and give a key; register a processing; record a consent; ask
+whether that processing may analyse a correspondence for that user; withdraw; ask again. A deny is an answer (200),
+not an error. Subject ids go in bodies only, never in URLs.
+"""
+"""What the page at /docs begins with."""
+
 SECTIONS: Final = (
     ("register", "First: which processings there are, what each analyses, and for what purpose."),
     ("consents", "Then: what users decided, with its proof; withdrawn as easily as given."),
     ("decisions", "Then ask: may this processing analyse this correspondence for this user? (AuthZEN 1.0)"),
     ("audit", "Why an answer is what it is, or was."),
+    ("events", "What happened to consents, told to others: sent to webhooks, or read as a feed."),
     ("keys", "Who may call, and for what. A mail server needs `decisions:evaluate` only."),
     ("operation", "Whether the service runs; open to everybody."),
 )

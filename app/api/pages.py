@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+import struct
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import InvalidCursorError
+from app.events.feed import Position
 from app.ledger.pseudonym import Pseudonyms
 
 LIMIT: Final = 50
@@ -56,6 +58,36 @@ def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID 
     if not hmac.compare_digest(written.encode(), cursor.encode()):  # whole: base64 has several ways to write one thing
         raise InvalidCursorError(field="cursor")
     return after
+
+
+_PLACE: Final = struct.Struct(">Qi16s")
+
+
+def write_place(pseudonyms: Pseudonyms, query: str, place: Position) -> str:
+    """An opaque cursor that goes on after a place between events."""
+    raw = _PLACE.pack(place.xid, place.seq, place.event.bytes)
+    mac = pseudonyms.opaque("place", f"{query}\n{raw.hex()}")[:_MAC]
+    return base64.urlsafe_b64encode(raw + mac).decode().rstrip("=")
+
+
+def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Position | None:
+    """The place that a cursor goes on after.
+
+    Raises:
+        InvalidCursorError: it was not handed out by this query.
+
+    """
+    if cursor is None:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        xid, seq, event = _PLACE.unpack(raw[: _PLACE.size])
+    except (binascii.Error, ValueError, struct.error):
+        raise InvalidCursorError(field="after") from None
+    place = Position(xid, seq, UUID(bytes=event))
+    if not hmac.compare_digest(write_place(pseudonyms, query, place).encode(), cursor.encode()):
+        raise InvalidCursorError(field="after")
+    return place
 
 
 def _mac(pseudonyms: Pseudonyms, query: str, after: UUID) -> bytes:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from app.audit.recorder import Recorder
 from app.db.database import Database
+from app.events.addresses import AddressPolicy
 from app.operations.answer_from_memory import Memory
 from app.operations.deployment import Deployment
 from app.snapshot.last_known import LastKnown
@@ -47,6 +48,13 @@ class Services:
     max_body_bytes: int = 1_048_576
     keep_answers: timedelta = timedelta(hours=24)
     log_retention: timedelta = timedelta(days=400)
+    webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
+    webhook_key_overlap: timedelta = timedelta(days=7)
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of this deployment's events: its public address."""
+        return self.public_url.rstrip("/")
 
 
 def services_of(request: Request) -> Services:

@@ -164,3 +164,21 @@ class ScopeNotHeldError(DomainError):
     """A caller cannot hand out more than it holds itself."""
 
     slug = "scope-not-held"
+
+
+class InvalidUrlError(DomainError):
+    """The URL is none that events can be sent to."""
+
+    slug = "invalid-url"
+
+
+class TooManyEndpointsError(DomainError):
+    """There are as many webhook endpoints as there may be; remove one first."""
+
+    slug = "too-many-endpoints"
+
+
+class CursorTooOldError(DomainError):
+    """Events after this cursor are no longer kept: read what stands from the API, then begin without a cursor."""
+
+    slug = "cursor-too-old"

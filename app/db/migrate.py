@@ -45,6 +45,13 @@ PRIVILEGES: Final = {
     "procrastinate_events": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_periodic_defers": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_workers": "SELECT, INSERT, UPDATE, DELETE",
+    "event_progress": "SELECT, INSERT, UPDATE",
+    "webhook_endpoint": "SELECT, INSERT, UPDATE, DELETE",
+    "webhook_key": "SELECT, INSERT, UPDATE",
+    "webhook_secret": "SELECT, INSERT, UPDATE, DELETE",
+    "webhook_delivery": "SELECT, INSERT, UPDATE, DELETE",
+    "webhook_attempt": "SELECT, INSERT, DELETE",
+    "webhook_count": "SELECT, INSERT, UPDATE",
 }
 
 

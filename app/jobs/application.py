@@ -5,7 +5,7 @@ from typing import Final
 import procrastinate
 
 from app.db.connections import connection_settings
-from app.jobs import links, upkeep
+from app.jobs import events, links, upkeep
 from app.jobs.work import Work
 
 _CONNECTIONS: Final = 4
@@ -29,4 +29,5 @@ def make_jobs(url: str, work: Work) -> procrastinate.App:
     app = procrastinate.App(connector=connector)
     upkeep.install(app, work)
     links.install(app, work)
+    events.install(app, work)
     return app

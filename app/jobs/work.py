@@ -15,6 +15,7 @@ import structlog
 
 from app.audit.job_runs import JobRun
 from app.db.database import Database, DatabaseUnavailableError
+from app.operations.deliver_webhooks import Courier
 from app.operations.deployment import Deployment
 from app.operations.record_job_run import record_job_run
 
@@ -29,10 +30,12 @@ log = structlog.get_logger("sceau.jobs")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What tasks work with, wired by `app.main`."""
+    """What tasks work with, wired by `app.main`; without a courier, no event is dispatched or delivered."""
 
     database: Database
     deployment: Deployment
+    courier: Courier | None = None
+    event_retention: timedelta = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)

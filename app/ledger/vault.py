@@ -1,4 +1,4 @@
-"""The vault: subject ids, encrypted, each under a key of its own that erasure destroys.
+"""The vault: subject ids, encrypted, each under a key of its own that erasure destroys; and secrets of the deployment.
 
 AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces. The per-subject key is wrapped by a master key of
 SCEAU_MASTER_KEY, which rotates: the first key seals, every listed key opens.
@@ -56,6 +56,22 @@ class Vault:
         try:
             key = _decrypt(self._keys[sealed.master_key_id], sealed.wrapped_key, ref)
             return _decrypt(key, sealed.sealed_id, ref).decode()
+        except (KeyError, InvalidTag):
+            raise VaultError from None
+
+    def wrap(self, purpose: str, secret: bytes) -> tuple[str, bytes]:
+        """Encrypt a secret of this deployment, apart for each purpose; the master key's id, and what to store."""
+        return self._current, _encrypt(self._keys[self._current], secret, purpose.encode())
+
+    def unwrap(self, purpose: str, master_key_id: str, wrapped: bytes) -> bytes:
+        """Decrypt a secret that was wrapped for this purpose.
+
+        Raises:
+            VaultError: the master key is not held, or what is stored was altered or wrapped for another purpose.
+
+        """
+        try:
+            return _decrypt(self._keys[master_key_id], wrapped, purpose.encode())
         except (KeyError, InvalidTag):
             raise VaultError from None
 

@@ -18,6 +18,7 @@ OPEN = {
     "/docs/start.js",
     "/docs/{name}",
     "/.well-known/authzen-configuration",
+    "/.well-known/webhook-keys",
 }
 
 
@@ -45,6 +46,8 @@ BODIES = {
     "/v1/consents/search": {},
     "/v1/explanations": question("alice", "ads"),
     "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
+    "/v1/webhooks": {"url": "https://receiver.example/hook"},
+    "/v1/webhooks/{id}/replays": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
 }
 
 
@@ -56,7 +59,8 @@ def _routes(api):
 
 def _call(api, method, path):
     body = BODIES.get(path, {}) if method in {"POST", "PATCH", "PUT"} else None
-    return api.call(method, path.replace("{id}", UNKNOWN_ID if "/keys" in path or "/consents" in path else "ads"), body)
+    identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks")) else "ads"
+    return api.call(method, path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID), body)
 
 
 def test_every_route_names_a_scope_or_is_open_on_purpose(shared):

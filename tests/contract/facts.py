@@ -6,6 +6,7 @@ from typing import Any
 
 from schemathesis import Case
 
+from app.operations.dispatch_events import dispatch_events
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 
@@ -24,6 +25,8 @@ class Facts:
     consents: tuple[str, ...]
     keys: tuple[str, ...]
     texts: tuple[str, ...]
+    webhooks: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
 
     @classmethod
     def made_by(cls, api: Api) -> "Facts":
@@ -36,7 +39,11 @@ class Facts:
         consents = tuple(api.decide(name, CONSENTED)["id"] for name in USERS)
         made = [api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["decisions:evaluate"]}) for _ in range(4)]
         text = Person(api, link(api, "carol@example.fr", CONSENTED)).press("refuse", CONSENTED).stated[CONSENTED]
-        return cls(api, (*processings, "archive", "filter"), consents, tuple(key["id"] for key in made), (text,))
+        url = "https://receiver.example/hook"
+        webhooks = tuple(api.ok("POST", "/v1/webhooks", {"url": url})["id"] for _ in range(4))
+        keys = tuple(key["id"] for key in made)
+        known = (*processings, "archive", "filter")
+        return cls(api, known, consents, keys, (text,), webhooks, _dispatched(api))
 
     def place(self, case: AnyCase, number: int) -> AnyCase:
         """Put real ids in the path and the body of a well-formed case; `number` chooses among them."""
@@ -47,13 +54,17 @@ class Facts:
                 ids = self.consents
             elif path.startswith("/v1/keys/"):
                 ids = self.keys
+            elif path.startswith("/v1/webhooks/"):
+                ids = self.webhooks
             case.path_parameters = {**case.path_parameters, "id": ids[number % len(ids)]}
+            if "event" in case.path_parameters:
+                case.path_parameters["event"] = self.events[number % len(self.events)]
         if "sha256" in case.path_parameters:
             case.path_parameters = {**case.path_parameters, "sha256": self.texts[number % len(self.texts)]}
         if isinstance(case.body, dict):
             case.body = self._body(path, case.body, number)
         if number % 2 and case.query:
-            case.query = {name: value for name, value in case.query.items() if name != "cursor"}
+            case.query = {name: value for name, value in case.query.items() if name not in {"cursor", "after", "wait"}}
         return case
 
     def _body(self, path: str, body: dict[str, Any], number: int) -> dict[str, Any]:
@@ -80,10 +91,22 @@ class Facts:
             real |= {name: _always(value) for name, value in registered.items()}
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
+        if path.startswith("/v1/webhooks"):
+            real["url"] = _always("https://receiver.example/hook")
         if path == "/v1/consents":
             real["version"] = lambda given: given if given is None else 1
             real["elements"] = lambda given: given if given is None else ["content"]
         return real
+
+
+def _dispatched(api: Api) -> tuple[str, ...]:
+    """The events told so far, once they are dispatched to the endpoints there are."""
+    portal, database = api.client.portal, api.client.app.state.services.database  # type: ignore[attr-defined]
+    assert portal is not None
+    done = 0
+    while done < len(USERS):
+        done += portal.call(dispatch_events, database)
+    return tuple(event["id"] for event in api.ok("GET", "/v1/events")["events"])
 
 
 def _always(value: Any) -> Callable[[Any], Any]:

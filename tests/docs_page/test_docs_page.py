@@ -3,6 +3,7 @@ import re
 import pytest
 
 PAGES = ("/docs", "/docs/start.js")
+OPEN = ("/livez", "/readyz", "/metrics", "/.well-known/authzen-configuration", "/.well-known/webhook-keys")
 METHODS = ("get", "post", "patch", "delete", "put")
 # Everything that must be known before an operation's own proposal can work, in the order of the page.
 STORY = (
@@ -28,6 +29,11 @@ STORY = (
     ("get", "/readyz", 200),
     ("get", "/metrics", 200),
     ("get", "/.well-known/authzen-configuration", 200),
+    ("get", "/v1/events", 200),
+    ("post", "/v1/webhooks", 201),
+    ("get", "/v1/webhooks", 200),
+    ("post", "/v1/webhook-keys", 201),
+    ("get", "/.well-known/webhook-keys", 200),
 )
 
 
@@ -125,7 +131,7 @@ def test_every_section_is_explained_and_used(document):
 def test_every_operation_behind_a_key_names_its_scope(document):
     """An operation that takes a key says which scope the key needs; the open ones are the four of operation."""
     without = {path for (_, path), operation in operations(document).items() if "x-scope" not in operation}
-    assert without == {"/livez", "/readyz", "/metrics", "/.well-known/authzen-configuration"}
+    assert without == {*OPEN}
     for name, operation in operations(document).items():
         if "x-scope" in operation:
             assert {"key": []} in operation["security"], name
@@ -143,6 +149,7 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     """The proposals tried in order are all there are, but for operations on an id that an earlier answer gave."""
     of_answers = {("get", "/v1/consents/{id}"), ("get", "/v1/consents/{id}/history"), ("delete", "/v1/keys/{id}")}
     of_answers |= {("get", "/v1/presented-texts/{sha256}")}
+    of_answers |= {each for each in operations(document) if each[1].startswith("/v1/webhooks/{id}")}
     assert {(method, path) for method, path, _ in STORY} == set(operations(document)) - of_answers
 
 

@@ -91,6 +91,12 @@ BODIES: dict[Route, list[Any]] = {
         {"processing": _address("processing")},
         {"page": {"cursor": _address("malformed")}},
     ],
+    ("POST", "/v1/webhooks"): [{"url": "https://receiver.example/hook", "include_subject": True}],
+    ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}],
+    ("POST", "/v1/webhooks/{id}/secrets"): [None],
+    ("POST", "/v1/webhooks/{id}/replays"): [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}],
+    ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): [None],
+    ("POST", "/v1/webhook-keys"): [None],
     ("POST", "/v1/keys"): [{"name": "mail server", "scopes": ["decisions:evaluate"]}],
 }
 """What each route that takes a body is sent; routes without one need no line."""
@@ -147,9 +153,10 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
     method, template = route
     bodies: list[Any] = BODIES.get(route, [None])
     of_consent = template.startswith("/v1/consents/")
-    known = KNOWN.get(route, [consent if of_consent else "ads-mail"])
+    of_webhook = template.startswith("/v1/webhooks/")
+    known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
     json_type = {"Content-Type": "application/json"}
-    for path in [template.format(id=each, name=each, token=each, sha256=each) for each in known]:
+    for path in [template.format(id=each, name=each, token=each, sha256=each, event=each) for each in known]:
         asked = f"{path}?cursor={_address('query')}&limit={_address('query')}&{_address('query')}=1"
         for number, body in enumerate(bodies):
             if body is None:
@@ -172,7 +179,7 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
             yield Sent(method, path, sent, _headers(key, **json_type))
         yield Sent(method, path, sent, {"Authorization": f"Basic {_address('apikey')}", **json_type})
     if "{" in template:
-        places = dict.fromkeys(("id", "name", "sha256"), _address("path"))
+        places = dict.fromkeys(("id", "name", "sha256", "event"), _address("path"))
         # A token is random, and looked up by its hash: one that could be guessed is no token.
         marked = template.format(**places, token=f"Z{_address('token')}")
         yield Sent(method, marked, json.dumps(bodies[0]).encode(), _headers(**json_type))

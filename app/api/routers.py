@@ -1,0 +1,34 @@
+"""Every router of the API, in the order of its parts on the page at /docs."""
+
+from typing import Final
+
+from app.api import (
+    access,
+    consent_links,
+    consents,
+    decisions,
+    docs,
+    events,
+    explanations,
+    health,
+    keys,
+    processings,
+    webhooks,
+)
+
+ROUTERS: Final = tuple(
+    part.router
+    for part in (
+        access,
+        processings,
+        consents,
+        consent_links,
+        explanations,
+        decisions,
+        events,
+        webhooks,
+        keys,
+        health,
+        docs,
+    )
+)

@@ -1,0 +1,213 @@
+"""Claim deliveries that are due, and record what became of each attempt.
+
+A claim moves `next_at` past the longest that an attempt may take, so that what a killed worker had claimed is due
+again by itself. An attempt that ends after it was claimed anew changes nothing, unless it delivered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.db.session import ReadSession, WriteSession
+from app.events.dispatch import release_first
+from app.events.feed import OutboxEvent, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One delivery to attempt now: the how-manieth attempt it is in all, and since it was last queued (from 1)."""
+
+    endpoint: UUID
+    event: OutboxEvent
+    number: int
+    round: int
+    subject_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended: the status of the answer, or the class of what went wrong."""
+
+    at: datetime
+    took: timedelta
+    answer: int | None = None
+    error: str | None = None
+
+
+_DUE: Final = """
+SELECT id FROM webhook_endpoint AS e WHERE status = 'active' AND EXISTS (
+    SELECT FROM webhook_delivery AS d WHERE d.endpoint = e.id AND d.next_at <= :now
+)
+"""
+
+_CLAIM: Final = """
+WITH due AS (
+    SELECT subject_ref, endpoint, event FROM webhook_delivery
+    WHERE endpoint = :endpoint AND next_at <= :now
+        AND EXISTS (SELECT FROM webhook_endpoint WHERE id = :endpoint AND status = 'active')
+    ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE webhook_delivery AS d SET attempts = attempts + 1, next_at = :again
+    FROM due WHERE d.subject_ref = due.subject_ref AND d.endpoint = due.endpoint AND d.event = due.event
+    RETURNING d.subject_ref, d.endpoint, d.event, d.attempts, d.attempts_before
+)
+SELECT c.*, o.xid::text AS xid, o.seq, o.type, o.occurred_at, o.data, s.type AS subject_type
+FROM claimed AS c JOIN outbox AS o ON o.subject_ref = c.subject_ref AND o.id = c.event
+    LEFT JOIN subject AS s ON s.subject_ref = c.subject_ref
+"""
+
+_ROW: Final = "subject_ref = :ref AND endpoint = :endpoint AND event = :event AND status = 'pending'"
+_LOG: Final = """
+INSERT INTO webhook_attempt (subject_ref, endpoint, event, number, at, took_ms, answer, error)
+SELECT :ref, :endpoint, :event, :number, :at, :took_ms, :answer, :error
+WHERE EXISTS (SELECT FROM webhook_delivery WHERE subject_ref = :ref AND endpoint = :endpoint AND event = :event)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def endpoints_with_work(session: ReadSession, *, now: datetime) -> list[UUID]:
+    """The active endpoints at which something is due."""
+    return list((await session.execute(text(_DUE), {"now": now})).scalars())
+
+
+async def claim_deliveries(
+    session: WriteSession, endpoint: UUID, *, now: datetime, lease: timedelta, limit: int
+) -> list[Claim]:
+    """Take deliveries that are due at one active endpoint, for as long as the lease; others do not get them."""
+    asked = {"endpoint": endpoint, "now": now, "again": now + lease, "limit": limit}
+    return [_claim(row) for row in await session.execute(text(_CLAIM), asked)]
+
+
+def _claim(row: Any) -> Claim:  # noqa: ANN401 - a row of the statement above
+    position = Position(int(row.xid), row.seq, row.event)
+    event = OutboxEvent(bytes(row.subject_ref), row.event, position, row.type, row.occurred_at, row.data)
+    return Claim(row.endpoint, event, row.attempts, row.attempts - row.attempts_before, row.subject_type or "")
+
+
+def _named(claim: Claim) -> dict[str, object]:
+    return {"ref": claim.event.subject_ref, "endpoint": claim.endpoint, "event": claim.event.id}
+
+
+async def _log(session: WriteSession, claim: Claim, attempt: Attempt) -> None:
+    row = {
+        **_named(claim),
+        "number": claim.number,
+        "at": attempt.at,
+        "took_ms": int(attempt.took.total_seconds() * 1000),
+        "answer": attempt.answer,
+        "error": attempt.error,
+    }
+    await session.execute(text(_LOG), row)
+
+
+async def hold_endpoint(session: WriteSession, endpoint: UUID) -> bool:
+    """Keep an endpoint as it is, and deliveries from being added, until the end of the transaction; False: it is gone.
+
+    Others may hold it too.
+    """
+    held = text("SELECT FROM webhook_endpoint WHERE id = :id FOR SHARE")
+    return (await session.execute(held, {"id": endpoint})).first() is not None
+
+
+async def _finish(session: WriteSession, claim: Claim, status: str, now: datetime, and_where: str = "") -> bool:
+    """End a delivery and let the subject's next one go; False when it was ended or claimed otherwise meanwhile."""
+    ended = text(
+        f"UPDATE webhook_delivery SET status = :status, next_at = NULL, finished_at = :now"  # noqa: S608 - constants
+        f" WHERE {_ROW}{and_where} RETURNING 1"
+    )
+    values = {**_named(claim), "status": status, "now": now, "number": claim.number}
+    if (await session.execute(ended, values)).first() is None:
+        return False
+    await release_first(session, [claim.event.subject_ref], now=now, endpoint=claim.endpoint)
+    return True
+
+
+async def mark_delivered(session: WriteSession, claim: Claim, attempt: Attempt, *, now: datetime) -> None:
+    """Record that the receiver took it, even if it was claimed again meanwhile."""
+    await _finish(session, claim, "delivered", now)
+    await _log(session, claim, attempt)
+
+
+async def mark_dead(session: WriteSession, claim: Claim, attempt: Attempt, *, now: datetime) -> bool:
+    """Record that the last attempt failed; the subject's later events are held back no longer.
+
+    Returns:
+        False when the delivery was ended or claimed anew meanwhile.
+
+    """
+    ended = await _finish(session, claim, "dead", now, " AND attempts = :number")
+    await _log(session, claim, attempt)
+    return ended
+
+
+async def mark_failed(session: WriteSession, claim: Claim, attempt: Attempt, *, again_at: datetime) -> None:
+    """Record a failed attempt and when the next one is due."""
+    again = text(f"UPDATE webhook_delivery SET next_at = :again WHERE {_ROW} AND attempts = :number")  # noqa: S608
+    await session.execute(again, {**_named(claim), "again": again_at, "number": claim.number})
+    await _log(session, claim, attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event's way to one endpoint, as the log shows it."""
+
+    event: UUID
+    type: str
+    occurred_at: datetime
+    status: str
+    attempts: int
+    queued_at: datetime
+    next_at: datetime | None
+    finished_at: datetime | None
+    last_answer: int | None
+    last_error: str | None
+
+
+_LIST: Final = """
+SELECT d.event, o.type, o.occurred_at, d.status, d.attempts, d.queued_at, d.next_at, d.finished_at,
+    a.answer AS last_answer, a.error AS last_error, d.subject_ref
+FROM webhook_delivery AS d JOIN outbox AS o ON o.subject_ref = d.subject_ref AND o.id = d.event
+LEFT JOIN LATERAL (
+    SELECT answer, error FROM webhook_attempt AS t
+    WHERE t.subject_ref = d.subject_ref AND t.endpoint = d.endpoint AND t.event = d.event
+    ORDER BY number DESC LIMIT 1
+) AS a ON true
+WHERE d.endpoint = :endpoint
+"""
+
+
+async def list_deliveries(
+    session: ReadSession, endpoint: UUID, *, status: str | None, after: UUID | None, limit: int
+) -> list[Delivery]:
+    """The next deliveries of an endpoint by event id, with how their last attempt ended."""
+    narrowed = _LIST
+    narrowed += " AND d.status = :status" if status is not None else ""
+    narrowed += " AND d.status <> 'delivered'" if status in {"pending", "dead"} else ""
+    narrowed += " AND d.event > :after" if after is not None else ""
+    asked = {"endpoint": endpoint, "status": status, "after": after, "limit": limit}
+    found = await session.execute(text(f"{narrowed} ORDER BY d.event LIMIT :limit"), asked)
+    return [_delivery(row) for row in found]
+
+
+async def find_delivery(session: ReadSession, endpoint: UUID, event: UUID) -> tuple[Delivery, Sequence[Attempt]] | None:
+    """One delivery with every attempt that was made; None when there is none."""
+    asked = {"endpoint": endpoint, "event": event}
+    row = (await session.execute(text(f"{_LIST} AND d.event = :event"), asked)).first()
+    if row is None:
+        return None
+    attempts = text(
+        "SELECT at, took_ms, answer, error FROM webhook_attempt"
+        " WHERE subject_ref = :ref AND endpoint = :endpoint AND event = :event ORDER BY number"
+    )
+    made = await session.execute(attempts, {**asked, "ref": row.subject_ref})
+    return _delivery(row), [
+        Attempt(each.at, timedelta(milliseconds=each.took_ms), each.answer, each.error) for each in made
+    ]
+
+
+def _delivery(row: Any) -> Delivery:  # noqa: ANN401 - a row of the statement above
+    return Delivery(*row[:-1])

@@ -1,0 +1,78 @@
+"""Turn outbox rows into deliveries: one for each event and endpoint that wants it, in the order of the outbox.
+
+Of one subject's deliveries to one endpoint only the first that is not finished has a `next_at`; the others are held
+until it is delivered or dead. Whoever adds deliveries holds the endpoints' rows FOR UPDATE, and whoever finishes one
+holds its endpoint's row FOR SHARE, so that neither misses what the other does.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.db.session import WriteSession
+from app.events.feed import Position
+
+_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('sceau dispatch'))"
+_HOLD: Final = "SELECT id FROM webhook_endpoint ORDER BY id FOR UPDATE"
+
+_ADD: Final = """
+INSERT INTO webhook_delivery (subject_ref, endpoint, event, xid, seq, status, queued_at)
+SELECT o.subject_ref, e.id, o.id, o.xid, o.seq, 'pending', :now
+FROM outbox AS o JOIN webhook_endpoint AS e
+    ON (e.types IS NULL OR o.type = ANY (e.types))
+    AND (e.processings IS NULL OR o.data ->> 'processing' = ANY (e.processings))
+WHERE (o.xid, o.seq, o.id) > (CAST(:after_xid AS text)::xid8, :after_seq, :after_event)
+    AND (o.xid, o.seq, o.id) <= (CAST(:last_xid AS text)::xid8, :last_seq, :last_event)
+ON CONFLICT DO NOTHING
+RETURNING subject_ref
+"""
+
+_RELEASE: Final = """
+UPDATE webhook_delivery AS d SET next_at = :now
+WHERE d.subject_ref = ANY (:refs) AND (CAST(:endpoint AS uuid) IS NULL OR d.endpoint = :endpoint)
+    AND d.status = 'pending' AND d.next_at IS NULL
+    AND NOT EXISTS (
+        SELECT FROM webhook_delivery AS p
+        WHERE p.subject_ref = d.subject_ref AND p.endpoint = d.endpoint AND p.status = 'pending'
+            AND (p.xid, p.seq, p.event) < (d.xid, d.seq, d.event)
+    )
+"""
+
+
+async def take_turn(session: WriteSession) -> bool:
+    """Whether this transaction is the one that dispatches now; others leave it to it."""
+    return bool((await session.execute(text(_TURN))).scalar_one())
+
+
+async def hold_endpoints(session: WriteSession) -> None:
+    """Keep deliveries from being finished, and endpoints from changing, until the end of this transaction."""
+    await session.execute(text(_HOLD))
+
+
+async def add_deliveries(session: WriteSession, after: Position, last: Position, *, now: datetime) -> int:
+    """Add a delivery for each event after one position up to another, and each endpoint that wants its type.
+
+    A delivery that exists already stays as it is. `hold_endpoints` must have been called in an earlier statement.
+
+    Returns:
+        How many were added.
+
+    """
+    span = {
+        "after_xid": str(after.xid), "after_seq": after.seq, "after_event": after.event,
+        "last_xid": str(last.xid), "last_seq": last.seq, "last_event": last.event, "now": now,
+    }  # fmt: skip
+    added = (await session.execute(text(_ADD), span)).scalars().all()
+    await release_first(session, {bytes(ref) for ref in added}, now=now)
+    return len(added)
+
+
+async def release_first(
+    session: WriteSession, refs: Collection[bytes], *, now: datetime, endpoint: UUID | None = None
+) -> None:
+    """Make the first pending delivery of each of these subjects due, at one endpoint or at each."""
+    if refs:
+        await session.execute(text(_RELEASE), {"refs": sorted(refs), "endpoint": endpoint, "now": now})

@@ -1,0 +1,16 @@
+"""The types of domain event, as CloudEvents `type`: reverse domain name, what it is about, what happened."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What others can be told; a receiver ignores the types that it does not know."""
+
+    GRANTED = "fr.sceau.consent.granted"
+    REFUSED = "fr.sceau.consent.refused"
+    WITHDRAWN = "fr.sceau.consent.withdrawn"
+    RENEWAL_DUE = "fr.sceau.consent.renewal_due"
+    EXPIRED = "fr.sceau.consent.expired"
+    SUPERSEDED = "fr.sceau.consent.superseded"
+    CLOSED = "fr.sceau.consent.closed"
+    ERASED = "fr.sceau.consent.erased"

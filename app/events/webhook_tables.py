@@ -1,0 +1,127 @@
+"""Webhook endpoints, the keys and secrets that sign for them, and what was delivered to each."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from app.db.schema import metadata
+from app.db.types import TransactionId
+
+Instant = DateTime(timezone=True)
+
+webhook_endpoint = Table(
+    "webhook_endpoint",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("types", ARRAY(Text)),
+    Column("processings", ARRAY(Text)),
+    Column("include_subject", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_reason", Text),
+    Column("status_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Uuid, nullable=False),
+    CheckConstraint("status IN ('active', 'disabled')", name="status"),
+)
+
+webhook_key = Table(
+    "webhook_key",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("master_key_id", Text, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("retires_at", Instant),
+)
+
+webhook_secret = Table(
+    "webhook_secret",
+    metadata,
+    Column("endpoint", Uuid, ForeignKey("webhook_endpoint.id", ondelete="CASCADE"), nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("master_key_id", Text, nullable=False),
+    Column("wrapped_secret", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("retires_at", Instant),
+    PrimaryKeyConstraint("endpoint", "id"),
+)
+
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("subject_ref", LargeBinary, nullable=False),
+    Column("endpoint", Uuid, ForeignKey("webhook_endpoint.id", ondelete="CASCADE"), nullable=False),
+    Column("event", Uuid, nullable=False),
+    Column("xid", TransactionId, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("attempts_before", Integer, nullable=False, server_default=text("0")),
+    Column("queued_at", Instant, nullable=False),
+    Column("next_at", Instant),
+    Column("finished_at", Instant),
+    PrimaryKeyConstraint("subject_ref", "endpoint", "event"),
+    ForeignKeyConstraint(["subject_ref", "event"], ["outbox.subject_ref", "outbox.id"], ondelete="CASCADE"),
+    CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="status"),
+    Index("ix_webhook_delivery_endpoint_event", "endpoint", "event"),
+)
+_delivery = webhook_delivery.c
+Index(
+    "ix_webhook_delivery_due",
+    _delivery.endpoint,
+    _delivery.next_at,
+    postgresql_where=_delivery.next_at.is_not(None),
+)
+Index(
+    "ix_webhook_delivery_open",
+    _delivery.endpoint,
+    _delivery.status,
+    _delivery.event,
+    postgresql_where=_delivery.status != "delivered",
+)
+
+webhook_attempt = Table(
+    "webhook_attempt",
+    metadata,
+    Column("subject_ref", LargeBinary, nullable=False),
+    Column("endpoint", Uuid, nullable=False),
+    Column("event", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("answer", SmallInteger),
+    Column("error", Text),
+    PrimaryKeyConstraint("subject_ref", "endpoint", "event", "number"),
+    ForeignKeyConstraint(
+        ["subject_ref", "endpoint", "event"],
+        ["webhook_delivery.subject_ref", "webhook_delivery.endpoint", "webhook_delivery.event"],
+        ondelete="CASCADE",
+    ),
+)
+
+webhook_count = Table(
+    "webhook_count",
+    metadata,
+    Column("endpoint", Uuid, ForeignKey("webhook_endpoint.id", ondelete="CASCADE"), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("endpoint", "outcome"),
+)

@@ -1,0 +1,213 @@
+import pytest
+
+from app.events.sender import Outcome
+from app.operations.deliver_webhooks import JITTER, SCHEDULE, wait_after
+from tests.faults.service import eventually
+from tests.webhooks.receivers import (
+    answering,
+    closing,
+    dripping,
+    endless_body,
+    endless_headers,
+    garbage,
+    refusing,
+    silent,
+)
+
+FAULTS = {
+    "500": answering(500),
+    "301": answering(301, Location="http://127.0.0.1:9/elsewhere"),
+    "404": answering(404),
+    "garbage": garbage,
+    "closing": closing,
+    "silent": silent,
+    "dripping": dripping,
+    "endless headers": endless_headers,
+}
+WORDS = {
+    "garbage": "protocol",
+    "closing": "protocol",
+    "silent": "timeout",
+    "dripping": "timeout",
+    "endless headers": "protocol",
+}
+
+
+def _ended(delivery):
+    """How a delivery's last attempt ended, in a word."""
+    return str(delivery.get("last_answer", delivery.get("last_error", "")))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_receiver_at_fault_loses_nothing_and_stops_nobody(post, fault):
+    """While one receiver fails, another gets everything at once; the first gets it all when it is well again."""
+    bad, good = post.receiver(FAULTS[fault]), post.receiver(answering(204))
+    failing, well = post.endpoint(bad.url), post.endpoint(good.url)
+    with post.working():
+        for name in ("alice", "bob", "carol"):
+            post.api.decide(name, "ads")
+        assert len(post.delivered(well, 3)) == 3
+        tried = eventually(
+            lambda: [each for each in post.deliveries(failing) if each.get("last_answer", each.get("last_error"))]
+        )
+        assert {each["status"] for each in tried} == {"pending"}
+        assert {str(each.get("last_answer", each.get("last_error"))) for each in tried} == {WORDS.get(fault, fault)}
+        bad.behave = answering(200)
+        eventually(lambda: post.make_due() or len(post.deliveries(failing, "delivered")) == 3)
+    assert set(bad.ids) == set(good.ids)
+
+
+def test_a_receiver_that_is_down_gets_everything_once_it_is_up(post):
+    """Events wait for a receiver that nobody listens for, and arrive when it listens."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint("http://127.0.0.1:1/hook")
+    with post.working():
+        post.api.decide("alice", "ads")
+        eventually(lambda: [each for each in post.deliveries(endpoint) if each.get("last_error") == "connect"])
+        post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"url": receiver.url})
+        eventually(lambda: post.make_due() or post.deliveries(endpoint, "delivered"))
+    assert len(receiver.received) >= 1
+
+
+def test_an_answer_without_end_is_an_answer(post):
+    """A 200 counts when its head is there: the body that never ends is not read."""
+    receiver = post.receiver(endless_body)
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        post.api.decide("alice", "ads")
+        assert post.delivered(endpoint, 1)[0]["last_answer"] == 200
+
+
+def test_gone_disables_and_keeps(post):
+    """A 410 disables the endpoint, says why, and stops sending; made active again, it gets what waited, in order."""
+    receiver = post.receiver(answering(410))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        consent = post.api.decide("alice", "ads")["id"]
+        eventually(lambda: post.api.ok("GET", f"/v1/webhooks/{endpoint}")["status"] == "disabled")
+        assert post.api.ok("GET", f"/v1/webhooks/{endpoint}")["status_reason"] == "gone"
+        post.api.withdraw("alice", "ads")
+        post.api.decide("bob", "ads")
+        eventually(lambda: len(post.deliveries(endpoint, "pending")) == 3)
+        post.make_due()
+        post.api.decide("carol", "ads")
+        eventually(lambda: len(post.deliveries(endpoint, "pending")) == 4)
+        assert len(receiver.received) == 1
+        receiver.behave = answering(204)
+        post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"status": "active"})
+        post.delivered(endpoint, 4)
+    of_alice = [each.event["type"].rpartition(".")[2] for each in receiver.received[1:] if each.consent == consent]
+    assert of_alice == ["granted", "withdrawn"]
+
+
+def test_ten_failures_are_a_dead_letter(post):
+    """The tenth failed attempt ends a delivery as dead, with every attempt in its log; the next event then goes."""
+    receiver = post.receiver(answering(503))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        post.api.decide("alice", "ads")
+        post.api.withdraw("alice", "ads")
+        dead = eventually(lambda: post.make_due() or post.deliveries(endpoint, "dead"))
+        assert dead[0]["attempts"] == len(SCHEDULE) == 10
+        log = post.api.ok("GET", f"/v1/webhooks/{endpoint}/deliveries/{dead[0]['event']}")["log"]
+        assert [each["answer"] for each in log] == [503] * 10
+        receiver.behave = answering(204)
+        eventually(lambda: post.make_due() or post.deliveries(endpoint, "delivered"))
+    assert [each["status"] for each in post.deliveries(endpoint)] == ["dead", "delivered"]
+    assert len(set(receiver.ids[:10])) == 1
+
+
+def test_a_slow_receiver_has_few_requests_and_delays_nobody(post):
+    """A receiver that never answers has a few requests under way, as many as an endpoint may, and others go on."""
+    slow, quick = post.receiver(silent), post.receiver(answering(204))
+    post.endpoint(slow.url)
+    endpoint = post.endpoint(quick.url)
+    with post.working() as courier:
+        for number in range(12):
+            post.api.decide(f"user{number}", "ads")
+        post.delivered(endpoint, 12)
+        eventually(lambda: slow.most_under_way == courier.at_once)
+    assert slow.most_under_way == courier.at_once
+
+
+def test_events_of_one_subject_come_in_order(post):
+    """What one subject decided arrives in that order, one request at a time, and with it nothing of it twice."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    expected = []
+    with post.working():
+        for _ in range(5):
+            expected.append(("granted", post.api.decide("alice", "ads")["id"]))
+            post.api.withdraw("alice", "ads")
+            expected.append(("withdrawn", expected[-1][1]))
+        post.delivered(endpoint, 10)
+    assert [(each.event["type"].rpartition(".")[2], each.consent) for each in receiver.received] == expected
+
+
+def test_a_failing_event_holds_back_its_subject_only(post):
+    """While a subject's event is refused, later ones of that subject wait and those of others go on."""
+    receiver = post.receiver(answering(500))
+    endpoint = post.endpoint(receiver.url)
+    refused = post.api.decide("alice", "ads")["id"]
+    receiver.behave = refusing({refused})
+    with post.working():
+        post.api.withdraw("alice", "ads")
+        again = post.api.decide("alice", "ads")["id"]
+        for name in ("bob", "carol", "dave"):
+            post.api.decide(name, "ads")
+        post.delivered(endpoint, 3)
+        held = post.deliveries(endpoint, "pending")
+        assert [("next_at" in each) for each in held] == [True, False, False]
+        receiver.behave = answering(204)
+        eventually(lambda: post.make_due() or len(post.deliveries(endpoint, "delivered")) == 6)
+    taken = [(each.event["type"].rpartition(".")[2], each.consent) for each in receiver.received]
+    of_alice = [each for each in taken if each[1] in {refused, again}]
+    assert list(dict.fromkeys(of_alice)) == [("granted", refused), ("withdrawn", refused), ("granted", again)]
+
+
+def test_only_wanted_types_and_processings_are_sent(post):
+    """An endpoint is sent the types and the processings that it wants, and no others."""
+    post.api.register("stats", purpose="statistics")
+    receiver, every = post.receiver(answering(204)), post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url, types=["fr.sceau.consent.withdrawn"], processings=["stats"])
+    all_of_them = post.endpoint(every.url)
+    with post.working():
+        for name in ("ads", "stats"):
+            post.api.decide("alice", name)
+            post.api.withdraw("alice", name)
+        post.delivered(all_of_them, 4)
+        post.delivered(endpoint, 1)
+    assert [(each.event["type"], each.event["data"]["processing"]) for each in receiver.received] == [
+        ("fr.sceau.consent.withdrawn", "stats")
+    ]
+
+
+def test_waits_follow_the_standards_table():
+    """The waits are those of Standard Webhooks, a little longer by chance, and longer still when the receiver asks."""
+    failed = Outcome(status=500)
+    assert [wait_after(number, failed, 0.0) for number in range(1, 10)] == [
+        5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400
+    ]  # fmt: skip
+    assert wait_after(2, failed, 0.5) == 300 * (1 + JITTER / 2)
+    assert wait_after(1, Outcome(status=429, retry_after=120), 0.0) == 120
+    assert wait_after(3, Outcome(status=429, retry_after=120), 0.0) == 1_800
+    assert wait_after(1, Outcome(status=503, retry_after=99_999), 0.0) == 86_400
+
+
+def test_attempts_are_counted_by_endpoint(post):
+    """The metrics count attempts under the endpoint's id by how they ended, and what waits; no address is there."""
+    receiver = post.receiver(answering(500))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        post.api.decide("alice", "ads")
+        eventually(lambda: _ended(post.deliveries(endpoint)[0]) if post.deliveries(endpoint) else None)
+        told = post.api.call("GET", "/metrics").text
+        assert f'sceau_webhook_attempts_total{{endpoint="{endpoint}",outcome="500"}} 1.0' in told
+        assert f'sceau_webhook_deliveries{{endpoint="{endpoint}",status="pending"}} 1.0' in told
+        receiver.behave = answering(204)
+        eventually(lambda: post.make_due() or post.deliveries(endpoint, "delivered"))
+    told = post.api.call("GET", "/metrics").text
+    assert f'sceau_webhook_attempts_total{{endpoint="{endpoint}",outcome="delivered"}} 1.0' in told
+    assert "sceau_webhook_deliveries{" not in told
+    assert "sceau_outbox_undispatched 0.0" in told
+    assert str(receiver.port) not in told
