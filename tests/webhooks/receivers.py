@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -146,7 +147,7 @@ def refusing(consents: set[str]) -> Behaviour:
 
 
 @asynccontextmanager
-async def listening(behave: Behaviour, *, port: int = 0) -> AsyncIterator[Receiver]:
+async def listening(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver that listens on loopback for as long as the block lasts."""
     receiver = Receiver(behave)
     handling: set[asyncio.Task[None]] = set()
@@ -156,7 +157,7 @@ async def listening(behave: Behaviour, *, port: int = 0) -> AsyncIterator[Receiv
         handling.add(task)
         task.add_done_callback(handling.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", port)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

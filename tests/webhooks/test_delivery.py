@@ -1,8 +1,9 @@
 import pytest
 
-from app.events.sender import Outcome
+from app.events.sender import Outcome, Patience, Sender
 from app.operations.deliver_webhooks import JITTER, SCHEDULE, wait_after
 from tests.faults.service import eventually
+from tests.webhooks.courier import LOOPBACK
 from tests.webhooks.receivers import (
     answering,
     closing,
@@ -122,7 +123,7 @@ def test_a_slow_receiver_has_few_requests_and_delays_nobody(post):
     slow, quick = post.receiver(silent), post.receiver(answering(204))
     post.endpoint(slow.url)
     endpoint = post.endpoint(quick.url)
-    with post.working() as courier:
+    with post.working(sender=Sender(LOOPBACK, patience=Patience(connect=5, read=60, total=60))) as courier:
         for number in range(12):
             post.api.decide(f"user{number}", "ads")
         post.delivered(endpoint, 12)

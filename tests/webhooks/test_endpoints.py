@@ -1,0 +1,146 @@
+import pytest
+
+from tests.faults.service import eventually
+from tests.webhooks.receivers import answering
+
+SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+HOOK = "https://receiver.example/hook"
+
+
+def test_an_endpoint_is_made_read_changed_and_removed(post):
+    """What was given is what is read; a change changes what it names; a removed one is gone with its deliveries."""
+    made = post.api.ok("POST", "/v1/webhooks", {"url": HOOK, "types": ["fr.sceau.consent.expired"]})
+    path = f"/v1/webhooks/{made['id']}"
+    assert (made["status"], made["include_subject"], made["types"]) == ("active", False, ["fr.sceau.consent.expired"])
+    assert post.api.ok("GET", path) == made
+    changed = post.api.ok("PATCH", path, {"types": None, "include_subject": True, "status": "disabled"})
+    assert "types" not in changed
+    assert (changed["include_subject"], changed["status_reason"], changed["url"]) == (True, "by_request", HOOK)
+    assert post.api.ok("GET", "/v1/webhooks")["items"] == [changed]
+    assert "status_reason" not in post.api.ok("PATCH", path, {"status": "active"})
+    post.api.decide("alice", "ads")
+    post.dispatch(1)
+    assert len(post.deliveries(made["id"])) == 1
+    assert post.api.call("DELETE", path).status_code == 204
+    assert post.api.call("GET", path).status_code == 404
+    assert post.api.call("DELETE", path).status_code == 404
+    with post.owner() as connection:
+        assert connection.execute("SELECT count(*) FROM webhook_delivery").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"url": "https://169.254.169.254/latest"}, {"url": "http://receiver.example@127.0.0.1/"}, {"url": "x"},
+        {"url": HOOK, "types": []}, {"url": HOOK, "types": ["fr.sceau.consent.unknown"]}, {"url": HOOK, "more": 1},
+        {"url": HOOK, "include_subject": 1}, {},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_an_endpoint_is_refused(post, body):
+    """An address that may not be reached, unknown types and members, and numbers for booleans are 422, nothing kept."""
+    answer = post.api.call("POST", "/v1/webhooks", body)
+    assert answer.status_code == 422
+    assert "169.254" not in answer.text
+    assert post.api.ok("GET", "/v1/webhooks")["items"] == []
+
+
+def test_a_repeated_write_makes_one_endpoint(post):
+    """The same Idempotency-Key gives the same endpoint; with another body it is refused."""
+    key = {"Idempotency-Key": "one"}
+    first = post.api.ok("POST", "/v1/webhooks", {"url": HOOK}, key)
+    assert post.api.ok("POST", "/v1/webhooks", {"url": HOOK}, key) == first
+    assert post.api.call("POST", "/v1/webhooks", {"url": HOOK + "2"}, key).status_code == 422
+    assert len(post.api.ok("GET", "/v1/webhooks")["items"]) == 1
+
+
+def test_a_restricted_caller_manages_its_processings_only(post):
+    """A caller that may name some processings can be told of no others, and does not see who is."""
+    whole = post.endpoint(HOOK)
+    restricted = post.api.with_key(post.api.new_key("webhooks:manage", processings=["ads"]))
+    for wanted in ({"url": HOOK}, {"url": HOOK, "processings": ["other"]}):
+        assert restricted.call("POST", "/v1/webhooks", wanted).status_code == 403
+    mine = restricted.ok("POST", "/v1/webhooks", {"url": HOOK, "processings": ["ads"]})
+    assert restricted.ok("GET", "/v1/webhooks")["items"] == [mine]
+    assert restricted.call("PATCH", f"/v1/webhooks/{mine['id']}", {"processings": None}).status_code == 403
+    for path in ("", "/deliveries"):
+        assert restricted.call("GET", f"/v1/webhooks/{whole}{path}").status_code == 404
+    assert restricted.call("POST", f"/v1/webhooks/{whole}/secrets").status_code == 404
+    assert restricted.call("POST", f"/v1/webhooks/{whole}/replays", SPAN).status_code == 404
+    assert restricted.call("POST", "/v1/webhook-keys").status_code == 403
+
+
+def test_there_are_only_so_many_endpoints(post, monkeypatch):
+    """One more endpoint than there may be is 409."""
+    monkeypatch.setattr("app.operations.manage_webhooks.MOST_ENDPOINTS", 2)
+    for _ in range(2):
+        post.endpoint(HOOK)
+    answer = post.api.call("POST", "/v1/webhooks", {"url": HOOK})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:too-many-endpoints")
+
+
+def test_one_delivery_is_replayed_under_the_same_id(post):
+    """A replayed delivery is sent again with the same `webhook-id`, and its log keeps both attempts."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        post.api.decide("alice", "ads")
+        event = post.delivered(endpoint, 1)[0]["event"]
+        path = f"/v1/webhooks/{endpoint}/deliveries/{event}"
+        assert post.api.call("POST", f"{path}/replay").json() == {"queued": 1}
+        eventually(lambda: len(receiver.received) == 2 and post.deliveries(endpoint, "delivered"))
+    assert receiver.ids == [event, event]
+    assert [each["answer"] for each in post.api.ok("GET", path)["log"]] == [204, 204]
+    assert post.api.call("POST", f"/v1/webhooks/{endpoint}/deliveries/{endpoint}/replay").status_code == 404
+
+
+def test_a_span_replays_the_dead_in_order_and_leaves_the_delivered(post):
+    """By default a span's dead letters are sent again, in each subject's order; what was delivered is not."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        taken = post.api.decide("bob", "ads")["id"]
+        post.delivered(endpoint, 1)
+        receiver.behave = answering(500)
+        consent = post.api.decide("alice", "ads")["id"]
+        post.api.withdraw("alice", "ads")
+        eventually(lambda: post.make_due() or len(post.deliveries(endpoint, "dead")) == 2)
+        receiver.behave = answering(204)
+        del receiver.received[:]
+        replayed = post.api.call("POST", f"/v1/webhooks/{endpoint}/replays", SPAN)
+        assert (replayed.status_code, replayed.json()) == (202, {"queued": 2})
+        eventually(lambda: len(post.deliveries(endpoint, "delivered")) == 3)
+    assert [each.event["type"].rpartition(".")[2] for each in receiver.received] == ["granted", "withdrawn"]
+    assert {each.consent for each in receiver.received} == {consent} != {taken}
+
+
+def test_a_span_of_all_brings_what_came_before_the_endpoint(post):
+    """With `all`, an endpoint is sent the events from before it was made, once each, and only what it wants."""
+    post.api.decide("alice", "ads")
+    post.api.withdraw("alice", "ads")
+    post.dispatch(2)
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url, types=["fr.sceau.consent.withdrawn"])
+    assert post.deliveries(endpoint) == []
+    with post.working():
+        queued = post.api.call("POST", f"/v1/webhooks/{endpoint}/replays", {**SPAN, "deliveries": "all"})
+        assert queued.json() == {"queued": 1}
+        post.delivered(endpoint, 1)
+    assert [each.event["type"] for each in receiver.received] == ["fr.sceau.consent.withdrawn"]
+
+
+def test_deliveries_are_listed_in_pages(post):
+    """The delivery log is paged by an opaque cursor, narrowed by status, and holds no body."""
+    endpoint = post.endpoint(HOOK)
+    for number in range(5):
+        post.api.decide(f"user{number}", "ads")
+    post.dispatch(5)
+    found, cursor = [], ""
+    while cursor is not None:
+        page = post.api.ok("GET", f"/v1/webhooks/{endpoint}/deliveries?limit=2{cursor and '&cursor=' + cursor}")
+        found += page["items"]
+        cursor = page.get("next_cursor")
+    assert len({each["event"] for each in found}) == 5
+    assert post.deliveries(endpoint, "dead") == []
+    assert {tuple(sorted(each)) for each in found} == {
+        ("attempts", "event", "next_at", "occurred_at", "queued_at", "status", "type")
+    }

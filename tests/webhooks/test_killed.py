@@ -1,0 +1,112 @@
+import subprocess
+import sys
+
+import pytest
+
+from app.events.dispatch import add_deliveries
+from app.operations import dispatch_events as dispatching
+from app.operations.dispatch_events import dispatch_events
+from tests.faults.service import ROOT, environment, eventually
+from tests.webhooks.receivers import answering, silent
+
+
+@pytest.fixture
+def start(post):
+    """Starts a worker in a process of its own."""
+    started = []
+
+    def worker():
+        command = [sys.executable, "-m", "tests.webhooks.killed", post.database.app_url]
+        started.append(subprocess.Popen(command, env=environment(), cwd=ROOT, stdin=subprocess.DEVNULL))
+        return started[-1]
+
+    yield worker
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_killed_in_mid_delivery_loses_nothing(post, start):
+    """Kill -9 while requests are under way: their claims run out, another worker delivers them, one delivery each."""
+    receiver = post.receiver(silent)
+    endpoint = post.endpoint(receiver.url)
+    consents = [post.api.decide(f"user{number}", "ads")["id"] for number in range(6)]
+    process = start()
+    eventually(lambda: receiver.under_way == 4)
+    process.kill()
+    process.wait()
+    receiver.behave = answering(204)
+    with post.working():
+        eventually(lambda: post.make_due() or len(post.deliveries(endpoint, "delivered")) == 6)
+    assert sorted({each.consent for each in receiver.received}) == sorted(consents)
+    assert len(post.deliveries(endpoint)) == 6
+    assert len(receiver.received) <= 6 + 4 + 6  # those under way came twice; time was pushed on, so some may thrice
+
+
+def test_claims_of_a_worker_are_left_alone_until_they_run_out(post, start):
+    """Control: while a claim lasts, another worker does not send what is under way."""
+    receiver = post.receiver(silent)
+    endpoint = post.endpoint(receiver.url)
+    post.api.decide("alice", "ads")
+    start()
+    eventually(lambda: receiver.under_way == 1)
+    other = post.receiver(answering(204))
+    beside = post.endpoint(other.url)
+    with post.working():
+        post.api.decide("bob", "ads")
+        post.delivered(beside, 1)
+    assert [each.consent for each in receiver.received].count(receiver.received[0].consent) == 1
+    assert post.deliveries(endpoint, "delivered") == []
+
+
+def test_a_dispatch_cut_short_leaves_nothing_and_is_done_again(post, monkeypatch):
+    """A dispatch that fails before its commit leaves no delivery and no progress; the next makes each once."""
+    endpoint = post.endpoint("https://receiver.example/hook")
+    for name in ("alice", "bob"):
+        post.api.decide(name, "ads")
+
+    class CutError(Exception):
+        pass
+
+    async def cut(*given, **more):
+        assert await add_deliveries(*given, **more) == 2
+        raise CutError
+
+    monkeypatch.setattr(dispatching, "add_deliveries", cut)
+
+    def fails():
+        try:
+            post.with_database(dispatch_events)
+        except CutError:
+            return True
+        return False
+
+    eventually(fails)
+    assert post.deliveries(endpoint) == []
+    monkeypatch.undo()
+    post.dispatch(2)
+    assert len(post.deliveries(endpoint)) == 2
+
+
+def test_dispatching_again_makes_no_second_delivery(post):
+    """Events that are dispatched a second time, because the progress was lost, keep their one delivery each."""
+    endpoint = post.endpoint("https://receiver.example/hook")
+    for name in ("alice", "bob", "carol"):
+        post.api.decide(name, "ads")
+    post.dispatch(3)
+    before = post.deliveries(endpoint)
+    with post.owner() as connection:
+        connection.execute("DELETE FROM event_progress")
+    post.dispatch(3)
+    assert post.deliveries(endpoint) == before
+
+
+def test_two_couriers_send_each_event_once(post):
+    """Two couriers at work on one endpoint share its deliveries: none is sent by both."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    with post.working(), post.working():
+        for number in range(20):
+            post.api.decide(f"user{number}", "ads")
+        post.delivered(endpoint, 20)
+    assert len(receiver.received) == len(set(receiver.ids)) == 20

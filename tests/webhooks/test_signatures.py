@@ -1,0 +1,126 @@
+import base64
+import re
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from tests.faults.service import eventually
+from tests.webhooks.receivers import answering
+
+
+def _keys(post):
+    """The public keys as anybody reads them, the newest first."""
+    return [each["public_key"] for each in post.api.with_key(None).ok("GET", "/.well-known/webhook-keys")["keys"]]
+
+
+def _verified(public_key, request, body=None):
+    """Whether one of a request's `v1a` signatures is this key's, as Standard Webhooks 1.0.0 says.
+
+    The library has no `v1a` in Python: this is the specification's, on `cryptography`.
+    """
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
+    headers = request.headers
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + (body or request.body)
+    for version, _, signature in (each.partition(",") for each in headers["webhook-signature"].split(" ")):
+        if version == "v1a":
+            try:
+                key.verify(base64.b64decode(signature), signed)
+            except InvalidSignature:
+                continue
+            return True
+    return False
+
+
+def _sent(post, receiver, endpoint, name):
+    """The request that a new event makes."""
+    before = len(receiver.received)
+    post.api.decide(name, "ads")
+    eventually(lambda: len(receiver.received) > before and not post.deliveries(endpoint, "pending"))
+    return receiver.received[-1]
+
+
+def test_the_published_key_verifies_every_request(post):
+    """`v1a` verifies under the published Ed25519 key; a body or a timestamp that was altered does not."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        request = _sent(post, receiver, endpoint, "alice")
+    (key,) = _keys(post)
+    assert re.fullmatch(r"whpk_[A-Za-z0-9+/]{43}=", key)
+    assert request.headers["content-type"] == "application/cloudevents+json; charset=UTF-8"
+    assert _verified(key, request)
+    assert not _verified(key, request, request.body + b" ")
+    request.headers["webhook-timestamp"] = "1700000000"
+    assert not _verified(key, request)
+
+
+def test_rotation_signs_with_both_keys_for_a_while(post):
+    """After a rotation both keys sign and are published; once the overlap is over, only the new one."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        (old,) = _keys(post)
+        new = post.api.ok("POST", "/v1/webhook-keys")["public_key"]
+        assert _keys(post) == [new, old]
+        both = _sent(post, receiver, endpoint, "alice")
+        assert _verified(old, both)
+        assert _verified(new, both)
+        with post.owner() as connection:
+            connection.execute("UPDATE webhook_key SET retires_at = now() WHERE retires_at IS NOT NULL")
+        alone = _sent(post, receiver, endpoint, "bob")
+        assert not _verified(old, alone)
+        assert _verified(new, alone)
+        assert _keys(post) == [new]
+
+
+def test_a_secret_verifies_with_the_standards_own_library(post):
+    """With a symmetric secret, `standardwebhooks` accepts what is sent, and refuses it altered or under another one."""
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    first = post.api.ok("POST", f"/v1/webhooks/{endpoint}/secrets")["secret"]
+    with post.working():
+        request = _sent(post, receiver, endpoint, "alice")
+        assert Webhook(first).verify(request.body, request.headers) == request.event
+        second = post.api.ok("POST", f"/v1/webhooks/{endpoint}/secrets")["secret"]
+        both = _sent(post, receiver, endpoint, "bob")
+    for secret in (first, second):
+        assert Webhook(secret).verify(both.body, both.headers) == both.event
+    for wrong in (lambda: Webhook(second).verify(request.body, request.headers),
+                  lambda: Webhook(first).verify(request.body + b" ", request.headers)):  # fmt: skip
+        with pytest.raises(WebhookVerificationError):
+            wrong()
+
+
+def test_what_signs_is_not_stored_in_clear(post):
+    """Neither a secret nor a private key can be read from the database."""
+    endpoint = post.endpoint("https://receiver.example/hook")
+    secret = post.api.ok("POST", f"/v1/webhooks/{endpoint}/secrets")["secret"]
+    raw = base64.b64decode(secret.removeprefix("whsec_"))
+    with post.owner() as connection:
+        stored = [bytes(row[0]) for row in connection.execute("SELECT wrapped_secret FROM webhook_secret")]
+        keys = [bytes(row[0]) for row in connection.execute("SELECT wrapped_key FROM webhook_key")]
+    assert len(stored) == len(keys) == 1
+    assert raw not in stored[0]
+    assert len(keys[0]) == 12 + 32 + 16  # nonce, wrapped key, tag
+
+
+def test_the_subject_is_told_only_where_asked_for_and_never_once_erased(post):
+    """An endpoint that asks is told the subject's id, another is not; after the erasure the id is null everywhere."""
+    asking, other = post.receiver(answering(500)), post.receiver(answering(204))
+    told, plain = post.endpoint(asking.url, include_subject=True), post.endpoint(other.url)
+    with post.working():
+        post.api.decide("alice@example.fr", "ads")
+        post.delivered(plain, 1)
+        eventually(lambda: asking.received)
+        assert asking.received[0].event["data"]["subject"] == {"type": "user", "id": "alice@example.fr"}
+        assert "subject" not in other.received[0].event["data"]
+        post.api.ok("POST", "/v1/subjects/erasures", {"subject": {"type": "user", "id": "alice@example.fr"}})
+        before = len(asking.received)
+        eventually(lambda: post.make_due() or len(asking.received) > before)
+        asking.behave = answering(204)
+        eventually(lambda: post.make_due() or not post.deliveries(told, "pending"))
+    after = asking.received[before + 4 :]
+    assert all(each.event["data"]["subject"] == {"type": "user", "id": None} for each in after)
+    assert b"alice" not in b"".join(each.body for each in (*asking.received[-2:], *other.received))
