@@ -17,6 +17,8 @@ OPEN = {
     "/docs",
     "/docs/start.js",
     "/docs/{name}",
+    "/assets/{name}",
+    "/consent/{token}",
     "/.well-known/authzen-configuration",
     "/.well-known/webhook-keys",
 }

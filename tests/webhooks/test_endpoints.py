@@ -134,11 +134,12 @@ def test_deliveries_are_listed_in_pages(post):
     for number in range(5):
         post.api.decide(f"user{number}", "ads")
     post.dispatch(5)
-    found, cursor = [], ""
-    while cursor is not None:
-        page = post.api.ok("GET", f"/v1/webhooks/{endpoint}/deliveries?limit=2{cursor and '&cursor=' + cursor}")
+    path = f"/v1/webhooks/{endpoint}/deliveries?limit=2"
+    page = post.api.ok("GET", path)
+    found = page["items"]
+    while "next_cursor" in page:
+        page = post.api.ok("GET", f"{path}&cursor={page['next_cursor']}")
         found += page["items"]
-        cursor = page.get("next_cursor")
     assert len({each["event"] for each in found}) == 5
     assert post.deliveries(endpoint, "dead") == []
     assert {tuple(sorted(each)) for each in found} == {

@@ -1,5 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 
@@ -16,6 +17,11 @@ PUT = """
 def _put(connection, name, kind="fr.sceau.consent.granted"):
     """Write an event, as a consent write would, in whatever transaction is open."""
     return connection.execute(PUT, [name, kind]).fetchone()[0]
+
+
+def _transaction(connection):
+    """The id of the open transaction."""
+    return connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()[0]
 
 
 def _read(api, after=None, **more):
@@ -73,10 +79,10 @@ def test_a_transaction_with_an_earlier_id_cannot_overtake_its_subject(post):
     with psycopg.connect(post.database.app_url) as early, psycopg.connect(post.database.app_url) as other:
         early.execute("SELECT pg_current_xact_id()")  # as a claimed Idempotency-Key does
         first = _put(other, "alice")
-        own = other.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()[0]
+        own = _transaction(other)
         other.commit()
         second = _put(early, "alice", "fr.sceau.consent.withdrawn")
-        assert early.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()[0] < own  # without the trigger
+        assert _transaction(early) < own  # by transaction ids alone, it would be told first
         early.commit()
     found, _ = _read_all(post.api, 2)
     assert found == [first, second]
@@ -84,7 +90,9 @@ def test_a_transaction_with_an_earlier_id_cannot_overtake_its_subject(post):
 
 def test_pages_of_concurrent_writes_hold_each_event_once_and_in_order(post):
     """Read while eight callers write with Idempotency-Keys, each event comes once, and a subject's in order."""
-    found, place, expected = [], None, {}
+    found: list[dict[str, Any]] = []
+    place: str | None = None
+    expected: dict[bytes, list[str]] = {}
 
     def write(number):
         name, answers = f"user{number % 3}", []
