@@ -3,8 +3,10 @@ import re
 import psycopg
 import pytest
 
+from app.main import create_app
 from app.operations.remove_ended_links import remove_ended_links
-from tests.support.api import Api, TestClock, processing, running, utc
+from app.settings import SettingsError
+from tests.support.api import Api, TestClock, processing, running, settings_for, utc
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import TestDatabase
 
@@ -172,6 +174,13 @@ def test_the_pause_is_a_setting(database, clock):
         assert ask_link(api, "alice", "ads-mail").status_code == 201
         api.decide("bob", "ads-mail")
         assert ask_link(api, "bob", "ads-mail").status_code == 201
+
+
+@pytest.mark.parametrize("pause", ["P2Y", "six months", "P0D"])
+def test_a_pause_that_cannot_be_one_is_refused_at_start(database, pause):
+    """More than a year, no period, or none at all: the service does not start, and says which setting."""
+    with pytest.raises(SettingsError, match="SCEAU_SOLICITATION_PAUSE"):
+        create_app(settings_for(database, solicitation_pause=pause))
 
 
 def gone(person: Person) -> tuple[int, int]:

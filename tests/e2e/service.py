@@ -14,12 +14,17 @@ SERVE = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
 
 
 @contextmanager
-def service(data: Path, **settings: str):
-    """The service on a data directory of its own, as `./dev serve` runs it; its address and its first key."""
+def service(data: Path, *, moved: Path | None = None, **settings: str):
+    """The service on a data directory of its own, as `./dev serve` runs it; its address and its first key.
+
+    `moved`: a file of seconds by which its clock is ahead (tests/e2e/moved.py).
+    """
     port = free_port()
     clean = {name: value for name, value in environment().items() if not name.startswith("SCEAU_")}
     clean |= {"SCEAU_PUBLIC_URL": f"http://127.0.0.1:{port}", **settings}
     line = [sys.executable, "-c", SERVE, "serve", "--data", str(data), "--port", str(port)]
+    if moved is not None:
+        line = [sys.executable, "-m", "tests.e2e.moved", str(data), str(port), str(moved)]
     with (data.parent / "service.log").open("wb") as log:
         process = subprocess.Popen(line, cwd=ROOT, env=clean, stdout=log, stderr=log)
     try:

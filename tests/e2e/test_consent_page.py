@@ -14,6 +14,7 @@ from tests.e2e.service import service
 IMAGES = ROOT / "docs" / "images"
 WIDTHS = (390, 1280)
 LANGUAGES = ("fr", "en")
+DAY = 86_400
 BUTTON = "section[data-processing={}] button[value={}]"
 SAID = "e => e.textContent"
 
@@ -69,6 +70,43 @@ def test_accept_makes_a_permit_and_the_withdraw_link_a_deny(tab, operator):
     press(tab, ADS, "withdraw")
     assert operator.decision("cycle") == (False, "consent_withdrawn")
     assert "You withdrew your consent on" in tab.inner_text("main")
+
+
+def test_a_year_through_the_page(browser, tmp_path):
+    """Accept in French; a year passes: deny, and the link asks no more; renew in English: permit; withdraw: deny."""
+    moved = tmp_path / "moved"
+    moved.write_text("0")
+    with service(tmp_path / "data", moved=moved) as (address, key):
+        operator = Operator(address, key)
+        operator.register()
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        first = operator.link("year", ADS)
+        page.goto(first)
+        press(page, ADS, "accept")
+        assert operator.decision("year") == (True, "consent_in_force")
+        taking_back = operator.link("year", ADS, kind="withdraw", lang="en")
+
+        moved.write_text(str(300 * DAY))
+        page.goto(first)
+        assert "Ce lien ne sert plus à répondre." in page.inner_text("main")
+        assert page.locator("button").count() == 1
+        assert operator.decision("year") == (True, "consent_in_force")
+
+        moved.write_text(str(366 * DAY))
+        assert operator.decision("year") == (False, "consent_expired")
+        assert page.goto(first).status == 410
+        assert page.goto(taking_back).status == 410
+        page.goto(operator.link("year", ADS, lang="en"))
+        assert "Your consent is no longer in force." in page.inner_text("main")
+        press(page, ADS, "accept")
+        assert operator.decision("year") == (True, "consent_in_force")
+
+        moved.write_text(str(367 * DAY))
+        page.goto(operator.link("year", ADS, kind="withdraw", lang="en"))
+        press(page, ADS, "withdraw")
+        assert operator.decision("year") == (False, "consent_withdrawn")
+        page.close()
+        operator.client.close()
 
 
 def test_keyboard_only(browser, operator):

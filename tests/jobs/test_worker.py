@@ -45,7 +45,7 @@ async def until(condition):
 def test_every_task_is_tried_again(database, work):
     """No task is registered without a way to be tried again, the library's own aside."""
     tasks = {task for task in make_jobs(database.app_url, work).tasks.values() if "builtin" not in task.name}
-    assert {task.name for task in tasks} >= {"jobs.take_back", "jobs.clean"}
+    assert {task.name for task in tasks} >= {"jobs.take_back", "jobs.clean", "links.remove_ended"}
     assert [task.name for task in tasks if task.retry_strategy is None] == []
 
 
