@@ -44,6 +44,8 @@ def configure_logs(*, level: str, as_json: bool) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = name != "uvicorn.access"  # raw paths: this service logs route templates instead
+    for name in ("httpcore2", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they log URLs, and what receivers answer
 
 
 def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

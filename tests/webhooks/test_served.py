@@ -1,0 +1,63 @@
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.service import Server, Service, children, eventually
+from tests.support.api import EVIDENCE, processing, subject
+from tests.webhooks.receivers import answering, listening, silent
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A real `sceau serve` with its jobs process, at its loudest, on a server of its own."""
+    server = Server(tmp_path)
+    settings = {**server.settings, "SCEAU_WEBHOOK_NETWORKS": "127.0.0.0/8", "SCEAU_LOG_LEVEL": "DEBUG"}
+    service = Service(tmp_path / "log", settings)
+    try:
+        yield service.wait_until_it_listens()
+    finally:
+        service.end(signal.SIGTERM)
+        server.embedded.stop()
+
+
+def _grant(service, name):
+    """Record a consent."""
+    body = {"subject": subject(name), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}
+    return service.ok("POST", "/v1/consents", body)["id"]
+
+
+def test_the_jobs_process_of_serve_delivers(stage, served):
+    """A consent given to `sceau serve` arrives at a webhook; neither its address nor the subject is in any log."""
+    receiver = stage.enter(listening(answering(200, **{"X-Echo": "alice@example.fr"})))
+    served.ok("POST", "/v1/processings", processing("ads"))
+    url = receiver.url + "?token=wordofreceiver"
+    endpoint = served.ok("POST", "/v1/webhooks", {"url": url, "include_subject": True})["id"]
+    consent = _grant(served, "alice@example.fr")
+    eventually(lambda: receiver.received)
+    assert receiver.received[0].event["data"] == {
+        "consent": consent,
+        "processing": "ads",
+        "subject": {"type": "user", "id": "alice@example.fr"},
+    }
+    eventually(lambda: f'endpoint="{endpoint}",outcome="delivered"}} 1.0' in served.call("GET", "/metrics").text)
+    told = served.output.read_text()
+    assert "answered" in told  # the control: this is the log, and it has lines
+    assert "wordofreceiver" not in told
+    assert "alice" not in told
+
+
+def test_a_stop_does_not_wait_for_a_receiver(stage, served):
+    """SIGTERM ends the service and its jobs process though a receiver never answers; what was sent stays to be sent."""
+    receiver = stage.enter(listening(silent))
+    served.ok("POST", "/v1/processings", processing("ads"))
+    endpoint = served.ok("POST", "/v1/webhooks", {"url": receiver.url})["id"]
+    _grant(served, "bob@example.fr")
+    eventually(lambda: receiver.under_way)
+    listed = served.ok("GET", f"/v1/webhooks/{endpoint}/deliveries")["items"]
+    assert [each["status"] for each in listed] == ["pending"]
+    beside = children(served.process.pid)
+    assert beside
+    served.end(signal.SIGTERM)
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in beside))
+    assert receiver.under_way == 1  # it was hung up on: by itself it would never have ended
