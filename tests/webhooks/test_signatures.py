@@ -1,12 +1,13 @@
 import base64
 import re
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tests.faults.service import eventually
+from tests.faults.service import ROOT, eventually
 from tests.webhooks.receivers import answering
 
 
@@ -124,3 +125,17 @@ def test_the_subject_is_told_only_where_asked_for_and_never_once_erased(post):
     after = asking.received[before + 4 :]
     assert all(each.event["data"]["subject"] == {"type": "user", "id": None} for each in after)
     assert b"alice" not in b"".join(each.body for each in (*asking.received[-2:], *other.received))
+
+
+def test_the_lines_that_receivers_are_shown_verify(post):
+    """The code of docs/webhooks.md, run as it stands, accepts what is sent and refuses it altered."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/webhooks.md").read_text(), re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(code, shown)
+    receiver = post.receiver(answering(204))
+    endpoint = post.endpoint(receiver.url)
+    with post.working():
+        request = _sent(post, receiver, endpoint, "alice")
+    shown["verify"](request.body, request.headers, _keys(post))
+    with pytest.raises(ValueError, match="no signature"):
+        shown["verify"](request.body + b" ", request.headers, _keys(post))
