@@ -23,8 +23,9 @@ from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
-from app.core.errors import InvalidPeriodError
+from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
+from app.core.renewal import parse_notices
 from app.db.database import Database, PoolLimits
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
@@ -95,7 +96,15 @@ def deployment_of(settings: Settings) -> Deployment:
         lease=settings.lease,
         solicitation_pause=pause,
         link_validity=settings.consent_link_validity,
+        notices=_notices(settings),
     )
+
+
+def _notices(settings: Settings) -> tuple[int, ...]:
+    try:
+        return parse_notices(settings.renewal_notice)
+    except InvalidNoticeError:
+        raise SettingsError("SCEAU_RENEWAL_NOTICE is days or weeks, at most 365 days, such as P60D,P30D,P7D") from None
 
 
 def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:

@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     subject_ids: str = Field(default="casefold", description="casefold, exact, or casefold,TYPE=exact; cannot change")
     consent_validity: str = Field(default="P1Y", description="Ceiling for every processing, at most one year")
     period_counting: str = Field(default="start_of_day", description="start_of_day or same_instant")
+    renewal_notice: str = Field(default="P60D,P30D,P7D", description="How long before its expiry a consent is flagged")
     max_backdating: timedelta = Field(
         default=timedelta(minutes=10), ge=timedelta(0), description="For live grants, ISO 8601"
     )

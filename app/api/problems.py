@@ -29,6 +29,7 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.FormOutdatedError: 409,
     errors.IdempotencyMismatchError: 422,
     errors.InvalidCursorError: 422,
+    errors.InvalidNoticeError: 422,
     errors.InvalidPeriodError: 422,
     errors.InvalidUrlError: 422,
     errors.InvalidVersionError: 422,

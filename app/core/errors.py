@@ -25,6 +25,12 @@ class InvalidPeriodError(DomainError):
     slug = "invalid-period"
 
 
+class InvalidNoticeError(DomainError):
+    """Notices of renewal are so many days or weeks before the expiry, each once, at most 365 days: P60D,P30D,P7D."""
+
+    slug = "invalid-notice"
+
+
 class UnknownEventKindError(DomainError):
     """A consent event of an unknown kind is an error, never a grant."""
 

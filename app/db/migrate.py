@@ -29,6 +29,7 @@ PRIVILEGES: Final = {
     "processing_status_change": "SELECT, INSERT",
     "consent_event": "SELECT, INSERT",
     "consent": "SELECT, INSERT, UPDATE, DELETE",
+    "renewal_flag": "SELECT, INSERT",
     "subject_vault": "SELECT, INSERT, DELETE",
     "key_check": "SELECT, INSERT",
     "consent_link": "SELECT, INSERT, DELETE",

@@ -54,7 +54,7 @@ async def load_events(
         statement = statement.where(consent_event.c.recorded_at <= known_at)
     found: dict[bytes, list[ConsentEvent]] = {}
     for row in await session.execute(statement):
-        found.setdefault(row.subject_ref, []).append(_event(row))
+        found.setdefault(row.subject_ref, []).append(event_of(row))
     return found
 
 
@@ -69,7 +69,7 @@ async def fetch_events(pool: ReadPool, refs: Collection[bytes]) -> dict[bytes, t
     """As `load_events`, on the pool of the hot path; every subject has an entry, empty when it has no event."""
     found: dict[bytes, list[ConsentEvent]] = {ref: [] for ref in refs}
     for row in await pool.fetch(_EVENTS_OF, {"refs": list(refs)}):
-        found[row.subject_ref].append(_event(row))
+        found[row.subject_ref].append(event_of(row))
     return {ref: tuple(events) for ref, events in found.items()}
 
 
@@ -112,7 +112,7 @@ def _row(entry: LedgerEntry) -> dict[str, object]:
 def _entry(row: Row[tuple[object, ...]]) -> LedgerEntry:
     return LedgerEntry(
         subject_ref=row.subject_ref,
-        event=_event(row),
+        event=event_of(row),
         recorded_at=row.recorded_at,
         recorded_by=row.recorded_by,
         imported=row.imported,
@@ -123,7 +123,8 @@ def _entry(row: Row[tuple[object, ...]]) -> LedgerEntry:
     )
 
 
-def _event(row: Row[tuple[object, ...]]) -> ConsentEvent:
+def event_of(row: Row[tuple[object, ...]]) -> ConsentEvent:
+    """The consent event of a row of the ledger."""
     return ConsentEvent(
         id=row.id,
         kind=parse_kind(row.kind),

@@ -1,4 +1,4 @@
-"""The ledger's tables: subjects and their vault, the append-only consent events, and their projection.
+"""The ledger's tables: subjects and their vault, the append-only consent events, their projection, and flags.
 
 `subject_ref` leads every primary key, so that the tables can be distributed by it. The one-year rule of L32-3 IV is
 a CHECK on Paris civil time: a database that was told a longer expiry by whatever code refuses it.
@@ -15,13 +15,16 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.consent import EventKind
+from app.core.renewal import FlagKind
 from app.db.schema import metadata
 
 Instant = DateTime(timezone=True)
@@ -98,6 +101,9 @@ consent = Table(
     Column("expires_at", Instant),
     Column("ended_by", Text),
     Column("ended_at", Instant),
+    # How far the sweep has come with this consent: days of the last notice, 366 for none (app.core.renewal). It only
+    # makes what is due quick to find; what was said is in renewal_flag, and a rebuild leaves it as it is.
+    Column("renewal_stage", SmallInteger, nullable=False, server_default=text("366")),
     PrimaryKeyConstraint("subject_ref", "id"),
     CheckConstraint("decision IN ('granted', 'refused')", name="decision"),
     CheckConstraint("(decision = 'granted') = (expires_at IS NOT NULL)", name="grant_expires"),
@@ -108,8 +114,28 @@ consent = Table(
 Index(
     "ix_consent_due",
     consent.c.processing,
+    consent.c.version,
+    consent.c.renewal_stage,
     consent.c.collected_at,
-    postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None),
+    consent.c.id,
+    postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None) & (consent.c.renewal_stage > 0),
+)
+
+renewal_flag = Table(
+    "renewal_flag",
+    metadata,
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
+    Column("consent", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("notice", SmallInteger, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("flagged_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    PrimaryKeyConstraint("subject_ref", "processing", "consent", "kind", "notice"),
+    CheckConstraint("kind IN (" + ", ".join(f"'{kind}'" for kind in FlagKind) + ")", name="kind"),
+    CheckConstraint("(kind = 'due') = (notice > 0) AND notice >= 0 AND notice <= 365", name="notice"),
+    Index("ix_renewal_flag_processing_kind_id", "processing", "kind", "id"),
 )
 
 key_check = Table(

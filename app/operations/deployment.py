@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from app.core.period import ConsentPeriod, PeriodPolicy
+from app.core.renewal import Renewal
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 
@@ -17,7 +18,8 @@ class Deployment:
 
     `max_backdating`: how far back a live grant may say that it was collected. `lease`: how long a replica may decide
     unheard, the same for every process (docs/freshness.md). `solicitation_pause`: how long what was refused or
-    withdrawn is not offered again. `link_validity`: how long a link to the consent page asks.
+    withdrawn is not offered again. `link_validity`: how long a link to the consent page asks. `notices`: how many days
+    before its expiry a consent is flagged, longest first.
     """
 
     pseudonyms: Pseudonyms
@@ -25,8 +27,14 @@ class Deployment:
     policy: PeriodPolicy = field(default_factory=PeriodPolicy)
     max_backdating: timedelta = timedelta(minutes=10)
     lease: timedelta = timedelta(seconds=2)
+    notices: tuple[int, ...] = (60, 30, 7)
     solicitation_pause: ConsentPeriod = HALF_A_YEAR
     link_validity: timedelta = timedelta(days=30)
+
+    @property
+    def renewal(self) -> Renewal:
+        """How renewals are announced."""
+        return Renewal(self.policy, self.notices)
 
 
 @dataclass(frozen=True, slots=True)

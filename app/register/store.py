@@ -67,6 +67,13 @@ async def lock_processing(session: WriteSession, identifier: str) -> ProcessingR
     return await load_processing(session, identifier)
 
 
+async def hold_processing(session: WriteSession, identifier: str) -> ProcessingRecord | None:
+    """One register entry, kept as it is until the end of the transaction; others may do the same at once."""
+    held = select(processing.c.id).where(processing.c.id == identifier)
+    await session.execute(held.with_for_update(read=True, key_share=True))
+    return await load_processing(session, identifier)
+
+
 async def add_processing(session: WriteSession, record: ProcessingRecord, *, by: UUID) -> bool:
     """Register a processing with its first versions; False when its id is taken."""
     statement = upsert(processing).values(

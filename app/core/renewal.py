@@ -1,0 +1,220 @@
+"""What the yearly renewal flags: which consents are due to be asked again, and which have lapsed, at an instant.
+
+L32-3 IV makes a consent lapse within a year, so whoever asks again must be told in time. A notice is so many days
+before the expiry, counted on the calendar in Paris like the year itself (`app.core.period`). Nothing here decides
+whether an analysis is permitted: a flag is only ever a message about what `app.core.state` already says.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from app.core.article import PARIS, paris_midnight
+from app.core.consent import ConsentEvent, State, expiry
+from app.core.errors import InvalidNoticeError
+from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
+from app.core.processing import Processing, Status
+from app.core.state import consent_state
+
+NEVER_FLAGGED: Final = 366
+"""The stage of a consent about which nothing was said yet: more than any notice."""
+EXPIRED_STAGE: Final = 0
+OVER_STAGE: Final = -1
+"""Nothing more will be said: superseded, or its processing is retired."""
+
+ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+_NOTICE: Final = re.compile(r"P([1-9][0-9]{0,2})([WD])")
+_LONGEST_NOTICE: Final = 365
+_SHORTEST_MONTH: Final = 28
+
+
+class FlagKind(StrEnum):
+    """What is said about a consent, each once: `due` once for each notice.
+
+    `closed` tells that its processing was retired: no consent to it can be used or asked for again.
+    """
+
+    DUE = "due"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One thing to say about a consent; `notice` is in days, 0 for all that is no notice."""
+
+    kind: FlagKind
+    notice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """How a deployment announces renewals: its notices in days before the expiry, longest first, and its periods."""
+
+    policy: PeriodPolicy
+    notices: tuple[int, ...] = (60, 30, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A consent looked at: what is to be said, if anything, and the stage that it then stands at (None: as before)."""
+
+    flag: Flag | None
+    stage: int | None
+
+
+def parse_notices(text: str) -> tuple[int, ...]:
+    """Read notices such as `P60D,P30D,P7D`, in days or weeks, longest first.
+
+    Raises:
+        InvalidNoticeError: one is not such a duration, is longer than 365 days, or stands twice.
+
+    """
+    days = []
+    for part in text.split(","):
+        match = _NOTICE.fullmatch(part.strip())
+        if match is None:
+            raise InvalidNoticeError
+        days.append(int(match[1]) * (7 if match[2] == "W" else 1))
+    if len(set(days)) != len(days) or max(days) > _LONGEST_NOTICE:
+        raise InvalidNoticeError
+    return tuple(sorted(days, reverse=True))
+
+
+def notice_at(expires_at: datetime, days: int) -> datetime:
+    """When a notice is due: the same local time in Paris, so many civil days before the expiry."""
+    local = expires_at.astimezone(PARIS)
+    moment = datetime.combine(local.date() - timedelta(days=days), local.time(), PARIS)
+    # A local time that does not exist, or exists twice, is read as the earlier instant, as in `app.core.period`.
+    return min(moment.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+
+
+def examine(  # noqa: PLR0917 - the facts of one consent
+    consent: ConsentEvent,
+    events: Sequence[ConsentEvent],
+    processing: Processing,
+    stage: int,
+    renewal: Renewal,
+    at: datetime,
+) -> Examined:
+    """What is to be said now about a grant that stands at a stage.
+
+    Only the latest notice that is due is said: after days without a sweep the earlier ones are passed over. A consent
+    that is not in force, lapsed or superseded by itself (replaced, refused, withdrawn, closed, invalid, pending) gets
+    no flag.
+
+    Args:
+        consent: the granted event.
+        events: all events of that subject.
+        processing: the register entry.
+        stage: days of the last notice that was said, or one of the stages above.
+        renewal: how the deployment announces renewals.
+        at: the instant to judge at, not before anything in `events`.
+
+    """
+    state = consent_state(consent, events, processing, at, renewal.policy)
+    status = processing.status_at(at)
+    if status is Status.RETIRED:
+        return Examined(Flag(FlagKind.CLOSED) if state in _CLOSABLE else None, OVER_STAGE)
+    if state is State.PENDING:
+        return Examined(None, None)
+    if processing.superseded(consent.version or 0, at):
+        return Examined(Flag(FlagKind.SUPERSEDED) if state is State.SUPERSEDED else None, OVER_STAGE)
+    expires_at = expiry(consent, processing, at, renewal.policy)
+    if at >= expires_at:
+        return Examined(Flag(FlagKind.EXPIRED) if state is State.EXPIRED else None, EXPIRED_STAGE)
+    due = _latest_due(expires_at, _applicable(processing, consent.version or 0, renewal, at), at)
+    if due is None or due >= stage or status is not Status.ACTIVE:
+        return Examined(None, None)
+    return Examined(Flag(FlagKind.DUE, due) if state is State.IN_FORCE else None, due)
+
+
+_CLOSABLE: Final = frozenset({State.PENDING, State.IN_FORCE, State.INVALID, State.SUPERSEDED, State.EXPIRED})
+
+
+def collected_before(
+    processing: Processing, number: int, stage: int, renewal: Renewal, at: datetime
+) -> datetime | None:
+    """Which grants of a version, all at one stage, there may be something to say about.
+
+    Returns:
+        An instant: no grant collected at or after it needs to be looked at now. Under `start_of_day` every earlier one
+        does; under `same_instant` a few earlier ones may not. None when none does.
+
+    """
+    version, status = processing.version(number), processing.status_at(at)
+    if status is Status.RETIRED:
+        return ANY_TIME
+    if version is None or not version.in_force_at(at):
+        return None
+    if processing.superseded(number, at):
+        return ANY_TIME
+    notices = _applicable(processing, number, renewal, at) if status is Status.ACTIVE else ()
+    ahead = next((days for days in notices if days < stage), 0)
+    lapse = _latest_expiry(renewal.policy, at, ahead)
+    return max(_before(renewal.policy, period, lapse) for period in _periods(processing, number, at))
+
+
+def _periods(processing: Processing, number: int, at: datetime) -> list[ConsentPeriod]:
+    """The periods that bound a grant of that version now: its own, and that of the version in force."""
+    versions = (processing.version(number), processing.version_at(at))
+    return [each.consent_validity for each in versions if each is not None]
+
+
+def _applicable(processing: Processing, number: int, renewal: Renewal, at: datetime) -> tuple[int, ...]:
+    """The notices that are shorter than the consent itself: one of 60 days says nothing about one of a month."""
+    periods = [*_periods(processing, number, at), renewal.policy.ceiling]
+    shortest = min(_days(period) for period in periods)
+    return tuple(days for days in renewal.notices if days < shortest)
+
+
+def _days(period: ConsentPeriod) -> int:
+    """How many days a period has at the least."""
+    return _LONGEST_NOTICE if period == ONE_YEAR else period.months * _SHORTEST_MONTH + period.days
+
+
+def _latest_due(expires_at: datetime, notices: Sequence[int], at: datetime) -> int | None:
+    return min((days for days in notices if notice_at(expires_at, days) <= at), default=None)
+
+
+def _latest_expiry(policy: PeriodPolicy, at: datetime, ahead: int) -> datetime:
+    """The last expiry that is so many days ahead or less; a little later where clocks change under `same_instant`."""
+    if ahead == 0:
+        return at
+    local = at.astimezone(PARIS)
+    day = local.date() + timedelta(days=ahead)
+    if policy.counting is Counting.START_OF_DAY:
+        return paris_midnight(day)
+    return datetime.combine(day, local.time(), PARIS).replace(fold=1).astimezone(UTC) + _CLOCK_CHANGE
+
+
+_CLOCK_CHANGE: Final = timedelta(hours=2)
+"""More than what a change of clocks moves a local time by."""
+_LOOKED_BACK: Final = 370
+
+
+def _before(policy: PeriodPolicy, period: ConsentPeriod, lapse: datetime) -> datetime:
+    """No grant collected at or after this instant lapses by `lapse`."""
+    last = lapse.astimezone(PARIS)
+    first = last.date() - timedelta(days=_LOOKED_BACK)
+
+    def later(offset: int) -> bool:
+        return policy.expiry(paris_midnight(first + timedelta(days=offset)), period) > lapse
+
+    # The expiry of a day's first instant never falls from one day to the next, and is within a year of it.
+    count = bisect_left(range(_LOOKED_BACK + 2), True, key=later)  # noqa: FBT003 - the first day that lapses later
+    end = paris_midnight(first + timedelta(days=count))
+    if policy.counting is Counting.START_OF_DAY:
+        return end
+    day = first + timedelta(days=count - 1)
+    lapses_on = policy.expiry(paris_midnight(day), period).astimezone(PARIS).date()
+    if lapses_on != last.date():
+        return end
+    same = datetime.combine(day, last.time(), PARIS).replace(fold=1)
+    return min(end, same.astimezone(UTC) + _CLOCK_CHANGE)

@@ -1,0 +1,292 @@
+"""Statements of the sweep: what may be due, held against writers, and what was said about it, written in one go.
+
+Everything is for many consents at once: a sweep after a year costs a few statements for each thousand. What is due is
+found by `ix_consent_due` (processing, version, stage, collected_at), and what was flagged leaves the range it was in,
+so that a sweep with nothing to do reads next to nothing however many consents there are.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select, text, tuple_
+
+from app.core.consent import ConsentEvent, EventKind
+from app.core.renewal import Flag, FlagKind
+from app.db.session import ReadSession, WriteSession
+from app.ledger.store import event_of
+from app.ledger.tables import consent, consent_event, renewal_flag, subject
+
+SYSTEM: Final = UUID(int=0)
+"""Who records what the system itself finds: no caller has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The live consents to one version of a processing that stand at one stage."""
+
+    processing: str
+    version: int
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A consent whose subject this transaction holds."""
+
+    subject_ref: bytes
+    id: UUID
+    collected_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing to say about a consent: its flag, and the ledger event that goes with it unless it is a notice."""
+
+    consent: Held
+    flag: Flag
+    id: UUID
+    expires_at: datetime
+    event: ConsentEvent | None = None
+
+
+_LIVE: Final = "decision = 'granted' AND ended_by IS NULL AND renewal_stage > 0"
+
+# A loose scan of the index: one step for each group, however many consents it has.
+_GROUPS: Final = text(f"""
+WITH RECURSIVE step AS (
+    (SELECT processing, version, renewal_stage FROM consent WHERE {_LIVE} ORDER BY 1, 2, 3 LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM step, LATERAL (
+        SELECT processing, version, renewal_stage FROM consent
+        WHERE {_LIVE} AND (processing, version, renewal_stage) > (step.processing, step.version, step.renewal_stage)
+        ORDER BY 1, 2, 3 LIMIT 1
+    ) AS following
+)
+SELECT processing, version, renewal_stage FROM step
+""")  # noqa: S608 - a constant of this module
+
+_WANTED: Final = """
+unnest(
+    CAST(:processings AS text[]), CAST(:versions AS int[]), CAST(:stages AS smallint[]), CAST(:befores AS timestamptz[])
+) WITH ORDINALITY AS wanted (processing, version, stage, before, place)
+"""
+_OF_WANTED: Final = f"""
+FROM consent WHERE {_LIVE} AND consent.processing = wanted.processing
+    AND consent.version = wanted.version AND renewal_stage = wanted.stage AND collected_at < wanted.before
+"""
+_ANY: Final = text(
+    f"SELECT place FROM {_WANTED} WHERE EXISTS (SELECT {_OF_WANTED}) ORDER BY place"  # noqa: S608 - constants
+)
+_COUNT: Final = text(
+    f"SELECT count(*) FROM {_WANTED}, LATERAL (SELECT {_OF_WANTED} LIMIT :most) AS found"  # noqa: S608 - constants
+)
+
+
+async def list_groups(session: ReadSession) -> list[Group]:
+    """The groups that hold at least one consent about which something may still be said."""
+    return [Group(row.processing, row.version, row.renewal_stage) for row in await session.execute(_GROUPS)]
+
+
+Due = Sequence[tuple[Group, datetime]]
+"""Groups, each with the instant before which its consents are collected."""
+
+
+async def with_any_due(session: ReadSession, due: Due) -> list[tuple[Group, datetime]]:
+    """Those that hold a consent collected before their instant: one look at the index for each."""
+    if not due:
+        return []
+    return [due[row.place - 1] for row in await session.execute(_ANY, _wanted(due))]
+
+
+async def count_due(session: ReadSession, due: Due, *, most: int) -> int:
+    """How many consents of those groups were collected before their instant; `most` of each."""
+    return int((await session.execute(_COUNT, {**_wanted(due), "most": most})).scalar_one())
+
+
+def _wanted(due: Due) -> dict[str, object]:
+    return {
+        "processings": [group.processing for group, _ in due],
+        "versions": [group.version for group, _ in due],
+        "stages": [group.stage for group, _ in due],
+        "befores": [before for _, before in due],
+    }
+
+
+async def hold_due(
+    session: WriteSession, group: Group, before: datetime, *, after: Held | None, limit: int
+) -> list[Held]:
+    """Hold the subjects of the next consents of a group, as a writer of theirs would; who is held already is left out.
+
+    Args:
+        session: the transaction that holds them until it ends.
+        group: whose.
+        before: collected before this instant.
+        after: the last one of the batch before.
+        limit: how many consents at most.
+
+    """
+    table = consent.c
+    statement = (
+        select(table.subject_ref, table.id, table.collected_at)
+        .join(subject, subject.c.subject_ref == table.subject_ref)
+        .where(table.decision == EventKind.GRANTED.value, table.ended_by.is_(None), table.renewal_stage > 0)
+        .where(table.processing == group.processing, table.version == group.version)
+        .where(table.renewal_stage == group.stage, table.collected_at < before)
+        .order_by(table.collected_at, table.id)
+        .limit(limit)
+        .with_for_update(of=subject, skip_locked=True)
+    )
+    if after is not None:
+        statement = statement.where(tuple_(table.collected_at, table.id) > tuple_(after.collected_at, after.id))
+    return [Held(row.subject_ref, row.id, row.collected_at) for row in await session.execute(statement)]
+
+
+async def load_events_about(
+    session: WriteSession, refs: Iterable[bytes], processing: str
+) -> dict[bytes, list[ConsentEvent]]:
+    """What the ledgers of those subjects say about one processing, in ledger order."""
+    table = consent_event.c
+    concerned = or_(table.processing == processing, table.processing.is_(None))
+    statement = select(consent_event).where(table.subject_ref.in_(list(refs)), concerned)
+    found: dict[bytes, list[ConsentEvent]] = {}
+    for row in await session.execute(statement.order_by(table.subject_ref, table.seq)):
+        found.setdefault(row.subject_ref, []).append(event_of(row))
+    return found
+
+
+_LAST: Final = text("""
+SELECT ref, (SELECT max(seq) FROM consent_event WHERE subject_ref = ref) AS last
+FROM unnest(CAST(:refs AS bytea[])) AS ref
+""")
+
+
+async def last_orders(session: WriteSession, refs: Iterable[bytes]) -> dict[bytes, int]:
+    """The last ledger order of each subject."""
+    found = await session.execute(_LAST, {"refs": list(refs)})
+    return {row.ref: row.last for row in found}
+
+
+_FLAG: Final = text("""
+INSERT INTO renewal_flag (subject_ref, processing, consent, kind, notice, id, flagged_at, expires_at)
+SELECT ref, :processing, consent, kind, notice, id, :at, expires_at FROM unnest(
+    CAST(:refs AS bytea[]), CAST(:consents AS uuid[]), CAST(:kinds AS text[]), CAST(:notices AS smallint[]),
+    CAST(:ids AS uuid[]), CAST(:expiries AS timestamptz[])
+) AS said (ref, consent, kind, notice, id, expires_at)
+ON CONFLICT DO NOTHING RETURNING id
+""")
+
+
+async def put_flags(session: WriteSession, processing: str, said: Sequence[Said], at: datetime) -> list[Said]:
+    """Write flags; those that were there already are left as they are, and out of what is given back."""
+    if not said:
+        return []
+    values = {
+        "processing": processing,
+        "at": at,
+        "refs": [each.consent.subject_ref for each in said],
+        "consents": [each.consent.id for each in said],
+        "kinds": [each.flag.kind.value for each in said],
+        "notices": [each.flag.notice for each in said],
+        "ids": [each.id for each in said],
+        "expiries": [each.expires_at for each in said],
+    }
+    written = set((await session.execute(_FLAG, values)).scalars())
+    return [each for each in said if each.id in written]
+
+
+_APPEND: Final = text("""
+INSERT INTO consent_event
+    (subject_ref, seq, id, kind, processing, version, collected_at, recorded_at, imported, evidence, recorded_by)
+SELECT ref, seq, id, kind, :processing, version, at, at, false, jsonb_build_object('consent', consent), :by FROM unnest(
+    CAST(:refs AS bytea[]), CAST(:seqs AS int[]), CAST(:ids AS uuid[]), CAST(:kinds AS text[]),
+    CAST(:versions AS int[]), CAST(:consents AS uuid[]), CAST(:ats AS timestamptz[])
+) AS said (ref, seq, id, kind, version, consent, at)
+""")
+
+_CLOSE: Final = text("""
+UPDATE consent SET ended_by = 'closed', ended_at = at
+FROM unnest(CAST(:refs AS bytea[]), CAST(:ats AS timestamptz[])) AS closed (ref, at)
+WHERE subject_ref = ref AND processing = :processing AND ended_by IS NULL
+""")
+
+
+async def append_said(session: WriteSession, processing: str, said: Sequence[Said]) -> None:
+    """Append the events to the ledger, each naming the consent that it is about; a closure ends what is open."""
+    events = [(each.consent, each.event) for each in said if each.event is not None]
+    if not events:
+        return
+    values = {
+        "processing": processing,
+        "by": SYSTEM,
+        "refs": [held.subject_ref for held, _ in events],
+        "seqs": [event.order for _, event in events],
+        "ids": [event.id for _, event in events],
+        "kinds": [event.kind.value for _, event in events],
+        "versions": [event.version for _, event in events],
+        "consents": [held.id for held, _ in events],
+        "ats": [event.collected_at for _, event in events],
+    }
+    await session.execute(_APPEND, values)
+    closed = [(held, event) for held, event in events if event.kind is EventKind.CLOSED]
+    if closed:
+        refs, ats = [held.subject_ref for held, _ in closed], [event.collected_at for _, event in closed]
+        await session.execute(_CLOSE, {"processing": processing, "refs": refs, "ats": ats})
+
+
+_ADVANCE: Final = text("""
+UPDATE consent SET renewal_stage = stage
+FROM unnest(CAST(:refs AS bytea[]), CAST(:ids AS uuid[]), CAST(:stages AS smallint[])) AS moved (ref, consent, stage)
+WHERE subject_ref = ref AND id = consent
+""")
+
+
+async def advance(session: WriteSession, moved: Sequence[tuple[Held, int]]) -> None:
+    """Note how far the sweep has come with each consent."""
+    if moved:
+        refs, ids = [held.subject_ref for held, _ in moved], [held.id for held, _ in moved]
+        await session.execute(_ADVANCE, {"refs": refs, "ids": ids, "stages": [stage for _, stage in moved]})
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRecord:
+    """One flag as stored; `notice` is in days, 0 for all that is no notice."""
+
+    id: UUID
+    subject_ref: bytes
+    processing: str
+    consent: UUID
+    kind: FlagKind
+    notice: int
+    flagged_at: datetime
+    expires_at: datetime
+
+
+async def list_flags(
+    session: ReadSession, processings: Sequence[str], kinds: Sequence[FlagKind], *, after: UUID | None, limit: int
+) -> list[FlagRecord]:
+    """The next flags on those processings, of those kinds, oldest first."""
+    table = renewal_flag.c
+    statement = (
+        select(renewal_flag)
+        .where(and_(table.processing.in_(processings), table.kind.in_([kind.value for kind in kinds])))
+        .order_by(table.id)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(table.id > after)
+    return [
+        FlagRecord(
+            id=row.id,
+            subject_ref=row.subject_ref,
+            processing=row.processing,
+            consent=row.consent,
+            kind=FlagKind(row.kind),
+            notice=row.notice,
+            flagged_at=row.flagged_at,
+            expires_at=row.expires_at,
+        )
+        for row in await session.execute(statement)
+    ]

@@ -1,0 +1,147 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.consent import EventKind, expiry
+from app.core.errors import InvalidNoticeError
+from app.core.period import ConsentPeriod, Counting, PeriodPolicy
+from app.core.processing import Status, StatusChange
+from app.core.renewal import (
+    ANY_TIME,
+    EXPIRED_STAGE,
+    NEVER_FLAGGED,
+    OVER_STAGE,
+    Examined,
+    Flag,
+    FlagKind,
+    Renewal,
+    collected_before,
+    examine,
+    notice_at,
+    parse_notices,
+)
+from tests.core.builders import event, granted, processing, utc, version
+from tests.core.strategies import ANY_INSTANT, POLICIES
+
+START = Renewal(PeriodPolicy())
+AT = utc("2026-08-01T12:00:00")
+
+
+def test_notices_are_read_longest_first():
+    """Days and weeks are read, in whatever order they stand."""
+    assert parse_notices("P7D, P8W,P30D") == (56, 30, 7)
+
+
+@pytest.mark.parametrize("text", ["", "P60D,", "60", "P1M", "P0D", "P366D", "P53W", "P7D,P1W"])
+def test_other_notices_are_refused(text):
+    """Months, nothing, more than a year and the same notice twice are refused."""
+    with pytest.raises(InvalidNoticeError):
+        parse_notices(text)
+
+
+@pytest.mark.parametrize(
+    ("expires", "days", "due"),
+    [
+        ("2027-03-31T22:00:00", 7, "2027-03-24T23:00:00"),  # over the change of clocks, midnight to midnight
+        ("2027-01-05T23:00:00", 30, "2026-12-06T23:00:00"),
+        ("2028-03-05T23:00:00", 7, "2028-02-27T23:00:00"),
+        ("2026-11-01T01:30:00", 7, "2026-10-25T00:30:00"),  # 02:30 comes twice that night: the earlier one
+    ],
+)
+def test_a_notice_is_counted_on_the_calendar(expires, days, due):
+    """A notice is due at the same local time so many civil days earlier in Paris, whatever clocks do meanwhile."""
+    assert notice_at(utc(expires), days) == utc(due)
+
+
+PERIODS = st.sampled_from([ConsentPeriod.parse(text) for text in ("P1Y", "P6M", "P1M", "P90D", "P30D", "P7D", "P1D")])
+NOTICES = st.lists(st.integers(1, 365), unique=True, max_size=4).map(lambda days: tuple(sorted(days, reverse=True)))
+
+
+@given(ANY_INSTANT, ANY_INSTANT, POLICIES, PERIODS, NOTICES, st.sampled_from([NEVER_FLAGGED, 200, 60, 30, 7, 1]))
+def test_nothing_that_is_to_be_said_is_passed_over(collected, at, policy, period, notices, stage):  # noqa: PLR0917
+    """A grant collected at or after the bound has nothing to be said about, however years and notices are counted."""
+    renewal, entry = Renewal(policy, notices), processing(version(consent_validity=period))
+    at = max(collected, at)
+    _agree(granted(collected.isoformat()), entry, renewal, at, stage)
+
+
+@given(st.integers(-3, 3), st.integers(-7200, 7200), ANY_INSTANT, POLICIES, PERIODS, NOTICES)
+def test_nor_close_to_the_bound(days, seconds, at, policy, period, notices):  # noqa: PLR0917
+    """The same within three days of the bound, where the counting of years and clock changes tell."""
+    renewal, entry = Renewal(policy, notices), processing(version(consent_validity=period))
+    bound = _bound(entry, renewal, at)
+    collected = min(at, bound + timedelta(days=days, seconds=seconds))
+    _agree(granted(collected.isoformat()), entry, renewal, at, NEVER_FLAGGED)
+
+
+def _bound(entry, renewal, at, stage=NEVER_FLAGGED):
+    bound = collected_before(entry, 1, stage, renewal, at)
+    assert bound is not None
+    return bound
+
+
+def test_the_day_that_has_no_anniversary():
+    """On 29 February, counted to the same instant, all of 28 February and nothing of 1 March a year before lapsed."""
+    renewal = Renewal(PeriodPolicy(Counting.SAME_INSTANT), ())
+    assert _bound(processing(version()), renewal, utc("2028-02-29T10:00:00")) == utc("2027-02-28T23:00:00")
+
+
+def _agree(grant, entry, renewal, at, stage):
+    said = examine(grant, [grant], entry, stage, renewal, at).flag
+    before = _bound(entry, renewal, at, stage)
+    if grant.collected_at >= before:
+        assert said is None
+    elif renewal.policy.counting is Counting.START_OF_DAY:
+        assert said is not None
+
+
+def test_the_properties_can_fail():
+    """Control: a bound one day too early passes over a grant that has lapsed."""
+    entry, at = processing(version()), utc("2027-06-14T22:00:00")
+    bound = _bound(entry, Renewal(PeriodPolicy(), ()), at)
+    grant = granted((bound - timedelta(hours=1)).isoformat())
+    assert expiry(grant, entry, at, PeriodPolicy()) <= at
+    assert grant.collected_at >= bound - timedelta(days=1)
+
+
+def test_what_cannot_be_due_is_not_looked_for():
+    """A version that is to come, or that the register does not hold, has nothing due; retired and superseded all."""
+    entry = processing(version(), version(2, "2026-09-01T00:00:00"))
+    assert collected_before(entry, 2, NEVER_FLAGGED, START, AT) is None
+    assert collected_before(entry, 3, NEVER_FLAGGED, START, AT) is None
+    later = utc("2026-09-01T00:00:00")
+    assert collected_before(entry, 1, NEVER_FLAGGED, START, later) == ANY_TIME
+    retired = processing(changes=[StatusChange(AT, Status.RETIRED)])
+    assert collected_before(retired, 1, NEVER_FLAGGED, START, AT) == ANY_TIME
+
+
+def test_what_is_to_come_is_left_as_it_is():
+    """A grant ahead of its version is neither flagged nor moved."""
+    entry = processing(version(), version(2, "2026-09-01T00:00:00"))
+    ahead = granted("2026-07-01T10:00:00", version=2)
+    assert examine(ahead, [ahead], entry, NEVER_FLAGGED, START, AT) == Examined(None, None)
+
+
+def test_what_is_over_by_itself_is_moved_without_a_word():
+    """A grant that a later decision ended is not flagged, and not looked at again for the same reason."""
+    grant = granted("2025-06-01T10:00:00", 1)
+    ended = [grant, event(EventKind.WITHDRAWN, "2025-07-01T10:00:00", 2)]
+    retired = processing(changes=[StatusChange(AT, Status.RETIRED)])
+    newer = processing(version(), version(2, "2026-01-01T00:00:00"))
+    for entry, at, stage in [
+        (processing(), AT, EXPIRED_STAGE),
+        (retired, AT, OVER_STAGE),
+        (newer, AT, OVER_STAGE),
+        (processing(), utc("2026-05-20T10:00:00"), 30),
+    ]:
+        assert examine(grant, ended, entry, NEVER_FLAGGED, START, at) == Examined(None, stage)
+
+
+def test_a_suspended_processing_says_no_notice():
+    """Suspended, a consent that is due is left as it is; once active again it is flagged."""
+    grant = granted("2025-09-01T10:00:00")
+    suspended = processing(changes=[StatusChange(utc("2026-01-01T00:00:00"), Status.SUSPENDED)])
+    assert examine(grant, [grant], suspended, NEVER_FLAGGED, START, AT) == Examined(None, None)
+    assert examine(grant, [grant], processing(), NEVER_FLAGGED, START, AT) == Examined(Flag(FlagKind.DUE, 60), 60)
