@@ -6,7 +6,7 @@ counts. So rows below a snapshot's `xmin` are complete (no gap), and a subject's
 (no reordering), whatever order transactions began or ended in: docs/decisions/0010-order-of-events.md.
 """
 
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid, text
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.schema import metadata
@@ -19,13 +19,14 @@ outbox = Table(
     metadata,
     Column("subject_ref", LargeBinary, nullable=False),
     Column("id", Uuid, nullable=False),
-    Column("xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()"), index=True),
+    Column("xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()")),
     Column("type", Text, nullable=False),
     Column("occurred_at", Instant, nullable=False),
     Column("data", JSONB, nullable=False),
     Column("seq", Integer, nullable=False, server_default=text("0")),
     Column("written_at", Instant, nullable=False, server_default=text("now()")),
     PrimaryKeyConstraint("subject_ref", "id"),
+    Index("ix_outbox_order", "xid", "seq", "id"),
 )
 
 event_progress = Table(
