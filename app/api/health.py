@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from app.api.delivery_metrics import delivery_metrics
+from app.api.job_metrics import job_metrics
 from app.api.problems import unavailable
 from app.api.routing import PROBLEMS
 from app.api.security import Needs, bearer, open_to_all
@@ -15,6 +16,7 @@ from app.api.services import MetricsAccess, ServicesDep
 from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError
 from app.operations.count_deliveries import count_deliveries
+from app.operations.list_job_runs import list_job_runs
 from app.telemetry.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["operation"])
@@ -80,9 +82,12 @@ async def metrics(
         await _METRICS_SCOPE(request, credentials)
     try:
         counts = await count_deliveries(services.database)
+        async with services.database.read() as session:
+            runs = await list_job_runs(session, task=None, days=0)
     except DatabaseUnavailableError:
-        counts = None  # what this process counted itself is told all the same
-    return Response(services.metrics.exposition() + delivery_metrics(counts), media_type=MEDIA_TYPE)
+        counts, runs = None, ()  # what this process counted itself is told all the same
+    told = services.metrics.exposition() + delivery_metrics(counts) + job_metrics(runs)
+    return Response(told, media_type=MEDIA_TYPE)
 
 
 class Configuration(BaseModel):

@@ -22,6 +22,7 @@ SECTIONS: Final = (
     ("register", "First: which processings there are, what each analyses, and for what purpose."),
     ("consents", "Then: what users decided, with its proof; withdrawn as easily as given."),
     ("decisions", "Then ask: may this processing analyse this correspondence for this user? (AuthZEN 1.0)"),
+    ("renewals", "The yearly renewal: what is due or has lapsed, and what the jobs that find it did."),
     ("audit", "Why an answer is what it is, or was."),
     ("events", "What happened to consents, told to others: sent to webhooks, or read as a feed."),
     ("keys", "Who may call, and for what. A mail server needs `decisions:evaluate` only."),

@@ -13,6 +13,7 @@ from app.api import (
     health,
     keys,
     processings,
+    renewals,
     webhooks,
 )
 
@@ -23,6 +24,7 @@ ROUTERS: Final = tuple(
         processings,
         consents,
         consent_links,
+        renewals,
         explanations,
         decisions,
         events,

@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, text, tuple_
+from sqlalchemy import or_, select, text, tuple_
 
 from app.core.consent import ConsentEvent, EventKind
-from app.core.renewal import Flag, FlagKind
+from app.core.renewal import Flag
 from app.db.session import ReadSession, WriteSession
 from app.ledger.store import event_of
-from app.ledger.tables import consent, consent_event, renewal_flag, subject
+from app.ledger.tables import consent, consent_event, subject
 
 SYSTEM: Final = UUID(int=0)
 """Who records what the system itself finds: no caller has this id."""
@@ -248,45 +248,3 @@ async def advance(session: WriteSession, moved: Sequence[tuple[Held, int]]) -> N
     if moved:
         refs, ids = [held.subject_ref for held, _ in moved], [held.id for held, _ in moved]
         await session.execute(_ADVANCE, {"refs": refs, "ids": ids, "stages": [stage for _, stage in moved]})
-
-
-@dataclass(frozen=True, slots=True)
-class FlagRecord:
-    """One flag as stored; `notice` is in days, 0 for all that is no notice."""
-
-    id: UUID
-    subject_ref: bytes
-    processing: str
-    consent: UUID
-    kind: FlagKind
-    notice: int
-    flagged_at: datetime
-    expires_at: datetime
-
-
-async def list_flags(
-    session: ReadSession, processings: Sequence[str], kinds: Sequence[FlagKind], *, after: UUID | None, limit: int
-) -> list[FlagRecord]:
-    """The next flags on those processings, of those kinds, oldest first."""
-    table = renewal_flag.c
-    statement = (
-        select(renewal_flag)
-        .where(and_(table.processing.in_(processings), table.kind.in_([kind.value for kind in kinds])))
-        .order_by(table.id)
-        .limit(limit)
-    )
-    if after is not None:
-        statement = statement.where(table.id > after)
-    return [
-        FlagRecord(
-            id=row.id,
-            subject_ref=row.subject_ref,
-            processing=row.processing,
-            consent=row.consent,
-            kind=FlagKind(row.kind),
-            notice=row.notice,
-            flagged_at=row.flagged_at,
-            expires_at=row.expires_at,
-        )
-        for row in await session.execute(statement)
-    ]

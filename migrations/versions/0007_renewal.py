@@ -4,7 +4,7 @@ Revision: 0007, after 0006.
 
 The new column has a constant default, so that no row is rewritten. The index is built while writes of consents wait
 (decisions read the ledger, and go on): a second for each million consents or so. On a database too large for that, make
-it beforehand, without that wait, by the three statements in docs/operating.md: what is there already is left alone here.
+it beforehand, without that wait, by the two statements in docs/operating.md: what is there already is left alone here.
 """
 
 import sqlalchemy as sa

@@ -23,6 +23,8 @@ STORY = (
     ("post", "/v1/consents/search", 200),
     ("post", "/v1/explanations", 200),
     ("post", "/v1/decisions/search", 200),
+    ("get", "/v1/renewals", 200),
+    ("get", "/v1/job-runs", 200),
     ("post", "/v1/keys", 201),
     ("get", "/v1/keys", 200),
     ("get", "/livez", 200),

@@ -1,0 +1,56 @@
+"""What the sweep flagged, read back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.core.renewal import FlagKind
+from app.db.session import ReadSession
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRecord:
+    """One flag as stored; `notice` is in days, 0 for all that is no notice."""
+
+    id: UUID
+    subject_ref: bytes
+    processing: str
+    consent: UUID
+    kind: FlagKind
+    notice: int
+    flagged_at: datetime
+    expires_at: datetime
+
+
+# Each processing and kind in its own order, then together: a page costs no more however many flags there are.
+_FLAGS: Final = text("""
+SELECT found.* FROM unnest(CAST(:processings AS text[])) AS wanted, unnest(CAST(:kinds AS text[])) AS sort, LATERAL (
+    SELECT * FROM renewal_flag WHERE processing = wanted AND kind = sort
+        AND id > coalesce(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT :most
+) AS found ORDER BY id LIMIT :most
+""")
+
+
+async def list_flags(
+    session: ReadSession, processings: Sequence[str], kinds: Sequence[FlagKind], *, after: UUID | None, limit: int
+) -> list[FlagRecord]:
+    """The next flags on those processings, of those kinds, oldest first."""
+    values = {"processings": list(processings), "kinds": [kind.value for kind in kinds], "after": after, "most": limit}
+    found = await session.execute(_FLAGS, values)
+    return [
+        FlagRecord(
+            id=row.id,
+            subject_ref=row.subject_ref,
+            processing=row.processing,
+            consent=row.consent,
+            kind=FlagKind(row.kind),
+            notice=row.notice,
+            flagged_at=row.flagged_at,
+            expires_at=row.expires_at,
+        )
+        for row in found
+    ]
