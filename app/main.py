@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -209,8 +210,9 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
     if settings.decision_log not in {"buffered", "durable"}:
         raise SettingsError("SCEAU_DECISION_LOG is off, buffered or durable")
     plan = LogPlan(required(settings.database_url, "database_url"))
-    log_of_decisions = DecisionLog(plan, lambda kind, name: correspondence_ref(deployment, kind, name))
-    return Recorder(log_of_decisions, settings.decision_log == "durable", settings.decision_log_exempt_share)
+    reference = partial(correspondence_ref, deployment)
+    durable = settings.decision_log == "durable"
+    return Recorder(DecisionLog(plan), reference, durable, settings.decision_log_exempt_share)
 
 
 def _hot_path(services: Services) -> HotEndpoint | None:

@@ -174,7 +174,7 @@ async def _answered(
     if services.recorder is not None and answers.caller is not None:
         named = (asked.resource.type, asked.resource.id)
         who = answers.caller.id
-        await services.recorder.record(now.timestamp(), str(identifier), who, question, named, found)
+        await services.recorder.record(now.timestamp(), identifier, who, question, named, found)
     _count(services, permitted=found.permitted, reason=found.reason)
     return answer(found, identifier)
 

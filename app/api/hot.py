@@ -13,8 +13,8 @@ from typing import Any, Final
 from app.api.access import MAX_ITEMS, STOPS
 from app.api.answers import answer_parts
 from app.api.quick import QuickReader
-from app.audit.decision_log import Entry
 from app.audit.recorder import Recorder
+from app.audit.rows import facts_of, row
 from app.auth.callers import Caller, key_digest
 from app.core.errors import ScopeMissingError
 from app.db.database import DatabaseUnavailableError
@@ -26,15 +26,6 @@ from app.telemetry.metrics import DecisionCounts
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
 _LONGEST_KEY: Final = 512
-
-
-@dataclass(slots=True)
-class Asked:
-    """What a request says of itself: where it goes, its `Authorization`, and the id that its answer is to carry."""
-
-    path: str
-    authorization: bytes
-    identifier: str
 
 
 @dataclass(slots=True)
@@ -59,19 +50,16 @@ class HotPath:
         self._recorder = recorder
         self._durable = recorder is not None and recorder.durable
 
-    def understand(self, asked: Asked, body: bytes) -> Understood | None:
-        """Read a request; None when the documented route is to answer."""
-        key = _key(asked.authorization)
-        if key is None:
-            return None
-        if asked.path == SINGLE:
+    def understand(self, path: str, digest: bytes, body: bytes) -> Understood | None:
+        """Read a request to that path, its key known by its SHA-256; None when the documented route is to answer."""
+        if path == SINGLE:
             question = self._reader.single(body)
-            return Understood(key_digest(key), (question,), None) if question is not None else None
+            return Understood(digest, (question,), None) if question is not None else None
         batch = self._reader.batch(body, MAX_ITEMS)
         stops = _stops(batch[1]) if batch is not None else None
         if batch is None or stops is None:
             return None
-        return Understood(key_digest(key), batch[0], stops)
+        return Understood(digest, batch[0], stops)
 
     def at_once(self, understood: Understood) -> bytes | None:
         """The body of a 200 if memory has all that it needs. Awaits nothing: most answers are this one."""
@@ -95,7 +83,7 @@ class HotPath:
 
     async def answer(self, understood: Understood) -> bytes | None:
         """The body of a 200 after what memory lacks was read; None when the documented route is to answer."""
-        first: list[Entry] = []
+        first: list[bytes] = []
         try:
             found = recall(self._memory, understood.digest, understood.questions) if self._durable else None
             if found is None:
@@ -107,7 +95,7 @@ class HotPath:
             return None
         return answer
 
-    def _answer(self, understood: Understood, found: Remembered, first: list[Entry] | None) -> bytes | None:
+    def _answer(self, understood: Understood, found: Remembered, first: list[bytes] | None) -> bytes | None:
         """The answer in words; `first` takes what must be committed before it is sent."""
         caller = found.caller
         if caller is None or None in found.prepared:
@@ -122,18 +110,21 @@ class HotPath:
         return worded[0] if understood.stops is None else b'{"evaluations":[' + b",".join(worded) + b"]}"
 
     def _worded(
-        self, caller: Caller, question: Question, prepared: Prepared, at: float, first: list[Entry] | None
+        self, caller: Caller, question: Question, prepared: Prepared, at: float, first: list[bytes] | None
     ) -> bytes:
         decision = prepared.decision
         identifier = uuid7_text(at)
         recorder = self._recorder
         if recorder is not None and recorder.wants(decision):
-            named = (question.kind, question.correspondence)
-            entry = Entry(at, identifier.decode(), caller.id, question.request(None), named, decision)
+            if prepared.facts is None:
+                prepared.facts = facts_of(question.request(None), decision)
+            number = bytes.fromhex(identifier.replace(b"-", b"").decode())
+            about = recorder.reference(question.kind, question.correspondence)
+            logged = row(number, at, caller.id, question.subject, about, prepared.facts)
             if first is not None and recorder.must_wait(decision):
-                first.append(entry)
+                first.append(logged)
             else:
-                recorder.log.append(entry)
+                recorder.log.append(logged)
         if prepared.wire is None or prepared.outcome is None:
             prepared.wire = answer_parts(decision)
             prepared.outcome = (decision.permitted, decision.reason.value)
@@ -142,13 +133,14 @@ class HotPath:
         return before + identifier + after
 
 
-def _key(authorization: bytes) -> str | None:
+def digest_of(authorization: bytes) -> bytes | None:
+    """The SHA-256 of the key in an `Authorization` (RFC 6750, section 2.1), or None when it holds none as usual."""
     scheme = authorization[:7]
     if scheme != b"Bearer " and scheme.lower() != b"bearer ":
         return None
     if len(authorization) > _LONGEST_KEY or not authorization.isascii():
         return None
-    return authorization[7:].strip().decode("ascii")
+    return key_digest(authorization[7:].strip().decode("ascii"))
 
 
 def _stops(options: dict[str, Any]) -> Callable[[bool], bool] | None:

@@ -108,19 +108,23 @@ class OneWriteProtocol(HttpToolsProtocol):
             scope["extensions"] = {WHOLE_ANSWER: partial(_answer_whole, cycle)}
 
 
+def ok(own: list[tuple[bytes, bytes]], head: bytes, body: bytes) -> bytes:
+    """A whole answer of 200: the server's own headers, these header lines, and the body."""
+    made_of, lines = OneWriteProtocol.heads
+    if made_of is not own:
+        lines = _OK + b"".join(b"%s: %s\r\n" % header for header in own)
+        OneWriteProtocol.heads = (own, lines)
+    return b"%scontent-length: %d\r\n%s\r\n%s" % (lines, len(body), head, body)
+
+
 def _answer_whole(cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
     """What `RequestResponseCycle.send` does for a 200 and its whole body, when nothing about it is unusual."""
     if cycle.disconnected:
         return True
     if cycle.response_started or not cycle.keep_alive or cycle.flow.write_paused or cycle.access_log:
         return False
-    made_of, lines = OneWriteProtocol.heads
-    if made_of is not cycle.default_headers:
-        made_of = cycle.default_headers
-        lines = _OK + b"".join(b"%s: %s\r\n" % header for header in made_of)
-        OneWriteProtocol.heads = (made_of, lines)
     cycle.response_started = True
-    cycle.transport.write(b"%scontent-length: %d\r\n%s\r\n%s" % (lines, len(body), head, body))
+    cycle.transport.write(ok(cycle.default_headers, head, body))
     cycle.response_complete = True
     cycle.message_event.set()
     cycle.on_response()

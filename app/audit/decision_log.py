@@ -1,6 +1,7 @@
 """Write the decision log without holding up decisions: a bounded queue, flushed by COPY in a thread of its own.
 
-What is queued is what the hot path has at hand; everything else (keyed references, formatting) is done by the thread.
+What is queued is the row as COPY takes it (`app.audit.rows`): the thread only joins and sends, so that it holds the
+interpreter's lock for microseconds and the event loop never waits for it.
 When the queue is full, entries are dropped and counted: a decision never waits for its log, unless the deployment asks
 for a durable one, where a permit under IV is answered only after its row is committed.
 """
@@ -8,43 +9,24 @@ for a durable one, where a permit under IV is answered only after its row is com
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 import psycopg
 import structlog
 
-from app.audit.store import COLUMNS
-from app.core.decision import Decision, Request
-from app.core.processing import can_be_an_id
+from app.audit.rows import COLUMNS, HEADER, TRAILER
 from app.db.connections import connection_settings
 from app.db.database import DatabaseUnavailableError
 
-NO_ID: Final = "(no id)"
-"""What stands in the log for a processing that no register could hold."""
 _COPY: Final = f"COPY decision_log ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
-_TYPES: Final = (
-    *("uuid", "timestamptz", "uuid", "bytea", "text", "bytea", "text[]", "text", "text"),
-    *("bool", "text", "text", "text", "uuid", "timestamptz"),
-)
 _BATCH: Final = 2_000
 _RETRY_SECONDS: Final = 1.0
+Waiting = tuple[bytes, asyncio.Future[None] | None]
+"""A row, and who waits for its commit."""
+
 log = structlog.get_logger("sceau.decision_log")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One decision to log, as the hot path has it: epoch time, id as text, who asked, what, and the answer."""
-
-    at: float
-    identifier: str
-    caller: UUID
-    request: Request
-    correspondence: tuple[str, str]
-    decision: Decision
 
 
 @dataclass(slots=True)
@@ -68,12 +50,11 @@ class LogPlan:
 class DecisionLog:
     """The queue and the thread that empties it."""
 
-    def __init__(self, plan: LogPlan, reference: Callable[[str, str], bytes]) -> None:
-        """Prepare; `reference` makes the keyed reference of a correspondence from its type and id."""
+    def __init__(self, plan: LogPlan) -> None:
+        """Prepare."""
         self.counts = LogCounts()
         self._plan = plan
-        self._reference = reference
-        self._queue: deque[tuple[Entry, asyncio.Future[None] | None]] = deque()
+        self._queue: deque[Waiting] = deque()
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
@@ -95,15 +76,15 @@ class DecisionLog:
         await asyncio.to_thread(self._thread.join, seconds)
         self.counts.dropped += len(self._queue)
 
-    def append(self, entry: Entry) -> None:
-        """Queue an entry; drop it when too many wait."""
+    def append(self, row: bytes) -> None:
+        """Queue a row; drop it when too many wait."""
         if len(self._queue) >= self._plan.capacity:
             self.counts.dropped += 1
             return
-        self._queue.append((entry, None))
+        self._queue.append((row, None))
 
-    async def commit(self, entry: Entry) -> None:
-        """Queue an entry and return when its row is committed, together with whatever else waits.
+    async def commit(self, row: bytes) -> None:
+        """Queue a row and return when it is committed, together with whatever else waits.
 
         Raises:
             DatabaseUnavailableError: it cannot be; the decision must then not be answered.
@@ -112,13 +93,13 @@ class DecisionLog:
         if self._loop is None or len(self._queue) >= self._plan.capacity:
             raise DatabaseUnavailableError
         committed: asyncio.Future[None] = self._loop.create_future()
-        self._queue.append((entry, committed))
+        self._queue.append((row, committed))
         self._wake.set()
         await committed
 
     def _run(self) -> None:
         """The thread: one connection, one COPY and commit for each batch, until the end."""
-        held: list[tuple[Entry, asyncio.Future[None] | None]] = []
+        held: list[Waiting] = []
         while not (self._ending.is_set() and not held and not self._queue):
             try:
                 settings = connection_settings(self._plan.url, statement_seconds=10)
@@ -131,9 +112,7 @@ class DecisionLog:
                 if self._ending.wait(_RETRY_SECONDS):
                     return
 
-    def _empty(
-        self, connection: psycopg.Connection[Any], held: list[tuple[Entry, asyncio.Future[None] | None]]
-    ) -> None:
+    def _empty(self, connection: psycopg.Connection[Any], held: list[Waiting]) -> None:
         """Write batches until the end; `held` is the one under way, kept over a lost connection."""
         while True:
             if not held:
@@ -143,23 +122,19 @@ class DecisionLog:
                     return
                 continue
             with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                copy.set_types(_TYPES)
-                for entry, _ in held:
-                    copy.write_row(self._row(entry))
+                copy.write(b"".join([HEADER, *(row for row, _ in held), TRAILER]))
             self.counts.written += len(held)
             self._tell(held, None)
             held.clear()
 
-    def _take(self, held: list[tuple[Entry, asyncio.Future[None] | None]]) -> None:
+    def _take(self, held: list[Waiting]) -> None:
         if not self._queue:
             self._wake.wait(self._plan.gather)
             self._wake.clear()
         while self._queue and len(held) < _BATCH:
             held.append(self._queue.popleft())
 
-    def _give_up(
-        self, held: list[tuple[Entry, asyncio.Future[None] | None]]
-    ) -> list[tuple[Entry, asyncio.Future[None] | None]]:
+    def _give_up(self, held: list[Waiting]) -> list[Waiting]:
         """Fail what somebody waits for; keep the rest for the next try."""
         failed = [each for each in held if each[1] is not None]
         for _ in range(len(self._queue)):  # the event loop may append meanwhile: those come in the next round
@@ -171,32 +146,10 @@ class DecisionLog:
         self._tell(failed, DatabaseUnavailableError())
         return [each for each in held if each[1] is None]
 
-    def _tell(
-        self, done: Sequence[tuple[Entry, asyncio.Future[None] | None]], error: DatabaseUnavailableError | None
-    ) -> None:
+    def _tell(self, done: Sequence[Waiting], error: DatabaseUnavailableError | None) -> None:
         futures = [future for _, future in done if future is not None]
         if futures and self._loop is not None:
             self._loop.call_soon_threadsafe(_settle, futures, error)
-
-    def _row(self, entry: Entry) -> tuple[object, ...]:
-        request, decision = entry.request, entry.decision
-        return (
-            UUID(entry.identifier),
-            datetime.fromtimestamp(entry.at, UTC),
-            entry.caller,
-            request.subject,
-            request.processing if can_be_an_id(request.processing) else NO_ID,
-            self._reference(*entry.correspondence),
-            None if request.elements is None else sorted(request.elements),
-            request.channel.value,
-            request.territory,
-            decision.permitted,
-            decision.reason.value,
-            decision.rule,
-            decision.law_version,
-            decision.consent,
-            decision.valid_until,
-        )
 
 
 def _settle(futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableError | None) -> None:

@@ -1,9 +1,11 @@
 """What of the decisions is logged: every one but the exempt permits, and of those a share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.audit.decision_log import DecisionLog, Entry
+from app.audit.decision_log import DecisionLog
+from app.audit.rows import facts_of, row
 from app.core.article import Article
 from app.core.decision import Decision, Reason, Request
 
@@ -14,10 +16,12 @@ _RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
 class Recorder:
     """Chooses what to log. `exempt_share` is the share (0 to 1) of permits under III that are logged.
 
-    `durable`: a permit under IV may be answered only when its row is committed.
+    `durable`: a permit under IV may be answered only when its row is committed. `reference` makes the keyed reference
+    (32 bytes) of a correspondence from its type and id.
     """
 
     log: DecisionLog
+    reference: Callable[[str, str], bytes]
     durable: bool
     exempt_share: float
     _owed: float = 0.0
@@ -39,7 +43,7 @@ class Recorder:
     async def record(  # noqa: PLR0917 - the parts of one entry
         self,
         at: float,
-        identifier: str,
+        identifier: UUID,
         caller: UUID,
         request: Request,
         correspondence: tuple[str, str],
@@ -53,8 +57,9 @@ class Recorder:
         """
         if not self.wants(decision):
             return
-        entry = Entry(at, identifier, caller, request, correspondence, decision)
+        facts = facts_of(request, decision)
+        logged = row(identifier.bytes, at, caller, request.subject, self.reference(*correspondence), facts)
         if self.must_wait(decision):
-            await self.log.commit(entry)
+            await self.log.commit(logged)
         else:
-            self.log.append(entry)
+            self.log.append(logged)

@@ -70,7 +70,7 @@ class Question:
 class Prepared:
     """A decision, the records that it rests on, and the epoch time until which it stands while they do.
 
-    `wire` and `outcome` are for whoever words and counts answers: places to keep the worded form and the words counted.
+    `wire`, `outcome` and `facts` are for whoever words, counts and logs answers: places to keep what they made of it.
     """
 
     register: RegisterRecord
@@ -79,6 +79,7 @@ class Prepared:
     decision: Decision
     wire: tuple[bytes, bytes] | None = None
     outcome: tuple[bool, str] | None = None
+    facts: bytes | None = None
 
 
 Key = tuple[Shape, bytes] | tuple[Shape, bytes, tuple[Participant, ...] | None]
