@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
@@ -23,9 +23,6 @@ from app.db.database import DatabaseUnavailableError
 _COPY: Final = f"COPY decision_log ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
 _BATCH: Final = 2_000
 _RETRY_SECONDS: Final = 1.0
-Waiting = tuple[bytes, asyncio.Future[None] | None]
-"""A row, and who waits for its commit."""
-
 log = structlog.get_logger("sceau.decision_log")
 
 
@@ -47,6 +44,20 @@ class LogPlan:
     gather: float = 0.2
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Rows that are written and committed together, and who waits for that."""
+
+    rows: list[bytes] = field(default_factory=list)
+    waiting: list[tuple[bytes, asyncio.Future[None]]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.waiting)
+
+    def encoded(self) -> bytes:
+        return b"".join([HEADER, *self.rows, *(row for row, _ in self.waiting), TRAILER])
+
+
 class DecisionLog:
     """The queue and the thread that empties it."""
 
@@ -54,7 +65,8 @@ class DecisionLog:
         """Prepare."""
         self.counts = LogCounts()
         self._plan = plan
-        self._queue: deque[Waiting] = deque()
+        self._rows: deque[bytes] = deque()  # bytes alone: the collector of cycles has nothing to look through
+        self._awaited: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
@@ -62,7 +74,7 @@ class DecisionLog:
 
     def __len__(self) -> int:
         """How many entries wait."""
-        return len(self._queue)
+        return len(self._rows) + len(self._awaited)
 
     def start(self) -> None:
         """Begin to write; call it in the event loop."""
@@ -74,14 +86,14 @@ class DecisionLog:
         self._ending.set()
         self._wake.set()
         await asyncio.to_thread(self._thread.join, seconds)
-        self.counts.dropped += len(self._queue)
+        self.counts.dropped += len(self)
 
     def append(self, row: bytes) -> None:
         """Queue a row; drop it when too many wait."""
-        if len(self._queue) >= self._plan.capacity:
+        if len(self._rows) >= self._plan.capacity:
             self.counts.dropped += 1
             return
-        self._queue.append((row, None))
+        self._rows.append(row)
 
     async def commit(self, row: bytes) -> None:
         """Queue a row and return when it is committed, together with whatever else waits.
@@ -90,64 +102,67 @@ class DecisionLog:
             DatabaseUnavailableError: it cannot be; the decision must then not be answered.
 
         """
-        if self._loop is None or len(self._queue) >= self._plan.capacity:
+        if self._loop is None or len(self._awaited) >= self._plan.capacity:
             raise DatabaseUnavailableError
         committed: asyncio.Future[None] = self._loop.create_future()
-        self._queue.append((row, committed))
+        self._awaited.append((row, committed))
         self._wake.set()
         await committed
 
     def _run(self) -> None:
         """The thread: one connection, one COPY and commit for each batch, until the end."""
-        held: list[Waiting] = []
-        while not (self._ending.is_set() and not held and not self._queue):
+        batch = _Batch()
+        while not (self._ending.is_set() and not batch and not len(self)):
             try:
                 settings = connection_settings(self._plan.url, statement_seconds=10)
                 with psycopg.connect(**settings) as connection:
-                    self._empty(connection, held)
+                    self._empty(connection, batch)
             except (psycopg.Error, OSError) as error:
                 self.counts.failed_flushes += 1
-                log.warning("flush failed", cause=type(error).__name__, waiting=len(self._queue))
-                held = self._give_up(held)
+                log.warning("flush failed", cause=type(error).__name__, waiting=len(self))
+                self._give_up(batch)
                 if self._ending.wait(_RETRY_SECONDS):
                     return
 
-    def _empty(self, connection: psycopg.Connection[Any], held: list[Waiting]) -> None:
-        """Write batches until the end; `held` is the one under way, kept over a lost connection."""
+    def _empty(self, connection: psycopg.Connection[Any], batch: _Batch) -> None:
+        """Write batches until the end; `batch` is the one under way, kept over a lost connection."""
         while True:
-            if not held:
-                self._take(held)
-            if not held:
+            if not batch:
+                self._take(batch)
+            if not batch:
                 if self._ending.is_set():
                     return
                 continue
-            with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                copy.write(b"".join([HEADER, *(row for row, _ in held), TRAILER]))
-            self.counts.written += len(held)
-            self._tell(held, None)
-            held.clear()
+            try:
+                with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                    copy.write(batch.encoded())
+            except psycopg.errors.UniqueViolation:
+                # A batch is there whole or not at all: this one was committed before its connection broke.
+                log.info("flush had been committed", rows=len(batch))
+            self.counts.written += len(batch)
+            self._tell([future for _, future in batch.waiting], None)
+            batch.rows.clear()
+            batch.waiting.clear()
 
-    def _take(self, held: list[Waiting]) -> None:
-        if not self._queue:
+    def _take(self, batch: _Batch) -> None:
+        """Gather for a while, unless somebody waits or there is enough; then take what there is."""
+        if not self._awaited and len(self._rows) < _BATCH and not self._ending.is_set():
             self._wake.wait(self._plan.gather)
-            self._wake.clear()
-        while self._queue and len(held) < _BATCH:
-            held.append(self._queue.popleft())
+        self._wake.clear()
+        while self._awaited and len(batch) < _BATCH:
+            batch.waiting.append(self._awaited.popleft())
+        while self._rows and len(batch) < _BATCH:
+            batch.rows.append(self._rows.popleft())
 
-    def _give_up(self, held: list[Waiting]) -> list[Waiting]:
+    def _give_up(self, batch: _Batch) -> None:
         """Fail what somebody waits for; keep the rest for the next try."""
-        failed = [each for each in held if each[1] is not None]
-        for _ in range(len(self._queue)):  # the event loop may append meanwhile: those come in the next round
-            each = self._queue.popleft()
-            if each[1] is None:
-                self._queue.append(each)
-            else:
-                failed.append(each)
+        failed = [future for _, future in batch.waiting]
+        batch.waiting.clear()
+        while self._awaited:
+            failed.append(self._awaited.popleft()[1])
         self._tell(failed, DatabaseUnavailableError())
-        return [each for each in held if each[1] is None]
 
-    def _tell(self, done: Sequence[Waiting], error: DatabaseUnavailableError | None) -> None:
-        futures = [future for _, future in done if future is not None]
+    def _tell(self, futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableError | None) -> None:
         if futures and self._loop is not None:
             self._loop.call_soon_threadsafe(_settle, futures, error)
 
