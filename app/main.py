@@ -1,6 +1,7 @@
 """The composition root: `create_app(settings)` wires everything, once. Tests wire the same application."""
 
 import asyncio
+import gc
 import os
 import platform
 import random
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
+from typing import Final
 
 import structlog
 from fastapi import FastAPI
@@ -242,7 +244,7 @@ async def _running(services: Services, first_key: str | None) -> AsyncIterator[N
 @asynccontextmanager
 async def _following(services: Services) -> AsyncIterator[None]:
     """Follow changes while the application runs, and hand on its counts every second."""
-    tasks = [asyncio.create_task(_settle(services.metrics))]
+    tasks = [asyncio.create_task(_settle(services.metrics)), asyncio.create_task(_collect_cycles())]
     if services.recorder is not None:
         services.recorder.log.start()
         tasks.append(asyncio.create_task(keep_log(services.database, services.log_retention)))
@@ -300,8 +302,25 @@ async def _settle(metrics: Metrics) -> None:
         metrics.settle()
 
 
+_LOOKED_THROUGH: Final = (10_000, 50, 100_000)
+_ALL_LOOKED_THROUGH_SECONDS: Final = 3_600
+
+
+async def _collect_cycles() -> None:
+    """Look through everything for cycles that nobody holds any more, once an hour.
+
+    Python would do so each time that memory has grown by a quarter: with half a million subjects in it, for longer
+    than an answer may take.
+    """
+    while True:
+        await asyncio.sleep(_ALL_LOOKED_THROUGH_SECONDS)
+        gc.collect()
+
+
 def create_app_from_environment() -> FastAPI:
-    """What uvicorn's workers call: settings from the environment, logs as they say."""
+    """What uvicorn's workers call: settings from the environment, logs as they say, a process of its own."""
+    gc.set_threshold(*_LOOKED_THROUGH)
+    gc.freeze()  # modules and classes stay: they need not be looked through
     settings = Settings.load()
     configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
     return create_app(settings)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -33,13 +34,33 @@ class LedgerEntry:
 def collection_of(evidence: Json | None, capacity: Json | None, *, text_known: bool) -> Collection:
     """What the rules look at, from evidence and capacity as received or as stored; what is left out is lawful."""
     said = {**(evidence or {}), **(capacity or {})}
-    age_band = said.get("age_band")
+    return _collection(
+        said.get("positive_act", PositiveAct.BUTTON_CLICKED),
+        said.get("default_state", DefaultState.UNSELECTED),
+        bool(said.get("separate_from_terms", True)),
+        bool(said.get("conditional", False)),
+        text_known,
+        said.get("age_band"),
+        said.get("given_by", GivenBy.SELF),
+    )
+
+
+@lru_cache(maxsize=256)
+def _collection(  # noqa: PLR0917 - the members of a collection: there are few that differ, and many consents share one
+    positive_act: str,
+    default_state: str,
+    separate_from_terms: bool,  # noqa: FBT001
+    conditional: bool,  # noqa: FBT001
+    text_known: bool,  # noqa: FBT001
+    age_band: str | None,
+    given_by: str,
+) -> Collection:
     return Collection(
-        positive_act=PositiveAct(said.get("positive_act", PositiveAct.BUTTON_CLICKED)),
-        default_state=DefaultState(said.get("default_state", DefaultState.UNSELECTED)),
-        separate_from_terms=bool(said.get("separate_from_terms", True)),
-        conditional=bool(said.get("conditional", False)),
-        text_known=text_known,
-        age_band=AgeBand(age_band) if age_band is not None else None,
-        given_by=GivenBy(said.get("given_by", GivenBy.SELF)),
+        PositiveAct(positive_act),
+        DefaultState(default_state),
+        separate_from_terms,
+        conditional,
+        text_known,
+        AgeBand(age_band) if age_band is not None else None,
+        GivenBy(given_by),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, Row, any_, bindparam, insert, select
@@ -58,8 +59,10 @@ async def load_events(
     return found
 
 
+_OF_AN_EVENT = ("subject_ref", "id", "kind", "processing", "collected_at", "seq", "version", "elements")
+_OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at")
 _EVENTS_OF = Statement.compile(
-    select(consent_event)
+    select(*(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION)))
     .where(consent_event.c.subject_ref == any_(bindparam("refs", type_=ARRAY(LargeBinary))))
     .order_by(consent_event.c.subject_ref, consent_event.c.seq)
 )
@@ -123,6 +126,11 @@ def _entry(row: Row[tuple[object, ...]]) -> LedgerEntry:
     )
 
 
+@lru_cache(maxsize=256)
+def _elements(words: tuple[str, ...]) -> frozenset[Element]:
+    return frozenset(map(Element, words))
+
+
 def event_of(row: Row[tuple[object, ...]]) -> ConsentEvent:
     """The consent event of a row of the ledger."""
     return ConsentEvent(
@@ -132,7 +140,7 @@ def event_of(row: Row[tuple[object, ...]]) -> ConsentEvent:
         collected_at=row.collected_at,
         order=row.seq,
         version=row.version,
-        elements=None if row.elements is None else frozenset(map(Element, row.elements)),
+        elements=None if row.elements is None else _elements(tuple(row.elements)),
         collection=collection_of(row.evidence, row.capacity, text_known=row.text_known is not False),
         expires_at=row.expires_at,
     )

@@ -20,6 +20,7 @@ from app.register.store import load_processings
 from app.snapshot.cache import Flight, RecordCache
 from app.snapshot.changes import ChangeKind
 from app.snapshot.feed import Feed
+from app.snapshot.gathered import GatheredReads
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import Pace, boot_seconds
 from app.snapshot.notifier import Notifier
@@ -80,6 +81,7 @@ class Replica:
         self.lease = self.feed.lease
         self._plan = plan
         self._database = database
+        self._gathered = GatheredReads(self._fetch_subjects)
         self._notifier = Notifier(plan.feed_url)
         self._tasks: list[asyncio.Task[None]] = []
         self._latest = 0.0
@@ -165,7 +167,10 @@ class Replica:
             found = await load_processings(session, ids)
         return {identifier: register_record(found.get(identifier)) for identifier in ids}
 
-    async def _read_subjects(self, refs: Collection[bytes]) -> dict[bytes, SubjectRecord]:
+    async def _read_subjects(self, refs: Collection[bytes]) -> Mapping[bytes, SubjectRecord]:
+        return await self._gathered.read(refs)
+
+    async def _fetch_subjects(self, refs: Collection[bytes]) -> dict[bytes, SubjectRecord]:
         found = await fetch_events(self.pool, refs)
         return {ref: subject_record(events) for ref, events in found.items()}
 
