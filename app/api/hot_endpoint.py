@@ -33,11 +33,12 @@ _NOT_ALIKE: Final = frozenset({b"x-request-id", b"expect", b"transfer-encoding",
 
 @dataclass(frozen=True, slots=True)
 class KnownHead:
-    """What a request's head means: where it goes, the SHA-256 of its key, and how many bytes its body has."""
+    """What a request's head means: where it goes, the SHA-256 of its key, how many bytes its body has, who answers."""
 
     path: str
     digest: bytes
     length: int
+    endpoint: "HotEndpoint"
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ class HotEndpoint:
             return _again(message, receive)
         extensions = scope.get("extensions", _NO_EXTENSIONS)
         if asked.alike and not scope["query_string"]:
-            _learn(extensions.get(LEARN_HEAD), KnownHead(path, asked.digest, len(body)))
+            _learn(extensions.get(LEARN_HEAD), KnownHead(path, asked.digest, len(body), self))
         whole: WholeAnswer | None = extensions.get(WHOLE_ANSWER)
         identifier = asked.identifier.encode("latin-1")
         if whole is None or not whole(_LINES % identifier, found):

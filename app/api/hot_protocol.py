@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.api.hot_endpoint import LEARN_HEAD, HotEndpoint, KnownHead
+from app.api.hot_endpoint import LEARN_HEAD, KnownHead
 from app.api.one_write import OneWriteProtocol, ok
 from app.snapshot.cache import RecordCache
 
@@ -71,9 +71,8 @@ class HotProtocol(OneWriteProtocol):
         return self._answered_from(head, data[end:])
 
     def _answered_from(self, head: KnownHead, body: bytes) -> bool:
-        hot: HotEndpoint | None = cast("Any", self.app).state.hot  # it learnt the head
         try:
-            found = hot.answer_known(head, body) if hot is not None else None
+            found = head.endpoint.answer_known(head, body)
         except Exception:  # the ordinary way meets it again, and answers it as a failure
             log.exception("failed on the short way")
             return False

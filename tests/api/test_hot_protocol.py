@@ -1,0 +1,267 @@
+"""The short way of a request whose head is known: the same answers as by the ordinary way, and nothing else taken."""
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+
+import pytest
+import uvicorn
+
+from app.api.hot_endpoint import LEARN_HEAD, HotEndpoint, KnownHead
+from app.api.hot_protocol import HotProtocol
+
+BODY = b'{"n":1}'
+
+
+class Hot:
+    """Stands for the hot endpoint: counts what came by the short way, and answers unless it is told not to."""
+
+    def __init__(self):
+        self.taken = []
+        self.fails = self.passes = False
+
+    def answer_known(self, head, body):
+        """Header lines and body, nothing, or an error."""
+        if self.fails:
+            raise RuntimeError
+        if self.passes:
+            return None
+        self.taken.append((head.path, body))
+        return b"content-type: application/json\r\n", b'{"short":true}'
+
+
+class Application:
+    """Answers what it received, and learns every head that it is offered."""
+
+    def __init__(self):
+        self.hot = Hot()
+
+    async def __call__(self, scope, receive, send):
+        """Answer one request."""
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+        offered = scope.get("extensions", {}).get(LEARN_HEAD)
+        if offered is not None:
+            heads, name = offered
+            heads.put(name, KnownHead(scope["path"], b"digest", len(body), cast("HotEndpoint", self.hot)))
+        answer = json.dumps({"path": scope["path"], "body": body.decode()}).encode()
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]}
+        )
+        await send({"type": "http.response.body", "body": answer})
+
+
+def request(body=BODY, *more, path="/access/v1/evaluation", length=None):
+    """A POST with that body; `length` says another Content-Length than its own."""
+    length = len(body) if length is None else length
+    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {length}", *more, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@asynccontextmanager
+async def served():
+    """A server with the protocol, on a port of its own."""
+    HotProtocol.known.drop_all()
+    application = Application()
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, http=HotProtocol, lifespan="off", log_config=None, timeout_keep_alive=1)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield application.hot, listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port):
+        """Open one."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def answer(self):
+        """The status line and the JSON of the next answer."""
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+        body = await self.reader.readexactly(int(headers[b"content-length"]))
+        return head.split(b"\r\n")[0], json.loads(body)
+
+    async def ask(self, *pieces, pause=0.0):
+        """Send pieces, and return the JSON of one answer."""
+        for piece in pieces:
+            self.writer.write(piece)
+            await self.writer.drain()
+            await asyncio.sleep(pause)
+        status, body = await self.answer()
+        assert status == b"HTTP/1.1 200 OK"
+        return body
+
+
+def run(story):
+    """Run a story with a server and a connection."""
+
+    async def told():
+        async with served() as (hot, port):
+            client = await Client.connect(port)
+            try:
+                await story(hot, client, port)
+            finally:
+                client.writer.close()
+                with suppress(OSError):
+                    await client.writer.wait_closed()
+
+    asyncio.run(told())
+
+
+def test_the_second_request_with_a_head_takes_the_short_way():
+    """A head is learnt once; later ones, on other connections too, are answered without the application."""
+
+    async def story(hot, client, port):
+        assert (await client.ask(request()))["body"] == BODY.decode()
+        assert await client.ask(request(b'{"n":2}')) == {"short": True}
+        other = await Client.connect(port)
+        assert await other.ask(request(b'{"n":3}')) == {"short": True}
+        other.writer.close()
+        assert [body for _, body in hot.taken] == [b'{"n":2}', b'{"n":3}']
+
+    run(story)
+
+
+def test_a_body_that_comes_after_its_head_is_waited_for():
+    """Head and body in two pieces are one request, on the short way as well."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        head, body = request().split(b"\r\n\r\n")
+        assert await client.ask(head + b"\r\n\r\n", body, pause=0.05) == {"short": True}
+        assert [body for _, body in hot.taken] == [BODY]
+
+    run(story)
+
+
+def test_a_body_that_does_not_come_goes_the_ordinary_way():
+    """After half a second the parser gets the head, with what limits slow clients; nothing is lost."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        head, body = request().split(b"\r\n\r\n")
+        assert (await client.ask(head + b"\r\n\r\n", body, pause=0.8))["body"] == BODY.decode()
+        assert hot.taken == []
+        assert await client.ask(request()) == {"short": True}
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [request()[:-3], request()[-3:]],
+        [request()[:20], request()[20:]],
+        [request()[:-3], b"", request()[-3:]],
+    ],
+    ids=["body in two", "head in two", "with a pause"],
+)
+def test_a_request_in_other_pieces_goes_the_ordinary_way(pieces):
+    """A known head with half a body, or half a head, is left to the parser and answered as ever."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        assert (await client.ask(*pieces, pause=0.05))["body"] == BODY.decode()
+        assert await client.ask(request()) == {"short": True}
+
+    run(story)
+
+
+def test_requests_sent_at_once_are_all_answered_in_order():
+    """Pipelined requests are answered one after the other, whichever way each takes."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        client.writer.write(request(b'{"n":1}') + request(b'{"n":2}') + request(b'{"n":3}', path="/other"))
+        answers = [(await client.answer())[1] for _ in range(3)]
+        assert [each["body"] for each in answers] == ['{"n":1}', '{"n":2}', '{"n":3}']
+        assert await client.ask(request()) == {"short": True}
+
+    run(story)
+
+
+def test_while_an_answer_is_awaited_the_next_request_waits_behind_it():
+    """A known head that comes before the answer to the one before it does not overtake it."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        client.writer.write(request(b'{"n":1}', "X-Other: 1"))
+        client.writer.write(request(b'{"n":2}'))
+        first, second = (await client.answer())[1], (await client.answer())[1]
+        assert first["body"] == '{"n":1}'
+        assert second in ({"short": True}, {"path": "/access/v1/evaluation", "body": '{"n":2}'})
+
+    run(story)
+
+
+@pytest.mark.parametrize("trouble", ["fails", "passes"])
+def test_what_the_short_way_cannot_answer_takes_the_ordinary_one(trouble):
+    """An error on the short way, or a question that memory cannot answer, is answered by the application."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        setattr(hot, trouble, True)
+        assert (await client.ask(request()))["body"] == BODY.decode()
+        setattr(hot, trouble, False)
+        assert await client.ask(request()) == {"short": True}
+
+    run(story)
+
+
+def test_a_head_that_differs_in_one_byte_is_another_head():
+    """Another key, another path or another length is not answered as the known one."""
+
+    async def story(hot, client, _):
+        await client.ask(request(BODY, "Authorization: Bearer one"))
+        for other in (
+            request(BODY, "Authorization: Bearer two"),
+            request(BODY, "authorization: Bearer one"),
+            request(BODY + b" ", "Authorization: Bearer one"),
+            request(BODY, "Authorization: Bearer one", path="/access/v1/evaluations"),
+        ):
+            assert "body" in await client.ask(other)
+        assert hot.taken == []
+
+    run(story)
+
+
+def test_a_line_end_without_a_return_keeps_a_head_from_being_learnt():
+    """Where a parser and a search for the empty line could see different heads, nothing is learnt."""
+
+    async def story(hot, client, _):
+        odd = request().replace(b"Host: x\r\n", b"Host: x\r\nX-Odd: a\r\n b\r\n").replace(b"a\r\n b", b"a\n b")
+        client.writer.write(odd)
+        assert (await asyncio.wait_for(client.reader.readline(), 10)).startswith(b"HTTP/1.1 400")
+        assert len(HotProtocol.known) == 0
+
+    run(story)
+
+
+def test_a_quiet_connection_is_closed_and_a_busy_one_is_not():
+    """One timer stands for many answers: it closes a connection only after a second without any."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        for _ in range(8):
+            assert await client.ask(request()) == {"short": True}
+            await asyncio.sleep(0.3)
+        assert await asyncio.wait_for(client.reader.read(), 10) == b""
+
+    run(story)
