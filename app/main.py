@@ -21,6 +21,7 @@ from app.api.hot import HotPath
 from app.api.hot_endpoint import HotEndpoint
 from app.api.openapi import DESCRIPTION
 from app.api.quick import QuickReader
+from app.api.replica_metrics import watch_replica
 from app.api.routers import ROUTERS
 from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess, Services
@@ -149,6 +150,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.hot = _hot_path(services)
+    watch_replica(services)
     problems.install(app)
     for router in (*ROUTERS, assets.router, consent.router):
         app.include_router(router)

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from app.api.delivery_metrics import delivery_metrics
 from app.api.job_metrics import job_metrics
 from app.api.problems import unavailable
+from app.api.replica_metrics import change_metrics
 from app.api.routing import PROBLEMS
 from app.api.security import Needs, bearer, open_to_all
 from app.api.services import MetricsAccess, ServicesDep
@@ -17,6 +18,7 @@ from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError
 from app.operations.count_deliveries import count_deliveries
 from app.operations.list_job_runs import list_job_runs
+from app.snapshot.upkeep import count_changes
 from app.telemetry.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["operation"])
@@ -31,11 +33,18 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """The process can decide. `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now."""
+    """The process can decide.
+
+    `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now; `lag_seconds` since the beat
+    was sent that its lease counts from; `hit_rate` the share (0 to 1) of requests that memory answered, null before the
+    first. The last three say something only in the mode `leased`.
+    """
 
     status: str = "ready"
     mode: Literal["leased", "strict"]
     leased: bool
+    lag_seconds: float | None = None
+    hit_rate: float | None = None
 
 
 @router.get("/livez", summary="Is the process alive?")
@@ -54,9 +63,16 @@ async def readyz(services: ServicesDep) -> Response:
     except DatabaseUnavailableError:
         return unavailable(_NO_DATABASE)
     memory = services.memory
-    ready = Ready(
-        mode="strict" if memory is None else "leased", leased=memory is not None and memory.replica.lease.held()
-    )
+    if memory is None:
+        ready = Ready(mode="strict", leased=False)
+    else:
+        asked = memory.hits + memory.misses
+        ready = Ready(
+            mode="leased",
+            leased=memory.replica.lease.held(),
+            lag_seconds=round(memory.replica.lag(), 3),
+            hit_rate=round(memory.hits / asked, 4) if asked else None,
+        )
     return Response(ready.model_dump_json(), media_type="application/json")
 
 
@@ -84,9 +100,10 @@ async def metrics(
         counts = await count_deliveries(services.database)
         async with services.database.read() as session:
             runs = await list_job_runs(session, task=None, days=0)
+            changes: int | None = await count_changes(session)
     except DatabaseUnavailableError:
-        counts, runs = None, ()  # what this process counted itself is told all the same
-    told = services.metrics.exposition() + delivery_metrics(counts) + job_metrics(runs)
+        counts, runs, changes = None, (), None  # what this process counted itself is told all the same
+    told = services.metrics.exposition() + delivery_metrics(counts) + job_metrics(runs) + change_metrics(changes)
     return Response(told, media_type=MEDIA_TYPE)
 
 

@@ -46,6 +46,7 @@ class Confirmer:
         """
         self.by_notice = 0
         self.by_deadline = 0
+        self.longest_wait = 0.0
         self._database = database
         self._longest = longest
         self._own = own
@@ -71,6 +72,7 @@ class Confirmer:
             self._polling = asyncio.create_task(self._poll())
         try:
             await wait.done
+            self.longest_wait = max(self.longest_wait, boot_seconds() - committed)
         finally:
             self._waits.discard(wait)  # also when whoever wanted the answer has gone
 

@@ -79,6 +79,8 @@ class Replica:
         self.pool = pool
         self.feed = Feed(plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, about=plan.about)
         self.lease = self.feed.lease
+        self.joins = 0
+        self.reads_without_lease = 0
         self._plan = plan
         self._database = database
         self._gathered = GatheredReads(self._fetch_subjects)
@@ -105,6 +107,10 @@ class Replica:
         """The database's clock as an epoch time, from its last beat: never behind it, and never going back."""
         self._latest = max(self._latest, boot_seconds() + self.feed.database_ahead)
         return self._latest
+
+    def lag(self) -> float:
+        """Seconds since the beat was sent that this replica's lease counts from; as old as the machine without one."""
+        return boot_seconds() - max(0.0, self.lease.end - self._plan.pace.lease)
 
     def drop(self, changes: Sequence[tuple[int, bytes]]) -> None:
         """Forget what changed."""
@@ -150,8 +156,10 @@ class Replica:
     ) -> dict[_Key, _Value]:
         """Read what no flight that may be joined is reading; without a lease, read all of it alone and keep nothing."""
         if not self.lease.held():
+            self.reads_without_lease += 1
             return dict(await read(keys))
         joined = {key: flight for key in keys if (flight := cache.flight(key)) is not None}
+        self.joins += len(joined)
         led = cache.lead(key for key in keys if key not in joined)
         found = dict(await _lead(cache, led, read)) if led else {}
         for key, flight in joined.items():

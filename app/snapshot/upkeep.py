@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import delete, func, select, text
 
 from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import ReadSession
 from app.snapshot.lease import Pace
 from app.snapshot.tables import change, replica
 
@@ -44,6 +45,11 @@ async def trim(database: Database) -> None:
     async with database.write() as session:
         own = text("pg_snapshot_xmin(pg_current_snapshot())")
         await session.execute(delete(change).where(change.c.xid < func.least(floor, own), ~unsure))
+
+
+async def count_changes(session: ReadSession) -> int:
+    """How many changes are kept because some replica's cursor has not passed them."""
+    return int((await session.execute(select(func.count()).select_from(change))).scalar_one())
 
 
 async def _beats(database: Database) -> dict[UUID, int]:

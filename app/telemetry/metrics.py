@@ -5,13 +5,21 @@ With several workers the counts of all of them are summed (PROMETHEUS_MULTIPROC_
 
 import os
 from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.core.decision import Decision
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
+
+_LIVE: Final[Mapping[str, Literal["livemax", "livemin", "livesum"]]] = {
+    "max": "livemax",
+    "min": "livemin",
+    "sum": "livesum",
+}
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
@@ -71,6 +79,25 @@ class RequestTimes:
         self._seconds._sum.inc(total)  # noqa: SLF001
 
 
+class Watched:
+    """A number that another part of the application keeps, handed on when Prometheus asks."""
+
+    def __init__(self, metric: Counter | Gauge, read: Callable[[], float]) -> None:
+        """Read it with `read`."""
+        self._metric = metric
+        self._read = read
+        self._told = 0.0
+
+    def settle(self) -> None:
+        """Hand on the number as it is, or by how much it has grown."""
+        number = self._read()
+        if isinstance(self._metric, Gauge):
+            self._metric.set(number)
+        elif number > self._told:
+            self._metric.inc(number - self._told)
+            self._told = number
+
+
 class Metrics:
     """The counters of one application."""
 
@@ -78,6 +105,7 @@ class Metrics:
         """Start at zero, in a registry of its own."""
         self._registry = CollectorRegistry()
         self._times: list[RequestTimes] = []
+        self._watched: list[Watched] = []
         self.decisions = DecisionCounts(
             Counter("sceau_decisions", "Decisions answered.", ["decision", "reason"], registry=self._registry)
         )
@@ -98,11 +126,23 @@ class Metrics:
         self._times.append(made)
         return made
 
+    def watch_counter(self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str) -> None:
+        """Tell numbers that only grow, one for each word of a label."""
+        counter = Counter(name, about, [label], registry=self._registry)
+        self._watched += [Watched(counter.labels(word), read) for word, read in by_word.items()]
+
+    def watch_gauge(self, name: str, about: str, read: Callable[[], float], *, of_workers: str) -> None:
+        """Tell a number as it is at the moment; `of_workers` says how several become one: max, min or sum."""
+        gauge = Gauge(name, about, registry=self._registry, multiprocess_mode=_LIVE[of_workers])
+        self._watched.append(Watched(gauge, read))
+
     def settle(self) -> None:
         """Hand on what was counted as plain numbers; with several workers, each does so every second."""
         self.decisions.settle()
-        for each in self._times:
-            each.settle()
+        for times in self._times:
+            times.settle()
+        for watched in self._watched:
+            watched.settle()
 
     def exposition(self) -> bytes:
         """The text that a Prometheus server scrapes."""
