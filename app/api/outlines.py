@@ -18,7 +18,7 @@ _LONGEST_BODY: Final = 4_096
 _MOST: Final = 1_000
 _MOST_LAYOUTS: Final = 4
 _LEARN_ONE_IN: Final = 4
-_KNOWN: Final = {
+KNOWN: Final = {
     b"": frozenset({b"subject", b"action", b"resource", b"context"}),
     b"subject": frozenset({b"type", b"id"}),
     b"action": frozenset({b"name", b"properties"}),
@@ -103,7 +103,7 @@ def _places(pieces: Sequence[bytes]) -> tuple[int, ...] | None:
     The body is read once more with each string replaced by its own place.
     """
     numbered = (b"%d" % place if place % 2 else piece for place, piece in enumerate(pieces))
-    tree = _named(json.loads(b'"'.join(numbered)), pieces)
+    tree = named(json.loads(b'"'.join(numbered)), pieces)
     of_action, of_resource = tree[b"action"].get(b"properties", {}), tree[b"resource"].get(b"properties", {})
     participants = of_resource.get(b"participants", [])
     known = (
@@ -116,16 +116,16 @@ def _places(pieces: Sequence[bytes]) -> tuple[int, ...] | None:
         (b"resource properties", of_resource),
         *((b"participant", each) for each in participants),
     )
-    if not all(part.keys() <= _KNOWN[name] for name, part in known):
+    if not all(part.keys() <= KNOWN[name] for name, part in known):
         return None
     ids = (tree[b"subject"][b"id"], tree[b"resource"][b"id"], *(each[b"id"] for each in participants))
     return tuple(int(each) for each in ids)
 
 
-def _named(value: Any, pieces: Sequence[bytes]) -> Any:  # noqa: ANN401 - any JSON value
+def named(value: Any, pieces: Sequence[bytes]) -> Any:  # noqa: ANN401 - any JSON value
     """The same value with its names put back; strings stay the places that they have."""
     if isinstance(value, dict):
-        return {pieces[int(place)]: _named(member, pieces) for place, member in value.items()}
+        return {pieces[int(place)]: named(member, pieces) for place, member in value.items()}
     if isinstance(value, list):
-        return [_named(each, pieces) for each in value]
+        return [named(each, pieces) for each in value]
     return value

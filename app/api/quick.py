@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeGuard
 
+from app.api.batch_outlines import BatchOutline, BatchOutlines, ItemOutline
 from app.api.outlines import Outline, Outlines
 from app.api.strict_json import MAX_DEPTH, BadJsonError, number_hooks, parse
 from app.core.article import Channel, Element
@@ -47,6 +48,7 @@ class QuickReader:
         self._ref = ref
         self._shapes: dict[tuple[Any, ...], Shape] = {}
         self._outlines = Outlines()
+        self._batches = BatchOutlines()
 
     def single(self, body: bytes) -> Question | None:
         """The question of a body, or None when something about it is unusual."""
@@ -80,9 +82,13 @@ class QuickReader:
 
     def batch(self, body: bytes, most: int) -> tuple[Sequence[Question], dict[str, Any]] | None:
         """The questions of a body of at most so many, and its `options`; or None when one of them is unusual."""
-        value = _scanned(body)
+        matched = self._batches.match(body)
+        if matched is not None and len(matched[0].items) <= most:
+            return self._of_batch(*matched), matched[0].options
+        scanned, value = True, _scanned(body)
         listed = _items(value, most) if value is not None else None
         if listed is None or not _adds_up(body, listed.members, listed.containers, listed.parts):
+            scanned = False
             value = _parsed(body)
             listed = _items(value, most) if value is not None else None
         if listed is None:
@@ -93,7 +99,25 @@ class QuickReader:
             if question is None:
                 return None
             questions.append(question)
+        if scanned:
+            self._batches.learn(body, questions, listed.options)
         return questions, listed.options
+
+    def _of_batch(self, outline: BatchOutline, ids: list[str]) -> list[Question]:
+        ref = self._ref
+        return [
+            Question(
+                item.shape,
+                ref(item.subject_type, ids[item.subject]),
+                partial(self._named, item, ids) if item.others is not None else None,
+                item.resource_type,
+                ids[item.resource],
+            )
+            for item in outline.items
+        ]
+
+    def _named(self, item: ItemOutline, ids: list[str]) -> tuple[Participant, ...]:
+        return self._participants(item.subject_type, [(ids[place], local) for place, local in item.others or ()])
 
     def _question(self, parts: Sequence[_Part]) -> Question | None:
         kind, identifier = parts[0][0]

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 _BLOCK: Final = 64
 """Of SHA-256, in bytes."""
+_MOST_TYPES: Final = 64
 
 
 class Normalisation(StrEnum):
@@ -51,6 +55,8 @@ class SubjectIds:
         """The form of an id under which it is one and the same subject."""
         if self.by_type.get(subject_type, self.default) is Normalisation.EXACT:
             return identifier
+        if identifier.isascii():
+            return identifier.lower()  # what follows does the same to ASCII
         return unicodedata.normalize("NFC", unicodedata.normalize("NFD", identifier).casefold())
 
     def __str__(self) -> str:
@@ -70,11 +76,21 @@ class Pseudonyms:
         padded = block.ljust(_BLOCK, b"\0")
         self._inner = sha256(bytes(byte ^ 0x36 for byte in padded))
         self._outer = sha256(bytes(byte ^ 0x5C for byte in padded))
+        self._of_type: dict[str, _Hash] = {}  # the message as far as it is the same for all subjects of a type
 
     def ref(self, subject_type: str, identifier: str) -> bytes:
         """The pseudonym (32 bytes) of a subject."""
-        normalised = self.ids.normalise(subject_type, identifier)
-        return self._mac("subject", subject_type, normalised)
+        begun = self._of_type.get(subject_type)
+        if begun is None:
+            begun = self._begun("subject", subject_type)
+            if len(self._of_type) < _MOST_TYPES:
+                self._of_type[subject_type] = begun
+        inner = begun.copy()
+        encoded = self.ids.normalise(subject_type, identifier).encode()
+        inner.update(len(encoded).to_bytes(4, "big") + encoded)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()
 
     def opaque(self, purpose: str, value: str) -> bytes:
         """A keyed hash (32 bytes) of something that must not be stored in clear, apart for each purpose."""
@@ -84,12 +100,16 @@ class Pseudonyms:
         """What tells this key from another, and nothing about it: stored to refuse a wrong key at start."""
         return self._mac("check", "pseudonym", str(self.ids)).hex()
 
-    def _mac(self, *parts: str) -> bytes:
+    def _begun(self, *parts: str) -> "_Hash":
         # Length-prefixed, so that no two different tuples give the same message.
         inner = self._inner.copy()
         for part in parts:
             encoded = part.encode()
             inner.update(len(encoded).to_bytes(4, "big") + encoded)
+        return inner
+
+    def _mac(self, *parts: str) -> bytes:
+        inner = self._begun(*parts)
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()

@@ -175,3 +175,82 @@ def test_a_body_like_one_before_is_known_by_its_outline():
     for _ in range(8):
         assert reader.single(more.encode()) is not None
     assert reader._outlines.match(more.encode()) is None
+
+
+def batch_of(number, **more):
+    """A batch about so many subjects, each with other parties, as a mail server would send it."""
+    items = [
+        {
+            "subject": {"type": "user", "id": f"user{each}@example.fr"},
+            "resource": {
+                "type": "correspondence",
+                "id": f"handle-{each}",
+                "properties": {"participants": [{"id": f"é{each}", "local": True}, {"id": "eve", "local": False}]},
+            },
+        }
+        for each in range(number)
+    ]
+    return {"action": {"name": "ads", "properties": {"elements": ["content"]}}, "evaluations": items, **more}
+
+
+def encoded(body):
+    """As bytes, compact."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def taught(*bodies):
+    """A reader that has seen bodies often enough to know their outlines."""
+    reader = QuickReader(PSEUDONYMS.ref)
+    for _ in range(8):
+        for body in bodies:
+            assert reader.batch(body, 100) is not None
+    return reader
+
+
+def requests_of(read):
+    """The questions of a batch as the core takes them, with what the log wants to know."""
+    return [(quickly(each), each.kind, each.correspondence) for each in read[0]]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"options": {"evaluations_semantic": "deny_on_first_deny"}}, {"subject": {"type": "user", "id": "me"}}]
+)
+def test_a_batch_of_a_known_outline_is_read_as_any_other(more):
+    """With other ids in it, the questions are those that an untaught reader reads, and so are the options."""
+    reader = taught(encoded(batch_of(3, **more)))
+    other = batch_of(3, **more)
+    for number, item in enumerate(other["evaluations"]):
+        item["subject"]["id"] = f"someone-else-{number}-ü"
+        item["resource"]["properties"]["participants"][0]["id"] = "x" * (number + 1)
+    assert reader._batches.match(encoded(other)) is not None
+    read, plain = reader.batch(encoded(other), 100), QuickReader(PSEUDONYMS.ref).batch(encoded(other), 100)
+    assert requests_of(read) == requests_of(plain)
+    assert read[1] == plain[1] == more.get("options", {})
+    assert reader.batch(encoded(other), 2) is None
+
+
+@given(st.integers(0, 10_000), st.binary(max_size=4) | st.sampled_from([b'"', b'""', b"\\", b"\n", b'","id":"', b"{}"]))
+def test_whatever_is_written_over_a_known_batch_is_read_as_by_an_untaught_reader(at, put):
+    """A taught reader never reads anything but what an untaught one reads, or what the strict one refuses too."""
+    body = encoded(batch_of(2))
+    at %= len(body)
+    altered = body[:at] + put + body[at + 1 :]
+    read, plain = TAUGHT.batch(altered, 100), QuickReader(PSEUDONYMS.ref).batch(altered, 100)
+    assert (read is None) == (plain is None)
+    if read is not None:
+        assert requests_of(read) == requests_of(plain)
+
+
+TAUGHT = taught(encoded(batch_of(2)), encoded(batch_of(3)))
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 513, "a\tb", "a\nb", "\u200b"])
+def test_what_is_no_id_is_not_read_in_a_known_outline_either(wrong):
+    """An empty, overlong or unprintable id is left to the documented route, wherever it stands."""
+    for path in (("subject", "id"), ("resource", "id"), ("resource", "properties", "participants", 0, "id")):
+        body = batch_of(2)
+        place = body["evaluations"][1]
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = wrong
+        assert TAUGHT.batch(encoded(body), 100) is None
