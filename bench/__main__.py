@@ -26,9 +26,11 @@ _ROWS: Final[dict[str, Callable[[World], list[Row]]]] = {
     "warm": warm.measure,
     "miss": missed.against_select,
     "tail": times.half_rate,
+    "logged-tail": times.logged_rate,
     "size": missed.by_size,
     "withdrawals": times.withdrawals,
     "memory": memory.measure,
+    "distinct": memory.distinct,
     "writes": writes.curve,
     "storm": times.storm,
 }

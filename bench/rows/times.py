@@ -42,6 +42,31 @@ def half_rate(world: World) -> list[Row]:
     ]
 
 
+def logged_rate(world: World) -> list[Row]:
+    """The tail with the decision log and without, at one constant rate that both can keep up with."""
+    servers = [world.sceau(), world.sceau("logged", SCEAU_DECISION_LOG="buffered")]
+    targets = [single_target(world, server) for server in servers]
+    for target in targets:
+        warm_up(target, world.plan.seconds)
+    rate = min(wrk(target, world.plan.seconds).rate for target in targets) / 4
+    requests, count = _numbered(world), int(rate * max(3, world.plan.seconds))
+    without, with_log = [], []
+    for _ in range(world.plan.rounds):
+        for server, found in zip(servers, (without, with_log), strict=True):
+            found.append(generated(world.generate(server, requests, count=count, rate=rate)))
+    tails = [Spread.of([each.p99 for each in found]).middle for found in (without, with_log)]
+    return [
+        bounded(
+            "p99 with the log against without, open loop at the same rate",
+            Spread.of([logged.p99 / plain.p99 for logged, plain in zip(with_log, without, strict=True)]),
+            1.5,
+            "×",
+            detail=f"{tails[1]:.2f} ms against {tails[0]:.2f} ms at {rate:,.0f}/s",
+            rounds=[asdict(each) for each in (*without, *with_log)],
+        )
+    ]
+
+
 def withdrawals(world: World) -> list[Row]:
     """Withdrawals answered by four workers, confirmation included: alone, and while decisions are asked for."""
     if world.plan.consents < 4 * SUBJECTS:
