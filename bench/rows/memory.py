@@ -1,8 +1,8 @@
 """How much memory a worker takes for the subjects that it remembers."""
 
 from bench.figures import Spread
-from bench.questions import short_batch
 from bench.progress import say
+from bench.questions import short_batch
 from bench.results import Row, bounded
 from bench.world import World, generated
 from bench.wrk import write_requests

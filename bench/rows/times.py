@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.figures import Spread
+from bench.generator import Times
 from bench.processes import Server
 from bench.questions import single, withdrawal
 from bench.results import Row, bounded, left_out
@@ -50,7 +51,8 @@ def logged_rate(world: World) -> list[Row]:
         warm_up(target, world.plan.seconds)
     rate = min(wrk(target, world.plan.seconds).rate for target in targets) / 4
     requests, count = _numbered(world), int(rate * max(3, world.plan.seconds))
-    without, with_log = [], []
+    without: list[Times] = []
+    with_log: list[Times] = []
     for _ in range(world.plan.rounds):
         for server, found in zip(servers, (without, with_log), strict=True):
             found.append(generated(world.generate(server, requests, count=count, rate=rate)))
