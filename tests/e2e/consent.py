@@ -3,12 +3,14 @@
 from typing import Any
 
 import httpx2
+from playwright.sync_api import Page
 
 from tests.support.api import processing, question, subject
 
 CONTROLLER = "Exemple Courriel SAS"
 CONTACT = "dpo@exemple-courriel.example"
 ADS, STATISTICS = "ads-mail", "stats-mail"
+BUTTON = "section[data-processing={}] button[value={}]"
 
 PROCESSINGS = (
     processing(
@@ -75,3 +77,12 @@ class Operator:
         """What a mail server is told: permit or deny, and the reason."""
         told = self.ok("/access/v1/evaluation", question(name, identifier))
         return told["decision"], told["context"]["reason"]
+
+    def history(self, consent: str) -> list[str]:
+        """The kinds of event that the ledger holds about a consent, in order."""
+        return [each["kind"] for each in self.client.get(f"/v1/consents/{consent}/history").json()["items"]]
+
+
+def press(page: Page, processing: str, what: str) -> None:
+    """Press a button of a processing."""
+    page.click(BUTTON.format(processing, what))

@@ -1,19 +1,23 @@
-"""The service with a moved clock: `python -m tests.e2e.moved DATA PORT MOVED`.
+"""The service with a moved clock: `python -m tests.e2e.moved serve DATA PORT MOVED`.
 
-The same application as `sceau serve` on an embedded server; its clock is the database's, plus the seconds that the file
-MOVED holds. Production code knows nothing of it.
+The same application as `sceau serve` on an embedded server, with the jobs process beside it that `sceau serve` starts;
+the clock of both is the database's, plus the seconds that the file MOVED holds. Production code knows nothing of it.
+A clock of its own leaves no memory to decide from: each decision reads the primary, as with SCEAU_CACHE=strict.
+Deliveries of webhooks keep to the true time, which their signatures name.
 """
 
+import signal
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import serving
 from app.db.session import DatabaseClock
-from app.main import create_app
-from app.serving import local_deployment
+from app.main import create_app, work_through_jobs
 from app.settings import Settings
 
 
@@ -29,12 +33,28 @@ class MovedClock(DatabaseClock):
         return await super().now(connection) + timedelta(seconds=int(self._moved.read_text()))
 
 
+def serve(data: Path, port: int, moved: Path) -> None:
+    """Answer HTTP until SIGTERM, with the jobs process beside."""
+    signal.signal(signal.SIGTERM, serving._terminate)
+    vars(serving)["_WORKER"] = ("-m", "tests.e2e.moved", "jobs", str(moved))
+    with serving.local_deployment(data, join=False), serving.JobsProcess():
+        app = create_app(Settings.load(), clock=MovedClock(moved))
+        uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False)
+
+
+def jobs(moved: Path) -> None:
+    """Run background jobs, beside the process whose environment this one has, until that one ends it."""
+    vars(serving)["work_through_jobs"] = partial(work_through_jobs, clock=MovedClock(moved))
+    serving.work(Settings.load(), beside=True)
+
+
 def main() -> None:
-    """Serve until SIGTERM."""
-    data, port, moved = sys.argv[1:]
-    with local_deployment(Path(data), join=False):
-        app = create_app(Settings.load(), clock=MovedClock(Path(moved)))
-        uvicorn.run(app, host="127.0.0.1", port=int(port), access_log=False, log_config=None, server_header=False)
+    """Do what the first argument says."""
+    if sys.argv[1] == "serve":
+        data, port, moved = sys.argv[2:]
+        serve(Path(data), int(port), Path(moved))
+    else:
+        jobs(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

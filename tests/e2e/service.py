@@ -24,7 +24,7 @@ def service(data: Path, *, moved: Path | None = None, **settings: str):
     clean |= {"SCEAU_PUBLIC_URL": f"http://127.0.0.1:{port}", **settings}
     line = [sys.executable, "-c", SERVE, "serve", "--data", str(data), "--port", str(port)]
     if moved is not None:
-        line = [sys.executable, "-m", "tests.e2e.moved", str(data), str(port), str(moved)]
+        line = [sys.executable, "-m", "tests.e2e.moved", "serve", str(data), str(port), str(moved)]
     with (data.parent / "service.log").open("wb") as log:
         process = subprocess.Popen(line, cwd=ROOT, env=clean, stdout=log, stderr=log)
     try:

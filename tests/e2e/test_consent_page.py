@@ -8,14 +8,12 @@ import pytest
 from tests.demo.runs import ROOT
 from tests.e2e.axe import findings, provide_axe
 from tests.e2e.browser import Unavailable
-from tests.e2e.consent import ADS, STATISTICS, Operator
+from tests.e2e.consent import ADS, BUTTON, STATISTICS, Operator, press
 from tests.e2e.service import service
 
 IMAGES = ROOT / "docs" / "images"
 WIDTHS = (390, 1280)
 LANGUAGES = ("fr", "en")
-DAY = 86_400
-BUTTON = "section[data-processing={}] button[value={}]"
 SAID = "e => e.textContent"
 
 
@@ -53,11 +51,6 @@ def tab(browser, operator):
     with_nothing.close()
 
 
-def press(page, processing, what):
-    """Press a button of a processing."""
-    page.click(BUTTON.format(processing, what))
-
-
 def test_accept_makes_a_permit_and_the_withdraw_link_a_deny(tab, operator):
     """In French, without scripts: link, page, accept, permit; then in English: withdraw link, one press, deny."""
     tab.goto(operator.link("cycle"))
@@ -70,43 +63,6 @@ def test_accept_makes_a_permit_and_the_withdraw_link_a_deny(tab, operator):
     press(tab, ADS, "withdraw")
     assert operator.decision("cycle") == (False, "consent_withdrawn")
     assert "You withdrew your consent on" in tab.inner_text("main")
-
-
-def test_a_year_through_the_page(browser, tmp_path):
-    """Accept in French; a year passes: deny, and the link asks no more; renew in English: permit; withdraw: deny."""
-    moved = tmp_path / "moved"
-    moved.write_text("0")
-    with service(tmp_path / "data", moved=moved) as (address, key):
-        operator = Operator(address, key)
-        operator.register()
-        page = browser.new_page(viewport={"width": 390, "height": 844})
-        first = operator.link("year", ADS)
-        page.goto(first)
-        press(page, ADS, "accept")
-        assert operator.decision("year") == (True, "consent_in_force")
-        taking_back = operator.link("year", ADS, kind="withdraw", lang="en")
-
-        moved.write_text(str(300 * DAY))
-        page.goto(first)
-        assert "Ce lien ne sert plus à répondre." in page.inner_text("main")
-        assert page.locator("button").count() == 1
-        assert operator.decision("year") == (True, "consent_in_force")
-
-        moved.write_text(str(366 * DAY))
-        assert operator.decision("year") == (False, "consent_expired")
-        assert page.goto(first).status == 410
-        assert page.goto(taking_back).status == 410
-        page.goto(operator.link("year", ADS, lang="en"))
-        assert "Your consent is no longer in force." in page.inner_text("main")
-        press(page, ADS, "accept")
-        assert operator.decision("year") == (True, "consent_in_force")
-
-        moved.write_text(str(367 * DAY))
-        page.goto(operator.link("year", ADS, kind="withdraw", lang="en"))
-        press(page, ADS, "withdraw")
-        assert operator.decision("year") == (False, "consent_withdrawn")
-        page.close()
-        operator.client.close()
 
 
 def test_keyboard_only(browser, operator):
@@ -204,8 +160,7 @@ def test_sent_twice(browser, operator):
     assert "Rien n'a été enregistré deux fois." in second.inner_text("[role=alert]")
     assert second.evaluate("document.activeElement.id") == "answers"
     (consent,) = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "twice"}})["items"]
-    history = operator.client.get(f"/v1/consents/{consent['id']}/history").json()["items"]
-    assert [each["kind"] for each in history] == ["granted"]
+    assert operator.history(consent["id"]) == ["granted"]
     context.close()
 
 
