@@ -1,4 +1,4 @@
-"""The settings, read from the environment once: names begin with SCEAU_. Only `app.main` and `app.cli` read them.
+"""The settings, read from the environment once: names begin with SCEAU_. Only the roots and `app.wiring` read them.
 
 A secret may come from a file instead: SCEAU_MASTER_KEY_FILE holds the path of a file with the key. `.env.example`
 lists them all.

@@ -10,11 +10,13 @@ from uuid import uuid4
 import psycopg
 from fastapi import FastAPI
 
-import app.main
 import app.snapshot.replica
+import app.wiring.services
 from app.api.services import MetricsAccess
-from app.main import create_app
+from app.main import create_app, wall_clock
 from app.snapshot.lease import Pace
+from app.wiring.running import running
+from app.wiring.services import hot_path_of, services_of
 from tests.freshness.gate import PAUSE, Gate, until
 from tests.support.api import BOOTSTRAP, EVIDENCE, question, settings_for, subject
 from tests.support.api import processing as processing_body
@@ -39,8 +41,9 @@ class Site:
     def __init__(self, database):
         settings = settings_for(database)
         self.app = _idle.pop() if _idle else create_app(settings)
-        self.services = self.app.state.services = app.main.services_of(settings, MetricsAccess.OPEN)
-        self.app.state.hot = app.main._hot_path(self.services)
+        services = services_of(settings, MetricsAccess.OPEN, wall_clock=wall_clock)
+        self.services = self.app.state.services = services
+        self.app.state.hot = hot_path_of(self.services)
         assert self.services.memory is not None
         self.replica = self.services.memory.replica
         self.feed = self.replica.feed
@@ -94,7 +97,7 @@ class Site:
 
     async def start(self):
         """Start as production does."""
-        await self._stack.enter_async_context(app.main._running(self.services, BOOTSTRAP))
+        await self._stack.enter_async_context(running(self.services, BOOTSTRAP))
 
     async def leased(self):
         """Return when it holds a lease."""
@@ -234,7 +237,7 @@ def play(scenario, database, pace):
             await world.end()
 
     with (
-        patch.object(app.main, "pace_of", lambda _: pace),
+        patch.object(app.wiring.services, "pace_of", lambda _: pace),
         patch.object(app.snapshot.replica, "keep_up", _no_janitor),
     ):
         for _ in range(TRIES):

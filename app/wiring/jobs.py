@@ -1,0 +1,56 @@
+"""The jobs process, wired from settings: its own pools, and the courier that delivers webhooks."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from app.db.database import Database, PoolLimits
+from app.db.session import Clock
+from app.events.sender import Sender
+from app.jobs.application import make_jobs
+from app.jobs.work import Work
+from app.jobs.worker import run_jobs
+from app.operations.check_deployment import check_deployment
+from app.operations.deliver_webhooks import Courier
+from app.settings import Settings, jobs_url, required, webhook_policy
+from app.wiring.deployment import deployment_of
+
+_JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
+_COURIER_LIMITS: Final = PoolLimits(size=4, waiting=1_000, deadline=timedelta(seconds=30))  # attempts under way wait
+
+
+async def work_until(
+    settings: Settings, stopping: asyncio.Event, *, chance: Callable[[], float], clock: Clock | None = None
+) -> bool:
+    """Run background jobs until told to stop; whether that ended within its deadline.
+
+    Args:
+        settings: as loaded.
+        stopping: set when it is to stop.
+        chance: gives a number from 0 up to 1, for the waits between attempts.
+        clock: another clock than the database's for what is due by the law, for tests; deliveries keep to their own.
+
+    Raises:
+        DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
+        SettingsError: a setting is missing or wrong.
+
+    """
+    work = _work(settings, chance, clock)
+    try:
+        async with work.database.write() as session:
+            await check_deployment(session, work.deployment)
+        return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
+    finally:
+        if work.courier is not None:
+            await work.courier.close()
+        await work.database.close()
+
+
+def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None) -> Work:
+    deployment, url = deployment_of(settings), required(settings.database_url, "database_url")
+    own = Database(url, limits=_COURIER_LIMITS)
+    sender, source = Sender(webhook_policy(settings)), str(settings.public_url).rstrip("/")
+    courier = Courier(own, deployment, sender, source, chance=chance)
+    database = Database(url, limits=_JOBS_LIMITS, clock=clock)
+    return Work(database, deployment, courier, settings.event_retention)

@@ -1,0 +1,85 @@
+"""What runs for as long as the application does: the feed of changes, the log of decisions, the counts."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+
+from app.api.services import Services
+from app.operations.check_deployment import check_deployment
+from app.operations.keep_log import keep_log, turn_over
+from app.operations.manage_keys import create_first_key
+from app.telemetry.metrics import Metrics
+
+_LAST_FLUSH_SECONDS: Final = 5.0
+_ALL_LOOKED_THROUGH_SECONDS: Final = 3_600
+
+log = structlog.get_logger("sceau")
+
+
+@asynccontextmanager
+async def running(services: Services, first_key: str | None) -> AsyncIterator[None]:
+    """Check the database before the first request, and close it after the last.
+
+    Args:
+        services: as wired.
+        first_key: the key of the first caller, made if the database has none; None to make none.
+
+    Raises:
+        DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
+
+    """
+    try:
+        async with services.database.write() as session:
+            for warning in await check_deployment(session, services.deployment):
+                log.warning(warning)
+            if first_key is not None and await create_first_key(session, first_key) is not None:
+                log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
+            await turn_over(session, services.log_retention)
+        async with _following(services):
+            yield
+    finally:
+        await services.database.close()
+
+
+@asynccontextmanager
+async def _following(services: Services) -> AsyncIterator[None]:
+    """Follow changes while the application runs, and hand on its counts every second."""
+    tasks = [asyncio.create_task(_settle(services.metrics)), asyncio.create_task(_collect_cycles())]
+    if services.recorder is not None:
+        services.recorder.log.start()
+        tasks.append(asyncio.create_task(keep_log(services.database, services.log_retention)))
+    memory = services.memory
+    if memory is not None:
+        await memory.replica.pool.open()
+        await memory.replica.start()
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        if memory is not None:
+            await memory.replica.stop()
+            await memory.replica.pool.close()
+        if services.recorder is not None:
+            await services.recorder.log.stop(_LAST_FLUSH_SECONDS)
+
+
+async def _settle(metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(1)
+        metrics.settle()
+
+
+async def _collect_cycles() -> None:
+    """Look through everything for cycles that nobody holds any more, once an hour.
+
+    Python would do so each time that memory has grown by a quarter: with half a million subjects in it, for longer
+    than an answer may take.
+    """
+    while True:
+        await asyncio.sleep(_ALL_LOOKED_THROUGH_SECONDS)
+        gc.collect()

@@ -1,0 +1,96 @@
+"""What the routes work with, wired from settings: the database, the memory of this replica, the log of decisions."""
+
+import os
+import platform
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from app.api.hot import HotPath
+from app.api.hot_endpoint import HotEndpoint
+from app.api.quick import QuickReader
+from app.api.services import MetricsAccess, Services
+from app.audit.decision_log import DecisionLog, LogPlan
+from app.audit.recorder import Recorder
+from app.core.period import PeriodPolicy
+from app.db.database import Database
+from app.db.read_pool import ReadPool
+from app.db.session import Clock
+from app.operations.answer_from_memory import Memory
+from app.operations.deployment import Deployment
+from app.operations.search_decisions import correspondence_ref
+from app.settings import Settings, SettingsError, direct_url, required, webhook_policy
+from app.snapshot.last_known import LastKnown
+from app.snapshot.replica import Replica, ReplicaPlan
+from app.snapshot.writer import Writer
+from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
+
+
+def services_of(
+    settings: Settings, metrics_access: MetricsAccess, *, wall_clock: Callable[[], datetime], clock: Clock | None = None
+) -> Services:
+    """What the routes work with; nothing is opened yet.
+
+    Args:
+        settings: as loaded.
+        metrics_access: who may read the metrics.
+        wall_clock: this machine's clock, aware (UTC).
+        clock: another clock than the database's, for tests. Memory goes by the database's own, so there is none then.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+
+    """
+    database = database_of(settings, clock=clock)
+    deployment = deployment_of(settings)
+    memory = _memory(settings, database, deployment.policy) if clock is None else None
+    pace = pace_of(settings)
+    return Services(
+        database=database,
+        deployment=deployment,
+        writer=Writer(database, memory.replica if memory is not None else None, longest=pace.lease + pace.margin),
+        wall_clock=wall_clock,
+        public_url=str(settings.public_url),
+        memory=memory,
+        known=memory.replica.known if memory is not None else LastKnown(),
+        recorder=_recorder(settings, deployment),
+        metrics_access=metrics_access,
+        max_body_bytes=settings.max_body_bytes,
+        keep_answers=settings.idempotency_retention,
+        log_retention=settings.decision_log_retention,
+        webhook_policy=webhook_policy(settings),
+        webhook_key_overlap=settings.webhook_key_overlap,
+    )
+
+
+def _memory(settings: Settings, database: Database, policy: PeriodPolicy) -> Memory | None:
+    if settings.cache == "strict":
+        return None
+    if settings.cache != "leased":
+        raise SettingsError("SCEAU_CACHE is leased or strict")
+    url = required(settings.database_url, "database_url")
+    plan = ReplicaPlan(
+        direct_url(settings), pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}"
+    )
+    pool = ReadPool(url, pool_limits(settings))
+    return Memory(Replica(plan, database, pool), policy)
+
+
+def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
+    if settings.decision_log == "off":
+        return None
+    if settings.decision_log not in {"buffered", "durable"}:
+        raise SettingsError("SCEAU_DECISION_LOG is off, buffered or durable")
+    plan = LogPlan(required(settings.database_url, "database_url"))
+    reference = partial(correspondence_ref, deployment)
+    durable = settings.decision_log == "durable"
+    return Recorder(DecisionLog(plan), reference, durable, settings.decision_log_exempt_share)
+
+
+def hot_path_of(services: Services) -> HotEndpoint | None:
+    """What answers the usual questions before FastAPI's stack, or None where there is no memory to answer from."""
+    if services.memory is None:
+        return None
+    reader = QuickReader(services.deployment.pseudonyms.ref)
+    path = HotPath(services.memory, reader, services.metrics.decisions, services.recorder)
+    return HotEndpoint(path, services.metrics, max_body_bytes=services.max_body_bytes)
