@@ -17,8 +17,6 @@ from bench.progress import say
 from bench.questions import COLLECTED, EVIDENCE, EXPIRES, PROCESSING, SUBJECT_TYPE, name_of
 
 _CHUNK: Final = 250_000
-_AT: Final = COLLECTED.isoformat()
-_UNTIL: Final = EXPIRES.isoformat()
 _BY: Final = str(UUID(int=0))
 _SAID: Final = json.dumps({**EVIDENCE, "presented_text_sha256": "ab" * 32})
 _SUBJECT: Final = "COPY subject (subject_ref, type, created_at) FROM STDIN"
@@ -29,7 +27,14 @@ _EVENT: Final = (
 _CONSENT: Final = "COPY consent (subject_ref, id, processing, version, decision, collected_at, expires_at) FROM STDIN"
 
 
-def load_consents(url: str, pseudonyms: Pseudonyms, first: int, count: int) -> float:
+def load_consents(  # noqa: PLR0917 - what is loaded, in the order of a sentence
+    url: str,
+    pseudonyms: Pseudonyms,
+    first: int,
+    count: int,
+    collected: datetime = COLLECTED,
+    expires: datetime = EXPIRES,
+) -> float:
     """Add consents of the subjects numbered from `first`; returns the seconds that it took.
 
     Args:
@@ -37,8 +42,11 @@ def load_consents(url: str, pseudonyms: Pseudonyms, first: int, count: int) -> f
         pseudonyms: those of the deployment.
         first: the number of the first subject.
         count: how many.
+        collected: when all of them were collected.
+        expires: when all of them lapse.
 
     """
+    at, until = collected.isoformat(), expires.isoformat()
     began = datetime.now(UTC)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
@@ -47,7 +55,11 @@ def load_consents(url: str, pseudonyms: Pseudonyms, first: int, count: int) -> f
             # Sorted, so that each chunk passes over the indexes once, in their order.
             refs = sorted((pseudonyms.ref(SUBJECT_TYPE, name_of(number)).hex(), number) for number in numbers)
             with connection.transaction():
-                for statement, lines in ((_SUBJECT, _subjects(refs)), (_EVENT, _events(refs)), (_CONSENT, _rows(refs))):
+                for statement, lines in (
+                    (_SUBJECT, _subjects(refs, at)),
+                    (_EVENT, _events(refs, at, until)),
+                    (_CONSENT, _rows(refs, at, until)),
+                ):
                     with connection.cursor().copy(statement) as copy:
                         for line in lines:
                             copy.write(line)
@@ -61,17 +73,17 @@ def _id(number: int) -> str:
     return f"0199d7a4-0000-7000-8000-{number:012x}"
 
 
-def _subjects(refs: list[tuple[str, int]]) -> Iterator[str]:
+def _subjects(refs: list[tuple[str, int]], at: str) -> Iterator[str]:
     for ref, _ in refs:
-        yield f"\\\\x{ref}\t{SUBJECT_TYPE}\t{_AT}\n"
+        yield f"\\\\x{ref}\t{SUBJECT_TYPE}\t{at}\n"
 
 
-def _events(refs: list[tuple[str, int]]) -> Iterator[str]:
-    rest = f"{_AT}\t{_AT}\tf\t{_UNTIL}\tstart_of_day\t{_SAID}\tt\t{_BY}\n"
+def _events(refs: list[tuple[str, int]], at: str, until: str) -> Iterator[str]:
+    rest = f"{at}\t{at}\tf\t{until}\tstart_of_day\t{_SAID}\tt\t{_BY}\n"
     for ref, number in refs:
         yield f"\\\\x{ref}\t1\t{_id(number)}\tgranted\t{PROCESSING}\t1\t{{content,subject_line}}\t{rest}"
 
 
-def _rows(refs: list[tuple[str, int]]) -> Iterator[str]:
+def _rows(refs: list[tuple[str, int]], at: str, until: str) -> Iterator[str]:
     for ref, number in refs:
-        yield f"\\\\x{ref}\t{_id(number)}\t{PROCESSING}\t1\tgranted\t{_AT}\t{_UNTIL}\n"
+        yield f"\\\\x{ref}\t{_id(number)}\t{PROCESSING}\t1\tgranted\t{at}\t{until}\n"

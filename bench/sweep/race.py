@@ -1,0 +1,163 @@
+"""The race: workers that sweep and are killed inside a batch, and users who renew and withdraw meanwhile."""
+
+import asyncio
+import itertools
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.consent import EventKind
+from app.core.period import ONE_YEAR, PeriodPolicy
+from app.db.database import Database
+from app.ledger.pseudonym import Pseudonyms, SubjectIds
+from app.ledger.vault import Vault
+from app.operations.deployment import Deployment, SubjectName
+from app.operations.record_consent import Collected, record_consent
+from app.operations.withdraw_consent import Withdrawal, withdraw_consent
+from bench.loading import load_consents
+from bench.processes import ROOT
+from bench.questions import EVIDENCE, PROCESSING, SUBJECT_TYPE, name_of
+from bench.sweep.verdict import Verdict, judge
+from bench.sweep.worker import STEPS
+
+DEPLOYMENT: Final = Deployment(Pseudonyms(b"\x11" * 32, SubjectIds.parse("casefold")), Vault({"1": b"\x22" * 32}))
+_CALLER: Final = Caller(UUID(int=1), "race", frozenset(Scope), None, datetime(2020, 1, 1, tzinfo=UTC))
+_HANGS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much: consents (half of them due, half lapsed), workers at once, kills, one decision in so many.
+
+    `pause` is how long (seconds) the workers that live rest between batches, so that those to be killed find work.
+    """
+
+    consents: int
+    workers: int = 4
+    kills: int = 10
+    batch: int = 500
+    decide_one_in: int = 5
+    pause: float = 0.5
+    mutant: str | None = None
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it: the verdict, kills that hit an open batch by step, decisions made, and seconds."""
+
+    verdict: Verdict
+    killed: list[str] = field(default_factory=list)
+    decisions: int = 0
+    seconds: float = 0.0
+
+
+def prepare(administrator_url: str, plan: Plan) -> None:
+    """Load consents that are due or lapsed today, of a processing that is registered; note which ones."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    half = plan.consents // 2
+    for first, count, days in ((0, half, 350), (half, plan.consents - half, 400)):
+        collected = now - timedelta(days=days)
+        expires = PeriodPolicy().expiry(collected, ONE_YEAR)
+        load_consents(administrator_url, DEPLOYMENT.pseudonyms, first, count, collected, expires)
+    with psycopg.connect(administrator_url) as connection:
+        connection.execute("CREATE TABLE raced AS SELECT id FROM consent")
+
+
+def register(administrator_url: str) -> None:
+    """Put the processing of `bench.questions` into the register, in force for years."""
+    with psycopg.connect(administrator_url) as connection:
+        connection.execute(
+            "INSERT INTO processing VALUES (%s, 'Exemple SAS', 'advertising', now() - interval '3 years', %s)",
+            [PROCESSING, UUID(int=0)],
+        )
+        connection.execute(
+            "INSERT INTO processing_version (processing, number, effective_from, provider_kind, service, elements,"
+            " automated, party_mode, started_on, consent_validity, material, name, notice, data_recipients, retention,"
+            " recorded_at, recorded_by) VALUES (%s, 1, now() - interval '3 years', 'operator', 'mail',"
+            " '{content,subject_line}', true, 'user_only', '2020-01-01', 'P1Y', true, '{}', %s, '{}', 'P30D',"
+            " now() - interval '3 years', %s)",
+            [PROCESSING, json.dumps({"fr": "Texte"}), UUID(int=0)],
+        )
+
+
+def run(owner_url: str, app_url: str, plan: Plan) -> Outcome:
+    """Race until every consent that is due has been dealt with, and judge what is left behind."""
+    began = time.monotonic()
+    killed, decisions = asyncio.run(_race(app_url, plan))
+    return Outcome(judge(owner_url), killed, decisions, time.monotonic() - began)
+
+
+async def _race(app_url: str, plan: Plan) -> tuple[list[str], int]:
+    fleet = asyncio.to_thread(_sweepers, app_url, plan)
+    killed, decisions = await asyncio.gather(fleet, _decide(app_url, plan))
+    return killed, decisions
+
+
+def _sweepers(app_url: str, plan: Plan) -> list[str]:
+    """Four workers, one of which hangs inside a batch, is killed there and replaced, again and again."""
+    pause = plan.pause if plan.kills else 0.0
+    steady = [_start(app_url, plan, pause=pause) for _ in range(plan.workers - 1)]
+    killed = []
+    try:
+        for step in itertools.islice(itertools.cycle(STEPS), plan.kills):
+            victim = _start(app_url, plan, hang_at=step)
+            try:
+                if "inside" in _lines(victim):  # it ends without, when nothing is left to be flagged
+                    killed.append(step)
+            finally:
+                _end(victim)
+        steady.append(_start(app_url, plan))
+        for each in steady:
+            each.wait(_HANGS)
+    finally:
+        for each in steady:
+            _end(each)
+    return killed
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def _start(app_url: str, plan: Plan, **more: str | float) -> subprocess.Popen[str]:
+    asked = {"url": app_url, "batch": plan.batch, "mutant": plan.mutant, **more}
+    command = [sys.executable, "-m", "bench.sweep.worker", json.dumps(asked)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    return (line.strip() for line in process.stdout)
+
+
+async def _decide(app_url: str, plan: Plan) -> int:
+    """Users in random order renew or withdraw while the workers sweep."""
+    chance = random.Random(plan.seed)
+    numbers = chance.sample(range(plan.consents), plan.consents // plan.decide_one_in)
+    database = Database(app_url)
+    try:
+        for number in numbers:
+            name = SubjectName(SUBJECT_TYPE, name_of(number))
+            async with database.write() as session:
+                if chance.random() < 0.5:  # noqa: PLR2004 - one half
+                    await withdraw_consent(session, DEPLOYMENT, _CALLER, Withdrawal(name, PROCESSING))
+                else:
+                    await record_consent(
+                        session, DEPLOYMENT, _CALLER, Collected(name, PROCESSING, EventKind.GRANTED, EVIDENCE)
+                    )
+    finally:
+        await database.close()
+    return len(numbers)

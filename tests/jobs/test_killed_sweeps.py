@@ -1,0 +1,63 @@
+import asyncio
+
+import psycopg
+import pytest
+
+from app.db.database import Database
+from app.operations.rebuild_projection import rebuild_projection
+from bench.sweep.race import Plan, prepare, register, run
+from bench.sweep.worker import STEPS
+
+
+@pytest.fixture
+def race(database):
+    """Race on this test's database."""
+
+    def once(plan, before=None):
+        register(database.owner_url)
+        prepare(database.owner_url, plan)
+        if before is not None:
+            with psycopg.connect(database.owner_url) as connection:
+                connection.execute(before)
+        return run(database.owner_url, database.app_url, plan)
+
+    return once
+
+
+def test_each_consent_is_flagged_exactly_once(race, database):
+    """Four workers, one killed inside a batch at each of its steps, users who renew and withdraw: one flag, one event.
+
+    `./dev bench sweep` does the same on 100,000 consents with ten kills.
+    """
+    outcome = race(Plan(3_000, kills=len(STEPS), batch=50, pause=1.0))
+    assert outcome.verdict.faults == {}
+    assert outcome.killed == list(STEPS)
+    assert outcome.verdict.ended_after_flag > 0
+    assert outcome.verdict.ended_without_flag > 0
+    assert _differing(database) == 0
+
+
+def test_without_lock_and_key_it_is_flagged_twice(race):
+    """Control: workers that hold nobody, on flags that have no key, flag some consents twice, and the race sees it."""
+    plan = Plan(600, kills=0, batch=100, decide_one_in=600, mutant="without_lock")
+    outcome = race(plan, "ALTER TABLE renewal_flag DROP CONSTRAINT pk_renewal_flag")
+    assert outcome.verdict.twice > 0
+
+
+def test_without_a_second_look_a_wrong_flag_is_seen(race):
+    """Control: workers that believe what they read before they held a subject flag some who had decided anew."""
+    outcome = race(Plan(2_000, workers=2, kills=0, batch=100, decide_one_in=2, mutant="without_second_look"))
+    assert outcome.verdict.wrong > 0
+
+
+def _differing(database):
+    """How many consents a rebuild would write anew."""
+
+    async def compared():
+        made = Database(database.app_url)
+        try:
+            return [progress.differing async for progress in rebuild_projection(made, repair=False)][-1]
+        finally:
+            await made.close()
+
+    return asyncio.run(compared())
