@@ -1,0 +1,38 @@
+import psycopg
+import pytest
+
+from app.db.migrate import downgrade
+from tests.database.conftest import connected
+
+PUT = """
+INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
+SELECT sha256(n::text::bytea), gen_random_uuid(), 'fr.sceau.consent.expired', now(), '{}'
+FROM generate_series(%s::int, %s::int) AS n
+"""
+READ = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relname = 'outbox'"
+
+
+@pytest.fixture
+def rows_read(database):
+    """How many rows of an outbox of five thousand are read while two hundred new subjects' events are written."""
+
+    def count():
+        with psycopg.connect(database.owner_url) as connection:
+            connection.execute(PUT, [1, 5000])
+        with psycopg.connect(database.owner_url) as connection:
+            connection.execute(PUT, [5001, 5200])
+            return sum(read for (read,) in connection.execute(READ))
+
+    return count
+
+
+def test_an_event_finds_its_place_among_its_own(rows_read):
+    """Giving new subjects' events their places reads none of the others' events."""
+    assert rows_read() == 0
+
+
+def test_before_it_passed_over_all_the_others(rows_read, database):
+    """Control: as it was before revision 0009, each event read all of the others' on a table not analysed yet."""
+    with connected(database.owner_url) as connection:
+        downgrade(connection, "0008")
+    assert rows_read() > 5000
