@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import IO, Final
 from uuid import UUID
 
 import psycopg
@@ -38,17 +38,13 @@ _HANGS: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much: consents (half of them due, half lapsed), workers at once, kills, one decision in so many.
-
-    `pause` is how long (seconds) the workers that live rest between batches, so that those to be killed find work.
-    """
+    """How much: consents (half of them due, half lapsed), workers at once, kills, one decision in so many."""
 
     consents: int
     workers: int = 4
     kills: int = 10
     batch: int = 500
     decide_one_in: int = 5
-    pause: float = 0.5
     mutant: str | None = None
     seed: int = 0
 
@@ -107,8 +103,7 @@ async def _race(app_url: str, plan: Plan) -> tuple[list[str], int]:
 
 def _sweepers(app_url: str, plan: Plan) -> list[str]:
     """Four workers, one of which hangs inside a batch, is killed there and replaced, again and again."""
-    pause = plan.pause if plan.kills else 0.0
-    steady = [_start(app_url, plan, pause=pause) for _ in range(plan.workers - 1)]
+    steady = [_start(app_url, plan, in_step=True) for _ in range(plan.workers - 1)]
     killed = []
     try:
         for step in itertools.islice(itertools.cycle(STEPS), plan.kills):
@@ -118,6 +113,10 @@ def _sweepers(app_url: str, plan: Plan) -> list[str]:
                     killed.append(step)
             finally:
                 _end(victim)
+            for each in steady:
+                _go_on(each)
+        for each in steady:
+            _stdin(each).close()
         steady.append(_start(app_url, plan))
         for each in steady:
             each.wait(_HANGS)
@@ -127,15 +126,28 @@ def _sweepers(app_url: str, plan: Plan) -> list[str]:
     return killed
 
 
+def _go_on(process: subprocess.Popen[str]) -> None:
+    """Let a worker do one batch more."""
+    print(file=_stdin(process), flush=True)
+
+
+def _stdin(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stdin is not None
+    return process.stdin
+
+
 def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
-    process.communicate()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
-def _start(app_url: str, plan: Plan, **more: str | float) -> subprocess.Popen[str]:
+def _start(app_url: str, plan: Plan, **more: str | bool) -> subprocess.Popen[str]:
     asked = {"url": app_url, "batch": plan.batch, "mutant": plan.mutant, **more}
     command = [sys.executable, "-m", "bench.sweep.worker", json.dumps(asked)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[str]:

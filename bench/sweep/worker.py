@@ -29,6 +29,8 @@ STEPS: Final = ("put_flags", "append_said", "put_many", "advance")
 """Where a batch can be killed: after the flags, the ledger, the outbox, and just before its end."""
 
 _IDLE_ROUNDS: Final = 3
+_GAP_SECONDS: Final = 1.0
+"""How long one that is broken takes between reading and holding; a busy machine may take as long."""
 
 
 def hang_after(step: str) -> None:
@@ -58,7 +60,7 @@ async def _hold_nothing(session: WriteSession, group: store.Group, before: Any, 
         .order_by(table.collected_at, table.id)
         .limit(how["limit"])
     )
-    await asyncio.sleep(0.1)  # as long as a busy machine may take between two statements
+    await asyncio.sleep(_GAP_SECONDS)
     return [Held(row.subject_ref, row.id, row.collected_at) for row in found]
 
 
@@ -93,16 +95,16 @@ MUTANTS: Final[dict[str, Callable[[], None]]] = {
 }
 
 
-def pause_between_batches(seconds: float) -> None:
-    """Leave time between batches, so that those who are to be killed find something to do."""
+def wait_between_batches() -> None:
+    """After each batch wait for a line of standard input, or its end: those to be killed then find work for sure."""
     advance = getattr(operation, "advance")  # noqa: B009 - it is not the operation's to hand out
 
-    async def slowly(session: WriteSession, moved: Any) -> None:
+    async def in_step(session: WriteSession, moved: Any) -> None:
         await advance(session, moved)
         await session.connection.commit()
-        await asyncio.sleep(seconds)
+        sys.stdin.readline()
 
-    _replace("advance", slowly)
+    _replace("advance", in_step)
 
 
 async def _sweep(url: str, batch: int) -> None:
@@ -125,8 +127,8 @@ def main() -> None:
         MUTANTS[asked["mutant"]]()
     if asked.get("hang_at"):
         hang_after(asked["hang_at"])
-    if asked.get("pause"):
-        pause_between_batches(asked["pause"])
+    if asked.get("in_step"):
+        wait_between_batches()
     print("started", flush=True)
     asyncio.run(_sweep(asked["url"], asked["batch"]))
 
