@@ -6,7 +6,7 @@ module words no error and decides nothing: it reads quickly, asks `app.operation
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from app.audit.rows import facts_of, row
 from app.auth.callers import Caller, key_digest
 from app.core.errors import ScopeMissingError
 from app.db.database import DatabaseUnavailableError
-from app.db.identifiers import uuid7_text
+from app.db.identifiers import uuid7_text, uuid7_texts
 from app.operations.answer_from_memory import Memory, Remembered, answer_from_memory, recall, recall_one
 from app.operations.prepared import Prepared, Question
 from app.telemetry.metrics import DecisionCounts
@@ -26,6 +26,7 @@ from app.telemetry.metrics import DecisionCounts
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
 _LONGEST_KEY: Final = 512
+_AT_ONCE: Final = 50
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class HotPath:
         if one is None:
             return None
         caller, prepared, now = one
-        return self._worded(caller, question, prepared, now, None)
+        return self._worded(caller, question, prepared, (now, uuid7_text(now)), None)
 
     async def answer(self, understood: Understood) -> bytes | None:
         """The body of a 200 after what memory lacks was read; None when the documented route is to answer."""
@@ -102,18 +103,27 @@ class HotPath:
             return None
         worded: list[bytes] = []
         now = self._memory.replica.now()
-        for question, prepared in zip(understood.questions, found.prepared, strict=True):
+        numbers: Iterator[bytes] = iter(())
+        for place, (question, prepared) in enumerate(zip(understood.questions, found.prepared, strict=True)):
+            if place % _AT_ONCE == 0:
+                numbers = iter(uuid7_texts(now, min(_AT_ONCE, len(understood.questions) - place)))
             if prepared is not None:
-                worded.append(self._worded(caller, question, prepared, now, first))
+                worded.append(self._worded(caller, question, prepared, (now, next(numbers)), first))
                 if understood.stops is not None and understood.stops(prepared.decision.permitted):
                     break
         return worded[0] if understood.stops is None else b'{"evaluations":[' + b",".join(worded) + b"]}"
 
     def _worded(
-        self, caller: Caller, question: Question, prepared: Prepared, at: float, first: list[bytes] | None
+        self,
+        caller: Caller,
+        question: Question,
+        prepared: Prepared,
+        named: tuple[float, bytes],
+        first: list[bytes] | None,
     ) -> bytes:
+        """One answer; `named` is when it is given and its id."""
         decision = prepared.decision
-        identifier = uuid7_text(at)
+        at, identifier = named
         recorder = self._recorder
         if recorder is not None and recorder.wants(decision):
             if prepared.facts is None:

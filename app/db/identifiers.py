@@ -49,6 +49,18 @@ def uuid7_text(seconds: float) -> bytes:
     return f"{at[:8]}-{at[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:]}".encode()
 
 
+def uuid7_texts(seconds: float, number: int) -> list[bytes]:
+    """As many of those, of one instant (at most 400)."""
+    noise = random_hex(19 * number)
+    at = "%012x" % (int(seconds * 1000) & 0xFFFFFFFFFFFF)
+    begin = f"{at[:8]}-{at[8:]}-7"
+    made = []
+    for place in range(0, 19 * number, 19):
+        own = noise[place : place + 19]
+        made.append(f"{begin}{own[:3]}-{_VARIANT[own[3]]}{own[4:7]}-{own[7:]}".encode())
+    return made
+
+
 def uuid7(at: datetime) -> UUID:
     """A new identifier carrying an instant in milliseconds, and 74 random bits.
 

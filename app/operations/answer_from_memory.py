@@ -148,8 +148,9 @@ def _look(memory: Memory, digest: bytes, questions: Sequence[Question], facts: _
     now = replica.now()
     found: list[Prepared | None] = []
     complete = caller is not None
+    anything = caller is not None and caller.processings is None
     for question in questions:
-        if caller is not None and not caller.may_ask_about(question.shape.processing):
+        if not anything and caller is not None and not caller.may_ask_about(question.shape.processing):
             found.append(None)
             continue
         prepared = _decide(memory, question, facts, now)
@@ -198,7 +199,7 @@ def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[b
     return (subject, *sorted(others))
 
 
-def _records(replica: Replica, refs: tuple[bytes, ...], facts: _Facts | None) -> Sequence[SubjectRecord] | None:
+def _records(replica: Replica, refs: tuple[bytes, ...], facts: _Facts | None) -> tuple[SubjectRecord, ...] | None:
     """The records of all of these subjects, or None with those that are missing noted."""
     if facts is None and len(refs) == 1:
         only = replica.subjects.get(refs[0])
@@ -210,7 +211,7 @@ def _records(replica: Replica, refs: tuple[bytes, ...], facts: _Facts | None) ->
             records.append(record)
         elif facts is not None:
             facts.no_subjects.add(ref)
-    return records if len(records) == len(refs) else None
+    return tuple(records) if len(records) == len(refs) else None
 
 
 def _judge(

@@ -5,7 +5,7 @@ consents are asked for), about the same records (by identity: a record that chan
 instant at which time alone could change the answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,16 +92,13 @@ class PreparedDecisions:
         """Remember nothing yet."""
         self._held: RecordCache[Key, Prepared] = RecordCache(_REMEMBERED)
 
-    def get(self, key: Key, register: RegisterRecord, records: Sequence[SubjectRecord], now: float) -> Prepared | None:
+    def get(
+        self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float
+    ) -> Prepared | None:
         """The decision on this question, if it was taken on these very records and time has not changed it."""
         found = self._held.get(key)
-        if found is None or found.register is not register or now >= found.until:
-            return None
-        if len(found.records) != len(records):
-            return None
-        for before, record in zip(found.records, records, strict=True):
-            if before is not record:
-                return None
+        if found is None or found.register is not register or now >= found.until or found.records != records:
+            return None  # records are equal only to themselves
         return found
 
     def keep(self, key: Key, prepared: Prepared) -> None:
