@@ -3,14 +3,12 @@
 `page.evaluate` runs it under any content security policy; the page itself stays without scripts.
 """
 
-import os
-import shutil
 import subprocess
 import tarfile
 from typing import Any
 
-from tests.e2e.browser import Unavailable
 from tests.e2e.buildah import CACHE
+from tests.e2e.debian import provide
 
 VERSION = "4.10.3"
 GRAVE = ("serious", "critical")
@@ -25,7 +23,7 @@ def provide_axe() -> str:
     kept = CACHE / f"axe-core-{VERSION}.js"
     if not kept.exists():
         CACHE.mkdir(mode=0o700, exist_ok=True)
-        _provide_npm()
+        provide("npm", ("npm",), "the pages are checked with axe-core from npm")
         print("e2e: fetching axe-core with npm", flush=True)
         line = ["npm", "pack", "--silent", "--pack-destination", str(CACHE), f"axe-core@{VERSION}"]
         subprocess.run(line, check=True, cwd=CACHE, stdout=subprocess.DEVNULL)
@@ -50,14 +48,3 @@ def findings(page: Any, source: str) -> list[str]:
         if found["impact"] in GRAVE
         for node in found["nodes"]
     ]
-
-
-def _provide_npm() -> None:
-    if shutil.which("npm") is not None:
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise Unavailable("the pages are checked with axe-core from npm: install npm first (Debian: apt install npm)")
-    print("e2e: installing npm from Debian", flush=True)
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "npm"]):
-        subprocess.run(["apt-get", "--quiet", *arguments], env=quiet, check=True, stdout=subprocess.DEVNULL)

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.debian import Unavailable, install
+
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".sceau-e2e"
 IMAGE = "localhost/sceau:e2e"
@@ -25,10 +27,6 @@ _SUITE = "trixie"
 _INCLUDED = "ca-certificates,passwd,python3,python3-pip,python3-venv"
 _ENVIRONMENT = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
 _CERTIFICATES = Path("/etc/ssl/certs")
-
-
-class Unavailable(Exception):
-    """What the image test needs cannot be had here; the message says what it is."""
 
 
 def run(*command: str | Path, **options: Any) -> str:
@@ -69,10 +67,7 @@ def provide_programs() -> None:
     if missing and shutil.which("apt-get") is None:
         raise Unavailable(f"./dev e2e needs {' and '.join(missing)}; install them (Debian: apt install, as here)")
     if missing:
-        print(f"e2e: installing {' and '.join(missing)} from Debian", flush=True)
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run("apt-get", "update", "--quiet", env=quiet)
-        run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing, env=quiet)
+        install(tuple(missing))
 
 
 def base_name() -> str:

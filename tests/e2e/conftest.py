@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e import browser as of_debian
-from tests.e2e import buildah
+from tests.e2e import buildah, debian
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def browser() -> Iterator[Browser]:
     try:
         with of_debian.chromium() as started:
             yield started
-    except of_debian.Unavailable as error:
+    except debian.Unavailable as error:
         pytest.exit(str(error), returncode=1)
 
 
@@ -25,7 +25,7 @@ def image() -> Iterator[str]:
     """The name of the image built from this checkout."""
     try:
         buildah.provide_programs()
-    except buildah.Unavailable as error:
+    except debian.Unavailable as error:
         pytest.exit(str(error), returncode=1)
     buildah.CACHE.mkdir(mode=0o700, exist_ok=True)
     with (buildah.CACHE / "lock").open("w") as lock:

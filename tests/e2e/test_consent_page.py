@@ -7,8 +7,8 @@ import pytest
 
 from tests.demo.runs import ROOT
 from tests.e2e.axe import findings, provide_axe
-from tests.e2e.browser import Unavailable
 from tests.e2e.consent import ADS, BUTTON, STATISTICS, Operator, press
+from tests.e2e.debian import Unavailable
 from tests.e2e.service import service
 
 IMAGES = ROOT / "docs" / "images"
