@@ -225,6 +225,8 @@ def test_a_batch_of_a_known_outline_is_read_as_any_other(more):
     assert reader._batches.match(encoded(other)) is not None
     read, plain = reader.batch(encoded(other), 100), QuickReader(PSEUDONYMS.ref).batch(encoded(other), 100)
     assert requests_of(read) == requests_of(plain)
+    assert read is not None
+    assert plain is not None
     assert read[1] == plain[1] == more.get("options", {})
     assert reader.batch(encoded(other), 2) is None
 
