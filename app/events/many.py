@@ -1,6 +1,5 @@
 """Write many domain events into the outbox with one statement; payloads as thin as those of `app.events.outbox`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.db.many import as_rows
 from app.db.session import WriteSession
 from app.events.outbox import TYPE_PREFIX
 
@@ -26,22 +26,22 @@ class Message:
 
 _PUT: Final = text("""
 INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
-SELECT ref, id, type, at, CAST(data AS jsonb) FROM unnest(
-    CAST(:refs AS bytea[]), CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:ats AS timestamptz[]),
-    CAST(:data AS text[])
-) AS message (ref, id, type, at, data)
+SELECT decode(ref, 'hex'), id, type, at, data FROM json_to_recordset(CAST(:rows AS json))
+    AS message (ref text, id uuid, type text, at timestamptz, data jsonb)
 """)
 
 
 async def put_many(session: WriteSession, messages: Sequence[Message]) -> None:
     """Write one outbox row for each, in this transaction."""
-    if not messages:
-        return
-    values = {
-        "refs": [each.subject_ref for each in messages],
-        "ids": [each.id for each in messages],
-        "types": [TYPE_PREFIX + each.type for each in messages],
-        "ats": [each.occurred_at for each in messages],
-        "data": [json.dumps(dict(each.data)) for each in messages],
-    }
-    await session.execute(_PUT, values)
+    rows = (
+        {
+            "ref": each.subject_ref,
+            "id": each.id,
+            "type": TYPE_PREFIX + each.type,
+            "at": each.occurred_at,
+            "data": dict(each.data),
+        }
+        for each in messages
+    )
+    if messages:
+        await session.execute(_PUT, {"rows": as_rows(rows)})

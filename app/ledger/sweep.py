@@ -15,6 +15,7 @@ from sqlalchemy import or_, select, text, tuple_
 
 from app.core.consent import ConsentEvent, EventKind
 from app.core.renewal import Flag
+from app.db.many import as_refs, as_rows
 from app.db.session import ReadSession, WriteSession
 from app.ledger.store import event_of
 from app.ledger.tables import consent, consent_event, subject
@@ -144,37 +145,39 @@ async def hold_due(
     return [Held(row.subject_ref, row.id, row.collected_at) for row in await session.execute(statement)]
 
 
+_OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM string_to_table(:refs, ',') AS ref))")
+
+
 async def load_events_about(
     session: WriteSession, refs: Iterable[bytes], processing: str
 ) -> dict[bytes, list[ConsentEvent]]:
     """What the ledgers of those subjects say about one processing, in ledger order."""
     table = consent_event.c
     concerned = or_(table.processing == processing, table.processing.is_(None))
-    statement = select(consent_event).where(table.subject_ref.in_(list(refs)), concerned)
+    statement = select(consent_event).where(_OF_REFS, concerned).order_by(table.subject_ref, table.seq)
     found: dict[bytes, list[ConsentEvent]] = {}
-    for row in await session.execute(statement.order_by(table.subject_ref, table.seq)):
+    for row in await session.execute(statement, {"refs": as_refs(refs)}):
         found.setdefault(row.subject_ref, []).append(event_of(row))
     return found
 
 
 _LAST: Final = text("""
-SELECT ref, (SELECT max(seq) FROM consent_event WHERE subject_ref = ref) AS last
-FROM unnest(CAST(:refs AS bytea[])) AS ref
+SELECT given.ref, (SELECT max(seq) FROM consent_event WHERE subject_ref = given.ref) AS last
+FROM (SELECT decode(ref, 'hex') AS ref FROM string_to_table(:refs, ',') AS ref) AS given
 """)
 
 
 async def last_orders(session: WriteSession, refs: Iterable[bytes]) -> dict[bytes, int]:
     """The last ledger order of each subject."""
-    found = await session.execute(_LAST, {"refs": list(refs)})
+    found = await session.execute(_LAST, {"refs": as_refs(refs)})
     return {row.ref: row.last for row in found}
 
 
 _FLAG: Final = text("""
 INSERT INTO renewal_flag (subject_ref, processing, consent, kind, notice, id, flagged_at, expires_at)
-SELECT ref, :processing, consent, kind, notice, id, :at, expires_at FROM unnest(
-    CAST(:refs AS bytea[]), CAST(:consents AS uuid[]), CAST(:kinds AS text[]), CAST(:notices AS smallint[]),
-    CAST(:ids AS uuid[]), CAST(:expiries AS timestamptz[])
-) AS said (ref, consent, kind, notice, id, expires_at)
+SELECT decode(ref, 'hex'), :processing, consent, kind, notice, id, :at, expires_at
+FROM json_to_recordset(CAST(:rows AS json))
+    AS said (ref text, consent uuid, kind text, notice smallint, id uuid, expires_at timestamptz)
 ON CONFLICT DO NOTHING RETURNING id
 """)
 
@@ -183,33 +186,35 @@ async def put_flags(session: WriteSession, processing: str, said: Sequence[Said]
     """Write flags; those that were there already are left as they are, and out of what is given back."""
     if not said:
         return []
-    values = {
-        "processing": processing,
-        "at": at,
-        "refs": [each.consent.subject_ref for each in said],
-        "consents": [each.consent.id for each in said],
-        "kinds": [each.flag.kind.value for each in said],
-        "notices": [each.flag.notice for each in said],
-        "ids": [each.id for each in said],
-        "expiries": [each.expires_at for each in said],
-    }
-    written = set((await session.execute(_FLAG, values)).scalars())
+    rows = (
+        {
+            "ref": each.consent.subject_ref,
+            "consent": each.consent.id,
+            "kind": each.flag.kind,
+            "notice": each.flag.notice,
+            "id": each.id,
+            "expires_at": each.expires_at,
+        }
+        for each in said
+    )
+    found = await session.execute(_FLAG, {"processing": processing, "at": at, "rows": as_rows(rows)})
+    written = set(found.scalars())
     return [each for each in said if each.id in written]
 
 
 _APPEND: Final = text("""
 INSERT INTO consent_event
     (subject_ref, seq, id, kind, processing, version, collected_at, recorded_at, imported, evidence, recorded_by)
-SELECT ref, seq, id, kind, :processing, version, at, at, false, jsonb_build_object('consent', consent), :by FROM unnest(
-    CAST(:refs AS bytea[]), CAST(:seqs AS int[]), CAST(:ids AS uuid[]), CAST(:kinds AS text[]),
-    CAST(:versions AS int[]), CAST(:consents AS uuid[]), CAST(:ats AS timestamptz[])
-) AS said (ref, seq, id, kind, version, consent, at)
+SELECT decode(ref, 'hex'), seq, id, kind, :processing, version, at, at, false,
+    jsonb_build_object('consent', consent), :by
+FROM json_to_recordset(CAST(:rows AS json))
+    AS said (ref text, seq int, id uuid, kind text, version int, consent uuid, at timestamptz)
 """)
 
 _CLOSE: Final = text("""
 UPDATE consent SET ended_by = 'closed', ended_at = at
-FROM unnest(CAST(:refs AS bytea[]), CAST(:ats AS timestamptz[])) AS closed (ref, at)
-WHERE subject_ref = ref AND processing = :processing AND ended_by IS NULL
+FROM json_to_recordset(CAST(:rows AS json)) AS said (ref text, kind text, at timestamptz)
+WHERE kind = 'closed' AND subject_ref = decode(ref, 'hex') AND processing = :processing AND ended_by IS NULL
 """)
 
 
@@ -218,33 +223,32 @@ async def append_said(session: WriteSession, processing: str, said: Sequence[Sai
     events = [(each.consent, each.event) for each in said if each.event is not None]
     if not events:
         return
-    values = {
-        "processing": processing,
-        "by": SYSTEM,
-        "refs": [held.subject_ref for held, _ in events],
-        "seqs": [event.order for _, event in events],
-        "ids": [event.id for _, event in events],
-        "kinds": [event.kind.value for _, event in events],
-        "versions": [event.version for _, event in events],
-        "consents": [held.id for held, _ in events],
-        "ats": [event.collected_at for _, event in events],
-    }
-    await session.execute(_APPEND, values)
-    closed = [(held, event) for held, event in events if event.kind is EventKind.CLOSED]
-    if closed:
-        refs, ats = [held.subject_ref for held, _ in closed], [event.collected_at for _, event in closed]
-        await session.execute(_CLOSE, {"processing": processing, "refs": refs, "ats": ats})
+    rows = as_rows(
+        {
+            "ref": held.subject_ref,
+            "seq": event.order,
+            "id": event.id,
+            "kind": event.kind,
+            "version": event.version,
+            "consent": held.id,
+            "at": event.collected_at,
+        }
+        for held, event in events
+    )
+    await session.execute(_APPEND, {"processing": processing, "by": SYSTEM, "rows": rows})
+    if any(event.kind is EventKind.CLOSED for _, event in events):
+        await session.execute(_CLOSE, {"processing": processing, "rows": rows})
 
 
 _ADVANCE: Final = text("""
 UPDATE consent SET renewal_stage = stage
-FROM unnest(CAST(:refs AS bytea[]), CAST(:ids AS uuid[]), CAST(:stages AS smallint[])) AS moved (ref, consent, stage)
-WHERE subject_ref = ref AND id = consent
+FROM json_to_recordset(CAST(:rows AS json)) AS moved (ref text, consent uuid, stage smallint)
+WHERE subject_ref = decode(ref, 'hex') AND id = consent
 """)
 
 
 async def advance(session: WriteSession, moved: Sequence[tuple[Held, int]]) -> None:
     """Note how far the sweep has come with each consent."""
     if moved:
-        refs, ids = [held.subject_ref for held, _ in moved], [held.id for held, _ in moved]
-        await session.execute(_ADVANCE, {"refs": refs, "ids": ids, "stages": [stage for _, stage in moved]})
+        rows = ({"ref": held.subject_ref, "consent": held.id, "stage": stage} for held, stage in moved)
+        await session.execute(_ADVANCE, {"rows": as_rows(rows)})
