@@ -21,7 +21,7 @@ from app.api.routers import ROUTERS
 from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess
 from app.db.session import Clock
-from app.pages import assets, consent
+from app.pages import assets, consent, dashboard
 from app.settings import LogFormat, Settings, SettingsError, bootstrap_key
 from app.telemetry.logs import configure_logs
 from app.wiring.deployment import database_of, deployment_of
@@ -76,7 +76,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.hot = hot_path_of(services)
     watch_replica(services)
     problems.install(app)
-    for router in (*ROUTERS, assets.router, consent.router):
+    for router in (*ROUTERS, assets.router, consent.router, dashboard.router):
         app.include_router(router)
     scopes_by_route(app)
     return app

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from app.audit.recorder import Recorder
+from app.auth.attempts import Attempts
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.operations.answer_from_memory import Memory
@@ -50,6 +51,7 @@ class Services:
     log_retention: timedelta = timedelta(days=400)
     webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
     webhook_key_overlap: timedelta = timedelta(days=7)
+    attempts: Attempts = field(default_factory=Attempts)
 
     @property
     def source(self) -> str:

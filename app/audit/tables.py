@@ -1,7 +1,7 @@
 """The decision log and what background tasks did.
 
 The log has one partition a day (UTC), made and dropped by functions that the application role may call; each task has
-one row a day (UTC).
+one row a day (UTC). `figure` and `decision_count` are what the dashboard shows: counted by a job, numbers only.
 """
 
 from sqlalchemy import (
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.schema import metadata
 
@@ -59,4 +60,25 @@ job_run = Table(
     Column("last_failed_at", DateTime(timezone=True)),
     Column("last_error", Text),
     PrimaryKeyConstraint("task", "day"),
+)
+
+figure = Table(
+    "figure",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("counted_at", DateTime(timezone=True), nullable=False),
+    Column("took_ms", BigInteger, nullable=False),
+    Column("settled_until", DateTime(timezone=True)),
+    Column("numbers", JSONB(none_as_null=True)),
+)
+
+decision_count = Table(
+    "decision_count",
+    metadata,
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("processing", Text, nullable=False),
+    Column("permitted", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("hour", "processing", "permitted", "reason"),
 )

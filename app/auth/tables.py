@@ -1,4 +1,4 @@
-"""Callers with their keys (hashed), and the answers already given under an Idempotency-Key."""
+"""Callers with their keys (hashed), answers given under an Idempotency-Key, and sessions of the dashboard."""
 
 from sqlalchemy import (
     ARRAY,
@@ -46,4 +46,15 @@ idempotency = Table(
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("caller", "key_hash"),
     Index("ix_idempotency_caller_created_at", "caller", "created_at"),
+)
+
+dashboard_session = Table(
+    "dashboard_session",
+    metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
+    Index("ix_dashboard_session_seen_at", "seen_at"),
 )

@@ -51,6 +51,14 @@ subject_vault = Table(
 _KINDS = ", ".join(f"'{kind}'" for kind in EventKind)
 _PARIS = "AT TIME ZONE 'Europe/Paris'"
 
+DOUBTFUL = (
+    "kind = 'granted' AND (evidence->>'default_state' = 'selected' OR evidence->>'positive_act' = 'none'"
+    " OR evidence->>'separate_from_terms' = 'false' OR evidence->>'conditional' = 'true' OR text_known IS FALSE"
+    " OR capacity->>'given_by' IN ('holder_of_parental_responsibility', 'administrator'))"
+    " OR capacity->>'age_band' = 'under_15'"
+)
+"""Events that may make a consent invalid, their own or one after them (app.core.consent, `defects`); few."""
+
 consent_event = Table(
     "consent_event",
     metadata,
@@ -87,6 +95,7 @@ consent_event = Table(
         name="one_year",
     ),
     Index("ix_consent_event_id", "id"),
+    Index("ix_consent_event_doubtful", "subject_ref", postgresql_where=text(DOUBTFUL)),
 )
 
 consent = Table(

@@ -6,7 +6,6 @@ nothing that another site could make a browser send along: CSRF has no hold here
 
 from dataclasses import dataclass
 from typing import Annotated, Final
-from urllib.parse import parse_qs
 
 from fastapi import Path, Request, Response
 from starlette.exceptions import HTTPException
@@ -28,14 +27,13 @@ from app.operations.answer_consent_form import ConsentForm, Press, answer_consen
 from app.operations.open_consent_link import open_consent_link
 from app.pages.consent_view import banner_of, consent_page
 from app.pages.consent_words import CONSENT
+from app.pages.forms import read_form
 from app.pages.languages import Language, LanguageDep
 from app.pages.rendering import from_this_site, page_router, render, words
 
 router = page_router()
 
-LONGEST_FORM: Final = 4_096
 _FIELDS: Final = frozenset({"form", "seal", "processing", "shown", "press"})
-_FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 Token = Annotated[str, Path(description="The secret of a link")]
 
@@ -99,25 +97,17 @@ class _Sent:
 
 
 async def _read(request: Request) -> _Sent:
-    """The fields of a form; it is small, of one kind, and has each field once.
+    """The fields of a form.
 
     Raises:
         HTTPException: 413, too long.
-        FormNotOursError: anything else that this page never sends.
+        FormNotOursError: it is none that this page sends.
 
     """
-    body = await request.body()
-    if len(body) > LONGEST_FORM:
-        raise HTTPException(413)
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM_TYPE:
+    one = await read_form(request, _FIELDS)
+    if not one["seal"].isascii():
         raise FormNotOursError
     try:
-        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=len(_FIELDS))
-        if set(fields) != _FIELDS or any(len(values) != 1 for values in fields.values()):
-            raise FormNotOursError
-        one = {name: values[0] for name, values in fields.items()}
-        if not one["seal"].isascii():
-            raise FormNotOursError
         return _Sent(bytes.fromhex(one["form"]), one["seal"], one["processing"], one["shown"], Press(one["press"]))
-    except ValueError:  # not ASCII, too many fields, not hexadecimal, no such button
+    except ValueError:  # not hexadecimal, no such button
         raise FormNotOursError from None

@@ -40,3 +40,37 @@ def until(end: datetime, language: Language) -> str:
         return moment(end, language)
     last = day(end - timedelta(seconds=1), language)
     return f"{last} inclus" if language is Language.FR else f"{last} inclusive"
+
+
+def month(text: str, language: Language, *, short: bool = False) -> str:
+    """A month such as `2027-03`: `mars 2027`, `March 2027`; short: `mars 27`, `Mar 27`."""
+    year, number = text.split("-")
+    name = _MONTHS[language][int(number) - 1]
+    if not short:
+        return f"{name} {year}"
+    return f"{_SHORT[language][int(number) - 1]} {year[2:]}"
+
+
+_SHORT: Final = {
+    Language.FR: ("janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."),
+    Language.EN: tuple(name[:3] for name in _MONTHS[Language.EN]),
+}
+
+
+def integer(number: int, language: Language) -> str:
+    """A number with its thousands apart: `12 345` with a narrow no-break space, `12,345`."""
+    grouped = f"{number:,}"
+    return grouped.replace(",", "\N{NARROW NO-BREAK SPACE}") if language is Language.FR else grouped
+
+
+def percent(share: float, language: Language) -> str:
+    """A share of 1 in percent: `1 %`, `1%`; `0,5 %`, `0.5%`."""
+    text = f"{share * 100:.3g}"
+    return f"{text.replace('.', ',')}\N{NO-BREAK SPACE}%" if language is Language.FR else f"{text}%"
+
+
+def seconds(length: timedelta, language: Language) -> str:
+    """A duration in seconds to three figures: `0,25 s`, `0.25 s`."""
+    number = length.total_seconds()
+    text = f"{number:.2f}" if abs(number) < 10 else f"{number:.0f}"  # noqa: PLR2004 - figures, not a bound
+    return f"{text.replace('.', ',') if language is Language.FR else text}\N{NO-BREAK SPACE}s"

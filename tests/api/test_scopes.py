@@ -19,6 +19,9 @@ OPEN = {
     "/docs/{name}",
     "/assets/{name}",
     "/consent/{token}",
+    "/dashboard",
+    "/dashboard/sign-in",
+    "/dashboard/sign-out",
     "/.well-known/authzen-configuration",
     "/.well-known/webhook-keys",
 }

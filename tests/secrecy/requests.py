@@ -74,6 +74,8 @@ BODIES: dict[Route, list[Any]] = {
         for kind in ("decide", "withdraw")
     ],
     ("POST", "/consent/{token}"): [{"form": _address("malformed"), "press": "accept"}],
+    ("POST", "/dashboard/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
+    ("POST", "/dashboard/sign-out"): [{"proof": _address("malformed")}],
     ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/closures"): [{"subject": subject(_address("subject"))}],
     ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],

@@ -1,0 +1,116 @@
+"""The numbers that the dashboard shows, counted by a job: what a page reads is small, however large the service is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from app.audit.tables import decision_count, figure
+from app.db.session import ReadSession, WriteSession
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One set of numbers: when it was counted and how long that took.
+
+    `settled_until`: what was decided before then is not counted again.
+    """
+
+    counted_at: datetime
+    took: timedelta
+    settled_until: datetime | None = None
+    numbers: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCount:
+    """How many logged decisions of a day (Paris) had this answer for this reason; `processing` "" is an unknown one."""
+
+    day: str
+    processing: str
+    permitted: bool
+    reason: str
+    number: int
+
+
+async def load_figure(session: ReadSession, name: str) -> Figure | None:
+    """What was counted last; None when nothing was yet."""
+    row = (await session.execute(select(figure).where(figure.c.name == name))).first()
+    if row is None:
+        return None
+    return Figure(row.counted_at, timedelta(milliseconds=row.took_ms), row.settled_until, row.numbers or ())
+
+
+async def keep_figure(session: WriteSession, name: str, counted: Figure) -> None:
+    """Keep what was counted in the place of what was counted before."""
+    values = {
+        "counted_at": counted.counted_at,
+        "took_ms": round(counted.took.total_seconds() * 1000),
+        "settled_until": counted.settled_until,
+        "numbers": [dict(each) for each in counted.numbers],
+    }
+    statement = insert(figure).values(name=name, **values)
+    await session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+async def one_at_a_time(session: WriteSession, name: str) -> bool:
+    """Whether this transaction alone counts these numbers just now."""
+    turn = select(func.pg_try_advisory_xact_lock(func.hashtext(f"sceau figure {name}")))
+    return bool((await session.execute(turn)).scalar_one())
+
+
+async def read_one_snapshot(session: WriteSession) -> None:
+    """Let every statement of this transaction see the same moment; before its first."""
+    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+
+
+# By the index on ids, which begin with the time: only what was not settled is read.
+_COUNT: Final = text("""
+INSERT INTO decision_count (hour, processing, permitted, reason, number)
+SELECT date_trunc('hour', at, 'UTC'), CASE WHEN reason = 'unknown_processing' THEN '' ELSE processing END, permitted,
+    reason, count(*)
+FROM decision_log WHERE at >= :since AND at < :until AND id >= :first GROUP BY 1, 2, 3, 4
+""")
+
+_CLOCKS_APART: Final = 600
+"""Seconds by which the time in an id may be before the decision's own."""
+
+
+_FIRST: Final = text("SELECT at FROM decision_log WHERE at >= :since AND id >= :first ORDER BY id LIMIT 1")
+
+
+async def first_logged(session: ReadSession, since: datetime) -> datetime | None:
+    """When the first decision in the log since an instant was taken; None when there is none."""
+    found: datetime | None = (
+        await session.execute(_FIRST, {"since": since, "first": _lowest_id(since)})
+    ).scalar_one_or_none()
+    return found
+
+
+async def count_decisions(session: WriteSession, since: datetime, until: datetime, *, forget: datetime) -> None:
+    """Count the log's hours from one on, again where they were counted; forget those before another."""
+    hour = decision_count.c.hour
+    await session.execute(delete(decision_count).where((hour >= since) | (hour < forget)))
+    await session.execute(_COUNT, {"since": since, "until": until, "first": _lowest_id(since)})
+
+
+def _lowest_id(since: datetime) -> UUID:
+    """What no id of a decision since then is below (RFC 9562, 5.7: it begins with milliseconds)."""
+    return UUID(int=int((since.timestamp() - _CLOCKS_APART) * 1000) << 80)
+
+
+_BY_DAY: Final = text("""
+SELECT to_char(hour AT TIME ZONE 'Europe/Paris', 'YYYY-MM-DD') AS day, processing, permitted, reason,
+    CAST(sum(number) AS bigint) AS number
+FROM decision_count WHERE hour >= :since GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+""")
+
+
+async def decisions_by_day(session: ReadSession, since: datetime) -> list[DecisionCount]:
+    """The counts since an hour, by day in Paris."""
+    found = await session.execute(_BY_DAY, {"since": since})
+    return [DecisionCount(row.day, row.processing, row.permitted, row.reason, row.number) for row in found]

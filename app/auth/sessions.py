@@ -1,0 +1,58 @@
+"""Sessions of the dashboard: a random token in a cookie stands for a key, kept only as a hash, for a short time.
+
+A session is no more than its key: whoever's key is revoked has none, from the next request on.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from sqlalchemy import delete, insert, select, update
+
+from app.auth.callers import Caller
+from app.auth.store import load_caller
+from app.auth.tables import dashboard_session
+from app.db.session import ReadSession, WriteSession
+
+IDLE: Final = timedelta(minutes=30)
+"""How long a session lives without a request."""
+LONGEST: Final = timedelta(hours=12)
+"""How long it lives at all."""
+_SEEN_EVERY: Final = timedelta(minutes=1)
+_TRIMMED_AT_ONCE: Final = 50
+
+
+def session_digest(token: str) -> bytes:
+    """SHA-256 of a token: what is stored and looked up. A token is random, so it needs no salt and no slow hash."""
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+async def begin_session(session: WriteSession, token: str, caller: Caller, at: datetime) -> None:
+    """Keep a new session, and remove some that are over."""
+    over = select(dashboard_session.c.token_sha256).where(dashboard_session.c.seen_at <= at - IDLE)
+    some = over.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
+    await session.execute(delete(dashboard_session).where(dashboard_session.c.token_sha256.in_(some.scalar_subquery())))
+    row = {"token_sha256": session_digest(token), "caller": caller.id, "created_at": at, "seen_at": at}
+    await session.execute(insert(dashboard_session).values(row))
+
+
+async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) -> tuple[Caller, bool] | None:
+    """Whose session that is, and whether its time of use is to be noted; None when it is over or its key revoked."""
+    table = dashboard_session.c
+    live = (table.token_sha256 == token_sha256) & (table.seen_at > at - IDLE) & (table.created_at > at - LONGEST)
+    row = (await session.execute(select(dashboard_session).where(live))).first()
+    caller = await load_caller(session, row.caller) if row is not None else None
+    if row is None or caller is None or caller.revoked_at is not None:
+        return None
+    return caller, at - row.seen_at >= _SEEN_EVERY
+
+
+async def note_use(session: WriteSession, token_sha256: bytes, at: datetime) -> None:
+    """Let a session live on from this moment."""
+    mine = update(dashboard_session).where(dashboard_session.c.token_sha256 == token_sha256)
+    await session.execute(mine.values(seen_at=at))
+
+
+async def end_session(session: WriteSession, token_sha256: bytes) -> None:
+    """End a session; one that is over already stays so."""
+    await session.execute(delete(dashboard_session).where(dashboard_session.c.token_sha256 == token_sha256))

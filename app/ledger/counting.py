@@ -1,0 +1,90 @@
+"""Count every consent for the dashboard: numbers only, in groups that stand and lapse together.
+
+What a consent is at an instant depends, in a few cases, on the subject's other events (`app.core.state`): evidence that
+may be unlawful, a child's age stated earlier, a grant collected before its version came into force. Subjects with any
+such event are left out of the groups and handed over one by one, for the core itself to judge.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.core.consent import ConsentEvent, EventKind
+from app.db.session import ReadSession
+from app.ledger.store import load_events
+from app.ledger.tables import DOUBTFUL
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGroup:
+    """Consents alike in all that their state rests on; `collected_at` and `expires_at` are one's, good for all.
+
+    Collected on one civil day in Paris, and all before or all after this moment's local time: they lapse together.
+    """
+
+    processing: str
+    version: int
+    decision: EventKind
+    ended_by: EventKind | None
+    collected_at: datetime
+    expires_at: datetime | None
+    number: int
+
+    def example(self) -> ConsentEvent:
+        """One of them, as the core judges it."""
+        return ConsentEvent(
+            UUID(int=0), self.decision, self.processing, self.collected_at, 1, self.version, expires_at=self.expires_at
+        )
+
+
+# Those of whom one event may make a state depend on another. Never too few: the core then says what is so.
+_DOUBTED: Final = f"""
+SELECT subject_ref FROM consent_event WHERE {DOUBTFUL}
+UNION
+SELECT consent.subject_ref FROM consent JOIN processing_version
+    ON processing_version.processing = consent.processing AND number = version
+WHERE decision = 'granted' AND collected_at < effective_from
+"""  # noqa: S608 - a constant
+_GROUPS: Final = text(f"""
+WITH doubted AS MATERIALIZED ({_DOUBTED}), local AS (
+    SELECT processing, version, decision, ended_by, collected_at, expires_at,
+        ended_by IS NULL AND decision = 'granted' AS open,
+        collected_at AT TIME ZONE 'Europe/Paris' AS at, expires_at AT TIME ZONE 'Europe/Paris' AS until
+    FROM consent WHERE NOT EXISTS (SELECT FROM doubted WHERE doubted.subject_ref = consent.subject_ref)
+)
+SELECT processing, version, decision, ended_by, min(collected_at) AS collected_at, min(expires_at) AS expires_at,
+    count(*) AS number
+FROM local
+GROUP BY processing, version, decision, ended_by, CASE WHEN open THEN at::date END, CASE WHEN open THEN until::date END,
+    CASE WHEN open THEN at::time <= (CAST(:now AS timestamptz) AT TIME ZONE 'Europe/Paris')::time END
+""")  # noqa: S608 - constants
+_DOUBTED_ONES: Final = text(_DOUBTED)
+_AT_ONCE: Final = 2_000
+
+
+async def count_groups(session: ReadSession, now: datetime) -> list[ConsentGroup]:
+    """Every consent but those of doubted subjects, in groups; one pass over the table, for a job and not for a page."""
+    return [
+        ConsentGroup(
+            processing=row.processing,
+            version=row.version,
+            decision=EventKind(row.decision),
+            ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
+            collected_at=row.collected_at,
+            expires_at=row.expires_at,
+            number=row.number,
+        )
+        for row in await session.execute(_GROUPS, {"now": now})
+    ]
+
+
+async def doubted_histories(session: ReadSession) -> AsyncIterator[Sequence[ConsentEvent]]:
+    """The events of each doubted subject, some thousands of subjects read at once."""
+    found = list((await session.execute(_DOUBTED_ONES)).scalars())
+    for start in range(0, len(found), _AT_ONCE):
+        for events in (await load_events(session, found[start : start + _AT_ONCE])).values():
+            yield events

@@ -1,0 +1,196 @@
+"""What the dashboard says: its frame, its sections, and the words for states, reasons and purposes."""
+
+from typing import Final
+
+from app.pages.languages import Catalogue, both
+
+DASHBOARD: Final[Catalogue] = {
+    "title": both("Tableau de bord", "Dashboard"),
+    "sign_in_title": both("Tableau de bord : connexion", "Dashboard: sign in"),
+    "sign_in_lead": both(
+        "Entrez une clé d'API qui a la permission audit:read. Elle est vérifiée une fois, et n'est ni affichée, ni "
+        "gardée, ni mise dans une adresse.",
+        "Enter an API key that has the scope audit:read. It is checked once, and is neither shown, nor kept, nor put "
+        "into an address.",
+    ),
+    "key": both("Clé d'API", "API key"),
+    "key_help": both(
+        "Elle commence par sceau_. La session prend fin après 30 minutes sans activité, au plus tard après 12 heures, "
+        "et dès que la clé est révoquée.",
+        "It begins with sceau_. The session ends after 30 minutes without activity, after 12 hours at the latest, and "
+        "as soon as the key is revoked.",
+    ),
+    "sign_in": both("Se connecter", "Sign in"),
+    "sign_out": both("Se déconnecter", "Sign out"),
+    "wrong_key": both("Aucune clé en vigueur n'est celle-là.", "No key in force is that one."),
+    "scope_missing": both(
+        "Cette clé n'a pas la permission audit:read.", "This key does not have the scope audit:read."
+    ),
+    "too_many": both(
+        "Trop de clés essayées. Réessayez dans cinq minutes.", "Too many keys were tried. Try again in five minutes."
+    ),
+    "cookies": both(
+        "Cette page ne garde qu'un cookie, celui de la session, et ne charge rien d'un autre site.",
+        "This page keeps one cookie only, that of the session, and loads nothing from any other site.",
+    ),
+    "lead": both(
+        "Des nombres seulement : aucune personne, aucun message n'y figure.",
+        "Numbers only: no person and no message stands here.",
+    ),
+    "restricted": both("Vous voyez les traitements de cette clé :", "You see the processings of this key:"),
+    "sections": both("Sections", "Sections"),
+    "as_of": both("Situation au", "As of"),
+    "failed": both(
+        "Cette section n'a pas pu être lue. Le journal du service dit pourquoi.",
+        "This section could not be read. The service's log says why.",
+    ),
+    "never": both(
+        "Rien n'a encore été compté : le processus des tâches compte toutes les minutes quand il tourne.",
+        "Nothing was counted yet: the jobs process counts every minute while it runs.",
+    ),
+    "stale": both(
+        "Compté il y a plus d'une heure : vérifiez que le processus des tâches tourne.",
+        "Counted more than an hour ago: see whether the jobs process runs.",
+    ),
+    # Register
+    "register": both("Registre", "Register"),
+    "register_empty": both("Aucun traitement n'est inscrit.", "No processing is registered."),
+    "register_caption": both("Traitements inscrits", "Registered processings"),
+    "processing": both("Traitement", "Processing"),
+    "purpose": both("Finalité", "Purpose"),
+    "paragraph": both("Paragraphe de L32-3", "Paragraph of L32-3"),
+    "state": both("État", "State"),
+    "version": both("Version", "Version"),
+    "number": both("Nombre", "Number"),
+    "forbidden": both("interdit", "forbidden"),
+    "exempt": both("sans consentement", "no consent needed"),
+    "on_consent": both("avec consentement", "on consent"),
+    "version_to_come": both("à venir : version", "to come: version"),
+    # Consents
+    "consents": both("Consentements par état", "Consents by state"),
+    "consents_empty": both("Aucun consentement n'est enregistré.", "No consent is recorded."),
+    # Renewals
+    "renewals": both("Renouvellements à venir", "Renewals to come"),
+    "renewals_empty": both("Aucun consentement n'est en vigueur.", "No consent is in force."),
+    "renewals_note": both(
+        "Consentements en vigueur, par mois où ils prendront fin s'ils ne sont pas renouvelés.",
+        "Consents in force, by the month in which they lapse unless they are renewed.",
+    ),
+    "renewals_chart": both("Fin des consentements en vigueur, par mois", "Consents in force that lapse, by month"),
+    "month": both("Mois", "Month"),
+    "lapsing": both("Prennent fin", "Lapse"),
+    "same_numbers": both("Les mêmes nombres sont dans le tableau.", "The table has the same numbers."),
+    # Decisions
+    "decisions": both("Décisions", "Decisions"),
+    "decisions_off": both(
+        "Le journal des décisions est désactivé (SCEAU_DECISION_LOG) : rien n'est compté.",
+        "The decision log is off (SCEAU_DECISION_LOG): nothing is counted.",
+    ),
+    "decisions_empty": both(
+        "Aucune décision n'est au journal des 14 derniers jours.", "No decision of the last 14 days is in the log."
+    ),
+    "decisions_note": both(
+        "Décisions du journal, par jour à Paris. Des permis sans consentement (III), le journal ne garde que cette "
+        "part :",
+        "Decisions in the log, by day in Paris. Of the permits without consent (III) the log keeps this share only:",
+    ),
+    "decisions_chart": both("Décisions par jour, permises et refusées", "Decisions by day, permitted and denied"),
+    "day": both("Jour", "Day"),
+    "permitted": both("Permises", "Permitted"),
+    "denied": both("Refusées", "Denied"),
+    "reasons_caption": both("Décisions par motif et par jour", "Decisions by reason and day"),
+    "reason": both("Motif", "Reason"),
+    "total": both("Total", "Total"),
+    # Deliveries
+    "deliveries": both("Envois aux récepteurs", "Deliveries to receivers"),
+    "deliveries_empty": both("Aucun récepteur n'est enregistré.", "No receiver is registered."),
+    "deliveries_caption": both("Récepteurs d'événements", "Receivers of events"),
+    "receiver": both("Récepteur", "Receiver"),
+    "active": both("actif", "active"),
+    "disabled": both("désactivé", "disabled"),
+    "by_request": both("sur demande", "by request"),
+    "gone": both("a répondu 410", "answered 410"),
+    "pending": both("En attente", "Pending"),
+    "dead": both("Abandonnés", "Given up"),
+    "delivered": both("Réussis", "Succeeded"),
+    "attempts_failed": both("Essais échoués", "Failed attempts"),
+    "undispatched": both("Événements pas encore répartis :", "Events not dispatched yet:"),
+    # Jobs
+    "jobs": both("Tâches de fond", "Background jobs"),
+    "jobs_empty": both("Aucune tâche n'a encore tourné.", "No job has run yet."),
+    "jobs_caption": both("Dernier jour de chaque tâche (UTC)", "Last day of each task (UTC)"),
+    "task": both("Tâche", "Task"),
+    "last_run": both("Dernière exécution", "Last run"),
+    "took": both("Durée", "Took"),
+    "flagged": both("Traités", "Dealt with"),
+    "backlog": both("Restent", "Left"),
+    "runs": both("Exécutions", "Runs"),
+    "failures": both("Échecs", "Failures"),
+    # Replicas
+    "replicas": both("Réplicas", "Replicas"),
+    "replicas_empty": both(
+        "Aucun réplica ne décide de mémoire : chaque décision lit la base.",
+        "No replica decides from memory: each decision reads the database.",
+    ),
+    "replicas_caption": both("Processus qui décident de mémoire", "Processes that decide from memory"),
+    "replica": both("Réplica", "Replica"),
+    "lag": both("Entendu il y a", "Heard ago"),
+    "beats": both("Battements", "Beats"),
+    "lease": both("Bail", "Lease"),
+    "fresh": both("à jour", "up to date"),
+    "late": both("en retard : lit la base", "late: reads the database"),
+}
+
+STATUSES: Final[Catalogue] = {
+    "active": both("actif", "active"),
+    "suspended": both("suspendu", "suspended"),
+    "retired": both("retiré", "retired"),
+}
+
+STATES: Final[Catalogue] = {
+    "in_force": both("en vigueur", "in force"),
+    "pending": both("en attente de sa version", "pending its version"),
+    "invalid": both("invalide", "invalid"),
+    "superseded": both("dépassé par une version", "superseded"),
+    "expired": both("expiré", "expired"),
+    "refused": both("refusé", "refused"),
+    "withdrawn": both("retiré", "withdrawn"),
+    "replaced": both("remplacé", "replaced"),
+    "closed": both("compte fermé", "account closed"),
+}
+"""In the order of the table."""
+
+PURPOSES: Final[Catalogue] = {
+    "display": both("affichage", "display"),
+    "sorting": both("tri", "sorting"),
+    "routing": both("acheminement", "routing"),
+    "unsolicited_content_detection": both("détection de contenus non sollicités", "unsolicited content detection"),
+    "malware_detection": both("détection de programmes malveillants", "malware detection"),
+    "advertising": both("publicité", "advertising"),
+    "statistics": both("statistiques", "statistics"),
+    "service_improvement": both("amélioration du service", "service improvement"),
+    "other": both("autre", "other"),
+}
+
+REASONS: Final[Catalogue] = {
+    "exempt": both("sans consentement (III)", "no consent needed (III)"),
+    "consent_in_force": both("consentement en vigueur", "consent in force"),
+    "transition_2017": both("transition de 2017", "transition of 2017"),
+    "no_consent": both("jamais demandé ou sans réponse", "no consent"),
+    "consent_refused": both("consentement refusé", "consent refused"),
+    "consent_withdrawn": both("consentement retiré", "consent withdrawn"),
+    "consent_invalid": both("consentement invalide", "consent invalid"),
+    "consent_superseded": both("consentement à une version dépassée", "consent superseded"),
+    "consent_expired": both("consentement expiré", "consent expired"),
+    "consent_scope": both("au-delà du consentement", "beyond the consent"),
+    "other_party": both("autre partie sans consentement", "another party's consent is missing"),
+    "processing_suspended": both("traitement suspendu ou retiré", "processing suspended or retired"),
+    "human_access": both("accès humain", "human access"),
+    "not_applicable": both("hors du champ de L32-3", "outside L32-3"),
+    "undeclared_element": both("élément non déclaré", "undeclared element"),
+    "channel_not_covered": both("canal non couvert", "channel not covered"),
+    "purpose_not_permitted": both("finalité interdite", "purpose not permitted"),
+    "unknown_processing": both("traitement inconnu", "unknown processing"),
+    "law_version_not_held": both("texte de loi non détenu", "law version not held"),
+    "evidence_unavailable": both("preuves indisponibles", "evidence unavailable"),
+}

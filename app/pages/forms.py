@@ -1,0 +1,36 @@
+"""Forms that pages send: small, of one kind, each field once; what is read here is not yet believed."""
+
+from collections.abc import Set as AbstractSet
+from typing import Final
+from urllib.parse import parse_qs
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from app.core.errors import FormNotOursError
+
+LONGEST_FORM: Final = 4_096
+"""Bytes of a body."""
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+
+
+async def read_form(request: Request, fields: AbstractSet[str]) -> dict[str, str]:
+    """The fields of a form: exactly these, each once (URL Living Standard, application/x-www-form-urlencoded).
+
+    Raises:
+        HTTPException: 413, too long.
+        FormNotOursError: anything else that no page of ours sends.
+
+    """
+    body = await request.body()
+    if len(body) > LONGEST_FORM:
+        raise HTTPException(413)
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM_TYPE:
+        raise FormNotOursError
+    try:
+        found = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=len(fields))
+    except ValueError:  # not ASCII, not UTF-8, too many fields
+        raise FormNotOursError from None
+    if set(found) != fields or any(len(values) != 1 for values in found.values()):
+        raise FormNotOursError
+    return {name: values[0] for name, values in found.items()}
