@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
+from sys import intern
 from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, Row, any_, bindparam, insert, select
@@ -136,7 +137,7 @@ def event_of(row: Row[tuple[object, ...]]) -> ConsentEvent:
     return ConsentEvent(
         id=row.id,
         kind=parse_kind(row.kind),
-        processing=row.processing,
+        processing=None if row.processing is None else intern(row.processing),  # one word for all of its consents
         collected_at=row.collected_at,
         order=row.seq,
         version=row.version,

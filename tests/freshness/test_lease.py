@@ -74,22 +74,22 @@ def kept():
 def test_a_remembered_decision_needs_the_very_same_records():
     """An equal record is another one: something changed between."""
     held, prepared = kept()
-    assert held.get((SHAPE, b"alice"), REGISTER, [RECORD], 49.9) is prepared
-    assert held.get((SHAPE, b"alice"), REGISTER, [subject_record(())], 49.9) is None
-    assert held.get((SHAPE, b"alice"), register_record(None), [RECORD], 49.9) is None
-    assert held.get((SHAPE, b"alice"), REGISTER, [], 49.9) is None
-    assert held.get((SHAPE, b"alice"), REGISTER, [RECORD, RECORD], 49.9) is None
+    assert held.get((SHAPE, b"alice"), REGISTER, (RECORD,), 49.9) is prepared
+    assert held.get((SHAPE, b"alice"), REGISTER, (subject_record(()),), 49.9) is None
+    assert held.get((SHAPE, b"alice"), register_record(None), (RECORD,), 49.9) is None
+    assert held.get((SHAPE, b"alice"), REGISTER, (), 49.9) is None
+    assert held.get((SHAPE, b"alice"), REGISTER, (RECORD, RECORD), 49.9) is None
 
 
 def test_a_remembered_decision_ends_when_time_alone_could_change_it():
     """At that instant, not after it."""
     held, _ = kept()
-    assert held.get((SHAPE, b"alice"), REGISTER, [RECORD], 50.0) is None
+    assert held.get((SHAPE, b"alice"), REGISTER, (RECORD,), 50.0) is None
 
 
 def test_a_remembered_decision_is_one_question_s():
     """Another subject, or a shape made anew, is another question."""
     held, _ = kept()
     again = Shape("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
-    assert held.get((SHAPE, b"bob"), REGISTER, [RECORD], 0.0) is None
-    assert held.get((again, b"alice"), REGISTER, [RECORD], 0.0) is None
+    assert held.get((SHAPE, b"bob"), REGISTER, (RECORD,), 0.0) is None
+    assert held.get((again, b"alice"), REGISTER, (RECORD,), 0.0) is None
