@@ -11,7 +11,7 @@ import structlog
 from app.telemetry.logs import describe
 
 _AT_ONCE: Final = 4
-_FINISH_SECONDS: Final = 3.0
+_FINISH_SECONDS: Final = 5.0
 _DEADLINE_SECONDS: Final = 6.0
 _PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
 
@@ -21,7 +21,7 @@ log = structlog.get_logger("sceau.jobs")
 async def run_jobs(make: Callable[[], procrastinate.App], stopping: asyncio.Event) -> bool:
     """Work, and begin anew whenever the database was lost, until `stopping` is set.
 
-    What is being done then has three seconds to finish; what has not is given back, to be done again by another.
+    What is being done then has five seconds to finish; what has not is given back, to be done again by another.
 
     Returns:
         Whether everything ended within the deadline of six seconds.

@@ -156,6 +156,10 @@ class Post:
         return psycopg.connect(self.database.owner_url, autocommit=True)
 
     def make_due(self) -> None:
-        """Let time pass until every wait between attempts is over."""
+        """Let time pass until every wait between attempts is over; an attempt under way is left to end."""
+        ended = "(SELECT count(*) FROM webhook_attempt AS a WHERE a.endpoint = d.endpoint AND a.event = d.event)"
         with self.owner() as connection:
-            connection.execute("UPDATE webhook_delivery SET next_at = now() - interval '1 s' WHERE next_at IS NOT NULL")
+            connection.execute(
+                "UPDATE webhook_delivery AS d SET next_at = now() - interval '1 s' "
+                f"WHERE next_at IS NOT NULL AND attempts - attempts_before <= {ended}"
+            )
