@@ -4,15 +4,13 @@ A mail server asks about the recipients of each message in the same words. What 
 about; the rest of the body, byte for byte, is an outline whose meaning is known.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.api.outlines import KNOWN, named
+from app.api.outlines import KNOWN, ids_of, places_of, read_numbered
 from app.operations.prepared import Question, Shape
 
-_LONGEST_ID: Final = 512
 _LONGEST_BODY: Final = 65_536
 _MOST: Final = 64
 _MOST_ALIKE: Final = 4
@@ -69,7 +67,7 @@ class BatchOutlines:
         for known in self._held.get(body.count(b'"'), ()):
             found = _between(body, known)
             if found is not None:
-                ids = _ids(found)
+                ids = ids_of(found)
                 return (known.outline, ids) if ids is not None else None
         return None
 
@@ -113,33 +111,22 @@ def _between(body: bytes, known: _Known) -> list[bytes] | None:
     return found if body[at:] == known.last else None
 
 
-def _ids(found: Sequence[bytes]) -> list[str] | None:
-    """The ids as text, looked at together: a line's end is in none of them, since it cannot be printed."""
-    try:
-        text = b"\n".join(found).decode()
-    except UnicodeDecodeError:
-        return None
-    ids = text.split("\n")
-    if len(ids) != len(found) or "" in ids or not "".join(ids).isprintable() or max(map(len, ids)) > _LONGEST_ID:
-        return None
-    return ids
-
-
 def _items(
     pieces: Sequence[bytes], questions: Sequence[Question]
 ) -> tuple[tuple[ItemOutline, ...], tuple[int, ...]] | None:
     """What each item is without its ids, and the places of those; None when a member is not known.
 
-    The body is read once more with each string replaced by its own place. There are at least two places.
+    There are at least two places.
     """
-    numbered = (b"%d" % place if place % 2 else piece for place, piece in enumerate(pieces))
-    tree = named(json.loads(b'"'.join(numbered)), pieces)
+    tree = read_numbered(pieces)
     if not (tree.keys() <= _BATCH_MEMBERS and tree.get(b"options", {}).keys() <= _OPTIONS):
         return None
     listed = [{**tree, **item} for item in tree[b"evaluations"]]
-    if not all(item.keys() <= KNOWN[b""] for item in tree[b"evaluations"]) or not all(map(_is_known, listed)):
+    if not all(item.keys() <= KNOWN[b""] for item in tree[b"evaluations"]):
         return None
-    of_items = [_places(item) for item in listed]
+    of_items = [own for item in listed if (own := places_of(item)) is not None]
+    if len(of_items) != len(listed):
+        return None
     places = tuple(sorted({place for own in of_items for place in own}))
     position = {place: number for number, place in enumerate(places)}
     items = []
@@ -150,24 +137,3 @@ def _items(
         kind = pieces[int(item[b"subject"][b"type"])].decode()
         items.append(ItemOutline(question.shape, kind, subject, question.kind, resource, parties))
     return tuple(items), places
-
-
-def _is_known(item: dict[bytes, Any]) -> bool:
-    of_resource = item[b"resource"].get(b"properties", {})
-    parts = (
-        (b"subject", item[b"subject"]),
-        (b"action", item[b"action"]),
-        (b"resource", item[b"resource"]),
-        (b"context", item.get(b"context", {})),
-        (b"action properties", item[b"action"].get(b"properties", {})),
-        (b"resource properties", of_resource),
-        *((b"participant", each) for each in of_resource.get(b"participants", [])),
-    )
-    return all(part.keys() <= KNOWN[name] for name, part in parts)
-
-
-def _places(item: dict[bytes, Any]) -> tuple[int, ...]:
-    """The places of an item's ids: the subject's, the resource's, the other parties'."""
-    participants = item[b"resource"].get(b"properties", {}).get(b"participants", [])
-    ids = (item[b"subject"][b"id"], item[b"resource"][b"id"], *(each[b"id"] for each in participants))
-    return tuple(int(each) for each in ids)

@@ -61,7 +61,7 @@ class Outlines:
                 bare[place] = b""
             outline = self._held.get(b'"'.join(bare))
             if outline is not None:
-                ids = _ids(found)
+                ids = ids_of(found)
                 return (outline, ids) if ids is not None else None
         return None
 
@@ -71,7 +71,8 @@ class Outlines:
         if self._missed % _LEARN_ONE_IN or b"\\" in body or len(body) > _LONGEST_BODY:
             return
         pieces = body.split(b'"')
-        places = _places(pieces)
+        tree = read_numbered(pieces)
+        places = places_of(tree) if tree.keys() <= KNOWN[b""] else None
         if places is None:
             return
         layouts = self._layouts.get(len(pieces), [])
@@ -86,46 +87,47 @@ class Outlines:
         self._held[b'"'.join(pieces)] = outline
 
 
-def _ids(found: Sequence[bytes]) -> list[str] | None:
+def ids_of(found: Sequence[bytes]) -> list[str] | None:
+    """The ids as text, looked at together; None if one is none. A line's end is in none: it cannot be printed."""
     try:
-        ids = [each.decode() for each in found]
+        text = b"\n".join(found).decode()
     except UnicodeDecodeError:
         return None
-    for each in ids:
-        if not each or len(each) > _LONGEST_ID or not each.isprintable():
-            return None
+    ids = text.split("\n")
+    if len(ids) != len(found) or "" in ids or not "".join(ids).isprintable() or max(map(len, ids)) > _LONGEST_ID:
+        return None
     return ids
 
 
-def _places(pieces: Sequence[bytes]) -> tuple[int, ...] | None:
-    """Where the ids are, or None when there is a member that the service does not know.
-
-    The body is read once more with each string replaced by its own place.
-    """
+def read_numbered(pieces: Sequence[bytes]) -> Any:  # noqa: ANN401 - any JSON value
+    """A body, split at its quotes, read once more with each string that is no name replaced by its own place."""
     numbered = (b"%d" % place if place % 2 else piece for place, piece in enumerate(pieces))
-    tree = named(json.loads(b'"'.join(numbered)), pieces)
-    of_action, of_resource = tree[b"action"].get(b"properties", {}), tree[b"resource"].get(b"properties", {})
+    return _named(json.loads(b'"'.join(numbered)), pieces)
+
+
+def places_of(item: dict[bytes, Any]) -> tuple[int, ...] | None:
+    """Where a question's ids are (the subject's, the resource's, the other parties'); None with an unknown member."""
+    of_resource = item[b"resource"].get(b"properties", {})
     participants = of_resource.get(b"participants", [])
-    known = (
-        (b"", tree),
-        (b"subject", tree[b"subject"]),
-        (b"action", tree[b"action"]),
-        (b"resource", tree[b"resource"]),
-        (b"context", tree.get(b"context", {})),
-        (b"action properties", of_action),
+    parts = (
+        (b"subject", item[b"subject"]),
+        (b"action", item[b"action"]),
+        (b"resource", item[b"resource"]),
+        (b"context", item.get(b"context", {})),
+        (b"action properties", item[b"action"].get(b"properties", {})),
         (b"resource properties", of_resource),
         *((b"participant", each) for each in participants),
     )
-    if not all(part.keys() <= KNOWN[name] for name, part in known):
+    if not all(part.keys() <= KNOWN[name] for name, part in parts):
         return None
-    ids = (tree[b"subject"][b"id"], tree[b"resource"][b"id"], *(each[b"id"] for each in participants))
+    ids = (item[b"subject"][b"id"], item[b"resource"][b"id"], *(each[b"id"] for each in participants))
     return tuple(int(each) for each in ids)
 
 
-def named(value: Any, pieces: Sequence[bytes]) -> Any:  # noqa: ANN401 - any JSON value
+def _named(value: Any, pieces: Sequence[bytes]) -> Any:  # noqa: ANN401 - any JSON value
     """The same value with its names put back; strings stay the places that they have."""
     if isinstance(value, dict):
-        return {pieces[int(place)]: named(member, pieces) for place, member in value.items()}
+        return {pieces[int(place)]: _named(member, pieces) for place, member in value.items()}
     if isinstance(value, list):
-        return [named(each, pieces) for each in value]
+        return [_named(each, pieces) for each in value]
     return value

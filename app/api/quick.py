@@ -13,31 +13,20 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from app.api.batch_outlines import BatchOutline, BatchOutlines, ItemOutline
 from app.api.outlines import Outline, Outlines
-from app.api.strict_json import MAX_DEPTH, BadJsonError, number_hooks, parse
+from app.api.quick_parts import NOTHING, READERS, Listed, Part, is_name, is_territory, parts_of
+from app.api.strict_json import BadJsonError, number_hooks, parse
 from app.core.article import Channel, Element
 from app.core.decision import Participant
 from app.operations.prepared import Question, Shape
 
-_LONGEST_ID: Final = 512
-_LONGEST_NAME: Final = 128
 _MOST_SHAPES: Final = 1_000
 _scan: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(**number_hooks()).scan_once  # type: ignore[attr-defined]  # documented in its source only
 _CHANNELS: Final = {channel.value: channel for channel in Channel}
 _ELEMENTS: Final = {element.value: element for element in Element}
-_NOTHING: Final[dict[str, Any]] = {}
-_NOT_SAID: Final = object()
-
-_Listed = list[tuple[str, bool]] | None
-
-
-_Part = tuple[tuple[Any, ...], int, int]
-"""One part of a question as read, with how many members and containers its JSON has."""
-
-_NO_CONTEXT: Final[_Part] = ((), 0, 0)
 
 
 class QuickReader:
@@ -56,14 +45,14 @@ class QuickReader:
         if matched is not None:
             return self._of_outline(*matched)
         value = _scanned(body)
-        parts = _parts(value, {}) if value is not None else None
+        parts = parts_of(value, {}) if value is not None else None
         if value is not None and parts is not None and _adds_up(body, len(value), 1, parts):
             question = self._question(parts)
             if question is not None:
                 self._learn(body, question, parts)
             return question
         value = _parsed(body)
-        parts = _parts(value, {}) if value is not None else None
+        parts = parts_of(value, {}) if value is not None else None
         return self._question(parts) if parts is not None else None
 
     def _of_outline(self, outline: Outline, ids: list[str]) -> Question:
@@ -75,8 +64,8 @@ class QuickReader:
     def _paired(self, kind: str, ids: list[str], locals_: tuple[bool, ...]) -> tuple[Participant, ...]:
         return self._participants(kind, list(zip(ids[2:], locals_, strict=True)))
 
-    def _learn(self, body: bytes, question: Question, parts: Sequence[_Part]) -> None:
-        listed: _Listed = parts[2][0][3]
+    def _learn(self, body: bytes, question: Question, parts: Sequence[Part]) -> None:
+        listed: Listed = parts[2][0][3]
         locals_ = tuple(local for _, local in listed) if listed is not None else None
         self._outlines.learn(body, Outline(question.shape, parts[0][0][0], question.kind, locals_))
 
@@ -119,7 +108,7 @@ class QuickReader:
     def _named(self, item: ItemOutline, ids: list[str]) -> tuple[Participant, ...]:
         return self._participants(item.subject_type, [(ids[place], local) for place, local in item.others or ()])
 
-    def _question(self, parts: Sequence[_Part]) -> Question | None:
+    def _question(self, parts: Sequence[Part]) -> Question | None:
         kind, identifier = parts[0][0]
         of_resource = parts[2][0]
         key = (*parts[1][0], *of_resource[:3])
@@ -129,13 +118,13 @@ class QuickReader:
             return None
         if shape is None:
             return None
-        listed: _Listed = of_resource[3]
+        listed: Listed = of_resource[3]
         others = partial(self._participants, kind, listed) if listed is not None else None
         return Question(shape, self._ref(kind, identifier), others, of_resource[4], of_resource[5])
 
     def _shape(self, key: tuple[Any, ...]) -> Shape | None:
         name, automated, words, channel, private, territory = key
-        if not _is_name(name) or type(channel) is not str or channel not in _CHANNELS or not _is_territory(territory):
+        if not is_name(name) or type(channel) is not str or channel not in _CHANNELS or not is_territory(territory):
             return None
         elements = None
         if words is not None:
@@ -176,7 +165,7 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
     return value if type(value) is dict else None
 
 
-def _adds_up(body: bytes, members: int, containers: int, parts: Sequence[_Part]) -> bool:
+def _adds_up(body: bytes, members: int, containers: int, parts: Sequence[Part]) -> bool:
     """Whether the body shows as many members and containers as were read: no other, and none twice.
 
     Only a string can hold a brace, and a quote before a colon ends a name: no string here holds a quote. A blank before
@@ -195,125 +184,27 @@ def _adds_up(body: bytes, members: int, containers: int, parts: Sequence[_Part])
 class _Items:
     """A batch as read: the parts of each question, and all parts that were read, each once."""
 
-    questions: list[tuple[_Part, ...]]
+    questions: list[tuple[Part, ...]]
     options: dict[str, Any]
-    parts: list[_Part]
+    parts: list[Part]
     members: int
     containers: int
 
 
 def _items(value: dict[str, Any], most: int) -> _Items | None:
-    items, options = value.get("evaluations"), value.get("options", _NOTHING)
+    items, options = value.get("evaluations"), value.get("options", NOTHING)
     if type(items) is not list or not 0 < len(items) <= most or type(options) is not dict:
         return None
-    defaults = {name: read(value[name]) for name, read in _READERS.items() if name in value}
+    defaults = {name: read(value[name]) for name, read in READERS.items() if name in value}
     parts = [part for part in defaults.values() if part is not None]
     found = _Items([], options, parts, len(value) + len(options), 2 + len(items) + ("options" in value))
     for item in items:
         if type(item) is not dict:
             return None
-        of_item = _parts(item, defaults)
+        of_item = parts_of(item, defaults)
         if of_item is None:
             return None
         found.questions.append(of_item)
         found.members += len(item)
-        parts += [part for name, part in zip(_READERS, of_item, strict=True) if name in item]
+        parts += [part for name, part in zip(READERS, of_item, strict=True) if name in item]
     return found
-
-
-def _parts(value: dict[str, Any], defaults: dict[str, _Part | None]) -> tuple[_Part, _Part, _Part, _Part] | None:
-    """Subject, action, resource and context of a question; what it does not have is taken from the defaults."""
-    subject = _subject(value["subject"]) if "subject" in value else defaults.get("subject")
-    action = _action(value["action"]) if "action" in value else defaults.get("action")
-    resource = _resource(value["resource"]) if "resource" in value else defaults.get("resource")
-    context = _context(value["context"]) if "context" in value else defaults.get("context", _NO_CONTEXT)
-    if subject is None or action is None or resource is None or context is None:
-        return None
-    return subject, action, resource, context
-
-
-def _subject(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
-    if type(value) is not dict:
-        return None
-    kind, identifier = value.get("type"), value.get("id")
-    if not (_is_name(kind) and _is_id(identifier)):
-        return None
-    return ((kind, identifier), len(value), 1)
-
-
-def _action(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
-    if type(value) is not dict:
-        return None
-    properties = value.get("properties", _NOTHING)
-    if type(properties) is not dict:
-        return None
-    automated: Any = properties.get("automated", True)
-    words: Any = properties.get("elements", _NOT_SAID)
-    if (automated is not True and automated is not False) or (type(words) is not list and words is not _NOT_SAID):
-        return None
-    elements: tuple[Any, ...] | None = tuple(words) if type(words) is list else None
-    containers = 1 + ("properties" in value) + (elements is not None)
-    return (value.get("name"), automated, elements), len(value) + len(properties), containers
-
-
-def _resource(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
-    if type(value) is not dict:
-        return None
-    kind, identifier = value.get("type"), value.get("id")
-    if not (_is_name(kind) and _is_id(identifier)):
-        return None
-    properties = value.get("properties", _NOTHING)
-    if type(properties) is not dict:
-        return None
-    members, containers = len(value) + len(properties), 1 + ("properties" in value)
-    private = properties.get("private", True)
-    if private is not True and private is not False:
-        return None
-    listed: _Listed = None
-    if "participants" in properties:
-        raw = properties["participants"]
-        listed = _listed(raw)
-        if listed is None:
-            return None
-        members += sum(map(len, raw))
-        containers += 1 + len(raw)
-    said = (properties.get("channel", "online"), private, properties.get("territory", "FR"), listed, kind, identifier)
-    return (said, members, containers)
-
-
-def _context(value: Any) -> _Part | None:  # noqa: ANN401 - any JSON value
-    return ((), len(value), 1) if type(value) is dict else None
-
-
-def _listed(value: Any) -> _Listed:  # noqa: ANN401 - any JSON value
-    if type(value) is not list or len(value) > MAX_DEPTH:
-        return None
-    listed: list[tuple[str, bool]] = []
-    for each in value:
-        if type(each) is not dict:
-            return None
-        identifier, local = each.get("id"), each.get("local")
-        if not _is_id(identifier) or (local is not True and local is not False):
-            return None
-        listed.append((identifier, local))
-    return listed
-
-
-_READERS: Final[dict[str, Callable[[Any], _Part | None]]] = {
-    "subject": _subject,
-    "action": _action,
-    "resource": _resource,
-    "context": _context,
-}
-
-
-def _is_name(text: Any) -> TypeGuard[str]:  # noqa: ANN401 - any JSON value
-    return type(text) is str and 0 < len(text) <= _LONGEST_NAME and text.isprintable()
-
-
-def _is_id(text: Any) -> TypeGuard[str]:  # noqa: ANN401 - any JSON value
-    return type(text) is str and 0 < len(text) <= _LONGEST_ID and text.isprintable()
-
-
-def _is_territory(text: Any) -> bool:  # noqa: ANN401 - any JSON value
-    return type(text) is str and len(text) == 2 and text.isascii() and text.isalpha() and text.isupper()  # noqa: PLR2004

@@ -2,21 +2,22 @@
 
 Revision: 0004, after 0003.
 
-The library's schema is frozen beside the migrations, so that every database gets the same one whatever version of the
-library is installed; a test compares the two, and a newer schema comes by a migration of its own.
+The library brings its schema; this migration takes it only if it is the one that it was written for, so that every
+database gets the same. A newer one comes by a migration of its own, with the library's next version.
 """
 
-from pathlib import Path
+from hashlib import sha256
 
 import sqlalchemy as sa
 from alembic import op
+from procrastinate.schema import SchemaManager
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-SCHEMA = Path(__file__).resolve().parent.parent / "procrastinate" / "3.10.0.sql"
+SCHEMA_SHA256 = "c70ec4b400a60ad9592787653aae5ae77ae41bf801d56b5bd2712751a07f2009"
 
 DROP_FUNCTIONS = """
 DO $$
@@ -37,8 +38,12 @@ TYPES = ("procrastinate_job_to_defer_v1", "procrastinate_job_event_type", "procr
 
 def upgrade() -> None:
     """Create the library's schema and the table of runs; nothing of ours is touched."""
+    schema = SchemaManager.get_schema()
+    if sha256(schema.encode()).hexdigest() != SCHEMA_SHA256:
+        message = "procrastinate brings another schema than that of 3.10.0: install the version of requirements.txt"
+        raise RuntimeError(message)
     # `%` stands in the functions: without no_parameters the driver would take it for a placeholder.
-    op.get_bind().exec_driver_sql(SCHEMA.read_text(encoding="utf-8"), execution_options={"no_parameters": True})
+    op.get_bind().exec_driver_sql(schema, execution_options={"no_parameters": True})
     op.create_table(
         "job_run",
         sa.Column("task", sa.Text(), nullable=False),

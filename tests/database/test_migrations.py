@@ -1,7 +1,10 @@
-from importlib.resources import files
+from hashlib import sha256
+from runpy import run_path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from procrastinate.schema import SchemaManager
 from sqlalchemy import Column, Integer, MetaData, Table, text
 
 import app.main  # noqa: F401 - declares every table
@@ -70,11 +73,18 @@ def test_migrations_work_in_any_time_zone(empty):
     assert _drift(empty.owner_url, metadata) == []
 
 
-def test_the_frozen_schema_is_the_installed_librarys():
-    """Procrastinate's schema as it is frozen is the one that the installed version would make.
+def test_the_installed_library_brings_the_schema_of_the_migration():
+    """The migration takes Procrastinate's schema only if it is the one that it was written for, and it is.
 
-    When this fails the library was upgraded: freeze its new `schema.sql`, and write a migration out of the files in
-    its `sql/migrations` that came since.
+    When this fails the library was upgraded: write a migration out of the files in its `sql/migrations`.
     """
-    frozen = max((MIGRATIONS / "procrastinate").glob("*.sql"))
-    assert frozen.read_text() == (files("procrastinate") / "sql" / "schema.sql").read_text()
+    migration = run_path(str(MIGRATIONS / "versions" / "0004_jobs.py"))
+    assert sha256(SchemaManager.get_schema().encode()).hexdigest() == migration["SCHEMA_SHA256"]
+
+
+def test_another_schema_of_the_library_is_refused(monkeypatch):
+    """A database is never given a schema that no migration was written for."""
+    migration = run_path(str(MIGRATIONS / "versions" / "0004_jobs.py"))
+    monkeypatch.setattr(SchemaManager, "get_schema", staticmethod(lambda: "SELECT 1"))
+    with pytest.raises(RuntimeError, match=r"requirements\.txt"):
+        migration["upgrade"]()
