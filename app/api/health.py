@@ -19,6 +19,7 @@ from app.db.database import DatabaseUnavailableError
 from app.operations.count_deliveries import count_deliveries
 from app.operations.list_job_runs import list_job_runs
 from app.snapshot.upkeep import count_changes
+from app.telemetry.families import exposition_of
 from app.telemetry.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["operation"])
@@ -103,8 +104,8 @@ async def metrics(
             changes: int | None = await count_changes(session)
     except DatabaseUnavailableError:
         counts, runs, changes = None, (), None  # what this process counted itself is told all the same
-    told = services.metrics.exposition() + delivery_metrics(counts) + job_metrics(runs) + change_metrics(changes)
-    return Response(told, media_type=MEDIA_TYPE)
+    read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes)])
+    return Response(services.metrics.exposition() + read, media_type=MEDIA_TYPE)
 
 
 class Configuration(BaseModel):

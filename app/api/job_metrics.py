@@ -1,11 +1,9 @@
-"""Background jobs in the Prometheus text format, read from the database: labels are names of tasks."""
+"""Background jobs as Prometheus metrics, read from the database: labels are names of tasks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from app.audit.job_runs import DayOfRuns
 
@@ -18,30 +16,17 @@ _GAUGES: Final = (
 )
 
 
-class _Runs(Collector):
-    """Hands Prometheus the last runs."""
-
-    def __init__(self, runs: Sequence[DayOfRuns]) -> None:
-        self._runs = runs
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, each with a sample for each task."""
-        for name, about in _GAUGES:
-            family = GaugeMetricFamily(name, about, labels=["task"])
-            for run in self._runs:
-                family.add_metric([run.task], _values(run)[name])
-            yield family
+def job_metrics(runs: Sequence[DayOfRuns]) -> Iterator[Metric]:
+    """The families, each with a sample for each task; none when nothing ran yet."""
+    if not runs:
+        return
+    for name, about in _GAUGES:
+        family = GaugeMetricFamily(name, about, labels=["task"])
+        for run in runs:
+            family.add_metric([run.task], _values(run)[name])
+        yield family
 
 
 def _values(run: DayOfRuns) -> dict[str, float]:
     values = (run.last_started_at.timestamp(), run.last_took.total_seconds(), run.last_flagged, run.backlog)
     return dict(zip((name for name, _ in _GAUGES), (*values, run.failures), strict=True))
-
-
-def job_metrics(runs: Sequence[DayOfRuns]) -> bytes:
-    """The text to add to a scrape; empty when nothing ran yet. Every process tells the same: do not add up."""
-    if not runs:
-        return b""
-    registry = CollectorRegistry()
-    registry.register(_Runs(runs))
-    return generate_latest(registry)

@@ -33,9 +33,7 @@ class PageRequest(BaseModel):
 
 def write_cursor(pseudonyms: Pseudonyms, query: str, after: UUID | None) -> str | None:
     """An opaque cursor that goes on after an id, in this query; None when there is nothing to go on to."""
-    if after is None:
-        return None
-    return base64.urlsafe_b64encode(after.bytes + _mac(pseudonyms, query, after)).decode().rstrip("=")
+    return None if after is None else _sealed(pseudonyms, "cursor", query, after.bytes)
 
 
 def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID | None:
@@ -45,19 +43,7 @@ def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID 
         InvalidCursorError: it was not handed out by this query.
 
     """
-    if cursor is None:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except (binascii.Error, ValueError):
-        raise InvalidCursorError(field="cursor") from None
-    if len(raw) != 2 * _MAC:
-        raise InvalidCursorError(field="cursor")
-    after = UUID(bytes=raw[:_MAC])
-    written = write_cursor(pseudonyms, query, after) or ""
-    if not hmac.compare_digest(written.encode(), cursor.encode()):  # whole: base64 has several ways to write one thing
-        raise InvalidCursorError(field="cursor")
-    return after
+    return None if cursor is None else UUID(bytes=_opened(pseudonyms, "cursor", query, cursor))
 
 
 _PLACE: Final = struct.Struct(">Qi16s")
@@ -65,9 +51,7 @@ _PLACE: Final = struct.Struct(">Qi16s")
 
 def write_place(pseudonyms: Pseudonyms, query: str, place: Position) -> str:
     """An opaque cursor that goes on after a place between events."""
-    raw = _PLACE.pack(place.xid, place.seq, place.event.bytes)
-    mac = pseudonyms.opaque("place", f"{query}\n{raw.hex()}")[:_MAC]
-    return base64.urlsafe_b64encode(raw + mac).decode().rstrip("=")
+    return _sealed(pseudonyms, "after", query, _PLACE.pack(place.xid, place.seq, place.event.bytes))
 
 
 def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Position | None:
@@ -79,16 +63,27 @@ def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Positi
     """
     if cursor is None:
         return None
+    xid, seq, event = _PLACE.unpack(_opened(pseudonyms, "after", query, cursor))
+    return Position(xid, seq, UUID(bytes=event))
+
+
+def _sealed(pseudonyms: Pseudonyms, field: str, query: str, raw: bytes) -> str:
+    mac = pseudonyms.opaque(field, f"{query}\n{raw.hex()}")[:_MAC]
+    return base64.urlsafe_b64encode(raw + mac).decode().rstrip("=")
+
+
+def _opened(pseudonyms: Pseudonyms, field: str, query: str, cursor: str) -> bytes:
+    """What was sealed for this query, under the name of the parameter that carries it.
+
+    Raises:
+        InvalidCursorError: nothing was.
+
+    """
     try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        xid, seq, event = _PLACE.unpack(raw[: _PLACE.size])
-    except (binascii.Error, ValueError, struct.error):
-        raise InvalidCursorError(field="after") from None
-    place = Position(xid, seq, UUID(bytes=event))
-    if not hmac.compare_digest(write_place(pseudonyms, query, place).encode(), cursor.encode()):
-        raise InvalidCursorError(field="after")
-    return place
-
-
-def _mac(pseudonyms: Pseudonyms, query: str, after: UUID) -> bytes:
-    return pseudonyms.opaque("cursor", f"{query}\n{after}")[:_MAC]
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[:-_MAC]
+    except (binascii.Error, ValueError):
+        raise InvalidCursorError(field=field) from None
+    # Compared whole: base64 has several ways to write one thing.
+    if not hmac.compare_digest(_sealed(pseudonyms, field, query, raw).encode(), cursor.encode()):
+        raise InvalidCursorError(field=field)
+    return raw

@@ -4,6 +4,10 @@ The numbers are plain ones where they are counted; they reach Prometheus when it
 be done later). With several workers, counters are summed; of a lag the greatest is told, of leases how many are held.
 """
 
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
 from app.api.services import Services
 
 
@@ -33,11 +37,11 @@ def _watch_memory(services: Services) -> None:
         "hit": lambda: memory.hits,
         "miss": lambda: memory.misses,
         "joined": lambda: replica.joins,
-        "without_lease": lambda: replica.reads_without_lease,
+        "without_lease": lambda: memory.without_lease,
     }
     metrics.watch_counter(
         "sceau_memory_looks",
-        "Requests that memory answered or missed, records waited for together, reads without a lease.",
+        "Requests that memory answered, missed, or might not answer for want of a lease; records waited for together.",
         looks,
         "what",
     )
@@ -69,10 +73,8 @@ def _watch_log(services: Services) -> None:
     )
 
 
-def change_metrics(changes: int | None) -> bytes:
-    """The size of the change table as the database has it: every process tells the same. Nothing when unknown."""
-    if changes is None:
-        return b""
-    name = "sceau_change_rows"
-    about = "Changes kept because some replica has not applied them."
-    return f"# HELP {name} {about}\n# TYPE {name} gauge\n{name} {changes}\n".encode()
+def change_metrics(changes: int | None) -> Iterator[Metric]:
+    """The size of the change table as the database has it; nothing when it is unknown."""
+    if changes is not None:
+        about = "Changes kept because some replica has not applied them."
+        yield GaugeMetricFamily("sceau_change_rows", about, value=changes)

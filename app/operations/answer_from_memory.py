@@ -31,6 +31,7 @@ class Memory:
     prepared: PreparedDecisions = field(default_factory=PreparedDecisions)
     hits: int = 0
     misses: int = 0
+    without_lease: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,9 @@ async def answer_from_memory(memory: Memory, digest: bytes, questions: Sequence[
         DatabaseUnavailableError: something is missing and cannot be read.
 
     """
+    if not memory.replica.lease.held():
+        memory.without_lease += 1
+        return None
     facts = _Facts()
     memory.misses += 1
     for _ in range(_LOOKS):

@@ -195,7 +195,7 @@ def wait_after(attempts: int, outcome: Outcome, chance: float) -> float:
 def _report(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, DatabaseUnavailableError):
-        log.error("an endpoint could not be served", exc_info=error)
+        log.error("an endpoint could not be served", cause=type(error).__name__)  # its words may hold an address
 
 
 async def _now(session: ReadSession) -> datetime:

@@ -80,7 +80,6 @@ class Replica:
         self.feed = Feed(plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, about=plan.about)
         self.lease = self.feed.lease
         self.joins = 0
-        self.reads_without_lease = 0
         self._plan = plan
         self._database = database
         self._gathered = GatheredReads(self._fetch_subjects)
@@ -156,7 +155,6 @@ class Replica:
     ) -> dict[_Key, _Value]:
         """Read what no flight that may be joined is reading; without a lease, read all of it alone and keep nothing."""
         if not self.lease.held():
-            self.reads_without_lease += 1
             return dict(await read(keys))
         joined = {key: flight for key in keys if (flight := cache.flight(key)) is not None}
         self.joins += len(joined)

@@ -1,7 +1,10 @@
 """What a replica tells about itself in /metrics and /readyz."""
 
+from typing import cast
+
 import pytest
 
+from app.api.services import Services
 from tests.support.api import running
 
 
@@ -35,6 +38,20 @@ def test_hits_misses_beats_lag_and_confirmations_are_told(database):
         assert (ready["mode"], ready["leased"]) == ("leased", True)
         assert 0 < ready["hit_rate"] < 1
         assert ready["lag_seconds"] >= 0
+
+
+def test_what_memory_may_not_answer_is_told(database, monkeypatch):
+    """While no lease is held, questions are answered by the primary, and counted as such."""
+    with running(database, cache="leased") as api:
+        api.register("ads")
+        services = cast("Services", api.client.app.state.services)  # type: ignore[attr-defined]
+        assert services.memory is not None
+        monkeypatch.setattr(services.memory.replica.lease, "held", lambda: False)
+        for _ in range(3):
+            assert api.reason("alice", "ads") == "no_consent"
+        text = api.call("GET", "/metrics").text
+        assert figure(text, 'sceau_memory_looks_total{what="without_lease"}') == 3
+        assert figure(text, 'sceau_memory_looks_total{what="hit"}') == 0
 
 
 def test_without_a_memory_nothing_is_told_of_it(database):
