@@ -155,11 +155,15 @@ class Post:
         """The owner's connection, each statement on its own."""
         return psycopg.connect(self.database.owner_url, autocommit=True)
 
-    def make_due(self) -> None:
-        """Let time pass until every wait between attempts is over; an attempt under way is left to end."""
+    def make_due(self, *, claims: bool = False) -> None:
+        """Let time pass until every wait between attempts is over; an attempt under way is left to end.
+
+        With `claims` so long that those have run out too, of attempts that nobody makes any more among them.
+        """
         ended = "(SELECT count(*) FROM webhook_attempt AS a WHERE a.endpoint = d.endpoint AND a.event = d.event)"
+        waits = "TRUE" if claims else f"attempts - attempts_before <= {ended}"
         with self.owner() as connection:
             connection.execute(
                 "UPDATE webhook_delivery AS d SET next_at = now() - interval '1 s' "
-                f"WHERE next_at IS NOT NULL AND attempts - attempts_before <= {ended}"
+                f"WHERE next_at IS NOT NULL AND {waits}"
             )
