@@ -3,6 +3,7 @@
 SCEAU_TEST_DATABASE_URL (an administrator's DSN) uses another server instead.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -36,6 +37,16 @@ def pytest_configure(config):
         server.start()
         os.environ[ADDRESS] = server.url(role="postgres", database="postgres")
     make_template()
+
+
+def pytest_collection():
+    """Collect no garbage while modules are read: Python 3.11.7 may fail to make a syntax tree meanwhile."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Collect garbage again."""
+    gc.enable()
 
 
 def pytest_unconfigure(config):
