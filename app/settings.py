@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     webhook_key_overlap: timedelta = Field(
         default=timedelta(days=7), ge=timedelta(0), description="How long a rotated webhook key or secret still signs"
     )
+    key_overlap: timedelta = Field(
+        default=timedelta(days=7),
+        ge=timedelta(0),
+        le=timedelta(days=30),
+        description="How long a caller's key is good beside the one that was made in its place",
+    )
     metrics: str = Field(default="open", description="Who reads /metrics: open, scoped (audit:read) or off")
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG to ERROR")

@@ -20,9 +20,10 @@ from app.api.answers import answer, item_error
 from app.api.problems import UnauthorizedError, fields_of, problem, unavailable
 from app.api.questions import question_of
 from app.api.routing import PROBLEMS, says_json
-from app.api.security import guarded_inside, presentable_key
+from app.api.security import credential_of, guarded_inside
 from app.api.services import Services, ServicesDep
 from app.api.strict_json import BadJsonError, parse
+from app.auth.callers import Credential
 from app.auth.scopes import Scope
 from app.core.decision import Decision, Reason
 from app.core.decision import Request as Question
@@ -151,8 +152,14 @@ def _item(defaults: Mapping[str, Any], item: Any) -> EvaluationRequest | dict[st
 
 
 async def _ask(request: Request, services: Services, questions: Sequence[Question]) -> Answers:
-    presented = _key(request)
-    point = DecisionPoint(services.database, services.known, services.deployment.policy, wall_clock=services.wall_clock)
+    presented = _presented(request)
+    point = DecisionPoint(
+        services.database,
+        services.known,
+        services.uses,
+        services.deployment.policy,
+        wall_clock=services.wall_clock,
+    )
     answers = await answer_questions(point, presented, questions)
     if answers.caller is None:
         raise UnauthorizedError
@@ -183,13 +190,13 @@ def _count(services: Services, *, permitted: bool, reason: Reason) -> None:
     services.metrics.decisions.count_reason(permitted=permitted, reason=reason.value)
 
 
-def _key(request: Request) -> str:
+def _presented(request: Request) -> Credential:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return presentable_key(key.strip() if scheme.lower() == "bearer" else None)
+    return credential_of(key.strip() if scheme.lower() == "bearer" else None)
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    _key(request)  # who cannot be anybody learns nothing about how a request should look
+    _presented(request)  # who cannot be anybody learns nothing about how a request should look
     if not says_json(request):
         raise _RefusedError(problem(400, "malformed", "Send the request as application/json."))
     try:

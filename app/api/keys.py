@@ -1,69 +1,46 @@
-"""Keys of callers: made, listed and revoked. The key itself is shown once, and kept only as a hash."""
+"""Callers and their keys: made, listed, changed, rotated and revoked. A key is shown once, and kept only as a hash."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Response
-from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.access_models import Name
+from app.api.key_models import (
+    CallerChangeBody,
+    KeyBody,
+    KeysPage,
+    NewKey,
+    NewKeyBody,
+    NewRotation,
+    RotatedBody,
+    key_body,
+    new_key_body,
+    rotated_body,
+)
 from app.api.pages import LIMIT, Cursor, Limit, read_cursor, write_cursor
-from app.api.processing_models import ProcessingId, WireModel
 from app.api.routing import problems, strict_router
 from app.api.security import Needs
 from app.api.services import ServicesDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.auth.store import list_callers
-from app.operations.manage_keys import NewCaller, create_key, revoke_key
+from app.operations.change_caller import change_caller
+from app.operations.create_key import create_key
+from app.operations.list_callers import find_caller, list_callers
+from app.operations.revoke_caller import revoke_caller, revoke_key
+from app.operations.rotate_key import Rotation, rotate_key
 
 router = strict_router("keys")
 
 KeyManager = Annotated[Caller, Depends(Needs(Scope.KEYS_MANAGE))]
+CallerId = Annotated[UUID, Path(alias="id", description="The id of a caller")]
 
 _INVALID = (422, "Some fields are not as they should be.")
-
-
-class NewKey(WireModel):
-    """A caller to make: its scopes, and the processings that it may ask about."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"name": "mail server", "scopes": ["decisions:evaluate"], "processings": ["ads-mail"]}]
-        }
-    )
-
-    name: Name
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=50)]
-    processings: Annotated[list[ProcessingId], Field(min_length=1, max_length=1_000)] | None = Field(
-        default=None, description="Which processings it may name; left out, every one"
-    )
-
-
-class KeyBody(BaseModel):
-    """A caller, without its key."""
-
-    id: UUID
-    name: str
-    scopes: list[Scope]
-    processings: list[str] | None = None
-    created_at: datetime
-    created_by: UUID | None = None
-    revoked_at: datetime | None = None
-
-
-class NewKeyBody(KeyBody):
-    """A new caller with its key, shown this once."""
-
-    key: str = Field(description="Send it as `Authorization: Bearer …`; it is not shown again")
-
-
-class KeysPage(BaseModel):
-    """Some callers, oldest first, revoked ones included."""
-
-    items: list[KeyBody]
-    next_cursor: str | None = None
+_FORBIDDEN = (403, "The caller lacks the scope, or would hand out, or take away, more than it holds.")
+_NO_CALLER = (404, "No such caller.")
+_NO_KEY = (404, "No such caller, or it has no such key.")
+_REVOKED = (409, "The caller is revoked.")
+_NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many keys in force as it may.")
 
 
 @router.post(
@@ -71,54 +48,105 @@ class KeysPage(BaseModel):
     status_code=201,
     summary="Make a key",
     response_model_exclude_none=True,
-    responses=problems((403, "The caller lacks the scope, or would hand out more than it holds."), _INVALID),
+    responses=problems(_FORBIDDEN, _INVALID),
 )
 async def post_key(body: NewKey, caller: KeyManager, services: ServicesDep) -> NewKeyBody:
     """Make a caller and its key. A caller hands out no scope and no processing that it does not hold itself."""
-    processings = frozenset(body.processings) if body.processings is not None else None
     async with services.writer.write() as session:
-        made, key = await create_key(session, caller, NewCaller(body.name, frozenset(body.scopes), processings))
-    return NewKeyBody(**_members(made), key=key)
+        return new_key_body(await create_key(session, caller, body.wanted()))
 
 
 @router.get("/v1/keys", summary="List keys", response_model_exclude_none=True, responses=problems(_INVALID))
 async def get_keys(caller: KeyManager, services: ServicesDep, limit: Limit = LIMIT, cursor: Cursor = None) -> KeysPage:
-    """Callers with their scopes, oldest first, revoked ones included; never their keys."""
+    """Callers with their scopes and when they were last heard, oldest first, revoked ones included; never their keys.
+
+    A caller that may name some processings only is shown those callers that may name no others.
+    """
     pseudonyms = services.deployment.pseudonyms
     asked = f"keys {caller.id}"
+    after = read_cursor(pseudonyms, asked, cursor)
     async with services.database.read() as session:
-        found = await list_callers(session, after=read_cursor(pseudonyms, asked, cursor), limit=limit + 1)
+        found = await list_callers(session, caller, after=after, limit=limit + 1)
     page = found[:limit]
     return KeysPage(
-        items=[KeyBody(**_members(each)) for each in page],
-        next_cursor=write_cursor(pseudonyms, asked, page[-1].id if len(found) > limit else None),
+        items=[key_body(each) for each in page],
+        next_cursor=write_cursor(pseudonyms, asked, page[-1].caller.id if len(found) > limit else None),
     )
+
+
+@router.get(
+    "/v1/keys/{id}",
+    summary="Read one caller",
+    response_model_exclude_none=True,
+    responses=problems(_NO_CALLER, _INVALID),
+)
+async def get_key(identifier: CallerId, caller: KeyManager, services: ServicesDep) -> KeyBody:
+    """One caller, its keys, and when each was last used."""
+    async with services.database.read() as session:
+        return key_body(await find_caller(session, caller, identifier))
+
+
+@router.patch(
+    "/v1/keys/{id}",
+    summary="Change what a caller may do",
+    response_model_exclude_none=True,
+    responses=problems(_FORBIDDEN, _NO_CALLER, _REVOKED, _INVALID),
+)
+async def patch_key(identifier: CallerId, body: CallerChangeBody, caller: KeyManager, services: ServicesDep) -> KeyBody:
+    """Change a caller's name, scopes or processings. What is taken away is gone on every replica when this answers."""
+    async with services.writer.write() as session:
+        await change_caller(session, caller, identifier, body.change())
+        changed = await find_caller(session, caller, identifier)
+    return key_body(changed)
 
 
 @router.delete(
     "/v1/keys/{id}",
     status_code=204,
-    summary="Revoke a key",
-    responses=problems((404, "No such key."), _INVALID),
+    summary="Revoke a caller",
+    responses=problems(_FORBIDDEN, _NO_CALLER, _INVALID),
 )
-async def delete_key(
-    identifier: Annotated[UUID, Path(alias="id", description="The id of a caller")],
-    caller: KeyManager,
-    services: ServicesDep,
-) -> Response:
-    """Revoke a caller's key at once. A second time changes nothing."""
+async def delete_key(identifier: CallerId, caller: KeyManager, services: ServicesDep) -> Response:
+    """Revoke a caller with all of its keys, at once and for good. A second time changes nothing."""
     async with services.writer.write() as session:
-        await revoke_key(session, caller, identifier)
+        await revoke_caller(session, caller, identifier)
     return Response(status_code=204)
 
 
-def _members(caller: Caller) -> dict[str, Any]:
-    return {
-        "id": caller.id,
-        "name": caller.name,
-        "scopes": sorted(caller.scopes),
-        "processings": None if caller.processings is None else sorted(caller.processings),
-        "created_at": caller.created_at,
-        "created_by": caller.created_by,
-        "revoked_at": caller.revoked_at,
-    }
+@router.post(
+    "/v1/keys/{id}/rotations",
+    status_code=201,
+    summary="Rotate a key",
+    response_model_exclude_none=True,
+    responses=problems(_FORBIDDEN, _NO_CALLER, _NOT_NOW, _INVALID),
+)
+async def post_rotation(
+    identifier: CallerId, body: NewRotation, caller: KeyManager, services: ServicesDep
+) -> RotatedBody:
+    """Make a new key for a caller, which stays the same caller. Its keys before are still good for `overlap`.
+
+    Say `compromised` when somebody else may have one: no replica takes them any more when this answers.
+    """
+    wanted = services.key_overlap if body.overlap is None else body.overlap
+    rotation = Rotation(timedelta(0) if body.compromised else wanted, body.expires_at)
+    async with services.writer.write() as session:
+        rotated = await rotate_key(session, caller, identifier, rotation)
+    return rotated_body(rotated)
+
+
+@router.delete(
+    "/v1/keys/{id}/keys/{key}",
+    status_code=204,
+    summary="Revoke one key of a caller",
+    responses=problems(_FORBIDDEN, _NO_KEY, _INVALID),
+)
+async def delete_one_key(
+    identifier: CallerId,
+    key: Annotated[UUID, Path(description="The id of one of its keys")],
+    caller: KeyManager,
+    services: ServicesDep,
+) -> Response:
+    """Revoke one key at once; the caller's others stay. A second time changes nothing."""
+    async with services.writer.write() as session:
+        await revoke_key(session, caller, identifier, key)
+    return Response(status_code=204)

@@ -20,6 +20,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 
 _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
+    errors.CallerRevokedError: 409,
     errors.CollectionTimeError: 422,
     errors.ConsentLinkEndedError: 410,
     errors.ConsentNotApplicableError: 409,
@@ -28,12 +29,15 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.FormNotOursError: 400,
     errors.FormOutdatedError: 409,
     errors.IdempotencyMismatchError: 422,
+    errors.IdentityTakenError: 409,
     errors.InvalidCursorError: 422,
+    errors.InvalidExpiryError: 422,
     errors.InvalidNoticeError: 422,
     errors.InvalidPeriodError: 422,
     errors.InvalidUrlError: 422,
     errors.InvalidVersionError: 422,
     errors.JointConsentNeededError: 409,
+    errors.KnownByTokenError: 409,
     errors.NotFoundError: 404,
     errors.NothingToWithdrawError: 409,
     errors.ProcessingExistsError: 409,
@@ -46,6 +50,7 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.TextChangedError: 409,
     errors.TooManyEndpointsError: 409,
     errors.TooManyFormsError: 429,
+    errors.TooManyKeysError: 409,
     errors.UnknownVersionError: 422,
 }
 

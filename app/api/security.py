@@ -13,9 +13,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.api.problems import UnauthorizedError
 from app.api.services import services_of
-from app.auth.callers import Caller, key_digest
+from app.auth.callers import Caller, Credential, key_digest
 from app.auth.scopes import Scope
-from app.auth.store import find_caller
+from app.auth.store import authenticate
 
 _LONGEST_KEY: Final = 512
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `sceau_…`.")
@@ -41,27 +41,28 @@ class Needs:
 
         """
         services = services_of(request)
-        key = presentable_key(credentials.credentials if credentials is not None else None)
+        presented = credential_of(credentials.credentials if credentials is not None else None)
         async with services.database.read() as session:
-            caller = await find_caller(session, key)
-        services.known.remember_caller(key_digest(key), caller)
-        if caller is None:
+            found = await authenticate(session, presented)
+        services.known.remember_caller(presented.digest, found)
+        if found is None:
             raise UnauthorizedError
-        request.state.caller = str(caller.id)
-        caller.require(self.scope)
-        return caller
+        services.uses.note(found.credential)
+        request.state.caller = str(found.caller.id)
+        found.caller.require(self.scope)
+        return found.caller
 
 
-def presentable_key(key: str | None) -> str:
-    """The key that a client presented, if it can be one at all.
+def credential_of(text: str | None) -> Credential:
+    """What a client presented, if it can be anybody's at all.
 
     Raises:
-        UnauthorizedError: none, or something that no key looks like.
+        UnauthorizedError: nothing, or something that no key looks like.
 
     """
-    if not key or len(key) > _LONGEST_KEY or not key.isascii():
+    if not text or len(text) > _LONGEST_KEY or not text.isascii():
         raise UnauthorizedError
-    return key
+    return Credential(key_digest(text))
 
 
 def open_to_all(endpoint: Callable[..., Any]) -> Callable[..., Any]:

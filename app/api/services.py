@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from app.audit.recorder import Recorder
 from app.auth.attempts import Attempts
+from app.auth.uses import Uses
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.operations.answer_from_memory import Memory
@@ -43,6 +44,7 @@ class Services:
     public_url: str
     metrics: Metrics = field(default_factory=Metrics)
     known: LastKnown = field(default_factory=LastKnown)
+    uses: Uses = field(default_factory=Uses)
     memory: Memory | None = None
     recorder: Recorder | None = None
     metrics_access: MetricsAccess = MetricsAccess.OPEN
@@ -51,6 +53,7 @@ class Services:
     log_retention: timedelta = timedelta(days=400)
     webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
     webhook_key_overlap: timedelta = timedelta(days=7)
+    key_overlap: timedelta = timedelta(days=7)
     attempts: Attempts = field(default_factory=Attempts)
 
     @property

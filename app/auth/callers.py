@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -13,6 +14,13 @@ from app.core.errors import ProcessingNotAllowedError, ScopeMissingError
 
 KEY_PREFIX: Final = "sceau_"
 _KEY_BYTES: Final = 32
+
+
+class CallerKind(StrEnum):
+    """Whether a caller is a program or a person: a provider's staff have duties of their own (L32-3, V)."""
+
+    MACHINE = "machine"
+    PERSON = "person"
 
 
 def new_key() -> str:
@@ -36,6 +44,7 @@ class Caller:
     created_at: datetime
     created_by: UUID | None = None
     revoked_at: datetime | None = None
+    kind: CallerKind = CallerKind.MACHINE
 
     def require(self, scope: Scope) -> None:
         """Refuse unless this caller has the scope.
@@ -66,3 +75,35 @@ class Caller:
         """Whether this caller holds at least those scopes and processings itself."""
         enough = self.processings is None or (processings is not None and processings <= self.processings)
         return enough and frozenset(scopes) <= self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key of a caller, without the key: good until `expires_at` (None: without end) or until it is revoked."""
+
+    id: UUID
+    caller: UUID
+    created_at: datetime
+    created_by: UUID | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether the key opens anything at an instant."""
+        return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a client presented, as the SHA-256 by which it is looked up and remembered."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A caller as one of its credentials showed it: which one (the id of its key), and until when that one is good."""
+
+    caller: Caller
+    credential: UUID
+    until: datetime | None = None

@@ -1,15 +1,17 @@
 """Sessions of the dashboard: a random token in a cookie stands for a key, kept only as a hash, for a short time.
 
-A session is no more than its key: whoever's key is revoked has none, from the next request on.
+A session is no more than what it was begun with: whoever's key is revoked or has expired has none, from the next
+request on.
 """
 
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
+from app.auth.key_store import is_key_in_force
 from app.auth.store import load_caller
 from app.auth.tables import dashboard_session
 from app.db.session import ReadSession, WriteSession
@@ -27,22 +29,25 @@ def session_digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-async def begin_session(session: WriteSession, token: str, caller: Caller, at: datetime) -> None:
+async def begin_session(session: WriteSession, token: str, by: Authenticated, at: datetime) -> None:
     """Keep a new session, and remove some that are over."""
     over = select(dashboard_session.c.token_sha256).where(dashboard_session.c.seen_at <= at - IDLE)
     some = over.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
     await session.execute(delete(dashboard_session).where(dashboard_session.c.token_sha256.in_(some.scalar_subquery())))
-    row = {"token_sha256": session_digest(token), "caller": caller.id, "created_at": at, "seen_at": at}
-    await session.execute(insert(dashboard_session).values(row))
+    row = {"token_sha256": session_digest(token), "caller": by.caller.id, "created_at": at, "seen_at": at}
+    await session.execute(insert(dashboard_session).values(**row, credential=by.credential, ends_at=by.until))
 
 
 async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) -> tuple[Caller, bool] | None:
     """Whose session that is, and whether its time of use is to be noted; None when it is over or its key revoked."""
     table = dashboard_session.c
     live = (table.token_sha256 == token_sha256) & (table.seen_at > at - IDLE) & (table.created_at > at - LONGEST)
-    row = (await session.execute(select(dashboard_session).where(live))).first()
+    ends = or_(table.ends_at.is_(None), table.ends_at > at)
+    row = (await session.execute(select(dashboard_session).where(live, ends))).first()
     caller = await load_caller(session, row.caller) if row is not None else None
     if row is None or caller is None or caller.revoked_at is not None:
+        return None
+    if row.credential is not None and not await is_key_in_force(session, row.credential):
         return None
     return caller, at - row.seen_at >= _SEEN_EVERY
 

@@ -1,37 +1,39 @@
-"""Where callers are kept; their keys only as SHA-256 digests."""
+"""Where callers are kept. Who somebody is, is asked here."""
 
 import hmac
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, text, update
+from sqlalchemy import ARRAY, Row, Text, cast, insert, select, text, update
 
-from app.auth.callers import Caller, key_digest
+from app.auth.callers import Authenticated, Caller, CallerKind, Credential
+from app.auth.key_store import in_force_now
 from app.auth.scopes import Scope
-from app.auth.tables import caller
+from app.auth.tables import caller, caller_key
 from app.db.session import ReadSession, WriteSession
 
 
-async def find_caller(session: ReadSession, key: str) -> Caller | None:
-    """The caller whose key this is; None when there is none, or it was revoked."""
-    return await find_caller_by_digest(session, key_digest(key))
-
-
-async def find_caller_by_digest(session: ReadSession, digest: bytes) -> Caller | None:
-    """As `find_caller`, by the SHA-256 of the key."""
-    row = (await session.execute(select(caller).where(caller.c.key_sha256 == digest))).first()
-    if row is None or row.revoked_at is not None or not hmac.compare_digest(row.key_sha256, digest):
+async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
+    """The caller who presented this; None when it is nobody's, was revoked, or has expired by the database's clock."""
+    digest, key = credential.digest, caller_key.c
+    statement = (
+        select(caller, key.id.label("key_id"), key.key_sha256.label("digest"), key.expires_at)
+        .join(caller_key, key.caller == caller.c.id)
+        .where(key.key_sha256 == digest, in_force_now(), caller.c.revoked_at.is_(None))
+    )
+    row = (await session.execute(statement)).first()
+    if row is None or not hmac.compare_digest(row.digest, digest):
         return None
-    return _caller(row)
+    return Authenticated(caller_of(row), row.key_id, row.expires_at)
 
 
-async def add_caller(session: WriteSession, added: Caller, key: str) -> None:
-    """Keep a new caller and the digest of its key."""
+async def add_caller(session: WriteSession, added: Caller) -> None:
+    """Keep a new caller; its credentials are added apart."""
     await session.execute(
         insert(caller).values(
             id=added.id,
             name=added.name,
-            key_sha256=key_digest(key),
+            kind=added.kind.value,
             scopes=sorted(added.scopes),
             processings=None if added.processings is None else sorted(added.processings),
             created_at=added.created_at,
@@ -43,19 +45,39 @@ async def add_caller(session: WriteSession, added: Caller, key: str) -> None:
 async def load_caller(session: ReadSession, identifier: UUID) -> Caller | None:
     """A caller by id, revoked ones included."""
     row = (await session.execute(select(caller).where(caller.c.id == identifier))).first()
-    return None if row is None else _caller(row)
+    return None if row is None else caller_of(row)
 
 
-async def list_callers(session: ReadSession, *, after: UUID | None, limit: int) -> list[Caller]:
-    """The next callers by id (oldest first), revoked ones included."""
+async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:
+    """As `load_caller`, and nobody else changes it or its keys until the transaction ends."""
+    row = (await session.execute(select(caller).where(caller.c.id == identifier).with_for_update())).first()
+    return None if row is None else caller_of(row)
+
+
+async def list_callers(
+    session: ReadSession, *, after: UUID | None, limit: int, within: frozenset[str] | None = None
+) -> list[Caller]:
+    """The next callers by id (oldest first), revoked ones included; `within`: those that may name no others."""
     statement = select(caller).order_by(caller.c.id).limit(limit)
+    if within is not None:
+        statement = statement.where(caller.c.processings.op("<@")(cast(sorted(within), ARRAY(Text))))
     if after is not None:
         statement = statement.where(caller.c.id > after)
-    return [_caller(row) for row in await session.execute(statement)]
+    return [caller_of(row) for row in await session.execute(statement)]
+
+
+async def keep_changes(session: WriteSession, changed: Caller) -> None:
+    """Keep a caller's name, scopes and processings as they are now."""
+    values = {
+        "name": changed.name,
+        "scopes": sorted(changed.scopes),
+        "processings": None if changed.processings is None else sorted(changed.processings),
+    }
+    await session.execute(update(caller).where(caller.c.id == changed.id).values(values))
 
 
 async def mark_revoked(session: WriteSession, identifier: UUID, *, at: datetime, by: UUID | None) -> None:
-    """Revoke a caller's key; one that is revoked already keeps its first time."""
+    """Revoke a caller with all of its credentials; one that is revoked already keeps its first time."""
     statement = update(caller).where(caller.c.id == identifier, caller.c.revoked_at.is_(None))
     await session.execute(statement.values(revoked_at=at, revoked_by=by))
 
@@ -66,7 +88,8 @@ async def is_empty(session: WriteSession) -> bool:
     return (await session.execute(select(caller.c.id).limit(1))).first() is None
 
 
-def _caller(row: Row[tuple[object, ...]]) -> Caller:
+def caller_of(row: Row[tuple[object, ...]]) -> Caller:
+    """A caller as its row has it."""
     return Caller(
         id=row.id,
         name=row.name,
@@ -75,4 +98,5 @@ def _caller(row: Row[tuple[object, ...]]) -> Caller:
         created_at=row.created_at,
         created_by=row.created_by,
         revoked_at=row.revoked_at,
+        kind=CallerKind(row.kind),
     )

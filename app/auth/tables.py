@@ -1,4 +1,4 @@
-"""Callers with their keys (hashed), answers given under an Idempotency-Key, and sessions of the dashboard."""
+"""Callers, their keys (hashed) and when those were last used, answers given once, and sessions of the dashboard."""
 
 from sqlalchemy import (
     ARRAY,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from app.db.schema import metadata
@@ -24,15 +25,47 @@ caller = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("key_sha256", LargeBinary, nullable=False, unique=True),
+    # Where keys stood before revision 0011, for code of that time; they are looked up in caller_key.
+    Column("key_sha256", LargeBinary, unique=True),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("processings", ARRAY(Text)),
     Column("created_at", Instant, nullable=False),
     Column("created_by", Uuid),
     Column("revoked_at", Instant),
     Column("revoked_by", Uuid),
+    Column("kind", Text, nullable=False, server_default=text("'machine'")),
+    # Whose access tokens it is known by, when it is known by tokens.
+    Column("issuer", Text),
+    Column("token_subject", Text),
+    Column("token_client", Text),
     CheckConstraint("octet_length(key_sha256) = 32", name="key_length"),
     CheckConstraint("cardinality(scopes) >= 1", name="some_scope"),
+    CheckConstraint("kind IN ('machine', 'person')", name="kind"),
+    CheckConstraint(
+        "(issuer IS NULL) = (token_subject IS NULL) AND (token_client IS NULL OR issuer IS NOT NULL)", name="identity"
+    ),
+    Index("uq_caller_identity", "issuer", "token_subject", unique=True, postgresql_where=text("revoked_at IS NULL")),
+)
+
+caller_key = Table(
+    "caller_key",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False, index=True),
+    Column("key_sha256", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Uuid),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("revoked_by", Uuid),
+    CheckConstraint("octet_length(key_sha256) = 32", name="key_length"),
+)
+
+credential_use = Table(
+    "credential_use",
+    metadata,
+    Column("credential", Uuid, primary_key=True),
+    Column("used_at", Instant, nullable=False),
 )
 
 idempotency = Table(
@@ -55,6 +88,9 @@ dashboard_session = Table(
     Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
+    # What the session was begun with: it ends with it. None in sessions of code before revision 0011.
+    Column("credential", Uuid),
+    Column("ends_at", Instant),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
     Index("ix_dashboard_session_seen_at", "seen_at"),
 )

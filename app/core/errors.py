@@ -172,6 +172,36 @@ class ScopeNotHeldError(DomainError):
     slug = "scope-not-held"
 
 
+class InvalidExpiryError(DomainError):
+    """A key expires later than it is made."""
+
+    slug = "invalid-expiry"
+
+
+class CallerRevokedError(DomainError):
+    """The caller is revoked, which is final: make another."""
+
+    slug = "caller-revoked"
+
+
+class KnownByTokenError(DomainError):
+    """The caller is known by the tokens of an issuer, and has no key to rotate: its issuer rotates for it."""
+
+    slug = "known-by-token"
+
+
+class TooManyKeysError(DomainError):
+    """So many keys of this caller are in force that another may not be: revoke one that nobody uses any more."""
+
+    slug = "too-many-keys"
+
+
+class IdentityTakenError(DomainError):
+    """Another caller is known by this issuer and subject: revoke that one, or change it."""
+
+    slug = "identity-taken"
+
+
 class InvalidUrlError(DomainError):
     """The URL is none that events can be sent to."""
 

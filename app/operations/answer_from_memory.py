@@ -80,17 +80,20 @@ def recall_one(memory: Memory, digest: bytes, question: Question) -> tuple[Calle
     if not replica.lease.held():
         return None
     held = replica.callers.get(digest)
-    caller = held.caller if held is not None else None
-    if caller is None:
+    if held is None or held.caller is None:
         return None
+    caller = held.caller
     caller.require(Scope.DECISIONS_EVALUATE)
     if not caller.may_ask_about(question.shape.processing):
         return None
     now = replica.now()
+    if now >= held.until:
+        return None
     prepared = _decide(memory, question, None, now)
     if prepared is None:
         return None
     memory.hits += 1
+    held.use.noted = True
     return caller, prepared, now
 
 
@@ -139,6 +142,7 @@ def _look(memory: Memory, digest: bytes, questions: Sequence[Question], facts: _
     if not replica.lease.held():
         return None
     held = replica.callers.get(digest) or (facts.callers.get(digest) if facts is not None else None)
+    now = replica.now()
     if held is None:
         if facts is None:
             return None
@@ -146,10 +150,10 @@ def _look(memory: Memory, digest: bytes, questions: Sequence[Question], facts: _
         caller = None
     else:
         caller = held.caller
-        if caller is None:
+        if caller is None or now >= held.until:
             return Remembered(None, ())
         caller.require(Scope.DECISIONS_EVALUATE)
-    now = replica.now()
+        held.use.noted = True
     found: list[Prepared | None] = []
     complete = caller is not None
     anything = caller is not None and caller.processings is None

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.auth.callers import Caller, key_digest
+from app.auth.callers import Caller, Credential
 from app.auth.scopes import Scope
-from app.auth.store import find_caller
+from app.auth.store import authenticate
+from app.auth.uses import Uses
 from app.core.decision import Decision, Request
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
@@ -28,7 +29,7 @@ Answer = Decision | NotAllowed | Unknowable
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Who asked (None: no key in force), and the answers in the order of the questions."""
+    """Who asked (None: nobody in force), and the answers in the order of the questions."""
 
     caller: Caller | None
     answers: Sequence[Answer]
@@ -40,11 +41,12 @@ class DecisionPoint:
 
     database: Database
     known: LastKnown
+    uses: Uses
     policy: PeriodPolicy
     wall_clock: Callable[[], datetime]
 
 
-async def answer_questions(point: DecisionPoint, key: str, requests: Sequence[Request]) -> Answers:
+async def answer_questions(point: DecisionPoint, presented: Credential, requests: Sequence[Request]) -> Answers:
     """Find the caller and answer its questions on facts read for them.
 
     Without the database, purposes of III are still answered, for a caller and from a register entry that were read
@@ -52,20 +54,22 @@ async def answer_questions(point: DecisionPoint, key: str, requests: Sequence[Re
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
-        DatabaseUnavailableError: the database is away and this key was never seen.
+        DatabaseUnavailableError: the database is away and this credential was never seen.
 
     """
     try:
         async with point.database.read() as session:
-            caller = await find_caller(session, key)
-            point.known.remember_caller(key_digest(key), caller)
-            if caller is None:
+            found = await authenticate(session, presented)
+            point.known.remember_caller(presented.digest, found)
+            if found is None:
                 return Answers(None, ())
+            caller = found.caller
+            point.uses.note(found.credential)
             caller.require(Scope.DECISIONS_EVALUATE)
             asked = [request for request in requests if caller.may_ask_about(request.processing)]
             evaluated = await evaluate_requests(session, point.policy, asked)
     except DatabaseUnavailableError:
-        return _without_database(point, key, requests)
+        return _without_database(point, presented, requests)
     for request in asked:
         point.known.remember_processing(request.processing, evaluated.register.get(request.processing))
     decided = iter(evaluated.decisions)
@@ -74,8 +78,8 @@ async def answer_questions(point: DecisionPoint, key: str, requests: Sequence[Re
     )
 
 
-def _without_database(point: DecisionPoint, key: str, requests: Sequence[Request]) -> Answers:
-    caller = point.known.caller(key_digest(key))
+def _without_database(point: DecisionPoint, presented: Credential, requests: Sequence[Request]) -> Answers:
+    caller = point.known.caller(presented.digest, point.wall_clock())
     if caller is None:
         raise DatabaseUnavailableError
     caller.require(Scope.DECISIONS_EVALUATE)

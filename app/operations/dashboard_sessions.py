@@ -2,29 +2,31 @@
 
 import secrets
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, Credential
 from app.auth.scopes import Scope
 from app.auth.sessions import begin_session, end_session, find_session, note_use, session_digest
-from app.auth.store import find_caller
+from app.auth.store import authenticate
+from app.auth.uses import Uses
 from app.db.database import Database
 from app.db.session import WriteSession
 
 _TOKEN_BYTES = 32
 
 
-async def sign_in(session: WriteSession, key: str) -> str | None:
+async def sign_in(session: WriteSession, presented: Credential, uses: Uses) -> str | None:
     """Begin a session; its token (256 random bits, base64url), or None when no key in force is that.
 
     Raises:
         ScopeMissingError: the key lacks `audit:read`.
 
     """
-    caller = await find_caller(session, key)
-    if caller is None:
+    found = await authenticate(session, presented)
+    if found is None:
         return None
-    caller.require(Scope.AUDIT_READ)
+    found.caller.require(Scope.AUDIT_READ)
+    uses.note(found.credential)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    await begin_session(session, token, caller, await session.now())
+    await begin_session(session, token, found, await session.now())
     return token
 
 

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from app.api.problems import UnauthorizedError
-from app.api.security import open_to_all, presentable_key
+from app.api.security import credential_of, open_to_all
 from app.api.services import Services, ServicesDep
 from app.core.errors import FormNotOursError, ScopeMissingError
 from app.operations import dashboard_sessions
@@ -67,9 +67,9 @@ async def sign_in(request: Request, language: LanguageDep, services: ServicesDep
         log.warning("too many keys tried at the sign-in")
         return _sign_in_page(request, services, language, "too_many", 429)
     try:
-        key = presentable_key(form["key"].strip())
+        presented = credential_of(form["key"].strip())
         async with services.database.write() as session:
-            token = await dashboard_sessions.sign_in(session, key)
+            token = await dashboard_sessions.sign_in(session, presented, services.uses)
             if token is not None:
                 await dashboard_sessions.sign_out(session, _cookie(request, services, _SESSION))
     except UnauthorizedError:

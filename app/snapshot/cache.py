@@ -5,7 +5,7 @@ loop owns it, and no method awaits between a look and what follows from it.
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -61,12 +61,17 @@ class RecordCache(Generic[Key, Value]):
         if flight is not None:
             flight.stale = True
 
+    def drop_where(self, matches: Callable[[Value], bool]) -> None:
+        """Forget the records that match; what reads under way will find is unknown, so every one of them is stale."""
+        for generation in (self._young, self._old):
+            for key in [key for key, value in generation.items() if matches(value)]:
+                del generation[key]
+        self._mark_flights()
+
     def drop_all(self) -> None:
         """Forget every record; every read under way is stale."""
         self._young, self._old = {}, {}
-        for flight in self._flights.values():
-            flight.stale = True
-        self._flights = {}
+        self._mark_flights()
 
     def flight(self, key: Key) -> Flight[Value] | None:
         """The read under way that may be joined: one that no change has overtaken."""
@@ -92,6 +97,11 @@ class RecordCache(Generic[Key, Value]):
         if not flight.result.done():
             flight.result.set_exception(error)
             flight.result.exception()  # seen: nobody may have joined
+
+    def _mark_flights(self) -> None:
+        for flight in self._flights.values():
+            flight.stale = True
+        self._flights = {}
 
     def _leave(self, key: Key, flight: Flight[Value]) -> None:
         if self._flights.get(key) is flight:

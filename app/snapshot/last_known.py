@@ -5,9 +5,11 @@ Never used while the database answers, and never for a purpose of IV: a permit u
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
 from app.core.processing import Processing
 
 _REMEMBERED_AT_MOST = 10_000
@@ -17,23 +19,26 @@ _Value = TypeVar("_Value")
 
 
 class LastKnown:
-    """Bounded memory of callers by key digest and of register entries by id, least recently used dropped first."""
+    """Bounded memory of callers by credential and of register entries by id, least recently used dropped first."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._callers: OrderedDict[bytes, Caller] = OrderedDict()
+        self._callers: OrderedDict[bytes, Authenticated] = OrderedDict()
         self._processings: OrderedDict[str, Processing] = OrderedDict()
 
-    def remember_caller(self, digest: bytes, caller: Caller | None) -> None:
-        """Keep what a key was found to be; None forgets it."""
-        if caller is None:
+    def remember_caller(self, digest: bytes, found: Authenticated | None) -> None:
+        """Keep what a credential was found to be; None forgets it."""
+        if found is None:
             self._callers.pop(digest, None)
         else:
-            _keep(self._callers, digest, caller)
+            _keep(self._callers, digest, found)
 
-    def caller(self, digest: bytes) -> Caller | None:
-        """The caller that a key belonged to when it was last looked up."""
-        return self._callers.get(digest)
+    def caller(self, digest: bytes, at: datetime) -> Caller | None:
+        """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
+        found = self._callers.get(digest)
+        if found is None or (found.until is not None and at >= found.until):
+            return None
+        return found.caller
 
     def remember_processing(self, identifier: str, processing: Processing | None) -> None:
         """Keep what a register entry was found to be; None forgets it."""
@@ -42,9 +47,10 @@ class LastKnown:
         else:
             _keep(self._processings, identifier, processing)
 
-    def forget_callers(self) -> None:
-        """Some key was made or revoked."""
-        self._callers.clear()
+    def forget_caller(self, identifier: UUID) -> None:
+        """A caller was revoked or changed, or one of its keys was: none of its credentials is known any more."""
+        for digest in [digest for digest, found in self._callers.items() if found.caller.id == identifier]:
+            del self._callers[digest]
 
     def forget_processings(self) -> None:
         """The register may have changed: what it said before must not outlive a suspension."""

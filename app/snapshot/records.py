@@ -3,11 +3,14 @@
 A record is never changed; another one takes its place. What is decided on it may be remembered with it by identity.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
+from app.auth.uses import Use, Uses
 from app.core.consent import ConsentEvent
 from app.core.processing import PartyMode, Processing
 from app.register.records import ProcessingRecord
@@ -34,11 +37,27 @@ class RegisterRecord:
     asks_others: bool = False
 
 
+_NOBODYS: Final = Use()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CallerRecord:
-    """The caller that a key belongs to; None when the key is not in force. Those are never kept."""
+    """The caller that a credential belongs to; None when it is not in force. Those are never kept.
+
+    `until` is the epoch time from which on the credential is good for nothing; `use` is where its use is noted.
+    """
 
     caller: Caller | None
+    until: float = math.inf
+    use: Use = _NOBODYS
+
+
+def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
+    """The record of what a credential was found to be."""
+    if found is None:
+        return CallerRecord(None)
+    until = found.until.timestamp() if found.until is not None else math.inf
+    return CallerRecord(found.caller, until, uses.of(found.credential))
 
 
 def subject_record(events: Iterable[ConsentEvent]) -> SubjectRecord:

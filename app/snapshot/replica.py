@@ -8,10 +8,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
-from app.auth.callers import Caller
-from app.auth.store import find_caller_by_digest
+from app.auth.callers import Caller, Credential
+from app.auth.store import authenticate
+from app.auth.uses import Uses
 from app.core.processing import Processing
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
@@ -24,7 +27,14 @@ from app.snapshot.gathered import GatheredReads
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import Pace, boot_seconds
 from app.snapshot.notifier import Notifier
-from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord, register_record, subject_record
+from app.snapshot.records import (
+    CallerRecord,
+    RegisterRecord,
+    SubjectRecord,
+    caller_record,
+    register_record,
+    subject_record,
+)
 from app.snapshot.upkeep import keep_up
 
 _Key = TypeVar("_Key", bytes, str)
@@ -54,10 +64,12 @@ class _Held(LastKnown):
         super().__init__()
         self._held_callers, self._held_register = callers, register
 
-    def caller(self, digest: bytes) -> Caller | None:
-        """The caller that a key belonged to when it was last looked up."""
+    def caller(self, digest: bytes, at: datetime) -> Caller | None:
+        """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
         held = self._held_callers.get(digest)
-        return held.caller if held is not None else super().caller(digest)
+        if held is None:
+            return super().caller(digest, at)
+        return held.caller if at.timestamp() < held.until else None
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """The register entry as last read, if its purpose is one of III."""
@@ -70,8 +82,8 @@ class _Held(LastKnown):
 class Replica:
     """The memory of one process."""
 
-    def __init__(self, plan: ReplicaPlan, database: Database, pool: ReadPool) -> None:
-        """Prepare; nothing is connected yet."""
+    def __init__(self, plan: ReplicaPlan, database: Database, pool: ReadPool, uses: Uses) -> None:
+        """Prepare; nothing is connected yet. Uses of credentials are noted in `uses`."""
         self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
         self.register: RecordCache[str, RegisterRecord] = RecordCache(_PROCESSINGS)
         self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
@@ -80,6 +92,7 @@ class Replica:
         self.feed = Feed(plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, about=plan.about)
         self.lease = self.feed.lease
         self.joins = 0
+        self._uses = uses
         self._plan = plan
         self._database = database
         self._gathered = GatheredReads(self._fetch_subjects)
@@ -119,9 +132,13 @@ class Replica:
             elif kind == ChangeKind.PROCESSING:
                 self.register.drop(ref.decode())
                 self.known.remember_processing(ref.decode(), None)
-            else:  # callers are cached by their key's digest, and seldom change: forget them all
-                self.callers.drop_all()
-                self.known.forget_callers()
+            else:
+                self._drop_caller(UUID(bytes=ref))
+
+    def _drop_caller(self, identifier: UUID) -> None:
+        """Forget whatever a caller is known by. They are cached by credential, and seldom change: look through all."""
+        self.callers.drop_where(lambda held: held.caller is not None and held.caller.id == identifier)
+        self.known.forget_caller(identifier)
 
     def drop_all(self) -> None:
         """Forget everything: changes may have been missed. For an outage, only keys are remembered beyond this."""
@@ -166,7 +183,8 @@ class Replica:
 
     async def _read_callers(self, digests: Collection[bytes]) -> dict[bytes, CallerRecord]:
         async with self._database.read() as session:
-            return {digest: CallerRecord(await find_caller_by_digest(session, digest)) for digest in digests}
+            found = {digest: await authenticate(session, Credential(digest)) for digest in digests}
+        return {digest: caller_record(each, self._uses) for digest, each in found.items()}
 
     async def _read_processings(self, ids: Collection[str]) -> dict[str, RegisterRecord]:
         async with self._database.read() as session:

@@ -1,6 +1,7 @@
 """What runs for as long as the application does: the feed of changes, the log of decisions, the counts."""
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +11,9 @@ import structlog
 
 from app.api.services import Services
 from app.operations.check_deployment import check_deployment
+from app.operations.create_key import create_first_key
 from app.operations.keep_log import keep_log, turn_over
-from app.operations.manage_keys import create_first_key
+from app.operations.keep_uses import flush_uses, keep_uses
 from app.telemetry.metrics import Metrics
 
 _LAST_FLUSH_SECONDS: Final = 5.0
@@ -48,7 +50,11 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
 @asynccontextmanager
 async def _following(services: Services) -> AsyncIterator[None]:
     """Follow changes while the application runs, and hand on its counts every second."""
-    tasks = [asyncio.create_task(_settle(services.metrics)), asyncio.create_task(_collect_cycles())]
+    tasks = [
+        asyncio.create_task(_settle(services.metrics)),
+        asyncio.create_task(_collect_cycles()),
+        asyncio.create_task(keep_uses(services.database, services.uses)),
+    ]
     if services.recorder is not None:
         services.recorder.log.start()
         tasks.append(asyncio.create_task(keep_log(services.database, services.log_retention)))
@@ -66,6 +72,8 @@ async def _following(services: Services) -> AsyncIterator[None]:
             await memory.replica.pool.close()
         if services.recorder is not None:
             await services.recorder.log.stop(_LAST_FLUSH_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(flush_uses(services.database, services.uses), _LAST_FLUSH_SECONDS)
 
 
 async def _settle(metrics: Metrics) -> None:

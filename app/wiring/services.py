@@ -12,6 +12,7 @@ from app.api.quick import QuickReader
 from app.api.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
+from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
 from app.db.database import Database
 from app.db.read_pool import ReadPool
@@ -43,7 +44,8 @@ def services_of(
     """
     database = database_of(settings, clock=clock)
     deployment = deployment_of(settings)
-    memory = _memory(settings, database, deployment.policy) if clock is None else None
+    uses = Uses()
+    memory = _memory(settings, database, deployment.policy, uses) if clock is None else None
     pace = pace_of(settings)
     return Services(
         database=database,
@@ -53,6 +55,7 @@ def services_of(
         public_url=str(settings.public_url),
         memory=memory,
         known=memory.replica.known if memory is not None else LastKnown(),
+        uses=uses,
         recorder=_recorder(settings, deployment),
         metrics_access=metrics_access,
         max_body_bytes=settings.max_body_bytes,
@@ -60,10 +63,11 @@ def services_of(
         log_retention=settings.decision_log_retention,
         webhook_policy=webhook_policy(settings),
         webhook_key_overlap=settings.webhook_key_overlap,
+        key_overlap=settings.key_overlap,
     )
 
 
-def _memory(settings: Settings, database: Database, policy: PeriodPolicy) -> Memory | None:
+def _memory(settings: Settings, database: Database, policy: PeriodPolicy, uses: Uses) -> Memory | None:
     if settings.cache == "strict":
         return None
     if settings.cache != "leased":
@@ -73,7 +77,7 @@ def _memory(settings: Settings, database: Database, policy: PeriodPolicy) -> Mem
         direct_url(settings), pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}"
     )
     pool = ReadPool(url, pool_limits(settings))
-    return Memory(Replica(plan, database, pool), policy)
+    return Memory(Replica(plan, database, pool, uses), policy)
 
 
 def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:

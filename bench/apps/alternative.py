@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, joinedload, relationship
 
-from app.auth.tables import caller
+from app.auth.tables import caller, caller_key
 from app.core.article import Channel, Element, ProviderKind, Purpose
 from app.core.consent import ConsentEvent, parse_kind
 from app.core.decision import Participant, Request
@@ -158,7 +158,11 @@ SessionDep = Annotated[AsyncSession, Depends(open_session)]
 async def known_caller(session: SessionDep, authorization: Annotated[str, Header()]) -> CallerRow:
     """Who asks."""
     digest = sha256(authorization.removeprefix("Bearer ").encode()).digest()
-    found = await session.scalar(select(CallerRow).where(caller.c.key_sha256 == digest, caller.c.revoked_at.is_(None)))
+    found = await session.scalar(
+        select(CallerRow)
+        .join(caller_key, caller_key.c.caller == caller.c.id)
+        .where(caller_key.c.key_sha256 == digest, caller_key.c.revoked_at.is_(None), caller.c.revoked_at.is_(None))
+    )
     if found is None or "decisions:evaluate" not in caller_scopes(found):
         raise HTTPException(401)
     return found

@@ -35,6 +35,14 @@ def test_a_new_key_works_at_once_with_its_scopes_alone(api):
     assert other.call("GET", "/v1/keys").status_code == 403
 
 
+def test_a_caller_is_a_machine_unless_it_is_said_to_be_a_person(api):
+    """The kind of a caller is `machine` by default, stands in the list, and is one of two words."""
+    assert _make(api, ["register:read"]).json()["kind"] == "machine"
+    assert _make(api, ["audit:read"], kind="person").json()["kind"] == "person"
+    assert [item["kind"] for item in _listed(api)] == ["machine", "machine", "person"]
+    assert _make(api, ["audit:read"], kind="robot").status_code == 422
+
+
 def test_keys_are_all_different(api):
     """Two keys of one name are two keys, and two callers."""
     first, second = (_make(api, ["register:read"]).json() for _ in range(2))

@@ -65,7 +65,9 @@ def _routes(api):
 def _call(api, method, path):
     body = BODIES.get(path, {}) if method in {"POST", "PATCH", "PUT"} else None
     identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks")) else "ads"
-    return api.call(method, path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID), body)
+    return api.call(
+        method, path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID).replace("{key}", UNKNOWN_ID), body
+    )
 
 
 def test_every_route_names_a_scope_or_is_open_on_purpose(shared):

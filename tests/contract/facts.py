@@ -13,7 +13,7 @@ from tests.support.consent_page import Person, link
 AnyCase = Case[Any]
 CONSENTED = "ads-mail"
 USERS = ("alice@example.fr", "bob@example.fr")
-INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before")
+INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before", "expires_at")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Facts:
     api: Api
     processings: tuple[str, ...]
     consents: tuple[str, ...]
-    keys: tuple[str, ...]
+    keys: tuple[tuple[str, str], ...]
     texts: tuple[str, ...]
     webhooks: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Facts:
         text = Person(api, link(api, "carol@example.fr", CONSENTED)).press("refuse", CONSENTED).stated[CONSENTED]
         url = "https://receiver.example/hook"
         webhooks = tuple(api.ok("POST", "/v1/webhooks", {"url": url})["id"] for _ in range(4))
-        keys = tuple(key["id"] for key in made)
+        keys = tuple((each["id"], each["keys"][0]["id"]) for each in made)
         known = (*processings, "archive", "filter")
         return cls(api, known, consents, keys, (text,), webhooks, _dispatched(api))
 
@@ -53,12 +53,14 @@ class Facts:
             if path.startswith("/v1/consents/"):
                 ids = self.consents
             elif path.startswith("/v1/keys/"):
-                ids = self.keys
+                ids = tuple(caller for caller, _ in self.keys)
             elif path.startswith("/v1/webhooks/"):
                 ids = self.webhooks
             case.path_parameters = {**case.path_parameters, "id": ids[number % len(ids)]}
             if "event" in case.path_parameters:
                 case.path_parameters["event"] = self.events[number % len(self.events)]
+            if "key" in case.path_parameters:
+                case.path_parameters["key"] = self.keys[number % len(self.keys)][1]
         if "sha256" in case.path_parameters:
             case.path_parameters = {**case.path_parameters, "sha256": self.texts[number % len(self.texts)]}
         if isinstance(case.body, dict):

@@ -99,7 +99,9 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/v1/webhooks/{id}/replays"): [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}],
     ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): [None],
     ("POST", "/v1/webhook-keys"): [None],
-    ("POST", "/v1/keys"): [{"name": "mail server", "scopes": ["decisions:evaluate"]}],
+    ("POST", "/v1/keys"): [{"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]}],
+    ("PATCH", "/v1/keys/{id}"): [{"scopes": ["decisions:evaluate"], "processings": [_address("processing")]}],
+    ("POST", "/v1/keys/{id}/rotations"): [{"overlap": "P7D"}, {"compromised": True}],
 }
 """What each route that takes a body is sent; routes without one need no line."""
 
@@ -108,7 +110,11 @@ KNOWN: dict[Route, list[str]] = {
     ("GET", "/assets/{name}"): ["sceau.css"],
     ("GET", "/v1/presented-texts/{sha256}"): ["0" * 64],
     **{(method, "/consent/{token}"): [f"Z{MARKERS['token'].word}"] for method in ("GET", "HEAD", "POST")},
-    ("DELETE", "/v1/keys/{id}"): [str(UUID(int=1))],
+    **{
+        (method, f"/v1/keys/{{id}}{more}"): [str(UUID(int=1))]
+        for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotations"))
+    },
+    ("DELETE", "/v1/keys/{id}/keys/{key}"): [str(UUID(int=1))],
 }
 """What stands in the path of a route, where it is not a processing or a consent."""
 
@@ -158,7 +164,7 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
     of_webhook = template.startswith("/v1/webhooks/")
     known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
     json_type = {"Content-Type": "application/json"}
-    for path in [template.format(id=each, name=each, token=each, sha256=each, event=each) for each in known]:
+    for path in [template.format(id=each, name=each, token=each, sha256=each, event=each, key=each) for each in known]:
         asked = f"{path}?cursor={_address('query')}&limit={_address('query')}&{_address('query')}=1"
         for number, body in enumerate(bodies):
             if body is None:
@@ -181,7 +187,7 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
             yield Sent(method, path, sent, _headers(key, **json_type))
         yield Sent(method, path, sent, {"Authorization": f"Basic {_address('apikey')}", **json_type})
     if "{" in template:
-        places = dict.fromkeys(("id", "name", "sha256", "event"), _address("path"))
+        places = dict.fromkeys(("id", "name", "sha256", "event", "key"), _address("path"))
         # A token is random, and looked up by its hash: one that could be guessed is no token.
         marked = template.format(**places, token=f"Z{_address('token')}")
         yield Sent(method, marked, json.dumps(bodies[0]).encode(), _headers(**json_type))

@@ -4,15 +4,11 @@ It prints what a person needs and nothing secret, except a new key, once. A refu
 exit status 1; wrong usage or an unreadable file is 2.
 """
 
-import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
-from uuid import UUID
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -24,8 +20,8 @@ from app.api.answers import answer
 from app.api.problems import fields_of
 from app.api.questions import question_of
 from app.api.strict_json import BadJsonError, parse
-from app.auth.scopes import Scope
-from app.auth.store import list_callers
+from app.cli.connecting import DataOption, connected, deployment, run
+from app.cli.keys import keys
 from app.conformance.report import run_files
 from app.core.errors import DomainError
 from app.db.database import Database, DatabaseUnavailableError
@@ -33,19 +29,14 @@ from app.db.embedded import EmbeddedServerError
 from app.db.identifiers import uuid7
 from app.db.migrate import MigrationRefusedError
 from app.db.migrate import migrate as migrate_database
-from app.main import create_app, database_of, deployment_of
+from app.main import create_app, deployment_of
 from app.operations.check_deployment import DeploymentRefusedError, check_deployment
 from app.operations.evaluate_requests import evaluate_requests
-from app.operations.manage_keys import NewCaller, create_key, revoke_key
 from app.operations.rebuild_projection import rebuild_projection as rebuild
-from app.serving import DataDirectoryInUseError, PortTakenError, check_free, local_deployment, work
+from app.serving import DataDirectoryInUseError, PortTakenError, check_free, work
 from app.serving import serve as serve_http
 from app.settings import LogFormat, Settings, SettingsError, required
-from app.snapshot.lease import LONGEST_LEASE, Pace
-from app.snapshot.writer import Writer
 from app.telemetry.logs import configure_logs
-
-_Result = TypeVar("_Result")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,14 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Sceau: may this processing analyse this letter?",
 )
-keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke the keys of callers.")
 app.add_typer(keys, name="keys")
 
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Use this directory's own PostgreSQL and keys, unless SCEAU_DATABASE_URL is set."),
-]
-_DATA: Final = ".sceau"
 _REFUSALS: Final = (
     DataDirectoryInUseError,
     DeploymentRefusedError,
@@ -84,11 +69,11 @@ def serve(
     if sys.stderr.isatty():
         os.environ.setdefault("SCEAU_LOG_FORMAT", "console")
     check_free(host, port)
-    with _deployment(data, join=False) as local:
+    with deployment(data, join=False) as local:
         settings = Settings.load()
         configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
         create_app(settings)  # as the workers will: a wrong setting is told here, before anything listens
-        _run(settings, lambda database: _check(settings, database))
+        run(settings, lambda database: _check(settings, database))
         say = Console(stderr=True, highlight=False, soft_wrap=True)
         say.print(f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.")
         if local is not None:
@@ -102,7 +87,7 @@ def worker(
     beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End with standard input.")] = False,  # noqa: FBT002
 ) -> None:
     """Run background jobs in this process: the sweep of consents that lapse, and what is sent. Several may run."""
-    with _deployment(data):
+    with deployment(data):
         settings = Settings.load()
         configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
         work(settings, beside=beside)
@@ -115,59 +100,6 @@ def migrate() -> None:
     owner = required(settings.database_owner_url, "database_owner_url")
     migrate_database(owner, required(settings.database_url, "database_url"))
     typer.echo("The database is at this version's schema.")
-
-
-@keys.command("create")
-def keys_create(
-    name: Annotated[str, typer.Argument(help="What the caller is called.")],
-    scope: Annotated[list[Scope], typer.Option(help="A scope; repeat for more.")],
-    processing: Annotated[list[str] | None, typer.Option(help="A processing it may name; none: every one.")] = None,
-    data: DataOption = None,
-) -> None:
-    """Make a caller, and print its key: once, on standard output."""
-    wanted = NewCaller(name, frozenset(scope), frozenset(processing) if processing else None)
-
-    async def make(database: Database) -> tuple[UUID, str]:
-        async with database.write() as session:
-            caller, key = await create_key(session, None, wanted)
-        return caller.id, key
-
-    identifier, key = _connected(data, make)
-    typer.echo(f"id {identifier}; the key is shown once:", err=True)
-    typer.echo(key)
-
-
-@keys.command("list")
-def keys_list(data: DataOption = None) -> None:
-    """List callers, oldest first; never their keys."""
-
-    async def listed(database: Database) -> list[str]:
-        lines: list[str] = []
-        after: UUID | None = None
-        async with database.read() as session:
-            while found := await list_callers(session, after=after, limit=100):
-                after = found[-1].id
-                for each in found:
-                    about = "every processing" if each.processings is None else ", ".join(sorted(each.processings))
-                    state = "revoked" if each.revoked_at is not None else "in force"
-                    lines.append(f"{each.id}  {state:8}  {each.name}  [{', '.join(sorted(each.scopes))}]  {about}")
-        return lines
-
-    for line in _connected(data, listed):
-        typer.echo(line)
-
-
-@keys.command("revoke")
-def keys_revoke(identifier: Annotated[UUID, typer.Argument(help="The caller's id.")], data: DataOption = None) -> None:
-    """Revoke a caller's key, and return when no process of the service takes it any more."""
-
-    async def revoke(database: Database) -> None:
-        # The longest lease that there is: this command may not know which one the service runs with.
-        async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin).write() as session:
-            await revoke_key(session, None, identifier)
-
-    _connected(data, revoke)
-    typer.echo(f"{identifier} is revoked.")
 
 
 @app.command()
@@ -185,7 +117,7 @@ def evaluate(
             evaluated = await evaluate_requests(session, deployment.policy, [question])
             return answer(evaluated.decisions[0], uuid7(await session.now()))
 
-    typer.echo(json.dumps(_connected(data, decide), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(connected(data, decide), indent=2, ensure_ascii=False))
 
 
 @app.command("test")
@@ -214,7 +146,7 @@ def rebuild_projection(
                 bar.update(task, completed=subjects, differing=differing)
         return subjects, differing
 
-    subjects, differing = _connected(data, run)
+    subjects, differing = connected(data, run)
     verb = "differ" if check else "differed and were written again"
     typer.echo(f"{subjects} subjects compared; {differing} consents {verb}.")
     if check and differing:
@@ -230,35 +162,6 @@ def openapi() -> None:
         "master_key": "00" * 32,
     }
     typer.echo(json.dumps(create_app(Settings(**placeholders)).openapi(), indent=2, ensure_ascii=False))
-
-
-@contextmanager
-def _deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]:
-    """The environment's database, or else a data directory's own, which is then given."""
-    if os.environ.get("SCEAU_DATABASE_URL") or os.environ.get("SCEAU_DATABASE_URL_FILE"):
-        yield None
-        return
-    if data is None and not Path(_DATA).is_dir():
-        raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
-    directory = (data or Path(_DATA)).absolute()
-    with local_deployment(directory, join=join):
-        yield directory
-
-
-def _connected(data: Path | None, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
-    with _deployment(data):
-        return _run(Settings.load(), work)
-
-
-def _run(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
-    async def opened() -> _Result:
-        database = database_of(settings)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(opened())
 
 
 async def _check(settings: Settings, database: Database) -> None:

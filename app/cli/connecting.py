@@ -1,0 +1,73 @@
+"""Which database a command works on, and the session it works in."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+
+from app.db.database import Database
+from app.db.session import WriteSession
+from app.main import database_of
+from app.serving import local_deployment
+from app.settings import Settings, SettingsError
+from app.snapshot.lease import LONGEST_LEASE, Pace
+from app.snapshot.writer import Writer
+
+_Result = TypeVar("_Result")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Use this directory's own PostgreSQL and keys, unless SCEAU_DATABASE_URL is set."),
+]
+_DATA: Final = ".sceau"
+
+
+@contextmanager
+def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]:
+    """The environment's database, or else a data directory's own, which is then given.
+
+    Raises:
+        SettingsError: there is neither.
+
+    """
+    if os.environ.get("SCEAU_DATABASE_URL") or os.environ.get("SCEAU_DATABASE_URL_FILE"):
+        yield None
+        return
+    if data is None and not Path(_DATA).is_dir():
+        raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
+    directory = (data or Path(_DATA)).absolute()
+    with local_deployment(directory, join=join):
+        yield directory
+
+
+def connected(data: Path | None, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+    """What comes of some work on the database of a command."""
+    with deployment(data):
+        return run(Settings.load(), work)
+
+
+def run(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+    """What comes of some work on the database that settings name."""
+
+    async def opened() -> _Result:
+        database = database_of(settings)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())
+
+
+@asynccontextmanager
+async def confirmed(database: Database) -> AsyncIterator[WriteSession]:
+    """One transaction; when the block has ended, no process of the service takes what it forbids any more.
+
+    It waits for the longest lease that there is: a command may not know which one the service runs with.
+    """
+    async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin).write() as session:
+        yield session

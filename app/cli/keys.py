@@ -1,0 +1,150 @@
+"""`sceau keys`: callers and their keys, as an operator at the machine makes, lists, rotates and revokes them."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from app.auth.callers import ApiKey, CallerKind
+from app.auth.scopes import Scope
+from app.cli.connecting import DataOption, confirmed, connected
+from app.db.database import Database
+from app.operations.create_key import MadeKey, NewCaller, create_key
+from app.operations.list_callers import CallerView, list_callers
+from app.operations.revoke_caller import revoke_caller, revoke_key
+from app.operations.rotate_key import Rotated, Rotation, rotate_key
+from app.settings import Settings
+
+keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke the keys of callers.")
+
+_DURATION = TypeAdapter(timedelta)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return _DURATION.validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter("is a duration such as P90D or PT12H (ISO 8601)") from None
+
+
+Caller = Annotated[UUID, typer.Argument(help="The caller's id.")]
+ExpiresIn = Annotated[
+    timedelta | None,
+    typer.Option(parser=_duration, metavar="P90D", help="How long the key is good; none: until it is revoked."),
+]
+
+
+@keys.command("create")
+def keys_create(  # noqa: PLR0917 - a command's options
+    name: Annotated[str, typer.Argument(help="What the caller is called.")],
+    scope: Annotated[list[Scope], typer.Option(help="A scope; repeat for more.")],
+    processing: Annotated[list[str] | None, typer.Option(help="A processing it may name; none: every one.")] = None,
+    kind: Annotated[CallerKind, typer.Option(help="A program, or a person: one of your staff.")] = CallerKind.MACHINE,
+    expires_in: ExpiresIn = None,
+    data: DataOption = None,
+) -> None:
+    """Make a caller, and print its key: once, on standard output."""
+
+    async def make(database: Database) -> MadeKey:
+        async with database.write() as session:
+            expires_at = await session.now() + expires_in if expires_in is not None else None
+            processings = frozenset(processing) if processing else None
+            return await create_key(session, None, NewCaller(name, frozenset(scope), processings, kind, expires_at))
+
+    made = connected(data, make)
+    typer.echo(f"id {made.caller.id}; the key is shown once:", err=True)
+    typer.echo(made.secret)
+
+
+@keys.command("list")
+def keys_list(data: DataOption = None) -> None:
+    """List callers with their keys and when those were last used, oldest first; never the keys themselves."""
+
+    async def listed(database: Database) -> list[str]:
+        lines: list[str] = []
+        after: UUID | None = None
+        async with database.read() as session:
+            now = await session.now()
+            while found := await list_callers(session, None, after=after, limit=100):
+                after = found[-1].caller.id
+                lines += [line for each in found for line in _lines(each, now)]
+        return lines
+
+    for line in connected(data, listed):
+        typer.echo(line)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    identifier: Caller,
+    overlap: Annotated[
+        timedelta | None,
+        typer.Option(parser=_duration, metavar="P7D", help="How long its keys before are still good."),
+    ] = None,
+    compromised: Annotated[bool, typer.Option("--compromised", help="End its keys before at once.")] = False,  # noqa: FBT002
+    expires_in: ExpiresIn = None,
+    data: DataOption = None,
+) -> None:
+    """Make a new key for a caller, and print it: once, on standard output. Without --overlap: SCEAU_KEY_OVERLAP."""
+    if compromised and overlap:
+        raise typer.BadParameter("a key that is compromised does not overlap with the new one")
+
+    async def rotate(database: Database) -> Rotated:
+        wanted = Settings.load().key_overlap if overlap is None else overlap
+        async with confirmed(database) as session:
+            expires_at = await session.now() + expires_in if expires_in is not None else None
+            return await rotate_key(
+                session, None, identifier, Rotation(timedelta(0) if compromised else wanted, expires_at)
+            )
+
+    rotated = connected(data, rotate)
+    for each in rotated.before:
+        ends = f"is good until {_told(each.expires_at)}" if each.revoked_at is None else "is good for nothing any more"
+        typer.echo(f"key {each.id} {ends}", err=True)
+    typer.echo(f"key {rotated.made.key.id} is shown once:", err=True)
+    typer.echo(rotated.made.secret)
+
+
+@keys.command("revoke")
+def keys_revoke(
+    identifier: Caller,
+    key: Annotated[UUID | None, typer.Option(help="Only this one of its keys; none: the caller with all.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Revoke a caller or one of its keys, and return when no process of the service takes it any more."""
+
+    async def revoke(database: Database) -> None:
+        async with confirmed(database) as session:
+            if key is None:
+                await revoke_caller(session, None, identifier)
+            else:
+                await revoke_key(session, None, identifier, key)
+
+    connected(data, revoke)
+    typer.echo(f"{identifier if key is None else key} is revoked.")
+
+
+def _lines(view: CallerView, now: datetime) -> Iterator[str]:
+    caller = view.caller
+    state = "revoked" if caller.revoked_at is not None else "in force"
+    about = "every processing" if caller.processings is None else ", ".join(sorted(caller.processings))
+    scopes = ", ".join(sorted(caller.scopes))
+    yield f"{caller.id}  {state:8}  {caller.kind:7}  {caller.name}  [{scopes}]  {about}"
+    for key in view.keys:
+        used = view.uses.get(key.id)
+        yield f"    key {key.id}  {_standing(key, now)}, {f'last used {_told(used)}' if used else 'never used'}"
+
+
+def _standing(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {_told(key.revoked_at)}"
+    if key.expires_at is None:
+        return "good until revoked"
+    return f"{'good until' if key.in_force(now) else 'expired'} {_told(key.expires_at)}"
+
+
+def _told(at: datetime | None) -> str:
+    return at.isoformat(timespec="minutes") if at is not None else ""

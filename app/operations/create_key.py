@@ -1,0 +1,89 @@
+"""Make a caller and its first key. A key is shown once, when it is made."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.auth.callers import ApiKey, Caller, CallerKind, new_key
+from app.auth.key_store import add_key
+from app.auth.scopes import Scope
+from app.auth.store import add_caller, is_empty
+from app.core.errors import InvalidExpiryError, ScopeNotHeldError
+from app.db.session import WriteSession
+
+
+@dataclass(frozen=True, slots=True)
+class NewCaller:
+    """What a new caller is called and allowed; `processings` None allows every one. `expires_at` is its first key's."""
+
+    name: str
+    scopes: frozenset[Scope]
+    processings: frozenset[str] | None = None
+    kind: CallerKind = CallerKind.MACHINE
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A caller, one of its keys, and that key itself: for whoever asked for it, and for nobody else."""
+
+    caller: Caller
+    key: ApiKey
+    secret: str
+
+
+async def create_key(session: WriteSession, by: Caller | None, wanted: NewCaller) -> MadeKey:
+    """Make a caller and its key.
+
+    Args:
+        session: the transaction.
+        by: who makes it; None is an operator at the command line, who holds everything.
+        wanted: what the new caller is to be.
+
+    Raises:
+        ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
+        InvalidExpiryError: the key would have expired already.
+
+    """
+    if by is not None and not by.covers(wanted.scopes, wanted.processings):
+        raise ScopeNotHeldError
+    return await _add(session, wanted, new_key(), by)
+
+
+async def create_first_key(session: WriteSession, key: str) -> Caller | None:
+    """Make the first, all-scopes caller of an empty database from SCEAU_BOOTSTRAP_KEY; None when there is one."""
+    if not await is_empty(session):
+        return None
+    return (await _add(session, NewCaller("bootstrap", frozenset(Scope)), key, None)).caller
+
+
+async def give_key(
+    session: WriteSession, to: Caller, key: str, *, at: datetime, by: UUID | None, expires_at: datetime | None
+) -> MadeKey:
+    """Give a caller that is there already a key.
+
+    Raises:
+        InvalidExpiryError: the key would have expired already.
+
+    """
+    if expires_at is not None and expires_at <= at:
+        raise InvalidExpiryError(field="expires_at")
+    made = ApiKey(session.new_id(at), to.id, at, by, expires_at)
+    await add_key(session, made, key)
+    return MadeKey(to, made, key)
+
+
+async def _add(session: WriteSession, wanted: NewCaller, key: str, by: Caller | None) -> MadeKey:
+    now = await session.now()
+    maker = by.id if by is not None else None
+    caller = Caller(
+        id=session.new_id(now),
+        name=wanted.name,
+        scopes=wanted.scopes,
+        processings=wanted.processings,
+        created_at=now,
+        created_by=maker,
+        kind=wanted.kind,
+    )
+    await add_caller(session, caller)
+    return await give_key(session, caller, key, at=now, by=maker, expires_at=wanted.expires_at)

@@ -1,0 +1,63 @@
+"""List callers with what they are known by and when that was last used; never with a key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.auth.callers import ApiKey, Caller
+from app.auth.key_store import keys_of
+from app.auth.store import list_callers as load_page
+from app.auth.store import load_caller
+from app.auth.uses import last_uses
+from app.core.errors import NotFoundError
+from app.db.session import ReadSession
+
+
+@dataclass(frozen=True, slots=True)
+class CallerView:
+    """A caller, its keys, and when each credential was last used (to the minute)."""
+
+    caller: Caller
+    keys: Sequence[ApiKey]
+    uses: Mapping[UUID, datetime]
+
+    @property
+    def last_used_at(self) -> datetime | None:
+        """When any of its credentials was last used."""
+        return max((at for each in self.keys if (at := self.uses.get(each.id)) is not None), default=None)
+
+
+async def list_callers(
+    session: ReadSession, by: Caller | None, *, after: UUID | None, limit: int
+) -> Sequence[CallerView]:
+    """The next callers, oldest first, revoked ones included.
+
+    Args:
+        session: where to read.
+        by: who asks; it is shown none that may name processings which it may not name itself. None is shown all.
+        after: the id of the last caller of the page before.
+        limit: how many at most.
+
+    """
+    within = by.processings if by is not None else None
+    return await _viewed(session, await load_page(session, after=after, limit=limit, within=within))
+
+
+async def find_caller(session: ReadSession, by: Caller, identifier: UUID) -> CallerView:
+    """One caller.
+
+    Raises:
+        NotFoundError: there is none, or none that is shown to `by`.
+
+    """
+    found = await load_caller(session, identifier)
+    if found is None or not by.covers((), found.processings):
+        raise NotFoundError
+    return (await _viewed(session, [found]))[0]
+
+
+async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[CallerView]:
+    keys = await keys_of(session, [each.id for each in callers])
+    uses = await last_uses(session, [key.id for each in callers for key in keys[each.id]])
+    return [CallerView(each, keys[each.id], uses) for each in callers]

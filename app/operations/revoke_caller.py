@@ -1,0 +1,60 @@
+"""Revoke a caller with all that it is known by, or one of its keys: at once, on every replica."""
+
+from uuid import UUID
+
+from app.auth.callers import Caller
+from app.auth.key_store import end_keys, keys_of
+from app.auth.store import hold_caller, mark_revoked
+from app.core.errors import NotFoundError, ScopeNotHeldError
+from app.db.session import WriteSession
+from app.snapshot.changes import ChangeKind, record_change
+
+
+async def revoke_caller(session: WriteSession, by: Caller | None, identifier: UUID) -> None:
+    """Revoke a caller: none of its keys and tokens is good any more. A second time changes nothing.
+
+    Raises:
+        NotFoundError: no such caller.
+        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
+
+    """
+    caller = await held_by(session, by, identifier)
+    await mark_revoked(session, caller.id, at=await session.now(), by=by.id if by is not None else None)
+    await forget_caller(session, caller)
+
+
+async def revoke_key(session: WriteSession, by: Caller | None, identifier: UUID, key: UUID) -> None:
+    """Revoke one key of a caller; its others stay. A second time changes nothing.
+
+    Raises:
+        NotFoundError: no such caller, or it has no such key.
+        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
+
+    """
+    caller = await held_by(session, by, identifier)
+    if key not in {each.id for each in (await keys_of(session, [caller.id]))[caller.id]}:
+        raise NotFoundError
+    await end_keys(session, [key], at=await session.now(), by=by.id if by is not None else None)
+    await forget_caller(session, caller)
+
+
+async def held_by(session: WriteSession, by: Caller | None, identifier: UUID) -> Caller:
+    """The caller, held against others until the transaction ends, if `by` may decide about it; None may about all.
+
+    Raises:
+        NotFoundError: no such caller.
+        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
+
+    """
+    caller = await hold_caller(session, identifier)
+    if caller is None:
+        raise NotFoundError
+    if by is not None and not by.covers(caller.scopes, caller.processings):
+        raise ScopeNotHeldError
+    return caller
+
+
+async def forget_caller(session: WriteSession, caller: Caller) -> None:
+    """Have every replica forget what it remembers of a caller, before this write is answered."""
+    session.narrow()
+    await record_change(session, ChangeKind.CALLER, caller.id.bytes)
