@@ -1,4 +1,4 @@
-"""What a session needs once: the image with a container of it, and a browser."""
+"""What a session needs once: a service, the image with a container of it, and a browser."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,6 +8,14 @@ from playwright.sync_api import Browser
 
 from tests.e2e import browser as of_debian
 from tests.e2e import buildah, debian
+from tests.e2e.service import Sceau, administered
+
+
+@pytest.fixture(scope="session")
+def sceau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sceau]:
+    """A running service for mail and chat servers to ask; each test module registers processings of its own."""
+    with administered(tmp_path_factory.mktemp("sceau") / "data") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

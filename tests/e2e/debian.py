@@ -1,8 +1,15 @@
 """Programs that these tests need, installed from Debian where they are missing."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+NO_SERVICE = "#!/bin/sh\nexit 101\n"
+"""What Debian asks before it starts a service that it has just installed: no, it may not."""
 
 
 class Unavailable(Exception):
@@ -25,6 +32,42 @@ def provide(program: str, packages: tuple[str, ...], use: str) -> str:
     return found
 
 
+def provide_servers(packages: dict[str, str], use: str, *, answers: str = "") -> None:
+    """Have servers installed, given what shows that a package is there: a path by its name. None of them is started.
+
+    `answers`: lines for debconf, so that no package asks. Raises Unavailable as `provide` does.
+    """
+    missing = tuple(name for name, path in packages.items() if not Path(path).exists())
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        wanted = " ".join(missing)
+        raise Unavailable(f"{use}: run this as root on Debian 13, or install first: apt install {wanted}")
+    with _no_service_starts():
+        if answers:
+            subprocess.run(["debconf-set-selections"], input=answers, text=True, check=True)
+        install(missing)
+    absent = [path for path in packages.values() if not Path(path).exists()]
+    if absent:
+        raise Unavailable(f"{use}: Debian's {' and '.join(missing)} brought no {' nor '.join(absent)}")
+
+
+@contextlib.contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Debian starts no service while the block lasts; a policy of the machine's own is put aside meanwhile."""
+    aside = POLICY.with_name("policy-rc.d.aside")
+    if POLICY.exists():
+        POLICY.rename(aside)
+    POLICY.write_text(NO_SERVICE)
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+        if aside.exists():
+            aside.rename(POLICY)
+
+
 def install(packages: tuple[str, ...]) -> None:
     """Install packages, asking a mirror that does not answer again.
 
@@ -32,7 +75,7 @@ def install(packages: tuple[str, ...]) -> None:
     """
     print(f"e2e: installing {' and '.join(packages)} from Debian", flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+    for arguments in (["update"], ["install", "--yes", "--no-remove", "--no-install-recommends", *packages]):
         line = ["apt-get", "--quiet", "--option=Acquire::Retries=3", *arguments]
         done = subprocess.run(line, env=quiet, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode != 0:

@@ -1,14 +1,19 @@
-"""The service as `./dev serve` runs it, for a browser to talk to."""
+"""The service as `./dev serve` runs it, for browsers and for mail and chat servers to talk to."""
 
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import httpx2
+from starlette.testclient import TestClient
 
 from tests.demo.runs import ROOT, environment, free_port
+from tests.support.api import Api
 
 SERVE = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
 
@@ -42,3 +47,22 @@ def service(data: Path, *, moved: Path | None = None, **settings: str):
     finally:
         process.terminate()
         process.wait()
+
+
+@dataclass(frozen=True)
+class Sceau:
+    """A running service: where it is, and whoever administers it (registers, records, withdraws, makes keys)."""
+
+    address: str
+    api: Api
+
+
+@contextmanager
+def administered(data: Path, **settings: str) -> Iterator[Sceau]:
+    """The service on a data directory of its own, with an administrator who holds every scope."""
+    with (
+        service(data, moved=None, **settings) as (address, key),
+        httpx2.Client(base_url=address, trust_env=False, timeout=30) as client,
+    ):
+        # Of a TestClient, Api's own calls use what any client has.
+        yield Sceau(address, Api(cast("TestClient", client), key))

@@ -1,0 +1,77 @@
+"""Servers that a test starts: in the foreground, on loopback, ended by process id with all that they started."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.faults.service import HANGS, children, eventually
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on now, each another."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def listens(port: int) -> bool:
+    """Whether anything listens on a loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def descendants(parent: int) -> list[int]:
+    """The processes that a process started, and that these started."""
+    found = children(parent)
+    for child in list(found):
+        found += descendants(child)
+    return found
+
+
+def running_from(*programs: str) -> set[int]:
+    """The processes whose program is one of these files, or lies in one of these folders."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if (entry / "exe").readlink().as_posix().startswith(programs):
+                    found.add(int(entry.name))
+    return found
+
+
+@contextlib.contextmanager
+def program(line: Sequence[str | Path], log: Path, *, port: int, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A server in the foreground that listens on a port, as long as the block lasts; what it prints goes to a file."""
+    with log.open("ab") as sink:
+        started = subprocess.Popen(
+            [str(word) for word in line],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+            **how,
+        )
+    try:
+        eventually(lambda: listens(port) or started.poll() is not None)
+        assert started.poll() is None, f"{line[0]} ended: {log.read_text(errors='replace')[-3000:]}"
+        yield started
+    finally:
+        end(started)
+
+
+def end(started: subprocess.Popen[bytes]) -> None:
+    """End a process politely, and what it leaves behind less so."""
+    family = descendants(started.pid)
+    started.terminate()
+    try:
+        started.wait(HANGS)
+    finally:
+        for pid in [started.pid, *family]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        started.wait(HANGS)
