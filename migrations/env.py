@@ -6,6 +6,7 @@ import app.audit.tables
 import app.auth.tables
 import app.events.tables
 import app.events.webhook_tables
+import app.keyring.tables
 import app.ledger.link_tables
 import app.ledger.tables
 import app.register.tables

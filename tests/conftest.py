@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from app.db.embedded import EmbeddedServer
 from tests.support.api import TestClock, running
 from tests.support.databases import ADDRESS, drop_template, make_template, new_database
 
 FASTER = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+settings.register_profile("sceau", deadline=None)  # a loaded machine takes its time: no test expects one
+settings.load_profile("sceau")
 _SERVER = pytest.StashKey[tuple[EmbeddedServer, Path]]()
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ValidationError
 
+from app.api.accepting import prefers_text
 from app.api.access_models import (
     DecisionResponse,
     DecisionsResponse,
@@ -17,6 +18,7 @@ from app.api.access_models import (
     EvaluationsRequest,
 )
 from app.api.answers import answer, item_error
+from app.api.decision_tokens import decision_token
 from app.api.problems import UnauthorizedError, fields_of, problem, unavailable
 from app.api.questions import question_of
 from app.api.routing import PROBLEMS, says_json
@@ -183,7 +185,12 @@ async def _answered(
         who = answers.caller.id
         await services.recorder.record(now.timestamp(), identifier, who, question, named, found)
     _count(services, permitted=found.permitted, reason=found.reason)
-    return answer(found, identifier)
+    worded = answer(found, identifier)
+    if asked.context.decision_token and answers.caller is not None and answers.at is not None:
+        token = decision_token(services, answers.caller.id, answers.at, question, asked, found, identifier)
+        if token is not None:
+            worded["context"]["decision_token"] = token
+    return worded
 
 
 def _count(services: Services, *, permitted: bool, reason: Reason) -> None:
@@ -217,5 +224,4 @@ def _read(model: type[_Model], body: Mapping[str, Any]) -> _Model:
 
 
 def _wants_text(request: Request) -> bool:
-    accepted = request.headers.get("accept", "")
-    return "text/plain" in accepted and "json" not in accepted
+    return prefers_text(",".join(request.headers.getlist("accept")))

@@ -110,6 +110,14 @@ class Resource(Model):
     properties: ResourceProperties = ResourceProperties()
 
 
+class Context(Model):
+    """What else the caller says. Sceau reads one member of it; no other changes anything."""
+
+    decision_token: StrictBool = Field(
+        default=False, description="Whether a permit is to carry a token for who cannot call Sceau"
+    )
+
+
 EXAMPLE: dict[str, Any] = {
     "subject": {"type": "user", "id": "alice@example.fr"},
     "action": {"name": "ads-mail", "properties": {"elements": ["content"], "automated": True}},
@@ -135,7 +143,7 @@ class EvaluationRequest(Model):
     subject: Subject
     action: Action
     resource: Resource
-    context: dict[str, Any] = Field(default_factory=dict)
+    context: Context = Context()
 
 
 class EvaluationOptions(Model):
@@ -184,6 +192,9 @@ class DecisionContext(BaseModel):
     expires_at: str | None = None
     valid_until: str | None = Field(default=None, description="A permit under IV must not be used from this instant on")
     reason_user: dict[str, str] | None = None
+    decision_token: str | None = Field(
+        default=None, description="A compact JWS of this permit, where the request's context asked for one"
+    )
     error: dict[str, Any] | None = None
 
 

@@ -5,7 +5,9 @@ from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from app.api.one_write import CYCLE
 from app.db.identifiers import random_hex
 
 _LONGEST_ID: Final = 128
@@ -42,6 +44,7 @@ class Exchange:
         self._http_1_1 = scope.get("http_version") == "1.1"
         asked = next((value for name, value in scope["headers"] if name == b"connection"), b"")
         self._keep_alive = b"close" not in asked.lower()
+        self._cycle: RequestResponseCycle | None = scope.get("extensions", {}).get(CYCLE)
         self.status = 0
         self.started = False
 
@@ -59,7 +62,7 @@ class Exchange:
             headers["X-Request-ID"] = self._identifier
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
-            if self._http_1_1 and self._keep_alive:
+            if self._http_1_1 and self._keep_alive and (self._cycle is None or self._cycle.keep_alive):
                 # Said although HTTP/1.1 implies it: some mail servers reuse a connection only then.
                 headers["Connection"] = "keep-alive"
         await self._send(message)

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.accepting import prefers_text
 from app.api.edge import SECURITY_HEADERS, usable_id
 from app.api.hot import BATCH, SINGLE, HotPath, digest_of
 from app.api.one_write import WHOLE_ANSWER, WholeAnswer
@@ -18,9 +19,10 @@ from app.snapshot.cache import RecordCache
 from app.telemetry.metrics import Metrics
 
 _BODY_SECONDS: Final = 15
+_KEPT: Final = (b"connection", b"keep-alive")
 _HEADERS: Final = [
     (b"content-type", b"application/json"),
-    (b"connection", b"keep-alive"),
+    _KEPT,
     *((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
 ]
 _LINES: Final = b"".join(b"%s: %s\r\n" % header for header in _HEADERS) + b"x-request-id: %s\r\n"
@@ -87,6 +89,8 @@ class HotEndpoint:
         identifier = asked.identifier.encode("latin-1")
         if whole is None or not whole(_LINES % identifier, found):
             headers = [*_HEADERS, (b"content-length", b"%d" % len(found)), (b"x-request-id", identifier)]
+            if whole is not None:
+                headers.remove(_KEPT)  # the connection may be about to end: the server says so if it is
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": found})
         self._times[path].observe(time.perf_counter() - started)
@@ -106,10 +110,11 @@ class HotEndpoint:
 def _asked(scope: Scope) -> Asked | None:
     """What the headers say; None where they ask for anything unusual: no JSON either way, or the connection's end.
 
-    Of a header that stands twice, the first counts, as it does for the documented routes.
+    Of a header that stands twice, the first counts, as it does for the documented routes; but for Accept, a list that
+    may come in several lines.
     """
     authorization = content_type = given = b""
-    alike = True
+    alike, accepts = True, False
     for name, value in scope["headers"]:
         if name in _NOT_ALIKE:
             alike = False
@@ -119,9 +124,11 @@ def _asked(scope: Scope) -> Asked | None:
             content_type = content_type or value
         elif name == b"x-request-id":
             given = given or value
-        elif (name == b"accept" and b"text/plain" in value and b"json" not in value) or (
-            name == b"connection" and b"close" in value.lower()
-        ):
+        elif name == b"accept":
+            if accepts or prefers_text(value.decode("latin-1")):
+                return None
+            accepts = True
+        elif name == b"connection" and b"close" in value.lower():
             return None
     digest = digest_of(authorization)
     if digest is None or not is_json(content_type):

@@ -18,6 +18,8 @@ WHOLE_ANSWER: Final = "sceau.whole_answer"
 False when this answer is to be sent in ASGI's own way. Who calls it vouches for the lines: they are not looked at.
 """
 WholeAnswer = Callable[[bytes, bytes], bool]
+CYCLE: Final = "sceau.cycle"
+"""An ASGI extension: uvicorn's own view of the exchange, whose `keep_alive` says whether the connection goes on."""
 
 _MOST_HELD: Final = 65_536
 _OK: Final = b"HTTP/1.1 200 OK\r\n"
@@ -105,7 +107,19 @@ class OneWriteProtocol(HttpToolsProtocol):
         if cycle is not before:
             # Its task has been made and has not run yet.
             scope = cast("dict[str, Any]", cycle.scope)
-            scope["extensions"] = {WHOLE_ANSWER: partial(_answer_whole, cycle)}
+            scope["extensions"] = {WHOLE_ANSWER: partial(_answer_whole, cycle), CYCLE: cycle}
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks, uvicorn has nothing to say
+        """Answer a client that has closed its half after a whole request (Exim does, `nc -N` too), then close.
+
+        uvicorn would close at once, and the answer would be lost.
+        """
+        cast("OneWriteTransport", self.transport).release()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
 
 
 def ok(own: list[tuple[bytes, bytes]], head: bytes, body: bytes) -> bytes:

@@ -83,7 +83,10 @@ def _resource(value: Any) -> Part | None:  # noqa: ANN401 - any JSON value
 
 
 def _context(value: Any) -> Part | None:  # noqa: ANN401 - any JSON value
-    return ((), len(value), 1) if type(value) is dict else None
+    """A context that asks for nothing: one that wants a decision token is the documented route's."""
+    if type(value) is not dict or value.get("decision_token", False) is not False:
+        return None
+    return ((), len(value), 1)
 
 
 def _listed(value: Any) -> Listed:  # noqa: ANN401 - any JSON value

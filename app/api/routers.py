@@ -6,6 +6,7 @@ from app.api import (
     access,
     consent_links,
     consents,
+    decision_tokens,
     decisions,
     docs,
     events,
@@ -30,6 +31,7 @@ ROUTERS: Final = tuple(
         events,
         webhooks,
         keys,
+        decision_tokens,
         health,
         docs,
     )

@@ -14,6 +14,7 @@ from app.auth.uses import Uses
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.operations.answer_from_memory import Memory
+from app.operations.decision_tokens import DecisionTokens
 from app.operations.deployment import Deployment
 from app.snapshot.last_known import LastKnown
 from app.snapshot.writer import Writer
@@ -40,6 +41,7 @@ class Services:
     database: Database
     deployment: Deployment
     writer: Writer
+    tokens: DecisionTokens
     wall_clock: Callable[[], datetime]
     public_url: str
     metrics: Metrics = field(default_factory=Metrics)

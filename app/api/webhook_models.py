@@ -11,9 +11,9 @@ from app.api.access_models import Instant
 from app.api.processing_models import ProcessingId, WireModel
 from app.events.deliveries import Attempt, Delivery
 from app.events.endpoints import Endpoint, EndpointStatus
-from app.events.key_store import WrappedKey
 from app.events.kinds import EventType
 from app.events.signing import public_text
+from app.keyring.store import WrappedKey
 from app.operations.manage_webhooks import EndpointDraft
 
 Url = Annotated[

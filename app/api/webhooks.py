@@ -33,7 +33,7 @@ from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.db.session import DatabaseClock, WriteSession
 from app.events.deliveries import find_delivery, list_deliveries
-from app.events.key_store import keys_in_force
+from app.keyring.store import WEBHOOK_KEYS, keys_in_force
 from app.operations.manage_webhooks import (
     change_webhook,
     find_webhook,
@@ -42,7 +42,8 @@ from app.operations.manage_webhooks import (
     remove_webhook,
 )
 from app.operations.replay_deliveries import replay_delivery, replay_span
-from app.operations.webhook_keys import new_secret, rotate_key
+from app.operations.signing_keys import rotate_key
+from app.operations.webhook_secrets import new_secret
 
 router = strict_router("events")
 
@@ -236,7 +237,7 @@ async def post_key(caller: Manager, services: ServicesDep) -> KeyBody:
     """Make a new signing key. The one before signs beside it for `SCEAU_WEBHOOK_KEY_OVERLAP`."""
     caller.require_processing(None)
     async with services.writer.write() as session:
-        return key_body(await rotate_key(session, services.deployment, services.webhook_key_overlap))
+        return key_body(await rotate_key(session, services.deployment, WEBHOOK_KEYS, services.webhook_key_overlap))
 
 
 @router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)
@@ -245,4 +246,4 @@ async def get_keys(services: ServicesDep) -> KeysBody:
     """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
     async with services.database.read() as session:
         now = await DatabaseClock().now(session.connection)
-        return KeysBody(keys=[key_body(each) for each in await keys_in_force(session, now)])
+        return KeysBody(keys=[key_body(each) for each in await keys_in_force(session, WEBHOOK_KEYS, now)])

@@ -64,7 +64,7 @@ class Decision:
     """One answer. `rule` is its row in the table of rules; `valid_until` bounds a permit under IV or the NOTA.
 
     `consent` is the id of the grant or refusal that it rests on (or that a withdrawal ended), `expires_at` the
-    expiry of that grant.
+    expiry of that grant. `elements` are what a permit covers: those that the request touches.
     """
 
     permitted: bool
@@ -75,3 +75,4 @@ class Decision:
     consent: UUID | None = None
     expires_at: datetime | None = None
     valid_until: datetime | None = None
+    elements: frozenset[Element] | None = None

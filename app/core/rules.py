@@ -112,6 +112,7 @@ def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
         consent=consent.id if consent is not None else None,
         expires_at=case.expiry_of(consent) if consent is not None and granted else None,
         valid_until=outcome.valid_until,
+        elements=case.touched if outcome.permitted else None,
     )
 
 

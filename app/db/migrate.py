@@ -54,6 +54,7 @@ PRIVILEGES: Final = {
     "event_progress": "SELECT, INSERT, UPDATE",
     "webhook_endpoint": "SELECT, INSERT, UPDATE, DELETE",
     "webhook_key": "SELECT, INSERT, UPDATE",
+    "decision_key": "SELECT, INSERT, UPDATE (retires_at)",
     "webhook_secret": "SELECT, INSERT, UPDATE, DELETE",
     "webhook_delivery": "SELECT, INSERT, UPDATE, DELETE",
     "webhook_attempt": "SELECT, INSERT, DELETE",

@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 PUBLIC_PREFIX: Final = "whpk_"
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how a secret begins, not one
@@ -24,13 +23,6 @@ class SigningKeys:
 
     private_keys: Sequence[bytes] = field(repr=False)
     secrets: Sequence[bytes] = field(default=(), repr=False)
-
-
-def new_private_key() -> tuple[bytes, bytes]:
-    """A new Ed25519 key: its raw private and public halves, 32 bytes each."""
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    return private, key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def public_text(raw: bytes) -> str:

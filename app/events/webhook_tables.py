@@ -1,4 +1,4 @@
-"""Webhook endpoints, the keys and secrets that sign for them, and what was delivered to each."""
+"""Webhook endpoints, the secrets of their own that sign for them, and what was delivered to each."""
 
 from sqlalchemy import (
     ARRAY,
@@ -39,17 +39,6 @@ webhook_endpoint = Table(
     Column("created_at", Instant, nullable=False),
     Column("created_by", Uuid, nullable=False),
     CheckConstraint("status IN ('active', 'disabled')", name="status"),
-)
-
-webhook_key = Table(
-    "webhook_key",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("public_key", LargeBinary, nullable=False),
-    Column("master_key_id", Text, nullable=False),
-    Column("wrapped_key", LargeBinary, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("retires_at", Instant),
 )
 
 webhook_secret = Table(

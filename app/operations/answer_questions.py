@@ -29,10 +29,14 @@ Answer = Decision | NotAllowed | Unknowable
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Who asked (None: nobody in force), and the answers in the order of the questions."""
+    """Who asked (None: nobody in force), the answers in the order of the questions, and when they were given.
+
+    `at` is by the database's clock, or by this host's while the database cannot be asked; None where nobody asked.
+    """
 
     caller: Caller | None
     answers: Sequence[Answer]
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,8 @@ async def answer_questions(point: DecisionPoint, presented: Credential, requests
     for request in asked:
         point.known.remember_processing(request.processing, evaluated.register.get(request.processing))
     decided = iter(evaluated.decisions)
-    return Answers(
-        caller, [next(decided) if caller.may_ask_about(each.processing) else NotAllowed() for each in requests]
-    )
+    answers = [next(decided) if caller.may_ask_about(each.processing) else NotAllowed() for each in requests]
+    return Answers(caller, answers, evaluated.at)
 
 
 def _without_database(point: DecisionPoint, presented: Credential, requests: Sequence[Request]) -> Answers:
@@ -83,13 +86,14 @@ def _without_database(point: DecisionPoint, presented: Credential, requests: Seq
     if caller is None:
         raise DatabaseUnavailableError
     caller.require(Scope.DECISIONS_EVALUATE)
-    return Answers(caller, [_remembered(point, caller, request) for request in requests])
+    at = point.wall_clock()
+    return Answers(caller, [_remembered(point, caller, request, at) for request in requests], at)
 
 
-def _remembered(point: DecisionPoint, caller: Caller, request: Request) -> Answer:
+def _remembered(point: DecisionPoint, caller: Caller, request: Request, at: datetime) -> Answer:
     if not caller.may_ask_about(request.processing):
         return NotAllowed()
     processing = point.known.exempt_processing(request.processing)
     if processing is None:
         return Unknowable()
-    return evaluate(request, processing, {}, point.wall_clock(), point.policy)
+    return evaluate(request, processing, {}, at, point.policy)

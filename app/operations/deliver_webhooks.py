@@ -35,7 +35,7 @@ from app.ledger.vault import VaultError
 from app.ledger.vault_store import load_id
 from app.operations.deployment import Deployment
 from app.operations.disable_webhook import GONE, disable_webhook
-from app.operations.webhook_keys import signing_keys
+from app.operations.webhook_secrets import signing_keys
 
 SCHEDULE: Final = tuple(map(float, (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)))
 """Seconds before each attempt, from the attempt before it; about 75 h 35 min in all (Standard Webhooks 1.0.0)."""

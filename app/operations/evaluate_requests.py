@@ -17,10 +17,11 @@ from app.register.store import load_processings
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Decisions in the order of the requests, and the register entries that they rest on."""
+    """Decisions in the order of the requests, the register entries that they rest on, and the database's time then."""
 
     decisions: Sequence[Decision]
     register: Mapping[str, Processing]
+    at: datetime
 
 
 async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests: Sequence[Request]) -> Evaluated:
@@ -40,7 +41,7 @@ async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests
         own = {ref: consents[ref] for ref in mine if ref in consents}
         at = present(now, own, records.get(request.processing))
         decisions.append(evaluate(request, register.get(request.processing), own, at, policy))
-    return Evaluated(decisions, register)
+    return Evaluated(decisions, register, now)
 
 
 def subjects_needed(request: Request, processing: Processing | None) -> set[bytes]:

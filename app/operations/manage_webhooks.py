@@ -20,9 +20,10 @@ from app.events.endpoints import (
     save_endpoint,
 )
 from app.events.kinds import EventType
+from app.keyring.store import WEBHOOK_KEYS
 from app.operations.deployment import Deployment
 from app.operations.disable_webhook import BY_REQUEST
-from app.operations.webhook_keys import ensure_key
+from app.operations.signing_keys import ensure_key
 
 MOST_ENDPOINTS: Final = 100
 """Of one deployment: each may have a few requests under way."""
@@ -53,7 +54,7 @@ async def register_webhook(
     _check(caller, draft, policy)
     if await count_endpoints(session) >= MOST_ENDPOINTS:
         raise TooManyEndpointsError
-    await ensure_key(session, deployment)
+    await ensure_key(session, deployment, WEBHOOK_KEYS)
     now = await DatabaseClock().now(session.connection)
     endpoint = _drafted(draft, session.new_id(now), caller.id, now)
     await add_endpoint(session, endpoint)

@@ -10,10 +10,12 @@ from typing import Final
 import structlog
 
 from app.api.services import Services
+from app.keyring.store import DECISION_KEYS
 from app.operations.check_deployment import check_deployment
 from app.operations.create_key import create_first_key
 from app.operations.keep_log import keep_log, turn_over
 from app.operations.keep_uses import flush_uses, keep_uses
+from app.operations.signing_keys import ensure_key
 from app.telemetry.metrics import Metrics
 
 _LAST_FLUSH_SECONDS: Final = 5.0
@@ -40,6 +42,8 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
                 log.warning(warning)
             if first_key is not None and await create_first_key(session, first_key) is not None:
                 log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
+            await ensure_key(session, services.deployment, DECISION_KEYS)
+            await services.tokens.read_keys(session)
             await turn_over(session, services.log_retention)
         async with _following(services):
             yield
@@ -50,11 +54,13 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
 @asynccontextmanager
 async def _following(services: Services) -> AsyncIterator[None]:
     """Follow changes while the application runs, and hand on its counts every second."""
-    tasks = [
-        asyncio.create_task(_settle(services.metrics)),
-        asyncio.create_task(_collect_cycles()),
-        asyncio.create_task(keep_uses(services.database, services.uses)),
-    ]
+    lasting = (
+        _settle(services.metrics),
+        _collect_cycles(),
+        keep_uses(services.database, services.uses),
+        services.tokens.keep(),
+    )
+    tasks = [asyncio.create_task(each) for each in lasting]
     if services.recorder is not None:
         services.recorder.log.start()
         tasks.append(asyncio.create_task(keep_log(services.database, services.log_retention)))

@@ -18,6 +18,7 @@ from app.db.database import Database
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.operations.answer_from_memory import Memory
+from app.operations.decision_tokens import DecisionTokens
 from app.operations.deployment import Deployment
 from app.operations.search_decisions import correspondence_ref
 from app.settings import Settings, SettingsError, direct_url, required, webhook_policy
@@ -51,6 +52,7 @@ def services_of(
         database=database,
         deployment=deployment,
         writer=Writer(database, memory.replica if memory is not None else None, longest=pace.lease + pace.margin),
+        tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
         public_url=str(settings.public_url),
         memory=memory,

@@ -23,6 +23,7 @@ OPEN = {
     "/dashboard/sign-in",
     "/dashboard/sign-out",
     "/.well-known/authzen-configuration",
+    "/.well-known/jwks.json",
     "/.well-known/webhook-keys",
 }
 

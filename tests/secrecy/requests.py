@@ -49,7 +49,12 @@ _VERSION = {name: value for name, value in processing("ads-mail").items() if nam
 _DECISION = {"subject": subject(_address("subject")), "processing": "ads-mail", "evidence": EVIDENCE}
 
 BODIES: dict[Route, list[Any]] = {
-    ("POST", "/access/v1/evaluation"): [_question(), _question(action={"name": "filter"}), _unknown_processing()],
+    ("POST", "/access/v1/evaluation"): [
+        _question(),
+        _question(action={"name": "filter"}),
+        _question(action={"name": "filter"}, context={"decision_token": True, "about": _address("context")}),
+        _unknown_processing(),
+    ],
     ("POST", "/access/v1/evaluations"): [
         {"evaluations": [_question(), _unknown_processing(), {"subject": _address("malformed")}]},
         {**_question(), "evaluations": [{}, {"subject": subject(_address("participant"))}, _address("malformed")]},
@@ -99,6 +104,7 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/v1/webhooks/{id}/replays"): [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}],
     ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): [None],
     ("POST", "/v1/webhook-keys"): [None],
+    ("POST", "/v1/decision-token-keys"): [{"at_once": False}],
     ("POST", "/v1/keys"): [{"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]}],
     ("PATCH", "/v1/keys/{id}"): [{"scopes": ["decisions:evaluate"], "processings": [_address("processing")]}],
     ("POST", "/v1/keys/{id}/rotations"): [{"overlap": "P7D"}, {"compromised": True}],

@@ -1,0 +1,77 @@
+"""Where the keys that sign for this deployment are kept: private halves wrapped by a master key, public ones plain."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Table, func, insert, or_, select, update
+
+from app.db.session import ReadSession, WriteSession
+from app.keyring.tables import decision_key, webhook_key
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The keys that sign one kind of message. `purpose` is what they are wrapped for, and held by while one is made."""
+
+    table: Table
+    purpose: str
+
+
+WEBHOOK_KEYS: Final = KeyRing(webhook_key, "webhook key")
+DECISION_KEYS: Final = KeyRing(decision_key, "decision key")
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A key as stored: `wrapped` opens under that master key; `retires_at` None while it is the newest.
+
+    `public` is the raw public half (32 bytes) of an Ed25519 key, empty for a symmetric secret.
+    """
+
+    id: UUID
+    master_key_id: str
+    wrapped: bytes = field(repr=False)
+    created_at: datetime
+    retires_at: datetime | None = None
+    public: bytes = b""
+
+
+async def hold_keys(session: WriteSession, ring: KeyRing) -> None:
+    """Let one transaction at a time make keys of a ring."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"sceau {ring.purpose}s"))))
+
+
+async def add_key(session: WriteSession, ring: KeyRing, key: WrappedKey) -> None:
+    """Keep a new signing key of the deployment."""
+    await session.execute(
+        insert(ring.table).values(
+            id=key.id,
+            public_key=key.public,
+            master_key_id=key.master_key_id,
+            wrapped_key=key.wrapped,
+            created_at=key.created_at,
+        )
+    )
+
+
+async def retire_keys(session: WriteSession, ring: KeyRing, at: datetime, *, all_of_them: bool = False) -> None:
+    """Let the keys that are in force be in force until an instant and no longer.
+
+    With `all_of_them`, also those that were to retire later than that: else their instant stays.
+    """
+    retires_at = ring.table.c.retires_at
+    concerned = or_(retires_at.is_(None), retires_at > at) if all_of_them else retires_at.is_(None)
+    await session.execute(update(ring.table).where(concerned).values(retires_at=at))
+
+
+async def keys_in_force(session: ReadSession, ring: KeyRing, now: datetime) -> list[WrappedKey]:
+    """The keys of a ring that are in force, the newest first."""
+    columns = ring.table.c
+    in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
+    found = await session.execute(select(ring.table).where(in_force).order_by(columns.created_at.desc()))
+    return [
+        WrappedKey(row.id, row.master_key_id, row.wrapped_key, row.created_at, row.retires_at, row.public_key)
+        for row in found
+    ]

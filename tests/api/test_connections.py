@@ -1,0 +1,171 @@
+"""What a client sees that speaks to the socket itself: Exim's readsocket, nc, a proxy that speaks HTTP/1.0."""
+
+import json
+import signal
+import socket
+
+import pytest
+
+from tests.faults.service import HANGS, Service
+from tests.support.api import BOOTSTRAP, EVIDENCE, processing, question, subject
+from tests.support.databases import new_database
+
+ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
+TEXT = "Accept: text/plain"
+CLOSE, KEEP = "Connection: close", "Connection: keep-alive"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A real `sceau serve`, with one processing of IV to which alice consented."""
+    with new_database() as database:
+        settings = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_JOBS": "false"}
+        service = Service(tmp_path_factory.mktemp("served") / "log", settings).wait_until_it_listens()
+        try:
+            service.ok("POST", "/v1/processings", processing("ads"))
+            decision = {"subject": subject("alice"), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}
+            service.ok("POST", "/v1/consents", decision)
+            yield service
+        finally:
+            service.end(signal.SIGTERM)
+
+
+def request(version, *headers, method="POST", path=ONE, name="alice", body=None, key=BOOTSTRAP, length=None):
+    """A request as bytes; `length` says that more is to come than does."""
+    sent = json.dumps(question(name, "ads")).encode() if body is None else body
+    lines = [f"{method} {path} HTTP/{version}", *headers, f"Content-Length: {length or len(sent)}"]
+    lines += ["Host: localhost", "Content-Type: application/json", f"Authorization: Bearer {key}", "", ""]
+    return "\r\n".join(lines).encode() + sent
+
+
+def connected(service):
+    """A connection that no read waits on for ever."""
+    return socket.create_connection(("127.0.0.1", service.port), timeout=HANGS)
+
+
+def to_the_end(service, sent, *, half_close=False):
+    """All that comes back until the service closes."""
+    with connected(service) as connection:
+        connection.sendall(sent)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def parts(answer):
+    """The status, the headers in lower case (each with its values) and the body of one whole answer."""
+    head, body = answer.split(b"\r\n\r\n", 1)
+    first, *lines = head.decode().split("\r\n")
+    headers: dict[str, list[str]] = {}
+    for line in lines:
+        name, value = line.split(": ", 1)
+        headers.setdefault(name.lower(), []).append(value)
+    return int(first.split(" ")[1]), headers, body
+
+
+def one_answer(connection):
+    """The next answer on a connection that goes on."""
+    read = b""
+    while b"\r\n\r\n" not in read:
+        read += connection.recv(65_536)
+    length = int(parts(read)[1]["content-length"][0])
+    while len(parts(read)[2]) < length:
+        read += connection.recv(65_536)
+    return parts(read)
+
+
+@pytest.mark.parametrize("headers", [(), (KEEP,), (CLOSE,)], ids=["plain", "keep-alive", "close"])
+@pytest.mark.parametrize(("name", "word"), [("alice", b"permit"), ("bob", b"deny")])
+def test_http_1_0_is_answered_by_a_word_and_the_end(served, headers, name, word):
+    """A reader to the end gets the whole answer and the end, whether or not it asks to keep the connection."""
+    status, told, body = parts(to_the_end(served, request("1.0", TEXT, *headers, name=name)))
+    assert (status, body) == (200, word)
+    assert told["content-type"] == ["text/plain; charset=utf-8"]
+    assert told["content-length"] == [str(len(word))]
+    assert told["connection"] == ["close"]
+    assert "transfer-encoding" not in told
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("1.0"),
+        request("1.0", path=MANY, body=json.dumps({**question("alice", "ads"), "evaluations": [{}, {}]}).encode()),
+        request("1.0", body=b"{"),
+        request("1.0", key="sceau_wrong"),
+        request("1.0", length=1_048_577),
+        request("1.0", method="GET", path="/livez", body=b""),
+        request("1.0", method="GET", path="/metrics", body=b""),
+        request("1.0", method="GET", path="/docs", body=b""),
+        request("1.0", method="GET", path="/docs/swagger-ui.css", body=b""),
+        request("1.0", method="GET", path="/nowhere", body=b""),
+    ],
+    ids=["single", "batch", "malformed", "key", "too large", "livez", "metrics", "page", "file", "nowhere"],
+)
+def test_http_1_0_is_never_chunked(served, sent):
+    """Whatever is asked, and whatever goes wrong, an answer to HTTP/1.0 has its length and then ends."""
+    _, told, body = parts(to_the_end(served, sent))
+    assert told["content-length"] == [str(len(body))]
+    assert told["connection"] == ["close"]
+    assert "transfer-encoding" not in told
+
+
+@pytest.mark.parametrize(
+    ("sent", "permitted"),
+    [
+        (request("1.0", TEXT), True),
+        (request("1.0", TEXT, name="bob"), False),
+        (request("1.0", TEXT, body=b"{}"), False),
+        (request("1.0", TEXT, key="sceau_wrong"), False),
+        (request("1.0", TEXT, method="GET", body=b""), False),
+        (request("1.0", TEXT, length=1_048_577), False),
+    ],
+    ids=["permit", "deny", "malformed", "key", "method", "too large"],
+)
+def test_the_word_is_nowhere_but_in_a_permit(served, sent, permitted):
+    """A client that looks for `permit` in all that it read finds it in a permit only, and in no header or error."""
+    assert (b"permit" in to_the_end(served, sent)) is permitted
+
+
+@pytest.mark.parametrize("accept", [TEXT, "Accept: */*"])
+def test_connection_close_is_honoured(served, accept):
+    """HTTP/1.1 with `Connection: close` gets one answer that says so, and the end."""
+    status, told, body = parts(to_the_end(served, request("1.1", accept, CLOSE)))
+    assert status == 200
+    assert told["connection"] == ["close"]
+    assert len(body) == int(told["content-length"][0])
+
+
+def test_a_connection_is_kept_and_said_to_be(served):
+    """HTTP/1.1 answers say `Connection: keep-alive`, on the short way, the documented one and errors alike."""
+    with connected(served) as connection:
+        for sent, status in (
+            (request("1.1"), 200),
+            (request("1.1"), 200),
+            (request("1.1", TEXT), 200),
+            (request("1.1", body=b"{"), 400),
+            (request("1.1", key="sceau_wrong"), 401),
+            (request("1.1"), 200),
+        ):
+            connection.sendall(sent)
+            got, told, _ = one_answer(connection)
+            assert got == status
+            assert told["connection"] == ["keep-alive"]
+            assert "transfer-encoding" not in told
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("accept", [TEXT, "Accept: */*"])
+def test_a_client_that_has_closed_its_half_is_answered(served, version, accept):
+    """Whoever sends a request and then shuts its side of the connection gets the answer, then the end."""
+    for _ in range(3):  # the third is one that the short way knows
+        status, told, body = parts(to_the_end(served, request(version, accept), half_close=True))
+        assert status == 200
+        assert b"permit" in body or json.loads(body)["decision"] is True
+        assert told["connection"] in (["close"], ["keep-alive"])
+
+
+@pytest.mark.parametrize("sent", [b"", request("1.1")[:40], request("1.1")[:-5]], ids=["nothing", "head", "body"])
+def test_half_a_request_is_no_request(served, sent):
+    """A client that closes its half before its request is whole gets nothing, and the end at once."""
+    assert to_the_end(served, sent, half_close=True) == b""
