@@ -116,7 +116,11 @@ async def get_jwks(services: ServicesDep, response: Response) -> JsonWebKeySet:
     "/v1/decision-token-keys",
     status_code=201,
     summary="Rotate the key of decision tokens",
-    responses=problems((403, "The caller lacks the scope, or is limited to some processings.")),
+    responses=problems(
+        (403, "The caller lacks the scope, or is limited to some processings."),
+        (415, "The body is not said to be JSON."),
+        (422, "Some fields are not as they should be."),
+    ),
 )
 async def post_decision_token_key(caller: Manager, services: ServicesDep, body: Rotation | None = None) -> RotatedKey:
     """Make a new signing key. It is published at once and signs after ten minutes; those before retire after that.
