@@ -105,6 +105,20 @@ def test_backends_terminated_under_load(server, service):
     agree(server)
 
 
+def test_a_revocation_just_before_an_outage_costs_the_others_nothing(server, service):
+    """Replicas forget the caller that was revoked and no other: in an outage right after, III is answered to those."""
+    made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
+    assert _decide(service, "filter", made["key"]).json()["decision"] is True
+    assert service.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
+    server.embedded.stop()
+    try:
+        assert _decide(service, "filter").json()["decision"] is True
+        assert _is_unavailable(_decide(service, "filter", made["key"]))
+    finally:
+        server.embedded.start()
+    recovers(service, "mia")
+
+
 def test_a_suspension_that_was_seen_binds_in_an_outage(server, serve, service):
     """A processing of III that another replica suspended is not permitted by this one when the database goes away."""
     other = serve()

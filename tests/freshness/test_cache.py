@@ -46,7 +46,19 @@ def flying(work):
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("change", [lambda cache: cache.drop("key"), lambda cache: cache.drop_all()])
+def test_records_that_match_are_dropped():
+    """Dropping by a property of the records leaves all others where they are, young or old."""
+    cache: RecordCache[int, int] = RecordCache(8)
+    for number in range(6):
+        cache.put(number, number)
+    cache.drop_where(lambda value: value % 2 == 0)
+    assert [cache.get(number) for number in range(6)] == [None, 1, None, 3, None, 5]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda cache: cache.drop("key"), lambda cache: cache.drop_where(lambda _: False), lambda cache: cache.drop_all()],
+)
 def test_a_change_overtakes_a_flight(change):
     """What lands after a change is given to those who waited, and is neither kept nor joined by others."""
 

@@ -1,0 +1,86 @@
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app as command
+from tests.support.api import running
+
+
+@pytest.fixture
+def sceau(database, monkeypatch):
+    """Run `sceau keys …` on a database of its own: the exit status, the output, and what was said beside it."""
+    for name in [name for name in os.environ if name.startswith("SCEAU_")]:
+        monkeypatch.delenv(name)  # the suite's own, which are no settings
+    monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
+
+    def run(*words):
+        done = CliRunner().invoke(command, ["keys", *words])
+        return done.exit_code, done.stdout, done.stderr
+
+    return run
+
+
+def _made(sceau, *more):
+    status, key, said = sceau("create", "mailer", "--scope", "register:read", *more)
+    assert status == 0
+    return said.split(";")[0].removeprefix("id "), key.strip()
+
+
+def _reads(api, key):
+    return api.with_key(key).call("GET", "/v1/processings").status_code == 200
+
+
+def test_a_person_s_key_is_made_and_listed(sceau):
+    """A key is made for a person with an end; the list tells kind, end and that it was never used."""
+    identifier, key = _made(sceau, "--kind", "person", "--expires-in", "P90D")
+    status, listed, _ = sceau("list")
+    caller, of_key = listed.splitlines()
+    assert status == 0
+    assert caller.startswith(f"{identifier}  in force  person   mailer  [register:read]")
+    assert "good until 2" in of_key
+    assert of_key.endswith("never used")
+    assert key not in listed
+
+
+def test_a_key_is_rotated_and_the_one_before_goes_on(sceau, database):
+    """The new key alone is on standard output; the one before works for as long as is said beside it."""
+    identifier, key = _made(sceau)
+    status, new, said = sceau("rotate", identifier, "--overlap", "P2D")
+    assert status == 0
+    assert "is good until" in said
+    with running(database) as api:
+        assert _reads(api, key)
+        assert _reads(api, new.strip())
+        status, newer, said = sceau("rotate", identifier, "--compromised")
+        assert status == 0
+        assert said.count("is good for nothing any more") == 2
+        assert not _reads(api, key)
+        assert not _reads(api, new.strip())
+        assert _reads(api, newer.strip())
+
+
+def test_one_key_is_revoked(sceau, database):
+    """Revoking one key by its id leaves the caller its other one; the list tells which is which."""
+    identifier, key = _made(sceau)
+    _, new, _ = sceau("rotate", identifier)
+    first = sceau("list")[1].splitlines()[1].split()[1]
+    assert sceau("revoke", identifier, "--key", first)[:2] == (0, f"{first} is revoked.\n")
+    assert [line.split("  ")[3].split()[0] for line in sceau("list")[1].splitlines()[1:]] == ["revoked", "good"]
+    with running(database) as api:
+        assert not _reads(api, key)
+        assert _reads(api, new.strip())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rotate", "01990000-0000-7000-8000-000000000000", "--overlap", "a week"),
+        ("rotate", "01990000-0000-7000-8000-000000000000", "--overlap", "P1D", "--compromised"),
+        ("create", "mailer", "--scope", "register:read", "--kind", "robot"),
+        ("create", "mailer", "--scope", "register:read", "--expires-in", "soon"),
+    ],
+)
+def test_wrong_words_are_usage_errors(sceau, words):
+    """A duration that is none, a compromised key that is to overlap, and an unknown kind exit with 2."""
+    assert sceau(*words)[0] == 2

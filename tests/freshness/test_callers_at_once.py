@@ -1,0 +1,123 @@
+"""What is taken from a caller is gone on every replica once that was answered; each mechanism off, it is not."""
+
+import asyncio
+
+import pytest
+
+from app.auth.callers import key_digest
+from app.snapshot.cache import RecordCache
+from app.snapshot.replica import Replica
+from tests.freshness.gate import Gate, until
+from tests.freshness.mutants import writes
+from tests.freshness.sites import LONG, SHORT, NotPlayedError, play
+from tests.support.api import question
+from tests.support.databases import new_database
+
+TRIES = 3
+"""A busy machine may let a lease end before a stale permit was seen; never the other way round."""
+
+NARROWINGS = {
+    "caller revoked": lambda made, _: ("DELETE", f"/v1/keys/{made['id']}", None),
+    "key revoked": lambda made, _: ("DELETE", f"/v1/keys/{made['id']}/keys/{made['keys'][0]['id']}", None),
+    "key compromised": lambda made, _: ("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True}),
+    "scope taken away": lambda made, _: ("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}),
+    "processing taken away": lambda made, name: ("PATCH", f"/v1/keys/{made['id']}", {"processings": [f"not-{name}"]}),
+}
+
+
+@pytest.fixture(scope="module")
+def database():
+    """One database for all scenarios: each uses names of its own."""
+    with new_database() as made:
+        yield made
+
+
+async def _caller(world):
+    body = {"name": "mailer", "scopes": ["decisions:evaluate", "audit:read"]}
+    return await world.a.ok("POST", "/v1/keys", body)
+
+
+async def _permitted(world, site, made):
+    asked = question(world.name, world.processing)
+    status, said = await site.call("POST", "/access/v1/evaluation", asked, authorization=f"Bearer {made['key']}")
+    return status == 200 and said["decision"]
+
+
+async def _held_by_b(world):
+    """A caller that B holds in memory, under a lease."""
+    await world.begin()
+    made = await _caller(world)
+    assert await _permitted(world, world.b, made)
+    if world.b.replica.callers.get(key_digest(made["key"])) is None or not world.b.lease.held():
+        raise NotPlayedError
+    return made
+
+
+def _silent(narrowing):
+    async def scenario(world):
+        """B's feed has stopped when the caller is narrowed at A."""
+        made = await _held_by_b(world)
+        await world.b.freeze()
+        await world.a.ok(*narrowing(made, world.processing))
+        return await _permitted(world, world.b, made)
+
+    return scenario
+
+
+def _told(narrowing):
+    async def scenario(world):
+        """B hears of it as it always does."""
+        made = await _held_by_b(world)
+        await world.a.ok(*narrowing(made, world.processing))
+        return await _permitted(world, world.b, made)
+
+    return scenario
+
+
+async def _overtaken(world):
+    """B has read the caller, and not kept it yet, when the caller is revoked at A."""
+    await world.begin()
+    made = await _caller(world)
+    gate, read = Gate(), world.b.replica._read_callers
+
+    async def held(digests):
+        found = await read(digests)
+        await gate.pass_through()
+        return found
+
+    vars(world.b.replica).update(_read_callers=held)
+    gate.close()
+    reading = asyncio.create_task(_permitted(world, world.b, made))
+    await until(lambda: gate.waiting)
+    await world.a.ok("DELETE", f"/v1/keys/{made['id']}")
+    gate.open()
+    await reading
+    return await _permitted(world, world.b, made)
+
+
+@pytest.mark.parametrize("narrowing", NARROWINGS.values(), ids=NARROWINGS.keys())
+def test_a_narrowed_caller_is_refused_by_a_replica_that_heard_nothing(database, narrowing):
+    """A revocation, rotation or narrowing is answered only when the replica that held the caller may not use it."""
+    assert not play(_silent(narrowing), database, SHORT)
+
+
+def test_without_confirmation_it_is_not(database, monkeypatch):
+    """Control: answered at once, a revocation leaves a replica that permits."""
+    writes.no_confirmation(monkeypatch.setattr)
+    scenario = _silent(NARROWINGS["caller revoked"])
+    assert any(play(scenario, database, LONG) for _ in range(TRIES))
+
+
+def test_a_change_says_of_whom(database, monkeypatch):
+    """A replica that is told forgets the caller; control: one that forgets nobody goes on permitting."""
+    scenario = _told(NARROWINGS["key compromised"])
+    assert not play(scenario, database, LONG)
+    monkeypatch.setattr(Replica, "_drop_caller", lambda *_: None)
+    assert any(play(scenario, database, LONG) for _ in range(TRIES))
+
+
+def test_a_read_that_a_revocation_overtook_is_not_kept(database, monkeypatch):
+    """A caller that was read before its revocation is not kept after it; control: unmarked, it is."""
+    assert not play(_overtaken, database, LONG)
+    monkeypatch.setattr(RecordCache, "_mark_flights", lambda _: None)
+    assert any(play(_overtaken, database, LONG) for _ in range(TRIES))
