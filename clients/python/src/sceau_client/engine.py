@@ -1,0 +1,79 @@
+"""What both clients run on, in one event loop: connections, the register kept near, and plans carried out in time."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from sceau_client.decisions import Decision
+from sceau_client.plan import Plan
+from sceau_client.refreshing import KeptRegister
+from sceau_client.service import Service
+from sceau_client.transport import Request, Transport
+from sceau_client.words import Outcome
+
+_ABOUT_THE_QUESTION: Final = frozenset({400, 413})
+log = logging.getLogger("sceau_client")
+
+
+class Engine:
+    """Asks one service from one event loop."""
+
+    def __init__(self, service: Service, kept: KeptRegister) -> None:
+        """Do nothing yet."""
+        self._service = service
+        self._kept = kept
+        self._transport = Transport(service)
+        self._keeping: asyncio.Task[None] | None = None
+        self._tried: asyncio.Event | None = None
+        self._failing = False
+
+    async def start(self) -> None:
+        """Have the register fetched once, if that takes no longer than a question may."""
+        self.keep_register()
+        if self._tried is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._service.deadline):
+                    await self._tried.wait()
+
+    def keep_register(self) -> None:
+        """See to it that the register is fetched in the background."""
+        if self._keeping is None and self._service.refresh is not None:
+            self._tried = asyncio.Event()
+            keeping = self._kept.keep(self._transport, self._service.refresh, self._tried)
+            self._keeping = asyncio.create_task(keeping, name="sceau-client register")
+
+    async def carry_out(self, plan: Plan, deadline: float | None, asked_at: float) -> None:
+        """Send what the plan asks, and have it take the replies, all within the deadline.
+
+        `asked_at` is when the caller asked (time.monotonic), for a call may have waited to come here.
+        """
+        waited = time.monotonic() - asked_at
+        until = asyncio.get_running_loop().time() + (deadline or self._service.deadline) - waited
+        for exchange in plan.exchanges:
+            request = Request("POST", exchange.path, exchange.largest_answer, exchange.body)
+            decisions = exchange.read(await self._transport.send(request, until))
+            plan.take(exchange, decisions)
+            self._notice(decisions)
+
+    async def close(self) -> None:
+        """Stop, and close the connections."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        await self._transport.close()
+
+    def _notice(self, decisions: Iterable[Decision]) -> None:
+        """Say once that Sceau cannot be asked, and once that it can again; never about whom."""
+        troubles = [each for each in decisions if each.outcome is Outcome.UNKNOWN]
+        if any(each.status in _ABOUT_THE_QUESTION for each in troubles):
+            return
+        if troubles and not self._failing:
+            first = troubles[0]
+            cause, status = first.cause.value if first.cause else "", first.status or "no"
+            log.warning("Sceau cannot be asked: %s (%s status, request %s)", cause, status, first.request_id)
+        elif self._failing and not troubles:
+            log.info("Sceau answers again")
+        self._failing = bool(troubles)

@@ -1,0 +1,84 @@
+"""From questions to requests and back: what is answered at once, what is asked in which request, in which order.
+
+Pure. A client sends each exchange's request, reads the reply with it, and has the plan take the answers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sceau_client import wire
+from sceau_client.decisions import Decision, Decisions, unknown
+from sceau_client.questions import Question
+from sceau_client.register import Register
+from sceau_client.words import Cause
+
+_NEVER_ANSWERED: Final = unknown(Cause.TIMEOUT)
+_NOT_SENDABLE: Final = unknown(Cause.REFUSED)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request, and the places of its questions among all."""
+
+    places: Sequence[int]
+    path: str
+    body: bytes = field(repr=False)
+
+    @property
+    def largest_answer(self) -> int:
+        """How many bytes its answer may have."""
+        return wire.largest_answer(len(self.places))
+
+    def read(self, reply: wire.Reply | wire.NoReply) -> list[Decision]:
+        """The answers, one for each place."""
+        return wire.read_answers(reply, self.path, len(self.places))
+
+
+class Plan:
+    """What is to be asked, and what has been answered."""
+
+    def __init__(self, questions: Sequence[Question], register: Register) -> None:
+        """Answer what the register answers; make requests of the rest."""
+        self._answers: list[Decision | None] = [register.answer(question) for question in questions]
+        self.exchanges = list(self._exchanges(questions))
+
+    def take(self, exchange: Exchange, decisions: Sequence[Decision]) -> None:
+        """Take the answers of an exchange."""
+        for place, decision in zip(exchange.places, decisions, strict=True):
+            self._answers[place] = decision
+
+    def decisions(self) -> Decisions:
+        """The answers in the order of the questions; what was never answered is unknown."""
+        return Decisions(_NEVER_ANSWERED if answer is None else answer for answer in self._answers)
+
+    def _exchanges(self, questions: Sequence[Question]) -> list[Exchange]:
+        places: list[int] = []
+        items: list[bytes] = []
+        for place, question in enumerate(questions):
+            if self._answers[place] is None:
+                item = wire.item(question)
+                if item is None:
+                    self._answers[place] = _NOT_SENDABLE
+                else:
+                    places.append(place)
+                    items.append(item)
+        if len(items) == 1:
+            return [Exchange(places, wire.EVALUATION, items[0])]
+        made = []
+        for first, last in _runs(items):
+            made.append(Exchange(places[first:last], wire.EVALUATIONS, wire.batch(items[first:last])))
+        return made
+
+
+def _runs(items: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Consecutive items that fit into one request: at most so many, and so many bytes."""
+    runs, first, size = [], 0, 0
+    for place, item in enumerate(items):
+        if place > first and (place - first == wire.MOST_ITEMS or size + len(item) > wire.MOST_BYTES):
+            runs.append((first, place))
+            first, size = place, 0
+        size += len(item) + 1
+    if items:
+        runs.append((first, len(items)))
+    return runs

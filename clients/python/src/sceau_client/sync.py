@@ -1,0 +1,140 @@
+"""The client that waits: for threads, and for programs without an event loop.
+
+It runs the same engine on an event loop in a thread of its own. So a deadline bounds everything, the look-up of names
+included, the register is fetched in the background, and there is one way over the network, not two.
+"""
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+import time
+import weakref
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Self
+
+from sceau_client.asking import Asking
+from sceau_client.decisions import Decisions
+from sceau_client.engine import Engine
+from sceau_client.plan import Plan
+from sceau_client.questions import Question
+from sceau_client.refreshing import KeptRegister
+from sceau_client.service import DEADLINE, NONE_EXEMPT, REFRESH, USUAL, Connections, Service, service
+from sceau_client.words import ExemptPurpose
+
+_GRACE_SECONDS: Final = 0.25
+"""How much longer than its deadline a call may wait for a thread that is late to say that it is over."""
+_CLOSE_SECONDS: Final = 5.0
+
+
+class Client(Asking):
+    """Asks Sceau over kept connections, from any thread. `with` it, or `close` it at the end."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        deadline: float = DEADLINE,
+        exempt: Mapping[str, ExemptPurpose] = NONE_EXEMPT,
+        refresh: float | None = REFRESH,
+        connections: Connections = USUAL,
+    ) -> None:
+        """Prepare to ask the service at `url` with an API key; nothing is sent yet.
+
+        - The key has the scope `decisions:evaluate`, and `register:read` unless `refresh` is None.
+        - `deadline`: seconds that a call may take, all in all; a call may say its own.
+        - `exempt`: processings that are answered as exempt until a register has been fetched, each with its purpose.
+        - `refresh`: seconds between two fetches of the register; None fetches none.
+
+        Raises:
+            ValueError: the address, the key or a number cannot be what is meant.
+
+        """
+        self._service = service(url, key, deadline, refresh, connections)
+        self._kept = KeptRegister(exempt)
+        self._lock = threading.Lock()
+        self._thread: _EngineThread | None = None
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        """Fetch the register, unless that takes longer than a question may."""
+        thread = self._started()
+        thread.run(thread.engine.start(), self._service.deadline)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop fetching the register, and close the connections."""
+        self._closed = True
+        if self._thread is not None:
+            self._thread.stop()
+
+    def _ask(self, questions: Sequence[Question], deadline: float | None) -> Decisions:
+        asked_at = time.monotonic()
+        thread = self._started()
+        plan = Plan(questions, self._kept.current)
+        if plan.exchanges:
+            seconds = deadline or self._service.deadline
+            thread.run(thread.engine.carry_out(plan, seconds, asked_at), seconds)
+        return plan.decisions()
+
+    def _started(self) -> "_EngineThread":
+        """The engine's thread: of this process, for a fork takes no threads along."""
+        thread = self._thread
+        if thread is not None and thread.process == os.getpid() and not self._closed:
+            return thread
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            if self._thread is None or self._thread.process != os.getpid():
+                self._thread = _EngineThread(self._service, self._kept)
+                weakref.finalize(self, self._thread.stop)
+            return self._thread
+
+
+class _EngineThread:
+    """An engine on an event loop in a thread."""
+
+    def __init__(self, service: Service, kept: KeptRegister) -> None:
+        """Start, and come back once it runs."""
+        self.process = os.getpid()
+        self.engine = Engine(service, kept)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="sceau-client", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def run(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Do some of the engine's work, and wait for it, but hardly longer than so many seconds."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            future.result(seconds + _GRACE_SECONDS)
+        except (TimeoutError, concurrent.futures.CancelledError):
+            pass  # what was not answered is unknown
+        finally:
+            future.cancel()
+
+    def stop(self) -> None:
+        """End the thread, from any thread; the last of its connections may take a moment."""
+        if self.process != os.getpid():
+            return
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_CLOSE_SECONDS)
+
+    def _live(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self.engine.keep_register()
+        self._ready.set()
+        await self._stopping.wait()
+        await self.engine.close()

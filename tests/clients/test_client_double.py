@@ -1,0 +1,83 @@
+"""The doubles for tests have the clients' interface and their truths."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sceau_client import AsyncClient, Cause, Client, Outcome
+from sceau_client.asking import Asking, AsyncAsking
+from sceau_client.testing import AsyncFakeSceau, FakeSceau
+from tests.clients.scenes import LETTER, about
+
+
+class Waited:
+    """The double that is awaited, waited for."""
+
+    def __init__(self):
+        self.fake = AsyncFakeSceau()
+
+    def __getattr__(self, name):
+        told = getattr(self.fake, name)
+        if name not in ("evaluate", "evaluate_many", "require_all"):
+            return told
+        return lambda *what, **how: asyncio.run(told(*what, **how))
+
+
+@pytest.fixture(params=[FakeSceau, Waited])
+def fake(request):
+    """A double of either kind."""
+    return request.param()
+
+
+def test_the_doubles_are_what_the_clients_are():
+    """What takes an `Asking` or an `AsyncAsking` takes client and double alike."""
+    assert issubclass(Client, Asking)
+    assert issubclass(FakeSceau, Asking)
+    assert issubclass(AsyncClient, AsyncAsking)
+    assert issubclass(AsyncFakeSceau, AsyncAsking)
+
+
+def test_nobody_consents_unless_told(fake):
+    """A double that was told nothing denies."""
+    assert fake.evaluate(about("alice")).outcome is Outcome.DENY
+
+
+def test_what_was_told_is_answered(fake):
+    """By user and processing: permit, deny, exempt."""
+    fake.permit("alice", "ads-mail")
+    fake.deny("bob", "ads-mail", "consent_expired")
+    fake.exempt("filter")
+    questions = [about("alice"), about("bob"), about("alice", "stats"), about("carol", "filter")]
+    assert [each.reason for each in fake.evaluate_many(questions)] == [
+        "consent_in_force",
+        "consent_expired",
+        "no_consent",
+        "exempt",
+    ]
+    assert fake.require_all(["alice"], "ads-mail", LETTER)
+    assert not fake.require_all(["alice", "bob"], "ads-mail", LETTER)
+    assert not fake.require_all([], "ads-mail", LETTER)
+
+
+def test_an_outage_leaves_what_is_exempt(fake):
+    """While it is away, only exempt analyses are permitted; afterwards all is as before."""
+    fake.permit("alice", "ads-mail")
+    fake.exempt("filter")
+    fake.unavailable(Cause.TIMEOUT)
+    assert fake.evaluate(about("alice")).cause is Cause.TIMEOUT
+    assert fake.evaluate(about("alice", "filter"))
+    fake.available()
+    assert fake.evaluate(about("alice"))
+
+
+def test_a_permit_can_be_over(fake):
+    """A test can see what its code does with a permit that has ended."""
+    fake.permit("alice", "ads-mail", valid_until=datetime.now(UTC) - timedelta(seconds=1))
+    assert not fake.evaluate(about("alice"))
+
+
+def test_what_was_asked_is_remembered(fake):
+    """A test can see for whom its code asked, and how."""
+    fake.require_all(["alice", "bob"], "ads-mail", LETTER)
+    assert [(each.subject.id, each.processing) for each in fake.asked] == [("alice", "ads-mail"), ("bob", "ads-mail")]

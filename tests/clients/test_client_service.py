@@ -1,0 +1,174 @@
+"""The clients against the real service: `sceau serve` in a process of its own, on a database of its own."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sceau_client import Cause, Element, HandleMaker, Outcome, Parties, Question
+from tests.clients.scenes import LETTER, about
+from tests.faults.service import Service, eventually, free_port
+from tests.support.api import BOOTSTRAP, EVIDENCE, processing, subject
+from tests.support.databases import new_database
+
+HANDLES = HandleMaker(b"\x07" * 32)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """A service with a filter, advertising, and statistics that want all parties; alice and bob consent to both."""
+    with new_database() as database:
+        urls = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DATABASE_OWNER_URL": database.owner_url}
+        served = Service(tmp_path_factory.mktemp("client") / "service.log", urls).wait_until_it_listens()
+        try:
+            served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))
+            served.ok("POST", "/v1/processings", processing("ads-mail"))
+            served.ok("POST", "/v1/processings", processing("stats", purpose="statistics", party_mode="all_parties"))
+            for name in ("alice", "bob"):
+                grant(served, name, "ads-mail")
+                grant(served, name, "stats")
+            yield served
+        finally:
+            served.end()
+
+
+def grant(service, name, which):
+    """Consent to a processing."""
+    body = {"subject": subject(name), "processing": which, "decision": "granted", "evidence": EVIDENCE}
+    service.ok("POST", "/v1/consents", body)
+
+
+@pytest.fixture
+def asker(asker_for, service):
+    """A client of the service."""
+    return asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, deadline=60)
+
+
+def test_a_consent_permits_until_it_ends(asker):
+    """A permit says why, by which paragraph, on which consent and until when."""
+    decision = asker.evaluate(about("alice"))
+    assert decision
+    assert (decision.reason, decision.article, decision.local) == ("consent_in_force", "L32-3 IV", False)
+    assert decision.valid_until == decision.expires_at > datetime.now(UTC) + timedelta(days=360)
+    assert decision.id
+    assert decision.consent
+
+
+def test_no_consent_is_a_deny_in_words(asker):
+    """A deny is no failure: it has a reason, and a sentence for the user."""
+    decision = asker.evaluate(about("carol"))
+    assert (decision.outcome, decision.reason, decision.cause) == (Outcome.DENY, "no_consent", None)
+    assert set(decision.reason_user) == {"fr", "en"}
+
+
+def test_a_batch_equals_its_questions(asker):
+    """What is asked together is answered as what is asked one by one."""
+    questions = [
+        about("alice"),
+        about("carol"),
+        about("alice", "unheard-of"),
+        about("alice", elements=[Element.ATTACHMENTS]),
+        about("alice", automated=False),
+        about("dave", "filter"),
+        Question("alice", "ads-mail", HANDLES.correspondence("m", territory="NC")),
+    ]
+    together = asker.evaluate_many(questions)
+    assert [each.reason for each in together] == [
+        "consent_in_force",
+        "no_consent",
+        "unknown_processing",
+        "undeclared_element",
+        "human_access",
+        "exempt",
+        "not_applicable",
+    ]
+    assert [asker.evaluate(question).reason for question in questions] == [each.reason for each in together]
+
+
+def test_more_questions_than_a_request_holds(asker):
+    """2,001 questions are answered in order, whoever they are about."""
+    names = ["alice" if n % 3 == 0 else f"nobody-{n}" for n in range(2_001)]
+    decisions = asker.evaluate_many([about(name) for name in names])
+    assert [bool(each) for each in decisions] == [name == "alice" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("users", "outcome"),
+    [
+        (["alice"], Outcome.PERMIT),
+        (["alice", "bob"], Outcome.PERMIT),
+        (["alice", "bob", "carol"], Outcome.DENY),
+        ([], Outcome.DENY),
+    ],
+)
+def test_everybody_must_consent(asker, users, outcome):
+    """A message of several users may be analysed when all of them consent, and when there is one."""
+    assert asker.require_all(users, "ads-mail", LETTER).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("parties", "reason"),
+    [(None, "other_party"), (Parties(), "consent_in_force"), (Parties(outsiders=1), "other_party")],
+)
+def test_a_processing_that_wants_all_parties_is_told_of_them(asker, parties, reason):
+    """Users who are asked together are parties to one another; an outsider's presence is told, not who it is."""
+    letter = HANDLES.correspondence("m", parties=parties)
+    assert asker.require_all(["alice", "bob"], "stats", letter).reason == reason
+
+
+def test_a_withdrawal_counts_for_the_next_question(asker, service):
+    """Nothing of an earlier permit is left once the withdrawal was answered."""
+    grant(service, "erin", "ads-mail")
+    assert asker.evaluate(about("erin"))
+    service.ok("POST", "/v1/withdrawals", {"subject": subject("erin"), "processing": "ads-mail"})
+    assert asker.evaluate(about("erin")).reason == "consent_withdrawn"
+
+
+def test_a_suspended_filter_is_denied_after_the_next_fetch(asker_for, service):
+    """A suspension of an exempt processing reaches clients with the register, and so does its end."""
+    asker = asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, refresh=0.05, deadline=60)
+    eventually(lambda: asker.evaluate(about("alice", "filter")).local)
+    service.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})
+    eventually(lambda: asker.evaluate(about("alice", "filter")).reason == "processing_suspended")
+    service.ok("PATCH", "/v1/processings/filter", {"status": "active"})
+    eventually(lambda: asker.evaluate(about("alice", "filter")).local)
+
+
+def test_a_key_that_is_not_known_is_refused(asker_for, service):
+    """401 is `refused`: not a deny, and no exception."""
+    decision = asker_for(f"http://127.0.0.1:{service.port}", "sceau_" + "x" * 43).evaluate(about("alice"))
+    assert (decision.outcome, decision.cause, decision.status) == (Outcome.UNKNOWN, Cause.REFUSED, 401)
+
+
+def test_a_processing_that_is_not_the_callers_is_refused(asker_for, service):
+    """A caller with a list of processings gets no answer about others, alone or in a batch."""
+    body = {"name": "mail", "scopes": ["decisions:evaluate"], "processings": ["ads-mail"]}
+    key = service.ok("POST", "/v1/keys", body)["key"]
+    asker = asker_for(f"http://127.0.0.1:{service.port}", key, deadline=60)
+    alone = asker.evaluate(about("alice", "stats"))
+    together = asker.evaluate_many([about("alice", "stats"), about("alice")])
+    assert [(each.cause, each.status) for each in (alone, together[0])] == [(Cause.REFUSED, 403)] * 2
+    assert together[1]
+
+
+def test_a_strange_id_is_refused_for_its_user_only(asker):
+    """An id that the service does not take makes one answer unknown: the others stand."""
+    decisions = asker.evaluate_many([about("alice"), about("a\x00b"), about("x" * 600), about("bob")])
+    assert [each.outcome for each in decisions] == [Outcome.PERMIT, Outcome.UNKNOWN, Outcome.UNKNOWN, Outcome.PERMIT]
+
+
+def test_nothing_about_anybody_is_logged(asker_for, service, caplog):
+    """Users, messages and keys are in no log line, at the loudest, of the client or of what it uses."""
+    caplog.set_level(logging.DEBUG)
+    asker = asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, refresh=0.05, deadline=60)
+    letter = HANDLES.correspondence("<marked-message@mail>", parties=Parties(["marked-bob"]))
+    eventually(lambda: asker.evaluate(Question("marked-alice", "filter", letter)).local)
+    asker.require_all(["marked-alice", "marked-bob"], "ads-mail", letter)
+    asker.evaluate(Question("marked\x00alice", "ads-mail", letter))
+    broken = asker_for(f"http://127.0.0.1:{free_port()}", BOOTSTRAP, deadline=60)
+    broken.evaluate(Question("marked-alice", "ads-mail", letter))
+    handles = {letter.handle(question.subject) for question in (about("marked-alice"), about("marked-bob"))}
+    assert "Sceau cannot be asked: unavailable" in caplog.text
+    assert "httpcore2" in {record.name.split(".")[0] for record in caplog.records}
+    for secret in ("marked", BOOTSTRAP, *handles):
+        assert secret not in caplog.text
