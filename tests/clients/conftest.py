@@ -16,11 +16,11 @@ def stage():
 
 @pytest.fixture(params=["waiting", "awaited"])
 def asker_for(request, stage):
-    """Make a client of either kind; closed after the test."""
+    """Make a client of either kind, patient unless the test says otherwise; closed after the test."""
     made = []
 
     def make(url, key="sceau_" + "k" * 43, **options):
-        options = {"refresh": None, **options}
+        options = {"refresh": None, "deadline": 60, **options}
         asker = Waiting(url, key, **options) if request.param == "waiting" else Awaited(stage, url, key, **options)
         made.append(asker)
         return asker

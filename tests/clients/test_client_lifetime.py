@@ -52,7 +52,7 @@ def test_nothing_starts_before_the_first_question(server):
 
 def test_closing_ends_the_thread_and_the_client(server):
     """After `close` nothing runs, and asking is a mistake of the program."""
-    with Client(server.url, "key", refresh=60) as client:
+    with Client(server.url, "key", refresh=60, deadline=60) as client:
         assert client.evaluate(about("alice"))
         assert len(threads()) == 1
     assert threads() == []
@@ -63,7 +63,7 @@ def test_closing_ends_the_thread_and_the_client(server):
 
 def test_a_client_that_is_forgotten_ends_its_thread(server):
     """Nobody holds it any more: its thread goes, too."""
-    client = Client(server.url, "key", refresh=60)
+    client = Client(server.url, "key", refresh=60, deadline=60)
     assert client.evaluate(about("alice"))
     del client
     gc.collect()

@@ -41,7 +41,7 @@ def grant(service, name, which):
 @pytest.fixture
 def asker(asker_for, service):
     """A client of the service."""
-    return asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, deadline=60)
+    return asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP)
 
 
 def test_a_consent_permits_until_it_ends(asker):
@@ -126,7 +126,7 @@ def test_a_withdrawal_counts_for_the_next_question(asker, service):
 
 def test_a_suspended_filter_is_denied_after_the_next_fetch(asker_for, service):
     """A suspension of an exempt processing reaches clients with the register, and so does its end."""
-    asker = asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, refresh=0.05, deadline=60)
+    asker = asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, refresh=0.05)
     eventually(lambda: asker.evaluate(about("alice", "filter")).local)
     service.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})
     eventually(lambda: asker.evaluate(about("alice", "filter")).reason == "processing_suspended")
@@ -144,7 +144,7 @@ def test_a_processing_that_is_not_the_callers_is_refused(asker_for, service):
     """A caller with a list of processings gets no answer about others, alone or in a batch."""
     body = {"name": "mail", "scopes": ["decisions:evaluate"], "processings": ["ads-mail"]}
     key = service.ok("POST", "/v1/keys", body)["key"]
-    asker = asker_for(f"http://127.0.0.1:{service.port}", key, deadline=60)
+    asker = asker_for(f"http://127.0.0.1:{service.port}", key)
     alone = asker.evaluate(about("alice", "stats"))
     together = asker.evaluate_many([about("alice", "stats"), about("alice")])
     assert [(each.cause, each.status) for each in (alone, together[0])] == [(Cause.REFUSED, 403)] * 2
@@ -160,12 +160,12 @@ def test_a_strange_id_is_refused_for_its_user_only(asker):
 def test_nothing_about_anybody_is_logged(asker_for, service, caplog):
     """Users, messages and keys are in no log line, at the loudest, of the client or of what it uses."""
     caplog.set_level(logging.DEBUG)
-    asker = asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, refresh=0.05, deadline=60)
+    asker = asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, refresh=0.05)
     letter = HANDLES.correspondence("<marked-message@mail>", parties=Parties(["marked-bob"]))
     eventually(lambda: asker.evaluate(Question("marked-alice", "filter", letter)).local)
     asker.require_all(["marked-alice", "marked-bob"], "ads-mail", letter)
     asker.evaluate(Question("marked\x00alice", "ads-mail", letter))
-    broken = asker_for(f"http://127.0.0.1:{free_port()}", BOOTSTRAP, deadline=60)
+    broken = asker_for(f"http://127.0.0.1:{free_port()}", BOOTSTRAP)
     broken.evaluate(Question("marked-alice", "ads-mail", letter))
     handles = {letter.handle(question.subject) for question in (about("marked-alice"), about("marked-bob"))}
     assert "Sceau cannot be asked: unavailable" in caplog.text

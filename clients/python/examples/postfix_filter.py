@@ -30,7 +30,8 @@ def filter_letter(queue_id: str, recipients: list[str], letter: bytes) -> None:
     users = [address for address in recipients if address.lower().endswith(f"@{DOMAIN}")]
     handles = HandleMaker.from_file(os.environ["SCEAU_HANDLES"])
     key = Path(os.environ["SCEAU_KEY_FILE"]).read_text(encoding="ascii").strip()
-    with Client(os.environ["SCEAU_URL"], key, refresh=None) as sceau:
+    deadline = float(os.environ.get("SCEAU_DEADLINE", "1"))
+    with Client(os.environ["SCEAU_URL"], key, refresh=None, deadline=deadline) as sceau:
         about = handles.correspondence(queue_id)
         if sceau.require_all(users, PROCESSING, about, elements=[Element.CONTENT]):
             analyse(letter)
