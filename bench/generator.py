@@ -21,6 +21,7 @@ from bench.figures import percentile
 _SPIN_SECONDS: Final = 0.002
 _WARMING: Final = 0.1
 _STALLED_SECONDS: Final = 20.0
+_LENGTH: Final = b"\r\ncontent-length:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Times:
 @dataclass(slots=True)
 class _Connection:
     socket: socket.socket
-    due: float = 0.0
+    due: float | None = None
     received: bytes = b""
 
 
@@ -63,7 +64,7 @@ class _Run:
     poll: select.epoll = field(default_factory=select.epoll)
     free: deque[_Connection] = field(default_factory=deque)
     waiting: deque[float] = field(default_factory=deque)
-    busy: dict[int, _Connection] = field(default_factory=dict)
+    connections: dict[int, _Connection] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
     failed: int = 0
@@ -79,14 +80,17 @@ def run(load: Load) -> Times:
     prepared = cycle(_prepared(load))
     state = _Run(load)
     for _ in range(load.connections):
-        state.free.append(_Connection(_connected(load.port)))
+        connection = _Connection(_connected(load.port))
+        state.free.append(connection)
+        state.connections[connection.socket.fileno()] = connection
+        state.poll.register(connection.socket, select.EPOLLIN)
     began = time.perf_counter() + 0.01
     sent, answered_at = 0, began
     while len(state.times) < load.count:
         now = time.perf_counter()
         sent += _arrive(state, began, now, sent)
         while state.waiting and state.free:
-            _send(state, state.free.popleft(), state.waiting.popleft(), next(prepared))
+            _send(state.free.popleft(), state.waiting.popleft(), next(prepared))
         if _receive(state, _pause(load, began, sent)):
             answered_at = time.perf_counter()
         elif time.perf_counter() - answered_at > _STALLED_SECONDS:
@@ -130,26 +134,24 @@ def _pause(load: Load, began: float, sent: int) -> float:
     return 0.0 if sent < load.count and ahead < _SPIN_SECONDS else 0.001
 
 
-def _send(state: _Run, connection: _Connection, due: float, request: bytes) -> None:
+def _send(connection: _Connection, due: float, request: bytes) -> None:
     connection.due = due
-    state.busy[connection.socket.fileno()] = connection
     connection.socket.sendall(request)
-    state.poll.register(connection.socket, select.EPOLLIN)
 
 
 def _receive(state: _Run, pause: float) -> bool:
     """Take what has been answered; whether anything was."""
     events = state.poll.poll(pause)
     for descriptor, _ in events:
-        connection = state.busy[descriptor]
+        connection = state.connections[descriptor]
         connection.received += connection.socket.recv(1 << 20)
         if not is_complete(connection.received):
             continue
+        if connection.due is None:
+            raise ConnectionError("the server answered what was not asked")
         state.times.append(time.perf_counter() - connection.due)
         state.failed += connection.received[9:10] != b"2"
-        connection.received = b""
-        state.poll.unregister(descriptor)
-        del state.busy[descriptor]
+        connection.received, connection.due = b"", None
         state.free.append(connection)
     return bool(events)
 
@@ -163,14 +165,16 @@ def is_complete(received: bytes) -> bool:
     """
     if not received:
         raise ConnectionError("the server closed a connection")
-    head, separator, body = received.partition(b"\r\n\r\n")
-    if not separator:
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
         return False
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return len(body) >= int(value)
-    return True
+    at = received.find(_LENGTH, 0, end)
+    if at < 0:
+        at = received[:end].lower().find(_LENGTH)
+    if at < 0:
+        return True
+    begins = at + len(_LENGTH)
+    return len(received) >= end + 4 + int(received[begins : received.find(b"\r\n", begins)])
 
 
 def _connected(port: int) -> socket.socket:

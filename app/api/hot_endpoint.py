@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.accepting import prefers_text
 from app.api.edge import SECURITY_HEADERS, usable_id
-from app.api.hot import BATCH, SINGLE, HotPath, digest_of
+from app.api.hot import BATCH, SINGLE, HotPath, Understood, digest_of
 from app.api.one_write import WHOLE_ANSWER, WholeAnswer
 from app.api.routing import is_json
 from app.db.identifiers import random_hex
@@ -41,6 +41,15 @@ class KnownHead:
     digest: bytes
     length: int
     endpoint: "HotEndpoint"
+
+
+@dataclass(slots=True)
+class Missed:
+    """A request with a known head that was understood, and that memory alone cannot answer; `started`: perf_counter."""
+
+    head: KnownHead
+    understood: Understood
+    started: float
 
 
 @dataclass(slots=True)
@@ -96,15 +105,25 @@ class HotEndpoint:
         self._times[path].observe(time.perf_counter() - started)
         return None
 
-    def answer_known(self, head: KnownHead, body: bytes) -> tuple[bytes, bytes] | None:
-        """Header lines and body of a 200, or None when the ordinary way is to answer. Awaits nothing."""
+    def answer_known(self, head: KnownHead, body: bytes) -> tuple[bytes, bytes] | Missed | None:
+        """Header lines and body of a 200, what was missed, or None: the ordinary way is to answer. Awaits nothing."""
         started = time.perf_counter()
         understood = self._path.understand(head.path, head.digest, body)
-        found = self._path.at_once(understood) if understood is not None else None
-        if found is None:
+        if understood is None:
             return None
+        found = self._path.at_once(understood)
+        if found is None:
+            return Missed(head, understood, started)
+        return self._worded(head, found, started)
+
+    async def answer_missed(self, missed: Missed) -> tuple[bytes, bytes] | None:
+        """As `answer_known`, after what memory lacks was read."""
+        found = await self._path.answer(missed.understood)
+        return self._worded(missed.head, found, missed.started) if found is not None else None
+
+    def _worded(self, head: KnownHead, body: bytes, started: float) -> tuple[bytes, bytes]:
         self._times[head.path].observe(time.perf_counter() - started)
-        return _LINES % random_hex(32).encode(), found
+        return _LINES % random_hex(32).encode(), body
 
 
 def _asked(scope: Scope) -> Asked | None:

@@ -3,8 +3,9 @@
 A mail server asks on a few connections, each time with the same head. What uvicorn's parser and the ASGI endpoint made
 of those bytes once, they would make of them again: so the head of a request that was answered from memory is remembered
 (by its SHA-256, for it holds a key) with what it means, and the next request with it is answered without parser, scope
-or task. Everything else takes the ordinary way: an unknown head, a body that is not whole, a question that memory
-cannot answer. Nothing is decided here, and a key that was revoked is looked up as it always is.
+or task. When memory lacks something, it is read first, and what the client sends meanwhile waits. Everything else takes
+the ordinary way: an unknown head, a body that is not whole, a question that only the documented route answers. Nothing
+is decided here, and a key that was revoked is looked up as it always is.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, Final, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.api.hot_endpoint import LEARN_HEAD, KnownHead
+from app.api.hot_endpoint import LEARN_HEAD, KnownHead, Missed
 from app.api.one_write import OneWriteProtocol, ok
 from app.snapshot.cache import RecordCache
 
@@ -23,6 +24,7 @@ _START: Final = b"POST /access/v1/evaluation"
 _LONGEST_HEAD: Final = 4_096
 _MOST_HEADS: Final = 4_096
 _PATIENCE_SECONDS: Final = 0.5
+_MOST_WAITING: Final = 65_536
 log = structlog.get_logger("sceau.http")
 
 
@@ -37,9 +39,17 @@ class HotProtocol(OneWriteProtocol):
     _first_half = b""
     _patience: asyncio.TimerHandle | None = None
     _answered_at = 0.0
+    _under_way: Missed | None = None
+    _next = b""
+    _ends = False
 
     def data_received(self, data: bytes) -> None:
         """Answer at once what can be; hand everything else to the parser."""
+        if self._under_way is not None:
+            self._next += data
+            if len(self._next) > _MOST_WAITING:
+                self.flow.pause_reading()
+            return
         if self._first_half:
             data = self._take_first_half() + data
         if not (self._idle() and data.startswith(_START) and self._answered(data)):
@@ -68,16 +78,47 @@ class HotProtocol(OneWriteProtocol):
             return True
         if len(data) - end != head.length or self.flow.write_paused or self.transport.is_closing():
             return False
-        return self._answered_from(head, data[end:])
+        return self._answered_from(head, data, end)
 
-    def _answered_from(self, head: KnownHead, body: bytes) -> bool:
+    def _answered_from(self, head: KnownHead, data: bytes, end: int) -> bool:
         try:
-            found = head.endpoint.answer_known(head, body)
+            found = head.endpoint.answer_known(head, data[end:])
         except Exception:  # the ordinary way meets it again, and answers it as a failure
             log.exception("failed on the short way")
             return False
         if found is None:
             return False
+        if isinstance(found, Missed):
+            self._under_way = found
+            task = self.loop.create_task(self._answer_missed(found, data))
+            self.tasks.add(task)  # a server that stops waits for those
+            task.add_done_callback(self.tasks.discard)
+            return True
+        self._write(found)
+        return True
+
+    async def _answer_missed(self, missed: Missed, data: bytes) -> None:
+        """Answer after what memory lacks was read, then go on with what has come since."""
+        try:
+            found = await missed.head.endpoint.answer_missed(missed)
+        except Exception:
+            log.exception("failed on the short way")
+            found = None
+        self._under_way = None
+        if self.transport.is_closing():
+            return
+        if found is not None:
+            self._write(found)
+        else:
+            super().data_received(data)
+        if self._ends:
+            super().shutdown()
+        self.flow.resume_reading()
+        since, self._next = self._next, b""
+        if since and not self.transport.is_closing():
+            self.data_received(since)
+
+    def _write(self, found: tuple[bytes, bytes]) -> None:
         self.transport.write(ok(self.server_state.default_headers, *found))
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
@@ -85,7 +126,6 @@ class HotProtocol(OneWriteProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-        return True
 
     def _take_first_half(self) -> bytes:
         held, self._first_half = self._first_half, b""
@@ -126,7 +166,7 @@ class HotProtocol(OneWriteProtocol):
         """
         quiet = self.loop.time() - self._answered_at
         self.timeout_keep_alive_task = None
-        if self._first_half or quiet < self.timeout_keep_alive:
+        if self._first_half or self._under_way is not None or quiet < self.timeout_keep_alive:
             rest = max(self.timeout_keep_alive - quiet, _PATIENCE_SECONDS)
             self.timeout_keep_alive_task = self.loop.call_later(rest, self.timeout_keep_alive_handler)
         else:
@@ -134,6 +174,9 @@ class HotProtocol(OneWriteProtocol):
 
     def shutdown(self) -> None:
         """Finish what has been received, then close."""
+        if self._under_way is not None:
+            self._ends = True
+            return
         self._go_on()
         super().shutdown()
 

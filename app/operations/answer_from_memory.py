@@ -20,6 +20,7 @@ from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
 
 _LOOKS = 4
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -226,13 +227,12 @@ def _judge(
     memory: Memory, request: Request, register: RegisterRecord, held: dict[bytes, SubjectRecord], now: float
 ) -> Prepared:
     """Judge a request on records, at the present or at the latest that they record as done if a clock was set back."""
-    latest = [register.latest, *(record.latest for record in held.values())]
-    at = max([datetime.fromtimestamp(now, UTC), *(each for each in latest if each is not None)])
-    consents = {ref: record.events for ref, record in held.items()}
+    consents = {ref: record.events() for ref, record in held.items()}
+    events = [event for each in consents.values() for event in each]
+    at = max(datetime.fromtimestamp(now, UTC), *(event.collected_at for event in events), register.latest or _LONG_AGO)
     decision = evaluate(request, register.processing, consents, at, memory.policy)
     until = None
     if register.processing is not None:
-        events = [event for record in held.values() for event in record.events]
         until = stable_until(register.processing, events, at, memory.policy)
     records = tuple(held.values())
     return Prepared(register, records, until.timestamp() if until is not None else math.inf, decision)

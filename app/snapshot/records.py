@@ -1,4 +1,4 @@
-"""The records that replicas cache: facts as read, each with the latest instant that it records as done.
+"""The records that replicas cache: facts as read.
 
 A record is never changed; another one takes its place. What is decided on it may be remembered with it by identity.
 """
@@ -14,21 +14,25 @@ from app.auth.uses import Use, Uses
 from app.core.consent import ConsentEvent
 from app.core.processing import PartyMode, Processing
 from app.register.records import ProcessingRecord
+from app.snapshot.packed import pack, unpack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubjectRecord:
-    """A subject's consent events; empty for one that never decided on anything."""
+    """A subject's consent events, packed; none for one that never decided on anything."""
 
-    events: tuple[ConsentEvent, ...]
-    latest: datetime | None
+    packed: bytes
+
+    def events(self) -> tuple[ConsentEvent, ...]:
+        """The events, made anew by each call: for a decision that is not remembered."""
+        return unpack(self.packed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegisterRecord:
     """A register entry; `processing` None when the register holds none under that id.
 
-    `asks_others`: some version of it wants other parties' consents.
+    `latest`: the last instant that it records as done. `asks_others`: some version of it wants other parties' consents.
     """
 
     processing: Processing | None
@@ -62,8 +66,7 @@ def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
 
 def subject_record(events: Iterable[ConsentEvent]) -> SubjectRecord:
     """The record of a subject with these events."""
-    held = tuple(events)
-    return SubjectRecord(held, max((event.collected_at for event in held), default=None))
+    return SubjectRecord(pack(events))
 
 
 def register_record(found: ProcessingRecord | None) -> RegisterRecord:

@@ -4,12 +4,13 @@ import asyncio
 import json
 import socket
 from contextlib import asynccontextmanager, suppress
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import uvicorn
 
-from app.api.hot_endpoint import LEARN_HEAD, HotEndpoint, KnownHead
+from app.api.hot import Understood
+from app.api.hot_endpoint import LEARN_HEAD, HotEndpoint, KnownHead, Missed
 from app.api.hot_protocol import HotProtocol
 
 BODY = b'{"n":1}'
@@ -20,10 +21,24 @@ class Hot:
 
     def __init__(self):
         self.taken = []
-        self.fails = self.passes = False
+        self.fails = self.passes = self.misses = False
+        self.server: Any = None
+        self.reading = asyncio.Event()
+        self.read = asyncio.Event()
 
     def answer_known(self, head, body):
-        """Header lines and body, nothing, or an error."""
+        """Header lines and body, nothing, an error, or what is answered once `read` is set."""
+        if self.misses:
+            return Missed(head, cast("Understood", body), 0.0)
+        return self._answer(head, body)
+
+    async def answer_missed(self, missed):
+        """As that, after the reading."""
+        self.reading.set()
+        await self.read.wait()
+        return self._answer(missed.head, missed.understood)
+
+    def _answer(self, head, body):
         if self.fails:
             raise RuntimeError
         if self.passes:
@@ -73,6 +88,7 @@ async def served():
     config = uvicorn.Config(application, http=HotProtocol, lifespan="off", log_config=None, timeout_keep_alive=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
+    application.hot.server = server
     try:
         yield application.hot, listening.getsockname()[1]
     finally:
@@ -221,6 +237,88 @@ def test_what_the_short_way_cannot_answer_takes_the_ordinary_one(trouble):
         assert (await client.ask(request()))["body"] == BODY.decode()
         setattr(hot, trouble, False)
         assert await client.ask(request()) == {"short": True}
+
+    run(story)
+
+
+@pytest.mark.parametrize("end", [None, "fails", "passes"])
+def test_what_is_missed_is_read_and_the_next_request_waits_behind_it(end):
+    """While memory is filled for one request, the next on its connection waits; both are answered, in order."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        hot.misses = True
+        client.writer.write(request(b'{"n":1}'))
+        await asyncio.wait_for(hot.reading.wait(), 10)
+        hot.misses = False
+        client.writer.write(request(b'{"n":2}'))
+        await asyncio.sleep(0)
+        if end is not None:
+            setattr(hot, end, True)
+        hot.read.set()
+        first = (await client.answer())[1]
+        assert first == ({"short": True} if end is None else {"path": "/access/v1/evaluation", "body": '{"n":1}'})
+        second = (await client.answer())[1]
+        assert second in ({"short": True}, {"path": "/access/v1/evaluation", "body": '{"n":2}'})
+        assert (b'{"n":1}' in [body for _, body in hot.taken]) == (end is None)
+
+    run(story)
+
+
+def test_others_are_answered_while_one_waits_for_what_was_missed():
+    """A connection that waits for a read holds up no other."""
+
+    async def story(hot, client, port):
+        await client.ask(request())
+        hot.misses = True
+        client.writer.write(request(b'{"n":1}'))
+        await asyncio.wait_for(hot.reading.wait(), 10)
+        hot.misses = False
+        other = await Client.connect(port)
+        assert await other.ask(request(b'{"n":2}')) == {"short": True}
+        other.writer.close()
+        hot.read.set()
+        assert (await client.answer())[1] == {"short": True}
+
+    run(story)
+
+
+def test_a_server_that_stops_first_answers_what_was_missed():
+    """A stop while something is read for a request answers it and then closes the connection."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        hot.misses = True
+        client.writer.write(request(b'{"n":1}'))
+        await asyncio.wait_for(hot.reading.wait(), 10)
+        hot.server.should_exit = True
+        (connection,) = [each for each in hot.server.server_state.connections if each._under_way is not None]
+        for _ in range(1_000):
+            if connection._ends:
+                break
+            await asyncio.sleep(0.01)
+        assert connection._ends
+        hot.read.set()
+        assert (await client.answer())[1] == {"short": True}
+        assert await asyncio.wait_for(client.reader.read(), 10) == b""
+
+    run(story)
+
+
+def test_a_client_that_goes_while_something_is_read_harms_nobody():
+    """What was read for a client that has gone is answered to nobody, and the server goes on."""
+
+    async def story(hot, client, port):
+        await client.ask(request())
+        hot.misses = True
+        gone = await Client.connect(port)
+        gone.writer.write(request(b'{"n":1}'))
+        await asyncio.wait_for(hot.reading.wait(), 10)
+        hot.misses = False
+        gone.writer.transport.abort()
+        await asyncio.sleep(0.05)
+        hot.read.set()
+        assert await client.ask(request(b'{"n":2}')) == {"short": True}
 
     run(story)
 
