@@ -18,7 +18,7 @@ from bench import machine
 from bench.processes import ROOT
 from bench.progress import say
 from bench.results import Row, left_out, table
-from bench.rows import memory, missed, renewal, times, warm, writes
+from bench.rows import logs, memory, missed, renewal, times, warm, writes
 from bench.world import POSTGRES, Plan, World, opened
 from bench.wrk import BenchError, install_wrk
 
@@ -31,6 +31,7 @@ _ROWS: Final[dict[str, Callable[[World], list[Row]]]] = {
     "withdrawals": times.withdrawals,
     "memory": memory.measure,
     "distinct": memory.distinct,
+    "log": logs.measure,
     "writes": writes.curve,
     "storm": times.storm,
     "sweep": renewal.measure,
