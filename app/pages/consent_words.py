@@ -65,13 +65,13 @@ CONSENT: Final[Catalogue] = {
     "withdraw": both("Je retire mon accord", "I withdraw my consent"),
     "refuse_all": both("Je refuse tout", "I refuse all"),
     "withdraw_all": both("Je retire tous mes accords", "I withdraw all my consents"),
-    "all_title": both("Tout d'un coup", "All at once"),
+    "all_title": both("Tout en une fois", "All at once"),
     "all_refuse": both(
-        "Vous pouvez refuser d'un coup tout ce qui attend votre réponse.",
+        "Vous pouvez refuser en une fois tout ce qui attend votre réponse.",
         "You can refuse at once everything that awaits your answer.",
     ),
     "all_withdraw": both(
-        "Vous pouvez retirer d'un coup tous les accords de cette page.",
+        "Vous pouvez retirer en une fois tous les accords de cette page.",
         "You can withdraw at once every consent on this page.",
     ),
     "for": both("pour", "for"),
