@@ -17,8 +17,10 @@ from app.api.hot_endpoint import HotEndpoint
 from app.api.openapi import describe
 from app.api.problems import problem
 from app.api.services import Services
+from app.audit.origin import Origin, Way, arriving
 
 _BODY_SECONDS: Final = 15
+_PAGES: Final = ("/consent/", "/dashboard")
 log = structlog.get_logger("sceau.http")
 
 
@@ -44,8 +46,10 @@ class Sceau(FastAPI):
             receive = handed_on
         started = time.perf_counter()
         exchange = Exchange(scope, send, request_id(scope))
+        way = Way.PAGE if scope["path"].startswith(_PAGES) else Way.API
         try:
-            await self._answer(scope, receive, exchange)
+            with arriving(Origin(way, exchange.loggable_id)):
+                await self._answer(scope, receive, exchange)
         except Exception:
             log.exception("failed", request_id=exchange.loggable_id)
             if not exchange.started:

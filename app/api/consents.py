@@ -192,9 +192,12 @@ async def get_consent(identifier: ConsentId, caller: Reader, services: ServicesD
     responses=problems(_NO_CONSENT, _INVALID),
 )
 async def get_history(identifier: ConsentId, caller: Reader, services: ServicesDep) -> HistoryBody:
-    """Every ledger entry about this consent's subject and processing: what was decided, when, how, by whose call."""
-    async with services.database.read() as session:
-        history = await consent_history(session, identifier)
-    if history is None or not caller.may_ask_about(history.processing):
+    """Every ledger entry about this consent's subject and processing: what was decided, when, how, by whose call.
+
+    Who read it goes into the audit trail.
+    """
+    async with services.database.write() as session:
+        history = await consent_history(session, caller, identifier)
+    if history is None:
         raise NotFoundError
     return HistoryBody(items=[event_body(entry) for entry in history.entries])

@@ -131,6 +131,6 @@ async def post_decision_token_key(caller: Manager, services: ServicesDep, body: 
     caller.require_processing(None)
     at_once = body is not None and body.at_once
     async with services.writer.write() as session:
-        made = await rotate_key(session, services.deployment, DECISION_KEYS, OVERLAP, at_once=at_once)
+        made = await rotate_key(session, services.deployment, DECISION_KEYS, OVERLAP, by=caller.id, at_once=at_once)
     await services.tokens.read_again()
     return RotatedKey(id=made.id, created_at=made.created_at)

@@ -89,7 +89,7 @@ async def post_decision_search(body: DecisionSearch, caller: Auditor, services: 
     """List decisions, newest first: every one but the exempt permits, of which a share is logged.
 
     A decision appears within a second of its answer. Subjects and correspondences are found by name and told by
-    pseudonym only.
+    pseudonym only. Who searched for whose goes into the audit trail.
     """
     if body.processing is not None:
         caller.require_processing(body.processing)
@@ -107,10 +107,11 @@ async def post_decision_search(body: DecisionSearch, caller: Auditor, services: 
     )
     asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
     before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
-    async with services.database.read() as session:
+    async with services.database.write() as session:
         page = await search_decisions(
             session,
             deployment,
+            caller,
             query,
             subject=body.subject.name() if body.subject is not None else None,
             before=before,

@@ -98,13 +98,13 @@ async def post_explanation(body: ExplanationRequest, caller: Auditor, services: 
     """Replay a question from the register and the ledger: what the answer was, or would have been, and why.
 
     `at` is the instant judged, `known_at` the instant by which the facts used had been recorded. With both set to the
-    time of an old decision, this gives that decision again.
+    time of an old decision, this gives that decision again. Who asked about whom goes into the audit trail.
     """
     caller.require_processing(body.action.name)
     deployment = services.deployment
     question = question_of(deployment.pseudonyms, body)
-    async with services.database.read() as session:
-        found = await explain_decision(session, deployment.policy, question, at=body.at, known_at=body.known_at)
+    async with services.database.write() as session:
+        found = await explain_decision(session, deployment.policy, caller, question, at=body.at, known_at=body.known_at)
     told: dict[str, Any] = answer(found.decision, uuid7(services.wall_clock()))
     del told["context"]["id"]  # an explanation is not a decision: nobody may act on it
     return ExplanationBody(

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from app.api.refusals import note_refusal
 from app.api.strict_json import BadJsonError
 from app.core import errors
 from app.db.database import DatabaseUnavailableError
@@ -158,9 +159,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, lambda _, __: problem(500, "internal", "Something failed here."))
 
 
-def _domain(_: Request, error: Exception) -> Response:
+async def _domain(request: Request, error: Exception) -> Response:
     if not isinstance(error, errors.DomainError):
         raise error
+    if status_of(error) == HTTPStatus.FORBIDDEN:
+        await note_refusal(request, error.slug)
     return refused(error)
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from app.api import (
     access,
+    audit_trail,
     consent_links,
     consents,
     decision_tokens,
@@ -28,6 +29,7 @@ ROUTERS: Final = tuple(
         renewals,
         explanations,
         decisions,
+        audit_trail,
         events,
         webhooks,
         keys,

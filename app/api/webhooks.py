@@ -141,7 +141,8 @@ async def post_secret(identifier: EndpointId, caller: Manager, services: Service
     """For receivers that verify `v1` (HMAC) only. A new secret signs beside the one before it for a while."""
     async with services.writer.write() as session:
         await find_webhook(session, caller, identifier, hold=True)
-        made, secret = await new_secret(session, services.deployment, identifier, services.webhook_key_overlap)
+        overlap = services.webhook_key_overlap
+        made, secret = await new_secret(session, services.deployment, caller, identifier, overlap)
     return SecretBody(id=made.id, secret=secret, created_at=made.created_at)
 
 
@@ -237,7 +238,8 @@ async def post_key(caller: Manager, services: ServicesDep) -> KeyBody:
     """Make a new signing key. The one before signs beside it for `SCEAU_WEBHOOK_KEY_OVERLAP`."""
     caller.require_processing(None)
     async with services.writer.write() as session:
-        return key_body(await rotate_key(session, services.deployment, WEBHOOK_KEYS, services.webhook_key_overlap))
+        overlap = services.webhook_key_overlap
+        return key_body(await rotate_key(session, services.deployment, WEBHOOK_KEYS, overlap, by=caller.id))
 
 
 @router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)

@@ -1,13 +1,15 @@
-"""The decision log and what background tasks did.
+"""The decision log, the trail of administrative acts, and what background tasks did.
 
-The log has one partition a day (UTC), made and dropped by functions that the application role may call; each task has
-one row a day (UTC). `figure` and `decision_count` are what the dashboard shows: counted by a job, numbers only.
+The trail is append-only, in the ledger's manner. The log has one partition a day (UTC), made and dropped by functions
+that the application role may call; each task has one row a day (UTC). `figure` and `decision_count` are what the
+dashboard shows: counted by a job, numbers only.
 """
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Date,
     DateTime,
@@ -81,4 +83,26 @@ decision_count = Table(
     Column("reason", Text, nullable=False),
     Column("number", BigInteger, nullable=False),
     PrimaryKeyConstraint("hour", "processing", "permitted", "reason"),
+)
+
+administrative_act = Table(
+    "administrative_act",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("act", Text, nullable=False),
+    Column("way", Text, nullable=False),
+    Column("caller", Uuid),
+    Column("request_id", Text),
+    Column("thing", Text),
+    Column("thing_id", Text),
+    Column("subject_ref", LargeBinary),
+    Column("detail", JSONB, nullable=False),
+    Column("once", LargeBinary, unique=True),
+    CheckConstraint("(thing IS NULL) = (thing_id IS NULL)", name="thing_with_its_id"),
+    CheckConstraint("octet_length(subject_ref) = 32", name="ref_length"),
+    CheckConstraint("octet_length(once) = 32", name="once_length"),
+    Index("ix_administrative_act_caller_id", "caller", "id"),
+    Index("ix_administrative_act_thing_thing_id_id", "thing", "thing_id", "id"),
+    Index("ix_administrative_act_subject_ref_id", "subject_ref", "id"),
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
+from app.audit.origin import Origin, Way, arriving
 from app.db.database import Database
 from app.db.session import WriteSession
 from app.main import database_of
@@ -46,7 +47,7 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
 
 def connected(data: Path | None, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
     """What comes of some work on the database of a command."""
-    with deployment(data):
+    with deployment(data), arriving(Origin(Way.COMMAND)):
         return run(Settings.load(), work)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from app.db.identifiers import uuid7
 from app.db.session import ReadSession
 
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent.parent / "migrations"
@@ -42,6 +43,7 @@ PRIVILEGES: Final = {
     "outbox": "SELECT, INSERT, DELETE",
     "change": "SELECT, INSERT, DELETE",
     "decision_log": "SELECT, INSERT",
+    "administrative_act": "SELECT, INSERT",
     "replica": "SELECT, INSERT, UPDATE, DELETE",
     "job_run": "SELECT, INSERT, UPDATE, DELETE",
     "figure": "SELECT, INSERT, UPDATE",
@@ -154,12 +156,40 @@ def upgrade(connection: Connection, revision: str = "head") -> bool:
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau migrate'))"))
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
     known, _ = _revisions()
-    if not set(MigrationContext.configure(connection).get_current_heads()) <= known:
+    before = _heads(connection)
+    if not set(before) <= known:
         return False
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+    _record(connection, before)
     return True
+
+
+def _heads(connection: Connection) -> tuple[str, ...]:
+    """The revisions that a database is at: none, or one."""
+    return MigrationContext.configure(connection).get_current_heads()
+
+
+_MIGRATED: Final = text("""
+INSERT INTO administrative_act (id, at, act, way, detail)
+VALUES (:id, :at, 'schema.migrated', 'command', jsonb_strip_nulls(jsonb_build_object(
+    'before', CAST(:before AS text), 'after', CAST(:after AS text))))
+""")
+
+
+def _record(connection: Connection, before: tuple[str, ...]) -> None:
+    """Record in the trail of administrative acts (`app.audit.trail`) that the schema was migrated, if it was.
+
+    In SQL of its own: what migrates knows no store, and the oldest schema that it can make has no trail.
+    """
+    after = _heads(connection)
+    trail = connection.execute(text("SELECT to_regclass('administrative_act')")).scalar_one()
+    if after == before or trail is None:
+        return
+    at = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    told = {"before": "".join(before) or None, "after": "".join(after) or None}
+    connection.execute(_MIGRATED, {"id": uuid7(at), "at": at, **told})
 
 
 def _revisions() -> tuple[set[str], str | None]:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from app.audit.acts import Act, Detail, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import InvalidVersionError, NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, check_successor
@@ -51,6 +53,12 @@ async def add_version(
     session.narrow()
     await append_version(session, identifier, version, by=caller.id)
     await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    told: dict[str, Detail] = {
+        "version": version.facts.number,
+        "material": material,
+        "effective_from": (effective_from or now).isoformat(),
+    }
+    await record_act(session, Act.PROCESSING_VERSIONED, caller.id, Target(Thing.PROCESSING, identifier), told)
     return replace(record, versions=(*record.versions, version))
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from app.audit.acts import Act, Detail, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.auth.store import keep_changes
@@ -52,4 +54,20 @@ async def change_caller(session: WriteSession, by: Caller | None, identifier: UU
         session.narrow()
     await keep_changes(session, after)
     await record_change(session, ChangeKind.CALLER, after.id.bytes)
+    if after != before:
+        target = Target(Thing.CALLER, str(after.id))
+        await record_act(session, Act.CALLER_CHANGED, by.id if by is not None else None, target, _told(before, after))
     return after
+
+
+def _told(before: Caller, after: Caller) -> dict[str, Detail]:
+    """What changed, and to what; a name is words that somebody typed. No list of processings is every one."""
+    told: dict[str, Detail] = {
+        "changed": [name for name in ("name", "scopes", "processings") if getattr(before, name) != getattr(after, name)]
+    }
+    if before.scopes != after.scopes:
+        told |= {"scopes_before": sorted(before.scopes), "scopes": sorted(after.scopes)}
+    if before.processings != after.processings:
+        told["processings_before"] = sorted(before.processings) if before.processings is not None else None
+        told["processings"] = sorted(after.processings) if after.processings is not None else None
+    return told

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
+from app.audit.acts import Act, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
@@ -12,6 +15,11 @@ from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
 _NEXT_INSTANT = timedelta(microseconds=1)
+_ACTS: Final = {
+    Status.ACTIVE: Act.PROCESSING_RESUMED,
+    Status.SUSPENDED: Act.PROCESSING_SUSPENDED,
+    Status.RETIRED: Act.PROCESSING_RETIRED,
+}
 
 
 async def change_status(session: WriteSession, caller: Caller, identifier: str, status: Status) -> ProcessingRecord:
@@ -37,4 +45,5 @@ async def change_status(session: WriteSession, caller: Caller, identifier: str, 
     now = await session.now()
     change = StatusChange(max(now, last.at + _NEXT_INSTANT) if last is not None else now, status)
     await add_status_change(session, identifier, change, by=caller.id)
+    await record_act(session, _ACTS[status], caller.id, Target(Thing.PROCESSING, identifier))
     return replace(record, status_changes=(*record.status_changes, change))

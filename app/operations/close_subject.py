@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from app.audit.acts import Act, Target
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.projection import ConsentRow
@@ -28,6 +30,8 @@ async def close_subject(session: WriteSession, deployment: Deployment, caller: C
     at = ledger.after_everything
     for row in ended:
         await tell(session, ledger.ref, EventKind.CLOSED, at, consent=row.id, processing=row.processing)
+    told = {"ended": len(ended)}
+    await record_act(session, Act.SUBJECT_CLOSED, caller.id, Target(subject_ref=ledger.ref), told)
     return Closure(tuple(row.id for row in ended), at)
 
 

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.audit.acts import Act
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import CollectionTimeError
+from app.db.session import WriteSession
 from app.operations.append_to_ledger import OpenLedger
 from app.operations.deployment import Deployment
 
@@ -53,6 +56,11 @@ def time_of_narrowing(
     if Scope.CONSENTS_IMPORT not in caller.scopes:
         return live
     return _within(ledger, deployment, caller, stated) or live
+
+
+async def record_import(session: WriteSession, caller: Caller, now: datetime) -> None:
+    """Record that this caller imports, once a day (UTC): each import stands in the ledger itself, marked as one."""
+    await record_act(session, Act.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
 
 
 def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime) -> CollectionTime | None:

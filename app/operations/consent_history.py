@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.audit.acts import Act, Target, Thing
+from app.audit.trail import record_act
+from app.auth.callers import Caller
 from app.core.projection import CONSENTS
-from app.db.session import ReadSession
+from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
 from app.ledger.store import find_entry, load_entries
 
@@ -18,11 +21,18 @@ class ConsentHistory:
     entries: Sequence[LedgerEntry]
 
 
-async def consent_history(session: ReadSession, identifier: UUID) -> ConsentHistory | None:
-    """The entries about a consent's subject and processing, in ledger order; None when there is no such consent."""
+async def consent_history(session: WriteSession, caller: Caller, identifier: UUID) -> ConsentHistory | None:
+    """The entries about a consent's subject and processing, in ledger order; who looked at them is recorded.
+
+    None when there is no such consent, or it is not the caller's to see.
+    """
     entry = await find_entry(session, identifier)
     if entry is None or entry.event.kind not in CONSENTS or entry.event.processing is None:
         return None
+    processing = entry.event.processing
+    if not caller.may_ask_about(processing):
+        return None
     entries = await load_entries(session, entry.subject_ref)
-    concerned = [each for each in entries if each.event.concerns(entry.event.processing)]
-    return ConsentHistory(entry.event.processing, concerned)
+    target = Target(Thing.CONSENT, str(identifier), entry.subject_ref)
+    await record_act(session, Act.CONSENT_HISTORY_READ, caller.id, target, {"processing": processing})
+    return ConsentHistory(processing, [each for each in entries if each.event.concerns(processing)])

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from app.audit.acts import Act
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.consent import AgeBand, fold
 from app.core.consent_link import (
@@ -125,6 +127,8 @@ async def create_consent_link(
         ledger_order=ledger.next_order - 1,
     )
     await add_link(session, link)
+    # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
+    await record_act(session, Act.CONSENT_LINKS_MADE, caller.id, once=f"{ledger.now:%Y-%m-%d}")
     return MadeLink(token, link.id, chosen, expires_at, tuple(left_out))
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.audit.acts import Act, Detail, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import ApiKey, Caller, CallerKind, new_key
 from app.auth.key_store import add_key
 from app.auth.scopes import Scope
@@ -86,4 +88,12 @@ async def _add(session: WriteSession, wanted: NewCaller, key: str, by: Caller | 
         kind=wanted.kind,
     )
     await add_caller(session, caller)
-    return await give_key(session, caller, key, at=now, by=maker, expires_at=wanted.expires_at)
+    made = await give_key(session, caller, key, at=now, by=maker, expires_at=wanted.expires_at)
+    told: dict[str, Detail] = {
+        "kind": caller.kind.value,
+        "scopes": sorted(caller.scopes),
+        "processings": sorted(caller.processings) if caller.processings is not None else None,
+        "expires_at": wanted.expires_at.isoformat() if wanted.expires_at is not None else None,
+    }
+    await record_act(session, Act.CALLER_MADE, maker, Target(Thing.CALLER, str(caller.id)), told)
+    return made

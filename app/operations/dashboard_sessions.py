@@ -1,32 +1,46 @@
 """Sign in to the dashboard with a key, come back with the session's token, sign out."""
 
 import secrets
+from enum import StrEnum
 
+from app.audit.acts import Act
+from app.audit.trail import record_act
 from app.auth.callers import Caller, Credential
 from app.auth.scopes import Scope
 from app.auth.sessions import begin_session, end_session, find_session, note_use, session_digest
 from app.auth.store import authenticate
 from app.auth.uses import Uses
+from app.core.errors import ScopeMissingError
 from app.db.database import Database
 from app.db.session import WriteSession
+from app.operations.record_refusal import record_refusal
 
 _TOKEN_BYTES = 32
 
 
-async def sign_in(session: WriteSession, presented: Credential, uses: Uses) -> str | None:
-    """Begin a session; its token (256 random bits, base64url), or None when no key in force is that.
+class SignInRefused(StrEnum):
+    """Why nobody is signed in."""
 
-    Raises:
-        ScopeMissingError: the key lacks `audit:read`.
+    SCOPE_MISSING = "scope_missing"
+    WRONG_KEY = "wrong_key"
 
+
+async def sign_in(session: WriteSession, presented: Credential, uses: Uses) -> str | SignInRefused:
+    """Begin a session; its token (256 random bits, base64url), or why there is none.
+
+    Sessions begun, and keys in force that may not begin one, go into the audit trail; other keys are nobody's.
     """
     found = await authenticate(session, presented)
     if found is None:
-        return None
-    found.caller.require(Scope.AUDIT_READ)
+        return SignInRefused.WRONG_KEY
+    who = found.caller
+    if Scope.AUDIT_READ not in who.scopes:
+        await record_refusal(session, who.id, "POST", "/dashboard/sign-in", ScopeMissingError.slug)
+        return SignInRefused.SCOPE_MISSING
     uses.note(found.credential)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     await begin_session(session, token, found, await session.now())
+    await record_act(session, Act.DASHBOARD_SIGNED_IN, who.id)
     return token
 
 

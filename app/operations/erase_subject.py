@@ -1,5 +1,7 @@
 """Erase a user: close the account and destroy the key of its id. The ledger keeps the proof, not of whom."""
 
+from app.audit.acts import Act, Target
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.consent import EventKind
 from app.db.session import WriteSession
@@ -21,4 +23,6 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     await destroy_id(session, ledger.ref)
     for row in ended:
         await tell(session, ledger.ref, EventKind.ERASED, at, consent=row.id, processing=row.processing)
+    told = {"ended": len(ended)}
+    await record_act(session, Act.SUBJECT_ERASED, caller.id, Target(subject_ref=ledger.ref), told)
     return Closure(tuple(row.id for row in ended), at)

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from app.audit.acts import Act, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
 from app.db.session import DatabaseClock, ReadSession, WriteSession
@@ -27,6 +29,8 @@ from app.operations.signing_keys import ensure_key
 
 MOST_ENDPOINTS: Final = 100
 """Of one deployment: each may have a few requests under way."""
+_TOLD: Final = ("url", "types", "processings", "include_subject", "status")
+"""What the trail says was changed, by name: a URL may hold a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,11 @@ async def register_webhook(
     now = await DatabaseClock().now(session.connection)
     endpoint = _drafted(draft, session.new_id(now), caller.id, now)
     await add_endpoint(session, endpoint)
+    told = {
+        "include_subject": draft.include_subject,
+        "processings": sorted(draft.processings) if draft.processings is not None else None,
+    }
+    await record_act(session, Act.WEBHOOK_MADE, caller.id, _target(endpoint.id), told)
     return endpoint
 
 
@@ -83,6 +92,10 @@ async def change_webhook(
         status_at=before.status_at if unchanged else now,
     )
     await save_endpoint(session, changed)
+    differing = [name for name in _TOLD if getattr(before, name) != getattr(changed, name)]
+    if differing:
+        told = {"changed": differing, "status": changed.status.value}
+        await record_act(session, Act.WEBHOOK_CHANGED, caller.id, _target(identifier), told)
     return changed
 
 
@@ -95,6 +108,7 @@ async def remove_webhook(session: WriteSession, caller: Caller, identifier: UUID
     """
     await find_webhook(session, caller, identifier, hold=True)
     await remove_endpoint(session, identifier)
+    await record_act(session, Act.WEBHOOK_REMOVED, caller.id, _target(identifier))
 
 
 async def find_webhook(session: ReadSession, caller: Caller, identifier: UUID, *, hold: bool = False) -> Endpoint:
@@ -113,6 +127,10 @@ async def find_webhook(session: ReadSession, caller: Caller, identifier: UUID, *
 async def list_webhooks(session: ReadSession, caller: Caller) -> list[Endpoint]:
     """Every endpoint that tells of no more than the caller may name, oldest first."""
     return [each for each in await list_endpoints(session) if caller.covers((), each.processings)]
+
+
+def _target(identifier: UUID) -> Target:
+    return Target(Thing.WEBHOOK, str(identifier))
 
 
 def _check(caller: Caller, draft: EndpointDraft, policy: AddressPolicy) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from app.audit.acts import Act
+from app.audit.trail import record_act
 from app.core.projection import ConsentRow, project
 from app.db.database import Database
 from app.db.session import WriteSession
@@ -35,8 +37,12 @@ async def rebuild_projection(database: Database, *, repair: bool = True) -> Asyn
             events = await load_events(session, refs)
             records = await load_processings(session)
             register = {identifier: record.facts for identifier, record in records.items()}
+            wrong = 0
             for ref in refs:
-                differing += await _compare(session, ref, project(events.get(ref, ()), register), repair=repair)
+                wrong += await _compare(session, ref, project(events.get(ref, ()), register), repair=repair)
+            if wrong and repair:
+                await record_act(session, Act.PROJECTION_REPAIRED, None, detail={"consents": wrong})
+        differing += wrong
         subjects += len(refs)
         yield Progress(subjects, differing)
         if len(refs) < _BATCH:

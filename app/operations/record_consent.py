@@ -21,7 +21,7 @@ from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
 from app.operations.append_to_ledger import OpenLedger, append, open_ledger, tell
-from app.operations.collection_time import CollectionTime, time_of_grant, time_of_narrowing
+from app.operations.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
 from app.operations.deployment import Deployment, SubjectName
 from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord, VersionRecord
@@ -89,6 +89,8 @@ async def record_consent(
     if recorded.state is not State.IN_FORCE or collected.elements is not None:
         session.narrow()  # a refusal, or a grant that may cover less than the one before it
     await tell(session, ledger.ref, collected.kind, when.at, consent=entry.event.id, processing=collected.processing)
+    if when.imported:
+        await record_import(session, caller, ledger.now)
     return recorded
 
 

@@ -1,5 +1,7 @@
 """Register a processing: its first version, in force at once."""
 
+from app.audit.acts import Act, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import ProcessingExistsError
 from app.db.session import WriteSession
@@ -24,4 +26,6 @@ async def register_processing(
     if not await add_processing(session, record, by=caller.id):
         raise ProcessingExistsError
     await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    told = {"version": 1, "purpose": draft.purpose.value}
+    await record_act(session, Act.PROCESSING_REGISTERED, caller.id, Target(Thing.PROCESSING, identifier), told)
     return record

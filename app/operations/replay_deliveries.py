@@ -1,9 +1,12 @@
 """Send events to an endpoint again: one, or all of a span of time."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from app.audit.acts import Act, Detail, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.db.session import DatabaseClock, WriteSession
@@ -23,7 +26,7 @@ async def replay_delivery(session: WriteSession, caller: Caller, endpoint: UUID,
 
     """
     replay = Replay(("pending", "delivered", "dead"), event=event)
-    if await _replay(session, caller, endpoint, replay) == 0:
+    if await _replay(session, caller, endpoint, replay, {"event": str(event)}) == 0:
         raise NotFoundError
 
 
@@ -50,10 +53,16 @@ async def replay_span(
     """
     statuses = ("pending", "delivered", "dead") if all_of_them else ("pending", "dead")
     replay = Replay(statuses, since=since, until=until, missing=all_of_them, limit=MOST_AT_ONCE)
-    return await _replay(session, caller, endpoint, replay)
+    told = {"since": since.isoformat(), "until": until.isoformat()}
+    return await _replay(session, caller, endpoint, replay, told)
 
 
-async def _replay(session: WriteSession, caller: Caller, identifier: UUID, replay: Replay) -> int:
+async def _replay(
+    session: WriteSession, caller: Caller, identifier: UUID, replay: Replay, told: Mapping[str, Detail]
+) -> int:
     endpoint = await find_webhook(session, caller, identifier, hold=True)
     now = await DatabaseClock().now(session.connection)
-    return await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
+    queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
+    target = Target(Thing.WEBHOOK, str(identifier))
+    await record_act(session, Act.WEBHOOK_REPLAYED, caller.id, target, {**told, "queued": queued})
+    return queued

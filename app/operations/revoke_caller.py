@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from app.audit.acts import Act, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.key_store import end_keys, keys_of
 from app.auth.store import hold_caller, mark_revoked
@@ -19,8 +21,11 @@ async def revoke_caller(session: WriteSession, by: Caller | None, identifier: UU
 
     """
     caller = await held_by(session, by, identifier)
-    await mark_revoked(session, caller.id, at=await session.now(), by=by.id if by is not None else None)
+    who = by.id if by is not None else None
+    await mark_revoked(session, caller.id, at=await session.now(), by=who)
     await forget_caller(session, caller)
+    if caller.revoked_at is None:
+        await record_act(session, Act.CALLER_REVOKED, who, Target(Thing.CALLER, str(identifier)))
 
 
 async def revoke_key(session: WriteSession, by: Caller | None, identifier: UUID, key: UUID) -> None:
@@ -32,10 +37,14 @@ async def revoke_key(session: WriteSession, by: Caller | None, identifier: UUID,
 
     """
     caller = await held_by(session, by, identifier)
-    if key not in {each.id for each in (await keys_of(session, [caller.id]))[caller.id]}:
+    keys = {each.id: each for each in (await keys_of(session, [caller.id]))[caller.id]}
+    if key not in keys:
         raise NotFoundError
-    await end_keys(session, [key], at=await session.now(), by=by.id if by is not None else None)
+    who = by.id if by is not None else None
+    await end_keys(session, [key], at=await session.now(), by=who)
     await forget_caller(session, caller)
+    if keys[key].revoked_at is None:
+        await record_act(session, Act.KEY_REVOKED, who, Target(Thing.CALLER, str(identifier)), {"key": str(key)})
 
 
 async def held_by(session: WriteSession, by: Caller | None, identifier: UUID) -> Caller:

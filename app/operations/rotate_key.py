@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from app.audit.acts import Act, Detail, Target, Thing
+from app.audit.trail import record_act
 from app.auth.callers import ApiKey, Caller, new_key
 from app.auth.key_store import end_keys, keys_of, let_expire
 from app.core.errors import CallerRevokedError, InvalidExpiryError, KnownByTokenError, TooManyKeysError
@@ -74,4 +76,10 @@ async def rotate_key(session: WriteSession, by: Caller | None, identifier: UUID,
         await end_keys(session, ids, at=now, by=by_whom)
     await forget_caller(session, caller)
     after = (await keys_of(session, [caller.id]))[caller.id]
+    told: dict[str, Detail] = {
+        "key": str(made.key.id),
+        "overlap_seconds": int(rotation.overlap.total_seconds()),
+        "expires_at": rotation.expires_at.isoformat() if rotation.expires_at is not None else None,
+    }
+    await record_act(session, Act.KEY_ROTATED, by_whom, Target(Thing.CALLER, str(caller.id)), told)
     return Rotated(made, [each for each in after if each.id in ids])

@@ -1,7 +1,10 @@
 """The deployment's signing keys, of whatever ring: made at first, rotated with an overlap, opened to sign with."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from app.audit.acts import Act, Target, Thing
+from app.audit.trail import record_act
 from app.db.session import DatabaseClock, WriteSession
 from app.keyring.ed25519 import new_private_key
 from app.keyring.store import KeyRing, WrappedKey, add_key, hold_keys, keys_in_force, retire_keys
@@ -17,13 +20,22 @@ async def ensure_key(session: WriteSession, deployment: Deployment, ring: KeyRin
 
 
 async def rotate_key(
-    session: WriteSession, deployment: Deployment, ring: KeyRing, overlap: timedelta, *, at_once: bool = False
+    session: WriteSession,
+    deployment: Deployment,
+    ring: KeyRing,
+    overlap: timedelta,
+    *,
+    by: UUID,
+    at_once: bool = False,
 ) -> WrappedKey:
     """Make a new key; those before it stay in force for the overlap, or with `at_once` not a moment longer."""
     await hold_keys(session, ring)
     now = await DatabaseClock().now(session.connection)
     await retire_keys(session, ring, now if at_once else now + overlap, all_of_them=at_once)
-    return await _add(session, deployment, ring, now)
+    made = await _add(session, deployment, ring, now)
+    target = Target(Thing.SIGNING_KEY, str(made.id))
+    await record_act(session, Act.SIGNING_KEY_ROTATED, by, target, {"purpose": ring.purpose, "at_once": at_once})
+    return made
 
 
 def opened(deployment: Deployment, ring: KeyRing, key: WrappedKey) -> bytes:

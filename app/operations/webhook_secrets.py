@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from app.audit.acts import Act, Target, Thing
+from app.audit.trail import record_act
+from app.auth.callers import Caller
 from app.db.session import DatabaseClock, ReadSession, WriteSession
 from app.events.secret_store import add_secret, secrets_in_force
 from app.events.signing import SigningKeys, secret_text
@@ -17,7 +20,7 @@ _SECRET_BYTES: Final = 32
 
 
 async def new_secret(
-    session: WriteSession, deployment: Deployment, endpoint: UUID, overlap: timedelta
+    session: WriteSession, deployment: Deployment, caller: Caller, endpoint: UUID, overlap: timedelta
 ) -> tuple[WrappedKey, str]:
     """Make a symmetric secret for one endpoint, shown once as `whsec_…`; the one before signs for the overlap."""
     now = await DatabaseClock().now(session.connection)
@@ -25,6 +28,8 @@ async def new_secret(
     master, wrapped = deployment.vault.wrap(f"{_SECRET} {identifier}", raw)
     made = WrappedKey(identifier, master, wrapped, now)
     await add_secret(session, endpoint, made, retire=now + overlap)
+    target = Target(Thing.WEBHOOK, str(endpoint))
+    await record_act(session, Act.WEBHOOK_SECRET_MADE, caller.id, target, {"secret": str(identifier)})
     return made, secret_text(raw)
 
 

@@ -12,7 +12,7 @@ from app.core.errors import ConsentNotApplicableError, NotFoundError
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
 from app.operations.append_to_ledger import append, open_ledger, tell
-from app.operations.collection_time import time_of_narrowing
+from app.operations.collection_time import record_import, time_of_narrowing
 from app.operations.deployment import Deployment, SubjectName
 from app.register.store import load_processing
 
@@ -76,4 +76,6 @@ async def withdraw_consent(
     ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
     for row in ended:
         await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
+    if when.imported:
+        await record_import(session, caller, ledger.now)
     return RecordedWithdrawal(tuple(row.id for row in ended), when.at)

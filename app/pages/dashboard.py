@@ -8,6 +8,7 @@ only a page of this browser's own can know: another site can neither sign somebo
 import hmac
 import secrets
 import time
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -18,8 +19,9 @@ from starlette.responses import RedirectResponse
 from app.api.problems import UnauthorizedError
 from app.api.security import credential_of, open_to_all
 from app.api.services import Services, ServicesDep
-from app.core.errors import FormNotOursError, ScopeMissingError
+from app.core.errors import FormNotOursError
 from app.operations import dashboard_sessions
+from app.operations.dashboard_sessions import SignInRefused
 from app.operations.show_dashboard import show_dashboard
 from app.pages.dashboard_view import dashboard_page
 from app.pages.dashboard_words import DASHBOARD
@@ -66,21 +68,19 @@ async def sign_in(request: Request, language: LanguageDep, services: ServicesDep
     if not services.attempts.allowed(peer, now):
         log.warning("too many keys tried at the sign-in")
         return _sign_in_page(request, services, language, "too_many", 429)
-    try:
+    signed_in: str = SignInRefused.WRONG_KEY
+    with suppress(UnauthorizedError):
         presented = credential_of(form["key"].strip())
         async with services.database.write() as session:
-            token = await dashboard_sessions.sign_in(session, presented, services.uses)
-            if token is not None:
+            signed_in = await dashboard_sessions.sign_in(session, presented, services.uses)
+            if not isinstance(signed_in, SignInRefused):
                 await dashboard_sessions.sign_out(session, _cookie(request, services, _SESSION))
-    except UnauthorizedError:
-        token = None
-    except ScopeMissingError:
-        return _sign_in_page(request, services, language, "scope_missing", 403)
-    if token is None:
-        services.attempts.failed(peer, now)
-        return _sign_in_page(request, services, language, "wrong_key", 403)
+    if isinstance(signed_in, SignInRefused):
+        if signed_in is SignInRefused.WRONG_KEY:
+            services.attempts.failed(peer, now)
+        return _sign_in_page(request, services, language, signed_in.value, 403)
     answer = _to(request, "/dashboard", language)
-    _set_cookie(answer, services, _SESSION, token)
+    _set_cookie(answer, services, _SESSION, signed_in)
     _drop_cookie(answer, services, _FORM)
     return answer
 

@@ -12,6 +12,7 @@ from app.db.migrate import MIGRATIONS, downgrade, migrate, upgrade
 from app.db.schema import is_declared_here, metadata
 from tests.database.catalogue import everything, tables
 from tests.database.conftest import connected
+from tests.support.acts import trail
 from tests.support.databases import new_database
 
 
@@ -88,3 +89,16 @@ def test_another_schema_of_the_library_is_refused(monkeypatch):
     monkeypatch.setattr(SchemaManager, "get_schema", staticmethod(lambda: "SELECT 1"))
     with pytest.raises(RuntimeError, match=r"requirements\.txt"):
         migration["upgrade"]()
+
+
+def test_a_migration_is_recorded_when_it_changed_something(empty):
+    """Migrating an empty database is one entry, again is none, and down and up is one with both revisions."""
+    migrate(empty.owner_url, empty.app_url)
+    migrate(empty.owner_url, empty.app_url)
+    first = trail(empty)
+    assert [each["act"] for each in first] == ["schema.migrated"]
+    head = first[0]["detail"]["after"]
+    with connected(empty.owner_url) as connection:
+        downgrade(connection, "0012")
+    migrate(empty.owner_url, empty.app_url)
+    assert [each["detail"] for each in trail(empty)] == [{"before": "0012", "after": head}]

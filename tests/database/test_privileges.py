@@ -8,7 +8,14 @@ from app.db.schema import LIBRARY_PREFIX, metadata
 from tests.database.catalogue import BOOKKEEPING
 from tests.support.databases import APP_ROLE
 
-APPEND_ONLY = ("processing", "processing_version", "processing_status_change", "subject", "consent_event")
+APPEND_ONLY = (
+    "processing",
+    "processing_version",
+    "processing_status_change",
+    "subject",
+    "consent_event",
+    "administrative_act",
+)
 WORDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 
 

@@ -98,6 +98,11 @@ BODIES: dict[Route, list[Any]] = {
         {"processing": _address("processing")},
         {"page": {"cursor": _address("malformed")}},
     ],
+    ("POST", "/v1/audit-trail/search"): [
+        {"subject": subject(_address("subject")), "object": {"type": "processing", "id": "ads-mail"}},
+        {"object": {"type": "processing", "id": _address("processing")}},
+        {"page": {"cursor": _address("malformed")}},
+    ],
     ("POST", "/v1/webhooks"): [{"url": "https://receiver.example/hook", "include_subject": True}],
     ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}],
     ("POST", "/v1/webhooks/{id}/secrets"): [None],

@@ -1,0 +1,111 @@
+"""Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL.
+
+Nothing here may hold an identifier of a person, a key, a URL or words that somebody typed: ids of ours, pseudonyms,
+words of enums, numbers and times.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Act(StrEnum):
+    """One kind of administrative act: `thing.what_was_done`. A word never changes its meaning."""
+
+    AUDIT_TRAIL_SEARCHED = "audit_trail.searched"
+    CALLER_CHANGED = "caller.changed"
+    CALLER_MADE = "caller.made"
+    CALLER_REVOKED = "caller.revoked"
+    CONSENT_HISTORY_READ = "consent.history_read"
+    CONSENT_LINKS_MADE = "consent_links.made"
+    CONSENTS_IMPORTED = "consents.imported"
+    DASHBOARD_SIGNED_IN = "dashboard.signed_in"
+    DECISION_EXPLAINED = "decision.explained"
+    DECISIONS_SEARCHED = "decisions.searched"
+    KEY_REVOKED = "key.revoked"
+    KEY_ROTATED = "key.rotated"
+    PROCESSING_REGISTERED = "processing.registered"
+    PROCESSING_RESUMED = "processing.resumed"
+    PROCESSING_RETIRED = "processing.retired"
+    PROCESSING_SUSPENDED = "processing.suspended"
+    PROCESSING_VERSIONED = "processing.versioned"
+    PROJECTION_REPAIRED = "projection.repaired"
+    REQUEST_REFUSED = "request.refused"
+    SCHEMA_MIGRATED = "schema.migrated"
+    SIGNING_KEY_ROTATED = "signing_key.rotated"
+    SUBJECT_CLOSED = "subject.closed"
+    SUBJECT_ERASED = "subject.erased"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_MADE = "webhook.made"
+    WEBHOOK_REMOVED = "webhook.removed"
+    WEBHOOK_REPLAYED = "webhook.replayed"
+    WEBHOOK_SECRET_MADE = "webhook.secret_made"  # noqa: S105 - an act, not a secret
+
+
+class Thing(StrEnum):
+    """What an act can be done to."""
+
+    CALLER = "caller"
+    CONSENT = "consent"
+    PROCESSING = "processing"
+    SIGNING_KEY = "signing_key"
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an act was done to: a thing by its id, a subject by its pseudonym (32 bytes), both, or neither."""
+
+    thing: Thing | None = None
+    id: str | None = None
+    subject_ref: bytes | None = None
+
+
+NOTHING: Final = Target()
+
+Detail = str | int | bool | Sequence[str] | None
+
+DETAILS: Final[Mapping[Act, frozenset[str]]] = {
+    Act.AUDIT_TRAIL_SEARCHED: frozenset({"filters"}),
+    Act.CALLER_CHANGED: frozenset({"changed", "scopes_before", "scopes", "processings_before", "processings"}),
+    Act.CALLER_MADE: frozenset({"kind", "scopes", "processings", "expires_at"}),
+    Act.CONSENT_HISTORY_READ: frozenset({"processing"}),
+    Act.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
+    Act.DECISIONS_SEARCHED: frozenset({"filters"}),
+    Act.KEY_REVOKED: frozenset({"key"}),
+    Act.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
+    Act.PROCESSING_REGISTERED: frozenset({"version", "purpose"}),
+    Act.PROCESSING_VERSIONED: frozenset({"version", "material", "effective_from"}),
+    Act.PROJECTION_REPAIRED: frozenset({"consents"}),
+    Act.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
+    Act.SCHEMA_MIGRATED: frozenset({"before", "after"}),
+    Act.SIGNING_KEY_ROTATED: frozenset({"purpose", "at_once"}),
+    Act.SUBJECT_CLOSED: frozenset({"ended"}),
+    Act.SUBJECT_ERASED: frozenset({"ended"}),
+    Act.WEBHOOK_CHANGED: frozenset({"changed", "status"}),
+    Act.WEBHOOK_MADE: frozenset({"include_subject", "processings"}),
+    Act.WEBHOOK_REPLAYED: frozenset({"event", "queued", "since", "until"}),
+    Act.WEBHOOK_SECRET_MADE: frozenset({"secret"}),
+}
+"""Which details an act may carry; one that is not listed carries none."""
+
+
+class UnknownDetailError(Exception):
+    """An act was to be recorded with a detail that it may not carry."""
+
+
+def checked(act: Act, detail: Mapping[str, Detail]) -> dict[str, Detail]:
+    """The details that are there (None is left out), if the act may carry them.
+
+    Raises:
+        UnknownDetailError: it may not.
+
+    """
+    if not detail.keys() <= DETAILS.get(act, frozenset()):
+        raise UnknownDetailError(f"{act.value} carries no {', '.join(sorted(detail.keys() - DETAILS.get(act, set())))}")
+    return {
+        name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        for name, value in detail.items()
+        if value is not None
+    }
