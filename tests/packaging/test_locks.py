@@ -28,7 +28,7 @@ def pins(name: str) -> dict[str, set[Version]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "clients/synapse/requirements-test.txt"])
 def test_lock_pins_everything_by_hash(name):
     """Each entry is one version with at least one hash, and there is nothing else."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
