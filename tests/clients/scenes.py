@@ -101,7 +101,7 @@ async def scene(behave: Behaviour) -> AsyncIterator[Scene]:
 def whole(request: Came, body: bytes, status: int = 200, **headers: str) -> bytes:
     """A whole HTTP answer that carries the request's id, with headers replaced (or left out: an empty value)."""
     said = {
-        "X-Request-ID": request.headers["x-request-id"],
+        "X-Request-ID": request.headers.get("x-request-id", ""),
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         **{name.replace("_", "-").title().replace("Id", "ID"): value for name, value in headers.items()},

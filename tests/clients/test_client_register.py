@@ -111,13 +111,14 @@ def test_a_batch_sends_only_what_must_be_asked(asker_for, serves):
     [
         Question("alice", "filter", letter(), automated=False),
         Question("alice", "filter", letter(), elements=[Element.ATTACHMENTS]),
+        Question("alice", "filter", letter(), token=True),
         Question("alice", "filter", letter(private=False)),
         Question("alice", "filter", letter(channel=Channel.TEXT_MESSAGE)),
         Question("alice", "filter", letter(territory="NC")),
         Question("alice", "ads-mail", letter()),
         Question("alice", "unheard-of", letter()),
     ],
-    ids=["human", "undeclared", "public", "text-message", "elsewhere", "consent", "unknown"],
+    ids=["human", "undeclared", "token", "public", "text-message", "elsewhere", "consent", "unknown"],
 )
 def test_what_is_not_plain_is_not_answered_here(question):
     """Whatever the register alone does not settle is asked."""

@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sceau_client import Cause, Element, HandleMaker, Outcome, Parties, Question
+from sceau_client.tokens import TokenVerifier
 from tests.clients.scenes import LETTER, about
 from tests.faults.service import Service, eventually, free_port
 from tests.support.api import BOOTSTRAP, EVIDENCE, processing, subject
 from tests.support.databases import new_database
 
 HANDLES = HandleMaker(b"\x07" * 32)
+ISSUER = "https://sceau.example.fr"
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,8 @@ def service(tmp_path_factory):
     """A service with a filter, advertising, and statistics that want all parties; alice and bob consent to both."""
     with new_database() as database:
         urls = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DATABASE_OWNER_URL": database.owner_url}
-        served = Service(tmp_path_factory.mktemp("client") / "service.log", urls).wait_until_it_listens()
+        settings = {**urls, "SCEAU_PUBLIC_URL": ISSUER}
+        served = Service(tmp_path_factory.mktemp("client") / "service.log", settings).wait_until_it_listens()
         try:
             served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))
             served.ok("POST", "/v1/processings", processing("ads-mail"))
@@ -132,6 +135,20 @@ def test_a_suspended_filter_is_denied_after_the_next_fetch(asker_for, service):
     eventually(lambda: asker.evaluate(about("alice", "filter")).reason == "processing_suspended")
     service.ok("PATCH", "/v1/processings/filter", {"status": "active"})
     eventually(lambda: asker.evaluate(about("alice", "filter")).local)
+
+
+@pytest.mark.parametrize("processing", ["ads-mail", "filter"])
+def test_a_permit_carries_a_token_that_verifies(asker, service, processing):
+    """Where a question asks for one, its permit has a token; whoever knows message and user can verify it."""
+    service_url = f"http://127.0.0.1:{service.port}"
+    caller = service.ok("GET", "/v1/keys")["items"][0]["id"]
+    verifier = TokenVerifier(service_url, caller, issuer=ISSUER)
+    question = about("alice", processing, elements=[Element.CONTENT], token=True)
+    permit = asker.evaluate(question)
+    assert verifier.verify(permit.token, question)
+    assert not verifier.verify(permit.token, about("bob", processing, elements=[Element.CONTENT]))
+    assert asker.evaluate_many([question, about("carol", processing, token=True)])[0].token
+    assert asker.evaluate(about("alice", processing)).token is None
 
 
 def test_a_key_that_is_not_known_is_refused(asker_for, service):

@@ -126,7 +126,7 @@ def test_a_question_says_what_it_was_told_and_nothing_else():
 
 
 def test_a_question_says_all_that_it_was_told():
-    """Elements, human access, channel, publicity, territory and parties are sent."""
+    """Elements, human access, channel, publicity, territory, parties and the wish for a token are sent."""
     letter = HANDLES.correspondence(
         b"m",
         channel=Channel.TEXT_MESSAGE,
@@ -135,7 +135,8 @@ def test_a_question_says_all_that_it_was_told():
         parties=Parties([Subject("@bob:here", "mxid"), Subject("@alice:here", "mxid")], outsiders=2),
     )
     elements = [Element.SUBJECT_LINE, Element.CONTENT]
-    asked = sent(Question(Subject("@alice:here", "mxid"), "p", letter, elements=elements, automated=False))
+    asked = sent(Question(Subject("@alice:here", "mxid"), "p", letter, elements=elements, automated=False, token=True))
+    assert asked["context"] == {"decision_token": True}
     assert asked["subject"] == {"type": "mxid", "id": "@alice:here"}
     assert asked["action"]["properties"] == {"elements": ["content", "subject_line"], "automated": False}
     assert asked["resource"]["properties"] == {
@@ -210,12 +211,12 @@ def test_nothing_that_is_printed_names_anybody():
     letter = HANDLES.correspondence("<secret-id@mail>", parties=Parties(["secret-bob"], outsiders=1))
     shown = [
         Subject("secret-alice"),
-        Question("secret-alice", "ads", letter, present=["secret-carol"]),
+        Question("secret-alice", "ads", letter),
         letter,
         HANDLES,
         Client("https://sceau.example", "secret-key"),
         Client("https://sceau.example", "secret-key")._service,
-        Decision(outcome=Outcome.PERMIT, consent="secret-consent"),
+        Decision(outcome=Outcome.PERMIT, consent="secret-consent", token="secret-token"),
         wire.Reply(200, "application/json", None, "r", b"secret-body"),
     ]
     assert "secret" not in repr(shown)

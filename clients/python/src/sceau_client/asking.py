@@ -118,4 +118,5 @@ def for_each(
     if isinstance(users, str | Subject):
         raise TypeError("users are a collection, even of one")
     everyone = tuple(dict.fromkeys(subject(user) for user in users))
-    return [Question(user, processing, correspondence, elements=elements, present=everyone) for user in everyone]
+    letter = correspondence.between(everyone)
+    return [Question(user, processing, letter, elements=elements) for user in everyone]

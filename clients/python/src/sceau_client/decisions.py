@@ -16,6 +16,7 @@ class Decision:
     - `reason`, `article`, `law_version`, `reason_user` (a sentence by language) are Sceau's words (docs/law.md).
     - A permit must not be used from `valid_until` on, nor kept for another message.
     - `local`: answered from the register that was fetched, without asking.
+    - `token`: the decision token of a permit, where the question asked for one and Sceau gave one.
     - `id` is the decision's in Sceau's log, `request_id` the request's.
     """
 
@@ -29,6 +30,7 @@ class Decision:
     reason_user: Mapping[str, str] = field(default_factory=dict)
     id: str | None = None
     consent: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
     local: bool = False
     status: int | None = None
     retry_after: float | None = None

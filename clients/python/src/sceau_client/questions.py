@@ -6,7 +6,7 @@ to refuse, because ids come from outside.
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sceau_client.words import Channel, Element
@@ -75,13 +75,20 @@ class Correspondence:
         if not isinstance(self.private, bool):
             raise TypeError("private is True or False")
 
+    def between(self, users: Collection[Subject]) -> "Correspondence":
+        """The same message, these users being parties to it too; where the parties are not said, they stay unsaid."""
+        if self.parties is None:
+            return self
+        together = dict.fromkeys((*self.parties.local, *users))
+        return replace(self, parties=Parties(tuple(together), outsiders=self.parties.outsiders))
+
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
 class Question:
     """May this processing analyse this correspondence for this user?
 
     No `elements` means: all that the processing declares. `automated` False means that a human would read.
-    `present` are users who are asked beside this one: parties too, where the parties are said.
+    `token` asks for a decision token with a permit, for somebody who cannot call (Sceau's docs/decision-tokens.md).
     """
 
     subject: Subject
@@ -89,7 +96,7 @@ class Question:
     correspondence: Correspondence
     elements: frozenset[Element]
     automated: bool
-    present: tuple[Subject, ...] = field(repr=False)
+    token: bool
 
     def __init__(
         self,
@@ -99,7 +106,7 @@ class Question:
         *,
         elements: Collection[Element] = (),
         automated: bool = True,
-        present: Collection[User] = (),
+        token: bool = False,
     ) -> None:
         """Ask for one user."""
         if not isinstance(correspondence, Correspondence):
@@ -116,7 +123,7 @@ class Question:
         object.__setattr__(self, "correspondence", correspondence)
         object.__setattr__(self, "elements", frozenset(Element(each) for each in elements))
         object.__setattr__(self, "automated", bool(automated))
-        object.__setattr__(self, "present", tuple(subject(each) for each in present))
+        object.__setattr__(self, "token", bool(token))
 
 
 def _is_text(value: object) -> bool:

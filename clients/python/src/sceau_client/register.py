@@ -49,6 +49,7 @@ class Register:
             entry is not None
             and entry.exempt
             and question.automated
+            and not question.token
             and about.private
             and about.channel is Channel.ONLINE
             and about.territory in TERRITORIES

@@ -60,10 +60,10 @@ def service(url: str, key: str, deadline: float, refresh: float | None, connecti
         ValueError: something about it cannot be.
 
     """
-    return Service(_url(url, plain_http=connections.plain_http), _key(key), deadline, refresh, connections)
+    return Service(service_url(url, plain_http=connections.plain_http), _key(key), deadline, refresh, connections)
 
 
-def _url(text: str, *, plain_http: bool) -> httpx2.URL:
+def service_url(text: str, *, plain_http: bool) -> httpx2.URL:
     """The address: no name, query or fragment in it, and no clear text beyond this machine unless that is said."""
     try:
         url = httpx2.URL(text)

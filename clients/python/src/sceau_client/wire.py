@@ -16,6 +16,7 @@ from sceau_client.words import Cause, Channel, Outcome
 
 EVALUATION: Final = "/access/v1/evaluation"
 EVALUATIONS: Final = "/access/v1/evaluations"
+CORRESPONDENCE: Final = "correspondence"
 PROCESSINGS: Final = "/v1/processings"
 MOST_ITEMS: Final = 1_000
 """Questions in one request: what Sceau takes."""
@@ -78,12 +79,16 @@ def item(question: Question) -> bytes | None:
     if not about.private:
         properties["private"] = False
     if about.parties is not None:
-        properties["participants"] = _participants(asked, others, about.parties.outsiders)
-    members = {
+        outside = [f"outsider-{number}" for number in range(1, about.parties.outsiders + 1)]
+        named = [{"id": each.id, "local": True} for each in others]
+        properties["participants"] = named + [{"id": each, "local": False} for each in outside]
+    members: dict[str, Any] = {
         "subject": {"type": asked.type, "id": asked.id},
         "action": action,
-        "resource": {"type": "correspondence", "id": about.handle(asked), "properties": properties},
+        "resource": {"type": CORRESPONDENCE, "id": about.handle(asked), "properties": properties},
     }
+    if question.token:
+        members["context"] = {"decision_token": True}
     return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -94,18 +99,9 @@ def _sendable(subject: Subject) -> bool:
 
 
 def _others(question: Question) -> list[Subject]:
-    """The users who take part beside the one who is asked about, each once; none where the parties are not said."""
+    """The users who take part beside the one who is asked about; none where the parties are not said."""
     parties = question.correspondence.parties
-    if parties is None:
-        return []
-    return [each for each in dict.fromkeys((*parties.local, *question.present)) if each != question.subject]
-
-
-def _participants(asked: Subject, others: Sequence[Subject], outsiders: int) -> list[dict[str, Any]]:
-    """Users of the asked one's type by id; everybody else by a number."""
-    named = [{"id": each.id, "local": True} for each in others if each.type == asked.type]
-    unnamed = range(1, outsiders + len(others) - len(named) + 1)
-    return named + [{"id": f"outsider-{number}", "local": False} for number in unnamed]
+    return [each for each in parties.local if each != question.subject] if parties is not None else []
 
 
 def batch(items: Sequence[bytes]) -> bytes:
@@ -193,6 +189,7 @@ def _decision(value: Any, reply: Reply) -> Decision:  # noqa: ANN401 - any JSON 
         reason_user=_words(context),
         id=_text(context, "id"),
         consent=_text(context, "consent"),
+        token=_text(context, "decision_token") if value["decision"] else None,
         status=reply.status,
         request_id=reply.request_id,
     )
