@@ -27,11 +27,11 @@ def server(place) -> Iterator[Server]:
 
 @pytest.fixture
 def serve(place, server):
-    """Start services on the server; each is ended after the test."""
+    """Start services on the server, without their jobs unless asked for; each is ended after the test."""
     started: list[Service] = []
 
     def start(*, workers: int = 1, **settings: str) -> Service:
-        settings = {**server.settings, "SCEAU_DATABASE_TIMEOUT": "PT2S", **settings}
+        settings = {**server.settings, "SCEAU_DATABASE_TIMEOUT": "PT2S", "SCEAU_JOBS": "false", **settings}
         started.append(Service(place / f"service{len(started)}.log", settings, workers=workers))
         return started[-1].wait_until_it_listens()
 

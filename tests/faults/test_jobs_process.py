@@ -31,7 +31,7 @@ def _beats(server):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_jobs_process_that_dies_is_started_again(serve, server, workers):
     """Serve runs one jobs process beside its workers; when it is killed another takes its place."""
-    service = serve(workers=workers)
+    service = serve(workers=workers, SCEAU_JOBS="true")
     first = eventually(lambda: _jobs_process(service))
     os.kill(first, signal.SIGKILL)
     second = eventually(lambda: next((pid for pid in [_jobs_process(service)] if pid not in {None, first}), None))
@@ -42,7 +42,7 @@ def test_a_jobs_process_that_dies_is_started_again(serve, server, workers):
 def test_it_leaves_nothing_behind_when_the_service_stops(serve, server):
     """Stopped with the service, the jobs process takes its worker's row away and is gone."""
     others = _beats(server)
-    service = serve()
+    service = serve(SCEAU_JOBS="true")
     jobs = eventually(lambda: _jobs_process(service))
     own = eventually(lambda: _beats(server) - others)
     service.end(signal.SIGTERM)
@@ -53,7 +53,7 @@ def test_it_leaves_nothing_behind_when_the_service_stops(serve, server):
 
 def test_it_ends_when_the_service_is_killed(serve):
     """Kill -9 of the service ends the jobs process too."""
-    service = serve()
+    service = serve(SCEAU_JOBS="true")
     jobs = eventually(lambda: _jobs_process(service))
     service.end(signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{jobs}").exists())
