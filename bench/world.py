@@ -142,6 +142,8 @@ def _fill(world: World, home: Path) -> None:
     note = home / "loaded.json"
     if note.exists():
         world.facts.update(json.loads(note.read_text()))
+        for name in (DATABASE, SMALL):
+            _migrate(world, name)  # the code may have moved on since
     else:
         administrator = world.postgres.url(role="postgres", database="postgres")
         _migrate(world, DATABASE)
