@@ -18,8 +18,11 @@ from app.core.processing import Processing, Status
 from app.core.rules import RULES, Case, Consents, first_match
 
 DEFAULT_POLICY: Final = PeriodPolicy()
-_ASKS_1: Final = "Does Sceau hold the law in force at that instant?"
-_ASKS_2: Final = "Is the processing in the register at that instant?"
+_ASKED: Final = (
+    ("1", "Does Sceau hold the law in force at that instant?"),
+    ("2", "Is the processing in the register at that instant?"),
+    *((rule.number, rule.asks) for rule in RULES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,19 @@ def evaluate(
         policy: how this deployment counts periods.
 
     """
-    return explain(request, processing, consents, at, policy)[0]
+    law = law_version_at(at)
+    if law is None:
+        return _refuse(Reason.LAW_VERSION_NOT_HELD, None, None, "1")
+    version = processing.version_at(at) if processing is not None else None
+    if processing is None or version is None:
+        return _refuse(Reason.UNKNOWN_PROCESSING, Article.I_OR_II, law.name, "2")
+    seen = {ref: [event for event in events if event.collected_at <= at] for ref, events in consents.items()}
+    case = Case(request, processing, version, seen, at, policy, law.name)
+    decision = first_match(case)
+    if decision.reason is Reason.CONSENT_IN_FORCE:
+        until = _until(decision, case)
+        return decision if until == decision.valid_until else replace(decision, valid_until=until)
+    return decision
 
 
 def explain(
@@ -59,21 +74,13 @@ def explain(
     policy: PeriodPolicy = DEFAULT_POLICY,
 ) -> tuple[Decision, tuple[RuleTried, ...]]:
     """Answer as `evaluate` does, and tell every rule that was tried on the way."""
-    law = law_version_at(at)
-    if law is None:
-        return _refuse(Reason.LAW_VERSION_NOT_HELD, None, None, "1"), (RuleTried("1", _ASKS_1, matched=True),)
-    version = processing.version_at(at) if processing is not None else None
-    if processing is None or version is None:
-        tried = (RuleTried("1", _ASKS_1, matched=False), RuleTried("2", _ASKS_2, matched=True))
-        return _refuse(Reason.UNKNOWN_PROCESSING, Article.I_OR_II, law.name, "2"), tried
-    seen = {ref: [event for event in events if event.collected_at <= at] for ref, events in consents.items()}
-    case = Case(request, processing, version, seen, at, policy, law.name)
-    decision, last = first_match(case)
-    if decision.reason is Reason.CONSENT_IN_FORCE:
-        decision = replace(decision, valid_until=_until(decision, case))
-    passed = [RuleTried("1", _ASKS_1, matched=False), RuleTried("2", _ASKS_2, matched=False)]
-    passed += [RuleTried(rule.number, rule.asks, matched=rule is last) for rule in RULES[: RULES.index(last) + 1]]
-    return decision, tuple(passed)
+    decision = evaluate(request, processing, consents, at, policy)
+    tried: list[RuleTried] = []
+    for number, asks in _ASKED:
+        tried.append(RuleTried(number, asks, matched=number == decision.rule))
+        if number == decision.rule:
+            break
+    return decision, tuple(tried)
 
 
 def stable_until(
@@ -109,7 +116,7 @@ def _until(decision: Decision, case: Case) -> datetime:
         if moment >= until:
             break
         version = case.processing.version_at(moment) or case.version
-        then, _ = first_match(replace(case, at=moment, version=version))
+        then = first_match(replace(case, at=moment, version=version))
         if stops or not then.permitted:
             return moment
         until = min(until, then.valid_until or moment)

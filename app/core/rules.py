@@ -91,12 +91,12 @@ class Rule:
     check: Callable[[Case], Outcome | None]
 
 
-def first_match(case: Case) -> tuple[Decision, Rule]:
-    """The decision of the first rule, from 3 on, that decides, and that rule."""
+def first_match(case: Case) -> Decision:
+    """The decision of the first rule, from 3 on, that decides."""
     for rule in RULES:
         outcome = rule.check(case)
         if outcome is not None:
-            return _decision(case, rule, outcome), rule
+            return _decision(case, rule, outcome)
     raise AssertionError  # pragma: no cover - the last rule always answers
 
 
