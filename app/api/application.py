@@ -45,7 +45,8 @@ class Sceau(FastAPI):
                 return
             receive = handed_on
         started = time.perf_counter()
-        exchange = Exchange(scope, send, request_id(scope))
+        services: Services = self.state.services
+        exchange = Exchange(scope, send, request_id(scope), services.headers)
         way = Way.PAGE if scope["path"].startswith(_PAGES) else Way.API
         try:
             with arriving(Origin(way, exchange.loggable_id)):

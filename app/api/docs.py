@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
+from app.api.headers import DOCUMENT_HEADERS
 from app.api.security import open_to_all
 
 router = APIRouter(include_in_schema=False)
@@ -68,7 +69,7 @@ def _assets() -> Path:
 @open_to_all
 async def page() -> HTMLResponse:
     """The page itself."""
-    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _CSP})
+    return HTMLResponse(_PAGE, headers={**DOCUMENT_HEADERS, "Content-Security-Policy": _CSP})
 
 
 @router.get("/openapi.json")

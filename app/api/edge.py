@@ -1,6 +1,7 @@
 """One exchange at the edge: what is added to every answer, and what is known of it afterwards."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -12,12 +13,6 @@ from app.db.identifiers import random_hex
 
 _LONGEST_ID: Final = 128
 _LOGGABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-SECURITY_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 def request_id(scope: Scope) -> str:
@@ -37,9 +32,10 @@ def usable_id(given: bytes) -> str:
 class Exchange:
     """Sends an answer with the headers that every answer has; remembers its status."""
 
-    def __init__(self, scope: Scope, send: Send, identifier: str) -> None:
-        """Wrap a request's `send`."""
+    def __init__(self, scope: Scope, send: Send, identifier: str, headers: Mapping[str, str]) -> None:
+        """Wrap a request's `send`; `headers` are those that every answer has."""
         self._send = send
+        self._headers = headers
         self._identifier = identifier
         self._http_1_1 = scope.get("http_version") == "1.1"
         asked = next((value for name, value in scope["headers"] if name == b"connection"), b"")
@@ -60,7 +56,7 @@ class Exchange:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._identifier
-            for name, value in SECURITY_HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
             if self._http_1_1 and self._keep_alive and (self._cycle is None or self._cycle.keep_alive):
                 # Said although HTTP/1.1 implies it: some mail servers reuse a connection only then.

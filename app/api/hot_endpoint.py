@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.accepting import prefers_text
-from app.api.edge import SECURITY_HEADERS, usable_id
+from app.api.edge import usable_id
 from app.api.hot import BATCH, SINGLE, HotPath, Understood, digest_of
 from app.api.one_write import WHOLE_ANSWER, WholeAnswer
 from app.api.routing import is_json
@@ -20,12 +20,6 @@ from app.telemetry.metrics import Metrics
 
 _BODY_SECONDS: Final = 15
 _KEPT: Final = (b"connection", b"keep-alive")
-_HEADERS: Final = [
-    (b"content-type", b"application/json"),
-    _KEPT,
-    *((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
-]
-_LINES: Final = b"".join(b"%s: %s\r\n" % header for header in _HEADERS) + b"x-request-id: %s\r\n"
 _NO_EXTENSIONS: Final[dict[str, Any]] = {}
 LEARN_HEAD: Final = "sceau.learn_head"
 """An ASGI extension: where the meaning of this request's head is to be remembered, and under which name."""
@@ -64,9 +58,15 @@ class Asked:
 class HotEndpoint:
     """Answers `POST /access/v1/evaluation` and `/evaluations` where memory can."""
 
-    def __init__(self, path: HotPath, metrics: Metrics, *, max_body_bytes: int) -> None:
-        """Answer with `path`, count in `metrics`; larger bodies are the documented route's to refuse."""
+    def __init__(self, path: HotPath, metrics: Metrics, headers: Mapping[str, str], *, max_body_bytes: int) -> None:
+        """Answer with `path` under the headers of every answer, count in `metrics`.
+
+        Larger bodies are the documented route's to refuse.
+        """
         self._path = path
+        own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._headers = [(b"content-type", b"application/json"), _KEPT, *own]
+        self._lines = b"".join(b"%s: %s\r\n" % header for header in self._headers) + b"x-request-id: "
         self._largest = max_body_bytes
         self._times = {SINGLE: metrics.times(SINGLE), BATCH: metrics.times(BATCH)}
 
@@ -96,8 +96,8 @@ class HotEndpoint:
             _learn(extensions.get(LEARN_HEAD), KnownHead(path, asked.digest, len(body), self))
         whole: WholeAnswer | None = extensions.get(WHOLE_ANSWER)
         identifier = asked.identifier.encode("latin-1")
-        if whole is None or not whole(_LINES % identifier, found):
-            headers = [*_HEADERS, (b"content-length", b"%d" % len(found)), (b"x-request-id", identifier)]
+        if whole is None or not whole(self._lines + identifier + b"\r\n", found):
+            headers = [*self._headers, (b"content-length", b"%d" % len(found)), (b"x-request-id", identifier)]
             if whole is not None:
                 headers.remove(_KEPT)  # the connection may be about to end: the server says so if it is
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -123,7 +123,7 @@ class HotEndpoint:
 
     def _worded(self, head: KnownHead, body: bytes, started: float) -> tuple[bytes, bytes]:
         self._times[head.path].observe(time.perf_counter() - started)
-        return _LINES % random_hex(32).encode(), body
+        return self._lines + random_hex(32).encode() + b"\r\n", body
 
 
 def _asked(scope: Scope) -> Asked | None:

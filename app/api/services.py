@@ -1,6 +1,6 @@
 """What the routes work with: made once by `app.main`, found on the application's state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from app.api.headers import SECURITY_HEADERS
 from app.audit.recorder import Recorder
 from app.auth.attempts import Attempts
 from app.auth.uses import Uses
@@ -57,6 +58,7 @@ class Services:
     webhook_key_overlap: timedelta = timedelta(days=7)
     key_overlap: timedelta = timedelta(days=7)
     attempts: Attempts = field(default_factory=Attempts)
+    headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     @property
     def source(self) -> str:

@@ -15,5 +15,4 @@ router = page_router()
 @open_to_all
 async def asset(name: Annotated[Literal["sceau.css"], Path()]) -> Response:
     """The style sheet; pages name its version, so that it may be kept."""
-    headers = {"Cache-Control": "public, max-age=3600", "Cross-Origin-Resource-Policy": "same-origin"}
-    return FileResponse(HERE / "assets" / name, headers=headers)
+    return FileResponse(HERE / "assets" / name, headers={"Cache-Control": "public, max-age=3600"})

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
+from app.api.headers import DOCUMENT_HEADERS
 from app.api.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.services import services_of
 from app.core.errors import DomainError
@@ -35,13 +36,11 @@ CONTENT_SECURITY_POLICY: Final = (
 )
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
+    **DOCUMENT_HEADERS,
     "X-Robots-Tag": "noindex, nofollow, noarchive",
     "Vary": "Accept-Language",
 }
-"""Beside the headers of every answer (app.api.edge): nosniff, no-referrer, no-store."""
+"""Beside those of every answer (app.api.headers), whose Content-Security-Policy is for JSON."""
 
 _SERVER_ERROR: Final = 500
 log = structlog.get_logger("sceau.pages")

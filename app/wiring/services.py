@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from app.api.headers import headers_of_every_answer
 from app.api.hot import HotPath
 from app.api.hot_endpoint import HotEndpoint
 from app.api.quick import QuickReader
@@ -66,6 +67,7 @@ def services_of(
         webhook_policy=webhook_policy(settings),
         webhook_key_overlap=settings.webhook_key_overlap,
         key_overlap=settings.key_overlap,
+        headers=headers_of_every_answer(str(settings.public_url)),
     )
 
 
@@ -99,4 +101,4 @@ def hot_path_of(services: Services) -> HotEndpoint | None:
         return None
     reader = QuickReader(services.deployment.pseudonyms.ref)
     path = HotPath(services.memory, reader, services.metrics.decisions, services.recorder)
-    return HotEndpoint(path, services.metrics, max_body_bytes=services.max_body_bytes)
+    return HotEndpoint(path, services.metrics, services.headers, max_body_bytes=services.max_body_bytes)

@@ -8,7 +8,7 @@ import logging
 import os
 from pathlib import Path
 
-from app.api import edge
+from app.api import headers
 from app.cli import main
 from app.db.database import Database
 from app.db.read_pool import ReadPool
@@ -70,6 +70,6 @@ for owner, name, replacement in (
     (Metrics, "exposition", _exposing),
 ):
     setattr(owner, name, replacement)
-edge.SECURITY_HEADERS["X-Leak"] = LEAK
+headers.SECURITY_HEADERS["X-Leak"] = LEAK
 
 main()
