@@ -92,9 +92,9 @@ def _index() -> dict[str, str]:
 class Homeserver:
     """A running Synapse whose module asks Sceau."""
 
-    def __init__(self, client: httpx2.Client, log: Path) -> None:
+    def __init__(self, client: httpx2.Client, log: Path, pid: int) -> None:
         """Talk to it over a client of its address; it logs to a file."""
-        self._client, self.log = client, log
+        self._client, self.log, self.pid = client, log, pid
 
     def register(self, name: str) -> MatrixUser:
         """A new account."""
@@ -129,10 +129,10 @@ def homeserver(folder: Path, python: Path, *modules: Mapping[str, Any], **enviro
     subprocess.run([*line, "--generate-keys"], check=True, capture_output=True, cwd=folder, env=found)
     log = folder / "synapse.log"
     with (
-        program(line, log, port=port, cwd=folder, env=found),
+        program(line, log, port=port, cwd=folder, env=found) as process,
         httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client,
     ):
-        yield Homeserver(client, log)
+        yield Homeserver(client, log, process.pid)
 
 
 def refused_start(folder: Path, python: Path, module: Mapping[str, Any]) -> str:

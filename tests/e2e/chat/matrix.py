@@ -52,17 +52,18 @@ class MatrixUser:
 
     def receives(self, event: str) -> dict[str, Any]:
         """The event, once this user's own synchronisation has brought it."""
-        found: dict[str, Any] = eventually(lambda: self._synchronised().get(event))
+        found: dict[str, Any] = eventually(lambda: self._seen.get(event) or self.synchronise().get(event))
         return found
 
-    def _synchronised(self) -> dict[str, dict[str, Any]]:
-        """All events so far; what is new is waited for a little, as clients do."""
+    def synchronise(self) -> dict[str, dict[str, Any]]:
+        """What is new since the last time, by id; it is waited for a little, as clients do."""
         after = f"?timeout=500&since={self._since}" if self._since else ""
         answered = self._call("GET", f"/_matrix/client/v3/sync{after}")
         self._since = answered["next_batch"]
-        for room in answered.get("rooms", {}).get("join", {}).values():
-            self._seen |= {each["event_id"]: each for each in room["timeline"]["events"]}
-        return self._seen
+        joined = answered.get("rooms", {}).get("join", {}).values()
+        new = {each["event_id"]: each for room in joined for each in room["timeline"]["events"]}
+        self._seen |= new
+        return new
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         answer = self._client.request(method, path, json=body, headers=self._headers)

@@ -1,7 +1,9 @@
 """Synapse with the module, driven over the Matrix client API; what reached Sceau is read off the wire."""
 
 import json
+import os
 import secrets
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tests.e2e.chat.faults import UNUSABLE, of_this_question, slow
 from tests.e2e.chat.homeserver import Homeserver, homeserver, module_settings, provide, refused_start, write_analysis
 from tests.e2e.chat.matrix import MatrixUser
 from tests.e2e.chat.register import ADS, BROKEN, STATISTICS, Register
+from tests.e2e.chat.tls import in_front_of, make_authority
 from tests.e2e.wiretap import Wiretap, tapped
 
 DEADLINE = 8.0
@@ -264,3 +267,15 @@ def test_a_wrong_configuration_ends_the_start_with_a_line_that_says_why(folder, 
     module["config"]["key_file"] = str(tmp_path / "none")
     (tmp_path / "word_counts.py").write_text((folder / "word_counts.py").read_text())
     assert "sceau: key_file cannot be read: FileNotFoundError" in refused_start(tmp_path, python, module)
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "unknown"])
+def test_over_tls_only_a_trusted_sceau_is_asked(python, wire, tmp_path, trusted):
+    """With its authority named it answers with a status; without, nothing reaches it."""
+    authority, mark = make_authority(tmp_path), len(wire.heard)
+    known = {"SSL_CERT_FILE": str(authority)} if trusted else {}
+    with in_front_of(wire.port, authority) as port:
+        line = [python, Path(__file__).with_name("ask_once.py"), f"https://127.0.0.1:{port}/access/v1/evaluations"]
+        done = subprocess.run(line, env={**os.environ, **known}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().isdigit() is trusted
+    assert len(wire.since(mark)) == trusted

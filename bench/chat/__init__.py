@@ -1,0 +1,1 @@
+"""What asking costs a chat server: `./dev bench chat`."""

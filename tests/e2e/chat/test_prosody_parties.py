@@ -1,0 +1,66 @@
+"""Whom Prosody's module asks for: in rooms, on two hosts of one server, and across servers."""
+
+from tests.e2e.chat.xmpp_world import asked, others
+
+
+def test_everybody_in_a_room_is_asked(prosody):
+    """In a room of Alice and Carol messages are analysed; from the moment Bob is in it, no more; all arrive."""
+    room = prosody.room(prosody.alice, prosody.carol)
+    assert prosody.exchange(prosody.alice, prosody.carol, room, kind="groupchat") == "permitted"
+    prosody.bob.join(room)
+    mark = len(prosody.wire.heard)
+    assert prosody.exchange(prosody.carol, prosody.bob, room, kind="groupchat") == "denied"
+    assert {user for _, user in asked(prosody.wire.since(mark))} == {
+        each.bare for each in (prosody.alice, prosody.bob, prosody.carol)
+    }
+
+
+def test_who_belongs_to_a_room_is_asked_though_not_in_it(prosody):
+    """Bob is a member and reads later: what is said meanwhile is not analysed."""
+    room = prosody.room(prosody.alice, prosody.carol)
+    prosody.alice.affiliate(room, prosody.bob.bare, "member")
+    assert prosody.exchange(prosody.alice, prosody.carol, room, kind="groupchat") == "denied"
+    prosody.alice.affiliate(room, prosody.bob.bare, "none")
+    assert prosody.exchange(prosody.alice, prosody.carol, room, kind="groupchat") == "permitted"
+
+
+def test_a_private_message_in_a_room_concerns_its_two_ends(prosody):
+    """Alice to Carol in a room where Bob is: he is not asked. To Bob: he is."""
+    room = prosody.room(prosody.alice, prosody.carol, prosody.bob)
+    assert prosody.exchange(prosody.alice, prosody.carol, f"{room}/carol") == "permitted"
+    assert prosody.exchange(prosody.alice, prosody.bob, f"{room}/bob") == "denied"
+
+
+def test_a_message_to_more_local_users_than_configured_is_not_analysed(prosody):
+    """With one user more than the most, nobody is asked."""
+    erin = prosody.server.log_in("erin")
+    room = prosody.room(prosody.alice, prosody.carol, prosody.bob, erin)
+    mark = len(prosody.wire.heard)
+    assert prosody.exchange(prosody.alice, erin, room, kind="groupchat") == "too_many_members"
+    assert prosody.wire.since(mark) == []
+    erin.close()
+
+
+def test_what_goes_to_another_server_concerns_the_sender(prosody):
+    """Its receiver is nobody's local user: said to be elsewhere, and not named."""
+    mark = len(prosody.wire.heard)
+    assert prosody.exchange(prosody.federated, prosody.eve) == "permitted"
+    assert {user for _, user in asked(prosody.wire.since(mark))} == {prosody.federated.bare}
+    assert others(prosody.wire.since(mark)) == [[{"id": "elsewhere", "local": False}]] * 3
+
+
+def test_what_arrives_from_another_server_concerns_the_receiver(prosody):
+    """Told to ask about arrivals, the module asks for the receiver, once, and does not name the sender."""
+    mark = len(prosody.wire.heard)
+    assert prosody.exchange(prosody.eve, prosody.federated) == "permitted"
+    assert len(prosody.wire.since(mark)) == 1
+    assert {user for _, user in asked(prosody.wire.since(mark))} == {prosody.federated.bare}
+    assert others(prosody.wire.since(mark)) == [[{"id": "elsewhere", "local": False}]] * 3
+
+
+def test_users_of_two_hosts_of_one_server_are_both_local(prosody):
+    """Bob, on the other virtual host, is asked as well, and the message arrives."""
+    mark = len(prosody.wire.heard)
+    assert prosody.exchange(prosody.federated, prosody.bob) == "denied"
+    assert len(prosody.wire.since(mark)) == 1
+    assert {user for _, user in asked(prosody.wire.since(mark))} == {prosody.federated.bare, prosody.bob.bare}

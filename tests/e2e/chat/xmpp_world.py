@@ -1,0 +1,101 @@
+"""Two Prosody servers and their users, the wire to Sceau, and what the analyses wrote."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from typing import Any
+
+from tests.e2e.chat.register import ADS, BROKEN, STATISTICS, Register
+from tests.e2e.chat.xmpp import XmppUser
+from tests.e2e.chat.xmpp_server import (
+    ELSEWHERE,
+    FEDERATED,
+    HOST,
+    ROOMS,
+    WITNESSED,
+    XmppServer,
+    other_server,
+    scratch,
+    xmpp_server,
+)
+from tests.e2e.wiretap import Heard, Wiretap, tapped
+from tests.support.api import Api
+
+DEADLINE = 8
+"""Seconds that the module waits for Sceau here: far longer than a delivery takes."""
+_rooms = count(1)
+
+
+class World:
+    """Two servers, their users, the wire to Sceau, and what the analyses wrote."""
+
+    def __init__(self, server: XmppServer, elsewhere: XmppServer, register: Register, wire: Wiretap) -> None:
+        """Log in: Alice and Carol consent to everything, Bob to nothing, Eve is on the other server."""
+        self.server, self.register, self.wire = server, register, wire
+        self.alice, self.bob, self.carol = (server.log_in(name) for name in ("alice", "bob", "carol"))
+        self.federated, self.eve = server.log_in("alice", FEDERATED), elsewhere.log_in("eve", ELSEWHERE)
+        for each in (self.alice, self.carol, self.federated):
+            register.grant(each.bare, ADS, STATISTICS, BROKEN)
+
+    def analysed(self, identifier: str) -> bool:
+        """Whether the README's analysis saw a message."""
+        return any(each["id"] == identifier for each in self.server.written("words.jsonl"))
+
+    def exchange(
+        self, sender: XmppUser, receiver: XmppUser, to: str | None = None, body: str | None = "", **how: Any
+    ) -> str:
+        """Send, see it arrive, wait until the module is done with it; what became of its analysis.
+
+        What the module tells and what the analysis wrote down agree.
+        """
+        before = self.server.outcomes(ADS)
+        identifier = sender.send(to or receiver.full, body or secrets.token_hex(8), **how)
+        receiver.receives(identifier)
+        (outcome,) = self.server.outcomes_since(ADS, before, 1)
+        assert self.analysed(identifier) is (outcome == "permitted")
+        return outcome
+
+    def is_analysed(self) -> bool:
+        """Whether a message of those who consent is analysed now."""
+        return self.exchange(self.alice, self.carol) == "permitted"
+
+    def room(self, *users: XmppUser) -> str:
+        """A new room with these users in it, the first its owner."""
+        name = f"{secrets.token_hex(4)}{next(_rooms)}@{ROOMS}"
+        for each in users:
+            each.join(name)
+        return name
+
+
+@contextmanager
+def xmpp_world(administrator: Api, sceau: str) -> Iterator[World]:
+    """The whole of it, as the README says to set it up, as long as the block lasts."""
+    register = Register(administrator, "user")
+    with ExitStack() as stack:
+        folder, elsewhere = stack.enter_context(scratch()), stack.enter_context(scratch())
+        register.write_key(folder / "sceau.key")
+        wire = stack.enter_context(tapped(sceau))
+        loaded = 'modules_enabled = { "sceau", "word_counts", "witness" }'
+        changes = {
+            **WITNESSED,
+            '["ads-chat"] = { "content" };': f'["{ADS}"] = {{ "content" }};'
+            f' ["{BROKEN}"] = {{ "content" }}; ["{STATISTICS}"] = {{ "correspondent_identity" }};',
+            "sceau_timeout = 1": f"sceau_timeout = {DEADLINE} sceau_arrivals = true sceau_max_members = 3",
+            'VirtualHost "chat.example"': f'VirtualHost "{FEDERATED}"\n{loaded}\nVirtualHost "{HOST}"',
+        }
+        server = stack.enter_context(xmpp_server(folder, wire.address, changes, own=FEDERATED))
+        made = World(server, stack.enter_context(other_server(elsewhere)), register, wire)
+        for each in (made.alice, made.bob, made.carol, made.federated, made.eve):
+            stack.callback(each.close)
+        yield made
+
+
+def asked(heard: Sequence[Heard]) -> list[tuple[str, str]]:
+    """The questions of some requests: processing and user."""
+    return [(item["action"]["name"], item["subject"]["id"]) for each in heard for item in each.json["evaluations"]]
+
+
+def others(heard: Sequence[Heard]) -> list[list[dict[str, Any]]]:
+    """The participants of each question of some requests."""
+    return [item["resource"]["properties"]["participants"] for each in heard for item in each.json["evaluations"]]
