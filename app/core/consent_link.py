@@ -115,6 +115,23 @@ def paused_until(decision: ConsentEvent | None, pause: ConsentPeriod) -> datetim
     return PeriodPolicy(Counting.SAME_INSTANT).expiry(decision.collected_at, pause)
 
 
+_SHOWN = 2
+_SHOWN_TAIL = 40
+
+
+def account_hint(identifier: str) -> str:
+    """An account as its page names it: enough for its owner to know it again, too little for another to write to.
+
+    The first two characters at most, and never the whole of what stands before the domain: `al…@example.fr`.
+    """
+    at = identifier.rfind("@")
+    end = at if at > 0 else identifier.rfind(":")
+    name, tail = (identifier[:end], identifier[end:]) if end > 0 else (identifier, "")
+    if len(tail) > _SHOWN_TAIL:
+        tail = f"…{tail[-_SHOWN_TAIL:]}"
+    return f"{name[: max(0, min(_SHOWN, len(name) - 1))]}…{tail}"
+
+
 _HOLDING = frozenset({State.IN_FORCE, State.PENDING})
 
 

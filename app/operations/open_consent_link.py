@@ -15,6 +15,7 @@ from app.core.consent_link import (
     Act,
     LinkKind,
     Situation,
+    account_hint,
     consent_ends,
     latest_decision,
     offered,
@@ -29,7 +30,7 @@ from app.db.session import ReadSession
 from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import ConsentLink, find_link
 from app.ledger.store import load_entries
-from app.ledger.vault_store import holds_id
+from app.ledger.vault_store import load_id
 from app.operations.deployment import Deployment
 from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord, VersionRecord
@@ -61,10 +62,14 @@ class ShownProcessing:
 
 @dataclass(frozen=True, slots=True)
 class OpenedLink:
-    """A link that works: what it is, who made it, what it shows. `under_15`: it records no decision but withdrawals."""
+    """A link that works: what it is, who made it, what it shows. `under_15`: it records no decision but withdrawals.
+
+    `account` is a hint at whose page this is, never the whole id.
+    """
 
     link: ConsentLink
     caller: Caller
+    account: str
     controllers: tuple[str, ...]
     items: tuple[ShownProcessing, ...]
     under_15: bool
@@ -98,10 +103,10 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     entries = await load_entries(session, link.subject_ref)
     records = await load_processings(session, link.processings)
     caller = await load_caller(session, link.created_by)
-    known = await holds_id(session, link.subject_ref)
+    sealed = await load_id(session, link.subject_ref)
     now = await session.now()
     closed = any(each.event.kind is EventKind.CLOSED and link.ledger_order < each.event.order for each in entries)
-    if caller is None or not known or closed:
+    if caller is None or sealed is None or closed:
         raise ConsentLinkEndedError
     under_15 = _is_under_15(link, entries, records, now)
     asks = link.kind is LinkKind.DECIDE and now < link.expires_at and caller.revoked_at is None
@@ -113,7 +118,8 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     if not (holds or asks or (link.kind is LinkKind.WITHDRAW and now < link.expires_at)):
         raise ConsentLinkEndedError
     controllers = tuple(dict.fromkeys(records[each].controller for each in link.processings))
-    return OpenedLink(link, caller, controllers, items, under_15, asks, now)
+    account = account_hint(deployment.vault.open(link.subject_ref, sealed))
+    return OpenedLink(link, caller, account, controllers, items, under_15, asks, now)
 
 
 def _is_under_15(

@@ -9,6 +9,7 @@ CONSENT: Final[Catalogue] = {
     "title_withdraw": both("Retirer votre accord", "Withdraw your consent"),
     "title_answers": both("Vos réponses sur l'analyse de vos messages", "Your answers about analysing your messages"),
     "title_ended": both("Ce lien n'est plus valable", "This link no longer works"),
+    "account": both("Votre compte :", "Your account:"),
     "asks_one": both("vous demande votre accord pour un traitement.", "asks for your consent to one processing."),
     "asks_many": both(
         "vous demande votre accord. Vous répondez à chaque demande séparément.",

@@ -7,6 +7,7 @@ from app.core.consent_link import (
     Act,
     LinkKind,
     Situation,
+    account_hint,
     consent_ends,
     latest_decision,
     offered,
@@ -110,3 +111,24 @@ def test_a_refusal_is_not_asked_again_for_a_while():
     assert paused_until(refused, half_a_year) == utc("2027-02-28T11:00:00")
     withdrawn = event(EventKind.WITHDRAWN, "2026-01-15T10:00:00")
     assert paused_until(withdrawn, half_a_year) == utc("2026-07-15T09:00:00")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "hint"),
+    [
+        ("alice@example.fr", "al…@example.fr"),
+        ("al@example.fr", "a…@example.fr"),
+        ("a@example.fr", "…@example.fr"),
+        ("@alice:example.org", "@a…:example.org"),
+        ("@:example.org", "…:example.org"),
+        ("alice", "al…"),
+        ("a", "…"),
+        ("", "…"),
+        ('"odd@local"@example.fr', '"o…@example.fr'),
+        ("alice@" + "long" * 20 + ".fr", "al……" + ("long" * 20 + ".fr")[-40:]),
+    ],
+)
+def test_an_account_is_hinted_at_and_never_told(identifier, hint):
+    """Two characters at most of what names the person, and the domain: never the whole id."""
+    assert account_hint(identifier) == hint
+    assert account_hint(identifier) != identifier

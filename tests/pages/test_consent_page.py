@@ -65,6 +65,14 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
         assert told in before, told
 
 
+def test_the_page_says_whose_account_it_is_about_and_not_the_whole_id(shared):
+    """Who has two mailboxes sees which one is asked about; whoever else sees the page learns no address."""
+    person = Person(shared, link(shared, "margaux.lefebvre@example.fr", "ads-mail"))
+    for page in (person.open(), person.press("accept", "ads-mail")):
+        assert "Votre compte : ma…@example.fr" in page.text()
+        assert "lefebvre" not in page.html
+
+
 def test_nothing_is_selected_and_each_processing_has_its_own_act(shared):
     """Accept and refuse for each, in that order; refusing everything at once; nothing accepts everything."""
     page = Person(shared, link(shared, "chooser", *ALL)).open()
