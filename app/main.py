@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from app.api import problems
 from app.api.application import Sceau
+from app.api.issuer_metrics import watch_issuers
 from app.api.openapi import DESCRIPTION
 from app.api.replica_metrics import watch_replica
 from app.api.routers import ROUTERS
@@ -25,6 +26,7 @@ from app.pages import assets, consent, dashboard
 from app.settings import LogFormat, Settings, SettingsError, bootstrap_key
 from app.telemetry.logs import configure_logs
 from app.wiring.deployment import database_of, deployment_of
+from app.wiring.issuers import token_check_of
 from app.wiring.jobs import work_until
 from app.wiring.running import running
 from app.wiring.services import hot_path_of, services_of
@@ -34,6 +36,7 @@ __all__ = [
     "create_app_from_environment",
     "database_of",
     "deployment_of",
+    "token_check_of",
     "wall_clock",
     "work_through_jobs",
 ]
@@ -75,6 +78,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.services = services
     app.state.hot = hot_path_of(services)
     watch_replica(services)
+    watch_issuers(services)
     problems.install(app)
     for router in (*ROUTERS, assets.router, consent.router, dashboard.router):
         app.include_router(router)

@@ -109,6 +109,24 @@ class Settings(BaseSettings):
         le=timedelta(days=30),
         description="How long a caller's key is good beside the one that was made in its place",
     )
+    oidc_issuer: str = Field(default="", description="Issuers whose access tokens are taken, separated by commas")
+    oidc_audience: str = Field(default="", description="What tokens must be for (`aud`): a name of this deployment")
+    oidc_jwks_url: str = Field(default="", description="Where an issuer's keys are; default: as its discovery says")
+    oidc_algorithms: str = Field(default="RS256,PS256,ES256,EdDSA", description="How tokens may be signed")
+    oidc_token_types: str = Field(default="at+jwt", description="`typ` of access tokens; at+jwt,JWT for older issuers")
+    oidc_scope_claim: str = Field(default="narrows", description="narrows or ignored: a token's own scope claim")
+    oidc_clock_skew: timedelta = Field(
+        default=timedelta(seconds=30),
+        ge=timedelta(0),
+        le=timedelta(minutes=2),
+        description="How far the issuer's clock may be off, at most PT2M",
+    )
+    oidc_keep_keys: timedelta = Field(
+        default=timedelta(hours=24),
+        ge=timedelta(minutes=10),
+        le=timedelta(days=7),
+        description="How long an issuer's keys are used while it is away",
+    )
     metrics: str = Field(default="open", description="Who reads /metrics: open, scoped (audit:read) or off")
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG to ERROR")

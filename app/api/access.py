@@ -22,10 +22,9 @@ from app.api.decision_tokens import decision_token
 from app.api.problems import UnauthorizedError, fields_of, problem, unavailable
 from app.api.questions import question_of
 from app.api.routing import PROBLEMS, says_json
-from app.api.security import credential_of, guarded_inside
+from app.api.security import bearer_of, credential_of, guarded_inside, refuse_strangers
 from app.api.services import Services, ServicesDep
 from app.api.strict_json import BadJsonError, parse
-from app.auth.callers import Credential
 from app.auth.scopes import Scope
 from app.core.decision import Decision, Reason
 from app.core.decision import Request as Question
@@ -78,6 +77,7 @@ async def evaluation(request: Request, services: ServicesDep) -> Response:
         asked = _read(EvaluationRequest, await _body(request))
         return await _single(request, services, asked)
     except _RefusedError as refused:
+        await refuse_strangers(request)
         return refused.response
 
 
@@ -103,6 +103,7 @@ async def evaluations(request: Request, services: ServicesDep) -> Response:
             return problem(413, "too-large", f"A batch holds at most {MAX_ITEMS} items.")
         return await _batch(request, services, body, batch)
     except _RefusedError as refused:
+        await refuse_strangers(request)
         return refused.response
 
 
@@ -154,7 +155,7 @@ def _item(defaults: Mapping[str, Any], item: Any) -> EvaluationRequest | dict[st
 
 
 async def _ask(request: Request, services: Services, questions: Sequence[Question]) -> Answers:
-    presented = _presented(request)
+    presented = await credential_of(services, bearer_of(request))
     point = DecisionPoint(
         services.database,
         services.known,
@@ -164,7 +165,7 @@ async def _ask(request: Request, services: Services, questions: Sequence[Questio
     )
     answers = await answer_questions(point, presented, questions)
     if answers.caller is None:
-        raise UnauthorizedError
+        raise UnauthorizedError(presented=True)
     request.state.caller = str(answers.caller.id)
     return answers
 
@@ -197,13 +198,7 @@ def _count(services: Services, *, permitted: bool, reason: Reason) -> None:
     services.metrics.decisions.count_reason(permitted=permitted, reason=reason.value)
 
 
-def _presented(request: Request) -> Credential:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return credential_of(key.strip() if scheme.lower() == "bearer" else None)
-
-
 async def _body(request: Request) -> dict[str, Any]:
-    _presented(request)  # who cannot be anybody learns nothing about how a request should look
     if not says_json(request):
         raise _RefusedError(problem(400, "malformed", "Send the request as application/json."))
     try:

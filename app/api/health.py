@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from app.api.delivery_metrics import delivery_metrics
+from app.api.issuer_metrics import IssuerState, issuer_states
 from app.api.job_metrics import job_metrics
 from app.api.problems import unavailable
 from app.api.replica_metrics import change_metrics
@@ -38,7 +39,8 @@ class Ready(BaseModel):
 
     `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now; `lag_seconds` since the beat
     was sent that its lease counts from; `hit_rate` the share (0 to 1) of requests that memory answered, null before the
-    first. The last three say something only in the mode `leased`.
+    first. Those three say something only in the mode `leased`.
+    `issuers` are those whose access tokens are taken, in the order in which they were set.
     """
 
     status: str = "ready"
@@ -46,6 +48,7 @@ class Ready(BaseModel):
     leased: bool
     lag_seconds: float | None = None
     hit_rate: float | None = None
+    issuers: list[IssuerState] = []
 
 
 @router.get("/livez", summary="Is the process alive?")
@@ -63,9 +66,10 @@ async def readyz(services: ServicesDep) -> Response:
         await services.database.ping()
     except DatabaseUnavailableError:
         return unavailable(_NO_DATABASE)
-    memory = services.memory
+    memory, check = services.memory, services.token_check
+    issuers = list(issuer_states(check)) if check is not None else []
     if memory is None:
-        ready = Ready(mode="strict", leased=False)
+        ready = Ready(mode="strict", leased=False, issuers=issuers)
     else:
         asked = memory.hits + memory.misses
         ready = Ready(
@@ -73,6 +77,7 @@ async def readyz(services: ServicesDep) -> Response:
             leased=memory.replica.lease.held(),
             lag_seconds=round(memory.replica.lag(), 3),
             hit_rate=round(memory.hits / asked, 4) if asked else None,
+            issuers=issuers,
         )
     return Response(ready.model_dump_json(), media_type="application/json")
 

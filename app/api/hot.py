@@ -16,6 +16,7 @@ from app.api.quick import QuickReader
 from app.audit.recorder import Recorder
 from app.audit.rows import facts_of, row
 from app.auth.callers import Caller, key_digest
+from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import ScopeMissingError
 from app.db.database import DatabaseUnavailableError
 from app.db.identifiers import uuid7_text, uuid7_texts
@@ -25,7 +26,6 @@ from app.telemetry.metrics import DecisionCounts
 
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
-_LONGEST_KEY: Final = 512
 _AT_ONCE: Final = 50
 
 
@@ -144,11 +144,11 @@ class HotPath:
 
 
 def digest_of(authorization: bytes) -> bytes | None:
-    """The SHA-256 of the key in an `Authorization` (RFC 6750, section 2.1), or None when it holds none as usual."""
+    """The SHA-256 of what an `Authorization` holds (RFC 6750, section 2.1), or None when it holds nothing as usual."""
     scheme = authorization[:7]
     if scheme != b"Bearer " and scheme.lower() != b"bearer ":
         return None
-    if len(authorization) > _LONGEST_KEY or not authorization.isascii():
+    if len(authorization) > LONGEST_TOKEN or not authorization.isascii():
         return None
     return key_digest(authorization[7:].strip().decode("ascii"))
 

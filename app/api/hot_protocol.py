@@ -21,7 +21,7 @@ from app.snapshot.cache import RecordCache
 
 _END: Final = b"\r\n\r\n"
 _START: Final = b"POST /access/v1/evaluation"
-_LONGEST_HEAD: Final = 4_096
+_LONGEST_HEAD: Final = 9_216  # an access token of the longest kind, and what else stands in a head
 _MOST_HEADS: Final = 4_096
 _PATIENCE_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 65_536

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
-from app.api.access_models import Instant, Name
+from app.api.access_models import Identifier, Instant, Name
 from app.api.processing_models import ProcessingId, WireModel
-from app.auth.callers import ApiKey, CallerKind
+from app.auth.callers import ApiKey, CallerKind, Identity
 from app.auth.scopes import Scope
 from app.operations.change_caller import CallerChange
 from app.operations.create_key import MadeKey, NewCaller
@@ -28,6 +28,7 @@ def _written_out(value: object) -> object:
     return value
 
 
+Said = Annotated[Identifier, Field(max_length=255)]
 Overlap = Annotated[
     timedelta,
     BeforeValidator(_written_out),
@@ -35,7 +36,27 @@ Overlap = Annotated[
 ]
 
 
-class NewKey(WireModel):
+class _NewCaller(WireModel):
+    name: Name
+    kind: CallerKind = Field(
+        default=CallerKind.MACHINE,
+        description="`person` for one of your staff, who has duties that programs do not (L32-3, V). It cannot change",
+    )
+    scopes: Scopes
+    processings: Processings | None = Field(default=None, description=_EVERY_ONE)
+
+    def wanted(self, expires_at: datetime | None = None) -> NewCaller:
+        """The caller as an operation makes it."""
+        return NewCaller(
+            name=self.name,
+            scopes=frozenset(self.scopes),
+            processings=frozenset(self.processings) if self.processings is not None else None,
+            kind=self.kind,
+            expires_at=expires_at,
+        )
+
+
+class NewKey(_NewCaller):
     """A caller to make: its scopes, and the processings that it may ask about."""
 
     model_config = ConfigDict(
@@ -47,26 +68,45 @@ class NewKey(WireModel):
         }
     )
 
-    name: Name
-    kind: CallerKind = Field(
-        default=CallerKind.MACHINE,
-        description="`person` for one of your staff, who has duties that programs do not (L32-3, V). It cannot change",
-    )
-    scopes: Scopes
-    processings: Processings | None = Field(default=None, description=_EVERY_ONE)
     expires_at: Instant | None = Field(
         default=None, description="When the key ends; left out, it is good until revoked"
     )
 
-    def wanted(self) -> NewCaller:
-        """The caller as an operation makes it."""
-        return NewCaller(
-            name=self.name,
-            scopes=frozenset(self.scopes),
-            processings=frozenset(self.processings) if self.processings is not None else None,
-            kind=self.kind,
-            expires_at=self.expires_at,
-        )
+
+class IdentityBody(WireModel):
+    """Whose access tokens: `iss` and `sub` of the tokens, and the client that they were given to."""
+
+    issuer: Said = Field(description="As it stands in the tokens, and in SCEAU_OIDC_ISSUER")
+    subject: Said = Field(description="`sub` of the tokens")
+    client: Said | None = Field(
+        default=None, description="`client_id` (or `azp`) of the tokens; left out, whichever client they were given to"
+    )
+
+    def identity(self) -> Identity:
+        """The identity as an operation knows it."""
+        return Identity(self.issuer, self.subject, self.client)
+
+
+class NewIdentity(_NewCaller):
+    """A caller to let in by its access tokens: what they may do here is said here, and their scopes only narrow it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Ada, privacy team",
+                    "kind": "person",
+                    "scopes": ["audit:read", "consents:read"],
+                    "identity": {
+                        "issuer": "https://login.example.fr/realms/staff",
+                        "subject": "6f7a3f7e-6d1b-4d43-9c3f-0d8e5a1b2c3d",
+                    },
+                }
+            ]
+        }
+    )
+
+    identity: IdentityBody
 
 
 class CallerChangeBody(WireModel):
@@ -131,8 +171,9 @@ class KeyBody(BaseModel):
     created_at: datetime
     created_by: UUID | None = None
     revoked_at: datetime | None = None
-    last_used_at: datetime | None = Field(default=None, description="The latest use of any of its keys")
+    last_used_at: datetime | None = Field(default=None, description="The latest use of any of its keys or tokens")
     keys: list[OneKey]
+    identity: IdentityBody | None = Field(default=None, description="Whose tokens it is known by, if it is by tokens")
 
 
 class NewKeyBody(KeyBody):
@@ -178,6 +219,12 @@ def rotated_body(rotated: Rotated) -> RotatedBody:
     )
 
 
+def _identity(known: Identity | None) -> IdentityBody | None:
+    if known is None:
+        return None
+    return IdentityBody(issuer=known.issuer, subject=known.subject, client=known.client)
+
+
 def _one(key: ApiKey, used: datetime | None) -> OneKey:
     return OneKey(
         id=key.id,
@@ -202,4 +249,5 @@ def _members(view: CallerView) -> dict[str, Any]:
         "revoked_at": caller.revoked_at,
         "last_used_at": view.last_used_at,
         "keys": [_one(key, view.uses.get(key.id)) for key in view.keys],
+        "identity": _identity(caller.identity),
     }

@@ -10,6 +10,7 @@ from app.api.key_models import (
     CallerChangeBody,
     KeyBody,
     KeysPage,
+    NewIdentity,
     NewKey,
     NewKeyBody,
     NewRotation,
@@ -26,7 +27,8 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.operations.change_caller import change_caller
 from app.operations.create_key import create_key
-from app.operations.list_callers import find_caller, list_callers
+from app.operations.list_callers import CallerView, find_caller, list_callers
+from app.operations.register_identity import register_identity
 from app.operations.revoke_caller import revoke_caller, revoke_key
 from app.operations.rotate_key import Rotation, rotate_key
 
@@ -53,7 +55,25 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
 async def post_key(body: NewKey, caller: KeyManager, services: ServicesDep) -> NewKeyBody:
     """Make a caller and its key. A caller hands out no scope and no processing that it does not hold itself."""
     async with services.writer.write() as session:
-        return new_key_body(await create_key(session, caller, body.wanted()))
+        return new_key_body(await create_key(session, caller, body.wanted(body.expires_at)))
+
+
+@router.post(
+    "/v1/identities",
+    status_code=201,
+    summary="Let in a caller by its access tokens",
+    response_model_exclude_none=True,
+    responses=problems(_FORBIDDEN, (409, "Another caller is known by this identity."), _INVALID),
+)
+async def post_identity(body: NewIdentity, caller: KeyManager, services: ServicesDep) -> KeyBody:
+    """Make a caller that shows access tokens of an issuer in the place of a key; no token lets in who is not made here.
+
+    It is listed, changed and revoked as every caller is, at `/v1/keys`.
+    """
+    async with services.writer.write() as session:
+        identity = body.identity.identity()
+        made = await register_identity(session, caller, body.wanted(), identity, services.token_check)
+    return key_body(CallerView(made, [], {}))
 
 
 @router.get("/v1/keys", summary="List keys", response_model_exclude_none=True, responses=problems(_INVALID))

@@ -14,11 +14,13 @@ from starlette.exceptions import HTTPException
 
 from app.api.refusals import note_refusal
 from app.api.strict_json import BadJsonError
+from app.auth.key_fetch import IssuerUnavailableError
 from app.core import errors
 from app.db.database import DatabaseUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
+_CHALLENGE: Final = 'Bearer realm="sceau"'
 
 _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.CallerRevokedError: 409,
@@ -52,6 +54,7 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.TooManyEndpointsError: 409,
     errors.TooManyFormsError: 429,
     errors.TooManyKeysError: 409,
+    errors.UnknownIssuerError: 422,
     errors.UnknownVersionError: 422,
 }
 
@@ -87,7 +90,12 @@ class Problem(BaseModel):
 
 
 class UnauthorizedError(Exception):
-    """No key, or not one that is in force."""
+    """Nobody is known to ask. `presented`: something was shown, and it is not in force."""
+
+    def __init__(self, *, presented: bool = False) -> None:
+        """Say whether anything was shown."""
+        self.presented = presented
+        super().__init__()
 
 
 def problem(
@@ -109,19 +117,21 @@ def problem(
     return Response(body.model_dump_json(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
 
 
-def unauthorized() -> Response:
-    """401, with the scheme to use (RFC 6750)."""
-    return problem(
-        401,
-        "unauthorized",
-        "Send an API key: `Authorization: Bearer sceau_…`.",
-        headers={"WWW-Authenticate": 'Bearer realm="sceau"'},
-    )
+def unauthorized(*, presented: bool) -> Response:
+    """401, with the scheme to use (RFC 6750, section 3): an error only for what was shown, and never which."""
+    if not presented:
+        detail = "Send an API key or an access token: `Authorization: Bearer …`."
+        return problem(401, "unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
+    challenge = f'{_CHALLENGE}, error="invalid_token"'
+    return problem(401, "unauthorized", "The key or token is not in force.", headers={"WWW-Authenticate": challenge})
 
 
 def unavailable(detail: str = "The database cannot be reached; nothing was recorded. Try again.") -> Response:
     """503, with when to try again."""
     return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+_NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing was recorded. Try again."
 
 
 def status_of(error: errors.DomainError) -> int:
@@ -132,7 +142,9 @@ def status_of(error: errors.DomainError) -> int:
 def refused(error: errors.DomainError) -> Response:
     """What a domain error is to a client."""
     fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
-    return problem(status_of(error), error.slug, error.detail, fields=fields)
+    challenge = {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}  # RFC 6750, section 3.1
+    headers = challenge if isinstance(error, errors.ScopeMissingError) else None
+    return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers)
 
 
 def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
@@ -153,10 +165,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.DomainError, _domain)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(BadJsonError, _bad_json)
-    app.add_exception_handler(UnauthorizedError, lambda _, __: unauthorized())
+    app.add_exception_handler(UnauthorizedError, _unauthorized)
+    app.add_exception_handler(IssuerUnavailableError, lambda _, __: unavailable(_NO_ISSUER))
     app.add_exception_handler(DatabaseUnavailableError, lambda _, __: unavailable())
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, lambda _, __: problem(500, "internal", "Something failed here."))
+
+
+def _unauthorized(_: Request, error: Exception) -> Response:
+    return unauthorized(presented=isinstance(error, UnauthorizedError) and error.presented)
 
 
 async def _domain(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from app.api.problems import Problem
+from app.api.security import names_a_scope, refuse_strangers
 from app.api.strict_json import BadJsonError, parse
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -55,11 +56,20 @@ class StrictRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            if self.body_field is not None and not says_json(request) and await strict.body():
-                raise HTTPException(415, "Send the body as application/json.")
-            return await handle(strict)
+            try:
+                await self._refuse_other_media(strict)
+                return await handle(strict)
+            except HTTPException:
+                # A body is read before the caller is looked for: what is wrong with it is told to callers only.
+                if names_a_scope(self.dependant):
+                    await refuse_strangers(strict)
+                raise
 
         return handle_strictly
+
+    async def _refuse_other_media(self, request: Request) -> None:
+        if self.body_field is not None and not says_json(request) and await request.body():
+            raise HTTPException(415, "Send the body as application/json.")
 
 
 def says_json(request: Request) -> bool:

@@ -12,13 +12,19 @@ from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.api.problems import UnauthorizedError
-from app.api.services import services_of
-from app.auth.callers import Caller, Credential, key_digest
+from app.api.services import Services, services_of
+from app.auth.callers import Authenticated, Caller, Credential, key_digest
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
+from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
+from app.db.database import DatabaseUnavailableError
 
 _LONGEST_KEY: Final = 512
-bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `sceau_…`.")
+bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="key",
+    description="An API key, `sceau_…`, or an access token of an issuer that this deployment takes.",
+)
 _open: set[Callable[..., Any]] = set()
 _inside: dict[Callable[..., Any], Scope] = {}
 
@@ -41,28 +47,75 @@ class Needs:
 
         """
         services = services_of(request)
-        presented = credential_of(credentials.credentials if credentials is not None else None)
-        async with services.database.read() as session:
-            found = await authenticate(session, presented)
-        services.known.remember_caller(presented.digest, found)
-        if found is None:
-            raise UnauthorizedError
-        services.uses.note(found.credential)
+        found = await _found(services, credentials.credentials if credentials is not None else None)
         request.state.caller = str(found.caller.id)
         found.caller.require(self.scope)
         return found.caller
 
 
-def credential_of(text: str | None) -> Credential:
-    """What a client presented, if it can be anybody's at all.
+async def _found(services: Services, text: str | None) -> Authenticated:
+    """Who presented this.
 
     Raises:
-        UnauthorizedError: nothing, or something that no key looks like.
+        UnauthorizedError: nobody who is known.
+        IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
+        DatabaseUnavailableError: it cannot be known.
 
     """
-    if not text or len(text) > _LONGEST_KEY or not text.isascii():
+    presented = await credential_of(services, text)
+    async with services.database.read() as session:
+        found = await authenticate(session, presented)
+    services.known.remember_caller(presented.digest, found)
+    if found is None:
+        raise UnauthorizedError(presented=True)
+    services.uses.note(found.credential)
+    return found
+
+
+async def credential_of(services: Services, text: str | None) -> Credential:
+    """What a client presented, if it can be anybody's at all. A token's signature is checked here, the first time.
+
+    Raises:
+        UnauthorizedError: nothing, something that no key looks like, or a token that is not good.
+        IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
+
+    """
+    if not text:
         raise UnauthorizedError
-    return Credential(key_digest(text))
+    if len(text) > LONGEST_TOKEN or not text.isascii():
+        raise UnauthorizedError(presented=True)
+    digest, tokens = key_digest(text), services.token_check
+    if tokens is None or not looks_like_token(text):
+        if len(text) > _LONGEST_KEY:
+            raise UnauthorizedError(presented=True)
+        return Credential(digest)
+    try:
+        return Credential(digest, await tokens.check(text, digest, services.instant()))
+    except BadTokenError:
+        raise UnauthorizedError(presented=True) from None
+
+
+def bearer_of(request: Request) -> str | None:
+    """What stands in the `Authorization` of a request under the scheme Bearer (RFC 6750, section 2.1)."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+async def refuse_strangers(request: Request) -> None:
+    """Before a request is told what is wrong with it: who is nobody learns nothing about how one should look.
+
+    Raises:
+        UnauthorizedError: nobody who is known, or was when that could last be known.
+        IssuerUnavailableError, DatabaseUnavailableError: it cannot be known.
+
+    """
+    services, text = services_of(request), bearer_of(request)
+    try:
+        await _found(services, text)
+    except DatabaseUnavailableError:
+        presented = await credential_of(services, text)
+        if services.known.caller(presented.digest, services.wall_clock()) is None:
+            raise
 
 
 def open_to_all(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,6 +155,11 @@ def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
         for method in sorted(context.methods or ()):
             found[method, context.path or ""] = scope
     return found
+
+
+def names_a_scope(dependant: Dependant) -> bool:
+    """Whether a route lets in callers alone."""
+    return _scope_of(dependant) is not None
 
 
 def _scope_of(dependant: Dependant) -> Scope | None:

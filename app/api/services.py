@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from app.api.headers import SECURITY_HEADERS
 from app.audit.recorder import Recorder
 from app.auth.attempts import Attempts
+from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
@@ -48,6 +49,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     known: LastKnown = field(default_factory=LastKnown)
     uses: Uses = field(default_factory=Uses)
+    token_check: TokenCheck | None = None
     memory: Memory | None = None
     recorder: Recorder | None = None
     metrics_access: MetricsAccess = MetricsAccess.OPEN
@@ -59,6 +61,12 @@ class Services:
     key_overlap: timedelta = timedelta(days=7)
     attempts: Attempts = field(default_factory=Attempts)
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
+
+    def instant(self) -> float:
+        """The present as an epoch time: by the database's clock if this process has heard it, else by this host's."""
+        if self.memory is not None and self.memory.replica.feed.beats:
+            return self.memory.replica.now()
+        return self.wall_clock().timestamp()
 
     @property
     def source(self) -> str:

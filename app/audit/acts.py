@@ -69,7 +69,7 @@ Detail = str | int | bool | Sequence[str] | None
 DETAILS: Final[Mapping[Act, frozenset[str]]] = {
     Act.AUDIT_TRAIL_SEARCHED: frozenset({"filters"}),
     Act.CALLER_CHANGED: frozenset({"changed", "scopes_before", "scopes", "processings_before", "processings"}),
-    Act.CALLER_MADE: frozenset({"kind", "scopes", "processings", "expires_at"}),
+    Act.CALLER_MADE: frozenset({"known_by", "kind", "scopes", "processings", "expires_at"}),
     Act.CONSENT_HISTORY_READ: frozenset({"processing"}),
     Act.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
     Act.DECISIONS_SEARCHED: frozenset({"filters"}),

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -34,8 +34,38 @@ def key_digest(key: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom an issuer's tokens are about: their `iss` and `sub`, and the client that they were given to.
+
+    In what is registered, `client` None takes the subject's tokens whichever client they were given to.
+    """
+
+    issuer: str
+    subject: str
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What an access token says that was found good.
+
+    `ref` is the keyed reference of issuer and subject, by which its caller is found. `scopes` None: it does not narrow.
+    From `until` on it is good for nothing. `signed_by` is the key's thumbprint.
+    """
+
+    ref: bytes
+    client: str | None
+    scopes: frozenset[Scope] | None
+    until: datetime
+    signed_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated client. `processings` None: it may ask about every processing."""
+    """An authenticated client. `processings` None: it may ask about every processing.
+
+    `identity`: whose tokens it is known by; None for one that is known by keys.
+    """
 
     id: UUID
     name: str
@@ -45,6 +75,11 @@ class Caller:
     created_by: UUID | None = None
     revoked_at: datetime | None = None
     kind: CallerKind = CallerKind.MACHINE
+    identity: Identity | None = None
+
+    def narrowed(self, scopes: frozenset[Scope] | None) -> "Caller":
+        """The same caller with those of its scopes that are named; None names all."""
+        return self if scopes is None else replace(self, scopes=self.scopes & scopes)
 
     def require(self, scope: Scope) -> None:
         """Refuse unless this caller has the scope.
@@ -95,15 +130,20 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a client presented, as the SHA-256 by which it is looked up and remembered."""
+    """What a client presented: the SHA-256 by which it is remembered, and what it says if it is a token."""
 
     digest: bytes
+    token: Token | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """A caller as one of its credentials showed it: which one (the id of its key), and until when that one is good."""
+    """A caller as one of its credentials showed it: which one, and until when that one is good.
+
+    `credential` is the id of a key, or of the caller itself where a token showed it; `signed_by` tells the token's key.
+    """
 
     caller: Caller
     credential: UUID
     until: datetime | None = None
+    signed_by: str | None = None

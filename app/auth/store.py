@@ -4,9 +4,10 @@ import hmac
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Text, cast, insert, select, text, update
+from sqlalchemy import ARRAY, Row, Text, cast, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
-from app.auth.callers import Authenticated, Caller, CallerKind, Credential
+from app.auth.callers import Authenticated, Caller, CallerKind, Credential, Identity, Token
 from app.auth.key_store import in_force_now
 from app.auth.scopes import Scope
 from app.auth.tables import caller, caller_key
@@ -15,7 +16,24 @@ from app.db.session import ReadSession, WriteSession
 
 async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
     """The caller who presented this; None when it is nobody's, was revoked, or has expired by the database's clock."""
-    digest, key = credential.digest, caller_key.c
+    if credential.token is not None:
+        return await _of_token(session, credential.token)
+    return await _of_key(session, credential.digest)
+
+
+async def _of_token(session: ReadSession, token: Token) -> Authenticated | None:
+    statement = select(caller, func.clock_timestamp().label("now")).where(
+        caller.c.identity_ref == token.ref, caller.c.revoked_at.is_(None)
+    )
+    row = (await session.execute(statement)).first()
+    if row is None or row.now >= token.until or row.token_client not in {None, token.client}:
+        return None
+    found = caller_of(row)
+    return Authenticated(found.narrowed(token.scopes), found.id, token.until, token.signed_by)
+
+
+async def _of_key(session: ReadSession, digest: bytes) -> Authenticated | None:
+    key = caller_key.c
     statement = (
         select(caller, key.id.label("key_id"), key.key_sha256.label("digest"), key.expires_at)
         .join(caller_key, key.caller == caller.c.id)
@@ -27,19 +45,31 @@ async def authenticate(session: ReadSession, credential: Credential) -> Authenti
     return Authenticated(caller_of(row), row.key_id, row.expires_at)
 
 
-async def add_caller(session: WriteSession, added: Caller) -> None:
-    """Keep a new caller; its credentials are added apart."""
-    await session.execute(
-        insert(caller).values(
-            id=added.id,
-            name=added.name,
-            kind=added.kind.value,
-            scopes=sorted(added.scopes),
-            processings=None if added.processings is None else sorted(added.processings),
-            created_at=added.created_at,
-            created_by=added.created_by,
-        )
+async def add_caller(session: WriteSession, added: Caller, identity_ref: bytes | None = None) -> bool:
+    """Keep a new caller, one with an identity with the keyed reference of it; keys are added apart.
+
+    Returns:
+        False when another caller in force has that identity, and nothing was kept.
+
+    """
+    identity = added.identity
+    statement = insert(caller).values(
+        id=added.id,
+        name=added.name,
+        kind=added.kind.value,
+        scopes=sorted(added.scopes),
+        processings=None if added.processings is None else sorted(added.processings),
+        created_at=added.created_at,
+        created_by=added.created_by,
+        issuer=identity.issuer if identity is not None else None,
+        token_subject=identity.subject if identity is not None else None,
+        token_client=identity.client if identity is not None else None,
+        identity_ref=identity_ref,
     )
+    alone = statement.on_conflict_do_nothing(
+        index_elements=[caller.c.identity_ref], index_where=caller.c.revoked_at.is_(None)
+    )
+    return (await session.execute(alone.returning(caller.c.id))).first() is not None
 
 
 async def load_caller(session: ReadSession, identifier: UUID) -> Caller | None:
@@ -99,4 +129,5 @@ def caller_of(row: Row[tuple[object, ...]]) -> Caller:
         created_by=row.created_by,
         revoked_at=row.revoked_at,
         kind=CallerKind(row.kind),
+        identity=Identity(row.issuer, row.token_subject, row.token_client) if row.issuer is not None else None,
     )

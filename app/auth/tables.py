@@ -34,17 +34,21 @@ caller = Table(
     Column("revoked_at", Instant),
     Column("revoked_by", Uuid),
     Column("kind", Text, nullable=False, server_default=text("'machine'")),
-    # Whose access tokens it is known by, when it is known by tokens.
+    # Whose access tokens it is known by, when it is known by tokens: shown to administrators, found by the reference.
     Column("issuer", Text),
     Column("token_subject", Text),
     Column("token_client", Text),
+    Column("identity_ref", LargeBinary),
     CheckConstraint("octet_length(key_sha256) = 32", name="key_length"),
     CheckConstraint("cardinality(scopes) >= 1", name="some_scope"),
     CheckConstraint("kind IN ('machine', 'person')", name="kind"),
     CheckConstraint(
-        "(issuer IS NULL) = (token_subject IS NULL) AND (token_client IS NULL OR issuer IS NOT NULL)", name="identity"
+        "(issuer IS NULL) = (token_subject IS NULL) AND (issuer IS NULL) = (identity_ref IS NULL)"
+        " AND (token_client IS NULL OR issuer IS NOT NULL)",
+        name="identity",
     ),
-    Index("uq_caller_identity", "issuer", "token_subject", unique=True, postgresql_where=text("revoked_at IS NULL")),
+    CheckConstraint("octet_length(identity_ref) = 32", name="identity_length"),
+    Index("uq_caller_identity", "identity_ref", unique=True, postgresql_where=text("revoked_at IS NULL")),
 )
 
 caller_key = Table(

@@ -21,6 +21,7 @@ from app.api.problems import fields_of
 from app.api.questions import question_of
 from app.api.strict_json import BadJsonError, parse
 from app.cli.connecting import DataOption, connected, deployment, run
+from app.cli.identities import identities
 from app.cli.keys import keys
 from app.conformance.report import run_files
 from app.core.errors import DomainError
@@ -45,6 +46,7 @@ app = typer.Typer(
     help="Sceau: may this processing analyse this letter?",
 )
 app.add_typer(keys, name="keys")
+app.add_typer(identities, name="identities")
 
 _REFUSALS: Final = (
     DataDirectoryInUseError,

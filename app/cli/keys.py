@@ -133,9 +133,16 @@ def _lines(view: CallerView, now: datetime) -> Iterator[str]:
     about = "every processing" if caller.processings is None else ", ".join(sorted(caller.processings))
     scopes = ", ".join(sorted(caller.scopes))
     yield f"{caller.id}  {state:8}  {caller.kind:7}  {caller.name}  [{scopes}]  {about}"
+    if caller.identity is not None:
+        whose = f"tokens of {caller.identity.issuer} about {caller.identity.subject}"
+        through = f" for {caller.identity.client}" if caller.identity.client is not None else ""
+        yield f"    {whose}{through}, {_used(view.uses.get(caller.id))}"
     for key in view.keys:
-        used = view.uses.get(key.id)
-        yield f"    key {key.id}  {_standing(key, now)}, {f'last used {_told(used)}' if used else 'never used'}"
+        yield f"    key {key.id}  {_standing(key, now)}, {_used(view.uses.get(key.id))}"
+
+
+def _used(at: datetime | None) -> str:
+    return f"last used {_told(at)}" if at is not None else "never used"
 
 
 def _standing(key: ApiKey, now: datetime) -> str:

@@ -196,6 +196,12 @@ class TooManyKeysError(DomainError):
     slug = "too-many-keys"
 
 
+class UnknownIssuerError(DomainError):
+    """This deployment takes no tokens of that issuer: SCEAU_OIDC_ISSUER names those that it takes."""
+
+    slug = "unknown-issuer"
+
+
 class IdentityTakenError(DomainError):
     """Another caller is known by this issuer and subject: revoke that one, or change it."""
 

@@ -89,11 +89,19 @@ async def _add(session: WriteSession, wanted: NewCaller, key: str, by: Caller | 
     )
     await add_caller(session, caller)
     made = await give_key(session, caller, key, at=now, by=maker, expires_at=wanted.expires_at)
-    told: dict[str, Detail] = {
-        "kind": caller.kind.value,
-        "scopes": sorted(caller.scopes),
-        "processings": sorted(caller.processings) if caller.processings is not None else None,
-        "expires_at": wanted.expires_at.isoformat() if wanted.expires_at is not None else None,
-    }
-    await record_act(session, Act.CALLER_MADE, maker, Target(Thing.CALLER, str(caller.id)), told)
+    await tell_of_caller(session, caller, known_by="key", expires_at=wanted.expires_at)
     return made
+
+
+async def tell_of_caller(
+    session: WriteSession, made: Caller, *, known_by: str, expires_at: datetime | None = None
+) -> None:
+    """Put into the trail that a caller was made: what it may do, and whether a key or tokens show who it is."""
+    told: dict[str, Detail] = {
+        "known_by": known_by,
+        "kind": made.kind.value,
+        "scopes": sorted(made.scopes),
+        "processings": sorted(made.processings) if made.processings is not None else None,
+        "expires_at": expires_at.isoformat() if expires_at is not None else None,
+    }
+    await record_act(session, Act.CALLER_MADE, made.created_by, Target(Thing.CALLER, str(made.id)), told)

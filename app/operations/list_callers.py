@@ -16,7 +16,10 @@ from app.db.session import ReadSession
 
 @dataclass(frozen=True, slots=True)
 class CallerView:
-    """A caller, its keys, and when each credential was last used (to the minute)."""
+    """A caller, its keys, and when each of its credentials was last used (to the minute).
+
+    A credential is a key, or the caller itself where it is known by tokens.
+    """
 
     caller: Caller
     keys: Sequence[ApiKey]
@@ -25,7 +28,7 @@ class CallerView:
     @property
     def last_used_at(self) -> datetime | None:
         """When any of its credentials was last used."""
-        return max((at for each in self.keys if (at := self.uses.get(each.id)) is not None), default=None)
+        return max(self.uses.values(), default=None)
 
 
 async def list_callers(
@@ -59,5 +62,9 @@ async def find_caller(session: ReadSession, by: Caller, identifier: UUID) -> Cal
 
 async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[CallerView]:
     keys = await keys_of(session, [each.id for each in callers])
-    uses = await last_uses(session, [key.id for each in callers for key in keys[each.id]])
-    return [CallerView(each, keys[each.id], uses) for each in callers]
+    credentials = {each.id: [each.id, *(key.id for key in keys[each.id])] for each in callers}
+    uses = await last_uses(session, [one for some in credentials.values() for one in some])
+    return [
+        CallerView(each, keys[each.id], {one: uses[one] for one in credentials[each.id] if one in uses})
+        for each in callers
+    ]

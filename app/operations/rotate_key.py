@@ -60,11 +60,10 @@ async def rotate_key(session: WriteSession, by: Caller | None, identifier: UUID,
     caller = await held_by(session, by, identifier)
     if caller.revoked_at is not None:
         raise CallerRevokedError
-    now = await session.now()
-    keys = (await keys_of(session, [caller.id]))[caller.id]
-    if not keys:
+    if caller.identity is not None:
         raise KnownByTokenError
-    before = [each for each in keys if each.in_force(now)]
+    now = await session.now()
+    before = [each for each in (await keys_of(session, [caller.id]))[caller.id] if each.in_force(now)]
     if rotation.overlap and len(before) >= MOST_KEYS:
         raise TooManyKeysError
     by_whom = by.id if by is not None else None

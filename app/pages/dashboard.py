@@ -70,7 +70,7 @@ async def sign_in(request: Request, language: LanguageDep, services: ServicesDep
         return _sign_in_page(request, services, language, "too_many", 429)
     signed_in: str = SignInRefused.WRONG_KEY
     with suppress(UnauthorizedError):
-        presented = credential_of(form["key"].strip())
+        presented = await credential_of(services, form["key"].strip())
         async with services.database.write() as session:
             signed_in = await dashboard_sessions.sign_in(session, presented, services.uses)
             if not isinstance(signed_in, SignInRefused):

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app.core.errors import FormNotOursError
 
-LONGEST_FORM: Final = 4_096
+LONGEST_FORM: Final = 12_288
 """Bytes of a body."""
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 

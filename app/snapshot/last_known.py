@@ -52,6 +52,11 @@ class LastKnown:
         for digest in [digest for digest, found in self._callers.items() if found.caller.id == identifier]:
             del self._callers[digest]
 
+    def forget_signed_by(self, keys: frozenset[str]) -> None:
+        """An issuer has withdrawn these keys: tokens that rest on them are known no more."""
+        for digest in [digest for digest, found in self._callers.items() if found.signed_by in keys]:
+            del self._callers[digest]
+
     def forget_processings(self) -> None:
         """The register may have changed: what it said before must not outlive a suspension."""
         self._processings.clear()

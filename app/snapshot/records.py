@@ -48,12 +48,14 @@ _NOBODYS: Final = Use()
 class CallerRecord:
     """The caller that a credential belongs to; None when it is not in force. Those are never kept.
 
-    `until` is the epoch time from which on the credential is good for nothing; `use` is where its use is noted.
+    `until` is the epoch time from which on the credential is good for nothing; `use` is where its use is noted;
+    `signed_by` tells the issuer's key that a token rests on.
     """
 
     caller: Caller | None
     until: float = math.inf
     use: Use = _NOBODYS
+    signed_by: str | None = None
 
 
 def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
@@ -61,7 +63,7 @@ def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
     if found is None:
         return CallerRecord(None)
     until = found.until.timestamp() if found.until is not None else math.inf
-    return CallerRecord(found.caller, until, uses.of(found.credential))
+    return CallerRecord(found.caller, until, uses.of(found.credential), found.signed_by)
 
 
 def subject_record(events: Iterable[ConsentEvent]) -> SubjectRecord:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from app.auth.callers import Caller, Credential
+from app.auth.callers import Caller, Credential, Token
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing
@@ -82,8 +82,24 @@ class _Held(LastKnown):
 class Replica:
     """The memory of one process."""
 
-    def __init__(self, plan: ReplicaPlan, database: Database, pool: ReadPool, uses: Uses) -> None:
-        """Prepare; nothing is connected yet. Uses of credentials are noted in `uses`."""
+    def __init__(
+        self,
+        plan: ReplicaPlan,
+        database: Database,
+        pool: ReadPool,
+        uses: Uses,
+        token_of: Callable[[bytes], Token | None],
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            plan: how this process takes part.
+            database: where callers and register entries are read.
+            pool: where subjects are read.
+            uses: where uses of credentials are noted.
+            token_of: the token of a SHA-256, if it is one that was found good.
+
+        """
         self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
         self.register: RecordCache[str, RegisterRecord] = RecordCache(_PROCESSINGS)
         self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
@@ -93,6 +109,7 @@ class Replica:
         self.lease = self.feed.lease
         self.joins = 0
         self._uses = uses
+        self._token_of = token_of
         self._plan = plan
         self._database = database
         self._gathered = GatheredReads(self._fetch_subjects)
@@ -140,6 +157,11 @@ class Replica:
         self.callers.drop_where(lambda held: held.caller is not None and held.caller.id == identifier)
         self.known.forget_caller(identifier)
 
+    def forget_signed_by(self, keys: frozenset[str]) -> None:
+        """An issuer has withdrawn these keys: forget whoever was known by a token that rests on one."""
+        self.callers.drop_where(lambda held: held.signed_by in keys)
+        self.known.forget_signed_by(keys)
+
     def drop_all(self) -> None:
         """Forget everything: changes may have been missed. For an outage, only keys are remembered beyond this."""
         self.callers.drop_all()
@@ -183,7 +205,8 @@ class Replica:
 
     async def _read_callers(self, digests: Collection[bytes]) -> dict[bytes, CallerRecord]:
         async with self._database.read() as session:
-            found = {digest: await authenticate(session, Credential(digest)) for digest in digests}
+            shown = [Credential(digest, self._token_of(digest)) for digest in digests]
+            found = {each.digest: await authenticate(session, each) for each in shown}
         return {digest: caller_record(each, self._uses) for digest, each in found.items()}
 
     async def _read_processings(self, ids: Collection[str]) -> dict[str, RegisterRecord]:

@@ -61,6 +61,9 @@ async def _following(services: Services) -> AsyncIterator[None]:
         services.tokens.keep(),
     )
     tasks = [asyncio.create_task(each) for each in lasting]
+    check = services.token_check
+    if check is not None:
+        tasks.append(asyncio.create_task(check.keep()))
     if services.recorder is not None:
         services.recorder.log.start()
         tasks.append(asyncio.create_task(keep_log(services.database, services.log_retention)))
@@ -73,6 +76,8 @@ async def _following(services: Services) -> AsyncIterator[None]:
     finally:
         for task in tasks:
             task.cancel()
+        if check is not None:
+            await check.close()
         if memory is not None:
             await memory.replica.stop()
             await memory.replica.pool.close()

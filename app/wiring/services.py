@@ -13,6 +13,7 @@ from app.api.quick import QuickReader
 from app.api.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
+from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
 from app.db.database import Database
@@ -27,6 +28,7 @@ from app.snapshot.last_known import LastKnown
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
 from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
+from app.wiring.issuers import token_check_of
 
 
 def services_of(
@@ -46,8 +48,11 @@ def services_of(
     """
     database = database_of(settings, clock=clock)
     deployment = deployment_of(settings)
-    uses = Uses()
-    memory = _memory(settings, database, deployment.policy, uses) if clock is None else None
+    uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
+    memory = _memory(settings, database, deployment.policy, uses, check) if clock is None else None
+    known = memory.replica.known if memory is not None else LastKnown()
+    if check is not None:
+        check.withdrawn = memory.replica.forget_signed_by if memory is not None else known.forget_signed_by
     pace = pace_of(settings)
     return Services(
         database=database,
@@ -57,8 +62,9 @@ def services_of(
         wall_clock=wall_clock,
         public_url=str(settings.public_url),
         memory=memory,
-        known=memory.replica.known if memory is not None else LastKnown(),
+        known=known,
         uses=uses,
+        token_check=check,
         recorder=_recorder(settings, deployment),
         metrics_access=metrics_access,
         max_body_bytes=settings.max_body_bytes,
@@ -71,7 +77,9 @@ def services_of(
     )
 
 
-def _memory(settings: Settings, database: Database, policy: PeriodPolicy, uses: Uses) -> Memory | None:
+def _memory(
+    settings: Settings, database: Database, policy: PeriodPolicy, uses: Uses, check: TokenCheck | None
+) -> Memory | None:
     if settings.cache == "strict":
         return None
     if settings.cache != "leased":
@@ -81,7 +89,11 @@ def _memory(settings: Settings, database: Database, policy: PeriodPolicy, uses: 
         direct_url(settings), pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}"
     )
     pool = ReadPool(url, pool_limits(settings))
-    return Memory(Replica(plan, database, pool, uses), policy)
+    return Memory(Replica(plan, database, pool, uses, check.known if check is not None else _no_token), policy)
+
+
+def _no_token(_: bytes) -> None:
+    """Where no tokens are taken, every credential is a key."""
 
 
 def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:

@@ -4,18 +4,35 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app as command
-from tests.support.api import running
+from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running
+from tests.support.issuer import issuing
 
 
 @pytest.fixture
 def sceau(database, monkeypatch):
     """Run `sceau keys …` on a database of its own: the exit status, the output, and what was said beside it."""
+    return _command(database, monkeypatch, "keys")
+
+
+@pytest.fixture
+def identities(database, monkeypatch):
+    """Run `sceau identities …` with an issuer: the same, and the issuer."""
+    with issuing() as provider:
+        run = _command(database, monkeypatch, "identities")
+        monkeypatch.setenv("SCEAU_PSEUDONYM_KEY", PSEUDONYM_KEY)
+        monkeypatch.setenv("SCEAU_MASTER_KEY", MASTER_KEY)
+        for name, value in provider.settings.items():
+            monkeypatch.setenv(f"SCEAU_{name.upper()}", value)
+        yield run, provider
+
+
+def _command(database, monkeypatch, group):
     for name in [name for name in os.environ if name.startswith("SCEAU_")]:
         monkeypatch.delenv(name)  # the suite's own, which are no settings
     monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
 
     def run(*words):
-        done = CliRunner().invoke(command, ["keys", *words])
+        done = CliRunner().invoke(command, [group, *words])
         return done.exit_code, done.stdout, done.stderr
 
     return run
@@ -70,6 +87,31 @@ def test_one_key_is_revoked(sceau, database):
     with running(database) as api:
         assert not _reads(api, key)
         assert _reads(api, new.strip())
+
+
+def test_an_identity_is_registered_at_the_command_line(identities, database, monkeypatch):
+    """A person's identity is registered with the only issuer there is; its tokens are good, and the list tells it."""
+    sceau, provider = identities
+    status, said, _ = sceau("register", "Ada", "--subject", "ada", "--scope", "register:read", "--kind", "person")
+    assert status == 0
+    assert said.startswith("id ")
+    with running(database, **provider.settings) as api:
+        assert _reads(api, provider.token("ada"))
+        assert not _reads(api, provider.token("bob"))
+    listed = _command(database, monkeypatch, "keys")("list")[1]
+    assert "in force  person   Ada" in listed
+    assert f"tokens of {provider.url} about ada, last used 2" in listed
+    assert sceau("register", "Ada", "--subject", "ada", "--scope", "register:read")[0] == 1
+
+
+def test_issuers_are_asked_at_the_command_line(identities):
+    """Each issuer's keys are told, or in a word why there are none; then the status is 1."""
+    sceau, provider = identities
+    status, said, _ = sceau("issuers")
+    assert (status, said) == (0, f"{provider.url}: {provider.key.kid} (ES256)\n")
+    provider.mode = "garbage"
+    status, said, _ = sceau("issuers")
+    assert (status, said) == (1, f"{provider.url}: no keys (discovery)\n")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,11 @@ BODIES = {
     "/v1/consents/search": {},
     "/v1/explanations": question("alice", "ads"),
     "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
+    "/v1/identities": {
+        "name": "x",
+        "scopes": ["keys:manage"],
+        "identity": {"issuer": "https://login.example", "subject": "x"},
+    },
     "/v1/webhooks": {"url": "https://receiver.example/hook"},
     "/v1/webhooks/{id}/replays": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
 }

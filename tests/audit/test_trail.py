@@ -73,7 +73,7 @@ def test_an_entry_tells_what_who_when_and_on_what(world):
     entry = trail(world.database)[-1]
     assert (entry["act"], entry["way"], entry["request_id"]) == ("caller.made", "api", IDENTIFIED["X-Request-ID"])
     assert (entry["thing"], entry["thing_id"]) == ("caller", made["id"])
-    assert entry["detail"] == {"kind": "machine", "scopes": ["decisions:evaluate"]}
+    assert entry["detail"] == {"known_by": "key", "kind": "machine", "scopes": ["decisions:evaluate"]}
     assert before - timedelta(minutes=5) < entry["at"] < datetime.now(UTC) + timedelta(minutes=5)
     assert entry["id"].version == 7
 

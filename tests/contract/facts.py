@@ -12,6 +12,8 @@ from tests.support.consent_page import Person, link
 
 AnyCase = Case[Any]
 CONSENTED = "ads-mail"
+ISSUER = "http://127.0.0.1:1/realms/staff"
+"""Whose tokens the application takes; nobody shows any here, and nobody answers there."""
 USERS = ("alice@example.fr", "bob@example.fr")
 INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before", "expires_at")
 
@@ -91,6 +93,8 @@ class Facts:
             if path.endswith("/versions"):
                 registered |= {"controller": "Exemple SAS", "purpose": "advertising"}
             real |= {name: _always(value) for name, value in registered.items()}
+        if path == "/v1/identities":
+            real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
         if path.startswith("/v1/webhooks"):

@@ -5,6 +5,7 @@ from typing import Any
 from tests.faults.service import eventually
 from tests.faults.words import agree, decision, question, recovers, traces, withdrawal
 from tests.support.api import processing, subject
+from tests.support.issuer import issuing
 
 EVALUATION, EVALUATIONS = "/access/v1/evaluation", "/access/v1/evaluations"
 
@@ -117,6 +118,28 @@ def test_a_revocation_just_before_an_outage_costs_the_others_nothing(server, ser
     finally:
         server.embedded.start()
     recovers(service, "mia")
+
+
+def test_a_token_known_before_an_outage(server, serve, service):
+    """III is answered to a token that was checked before, as to a known key; a token that was never seen is 503."""
+    with issuing() as provider:
+        named = {f"SCEAU_{name.upper()}": value for name, value in provider.settings.items()}
+        taking = serve(**named)
+        for subject_, kind in (("scanner", "machine"), ("other", "machine")):
+            identity = {"issuer": provider.url, "subject": subject_}
+            body = {"name": subject_, "kind": kind, "scopes": ["decisions:evaluate"], "identity": identity}
+            taking.ok("POST", "/v1/identities", body)
+        known = provider.token("scanner")
+        for _ in range(2):
+            assert _decide(taking, "filter", known).json()["decision"] is True
+        server.embedded.stop()
+        try:
+            assert _decide(taking, "filter", known).json()["decision"] is True
+            assert _is_unavailable(_decide(taking, "filter", provider.token("other")))
+            eventually(lambda: _is_unavailable(_decide(taking, "ads-mail", known)))
+        finally:
+            server.embedded.start()
+        recovers(taking, "noe")
 
 
 def test_a_suspension_that_was_seen_binds_in_an_outage(server, serve, service):

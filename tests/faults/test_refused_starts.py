@@ -57,6 +57,14 @@ def _one_line(said: str) -> str:
     return line
 
 
+_LOGIN = "https://login.example.fr/realms/staff"
+
+
+def _oidc(**more: str) -> dict[str, str]:
+    """Settings with which tokens are taken, but for what is changed."""
+    return {"OIDC_ISSUER": _LOGIN, "OIDC_AUDIENCE": "sceau", **more}
+
+
 REFUSED = {
     "no pseudonym key": ({"PSEUDONYM_KEY": None}, "SCEAU_PSEUDONYM_KEY", "openssl rand"),
     "a short pseudonym key": ({"PSEUDONYM_KEY": "11" * 16}, "SCEAU_PSEUDONYM_KEY", "openssl rand"),
@@ -87,6 +95,21 @@ REFUSED = {
     "another access": ({"METRICS": "everyone"}, "SCEAU_METRICS", "scoped"),
     "no time": ({"DATABASE_TIMEOUT": "five"}, "SCEAU_DATABASE_TIMEOUT", "PT5S"),
     "no deadline": ({"DATABASE_TIMEOUT": "PT0S"}, "SCEAU_DATABASE_TIMEOUT", "greater"),
+    "an issuer without an audience": ({"OIDC_ISSUER": _LOGIN}, "SCEAU_OIDC_AUDIENCE", "aud"),
+    "an audience without an issuer": ({"OIDC_AUDIENCE": "sceau"}, "SCEAU_OIDC_AUDIENCE", "SCEAU_OIDC_ISSUER"),
+    "keys without an issuer": ({"OIDC_JWKS_URL": _LOGIN}, "SCEAU_OIDC_JWKS_URL", "SCEAU_OIDC_ISSUER"),
+    "an issuer in the clear": (_oidc(OIDC_ISSUER="http://login.example.fr"), "SCEAU_OIDC_ISSUER", "https://"),
+    "an issuer that is no address": (_oidc(OIDC_ISSUER="login"), "SCEAU_OIDC_ISSUER", "https://"),
+    "an issuer twice": (_oidc(OIDC_ISSUER=f"{_LOGIN},{_LOGIN}"), "SCEAU_OIDC_ISSUER", "twice"),
+    "keys in the clear": (_oidc(OIDC_JWKS_URL="http://login.example.fr/keys"), "SCEAU_OIDC_JWKS_URL", "https://"),
+    "keys of too many": (_oidc(OIDC_JWKS_URL=f"{_LOGIN}/a,{_LOGIN}/b"), "SCEAU_OIDC_JWKS_URL", "as many"),
+    "no signature": (_oidc(OIDC_ALGORITHMS="none"), "SCEAU_OIDC_ALGORITHMS", "ES256"),
+    "a shared secret": (_oidc(OIDC_ALGORITHMS="RS256,HS256"), "SCEAU_OIDC_ALGORITHMS", "ES256"),
+    "any type of token": (_oidc(OIDC_TOKEN_TYPES="at+jwt,id+jwt"), "SCEAU_OIDC_TOKEN_TYPES", "at+jwt"),
+    "another use of scopes": (_oidc(OIDC_SCOPE_CLAIM="widens"), "SCEAU_OIDC_SCOPE_CLAIM", "ignored"),
+    "clocks that differ by far": (_oidc(OIDC_CLOCK_SKEW="PT1H"), "SCEAU_OIDC_CLOCK_SKEW", "less"),
+    "keys kept for ever": (_oidc(OIDC_KEEP_KEYS="P30D"), "SCEAU_OIDC_KEEP_KEYS", "less"),
+    "a long overlap of keys": ({"KEY_OVERLAP": "P31D"}, "SCEAU_KEY_OVERLAP", "less"),
     "no URL": ({"PUBLIC_URL": "sceau.example.fr"}, "SCEAU_PUBLIC_URL", "URL"),
 }
 

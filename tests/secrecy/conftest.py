@@ -10,9 +10,10 @@ import pytest
 
 from tests.faults.service import ROOT, Server, Service, eventually
 from tests.secrecy.markers import PLANTED
-from tests.secrecy.requests import Sent
+from tests.secrecy.requests import ISSUER, Sent
 from tests.secrecy.sinks import answered, printed, stored
 from tests.support.api import question
+from tests.support.issuer import AUDIENCE, Issuer
 
 LOUD = {
     "log_statement": "all",
@@ -34,6 +35,7 @@ class Deployment:
     server: Server
     service: Service
     sabotage: Path
+    provider: Issuer
     headers: list[tuple[str, str]] = field(default_factory=list)
     statuses: set[int] = field(default_factory=set)
 
@@ -70,9 +72,12 @@ class Deployment:
 def deployment() -> Iterator[Deployment]:
     """A service that lets out the planted marker wherever it can, on a server of its own."""
     directory = Path(tempfile.mkdtemp(prefix="sceau-secrecy-"))
-    server = Server(directory, **LOUD)
+    server, provider = Server(directory, **LOUD), Issuer()
     settings = {
         **server.settings,
+        "SCEAU_OIDC_ISSUER": ISSUER,
+        "SCEAU_OIDC_JWKS_URL": f"{provider.url}/keys",
+        "SCEAU_OIDC_AUDIENCE": AUDIENCE,
         "SCEAU_LOG_LEVEL": "DEBUG",
         "PYTHONASYNCIODEBUG": "1",
         "SABOTAGE": str(directory / "sabotage"),
@@ -85,8 +90,9 @@ def deployment() -> Iterator[Deployment]:
         with server.administrator() as administrator:
             administrator.execute("CREATE TABLE planted (said text, kept bytea)")
             administrator.execute("INSERT INTO planted VALUES (%s, %s)", [LEAKED, LEAKED.encode()])
-        yield Deployment(server, service, directory / "sabotage")
+        yield Deployment(server, service, directory / "sabotage", provider)
     finally:
         service.end()
         server.embedded.stop()
+        provider.close()
         shutil.rmtree(directory, ignore_errors=True)

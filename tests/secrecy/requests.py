@@ -10,6 +10,8 @@ from tests.secrecy.markers import MARKERS
 from tests.support.api import BOOTSTRAP, EVIDENCE, processing, subject
 
 Route = tuple[str, str]
+ISSUER = "https://login.example"
+"""Whose tokens the deployment takes."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,13 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/v1/webhook-keys"): [None],
     ("POST", "/v1/decision-token-keys"): [{"at_once": False}],
     ("POST", "/v1/keys"): [{"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]}],
+    ("POST", "/v1/identities"): [
+        {
+            "name": "ada",
+            "scopes": ["audit:read"],
+            "identity": {"issuer": ISSUER, "subject": "6f7a", "client": "console"},
+        }
+    ],
     ("PATCH", "/v1/keys/{id}"): [{"scopes": ["decisions:evaluate"], "processings": [_address("processing")]}],
     ("POST", "/v1/keys/{id}/rotations"): [{"overlap": "P7D"}, {"compromised": True}],
 }

@@ -5,7 +5,7 @@ import pytest
 from app.api.security import scopes_by_route
 from app.main import create_app
 from tests.secrecy.markers import MARKERS, PLANTED, Marker, leaks
-from tests.secrecy.requests import BODIES, Route, Sent, requests_beside_every_route, requests_for
+from tests.secrecy.requests import BODIES, ISSUER, Route, Sent, requests_beside_every_route, requests_for
 from tests.support.api import EVIDENCE, processing, settings_for, subject
 from tests.support.consent_page import Page
 from tests.support.databases import TestDatabase
@@ -99,6 +99,26 @@ def test_errors_that_quote_an_identifier_let_nothing_out(deployment, consent):
     finally:
         deployment.sabotage.unlink()
     assert 500 in found
+    _assert_nothing_leaked(deployment)
+
+
+def test_what_tokens_say_comes_out_nowhere(deployment, consent):
+    """Access tokens, good ones of strangers and bad ones, with marks in every claim: nothing of them is told."""
+    provider, marked = deployment.provider, MARKERS["token"].address
+    claims = {"iss": ISSUER, "email": marked, "jti": marked, "client_id": marked, "scope": f"register:read {marked}"}
+    tokens = [
+        provider.token(marked, **claims),
+        provider.token(marked, **claims, header={"kid": marked}),
+        provider.token(marked, **claims, header={"typ": marked}),
+        provider.token(marked, **{**claims, "iss": f"https://{marked}"}),
+        provider.token(marked, **{**claims, "aud": marked}),
+        provider.token(marked, **claims, exp=1),
+        provider.token(marked, **claims)[:-9] + "Zq7Altered",
+    ]
+    for token in tokens:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        for method, path, body in (("GET", "/v1/processings", None), ("POST", "/access/v1/evaluation", b"{}")):
+            assert deployment.send(Sent(method, path, body, headers)).status_code == 401
     _assert_nothing_leaked(deployment)
 
 

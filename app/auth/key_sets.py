@@ -1,0 +1,133 @@
+"""The keys of an issuer (JWK Set, RFC 7517): read, and only those kept that may sign by an algorithm that is allowed.
+
+Asymmetric keys only: a shared secret would let whoever verifies sign too, and `none` proves nothing (RFC 8725, 3.1).
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+from joserfc.util import urlsafe_b64decode
+
+ALGORITHMS: Final = (
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+    "PS256",
+    "PS384",
+    "PS512",
+    "RS256",
+    "RS384",
+    "RS512",
+)
+"""What may be allowed at all."""
+LARGEST_SET: Final = 262_144
+"""Bytes of a key set that are read."""
+_MOST_KEYS: Final = 100
+_MODULUS_BITS: Final = range(2_048, 8_193)
+_LONGEST_ID: Final = 256
+_PUBLIC: Final[Mapping[str, tuple[type[Key], tuple[str, ...]]]] = {
+    "RSA": (RSAKey, ("kty", "n", "e")),
+    "EC": (ECKey, ("kty", "crv", "x", "y")),
+    "OKP": (OKPKey, ("kty", "crv", "x")),
+}
+
+
+class BadKeySetError(Exception):
+    """The document is no key set, or none of its keys can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One public key of an issuer: the algorithms that it may verify by, and what tells it from every other key."""
+
+    key: Key
+    key_id: str | None
+    algorithms: frozenset[str]
+    thumbprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys of an issuer that can be used."""
+
+    keys: tuple[SigningKey, ...] = ()
+
+    def fitting(self, key_id: str | None, algorithm: str) -> list[SigningKey]:
+        """The keys that may have signed a token; one that names no key may be signed by the only one there is."""
+        fitting = [each for each in self.keys if algorithm in each.algorithms]
+        if key_id is None:
+            return fitting if len(fitting) == 1 else []
+        return [each for each in fitting if each.key_id == key_id]
+
+
+def algorithms_for(names: Collection[str]) -> Mapping[str, Any]:
+    """The library's algorithms of those names."""
+    return {name: JWSRegistry.algorithms[name] for name in names if name in ALGORITHMS}
+
+
+def read_key_set(body: bytes, allowed: Collection[str]) -> KeySet:
+    """The usable keys of a JWK Set; what else stands in it is passed over (RFC 7517, section 5).
+
+    Raises:
+        BadKeySetError: it is none, or holds no key that can be used.
+
+    """
+    try:
+        listed = json.loads(body)["keys"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        raise BadKeySetError from None
+    if not isinstance(listed, list) or len(listed) > _MOST_KEYS:
+        raise BadKeySetError
+    keys = tuple(key for each in listed if isinstance(each, dict) for key in _usable(each, allowed))
+    if not keys:
+        raise BadKeySetError
+    return KeySet(keys)
+
+
+def _usable(jwk: Mapping[str, Any], allowed: Collection[str]) -> Iterator[SigningKey]:
+    key_id, operations = jwk.get("kid"), jwk.get("key_ops")
+    if jwk.get("use", "sig") != "sig" or not (operations is None or "verify" in operations):
+        return
+    if key_id is not None and not (isinstance(key_id, str) and len(key_id) <= _LONGEST_ID):
+        return
+    try:
+        key = _public(jwk)
+        fitting = frozenset(name for name in _named(jwk, allowed) if key is not None and _fits(key, name))
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError):  # members of any type
+        return
+    if key is not None and fitting:
+        yield SigningKey(key, key_id, fitting, key.thumbprint())
+
+
+def _named(jwk: Mapping[str, Any], allowed: Collection[str]) -> Collection[str]:
+    """The allowed algorithms that the key does not exclude by its own `alg`."""
+    own = jwk.get("alg")
+    return allowed if own is None else [name for name in allowed if name == own]
+
+
+def _public(jwk: Mapping[str, Any]) -> Key | None:
+    """The public half of a key, whatever else was published; None for a kind or a size that is not used."""
+    kind = jwk.get("kty")
+    if not isinstance(kind, str) or kind not in _PUBLIC:
+        return None
+    if kind == "RSA" and int.from_bytes(urlsafe_b64decode(jwk["n"].encode()), "big").bit_length() not in _MODULUS_BITS:
+        return None
+    made, members = _PUBLIC[kind]
+    return made.import_key({name: jwk[name] for name in members})
+
+
+def _fits(key: Key, name: str) -> bool:
+    if name == "EdDSA" and (not isinstance(key, OKPKey) or key.curve_name != "Ed25519"):
+        return False
+    try:
+        algorithms_for([name])[name].check_key(key)
+    except JoseError:
+        return False
+    return True

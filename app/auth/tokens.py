@@ -1,0 +1,218 @@
+"""Access tokens as RFC 9068 profiles them, held to RFC 7519 and RFC 8725: read, verified, and what they say.
+
+Pure: keys and the time are handed in. What the token itself says about how to verify it is never followed: the
+algorithms are this deployment's, and keys are looked up among those of the issuer's own key set.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeGuard
+
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry, deserialize_compact
+from joserfc.util import urlsafe_b64decode
+
+from app.auth.callers import Token
+from app.auth.key_sets import SigningKey, algorithms_for
+from app.auth.scopes import Scope
+
+LONGEST_TOKEN: Final = 8_192
+_PARTS: Final = 3
+_LONGEST_NAME: Final = 255
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+_OF_OTHER_TOKENS: Final = frozenset({"at_hash", "c_hash", "events"})
+"""What ID tokens and logout tokens carry: those are no access tokens, whatever their header says."""
+_NARROWING: Final = ("scope", "scp")
+
+
+class BadTokenError(Exception):
+    """The token opens nothing. `why` is a word for metrics and logs; a client is told no more than that it is bad."""
+
+    WORDS: Final = (
+        "algorithm",
+        "audience",
+        "bound",
+        "claims",
+        "expired",
+        "issuer",
+        "key",
+        "malformed",
+        "signature",
+        "type",
+    )
+
+    def __init__(self, why: str) -> None:
+        """Keep one of `WORDS`."""
+        self.why = why
+        super().__init__(why)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What this deployment takes: who signs, for whom, how, and which type of token.
+
+    `ref` makes the keyed reference of an issuer and a subject: nothing else is kept of them. `types` are values of
+    `typ` in lower case without `application/`. `skew` is how far clocks may differ, in seconds. `scopes_narrow`: a
+    scope claim takes away what it does not name.
+    """
+
+    issuers: frozenset[str]
+    ref: Callable[[str, str], bytes]
+    audience: str
+    algorithms: frozenset[str]
+    types: frozenset[str]
+    skew: float
+    scopes_narrow: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """A token that was read and not believed: what it is needed for is to look up the key."""
+
+    text: str
+    algorithm: str
+    key_id: str | None
+    issuer: str
+    claims: Mapping[str, Any]
+
+
+class _Registry(JWSRegistry):
+    """Verifies by the algorithms that are handed in alone; ignores headers that it does not know (RFC 7515, 4)."""
+
+    max_header_length = LONGEST_TOKEN
+
+    def get_alg(self, name: str) -> Any:  # noqa: ANN401 - a class that the library does not export
+        """The algorithm, without a warning that EdDSA has got another name (RFC 9864): issuers still say so."""
+        return algorithms_for([name])[name]
+
+
+_REGISTRY: Final = _Registry(strict_check_header=False)
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether this could be a JWT in compact form (RFC 7519): a key of `sceau keys` has no dots."""
+    return text.startswith("ey") and text.count(".") == _PARTS - 1
+
+
+def read_token(text: str, rules: TokenRules) -> UnverifiedToken:
+    """Read a token, and refuse at once what could not be good whoever signed it.
+
+    Raises:
+        BadTokenError: it is no JWT, or its type, algorithm or issuer is none that is taken.
+
+    """
+    parts = text.split(".")
+    if len(text) > LONGEST_TOKEN or len(parts) != _PARTS:
+        raise BadTokenError("malformed")
+    header, claims = _object(parts[0]), _object(parts[1])
+    if "crit" in header:  # nothing that could be critical is understood here (RFC 7515, 4.1.11)
+        raise BadTokenError("malformed")
+    kind, algorithm, key_id, issuer = header.get("typ"), header.get("alg"), header.get("kid"), claims.get("iss")
+    if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in rules.types:
+        raise BadTokenError("type")
+    if not isinstance(algorithm, str) or algorithm not in rules.algorithms:
+        raise BadTokenError("algorithm")
+    if not isinstance(issuer, str) or issuer not in rules.issuers:
+        raise BadTokenError("issuer")
+    if key_id is not None and not isinstance(key_id, str):
+        raise BadTokenError("malformed")
+    return UnverifiedToken(text, algorithm, key_id, issuer, claims)
+
+
+def verify_token(token: UnverifiedToken, keys: Sequence[SigningKey], rules: TokenRules, now: float) -> Token:
+    """What a token says, once one of these keys was found to have signed it.
+
+    Args:
+        token: as read.
+        keys: those of its issuer that fit its key id and algorithm.
+        rules: as for `read_token`.
+        now: an epoch time in seconds.
+
+    Raises:
+        BadTokenError: none of them did, or what it says is not enough, not for here, or not for now.
+
+    """
+    signed_by = next((key for key in keys if _signed(token, key)), None)
+    if signed_by is None:
+        raise BadTokenError("signature")
+    claims = token.claims
+    if not _OF_OTHER_TOKENS.isdisjoint(claims) or claims.get("typ", "Bearer") != "Bearer":
+        raise BadTokenError("type")
+    if "cnf" in claims:  # bound to a key that the client would have to prove (RFC 7800): no bearer token
+        raise BadTokenError("bound")
+    if rules.audience not in _listed(claims.get("aud")):
+        raise BadTokenError("audience")
+    until = _until(claims, rules.skew, now)
+    subject, client = claims.get("sub"), claims.get("client_id", claims.get("azp"))
+    if not _is_name(subject) or not (client is None or _is_name(client)):
+        raise BadTokenError("claims")
+    scopes = _scopes(claims) if rules.scopes_narrow else None
+    ref = rules.ref(token.issuer, subject)
+    return Token(ref, client, scopes, datetime.fromtimestamp(until, UTC), signed_by.thumbprint)
+
+
+def _signed(token: UnverifiedToken, key: SigningKey) -> bool:
+    try:
+        deserialize_compact(token.text, key.key, [token.algorithm], _REGISTRY)
+    except (JoseError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _until(claims: Mapping[str, Any], skew: float, now: float) -> float:
+    """The epoch time from which on the token is not accepted (RFC 7519, 4.1.4), if it is accepted now."""
+    expiry = claims.get("exp")
+    if not _is_time(expiry) or not all(_is_time(claims[name]) for name in ("nbf", "iat") if name in claims):
+        raise BadTokenError("claims")
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + skew:
+        raise BadTokenError("claims")
+    until = float(expiry) + skew
+    if now >= until:
+        raise BadTokenError("expired")
+    return until
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[Scope] | None:
+    """Which scopes the token names (RFC 9068, 2.2.3); None when it says nothing of scopes. Other words mean nothing."""
+    said = next((claims[name] for name in _NARROWING if name in claims), None)
+    if said is None:
+        return None
+    words = said.split() if isinstance(said, str) else _listed(said)
+    return frozenset(scope for scope in Scope if scope.value in words)
+
+
+def _listed(value: object) -> Sequence[str]:
+    """A claim that is one string or a list of them."""
+    if isinstance(value, str):
+        return [value]
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LATEST
+
+
+def _object(segment: str) -> Mapping[str, Any]:
+    """A JSON object in base64url, no member of it twice."""
+    try:
+        value = json.loads(urlsafe_b64decode(segment.encode("ascii")), object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise BadTokenError("malformed") from None
+    if not isinstance(value, dict):
+        raise BadTokenError("malformed")
+    return value
+
+
+def _once(members: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise ValueError("twice")
+        found[name] = value
+    return found

@@ -1,0 +1,47 @@
+"""Make a caller that is known by the tokens of an issuer: nobody is let in by a token alone."""
+
+from app.auth.callers import Caller, Identity
+from app.auth.store import add_caller
+from app.auth.token_check import TokenCheck
+from app.core.errors import IdentityTakenError, ScopeNotHeldError, UnknownIssuerError
+from app.db.session import WriteSession
+from app.operations.create_key import NewCaller, tell_of_caller
+
+
+async def register_identity(
+    session: WriteSession, by: Caller | None, wanted: NewCaller, identity: Identity, check: TokenCheck | None
+) -> Caller:
+    """Make a caller whose credentials are the tokens of an identity.
+
+    Args:
+        session: the transaction.
+        by: who makes it; None is an operator at the command line, who holds everything.
+        wanted: what the caller is to be; tokens bring their own end.
+        identity: whose tokens.
+        check: what knows whose tokens this deployment takes; None where it takes none.
+
+    Raises:
+        ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
+        UnknownIssuerError: no token of that issuer is taken.
+        IdentityTakenError: another caller in force is known by it.
+
+    """
+    if by is not None and not by.covers(wanted.scopes, wanted.processings):
+        raise ScopeNotHeldError
+    if check is None or identity.issuer not in check.issuers:
+        raise UnknownIssuerError(field="identity.issuer")
+    now = await session.now()
+    caller = Caller(
+        id=session.new_id(now),
+        name=wanted.name,
+        scopes=wanted.scopes,
+        processings=wanted.processings,
+        created_at=now,
+        created_by=by.id if by is not None else None,
+        kind=wanted.kind,
+        identity=identity,
+    )
+    if not await add_caller(session, caller, check.ref(identity.issuer, identity.subject)):
+        raise IdentityTakenError(field="identity.subject")
+    await tell_of_caller(session, caller, known_by="token")
+    return caller

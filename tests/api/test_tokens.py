@@ -1,0 +1,285 @@
+"""Access tokens in the place of keys, over the whole application: on documented routes, in decisions, in memory."""
+
+import time
+
+import pytest
+
+from app.auth.callers import key_digest
+from tests.freshness.gate import until
+from tests.support.api import question, running
+from tests.support.dashboard import Visitor
+from tests.support.databases import new_database
+from tests.support.issuer import issuing, new_key
+
+FIRST, BATCH = "/access/v1/evaluation", "/access/v1/evaluations"
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """One provider for the tests that do not change it for good."""
+    with issuing() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(provider):
+    """An application that takes its tokens."""
+    with new_database() as database, running(database, **provider.settings) as called:
+        called.register("filter", purpose="sorting")
+        called.register("ads")
+        yield called
+
+
+def _register(api, provider, subject, *scopes, client=None, **more):
+    identity = {"issuer": provider.url, "subject": subject} | ({"client": client} if client else {})
+    scopes = scopes or ("decisions:evaluate", "register:read")
+    return api.call("POST", "/v1/identities", {"name": subject, "scopes": scopes, "identity": identity, **more})
+
+
+def _services(api):
+    return api.client.app.state.services
+
+
+def _statuses(api, token):
+    """What a token gets of documented routes and of decisions, single and batch."""
+    called, asked = api.with_key(token), question("alice", "filter")
+    batch = {"evaluations": [asked, asked]}
+    return [
+        called.call("GET", "/v1/processings").status_code,
+        called.call("POST", FIRST, asked).status_code,
+        called.call("POST", BATCH, batch).status_code,
+    ]
+
+
+def _challenge(api, token, method="GET", path="/v1/processings", body=None):
+    answer = api.with_key(token).call(method, path, body)
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "urn:sceau:problem:unauthorized"
+    return answer.headers["www-authenticate"]
+
+
+def test_a_registered_identity_is_let_in(shared, provider):
+    """A token of an identity that was registered opens what was registered for it, on every way in."""
+    made = _register(shared, provider, "ada", kind="person")
+    assert made.status_code == 201
+    told = made.json()
+    assert told["identity"] == {"issuer": provider.url, "subject": "ada"}
+    assert (told["kind"], told["keys"]) == ("person", [])
+    assert _statuses(shared, provider.token("ada")) == [200, 200, 200]
+    assert shared.with_key(provider.token("ada")).call("GET", "/v1/keys").status_code == 403
+    assert shared.ok("GET", f"/v1/keys/{told['id']}")["identity"] == told["identity"]
+
+
+def test_nobody_is_let_in_by_a_token_alone(shared, provider):
+    """A good token of an identity that nobody registered is a 401 that says so little that it teaches nothing."""
+    token = provider.token("stranger")
+    assert _statuses(shared, token) == [401, 401, 401]
+    assert _challenge(shared, token) == 'Bearer realm="sceau", error="invalid_token"'
+    assert _challenge(shared, token) == _challenge(shared, "sceau_" + "x" * 43)
+    assert _challenge(shared, None) == 'Bearer realm="sceau"'
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda provider: provider.token("bea", exp=int(time.time()) - 3600),
+        lambda provider: provider.token("bea", aud="https://another.example"),
+        lambda provider: provider.token("bea", iss="https://another.example"),
+        lambda provider: provider.token("bea", header={"typ": "JWT"}),
+        lambda provider: provider.token("bea", key=new_key()),
+        lambda provider: provider.token("bea")[:-4] + "AAAA",
+        lambda provider: provider.token("bea") + "." + "x" * 9_000,
+        lambda _: "eyJ.eyJ.eyJ",
+        lambda _: "ey..",
+    ],
+)
+def test_a_bad_token_is_refused_alike(shared, provider, spoil):
+    """Whatever is wrong with a token, each way in answers the same 401, which does not say what it was."""
+    if not _services(shared).token_check.known(b""):
+        _register(shared, provider, "bea")
+    assert _statuses(shared, provider.token("bea")) == [200, 200, 200]
+    token = spoil(provider)
+    for method, path, body in (("GET", "/v1/processings", None), ("POST", FIRST, question("alice", "filter"))):
+        assert _challenge(shared, token, method, path, body) == 'Bearer realm="sceau", error="invalid_token"'
+
+
+def test_after_the_first_sight_memory_answers(shared, provider):
+    """A token is checked once; from then on decisions on it come from memory, as those on keys do."""
+    _register(shared, provider, "cleo")
+    token, services = provider.token("cleo"), _services(shared)
+    called, asked = shared.with_key(token), question("alice", "filter")
+    for _ in range(2):  # the first is checked, the second reads what memory lacks
+        called.ok("POST", FIRST, asked)
+    accepted, hits = services.token_check.accepted, services.memory.hits
+    for _ in range(3):
+        assert called.ok("POST", FIRST, asked)["decision"] is True
+    assert services.memory.hits == hits + 3
+    assert services.token_check.accepted == accepted
+
+
+def test_a_token_in_memory_ends_in_time(shared, provider):
+    """Memory refuses a token from its end on: time is compared with each decision, not at the first sight only."""
+    _register(shared, provider, "dora")
+    token, services = provider.token("dora"), _services(shared)
+    called, asked = shared.with_key(token), question("alice", "filter")
+    for _ in range(2):
+        called.ok("POST", FIRST, asked)
+    replica = services.memory.replica
+    held = replica.callers.get(key_digest(token))
+    assert time.time() + 300 < held.until <= time.time() + 331
+    replica.callers.put(key_digest(token), type(held)(held.caller, replica.now(), held.use, held.signed_by))
+    hits = services.memory.hits
+    assert called.ok("POST", FIRST, asked)["decision"] is True, "the documented route knows that it has not ended"
+    assert services.memory.hits == hits
+
+
+def test_a_token_that_has_expired_is_refused_everywhere(shared, provider):
+    """A token that was good a moment ago is 401 once its end has come, wherever it is remembered."""
+    _register(shared, provider, "eve")
+    now = time.time()
+    token = provider.token("eve", exp=now - 29.6)  # of which the skew leaves a moment
+    first = _statuses(shared, token)
+    assert set(first) <= {200, 401}
+    shared.client.portal.call(until, lambda: time.time() > now + 0.5)
+    assert _statuses(shared, token) == [401, 401, 401]
+
+
+def test_revoking_a_caller_ends_its_tokens_at_once(shared, provider):
+    """Revoked, a caller's token opens nothing though it has not expired; registered again, the identity is another."""
+    made = _register(shared, provider, "fay").json()
+    token = provider.token("fay")
+    for _ in range(2):
+        assert _statuses(shared, token) == [200, 200, 200]
+    taken = _register(shared, provider, "fay")
+    assert (taken.status_code, taken.json()["type"]) == (409, "urn:sceau:problem:identity-taken")
+    assert shared.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
+    assert _statuses(shared, token) == [401, 401, 401]
+    again = _register(shared, provider, "fay").json()
+    assert again["id"] != made["id"]
+    assert _statuses(shared, token) == [200, 200, 200]
+
+
+def test_a_caller_known_by_tokens_is_changed_like_any_other(shared, provider):
+    """Scopes and processings taken away are gone at once for a token that memory holds; a key it is not given."""
+    made = _register(shared, provider, "gil").json()
+    token = provider.token("gil")
+    for _ in range(2):
+        assert _statuses(shared, token) == [200, 200, 200]
+    shared.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["ads"]})
+    assert _statuses(shared, token) == [200, 403, 200]
+    shared.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["register:read"]})
+    assert _statuses(shared, token) == [200, 403, 403]
+    rotated = shared.call("POST", f"/v1/keys/{made['id']}/rotations", {})
+    assert (rotated.status_code, rotated.json()["type"]) == (409, "urn:sceau:problem:known-by-token")
+
+
+def test_a_token_s_scopes_only_narrow(shared, provider):
+    """A token that names scopes opens those of them that were registered, and none that were not."""
+    _register(shared, provider, "hal")
+    assert _statuses(shared, provider.token("hal", scope="decisions:evaluate")) == [403, 200, 200]
+    assert _statuses(shared, provider.token("hal", scope="register:read keys:manage")) == [200, 403, 403]
+    assert _statuses(shared, provider.token("hal", scope="openid profile")) == [403, 403, 403]
+    wide = shared.with_key(provider.token("hal", scope="keys:manage"))
+    refused = wide.call("GET", "/v1/keys")
+    assert refused.status_code == 403
+    assert refused.headers["www-authenticate"] == 'Bearer realm="sceau", error="insufficient_scope"'
+
+
+def test_an_identity_may_be_bound_to_a_client(shared, provider):
+    """Registered with a client, a subject's tokens count only when that client got them."""
+    _register(shared, provider, "ida", client="console")
+    assert _statuses(shared, provider.token("ida")) == [200, 200, 200]
+    assert _statuses(shared, provider.token("ida", client_id=None, azp="console")) == [200, 200, 200]
+    for claims in ({"client_id": "another"}, {"client_id": None}):
+        assert _statuses(shared, provider.token("ida", **claims)) == [401, 401, 401]
+
+
+def test_an_identity_is_registered_with_care(shared, provider):
+    """An issuer that is not taken, what the manager lacks, and what is no identity are refused."""
+    other = {"name": "x", "scopes": ["register:read"], "identity": {"issuer": "https://other.example", "subject": "x"}}
+    refused = shared.call("POST", "/v1/identities", other)
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:unknown-issuer")
+    assert refused.json()["errors"][0]["field"] == "identity.issuer"
+    manager = shared.with_key(shared.new_key("keys:manage"))
+    assert _register(manager, provider, "jon").status_code == 403
+    for identity in ({}, {"issuer": provider.url}, {"issuer": provider.url, "subject": ""}, "ada", None):
+        assert shared.call("POST", "/v1/identities", {**other, "identity": identity}).status_code == 422
+    extra = {**other, "identity": {"issuer": provider.url, "subject": "x", "email": "x@example.fr"}}
+    assert shared.call("POST", "/v1/identities", extra).status_code == 422
+    assert shared.call("POST", "/v1/identities", {**other, "expires_at": "2100-01-01T00:00:00Z"}).status_code == 422
+
+
+def test_without_issuers_no_token_is_taken(database, provider):
+    """A deployment without OIDC takes no token, and registers no identity."""
+    with running(database) as api:
+        assert _register(api, provider, "kim").status_code == 422
+        assert _statuses(api, provider.token("kim")) == [401, 401, 401]
+
+
+def test_a_token_signs_in_to_the_dashboard(shared, provider):
+    """A person may show a token at the sign-in in the place of a key; the session ends with the caller."""
+    made = _register(shared, provider, "lea", "audit:read", kind="person").json()
+    visitor = Visitor(shared)
+    assert 'data-section="' in visitor.sign_in(provider.token("lea")).html
+    assert 'data-section="' in visitor.get().html
+    assert shared.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
+    assert 'data-section="' not in visitor.get().html
+
+
+def test_the_last_use_of_a_token_is_seen(database):
+    """A caller known by tokens is seen to have been used, as keys are."""
+    with issuing() as provider:
+        with running(database, **provider.settings) as api:
+            made = _register(api, provider, "mia").json()
+            api.with_key(provider.token("mia")).ok("GET", "/v1/processings")
+        with running(database, **provider.settings) as api:
+            assert "last_used_at" in api.ok("GET", f"/v1/keys/{made['id']}")
+
+
+def test_a_withdrawn_key_ends_what_memory_holds(database):
+    """A key that the issuer withdraws takes with it tokens that memory answers for, in the process that hears of it."""
+    with issuing() as provider, running(database, **provider.settings) as api:
+        api.register("filter", purpose="sorting")
+        _register(api, provider, "noa")
+        token, services, portal = provider.token("noa"), _services(api), api.client.portal
+        for _ in range(3):
+            assert _statuses(api, token) == [200, 200, 200]
+        provider.key = new_key()
+        provider.publish(provider.key)
+        (issuer,) = services.token_check.issuers.values()
+        issuer._tried = None
+        assert portal is not None
+        portal.call(issuer.refresh)
+        assert _statuses(api, token) == [401, 401, 401]
+        assert _statuses(api, provider.token("noa")) == [200, 200, 200]
+
+
+def test_an_issuer_that_is_away_is_a_503(database):
+    """Where the keys cannot be read a token cannot be judged: 503 with a time, and keys go on working."""
+    with issuing() as provider:
+        provider.mode = "error"
+        with running(database, **provider.settings) as api:
+            answer = api.with_key(provider.token()).call("GET", "/v1/processings")
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"].isdigit()
+            assert api.ok("GET", "/v1/processings") == {"items": []}
+            assert api.ok("GET", "/readyz")["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", FIRST), ("POST", BATCH), ("POST", "/v1/consents"), ("PATCH", "/v1/processings/ads")]
+)
+@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"subject": 1, "subject": 2}'])
+def test_a_stranger_learns_nothing_of_a_malformed_body(shared, provider, method, path, body):
+    """Who is nobody gets 401 whatever the body is like; a caller is told what is wrong with it."""
+    for stranger in (None, "sceau_" + "x" * 43, provider.token("stranger"), provider.token(key=new_key())):
+        assert shared.with_key(stranger).call(method, path, body).status_code == 401
+    assert shared.call(method, path, body).status_code in {400, 422}
+
+
+def test_a_stranger_learns_nothing_of_media_types(shared):
+    """Who is nobody gets 401 for a body that is not said to be JSON, too; a caller is told."""
+    for path, told in ((FIRST, 400), ("/v1/consents", 415)):
+        for key, status in (("sceau_" + "x" * 43, 401), (shared.key, told)):
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "text/plain"}
+            assert shared.client.post(path, content=b"{}", headers=headers).status_code == status
