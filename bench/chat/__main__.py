@@ -29,16 +29,16 @@ def main() -> int:
     messages: int = parser.parse_args().messages
     print(f"{_processor()}, {os.cpu_count()} cores, {platform.platform()}, load {os.getloadavg()[0]:.1f}")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            return 0 if all(_measured(Path(folder), name, messages) for name in _PAIRS) else 1
+        complete = [_measured(name, messages) for name in _PAIRS]
     except Unavailable as error:
         print(error, file=sys.stderr)
         return 1
+    return 0 if all(complete) else 1
 
 
-def _measured(folder: Path, name: str, messages: int) -> bool:
+def _measured(name: str, messages: int) -> bool:
     settings = {"SCEAU_SUBJECT_IDS": "casefold,mxid=exact"}
-    with administered(folder / name / "data", **settings) as sceau:
+    with tempfile.TemporaryDirectory() as folder, administered(Path(folder) / "data", **settings) as sceau:
         add_processings(sceau.api)
         with _PAIRS[name](sceau) as (without, asking, analysed):
             for done in take_turns((without, asking), messages):

@@ -15,8 +15,8 @@ local settings = module:require "settings".read();
 local ask = pdp.new(settings);
 local outcomes = module:metric("counter", "messages", "", "Messages by what became of their analysis", { "outcome" });
 
--- What became of a message for a processing: permitted, denied, unusable (no answer that says anything, in time),
--- lapsed (the permit had ended), busy, too_many_members.
+-- What became of a message for a processing: permitted, analysis_failed (it raised), denied, lapsed (the permit had
+-- ended), unusable (no answer that says anything, in time), busy, too_many_members.
 local function tell(gate, outcome)
 	outcomes:with_labels(outcome):add(1);
 	module:fire_event("sceau/outcome", { processing = gate.processing, outcome = outcome });
@@ -26,9 +26,14 @@ local function tell_all(gates, outcome)
 	for _, gate in ipairs(gates) do tell(gate, outcome); end
 end
 
--- An analysis that raises: only where is logged, for what it says may quote what it read.
-local function place_of(problem)
-	return tostring(problem):match("^([^:]+:%d+):") or "an unknown place";
+-- Where something was raised. Only that is logged: what was said may quote what was read.
+local function place_of()
+	local level, info = 2, debug.getinfo(2, "Sl");
+	while info and info.currentline < 1 do
+		level = level + 1;
+		info = debug.getinfo(level, "Sl");
+	end
+	return info and info.short_src..":"..info.currentline or "an unknown place";
 end
 
 local function run(gate, verdict, message, concerned)
@@ -38,11 +43,9 @@ local function run(gate, verdict, message, concerned)
 	local event = messages.permitted(message, gate.elements, concerned);
 	event.processing, event.decisions = gate.processing, verdict.decisions;
 	event.valid_until = verdict.valid_until and verdict.valid_until.."Z";
-	tell(gate, "permitted");
 	local fine, where = xpcall(module.fire_event, place_of, module, "sceau/permitted/"..gate.processing, event);
-	if not fine then
-		module:log("error", "an analysis under %s raised at %s", gate.processing, where);
-	end
+	if not fine then module:log("error", "an analysis under %s raised at %s", gate.processing, where); end
+	tell(gate, fine and "permitted" or "analysis_failed");
 end
 
 local function consider(message, concerned)
@@ -65,15 +68,22 @@ local function consider(message, concerned)
 end
 
 -- Whatever goes wrong here is this module's own affair: the stanza goes on.
+local function guarded(act, ...)
+	local fine, where = xpcall(act, place_of, ...);
+	if not fine then module:log("error", "a message could not be looked at (%s): it is not analysed", where); end
+end
+
+local function look(event, parties_of)
+	local message = messages.read(event.stanza);
+	local concerned = message and parties_of(event);
+	if not concerned then return; end
+	-- Not at once: what takes time waits until the message has been written to its receivers. Timers that are due run
+	-- before sockets are written to, so that no time at all would be too early.
+	module:add_timer(0.001, function () guarded(consider, message, concerned); end);
+end
+
 local function observing(parties_of)
-	return function (event)
-		local fine, where = xpcall(function ()
-			local message = messages.read(event.stanza);
-			local concerned = message and parties_of(event);
-			if concerned then consider(message, concerned); end
-		end, place_of);
-		if not fine then module:log("error", "a message could not be looked at (%s): it is not analysed", where); end
-	end
+	return function (event) guarded(look, event, parties_of); end
 end
 
 if module:get_host_type() == "component" then

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e.chat.faults import UNUSABLE, of_this_question, slow
+from tests.e2e.chat.faults import CLEAR, UNCLEAR, UNUSABLE, deciding, slow
 from tests.e2e.chat.register import ADS, BROKEN, STATISTICS
 from tests.e2e.chat.tls import in_front_of, make_authority
 from tests.e2e.chat.xmpp import CLIENT
@@ -56,10 +56,26 @@ def test_an_unusable_answer_turns_analysis_off_and_delivers(prosody, behaviour):
     assert prosody.is_analysed()
 
 
-def test_a_forged_answer_to_this_very_question_would_be_believed(prosody):
-    """The control of the case before: the same permits, with the id of the question, are a permit."""
-    with prosody.wire.fault(of_this_question):
-        assert prosody.is_analysed()
+@pytest.mark.parametrize("decision", UNCLEAR.values(), ids=UNCLEAR)
+def test_only_a_clear_permit_is_one(prosody, decision):
+    """An answer to this very question that does not say yes, or not until when, is a deny."""
+    with prosody.wire.fault(deciding(**decision)):
+        assert prosody.exchange(prosody.alice, prosody.carol) == "denied"
+
+
+@pytest.mark.parametrize(
+    ("context", "outcome"),
+    [
+        (CLEAR, "permitted"),
+        ({"id": "x", "reason": "exempt"}, "permitted"),
+        ({**CLEAR, "valid_until": "2026-01-01T00:00:00Z"}, "lapsed"),
+    ],
+    ids=["in force", "exempt", "over"],
+)
+def test_a_permit_is_used_until_it_ends(prosody, context, outcome):
+    """The control of the cases before: what says yes, to this very question, is a permit, until it has ended."""
+    with prosody.wire.fault(deciding(decision=True, context=context)):
+        assert prosody.exchange(prosody.alice, prosody.carol) == outcome
 
 
 def test_delivery_does_not_wait_for_a_slow_sceau(prosody):
@@ -129,10 +145,10 @@ def test_handles_tell_nobody_that_two_users_had_one_message(prosody):
 
 
 def test_an_analysis_that_raises_harms_nothing(prosody):
-    """It was permitted and raised; the message arrived, and the other processings' analyses ran."""
+    """It is counted as failed; the message arrives, and the other processings' analyses run."""
     before, given = prosody.server.outcomes(BROKEN), len(prosody.server.written("given.jsonl"))
     assert prosody.is_analysed()
-    assert prosody.server.outcomes_since(BROKEN, before, 1) == ["permitted"]
+    assert prosody.server.outcomes_since(BROKEN, before, 1) == ["analysis_failed"]
     eventually(lambda: len(prosody.server.written("given.jsonl")) == given + 1)
 
 

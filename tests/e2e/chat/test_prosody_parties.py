@@ -64,3 +64,13 @@ def test_users_of_two_hosts_of_one_server_are_both_local(prosody):
     assert prosody.exchange(prosody.federated, prosody.bob) == "denied"
     assert len(prosody.wire.since(mark)) == 1
     assert {user for _, user in asked(prosody.wire.since(mark))} == {prosody.federated.bare, prosody.bob.bare}
+
+
+def test_copies_for_other_devices_are_not_asked_about_again(prosody):
+    """Carol reads on two devices; the second gets a copy, and there is one request."""
+    tablet, mark = prosody.server.log_in("carol", resource="tablet"), len(prosody.wire.heard)
+    tablet.ask_for_copies()
+    assert prosody.is_analysed()
+    tablet.until(lambda each: each.find("{urn:xmpp:carbons:2}received") is not None)
+    assert len(prosody.wire.since(mark)) == 1
+    tablet.close()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import debian
-from tests.e2e.chat.faults import UNUSABLE, of_this_question, slow
+from tests.e2e.chat.faults import CLEAR, UNCLEAR, UNUSABLE, deciding, slow
 from tests.e2e.chat.homeserver import Homeserver, homeserver, module_settings, provide, refused_start, write_analysis
 from tests.e2e.chat.matrix import MatrixUser
 from tests.e2e.chat.register import ADS, BROKEN, STATISTICS, Register
@@ -144,10 +144,26 @@ def test_an_unusable_answer_turns_analysis_off_and_delivers(world, behaviour):
     assert world.is_analysed()
 
 
-def test_a_forged_answer_to_this_very_question_would_be_believed(world):
-    """The control of the case before: the same permits, with the id of the question, are a permit."""
-    with world.wire.fault(of_this_question):
-        assert world.is_analysed()
+@pytest.mark.parametrize("decision", UNCLEAR.values(), ids=UNCLEAR)
+def test_only_a_clear_permit_is_one(world, decision):
+    """An answer to this very question that does not say yes, or not until when, is a deny."""
+    with world.wire.fault(deciding(**decision)):
+        assert world.exchange(world.alice, world.carol) == "denied"
+
+
+@pytest.mark.parametrize(
+    ("context", "outcome"),
+    [
+        (CLEAR, "analysed"),
+        ({"id": "x", "reason": "exempt"}, "analysed"),
+        ({**CLEAR, "valid_until": "2026-01-01T00:00:00Z"}, "lapsed"),
+    ],
+    ids=["in force", "exempt", "over"],
+)
+def test_a_permit_is_used_until_it_ends(world, context, outcome):
+    """The control of the cases before: what says yes, to this very question, is a permit, until it has ended."""
+    with world.wire.fault(deciding(decision=True, context=context)):
+        assert world.exchange(world.alice, world.carol) == outcome
 
 
 def test_delivery_does_not_wait_for_a_slow_sceau(world):

@@ -19,9 +19,10 @@ _ids = count(1)
 class XmppUser:
     """One account's only session, available for messages."""
 
-    def __init__(self, address: tuple[str, int], name: str, host: str) -> None:
+    def __init__(self, address: tuple[str, int], name: str, host: str, resource: str = "test") -> None:
         """Log in with the name as the password, bind, and be there."""
         self.bare, self.name, self._host = f"{name}@{host}", name, host
+        self.full = f"{self.bare}/{resource}"
         self._socket = socket.create_connection(address)
         self._socket.settimeout(HANGS)
         self._open()
@@ -29,15 +30,10 @@ class XmppUser:
         self.write(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{credentials}</auth>")
         assert next(self._children).tag == f"{{{SASL}}}success"
         self._open()
-        self.write(f"<iq type='set' id='bind'><bind xmlns='{_BIND}'><resource>test</resource></bind></iq>")
+        self.write(f"<iq type='set' id='bind'><bind xmlns='{_BIND}'><resource>{resource}</resource></bind></iq>")
         assert next(self._children).get("type") == "result"
         self.write("<presence/>")
         self.until(lambda each: each.tag == f"{CLIENT}presence")
-
-    @property
-    def full(self) -> str:
-        """The address of this session."""
-        return f"{self.bare}/test"
 
     def send(self, to: str, body: str | None, *, kind: str = "chat", extra: str = "") -> str:
         """Send a message; its id."""
@@ -54,6 +50,11 @@ class XmppUser:
         """Enter a room, which is made if it is not there; comes back once its subject has come, as the last of it."""
         self.write(f"<presence to='{room}/{self.name}'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
         self.until(lambda each: each.find(f"{CLIENT}subject") is not None)
+
+    def ask_for_copies(self) -> None:
+        """Have copies sent here of what the account's other sessions receive (XEP-0280)."""
+        self.write("<iq type='set' id='copies'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
+        assert self.until(lambda each: each.get("id") == "copies").get("type") == "result"
 
     def affiliate(self, room: str, user: str, affiliation: str) -> None:
         """Say who belongs to a room of one's own, as `member` or as `none`."""

@@ -37,7 +37,7 @@ c2s_direct_tls_ports = {{}}
 s2s_direct_tls_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ "saslauth", "roster", "disco", "dialback" }}
+modules_enabled = {{ "saslauth", "roster", "disco", "dialback", "carbons" }}
 modules_disabled = {{ "tls", "offline", "http" }}
 c2s_require_encryption = false
 s2s_require_encryption = false
@@ -59,9 +59,9 @@ class XmppServer:
         self._folder, self._address, self.pid = folder, ("127.0.0.1", port), pid
         self.log = folder / "prosody.log"
 
-    def log_in(self, name: str, host: str = HOST) -> XmppUser:
+    def log_in(self, name: str, host: str = HOST, resource: str = "test") -> XmppUser:
         """A user's session."""
-        return XmppUser(self._address, name, host)
+        return XmppUser(self._address, name, host, resource)
 
     def written(self, file: str) -> list[dict[str, Any]]:
         """What an analysis, or the tests' own module, wrote down, line by line."""

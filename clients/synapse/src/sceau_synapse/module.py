@@ -71,6 +71,7 @@ class SceauModule:
 
     async def _act(self, gates: Sequence[Gate], message: Message, parties: Parties) -> None:
         try:
+            await self._api.sleep(0)  # the message is on its way first: Synapse goes on when the callback returns
             for gate, verdict in zip(gates, await self._ask(gates, message, parties), strict=True):
                 if verdict.permitted:
                     await self._run(gate, verdict, _permitted(gate, verdict, message, parties))
