@@ -45,7 +45,7 @@ def running_from(*programs: str) -> set[int]:
 
 
 @contextlib.contextmanager
-def program(line: Sequence[str | Path], log: Path, *, port: int, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+def program(line: Sequence[object], log: Path, *, port: int, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A server in the foreground that listens on a port, as long as the block lasts; what it prints goes to a file."""
     with log.open("ab") as sink:
         started = subprocess.Popen(

@@ -1,0 +1,85 @@
+--[[
+The settings of local.d/sceau.conf, read once and checked. Raises an error that says what is wrong with them; what they
+mean is in the README. Nothing in here looks at a message.
+]]
+
+local lua_maps = require "lua_maps"
+
+local PARTY_MODES = { user_only = true, all_local_users = true, all_parties = true }
+local SHORTEST_SECRET = 32 -- characters
+
+local exports = {}
+
+local function secret(options, name)
+  local path, text = options[name .. "_file"], options[name]
+  if path then
+    local file = assert(io.open(path, "r"))
+    text = file:read("*a")
+    file:close()
+  end
+  text = type(text) == "string" and text:match("^%s*(%S.-)%s*$")
+  return assert(text, name .. " or " .. name .. "_file is not set")
+end
+
+local function domains_of(options)
+  local domains = {}
+  for _, domain in ipairs(options.local_domains or {}) do
+    domains[domain:lower()] = true
+  end
+  assert(next(domains), "local_domains is not set: without it no message has users")
+  return domains
+end
+
+local function processing_of(id, about)
+  local mode = about.party_mode or "user_only"
+  assert(PARTY_MODES[mode], "party_mode of " .. id .. " is not user_only, all_local_users or all_parties")
+  return { id = id, party_mode = mode, elements = about.elements, exempt = about.exempt == true }
+end
+
+local function check_learning(learning, processings)
+  assert(processings[learning.processing or ""], "learning.processing is not a processing above")
+  for _, name in ipairs({ "keys", "issuer", "audience" }) do
+    assert(type(learning[name]) == "string" and learning[name] ~= "", "learning." .. name .. " is not set")
+  end
+end
+
+-- `asked` is the list of the processings that need an answer, in a fixed order; exempt ones are never asked about.
+exports.read = function(options)
+  local settings = {
+    url = assert(options.url, "url is not set"):gsub("/+$", ""),
+    key = secret(options, "key"),
+    handle_secret = secret(options, "handle_secret"),
+    local_domains = domains_of(options),
+    login_domain = options.login_domain,
+    recipient_delimiter = options.recipient_delimiter,
+    subject_type = options.subject_type or "user",
+    channel = options.channel or "online",
+    territory = options.territory,
+    timeout = options.timeout or 1.0,
+    symbols = options.symbols ~= false,
+    processings = {},
+    asked = {},
+    learning = options.learning,
+  }
+  assert(settings.url:match("^https?://"), "url does not begin with http:// or https://")
+  assert(#settings.handle_secret >= SHORTEST_SECRET, "handle_secret is shorter than 32 characters")
+  assert(type(settings.timeout) == "number" and settings.timeout > 0, "timeout is not a time")
+  for id, about in pairs(options.processings or {}) do
+    local processing = processing_of(id, about)
+    settings.processings[id] = processing
+    if not processing.exempt then
+      table.insert(settings.asked, id)
+      settings.looks_at_parties = settings.looks_at_parties or processing.party_mode ~= "user_only"
+    end
+  end
+  table.sort(settings.asked)
+  if settings.learning then
+    check_learning(settings.learning, settings.processings)
+  end
+  if options.aliases then
+    settings.aliases = lua_maps.map_add_from_ucl(options.aliases, "hash", "Sceau: the users of addresses")
+  end
+  return settings
+end
+
+return exports

@@ -1,0 +1,98 @@
+--[[
+Decision tokens of Sceau: compact JWS signed with Ed25519, verified with Rspamd's own cryptobox.
+
+The signature is checked first, with every key that is published; only then is anything inside read. There is no choice
+of algorithm: what Ed25519 does not verify is refused. Nothing in here asks or logs.
+]]
+
+local cryptobox = require "rspamd_cryptobox"
+local hash = require "rspamd_cryptobox_hash"
+local pubkey = require "rspamd_cryptobox_pubkey"
+local signature = require "rspamd_cryptobox_signature"
+local rspamd_util = require "rspamd_util"
+local ucl = require "ucl"
+
+local LONGEST = 4096 -- characters of a token
+local LIFETIME = 60 -- seconds that a token may be valid for
+local SKEW = 5 -- seconds by which Sceau's clock may be ahead
+
+local exports = {}
+
+-- base64url without padding (RFC 7515, appendix C); nil for anything else.
+local function unbase64url(text)
+  if not text:match("^[%w_-]+$") or #text % 4 == 1 then
+    return nil
+  end
+  local standard = text:gsub("%-", "+"):gsub("_", "/") .. ("="):rep(-#text % 4)
+  local decoded = rspamd_util.decode_base64(standard)
+  return decoded and tostring(decoded) or nil
+end
+
+local function base64url(bytes)
+  return (tostring(rspamd_util.encode_base64(bytes)):gsub("%s", ""):gsub("%+", "-"):gsub("/", "_"):gsub("=", ""))
+end
+
+local function read_json(text)
+  local parser = ucl.parser()
+  local good = text and parser:parse_string(text)
+  local found = good and parser:get_object()
+  return type(found) == "table" and found or nil
+end
+
+-- The Ed25519 keys of a JSON Web Key Set (RFC 7517, RFC 8037).
+exports.read_keys = function(text)
+  local set, keys = read_json(text), {}
+  for _, each in ipairs(set and type(set.keys) == "table" and set.keys or {}) do
+    local raw = each.kty == "OKP" and each.crv == "Ed25519" and type(each.x) == "string" and unbase64url(each.x)
+    if raw and #raw == 32 then
+      keys[#keys + 1] = pubkey.create(tostring(rspamd_util.encode_base32(raw)), "sign")
+    end
+  end
+  return keys
+end
+
+local function is_signed(said, signed, keys)
+  local raw = unbase64url(signed)
+  if not raw or #raw ~= 64 then
+    return false
+  end
+  local held = signature.create(raw)
+  for _, key in ipairs(keys or {}) do
+    if cryptobox.verify_memory(key, held, said) == true then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether a token permits what is wanted, at an instant in seconds of Unix time; else false and why, in words that
+-- name nobody. `wanted`: issuer, audience, processing, handle.
+exports.verify = function(token, keys, wanted, now)
+  local head, claims, signed = token:match("^([%w_-]+)%.([%w_-]+)%.([%w_-]+)$")
+  if not head or #token > LONGEST then
+    return false, "sceau: this is no decision token"
+  end
+  if not is_signed(head .. "." .. claims, signed, keys) then
+    return false, "sceau: the decision token is not signed by a key that is known"
+  end
+  local of_head, of_claims = read_json(unbase64url(head)), read_json(unbase64url(claims))
+  if not of_head or of_head.alg ~= "EdDSA" or not of_claims then
+    return false, "sceau: this is no decision token"
+  end
+  local from, to = tonumber(of_claims.iat), tonumber(of_claims.exp)
+  if not from or not to or now >= to or from > now + SKEW or to - from > LIFETIME then
+    return false, "sceau: the decision token is not of this minute"
+  end
+  if of_claims.iss ~= wanted.issuer or of_claims.aud ~= wanted.audience then
+    return false, "sceau: the decision token is for somebody else"
+  end
+  if of_claims.processing ~= wanted.processing then
+    return false, "sceau: the decision token is for another processing"
+  end
+  if of_claims.correspondence_sha256 ~= base64url(hash.create_specific("sha256", wanted.handle):bin()) then
+    return false, "sceau: the decision token is for another message"
+  end
+  return true
+end
+
+return exports

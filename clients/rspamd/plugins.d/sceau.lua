@@ -1,0 +1,73 @@
+--[[
+Sceau for Rspamd: asks, before anything analyses a message, whether every user concerned allows it.
+
+Analysis fails closed, delivery fails open. This file only shuts the gates: a condition on each symbol that
+local.d/sceau.conf names, and a learn condition, which refuse until `sceau_client` has put something better in their
+place. So a client that cannot start leaves mail flowing and nothing analysed. No action is ever set here.
+]]
+
+if confighelp then
+  return
+end
+
+local N = "sceau"
+local rspamd_logger = require "rspamd_logger"
+
+local options = rspamd_config:get_all_opt(N)
+if not options then
+  return
+end
+
+local gates = {
+  may = function()
+    return false
+  end,
+  learn = function()
+    return false, "sceau: not started"
+  end,
+}
+
+-- Whether a processing may analyse this message, for plugins and rules of your own: `rspamd_plugins.sceau.may`.
+local function may(task, processing)
+  local ran, allowed = pcall(gates.may, task, processing)
+  return ran and allowed == true
+end
+
+-- For `learn_condition`, which learns unless it is told `false`: an error in here is a refusal too.
+local function learn_condition(task, is_spam, is_unlearn)
+  local ran, allowed, why = pcall(gates.learn, task, is_spam, is_unlearn)
+  if ran and allowed == true then
+    return true
+  end
+  return false, ran and why or "sceau: the gate failed"
+end
+
+rspamd_plugins[N] = { may = may, learn_condition = learn_condition }
+
+-- A symbol of several processings needs the permit of each; those that article L32-3 III exempts need none.
+local gated = {}
+for processing, about in pairs(options.processings or {}) do
+  for _, symbol in ipairs(about.exempt ~= true and about.symbols or {}) do
+    gated[symbol] = gated[symbol] or {}
+    table.insert(gated[symbol], processing)
+  end
+end
+for symbol, processings in pairs(gated) do
+  rspamd_config:add_condition(symbol, function(task)
+    for _, processing in ipairs(processings) do
+      if not may(task, processing) then
+        return false
+      end
+    end
+    return true
+  end)
+end
+
+local ran, failure = pcall(function()
+  -- Rspamd looks in the `lua` folder of its own settings; yours may be elsewhere (LOCAL_CONFDIR).
+  package.path = rspamd_paths["LOCAL_CONFDIR"] .. "/lua/?.lua;" .. package.path
+  require("sceau_client").start(options, gates)
+end)
+if not ran then
+  rspamd_logger.errx(rspamd_config, "%s: could not start, nothing is analysed: %s", N, failure)
+end

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Have Rspamd learn one message, if Sceau says that its user allows it: for IMAPSieve, cron jobs and administrators.
+
+    sceau-learn [--config FILE] spam|ham < message
+
+The user is `$USER`, as Sieve's `pipe` sets it: an argument would stand in the process list. The message goes to Rspamd
+only, and only after Sceau permitted; Sceau gets the user, the processing and an opaque handle. Standard library only.
+
+Exit status: 0 learned or known already, 1 not permitted, 2 wrong use or settings, 3 Sceau gave no usable answer,
+4 Rspamd did not learn. What it prints names nobody.
+"""
+
+import argparse
+import configparser
+import email.parser
+import email.policy
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+DEFAULT_CONFIG = "/etc/rspamd/sceau-learn.conf"
+OUTSIDER = "outsider"
+_ADDRESS = re.compile(r"""[^\s<>()",;:]+@[^\s<>()",;:]+""")
+LEARNED, DENIED, MISUSED, UNKNOWN, REFUSED = range(5)
+
+
+class Failure(Exception):
+    """It ends here: what to print, and the exit status."""
+
+    def __init__(self, status: int, text: str) -> None:
+        """Say why, in words that name nobody."""
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the configuration file says."""
+
+    sceau: SplitResult
+    key: str
+    secret: str
+    subject_type: str
+    local_domains: frozenset[str]
+    timeout: float
+    processing: str
+    party_mode: str
+    controller: SplitResult
+    password: str
+    controller_timeout: float
+
+
+def read_settings(path: str) -> Settings:
+    """Read the file. Raises Failure with what is wrong with it."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            parser.read_file(file)
+        sceau, rspamd = parser["sceau"], parser["rspamd"]
+        return Settings(
+            sceau=urlsplit(sceau["url"]),
+            key=_secret(sceau["key_file"]),
+            secret=_secret(sceau["handle_secret_file"]),
+            subject_type=sceau.get("subject_type", "user"),
+            local_domains=frozenset(sceau["local_domains"].lower().split()),
+            timeout=sceau.getfloat("timeout", 1.0),
+            processing=sceau["processing"],
+            party_mode=sceau.get("party_mode", "user_only"),
+            controller=urlsplit(rspamd["controller"]),
+            password=_secret(rspamd["password_file"]) if "password_file" in rspamd else "",
+            controller_timeout=rspamd.getfloat("timeout", 5.0),
+        )
+    except (OSError, KeyError, ValueError, configparser.Error) as error:
+        raise Failure(MISUSED, f"settings: {type(error).__name__}: {error}") from None
+
+
+def _secret(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8").strip()
+
+
+def read_message() -> tuple[str, bytes]:
+    """Who the user is, and the message as Rspamd will see it: it skips blanks and an mbox line at the beginning."""
+    user = os.environ.get("USER", "").lower()
+    message = sys.stdin.buffer.read().lstrip()
+    if message.startswith(b"From "):
+        message = message.partition(b"\n")[2]
+    if not user or not message:
+        raise Failure(MISUSED, "no $USER, or no message on standard input")
+    return user, message
+
+
+def handle_of(settings: Settings, user: str, message: bytes) -> str:
+    """The opaque name of this message for this user; lua/sceau_learning.lua makes the same."""
+    said = f"learn\n{user}\n{hashlib.sha256(message).hexdigest()}"
+    return hmac.new(settings.secret.encode(), said.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def participants_of(settings: Settings, user: str, message: bytes) -> list[dict[str, Any]] | None:
+    """The other parties as the header names them: ours by id, all others as one mark. None where nobody asks."""
+    if settings.party_mode == "user_only":
+        return None
+    parsed = email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(message)
+    lines = [str(line) for name in ("From", "Sender", "To", "Cc", "Bcc") for line in parsed.get_all(name, [])]
+    # Whatever looks like an address, also inside a name: too many parties can only narrow.
+    addresses = {found.lower() for line in lines for found in _ADDRESS.findall(line)}
+    ours = {each for each in addresses if each.rpartition("@")[2] in settings.local_domains}
+    found: list[dict[str, Any]] = [{"id": each, "local": True} for each in sorted(ours - {user})]
+    if addresses - ours and settings.party_mode == "all_parties":
+        found.append({"id": OUTSIDER, "local": False})
+    return found
+
+
+def ask(settings: Settings, user: str, message: bytes) -> str:
+    """The decision token. Raises Failure when Sceau denies, or gives no usable answer."""
+    others = participants_of(settings, user, message)
+    question = {
+        "subject": {"type": settings.subject_type, "id": user},
+        "action": {"name": settings.processing},
+        "resource": {
+            "type": "correspondence",
+            "id": handle_of(settings, user, message),
+            "properties": {} if others is None else {"participants": others},
+        },
+        "context": {"decision_token": True},
+    }
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {settings.key}"}
+    body = json.dumps(question).encode()
+    path = settings.sceau.path.rstrip("/") + "/access/v1/evaluation"
+    try:
+        status, said = _post(settings.sceau, path, headers, body, settings.timeout)
+        answer = json.loads(said)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Failure(UNKNOWN, f"no usable answer: {type(error).__name__}") from None
+    if status != http.HTTPStatus.OK or not isinstance(answer, dict) or not isinstance(answer.get("decision"), bool):
+        raise Failure(UNKNOWN, f"no usable answer: status {status}")
+    if not answer["decision"]:
+        raise Failure(DENIED, "not permitted")
+    context = answer.get("context")
+    token = context.get("decision_token") if isinstance(context, dict) else None
+    if not isinstance(token, str):
+        raise Failure(UNKNOWN, "permitted, but without a decision token")
+    return token
+
+
+def learn(settings: Settings, user: str, kind: str, message: bytes, token: str) -> None:
+    """Hand the message over to the controller. Raises Failure when it does not learn it."""
+    headers = {"Sceau-Decision-Token": token, "Sceau-User": user}
+    if settings.password:
+        headers["Password"] = settings.password
+    try:
+        status, _ = _post(settings.controller, f"/learn{kind}", headers, message, settings.controller_timeout)
+    except (OSError, http.client.HTTPException) as error:
+        raise Failure(REFUSED, f"Rspamd: {type(error).__name__}") from None
+    if status not in {http.HTTPStatus.OK, http.HTTPStatus.ALREADY_REPORTED}:
+        raise Failure(REFUSED, f"Rspamd did not learn: status {status}")
+
+
+def _post(to: SplitResult, path: str, headers: dict[str, str], body: bytes, timeout: float) -> tuple[int, bytes]:
+    kind = http.client.HTTPSConnection if to.scheme == "https" else http.client.HTTPConnection
+    connection = kind(to.hostname or "127.0.0.1", to.port, timeout=timeout)
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def main() -> int:
+    """Ask, then learn."""
+    parser = argparse.ArgumentParser(description="Have Rspamd learn a message, if its user allows it.")
+    parser.add_argument("--config", default=DEFAULT_CONFIG)
+    parser.add_argument("kind", choices=["spam", "ham"])
+    given = parser.parse_args()
+    try:
+        settings = read_settings(given.config)
+        user, message = read_message()
+        learn(settings, user, given.kind, message, ask(settings, user, message))
+    except Failure as failure:
+        sys.stderr.write(f"sceau-learn: {failure}\n")
+        return failure.status
+    return LEARNED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What the mail tests share: the servers installed, one service of their own, one way of a message."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e import debian
+from tests.e2e.mail.world import World, register, world
+from tests.e2e.programs import running_from
+from tests.e2e.service import Sceau, administered
+
+PACKAGES = {
+    "rspamd": "/usr/bin/rspamd",
+    "redis-server": "/usr/bin/redis-server",
+    "postfix": "/usr/sbin/postfix",
+    "dovecot-core": "/usr/sbin/dovecot",
+    "dovecot-auth-lua": "/usr/lib/dovecot/modules/lib22_push_notification_lua_plugin.so",
+    "dovecot-lmtpd": "/usr/lib/dovecot/lmtp",
+    "dovecot-imapd": "/usr/lib/dovecot/imap",
+    "dovecot-sieve": "/usr/lib/dovecot/modules/lib95_imap_sieve_plugin.so",
+}
+ANSWERS = "postfix postfix/main_mailer_type select No configuration\n"
+PROGRAMS = ("/usr/bin/rspamd", "/usr/bin/redis", "/usr/sbin/dovecot", "/usr/lib/dovecot/", "/usr/lib/postfix/")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[None]:
+    """Debian's servers, installed; none of their processes may be left at the end that was not there before."""
+    try:
+        debian.provide_servers(PACKAGES, "the mail servers that ask Sceau", answers=ANSWERS)
+    except debian.Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+    before = running_from(*PROGRAMS)
+    yield
+    assert running_from(*PROGRAMS) - before == set(), "a server was left running"
+
+
+@pytest.fixture(scope="session")
+def sceau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sceau]:
+    """A service with the processings of the READMEs."""
+    with administered(tmp_path_factory.mktemp("sceau-for-mail") / "data") as running:
+        register(running)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mail(servers: None, sceau: Sceau) -> Iterator[World]:
+    """The whole way of a message, running."""
+    with world(sceau) as running:
+        yield running

@@ -1,0 +1,177 @@
+import smtplib
+
+import pytest
+
+from tests.e2e.mail.letters import MARKS, Letter
+from tests.e2e.mail.world import ADS, COPIES, SPAM, TRAINING
+from tests.e2e.wiretap import FAILING, GARBAGE, held, hung_up, stalled
+from tests.faults.service import eventually
+
+CONSENTS = (ADS, TRAINING, COPIES)
+
+
+@pytest.fixture
+def settled(mail):
+    """Wait until whatever Rspamd was to do with earlier messages is done: it has done it for a later one."""
+    if not mail.exports.received:
+        mail.grant("sentinelle@example.fr", *CONSENTS)
+
+    def settle():
+        letter = Letter(["sentinelle@example.fr"])
+        mail.send(letter)
+        eventually(lambda: mail.exported(letter))
+        return mail
+
+    settle()
+    return settle
+
+
+def test_with_consent_a_message_is_delivered_and_analysed(mail, settled):
+    """Who consents to all has every analysis: export and training in Rspamd, the copy handed on by Dovecot."""
+    mail.grant("amelie@example.fr", *CONSENTS)
+    letter, learned = Letter(["amelie@example.fr"]), mail.rspamd.learned()
+    mail.send(letter)
+    eventually(lambda: mail.exported(letter) and mail.rspamd.learned() == learned + 1)
+    assert mail.copies.saw(user="amelie@example.fr", processing=COPIES, mailbox="INBOX")
+
+
+def test_without_consent_a_message_is_delivered_and_nothing_else(mail, settled):
+    """Who never decided gets the message; no analysis does."""
+    letter, learned = Letter(["bruno@example.fr"]), mail.rspamd.learned()
+    mail.send(letter)
+    settled()
+    assert mail.delivered("bruno@example.fr", letter)
+    assert not mail.exported(letter)
+    assert mail.rspamd.learned() == learned + 1  # the sentinel's
+    assert not mail.copies.saw(user="bruno@example.fr")
+
+
+def test_one_who_did_not_consent_keeps_a_message_of_two_from_analysis_but_not_the_others_copy(mail, settled):
+    """Rspamd has one message for both: a deny overrides. Dovecot has a copy for each: only hers is handed on."""
+    mail.grant("claire@example.fr", *CONSENTS)
+    letter, learned = Letter(["claire@example.fr", "denis@example.fr"]), mail.rspamd.learned()
+    mail.send(letter)
+    settled()
+    assert not mail.exported(letter)
+    assert mail.rspamd.learned() == learned + 1
+    assert mail.copies.saw(user="claire@example.fr")
+    assert not mail.copies.saw(user="denis@example.fr")
+
+
+def test_two_who_consent_are_asked_about_in_one_request(mail, settled):
+    """Both users times both processings are four questions of one request, and the message is analysed."""
+    for user in ("elise@example.fr", "fabien@example.fr"):
+        mail.grant(user, *CONSENTS)
+    letter, mark = Letter(["elise@example.fr", "fabien@example.fr"]), len(mail.to_rspamd.heard)
+    mail.send(letter)
+    (asked,) = mail.to_rspamd.since(mark)
+    about = [(each["subject"]["id"], each["action"]["name"]) for each in asked.json["evaluations"]]
+    assert about == [(user, name) for user in letter.to for name in (ADS, TRAINING)]
+    eventually(lambda: mail.exported(letter))
+
+
+def test_after_a_withdrawal_the_next_message_is_not_analysed(mail, settled):
+    """What was withdrawn is denied from the next message on, everywhere, and nothing is kept from before."""
+    mail.grant("gaelle@example.fr", *CONSENTS)
+    before, after = Letter(["gaelle@example.fr"]), Letter(["gaelle@example.fr"])
+    mail.send(before)
+    eventually(lambda: mail.exported(before))
+    copies = len(mail.copies.received)
+    mail.sceau.api.withdraw("gaelle@example.fr")
+    learned = mail.rspamd.learned()
+    mail.send(after)
+    assert len(mail.copies.received) == copies
+    settled()
+    assert mail.delivered("gaelle@example.fr", after)
+    assert not mail.exported(after)
+    assert mail.rspamd.learned() == learned + 1
+
+
+@pytest.mark.parametrize("fault", [held, stalled, hung_up, FAILING, GARBAGE], ids=lambda fault: fault.__name__)
+def test_whatever_happens_to_sceau_the_message_is_delivered_and_not_analysed(mail, settled, fault):
+    """Slow, stuck, gone, failing, talking nonsense: delivered all the same, by clients that give up by themselves."""
+    mail.grant("hector@example.fr", *CONSENTS)
+    letter, learned, copies = Letter(["hector@example.fr"]), mail.rspamd.learned(), len(mail.copies.received)
+    with mail.to_rspamd.fault(fault), mail.to_dovecot.fault(fault):
+        mail.send(letter)
+        if fault in {held, stalled}:
+            eventually(lambda: mail.to_rspamd.heard[-1].gave_up and mail.to_dovecot.heard[-1].gave_up)
+    assert len(mail.copies.received) == copies
+    settled()
+    assert mail.delivered("hector@example.fr", letter)
+    assert not mail.exported(letter)
+    assert mail.rspamd.learned() == learned + 1
+
+
+def test_nobody_listening_where_sceau_was_changes_nothing_for_the_message(mail, settled):
+    """A refused connection: delivered, not analysed."""
+    mail.grant("irene@example.fr", *CONSENTS)
+    letter, learned, copies = Letter(["irene@example.fr"]), mail.rspamd.learned(), len(mail.copies.received)
+    with mail.to_rspamd.refusing(), mail.to_dovecot.refusing():
+        mail.send(letter)
+    assert len(mail.copies.received) == copies
+    settled()
+    assert not mail.exported(letter)
+    assert mail.rspamd.learned() == learned + 1
+
+
+def test_who_sends_is_asked_too(mail, settled):
+    """A message between two users is both's; who signed in to send it counts, and is not taken for an outsider."""
+    mail.grant("jeanne@example.fr", *CONSENTS)
+    mail.grant("karim@example.fr", *CONSENTS)
+    login = ("jeanne@example.fr", "of-the-tests")
+    letter = Letter(["karim@example.fr"], sender="jeanne@example.fr")
+    mail.send(letter, login=login)
+    asked = {each["subject"]["id"] for each in mail.to_rspamd.heard[-1].json["evaluations"]}
+    assert asked == {"jeanne@example.fr", "karim@example.fr"}
+    eventually(lambda: mail.exported(letter))
+    mail.sceau.api.withdraw("jeanne@example.fr")
+    second = Letter(["karim@example.fr"], sender="jeanne@example.fr")
+    mail.send(second, login=login)
+    settled()
+    assert not mail.exported(second)
+
+
+def test_rspamd_asks_once_for_each_message_and_keeps_its_connection(mail, settled):
+    """Three messages, three requests, one connection."""
+    mark = len(mail.to_rspamd.heard)
+    for _ in range(3):
+        mail.send(Letter(["louise@example.fr", "sentinelle@example.fr"]))
+    asked = mail.to_rspamd.since(mark)
+    assert len(asked) == 3
+    assert len({each.connection for each in asked}) == 1
+
+
+def test_nothing_secret_reached_sceau(mail, settled):
+    """No subject line, body, Message-ID, attachment, name or address of an outsider stands in what Sceau was sent."""
+    letter = Letter(["marie@example.fr", "nadia@ailleurs.example"])
+    mail.send(letter)
+    (stored,) = mail.dovecot.mailbox("marie@example.fr")
+    for mark in MARKS:
+        assert mark.encode() in stored, mark  # the letter did have it
+        assert not mail.to_rspamd.hears(mark), mark
+        assert not mail.to_dovecot.hears(mark), mark
+    assert mail.to_rspamd.hears("marie@example.fr")  # the search finds what is there
+    assert mail.to_dovecot.hears("marie@example.fr")
+    assert not mail.to_rspamd.hears("nadia")
+
+
+def test_an_exempt_processing_is_never_asked_about(mail, settled):
+    """Detection of unsolicited content needs no consent: no request names it."""
+    assert mail.to_rspamd.hears(ADS)
+    assert not mail.to_rspamd.hears(SPAM)
+
+
+def test_the_two_clients_give_a_message_names_that_have_nothing_in_common(mail, settled):
+    """Every handle is of one client, one message and one user."""
+    mail.send(Letter(["odile@example.fr", "paul@example.fr"]))
+    of_rspamd = {each["resource"]["id"] for each in mail.to_rspamd.heard[-1].json["evaluations"]}
+    of_dovecot = {each.json["resource"]["id"] for each in mail.to_dovecot.heard[-2:]}
+    assert len(of_rspamd | of_dovecot) == 4
+    assert {len(each) for each in of_rspamd | of_dovecot} == {32}
+
+
+def test_mail_that_nobody_may_send_is_refused_by_postfix_and_not_by_this(mail):
+    """The control of `delivered in every case`: the sending can fail."""
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        mail.postfix.send(b"Subject: no\r\n\r\n", "a@example.fr", "<not an address>")

@@ -1,0 +1,125 @@
+"""The whole way of a message, real but for Sceau's callers being told where to ask: Postfix, Rspamd, Dovecot, Redis.
+
+What stands in for the analyses that need a consent: an export of metadata and training of Bayes in Rspamd, and a hook
+of Dovecot's for each user's copy.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.mail import dovecot as of_dovecot
+from tests.e2e.mail import postfix as of_postfix
+from tests.e2e.mail import rspamd as of_rspamd
+from tests.e2e.mail.letters import Letter
+from tests.e2e.mail.receivers import Analysis, analysing
+from tests.e2e.readme import files_of, filled_in
+from tests.e2e.service import Sceau
+from tests.e2e.wiretap import Wiretap, tapped
+from tests.faults.service import eventually
+
+ADS, TRAINING, COPIES, SPAM = "ads-mail", "filter-training", "ads-copies", "spam-filter"
+HANDLE_SECRET = "0123456789abcdef" * 4
+
+# For these tests only: Bayes learns from the first message on, and everything.
+_EAGER = """
+min_learns = 1;
+min_tokens = 1;
+autolearn = <<EOD
+return function(task) return 'ham' end
+EOD
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that takes part in the way of a message."""
+
+    sceau: Sceau
+    to_rspamd: Wiretap
+    to_dovecot: Wiretap
+    rspamd: of_rspamd.Rspamd
+    dovecot: of_dovecot.Dovecot
+    postfix: of_postfix.Postfix
+    exports: Analysis
+    copies: Analysis
+
+    def send(self, letter: Letter, *, login: tuple[str, str] | None = None) -> None:
+        """Send a letter to everybody it names, and wait until it is in every mailbox and off the queue."""
+        self.postfix.send(letter.raw, letter.sender, *letter.to, login=login)
+        ours = [user for user in letter.to if user.endswith("@example.fr")]
+        eventually(lambda: all(self.delivered(user, letter) for user in ours) and self.postfix.is_done())
+
+    def delivered(self, user: str, letter: Letter) -> bool:
+        """Whether a letter is in a user's mailbox, once."""
+        return sum(letter.token in message for message in self.dovecot.mailbox(user)) == 1
+
+    def exported(self, letter: Letter) -> bool:
+        """Whether Rspamd exported a letter's metadata."""
+        return any(each["subject"] == f"zq-subject {letter.number}" for each in self.exports.received)
+
+    def grant(self, user: str, *processings: str) -> None:
+        """Record a user's consents."""
+        for processing in processings:
+            self.sceau.api.decide(user, processing)
+
+
+@contextlib.contextmanager
+def world(sceau: Sceau) -> Iterator[World]:
+    """All of them running under one scratch folder that their users may enter; ended in the opposite order."""
+    folder = Path(tempfile.mkdtemp(prefix="sceau-mail-"))
+    folder.chmod(0o755)
+    with contextlib.ExitStack() as kept:
+        kept.callback(shutil.rmtree, folder, ignore_errors=True)
+        to_rspamd, to_dovecot = (kept.enter_context(tapped(sceau.address)) for _ in range(2))
+        exports, copies = (kept.enter_context(analysing()) for _ in range(2))
+        redis = kept.enter_context(of_rspamd.redis(folder / "redis"))
+        rspamd = kept.enter_context(
+            of_rspamd.rspamd(folder / "rspamd", redis, rspamd_files(sceau, folder / "rspamd", to_rspamd, exports))
+        )
+        settings = dovecot_settings(sceau, folder / "dovecot", to_dovecot, copies)
+        dovecot = kept.enter_context(of_dovecot.dovecot(folder / "dovecot", settings))
+        milter = filled_in(
+            files_of(of_rspamd.README)["/etc/postfix/main.cf"], {"127.0.0.1:11332": f"127.0.0.1:{rspamd.milter}"}
+        )
+        postfix = kept.enter_context(
+            of_postfix.postfix(folder / "postfix", milter, lmtp=dovecot.lmtp, auth=dovecot.auth)
+        )
+        yield World(sceau, to_rspamd, to_dovecot, rspamd, dovecot, postfix, exports, copies)
+
+
+def register(sceau: Sceau) -> None:
+    """The processings that the READMEs name, and their parts."""
+    api = sceau.api
+    api.register(ADS, party_mode="all_local_users", elements=["content", "subject_line", "correspondent_identity"])
+    api.register(TRAINING, purpose="service_improvement", elements=["content"])
+    api.register(COPIES, elements=["content"])
+    api.register(SPAM, purpose="unsolicited_content_detection", elements=["content"])
+
+
+def rspamd_files(sceau: Sceau, folder: Path, tap: Wiretap, exports: Analysis) -> dict[str, str]:
+    """Rspamd's settings as its README gives them, with a key of its own."""
+    folder.mkdir()
+    (folder / "sceau.key").write_text(sceau.api.new_key("decisions:evaluate", processings=[ADS, TRAINING]) + "\n")
+    (folder / "sceau.secret").write_text(HANDLE_SECRET + "\n")
+    files = of_rspamd.as_in_readme(
+        folder,
+        {
+            "local.d/sceau.conf": {'url = "http://127.0.0.1:8080"': f'url = "{tap.address}"'},
+            "local.d/worker-proxy.inc": {"11332": "@milter@"},
+            "local.d/metadata_exporter.conf": {"http://127.0.0.1:9001": exports.address},
+        },
+    )
+    files["local.d/classifier-bayes.conf"] += _EAGER
+    return files
+
+
+def dovecot_settings(sceau: Sceau, folder: Path, tap: Wiretap, copies: Analysis) -> str:
+    """Dovecot's settings as its README gives them, with a key of its own."""
+    folder.mkdir()
+    (folder / "sceau.key").write_text(sceau.api.new_key("decisions:evaluate", processings=[COPIES]) + "\n")
+    (folder / "sceau.secret").write_text(HANDLE_SECRET + "\n")
+    return of_dovecot.as_in_readme({"http://127.0.0.1:8080": tap.address, "http://127.0.0.1:9000": copies.address})
