@@ -100,6 +100,7 @@ class RotatedKey(BaseModel):
     created_at: datetime
 
 
+@router.head("/.well-known/jwks.json", include_in_schema=False)  # Rspamd looks so whether its copy is old
 @router.get("/.well-known/jwks.json", summary="Keys that verify decision tokens")
 @open_to_all
 async def get_jwks(services: ServicesDep, response: Response) -> JsonWebKeySet:

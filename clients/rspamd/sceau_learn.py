@@ -52,6 +52,7 @@ class Settings:
     local_domains: frozenset[str]
     timeout: float
     processing: str
+    elements: list[str]
     party_mode: str
     controller: SplitResult
     password: str
@@ -73,6 +74,7 @@ def read_settings(path: str) -> Settings:
             local_domains=frozenset(sceau["local_domains"].lower().split()),
             timeout=sceau.getfloat("timeout", 1.0),
             processing=sceau["processing"],
+            elements=sceau["elements"].split(),
             party_mode=sceau.get("party_mode", "user_only"),
             controller=urlsplit(rspamd["controller"]),
             password=_secret(rspamd["password_file"]) if "password_file" in rspamd else "",
@@ -123,7 +125,7 @@ def ask(settings: Settings, user: str, message: bytes) -> str:
     others = participants_of(settings, user, message)
     question = {
         "subject": {"type": settings.subject_type, "id": user},
-        "action": {"name": settings.processing},
+        "action": {"name": settings.processing, "properties": {"elements": settings.elements}},
         "resource": {
             "type": "correspondence",
             "id": handle_of(settings, user, message),

@@ -175,6 +175,14 @@ def test_the_published_keys_hold_public_halves_only(pdp):
     assert (key["kty"], key["crv"], key["use"], key["alg"]) == ("OKP", "Ed25519", "sig", "EdDSA")
 
 
+def test_the_published_keys_may_be_asked_for_by_head(pdp):
+    """A client that looks first whether its copy is old, as Rspamd does, gets the headers of a GET and no body."""
+    head, got = (pdp.with_key(None).call(method, "/.well-known/jwks.json") for method in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "cache-control", "content-length"):
+        assert head.headers[name] == got.headers[name]
+
+
 def test_a_token_ends_with_its_permit(clocked, clock):
     """A permit with twenty seconds left has a token of twenty seconds, and no permit no token."""
     clocked.register("ads")

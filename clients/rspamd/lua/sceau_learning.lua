@@ -44,6 +44,8 @@ local function token_allows(settings, task)
     issuer = learning.issuer,
     audience = learning.audience,
     processing = learning.processing,
+    elements = settings.processings[learning.processing].elements,
+    user = user,
     handle = questions.handle(settings, "learn", user, digest),
   }
   return tokens.verify(token, learning.keys_now, wanted, rspamd_util.get_time())

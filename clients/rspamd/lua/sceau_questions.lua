@@ -42,13 +42,9 @@ local function participants(processing, user, named)
 end
 
 local function question(settings, processing, user, named, handle)
-  local action, resource = { '"name":' .. quoted(processing.id) }, { '"channel":' .. quoted(settings.channel) }
-  if processing.elements then
-    local elements = {}
-    for _, element in ipairs(processing.elements) do
-      table.insert(elements, quoted(element))
-    end
-    table.insert(action, '"properties":{"elements":' .. listed(elements) .. "}")
+  local elements, resource = {}, { '"channel":' .. quoted(settings.channel) }
+  for _, element in ipairs(processing.elements) do
+    table.insert(elements, quoted(element))
   end
   if settings.territory then
     table.insert(resource, '"territory":' .. quoted(settings.territory))
@@ -56,10 +52,12 @@ local function question(settings, processing, user, named, handle)
   if processing.party_mode ~= "user_only" then
     table.insert(resource, '"participants":' .. participants(processing, user, named))
   end
-  return string.format(
-    '{"subject":{"type":%s,"id":%s},"action":{%s},"resource":{"type":"correspondence","id":%s,"properties":{%s}}}',
-    quoted(settings.subject_type), quoted(user), table.concat(action, ","), quoted(handle), table.concat(resource, ",")
-  )
+  return table.concat({
+    '{"subject":{"type":', quoted(settings.subject_type), ',"id":', quoted(user),
+    '},"action":{"name":', quoted(processing.id), ',"properties":{"elements":', listed(elements),
+    '}},"resource":{"type":"correspondence","id":', quoted(handle),
+    ',"properties":{', table.concat(resource, ","), "}}}",
+  })
 end
 
 -- The body of the request, and which processing each of its items is about. `named` is needed where some processing

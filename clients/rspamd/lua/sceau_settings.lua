@@ -33,7 +33,10 @@ end
 local function processing_of(id, about)
   local mode = about.party_mode or "user_only"
   assert(PARTY_MODES[mode], "party_mode of " .. id .. " is not user_only, all_local_users or all_parties")
-  return { id = id, party_mode = mode, elements = about.elements, exempt = about.exempt == true }
+  if about.exempt ~= true then
+    assert(type(about.elements) == "table" and #about.elements > 0, "elements of " .. id .. " is not set")
+  end
+  return { id = id, party_mode = mode, elements = about.elements or {}, exempt = about.exempt == true }
 end
 
 local function check_learning(learning, processings)

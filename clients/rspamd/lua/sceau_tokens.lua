@@ -65,32 +65,66 @@ local function is_signed(said, signed, keys)
   return false
 end
 
+local function is_of_now(claims, now)
+  local from, to = tonumber(claims.iat), tonumber(claims.exp)
+  return from and to and from - SKEW <= now and now < to and to - from <= LIFETIME
+end
+
+local function covers(given, elements)
+  local known = {}
+  for _, each in ipairs(type(given) == "table" and given or {}) do
+    known[each] = true
+  end
+  for _, each in ipairs(elements) do
+    if not known[each] then
+      return false
+    end
+  end
+  return true
+end
+
+local function sha256(text)
+  return base64url(hash.create_specific("sha256", text):bin())
+end
+
+-- What a token must be, in order, and what to say of one that is not.
+local CHECKS = {
+  { "is no decision token", function(head)
+    return head.alg == "EdDSA" and head.typ == "sceau-decision+jwt"
+  end },
+  { "is not of this minute", function(_, claims, _, now)
+    return is_of_now(claims, now)
+  end },
+  { "is for somebody else", function(_, claims, wanted)
+    return claims.iss == wanted.issuer and claims.aud == wanted.audience
+  end },
+  { "is for another processing", function(_, claims, wanted)
+    return claims.processing == wanted.processing and covers(claims.elements, wanted.elements)
+  end },
+  { "is for another message", function(_, claims, wanted)
+    return claims.correspondence_sha256 == sha256(wanted.handle)
+  end },
+  { "is for another user", function(_, claims, wanted)
+    return claims.subject_sha256 == sha256(wanted.handle .. "\n" .. wanted.user)
+  end },
+}
+
 -- Whether a token permits what is wanted, at an instant in seconds of Unix time; else false and why, in words that
--- name nobody. `wanted`: issuer, audience, processing, handle.
+-- name nobody. `wanted`: issuer, audience, processing, elements, handle, user. The rules are those of
+-- docs/decision-tokens.md of Sceau.
 exports.verify = function(token, keys, wanted, now)
   local head, claims, signed = token:match("^([%w_-]+)%.([%w_-]+)%.([%w_-]+)$")
   if not head or #token > LONGEST then
-    return false, "sceau: this is no decision token"
+    return false, "sceau: the token is no decision token"
   end
   if not is_signed(head .. "." .. claims, signed, keys) then
-    return false, "sceau: the decision token is not signed by a key that is known"
+    return false, "sceau: the token is not signed by a key that is known"
   end
   local of_head, of_claims = read_json(unbase64url(head)), read_json(unbase64url(claims))
-  if not of_head or of_head.alg ~= "EdDSA" or not of_claims then
-    return false, "sceau: this is no decision token"
-  end
-  local from, to = tonumber(of_claims.iat), tonumber(of_claims.exp)
-  if not from or not to or now >= to or from > now + SKEW or to - from > LIFETIME then
-    return false, "sceau: the decision token is not of this minute"
-  end
-  if of_claims.iss ~= wanted.issuer or of_claims.aud ~= wanted.audience then
-    return false, "sceau: the decision token is for somebody else"
-  end
-  if of_claims.processing ~= wanted.processing then
-    return false, "sceau: the decision token is for another processing"
-  end
-  if of_claims.correspondence_sha256 ~= base64url(hash.create_specific("sha256", wanted.handle):bin()) then
-    return false, "sceau: the decision token is for another message"
+  for _, check in ipairs(CHECKS) do
+    if not of_head or not of_claims or not check[2](of_head, of_claims, wanted, now) then
+      return false, "sceau: the token " .. check[1]
+    end
   end
   return true
 end

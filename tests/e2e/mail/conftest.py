@@ -5,22 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import debian
+from tests.e2e.mail.packages import ANSWERS, PACKAGES, PROGRAMS
 from tests.e2e.mail.world import World, register, world
 from tests.e2e.programs import running_from
 from tests.e2e.service import Sceau, administered
-
-PACKAGES = {
-    "rspamd": "/usr/bin/rspamd",
-    "redis-server": "/usr/bin/redis-server",
-    "postfix": "/usr/sbin/postfix",
-    "dovecot-core": "/usr/sbin/dovecot",
-    "dovecot-auth-lua": "/usr/lib/dovecot/modules/lib22_push_notification_lua_plugin.so",
-    "dovecot-lmtpd": "/usr/lib/dovecot/lmtp",
-    "dovecot-imapd": "/usr/lib/dovecot/imap",
-    "dovecot-sieve": "/usr/lib/dovecot/modules/lib95_imap_sieve_plugin.so",
-}
-ANSWERS = "postfix postfix/main_mailer_type select No configuration\n"
-PROGRAMS = ("/usr/bin/rspamd", "/usr/bin/redis", "/usr/sbin/dovecot", "/usr/lib/dovecot/", "/usr/lib/postfix/")
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ _OFF = (
 _HERE = {
     "options.inc": 'dns { nameserver = ["127.0.0.1:9:1"]; timeout = 0.1s; retransmits = 1; }\n'
     'filters = "chartable,regexp";\nlocal_addrs = [];\nneighbours {}\n'
-    'disable_hyperscan = true;\nurl_tld = "@folder@/tld";\n',
+    'disable_hyperscan = true;\nurl_tld = "@folder@/tld";\n'
+    'maps_cache_dir = "@folder@/db";\n',
     "worker-normal.inc": 'bind_socket = "127.0.0.1:@scanner@"; count = 1;\n',
     "worker-controller.inc": 'bind_socket = "127.0.0.1:@controller@"; password = "@password@"; secure_ip = [];\n',
     "redis.conf": 'servers = "127.0.0.1:@redis@";\n',

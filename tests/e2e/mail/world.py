@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.mail import dovecot as of_dovecot
 from tests.e2e.mail import postfix as of_postfix
@@ -22,7 +23,9 @@ from tests.e2e.wiretap import Wiretap, tapped
 from tests.faults.service import eventually
 
 ADS, TRAINING, COPIES, SPAM = "ads-mail", "filter-training", "ads-copies", "spam-filter"
+EVERYONE = "ads-everyone"
 HANDLE_SECRET = "0123456789abcdef" * 4
+AUDIENCE = "01a20ea9-d3e6-76bc-89c3-a10e2c202565"  # as the README has it
 
 # For these tests only: Bayes learns from the first message on, and everything.
 _EAGER = """
@@ -67,20 +70,37 @@ class World:
             self.sceau.api.decide(user, processing)
 
 
+@dataclass(frozen=True)
+class Alone:
+    """Rspamd without the rest: the tap between it and Sceau, and who can forge tokens that it trusts."""
+
+    rspamd: of_rspamd.Rspamd
+    tap: Wiretap
+    forger: Any = None
+
+
 @contextlib.contextmanager
-def world(sceau: Sceau) -> Iterator[World]:
-    """All of them running under one scratch folder that their users may enter; ended in the opposite order."""
+def scratch() -> Iterator[Path]:
+    """A folder that the servers' users may enter, for as long as the block lasts."""
     folder = Path(tempfile.mkdtemp(prefix="sceau-mail-"))
     folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def world(sceau: Sceau) -> Iterator[World]:
+    """All of them running under one scratch folder; ended in the opposite order."""
     with contextlib.ExitStack() as kept:
-        kept.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = kept.enter_context(scratch())
         to_rspamd, to_dovecot = (kept.enter_context(tapped(sceau.address)) for _ in range(2))
         exports, copies = (kept.enter_context(analysing()) for _ in range(2))
         redis = kept.enter_context(of_rspamd.redis(folder / "redis"))
-        rspamd = kept.enter_context(
-            of_rspamd.rspamd(folder / "rspamd", redis, rspamd_files(sceau, folder / "rspamd", to_rspamd, exports))
-        )
-        settings = dovecot_settings(sceau, folder / "dovecot", to_dovecot, copies)
+        files = rspamd_files(sceau, folder / "rspamd", to_rspamd.address, exports=exports.address)
+        rspamd = kept.enter_context(of_rspamd.rspamd(folder / "rspamd", redis, files))
+        settings = dovecot_settings(sceau, folder / "dovecot", to_dovecot.address, copies.address)
         dovecot = kept.enter_context(of_dovecot.dovecot(folder / "dovecot", settings))
         milter = filled_in(
             files_of(of_rspamd.README)["/etc/postfix/main.cf"], {"127.0.0.1:11332": f"127.0.0.1:{rspamd.milter}"}
@@ -95,31 +115,61 @@ def register(sceau: Sceau) -> None:
     """The processings that the READMEs name, and their parts."""
     api = sceau.api
     api.register(ADS, party_mode="all_local_users", elements=["content", "subject_line", "correspondent_identity"])
-    api.register(TRAINING, purpose="service_improvement", elements=["content"])
+    api.register(TRAINING, purpose="service_improvement", elements=["content", "subject_line", "attachments"])
+    api.register(EVERYONE, party_mode="all_parties", elements=["content"])
     api.register(COPIES, elements=["content"])
     api.register(SPAM, purpose="unsolicited_content_detection", elements=["content"])
 
 
-def rspamd_files(sceau: Sceau, folder: Path, tap: Wiretap, exports: Analysis) -> dict[str, str]:
-    """Rspamd's settings as its README gives them, with a key of its own."""
+def rspamd_files(
+    sceau: Sceau,
+    folder: Path,
+    address: str,
+    *,
+    exports: str = "http://127.0.0.1:1",
+    keys: str | None = None,
+    eager: bool = True,
+) -> dict[str, str]:
+    """Rspamd's settings as its README gives them, with a key of its own, asking at an address.
+
+    `keys`: a file of keys to trust, of somebody who calls itself what the README has; else Sceau's own.
+    `eager`: Bayes learns whatever it may.
+    """
     folder.mkdir()
-    (folder / "sceau.key").write_text(sceau.api.new_key("decisions:evaluate", processings=[ADS, TRAINING]) + "\n")
+    made = new_key(sceau, ADS, TRAINING, EVERYONE)
+    (folder / "sceau.key").write_text(made["key"] + "\n")
     (folder / "sceau.secret").write_text(HANDLE_SECRET + "\n")
+    asked = {'url = "http://127.0.0.1:8080"': f'url = "{address}"'}
+    if keys is None:
+        asked |= {"http://127.0.0.1:8080/.well-known": f"{sceau.address}/.well-known"}
+        asked |= {'issuer = "http://127.0.0.1:8080"': f'issuer = "{sceau.address}"', AUDIENCE: made["id"]}
+    else:
+        asked |= {"http://127.0.0.1:8080/.well-known/jwks.json": keys}
     files = of_rspamd.as_in_readme(
         folder,
         {
-            "local.d/sceau.conf": {'url = "http://127.0.0.1:8080"': f'url = "{tap.address}"'},
+            "local.d/sceau.conf": asked,
             "local.d/worker-proxy.inc": {"11332": "@milter@"},
-            "local.d/metadata_exporter.conf": {"http://127.0.0.1:9001": exports.address},
+            "local.d/metadata_exporter.conf": {"http://127.0.0.1:9001": exports},
         },
     )
-    files["local.d/classifier-bayes.conf"] += _EAGER
+    if eager:
+        files["local.d/classifier-bayes.conf"] += _EAGER
     return files
 
 
-def dovecot_settings(sceau: Sceau, folder: Path, tap: Wiretap, copies: Analysis) -> str:
-    """Dovecot's settings as its README gives them, with a key of its own."""
+def new_key(sceau: Sceau, *processings: str) -> dict[str, str]:
+    """A key for a server, that may ask about these only; its secret and its id."""
+    body = {"name": "a mail server", "scopes": ["decisions:evaluate"], "processings": list(processings)}
+    made: dict[str, str] = sceau.api.ok("POST", "/v1/keys", body)
+    return made
+
+
+def dovecot_settings(sceau: Sceau, folder: Path, address: str, copies: str) -> str:
+    """Dovecot's settings as its README gives them, with a key of its own, asking at an address."""
     folder.mkdir()
-    (folder / "sceau.key").write_text(sceau.api.new_key("decisions:evaluate", processings=[COPIES]) + "\n")
+    (folder / "sceau.key").write_text(new_key(sceau, COPIES)["key"] + "\n")
     (folder / "sceau.secret").write_text(HANDLE_SECRET + "\n")
-    return of_dovecot.as_in_readme({"http://127.0.0.1:8080": tap.address, "http://127.0.0.1:9000": copies.address})
+    for name in ("sceau.key", "sceau.secret"):
+        (folder / name).chmod(0o600)
+    return of_dovecot.as_in_readme({"http://127.0.0.1:8080": address, "http://127.0.0.1:9000": copies})

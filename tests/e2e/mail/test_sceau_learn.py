@@ -1,0 +1,205 @@
+import contextlib
+import imaplib
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.e2e.mail import dovecot as of_dovecot
+from tests.e2e.mail import rspamd as of_rspamd
+from tests.e2e.mail.letters import MARKS, Letter
+from tests.e2e.mail.world import TRAINING, Alone, rspamd_files, scratch
+from tests.e2e.readme import files_of, filled_in
+from tests.e2e.wiretap import FAILING, GARBAGE, answering, held, hung_up, tapped
+from tests.faults.service import eventually
+
+WHO = "amelie@example.fr"
+LEARNED, DENIED, MISUSED, UNKNOWN, REFUSED = range(5)
+README = files_of(of_rspamd.README)
+
+
+class Learning:
+    """Rspamd alone, and `sceau-learn` with the README's file, as a user of the mail server would run it."""
+
+    def __init__(self, alone, folder):
+        """Install the program, and its file."""
+        self.rspamd, self.tap = alone.rspamd, alone.tap
+        self.config, self.program = folder / "sceau-learn.conf", folder / "bin/sceau-learn"
+        self.program.parent.mkdir()
+        shutil.copy(of_rspamd.CLIENT / "sceau_learn.py", folder / "sceau_learn.py")
+        self.program.write_text(
+            f'#!/bin/sh\nexec /usr/bin/python3 {folder}/sceau_learn.py --config {self.config} "$@"\n'
+        )
+        self.program.chmod(0o755)
+        (folder / "controller.password").write_text(of_rspamd.PASSWORD + "\n")
+        self.configure({})
+
+    def configure(self, changes):
+        """Write the README's file, changed."""
+        folder, places = (
+            self.config.parent,
+            {
+                "http://127.0.0.1:8080": self.tap.address,
+                "http://127.0.0.1:11334": f"http://127.0.0.1:{self.rspamd.controller}",
+                "/etc/rspamd/controller.password": f"{self.config.parent}/controller.password",
+            },
+        )
+        text = filled_in(README["/etc/rspamd/sceau-learn.conf"], {**changes, **places})
+        self.config.write_text(text.replace("/etc/rspamd/", f"{folder}/rspamd/"))
+
+    def run(self, message, user=WHO, kind="spam"):
+        """How it ended, and how many messages more were learned; what it printed names nobody."""
+        before = self.rspamd.learned()
+        clean = {"PATH": os.environ["PATH"], **({} if user is None else {"USER": user})}
+        done = subprocess.run([self.program, kind], input=message, env=clean, capture_output=True, check=False)
+        assert done.stdout == b""
+        assert b"@" not in done.stderr
+        assert b"sceau_" not in done.stderr
+        return done.returncode, self.rspamd.learned() - before
+
+
+@pytest.fixture(scope="module")
+def learning(servers, sceau):
+    """Rspamd that trusts the service's own keys; Amélie consents to training."""
+    sceau.api.decide(WHO, TRAINING)
+    with contextlib.ExitStack() as kept:
+        folder = kept.enter_context(scratch())
+        tap = kept.enter_context(tapped(sceau.address))
+        port = kept.enter_context(of_rspamd.redis(folder / "redis"))
+        files = rspamd_files(sceau, folder / "rspamd", tap.address)
+        running = kept.enter_context(of_rspamd.rspamd(folder / "rspamd", port, files))
+        made = Learning(Alone(running, tap), folder)
+        # Rspamd fetches the service's keys after its start: until it has them it refuses.
+        eventually(lambda: made.run(Letter([WHO]).raw) == (LEARNED, 1))
+        yield made
+
+
+@pytest.mark.parametrize("kind", ["spam", "ham"])
+def test_a_message_is_learned_when_its_user_allows_it(learning, kind):
+    """The program asks Sceau, brings its signed answer to Rspamd, and Rspamd learns."""
+    assert learning.run(Letter([WHO]).raw, kind=kind) == (LEARNED, 1)
+
+
+def test_a_message_is_not_learned_when_its_user_does_not(learning):
+    """Who never consented, who withdrew: status 1, nothing learned."""
+    assert learning.run(Letter([WHO]).raw, "bruno@example.fr") == (DENIED, 0)
+
+
+def test_after_a_withdrawal_the_next_message_is_not_learned(learning, sceau):
+    """Consent, learned; withdrawn, not learned."""
+    sceau.api.decide("claire@example.fr", TRAINING)
+    assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (LEARNED, 1)
+    sceau.api.withdraw("claire@example.fr")
+    assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (DENIED, 0)
+
+
+@pytest.mark.parametrize("lines", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_a_message_as_a_mailbox_stores_it_is_learned(learning, lines):
+    """Line ends of either kind, blanks before it, and the first line of an mbox: the same bytes on both sides."""
+    message = Letter([WHO]).raw.replace(b"\r\n", lines)
+    assert learning.run(b" \n" + message) == (LEARNED, 1)
+    message = Letter([WHO]).raw.replace(b"\r\n", lines)
+    assert learning.run(b"From someone Wed Nov 25 09:00:00 2026\n" + message) == (LEARNED, 1)
+
+
+def test_sceau_gets_nothing_of_the_message(learning):
+    """The user, the processing, the elements, a handle."""
+    learning.run(Letter([WHO]).raw)
+    asked = learning.tap.heard[-1]
+    assert asked.json["subject"] == {"type": "user", "id": WHO}
+    assert asked.json["resource"]["properties"] == {}
+    assert len(asked.json["resource"]["id"]) == 32
+    assert [mark for mark in MARKS if learning.tap.hears(mark)] == []
+    assert learning.tap.hears(WHO)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        held,
+        hung_up,
+        FAILING,
+        GARBAGE,
+        answering(200, b'{"decision": "true"}'),
+        answering(200, b'{"decision": true}'),
+        answering(200, b'{"decision": true, "context": {"decision_token": null}}'),
+        answering(403, b'{"decision": true, "context": {"decision_token": "a.b.c"}}'),
+        answering(200, b"[]"),
+    ],
+)
+def test_without_a_usable_answer_nothing_is_learned(learning, fault):
+    """Slow, gone, failing, garbage, a permit without a token: status 3, and Rspamd is not even called."""
+    with learning.tap.fault(fault):
+        assert learning.run(Letter([WHO]).raw) == (UNKNOWN, 0)
+
+
+def test_a_permit_that_nobody_signed_is_not_learned(learning):
+    """Who stands between can say yes, and cannot sign it: Rspamd refuses."""
+    with learning.tap.fault(answering(200, b'{"decision": true, "context": {"decision_token": "eyJ9.eyJ9.AAAA"}}')):
+        assert learning.run(Letter([WHO]).raw) == (REFUSED, 0)
+
+
+def test_wrong_use_is_told_from_the_rest(learning):
+    """No user, no message, settings that cannot be: status 2."""
+    assert learning.run(Letter([WHO]).raw, None) == (MISUSED, 0)
+    assert learning.run(b"") == (MISUSED, 0)
+    for changes in ({"timeout = 1\n": "timeout = soon\n"}, {"sceau.key": "nowhere"}, {"elements =": "none ="}):
+        learning.configure(changes)
+        assert learning.run(Letter([WHO]).raw) == (MISUSED, 0)
+    learning.configure({})
+
+
+def test_parties_are_named_where_the_processing_looks_at_them(learning):
+    """Our users by id, all others as one mark; each mode as much as it needs."""
+    letter = Letter([WHO, "bruno@example.fr", "un@ailleurs.example", "deux@ailleurs.example"])
+    local = [{"id": "bruno@example.fr", "local": True}]
+    for mode, expected in (("all_local_users", local), ("all_parties", [*local, {"id": "outsider", "local": False}])):
+        learning.configure({"party_mode = user_only": f"party_mode = {mode}"})
+        learning.run(letter.raw)
+        assert learning.tap.heard[-1].json["resource"]["properties"] == {"participants": expected}
+    learning.configure({})
+    assert not learning.tap.hears("ailleurs")
+
+
+@pytest.fixture(scope="module")
+def mailboxes(learning):
+    """Dovecot with the README's settings for what is moved into Junk."""
+    with contextlib.ExitStack() as kept:
+        folder = kept.enter_context(scratch()) / "dovecot"
+        folder.mkdir()
+        (folder / "sceau-learn-spam.sieve").write_text(README["/etc/dovecot/sceau-learn-spam.sieve"])
+        settings = README["/etc/dovecot/conf.d/99-sceau-learn.conf"]
+        server = kept.enter_context(
+            of_dovecot.dovecot(folder, settings.replace("/usr/local/bin", str(learning.program.parent)))
+        )
+        for path in (learning.config, *learning.config.parent.glob("rspamd/sceau.*")):
+            path.chmod(0o644)  # the user that imap runs as reads them
+        yield server
+
+
+def moved_to_junk(server, user, letter):
+    """Deliver a letter and move it to Junk, as a mail program does."""
+    server.deliver(letter.raw, letter.sender, user)
+    with imaplib.IMAP4("127.0.0.1", server.imap) as client:
+        client.login(user, of_dovecot.PASSWORD)
+        client.create("Junk")
+        client.select()
+        assert client.uid("MOVE", "1:*", "Junk")[0] == "OK"
+        assert client.select("Junk") == ("OK", [b"1"])
+
+
+def test_moving_a_message_to_junk_learns_it_when_its_user_allows_it(learning, mailboxes):
+    """By IMAP, Sieve, `sceau-learn` and the controller, with a token of Sceau's."""
+    before = learning.rspamd.learned()
+    moved_to_junk(mailboxes, WHO, Letter([WHO]))
+    assert learning.rspamd.learned() == before + 1, mailboxes.said()
+
+
+def test_moving_a_message_to_junk_only_moves_it_when_its_user_does_not(learning, mailboxes):
+    """The move is done either way: a deny, and a Sceau that is not there."""
+    before = learning.rspamd.learned()
+    moved_to_junk(mailboxes, "denis@example.fr", Letter(["denis@example.fr"]))
+    with learning.tap.refusing():
+        moved_to_junk(mailboxes, "elise@example.fr", Letter(["elise@example.fr"]))
+    assert learning.rspamd.learned() == before
