@@ -62,10 +62,10 @@ async def _found(services: Services, text: str | None) -> Authenticated:
         DatabaseUnavailableError: it cannot be known.
 
     """
-    presented = await credential_of(services, text)
+    presented, since = await credential_of(services, text), services.known.forgettings
     async with services.database.read() as session:
         found = await authenticate(session, presented)
-    services.known.remember_caller(presented.digest, found)
+    services.known.remember_caller(presented.digest, found, since)
     if found is None:
         raise UnauthorizedError(presented=True)
     services.uses.note(found.credential)

@@ -1,4 +1,4 @@
-"""`sceau keys`: callers and their keys, as an operator at the machine makes, lists, rotates and revokes them."""
+"""`sceau keys`: callers and their keys, as an operator at the machine makes, changes and revokes them."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,13 +12,14 @@ from app.auth.callers import ApiKey, CallerKind
 from app.auth.scopes import Scope
 from app.cli.connecting import DataOption, confirmed, connected
 from app.db.database import Database
+from app.operations.change_caller import CallerChange, change_caller
 from app.operations.create_key import MadeKey, NewCaller, create_key
 from app.operations.list_callers import CallerView, list_callers
 from app.operations.revoke_caller import revoke_caller, revoke_key
 from app.operations.rotate_key import Rotated, Rotation, rotate_key
 from app.settings import Settings
 
-keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke the keys of callers.")
+keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
 _DURATION = TypeAdapter(timedelta)
 
@@ -75,6 +76,29 @@ def keys_list(data: DataOption = None) -> None:
 
     for line in connected(data, listed):
         typer.echo(line)
+
+
+@keys.command("change")
+def keys_change(  # noqa: PLR0917 - a command's options
+    identifier: Caller,
+    name: Annotated[str | None, typer.Option(help="What it is called from now on.")] = None,
+    scope: Annotated[list[Scope] | None, typer.Option(help="Its scopes from now on, all of them; repeat.")] = None,
+    processing: Annotated[list[str] | None, typer.Option(help="The processings it may name from now on.")] = None,
+    every_processing: Annotated[bool, typer.Option("--every-processing", help="It may name every one.")] = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
+    """Change what a caller may do, and return when no process of the service allows it more. What is left out stays."""
+    if processing and every_processing:
+        raise typer.BadParameter("either names processings or every one")
+    listed = frozenset(processing) if processing else None
+    change = CallerChange(name, frozenset(scope) if scope else None, listed, every_processing=every_processing)
+
+    async def apply(database: Database) -> None:
+        async with confirmed(database) as session:
+            await change_caller(session, None, identifier, change)
+
+    connected(data, apply)
+    typer.echo(f"{identifier} is changed.")
 
 
 @keys.command("rotate")

@@ -61,10 +61,11 @@ async def answer_questions(point: DecisionPoint, presented: Credential, requests
         DatabaseUnavailableError: the database is away and this credential was never seen.
 
     """
+    since = point.known.forgettings
     try:
         async with point.database.read() as session:
             found = await authenticate(session, presented)
-            point.known.remember_caller(presented.digest, found)
+            point.known.remember_caller(presented.digest, found, since)
             if found is None:
                 return Answers(None, ())
             caller = found.caller

@@ -25,12 +25,21 @@ class LastKnown:
         """Know nothing yet."""
         self._callers: OrderedDict[bytes, Authenticated] = OrderedDict()
         self._processings: OrderedDict[str, Processing] = OrderedDict()
+        self.forgettings = 0
 
-    def remember_caller(self, digest: bytes, found: Authenticated | None) -> None:
-        """Keep what a credential was found to be; None forgets it."""
+    def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
+        """Keep what a credential was found to be; None forgets it.
+
+        Args:
+            digest: of the credential.
+            found: what it was found to be.
+            since: `forgettings` as it was before that was read. If it has grown, the read may have been overtaken by
+                what was forgotten: then nothing is kept.
+
+        """
         if found is None:
             self._callers.pop(digest, None)
-        else:
+        elif since == self.forgettings:
             _keep(self._callers, digest, found)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
@@ -49,11 +58,13 @@ class LastKnown:
 
     def forget_caller(self, identifier: UUID) -> None:
         """A caller was revoked or changed, or one of its keys was: none of its credentials is known any more."""
+        self.forgettings += 1
         for digest in [digest for digest, found in self._callers.items() if found.caller.id == identifier]:
             del self._callers[digest]
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """An issuer has withdrawn these keys: tokens that rest on them are known no more."""
+        self.forgettings += 1
         for digest in [digest for digest, found in self._callers.items() if found.signed_by in keys]:
             del self._callers[digest]
 

@@ -77,6 +77,19 @@ def test_a_key_is_rotated_and_the_one_before_goes_on(sceau, database):
         assert _reads(api, newer.strip())
 
 
+def test_a_caller_is_changed(sceau, database):
+    """Scopes and processings that were left out of a change are gone when the command returns; the rest stays."""
+    identifier, key = _made(sceau, "--scope", "audit:read", "--processing", "one")
+    with running(database) as api:
+        assert _reads(api, key)
+        assert sceau("change", identifier, "--scope", "audit:read")[:2] == (0, f"{identifier} is changed.\n")
+        assert not _reads(api, key)
+    assert "mailer  [audit:read]  one" in sceau("list")[1]
+    assert sceau("change", identifier, "--every-processing", "--name", "reader")[0] == 0
+    assert "reader  [audit:read]  every processing" in sceau("list")[1]
+    assert sceau("change", identifier, "--every-processing", "--processing", "one")[0] == 2
+
+
 def test_one_key_is_revoked(sceau, database):
     """Revoking one key by its id leaves the caller its other one; the list tells which is which."""
     identifier, key = _made(sceau)

@@ -216,6 +216,18 @@ def test_without_issuers_no_token_is_taken(database, provider):
         assert _statuses(api, provider.token("kim")) == [401, 401, 401]
 
 
+def test_without_memory_a_token_is_checked_once_too(database, provider):
+    """A deployment that reads the primary for each decision takes tokens alike, and checks each signature once."""
+    with running(database, cache="strict", **provider.settings) as api:
+        api.register("filter", purpose="sorting")
+        made, token = _register(api, provider, "lou").json(), provider.token("lou")
+        for _ in range(3):
+            assert _statuses(api, token) == [200, 200, 200]
+        assert _services(api).token_check.accepted == 1
+        assert api.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
+        assert _statuses(api, token) == [401, 401, 401]
+
+
 def test_a_token_signs_in_to_the_dashboard(shared, provider):
     """A person may show a token at the sign-in in the place of a key; the session ends with the caller."""
     made = _register(shared, provider, "lea", "audit:read", kind="person").json()
@@ -259,11 +271,46 @@ def test_an_issuer_that_is_away_is_a_503(database):
     with issuing() as provider:
         provider.mode = "error"
         with running(database, **provider.settings) as api:
-            answer = api.with_key(provider.token()).call("GET", "/v1/processings")
-            assert answer.status_code == 503
-            assert answer.headers["Retry-After"].isdigit()
+            asked = question("alice", "filter")
+            for method, path, body in (("GET", "/v1/processings", None), ("POST", FIRST, asked), ("POST", FIRST, {})):
+                answer = api.with_key(provider.token()).call(method, path, body)
+                assert answer.status_code == 503
+                assert answer.headers["Retry-After"].isdigit()
             assert api.ok("GET", "/v1/processings") == {"items": []}
-            assert api.ok("GET", "/readyz")["status"] == "ready"
+
+
+def _told(api, name):
+    """A metric's samples, by what stands in its braces."""
+    lines = api.client.get("/metrics").text.splitlines()
+    return {
+        line[len(name) : line.rindex(" ")]: float(line.rpartition(" ")[2])
+        for line in lines
+        if line[: len(name) + 1] in {name + "{", name + " "}
+    }
+
+
+def test_the_state_of_an_issuer_is_told(database):
+    """Readiness tells keys, age and failures of each issuer and stays ready; metrics count tokens by what they were."""
+    with issuing() as provider, running(database, **provider.settings) as api:
+        portal, (issuer,) = api.client.portal, _services(api).token_check.issuers.values()
+        assert portal is not None
+        _register(api, provider, "mae")
+        api.with_key(provider.token("mae")).ok("GET", "/v1/processings")
+        assert _statuses(api, provider.token("mae", exp=1)) == [401] * 3
+        (state,) = api.ok("GET", "/readyz")["issuers"]
+        assert (state["keys"], state["failures"]) == (1, 0)
+        assert state["age_seconds"] >= 0
+        assert _told(api, "sceau_tokens_total")['{outcome="accepted"}'] == 1
+        assert _told(api, "sceau_tokens_total")['{outcome="expired"}'] == 3
+        assert _told(api, "sceau_issuer_keys") == {"": 1}
+        provider.mode = "error"
+        issuer._tried = None
+        portal.call(issuer.refresh)
+        ready = api.ok("GET", "/readyz")
+        assert (ready["status"], ready["issuers"][0]["keys"], ready["issuers"][0]["failures"]) == ("ready", 1, 1)
+        assert _told(api, "sceau_issuer_failures") == {"": 1}
+        assert _told(api, "sceau_issuer_fetches_total") == {'{what="begun"}': 2}
+        assert provider.url not in api.client.get("/metrics").text + api.client.get("/readyz").text
 
 
 @pytest.mark.parametrize(

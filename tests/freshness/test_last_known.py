@@ -1,0 +1,63 @@
+"""What is remembered for an outage: bounded, in time, and never what was forgotten while it was read."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from app.auth.callers import Authenticated, Caller
+from app.snapshot.last_known import LastKnown
+from tests.support.api import utc
+
+NOON = utc("2026-06-15T12:00:00Z")
+
+
+def _found(number, until=None, signed_by=None):
+    caller = Caller(UUID(int=number), "x", frozenset(), None, NOON)
+    return Authenticated(caller, caller.id, until, signed_by)
+
+
+def test_a_credential_is_known_until_its_end():
+    """A key or token with an end is known before it, and not from it on; one without is known."""
+    known, until = LastKnown(), NOON + timedelta(minutes=1)
+    known.remember_caller(b"ends", _found(1, until), known.forgettings)
+    known.remember_caller(b"stays", _found(2), known.forgettings)
+    assert known.caller(b"ends", NOON) == _found(1).caller
+    assert known.caller(b"ends", until) is None
+    assert known.caller(b"stays", until) == _found(2).caller
+
+
+def test_a_caller_is_forgotten_alone():
+    """All credentials of the caller that changed are forgotten, and those of no other."""
+    known = LastKnown()
+    for digest, number in ((b"a", 1), (b"b", 1), (b"c", 2)):
+        known.remember_caller(digest, _found(number), known.forgettings)
+    known.forget_caller(UUID(int=1))
+    assert [known.caller(digest, NOON) is None for digest in (b"a", b"b", b"c")] == [True, True, False]
+
+
+def test_tokens_of_a_withdrawn_key_are_forgotten():
+    """Tokens that rest on a key that its issuer withdrew are forgotten; keys of ours and other tokens are not."""
+    known = LastKnown()
+    for digest, signed_by in ((b"a", "gone"), (b"b", "stays"), (b"c", None)):
+        known.remember_caller(digest, _found(1, signed_by=signed_by), known.forgettings)
+    known.forget_signed_by(frozenset({"gone"}))
+    assert [known.caller(digest, NOON) is None for digest in (b"a", b"b", b"c")] == [True, False, False]
+
+
+def test_what_was_read_before_a_revocation_is_not_remembered_after_it():
+    """A read that a forgetting overtook is not kept; control: one that began after it is."""
+    known = LastKnown()
+    since = known.forgettings
+    known.forget_caller(UUID(int=1))
+    known.remember_caller(b"a", _found(1), since)
+    assert known.caller(b"a", NOON) is None
+    known.remember_caller(b"a", _found(1), known.forgettings)
+    assert known.caller(b"a", NOON) is not None
+
+
+def test_it_holds_so_many_and_no_more():
+    """Of more than ten thousand callers the one not remembered for longest is forgotten."""
+    known = LastKnown()
+    for number in range(10_001):
+        known.remember_caller(number.to_bytes(4), _found(number), 0)
+    assert known.caller((0).to_bytes(4), NOON) is None
+    assert known.caller((1).to_bytes(4), NOON) is not None
