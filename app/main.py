@@ -17,6 +17,7 @@ from app.api import problems
 from app.api.application import Sceau
 from app.api.issuer_metrics import watch_issuers
 from app.api.openapi import DESCRIPTION
+from app.api.refused_metrics import watch_refusals
 from app.api.replica_metrics import watch_replica
 from app.api.routers import ROUTERS
 from app.api.security import scopes_by_route
@@ -79,6 +80,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.hot = hot_path_of(services)
     watch_replica(services)
     watch_issuers(services)
+    watch_refusals(services)
     problems.install(app)
     for router in (*ROUTERS, assets.router, consent.router, dashboard.router):
         app.include_router(router)

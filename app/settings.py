@@ -87,6 +87,13 @@ class Settings(BaseSettings):
         description="Deadline of a request's database work",
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864, description="Largest request body")
+    rate_decisions: str = Field(default="off", description="Questions of a caller under IV, N/SECONDS in each worker")
+    rate_searches: str = Field(default="1200/60", description="Reads and searches of a caller, likewise")
+    rate_consents: str = Field(default="12000/60", description="Consents and links of a caller; withdrawals never")
+    rate_administration: str = Field(default="1200/60", description="Other administrative requests of a caller")
+    rate_exceptions: str = Field(default="", description="Ids of callers that none of these limits apply to")
+    rate_unknown_keys: str = Field(default="300/60", description="Requests of an address without a key in force")
+    trusted_proxies: str = Field(default="", description="Networks of proxies whose X-Forwarded-For is believed")
     cache: str = Field(default="leased", description="leased, or strict: read the primary for each decision")
     cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects each worker remembers")
     lease: timedelta = Field(default=timedelta(seconds=2), description="How long a worker may decide unheard, ≤ PT10S")

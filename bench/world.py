@@ -66,6 +66,7 @@ class World:
             "SCEAU_MASTER_KEY": "1:" + "22" * 32,
             "SCEAU_BOOTSTRAP_KEY": KEY,
             "SCEAU_DECISION_LOG": "off",
+            "SCEAU_RATE_CONSENTS": "999999999/60",  # counted as in production, and never used up
             **more,
         }
 

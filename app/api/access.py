@@ -21,6 +21,8 @@ from app.api.answers import answer, item_error
 from app.api.decision_tokens import decision_token
 from app.api.problems import UnauthorizedError, fields_of, problem, unavailable
 from app.api.questions import question_of
+from app.api.quick_parts import MAX_PARTICIPANTS
+from app.api.rate_limiting import note
 from app.api.routing import PROBLEMS, says_json
 from app.api.security import bearer_of, credential_of, guarded_inside, refuse_strangers
 from app.api.services import Services, ServicesDep
@@ -29,7 +31,8 @@ from app.auth.scopes import Scope
 from app.core.decision import Decision, Reason
 from app.core.decision import Request as Question
 from app.db.identifiers import uuid7
-from app.operations.answer_questions import Answer, Answers, DecisionPoint, NotAllowed, answer_questions
+from app.operations.answer_questions import Answer, Answers, DecisionPoint, Limited, NotAllowed, answer_questions
+from app.operations.meter_questions import OVER_QUOTA
 
 MAX_ITEMS: Final = 1_000
 _NOT_ALLOWED: Final = "The caller may not ask about this processing."
@@ -101,6 +104,8 @@ async def evaluations(request: Request, services: ServicesDep) -> Response:
             return await _single(request, services, _read(EvaluationRequest, body))
         if len(batch.evaluations) > MAX_ITEMS:
             return problem(413, "too-large", f"A batch holds at most {MAX_ITEMS} items.")
+        if _named(body, batch.evaluations) > MAX_PARTICIPANTS:
+            return problem(413, "too-large", f"A batch names at most {MAX_PARTICIPANTS} participants in all.")
         return await _batch(request, services, body, batch)
     except _RefusedError as refused:
         await refuse_strangers(request)
@@ -142,6 +147,21 @@ async def _batch(request: Request, services: Services, body: Mapping[str, Any], 
     return JSONResponse({"evaluations": decisions})
 
 
+def _named(defaults: Mapping[str, Any], items: Sequence[Any]) -> int:
+    """How many participants the questions of a batch name, those of a default in each that takes it."""
+    of_default = _participants(defaults.get("resource"))
+    return sum(
+        _participants(item["resource"]) if isinstance(item, dict) and "resource" in item else of_default
+        for item in items
+    )
+
+
+def _participants(resource: Any) -> int:  # noqa: ANN401 - any JSON value
+    properties = resource.get("properties") if isinstance(resource, dict) else None
+    named = properties.get("participants") if isinstance(properties, dict) else None
+    return len(named) if isinstance(named, list) else 0
+
+
 def _item(defaults: Mapping[str, Any], item: Any) -> EvaluationRequest | dict[str, Any]:  # noqa: ANN401 - any JSON value
     """One question of a batch, or the deny that stands for an item that is none."""
     if not isinstance(item, dict):
@@ -162,11 +182,13 @@ async def _ask(request: Request, services: Services, questions: Sequence[Questio
         services.uses,
         services.deployment.policy,
         wall_clock=services.wall_clock,
+        limits=services.limits,
     )
     answers = await answer_questions(point, presented, questions)
     if answers.caller is None:
         raise UnauthorizedError(presented=True)
     request.state.caller = str(answers.caller.id)
+    note(request.scope, answers.standing)
     return answers
 
 
@@ -176,6 +198,8 @@ async def _answered(
     """One answer as JSON, counted and logged."""
     if isinstance(found, NotAllowed):
         return item_error(403, _NOT_ALLOWED)
+    if isinstance(found, Limited):
+        return item_error(429, OVER_QUOTA)
     if not isinstance(found, Decision):
         _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
         return item_error(503, _UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)

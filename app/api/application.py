@@ -15,12 +15,15 @@ from starlette.types import Message, Receive, Scope, Send
 from app.api.edge import Exchange, request_id
 from app.api.hot_endpoint import HotEndpoint
 from app.api.openapi import describe
-from app.api.problems import problem
+from app.api.problems import over_quota, problem
 from app.api.services import Services
+from app.api.unknown_keys import at_the_door, remember
 from app.audit.origin import Origin, Way, arriving
+from app.auth.quotas import OverQuotaError
 
 _BODY_SECONDS: Final = 15
 _PAGES: Final = ("/consent/", "/dashboard")
+_LAST: Final = {"Connection": "close"}
 log = structlog.get_logger("sceau.http")
 
 
@@ -38,12 +41,24 @@ class Sceau(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        services: Services = self.state.services
+        if services.door.on_alert and (standing := at_the_door(services, scope)) is not None:
+            await self._refuse(scope, receive, send, OverQuotaError(standing))
+            return
         hot: HotEndpoint | None = self.state.hot
         if hot is not None and hot.concerns(scope):
-            handed_on = await hot.answer(scope, receive, send)
+            try:
+                handed_on = await hot.answer(scope, receive, send)
+            except OverQuotaError as error:
+                await self._refuse(scope, receive, send, error)
+                return
             if handed_on is None:
                 return
             receive = handed_on
+        await self._documented(scope, receive, send)
+
+    async def _documented(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by FastAPI's routes."""
         started = time.perf_counter()
         services: Services = self.state.services
         exchange = Exchange(scope, send, request_id(scope), services.headers)
@@ -58,22 +73,35 @@ class Sceau(FastAPI):
         finally:
             self._observe(scope, exchange, time.perf_counter() - started)
 
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, error: OverQuotaError) -> None:
+        """Answer 429 before any route is reached."""
+        started = time.perf_counter()
+        services: Services = self.state.services
+        exchange = Exchange(scope, send, request_id(scope), services.headers)
+        await over_quota(scope, error)(scope, receive, exchange.send)
+        self._observe(scope, exchange, time.perf_counter() - started)
+
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         services: Services = self.state.services
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await _read(scope, receive, services.max_body_bytes)
         except TimeoutError:
-            await problem(408, "timeout", "The body did not arrive in time.")(scope, receive, exchange.send)
+            late = problem(408, "timeout", "The body did not arrive in time.", headers=_LAST)
+            await late(scope, receive, exchange.send)
             return
         if body is None:
             detail = f"A body holds at most {services.max_body_bytes} bytes."
-            await problem(413, "too-large", detail)(scope, receive, exchange.send)
+            # Who waits for 100 Continue has not sent it: nobody can tell the next request from what may come yet.
+            waits = any(name == b"expect" for name, _ in scope["headers"])
+            large = problem(413, "too-large", detail, headers=_LAST if waits else None)
+            await large(scope, receive, exchange.send)
             return
         await super().__call__(scope, _replay(body, receive), exchange.send)
 
     def _observe(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
         services: Services = self.state.services
+        remember(services, scope, exchange.status)
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         services.metrics.requests.labels(method, route, str(exchange.status)).inc()

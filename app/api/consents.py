@@ -39,6 +39,8 @@ router = strict_router("consents")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
+Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
+"""For what ends a consent: it is never refused for having been asked often."""
 Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
 
@@ -88,7 +90,7 @@ async def post_consent(body: NewConsent, caller: Writer, services: ServicesDep, 
     response_model=WithdrawalBody,
     responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
 )
-async def post_withdrawal(body: NewWithdrawal, caller: Writer, services: ServicesDep, write: WriteDep) -> Response:
+async def post_withdrawal(body: NewWithdrawal, caller: Ender, services: ServicesDep, write: WriteDep) -> Response:
     """Withdraw. Once this has answered, no decision permits what was withdrawn.
 
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
@@ -109,7 +111,7 @@ async def post_withdrawal(body: NewWithdrawal, caller: Writer, services: Service
     response_model=ClosureBody,
     responses=problems(_INVALID),
 )
-async def post_closure(body: SubjectOnly, caller: Writer, services: ServicesDep, write: WriteDep) -> Response:
+async def post_closure(body: SubjectOnly, caller: Ender, services: ServicesDep, write: WriteDep) -> Response:
     """The account is closed: whoever gets the address next starts with nothing."""
     caller.require_processing(None)
 

@@ -9,6 +9,7 @@ from starlette.types import Message, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.api.one_write import CYCLE
+from app.api.rate_limiting import fields_of
 from app.db.identifiers import random_hex
 
 _LONGEST_ID: Final = 128
@@ -34,6 +35,7 @@ class Exchange:
 
     def __init__(self, scope: Scope, send: Send, identifier: str, headers: Mapping[str, str]) -> None:
         """Wrap a request's `send`; `headers` are those that every answer has."""
+        self._scope = scope
         self._send = send
         self._headers = headers
         self._identifier = identifier
@@ -58,7 +60,14 @@ class Exchange:
             headers["X-Request-ID"] = self._identifier
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
-            if self._http_1_1 and self._keep_alive and (self._cycle is None or self._cycle.keep_alive):
+            for name, value in fields_of(self._scope).items():
+                headers[name] = value
+            if (
+                "Connection" not in headers
+                and self._http_1_1
+                and self._keep_alive
+                and (self._cycle is None or self._cycle.keep_alive)
+            ):
                 # Said although HTTP/1.1 implies it: some mail servers reuse a connection only then.
                 headers["Connection"] = "keep-alive"
         await self._send(message)

@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from app.api.access import MAX_ITEMS, STOPS
 from app.api.answers import answer_parts
+from app.api.hot_meter import REFUSED_ITEM, HotMeter, is_exempt
 from app.api.quick import QuickReader
 from app.audit.recorder import Recorder
 from app.audit.rows import facts_of, row
 from app.auth.callers import Caller, key_digest
+from app.auth.quotas import Standing
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import ScopeMissingError
 from app.db.database import DatabaseUnavailableError
@@ -31,20 +33,30 @@ _AT_ONCE: Final = 50
 
 @dataclass(slots=True)
 class Understood:
-    """A request that was read: the SHA-256 of its key, its questions, and (in a batch) which answer is the last."""
+    """A request that was read: the SHA-256 of its key, its questions, and (in a batch) which answer is the last.
+
+    `standing` is how its caller stands once it is answered; None where no limit applies.
+    """
 
     digest: bytes
     questions: Sequence[Question]
     stops: Callable[[bool], bool] | None
+    standing: Standing | None = None
 
 
 class HotPath:
     """Answers what can be answered from memory."""
 
     def __init__(
-        self, memory: Memory, reader: QuickReader, counts: DecisionCounts, recorder: Recorder | None = None
+        self,
+        memory: Memory,
+        reader: QuickReader,
+        counts: DecisionCounts,
+        recorder: Recorder | None = None,
+        meter: HotMeter | None = None,
     ) -> None:
-        """Read with `reader`, decide from `memory`, count in `counts`, log with `recorder`."""
+        """Read with `reader`, decide from `memory`, count in `counts`, log with `recorder`, limit with `meter`."""
+        self._meter = meter
         self._memory = memory
         self._reader = reader
         self._counts = counts
@@ -63,7 +75,12 @@ class HotPath:
         return Understood(digest, batch[0], stops)
 
     def at_once(self, understood: Understood) -> bytes | None:
-        """The body of a 200 if memory has all that it needs. Awaits nothing: most answers are this one."""
+        """The body of a 200 if memory has all that it needs. Awaits nothing: most answers are this one.
+
+        Raises:
+            OverQuotaError: the caller has used up its quota.
+
+        """
         if self._durable:
             return None
         try:
@@ -80,11 +97,20 @@ class HotPath:
         if one is None:
             return None
         caller, prepared, now = one
+        if self._meter is not None:
+            understood.standing = self._meter.one(caller, prepared)
         return self._worded(caller, question, prepared, (now, uuid7_text(now)), None)
 
     async def answer(self, understood: Understood) -> bytes | None:
-        """The body of a 200 after what memory lacks was read; None when the documented route is to answer."""
+        """The body of a 200 after what memory lacks was read; None when the documented route is to answer.
+
+        Raises:
+            OverQuotaError: the caller has used up its quota.
+
+        """
         first: list[bytes] = []
+        if self._meter is not None:
+            self._meter.check(self._memory.replica, understood.digest, understood.questions)
         try:
             found = recall(self._memory, understood.digest, understood.questions) if self._durable else None
             if found is None:
@@ -101,16 +127,25 @@ class HotPath:
         caller = found.caller
         if caller is None or None in found.prepared:
             return None
+        exempt_only = False
+        if self._meter is not None:
+            understood.standing, exempt_only = self._meter.many(caller, found.prepared)
         worded: list[bytes] = []
         now = self._memory.replica.now()
         numbers: Iterator[bytes] = iter(())
         for place, (question, prepared) in enumerate(zip(understood.questions, found.prepared, strict=True)):
             if place % _AT_ONCE == 0:
                 numbers = iter(uuid7_texts(now, min(_AT_ONCE, len(understood.questions) - place)))
-            if prepared is not None:
+            if prepared is None:
+                continue
+            permitted = prepared.decision.permitted
+            if exempt_only and not is_exempt(prepared.register):
+                permitted = False
+                worded.append(REFUSED_ITEM)
+            else:
                 worded.append(self._worded(caller, question, prepared, (now, next(numbers)), first))
-                if understood.stops is not None and understood.stops(prepared.decision.permitted):
-                    break
+            if understood.stops is not None and understood.stops(permitted):
+                break
         return worded[0] if understood.stops is None else b'{"evaluations":[' + b",".join(worded) + b"]}"
 
     def _worded(

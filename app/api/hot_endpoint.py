@@ -14,6 +14,8 @@ from app.api.edge import usable_id
 from app.api.hot import BATCH, SINGLE, HotPath, Understood, digest_of
 from app.api.one_write import WHOLE_ANSWER, WholeAnswer
 from app.api.routing import is_json
+from app.auth.door import Door
+from app.auth.quotas import OverQuotaError, Standing
 from app.db.identifiers import random_hex
 from app.snapshot.cache import RecordCache
 from app.telemetry.metrics import Metrics
@@ -58,12 +60,15 @@ class Asked:
 class HotEndpoint:
     """Answers `POST /access/v1/evaluation` and `/evaluations` where memory can."""
 
-    def __init__(self, path: HotPath, metrics: Metrics, headers: Mapping[str, str], *, max_body_bytes: int) -> None:
-        """Answer with `path` under the headers of every answer, count in `metrics`.
+    def __init__(
+        self, path: HotPath, metrics: Metrics, door: Door, headers: Mapping[str, str], *, max_body_bytes: int
+    ) -> None:
+        """Answer with `path` under the headers of every answer, count in `metrics`, tell `door` whose keys are good.
 
         Larger bodies are the documented route's to refuse.
         """
         self._path = path
+        self._door = door
         own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._headers = [(b"content-type", b"application/json"), _KEPT, *own]
         self._lines = b"".join(b"%s: %s\r\n" % header for header in self._headers) + b"x-request-id: "
@@ -75,7 +80,12 @@ class HotEndpoint:
         return scope["path"] in self._times and scope["method"] == "POST" and scope["http_version"] == "1.1"
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
-        """Answer and return None; or return what the documented route is to receive."""
+        """Answer and return None; or return what the documented route is to receive.
+
+        Raises:
+            OverQuotaError: the caller has used up its quota; nothing was sent.
+
+        """
         started = time.perf_counter()
         asked = _asked(scope)
         message = await _first(receive)
@@ -91,13 +101,16 @@ class HotEndpoint:
         found = self._path.at_once(understood) or await self._path.answer(understood)
         if found is None:
             return _again(message, receive)
+        self._door.passed(asked.digest)
         extensions = scope.get("extensions", _NO_EXTENSIONS)
         if asked.alike and not scope["query_string"]:
             _learn(extensions.get(LEARN_HEAD), KnownHead(path, asked.digest, len(body), self))
         whole: WholeAnswer | None = extensions.get(WHOLE_ANSWER)
         identifier = asked.identifier.encode("latin-1")
-        if whole is None or not whole(self._lines + identifier + b"\r\n", found):
-            headers = [*self._headers, (b"content-length", b"%d" % len(found)), (b"x-request-id", identifier)]
+        limit = _limit(understood.standing) if understood.standing is not None else []
+        if whole is None or not whole(_with(self._lines + identifier + b"\r\n", limit), found):
+            more = [(b"content-length", b"%d" % len(found)), (b"x-request-id", identifier), *limit]
+            headers = [*self._headers, *more]
             if whole is not None:
                 headers.remove(_KEPT)  # the connection may be about to end: the server says so if it is
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -111,19 +124,36 @@ class HotEndpoint:
         understood = self._path.understand(head.path, head.digest, body)
         if understood is None:
             return None
-        found = self._path.at_once(understood)
+        try:
+            found = self._path.at_once(understood)
+        except OverQuotaError:
+            return None
         if found is None:
             return Missed(head, understood, started)
-        return self._worded(head, found, started)
+        return self._worded(head, understood, found, started)
 
     async def answer_missed(self, missed: Missed) -> tuple[bytes, bytes] | None:
         """As `answer_known`, after what memory lacks was read."""
-        found = await self._path.answer(missed.understood)
-        return self._worded(missed.head, found, missed.started) if found is not None else None
+        try:
+            found = await self._path.answer(missed.understood)
+        except OverQuotaError:
+            return None
+        return self._worded(missed.head, missed.understood, found, missed.started) if found is not None else None
 
-    def _worded(self, head: KnownHead, body: bytes, started: float) -> tuple[bytes, bytes]:
+    def _worded(self, head: KnownHead, understood: Understood, body: bytes, started: float) -> tuple[bytes, bytes]:
         self._times[head.path].observe(time.perf_counter() - started)
-        return self._lines + random_hex(32).encode() + b"\r\n", body
+        lines = self._lines + random_hex(32).encode() + b"\r\n"
+        return (_with(lines, _limit(understood.standing)) if understood.standing is not None else lines), body
+
+
+def _limit(standing: Standing) -> list[tuple[bytes, bytes]]:
+    """The fields that say how a caller stands."""
+    policy, limit = standing.fields()
+    return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", limit.encode())]
+
+
+def _with(lines: bytes, more: list[tuple[bytes, bytes]]) -> bytes:
+    return lines + b"".join(b"%s: %s\r\n" % field for field in more) if more else lines
 
 
 def _asked(scope: Scope) -> Asked | None:

@@ -172,6 +172,11 @@ class HotProtocol(OneWriteProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def _waits_in_vain(self) -> bool:
+        """Not on a connection whose requests were answered without the parser, which knows of none."""
+        served = self._answered_at or self._first_half or self._under_way is not None
+        return not (self._between and served)
+
     def shutdown(self) -> None:
         """Finish what has been received, then close."""
         if self._under_way is not None:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from app.api.bounded_protocol import BoundedProtocol
 
 WHOLE_ANSWER: Final = "sceau.whole_answer"
 """An ASGI extension: `(head, body) -> bool` answers 200 in one call, `head` being header lines that end in CRLF.
@@ -51,13 +53,14 @@ class HeldWrites:
 class OneWriteTransport:
     """A transport that gathers what is written in one pass of the loop."""
 
-    __slots__ = ("_held", "_transport", "_writes")
+    __slots__ = ("_ended", "_held", "_transport", "_writes")
 
     def __init__(self, transport: asyncio.Transport, writes: HeldWrites) -> None:
         """Write to `transport` when `writes` are flushed."""
         self._transport = transport
         self._writes = writes
         self._held = b""
+        self._ended = False
 
     def write(self, data: bytes) -> None:
         """Hold bytes until the end of the pass, or until there are many."""
@@ -72,8 +75,15 @@ class OneWriteTransport:
     def release(self) -> None:
         """Write what is held, unless the client has gone meanwhile."""
         held, self._held = self._held, b""
-        if held and not self._transport.is_closing():
+        if held and not self._ended and not self._transport.is_closing():
             self._transport.write(held)
+
+    def write_eof(self) -> None:
+        """Write what is held, then nothing more."""
+        self.release()
+        if not self._ended:
+            self._ended = True
+            self._transport.write_eof()
 
     def close(self) -> None:
         """Write what is held, then close."""
@@ -84,7 +94,7 @@ class OneWriteTransport:
         return getattr(self._transport, name)
 
 
-class OneWriteProtocol(HttpToolsProtocol):
+class OneWriteProtocol(BoundedProtocol):
     """uvicorn's protocol on such a transport."""
 
     heads: ClassVar[tuple[list[tuple[bytes, bytes]], bytes]] = ([], _OK)

@@ -11,16 +11,22 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
+from app.api.rate_limiting import note
 from app.api.refusals import note_refusal
 from app.api.strict_json import BadJsonError
+from app.auth.door import POLICY as UNKNOWN_KEYS
 from app.auth.key_fetch import IssuerUnavailableError
+from app.auth.quotas import OverQuotaError
 from app.core import errors
 from app.db.database import DatabaseUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 _CHALLENGE: Final = 'Bearer realm="sceau"'
+_MOST_FIELDS: Final = 20
+_LONGEST_NAME: Final = 100
 
 _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.CallerRevokedError: 409,
@@ -134,6 +140,18 @@ def unavailable(detail: str = "The database cannot be reached; nothing was recor
 _NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing was recorded. Try again."
 
 
+def over_quota(scope: Scope, error: OverQuotaError) -> Response:
+    """429 (RFC 6585, section 4), with when to come back: no permission, and no reason to hold up a delivery."""
+    standing = error.standing
+    note(scope, standing)
+    what = "requests without a key in force" if standing.policy == UNKNOWN_KEYS else standing.policy
+    detail = (
+        f"More {what} than {standing.quota.units} within {standing.quota.seconds} seconds: nothing was done. Until you "
+        "come back nothing of this is permitted; deliver without analysing."
+    )
+    return problem(429, "rate-limited", detail, headers={"Retry-After": str(standing.wait)})
+
+
 def status_of(error: errors.DomainError) -> int:
     """The HTTP status of a domain error; 422 for one that has none of its own."""
     return _STATUS.get(type(error), 422)
@@ -148,10 +166,12 @@ def refused(error: errors.DomainError) -> Response:
 
 
 def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
-    """Pydantic's errors as fields and messages, without the values."""
+    """Pydantic's errors as fields and messages, without the values: the first of them, under names of a sane length."""
     return [
-        FieldError(field=".".join(str(part) for part in each["loc"][skip:]) or "body", message=each["msg"])
-        for each in found
+        FieldError(
+            field=".".join(str(part)[:_LONGEST_NAME] for part in each["loc"][skip:]) or "body", message=each["msg"]
+        )
+        for each in found[:_MOST_FIELDS]
     ]
 
 
@@ -167,6 +187,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BadJsonError, _bad_json)
     app.add_exception_handler(UnauthorizedError, _unauthorized)
     app.add_exception_handler(IssuerUnavailableError, lambda _, __: unavailable(_NO_ISSUER))
+    app.add_exception_handler(OverQuotaError, _over_quota)
     app.add_exception_handler(DatabaseUnavailableError, lambda _, __: unavailable())
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, lambda _, __: problem(500, "internal", "Something failed here."))
@@ -182,6 +203,12 @@ async def _domain(request: Request, error: Exception) -> Response:
     if status_of(error) == HTTPStatus.FORBIDDEN:
         await note_refusal(request, error.slug)
     return refused(error)
+
+
+def _over_quota(request: Request, error: Exception) -> Response:
+    if not isinstance(error, OverQuotaError):
+        raise error
+    return over_quota(request.scope, error)
 
 
 def _bad_json(_: Request, error: Exception) -> Response:

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from app.api.batch_outlines import BatchOutline, BatchOutlines, ItemOutline
 from app.api.outlines import Outline, Outlines
-from app.api.quick_parts import NOTHING, READERS, Listed, Part, is_name, is_territory, parts_of
-from app.api.strict_json import BadJsonError, number_hooks, parse
+from app.api.quick_parts import MAX_PARTICIPANTS, NOTHING, READERS, Listed, Part, is_name, is_territory, parts_of
+from app.api.strict_json import BadJsonError, has_too_many_values, number_hooks, parse
 from app.core.article import Channel, Element
 from app.core.decision import Participant
 from app.operations.prepared import Question, Shape
@@ -144,7 +144,7 @@ class QuickReader:
 
 def _scanned(body: bytes) -> dict[str, Any] | None:
     """A JSON object, of members that may have stood there twice; None when it needs a closer look."""
-    if b"\\" in body:
+    if b"\\" in body or has_too_many_values(body):
         return None
     try:
         text = body.decode()
@@ -197,12 +197,17 @@ def _items(value: dict[str, Any], most: int) -> _Items | None:
         return None
     defaults = {name: read(value[name]) for name, read in READERS.items() if name in value}
     parts = [part for part in defaults.values() if part is not None]
+    named = 0
     found = _Items([], options, parts, len(value) + len(options), 2 + len(items) + ("options" in value))
     for item in items:
         if type(item) is not dict:
             return None
         of_item = parts_of(item, defaults)
         if of_item is None:
+            return None
+        listed: Listed = of_item[2][0][3]
+        named += len(listed or ())
+        if named > MAX_PARTICIPANTS:
             return None
         found.questions.append(of_item)
         found.members += len(item)

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeGuard
 
 from app.api.strict_json import MAX_DEPTH
 
+MAX_PARTICIPANTS: Final = 10_000
+"""Of all questions of a request together."""
 _LONGEST_ID: Final = 512
 _LONGEST_NAME: Final = 128
 NOTHING: Final[dict[str, Any]] = {}

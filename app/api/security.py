@@ -12,8 +12,10 @@ from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.api.problems import UnauthorizedError
+from app.api.rate_limiting import charge
 from app.api.services import Services, services_of
 from app.auth.callers import Authenticated, Caller, Credential, key_digest
+from app.auth.rate_limits import counted_by
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
@@ -32,9 +34,10 @@ _inside: dict[Callable[..., Any], Scope] = {}
 class Needs:
     """A dependency that gives the caller if it has a scope, and refuses otherwise (401, 403)."""
 
-    def __init__(self, scope: Scope) -> None:
-        """Remember the scope, for the check and for the documentation."""
+    def __init__(self, scope: Scope, *, counted: bool = True) -> None:
+        """Remember the scope, for the check and for the documentation; and whether rate limits count the route."""
         self.scope = scope
+        self.counted = counted_by(scope) if counted else None
 
     async def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
@@ -43,12 +46,14 @@ class Needs:
 
         Raises:
             UnauthorizedError: no key, or none that is in force.
+            OverQuotaError: the caller has used up its quota.
             ScopeMissingError: the caller lacks the scope.
 
         """
         services = services_of(request)
         found = await _found(services, credentials.credentials if credentials is not None else None)
         request.state.caller = str(found.caller.id)
+        charge(request, services, self.counted, found.caller)
         found.caller.require(self.scope)
         return found.caller
 

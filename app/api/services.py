@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
 
 from app.api.headers import SECURITY_HEADERS
+from app.api.peers import Proxies
 from app.audit.recorder import Recorder
-from app.auth.attempts import Attempts
+from app.auth.door import Door
+from app.auth.quotas import Buckets, Quota
+from app.auth.rate_limits import RateLimits
 from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.db.database import Database
@@ -21,6 +24,11 @@ from app.operations.deployment import Deployment
 from app.snapshot.last_known import LastKnown
 from app.snapshot.writer import Writer
 from app.telemetry.metrics import Metrics
+
+_SIGN_INS: Final = Quota(10, 300)
+"""Wrong keys that may be tried at the dashboard's sign-in from one address. A key has 256 random bits and is not
+guessed: the bound keeps attempts from costing more than they should, and the log tells an operator that somebody tries.
+"""
 
 
 class MetricsAccess(StrEnum):
@@ -59,7 +67,10 @@ class Services:
     webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
     webhook_key_overlap: timedelta = timedelta(days=7)
     key_overlap: timedelta = timedelta(days=7)
-    attempts: Attempts = field(default_factory=Attempts)
+    limits: RateLimits = field(default_factory=RateLimits)
+    door: Door = field(default_factory=Door)
+    sign_ins: Buckets = field(default_factory=lambda: Buckets("sign-in", _SIGN_INS))
+    proxies: Proxies = ()
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:

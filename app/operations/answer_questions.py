@@ -1,10 +1,13 @@
 """Answer a caller's questions, one or many: who asks, what it may ask about, the facts, and what to do without them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import compress
 
 from app.auth.callers import Caller, Credential
+from app.auth.quotas import Standing
+from app.auth.rate_limits import RateLimits
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
@@ -13,6 +16,7 @@ from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
 from app.db.database import Database, DatabaseUnavailableError
 from app.operations.evaluate_requests import evaluate_requests
+from app.operations.meter_questions import meter_questions
 from app.snapshot.last_known import LastKnown
 
 
@@ -24,7 +28,11 @@ class Unknowable:
     """In the place of a decision: the facts cannot be read now."""
 
 
-Answer = Decision | NotAllowed | Unknowable
+class Limited:
+    """In the place of a decision: the caller has used up its quota, and asked about an exempt processing beside."""
+
+
+Answer = Decision | NotAllowed | Unknowable | Limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +40,25 @@ class Answers:
     """Who asked (None: nobody in force), the answers in the order of the questions, and when they were given.
 
     `at` is by the database's clock, or by this host's while the database cannot be asked; None where nobody asked.
+    `standing` is how the caller stands with its quota; None where no limit applies.
     """
 
     caller: Caller | None
     answers: Sequence[Answer]
     at: datetime | None = None
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionPoint:
-    """What answers: the database, and what is remembered of it for exempt processings while it is away."""
+    """What answers: the database, what is remembered of it for exempt processings while it is away, and quotas."""
 
     database: Database
     known: LastKnown
     uses: Uses
     policy: PeriodPolicy
     wall_clock: Callable[[], datetime]
+    limits: RateLimits = field(default_factory=RateLimits)
 
 
 async def answer_questions(point: DecisionPoint, presented: Credential, requests: Sequence[Request]) -> Answers:
@@ -58,6 +69,7 @@ async def answer_questions(point: DecisionPoint, presented: Credential, requests
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
+        OverQuotaError: the caller has used up its quota, and no question is about an exempt processing.
         DatabaseUnavailableError: the database is away and this credential was never seen.
 
     """
@@ -71,15 +83,18 @@ async def answer_questions(point: DecisionPoint, presented: Credential, requests
             caller = found.caller
             point.uses.note(found.credential)
             caller.require(Scope.DECISIONS_EVALUATE)
-            asked = [request for request in requests if caller.may_ask_about(request.processing)]
+            allowed = [request for request in requests if caller.may_ask_about(request.processing)]
+            admitted = await meter_questions(session, point.limits, caller, allowed)
+            asked = list(compress(allowed, admitted.answered))
             evaluated = await evaluate_requests(session, point.policy, asked)
     except DatabaseUnavailableError:
         return _without_database(point, presented, requests)
     for request in asked:
         point.known.remember_processing(request.processing, evaluated.register.get(request.processing))
     decided = iter(evaluated.decisions)
-    answers = [next(decided) if caller.may_ask_about(each.processing) else NotAllowed() for each in requests]
-    return Answers(caller, answers, evaluated.at)
+    of_allowed = iter([next(decided) if answered else Limited() for answered in admitted.answered])
+    answers = [next(of_allowed) if caller.may_ask_about(each.processing) else NotAllowed() for each in requests]
+    return Answers(caller, answers, evaluated.at, admitted.standing)
 
 
 def _without_database(point: DecisionPoint, presented: Credential, requests: Sequence[Request]) -> Answers:

@@ -16,6 +16,7 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from app.api.peers import peer_of
 from app.api.problems import UnauthorizedError
 from app.api.security import credential_of, open_to_all
 from app.api.services import Services, ServicesDep
@@ -64,8 +65,8 @@ async def ask(request: Request, language: LanguageDep, services: ServicesDep) ->
 async def sign_in(request: Request, language: LanguageDep, services: ServicesDep) -> Response:
     """Begin a session, and go to the dashboard (RFC 9110, 303)."""
     form = await _own_form(request, services, _FORM, {"proof", "key"})
-    peer, now = request.client.host if request.client is not None else "", time.monotonic()
-    if not services.attempts.allowed(peer, now):
+    peer, now = peer_of(request.scope, services.proxies), time.monotonic()
+    if services.sign_ins.standing(peer, now).wait:
         log.warning("too many keys tried at the sign-in")
         return _sign_in_page(request, services, language, "too_many", 429)
     signed_in: str = SignInRefused.WRONG_KEY
@@ -77,7 +78,7 @@ async def sign_in(request: Request, language: LanguageDep, services: ServicesDep
                 await dashboard_sessions.sign_out(session, _cookie(request, services, _SESSION))
     if isinstance(signed_in, SignInRefused):
         if signed_in is SignInRefused.WRONG_KEY:
-            services.attempts.failed(peer, now)
+            services.sign_ins.take(peer, now)
         return _sign_in_page(request, services, language, signed_in.value, 403)
     answer = _to(request, "/dashboard", language)
     _set_cookie(answer, services, _SESSION, signed_in)

@@ -9,10 +9,12 @@ from functools import partial
 from app.api.headers import headers_of_every_answer
 from app.api.hot import HotPath
 from app.api.hot_endpoint import HotEndpoint
+from app.api.hot_meter import HotMeter
 from app.api.quick import QuickReader
 from app.api.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
+from app.auth.rate_limits import Counted
 from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
@@ -29,6 +31,7 @@ from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
 from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
+from app.wiring.limits import door_of, proxies_of, rate_limits_of
 
 
 def services_of(
@@ -74,6 +77,9 @@ def services_of(
         webhook_key_overlap=settings.webhook_key_overlap,
         key_overlap=settings.key_overlap,
         headers=headers_of_every_answer(str(settings.public_url)),
+        limits=rate_limits_of(settings),
+        door=door_of(settings),
+        proxies=proxies_of(settings),
     )
 
 
@@ -112,5 +118,6 @@ def hot_path_of(services: Services) -> HotEndpoint | None:
     if services.memory is None:
         return None
     reader = QuickReader(services.deployment.pseudonyms.ref)
-    path = HotPath(services.memory, reader, services.metrics.decisions, services.recorder)
-    return HotEndpoint(path, services.metrics, services.headers, max_body_bytes=services.max_body_bytes)
+    meter = HotMeter(services.limits) if services.limits.limits(Counted.DECISIONS) else None
+    path = HotPath(services.memory, reader, services.metrics.decisions, services.recorder, meter)
+    return HotEndpoint(path, services.metrics, services.door, services.headers, max_body_bytes=services.max_body_bytes)

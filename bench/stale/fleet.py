@@ -100,6 +100,9 @@ class Fleet:
             "SCEAU_MASTER_KEY": "first:" + "22" * 32,
             "SCEAU_BOOTSTRAP_KEY": KEY,
             "SCEAU_LOG_LEVEL": "WARNING",
+            "SCEAU_RATE_CONSENTS": "off",
+            "SCEAU_RATE_ADMINISTRATION": "off",
+            "SCEAU_RATE_UNKNOWN_KEYS": "off",
             **all_of,
         }
         self.workers: list[Worker] = []

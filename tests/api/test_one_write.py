@@ -74,9 +74,8 @@ CLOSE = "Connection: close"
         request("GET", "/short") + request("HEAD", "/short") + request("GET", "/pieces") + request("GET", "/n", CLOSE),
         request("POST", "/short", "Expect: 100-continue", "Content-Length: 2", CLOSE) + b"{}",
         request("GET", "/whole") * 3 + request("GET", "/short") + request("GET", "/whole", CLOSE),
-        b"no HTTP at all\r\n\r\n",
     ],
-    ids=["short", "head", "none", "pieces", "long", "pipelined", "continue", "whole", "malformed"],
+    ids=["short", "head", "none", "pieces", "long", "pipelined", "continue", "whole"],
 )
 def test_the_bytes_are_those_of_uvicorns_own_protocol(sent):
     """Whatever is asked, a client receives what uvicorn's own protocol sends."""

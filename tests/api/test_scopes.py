@@ -6,7 +6,16 @@ from fastapi import APIRouter, Depends, FastAPI
 from app.api import access, consents, docs, explanations, health, keys, processings
 from app.api.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
 from app.auth.scopes import Scope
-from tests.support.api import EVIDENCE, processing, question, subject
+from tests.support.api import EVIDENCE, UNLIMITED, processing, question, running, subject
+from tests.support.databases import new_database
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """An application that takes as many wrong keys as there are routes, and more."""
+    with new_database() as database, running(database, **UNLIMITED) as called:
+        yield called
+
 
 UNKNOWN_ID = "01990000-0000-7000-8000-000000000000"
 OPEN = {

@@ -3,7 +3,7 @@
 import pytest
 
 from app.api.security import scopes_by_route
-from tests.support.acts import CALLS, REQUEST_ID, UNRECORDED, World, trail
+from tests.support.acts import CALLS, REQUEST_ID, TOKENS, UNRECORDED, World, trail
 from tests.support.api import running
 from tests.support.databases import new_database
 
@@ -13,7 +13,7 @@ READING = {"GET", "HEAD", "OPTIONS"}
 @pytest.fixture(scope="module")
 def world():
     """One application for every route: each call makes what it needs."""
-    with new_database() as database, running(database) as api:
+    with new_database() as database, running(database, **TOKENS) as api:
         yield World(api, database)
 
 

@@ -3,8 +3,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from app.auth import attempts
-from app.auth.attempts import Attempts
+from app.auth.quotas import Quota
 from app.auth.sessions import session_digest
 from tests.support.api import BOOTSTRAP, TestClock, running, utc
 from tests.support.dashboard import COOKIE, SITE, Visitor
@@ -137,27 +136,20 @@ def test_forms_of_other_browsers_and_sites_are_refused(api, visitor, database):
     assert len(sessions(database)) == 1
 
 
-def test_attempts_are_bounded(visitor, monkeypatch):
-    """After so many wrong keys the next is not looked at, right or wrong."""
-    monkeypatch.setattr(attempts, "MOST", 3)
-    for _ in range(3):
+def test_attempts_are_bounded(api, visitor):
+    """After so many wrong keys the next is not looked at, right or wrong, until some time has passed."""
+    bound = api.client.app.state.services.sign_ins.quota
+    assert bound == Quota(10, 300)
+    for _ in range(bound.units):
         assert visitor.sign_in("wrong").status == 403
     page = visitor.sign_in()
     assert page.status == 429
     assert "Too many keys were tried" in page.text()
 
 
-def test_attempts_are_forgotten():
-    """The bound is for each peer and for five minutes; a crowd of peers does not fill the memory."""
-    counted = Attempts()
-    for second in range(attempts.MOST):
-        counted.failed("one", float(second))
-    assert not counted.allowed("one", 20.0)
-    assert counted.allowed("other", 20.0)
-    assert counted.allowed("one", attempts.WITHIN + 5)
-    for peer in range(attempts._PEERS + 10):
-        counted.failed(f"peer {peer}", 400.0)
-    assert len(counted._failed) == attempts._PEERS
+def test_right_keys_do_not_count(visitor):
+    """Signing in with a key in force uses up nothing."""
+    assert [visitor.sign_in().status for _ in range(12)] == [200] * 12
 
 
 def test_the_key_stands_nowhere(api, visitor, database, capfd):

@@ -12,7 +12,7 @@ from tests.faults.service import ROOT, Server, Service, eventually
 from tests.secrecy.markers import PLANTED
 from tests.secrecy.requests import ISSUER, Sent
 from tests.secrecy.sinks import answered, printed, stored
-from tests.support.api import question
+from tests.support.api import UNLIMITED, question
 from tests.support.issuer import AUDIENCE, Issuer
 
 LOUD = {
@@ -78,6 +78,7 @@ def deployment() -> Iterator[Deployment]:
         "SCEAU_OIDC_ISSUER": ISSUER,
         "SCEAU_OIDC_JWKS_URL": f"{provider.url}/keys",
         "SCEAU_OIDC_AUDIENCE": AUDIENCE,
+        **{f"SCEAU_{name.upper()}": value for name, value in UNLIMITED.items()},
         "SCEAU_LOG_LEVEL": "DEBUG",
         "PYTHONASYNCIODEBUG": "1",
         "SABOTAGE": str(directory / "sabotage"),

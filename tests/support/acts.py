@@ -16,6 +16,9 @@ Route = tuple[str, str]
 REQUEST_ID = "trail-test-1"
 IDENTIFIED = {"X-Request-ID": REQUEST_ID}
 HOOK = {"url": "https://receiver.example/hook"}
+ISSUER = "https://login.example.fr"
+TOKENS: dict[str, Any] = {"oidc_issuer": ISSUER, "oidc_audience": "sceau"}
+"""Settings of a deployment that takes tokens: without, no identity can be registered."""
 SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 
 
@@ -136,6 +139,14 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ("POST", "/v1/keys"): (
         "caller.made",
         lambda world: world.send("POST", "/v1/keys", {"name": "x", "scopes": ["audit:read"]}),
+    ),
+    ("POST", "/v1/identities"): (
+        "caller.made",
+        lambda world: world.send(
+            "POST",
+            "/v1/identities",
+            {"name": "x", "scopes": ["audit:read"], "identity": {"issuer": ISSUER, "subject": "officer"}},
+        ),
     ),
     ("PATCH", "/v1/keys/{id}"): (
         "caller.changed",

@@ -1,0 +1,172 @@
+"""uvicorn's HTTP protocol with bounds on what a client may send before anything of it is understood (docs/limits.md).
+
+The parser keeps whatever comes: an endless header, a thousand of them, a byte a minute. Here a head is bounded in size,
+lines and time, and so is the time until a request is whole; what goes beyond is answered as a problem document, and the
+connection closed. Nothing is decided here.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.api.headers import SECURITY_HEADERS
+from app.api.problems import MEDIA_TYPE, problem
+
+LONGEST_TARGET: Final = 8_192
+"""Bytes of a request's target: path and query."""
+LONGEST_HEAD: Final = 32_768
+"""Bytes of a request's head: its first line and all header fields."""
+MOST_FIELDS: Final = 100
+"""Header fields of a request."""
+HEAD_SECONDS: Final = 15.0
+"""How long a head may take, from the connection or the head's first byte on."""
+REQUEST_SECONDS: Final = 40.0
+"""How long the rest may take, from the end of the head on. The application answers 408 long before; this ends what is
+sent on without an end after an answer."""
+
+
+LINGER_SECONDS: Final = 2.0
+"""How long a client that was refused may go on sending before it is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is answered before the application sees it."""
+
+    status: int
+    slug: str
+    detail: str
+
+
+MALFORMED: Final = Refusal(400, "malformed", "This is no HTTP request.")
+TARGET_TOO_LONG: Final = Refusal(414, "target-too-long", f"Path and query hold at most {LONGEST_TARGET} bytes.")
+HEAD_TOO_LARGE: Final = Refusal(
+    431,
+    "head-too-large",
+    f"A request has at most {MOST_FIELDS} header fields and {LONGEST_HEAD} bytes before its body.",
+)
+HEAD_TOO_SLOW: Final = Refusal(408, "timeout", "The head did not arrive in time.")
+
+
+REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW)
+
+
+class _RefusedError(Exception):
+    """Raised in a callback of the parser, which then stops and says that it failed."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with those bounds."""
+
+    refused: ClassVar[Counter[str]] = Counter()
+    """How many requests of this process were refused here, by the word of their problem."""
+
+    _in_head = False
+    _head_bytes = 0
+    _fields = 0
+    _refusal = MALFORMED
+    _deadline: asyncio.TimerHandle | None = None
+    _ended = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Begin a connection: its first head is awaited for so long."""
+        super().connection_made(transport)
+        self._expect(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._expect(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the head has no end; what comes after a refusal is dropped."""
+        if self._ended:
+            return
+        super().data_received(data)
+        if self._in_head and not self._ended:
+            self._head_bytes += len(data)  # what the parser holds of a field that has not ended yet is among these
+            if self._head_bytes > LONGEST_HEAD:
+                self._refuse(HEAD_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes, self._fields = True, 0, 0
+        self._expect(HEAD_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        """Read a piece of the target."""
+        super().on_url(url)
+        if len(self.url) > LONGEST_TARGET:
+            self._refusal = TARGET_TOO_LONG
+            raise _RefusedError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a field."""
+        self._fields += 1
+        self._head_bytes += len(name) + len(value)
+        if self._fields > MOST_FIELDS or self._head_bytes > LONGEST_HEAD:
+            self._refusal = HEAD_TOO_LARGE
+            raise _RefusedError
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """End a head; what is to follow has its own time."""
+        self._in_head = False
+        self._expect(REQUEST_SECONDS)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._expect(None)
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
+        """Answer what the parser could not read, or was kept from reading on."""
+        self._refuse(self._refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer, and end what is sent; what still comes is read for a while, or its sender might lose the answer.
+
+        (A socket that is closed with something unread resets the connection: RFC 9112, section 9.6.)
+        """
+        if self._ended or self.transport.is_closing():
+            return
+        self._ended, self._in_head = True, False
+        self.refused[refusal.slug] += 1
+        self.transport.write(_answer(refusal, self.server_state.default_headers))
+        self.transport.write_eof()
+        self._expect(LINGER_SECONDS)
+
+    def _expect(self, seconds: float | None) -> None:
+        """Give what comes next so long, in the place of any other deadline; None: it may take its time."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self._too_slow) if seconds is not None else None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self._in_head:
+            self._refuse(HEAD_TOO_SLOW)
+        elif self._ended or self._waits_in_vain():
+            self.transport.close()
+
+    def _waits_in_vain(self) -> bool:
+        """Whether nothing whole has come although its time is over; a connection that was answered has other timers."""
+        return True
+
+
+def _answer(refusal: Refusal, own: list[tuple[bytes, bytes]]) -> bytes:
+    """A whole answer that ends its connection: the server's own headers, those of every answer, the problem."""
+    body = bytes(problem(refusal.status, refusal.slug, refusal.detail).body)
+    fields = {
+        **{name.lower(): value for name, value in SECURITY_HEADERS.items()},
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    lines = [*own, *((name.encode(), value.encode()) for name, value in fields.items())]
+    return STATUS_LINE[refusal.status] + b"".join(b"%s: %s\r\n" % line for line in lines) + b"\r\n" + body

@@ -1,0 +1,67 @@
+"""Where a request comes from, as far as it matters: to bound those that present no key in force. Never logged or kept.
+
+Behind a proxy all requests come from the proxy. One that is trusted by a setting may say for whom it asks
+(X-Forwarded-For): the last address in that list that is not a trusted proxy's itself.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from starlette.types import Scope
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Proxies = Sequence[Network]
+
+_ONE_SITE: Final = 64
+"""Bits of an IPv6 address that tell one site from another: whoever has one has all the rest."""
+_LONGEST_LIST: Final = 20
+
+
+def parse_proxies(text: str) -> Proxies:
+    """The networks that a setting names, such as `10.0.0.0/8,fd00::/8`.
+
+    Raises:
+        ValueError: one is none.
+
+    """
+    return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
+
+
+def peer_of(scope: Scope, proxies: Proxies) -> str:
+    """The address that a request comes from; of IPv6 the site; "" on a local socket."""
+    client = scope.get("client")
+    address = _address(client[0]) if client else None
+    if address is None:
+        return client[0] if client else ""
+    if proxies and _is_one(address, proxies):
+        for said in reversed(_forwarded(scope)):
+            before = _address(said)
+            if before is None:
+                break
+            address = before
+            if not _is_one(address, proxies):
+                break
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _ONE_SITE), strict=False))
+    return str(address)
+
+
+def _forwarded(scope: Scope) -> list[str]:
+    """What proxies said, in their order: the last is the nearest one's."""
+    listed = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    return listed.decode("latin-1").split(",")[-_LONGEST_LIST:]
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_one(address: Address, proxies: Proxies) -> bool:
+    return any(address in network for network in proxies)

@@ -1,0 +1,208 @@
+"""Bodies too large, too deep, of too much or not what they should be: refused in words, nothing stored, no 5xx."""
+
+import json
+
+import psycopg
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.api import application, hot_endpoint
+from app.api.access import MAX_ITEMS
+from app.api.quick_parts import MAX_PARTICIPANTS
+from app.api.strict_json import MAX_COMMAS, MAX_DEPTH, BadJsonError, parse
+from tests.support.api import EVIDENCE, processing, question, running, subject
+from tests.support.databases import new_database
+
+ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
+ROUTES = (ONE, MANY, "/v1/consents", "/v1/keys", "/v1/processings", "/v1/audit-trail/search")
+LONG = "x" * 900_000
+HOSTILE = {
+    "deep arrays": b"[" * 400_000 + b"]" * 400_000,
+    "deep objects": b'{"a":' * 150_000 + b"1" + b"}" * 150_000,
+    "many members": json.dumps({f"member {number}": number for number in range(MAX_COMMAS + 2)}).encode(),
+    "many unknown members": json.dumps({f"member {number}": number for number in range(30_000)}).encode(),
+    "many values": b'{"a":[' + b"0," * 400_000 + b"0]}",
+    "a huge number": b'{"subject":' + b"9" * 500_000 + b"}",
+    "a huge exponent": b'{"subject":1e999999}',
+    "a long name": json.dumps({LONG: 1}).encode(),
+    "a long id": json.dumps({"subject": subject(LONG)}).encode(),
+    "long words": json.dumps({"name": LONG, "scopes": [LONG], "processing": LONG, "acts": [LONG]}).encode(),
+    "two of one name": b'{"subject":1,"subject":2}',
+    "NUL": b'{"subject":"\\u0000"}',
+    "half a pair": b'{"subject":"\\udc00"}',
+    "not UTF-8": b'{"subject":"\xff"}',
+    "a byte order mark": b'\xef\xbb\xbf{"subject":1}',
+    "no object": b"[]",
+    "half an object": b'{"subject":',
+    "blanks": b" " * 900_000,
+    "too large": b" " * 1_048_577,
+}
+TABLES = ("caller", "caller_key", "processing", "subject", "consent_event", "idempotency", "outbox", "subject_vault")
+
+
+@pytest.fixture(scope="module")
+def world():
+    """An application and its database, with one processing that others decide on too."""
+    with new_database() as database, running(database) as api:
+        api.register("ads", party_mode="all_local_users")
+        yield api, database
+
+
+def _stored(database):
+    """How many rows each table holds that a request could have written."""
+    with psycopg.connect(database.owner_url) as connection:
+        return [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in TABLES]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_hostile_bodies_are_refused(world, route):
+    """Whatever the body is, the answer is a short problem document of 4xx, and nothing is stored."""
+    api, database = world
+    before = _stored(database)
+    for name, body in HOSTILE.items():
+        answer = api.call("POST", route, body)
+        assert answer.status_code in {400, 413, 422}, (name, answer.status_code)
+        assert answer.headers["content-type"] == "application/problem+json", name
+        assert len(answer.content) < 8_192, name
+    assert _stored(database) == before
+
+
+def test_well_formed_bodies_are_not(world):
+    """Control: what the same routes are meant to take is taken."""
+    api, _ = world
+    bodies = (
+        (ONE, question("alice", "ads")),
+        (MANY, {**question("alice", "ads"), "evaluations": [{}] * MAX_ITEMS}),
+        ("/v1/processings", processing("other", notice={"fr": "é" * 10_000})),
+        ("/v1/consents", {"subject": subject("a"), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}),
+        ("/v1/keys", {"name": "x" * 128, "scopes": ["audit:read"]}),
+    )
+    for route, body in bodies:
+        assert api.call("POST", route, body).status_code in {200, 201}, route
+
+
+def test_a_batch_is_bounded(world):
+    """Items, and the participants of all items together, have a bound: those of a default count in each item."""
+    api, _ = world
+    asked = question("alice", "ads", participants=[{"id": f"u{number}", "local": True} for number in range(10)])
+    assert MAX_ITEMS * 10 == MAX_PARTICIPANTS
+    assert api.call("POST", MANY, {**asked, "evaluations": [{}] * MAX_ITEMS}).status_code == 200
+    eleven = question("alice", "ads", participants=[{"id": f"u{number}", "local": True} for number in range(11)])
+    for body in ({**eleven, "evaluations": [{}] * MAX_ITEMS}, {**asked, "evaluations": [{}] * (MAX_ITEMS + 1)}):
+        refused = api.call("POST", MANY, body)
+        assert (refused.status_code, refused.json()["type"]) == (413, "urn:sceau:problem:too-large")
+
+
+def test_the_participants_of_one_question_are_bounded(world):
+    """One question names ten thousand participants at most."""
+    api, _ = world
+    for number, status in ((MAX_PARTICIPANTS, 200), (MAX_PARTICIPANTS + 1, 400)):
+        named = [{"id": "u", "local": False}] * number
+        assert api.call("POST", ONE, question("alice", "ads", participants=named)).status_code == status
+
+
+def test_of_many_errors_the_first_are_told(world):
+    """An answer does not grow with what is wrong, nor with the names that somebody made up."""
+    api, _ = world
+    body = {"name": "x", "scopes": ["audit:read"], **{f"{'y' * 5_000} {number}": 1 for number in range(100)}}
+    told = api.call("POST", "/v1/keys", body).json()["errors"]
+    assert len(told) == 20
+    assert max(len(each["field"]) for each in told) <= 100
+
+
+@pytest.mark.parametrize("route", [ONE, "/v1/keys"])
+def test_a_body_that_does_not_come_is_waited_for_so_long(world, monkeypatch, route):
+    """A body that does not arrive is answered 408, and the connection ends with it."""
+    api, _ = world
+    for module in (application, hot_endpoint):
+        monkeypatch.setattr(module, "_BODY_SECONDS", 0.05)
+    sent = []
+
+    async def never():
+        await api.client.app.state.forever.wait()
+
+    async def send(message):
+        sent.append(message)
+
+    async def ask():
+        import asyncio
+
+        api.client.app.state.forever = asyncio.Event()
+        headers = [(b"authorization", b"Bearer " + api.key.encode()), (b"content-type", b"application/json")]
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "POST", "path": route, "raw_path": route.encode(),
+            "root_path": "", "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "state": {},
+            "server": ("testserver", 80), "scheme": "http", "asgi": {"version": "3.0"},
+        }  # fmt: skip
+        await api.client.app(scope, never, send)
+
+    api.client.portal.call(ask)
+    head = dict(sent[0]["headers"])
+    assert sent[0]["status"] == 408
+    assert head[b"connection"] == b"close"
+
+
+def test_who_waits_to_be_told_to_go_on_is_told_the_end(world):
+    """A body that is declared too large and was not sent yet leaves nothing behind on its connection."""
+    api, _ = world
+    answer = api.call("POST", ONE, b" " * 1_048_577, {"Expect": "100-continue"})
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+    assert api.call("POST", ONE, b" " * 1_048_577).headers["connection"] == "keep-alive"
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**18), 10**18)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=30,
+)
+
+
+def _deepest(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max((1 + _deepest(each) for each in inner), default=0)
+
+
+def _texts(value):
+    if isinstance(value, str):
+        yield value
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        yield from _texts(each)
+
+
+@given(VALUES, st.integers(0, MAX_DEPTH + 3), st.booleans())
+@example("\ud800", 0, True)
+@example("\0", MAX_DEPTH, True)
+@example("\0", 0, False)
+def test_json_is_read_as_it_is_or_refused(value, around, as_escapes):
+    """What is read is what stands there; refused is what is too deep, and what holds a NUL or half of a pair."""
+    for _ in range(around):
+        value = [value]
+    try:
+        body = json.dumps(value, ensure_ascii=as_escapes).encode()
+    except UnicodeEncodeError:  # half of a pair cannot be written raw
+        body = json.dumps(value).encode()
+    bad = any("\0" in text or any("\ud800" <= each <= "\udfff" for each in text) for text in _texts(value))
+    try:
+        found = parse(body)
+    except BadJsonError:
+        assert bad or _deepest(value) > MAX_DEPTH
+    else:
+        assert found == value
+        assert not bad
+        assert _deepest(value) <= MAX_DEPTH
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='{}[]":,0e-\\u d', max_size=60).map(str.encode))
+def test_bytes_that_are_no_json_are_refused_in_words(body):
+    """No bytes make the reader fail otherwise than by saying why: what it reads, Python reads too, and as the same."""
+    try:
+        found = parse(body)
+    except BadJsonError:
+        return
+    assert found == json.loads(body)
