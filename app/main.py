@@ -29,6 +29,7 @@ from app.telemetry.logs import configure_logs
 from app.wiring.deployment import database_of, deployment_of
 from app.wiring.issuers import token_check_of
 from app.wiring.jobs import work_until
+from app.wiring.parent import end_with_parent
 from app.wiring.running import running
 from app.wiring.services import hot_path_of, services_of
 
@@ -90,6 +91,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 
 def create_app_from_environment() -> FastAPI:
     """What uvicorn's workers call: settings from the environment, logs as they say, a process of its own."""
+    end_with_parent()
     gc.set_threshold(*_LOOKED_THROUGH)
     gc.freeze()  # modules and classes stay: they need not be looked through
     settings = Settings.load()

@@ -61,3 +61,12 @@ def test_killing_it_leaves_nothing_running(alone):
     started = _descendants(alone.process.pid)
     alone.end(signal.SIGKILL)
     eventually(lambda: not _run(started))
+
+
+def test_killing_it_leaves_no_worker_that_nobody_watches(serve):
+    """Kill -9 of a service with several workers ends them too: its port is free for the next one."""
+    service: Service = serve(workers=2)
+    started = _descendants(service.process.pid)
+    assert len(started) >= 2
+    service.end(signal.SIGKILL)
+    eventually(lambda: not _run(started))
