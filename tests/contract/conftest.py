@@ -1,24 +1,47 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.contract.facts import ISSUER, Facts
+from tests.faults.service import eventually
 from tests.support.api import UNLIMITED, running
-from tests.support.databases import new_database
+from tests.support.databases import TestDatabase, new_database
 
 TOKENS: dict[str, Any] = {"oidc_issuer": ISSUER, "oidc_audience": "sceau"}
 
 
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[tuple[TestDatabase, Facts]]:
+    """A database with a register, consents and keys, and their ids: made once, and copied by whoever needs one."""
+    with new_database() as database:
+        with running(database, **TOKENS) as called:
+            made = Facts.made_by(called)
+        yield database, made
+
+
+@contextmanager
+def _copied(prepared: tuple[TestDatabase, Facts], **settings: Any) -> Iterator[Facts]:
+    source, made = prepared
+    with new_database(template=source.name) as database, running(database, **TOKENS, **settings) as called:
+        application: Any = called.client.app
+        pool = application.state.services.memory.replica.pool._pool
+        # While it connects it draws from `random`, which Hypothesis would take for the strategies' doing.
+        eventually(lambda: pool.get_stats()["pool_available"] >= 1)
+        yield replace(made, api=called)
+
+
 @pytest.fixture
-def facts(database) -> Iterator[Facts]:
-    """An application with a register, consents and keys, and their ids."""
-    with running(database, **TOKENS) as called:
-        yield Facts.made_by(called)
+def facts(prepared) -> Iterator[Facts]:
+    """An application on a copy of its own."""
+    with _copied(prepared) as copied:
+        yield copied
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Facts]:
+def shared(prepared) -> Iterator[Facts]:
     """One for requests that need not succeed: what one of them changes is nothing to the next."""
-    with new_database() as database, running(database, **TOKENS, **UNLIMITED) as called:
-        yield Facts.made_by(called)
+    with _copied(prepared, **UNLIMITED) as copied:
+        yield copied
