@@ -157,7 +157,7 @@ class OneKey(BaseModel):
     created_by: UUID | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
-    last_used_at: datetime | None = Field(default=None, description="To the minute, and told a minute or two late")
+    last_used_at: datetime | None = Field(default=None, description="To the minute, and told a minute or two later")
 
 
 class KeyBody(BaseModel):

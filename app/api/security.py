@@ -73,7 +73,7 @@ async def _found(services: Services, text: str | None) -> Authenticated:
     services.known.remember_caller(presented.digest, found, since)
     if found is None:
         raise UnauthorizedError(presented=True)
-    services.uses.note(found.credential)
+    services.uses.note(found)
     return found
 
 

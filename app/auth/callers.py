@@ -141,9 +141,11 @@ class Authenticated:
     """A caller as one of its credentials showed it: which one, and until when that one is good.
 
     `credential` is the id of a key, or of the caller itself where a token showed it; `signed_by` tells the token's key.
+    `at` is when that was found, by the database's clock.
     """
 
     caller: Caller
     credential: UUID
+    at: datetime
     until: datetime | None = None
     signed_by: str | None = None

@@ -2,6 +2,7 @@
 
 import hmac
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Row, Text, cast, func, select, text, update
@@ -13,6 +14,8 @@ from app.auth.scopes import Scope
 from app.auth.tables import caller, caller_key
 from app.db.session import ReadSession, WriteSession
 
+_NOW: Final = func.clock_timestamp().label("now")
+
 
 async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
     """The caller who presented this; None when it is nobody's, was revoked, or has expired by the database's clock."""
@@ -22,27 +25,25 @@ async def authenticate(session: ReadSession, credential: Credential) -> Authenti
 
 
 async def _of_token(session: ReadSession, token: Token) -> Authenticated | None:
-    statement = select(caller, func.clock_timestamp().label("now")).where(
-        caller.c.identity_ref == token.ref, caller.c.revoked_at.is_(None)
-    )
+    statement = select(caller, _NOW).where(caller.c.identity_ref == token.ref, caller.c.revoked_at.is_(None))
     row = (await session.execute(statement)).first()
     if row is None or row.now >= token.until or row.token_client not in {None, token.client}:
         return None
     found = caller_of(row)
-    return Authenticated(found.narrowed(token.scopes), found.id, token.until, token.signed_by)
+    return Authenticated(found.narrowed(token.scopes), found.id, row.now, token.until, token.signed_by)
 
 
 async def _of_key(session: ReadSession, digest: bytes) -> Authenticated | None:
     key = caller_key.c
     statement = (
-        select(caller, key.id.label("key_id"), key.key_sha256.label("digest"), key.expires_at)
+        select(caller, key.id.label("key_id"), key.key_sha256.label("digest"), key.expires_at, _NOW)
         .join(caller_key, key.caller == caller.c.id)
         .where(key.key_sha256 == digest, in_force_now(), caller.c.revoked_at.is_(None))
     )
     row = (await session.execute(statement)).first()
     if row is None or not hmac.compare_digest(row.digest, digest):
         return None
-    return Authenticated(caller_of(row), row.key_id, row.expires_at)
+    return Authenticated(caller_of(row), row.key_id, row.now, row.expires_at)
 
 
 async def add_caller(session: WriteSession, added: Caller, identity_ref: bytes | None = None) -> bool:

@@ -4,21 +4,22 @@ Nothing is written for a request. A use is told to the minute, and up to a minut
 uses any more are found, not to trace what somebody did.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select, text
 
+from app.auth.callers import Authenticated
 from app.auth.tables import credential_use
 from app.db.many import as_rows
 from app.db.session import ReadSession, WriteSession
 
 _WRITE: Final = text("""
 INSERT INTO credential_use (credential, used_at)
-SELECT credential, date_trunc('minute', clock_timestamp() - ago * interval '1 second')
-FROM json_to_recordset(CAST(:rows AS json)) AS given (credential uuid, ago double precision)
+SELECT credential, date_trunc('minute', least(to_timestamp(at), clock_timestamp()))
+FROM json_to_recordset(CAST(:rows AS json)) AS given (credential uuid, at double precision)
 ORDER BY credential
 ON CONFLICT (credential) DO UPDATE SET used_at = EXCLUDED.used_at WHERE credential_use.used_at < EXCLUDED.used_at
 """)
@@ -26,13 +27,13 @@ ON CONFLICT (credential) DO UPDATE SET used_at = EXCLUDED.used_at WHERE credenti
 
 
 class Use:
-    """Whether one credential was used since the last look. Setting `noted` is all that a request does."""
+    """When one credential was last used here, as an epoch time. Setting `at` is all that a request does."""
 
-    __slots__ = ("noted",)
+    __slots__ = ("at", "written")
 
     def __init__(self) -> None:
-        """Not used yet."""
-        self.noted = False
+        """Never."""
+        self.at = self.written = 0.0
 
 
 class Uses:
@@ -41,33 +42,28 @@ class Uses:
     def __init__(self) -> None:
         """None yet."""
         self._uses: dict[UUID, Use] = {}
-        self._unwritten: dict[UUID, float] = {}
 
     def of(self, credential: UUID) -> Use:
         """Where a credential's use is noted."""
         return self._uses.setdefault(credential, Use())
 
-    def note(self, credential: UUID) -> None:
-        """A credential was used."""
-        self.of(credential).noted = True
+    def note(self, found: Authenticated) -> None:
+        """A credential was found good, and used."""
+        self.of(found.credential).at = found.at.timestamp()
 
-    def unwritten(self, now: float) -> Mapping[UUID, float]:
-        """What is to be written: seconds since each use not written yet; `now` is by a clock that only goes on."""
-        for credential, use in self._uses.items():
-            if use.noted:
-                use.noted = False
-                self._unwritten[credential] = now
-        return {credential: now - at for credential, at in self._unwritten.items()}
+    def unwritten(self) -> Mapping[UUID, float]:
+        """What is to be written: the epoch time of each use that is later than the one that was written last."""
+        return {credential: use.at for credential, use in self._uses.items() if use.at > use.written}
 
-    def written(self, credentials: Iterable[UUID]) -> None:
+    def written(self, uses: Mapping[UUID, float]) -> None:
         """Those are in the database now."""
-        for credential in credentials:
-            self._unwritten.pop(credential, None)
+        for credential, at in uses.items():
+            self._uses[credential].written = at
 
 
-async def write_uses(session: WriteSession, ago: Mapping[UUID, float]) -> None:
-    """Keep when credentials were used, as seconds ago; an earlier time than the one that is there changes nothing."""
-    rows = ({"credential": credential, "ago": seconds} for credential, seconds in ago.items())
+async def write_uses(session: WriteSession, uses: Mapping[UUID, float]) -> None:
+    """Keep when credentials were used (epoch times); an earlier time than the one that is there changes nothing."""
+    rows = ({"credential": credential, "at": at} for credential, at in uses.items())
     await session.execute(_WRITE, {"rows": as_rows(rows)})
 
 

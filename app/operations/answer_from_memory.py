@@ -94,7 +94,7 @@ def recall_one(memory: Memory, digest: bytes, question: Question) -> tuple[Calle
     if prepared is None:
         return None
     memory.hits += 1
-    held.use.noted = True
+    held.use.at = now
     return caller, prepared, now
 
 
@@ -154,7 +154,7 @@ def _look(memory: Memory, digest: bytes, questions: Sequence[Question], facts: _
         if caller is None or now >= held.until:
             return Remembered(None, ())
         caller.require(Scope.DECISIONS_EVALUATE)
-        held.use.noted = True
+        held.use.at = now
     found: list[Prepared | None] = []
     complete = caller is not None
     anything = caller is not None and caller.processings is None

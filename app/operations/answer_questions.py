@@ -81,7 +81,7 @@ async def answer_questions(point: DecisionPoint, presented: Credential, requests
             if found is None:
                 return Answers(None, ())
             caller = found.caller
-            point.uses.note(found.credential)
+            point.uses.note(found)
             caller.require(Scope.DECISIONS_EVALUATE)
             allowed = [request for request in requests if caller.may_ask_about(request.processing)]
             admitted = await meter_questions(session, point.limits, caller, allowed)

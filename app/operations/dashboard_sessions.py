@@ -37,7 +37,7 @@ async def sign_in(session: WriteSession, presented: Credential, uses: Uses) -> s
     if Scope.AUDIT_READ not in who.scopes:
         await record_refusal(session, who.id, "POST", "/dashboard/sign-in", ScopeMissingError.slug)
         return SignInRefused.SCOPE_MISSING
-    uses.note(found.credential)
+    uses.note(found)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     await begin_session(session, token, found, await session.now())
     await record_act(session, Act.DASHBOARD_SIGNED_IN, who.id)

@@ -5,7 +5,6 @@ from typing import Final
 
 from app.auth.uses import Uses, write_uses
 from app.db.database import Database, DatabaseUnavailableError
-from app.snapshot.lease import boot_seconds
 
 _EVERY_SECONDS: Final = 60.0
 
@@ -19,12 +18,12 @@ async def keep_uses(database: Database, uses: Uses) -> None:
 
 async def flush_uses(database: Database, uses: Uses) -> None:
     """Write what was noted and is not written yet. What cannot be written now is kept for the next time."""
-    ago = uses.unwritten(boot_seconds())
-    if not ago:
+    noted = uses.unwritten()
+    if not noted:
         return
     try:
         async with database.write() as session:
-            await write_uses(session, ago)
+            await write_uses(session, noted)
     except DatabaseUnavailableError:
         return
-    uses.written(ago)
+    uses.written(noted)

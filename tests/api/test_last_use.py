@@ -1,10 +1,12 @@
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+from app.auth.callers import Authenticated, Caller
 from app.auth.uses import Uses, last_uses, write_uses
 from app.db.database import Database
 from app.operations.keep_uses import flush_uses
@@ -15,6 +17,10 @@ USES = "SELECT FROM credential_use"
 
 def _entry(api, identifier):
     return api.ok("GET", f"/v1/keys/{identifier}")
+
+
+def _services(api):
+    return api.client.app.state.services
 
 
 def _uses(database):
@@ -55,6 +61,20 @@ def test_the_keys_of_a_caller_are_told_apart(database):
         assert used == {made["keys"][0]["id"]: False, rotated["made"]["id"]: True}
 
 
+def test_a_use_is_not_told_later_than_it_was(database):
+    """A key that was revoked was last used before: its use is the time of the use, not of its writing."""
+    with running(database) as api:
+        made = api.ok("POST", "/v1/keys", {"name": "gone", "scopes": ["register:read"]})
+        api.with_key(made["key"]).ok("GET", "/v1/processings")
+        uses = _services(api).uses
+        (at,) = [at for credential, at in uses.unwritten().items() if str(credential) == made["keys"][0]["id"]]
+        assert abs(time.time() - at) < 60
+        uses.of(UUID(made["keys"][0]["id"])).at = at - 3600
+    with running(database) as api:
+        told = datetime.fromisoformat(_entry(api, made["id"])["last_used_at"]).timestamp()
+        assert told == (at - 3600) // 60 * 60
+
+
 def test_a_refused_key_was_not_used(database):
     """A key that is not in force leaves no trace: who guesses must not fill a table."""
     with running(database) as api:
@@ -87,49 +107,51 @@ def stored(database):
 
 
 def test_the_latest_of_several_workers_counts(stored):
-    """Workers write of one credential in any order: the latest use stays."""
-    one = uuid4()
+    """Workers write of one credential in any order: the latest use stays, and none lies in the future."""
+    one, now = uuid4(), time.time()
 
     async def work(database):
         found = []
-        for ago in (7200.0, 60.0, 3600.0):
+        for at in (now - 7200, now - 60, now - 3600, now + 7200):
             async with database.write() as session:
-                await write_uses(session, {one: ago, uuid4(): 0.0})
+                await write_uses(session, {one: at, uuid4(): now})
             async with database.read() as session:
-                found.append((await last_uses(session, [one]))[one])
+                found.append((await last_uses(session, [one]))[one].timestamp())
         return found
 
-    first, second, third = stored(work)
-    assert second - first >= timedelta(minutes=110)
-    assert third == second
+    first, second, third, last = stored(work)
+    assert [first, second, third] == [at // 60 * 60 for at in (now - 7200, now - 60, now - 60)]
+    assert second < last <= time.time()
+
+
+def _found(credential, at):
+    caller = Caller(uuid4(), "x", frozenset(), None, at)
+    return Authenticated(caller, credential, at)
 
 
 def test_what_cannot_be_written_is_written_later(stored):
-    """A use that was noted while the database was away is written when it is back, with the time when it was noted."""
-    uses, one = Uses(), uuid4()
+    """A use that was noted while the database was away is written when it is back, with the time of the use."""
+    uses, one, at = Uses(), uuid4(), datetime(2020, 6, 15, 12, 30, tzinfo=UTC)
 
     async def work(database):
-        uses.note(one)
+        uses.note(_found(one, at))
         away = Database("postgresql://nobody@127.0.0.1:1/nothing")
         await flush_uses(away, uses)
         await away.close()
-        assert set(uses.unwritten(0.0)) == {one}
+        assert set(uses.unwritten()) == {one}
         await flush_uses(database, uses)
-        assert not uses.unwritten(0.0)
+        assert not uses.unwritten()
         async with database.read() as session:
             return await last_uses(session, [one])
 
-    assert set(stored(work)) == {one}
+    assert stored(work) == {one: at}
 
 
-def test_a_use_waits_with_its_own_time():
-    """What waits to be written gets older, and a new use makes it young again."""
-    uses, one = Uses(), uuid4()
-    assert uses.unwritten(5.0) == {}
-    uses.note(one)
-    assert uses.unwritten(10.0) == {one: 0.0}
-    assert uses.unwritten(70.0) == {one: 60.0}
-    uses.note(one)
-    assert uses.unwritten(100.0) == {one: 0.0}
-    uses.written([one])
-    assert uses.unwritten(200.0) == {}
+def test_a_use_after_the_writing_is_written_again():
+    """What is used again while its last use is being written is not taken for written."""
+    uses, one, at = Uses(), uuid4(), datetime(2020, 6, 15, 12, tzinfo=UTC)
+    uses.note(_found(one, at))
+    writing = uses.unwritten()
+    uses.note(_found(one, at + timedelta(minutes=5)))
+    uses.written(writing)
+    assert uses.unwritten() == {one: (at + timedelta(minutes=5)).timestamp()}

@@ -12,7 +12,7 @@ NOON = utc("2026-06-15T12:00:00Z")
 
 def _found(number, until=None, signed_by=None):
     caller = Caller(UUID(int=number), "x", frozenset(), None, NOON)
-    return Authenticated(caller, caller.id, until, signed_by)
+    return Authenticated(caller, caller.id, NOON, until, signed_by)
 
 
 def test_a_credential_is_known_until_its_end():
