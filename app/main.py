@@ -23,7 +23,7 @@ from app.api.routers import ROUTERS
 from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess
 from app.db.session import Clock
-from app.pages import assets, consent, dashboard
+from app.pages import assets, consent, dashboard, staff
 from app.settings import LogFormat, Settings, SettingsError, bootstrap_key
 from app.telemetry.logs import configure_logs
 from app.wiring.deployment import database_of, deployment_of
@@ -83,7 +83,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     watch_issuers(services)
     watch_refusals(services)
     problems.install(app)
-    for router in (*ROUTERS, assets.router, consent.router, dashboard.router):
+    for router in (*ROUTERS, assets.router, consent.router, dashboard.router, staff.router):
         app.include_router(router)
     scopes_by_route(app)
     return app

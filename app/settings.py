@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.core.staff import GateMode
 from app.events.addresses import AddressPolicy
 
 PREFIX: Final = "SCEAU_"
@@ -133,6 +134,16 @@ class Settings(BaseSettings):
         ge=timedelta(minutes=10),
         le=timedelta(days=7),
         description="How long an issuer's keys are used while it is away",
+    )
+    staff_gate: GateMode = Field(
+        default=GateMode.OFF,
+        description="off, warn or enforce: persons who have not acknowledged the staff notice (L32-3, V)",
+    )
+    staff_grace: timedelta = Field(
+        default=timedelta(0),
+        ge=timedelta(0),
+        le=timedelta(days=90),
+        description="How long after a new version of the staff notice the one before is still enough",
     )
     metrics: str = Field(default="open", description="Who reads /metrics: open, scoped (audit:read) or off")
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")

@@ -22,7 +22,7 @@ from app.audit.origin import Origin, Way, arriving
 from app.auth.quotas import OverQuotaError
 
 _BODY_SECONDS: Final = 15
-_PAGES: Final = ("/consent/", "/dashboard")
+_PAGES: Final = ("/consent/", "/dashboard", "/staff/")
 _LAST: Final = {"Connection": "close"}
 log = structlog.get_logger("sceau.http")
 

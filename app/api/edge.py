@@ -51,6 +51,11 @@ class Exchange:
         """The request id, unless it could be more than an id: a client may put anything there."""
         return self._identifier if _LOGGABLE.fullmatch(self._identifier) else None
 
+    def _told(self) -> Mapping[str, str]:
+        """Headers that were asked for on the way, whichever response it came to be."""
+        told: Mapping[str, str] = self._scope.get("state", {}).get("answer_headers", {})
+        return told
+
     async def send(self, message: Message) -> None:
         """Send a message on, adding the headers to the first."""
         if message["type"] == "http.response.start":
@@ -58,7 +63,7 @@ class Exchange:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._identifier
-            for name, value in self._headers.items():
+            for name, value in {**self._headers, **self._told()}.items():
                 headers.setdefault(name, value)
             for name, value in fields_of(self._scope).items():
                 headers[name] = value

@@ -25,6 +25,7 @@ SECTIONS: Final = (
     ("renewals", "The yearly renewal: what is due or has lapsed, and what the jobs that find it did."),
     ("audit", "Why an answer is what it is, or was."),
     ("events", "What happened to consents, told to others: sent to webhooks, or read as a feed."),
+    ("staff", "What your staff must know (L32-3, V): the notice in versions, who acknowledged it, who is missing."),
     ("keys", "Who may call, and for what. A mail server needs `decisions:evaluate` only."),
     ("operation", "Whether the service runs; open to everybody."),
 )
@@ -34,18 +35,21 @@ SECTIONS: Final = (
 def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     """Complete FastAPI's document in place."""
     document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
-    for (method, path), scope in scopes_by_route(app).items():
+    for (method, path), scopes in scopes_by_route(app).items():
         operation = document["paths"].get(path, {}).get(method.lower())
         if operation is None:
             continue
         for parameter in operation.get("parameters", []):
             if examples := parameter["schema"].get("examples"):
                 parameter["example"] = examples[0]  # what Swagger UI fills in
-        if scope is None:
+        if scopes is None:
             continue
-        needs = f"Needs the scope `{scope.value}`."
+        named = sorted(scope.value for scope in scopes)
+        needs = (
+            f"Needs the scope {' or '.join(f'`{name}`' for name in named)}." if named else "Needs a key of any scope."
+        )
         operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
-        operation["x-scope"] = scope.value
+        operation["x-scope"] = " ".join(named)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in BODIES:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -47,8 +47,11 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.InvalidVersionError: 422,
     errors.JointConsentNeededError: 409,
     errors.KnownByTokenError: 409,
+    errors.MemberActiveError: 409,
     errors.NotFoundError: 404,
     errors.NothingToWithdrawError: 409,
+    errors.OwnAcknowledgementError: 409,
+    errors.PersonsOnlyError: 403,
     errors.ProcessingExistsError: 409,
     errors.ProcessingNotAllowedError: 403,
     errors.ProcessingRetiredError: 409,
@@ -56,6 +59,7 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.ScopeMissingError: 403,
     errors.ScopeNotHeldError: 403,
     errors.SolicitationPausedError: 409,
+    errors.StaffAcknowledgementRequiredError: 403,
     errors.TextChangedError: 409,
     errors.TooManyEndpointsError: 409,
     errors.TooManyFormsError: 429,
@@ -93,6 +97,7 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     errors: list[FieldError] | None = None
+    page: str | None = Field(default=None, description="Where a person can do what is missing")
 
 
 class UnauthorizedError(Exception):
@@ -111,6 +116,7 @@ def problem(
     *,
     fields: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    page: str | None = None,
 ) -> Response:
     """A response that is a problem document."""
     body = Problem(
@@ -119,6 +125,7 @@ def problem(
         status=status,
         detail=detail,
         errors=list(fields) or None,
+        page=page,
     )
     return Response(body.model_dump_json(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
 
@@ -162,7 +169,8 @@ def refused(error: errors.DomainError) -> Response:
     fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
     challenge = {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}  # RFC 6750, section 3.1
     headers = challenge if isinstance(error, errors.ScopeMissingError) else None
-    return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers)
+    page = error.page if isinstance(error, errors.StaffAcknowledgementRequiredError) else None
+    return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers, page=page)
 
 
 def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:

@@ -16,6 +16,7 @@ from app.api import (
     keys,
     processings,
     renewals,
+    staff,
     webhooks,
 )
 
@@ -32,6 +33,7 @@ ROUTERS: Final = tuple(
         audit_trail,
         events,
         webhooks,
+        staff,
         keys,
         decision_tokens,
         health,

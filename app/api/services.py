@@ -16,6 +16,7 @@ from app.auth.quotas import Buckets, Quota
 from app.auth.rate_limits import RateLimits
 from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
+from app.core.staff import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.operations.answer_from_memory import Memory
@@ -71,6 +72,7 @@ class Services:
     door: Door = field(default_factory=Door)
     sign_ins: Buckets = field(default_factory=lambda: Buckets("sign-in", _SIGN_INS))
     proxies: Proxies = ()
+    staff_gate: Gate = field(default_factory=Gate)
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
@@ -83,6 +85,11 @@ class Services:
     def source(self) -> str:
         """The CloudEvents source of this deployment's events: its public address."""
         return self.public_url.rstrip("/")
+
+    @property
+    def staff_page(self) -> str:
+        """Where a person reads the staff notice and acknowledges it."""
+        return f"{self.source}/staff/notice"
 
 
 def services_of(request: Request) -> Services:

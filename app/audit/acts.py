@@ -34,6 +34,12 @@ class Act(StrEnum):
     REQUEST_REFUSED = "request.refused"
     SCHEMA_MIGRATED = "schema.migrated"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
+    STAFF_ACKNOWLEDGED = "staff.acknowledged"
+    STAFF_MEMBER_CHANGED = "staff_member.changed"
+    STAFF_MEMBER_ERASED = "staff_member.erased"
+    STAFF_MEMBER_REGISTERED = "staff_member.registered"
+    STAFF_NOTICE_PUBLISHED = "staff_notice.published"
+    STAFF_PAGE_SIGNED_IN = "staff_page.signed_in"
     SUBJECT_CLOSED = "subject.closed"
     SUBJECT_ERASED = "subject.erased"
     WEBHOOK_CHANGED = "webhook.changed"
@@ -50,6 +56,8 @@ class Thing(StrEnum):
     CONSENT = "consent"
     PROCESSING = "processing"
     SIGNING_KEY = "signing_key"
+    STAFF_MEMBER = "staff_member"
+    STAFF_NOTICE = "staff_notice"
     WEBHOOK = "webhook"
 
 
@@ -81,6 +89,9 @@ DETAILS: Final[Mapping[Act, frozenset[str]]] = {
     Act.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
     Act.SCHEMA_MIGRATED: frozenset({"before", "after"}),
     Act.SIGNING_KEY_ROTATED: frozenset({"purpose", "at_once"}),
+    Act.STAFF_ACKNOWLEDGED: frozenset({"notice", "language", "way"}),
+    Act.STAFF_MEMBER_CHANGED: frozenset({"status"}),
+    Act.STAFF_NOTICE_PUBLISHED: frozenset({"languages"}),
     Act.SUBJECT_CLOSED: frozenset({"ended"}),
     Act.SUBJECT_ERASED: frozenset({"ended"}),
     Act.WEBHOOK_CHANGED: frozenset({"changed", "status"}),

@@ -1,7 +1,7 @@
 """Callers: authenticated clients of the API, what they may do, and about which processings."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -90,6 +90,18 @@ class Caller:
         """
         if scope not in self.scopes:
             message = f"This needs the scope {scope.value}, which the caller does not have."
+            raise ScopeMissingError(message)
+
+    def require_one_of(self, scopes: Collection[Scope]) -> None:
+        """Refuse unless this caller has one of the scopes; none named is none needed.
+
+        Raises:
+            ScopeMissingError: it has none of them.
+
+        """
+        if scopes and self.scopes.isdisjoint(scopes):
+            named = " or ".join(scope.value for scope in scopes)
+            message = f"This needs the scope {named}, which the caller does not have."
             raise ScopeMissingError(message)
 
     def may_ask_about(self, processing: str) -> bool:

@@ -97,6 +97,12 @@ async def list_callers(
     return [caller_of(row) for row in await session.execute(statement)]
 
 
+async def list_persons(session: ReadSession) -> list[Caller]:
+    """Every person, revoked ones included."""
+    statement = select(caller).where(caller.c.kind == CallerKind.PERSON.value).order_by(caller.c.id)
+    return [caller_of(row) for row in await session.execute(statement)]
+
+
 async def keep_changes(session: WriteSession, changed: Caller) -> None:
     """Keep a caller's name, scopes and processings as they are now."""
     values = {

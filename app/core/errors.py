@@ -224,3 +224,32 @@ class CursorTooOldError(DomainError):
     """Events after this cursor are no longer kept: read what stands from the API, then begin without a cursor."""
 
     slug = "cursor-too-old"
+
+
+class PersonsOnlyError(DomainError):
+    """This is for persons: the caller is a program (its kind is `machine`)."""
+
+    slug = "persons-only"
+
+
+class OwnAcknowledgementError(DomainError):
+    """Nobody records a paper for themselves: acknowledge the notice on its page."""
+
+    slug = "own-acknowledgement"
+
+
+class MemberActiveError(DomainError):
+    """The member did not leave: note that first."""
+
+    slug = "member-active"
+
+
+class StaffAcknowledgementRequiredError(DomainError):
+    """Take note of your obligations first (CPCE art. L32-3, V): read the staff notice and acknowledge it."""
+
+    slug = "staff-acknowledgement-required"
+
+    def __init__(self, page: str) -> None:
+        """Tell where the notice is read and acknowledged."""
+        super().__init__()
+        self.page = page

@@ -1,4 +1,4 @@
-"""What an operator looks at: the register, consents, renewals, decisions, deliveries, jobs and replicas, in numbers.
+"""What an operator looks at: register, consents, renewals, decisions, deliveries, staff, jobs, replicas, in numbers.
 
 Each section is read by itself: one that cannot be read is said to be so, and the others are shown. Nobody's identifier
 or pseudonym is in any of them.
@@ -20,6 +20,7 @@ from app.events.counts import DeliveryCounts, load_counts
 from app.events.endpoints import Endpoint
 from app.operations import count_consents, count_logged_decisions
 from app.operations.manage_webhooks import list_webhooks
+from app.operations.read_staff_coverage import Coverage, read_staff_coverage
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.roll import ReplicaSeen, list_replicas
@@ -66,6 +67,7 @@ class Dashboard:
     consents: Read[Sequence[ConsentCount]]
     decisions: Read[Sequence[DecisionCount]]
     deliveries: Read[Deliveries]
+    staff: Read[Coverage]
     jobs: Read[Sequence[DayOfRuns]]
     replicas: Read[Sequence[ReplicaSeen]]
 
@@ -96,6 +98,10 @@ async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
         now = await session.now()
         return Read(now, now, Deliveries(await list_webhooks(session, caller), await load_counts(session)))
 
+    async def staff(session: ReadSession) -> Read[Coverage]:
+        now = await session.now()
+        return Read(now, now, await read_staff_coverage(session))
+
     async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
         now = await session.now()
         return Read(now, now, await latest_runs(session))
@@ -110,6 +116,7 @@ async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
         await _read(database, consents),
         await _read(database, decisions),
         await _read(database, deliveries),
+        await _read(database, staff),
         await _read(database, jobs),
         await _read(database, replicas),
     )

@@ -12,6 +12,7 @@ from app.audit.recorder import Recorder
 from app.auth.callers import Caller
 from app.core.article import PARIS
 from app.core.consent import State
+from app.operations.read_staff_coverage import Coverage
 from app.operations.show_dashboard import ConsentCount, Dashboard, Deliveries, Read
 from app.pages.charts import Chart, Row, bar_chart
 from app.pages.dashboard_tables import (
@@ -97,6 +98,7 @@ def dashboard_page(shown: Dashboard, caller: Caller, recorder: Recorder | None, 
         _section("renewals", shown.consents, voice, _renewals),
         _section("decisions", shown.decisions, voice, _decisions_of(recorder)),
         _section("deliveries", shown.deliveries, voice, _deliveries_of(caller)),
+        _section("staff", shown.staff, voice, _staff),
         _section("jobs", shown.jobs, voice, _jobs),
         _section("replicas", shown.replicas, voice, _replicas),
     ]
@@ -208,6 +210,14 @@ def _deliveries_of(caller: Caller) -> Callable[[Section, Deliveries, datetime, V
         section.show(deliveries_table(content, voice.language, voice.t))
 
     return fill
+
+
+def _staff(section: Section, content: Coverage, _: datetime, voice: Voice) -> None:
+    t = voice.t
+    section.note = t["staff_to_complete"] if content.notice.to_be_completed else t["staff_note"]
+    rows = [(t[f"staff_{each.value}"], voice.number(number)) for each, number in content.counts.items()]
+    caption = f"{t['staff_caption']} {voice.number(content.notice.number)}"
+    section.groups = [Group(caption, (t["state"], t["number"]), rows)]
 
 
 def _jobs(section: Section, content: Sequence[DayOfRuns], _: datetime, voice: Voice) -> None:

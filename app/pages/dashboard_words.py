@@ -33,6 +33,11 @@ DASHBOARD: Final[Catalogue] = {
         "Cette page ne garde qu'un cookie, celui de la session, et ne charge rien d'un autre site.",
         "This page keeps one cookie only, that of the session, and loads nothing from any other site.",
     ),
+    "unaware": both(
+        "Vous n'avez pas pris connaissance de la notice du personnel en vigueur.",
+        "You have not acknowledged the staff notice of today.",
+    ),
+    "read_notice": both("La lire", "Read it"),
     "lead": both(
         "Des nombres seulement : aucune personne, aucun message n'y figure.",
         "Numbers only: no person and no message stands here.",
@@ -115,6 +120,21 @@ DASHBOARD: Final[Catalogue] = {
     "delivered": both("Réussis", "Succeeded"),
     "attempts_failed": both("Essais échoués", "Failed attempts"),
     "undispatched": both("Événements pas encore répartis :", "Events not dispatched yet:"),
+    # Staff
+    "staff": both("Personnel", "Staff"),
+    "staff_note": both(
+        "Qui a pris connaissance des obligations de L32-3 (V). Les noms sont dans GET /v1/staff/coverage.",
+        "Who has taken note of the duties of L32-3 (V). The names are in GET /v1/staff/coverage.",
+    ),
+    "staff_to_complete": both(
+        "La notice du personnel a un passage que l'opérateur doit encore écrire : POST /v1/staff/notices.",
+        "The staff notice has a passage that the operator has yet to write: POST /v1/staff/notices.",
+    ),
+    "staff_caption": both("Notice du personnel, version", "Staff notice, version"),
+    "staff_acknowledged": both("à jour", "up to date"),
+    "staff_outdated": both("version ancienne", "older version"),
+    "staff_missing": both("jamais", "never"),
+    "staff_left": both("partis", "left"),
     # Jobs
     "jobs": both("Tâches de fond", "Background jobs"),
     "jobs_empty": both("Aucune tâche n'a encore tourné.", "No job has run yet."),

@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 
 from app.core.errors import FormNotOursError
 
-LONGEST_FORM: Final = 12_288
-"""Bytes of a body."""
+LONGEST_FORM: Final = 4_096
+"""Bytes of a body, unless a page says otherwise."""
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
-async def read_form(request: Request, fields: AbstractSet[str]) -> dict[str, str]:
+async def read_form(request: Request, fields: AbstractSet[str], *, longest: int = LONGEST_FORM) -> dict[str, str]:
     """The fields of a form: exactly these, each once (URL Living Standard, application/x-www-form-urlencoded).
 
     Raises:
@@ -23,7 +23,7 @@ async def read_form(request: Request, fields: AbstractSet[str]) -> dict[str, str
 
     """
     body = await request.body()
-    if len(body) > LONGEST_FORM:
+    if len(body) > longest:
         raise HTTPException(413)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM_TYPE:
         raise FormNotOursError

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from app.api.headers import DOCUMENT_HEADERS
 from app.api.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.services import services_of
+from app.auth.key_fetch import IssuerUnavailableError
 from app.core.errors import DomainError
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
@@ -126,7 +127,7 @@ class PageRoute(APIRoute):
                 return error_page(request, error.status_code, error.headers)
             except DomainError as error:
                 return error_page(request, status_of(error))
-            except DatabaseUnavailableError:
+            except (DatabaseUnavailableError, IssuerUnavailableError):
                 return error_page(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
             except Exception:
                 log.exception("failed")

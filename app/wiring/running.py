@@ -15,6 +15,7 @@ from app.operations.check_deployment import check_deployment
 from app.operations.create_key import create_first_key
 from app.operations.keep_log import keep_log, turn_over
 from app.operations.keep_uses import flush_uses, keep_uses
+from app.operations.publish_staff_notice import ensure_first_notice
 from app.operations.signing_keys import ensure_key
 from app.telemetry.metrics import Metrics
 
@@ -42,6 +43,7 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
                 log.warning(warning)
             if first_key is not None and await create_first_key(session, first_key) is not None:
                 log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
+            await ensure_first_notice(session)
             await ensure_key(session, services.deployment, DECISION_KEYS)
             await services.tokens.read_keys(session)
             await turn_over(session, services.log_retention)

@@ -18,6 +18,7 @@ from app.auth.rate_limits import Counted
 from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
+from app.core.staff import Gate
 from app.db.database import Database
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
@@ -80,6 +81,7 @@ def services_of(
         limits=rate_limits_of(settings),
         door=door_of(settings),
         proxies=proxies_of(settings),
+        staff_gate=Gate(settings.staff_gate, settings.staff_grace),
     )
 
 

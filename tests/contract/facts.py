@@ -27,6 +27,8 @@ class Facts:
     consents: tuple[str, ...]
     keys: tuple[tuple[str, str], ...]
     texts: tuple[str, ...]
+    person: str | None = None
+    members: tuple[str, ...] = ()
     webhooks: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
 
@@ -45,19 +47,22 @@ class Facts:
         webhooks = tuple(api.ok("POST", "/v1/webhooks", {"url": url})["id"] for _ in range(4))
         keys = tuple((each["id"], each["keys"][0]["id"]) for each in made)
         known = (*processings, "archive", "filter")
-        return cls(api, known, consents, keys, (text,), webhooks, _dispatched(api))
+        person = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": ["audit:read"]})["key"]
+        members = tuple(api.ok("POST", "/v1/staff/members", {"name": "Bob"})["id"] for _ in range(8))
+        for member in members[::2]:
+            api.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
+        return cls(api, known, consents, keys, (text,), person, members, webhooks, _dispatched(api))
+
+    def key_for(self, path: str) -> str | None:
+        """The key that a path is called with: a person's where only persons may call."""
+        for_persons = path in {"/v1/staff/notices/current", "/v1/staff/acknowledgements"}
+        return self.person if for_persons and self.api.key is not None else self.api.key
 
     def place(self, case: AnyCase, number: int) -> AnyCase:
         """Put real ids in the path and the body of a well-formed case; `number` chooses among them."""
         path = case.operation.path
         if "id" in case.path_parameters:
-            ids = self.processings
-            if path.startswith("/v1/consents/"):
-                ids = self.consents
-            elif path.startswith("/v1/keys/"):
-                ids = tuple(caller for caller, _ in self.keys)
-            elif path.startswith("/v1/webhooks/"):
-                ids = self.webhooks
+            ids = self._ids(path)
             case.path_parameters = {**case.path_parameters, "id": ids[number % len(ids)]}
             if "event" in case.path_parameters:
                 case.path_parameters["event"] = self.events[number % len(self.events)]
@@ -70,6 +75,16 @@ class Facts:
         if number % 2 and case.query:
             case.query = {name: value for name, value in case.query.items() if name not in {"cursor", "after", "wait"}}
         return case
+
+    def _ids(self, path: str) -> tuple[str, ...]:
+        """Ids of what a path is about."""
+        found = {
+            "consents": self.consents,
+            "keys": tuple(caller for caller, _ in self.keys),
+            "webhooks": self.webhooks,
+            "staff": self.members,
+        }
+        return found.get(path.split("/")[2], self.processings)
 
     def _body(self, path: str, body: dict[str, Any], number: int) -> dict[str, Any]:
         left_out = INSTANTS if number % 2 else ()
@@ -97,6 +112,14 @@ class Facts:
             real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
+        if path.startswith("/v1/staff"):
+            today = self.api.ok("GET", "/v1/staff/notices")["items"][-1]
+            real |= {"notice": _always(today["number"]), "text_sha256": _always(today["texts"]["fr"]["sha256"])}
+            real |= {
+                "language": _always("fr"),
+                "caller": _always(None),
+                "acknowledged_at": _always(today["published_at"]),
+            }
         if path.startswith("/v1/webhooks"):
             real["url"] = _always("https://receiver.example/hook")
         if path == "/v1/consents":

@@ -54,8 +54,9 @@ def _send(facts: Facts, case: AnyCase) -> Response:
     """Send a generated case to the application in this process, as a caller with every scope."""
     prepared: Any = requests.Request(**case.as_transport_kwargs(base_url="http://testserver")).prepare()
     headers = dict(prepared.headers)
-    if facts.api.key is not None:
-        headers["Authorization"] = f"Bearer {facts.api.key}"
+    key = facts.key_for(case.operation.path)
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
     answer = facts.api.client.request(prepared.method, prepared.url, content=prepared.body, headers=headers)
     return Response.from_any(answer)
 

@@ -15,6 +15,8 @@ APPEND_ONLY = (
     "subject",
     "consent_event",
     "administrative_act",
+    "staff_notice",
+    "staff_acknowledgement",
 )
 WORDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 

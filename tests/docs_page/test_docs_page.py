@@ -2,6 +2,8 @@ import re
 
 import pytest
 
+from tests.support.staff import person
+
 PAGES = ("/docs", "/docs/start.js")
 WELL_KNOWN = tuple(f"/.well-known/{name}" for name in ("authzen-configuration", "jwks.json", "webhook-keys"))
 OPEN = ("/livez", "/readyz", "/metrics", *WELL_KNOWN)
@@ -27,6 +29,10 @@ STORY = (
     ("post", "/v1/audit-trail/search", 200),
     ("get", "/v1/renewals", 200),
     ("get", "/v1/job-runs", 200),
+    ("get", "/v1/staff/notices", 200),
+    ("post", "/v1/staff/notices", 201),
+    ("post", "/v1/staff/members", 201),
+    ("get", "/v1/staff/coverage", 200),
     ("post", "/v1/keys", 201),
     ("get", "/v1/keys", 200),
     ("post", "/v1/decision-token-keys", 201),
@@ -142,7 +148,8 @@ def test_every_operation_behind_a_key_names_its_scope(document):
     for name, operation in operations(document).items():
         if "x-scope" in operation:
             assert {"key": []} in operation["security"], name
-            assert f"`{operation['x-scope']}`" in operation["description"], name
+            assert all(f"`{scope}`" in operation["description"] for scope in operation["x-scope"].split()), name
+            assert operation["x-scope"] or "any scope" in operation["description"], name
 
 
 def test_every_body_has_a_proposal(document):
@@ -157,8 +164,21 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     of_answers = {("get", "/v1/consents/{id}"), ("get", "/v1/consents/{id}/history")}
     of_answers |= {("get", "/v1/presented-texts/{sha256}")}
     of_answers |= {("post", "/v1/identities")}  # names an issuer, which only its deployment knows
-    of_answers |= {each for each in operations(document) if each[1].startswith(("/v1/webhooks/{id}", "/v1/keys/{id}"))}
+    beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")
+    of_answers |= {each for each in operations(document) if each[1].startswith(beginnings)}
+    of_answers |= {("get", "/v1/staff/notices/current"), ("post", "/v1/staff/acknowledgements")}  # for persons
     assert {(method, path) for method, path, _ in STORY} == set(operations(document)) - of_answers
+
+
+def test_proposals_for_persons_work_unedited(api, document):
+    """A person who presses the buttons acknowledges the text that ships."""
+    _, ada = person(api)
+    for method, path, status in (
+        ("GET", "/v1/staff/notices/current", 200),
+        ("POST", "/v1/staff/acknowledgements", 201),
+    ):
+        proposed = proposal(document, operations(document)[method.lower(), path])
+        assert ada.call(method, path, proposed).status_code == status
 
 
 def test_proposals_work_unedited_in_order(api, document):

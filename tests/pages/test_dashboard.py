@@ -18,7 +18,7 @@ from tests.support.dashboard import Visitor, count, run_recorded
 
 START = "2026-06-15T10:00:00Z"
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
-SECTIONS = ("register", "consents", "renewals", "decisions", "deliveries", "jobs", "replicas")
+SECTIONS = ("register", "consents", "renewals", "decisions", "deliveries", "staff", "jobs", "replicas")
 
 
 @pytest.fixture
@@ -72,6 +72,7 @@ def test_before_anything_was_counted(api):
         assert "Nothing was counted yet" in page.text(section)
     assert "No receiver is registered." in page.text("deliveries")
     assert "No job has run yet." in page.text("jobs")
+    assert "a passage that the operator has yet to write" in page.text("staff")
 
 
 def test_counted_and_nothing_there(api, database):
@@ -324,7 +325,7 @@ def test_tables_say_what_they_are(filled, database, clock):
     count(database, clock)
     page = Visitor(filled).sign_in().html
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         assert "<caption>" in table
         assert not re.search(r"<th(?! scope=)[ >]", table)

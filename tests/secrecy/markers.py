@@ -78,6 +78,7 @@ PLACES = (
     "processing",
     "exception",
     "token",
+    "staff",
 )
 MARKERS = {place: Marker.of(place) for place in PLACES}
 PLANTED = {"planted": Marker.of("planted")}

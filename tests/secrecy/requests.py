@@ -83,6 +83,19 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/consent/{token}"): [{"form": _address("malformed"), "press": "accept"}],
     ("POST", "/dashboard/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
     ("POST", "/dashboard/sign-out"): [{"proof": _address("malformed")}],
+    ("POST", "/staff/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
+    ("POST", "/staff/sign-out"): [{"proof": _address("malformed")}],
+    ("POST", "/staff/notice"): [{"proof": _address("malformed"), "notice": "1", "language": "fr", "sha256": "0"}],
+    ("POST", "/v1/staff/notices"): [{"fr": {"title": "Titre", "body": "Texte"}}],
+    ("POST", "/v1/staff/acknowledgements"): [{"notice": 1, "language": "fr", "text_sha256": "0" * 64}],
+    ("POST", "/v1/staff/members"): [
+        {"name": _address("staff")},
+        {"name": _address("staff"), "caller": str(UUID(int=1))},
+    ],
+    ("PATCH", "/v1/staff/members/{id}"): [{"status": "left"}],
+    ("POST", "/v1/staff/members/{id}/acknowledgements"): [
+        {"notice": 1, "language": "fr", "acknowledged_at": "2026-01-01T00:00:00Z"}
+    ],
     ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/closures"): [{"subject": subject(_address("subject"))}],
     ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],
@@ -135,6 +148,10 @@ KNOWN: dict[Route, list[str]] = {
         for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotations"))
     },
     ("DELETE", "/v1/keys/{id}/keys/{key}"): [str(UUID(int=1))],
+    **{
+        (method, f"/v1/staff/members/{{id}}{more}"): [str(UUID(int=1))]
+        for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/acknowledgements"))
+    },
 }
 """What stands in the path of a route, where it is not a processing or a consent."""
 

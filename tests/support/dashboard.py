@@ -50,6 +50,12 @@ class Seen:
         assert found is not None, self.html
         return found[1]
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """The hidden values of its last form."""
+        form = self.html.rpartition("<form")[2]
+        return dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', form))
+
     def text(self, section: str | None = None) -> str:
         """What can be read on it, or in one of its sections."""
         part = self.html
@@ -75,10 +81,10 @@ class Visitor:
         """Send a form, and follow where it leads."""
         return Seen(self.client.post(f"{SITE}{path}?lang={self.lang}", data=fields, headers=headers))
 
-    def sign_in(self, key: str = BOOTSTRAP) -> Seen:
+    def sign_in(self, key: str = BOOTSTRAP, form: str = "/dashboard/sign-in") -> Seen:
         """Fill in the form that asks for a key."""
-        proof = self.get("/dashboard/sign-in").proof
-        return self.post("/dashboard/sign-in", {"proof": proof, "key": key})
+        proof = self.get(form).proof
+        return self.post(form, {"proof": proof, "key": key})
 
 
 def run_recorded(database: TestDatabase, run: JobRun) -> None:

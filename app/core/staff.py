@@ -1,0 +1,93 @@
+"""Paragraph V: providers make the obligations of L32-3 known to their staff. What a notice is, and who knows it.
+
+A notice is a text in versions; whoever acknowledged the version of today knows their obligations. A new version asks
+everybody again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+PLACES_TO_COMPLETE: Final = ("[À compléter", "[To be completed")
+"""How a passage begins that an operator has to write; the text that ships has such passages."""
+
+
+class Standing(StrEnum):
+    """How a member of staff stands towards the notice of today."""
+
+    ACKNOWLEDGED = "acknowledged"
+    OUTDATED = "outdated"
+    MISSING = "missing"
+    LEFT = "left"
+
+
+class GateMode(StrEnum):
+    """What becomes of an administrative request of a person who has not acknowledged the notice of today."""
+
+    OFF = "off"
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeText:
+    """A notice in one language: a title, and a body of blocks with blank lines between.
+
+    A block is a heading (`# `), a list (each line `- `), or a paragraph.
+    """
+
+    title: str
+    body: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 (hex) of title, line feed and body, in UTF-8: what an acknowledgement is bound to."""
+        return sha256(f"{self.title}\n{self.body}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One version of the notice, by language (`fr`, and mostly `en`)."""
+
+    number: int
+    published_at: datetime
+    texts: Mapping[str, NoticeText]
+
+    def text(self, language: str) -> tuple[str, NoticeText]:
+        """The text in a language, or in French where there is none; with the language that it is in."""
+        chosen = language if language in self.texts else "fr"
+        return chosen, self.texts[chosen]
+
+    @property
+    def to_be_completed(self) -> bool:
+        """Whether a passage is left for the operator to write."""
+        return any(place in text.body for text in self.texts.values() for place in PLACES_TO_COMPLETE)
+
+
+def standing(current: int, acknowledged: int | None, *, left: bool = False) -> Standing:
+    """How somebody stands whose latest acknowledgement was of that version (None: of none)."""
+    if left:
+        return Standing.LEFT
+    if acknowledged is None:
+        return Standing.MISSING
+    return Standing.ACKNOWLEDGED if acknowledged >= current else Standing.OUTDATED
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What stands before administrative routes, for persons.
+
+    `grace`: how long after a new version the one before it is still enough. Who never acknowledged any has none.
+    """
+
+    mode: GateMode = GateMode.OFF
+    grace: timedelta = timedelta(0)
+
+    def is_open(self, notice: Notice, acknowledged: int | None, at: datetime) -> bool:
+        """Whether somebody whose latest acknowledgement was of that version passes at an instant."""
+        now = standing(notice.number, acknowledged)
+        in_grace = acknowledged == notice.number - 1 and at < notice.published_at + self.grace
+        return now is Standing.ACKNOWLEDGED or (now is Standing.OUTDATED and in_grace)

@@ -1,0 +1,36 @@
+"""Whether a person passes the gate before administrative routes: who knows the notice of today does."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.auth.callers import Caller, CallerKind
+from app.core.staff import Gate, GateMode, Notice
+from app.db.session import ReadSession
+from app.staff.notices import load_notice
+from app.staff.store import load_acknowledgements
+
+
+async def passes_gate(session: ReadSession, gate: Gate, caller: Caller) -> bool:
+    """Whether this caller passes. Programs always do, and everybody while the gate is off."""
+    if gate.mode is GateMode.OFF or caller.kind is not CallerKind.PERSON:
+        return True
+    known = await read_own_standing(session, caller)
+    return known.notice is None or gate.is_open(known.notice, known.acknowledged, await session.now())
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStanding:
+    """The notice of today, and what one person acknowledged: the latest version, and when."""
+
+    notice: Notice | None
+    acknowledged: int | None = None
+    acknowledged_at: datetime | None = None
+
+
+async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding:
+    """How a person stands towards the notice of today."""
+    notice = await load_notice(session)
+    own = await load_acknowledgements(session, caller.id)
+    if not own:
+        return OwnStanding(notice)
+    return OwnStanding(notice, own[-1].notice, own[-1].acknowledged_at)

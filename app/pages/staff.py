@@ -1,0 +1,92 @@
+"""The staff notice, for a person signed in: `/staff/notice` shows it and records one press of a button.
+
+Behind a sign-in with the key of a person, whatever its scopes (`app.pages.signing_in`), and before any gate.
+"""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Response
+
+from app.api.security import open_to_all
+from app.api.services import ServicesDep
+from app.auth.callers import Caller
+from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
+from app.operations.acknowledge_notice import Shown, acknowledge_notice
+from app.operations.page_sessions import Door
+from app.operations.staff_gate import read_own_standing
+from app.pages.languages import LanguageDep
+from app.pages.rendering import page_router, render
+from app.pages.signing_in import Entrance, Visit
+from app.pages.staff_view import notice_page
+from app.pages.staff_words import STAFF
+from app.staff.records import AcknowledgementWay
+
+router = page_router()
+
+_ENTRANCE: Final = Entrance(Door.STAFF_NOTICE, "/staff/sign-in", "/staff/notice", STAFF)
+_MOST_DIGITS: Final = 6
+
+
+def _visit(request: Request, language: LanguageDep, services: ServicesDep) -> Visit:
+    return Visit(request, services, language, _ENTRANCE)
+
+
+VisitDep = Annotated[Visit, Depends(_visit)]
+
+
+@router.get("/staff/notice")
+@open_to_all
+async def show(visit: VisitDep) -> Response:
+    """The notice of today, and whether this person acknowledged it; the sign-in for everybody else."""
+    caller = await visit.signed_in()
+    return visit.to_the_form() if caller is None else await _page(visit, caller)
+
+
+@router.post("/staff/notice")
+@open_to_all
+async def acknowledge(visit: VisitDep) -> Response:
+    """Record that this person took note of the text that was shown, then show the page again (RFC 9110, 303)."""
+    caller = await visit.signed_in()
+    if caller is None:
+        return visit.to_the_form()
+    sent = await visit.own_form({"notice", "language", "sha256"})
+    number = sent["notice"]
+    if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
+        raise FormNotOursError
+    shown = Shown(int(number), sent["language"], sent["sha256"])
+    try:
+        async with visit.services.writer.write() as session:
+            await acknowledge_notice(session, caller, shown, AcknowledgementWay.PAGE)
+    except TextChangedError:
+        return await _page(visit, caller, changed=True)
+    return visit.to("/staff/notice")
+
+
+@router.get("/staff/sign-in")
+@open_to_all
+async def ask(visit: VisitDep) -> Response:
+    """The form that asks for a key."""
+    return visit.form()
+
+
+@router.post("/staff/sign-in")
+@open_to_all
+async def sign_in(visit: VisitDep) -> Response:
+    """Begin a session, and go to the notice."""
+    return await visit.sign_in()
+
+
+@router.post("/staff/sign-out")
+@open_to_all
+async def sign_out(visit: VisitDep) -> Response:
+    """End the session."""
+    return await visit.sign_out()
+
+
+async def _page(visit: Visit, caller: Caller, *, changed: bool = False) -> Response:
+    async with visit.services.database.read() as session:
+        own = await read_own_standing(session, caller)
+    if own.notice is None:
+        raise NotFoundError
+    page = {**notice_page(own.notice, own, caller, visit.language), "changed": changed, "proof": visit.proof}
+    return render(visit.request, "staff_notice.html", visit.language, STAFF, page, 409 if changed else 200)

@@ -1,0 +1,268 @@
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import psycopg
+import pytest
+
+from app.core.staff_notice import FIRST_NOTICE
+from tests.support.api import running
+from tests.support.databases import new_database
+from tests.support.staff import TEXT, acknowledge, person, publish, shown
+
+PAST = "2020-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def staffed():
+    """An application of which each test uses persons of its own."""
+    with new_database() as database, running(database) as api:
+        yield api
+
+
+def covered(api, identifier):
+    """How one member stands."""
+    page = api.ok("GET", "/v1/staff/coverage?limit=500")
+    items = {each["id"]: each for each in page["items"]}
+    return items.get(identifier)
+
+
+# --- notices ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_text_that_ships_is_version_1(api):
+    """A new deployment has a notice: the obligations and penalties, with a passage for the operator to write."""
+    (first,) = api.ok("GET", "/v1/staff/notices")["items"]
+    assert (first["number"], first["to_be_completed"]) == (1, True)
+    for language, text in FIRST_NOTICE.items():
+        assert first["texts"][language] == {"title": text.title, "body": text.body, "sha256": text.sha256}
+
+
+def test_a_restart_keeps_it(database):
+    """Starting again, and starting twice at once, leaves one version 1."""
+    for _ in range(2):
+        with running(database) as api:
+            assert [each["number"] for each in api.ok("GET", "/v1/staff/notices")["items"]] == [1]
+
+
+def test_a_version_is_published_once_and_for_all(api):
+    """Versions are numbered, told whole, and none can be changed; French is required."""
+    made = publish(api)
+    assert (made["number"], made["to_be_completed"]) == (2, False)
+    assert made["texts"]["fr"]["sha256"] == sha256(b"Titre\n# Un\n\nTexte").hexdigest()
+    assert publish(api, fr=TEXT["fr"])["texts"].keys() == {"fr"}
+    assert [each["number"] for each in api.ok("GET", "/v1/staff/notices")["items"]] == [1, 2, 3]
+    assert api.call("POST", "/v1/staff/notices", {"en": TEXT["en"]}).status_code == 422
+    assert api.call("PATCH", "/v1/staff/notices/1", TEXT).status_code == 404
+
+
+def test_a_caller_of_some_processings_does_not_publish(staffed):
+    """The notice is the whole staff's: a caller that may name some processings only has no say in it."""
+    key = staffed.new_key("staff:write", processings=["ads"])
+    answer = staffed.with_key(key).call("POST", "/v1/staff/notices", TEXT)
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:processing-not-allowed")
+
+
+# --- acknowledging ---------------------------------------------------------------------------------------------------
+
+
+def test_a_person_acknowledges_what_was_shown(staffed):
+    """Who, which version, in which language, when, and the hash of the text: all of it is kept."""
+    identifier, ada = person(staffed)
+    own = ada.ok("GET", "/v1/staff/notices/current")
+    assert (own["standing"], own["page"]) == ("missing", "https://sceau.example.fr/staff/notice")
+    made = acknowledge(ada, "en")
+    assert made["member"] == made["recorded_by"] == identifier
+    assert (made["language"], made["way"]) == ("en", "api")
+    assert made["text_sha256"] == own["notice"]["texts"]["en"]["sha256"]
+    assert made["acknowledged_at"] == made["recorded_at"]
+    assert ada.ok("GET", "/v1/staff/notices/current")["standing"] == "acknowledged"
+    assert staffed.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"] == [made]
+
+
+def test_a_second_time_tells_of_the_first(staffed):
+    """Nothing is counted twice, nor moved to a later day."""
+    _, ada = person(staffed)
+    first = acknowledge(ada)
+    assert acknowledge(ada, "en") == first
+
+
+@pytest.mark.parametrize("change", [{"notice": 99}, {"text_sha256": "0" * 64}, {"language": "en"}])
+def test_what_was_not_shown_is_not_acknowledged(staffed, change):
+    """Another version, another text, or the hash of the other language: nothing is recorded."""
+    identifier, ada = person(staffed)
+    answer = ada.call("POST", "/v1/staff/acknowledgements", {**shown(ada), **change})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:text-changed")
+    assert covered(staffed, identifier)["standing"] == "missing"
+
+
+def test_a_program_acknowledges_nothing(staffed):
+    """The notice is for persons: a machine's key is refused, whatever its scopes."""
+    for method, path in (("GET", "/v1/staff/notices/current"), ("POST", "/v1/staff/acknowledgements")):
+        body = {"notice": 1, "language": "fr", "text_sha256": "0" * 64} if method == "POST" else None
+        answer = staffed.call(method, path, body)
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:persons-only")
+
+
+def test_acknowledgements_cannot_be_changed(database):
+    """Not even by the schema's owner: the same holds as for the ledger."""
+    with running(database) as api:
+        acknowledge(person(api)[1])
+    with psycopg.connect(database.owner_url) as owner, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        owner.execute("UPDATE staff_acknowledgement SET notice = 1")
+
+
+# --- coverage --------------------------------------------------------------------------------------------------------
+
+
+def test_coverage(api):
+    """Everybody by standing: persons with access without being registered, others by registration, machines never."""
+    ada, ada_calls = person(api, name="Ada")
+    bob, bob_calls = person(api, name="Bob")
+    carol, _ = person(api, name="Carol")
+    dora = api.ok("POST", "/v1/staff/members", {"name": "Dora"})["id"]
+    gone = api.ok("POST", "/v1/staff/members", {"name": "Gone"})["id"]
+    acknowledge(bob_calls)
+    publish(api)
+    acknowledge(ada_calls)
+    api.ok("PATCH", f"/v1/staff/members/{gone}", {"status": "left"})
+    page = api.ok("GET", "/v1/staff/coverage")
+    assert page["notice"] == 2
+    assert page["counts"] == {"acknowledged": 1, "outdated": 1, "missing": 2, "left": 1}
+    assert {each["id"]: (each["name"], each["standing"], each.get("acknowledged")) for each in page["items"]} == {
+        ada: ("Ada", "acknowledged", 2),
+        bob: ("Bob", "outdated", 1),
+        carol: ("Carol", "missing", None),
+        dora: ("Dora", "missing", None),
+        gone: ("Gone", "left", None),
+    }
+    assert [each["access"] for each in page["items"]] == [each["id"] in {ada, bob, carol} for each in page["items"]]
+
+
+def test_coverage_by_pages_and_standing(api):
+    """Pages hold everybody once; the counts are of all, whatever part is read; a cursor is for its own query."""
+    made = [api.ok("POST", "/v1/staff/members", {"name": f"M{number}"})["id"] for number in range(5)]
+    seen, path = [], "/v1/staff/coverage?limit=2"
+    cursor = ""
+    while True:
+        page = api.ok("GET", path + cursor)
+        seen += [each["id"] for each in page["items"]]
+        assert page["counts"]["missing"] == 5
+        if "next_cursor" not in page:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == sorted(made)
+    assert api.ok("GET", "/v1/staff/coverage?standing=left")["items"] == []
+    assert api.call("GET", f"/v1/staff/coverage?standing=missing&limit=2{cursor}").status_code == 422
+
+
+def test_a_person_whose_access_was_revoked_has_left(staffed):
+    """Whoever cannot call any more is not missing."""
+    identifier, _ = person(staffed)
+    staffed.ok("DELETE", f"/v1/keys/{identifier}")
+    found = covered(staffed, identifier)
+    assert (found["standing"], found["name"]) == ("left", "Ada")
+    assert found["left_at"]
+
+
+# --- members ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_kept_sealed(database):
+    """No table holds the name of a member in clear."""
+    with running(database) as api:
+        api.ok("POST", "/v1/staff/members", {"name": "Zinédine Unique"})
+    with psycopg.connect(database.owner_url) as owner:
+        rows = owner.execute("SELECT m::text, n::text FROM staff_member m, staff_name n").fetchall()
+    assert len(rows) == 1
+    assert "Unique" not in str(rows)
+    assert b"Unique".hex() not in str(rows)
+
+
+def test_who_left_can_be_forgotten(staffed):
+    """Erasing takes the name for good and leaves what was acknowledged, under an id that names nobody."""
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Eve"})["id"]
+    signed = staffed.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
+    paper = {"notice": 1, "language": "fr", "acknowledged_at": signed}
+    staffed.ok("POST", f"/v1/staff/members/{member}/acknowledgements", paper)
+    early = staffed.call("DELETE", f"/v1/staff/members/{member}")
+    assert (early.status_code, early.json()["type"]) == (409, "urn:sceau:problem:member-active")
+    staffed.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
+    for _ in range(2):
+        assert staffed.call("DELETE", f"/v1/staff/members/{member}").status_code == 204
+    found = covered(staffed, member)
+    assert "name" not in found
+    assert (found["standing"], found["acknowledged"]) == ("left", 1)
+
+
+def test_somebody_can_come_back(staffed):
+    """Left and back: whoever works here again is missing again; the time of leaving is told while it counts."""
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Fay"})["id"]
+    first = staffed.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
+    assert staffed.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"}) == first
+    assert "left_at" not in staffed.ok("PATCH", f"/v1/staff/members/{member}", {"status": "active"})
+    assert covered(staffed, member)["standing"] == "missing"
+
+
+def test_a_person_with_access_can_be_given_a_name(staffed):
+    """A name registered for a caller stands in the place of what the key is called, and makes no second member."""
+    identifier, _ = person(staffed, name="key of G")
+    assert staffed.ok("POST", "/v1/staff/members", {"name": "Gus", "caller": identifier})["id"] == identifier
+    assert staffed.ok("POST", "/v1/staff/members", {"name": "Gustave", "caller": identifier})["id"] == identifier
+    assert covered(staffed, identifier)["name"] == "Gustave"
+
+
+@pytest.mark.parametrize(("kind", "status"), [("machine", 403), (None, 404)])
+def test_only_persons_are_members(staffed, kind, status):
+    """A program is no member of staff, and neither is nobody."""
+    identifier = "01990000-0000-7000-8000-000000000000"
+    if kind is not None:
+        identifier = staffed.ok("POST", "/v1/keys", {"name": "x", "scopes": ["audit:read"]})["id"]
+    for method, path, body in (
+        ("POST", "/v1/staff/members", {"name": "x", "caller": identifier}),
+        ("PATCH", f"/v1/staff/members/{identifier}", {"status": "left"}),
+        (
+            "POST",
+            f"/v1/staff/members/{identifier}/acknowledgements",
+            {"notice": 1, "language": "fr", "acknowledged_at": datetime.now(UTC).isoformat()},
+        ),
+    ):
+        assert staffed.call(method, path, body).status_code == status
+
+
+# --- on paper --------------------------------------------------------------------------------------------------------
+
+
+def test_paper_is_recorded_by_somebody_else(staffed):
+    """When it was signed, when it was recorded, and by whom; the text is the one that the version holds."""
+    officer, officer_calls = person(staffed, "staff:write")
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Hal"})["id"]
+    first = staffed.ok("GET", "/v1/staff/notices")["items"][0]
+    body = {"notice": 1, "language": "en", "acknowledged_at": first["published_at"]}
+    made = officer_calls.ok("POST", f"/v1/staff/members/{member}/acknowledgements", body)
+    assert (made["way"], made["recorded_by"], made["acknowledged_at"]) == ("paper", officer, first["published_at"])
+    assert made["text_sha256"] == first["texts"]["en"]["sha256"]
+    assert made["recorded_at"] > made["acknowledged_at"]
+
+
+def test_nobody_records_a_paper_for_themselves(staffed):
+    """Whoever has the page uses the page."""
+    officer, officer_calls = person(staffed, "staff:write")
+    body = {"notice": 1, "language": "fr", "acknowledged_at": datetime.now(UTC).isoformat()}
+    answer = officer_calls.call("POST", f"/v1/staff/members/{officer}/acknowledgements", body)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:own-acknowledgement")
+
+
+@pytest.mark.parametrize("at", [PAST, "2199-01-01T00:00:00Z"])
+def test_paper_is_signed_between_publication_and_now(staffed, at):
+    """Nobody signed a text before it was published, or tomorrow."""
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Ivy"})["id"]
+    body = {"notice": 1, "language": "fr", "acknowledged_at": at}
+    answer = staffed.call("POST", f"/v1/staff/members/{member}/acknowledgements", body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "acknowledged_at")
+
+
+def test_paper_names_a_text_that_there_is(staffed):
+    """A version or a language that was never published cannot have been signed."""
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Jo"})["id"]
+    body = {"notice": 77, "language": "fr", "acknowledged_at": datetime.now(UTC).isoformat()}
+    assert staffed.call("POST", f"/v1/staff/members/{member}/acknowledgements", body).status_code == 404

@@ -1,0 +1,30 @@
+"""Persons, what they acknowledge, and notices, in a few words."""
+
+from typing import Any
+
+from tests.support.api import Api
+
+TEXT = {"fr": {"title": "Titre", "body": "# Un\n\nTexte"}, "en": {"title": "Title", "body": "# One\n\nText"}}
+
+
+def person(api: Api, *scopes: str, name: str = "Ada") -> tuple[str, Api]:
+    """A person's id, and the application called with her key."""
+    made = api.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": list(scopes) or ["audit:read"]})
+    return made["id"], api.with_key(made["key"])
+
+
+def shown(api: Api, language: str = "fr") -> dict[str, Any]:
+    """What a person is shown today, as an acknowledgement names it."""
+    notice = api.ok("GET", "/v1/staff/notices/current")["notice"]
+    text = notice["texts"][language]
+    return {"notice": notice["number"], "language": language, "text_sha256": text["sha256"]}
+
+
+def acknowledge(api: Api, language: str = "fr") -> Any:
+    """Acknowledge the notice of today, as the person who calls."""
+    return api.ok("POST", "/v1/staff/acknowledgements", shown(api, language))
+
+
+def publish(api: Api, **texts: Any) -> Any:
+    """Publish a version."""
+    return api.ok("POST", "/v1/staff/notices", texts or TEXT)
