@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import sub
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -64,14 +65,14 @@ def processor_seconds(pid: int) -> float:
 
 
 def report(server: str, without: Side, asking: Side) -> dict[str, float | str]:
-    """The figures of a pair: milliseconds, medians and 95th percentiles."""
+    """The figures of a pair in milliseconds: medians, 95th percentiles, and the median of what each round added."""
     figures: dict[str, float | str] = {"server": server, "messages": len(asking.times)}
     for name, taken in (("sent", lambda side: side.sent), ("received", lambda side: side.received)):
         if not taken(asking):
             continue
         figures[f"{name} without"] = _milliseconds(median(taken(without)))
         figures[f"{name} with"] = _milliseconds(median(taken(asking)))
-        figures[f"{name} added"] = _milliseconds(median(taken(asking)) - median(taken(without)))
+        figures[f"{name} added"] = _milliseconds(median(map(sub, taken(asking), taken(without))))
         figures[f"{name} p95 without"] = _milliseconds(quantiles(taken(without), n=20)[-1])
         figures[f"{name} p95 with"] = _milliseconds(quantiles(taken(asking), n=20)[-1])
     figures["processor without"] = _milliseconds(without.processor / len(without.times))
