@@ -151,5 +151,7 @@ class Issuer:
 async def keep_fresh(issuers: Sequence[Issuer]) -> None:
     """Fetch the keys of every issuer now and again and again, until cancelled; sooner again after a failure."""
     while True:
-        await asyncio.gather(*(each.refresh() for each in issuers))
+        for outcome in await asyncio.gather(*(each.refresh() for each in issuers), return_exceptions=True):
+            if isinstance(outcome, Exception):  # of a kind that nobody thought of: the next round comes all the same
+                log.error("fetching an issuer's keys failed", cause=type(outcome).__name__)
         await asyncio.sleep(min(each.pause for each in issuers))

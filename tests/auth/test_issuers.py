@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.auth.callers import key_digest
-from app.auth.issuers import Issuer, Rhythm
+from app.auth.issuers import Issuer, Rhythm, keep_fresh
 from app.auth.key_fetch import IssuerUnavailableError, KeyFetcher, Source, is_safe
 from app.auth.key_sets import ALGORITHMS
 from app.auth.token_check import TokenCheck
@@ -297,6 +297,28 @@ def test_a_withdrawn_key_takes_its_tokens_with_it(provider):
             assert [len(keys) for keys in told] == [1]
             assert check.known(key_digest(text)) is None
             assert await _why(_shown(check, text)) == "key"
+
+    asyncio.run(work())
+
+
+def test_fetching_goes_on_after_whatever_failed(provider):
+    """A failure of a kind that nobody thought of ends one fetch, and not the keeping fresh of every issuer's keys."""
+
+    async def work():
+        async with _reading(provider) as (issuer, clock):
+
+            async def fails():
+                clock.at += RHYTHM.interval
+                raise ZeroDivisionError
+
+            issuer._rhythm = Rhythm(refresh=0.01, retry=0.01, interval=RHYTHM.interval)
+            vars(issuer).update(fetch=fails)
+            keeping = asyncio.create_task(keep_fresh([issuer]))
+            await until(lambda: issuer.fetches > 2)
+            del vars(issuer)["fetch"]
+            clock.at += RHYTHM.interval
+            await until(lambda: issuer.keys.keys)
+            keeping.cancel()
 
     asyncio.run(work())
 

@@ -1,10 +1,14 @@
 """What is taken from a caller is gone on every replica once that was answered; each mechanism off, it is not."""
 
 import asyncio
+from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 
-from app.auth.callers import key_digest
+from app.auth.callers import Caller, Identity, Token, key_digest
+from app.auth.scopes import Scope
+from app.auth.store import add_caller
 from app.snapshot.cache import RecordCache
 from app.snapshot.replica import Replica
 from tests.freshness.gate import Gate, until
@@ -74,6 +78,25 @@ def _told(narrowing):
     return scenario
 
 
+async def _token_of_b(world):
+    """B holds in memory a caller that showed a token, and hears nothing when it is revoked at A."""
+    await world.begin()
+    shown, ref = f"ey.{world.name}.x", sha256(world.name.encode()).digest()
+    token = Token(ref, None, None, datetime(2100, 1, 1, tzinfo=UTC), "key")
+    vars(world.b.replica).update(_token_of={key_digest(shown): token}.get)
+    identity = Identity("https://login.example", world.name)
+    async with world.a.services.database.write() as session:
+        caller = Caller(session.new_id(token.until), "token", frozenset(Scope), None, token.until, identity=identity)
+        assert await add_caller(session, caller, ref)
+    made = {"id": str(caller.id), "key": shown}
+    assert await _permitted(world, world.b, made)
+    if world.b.replica.callers.get(key_digest(shown)) is None or not world.b.lease.held():
+        raise NotPlayedError
+    await world.b.freeze()
+    await world.a.ok("DELETE", f"/v1/keys/{made['id']}")
+    return await _permitted(world, world.b, made)
+
+
 async def _overtaken(world):
     """B has read the caller, and not kept it yet, when the caller is revoked at A."""
     await world.begin()
@@ -99,6 +122,13 @@ async def _overtaken(world):
 def test_a_narrowed_caller_is_refused_by_a_replica_that_heard_nothing(database, narrowing):
     """A revocation, rotation or narrowing is answered only when the replica that held the caller may not use it."""
     assert not play(_silent(narrowing), database, SHORT)
+
+
+def test_a_caller_known_by_a_token_is_refused_too(database, monkeypatch):
+    """A revocation ends what a replica remembers of a token as it ends a key; control: unconfirmed, it does not."""
+    assert not play(_token_of_b, database, SHORT)
+    writes.no_confirmation(monkeypatch.setattr)
+    assert any(play(_token_of_b, database, LONG) for _ in range(TRIES))
 
 
 def test_without_confirmation_it_is_not(database, monkeypatch):
