@@ -45,33 +45,43 @@ def running_from(*programs: str) -> set[int]:
 
 
 @contextlib.contextmanager
-def program(line: Sequence[object], log: Path, *, port: int, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A server in the foreground that listens on a port, as long as the block lasts; what it prints goes to a file."""
+def program(
+    line: Sequence[object], log: Path, *, port: int, patience: float = HANGS, **how: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server in the foreground that listens on a port, as long as the block lasts; what it prints goes to a file.
+
+    `patience`: seconds that it may take to end by itself.
+    """
+    command = [str(word) for word in line]
     with log.open("ab") as sink:
         started = subprocess.Popen(
-            [str(word) for word in line],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
-            **how,
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, **how
         )
     try:
         eventually(lambda: listens(port) or started.poll() is not None)
         assert started.poll() is None, f"{line[0]} ended: {log.read_text(errors='replace')[-3000:]}"
         yield started
     finally:
-        end(started)
+        end(started, patience)
 
 
-def end(started: subprocess.Popen[bytes]) -> None:
+def end(started: subprocess.Popen[bytes], patience: float = HANGS) -> None:
     """End a process politely, and what it leaves behind less so."""
-    family = descendants(started.pid)
+    family = {pid: started_at(pid) for pid in descendants(started.pid)}
     started.terminate()
-    try:
-        started.wait(HANGS)
-    finally:
-        for pid in [started.pid, *family]:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        started.wait(patience)
+    started.kill()
+    for pid, since in family.items():
+        if since is not None and started_at(pid) == since:  # the number may be another's by now
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        started.wait(HANGS)
+    started.wait(HANGS)
+
+
+def started_at(pid: int) -> str | None:
+    """When a process was started, in ticks since the machine was; None when it is no more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None

@@ -1,9 +1,10 @@
 import http.client
+import socket
 
 import httpx2
 import pytest
 
-from tests.e2e.wiretap import FAILING, GARBAGE, answering, held, hung_up, stalled, tapped
+from tests.e2e.wiretap import FAILING, GARBAGE, answering, dripping, held, hung_up, stalled, tapped
 from tests.faults.service import eventually
 from tests.support.api import question
 
@@ -53,6 +54,16 @@ def test_a_client_that_gives_up_is_seen_to(tap, ask, fault):
         assert eventually(lambda: tap.heard[0].gave_up)
     assert ask().status_code == 200
     assert not tap.heard[1].gave_up
+
+
+def test_an_answer_that_drips_is_left_by_a_client_with_a_deadline_only(tap):
+    """Each byte comes in time, the answer never does: who leaves is seen."""
+    with tap.fault(dripping), socket.create_connection(("127.0.0.1", tap.port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        eventually(lambda: len(client.recv(4096)) == 1)
+        assert not tap.heard[0].gave_up
+        client.close()
+        eventually(lambda: tap.heard[0].gave_up)
 
 
 def test_faults_are_answered_as_told(tap, ask):

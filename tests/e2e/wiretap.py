@@ -107,6 +107,20 @@ def stalled(line: Line, heard: Heard) -> bool:
     return False
 
 
+def dripping(line: Line, heard: Heard) -> bool:
+    """An answer comes byte by byte and has no end, until the client gives up or the fault is over."""
+    heard.answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n"
+    try:
+        line.client.sendall(heard.answer)
+        while line.lasts() and not select.select([line.client], [], [], 0.1)[0]:
+            line.client.sendall(b" ")
+            heard.answer += b" "
+    except OSError:
+        heard.gave_up = True
+    heard.gave_up = heard.gave_up or line.lasts()
+    return False
+
+
 def hung_up(_: Line, __: Heard) -> bool:
     """The connection is closed without an answer."""
     return False

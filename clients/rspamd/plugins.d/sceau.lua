@@ -63,6 +63,15 @@ for symbol, processings in pairs(gated) do
   end)
 end
 
+-- A name that is no symbol gates nothing: what it was meant for runs.
+rspamd_config:add_post_init(function()
+  for symbol in pairs(gated) do
+    if not rspamd_config:get_symbol_flags(symbol) then
+      rspamd_logger.errx(rspamd_config, "%s: there is no symbol %s: nothing is gated by that name", N, symbol)
+    end
+  end
+end)
+
 local ran, failure = pcall(function()
   -- Rspamd looks in the `lua` folder of its own settings; yours may be elsewhere (LOCAL_CONFDIR).
   package.path = rspamd_paths["LOCAL_CONFDIR"] .. "/lua/?.lua;" .. package.path

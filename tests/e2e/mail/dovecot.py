@@ -1,7 +1,6 @@
 """Dovecot with the client of `clients/dovecot`, configured as its README says: mailboxes behind LMTP, and logins."""
 
 import contextlib
-import shutil
 import smtplib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from pathlib import Path
 
 from tests.demo.runs import ROOT
 from tests.e2e.programs import free_ports, program
-from tests.e2e.readme import files_of, filled_in
+from tests.e2e.readme import commands_of, files_of, filled_in, run
 from tests.faults.service import HANGS
 
+ETC = "/etc/dovecot/"
 CLIENT = ROOT / "clients/dovecot"
 SETTINGS = "/etc/dovecot/conf.d/99-sceau.conf"
 PASSWORD = "of-the-tests"
@@ -99,18 +99,25 @@ class Dovecot:
 
 
 @contextlib.contextmanager
-def dovecot(folder: Path, settings: str, *, script: Path = CLIENT / "sceau.lua") -> Iterator[Dovecot]:
+def dovecot(folder: Path, settings: str) -> Iterator[Dovecot]:
     """Dovecot with the client and these settings of it; what they name under `/etc/dovecot` lies in its folder."""
     lmtp, imap = free_ports(2)
     for name in ("run", "state", "mail"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "mail").chmod(0o777)
-    shutil.copy(script, folder / "sceau.lua")
+    _, script, *_ = installing()
+    run(script, {ETC: f"{folder}/"})
     here = _HERE.format(folder=folder, lmtp=lmtp, imap=imap, password=PASSWORD)
-    (folder / "dovecot.conf").write_text(here + settings.replace("/etc/dovecot/", f"{folder}/"))
+    (folder / "dovecot.conf").write_text(here + settings.replace(ETC, f"{folder}/"))
     line = ["dovecot", "-F", "-c", folder / "dovecot.conf"]
     with program(line, folder / "out", port=lmtp):
         yield Dovecot(folder, lmtp, imap)
+
+
+def installing() -> list[str]:
+    """The README's commands: packages, the script, the key, the secret."""
+    (commands,) = commands_of(CLIENT / "README.md")
+    return commands
 
 
 def as_in_readme(values: Mapping[str, str]) -> str:

@@ -9,7 +9,9 @@ PACKAGES = {
     "dovecot-lmtpd": "/usr/lib/dovecot/lmtp",
     "dovecot-imapd": "/usr/lib/dovecot/imap",
     "dovecot-sieve": "/usr/lib/dovecot/modules/lib95_imap_sieve_plugin.so",
-    "python3": "/usr/bin/python3",
+    "python3": "/usr/bin/python3",  # sceau-learn
+    "curl": "/usr/bin/curl",  # the READMEs' commands
+    "openssl": "/usr/bin/openssl",
 }
 ANSWERS = "postfix postfix/main_mailer_type select No configuration\n"
 PROGRAMS = ("/usr/bin/rspamd", "/usr/bin/redis", "/usr/sbin/dovecot", "/usr/lib/dovecot/", "/usr/lib/postfix/")

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.demo.runs import ROOT
 from tests.e2e.programs import free_ports, program
-from tests.e2e.readme import files_of, filled_in
+from tests.e2e.readme import commands_of, files_of, filled_in, run
 from tests.faults.service import HANGS
 
 CLIENT = ROOT / "clients/rspamd"
@@ -107,7 +107,7 @@ def rspamd(folder: Path, redis_port: int, files: Mapping[str, str], *, without: 
     """
     scanner, controller, milter = free_ports(3)
     made = Rspamd(folder, scanner, controller, milter, redis_port)
-    for name in ("local.d", "lua.local.d", "plugins.d", "lua", "db", "run", "log"):
+    for name in ("local.d", "lua.local.d", "db", "run", "log"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     install(folder, without)
     known = {
@@ -130,7 +130,8 @@ def rspamd(folder: Path, redis_port: int, files: Mapping[str, str], *, without: 
     tested = subprocess.run(["rspamadm", *where, "configtest"], capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     line = ["rspamd", "-f", "-c", "/etc/rspamd/rspamd.conf", "-u", "_rspamd", "-g", "_rspamd", *where]
-    with program(line, folder / "log/out", port=made.scanner):
+    # Once its milter proxy has been spoken to, it waits sixteen seconds for it to be spoken to again.
+    with program(line, folder / "log/out", port=made.scanner, patience=1):
         yield made
 
 
@@ -138,11 +139,13 @@ _FOLDERS = {"LOCAL_CONFDIR": "", "DBDIR": "/db", "RUNDIR": "/run", "LOGDIR": "/l
 
 
 def install(folder: Path, without: str = "") -> None:
-    """The files of the client, where the README's first step puts them."""
-    for name in ("plugins.d", "lua"):
-        for source in (CLIENT / name).glob("*.lua"):
-            if source.name != without:
-                shutil.copy(source, folder / name)
+    """Install the client by the README's first commands, at this place."""
+    (folder / "bin").mkdir(exist_ok=True)
+    installing, *_ = commands_of(README)
+    for command in installing:
+        run(command, {ETC: f"{folder}/", "/usr/local/bin": f"{folder}/bin"})
+    if without:
+        (folder / "lua" / without).unlink()
 
 
 def as_in_readme(folder: Path, values: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

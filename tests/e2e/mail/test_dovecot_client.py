@@ -189,3 +189,12 @@ def test_settings_that_cannot_be_leave_mail_flowing(started, changes, key):
     assert wrong.handed_on() == 0
     assert "nothing is analysed" in wrong.server.said()
     assert "Panic" not in wrong.server.said()
+
+
+def test_a_script_that_cannot_be_read_leaves_mail_flowing(started):
+    """A script that is no Lua: delivered, nothing asked, told in the log."""
+    broken = started({})
+    (broken.server.folder / "sceau.lua").write_text("this is no Lua")
+    assert broken.deliver("alice@example.fr") == []
+    assert broken.handed_on() == 0
+    assert "syntax error" in broken.server.said()

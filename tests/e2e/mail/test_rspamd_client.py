@@ -5,7 +5,7 @@ import pytest
 from tests.e2e.mail.letters import OUTSIDER, Letter
 from tests.e2e.mail.rspamd import redis, rspamd
 from tests.e2e.mail.world import ADS, EVERYONE, TRAINING, Alone, rspamd_files, scratch
-from tests.e2e.wiretap import answering, tapped
+from tests.e2e.wiretap import FAILING, answering, tapped
 
 # Stand-ins for analyses: each is seen in what a scan finds.
 _SYMBOLS = """
@@ -32,7 +32,7 @@ def files_for(sceau, folder, address):
     files = rspamd_files(sceau, folder, address)
     (folder / "aliases").write_text(ALIASES)
     settings = files["local.d/sceau.conf"].replace("processings {", _MORE, 1)
-    settings = settings.replace('"EXPORT_METADATA_ads"', '"ANALYSED", "BY_BOTH"')
+    settings = settings.replace('"EXPORT_METADATA_ads"', '"ANALYSED", "BY_BOTH", "MISSPELT"')
     files["local.d/sceau.conf"] = settings.replace("exempt = true;", 'exempt = true;\n    symbols = ["SPAM_ANALYSIS"];')
     files["lua.local.d/symbols.lua"] = _SYMBOLS
     return files
@@ -116,6 +116,23 @@ def test_symbols_run_by_the_processings_that_they_belong_to(alone):
     assert not found & {"BY_EVERYONE", "BY_BOTH"}  # an outsider sent it
     found, _ = scanned(alone, "carol@example.fr", sender="alice@example.fr", User="alice@example.fr")
     assert {"ANALYSED", "BY_EVERYONE", "BY_BOTH"} <= found
+
+
+def test_a_name_that_is_no_symbol_is_told_at_the_start(alone):
+    """A misspelt symbol gates nothing, and the log says so; those that exist are not complained about."""
+    told = [line for line in alone.rspamd.log.read_text().splitlines() if "there is no symbol" in line]
+    assert told
+    assert all("MISSPELT" in line for line in told)
+
+
+def test_the_client_logs_no_identifiers(alone):
+    """What it says of a message names neither a user nor a handle."""
+    with alone.tap.fault(FAILING):
+        _, (request,) = scanned(alone, "alice@example.fr", "bob@example.fr")
+    said = [line for line in alone.rspamd.log.read_text().splitlines() if " sceau: " in line]
+    assert any("no usable answer" in line for line in said)
+    handles = {each["resource"]["id"] for each in request.json["evaluations"]}
+    assert [line for line in said if "@" in line or any(handle in line for handle in handles)] == []
 
 
 def test_exempt_analyses_run_whatever_sceau_says(alone):

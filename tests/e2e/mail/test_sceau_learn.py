@@ -1,7 +1,6 @@
 import contextlib
 import imaplib
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -27,10 +26,8 @@ class Learning:
         self.rspamd, self.tap = alone.rspamd, alone.tap
         self.config, self.program = folder / "sceau-learn.conf", folder / "bin/sceau-learn"
         self.program.parent.mkdir()
-        shutil.copy(of_rspamd.CLIENT / "sceau_learn.py", folder / "sceau_learn.py")
-        self.program.write_text(
-            f'#!/bin/sh\nexec /usr/bin/python3 {folder}/sceau_learn.py --config {self.config} "$@"\n'
-        )
+        installed = folder / "rspamd/bin/sceau-learn"
+        self.program.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {installed} --config {self.config} "$@"\n')
         self.program.chmod(0o755)
         (folder / "controller.password").write_text(of_rspamd.PASSWORD + "\n")
         self.configure({})

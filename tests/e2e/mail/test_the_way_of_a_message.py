@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.mail.letters import MARKS, Letter
 from tests.e2e.mail.world import ADS, COPIES, SPAM, TRAINING
-from tests.e2e.wiretap import FAILING, GARBAGE, held, hung_up, stalled
+from tests.e2e.wiretap import FAILING, GARBAGE, dripping, held, hung_up, stalled
 from tests.faults.service import eventually
 
 CONSENTS = (ADS, TRAINING, COPIES)
@@ -88,14 +88,16 @@ def test_after_a_withdrawal_the_next_message_is_not_analysed(mail, settled):
     assert mail.rspamd.learned() == learned + 1
 
 
-@pytest.mark.parametrize("fault", [held, stalled, hung_up, FAILING, GARBAGE], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault", [held, stalled, dripping, hung_up, FAILING, GARBAGE], ids=lambda fault: fault.__name__
+)
 def test_whatever_happens_to_sceau_the_message_is_delivered_and_not_analysed(mail, settled, fault):
-    """Slow, stuck, gone, failing, talking nonsense: delivered all the same, by clients that give up by themselves."""
+    """Slow, stuck, endless, gone, failing, talking nonsense: delivered all the same; clients give up by themselves."""
     mail.grant("hector@example.fr", *CONSENTS)
     letter, learned, copies = Letter(["hector@example.fr"]), mail.rspamd.learned(), len(mail.copies.received)
     with mail.to_rspamd.fault(fault), mail.to_dovecot.fault(fault):
         mail.send(letter)
-        if fault in {held, stalled}:
+        if fault in {held, stalled, dripping}:
             eventually(lambda: mail.to_rspamd.heard[-1].gave_up and mail.to_dovecot.heard[-1].gave_up)
     assert len(mail.copies.received) == copies
     settled()

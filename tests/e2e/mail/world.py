@@ -5,6 +5,7 @@ of Dovecot's for each user's copy.
 """
 
 import contextlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.e2e.mail import postfix as of_postfix
 from tests.e2e.mail import rspamd as of_rspamd
 from tests.e2e.mail.letters import Letter
 from tests.e2e.mail.receivers import Analysis, analysing
-from tests.e2e.readme import files_of, filled_in
+from tests.e2e.readme import commands_of, files_of, filled_in, run
 from tests.e2e.service import Sceau
 from tests.e2e.wiretap import Wiretap, tapped
 from tests.faults.service import eventually
@@ -137,8 +138,10 @@ def rspamd_files(
     """
     folder.mkdir()
     made = new_key(sceau, ADS, TRAINING, EVERYONE)
-    (folder / "sceau.key").write_text(made["key"] + "\n")
-    (folder / "sceau.secret").write_text(HANDLE_SECRET + "\n")
+    _, (_, paste, secret) = commands_of(of_rspamd.README)[:2]
+    here = {of_rspamd.ETC: f"{folder}/", "openssl rand -hex 32": f"echo {HANDLE_SECRET}"}
+    run(paste, here, given=made["key"])
+    run(secret, here)
     asked = {'url = "http://127.0.0.1:8080"': f'url = "{address}"'}
     if keys is None:
         asked |= {"http://127.0.0.1:8080/.well-known": f"{sceau.address}/.well-known"}
@@ -159,17 +162,19 @@ def rspamd_files(
 
 
 def new_key(sceau: Sceau, *processings: str) -> dict[str, str]:
-    """A key for a server, that may ask about these only; its secret and its id."""
-    body = {"name": "a mail server", "scopes": ["decisions:evaluate"], "processings": list(processings)}
-    made: dict[str, str] = sceau.api.ok("POST", "/v1/keys", body)
+    """A key for a server, that may ask about these only, by the README's command; its secret and its id."""
+    make = commands_of(of_rspamd.README)[1][0]
+    named = ", ".join(f'"{each}"' for each in processings)
+    places = {"https://sceau.example.fr": sceau.address, '"ads-mail", "filter-training"': named}
+    made: dict[str, str] = json.loads(run(make, places, ADMINISTRATOR=str(sceau.api.key)))
     return made
 
 
 def dovecot_settings(sceau: Sceau, folder: Path, address: str, copies: str) -> str:
     """Dovecot's settings as its README gives them, with a key of its own, asking at an address."""
     folder.mkdir()
-    (folder / "sceau.key").write_text(new_key(sceau, COPIES)["key"] + "\n")
-    (folder / "sceau.secret").write_text(HANDLE_SECRET + "\n")
-    for name in ("sceau.key", "sceau.secret"):
-        (folder / name).chmod(0o600)
+    *_, paste, secret = of_dovecot.installing()
+    here = {of_dovecot.ETC: f"{folder}/", "openssl rand -hex 32": f"echo {HANDLE_SECRET}"}
+    run(paste, here, given=new_key(sceau, COPIES)["key"] + "\n")
+    run(secret, here)
     return of_dovecot.as_in_readme({"http://127.0.0.1:8080": address, "http://127.0.0.1:9000": copies})
