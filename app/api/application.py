@@ -42,7 +42,7 @@ class Sceau(FastAPI):
             await super().__call__(scope, receive, send)
             return
         services: Services = self.state.services
-        if services.door.on_alert and (standing := at_the_door(services, scope)) is not None:
+        if services.door.alert_until and (standing := at_the_door(services, scope)) is not None:
             await self._refuse(scope, receive, send, OverQuotaError(standing))
             return
         hot: HotEndpoint | None = self.state.hot

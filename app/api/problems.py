@@ -148,13 +148,13 @@ _NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing 
 
 
 def over_quota(scope: Scope, error: OverQuotaError) -> Response:
-    """429 (RFC 6585, section 4), with when to come back: no permission, and no reason to hold up a delivery."""
+    """429 (RFC 6585, section 4), with when to come back. The word for a yes is not in it: some look for that alone."""
     standing = error.standing
     note(scope, standing)
     what = "requests without a key in force" if standing.policy == UNKNOWN_KEYS else standing.policy
     detail = (
-        f"More {what} than {standing.quota.units} within {standing.quota.seconds} seconds: nothing was done. Until you "
-        "come back nothing of this is permitted; deliver without analysing."
+        f"More {what} than {standing.quota.units} within {standing.quota.seconds} seconds: nothing was done. Come back "
+        "later, and until then deliver without analysing."
     )
     return problem(429, "rate-limited", detail, headers={"Retry-After": str(standing.wait)})
 

@@ -28,19 +28,9 @@ class Door:
         own = Quota(max(1, quota.units // _SHARE), quota.seconds) if quota is not None else None
         self._credentials = Buckets(POLICY, own) if own is not None else None
         self._known: dict[bytes, None] = {}
-        self._alert_until = 0.0
+        self.alert_until = 0.0
+        """Until when anybody may have to be refused; 0 nearly always, which is all that most requests look at."""
         self.refused = 0
-
-    @property
-    def on_alert(self) -> bool:
-        """Whether anybody may have to be refused now: false nearly always, and cheap to ask."""
-        return self._alert_until > 0.0 and self._is_on_alert()
-
-    def _is_on_alert(self) -> bool:
-        if self._clock() < self._alert_until:
-            return True
-        self._alert_until = 0.0
-        return False
 
     def passed(self, credential: bytes) -> None:
         """A credential (SHA-256 of what was presented) was somebody's."""
@@ -64,13 +54,19 @@ class Door:
                 own = max(own, self._peers.take(peer, now), key=lambda standing: standing.wait)
             except OverQuotaError as error:
                 own = error.standing
-        self._alert_until = max(self._alert_until, now + own.wait)
+        if own.wait:
+            self.alert_until = max(self.alert_until, now + own.wait)
 
     def refuses(self, peer: str, credential: bytes) -> Standing | None:
         """How it stands with whom not to look up now; None for whoever is to be looked up."""
-        if credential in self._known or self._peers is None or self._credentials is None:
+        if self._peers is None or self._credentials is None:
             return None
         now = self._clock()
+        if now >= self.alert_until:
+            self.alert_until = 0.0
+            return None
+        if credential in self._known:
+            return None
         for standing in (self._credentials.standing((peer, credential), now), self._peers.standing(peer, now)):
             if standing.wait:
                 self.refused += 1

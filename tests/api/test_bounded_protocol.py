@@ -65,6 +65,7 @@ def exchange(*pieces, monkeypatch=None, **bounds):
 
 def problem_of(answer):
     """Status and problem of an answer that ends its connection, which has every security header and no Server."""
+    assert b"permit" not in answer.lower()  # what clients without JSON look for
     head, body = answer.split(b"\r\n\r\n", 1)
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines)

@@ -127,6 +127,12 @@ def test_the_word_is_nowhere_but_in_a_permit(served, sent, permitted):
     assert (b"permit" in to_the_end(served, sent)) is permitted
 
 
+def test_no_answer_says_what_runs_here(served):
+    """Neither a permit, nor an error of the application, nor one of the protocol has a Server field."""
+    for sent in (request("1.1", CLOSE), request("1.1", CLOSE, body=b"{"), b"no HTTP\r\n\r\n"):
+        assert "server" not in parts(to_the_end(served, sent))[1]
+
+
 @pytest.mark.parametrize("accept", [TEXT, "Accept: */*"])
 def test_connection_close_is_honoured(served, accept):
     """HTTP/1.1 with `Connection: close` gets one answer that says so, and the end."""

@@ -1,9 +1,13 @@
 """Rate limits as callers see them: the fields, the 429, what is never refused, and that nobody locks out another."""
 
+import json
+
 import psycopg
 import pytest
 
+from app.api.hot_endpoint import KnownHead
 from app.api.hot_meter import REFUSED_ITEM
+from app.auth.callers import key_digest
 from app.main import create_app
 from app.operations.meter_questions import OVER_QUOTA
 from app.settings import SettingsError
@@ -41,6 +45,7 @@ def _refused(answer):
     assert answer.json()["type"] == "urn:sceau:problem:rate-limited"
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.headers[LIMIT].endswith(f";r=0;t={answer.headers['retry-after']}")
+    assert "permit" not in f"{answer.text} {answer.headers}".lower()  # what clients without JSON look for
     return True
 
 
@@ -86,6 +91,26 @@ def test_an_item_without_quota_is_a_deny(caller, semantic, expected):
     caller.call("POST", MANY, _batch(*["ads"] * 10))
     answer = caller.ok("POST", MANY, _batch("spam", "ads", "spam", semantic=semantic))
     assert [each["decision"] for each in answer["evaluations"]] == expected
+
+
+def test_a_known_head_is_counted_too(database):
+    """Where a request is answered before it is parsed, it is counted, told and refused alike."""
+    with running(database, rate_decisions=f"2/{LONG}") as api:
+        api.register("ads")
+        key = api.new_key("decisions:evaluate")
+        assert (
+            api.with_key(key).call("POST", ONE, question("alice", "ads")).headers[LIMIT].startswith('"decisions";r=1;')
+        )
+        hot = api.client.app.state.hot  # type: ignore[attr-defined]
+        body = json.dumps(question("alice", "ads")).encode()
+        head = KnownHead(ONE, key_digest(key), len(body), hot)
+        answers = [api.client.portal.call(hot.answer_known, head, body) for _ in range(2)]  # type: ignore[union-attr]
+        lines, told = answers[0]
+        assert b'ratelimit: "decisions";r=0;t=' in lines
+        assert lines.endswith(b"\r\n")
+        assert json.loads(told)["context"]["reason"] == "no_consent"
+        assert answers[1] is None
+        assert _refused(api.with_key(key).call("POST", ONE, question("alice", "ads")))
 
 
 def test_one_caller_does_not_use_up_anothers(limited, caller):

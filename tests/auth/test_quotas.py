@@ -138,18 +138,18 @@ def test_erasing_is_not_counted_and_everything_else_is():
 def test_guessing_is_bounded_by_address(clock):
     """Many different keys from one address use up its quota: further unknown ones are not looked up for a while."""
     door = Door(Quota(20, 60), clock=clock)
-    quiet = door.on_alert
+    quiet = door.alert_until
     for key in KEYS[:20]:
         assert door.refuses("one", key) is None
         door.failed("one", key)
-    assert (quiet, door.on_alert) == (False, True)
+    assert (quiet, door.alert_until) == (0.0, clock.at + 3)
     refused = door.refuses("one", KEYS[30])
     assert refused is not None
     assert refused.wait == 3
     assert door.refuses("other", KEYS[30]) is None
     clock.at += 3.1
-    assert [door.on_alert] == [False]
     assert door.refuses("one", KEYS[30]) is None
+    assert [door.alert_until] == [0.0]
 
 
 def test_one_wrong_key_does_not_use_up_its_address(clock):
@@ -179,7 +179,7 @@ def test_without_a_quota_nobody_is_refused(clock):
     door = Door(None, clock=clock)
     for key in KEYS:
         door.failed("one", key)
-    assert not door.on_alert
+    assert door.alert_until == 0.0
     assert door.refuses("one", KEYS[0]) is None
 
 
