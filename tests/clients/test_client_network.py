@@ -177,25 +177,6 @@ def test_a_permit_is_never_kept(asker_for, server, came):
     assert len(came) == 3
 
 
-def test_a_limit_is_kept_to(asker_for, server, came):
-    """After 429 with Retry-After nothing is sent until that time: what is asked meanwhile is unknown at once."""
-    server.behave = saying({}, 429, retry_after="50")
-    asker = asker_for(server.url)
-    first, second = asker.evaluate(about("alice")), asker.evaluate(about("alice"))
-    assert (first.status, first.retry_after) == (429, 50)
-    assert (second.cause, second.status) == (Cause.REFUSED, 429)
-    assert 0 < second.retry_after <= 50
-    assert len(came) == 1
-
-
-def test_503_is_asked_again_at_once(asker_for, server, came):
-    """The control of the test above: only 429 holds questions back, for exempt ones are answered during an outage."""
-    server.behave = saying({}, 503, retry_after="50")
-    asker = asker_for(server.url)
-    assert [asker.evaluate(about("alice")).retry_after for _ in range(2)] == [50, 50]
-    assert len(came) == 2
-
-
 def test_questions_are_split_over_requests_and_stay_in_order(asker_for, server, came):
     """2,500 questions are three requests, and each answer is in its question's place."""
 
@@ -208,6 +189,15 @@ def test_questions_are_split_over_requests_and_stay_in_order(asker_for, server, 
     decisions = asker_for(server.url).evaluate_many([about(str(n)) for n in range(2_500)])
     assert [bool(each) for each in decisions] == [n % 7 == 0 for n in range(2_500)]
     assert [len(request.json["evaluations"]) for request in came] == [1_000, 1_000, 500]
+
+
+def test_other_parties_are_counted_when_questions_are_split(asker_for, server, came):
+    """A request names 10,000 other parties in all at most: more make more requests, and each answer finds its place."""
+    server.behave = scenes.permitting
+    letter = HANDLES.correspondence("m", parties=Parties(outsiders=4_000))
+    decisions = asker_for(server.url).evaluate_many([Question(str(n), "stats", letter) for n in range(5)])
+    assert decisions.all_permit
+    assert [len(request.json.get("evaluations", [0])) for request in came] == [2, 2, 1]
 
 
 def test_a_part_that_fails_leaves_the_others(asker_for, server, came):

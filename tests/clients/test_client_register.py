@@ -280,6 +280,39 @@ def test_opening_waits_no_longer_than_a_question(asker_for, server):
     assert asker.evaluate(about("alice", "filter")).local
 
 
+def test_a_limit_is_kept_to(asker_for, serves):
+    """After 429 with Retry-After nothing that is counted is asked until that time; it is unknown at once."""
+    server = serves(FILTER, ADS, deciding=saying({}, 429, retry_after="50"))
+    asker = asker_for(server.url, refresh=60)
+    asker.open()
+    first, second = asker.evaluate(about("alice")), asker.evaluate(about("alice"))
+    assert (first.status, first.retry_after) == (429, 50)
+    assert (second.cause, second.status) == (Cause.REFUSED, 429)
+    assert 0 < second.retry_after <= 50
+    assert questions(server) == 1
+
+
+def test_a_limit_does_not_hold_exempt_questions_back(asker_for, serves):
+    """Sceau counts none of them: those that are not answered here are asked, also beside others."""
+    server = serves(FILTER, ADS, deciding=saying({}, 429, retry_after="50"))
+    asker = asker_for(server.url, refresh=60)
+    asker.open()
+    asker.evaluate(about("alice"))
+    server.came.clear()
+    text_message = Question("alice", "filter", letter(channel=Channel.TEXT_MESSAGE))
+    assert asker.evaluate_many([about("alice"), about("alice", "filter"), text_message])[1].local
+    assert [request.json["action"]["name"] for request in server.came] == ["filter"]
+
+
+def test_without_a_register_everything_is_asked_again(asker_for, serves):
+    """Which questions are exempt is not known, so that none is held back; neither is any after a 503."""
+    for status in (429, 503):
+        server = serves(deciding=saying({}, status, retry_after="50"))
+        asker = asker_for(server.url)
+        assert [asker.evaluate(about("alice", "filter")).retry_after for _ in range(2)] == [50, 50]
+        assert questions(server) == 2
+
+
 def test_an_empty_register_answers_nothing():
     """Nothing known is nothing permitted."""
     assert Register({}).answer(about("alice", "filter")) is None

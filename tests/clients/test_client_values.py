@@ -42,7 +42,7 @@ def sent(question):
     """The JSON of a question."""
     item = wire.item(question)
     assert item is not None
-    return json.loads(item)
+    return json.loads(item.body)
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class AsyncClient(AsyncAsking):
     async def _ask(self, questions: Sequence[Question], deadline: float | None) -> Decisions:
         asked_at = time.monotonic()
         self._engine.keep_register()
-        plan = Plan(questions, self._kept.current)
+        plan = Plan(questions, self._kept.current, self._engine.held)
         if plan.exchanges:
             await self._engine.carry_out(plan, deadline, asked_at)
         return plan.decisions()

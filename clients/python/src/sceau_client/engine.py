@@ -45,6 +45,11 @@ class Engine:
             keeping = self._kept.keep(self._transport, self._service.refresh, self._tried)
             self._keeping = asyncio.create_task(keeping, name="sceau-client register")
 
+    @property
+    def held(self) -> float:
+        """For how many seconds only exempt questions are asked; not before it is known which those are."""
+        return self._transport.held if self._kept.fetched else 0
+
     async def carry_out(self, plan: Plan, deadline: float | None, asked_at: float) -> None:
         """Send what the plan asks, and have it take the replies, all within the deadline.
 

@@ -13,6 +13,7 @@ from sceau_client.questions import Question
 from sceau_client.register import Register
 from sceau_client.words import Cause
 
+_TOO_MANY: Final = 429
 _NEVER_ANSWERED: Final = unknown(Cause.TIMEOUT)
 _NOT_SENDABLE: Final = unknown(Cause.REFUSED)
 
@@ -38,10 +39,19 @@ class Exchange:
 class Plan:
     """What is to be asked, and what has been answered."""
 
-    def __init__(self, questions: Sequence[Question], register: Register) -> None:
-        """Answer what the register answers; make requests of the rest."""
+    def __init__(self, questions: Sequence[Question], register: Register, held: float = 0) -> None:
+        """Answer what the register answers; make requests of the rest.
+
+        `held`: for how many seconds nothing is to be asked that Sceau counts, because it said so (429). It counts no
+        questions about exempt processings: those are asked all the same.
+        """
         self._answers: list[Decision | None] = [register.answer(question) for question in questions]
-        self.exchanges = list(self._exchanges(questions))
+        if held > 0:
+            refused = unknown(Cause.REFUSED, status=_TOO_MANY, retry_after=held)
+            for place, question in enumerate(questions):
+                if question.processing not in register:
+                    self._answers[place] = refused
+        self.exchanges = self._exchanges(questions)
 
     def take(self, exchange: Exchange, decisions: Sequence[Decision]) -> None:
         """Take the answers of an exchange."""
@@ -54,7 +64,7 @@ class Plan:
 
     def _exchanges(self, questions: Sequence[Question]) -> list[Exchange]:
         places: list[int] = []
-        items: list[bytes] = []
+        items: list[wire.Item] = []
         for place, question in enumerate(questions):
             if self._answers[place] is None:
                 item = wire.item(question)
@@ -64,21 +74,23 @@ class Plan:
                     places.append(place)
                     items.append(item)
         if len(items) == 1:
-            return [Exchange(places, wire.EVALUATION, items[0])]
-        made = []
-        for first, last in _runs(items):
-            made.append(Exchange(places[first:last], wire.EVALUATIONS, wire.batch(items[first:last])))
-        return made
+            return [Exchange(places, wire.EVALUATION, items[0].body)]
+        return [
+            Exchange(places[first:last], wire.EVALUATIONS, wire.batch(items[first:last]))
+            for first, last in _runs(items)
+        ]
 
 
-def _runs(items: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Consecutive items that fit into one request: at most so many, and so many bytes."""
-    runs, first, size = [], 0, 0
+def _runs(items: Sequence[wire.Item]) -> list[tuple[int, int]]:
+    """Consecutive items that fit into one request: so many, so many bytes, so many other parties."""
+    runs, first, size, parties = [], 0, 0, 0
     for place, item in enumerate(items):
-        if place > first and (place - first == wire.MOST_ITEMS or size + len(item) > wire.MOST_BYTES):
+        size += len(item.body) + 1
+        parties += item.participants
+        full = place - first == wire.MOST_ITEMS or size > wire.MOST_BYTES or parties > wire.MOST_PARTICIPANTS
+        if full and place > first:
             runs.append((first, place))
-            first, size = place, 0
-        size += len(item) + 1
+            first, size, parties = place, len(item.body) + 1, item.participants
     if items:
         runs.append((first, len(items)))
     return runs

@@ -77,7 +77,7 @@ class Client(Asking):
     def _ask(self, questions: Sequence[Question], deadline: float | None) -> Decisions:
         asked_at = time.monotonic()
         thread = self._started()
-        plan = Plan(questions, self._kept.current)
+        plan = Plan(questions, self._kept.current, thread.engine.held)
         if plan.exchanges:
             seconds = deadline or self._service.deadline
             thread.run(thread.engine.carry_out(plan, seconds, asked_at), seconds)

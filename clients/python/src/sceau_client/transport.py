@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 import ssl
+import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -49,18 +50,19 @@ class Transport:
     async def send(self, request: Request, until: float) -> Reply | NoReply:
         """What came back by an instant of the event loop's clock. Raises nothing that the network does."""
         identifier = secrets.token_hex(16)
-        held = self._held_until - asyncio.get_running_loop().time()
-        if held > 0 and request.body is not None:
-            return NoReply(Cause.REFUSED, identifier, _TOO_MANY, held)
         try:
             async with asyncio.timeout_at(until):
                 reply = await self._attempted(request, identifier)
         except TimeoutError:
             return NoReply(Cause.TIMEOUT, identifier)
         if reply.status == _TOO_MANY and reply.retry_after is not None:
-            seconds = min(reply.retry_after, _LONGEST_HOLD_SECONDS)
-            self._held_until = asyncio.get_running_loop().time() + seconds
+            self._held_until = time.monotonic() + min(reply.retry_after, _LONGEST_HOLD_SECONDS)
         return reply
+
+    @property
+    def held(self) -> float:
+        """For how many seconds Sceau wants to be asked nothing that it counts."""
+        return self._held_until - time.monotonic()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -20,6 +20,8 @@ CORRESPONDENCE: Final = "correspondence"
 PROCESSINGS: Final = "/v1/processings"
 MOST_ITEMS: Final = 1_000
 """Questions in one request: what Sceau takes."""
+MOST_PARTICIPANTS: Final = 10_000
+"""Other parties in all questions of one request: what Sceau takes."""
 MOST_BYTES: Final = 768 * 1024
 """Bytes of one request's body, unless a single question is longer."""
 _ANSWER_BYTES: Final = 64 * 1024
@@ -59,7 +61,15 @@ class NotUnderstoodError(Exception):
 # --- requests --------------------------------------------------------------------------------------------------------
 
 
-def item(question: Question) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question as JSON, and how many other parties it names."""
+
+    body: bytes = field(repr=False)
+    participants: int = 0
+
+
+def item(question: Question) -> Item | None:
     """One question as JSON; None when an id holds what Sceau takes in none, for it would refuse the whole request."""
     asked, about = question.subject, question.correspondence
     others = _others(question)
@@ -89,7 +99,8 @@ def item(question: Question) -> bytes | None:
     }
     if question.token:
         members["context"] = {"decision_token": True}
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+    return Item(body, len(properties.get("participants", ())))
 
 
 def _sendable(subject: Subject) -> bool:
@@ -104,9 +115,9 @@ def _others(question: Question) -> list[Subject]:
     return [each for each in parties.local if each != question.subject] if parties is not None else []
 
 
-def batch(items: Sequence[bytes]) -> bytes:
+def batch(items: Sequence[Item]) -> bytes:
     """Several questions as one body."""
-    return b'{"evaluations":[' + b",".join(items) + b"]}"
+    return b'{"evaluations":[' + b",".join(each.body for each in items) + b"]}"
 
 
 def largest_answer(questions: int) -> int:
