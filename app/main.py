@@ -24,11 +24,12 @@ from app.api.security import scopes_by_route
 from app.api.services import MetricsAccess
 from app.db.session import Clock
 from app.pages import assets, consent, dashboard, staff
-from app.settings import LogFormat, Settings, SettingsError, bootstrap_key
+from app.settings import LogFormat, Settings, SettingsError
 from app.telemetry.logs import configure_logs
 from app.wiring.deployment import database_of, deployment_of
 from app.wiring.issuers import token_check_of
 from app.wiring.jobs import work_until
+from app.wiring.keys import bootstrap_key
 from app.wiring.parent import end_with_parent
 from app.wiring.running import running
 from app.wiring.services import hot_path_of, services_of

@@ -4,8 +4,6 @@ A secret may come from a file instead: SCEAU_MASTER_KEY_FILE holds the path of a
 lists them all.
 """
 
-import base64
-import binascii
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,8 +21,6 @@ from app.events.addresses import AddressPolicy
 PREFIX: Final = "SCEAU_"
 ELSEWHERE: Final = frozenset({"TEST_DATABASE_URL"})
 """Names under the prefix that are not the service's."""
-_KEY_BYTES: Final = 32
-_BOOTSTRAP_CHARACTERS: Final = 32
 
 
 class SettingsError(Exception):
@@ -214,10 +210,11 @@ def jobs_url(settings: Settings) -> str:
     return jobs.get_secret_value() if jobs is not None else direct_url(settings)
 
 
-_HOW_TO_MAKE: Final = "make one with `openssl rand -base64 32`"
+HOW_TO_MAKE: Final = "make one with `openssl rand -base64 32`"
+"""How an operator makes a key of 32 bytes, for messages."""
 _MADE_BY: Final = {
-    "pseudonym_key": f": {_HOW_TO_MAKE}, and keep it as long as the database",
-    "master_key": f": {_HOW_TO_MAKE}, and set 1:KEY",
+    "pseudonym_key": f": {HOW_TO_MAKE}, and keep it as long as the database",
+    "master_key": f": {HOW_TO_MAKE}, and set 1:KEY",
     "database_url": ": such as postgresql://user:password@host:5432/database",
     "database_owner_url": ": the database as the role that owns its schema, such as postgresql://owner@host/database",
 }
@@ -236,37 +233,6 @@ def required(value: SecretStr | None, name: str) -> str:
     return value.get_secret_value()
 
 
-def pseudonym_key(settings: Settings) -> bytes:
-    """The pseudonym key, at least 32 bytes.
-
-    Raises:
-        SettingsError: it is missing, or too short.
-
-    """
-    key = _decoded(required(settings.pseudonym_key, "pseudonym_key"), "PSEUDONYM_KEY")
-    if len(key) < _KEY_BYTES:
-        raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: " + _HOW_TO_MAKE)
-    return key
-
-
-def master_keys(settings: Settings) -> dict[str, bytes]:
-    """The master keys by key id, the one that seals first; 32 bytes each.
-
-    Raises:
-        SettingsError: it is missing, a key has another length, or two have one id.
-
-    """
-    keys: dict[str, bytes] = {}
-    for part in required(settings.master_key, "master_key").split(","):
-        identifier, separator, key = part.strip().partition(":")
-        name, text = (identifier, key) if separator else ("1", identifier)
-        decoded = _decoded(text, "MASTER_KEY")
-        if len(decoded) != _KEY_BYTES or not name or name in keys:
-            raise SettingsError("SCEAU_MASTER_KEY is ID:KEY[,ID:KEY…], each KEY 32 bytes (`openssl rand -base64 32`)")
-        keys[name] = decoded
-    return keys
-
-
 def webhook_policy(settings: Settings) -> AddressPolicy:
     """Which addresses webhooks may reach.
 
@@ -280,32 +246,3 @@ def webhook_policy(settings: Settings) -> AddressPolicy:
         raise SettingsError(
             f"{PREFIX}WEBHOOK_NETWORKS is a list of networks, such as 10.1.0.0/16,fd00:1::/64"
         ) from None
-
-
-def bootstrap_key(settings: Settings) -> str | None:
-    """The bootstrap key, if there is one.
-
-    Raises:
-        SettingsError: it is shorter than 32 characters.
-
-    """
-    if settings.bootstrap_key is None:
-        return None
-    key = settings.bootstrap_key.get_secret_value()
-    if len(key) < _BOOTSTRAP_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingsError(
-            "SCEAU_BOOTSTRAP_KEY has fewer than 32 characters, or some that no header can carry: "
-            "make one with `openssl rand -hex 32`"
-        )
-    return key
-
-
-def _decoded(text: str, name: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        pass
-    try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise SettingsError(f"{PREFIX}{name} is neither hex nor base64: {_HOW_TO_MAKE}") from None

@@ -8,8 +8,9 @@ from app.db.session import Clock
 from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.vault import Vault
 from app.operations.deployment import Deployment
-from app.settings import Settings, SettingsError, master_keys, pseudonym_key, required
+from app.settings import Settings, SettingsError, required
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
+from app.wiring.keys import master_keys, pseudonym_key
 
 
 def deployment_of(settings: Settings) -> Deployment:
