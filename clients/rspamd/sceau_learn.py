@@ -12,6 +12,7 @@ Exit status: 0 learned or known already, 1 not permitted, 2 wrong use or setting
 
 import argparse
 import configparser
+import contextlib
 import email.parser
 import email.policy
 import hashlib
@@ -20,7 +21,9 @@ import http.client
 import json
 import os
 import re
+import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +140,8 @@ def ask(settings: Settings, user: str, message: bytes) -> str:
     body = json.dumps(question).encode()
     path = settings.sceau.path.rstrip("/") + "/access/v1/evaluation"
     try:
-        status, said = _post(settings.sceau, path, headers, body, settings.timeout)
+        with _within(settings.timeout):
+            status, said = _post(settings.sceau, path, headers, body, settings.timeout)
         answer = json.loads(said)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Failure(UNKNOWN, f"no usable answer: {type(error).__name__}") from None
@@ -158,11 +162,28 @@ def learn(settings: Settings, user: str, kind: str, message: bytes, token: str) 
     if settings.password:
         headers["Password"] = settings.password
     try:
-        status, _ = _post(settings.controller, f"/learn{kind}", headers, message, settings.controller_timeout)
+        with _within(settings.controller_timeout):
+            status, _ = _post(settings.controller, f"/learn{kind}", headers, message, settings.controller_timeout)
     except (OSError, http.client.HTTPException) as error:
         raise Failure(REFUSED, f"Rspamd: {type(error).__name__}") from None
     if status not in {http.HTTPStatus.OK, http.HTTPStatus.ALREADY_REPORTED}:
         raise Failure(REFUSED, f"Rspamd did not learn: status {status}")
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError when the block takes longer, all in all: a socket's own limit begins anew with each byte."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _post(to: SplitResult, path: str, headers: dict[str, str], body: bytes, timeout: float) -> tuple[int, bytes]:

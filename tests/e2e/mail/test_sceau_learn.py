@@ -10,7 +10,7 @@ from tests.e2e.mail import rspamd as of_rspamd
 from tests.e2e.mail.letters import MARKS, Letter
 from tests.e2e.mail.world import TRAINING, Alone, rspamd_files, scratch
 from tests.e2e.readme import files_of, filled_in
-from tests.e2e.wiretap import FAILING, GARBAGE, answering, held, hung_up, tapped
+from tests.e2e.wiretap import FAILING, GARBAGE, answering, dripping, held, hung_up, tapped
 from tests.faults.service import eventually
 
 WHO = "amelie@example.fr"
@@ -115,6 +115,7 @@ def test_sceau_gets_nothing_of_the_message(learning):
     "fault",
     [
         held,
+        dripping,
         hung_up,
         FAILING,
         GARBAGE,
@@ -126,7 +127,7 @@ def test_sceau_gets_nothing_of_the_message(learning):
     ],
 )
 def test_without_a_usable_answer_nothing_is_learned(learning, fault):
-    """Slow, gone, failing, garbage, a permit without a token: status 3, and Rspamd is not even called."""
+    """Slow, endless, gone, failing, garbage, a permit without a token: status 3, and Rspamd is not even called."""
     with learning.tap.fault(fault):
         assert learning.run(Letter([WHO]).raw) == (UNKNOWN, 0)
 
