@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from app.api import problems
 from app.api.application import Sceau
+from app.api.discovery import discovery_router
 from app.api.issuer_metrics import watch_issuers
 from app.api.openapi import DESCRIPTION
 from app.api.refused_metrics import watch_refusals
@@ -84,7 +85,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     watch_issuers(services)
     watch_refusals(services)
     problems.install(app)
-    for router in (*ROUTERS, assets.router, consent.router, dashboard.router, staff.router):
+    people = (assets.router, consent.router, dashboard.router, staff.router)
+    for router in (*ROUTERS, discovery_router(services.source), *people):
         app.include_router(router)
     scopes_by_route(app)
     return app

@@ -45,6 +45,12 @@ def _postgresql_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _base_url(value: HttpUrl) -> HttpUrl:
+    if value.query is not None or value.fragment is not None or value.username is not None:
+        raise ValueError("is an address that others begin with: it has no query, fragment or user")
+    return value
+
+
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
 
 
@@ -60,7 +66,9 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr | None = Field(default=None, description="32 bytes, hex or base64; can never change")
     master_key: SecretStr | None = Field(default=None, description="ID:KEY of 32 bytes, the newest first; rotates")
     bootstrap_key: SecretStr | None = Field(default=None, description="The first caller's key, on an empty database")
-    public_url: HttpUrl = Field(default=HttpUrl("http://127.0.0.1:8080"), description="Where callers reach the service")
+    public_url: Annotated[HttpUrl, AfterValidator(_base_url)] = Field(
+        default=HttpUrl("http://127.0.0.1:8080"), description="Where callers reach the service"
+    )
     subject_ids: str = Field(default="casefold", description="casefold, exact, or casefold,TYPE=exact; cannot change")
     consent_validity: str = Field(default="P1Y", description="Ceiling for every processing, at most one year")
     period_counting: str = Field(default="start_of_day", description="start_of_day or same_instant")

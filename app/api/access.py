@@ -4,13 +4,14 @@ A deny is 200. Whatever is wrong with a request is 400, never 422; facts that ca
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from app.api.accepting import prefers_text
+from app.api.access_body import documented_body, object_of, read_body
 from app.api.access_models import (
     DecisionResponse,
     DecisionsResponse,
@@ -19,14 +20,13 @@ from app.api.access_models import (
 )
 from app.api.answers import answer, item_error
 from app.api.decision_tokens import decision_token
-from app.api.problems import UnauthorizedError, fields_of, problem, unavailable
+from app.api.problems import MalformedError, UnauthorizedError, fields_of, problem, unavailable
 from app.api.questions import question_of
 from app.api.quick_parts import MAX_PARTICIPANTS
 from app.api.rate_limiting import note
-from app.api.routing import PROBLEMS, says_json
+from app.api.routing import PROBLEMS
 from app.api.security import bearer_of, credential_of, guarded_inside, refuse_strangers
 from app.api.services import Services, ServicesDep
-from app.api.strict_json import BadJsonError, parse
 from app.auth.scopes import Scope
 from app.core.decision import Decision, Reason
 from app.core.decision import Request as Question
@@ -42,25 +42,9 @@ STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
     "deny_on_first_deny": lambda permitted: not permitted,
     "permit_on_first_permit": lambda permitted: permitted,
 }
-_Model = TypeVar("_Model", bound=BaseModel)
+_KEY: Final[dict[str, Any]] = {"security": [{"key": []}]}
 
 router = APIRouter(tags=["decisions"])
-
-
-class _RefusedError(Exception):
-    """The request is answered with this problem document instead."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
-
-
-def _documented(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "security": [{"key": []}],
-    }
 
 
 @router.post(
@@ -68,7 +52,7 @@ def _documented(model: type[BaseModel]) -> dict[str, Any]:
     summary="May this processing analyse this correspondence for this subject?",
     response_model=DecisionResponse,
     responses=PROBLEMS,
-    openapi_extra=_documented(EvaluationRequest),
+    openapi_extra={**documented_body(EvaluationRequest), **_KEY},
 )
 @guarded_inside(Scope.DECISIONS_EVALUATE)
 async def evaluation(request: Request, services: ServicesDep) -> Response:
@@ -77,11 +61,11 @@ async def evaluation(request: Request, services: ServicesDep) -> Response:
     With `Accept: text/plain` the answer is the word `permit` or `deny`.
     """
     try:
-        asked = _read(EvaluationRequest, await _body(request))
-        return await _single(request, services, asked)
-    except _RefusedError as refused:
+        asked = read_body(EvaluationRequest, await object_of(request))
+    except MalformedError:
         await refuse_strangers(request)
-        return refused.response
+        raise
+    return await _single(request, services, asked)
 
 
 @router.post(
@@ -89,7 +73,7 @@ async def evaluation(request: Request, services: ServicesDep) -> Response:
     summary="Several questions in one request",
     response_model=DecisionsResponse | DecisionResponse,
     responses=PROBLEMS,
-    openapi_extra=_documented(EvaluationsRequest),
+    openapi_extra={**documented_body(EvaluationsRequest), **_KEY},
 )
 @guarded_inside(Scope.DECISIONS_EVALUATE)
 async def evaluations(request: Request, services: ServicesDep) -> Response:
@@ -98,18 +82,19 @@ async def evaluations(request: Request, services: ServicesDep) -> Response:
     An item that cannot be judged is a deny with an `error` in its place. At most 1,000 items.
     """
     try:
-        body = await _body(request)
-        batch = _read(EvaluationsRequest, body)
-        if not batch.evaluations:
-            return await _single(request, services, _read(EvaluationRequest, body))
-        if len(batch.evaluations) > MAX_ITEMS:
-            return problem(413, "too-large", f"A batch holds at most {MAX_ITEMS} items.")
-        if _named(body, batch.evaluations) > MAX_PARTICIPANTS:
-            return problem(413, "too-large", f"A batch names at most {MAX_PARTICIPANTS} participants in all.")
-        return await _batch(request, services, body, batch)
-    except _RefusedError as refused:
+        body = await object_of(request)
+        batch = read_body(EvaluationsRequest, body)
+        alone = None if batch.evaluations else read_body(EvaluationRequest, body)
+    except MalformedError:
         await refuse_strangers(request)
-        return refused.response
+        raise
+    if alone is not None:
+        return await _single(request, services, alone)
+    too_large = _too_large(body, batch.evaluations)
+    if too_large is not None:
+        await refuse_strangers(request)
+        return problem(413, "too-large", too_large)
+    return await _batch(request, services, body, batch)
 
 
 async def _single(request: Request, services: Services, asked: EvaluationRequest) -> Response:
@@ -145,6 +130,15 @@ async def _batch(request: Request, services: Services, body: Mapping[str, Any], 
         if stops(worded["decision"]):
             break
     return JSONResponse({"evaluations": decisions})
+
+
+def _too_large(defaults: Mapping[str, Any], items: Sequence[Any]) -> str | None:
+    """What a batch has too much of; None for one of a size that is answered."""
+    if len(items) > MAX_ITEMS:
+        return f"A batch holds at most {MAX_ITEMS} items."
+    if _named(defaults, items) > MAX_PARTICIPANTS:
+        return f"A batch names at most {MAX_PARTICIPANTS} participants in all."
+    return None
 
 
 def _named(defaults: Mapping[str, Any], items: Sequence[Any]) -> int:
@@ -220,26 +214,6 @@ async def _answered(
 
 def _count(services: Services, *, permitted: bool, reason: Reason) -> None:
     services.metrics.decisions.count_reason(permitted=permitted, reason=reason.value)
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    if not says_json(request):
-        raise _RefusedError(problem(400, "malformed", "Send the request as application/json."))
-    try:
-        body = parse(await request.body())
-    except BadJsonError as error:
-        raise _RefusedError(problem(400, "malformed", str(error))) from None
-    if not isinstance(body, dict):
-        raise _RefusedError(problem(400, "malformed", "The request is a JSON object."))
-    return body
-
-
-def _read(model: type[_Model], body: Mapping[str, Any]) -> _Model:
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        detail = "Some members are missing or not as they should be."
-        raise _RefusedError(problem(400, "malformed", detail, fields=fields_of(error))) from None
 
 
 def _wants_text(request: Request) -> bool:

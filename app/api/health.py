@@ -1,4 +1,4 @@
-"""Whether the process lives, whether it can decide, its metrics, and where the AuthZEN endpoints are."""
+"""Whether the process lives, whether it can decide, and its metrics."""
 
 from typing import Annotated, Final, Literal
 
@@ -111,23 +111,3 @@ async def metrics(
         counts, runs, changes = None, (), None  # what this process counted itself is told all the same
     read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes)])
     return Response(services.metrics.exposition() + read, media_type=MEDIA_TYPE)
-
-
-class Configuration(BaseModel):
-    """AuthZEN metadata (section 9): where the endpoints are, from SCEAU_PUBLIC_URL and never from a Host header."""
-
-    policy_decision_point: str
-    access_evaluation_endpoint: str
-    access_evaluations_endpoint: str
-
-
-@router.get("/.well-known/authzen-configuration", summary="Where the AuthZEN endpoints are")
-@open_to_all
-async def configuration(services: ServicesDep) -> Configuration:
-    """AuthZEN metadata."""
-    base = services.public_url.rstrip("/")
-    return Configuration(
-        policy_decision_point=base,
-        access_evaluation_endpoint=f"{base}/access/v1/evaluation",
-        access_evaluations_endpoint=f"{base}/access/v1/evaluations",
-    )

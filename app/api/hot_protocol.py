@@ -111,12 +111,12 @@ class HotProtocol(OneWriteProtocol):
             self._write(found)
         else:
             super().data_received(data)
-        if self._ends:
-            super().shutdown()
         self.flow.resume_reading()
         since, self._next = self._next, b""
         if since and not self.transport.is_closing():
             self.data_received(since)
+        if self._ends:
+            self.shutdown()
 
     def _write(self, found: tuple[bytes, bytes]) -> None:
         self.transport.write(ok(self.server_state.default_headers, *found))
@@ -184,6 +184,13 @@ class HotProtocol(OneWriteProtocol):
             return
         self._go_on()
         super().shutdown()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as below
+        """Answer what was received, also while something is read for it, then close."""
+        if self._under_way is None:
+            return super().eof_received()
+        self._ends = True
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a head whose body will not come."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from app.api.access_models import BODIES
+from app.api.search_models import SEARCH_BODIES
 from app.api.security import scopes_by_route
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
         operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
         operation["x-scope"] = " ".join(named)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in BODIES:
+    for model in (*BODIES, *SEARCH_BODIES):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema

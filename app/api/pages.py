@@ -1,4 +1,4 @@
-"""Lists by cursor: opaque, signed, and good for one query only."""
+"""Lists by cursor or page token: opaque, signed, and good for one query only."""
 
 import base64
 import binascii
@@ -65,6 +65,28 @@ def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Positi
         return None
     xid, seq, event = _PLACE.unpack(_opened(pseudonyms, "after", query, cursor))
     return Position(xid, seq, UUID(bytes=event))
+
+
+_ANY_LIMIT: Final = 0xFFFF
+_LIMITED: Final = struct.Struct(">H")
+
+
+def write_token(pseudonyms: Pseudonyms, query: str, limit: int | None, after: bytes) -> str:
+    """An AuthZEN page token: it goes on after a key, in this query, with a limit; None for whichever is asked next."""
+    raw = _LIMITED.pack(_ANY_LIMIT if limit is None else limit) + after
+    return _sealed(pseudonyms, "page.token", query, raw)
+
+
+def read_token(pseudonyms: Pseudonyms, query: str, token: str) -> tuple[int | None, bytes]:
+    """The limit of a page token (None: any), and the key that it goes on after.
+
+    Raises:
+        InvalidCursorError: it was not handed out by this query.
+
+    """
+    raw = _opened(pseudonyms, "page.token", query, token)
+    (limit,) = _LIMITED.unpack_from(raw)
+    return None if limit == _ANY_LIMIT else limit, raw[_LIMITED.size :]
 
 
 def _sealed(pseudonyms: Pseudonyms, field: str, query: str, raw: bytes) -> str:

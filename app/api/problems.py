@@ -100,6 +100,16 @@ class Problem(BaseModel):
     page: str | None = Field(default=None, description="Where a person can do what is missing")
 
 
+class MalformedError(Exception):
+    """A request to an AuthZEN endpoint that is not as it should be: 400 (specification, 10.1.2), and never 422."""
+
+    def __init__(self, detail: str, fields: Sequence[FieldError] = ()) -> None:
+        """Say what is wrong, and with which fields."""
+        super().__init__()
+        self.detail = detail
+        self.fields = fields
+
+
 class UnauthorizedError(Exception):
     """Nobody is known to ask. `presented`: something was shown, and it is not in force."""
 
@@ -193,6 +203,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.DomainError, _domain)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(BadJsonError, _bad_json)
+    app.add_exception_handler(MalformedError, _malformed)
     app.add_exception_handler(UnauthorizedError, _unauthorized)
     app.add_exception_handler(IssuerUnavailableError, lambda _, __: unavailable(_NO_ISSUER))
     app.add_exception_handler(OverQuotaError, _over_quota)
@@ -221,6 +232,12 @@ def _over_quota(request: Request, error: Exception) -> Response:
 
 def _bad_json(_: Request, error: Exception) -> Response:
     return problem(400, "malformed", str(error))
+
+
+def _malformed(_: Request, error: Exception) -> Response:
+    if not isinstance(error, MalformedError):
+        raise error
+    return problem(400, "malformed", error.detail, fields=error.fields)
 
 
 def _validation(_: Request, error: Exception) -> Response:

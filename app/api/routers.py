@@ -16,6 +16,7 @@ from app.api import (
     keys,
     processings,
     renewals,
+    searches,
     staff,
     webhooks,
 )
@@ -24,6 +25,7 @@ ROUTERS: Final = tuple(
     part.router
     for part in (
         access,
+        searches,
         processings,
         consents,
         consent_links,

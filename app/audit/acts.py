@@ -42,6 +42,7 @@ class Act(StrEnum):
     STAFF_PAGE_SIGNED_IN = "staff_page.signed_in"
     SUBJECT_CLOSED = "subject.closed"
     SUBJECT_ERASED = "subject.erased"
+    SUBJECTS_SEARCHED = "subjects.searched"
     WEBHOOK_CHANGED = "webhook.changed"
     WEBHOOK_MADE = "webhook.made"
     WEBHOOK_REMOVED = "webhook.removed"
@@ -94,6 +95,7 @@ DETAILS: Final[Mapping[Act, frozenset[str]]] = {
     Act.STAFF_NOTICE_PUBLISHED: frozenset({"languages"}),
     Act.SUBJECT_CLOSED: frozenset({"ended"}),
     Act.SUBJECT_ERASED: frozenset({"ended"}),
+    Act.SUBJECTS_SEARCHED: frozenset({"found"}),
     Act.WEBHOOK_CHANGED: frozenset({"changed", "status"}),
     Act.WEBHOOK_MADE: frozenset({"include_subject", "processings"}),
     Act.WEBHOOK_REPLAYED: frozenset({"event", "queued", "since", "until"}),

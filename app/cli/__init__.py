@@ -23,6 +23,7 @@ from app.api.strict_json import BadJsonError, parse
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.identities import identities
 from app.cli.keys import keys
+from app.cli.signing_keys import signing_keys
 from app.conformance.report import run_files
 from app.core.errors import DomainError
 from app.db.database import Database, DatabaseUnavailableError
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
+app.add_typer(signing_keys, name="signing-keys")
 
 _REFUSALS: Final = (
     DataDirectoryInUseError,

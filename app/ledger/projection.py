@@ -68,6 +68,41 @@ async def list_consents(
     return [(row.subject_ref, _row(row)) for row in await session.execute(statement)]
 
 
+@dataclass(frozen=True, slots=True)
+class ScannedConsent:
+    """One consent of a processing, as far as the table tells, with the type of its subject."""
+
+    id: UUID
+    subject_ref: bytes
+    kind: str
+    decision: EventKind
+    expires_at: datetime | None
+    ended_by: EventKind | None
+
+
+async def scan_consents(
+    session: ReadSession, processing: str, *, after: UUID | None, limit: int
+) -> list[ScannedConsent]:
+    """The next consents of a processing by id, whatever became of them: no more rows are looked at than `limit`."""
+    columns = consent.c
+    next_ones = select(consent).where(columns.processing == processing).order_by(columns.id).limit(limit)
+    if after is not None:
+        next_ones = next_ones.where(columns.id > after)
+    scanned = next_ones.subquery()
+    statement = select(scanned, subject.c.type).join(subject, subject.c.subject_ref == scanned.c.subject_ref)
+    return [
+        ScannedConsent(
+            id=row.id,
+            subject_ref=row.subject_ref,
+            kind=row.type,
+            decision=EventKind(row.decision),
+            expires_at=row.expires_at,
+            ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
+        )
+        for row in await session.execute(statement.order_by(scanned.c.id))
+    ]
+
+
 async def lock_subjects(session: WriteSession, *, after: bytes, limit: int) -> list[bytes]:
     """Hold the next subjects, in order of subject_ref, against other writers until the end of the transaction."""
     statement = select(subject.c.subject_ref).where(subject.c.subject_ref > after)

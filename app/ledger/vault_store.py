@@ -1,5 +1,6 @@
 """Where sealed ids and the check values of keys are kept. Deleting a row here is what erasure means."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -32,6 +33,14 @@ async def load_id(session: ReadSession, ref: bytes) -> SealedId | None:
     """A subject's sealed id; None when it was never kept, or was erased."""
     row = (await session.execute(select(subject_vault).where(subject_vault.c.subject_ref == ref))).first()
     return None if row is None else SealedId(row.master_key_id, row.wrapped_key, row.sealed_id)
+
+
+async def load_ids(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, SealedId]:
+    """The sealed ids of several subjects, in one statement; one that is not kept is left out."""
+    if not refs:
+        return {}
+    found = await session.execute(select(subject_vault).where(subject_vault.c.subject_ref.in_(refs)))
+    return {row.subject_ref: SealedId(row.master_key_id, row.wrapped_key, row.sealed_id) for row in found}
 
 
 async def destroy_id(session: WriteSession, ref: bytes) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, Request
@@ -13,6 +14,9 @@ from app.db.session import ReadSession
 from app.ledger.store import load_events
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
+
+_PARTIES_AT_MOST: Final = 20_000
+"""Users and other parties whose consents one search looks at for a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,11 @@ def subjects_needed(request: Request, processing: Processing | None) -> set[byte
     if any(version.party_mode is not PartyMode.USER_ONLY for version in processing.versions):
         needed |= {participant.ref for participant in request.participants or () if participant.local}
     return needed
+
+
+def affordable(request: Request, most: int) -> int:
+    """How many questions with these participants may be judged in one go: at most so many, few if they are many."""
+    return max(1, min(most, _PARTIES_AT_MOST // (1 + len(request.participants or ()))))
 
 
 def present(

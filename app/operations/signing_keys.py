@@ -25,10 +25,13 @@ async def rotate_key(
     ring: KeyRing,
     overlap: timedelta,
     *,
-    by: UUID,
+    by: UUID | None,
     at_once: bool = False,
 ) -> WrappedKey:
-    """Make a new key; those before it stay in force for the overlap, or with `at_once` not a moment longer."""
+    """Make a new key; those before it stay in force for the overlap, or with `at_once` not a moment longer.
+
+    `by` None stands for an operator's command.
+    """
     await hold_keys(session, ring)
     now = await DatabaseClock().now(session.connection)
     await retire_keys(session, ring, now if at_once else now + overlap, all_of_them=at_once)

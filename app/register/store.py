@@ -54,6 +54,14 @@ async def load_processings(
     return {row.id: _record(row, by_version[row.id], by_change[row.id]) for row in found}
 
 
+async def list_ids(session: ReadSession, among: Collection[str] | None, *, after: str, limit: int) -> list[str]:
+    """The next ids of the register, in its order; `among` these only, None for all."""
+    statement = select(processing.c.id).where(processing.c.id > after).order_by(processing.c.id).limit(limit)
+    if among is not None:
+        statement = statement.where(processing.c.id.in_([each for each in among if can_be_an_id(each)]))
+    return list((await session.execute(statement)).scalars())
+
+
 async def load_processing(session: ReadSession, identifier: str) -> ProcessingRecord | None:
     """One register entry, or None."""
     return (await load_processings(session, [identifier])).get(identifier)

@@ -305,6 +305,32 @@ def test_a_server_that_stops_first_answers_what_was_missed():
     run(story)
 
 
+@pytest.mark.parametrize("more", [b"", request(b'{"n":2}'), request(b'{"n":2}', "X-Other: 1")])
+def test_a_client_that_has_closed_its_half_gets_what_was_missed(more):
+    """What is being read for it is answered, and what it sent behind that, then the connection ends."""
+
+    async def story(hot, client, _):
+        await client.ask(request())
+        hot.misses = True
+        client.writer.write(request(b'{"n":1}'))
+        await asyncio.wait_for(hot.reading.wait(), 10)
+        hot.misses = False
+        client.writer.write(more)
+        client.writer.write_eof()
+        (connection,) = hot.server.server_state.connections
+        for _ in range(1_000):
+            if connection._ends:
+                break
+            await asyncio.sleep(0.01)
+        assert connection._ends
+        hot.read.set()
+        for _ in range(2 if more else 1):
+            await client.answer()
+        assert await asyncio.wait_for(client.reader.read(), 10) == b""
+
+    run(story)
+
+
 def test_a_client_that_goes_while_something_is_read_harms_nobody():
     """What was read for a client that has gone is answered to nobody, and the server goes on."""
 

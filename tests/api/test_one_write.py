@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 import uvicorn
@@ -82,3 +83,50 @@ def test_the_bytes_are_those_of_uvicorns_own_protocol(sent):
     ours = asyncio.run(exchange(OneWriteProtocol, sent))
     assert ours == asyncio.run(exchange("httptools", sent))
     assert ours
+
+
+async def half_closed(protocol):
+    """What a client gets that shuts its side before the application answers; and whether the server kept the other."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def waiting(scope, receive, send):
+        begun.set()
+        await go.wait()
+        await application(scope, receive, send)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(waiting, http=protocol, lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(request("GET", "/short"))
+        writer.write_eof()
+        await asyncio.wait_for(begun.wait(), 20)
+        connections: Any = server.server_state.connections
+        for _ in range(1_000):  # until the end of what the client says has been seen
+            if not all(each.cycle.keep_alive for each in connections) or not connections:
+                break
+            await asyncio.sleep(0.01)
+        kept = bool(connections)
+        go.set()
+        received = await asyncio.wait_for(reader.read(), timeout=20)
+        writer.close()
+    finally:
+        go.set()
+        server.should_exit = True
+        await serving
+    return received, kept
+
+
+def test_a_client_that_has_closed_its_half_is_answered():
+    """A client that shuts its side after a whole request gets the answer, with `close`, and then the end."""
+    received, kept = asyncio.run(asyncio.wait_for(half_closed(OneWriteProtocol), 60))
+    assert kept
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert body == b"short"
+    assert b"connection: close" in head
+
+
+def test_uvicorns_own_protocol_would_lose_that_answer():
+    """Control: uvicorn closes the connection as soon as the client has closed its half, and nothing comes."""
+    assert asyncio.run(asyncio.wait_for(half_closed("httptools"), 60)) == (b"", False)

@@ -12,6 +12,7 @@ import pytest
 from app.api.security import scopes_by_route
 from app.auth.scopes import Scope
 from app.operations.dispatch_events import dispatch_events
+from tests.faults.service import eventually
 from tests.support.api import EVIDENCE, Api, processing, question, running, subject
 from tests.support.databases import new_database
 
@@ -51,11 +52,14 @@ def world():
             callers[name] = api.ok("POST", "/v1/keys", body)
         portal, services = api.client.portal, api.client.app.state.services  # type: ignore[attr-defined]
         assert portal is not None
-        while portal.call(dispatch_events, services.database):
-            pass
-        told = api.ok("GET", "/v1/events")["events"]
-        events = {event["data"]["processing"]: event["id"] for event in told}
-        yield World(api, limited, consents, webhooks, callers, events)
+
+        def told() -> dict[str, str] | None:
+            """The events, once both are there: a transaction of another test, open since before, holds them back."""
+            portal.call(dispatch_events, services.database)
+            found = {each["data"]["processing"]: each["id"] for each in api.ok("GET", "/v1/events")["events"]}
+            return found if found.keys() == {"mine", "theirs"} else None
+
+        yield World(api, limited, consents, webhooks, callers, eventually(told))
 
 
 def _version(name):
@@ -72,6 +76,7 @@ def _link(name):
 
 NAMED = {
     ("POST", "/access/v1/evaluation"): lambda name: ("", question("alice", name)),
+    ("POST", "/access/v1/search/subject"): lambda name: ("", question("ignored", name)),
     ("POST", "/v1/consents"): lambda name: ("", _consent(name)),
     ("POST", "/v1/withdrawals"): lambda name: ("", {"subject": subject("bob"), "processing": name}),
     ("POST", "/v1/consents/search"): lambda name: ("", {"processing": name}),
@@ -115,6 +120,7 @@ HELD = {
 """Routes that decide about something that holds processings: refused where it holds more. Last, for what they end."""
 
 LISTS: dict[tuple[str, str], Any] = {
+    ("POST", "/access/v1/search/action"): (question("alice", "ignored"), lambda item: item["name"]),
     ("GET", "/v1/processings"): (None, lambda item: item["id"]),
     ("POST", "/v1/consents/search"): ({}, lambda item: item["processing"]),
     ("POST", "/v1/decisions/search"): ({}, lambda item: item["processing"]),
@@ -191,7 +197,8 @@ def test_a_list_leaves_out_what_is_about_others(world, route):
 
     def listed(caller):
         page = caller.ok(method, path, body)
-        return {about(item) for item in page.get("items", page.get("events")) if item.get("processings") != []}
+        items = next(page[name] for name in ("items", "events", "results") if name in page)
+        return {about(item) for item in items if item.get("processings") != []}
 
     if path == "/v1/renewals":  # nothing is due in this world: tests/api/test_renewals.py has flags
         assert listed(world.limited) == set()

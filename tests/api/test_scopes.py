@@ -49,6 +49,8 @@ def _version():
 BODIES = {
     "/access/v1/evaluation": question("alice", "ads"),
     "/access/v1/evaluations": question("alice", "ads"),
+    "/access/v1/search/subject": question("alice", "ads"),
+    "/access/v1/search/action": question("alice", "ads"),
     "/v1/processings": processing("ads"),
     "/v1/processings/{id}": {"status": "active"},
     "/v1/processings/{id}/versions": _version(),

@@ -63,6 +63,31 @@ def test_the_law_page_maps_every_rule_to_its_function_and_a_test_that_exists():
             assert f"def {shown.strip('`')}(" in tests, number
 
 
+def missing_tests(text):
+    """The tests that a document names and that nobody wrote."""
+    written = "".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
+    return [name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in written]
+
+
+def test_every_test_that_the_authzen_page_names_exists():
+    """Each row of docs/authzen.md names tests that are there."""
+    text = (ROOT / "docs/authzen.md").read_text()
+    assert len(re.findall(r"`test_\w+`", text)) > 50
+    assert missing_tests(text) == []
+
+
+def test_every_test_named_after_a_section_is_on_the_authzen_page():
+    """Each test that is named after a section of the specification stands in docs/authzen.md."""
+    text = (ROOT / "docs/authzen.md").read_text()
+    written = "".join(path.read_text() for path in ROOT.glob("tests/authzen/test_section*.py"))
+    assert [name for name in re.findall(r"def (test_section_\w+)\(", written) if f"`{name}`" not in text] == []
+
+
+def test_a_test_that_nobody_wrote_is_seen():
+    """The check of tests can fail."""
+    assert missing_tests("`test_a_deny_is_a_200` and `test_nobody_wrote_this`") == ["test_nobody_wrote_this"]
+
+
 def test_the_law_page_names_every_reason():
     """Every reason that an answer can carry is explained in docs/law.md."""
     text = (ROOT / "docs/law.md").read_text()

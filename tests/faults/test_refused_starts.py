@@ -79,6 +79,7 @@ REFUSED = {
     ),
     "a key twice": ({"MASTER_KEY_FILE": "/dev/null"}, "SCEAU_MASTER_KEY_FILE", "keep one"),
     "another kind of database": ({"DATABASE_URL": "mysql://x@y/z"}, "SCEAU_DATABASE_URL", "postgresql://"),
+    "a public address with a query": ({"PUBLIC_URL": "https://x.example/?a=1"}, "SCEAU_PUBLIC_URL", "no query"),
     "a URL without a database": ({"DATABASE_URL": "postgresql://x@y"}, "SCEAU_DATABASE_URL", "postgresql://"),
     "a port that is no number": ({"DATABASE_URL": "postgresql://x@y:z/d"}, "SCEAU_DATABASE_URL", "postgresql://"),
     "a database that is not there": ({"DATABASE_URL": NOBODY}, "SCEAU_DATABASE_URL", "runs"),

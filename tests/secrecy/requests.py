@@ -61,6 +61,15 @@ BODIES: dict[Route, list[Any]] = {
         {"evaluations": [_question(), _unknown_processing(), {"subject": _address("malformed")}]},
         {**_question(), "evaluations": [{}, {"subject": subject(_address("participant"))}, _address("malformed")]},
     ],
+    ("POST", "/access/v1/search/subject"): [
+        _question(subject={"type": "user", "id": _address("subject")}),
+        _question(page={"limit": 1, "token": _address("malformed")}),
+        _unknown_processing(),
+    ],
+    ("POST", "/access/v1/search/action"): [
+        _question(action=_address("processing")),
+        _question(page={"limit": 0, "properties": {"sort": _address("malformed")}}),
+    ],
     ("POST", "/v1/processings"): [processing("ads-mail"), processing(_address("processing"))],
     ("POST", "/v1/processings/{id}/versions"): [{**_VERSION, "material": False}],
     ("PATCH", "/v1/processings/{id}"): [{"status": "active"}],

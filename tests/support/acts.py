@@ -88,6 +88,12 @@ def _revoke_key(world: World) -> Any:
     return world.send("DELETE", f"/v1/keys/{caller}/keys/{key['id']}")
 
 
+def _search_subjects(world: World) -> Any:
+    identifier = world.registered()
+    world.api.decide("alice", identifier)
+    return world.send("POST", "/access/v1/search/subject", question("ignored", identifier))
+
+
 def _link(world: World) -> Any:
     body = {"subject": subject("dora"), "processings": [world.registered()], "authentication": "mailbox"}
     return world.send("POST", "/v1/consent-links", {**body, "kind": "decide"})
@@ -170,6 +176,7 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "decisions.searched",
         lambda world: world.send("POST", "/v1/decisions/search", {"subject": subject("alice")}),
     ),
+    ("POST", "/access/v1/search/subject"): ("subjects.searched", _search_subjects),
     ("POST", "/v1/audit-trail/search"): (
         "audit_trail.searched",
         lambda world: world.send("POST", "/v1/audit-trail/search", {"acts": ["caller.made"]}),
@@ -246,6 +253,10 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
 UNRECORDED: Mapping[Route, str] = {
     ("POST", "/access/v1/evaluation"): "decisions are in the decision log",
     ("POST", "/access/v1/evaluations"): "decisions are in the decision log",
+    (
+        "POST",
+        "/access/v1/search/action",
+    ): "changes nothing, and tells of one user, whom the caller names, what is permitted",
     ("POST", "/v1/consents"): "the ledger's own event says who recorded what and when; imports are recorded beside",
     ("POST", "/v1/withdrawals"): "the ledger's own event says who recorded what and when",
     ("POST", "/v1/consents/search"): "changes nothing, and tells states only: what a preference page shows each user",

@@ -1,0 +1,68 @@
+"""`sceau signing-keys`: the deployment's own signing keys, as an operator at the machine lists and rotates them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from app.cli.connecting import DataOption, connected
+from app.db.database import Database
+from app.db.session import DatabaseClock
+from app.keyring.store import DECISION_KEYS, WEBHOOK_KEYS, KeyRing, WrappedKey, keys_in_force
+from app.main import deployment_of
+from app.operations.decision_tokens import OVERLAP
+from app.operations.signing_keys import rotate_key
+from app.settings import Settings
+
+signing_keys = typer.Typer(no_args_is_help=True, help="List and rotate the keys that sign tokens and webhooks.")
+
+
+class Signed(StrEnum):
+    """What a key signs."""
+
+    DECISION_TOKENS = "decision-tokens"
+    WEBHOOKS = "webhooks"
+
+
+_RINGS: Final[dict[Signed, tuple[KeyRing, Callable[[Settings], timedelta]]]] = {
+    Signed.DECISION_TOKENS: (DECISION_KEYS, lambda _: OVERLAP),
+    Signed.WEBHOOKS: (WEBHOOK_KEYS, lambda settings: settings.webhook_key_overlap),
+}
+What = Annotated[Signed, typer.Argument(help="What the keys sign.")]
+
+
+@signing_keys.command("list")
+def signing_keys_list(what: What, data: DataOption = None) -> None:
+    """List the keys that are in force, the newest first; never their private halves."""
+    ring, _ = _RINGS[what]
+
+    async def listed(database: Database) -> list[WrappedKey]:
+        async with database.read() as session:
+            return await keys_in_force(session, ring, await DatabaseClock().now(session.connection))
+
+    for key in connected(data, listed):
+        ends = f"until {_told(key.retires_at)}" if key.retires_at is not None else "the newest"
+        typer.echo(f"{key.id}  made {_told(key.created_at)}  {ends}")
+
+
+@signing_keys.command("rotate")
+def signing_keys_rotate(
+    what: What,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Those before leaked: they end now.")] = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
+    """Make a new key. Those before it overlap with it, so that whoever verifies misses nothing."""
+    ring, overlap = _RINGS[what]
+
+    async def rotate(database: Database) -> WrappedKey:
+        settings = Settings.load()
+        async with database.write() as session:
+            return await rotate_key(session, deployment_of(settings), ring, overlap(settings), by=None, at_once=at_once)
+
+    typer.echo(f"{connected(data, rotate).id} is the newest key of {what.value}.")
+
+
+def _told(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
