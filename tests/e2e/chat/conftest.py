@@ -1,14 +1,18 @@
 """What the chat servers' tests share: processings in Sceau's register, and servers that ask."""
 
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e import debian
 from tests.e2e.chat import xmpp_server
-from tests.e2e.chat.register import add_processings
+from tests.e2e.chat.homeserver import provide, write_analysis
+from tests.e2e.chat.register import Register, add_processings
 from tests.e2e.chat.xmpp_world import World, xmpp_world
 from tests.e2e.service import Sceau
+from tests.e2e.wiretap import Wiretap, tapped
 from tests.support.api import Api
 
 
@@ -28,3 +32,30 @@ def prosody(administrator: Api, sceau: Sceau) -> Iterator[World]:
         pytest.exit(str(error), returncode=1)
     with xmpp_world(administrator, sceau.address) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The Python of Synapse's environment."""
+    try:
+        return provide()
+    except debian.Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def folder(administrator: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the README says to make, and the tests' own analyses."""
+    made: Path = tmp_path_factory.mktemp("synapse")
+    Register(administrator, "mxid").write_key(made / "sceau.key")
+    (made / "sceau.secret").write_text(secrets.token_hex(32) + "\n")
+    (made / "analyses.py").write_text(Path(__file__).with_name("analyses.py").read_text())
+    write_analysis(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def wire(sceau: Sceau) -> Iterator[Wiretap]:
+    """The wire to Sceau."""
+    with tapped(sceau.address) as tap:
+        yield tap

@@ -1,6 +1,8 @@
 """Whom Prosody's module asks for: in rooms, on two hosts of one server, and across servers."""
 
-from tests.e2e.chat.xmpp_world import asked, others
+from tests.e2e.chat.register import ADS, BROKEN
+from tests.e2e.chat.xmpp_server import WITNESSED, scratch, xmpp_server
+from tests.e2e.chat.xmpp_world import DEADLINE, asked, others
 
 
 def test_everybody_in_a_room_is_asked(prosody):
@@ -74,3 +76,22 @@ def test_copies_for_other_devices_are_not_asked_about_again(prosody):
     tablet.until(lambda each: each.find("{urn:xmpp:carbons:2}received") is not None)
     assert len(prosody.wire.since(mark)) == 1
     tablet.close()
+
+
+def test_without_participants_those_who_must_be_known_are_a_deny(prosody):
+    """Told to name nobody else, the module leaves the list out; Sceau then denies what rests on all users' consent."""
+    with scratch() as folder:
+        prosody.register.write_key(folder / "sceau.key")
+        both = {
+            f'["{ADS}"] = {{ "content" }};': f'["{ADS}"] = {{ "content" }}; ["{BROKEN}"] = {{ "content" }};',
+            "sceau_timeout = 1": f"sceau_timeout = {DEADLINE} sceau_participants = false",
+        }
+        with xmpp_server(folder, prosody.wire.address, {**WITNESSED, **both}) as server:
+            alice, carol, mark = server.log_in("alice"), server.log_in("carol"), len(prosody.wire.heard)
+            carol.receives(alice.send(carol.full, "words"))
+            assert server.outcomes_since(ADS, [], 1) == ["denied"]
+            assert server.outcomes_since(BROKEN, [], 1) == ["analysis_failed"]  # its mode is user_only: permitted
+            alice.close()
+            carol.close()
+    (asked_for,) = prosody.wire.since(mark)
+    assert not any("participants" in item["resource"]["properties"] for item in asked_for.json["evaluations"])

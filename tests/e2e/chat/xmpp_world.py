@@ -24,6 +24,7 @@ from tests.support.api import Api
 
 DEADLINE = 8
 """Seconds that the module waits for Sceau here: far longer than a delivery takes."""
+MOST_IN_FLIGHT = 2
 _rooms = count(1)
 
 
@@ -81,7 +82,8 @@ def xmpp_world(administrator: Api, sceau: str) -> Iterator[World]:
             **WITNESSED,
             '["ads-chat"] = { "content" };': f'["{ADS}"] = {{ "content" }};'
             f' ["{BROKEN}"] = {{ "content" }}; ["{STATISTICS}"] = {{ "correspondent_identity" }};',
-            "sceau_timeout = 1": f"sceau_timeout = {DEADLINE} sceau_arrivals = true sceau_max_members = 3",
+            "sceau_timeout = 1": f"sceau_timeout = {DEADLINE} sceau_arrivals = true sceau_max_members = 3"
+            f" sceau_max_in_flight = {MOST_IN_FLIGHT}",
             'VirtualHost "chat.example"': f'VirtualHost "{FEDERATED}"\n{loaded}\nVirtualHost "{HOST}"',
         }
         server = stack.enter_context(xmpp_server(folder, wire.address, changes, own=FEDERATED))
