@@ -249,7 +249,7 @@ class StaffAcknowledgementRequiredError(DomainError):
 
     slug = "staff-acknowledgement-required"
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page: str | None = None) -> None:
         """Tell where the notice is read and acknowledged."""
         super().__init__()
         self.page = page

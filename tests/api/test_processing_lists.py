@@ -149,6 +149,21 @@ APART = {
     ("POST", "/v1/audit-trail/search"): "what was done to others is left out: tests/audit/test_trail.py",
     ("GET", "/v1/presented-texts/{sha256}"): "a text that any user of the page may read, found by its hash only",
     ("GET", "/v1/job-runs"): "numbers of background tasks: of no processing",
+    **{
+        (method, f"/v1/staff/{path}"): "what the staff know of the law: of no processing"
+        for method, path in (
+            ("POST", "notices"),
+            ("GET", "notices"),
+            ("GET", "notices/current"),
+            ("POST", "acknowledgements"),
+            ("POST", "members"),
+            ("GET", "members/{id}"),
+            ("PATCH", "members/{id}"),
+            ("DELETE", "members/{id}"),
+            ("POST", "members/{id}/acknowledgements"),
+            ("GET", "coverage"),
+        )
+    },
 }
 """Routes that this file has no line for, and why."""
 

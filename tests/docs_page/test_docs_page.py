@@ -20,6 +20,8 @@ STORY = (
     ("post", "/v1/consent-links", 201),
     ("post", "/access/v1/evaluation", 200),
     ("post", "/access/v1/evaluations", 200),
+    ("post", "/access/v1/search/subject", 200),
+    ("post", "/access/v1/search/action", 200),
     ("post", "/v1/withdrawals", 200),
     ("post", "/v1/subjects/closures", 200),
     ("post", "/v1/subjects/erasures", 200),
