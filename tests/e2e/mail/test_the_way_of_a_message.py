@@ -15,14 +15,14 @@ def settled(mail):
     """Wait until whatever Rspamd was to do with earlier messages is done: it has done it for a later one."""
 
     def settle():
-        letter = Letter(["sentinelle@example.fr"])
+        letter, learned = Letter(["sentinelle@example.fr"]), mail.rspamd.learned()
         mail.send(letter)
-        eventually(lambda: mail.exported(letter))
-        return mail.rspamd.learned()
+        eventually(lambda: mail.exported(letter) and mail.rspamd.learned() > learned)
 
     if not mail.exports.received:
         mail.grant("sentinelle@example.fr", *CONSENTS)
-        eventually(settle)  # what Rspamd learns before Redis has its scripts is lost
+        # What Rspamd learns before Redis has its scripts is lost.
+        eventually(lambda: mail.send(Letter(["sentinelle@example.fr"])) or mail.rspamd.learned())
     settle()
     return settle
 
