@@ -1,6 +1,6 @@
 """The hot path: a well-formed question by a known caller, answered before FastAPI's stack is entered.
 
-Whatever is unusual (an error, another media type, an escape in the JSON, no lease, a key that is not in force) is left
+Whatever is unusual (an error, a decision token, an escape in the JSON, no lease, a key that is not in force) is left
 to the documented route in `app.api.access`, which reads the same body again and answers as it always does. So this
 module words no error and decides nothing: it reads quickly, asks `app.operations.answer_from_memory`, and writes.
 """

@@ -25,6 +25,7 @@ _KEPT: Final = (b"connection", b"keep-alive")
 _NO_EXTENSIONS: Final[dict[str, Any]] = {}
 LEARN_HEAD: Final = "sceau.learn_head"
 """An ASGI extension: where the meaning of this request's head is to be remembered, and under which name."""
+_PERMIT: Final = b'{"decision":true'
 _NOT_ALIKE: Final = frozenset({b"x-request-id", b"expect", b"transfer-encoding", b"upgrade"})
 """Headers with which a request is not like the next one, or its head does not say how long its body is."""
 
@@ -50,11 +51,25 @@ class Missed:
 
 @dataclass(slots=True)
 class Asked:
-    """What a head says; `alike`: another request with the same head is to be treated the same."""
+    """What a head says; `alike`: another request with the same head is to be treated the same.
+
+    `word`: the client would rather have one word than JSON.
+    """
 
     digest: bytes
     identifier: str
     alike: bool
+    word: bool
+
+
+class _Head:
+    """The fields of a kind of answer that are the same each time, and their lines up to the request id."""
+
+    __slots__ = ("fields", "lines")
+
+    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
+        self.fields = fields
+        self.lines = b"".join(b"%s: %s\r\n" % field for field in fields) + b"x-request-id: "
 
 
 class HotEndpoint:
@@ -70,8 +85,9 @@ class HotEndpoint:
         self._path = path
         self._door = door
         own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        self._headers = [(b"content-type", b"application/json"), _KEPT, *own]
-        self._lines = b"".join(b"%s: %s\r\n" % header for header in self._headers) + b"x-request-id: "
+        self._json = _Head([(b"content-type", b"application/json"), _KEPT, *own])
+        self._lines = self._json.lines
+        self._plain = _Head([(b"content-type", b"text/plain; charset=utf-8"), _KEPT, *own])
         self._largest = max_body_bytes
         self._times = {SINGLE: metrics.times(SINGLE), BATCH: metrics.times(BATCH)}
 
@@ -105,12 +121,15 @@ class HotEndpoint:
         extensions = scope.get("extensions", _NO_EXTENSIONS)
         if asked.alike and not scope["query_string"]:
             _learn(extensions.get(LEARN_HEAD), KnownHead(path, asked.digest, len(body), self))
+        head = self._json
+        if asked.word and path == SINGLE:
+            head, found = self._plain, _word_of(found)
         whole: WholeAnswer | None = extensions.get(WHOLE_ANSWER)
         identifier = asked.identifier.encode("latin-1")
         limit = _limit(understood.standing) if understood.standing is not None else []
-        if whole is None or not whole(_with(self._lines + identifier + b"\r\n", limit), found):
+        if whole is None or not whole(_with(head.lines + identifier + b"\r\n", limit), found):
             more = [(b"content-length", b"%d" % len(found)), (b"x-request-id", identifier), *limit]
-            headers = [*self._headers, *more]
+            headers = [*head.fields, *more]
             if whole is not None:
                 headers.remove(_KEPT)  # the connection may be about to end: the server says so if it is
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -146,6 +165,11 @@ class HotEndpoint:
         return (_with(lines, _limit(understood.standing)) if understood.standing is not None else lines), body
 
 
+def _word_of(answer: bytes) -> bytes:
+    """The word for a single answer, which begins with its decision (`app.api.answers`)."""
+    return b"permit" if answer.startswith(_PERMIT) else b"deny"
+
+
 def _limit(standing: Standing) -> list[tuple[bytes, bytes]]:
     """The fields that say how a caller stands."""
     policy, limit = standing.fields()
@@ -157,13 +181,13 @@ def _with(lines: bytes, more: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _asked(scope: Scope) -> Asked | None:
-    """What the headers say; None where they ask for anything unusual: no JSON either way, or the connection's end.
+    """What the headers say; None where they ask for anything unusual: a body that is no JSON, or the connection's end.
 
     Of a header that stands twice, the first counts, as it does for the documented routes; but for Accept, a list that
     may come in several lines.
     """
     authorization = content_type = given = b""
-    alike, accepts = True, False
+    alike, word, accepts = True, False, False
     for name, value in scope["headers"]:
         if name in _NOT_ALIKE:
             alike = False
@@ -174,15 +198,15 @@ def _asked(scope: Scope) -> Asked | None:
         elif name == b"x-request-id":
             given = given or value
         elif name == b"accept":
-            if accepts or prefers_text(value.decode("latin-1")):
+            if accepts:
                 return None
-            accepts = True
+            accepts, word = True, prefers_text(value.decode("latin-1"))
         elif name == b"connection" and b"close" in value.lower():
             return None
     digest = digest_of(authorization)
     if digest is None or not is_json(content_type):
         return None
-    return Asked(digest, usable_id(given), alike)
+    return Asked(digest, usable_id(given), alike and not word, word)
 
 
 def _learn(offered: tuple[RecordCache[bytes, KnownHead], bytes] | None, head: KnownHead) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.faults.service import eventually
 from tests.support.api import question
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
@@ -82,6 +83,22 @@ def test_an_answer_in_plain_text(pdp, name, word):
     answer = pdp.call("POST", ONE, question(name, "ads"), {"Accept": "text/plain"})
     assert (answer.status_code, answer.text) == (200, word)
     assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(("name", "word"), [("alice", "permit"), ("bob", "deny")])
+def test_a_word_is_answered_from_memory_too(pdp, name, word):
+    """A plain answer takes the short way like any other, and the next JSON answer on it is JSON."""
+    memory, asked = pdp.client.app.state.services.memory, question(name, "ads")
+
+    def remembered(headers):
+        before = memory.hits
+        answer = pdp.call("POST", ONE, asked, headers)
+        return answer if memory.hits > before else None
+
+    assert eventually(lambda: remembered({"Accept": "text/plain"})).text == word
+    assert remembered({"Accept": "text/plain"}).headers["content-type"] == "text/plain; charset=utf-8"
+    assert remembered({}).json()["decision"] is (word == "permit")
+    assert pdp.ok("POST", MANY, {"evaluations": [asked]}, {"Accept": "text/plain"})["evaluations"]
 
 
 def test_json_is_the_answer_when_the_client_takes_either(pdp):

@@ -99,11 +99,13 @@ def test_the_hot_path_carries_the_same(shared):
     """A decision answered from memory has every header that one answered by the documented route has."""
     asked = question("alice", "spam")
     hot = [shared.call("POST", EVALUATION, asked) for _ in range(2)][-1]
-    documented = shared.call("POST", EVALUATION, asked, {"Accept": "text/plain"})
-    assert (hot.headers["content-type"], documented.text) == ("application/json", "permit")
-    for answer in (hot, documented):
+    plain = shared.call("POST", EVALUATION, asked, {"Accept": "text/plain"})
+    documented = shared.call("POST", EVALUATION, {**asked, "context": {"decision_token": True}})
+    assert (hot.headers["content-type"], plain.text) == ("application/json", "permit")
+    assert "decision_token" in documented.json()["context"]
+    for answer in (hot, plain, documented):
         assert _amiss(EVALUATION, answer.headers) == []
-    assert hot.headers.keys() == documented.headers.keys()
+    assert hot.headers.keys() == plain.headers.keys() == documented.headers.keys()
 
 
 def test_pages_of_other_origins_read_nothing(shared):
