@@ -32,6 +32,11 @@ def _answers_without_its_database(service) -> None:
     exempt = _decide(service, "filter")
     assert (exempt.status_code, exempt.json()["decision"]) == (200, True)
     assert exempt.json()["context"]["reason"] == "exempt"
+    opted = {"context": {"decision_token": True}}
+    asked = service.call("POST", EVALUATION, {**question("alice", "filter"), **opted})
+    assert asked.json()["context"]["decision_token"].count(".") == 2
+    assert _is_unavailable(service.call("POST", EVALUATION, {**question("alice", "ads-mail"), **opted}))
+    assert len(service.call("GET", "/.well-known/jwks.json").json()["keys"]) == 1
     assert _is_unavailable(_decide(service, "filter", "sceau_" + "n" * 43))
     assert _is_unavailable(_decide(service, "never-asked-about"))
     items = [{"action": {"name": name}} for name in ("filter", "ads-mail", "filter")]
@@ -54,6 +59,8 @@ def test_a_stopped_database(server, service):
             ("/v1/subjects/closures", {"subject": subject("alice")}),
             ("/v1/explanations", question("alice", "ads-mail")),
             ("/v1/consents/search", {}),
+            ("/access/v1/search/subject", question("alice", "ads-mail")),
+            ("/access/v1/search/action", question("alice", "ads-mail")),
         ):
             assert _is_unavailable(service.call("POST", path, body)), path
         assert _is_unavailable(service.call("GET", "/v1/processings"))
