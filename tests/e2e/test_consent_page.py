@@ -203,7 +203,7 @@ def views(operator):
 def opened(browser, operator, name, width, lang, **context):
     """One of those pages, in a window of its own."""
     presses, kind = views(operator)[name]
-    who = f"{name}-{width}-{lang}-{context}"
+    who = f"alice-{name}-{width}-{lang}-{'-'.join(map(str, context.values()))}@exemple-courriel.example"
     window = browser.new_context(viewport={"width": width, "height": 844}, **context)
     page = window.new_page()
     page.goto(operator.link(who, lang=lang) if kind != "ended" else f"{operator.address}/consent/none?lang={lang}")
