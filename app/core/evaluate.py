@@ -75,11 +75,8 @@ def explain(
 ) -> tuple[Decision, tuple[RuleTried, ...]]:
     """Answer as `evaluate` does, and tell every rule that was tried on the way."""
     decision = evaluate(request, processing, consents, at, policy)
-    tried: list[RuleTried] = []
-    for number, asks in _ASKED:
-        tried.append(RuleTried(number, asks, matched=number == decision.rule))
-        if number == decision.rule:
-            break
+    last = next(place for place, (number, _) in enumerate(_ASKED) if number == decision.rule)
+    tried = [RuleTried(number, asks, matched=number == decision.rule) for number, asks in _ASKED[: last + 1]]
     return decision, tuple(tried)
 
 

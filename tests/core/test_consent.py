@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.core.article import Element
@@ -34,6 +34,7 @@ def test_a_known_kind_is_read(kind):
     assert parse_kind(kind.value) is kind
 
 
+@example("Granted")
 @given(st.text() | st.sampled_from(["Granted", "granted ", "GRANTED", "grant", "", "revoked", "true"]))
 def test_an_unknown_kind_is_an_error_and_never_a_grant(word):
     """Any other word is refused, however close it comes."""

@@ -54,3 +54,9 @@ def test_the_hashes_tell_one_pair_from_another(handle, identifier, other_handle,
 def test_the_hash_of_a_user_is_not_that_of_its_id():
     """Without the handle an id cannot be tried against its hash: it is another one for each correspondence."""
     assert len({subject_hash(handle, "alice") for handle in ("a", "b", "")}) == 3
+
+
+def test_the_hash_of_a_correspondence_is_the_plain_sha_256_of_its_handle():
+    """Whoever knows the handle can compute it: 32 bytes that begin ba7816bf for `abc` (FIPS 180-2, B.1)."""
+    assert correspondence_hash("abc").hex().startswith("ba7816bf8f01cfea")
+    assert len(correspondence_hash("")) == 32

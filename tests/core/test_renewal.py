@@ -1,12 +1,12 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.core.consent import EventKind, expiry
 from app.core.errors import InvalidNoticeError
-from app.core.period import ConsentPeriod, Counting, PeriodPolicy
+from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Status, StatusChange
 from app.core.renewal import (
     ANY_TIME,
@@ -27,6 +27,8 @@ from tests.core.strategies import ANY_INSTANT, POLICIES
 
 START = Renewal(PeriodPolicy())
 AT = utc("2026-08-01T12:00:00")
+COLLECTED = utc("2025-06-01T10:00:00")
+SAME_INSTANT = PeriodPolicy(Counting.SAME_INSTANT)
 
 
 def test_notices_are_read_longest_first():
@@ -59,6 +61,9 @@ PERIODS = st.sampled_from([ConsentPeriod.parse(text) for text in ("P1Y", "P6M", 
 NOTICES = st.lists(st.integers(1, 365), unique=True, max_size=4).map(lambda days: tuple(sorted(days, reverse=True)))
 
 
+@example(COLLECTED, utc("2026-05-02T10:00:00"), SAME_INSTANT, ONE_YEAR, (30,), NEVER_FLAGGED)
+@example(COLLECTED, utc("2026-06-01T10:00:00"), SAME_INSTANT, ONE_YEAR, (), NEVER_FLAGGED)
+@example(COLLECTED, utc("2026-05-02T10:00:00"), PeriodPolicy(), ConsentPeriod(0, 90), (30,), NEVER_FLAGGED)
 @given(ANY_INSTANT, ANY_INSTANT, POLICIES, PERIODS, NOTICES, st.sampled_from([NEVER_FLAGGED, 200, 60, 30, 7, 1]))
 def test_nothing_that_is_to_be_said_is_passed_over(collected, at, policy, period, notices, stage):  # noqa: PLR0917
     """A grant collected at or after the bound has nothing to be said about, however years and notices are counted."""
