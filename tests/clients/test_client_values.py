@@ -201,6 +201,9 @@ def test_a_mistake_in_the_program_raises_and_names_no_value(mistake, error):
 
 def test_http_in_clear_must_be_meant():
     """Beyond this machine http is refused unless it is said; on this machine it is not."""
+    for elsewhere in ("http://sceau.internal:8080", "http://192.0.2.1", "http://127.0.0.1.example.org", "http://[::]"):
+        with pytest.raises(ValueError, match="in clear"):
+            Client(elsewhere, KEY)
     Client("http://sceau.internal:8080", KEY, connections=Connections(plain_http=True))
     Client("http://127.0.0.1:8080", KEY)
     Client("http://[::1]:8080", KEY)

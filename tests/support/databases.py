@@ -11,12 +11,18 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from app.db.migrate import migrate
+from tests.support.emptying import AsMade, as_it_is, emptied
 
 ADDRESS = "SCEAU_TEST_DATABASE_URL"
 TEMPLATE = "sceau_template"
 APP_ROLE = "sceau_app"
 
+_PARTITIONS = """
+SELECT sceau_make_log_partition((now() AT TIME ZONE 'UTC')::date + ahead) FROM generate_series(0, 1) AS ahead"""
+"""What each application would make as it starts, and what would keep its database from being lent again."""
+
 _numbers = count(1)
+_free: list[tuple["TestDatabase", AsMade]] = []
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ def make_template() -> None:
             connection.execute(f"CREATE ROLE {APP_ROLE} LOGIN")
         connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
     migrate(administrator_url(name), administrator_url(name, role=APP_ROLE))
+    with psycopg.connect(administrator_url(name), autocommit=True) as connection:
+        connection.execute(_PARTITIONS)
 
 
 def drop_template() -> None:
@@ -61,13 +69,37 @@ def drop_template() -> None:
 
 @contextmanager
 def new_database(*, template: str | None = None) -> Iterator[TestDatabase]:
-    """A database of its own, migrated (or empty, from `template0`), dropped afterwards."""
-    base = os.environ["SCEAU_TEST_TEMPLATE"]
+    """A database of its own: migrated, or a copy of a template such as `template0`.
+
+    A migrated one in which only rows were changed is emptied afterwards and lent again: a tenth of the time of another.
+    """
+    if template is not None:
+        database = _copy(template)
+        yield from _lent(database, None)
+        return
+    database, as_made = _free.pop() if _free else _new()
+    yield from _lent(database, as_made)
+
+
+def _new() -> tuple[TestDatabase, AsMade]:
+    made = _copy(os.environ["SCEAU_TEST_TEMPLATE"])
+    return made, as_it_is(made.owner_url)
+
+
+def _lent(database: TestDatabase, as_made: AsMade | None) -> Iterator[TestDatabase]:
+    try:
+        yield database
+    finally:
+        if as_made is not None and emptied(database.owner_url, as_made):
+            _free.append((database, as_made))
+        else:
+            with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)")
+
+
+def _copy(template: str) -> TestDatabase:
     worker = re.sub(r"\W", "", os.environ.get("PYTEST_XDIST_WORKER", "main"))
-    name = f"{base}_{worker}_{next(_numbers)}"
+    name = f"{os.environ['SCEAU_TEST_TEMPLATE']}_{worker}_{next(_numbers)}"
     with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template or base} STRATEGY file_copy")
-        try:
-            yield TestDatabase(name, administrator_url(name), administrator_url(name, role=APP_ROLE))
-        finally:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    return TestDatabase(name, administrator_url(name), administrator_url(name, role=APP_ROLE))
