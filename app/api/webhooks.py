@@ -106,7 +106,11 @@ async def get_webhook(identifier: EndpointId, caller: Manager, services: Service
 async def patch_webhook(
     identifier: EndpointId, body: EndpointChange, caller: Manager, services: ServicesDep, write: WriteDep
 ) -> Response:
-    """Change what is given. Made active again, an endpoint is sent what waited for it, in order."""
+    """Change what is given. Made active again, an endpoint is sent what waited for it, in order.
+
+    What waited and is wanted no more is dropped, dead letters too; neither the log nor a replay brings it back to
+    whoever may not be told of it.
+    """
 
     async def change(session: WriteSession) -> EndpointBody:
         before = await find_webhook(session, caller, identifier, hold=True)

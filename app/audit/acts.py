@@ -96,7 +96,7 @@ DETAILS: Final[Mapping[Act, frozenset[str]]] = {
     Act.SUBJECT_CLOSED: frozenset({"ended"}),
     Act.SUBJECT_ERASED: frozenset({"ended"}),
     Act.SUBJECTS_SEARCHED: frozenset({"found"}),
-    Act.WEBHOOK_CHANGED: frozenset({"changed", "status"}),
+    Act.WEBHOOK_CHANGED: frozenset({"changed", "status", "dropped"}),
     Act.WEBHOOK_MADE: frozenset({"include_subject", "processings"}),
     Act.WEBHOOK_REPLAYED: frozenset({"event", "queued", "since", "until"}),
     Act.WEBHOOK_SECRET_MADE: frozenset({"secret"}),

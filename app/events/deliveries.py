@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db.session import ReadSession, WriteSession
-from app.events.dispatch import release_first
+from app.events.dispatch import ALLOWED, release_first
 from app.events.feed import OutboxEvent, Position
 
 
@@ -167,23 +167,27 @@ class Delivery:
     last_error: str | None
 
 
-_LIST: Final = """
+_LIST: Final = f"""
 SELECT d.event, o.type, o.occurred_at, d.status, d.attempts, d.queued_at, d.next_at, d.finished_at,
     a.answer AS last_answer, a.error AS last_error, d.subject_ref
 FROM webhook_delivery AS d JOIN outbox AS o ON o.subject_ref = d.subject_ref AND o.id = d.event
+JOIN webhook_endpoint AS e ON e.id = d.endpoint
 LEFT JOIN LATERAL (
     SELECT answer, error FROM webhook_attempt AS t
     WHERE t.subject_ref = d.subject_ref AND t.endpoint = d.endpoint AND t.event = d.event
     ORDER BY number DESC LIMIT 1
 ) AS a ON true
-WHERE d.endpoint = :endpoint
-"""
+WHERE d.endpoint = :endpoint AND {ALLOWED}
+"""  # noqa: S608 - put together from constants
 
 
 async def list_deliveries(
     session: ReadSession, endpoint: UUID, *, status: str | None, after: UUID | None, limit: int
 ) -> list[Delivery]:
-    """The next deliveries of an endpoint by event id, with how their last attempt ended."""
+    """The next deliveries of an endpoint by event id, with how their last attempt ended.
+
+    Those about processings that it may not be told of any more are left out, here and in `find_delivery`.
+    """
     narrowed = _LIST
     narrowed += " AND d.status = :status" if status is not None else ""
     narrowed += " AND d.status <> 'delivered'" if status in {"pending", "dead"} else ""

@@ -15,20 +15,38 @@ from sqlalchemy import text
 from app.db.session import WriteSession
 from app.events.feed import Position
 
+ALLOWED: Final = "(e.processings IS NULL OR o.data ->> 'processing' = ANY (e.processings))"
+"""Whether an endpoint `e` may be told of an event `o` of the outbox at all, as it is set now."""
+WANTED: Final = f"((e.types IS NULL OR o.type = ANY (e.types)) AND {ALLOWED})"
+"""Whether it is sent it."""
+
+MOST_DROPPED: Final = 10_000
+"""Of one endpoint in one transaction: a statement has seconds."""
+
 _TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('sceau dispatch'))"
 _HOLD: Final = "SELECT id FROM webhook_endpoint ORDER BY id FOR UPDATE"
 
-_ADD: Final = """
+_ADD: Final = f"""
 INSERT INTO webhook_delivery (subject_ref, endpoint, event, xid, seq, status, queued_at)
 SELECT o.subject_ref, e.id, o.id, o.xid, o.seq, 'pending', :now
-FROM outbox AS o JOIN webhook_endpoint AS e
-    ON (e.types IS NULL OR o.type = ANY (e.types))
-    AND (e.processings IS NULL OR o.data ->> 'processing' = ANY (e.processings))
+FROM outbox AS o JOIN webhook_endpoint AS e ON {WANTED}
 WHERE (o.xid, o.seq, o.id) > (CAST(:after_xid AS text)::xid8, :after_seq, :after_event)
     AND (o.xid, o.seq, o.id) <= (CAST(:last_xid AS text)::xid8, :last_seq, :last_event)
 ON CONFLICT DO NOTHING
 RETURNING subject_ref
-"""
+"""  # noqa: S608 - put together from constants
+
+_DROP: Final = f"""
+WITH unwanted AS (
+    SELECT d.subject_ref, d.event FROM webhook_endpoint AS e
+        JOIN webhook_delivery AS d ON d.endpoint = e.id AND d.status <> 'delivered'
+        JOIN outbox AS o ON o.subject_ref = d.subject_ref AND o.id = d.event
+    WHERE e.id = :endpoint AND {WANTED} IS NOT TRUE LIMIT :limit
+)
+DELETE FROM webhook_delivery AS d USING unwanted
+WHERE d.endpoint = :endpoint AND d.subject_ref = unwanted.subject_ref AND d.event = unwanted.event
+RETURNING d.subject_ref
+"""  # noqa: S608 - put together from constants
 
 # The status of others is compared as an expression: else a planner without statistics goes through all that is pending
 # at the endpoint, for each subject, by the index on status; the primary key has a subject's few.
@@ -70,6 +88,20 @@ async def add_deliveries(session: WriteSession, after: Position, last: Position,
     added = (await session.execute(text(_ADD), span)).scalars().all()
     await release_first(session, {bytes(ref) for ref in added}, now=now)
     return len(added)
+
+
+async def drop_unwanted(session: WriteSession, endpoint: UUID, *, now: datetime, limit: int = MOST_DROPPED) -> int:
+    """Take what an endpoint wants no more out of its queue and its dead letters; what was held behind it goes.
+
+    The endpoint's row must be held FOR UPDATE, by an earlier statement.
+
+    Returns:
+        How many were dropped; as many as the limit means that there may be more.
+
+    """
+    dropped = (await session.execute(text(_DROP), {"endpoint": endpoint, "limit": limit})).scalars().all()
+    await release_first(session, {bytes(ref) for ref in dropped}, now=now, endpoint=endpoint)
+    return len(dropped)
 
 
 async def release_first(

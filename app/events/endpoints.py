@@ -38,6 +38,11 @@ class Endpoint:
     created_at: datetime
     created_by: UUID
 
+    def wants(self, kind: str, processing: str | None) -> bool:
+        """Whether it is sent events of that type about that processing; `app.events.dispatch.WANTED` says the same."""
+        typed = self.types is None or kind in self.types
+        return typed and (self.processings is None or processing in self.processings)
+
 
 async def add_endpoint(session: WriteSession, endpoint: Endpoint) -> None:
     """Keep a new endpoint."""

@@ -9,22 +9,20 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db.session import WriteSession
-from app.events.dispatch import release_first
+from app.events.dispatch import WANTED, release_first
 from app.events.feed import Position
 
 _ORDER: Final = """
 UPDATE webhook_delivery AS d SET next_at = NULL
 WHERE d.endpoint = :endpoint AND d.subject_ref = ANY (:refs) AND d.status = 'pending' AND d.attempts = d.attempts_before
 """
-_WANTED: Final = "(e.types IS NULL OR o.type = ANY (e.types))"
-_ALLOWED: Final = "(e.processings IS NULL OR o.data ->> 'processing' = ANY (e.processings))"
 _QUEUE: Final = f"""
 INSERT INTO webhook_delivery AS d (subject_ref, endpoint, event, xid, seq, status, queued_at)
 SELECT o.subject_ref, e.id, o.id, o.xid, o.seq, 'pending', :now
 FROM webhook_endpoint AS e JOIN outbox AS o ON {{which}}
     AND (o.xid, o.seq, o.id) <= (CAST(:xid AS text)::xid8, :seq, :last)
 LEFT JOIN webhook_delivery AS had ON had.subject_ref = o.subject_ref AND had.endpoint = e.id AND had.event = o.id
-WHERE e.id = :endpoint AND (had.event IS NOT NULL OR {_WANTED} AND {_ALLOWED})
+WHERE e.id = :endpoint AND {WANTED}
     AND (had.status = ANY (:statuses) OR had.event IS NULL AND :missing)
 ORDER BY o.xid, o.seq, o.id LIMIT :limit
 ON CONFLICT (subject_ref, endpoint, event) DO UPDATE
@@ -52,6 +50,8 @@ async def queue_again(
     session: WriteSession, endpoint: UUID, replay: Replay, dispatched: Position, *, now: datetime
 ) -> int:
     """Queue deliveries from their first attempt, in order for each subject; the endpoint's row must be held.
+
+    Only events that the endpoint wants now: it may have had others, before it was narrowed.
 
     Returns:
         How many were queued.

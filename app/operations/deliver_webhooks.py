@@ -28,6 +28,7 @@ from app.events.deliveries import (
     mark_delivered,
     mark_failed,
 )
+from app.events.dispatch import drop_unwanted
 from app.events.endpoints import Endpoint, load_endpoint
 from app.events.sender import Outcome, Sender
 from app.events.signing import SigningKeys, signature_headers
@@ -126,14 +127,29 @@ async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message
         return []
     async with courier.database.write() as session:
         now = await _now(session)
-        claims = await claim_deliveries(session, identifier, now=now, lease=courier.lease, limit=limit)
-        endpoint = await load_endpoint(session, identifier) if claims else None
+        # Read before the claim: what is sent is wanted by, and goes to, one and the same state of the endpoint.
+        endpoint = await load_endpoint(session, identifier)
         if endpoint is None:
             return []
+        claims = await claim_deliveries(session, identifier, now=now, lease=courier.lease, limit=limit)
+        if not claims:
+            return []
         keys = await signing_keys(session, courier.deployment, identifier, now)
-        return [
-            _Message(claim, endpoint.url, await _body(session, courier, endpoint, claim), keys, now) for claim in claims
+        messages = [
+            _Message(claim, endpoint.url, await _body(session, courier, endpoint, claim), keys, now)
+            for claim in claims
+            if endpoint.wants(claim.event.type, claim.event.data.get("processing"))
         ]
+    if len(messages) < len(claims):
+        await _drop(courier, identifier)
+    return messages
+
+
+async def _drop(courier: Courier, identifier: UUID) -> None:
+    """Take out what the endpoint wants no more: it was narrowed, and had more waiting than the change dropped."""
+    async with courier.database.write() as session:
+        if await load_endpoint(session, identifier, hold=True) is not None:
+            await drop_unwanted(session, identifier, now=await _now(session))
 
 
 async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, claim: Claim) -> bytes:

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import Act, Target, Thing
+from app.audit.acts import Act, Detail, Target, Thing
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
 from app.db.session import DatabaseClock, ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
+from app.events.dispatch import drop_unwanted
 from app.events.endpoints import (
     Endpoint,
     EndpointStatus,
@@ -75,6 +76,9 @@ async def change_webhook(
 ) -> Endpoint:
     """Give an endpoint other properties; made active again, it gets what waited for it.
 
+    What waited and is wanted no more is dropped, and counted in the trail; what is left of very much is dropped when
+    it comes due.
+
     Raises:
         InvalidUrlError, ProcessingNotAllowedError: as for `register_webhook`.
         NotFoundError: there is no such endpoint, or it tells of more than the caller may name.
@@ -94,7 +98,8 @@ async def change_webhook(
     await save_endpoint(session, changed)
     differing = [name for name in _TOLD if getattr(before, name) != getattr(changed, name)]
     if differing:
-        told = {"changed": differing, "status": changed.status.value}
+        dropped = await drop_unwanted(session, identifier, now=now)
+        told: dict[str, Detail] = {"changed": differing, "status": changed.status.value, "dropped": dropped or None}
         await record_act(session, Act.WEBHOOK_CHANGED, caller.id, _target(identifier), told)
     return changed
 
