@@ -36,7 +36,7 @@ _SHORTEST_MONTH: Final = 28
 class FlagKind(StrEnum):
     """What is said about a consent, each once: `due` once for each notice.
 
-    `closed` tells that its processing was retired: no consent to it can be used or asked for again.
+    `closed` tells that its processing was retired while the consent held, or was to hold for a version to come.
     """
 
     DUE = "due"
@@ -121,7 +121,8 @@ def examine(  # noqa: PLR0917 - the facts of one consent
     state = consent_state(consent, events, processing, at, renewal.policy)
     status = processing.status_at(at)
     if status is Status.RETIRED:
-        return Examined(Flag(FlagKind.CLOSED) if state in _CLOSABLE else None, OVER_STAGE)
+        kind = _AT_RETIREMENT.get(state)
+        return Examined(Flag(kind) if kind is not None else None, OVER_STAGE)
     if state is State.PENDING:
         return Examined(None, None)
     if processing.superseded(consent.version or 0, at):
@@ -135,7 +136,13 @@ def examine(  # noqa: PLR0917 - the facts of one consent
     return Examined(Flag(FlagKind.DUE, due) if state is State.IN_FORCE else None, due)
 
 
-_CLOSABLE: Final = frozenset({State.PENDING, State.IN_FORCE, State.INVALID, State.SUPERSEDED, State.EXPIRED})
+_AT_RETIREMENT: Final = {
+    State.PENDING: FlagKind.CLOSED,
+    State.IN_FORCE: FlagKind.CLOSED,
+    State.SUPERSEDED: FlagKind.SUPERSEDED,
+    State.EXPIRED: FlagKind.EXPIRED,
+}
+"""What a retirement closes is what it ended: a consent that had lapsed before is said to have, if it was not yet."""
 
 
 def collected_before(

@@ -14,3 +14,10 @@ class EventType(StrEnum):
     SUPERSEDED = "fr.sceau.consent.superseded"
     CLOSED = "fr.sceau.consent.closed"
     ERASED = "fr.sceau.consent.erased"
+
+
+class ClosureCause(StrEnum):
+    """What `closed` tells of: the user left, or the operator gave up the processing."""
+
+    ACCOUNT_CLOSED = "account_closed"
+    PROCESSING_RETIRED = "processing_retired"

@@ -40,6 +40,7 @@ class Held:
     subject_ref: bytes
     id: UUID
     collected_at: datetime
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ async def hold_due(
     )
     if after is not None:
         statement = statement.where(tuple_(table.collected_at, table.id) > tuple_(after.collected_at, after.id))
-    return [Held(row.subject_ref, row.id, row.collected_at) for row in await session.execute(statement)]
+    found = await session.execute(statement)
+    return [Held(row.subject_ref, row.id, row.collected_at, group.version) for row in found]
 
 
 _OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM string_to_table(:refs, ',') AS ref))")

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.core.consent import ConsentEvent, EventKind
 from app.core.projection import ConsentRow, project
 from app.db.session import WriteSession
+from app.events.kinds import ClosureCause
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.entries import LedgerEntry
 from app.ledger.projection import project_subject
@@ -76,6 +77,8 @@ async def append(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) 
 async def tell(
     session: WriteSession, ref: bytes, kind: EventKind, at: datetime, *, consent: UUID, processing: str
 ) -> None:
-    """Put into the outbox that something happened to a consent."""
+    """Put into the outbox that something happened to a consent; a closure told from here is that of the account."""
     data = {"consent": str(consent), "processing": processing}
+    if kind is EventKind.CLOSED:
+        data["cause"] = ClosureCause.ACCOUNT_CLOSED
     await put_in_outbox(session, DomainEvent(ref, kind, at, data))

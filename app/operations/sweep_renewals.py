@@ -15,9 +15,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core.consent import ConsentEvent, EventKind, expiry
+from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine
 from app.db.database import Database
 from app.db.session import WriteSession
+from app.events.kinds import ClosureCause
 from app.events.many import Message, put_many
 from app.ledger.sweep import (
     Group,
@@ -123,7 +125,7 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
     said, moved = _look(session, _Looking(renewal, record, group, at), held, events)
     said = await put_flags(session, group.processing, said, now)
     orders = await last_orders(session, {each.consent.subject_ref for each in said}) if said else {}
-    said = _with_events(said, orders, at, group)
+    said = _with_events(said, orders, at, group.processing)
     await append_said(session, group.processing, said)
     await put_many(session, [_message(group.processing, each, at[each.consent.subject_ref]) for each in said])
     await advance(session, moved)
@@ -148,7 +150,7 @@ def _look(
     processing, policy = by.record.facts, by.renewal.policy
     said: list[Said] = []
     moved: list[tuple[Held, int]] = []
-    for each in held:
+    for each in [*held, *_beside(by, held, events)]:
         of_one, at = events[each.subject_ref], by.at[each.subject_ref]
         consent = next(event for event in of_one if event.id == each.id)
         found = examine(consent, of_one, processing, by.group.stage, by.renewal, at)
@@ -160,8 +162,25 @@ def _look(
     return said, moved
 
 
+def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]) -> list[Held]:
+    """The other grants of the same subjects, where the processing is retired: a closure ends them too, in this batch.
+
+    A grant ahead of its version stands beside the one in force. What was said of them before is not said again: the
+    flags have a key.
+    """
+    if not held or by.record.facts.status_at(min(by.at.values())) is not Status.RETIRED:
+        return []
+    known = {each.id for each in held}
+    return [
+        Held(ref, event.id, event.collected_at, event.version or 0)
+        for ref, of_one in events.items()
+        for event in of_one
+        if event.kind is EventKind.GRANTED and event.id not in known
+    ]
+
+
 def _with_events(
-    said: Sequence[Said], orders: Mapping[bytes, int], at: Mapping[bytes, datetime], group: Group
+    said: Sequence[Said], orders: Mapping[bytes, int], at: Mapping[bytes, datetime], processing: str
 ) -> list[Said]:
     """The same, with the ledger event that goes with each but notices, in the next places of its subject's ledger."""
     following = dict(orders)
@@ -173,7 +192,7 @@ def _with_events(
             continue
         ref = each.consent.subject_ref
         following[ref] += 1
-        event = ConsentEvent(each.id, kind, group.processing, at[ref], following[ref], version=group.version)
+        event = ConsentEvent(each.id, kind, processing, at[ref], following[ref], version=each.consent.version)
         complete.append(replace(each, event=event))
     return complete
 
@@ -182,4 +201,6 @@ def _message(processing: str, said: Said, at: datetime) -> Message:
     data: dict[str, object] = {"consent": str(said.consent.id), "processing": processing}
     if said.flag.kind is FlagKind.DUE:
         data |= {"notice": f"P{said.flag.notice}D", "expires_at": said.expires_at.isoformat()}
+    if said.flag.kind is FlagKind.CLOSED:
+        data["cause"] = ClosureCause.PROCESSING_RETIRED
     return Message(said.id, said.consent.subject_ref, _TYPES.get(said.flag.kind, said.flag.kind.value), at, data)

@@ -176,7 +176,7 @@ STATES: Final[Catalogue] = {
     "refused": both("refusé", "refused"),
     "withdrawn": both("retiré", "withdrawn"),
     "replaced": both("remplacé", "replaced"),
-    "closed": both("compte fermé", "account closed"),
+    "closed": both("clos (compte fermé ou traitement retiré)", "closed (account closed or processing retired)"),
 }
 """In the order of the table."""
 

@@ -61,7 +61,7 @@ async def _hold_nothing(session: WriteSession, group: store.Group, before: Any, 
         .limit(how["limit"])
     )
     await asyncio.sleep(_GAP_SECONDS)
-    return [Held(row.subject_ref, row.id, row.collected_at) for row in found]
+    return [Held(row.subject_ref, row.id, row.collected_at, group.version) for row in found]
 
 
 async def _hold_late(session: WriteSession, group: store.Group, before: Any, **how: Any) -> list[Held]:

@@ -144,6 +144,25 @@ def test_what_is_over_by_itself_is_moved_without_a_word():
         assert examine(grant, ended, entry, NEVER_FLAGGED, START, at) == Examined(None, stage)
 
 
+@pytest.mark.parametrize(
+    ("grant", "said"),
+    [
+        (granted("2026-07-01T10:00:00", version=2), FlagKind.CLOSED),
+        (granted("2026-07-01T10:00:00", version=3), FlagKind.CLOSED),
+        (granted("2026-01-01T10:00:00", version=1), FlagKind.SUPERSEDED),
+        (granted("2025-07-01T10:00:00", version=2), FlagKind.EXPIRED),
+        (granted("2026-07-01T10:00:00", version=2, separate_from_terms=False), None),
+    ],
+    ids=["in force", "pending", "superseded", "expired", "invalid"],
+)
+def test_a_retirement_closes_what_it_ended(grant, said):
+    """A consent that held or was to hold is closed; one that had lapsed is said to have; an unlawful one is not."""
+    versions = version(), version(2, "2025-06-01T00:00:00"), version(3, "2026-09-01T00:00:00")
+    retired = processing(*versions, changes=[StatusChange(utc("2026-07-15T00:00:00"), Status.RETIRED)])
+    flag = Flag(said) if said is not None else None
+    assert examine(grant, [grant], retired, NEVER_FLAGGED, START, AT) == Examined(flag, OVER_STAGE)
+
+
 def test_a_suspended_processing_says_no_notice():
     """Suspended, a consent that is due is left as it is; once active again it is flagged."""
     grant = granted("2025-09-01T10:00:00")

@@ -182,7 +182,52 @@ def test_a_retired_processing_is_closed(ads, sweep, flags, clock, database):
     assert (sweep(), sweep()) == ({"closed": 1}, {})
     assert flags("SELECT ended_by FROM consent") == [("closed",)]
     assert flags(OUTBOX) == [("closed", None)]
+    assert flags("SELECT data->>'cause' FROM outbox WHERE type ~ 'closed'") == [("processing_retired",)]
     assert _differing(database) == 0
+
+
+def test_a_consent_ahead_of_its_version_is_closed_beside_the_one_in_force(ads, sweep, flags, clock, database):
+    """Whoever holds a consent, and another for a version to come, is told of both when the processing is retired."""
+    clock.at = utc("2026-07-01T12:00:00Z")
+    _new_version(ads, elements=["content", "attachments"], material=True, effective_from="2026-08-01T00:00:00Z")
+    for name in ("alice", "alice", "bob"):
+        ads.decide(name, "ads", version=2)
+    ads.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
+    assert (sweep(batch=1), sweep(batch=1)) == ({"closed": 4}, {})
+    closed = flags("SELECT evidence->>'consent', version FROM consent_event WHERE kind = 'closed' ORDER BY 1")
+    assert closed == flags("SELECT id::text, version FROM consent ORDER BY 1")
+    assert flags("SELECT DISTINCT ended_by FROM consent") == [("closed",)]
+    told = flags("SELECT data->>'consent' FROM outbox WHERE type ~ 'closed' ORDER BY 1")
+    assert [consent for consent, _ in closed] == [consent for (consent,) in told]
+    assert _differing(database) == 0
+
+
+def test_a_closure_tells_of_a_consent_that_no_sweep_looks_at(ads, sweep, flags, clock):
+    """A consent that expired once and is in force again is past the sweep's stages: it is closed with the other one."""
+    clock.at = utc("2027-01-10T12:00:00Z")
+    _new_version(ads, consent_validity="P6M", material=False)
+    assert sweep() == {"expired": 1}
+    _new_version(ads, consent_validity="P1Y", material=False)
+    _new_version(ads, elements=["content", "attachments"], material=True, effective_from="2027-02-01T00:00:00Z")
+    ads.decide("alice", "ads", version=4)
+    ads.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
+    assert (sweep(), sweep()) == ({"closed": 2}, {})
+
+
+def test_a_retirement_closes_nothing_that_had_ended(ads, sweep, flags, clock):
+    """What expired before the retirement stays expired, flagged before it or after; an unlawful grant stays invalid."""
+    clock.at = utc("2026-06-16T12:00:00Z")
+    ads.decide("bob", "ads")
+    clock.at = utc("2026-07-01T12:00:00Z")
+    ads.decide("carol", "ads", evidence={"default_state": "selected"})
+    ads.decide("dave", "ads")
+    clock.at = utc("2027-06-14T23:00:00Z")
+    assert sweep() == {"expired": 1, "due": 2}
+    clock.at = utc("2027-06-16T12:00:00Z")
+    ads.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
+    assert (sweep(), sweep()) == ({"expired": 1, "closed": 1}, {})
+    found = ads.ok("POST", "/v1/consents/search", {"processing": "ads"})["items"]
+    assert sorted(each["state"] for each in found) == ["closed", "expired", "expired", "invalid"]
 
 
 def test_a_notice_longer_than_the_consent_is_left_out(clocked, sweep, flags, clock):

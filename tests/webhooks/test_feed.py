@@ -167,6 +167,14 @@ def test_waiting_comes_back_with_the_first_event(post):
     assert len(found) == 1
 
 
+def test_a_closed_account_is_told_as_such(post):
+    """The event `closed` of an account says that the account was closed: a retired processing is told otherwise."""
+    post.api.decide("alice", "ads")
+    post.api.ok("POST", "/v1/subjects/closures", {"subject": {"type": "user", "id": "alice"}})
+    events = eventually(lambda: found if len(found := post.api.ok("GET", "/v1/events")["events"]) == 2 else None)
+    assert [each["data"].get("cause") for each in events] == [None, "account_closed"]
+
+
 def test_a_restricted_caller_reads_its_processings_only(post):
     """A caller that may name some processings reads their events and goes past the others."""
     post.api.register("stats", purpose="statistics")
