@@ -21,9 +21,9 @@ from app.api.key_models import (
 )
 from app.api.pages import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.routing import problems, strict_router
-from app.api.security import Needs
+from app.api.security import Needs, as_shown
 from app.api.services import ServicesDep
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.operations.change_caller import change_caller
 from app.operations.create_key import create_key
@@ -34,7 +34,9 @@ from app.operations.rotate_key import Rotation, rotate_key
 
 router = strict_router("keys")
 
-KeyManager = Annotated[Caller, Depends(Needs(Scope.KEYS_MANAGE))]
+_NEEDS = Needs(Scope.KEYS_MANAGE)
+KeyManager = Annotated[Caller, Depends(_NEEDS)]
+Deciding = Annotated[Authenticated, Depends(as_shown(_NEEDS))]
 CallerId = Annotated[UUID, Path(alias="id", description="The id of a caller")]
 
 _INVALID = (422, "Some fields are not as they should be.")
@@ -52,10 +54,10 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _INVALID),
 )
-async def post_key(body: NewKey, caller: KeyManager, services: ServicesDep) -> NewKeyBody:
+async def post_key(body: NewKey, by: Deciding, services: ServicesDep) -> NewKeyBody:
     """Make a caller and its key. A caller hands out no scope and no processing that it does not hold itself."""
     async with services.writer.write() as session:
-        return new_key_body(await create_key(session, caller, body.wanted(body.expires_at)))
+        return new_key_body(await create_key(session, by, body.wanted(body.expires_at)))
 
 
 @router.post(
@@ -65,14 +67,14 @@ async def post_key(body: NewKey, caller: KeyManager, services: ServicesDep) -> N
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, (409, "Another caller is known by this identity."), _INVALID),
 )
-async def post_identity(body: NewIdentity, caller: KeyManager, services: ServicesDep) -> KeyBody:
+async def post_identity(body: NewIdentity, by: Deciding, services: ServicesDep) -> KeyBody:
     """Make a caller that shows access tokens of an issuer in the place of a key; no token lets in who is not made here.
 
     It is listed, changed and revoked as every caller is, at `/v1/keys`.
     """
     async with services.writer.write() as session:
         identity = body.identity.identity()
-        made = await register_identity(session, caller, body.wanted(), identity, services.token_check)
+        made = await register_identity(session, by, body.wanted(), identity, services.token_check)
     return key_body(CallerView(made, [], {}))
 
 
@@ -112,11 +114,11 @@ async def get_key(identifier: CallerId, caller: KeyManager, services: ServicesDe
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _NO_CALLER, _REVOKED, _INVALID),
 )
-async def patch_key(identifier: CallerId, body: CallerChangeBody, caller: KeyManager, services: ServicesDep) -> KeyBody:
+async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, services: ServicesDep) -> KeyBody:
     """Change a caller's name, scopes or processings. What is taken away is gone on every replica when this answers."""
     async with services.writer.write() as session:
-        await change_caller(session, caller, identifier, body.change())
-        changed = await find_caller(session, caller, identifier)
+        await change_caller(session, by, identifier, body.change())
+        changed = await find_caller(session, by.caller, identifier)
     return key_body(changed)
 
 
@@ -126,10 +128,10 @@ async def patch_key(identifier: CallerId, body: CallerChangeBody, caller: KeyMan
     summary="Revoke a caller",
     responses=problems(_FORBIDDEN, _NO_CALLER, _INVALID),
 )
-async def delete_key(identifier: CallerId, caller: KeyManager, services: ServicesDep) -> Response:
+async def delete_key(identifier: CallerId, by: Deciding, services: ServicesDep) -> Response:
     """Revoke a caller with all of its keys, at once and for good. A second time changes nothing."""
     async with services.writer.write() as session:
-        await revoke_caller(session, caller, identifier)
+        await revoke_caller(session, by, identifier)
     return Response(status_code=204)
 
 
@@ -140,9 +142,7 @@ async def delete_key(identifier: CallerId, caller: KeyManager, services: Service
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _NO_CALLER, _NOT_NOW, _INVALID),
 )
-async def post_rotation(
-    identifier: CallerId, body: NewRotation, caller: KeyManager, services: ServicesDep
-) -> RotatedBody:
+async def post_rotation(identifier: CallerId, body: NewRotation, by: Deciding, services: ServicesDep) -> RotatedBody:
     """Make a new key for a caller, which stays the same caller. Its keys before are still good for `overlap`.
 
     Say `compromised` when somebody else may have one: no replica takes them any more when this answers.
@@ -150,7 +150,7 @@ async def post_rotation(
     wanted = services.key_overlap if body.overlap is None else body.overlap
     rotation = Rotation(timedelta(0) if body.compromised else wanted, body.expires_at)
     async with services.writer.write() as session:
-        rotated = await rotate_key(session, caller, identifier, rotation)
+        rotated = await rotate_key(session, by, identifier, rotation)
     return rotated_body(rotated)
 
 
@@ -163,10 +163,10 @@ async def post_rotation(
 async def delete_one_key(
     identifier: CallerId,
     key: Annotated[UUID, Path(description="The id of one of its keys")],
-    caller: KeyManager,
+    by: Deciding,
     services: ServicesDep,
 ) -> Response:
     """Revoke one key at once; the caller's others stay. A second time changes nothing."""
     async with services.writer.write() as session:
-        await revoke_key(session, caller, identifier, key)
+        await revoke_key(session, by, identifier, key)
     return Response(status_code=204)

@@ -33,6 +33,7 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.CollectionTimeError: 422,
     errors.ConsentLinkEndedError: 410,
     errors.ConsentNotApplicableError: 409,
+    errors.CredentialEndedError: 401,
     errors.CursorTooOldError: 410,
     errors.FormAlreadySentError: 409,
     errors.FormNotOursError: 400,
@@ -176,6 +177,8 @@ def status_of(error: errors.DomainError) -> int:
 
 def refused(error: errors.DomainError) -> Response:
     """What a domain error is to a client."""
+    if isinstance(error, errors.CredentialEndedError):
+        return unauthorized(presented=True)  # as for one that was not in force when the request came
     fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
     challenge = {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}  # RFC 6750, section 3.1
     headers = challenge if isinstance(error, errors.ScopeMissingError) else None

@@ -3,11 +3,11 @@
 Deny by default: an application with a route that names no scope does not start (`check_every_route`).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 import structlog
-from fastapi import FastAPI, Request, Security
+from fastapi import Depends, FastAPI, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -71,6 +71,7 @@ class Needs:
         services = services_of(request)
         text = credentials.credentials if credentials is not None else None
         found, aware = await _found(services, text, gated=self.gated)
+        request.state.authenticated = found
         request.state.caller = str(found.caller.id)
         charge(request, services, self.counted, found.caller)
         if not aware:
@@ -83,6 +84,16 @@ class AnyCaller(Needs):
     """A dependency that gives the caller, whatever its scopes, before any gate: what the gate itself asks for."""
 
     gated = False
+
+
+def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
+    """A dependency as that one, which also tells which credential showed the caller: for who has to ask again."""
+
+    async def shown(request: Request, _: Annotated[Caller, Depends(needs)]) -> Authenticated:
+        found: Authenticated = request.state.authenticated
+        return found
+
+    return shown
 
 
 def stop_or_warn(request: Request, caller: Caller) -> None:

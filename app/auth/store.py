@@ -1,6 +1,7 @@
 """Where callers are kept. Who somebody is, is asked here."""
 
 import hmac
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -79,10 +80,19 @@ async def load_caller(session: ReadSession, identifier: UUID) -> Caller | None:
     return None if row is None else caller_of(row)
 
 
+async def hold_callers(session: WriteSession, identifiers: Collection[UUID]) -> Mapping[UUID, Caller]:
+    """Those of these callers that there are; nobody else changes them or their keys until the transaction ends.
+
+    In the order of their ids, so that two callers who change each other wait for one another and never in a circle;
+    and not against whoever only refers to one (FOR NO KEY UPDATE), for the same reason.
+    """
+    chosen = select(caller).where(caller.c.id.in_(identifiers)).order_by(caller.c.id)
+    return {row.id: caller_of(row) for row in await session.execute(chosen.with_for_update(key_share=True))}
+
+
 async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:
-    """As `load_caller`, and nobody else changes it or its keys until the transaction ends."""
-    row = (await session.execute(select(caller).where(caller.c.id == identifier).with_for_update())).first()
-    return None if row is None else caller_of(row)
+    """One caller, held as `hold_callers` does."""
+    return (await hold_callers(session, [identifier])).get(identifier)
 
 
 async def list_callers(

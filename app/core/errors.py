@@ -178,6 +178,12 @@ class InvalidExpiryError(DomainError):
     slug = "invalid-expiry"
 
 
+class CredentialEndedError(DomainError):
+    """The key or token was in force when the request came, and is no longer."""
+
+    slug = "unauthorized"
+
+
 class CallerRevokedError(DomainError):
     """The caller is revoked, which is final: make another."""
 

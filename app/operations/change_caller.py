@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.audit.acts import Act, Detail, Target, Thing
 from app.audit.trail import record_act
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.auth.store import keep_changes
 from app.core.errors import CallerRevokedError, ScopeNotHeldError
@@ -34,20 +34,23 @@ class CallerChange:
         )
 
 
-async def change_caller(session: WriteSession, by: Caller | None, identifier: UUID, change: CallerChange) -> Caller:
+async def change_caller(
+    session: WriteSession, by: Authenticated | None, identifier: UUID, change: CallerChange
+) -> Caller:
     """Change a caller. What it loses it has lost on every replica when that is answered; what it gains comes soon.
 
     Raises:
+        CredentialEndedError, ScopeMissingError: `by` may decide about nobody any more.
         NotFoundError: no such caller.
         ScopeNotHeldError: it has, or would get, a scope or a processing that `by` does not have itself.
         CallerRevokedError: it is revoked, which is final.
 
     """
-    before = await held_by(session, by, identifier)
+    before, who = await held_by(session, by, identifier)
     if before.revoked_at is not None:
         raise CallerRevokedError
     after = change.of(before)
-    if by is not None and not by.covers(after.scopes, after.processings):
+    if who is not None and not who.covers(after.scopes, after.processings):
         raise ScopeNotHeldError
     # Not after a change that only adds. One that changes nothing may repeat one that narrowed and was never answered.
     if after == replace(before, name=after.name) or not after.covers(before.scopes, before.processings):
@@ -56,7 +59,7 @@ async def change_caller(session: WriteSession, by: Caller | None, identifier: UU
     await record_change(session, ChangeKind.CALLER, after.id.bytes)
     if after != before:
         target = Target(Thing.CALLER, str(after.id))
-        await record_act(session, Act.CALLER_CHANGED, by.id if by is not None else None, target, _told(before, after))
+        await record_act(session, Act.CALLER_CHANGED, who.id if who is not None else None, target, _told(before, after))
     return after
 
 

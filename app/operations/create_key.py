@@ -6,12 +6,13 @@ from uuid import UUID
 
 from app.audit.acts import Act, Detail, Target, Thing
 from app.audit.trail import record_act
-from app.auth.callers import ApiKey, Caller, CallerKind, new_key
+from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, new_key
 from app.auth.key_store import add_key
 from app.auth.scopes import Scope
 from app.auth.store import add_caller, is_empty
 from app.core.errors import InvalidExpiryError, ScopeNotHeldError
 from app.db.session import WriteSession
+from app.operations.confirm_caller import hold_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class MadeKey:
     secret: str
 
 
-async def create_key(session: WriteSession, by: Caller | None, wanted: NewCaller) -> MadeKey:
+async def create_key(session: WriteSession, by: Authenticated | None, wanted: NewCaller) -> MadeKey:
     """Make a caller and its key.
 
     Args:
@@ -43,13 +44,27 @@ async def create_key(session: WriteSession, by: Caller | None, wanted: NewCaller
         wanted: what the new caller is to be.
 
     Raises:
+        CredentialEndedError, ScopeMissingError: `by` may make nobody any more.
         ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
         InvalidExpiryError: the key would have expired already.
 
     """
-    if by is not None and not by.covers(wanted.scopes, wanted.processings):
+    maker = await hold_maker(session, by, wanted)
+    return await _add(session, wanted, new_key(), maker)
+
+
+async def hold_maker(session: WriteSession, by: Authenticated | None, wanted: NewCaller) -> Caller | None:
+    """Who makes a caller, as it is now; until the transaction ends nothing is taken from it.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: it may make nobody any more.
+        ScopeNotHeldError: it would hand out a scope or a processing that it does not have itself.
+
+    """
+    maker, _ = await hold_with(session, by, Scope.KEYS_MANAGE)
+    if maker is not None and not maker.covers(wanted.scopes, wanted.processings):
         raise ScopeNotHeldError
-    return await _add(session, wanted, new_key(), by)
+    return maker
 
 
 async def create_first_key(session: WriteSession, key: str) -> Caller | None:

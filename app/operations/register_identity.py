@@ -1,15 +1,15 @@
 """Make a caller that is known by the tokens of an issuer: nobody is let in by a token alone."""
 
-from app.auth.callers import Caller, Identity
+from app.auth.callers import Authenticated, Caller, Identity
 from app.auth.store import add_caller
 from app.auth.token_check import TokenCheck
-from app.core.errors import IdentityTakenError, ScopeNotHeldError, UnknownIssuerError
+from app.core.errors import IdentityTakenError, UnknownIssuerError
 from app.db.session import WriteSession
-from app.operations.create_key import NewCaller, tell_of_caller
+from app.operations.create_key import NewCaller, hold_maker, tell_of_caller
 
 
 async def register_identity(
-    session: WriteSession, by: Caller | None, wanted: NewCaller, identity: Identity, check: TokenCheck | None
+    session: WriteSession, by: Authenticated | None, wanted: NewCaller, identity: Identity, check: TokenCheck | None
 ) -> Caller:
     """Make a caller whose credentials are the tokens of an identity.
 
@@ -21,13 +21,13 @@ async def register_identity(
         check: what knows whose tokens this deployment takes; None where it takes none.
 
     Raises:
+        CredentialEndedError, ScopeMissingError: `by` may make nobody any more.
         ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
         UnknownIssuerError: no token of that issuer is taken.
         IdentityTakenError: another caller in force is known by it.
 
     """
-    if by is not None and not by.covers(wanted.scopes, wanted.processings):
-        raise ScopeNotHeldError
+    maker = await hold_maker(session, by, wanted)
     if check is None or identity.issuer not in check.issuers:
         raise UnknownIssuerError(field="identity.issuer")
     now = await session.now()
@@ -37,7 +37,7 @@ async def register_identity(
         scopes=wanted.scopes,
         processings=wanted.processings,
         created_at=now,
-        created_by=by.id if by is not None else None,
+        created_by=maker.id if maker is not None else None,
         kind=wanted.kind,
         identity=identity,
     )

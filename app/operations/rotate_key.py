@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.audit.acts import Act, Detail, Target, Thing
 from app.audit.trail import record_act
-from app.auth.callers import ApiKey, Caller, new_key
+from app.auth.callers import ApiKey, Authenticated, new_key
 from app.auth.key_store import end_keys, keys_of, let_expire
 from app.core.errors import CallerRevokedError, InvalidExpiryError, KnownByTokenError, TooManyKeysError
 from app.db.session import WriteSession
@@ -37,7 +37,7 @@ class Rotated:
     before: Sequence[ApiKey]
 
 
-async def rotate_key(session: WriteSession, by: Caller | None, identifier: UUID, rotation: Rotation) -> Rotated:
+async def rotate_key(session: WriteSession, by: Authenticated | None, identifier: UUID, rotation: Rotation) -> Rotated:
     """Make a new key for a caller and limit all that were in force. Answer it as a narrowing write: it limits.
 
     Args:
@@ -47,6 +47,7 @@ async def rotate_key(session: WriteSession, by: Caller | None, identifier: UUID,
         rotation: for how long the keys before it go on, and until when the new one is good.
 
     Raises:
+        CredentialEndedError, ScopeMissingError: `by` may decide about nobody any more.
         NotFoundError: no such caller.
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
         CallerRevokedError: it is revoked: a new key would not open anything.
@@ -57,7 +58,7 @@ async def rotate_key(session: WriteSession, by: Caller | None, identifier: UUID,
     """
     if not timedelta(0) <= rotation.overlap <= LONGEST_OVERLAP:
         raise InvalidExpiryError(f"Keys overlap for {LONGEST_OVERLAP.days} days at most.", field="overlap")
-    caller = await held_by(session, by, identifier)
+    caller, who = await held_by(session, by, identifier)
     if caller.revoked_at is not None:
         raise CallerRevokedError
     if caller.identity is not None:
@@ -66,7 +67,7 @@ async def rotate_key(session: WriteSession, by: Caller | None, identifier: UUID,
     before = [each for each in (await keys_of(session, [caller.id]))[caller.id] if each.in_force(now)]
     if rotation.overlap and len(before) >= MOST_KEYS:
         raise TooManyKeysError
-    by_whom = by.id if by is not None else None
+    by_whom = who.id if who is not None else None
     made = await give_key(session, caller, new_key(), at=now, by=by_whom, expires_at=rotation.expires_at)
     ids = [each.id for each in before]
     if rotation.overlap:
