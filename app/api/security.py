@@ -96,6 +96,16 @@ def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
     return shown
 
 
+def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
+    """A dependency as that one, which refuses a caller that may name some processings only: for what is of none."""
+
+    async def unlimited(caller: Annotated[Caller, Depends(needs)]) -> Caller:
+        caller.require_processing(None)
+        return caller
+
+    return unlimited
+
+
 def stop_or_warn(request: Request, caller: Caller) -> None:
     """Refuse a person who has not acknowledged the staff notice of today, or have the answer say so.
 

@@ -1,4 +1,8 @@
-"""Staff under L32-3 V: the notice in versions, who is to know it, and who does."""
+"""Staff under L32-3 V: the notice in versions, who is to know it, and who does.
+
+The staff are the whole deployment's, whatever they work on: a caller that may name some processings only is neither
+shown them nor decides about them.
+"""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,7 +11,7 @@ from fastapi import Depends, Path, Query, Response
 
 from app.api.pages import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.routing import PROBLEMS, problems, strict_router
-from app.api.security import AnyCaller, Needs
+from app.api.security import AnyCaller, Needs, everywhere
 from app.api.services import ServicesDep
 from app.api.staff_models import (
     AcknowledgementView,
@@ -42,8 +46,8 @@ from app.staff.store import load_member
 router = strict_router("staff")
 
 Person = Annotated[Caller, Depends(AnyCaller())]
-Officer = Annotated[Caller, Depends(Needs(Scope.STAFF_WRITE))]
-Reader = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ, Scope.STAFF_WRITE))]
+Officer = Annotated[Caller, Depends(everywhere(Needs(Scope.STAFF_WRITE)))]
+Reader = Annotated[Caller, Depends(everywhere(Needs(Scope.AUDIT_READ, Scope.STAFF_WRITE)))]
 Id = Annotated[UUID, Path(alias="id", description="The id of a member; a caller's own id where the member is one")]
 
 _UNKNOWN = (404, "No such member.")
@@ -63,7 +67,6 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
     async def publish(session: WriteSession) -> NoticeView:
         return NoticeView.of(await publish_staff_notice(session, caller.id, body.texts()))
 
-    caller.require_processing(None)
     return await write.perform(caller, 201, publish)
 
 
@@ -212,7 +215,7 @@ async def delete_member(identifier: Id, caller: Officer, services: ServicesDep) 
     status_code=201,
     summary="Record what a member signed on paper",
     response_model=AcknowledgementView,
-    responses=problems(_UNKNOWN, (409, "Nobody records a paper for themselves."), _INVALID),
+    responses=problems(_UNKNOWN, (409, "The member has access: they acknowledge it themselves."), _INVALID),
 )
 async def post_paper(identifier: Id, body: PaperAcknowledgement, caller: Officer, write: WriteDep) -> Response:
     """Record the acknowledgement of a member who has no access to the API. Keep the paper, with the version's text."""

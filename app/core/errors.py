@@ -239,7 +239,7 @@ class PersonsOnlyError(DomainError):
 
 
 class OwnAcknowledgementError(DomainError):
-    """Nobody records a paper for themselves: acknowledge the notice on its page."""
+    """Paper is for members without access: who has access acknowledges the notice themselves, on its page."""
 
     slug = "own-acknowledgement"
 

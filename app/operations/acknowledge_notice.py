@@ -7,6 +7,7 @@ from uuid import UUID
 from app.audit.acts import Act, Detail, Target, Thing
 from app.audit.trail import record_act
 from app.auth.callers import Caller, CallerKind
+from app.auth.store import hold_caller
 from app.core.errors import (
     CollectionTimeError,
     NotFoundError,
@@ -55,13 +56,15 @@ async def record_paper(session: WriteSession, by: Caller, member: UUID, shown: S
 
     Raises:
         NotFoundError: there is no such member, or no such version in that language.
-        OwnAcknowledgementError: nobody signs for themselves here: they have the page.
+        PersonsOnlyError: a program has that id.
+        OwnAcknowledgementError: the member has access, and so the page: paper would open the gate to who never read.
         CollectionTimeError: it would have been signed before the version was published, or later than now.
 
     """
-    if member == by.id:
-        raise OwnAcknowledgementError
     await ensure_member(session, member)
+    access = await hold_caller(session, member)
+    if access is not None and access.revoked_at is None:
+        raise OwnAcknowledgementError
     notice = await load_notice(session, shown.notice)
     if notice is None or shown.language not in notice.texts:
         raise NotFoundError
@@ -96,7 +99,8 @@ async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: 
         recorded_by=by,
     )
     await add_acknowledgement(session, new)
-    kept = next(each for each in await load_acknowledgements(session, signed.member) if each.notice == shown.notice)
+    told_before = await load_acknowledgements(session, signed.member)
+    kept = next(each for each in told_before if each.notice == shown.notice and each.way.is_own is signed.way.is_own)
     if kept == new:
         told: dict[str, Detail] = {"notice": shown.notice, "language": shown.language, "way": signed.way.value}
         target = Target(Thing.STAFF_MEMBER, str(signed.member))

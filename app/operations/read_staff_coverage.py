@@ -36,7 +36,10 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Everybody, by id (oldest first), as against the notice of today."""
+    """Everybody, by id (oldest first), as against the notice of today.
+
+    Paper counts for those alone who have no access: the others are asked by the gate, which does not take it.
+    """
 
     notice: Notice
     members: Sequence[Covered]
@@ -59,14 +62,22 @@ async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) 
     if notice is None:
         raise NotFoundError
     members, persons = await load_members(session), {each.id: each for each in await list_persons(session)}
-    latest = await latest_of_each(session)
+    latest, own = await latest_of_each(session, own=False), await latest_of_each(session, own=True)
+    with_access = {each.id for each in persons.values() if each.revoked_at is None}
     names = await load_names(session) if vault is not None else {}
     opened = {} if vault is None else {member: open_name(vault, member, sealed) for member, sealed in names.items()}
     everybody = sorted(members.keys() | persons.keys())
     return Coverage(
         notice,
         [
-            _covered(each, notice.number, members.get(each), persons.get(each), latest.get(each), opened.get(each))
+            _covered(
+                each,
+                notice.number,
+                members.get(each),
+                persons.get(each),
+                (own if each in with_access else latest).get(each),
+                opened.get(each),
+            )
             for each in everybody
         ],
     )

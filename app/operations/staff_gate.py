@@ -1,4 +1,7 @@
-"""Whether a person passes the gate before administrative routes: who knows the notice of today does."""
+"""Whether a person passes the gate before administrative routes: who knows the notice of today does.
+
+What somebody else recorded for them on paper does not count: who has access reads and acknowledges it themselves.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +23,7 @@ async def passes_gate(session: ReadSession, gate: Gate, caller: Caller) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OwnStanding:
-    """The notice of today, and what one person acknowledged: the latest version, and when."""
+    """The notice of today, and what one person acknowledged themselves: the latest version, and when."""
 
     notice: Notice | None
     acknowledged: int | None = None
@@ -30,7 +33,7 @@ class OwnStanding:
 async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding:
     """How a person stands towards the notice of today."""
     notice = await load_notice(session)
-    own = await load_acknowledgements(session, caller.id)
+    own = [each for each in await load_acknowledgements(session, caller.id) if each.way.is_own]
     if not own:
         return OwnStanding(notice)
     return OwnStanding(notice, own[-1].notice, own[-1].acknowledged_at)

@@ -12,7 +12,7 @@ from app.core.errors import MemberActiveError, NotFoundError, PersonsOnlyError
 from app.db.session import WriteSession
 from app.ledger.vault import SealedId, Vault, VaultError
 from app.staff.records import Member
-from app.staff.store import add_member, destroy_name, keep_name, load_member, mark_left
+from app.staff.store import add_member, destroy_name, hold_member, keep_name, load_member, mark_left
 
 log = structlog.get_logger("sceau.staff")
 
@@ -40,14 +40,14 @@ async def register_staff_member(
 
 
 async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
-    """The member of that id; a person with access to the API becomes one here.
+    """The member of that id, held until the transaction ends; a person with access to the API becomes one here.
 
     Raises:
         NotFoundError: nobody has that id.
         PersonsOnlyError: a program has.
 
     """
-    found = await load_member(session, identifier)
+    found = await hold_member(session, identifier)
     if found is not None:
         return found
     caller = await hold_caller(session, identifier)
@@ -56,8 +56,8 @@ async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
     if caller.kind is not CallerKind.PERSON:
         raise PersonsOnlyError
     member = Member(caller.id, caller.id, await session.now())
-    await add_member(session, member)
-    return member
+    await add_member(session, member)  # unless another has, while this one waited for the caller
+    return await hold_member(session, identifier) or member
 
 
 async def change_staff_member(session: WriteSession, by: Caller, identifier: UUID, *, left: bool) -> Member:
@@ -84,7 +84,7 @@ async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID
         MemberActiveError: the member did not leave.
 
     """
-    member = await load_member(session, identifier)
+    member = await hold_member(session, identifier)
     if member is None:
         raise NotFoundError
     if member.left_at is None:

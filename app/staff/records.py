@@ -13,6 +13,11 @@ class AcknowledgementWay(StrEnum):
     API = "api"
     PAPER = "paper"
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the person did it themselves, as the caller that they are."""
+        return self is not AcknowledgementWay.PAPER
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

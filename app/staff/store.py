@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.db.session import ReadSession, WriteSession
@@ -34,6 +34,13 @@ async def load_member(session: ReadSession, identifier: UUID) -> Member | None:
     return None if row is None else _member(row)
 
 
+async def hold_member(session: WriteSession, identifier: UUID) -> Member | None:
+    """As `load_member`, and nobody else changes it or its name until the transaction ends."""
+    statement = select(staff_member).where(staff_member.c.id == identifier).with_for_update(key_share=True)
+    row = (await session.execute(statement)).first()
+    return None if row is None else _member(row)
+
+
 async def mark_left(session: WriteSession, identifier: UUID, at: datetime | None) -> None:
     """Note that a member left, or (None) is back."""
     await session.execute(update(staff_member).where(staff_member.c.id == identifier).values(left_at=at))
@@ -46,7 +53,7 @@ SealedName = tuple[str, bytes, bytes]
 
 
 async def keep_name(session: WriteSession, member: UUID, sealed: SealedName) -> None:
-    """Keep a member's name, in the place of the one before."""
+    """Keep the name of a member that is held, in the place of the one before."""
     await destroy_name(session, member)
     row = dict(zip(("master_key_id", "wrapped_key", "sealed_name"), sealed, strict=True))
     await session.execute(insert(staff_name).values(member=member, **row))
@@ -70,35 +77,29 @@ async def destroy_name(session: WriteSession, member: UUID) -> None:
 
 
 async def add_acknowledgement(session: WriteSession, added: Acknowledgement) -> None:
-    """Keep an acknowledgement; the first of a member for a version stays."""
+    """Keep an acknowledgement; of a member's own for a version, and of those on paper, the first stays."""
     row = {name: getattr(added, name) for name in Acknowledgement.__dataclass_fields__}
     row |= {"text_sha256": bytes.fromhex(added.text_sha256), "way": added.way.value}
     await session.execute(insert(staff_acknowledgement).values(row).on_conflict_do_nothing())
 
 
 async def load_acknowledgements(session: ReadSession, member: UUID) -> list[Acknowledgement]:
-    """What a member acknowledged, by version."""
+    """What a member acknowledged, by version; of one version, in the order in which it was recorded."""
     table = staff_acknowledgement.c
-    found = await session.execute(select(staff_acknowledgement).where(table.member == member).order_by(table.notice))
-    return [_acknowledgement(row) for row in found]
+    in_order = select(staff_acknowledgement).order_by(table.notice, table.recorded_at, table.id)
+    return [_acknowledgement(row) for row in await session.execute(in_order.where(table.member == member))]
 
 
-async def latest_version(session: ReadSession, member: UUID) -> int | None:
-    """The highest version that a member acknowledged."""
-    table = staff_acknowledgement.c
-    found = await session.execute(select(func.max(table.notice)).where(table.member == member))
-    latest: int | None = found.scalar_one()
-    return latest
-
-
-async def latest_of_each(session: ReadSession) -> dict[UUID, tuple[int, datetime]]:
-    """The highest version that each member acknowledged, and when."""
+async def latest_of_each(session: ReadSession, *, own: bool) -> dict[UUID, tuple[int, datetime]]:
+    """The highest version that each member acknowledged, and when first; `own`: without what was signed on paper."""
     table = staff_acknowledgement.c
     statement = (
         select(table.member, table.notice, table.acknowledged_at)
         .ext(distinct_on(table.member))
-        .order_by(table.member, table.notice.desc())
+        .order_by(table.member, table.notice.desc(), table.acknowledged_at)
     )
+    if own:
+        statement = statement.where(table.way != AcknowledgementWay.PAPER.value)
     return {row.member: (row.notice, row.acknowledged_at) for row in await session.execute(statement)}
 
 

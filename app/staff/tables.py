@@ -5,12 +5,13 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -63,7 +64,9 @@ staff_acknowledgement = Table(
     Column("acknowledged_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("recorded_by", Uuid, nullable=False),
-    UniqueConstraint("member", "notice"),
+    # One that the person did themselves, and one on paper: neither stands in the way of the other.
+    Index("uq_staff_acknowledgement_own", "member", "notice", unique=True, postgresql_where=text("way <> 'paper'")),
+    Index("uq_staff_acknowledgement_paper", "member", "notice", unique=True, postgresql_where=text("way = 'paper'")),
     CheckConstraint("octet_length(text_sha256) = 32", name="text_length"),
     CheckConstraint("way IN ('page', 'api', 'paper')", name="way"),
     CheckConstraint("acknowledged_at <= recorded_at", name="not_ahead"),

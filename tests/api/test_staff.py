@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -5,17 +6,26 @@ import psycopg
 import pytest
 
 from app.core.staff_notice import FIRST_NOTICE
+from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.databases import new_database
-from tests.support.staff import TEXT, acknowledge, person, publish, shown
+from tests.support.staff import TEXT, acknowledge, paper_of_before, person, publish, shown
 
 PAST = "2020-01-01T00:00:00Z"
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 
 
 @pytest.fixture(scope="module")
-def staffed():
+def staffed_database():
+    """The database of `staffed`."""
+    with new_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def staffed(staffed_database):
     """An application of which each test uses persons of its own."""
-    with new_database() as database, running(database) as api:
+    with running(staffed_database) as api:
         yield api
 
 
@@ -53,13 +63,6 @@ def test_a_version_is_published_once_and_for_all(api):
     assert [each["number"] for each in api.ok("GET", "/v1/staff/notices")["items"]] == [1, 2, 3]
     assert api.call("POST", "/v1/staff/notices", {"en": TEXT["en"]}).status_code == 422
     assert api.call("PATCH", "/v1/staff/notices/1", TEXT).status_code == 404
-
-
-def test_a_caller_of_some_processings_does_not_publish(staffed):
-    """The notice is the whole staff's: a caller that may name some processings only has no say in it."""
-    key = staffed.new_key("staff:write", processings=["ads"])
-    answer = staffed.with_key(key).call("POST", "/v1/staff/notices", TEXT)
-    assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:processing-not-allowed")
 
 
 # --- acknowledging ---------------------------------------------------------------------------------------------------
@@ -211,6 +214,23 @@ def test_a_person_with_access_can_be_given_a_name(staffed):
     assert covered(staffed, identifier)["name"] == "Gustave"
 
 
+def test_a_name_that_two_give_at_once_is_given_twice(staffed, staffed_database):
+    """Somebody else is about to replace the same name: this one waits for it, and then replaces theirs."""
+    identifier, _ = person(staffed)
+    body = {"name": "Gus", "caller": identifier}
+    staffed.ok("POST", "/v1/staff/members", body)
+    with psycopg.connect(staffed_database.owner_url) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("SELECT FROM staff_member WHERE id = %s FOR NO KEY UPDATE", [identifier])
+        (*kept,) = other.execute("DELETE FROM staff_name WHERE member = %s RETURNING *", [identifier]).fetchone()
+        other.execute("INSERT INTO staff_name VALUES (%s, %s, %s, %s)", kept)
+        answer = threads.submit(staffed.call, "POST", "/v1/staff/members", {**body, "name": "Gustave"})
+        with psycopg.connect(staffed_database.owner_url, autocommit=True) as looking:
+            eventually(lambda: looking.execute(WAITS, [other.info.backend_pid]).fetchone())
+        other.commit()
+        assert answer.result(60).status_code == 201
+    assert covered(staffed, identifier)["name"] == "Gustave"
+
+
 @pytest.mark.parametrize(("kind", "status"), [("machine", 403), (None, 404)])
 def test_only_persons_are_members(staffed, kind, status):
     """A program is no member of staff, and neither is nobody."""
@@ -244,12 +264,45 @@ def test_paper_is_recorded_by_somebody_else(staffed):
     assert made["recorded_at"] > made["acknowledged_at"]
 
 
-def test_nobody_records_a_paper_for_themselves(staffed):
-    """Whoever has the page uses the page."""
+def _paper(api, member):
+    """The answer to whoever records that somebody signed version 1, on the day on which it was published."""
+    signed = api.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
+    body = {"notice": 1, "language": "fr", "acknowledged_at": signed}
+    return api.call("POST", f"/v1/staff/members/{member}/acknowledgements", body)
+
+
+def test_nobody_with_access_signs_on_paper(staffed):
+    """Whoever has the page uses the page: not for oneself, and not for another, whose second key it may be."""
     officer, officer_calls = person(staffed, "staff:write")
-    body = {"notice": 1, "language": "fr", "acknowledged_at": datetime.now(UTC).isoformat()}
-    answer = officer_calls.call("POST", f"/v1/staff/members/{officer}/acknowledgements", body)
-    assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:own-acknowledgement")
+    colleague, colleague_calls = person(staffed)
+    for member in (officer, colleague):
+        answer = _paper(officer_calls, member)
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:own-acknowledgement")
+        assert covered(staffed, member)["standing"] == "missing"
+    acknowledge(colleague_calls)
+    assert _paper(officer_calls, colleague).status_code == 409
+
+
+def test_who_has_access_no_more_may_have_signed(staffed):
+    """The control: once the access is revoked, what they had signed can be recorded."""
+    member, _ = person(staffed)
+    staffed.ok("DELETE", f"/v1/keys/{member}")
+    assert _paper(staffed, member).status_code == 201
+
+
+def test_a_paper_does_not_stand_in_the_way_of_one_s_own(database):
+    """What was recorded on paper for who has access counts for nothing; what they do themselves is recorded beside."""
+    with running(database) as api:
+        identifier, ada = person(api)
+        paper_of_before(database, identifier)
+        assert covered(api, identifier)["standing"] == "missing"
+        assert ada.ok("GET", "/v1/staff/notices/current")["standing"] == "missing"
+        first = acknowledge(ada)
+        assert (first["way"], first["recorded_by"]) == ("api", identifier)
+        assert acknowledge(ada, "en") == first
+        told = api.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"]
+        assert [each["way"] for each in told] == ["paper", "api"]
+        assert covered(api, identifier)["acknowledged_at"] == first["acknowledged_at"]
 
 
 @pytest.mark.parametrize("at", [PAST, "2199-01-01T00:00:00Z"])

@@ -6,7 +6,7 @@ from app.api.security import scopes_by_route
 from app.auth.scopes import Scope
 from tests.support.api import running
 from tests.support.databases import new_database
-from tests.support.staff import acknowledge, person, publish
+from tests.support.staff import acknowledge, paper_of_before, person, publish
 
 REQUIRED = "urn:sceau:problem:staff-acknowledgement-required"
 PAGE = "https://sceau.example.fr/staff/notice"
@@ -17,9 +17,16 @@ EVERY = [scope.value for scope in Scope]
 
 
 @pytest.fixture(scope="module")
-def enforced():
+def enforced_database():
+    """The database of `enforced`."""
+    with new_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def enforced(enforced_database):
     """An application whose gate is closed."""
-    with new_database() as database, running(database, staff_gate="enforce") as api:
+    with running(enforced_database, staff_gate="enforce") as api:
         yield api
 
 
@@ -71,6 +78,15 @@ def test_an_acknowledgement_opens_it(enforced):
     _, ada = person(enforced, *EVERY)
     acknowledge(ada)
     assert stopped(ada) == set()
+
+
+def test_a_paper_does_not_open_it(enforced, enforced_database):
+    """What another recorded for a person opens nothing for who never read; what she does herself does, afterwards."""
+    identifier, ada = person(enforced, "register:read")
+    paper_of_before(enforced_database, identifier, ada.ok("GET", "/v1/staff/notices/current")["notice"]["number"])
+    assert ada.call("GET", "/v1/processings").json()["type"] == REQUIRED
+    acknowledge(ada)
+    assert ada.call("GET", "/v1/processings").status_code == 200
 
 
 def test_a_new_version_asks_everybody_again(enforced):

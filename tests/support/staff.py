@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import psycopg
+
 from tests.support.api import Api
+from tests.support.databases import TestDatabase
 
 TEXT = {"fr": {"title": "Titre", "body": "# Un\n\nTexte"}, "en": {"title": "Title", "body": "# One\n\nText"}}
 
@@ -23,6 +26,18 @@ def shown(api: Api, language: str = "fr") -> dict[str, Any]:
 def acknowledge(api: Api, language: str = "fr") -> Any:
     """Acknowledge the notice of today, as the person who calls."""
     return api.ok("POST", "/v1/staff/acknowledgements", shown(api, language))
+
+
+def paper_of_before(database: TestDatabase, identifier: str, notice: int = 1) -> None:
+    """A paper that was recorded for a person with access, as code of before revision 0016 let one do."""
+    with psycopg.connect(database.app_url) as connection:
+        member = "INSERT INTO staff_member (id, caller, registered_at) VALUES (%(id)s, %(id)s, now())"
+        connection.execute(member, {"id": identifier})
+        connection.execute(
+            "INSERT INTO staff_acknowledgement SELECT gen_random_uuid(), %s, number, 'fr', sha256(''), 'paper',"
+            " published_at, now(), gen_random_uuid() FROM staff_notice WHERE number = %s",
+            [identifier, notice],
+        )
 
 
 def publish(api: Api, **texts: Any) -> Any:
