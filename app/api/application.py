@@ -90,6 +90,11 @@ class Sceau(FastAPI):
             late = problem(408, "timeout", "The body did not arrive in time.", headers=_LAST)
             await late(scope, receive, exchange.send)
             return
+        except _CutOffError:
+            # Who has gone hears nothing of it; a client that has closed its half of the connection alone does.
+            cut = problem(400, "malformed", "The body ended before it was whole: nothing was done.", headers=_LAST)
+            await cut(scope, receive, exchange.send)
+            return
         if body is None:
             detail = f"A body holds at most {services.max_body_bytes} bytes."
             # Who waits for 100 Continue has not sent it: nobody can tell the next request from what may come yet.
@@ -120,8 +125,17 @@ class Sceau(FastAPI):
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+class _CutOffError(Exception):
+    """The client went before its body was whole."""
+
+
 async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None when it is larger than the limit."""
+    """The whole body, or None when it is larger than the limit.
+
+    Raises:
+        _CutOffError: it ended too soon; what came of it may say something else than the whole (RFC 9112, section 8).
+
+    """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > limit:
         return None
@@ -130,7 +144,9 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(chunks)
+            if not chunks and not _has_body(scope):
+                return b""  # the request was whole with its head
+            raise _CutOffError
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:
@@ -138,6 +154,12 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+def _has_body(scope: Scope) -> bool:
+    """Whether the head says that a body follows (RFC 9112, section 6.3)."""
+    headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"transfer-encoding"}}
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.pages import LIMIT, Limit, read_place, write_place
 from app.api.routing import problems, strict_router
-from app.api.security import Needs
+from app.api.security import Needs, as_shown
 from app.api.services import ServicesDep
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated
 from app.auth.scopes import Scope
 from app.events.cloud_events import EXAMPLE, cloud_event
 from app.operations.read_events import read_events
 
 router = strict_router("events")
 
-Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
+Reader = Annotated[Authenticated, Depends(as_shown(Needs(Scope.CONSENTS_READ)))]
 _FEED = "events"
 _LONGEST_WAIT = 20
 
@@ -51,7 +51,7 @@ class EventsPage(BaseModel):
     ),
 )
 async def get_events(
-    caller: Reader,
+    by: Reader,
     services: ServicesDep,
     limit: Limit = LIMIT,
     after: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
@@ -62,11 +62,11 @@ async def get_events(
     """Every event once and in order: none is left out or comes later, whatever order transactions commit in.
 
     Without `after`, from the oldest event that is kept (`SCEAU_EVENT_RETENTION`). A caller that may name some
-    processings only reads the events of those.
+    processings only reads the events of those. A key that is revoked while its call waits is told nothing any more.
     """
     pseudonyms = services.deployment.pseudonyms
     place = read_place(pseudonyms, _FEED, after)
-    page = await read_events(services.database, place, limit=limit, processings=caller.processings, wait=wait)
+    page = await read_events(services.database, by, place, limit=limit, wait=wait)
     return EventsPage(
         events=[CloudEventBody(**cloud_event(each, services.source)) for each in page.events],
         next=write_place(pseudonyms, _FEED, page.next),

@@ -138,7 +138,13 @@ class HotEndpoint:
         return None
 
     def answer_known(self, head: KnownHead, body: bytes) -> tuple[bytes, bytes] | Missed | None:
-        """Header lines and body of a 200, what was missed, or None: the ordinary way is to answer. Awaits nothing."""
+        """Header lines and body of a 200, what was missed, or None: the ordinary way is to answer. Awaits nothing.
+
+        While somebody may have to be refused at the door, which stands on the ordinary way, this one is closed: a key
+        that was revoked is missed here each time, and would be looked up.
+        """
+        if self._door.alert_until:
+            return None
         started = time.perf_counter()
         understood = self._path.understand(head.path, head.digest, body)
         if understood is None:

@@ -22,8 +22,11 @@ LONGEST_TOKEN: Final = 8_192
 _PARTS: Final = 3
 _LONGEST_NAME: Final = 255
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
-_OF_OTHER_TOKENS: Final = frozenset({"at_hash", "c_hash", "events"})
+_ACCESS_TOKEN: Final = "at+jwt"  # noqa: S105 - the `typ` of a header
+_OF_OTHER_TOKENS: Final = frozenset({"at_hash", "c_hash", "s_hash", "events"})
 """What ID tokens and logout tokens carry: those are no access tokens, whatever their header says."""
+_OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "client_id"})
+"""What access tokens carry and ID tokens do not (RFC 9068, 2.2; OpenID Connect Core, 2)."""
 _NARROWING: Final = ("scope", "scp")
 
 
@@ -72,6 +75,7 @@ class UnverifiedToken:
     """A token that was read and not believed: what it is needed for is to look up the key."""
 
     text: str
+    kind: str
     algorithm: str
     key_id: str | None
     issuer: str
@@ -110,7 +114,8 @@ def read_token(text: str, rules: TokenRules) -> UnverifiedToken:
     if "crit" in header:  # nothing that could be critical is understood here (RFC 7515, 4.1.11)
         raise BadTokenError("malformed")
     kind, algorithm, key_id, issuer = header.get("typ"), header.get("alg"), header.get("kid"), claims.get("iss")
-    if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in rules.types:
+    kind = kind.lower().removeprefix("application/") if isinstance(kind, str) else None
+    if kind is None or kind not in rules.types:
         raise BadTokenError("type")
     if not isinstance(algorithm, str) or algorithm not in rules.algorithms:
         raise BadTokenError("algorithm")
@@ -118,7 +123,7 @@ def read_token(text: str, rules: TokenRules) -> UnverifiedToken:
         raise BadTokenError("issuer")
     if key_id is not None and not isinstance(key_id, str):
         raise BadTokenError("malformed")
-    return UnverifiedToken(text, algorithm, key_id, issuer, claims)
+    return UnverifiedToken(text, kind, algorithm, key_id, issuer, claims)
 
 
 def verify_token(token: UnverifiedToken, keys: Sequence[SigningKey], rules: TokenRules, now: float) -> Token:
@@ -138,7 +143,7 @@ def verify_token(token: UnverifiedToken, keys: Sequence[SigningKey], rules: Toke
     if signed_by is None:
         raise BadTokenError("signature")
     claims = token.claims
-    if not _OF_OTHER_TOKENS.isdisjoint(claims) or claims.get("typ", "Bearer") != "Bearer":
+    if not _is_for_access(token.kind, claims):
         raise BadTokenError("type")
     if "cnf" in claims:  # bound to a key that the client would have to prove (RFC 7800): no bearer token
         raise BadTokenError("bound")
@@ -159,6 +164,21 @@ def _signed(token: UnverifiedToken, key: SigningKey) -> bool:
     except (JoseError, ValueError, TypeError):
         return False
     return True
+
+
+def _is_for_access(kind: str, claims: Mapping[str, Any]) -> bool:
+    """Whether it is an access token. Where its header does not say so its claims must: ID tokens have that header too.
+
+    Keycloak's `typ` and Cognito's `token_use` say so in a word; without such a word a `nonce`, which is an ID token's
+    (OpenID Connect Core, 2), or the lack of all that only access tokens have, is enough to refuse.
+    """
+    if not _OF_OTHER_TOKENS.isdisjoint(claims):
+        return False
+    if claims.get("typ", "Bearer") != "Bearer" or claims.get("token_use", "access") != "access":
+        return False
+    if kind == _ACCESS_TOKEN or "typ" in claims or "token_use" in claims:
+        return True
+    return "nonce" not in claims and not _OF_ACCESS_TOKENS.isdisjoint(claims)
 
 
 def _until(claims: Mapping[str, Any], skew: float, now: float) -> float:

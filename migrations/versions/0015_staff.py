@@ -1,4 +1,7 @@
-"""Staff under L32-3 V: notices, members, their names, their acknowledgements. New tables: nothing that exists is locked.
+"""Staff under L32-3 V: notices, members, their names, their acknowledgements.
+
+New tables; one of them refers to `caller`, which is locked for it (SHARE ROW EXCLUSIVE): whoever makes, changes or
+revokes a caller waits until the migration ends, and whoever only reads one does not.
 
 Revision: 0015, after 0014.
 """

@@ -206,3 +206,81 @@ def test_bytes_that_are_no_json_are_refused_in_words(body):
     except BadJsonError:
         return
     assert found == json.loads(body)
+
+
+# --- bodies that end too soon ----------------------------------------------------------------------------------------
+
+
+def _cut(api, path, headers, *messages):
+    """The status of a POST of which these messages come, and then the end of the connection."""
+    left, said = [*messages, {"type": "http.disconnect"}], []
+    names = {"authorization": f"Bearer {api.key}", "content-type": "application/json", **headers}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("testserver", 80),
+        "client": ("127.0.0.1", 50_000),
+        "headers": [(name.encode(), value.encode()) for name, value in names.items()],
+    }
+
+    async def receive():
+        return left.pop(0) if left else {"type": "http.disconnect"}
+
+    async def send(message):
+        said.append(message)
+
+    api.client.portal.call(api.client.app, scope, receive, send)
+    return said[0]["status"]
+
+
+def _part(body, more):
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+ROTATION = "/v1/decision-token-keys"
+
+
+def _signing_keys(api):
+    return [each["kid"] for each in api.ok("GET", "/.well-known/jwks.json")["keys"]]
+
+
+@pytest.mark.parametrize(
+    ("headers", "came"),
+    [
+        ({"content-length": "16"}, []),
+        ({"content-length": "16"}, [_part(b"", more=True)]),
+        ({"content-length": "16"}, [_part(b'{"at_once"', more=True)]),
+        ({"content-length": "20"}, [_part(b'{"at_once":false}', more=True)]),
+        ({"transfer-encoding": "chunked"}, []),
+        ({"transfer-encoding": "chunked"}, [_part(b"{}", more=True)]),
+    ],
+)
+def test_a_body_that_was_cut_off_is_no_body(world, headers, came):
+    """A request whose body did not come whole does nothing (RFC 9112, 8), also where a body may be left out."""
+    api, _ = world
+    before = _signing_keys(api)
+    assert _cut(api, ROTATION, headers, *came) == 400
+    assert _signing_keys(api) == before
+
+
+@pytest.mark.parametrize(
+    ("headers", "came"),
+    [
+        ({}, []),
+        ({"content-length": "0"}, []),
+        ({"content-length": "2"}, [_part(b"{}", more=False)]),
+        ({"transfer-encoding": "chunked"}, [_part(b"{", more=True), _part(b"}", more=False)]),
+    ],
+)
+def test_a_request_that_came_whole_is_done(world, headers, came):
+    """The control: who hangs up after a whole request is served, with a body and without."""
+    api, _ = world
+    before = _signing_keys(api)
+    assert _cut(api, ROTATION, headers, *came) == 201
+    assert len(_signing_keys(api)) == len(before) + 1

@@ -8,6 +8,8 @@ from threading import Barrier, Event
 import pytest
 
 from app.auth.scopes import Scope
+from app.events.feed import read_page
+from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.databases import new_database
 from tests.support.issuer import issuing
@@ -119,6 +121,39 @@ def test_who_waited_and_kept_its_rights_is_served(world, monkeypatch):
     narrow = lambda: api.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": MANAGING})  # noqa: E731
     answer = _late(api, lambda: api.with_key(made["key"]).call("POST", "/v1/keys", NEW), narrow, monkeypatch)
     assert (answer.status_code, answer.json()["created_by"]) == (201, made["id"])
+
+
+@pytest.mark.parametrize(("ending", "status"), ENDINGS.values(), ids=ENDINGS.keys())
+def test_who_waits_for_events_is_looked_at_again(world, ending, status, monkeypatch):
+    """A call that waits tells nothing that its caller may not read any more when there is something to tell."""
+    api, _ = world
+    for name in ("ads", "stats"):
+        if api.call("GET", f"/v1/processings/{name}").status_code == 404:
+            api.register(name, purpose="statistics")
+    made = api.ok("POST", "/v1/keys", {"name": "reader", "scopes": ["consents:read", "audit:read"]})
+    place = api.ok("GET", "/v1/events?limit=500")["next"]
+    waits = Event()
+
+    async def read(*args, **more):
+        page = await read_page(*args, **more)
+        waits.set()
+        return page
+
+    monkeypatch.setattr("app.operations.read_events.read_page", read)
+    with ThreadPoolExecutor(1) as threads:
+        path = f"/v1/events?wait=20&after={place}"
+        answer = threads.submit(api.with_key(made["key"]).call, "GET", path)
+        assert waits.wait(HANG)
+        api.ok(*ending(made))
+        api.decide("alice", "stats")
+        mine = api.decide("alice", "ads")["id"]
+        told = answer.result(HANG)
+    if ending is not ENDINGS["processings limited"][0]:
+        assert (told.status_code, "events" in told.json()) == (status, False)
+    else:
+        assert {each["data"]["processing"] for each in told.json()["events"]} == {"ads"}
+    after = f"/v1/events?limit=500&after={place}"  # until all is told: a transaction of another test may hold it back
+    eventually(lambda: mine in {each["data"]["consent"] for each in api.ok("GET", after)["events"]})
 
 
 def test_two_callers_who_change_each_other_do_not_block_each_other(world):

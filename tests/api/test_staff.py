@@ -221,7 +221,7 @@ def test_a_name_that_two_give_at_once_is_given_twice(staffed, staffed_database):
     staffed.ok("POST", "/v1/staff/members", body)
     with psycopg.connect(staffed_database.owner_url) as other, ThreadPoolExecutor(1) as threads:
         other.execute("SELECT FROM staff_member WHERE id = %s FOR NO KEY UPDATE", [identifier])
-        (*kept,) = other.execute("DELETE FROM staff_name WHERE member = %s RETURNING *", [identifier]).fetchone()
+        kept = other.execute("DELETE FROM staff_name WHERE member = %s RETURNING *", [identifier]).fetchone()
         other.execute("INSERT INTO staff_name VALUES (%s, %s, %s, %s)", kept)
         answer = threads.submit(staffed.call, "POST", "/v1/staff/members", {**body, "name": "Gustave"})
         with psycopg.connect(staffed_database.owner_url, autocommit=True) as looking:

@@ -155,6 +155,48 @@ def test_an_older_issuer_s_type_is_taken_where_it_is_said_so(issuer, rules):
     assert _why(issuer, older, issuer.token(header={"typ": "JWT"}, typ="ID")) == "type"
 
 
+OF_NO_CLIENT = {"client_id": None, "azp": "console"}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        OF_NO_CLIENT,
+        {"nonce": "n-0S6_WzA2Mj"},
+        {"scope": "openid", "nonce": "n-0S6_WzA2Mj"},
+        {"s_hash": "x"},
+        {"token_use": "id"},
+        {"typ": "ID", "scope": "openid"},
+    ],
+)
+def test_an_id_token_of_an_older_issuer_is_refused(issuer, claims):
+    """With JWT among the types, what an ID token has, and the lack of what access tokens have, is a refusal.
+
+    `at_hash` is not in every ID token (OpenID Connect Core, 3.1.3.6), and the audience is often the same.
+    """
+    assert _why(issuer, _older(issuer), issuer.token(header={"typ": "JWT"}, **claims)) == "type"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {**OF_NO_CLIENT, "scope": "register:read"},
+        {**OF_NO_CLIENT, "scp": ["register:read"]},
+        {**OF_NO_CLIENT, "token_use": "access"},
+        {**OF_NO_CLIENT, "typ": "Bearer", "nonce": "n-0S6_WzA2Mj"},
+    ],
+)
+def test_an_access_token_of_an_older_issuer_is_taken(issuer, claims):
+    """The control: each of what tells an access token is enough; Keycloak's word outweighs the nonce that it copied."""
+    assert _check(issuer, _older(issuer), issuer.token(header={"typ": "JWT"}, **claims))
+
+
+def _older(issuer):
+    types = frozenset({"at+jwt", "jwt"})
+    return TokenRules(frozenset({issuer.url}), ref_of, AUDIENCE, frozenset({"ES256"}), types, SKEW)
+
+
 def _unsigned(issuer, algorithm):
     return f"{_encoded({'alg': algorithm, 'typ': 'at+jwt'})}.{_encoded(issuer.claims())}."
 
