@@ -11,15 +11,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import uuid4
 
+from bench.stale.asking import Topic, manner, put
 from bench.stale.client import CallError
 from bench.stale.fleet import KEY, Worker
-from bench.stale.history import Asked, History, Verdict, Written
+from bench.stale.history import History, Verdict, Written
 
 _OK: Final = 200
+_NOT_OURS_TO_REPEAT: Final = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
 _REPEATABLE: Final = 0.5
 """The share of writes with an Idempotency-Key."""
 
 Body = Mapping[str, Any] | None
+
+
+class RefusedError(Exception):
+    """A narrowing write was refused for good: the run is not the one that was meant."""
 
 
 @dataclass(slots=True)
@@ -78,23 +84,15 @@ class Crew:
         """Some seconds."""
         return self.chance.random() * self.plan.pause
 
-    async def ask(self, history: History, replica: int, subject: str, processing: str, *, key: str = KEY) -> None:
-        """One decision, recorded when it was answered."""
-        body = {
-            "subject": {"type": "user", "id": subject},
-            "action": {"name": processing},
-            "resource": {"type": "correspondence", "id": "h"},
-        }
-        start = time.monotonic()
+    async def ask(self, history: History, replica: int, topic: Topic, subject: str) -> None:
+        """One question about a subject, in one manner or another, recorded when it was answered."""
         try:
-            status, said = await self.workers[replica].calls.call("POST", "/access/v1/evaluation", body, key)
+            found = await put(self.workers[replica].calls, replica, topic, subject, manner(self.chance))
         except CallError:
             self.unanswered += 1
             return
-        end = time.monotonic()
-        if status == _OK:
-            history.asked.append(Asked(subject, processing, key, replica, start, end, said["decision"]))
-        else:
+        history.asked += found.asked
+        for status in found.refused:
             self.refused[status] = self.refused.get(status, 0) + 1
 
     async def write(
@@ -104,6 +102,9 @@ class Crew:
 
         Returns:
             The answer, or None when a widening one was not answered: nobody knows then whether it was done.
+
+        Raises:
+            RefusedError: the write is one that can never be answered.
 
         """
         more = f"Idempotency-Key: {uuid4()}\r\n" if self.chance.random() < _REPEATABLE else ""
@@ -119,28 +120,25 @@ class Crew:
                 self.refused[status] = self.refused.get(status, 0) + 1
             if not done and not kind.narrows:
                 return None
+            if status in _NOT_OURS_TO_REPEAT:
+                raise RefusedError(f"{kind.kind}: {status} {said}")
             if done and not again:
                 return said or True
             again = again and not done
             await asyncio.sleep(self.rest())
 
-    async def probe(self, history: History, subjects: Sequence[str], processing: str, *, key: str = KEY) -> None:
-        """Ask every replica at once, right after an answer."""
+    async def probe(self, history: History, topic: Topic) -> None:
+        """Ask every replica at once about every subject, right after an answer."""
         calls = [
-            self.ask(history, replica, subject, processing, key=key)
+            self.ask(history, replica, topic, subject)
             for replica in range(len(self.workers))
-            for subject in subjects
+            for subject in topic.subjects
         ]
         await asyncio.gather(*calls)
 
-    async def attended(
-        self,
-        history: History,
-        about: tuple[Sequence[str], str, str],
-        work: Callable[[], Awaitable[None]],
-    ) -> History:
-        """Do something while askers ask about some subjects and a processing with a key; the history."""
-        askers = [asyncio.create_task(self._asking(history, *about)) for _ in range(self.plan.askers)]
+    async def attended(self, history: History, topic: Topic, work: Callable[[], Awaitable[None]]) -> History:
+        """Do something while askers ask about a topic; the history."""
+        askers = [asyncio.create_task(self._asking(history, topic)) for _ in range(self.plan.askers)]
         try:
             await work()
         finally:
@@ -149,7 +147,7 @@ class Crew:
             await asyncio.gather(*askers, return_exceptions=True)
         return history
 
-    async def _asking(self, history: History, subjects: Sequence[str], processing: str, key: str) -> None:
+    async def _asking(self, history: History, topic: Topic) -> None:
         while True:
-            await self.ask(history, self.worker(), self.chance.choice(subjects), processing, key=key)
+            await self.ask(history, self.worker(), topic, self.chance.choice(topic.subjects))
             await asyncio.sleep(self.rest())

@@ -3,18 +3,30 @@
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
 
-from app.db.embedded import DATABASE, EmbeddedServer
+from app.db.embedded import APP_ROLE, DATABASE, EmbeddedServer
 from bench.stale.fleet import Worker
+from bench.stale.pooler import Pooler
 from bench.stale.proxy import Proxy
 
+_FEED_CUT: Final = "feed connection ended by the server"
+_READER_CUT: Final = "other connection ended by the server"
+_LOST: Final = "feed black-holed, bytes lost"
+_LATE: Final = "feed black-holed, bytes late"
+_FROZEN: Final = "worker stopped past its lease"
+_RESTARTED: Final = "server restarted"
+_POOLER_KILLED: Final = "PgBouncer killed"
+_OUT_OF_ORDER: Final = "change committed out of order (sampled)"
 _FEEDS: Final = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%WITH beaten AS%' AND pid <> pg_backend_pid()"
-_OUT_OF_ORDER: Final = """
+_READERS: Final = (
+    "SELECT pid FROM pg_stat_activity"
+    f" WHERE usename = '{APP_ROLE}' AND datname = '{DATABASE}' AND pid NOT IN ({_FEEDS})"
+)
+_COMMITS: Final = """
 SELECT count(*) FROM (
     SELECT pg_xact_commit_timestamp(xid::xid) AS done,
         max(pg_xact_commit_timestamp(xid::xid)) OVER (ORDER BY xid ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
@@ -33,14 +45,19 @@ CREATE CONSTRAINT TRIGGER stale_wait AFTER INSERT ON change DEFERRABLE INITIALLY
 
 @dataclass(slots=True)
 class Faults:
-    """One after the other, at random, with pauses between; `happened` counts what is known to have taken place."""
+    """One after the other, at random, with pauses between; `happened` counts what is known to have taken place.
+
+    `leased`: the workers have feeds. `proxy` and `pooler` stand in front of the server, where there are any.
+    """
 
     server: EmbeddedServer
     workers: list[Worker]
-    proxy: Proxy
     chance: random.Random
     lease: float
     happened: dict[str, int] = field(default_factory=dict)
+    leased: bool = True
+    proxy: Proxy | None = None
+    pooler: Pooler | None = None
 
     def count(self, what: str, number: int = 1) -> None:
         """It happened so often."""
@@ -48,15 +65,20 @@ class Faults:
 
     async def run(self) -> None:
         """Until cancelled."""
-        weighed: list[tuple[Callable[[], Awaitable[None]], int]] = [
-            (self.cut_feeds, 4),
-            (self.lost, 2),
-            (self.held_back, 2),
-            (self.frozen, 3),
-            (self.look_at_commits, 4),
-            (self.restart, 1),
+        possible = [
+            (self.cut_feeds, _FEED_CUT, 4 * self.leased),
+            (self.lost, _LOST, 2 * bool(self.proxy)),
+            (self.held_back, _LATE, 2 * bool(self.proxy)),
+            (self.frozen, _FROZEN, 3),
+            (self.look_at_commits, _OUT_OF_ORDER, 4),
+            (self.cut_readers, _READER_CUT, 2),
+            (self.restart_pooler, _POOLER_KILLED, 2 * bool(self.pooler)),
+            (self.restart, _RESTARTED, 1),
         ]
-        acts = [act for act, weight in weighed for _ in range(weight)]
+        acts = [act for act, _, weight in possible for _ in range(weight)]
+        for _, what, weight in possible:
+            if weight:
+                self.count(what, 0)  # so that one which never happens is seen
         while True:
             await asyncio.sleep(self.chance.uniform(0.5, 2.5))
             try:
@@ -67,23 +89,36 @@ class Faults:
     async def cut_feeds(self) -> None:
         """The server ends feed connections."""
         ended = await self.execute(f"SELECT pg_terminate_backend(pid) FROM ({_FEEDS}) AS feeds")
-        self.count("feed connection ended by the server", sum(bool(each[0]) for each in ended))
+        self.count(_FEED_CUT, sum(bool(each[0]) for each in ended))
+
+    async def cut_readers(self) -> None:
+        """The server ends what decisions and writes use, some of them in the middle of a transaction."""
+        ended = await self.execute(f"SELECT pg_terminate_backend(pid) FROM ({_READERS}) AS readers")
+        self.count(_READER_CUT, sum(bool(each[0]) for each in ended))
+
+    async def restart_pooler(self) -> None:
+        """PgBouncer is killed and started again."""
+        assert self.pooler is not None
+        await asyncio.to_thread(self.pooler.restart)
+        self.count(_POOLER_KILLED)
 
     async def lost(self) -> None:
         """A network that swallows a feed's bytes, and never says so."""
+        assert self.proxy is not None
         before = self.proxy.swallowed
         self.proxy.hole(lost=True)
         await asyncio.sleep(self.chance.uniform(1, 2.5) * self.lease)
         self.proxy.clear()
-        self.count("feed black-holed, bytes lost", int(self.proxy.swallowed > before))
+        self.count(_LOST, int(self.proxy.swallowed > before))
 
     async def held_back(self) -> None:
         """A network that holds a feed's bytes back, and delivers them late."""
+        assert self.proxy is not None
         before = self.proxy.held
         self.proxy.hole(lost=False)
         await asyncio.sleep(self.chance.uniform(0.5, 2.5) * self.lease)
         self.proxy.clear()
-        self.count("feed black-holed, bytes late", int(self.proxy.held > before))
+        self.count(_LATE, int(self.proxy.held > before))
 
     async def frozen(self) -> None:
         """A worker that is stopped for longer than its lease."""
@@ -91,7 +126,7 @@ class Faults:
         worker.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(self.lease + self.chance.uniform(0.2, 1.5))
-            self.count("worker stopped past its lease", int(worker.is_stopped()))
+            self.count(_FROZEN, int(worker.is_stopped()))
         finally:
             worker.signal(signal.SIGCONT)
 
@@ -99,7 +134,7 @@ class Faults:
         """The server is stopped and started again."""
         self.server.stop()
         self.server.start()
-        self.count("server restarted")
+        self.count(_RESTARTED)
 
     async def delay_commits(self) -> None:
         """From now on, one commit in five takes up to 50 ms after its id was taken."""
@@ -107,8 +142,8 @@ class Faults:
 
     async def look_at_commits(self) -> None:
         """How many of the changes now in the table were committed after one with a later id."""
-        rows = await self.execute(_OUT_OF_ORDER)
-        self.count("change committed out of order (sampled)", rows[0][0])
+        rows = await self.execute(_COMMITS)
+        self.count(_OUT_OF_ORDER, rows[0][0])
 
     async def execute(self, statement: str) -> list[Any]:
         """Run statements as the server's administrator; the rows of the last."""

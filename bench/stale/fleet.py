@@ -1,11 +1,13 @@
 """Workers of the real service, each on its own port so that a caller can choose the replica."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -34,12 +36,13 @@ class Worker:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.log = log
+        self._ways = log.with_suffix(".ways")
         self.calls = Connections(self.port)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SCEAU_", "STALE_"))}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.freshness.worker", str(self.port)],
-                env={**inherited, **environment},
+                env={**inherited, "STALE_WAYS": str(self._ways), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -76,6 +79,10 @@ class Worker:
                     return
             time.sleep(0.1)
         raise WorkerError(f"a worker is not ready: {self.log.read_text(errors='replace')[-800:]}")
+
+    def ways(self) -> Counter[str]:
+        """By which ways it answered (`tests.freshness.ways`), once it has ended; nothing if it had to be killed."""
+        return Counter(json.loads(self._ways.read_text())) if self._ways.exists() else Counter()
 
     def stop(self) -> None:
         """End it, kindly at first."""
@@ -119,6 +126,10 @@ class Fleet:
         """Stop every worker."""
         for worker in self.workers:
             worker.stop()
+
+    def ways(self) -> Counter[str]:
+        """By which ways they answered, all together, once they have stopped."""
+        return sum((worker.ways() for worker in self.workers), Counter[str]())
 
     def __enter__(self) -> Self:
         """As it is."""

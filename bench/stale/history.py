@@ -11,11 +11,16 @@ from typing import Final
 CONSENT: Final = "consent"
 STATUS: Final = "status"
 KEY: Final = "key"
+SCOPE: Final = "scope"
+WITHDRAWN: Final = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One decision: whom and what it was about, with which key, at which replica, and whether it was a permit."""
+    """One decision: whom and what it was about, with which key, at which replica, and whether it was a permit.
+
+    `others` are the parties whose consent it needs as well.
+    """
 
     subject: str
     processing: str
@@ -24,13 +29,20 @@ class Asked:
     start: float
     end: float
     permitted: bool
+    others: tuple[str, ...] = ()
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """All whose consent it needs."""
+        return (self.subject, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """One write that narrows or widens; None in a scope means all of it.
 
-    `family`: what it is about; a grant lifts what narrowed a consent, a resumption a suspension, nothing a revocation.
+    `family`: what it is about; a grant lifts what narrowed a consent, a resumption a suspension, a caller's widening
+    its narrowing, nothing the end of a key.
     `end` is None when nobody knows whether it was done: it then binds nobody, and may have widened at any time.
     """
 
@@ -44,9 +56,13 @@ class Written:
     key: str | None = None
 
     def covers(self, asked: Asked) -> bool:
-        """Whether it is about what was asked."""
+        """Whether it is about what was asked, for any of the parties."""
+        return any(self.binds(party, asked) for party in asked.parties)
+
+    def binds(self, party: str, asked: Asked) -> bool:
+        """Whether it is about what was asked, as far as one party is concerned."""
         return (
-            self.subject in {None, asked.subject}
+            self.subject in {None, party}
             and self.processing in {None, asked.processing}
             and self.key in {None, asked.key}
         )
@@ -66,31 +82,58 @@ class Stale:
 
 
 @dataclass(slots=True)
+class Kind:
+    """The narrowing writes of one kind: how many, those that a decision raced, and permits asked for on their way."""
+
+    written: int = 0
+    raced: int = 0
+    permits: int = 0
+
+    def add(self, other: "Kind") -> None:
+        """Add others."""
+        self.written += other.written
+        self.raced += other.raced
+        self.permits += other.permits
+
+
+@dataclass(slots=True)
 class Verdict:
     """What a history shows; verdicts add up."""
 
     decisions: int = 0
     permits: int = 0
-    narrowings: int = 0
-    races: int = 0
-    permits_before_answer: int = 0
     stale: list[Stale] = field(default_factory=list)
-    by_kind: dict[str, int] = field(default_factory=dict)
+    by_kind: dict[str, Kind] = field(default_factory=dict)
 
     def add(self, other: "Verdict") -> None:
         """Add another history's."""
         self.decisions += other.decisions
         self.permits += other.permits
-        self.narrowings += other.narrowings
-        self.races += other.races
-        self.permits_before_answer += other.permits_before_answer
         self.stale += other.stale
-        for kind, number in other.by_kind.items():
-            self.by_kind[kind] = self.by_kind.get(kind, 0) + number
+        for kind, found in other.by_kind.items():
+            self.kind(kind).add(found)
 
-    def proves_something(self, *, races: int, permits_before_answer: int) -> bool:
-        """Whether enough narrowing writes met a decision on the way; a run without races proves nothing."""
-        return self.races >= races and self.permits_before_answer >= permits_before_answer
+    def kind(self, name: str) -> Kind:
+        """The writes of a kind."""
+        return self.by_kind.setdefault(name, Kind())
+
+    def every_kind(self) -> Kind:
+        """All narrowing writes."""
+        total = Kind()
+        for found in self.by_kind.values():
+            total.add(found)
+        return total
+
+    def proves_something(self, *, withdrawals: int, permits: int) -> bool:
+        """Whether enough withdrawals met a decision on the way; a run without races proves nothing.
+
+        Args:
+            withdrawals: how many at least must have raced a decision on the same subject.
+            permits: how many at least must have been asked for while such a one was under way.
+
+        """
+        found = self.kind(WITHDRAWN)
+        return found.raced >= withdrawals and found.permits >= permits
 
 
 @dataclass(slots=True)
@@ -116,16 +159,17 @@ class History:
 
 def _forbidden_by(permit: Asked, narrowing: Sequence[Written], widening: Sequence[Written]) -> Written | None:
     for write in narrowing:
-        if write.end is None or write.end >= permit.start or not write.covers(permit):
+        if write.end is None or write.end >= permit.start:
             continue
-        if not any(_lifts(each, write, permit) for each in widening):
-            return write
+        for party in permit.parties:
+            if write.binds(party, permit) and not any(_lifts(each, write, permit, party) for each in widening):
+                return write
     return None
 
 
-def _lifts(widening: Written, narrowing: Written, permit: Asked) -> bool:
-    """Whether a widening write could have come after a narrowing one, and before a permit's end."""
-    if widening.family != narrowing.family or not widening.covers(permit):
+def _lifts(widening: Written, narrowing: Written, permit: Asked, party: str) -> bool:
+    """Whether a widening write could have come after a narrowing one, and before a permit's end, for one party."""
+    if widening.family != narrowing.family or not widening.binds(party, permit):
         return False
     ended_before = widening.end is not None and widening.end < narrowing.start
     return not ended_before and widening.start <= permit.end
@@ -134,7 +178,7 @@ def _lifts(widening: Written, narrowing: Written, permit: Asked) -> bool:
 def _count_race(verdict: Verdict, write: Written, asked: Sequence[Asked]) -> None:
     assert write.end is not None
     met = [each for each in asked if each.start < write.end and each.end > write.start and write.covers(each)]
-    verdict.narrowings += 1
-    verdict.by_kind[write.kind] = verdict.by_kind.get(write.kind, 0) + 1
-    verdict.races += bool(met)
-    verdict.permits_before_answer += sum(each.permitted and each.start >= write.start for each in met)
+    found = verdict.kind(write.kind)
+    found.written += 1
+    found.raced += bool(met)
+    found.permits += sum(each.permitted and each.start >= write.start for each in met)

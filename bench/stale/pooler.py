@@ -41,16 +41,29 @@ class Pooler:
         )
         directory.chmod(0o755)
         user = pwd.getpwuid(server_socket.stat().st_uid).pw_name
-        with (directory / "log").open("wb") as log:
-            self._process = subprocess.Popen([PROGRAM, "-u", user, str(settings)], stdout=log, stderr=log)
+        self._command = [PROGRAM, "-u", user, str(settings)]
+        self._log = directory / "log"
+        self._before = 0
+        self._start()
+
+    def restart(self) -> None:
+        """Kill it with all that is under way in it, and start it again."""
+        self._before = self.transactions()
+        self._process.kill()
+        self._process.wait()
+        self._start()
+
+    def _start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         self._wait()
 
     def transactions(self) -> int:
-        """How many transactions went through it."""
+        """How many transactions went through it, but for those just before it was killed."""
         with psycopg.connect(self._admin, autocommit=True) as connection:
             cursor = connection.execute("SHOW STATS")
             names = [column.name for column in cursor.description or ()]
-            return sum(row[names.index("total_xact_count")] for row in cursor if row[0] == DATABASE)
+            return self._before + sum(int(row[names.index("total_xact_count")]) for row in cursor if row[0] == DATABASE)
 
     def stop(self) -> None:
         """End it."""

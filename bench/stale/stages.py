@@ -13,29 +13,46 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from app.db.embedded import APP_ROLE, DATABASE, EmbeddedServer
 from bench.progress import say
 from bench.stale.callers import Crew, Plan
-from bench.stale.episodes import episodes, register
+from bench.stale.episodes import register
 from bench.stale.faults import Faults
 from bench.stale.fleet import Fleet
-from bench.stale.history import Verdict
+from bench.stale.history import WITHDRAWN, Verdict
+from bench.stale.key_episodes import episodes
 from bench.stale.pooler import PROGRAM, Pooler
 from bench.stale.proxy import Proxy
+from tests.freshness import ways
 
 LEASE: Final = 1.0
-_SUBJECTS: Final = 24
+_SUBJECTS: Final = 48
 _TOLD_EVERY: Final = 20
 _CONTROL_SECONDS: Final = 40
 _HOUR: Final = 3600
+_DURABLE: Final = {"SCEAU_DECISION_LOG": "durable"}
+_LOGGED: Final = "SELECT count(*) FROM decision_log"
 
 
 @dataclass(slots=True)
 class Stage:
-    """One part: what was found, what went wrong on purpose, how many requests got no answer or another than 2xx."""
+    """One part: what was found, what went wrong on purpose, how many requests got no answer or another than 2xx.
+
+    `ways` counts by which ways decisions were answered, `wanted` names those without which the part proves nothing.
+    """
 
     name: str
     verdict: Verdict = field(default_factory=Verdict)
     happened: dict[str, int] = field(default_factory=dict)
     unanswered: int = 0
     refused: dict[int, int] = field(default_factory=dict)
+    ways: dict[str, int] = field(default_factory=dict)
+    wanted: tuple[str, ...] = ()
+
+    def not_taken(self) -> list[str]:
+        """The ways that nobody was answered by."""
+        return ways.not_taken(self.ways, self.wanted)
+
+    def never_happened(self) -> list[str]:
+        """The faults that were meant to happen, and did not."""
+        return [what for what, number in self.happened.items() if not number]
 
 
 @dataclass(slots=True)
@@ -67,7 +84,7 @@ class Place:
 
 async def faulty(place: Place, seconds: float) -> Stage:
     """Three workers: behind a proxy and an hour early, an hour late and silent, slow to keep; and everything fails."""
-    stage = Stage("leased, with every fault")
+    stage = Stage("leased, with every fault", wanted=ways.LEASED)
     async with _proxied(place) as proxy:
         feed = f"postgresql://{APP_ROLE}@127.0.0.1:{proxy.port}/{DATABASE}"
         each = [
@@ -75,24 +92,18 @@ async def faulty(place: Place, seconds: float) -> Stage:
             {"STALE_NO_NOTIFY": "1", "STALE_WALL_HOURS": "1"},
             {"STALE_SLOW_LANDING": "0.03", "STALE_NO_NOTIFY": "1"},
         ]
-        fleet = await asyncio.to_thread(_fleet, place, place.url, each)
-        try:
-            faults = Faults(place.server, fleet.workers, proxy, place.chance, LEASE, stage.happened)
-            await faults.delay_commits()
+        async with _fleet(stage, place, place.url, each) as fleet:
             for worker in fleet.workers:
                 date = await asyncio.to_thread(worker.date)
-                faults.count("wall clock an hour off", abs((date - datetime.now(UTC)).total_seconds()) > _HOUR / 2)
-            faults.count("NOTIFY suppressed in a worker", 2)
-            failing = asyncio.create_task(faults.run())
-            try:
-                await _work(stage, place, fleet, seconds)
-            finally:
-                failing.cancel()
-                await asyncio.gather(failing, return_exceptions=True)
-                proxy.clear()
-        finally:
-            await asyncio.to_thread(fleet.stop)
+                _count(stage, "wall clock an hour off", abs((date - datetime.now(UTC)).total_seconds()) > _HOUR / 2)
+            _count(stage, "NOTIFY suppressed in a worker", 2)
+            faults = Faults(place.server, fleet.workers, place.chance, LEASE, stage.happened, proxy=proxy)
+            await _suffering(stage, place, fleet, faults, seconds)
     return stage
+
+
+def _count(stage: Stage, what: str, number: int) -> None:
+    stage.happened[what] = stage.happened.get(what, 0) + number
 
 
 @asynccontextmanager
@@ -106,14 +117,20 @@ async def _proxied(place: Place) -> AsyncIterator[Proxy]:
 
 
 async def pooled(place: Place, seconds: float) -> Stage | None:
-    """Two workers behind PgBouncer in transaction mode, their feeds direct; None without PgBouncer."""
+    """Two workers behind PgBouncer in transaction mode, their feeds direct, one with a durable log; and faults.
+
+    None without PgBouncer.
+    """
     if PROGRAM is None:
         say("no PgBouncer here (apt-get install pgbouncer): that part is left out")
         return None
     pooler = Pooler(place.directory / "pgbouncer", place.socket)
+    stage = Stage("leased, behind PgBouncer", wanted=ways.LEASED)
+    direct = {"SCEAU_FEED_DATABASE_URL": place.url}
     try:
-        each = [{"SCEAU_FEED_DATABASE_URL": place.url}] * 2
-        stage = await _plain(place, "leased, behind PgBouncer", pooler.url, each, seconds)
+        async with _fleet(stage, place, pooler.url, [direct, {**direct, **_DURABLE}]) as fleet:
+            faults = Faults(place.server, fleet.workers, place.chance, LEASE, stage.happened, pooler=pooler)
+            await _suffering(stage, place, fleet, faults, seconds)
         stage.happened["transactions through PgBouncer"] = pooler.transactions()
         return stage
     finally:
@@ -121,43 +138,63 @@ async def pooled(place: Place, seconds: float) -> Stage | None:
 
 
 async def strict(place: Place, seconds: float) -> Stage:
-    """Two workers that read the primary each time."""
-    return await _plain(place, "strict", place.url, [{"SCEAU_CACHE": "strict"}] * 2, seconds)
+    """Two workers that read the primary each time, one with a durable log; and faults, but those of a feed."""
+    stage = Stage("strict", wanted=ways.STRICT)
+    mode = {"SCEAU_CACHE": "strict"}
+    async with _fleet(stage, place, place.url, [mode, {**mode, **_DURABLE}]) as fleet:
+        faults = Faults(place.server, fleet.workers, place.chance, LEASE, stage.happened, leased=False)
+        await _suffering(stage, place, fleet, faults, seconds)
+    return stage
 
 
 async def control(place: Place, mutant: str) -> Stage:
     """Two workers with a mechanism switched off, until a stale permit is found."""
     each = [{"STALE_MUTANT": mutant, "STALE_NO_NOTIFY": "1", "STALE_SLOW_LANDING": "0.03"}] * 2
-    return await _plain(place, mutant, place.url, each, _CONTROL_SECONDS, until=lambda found: bool(found.stale))
-
-
-async def _plain(
-    place: Place,
-    name: str,
-    url: str,
-    each: Sequence[Mapping[str, str]],
-    seconds: float,
-    *,
-    until: Callable[[Verdict], bool] = lambda _: False,
-) -> Stage:
-    stage = Stage(name)
-    fleet = await asyncio.to_thread(_fleet, place, url, each)
-    try:
-        await _work(stage, place, fleet, seconds, until=until)
-    finally:
-        await asyncio.to_thread(fleet.stop)
+    stage = Stage(mutant)
+    async with _fleet(stage, place, place.url, each) as fleet:
+        await _work(stage, place, fleet, _CONTROL_SECONDS, until=lambda found: bool(found.stale))
     return stage
 
 
-def _fleet(place: Place, url: str, each: Sequence[Mapping[str, str]]) -> Fleet:
-    return Fleet(url, place.logs(), each, SCEAU_LEASE=f"PT{LEASE:g}S")
+@asynccontextmanager
+async def _fleet(stage: Stage, place: Place, url: str, each: Sequence[Mapping[str, str]]) -> AsyncIterator[Fleet]:
+    """Workers that are stopped afterwards, and then asked which ways they answered by."""
+    fleet = await asyncio.to_thread(lambda: Fleet(url, place.logs(), each, SCEAU_LEASE=f"PT{LEASE:g}S"))
+    try:
+        yield fleet
+    finally:
+        await asyncio.to_thread(fleet.stop)
+        stage.ways = dict(fleet.ways())
+
+
+async def _suffering(stage: Stage, place: Place, fleet: Fleet, faults: Faults, seconds: float) -> None:
+    """Let callers loose while things fail.
+
+    Raises:
+        Exception: the one that ended the faults too early; a run without them proves nothing.
+
+    """
+    await faults.delay_commits()
+    logged = (await faults.execute(_LOGGED))[0][0]
+    failing = asyncio.create_task(faults.run())
+    try:
+        await _work(stage, place, fleet, seconds)
+    finally:
+        if failing.done():
+            failing.result()
+        failing.cancel()
+        await asyncio.gather(failing, return_exceptions=True)
+        if faults.proxy is not None:
+            faults.proxy.clear()
+    _count(stage, "decisions logged", (await faults.execute(_LOGGED))[0][0] - logged)
 
 
 async def _work(
     stage: Stage, place: Place, fleet: Fleet, seconds: float, *, until: Callable[[Verdict], bool] = lambda _: False
 ) -> None:
     """Let callers loose, and tell now and then."""
-    crew = Crew(fleet.workers, place.chance, Plan(pause=0.06), verdict=stage.verdict, refused=stage.refused)
+    plan = Plan(askers=1, pause=0.06)
+    crew = Crew(fleet.workers, place.chance, plan, verdict=stage.verdict, refused=stage.refused)
     processing = None
     while processing is None:
         processing = await register(crew)
@@ -171,9 +208,9 @@ async def _work(
 
 async def _tell(stage: Stage) -> None:
     while True:
-        found = stage.verdict
+        found, raced = stage.verdict, stage.verdict.kind(WITHDRAWN)
         say(
-            f"{stage.name}: {found.decisions} decisions, {found.races} races, {found.permits_before_answer} permits "
-            f"before the answer, {len(found.stale)} stale"
+            f"{stage.name}: {found.decisions} decisions, {raced.raced} withdrawals raced, {raced.permits} permits "
+            f"before their answer, {len(found.stale)} stale"
         )
         await asyncio.sleep(_TOLD_EVERY)

@@ -25,6 +25,8 @@ from tests.support.databases import administrator_url
 SHORT = Pace(lease=0.5, heartbeat=0.05, margin=0.1)
 LONG = Pace(lease=30.0, heartbeat=0.05, margin=0.1)
 """With a lease that does not end by itself, only a mechanism's absence can answer a write at once."""
+MIDDLE = Pace(lease=1.5, heartbeat=0.05, margin=0.1)
+"""For a write that the mechanism answers only when the lease is over: long enough to see that nothing else did."""
 TRIES = 5
 _numbers = count(1)
 _idle: list[FastAPI] = []

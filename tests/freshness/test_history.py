@@ -4,18 +4,20 @@ import asyncio
 import random
 
 from bench.stale.callers import Crew
-from bench.stale.episodes import episodes, register
+from bench.stale.episodes import register
 from bench.stale.fleet import Fleet
+from bench.stale.key_episodes import episodes
+from tests.freshness import ways
 
-RACES, BEFORE_ANSWER = 25, 25
+RACES, BEFORE_ANSWER = 20, 20
 
 
 def run(database, directory, each, *, until):
-    """Start workers, let callers loose on them, and give the verdict."""
+    """Start workers, let callers loose on them, and give the verdict, and how each worker answered."""
     with Fleet(database.app_url, directory, each) as fleet:
         crew = Crew(fleet.workers, random.Random(20260615))
         asyncio.run(_work(crew, until))
-        return crew.verdict
+    return crew.verdict, [worker.ways() for worker in fleet.workers]
 
 
 async def _work(crew, until):
@@ -26,23 +28,28 @@ async def _work(crew, until):
 
 def enough(verdict):
     """Whether a verdict rests on enough races."""
-    return verdict.proves_something(races=RACES, permits_before_answer=BEFORE_ANSWER)
+    return verdict.proves_something(withdrawals=RACES, permits=BEFORE_ANSWER)
 
 
 def test_no_permit_after_an_answered_withdrawal(database, tmp_path):
-    """A worker an hour off that wakes nobody, one slow to keep what it read, a strict one: no stale permit at any."""
+    """A worker an hour off that wakes nobody, one slow to keep what it read, a strict one: no stale permit at any.
+
+    And the workers that may answer from memory did, by every way there is.
+    """
     each = [
         {"STALE_NO_NOTIFY": "1", "STALE_WALL_HOURS": "1"},
         {"STALE_SLOW_LANDING": "0.02"},
         {"SCEAU_CACHE": "strict"},
     ]
-    verdict = run(database, tmp_path, each, until=enough)
+    verdict, taken = run(database, tmp_path, each, until=enough)
     assert verdict.stale == []
     assert enough(verdict), f"too few races to prove anything: {verdict}"
+    assert ways.not_taken(taken[0] + taken[1], ways.LEASED) == []
+    assert set(+taken[2]) == set(ways.STRICT)
 
 
 def test_the_checker_sees_a_protocol_that_is_switched_off(database, tmp_path):
     """Without confirmation, the same callers and the same check find stale permits."""
     each = [{"STALE_MUTANT": "no confirmation", "STALE_NO_NOTIFY": "1"}] * 2
-    verdict = run(database, tmp_path, each, until=lambda verdict: bool(verdict.stale))
+    verdict, _ = run(database, tmp_path, each, until=lambda verdict: bool(verdict.stale))
     assert verdict.stale
