@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     decision_log_exempt_share: float = Field(default=0.01, ge=0, le=1, description="Share of permits under III logged")
     decision_log_retention: timedelta = Field(default=timedelta(days=400), description="How long decisions are kept")
     event_retention: timedelta = Field(
-        default=timedelta(days=30), ge=timedelta(days=4), description="How long events and deliveries are kept"
+        default=timedelta(days=30), ge=timedelta(days=8), description="How long events and deliveries are kept, ≥ P8D"
     )
     webhook_networks: str = Field(default="", description="Networks that webhooks may reach though they are not public")
     webhook_key_overlap: timedelta = Field(

@@ -23,6 +23,14 @@ def delivery_metrics(counts: DeliveryCounts | None) -> Iterator[Metric]:
     for (endpoint, status), number in counts.unfinished.items():
         unfinished.add_metric([str(endpoint), status], number)
     yield unfinished
+    lost = CounterMetricFamily(
+        "sceau_webhook_lost",
+        "Deliveries that were dropped undelivered, because their events were older than events are kept.",
+        labels=["endpoint", "status"],
+    )
+    for (endpoint, status), number in counts.lost.items():
+        lost.add_metric([str(endpoint), status], number)
+    yield lost
     yield GaugeMetricFamily(
         "sceau_outbox_undispatched",
         "Events that are not dispatched to webhooks yet; at most 10,000 are counted.",

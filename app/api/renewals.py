@@ -103,6 +103,7 @@ class JobRunBody(BaseModel):
     backlog: int = Field(description="What the last run left for the next")
     last_failed_at: datetime | None = None
     last_error: str | None = Field(default=None, description="The class of the day's last error, never its message")
+    lost: int = Field(description="Webhook deliveries dropped undelivered that day: their events were too old")
 
 
 class JobRuns(BaseModel):
@@ -157,4 +158,5 @@ def _run(run: DayOfRuns) -> JobRunBody:
         backlog=run.backlog,
         last_failed_at=run.last_failed_at,
         last_error=run.last_error,
+        lost=run.lost,
     )

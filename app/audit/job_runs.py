@@ -15,7 +15,7 @@ class JobRun:
     """One run of a task.
 
     `took` is how long it ran, `flagged` how many things it dealt with, `backlog` how many it knows to be left; `error`
-    is the class of what it failed with, None when it ended well.
+    is the class of what it failed with, None when it ended well. `lost` counts deliveries dropped undelivered.
     """
 
     task: str
@@ -24,13 +24,14 @@ class JobRun:
     flagged: int = 0
     backlog: int = 0
     error: str | None = None
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DayOfRuns:
     """A task's runs on one day (UTC): sums, and how the last one went.
 
-    `flagged` is the sum over the day, `last_flagged` that of the last run; `backlog` is what the last run left.
+    `flagged` and `lost` are sums over the day, `last_flagged` is that of the last run; `backlog` is what that left.
     """
 
     task: str
@@ -44,6 +45,7 @@ class DayOfRuns:
     backlog: int
     last_failed_at: datetime | None
     last_error: str | None
+    lost: int = 0
 
 
 async def add_run(session: WriteSession, run: JobRun, day: date) -> None:
@@ -61,6 +63,7 @@ async def add_run(session: WriteSession, run: JobRun, day: date) -> None:
         backlog=run.backlog,
         last_failed_at=run.started_at if failed else None,
         last_error=run.error,
+        lost=run.lost,
     )
     new = statement.excluded
     await session.execute(
@@ -70,6 +73,7 @@ async def add_run(session: WriteSession, run: JobRun, day: date) -> None:
                 "runs": job_run.c.runs + 1,
                 "failures": job_run.c.failures + new.failures,
                 "flagged": job_run.c.flagged + new.flagged,
+                "lost": job_run.c.lost + new.lost,
                 "last_started_at": new.last_started_at,
                 "last_took_ms": new.last_took_ms,
                 "last_flagged": new.last_flagged,
@@ -113,4 +117,5 @@ def _day(row: Row[tuple[object, ...]]) -> DayOfRuns:
         backlog=row.backlog,
         last_failed_at=row.last_failed_at,
         last_error=row.last_error,
+        lost=row.lost,
     )

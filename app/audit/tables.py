@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -61,6 +62,7 @@ job_run = Table(
     Column("backlog", BigInteger, nullable=False),
     Column("last_failed_at", DateTime(timezone=True)),
     Column("last_error", Text),
+    Column("lost", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("task", "day"),
 )
 

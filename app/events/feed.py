@@ -122,34 +122,3 @@ async def keep_progress(session: WriteSession, name: str, position: Position) ->
     """Remember how far something has come."""
     row = {"name": name, "xid": str(position.xid), "seq": position.seq, "event": position.event}
     await session.execute(text(_PROGRESS), row)
-
-
-_DROP: Final = """
-WITH oldest AS (
-    SELECT subject_ref, id, xid, written_at FROM outbox WHERE xid < CAST(:before AS text)::xid8
-    ORDER BY xid LIMIT :limit
-), gone AS (
-    DELETE FROM outbox USING oldest WHERE outbox.subject_ref = oldest.subject_ref AND outbox.id = oldest.id
-        AND oldest.written_at < :written_before
-    RETURNING outbox.xid
-)
-SELECT count(*) AS number, max(xid)::text AS last FROM gone
-"""
-
-
-async def drop_events(session: WriteSession, *, written_before: datetime, before: int, limit: int) -> tuple[int, int]:
-    """Remove the oldest events that were written before an instant and come before a transaction.
-
-    Args:
-        session: the transaction.
-        written_before: events written from then on stay.
-        before: the id of a transaction that must not be reached.
-        limit: how many are looked at.
-
-    Returns:
-        How many are gone, and the largest transaction id among them (0 for none).
-
-    """
-    bounds = {"before": str(before), "written_before": written_before, "limit": limit}
-    row = (await session.execute(text(_DROP), bounds)).one()
-    return row.number, int(row.last or 0)

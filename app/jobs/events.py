@@ -27,7 +27,8 @@ def install(app: procrastinate.App, work: Work) -> None:
         return Outcome(flagged=dispatched, backlog=counts.undispatched + waiting)
 
     async def trim() -> Outcome:
-        return Outcome(flagged=await trim_events(work.database, work.event_retention))
+        trimmed = await trim_events(work.database, work.event_retention)
+        return Outcome(flagged=trimmed.events, lost=trimmed.lost.total())
 
     periodic(app, work, "events.deliver", MINUTELY, deliver)
     periodic(app, work, "events.trim", HOURLY, trim)

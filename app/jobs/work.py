@@ -40,10 +40,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did: how many things it dealt with, and how many it knows to be left."""
+    """What a run did: how many things it dealt with, how many it knows to be left, and how many it gave up."""
 
     flagged: int = 0
     backlog: int = 0
+    lost: int = 0
 
 
 Run = Callable[[], Awaitable[Outcome]]
@@ -68,7 +69,7 @@ async def recorded(work: Work, task: str, run: Run) -> Outcome:
         log.warning("a job failed", task=task, cause=name)
         await _record(work, JobRun(task, started_at, _since(begun), error=name))
         raise
-    await _record(work, JobRun(task, started_at, _since(begun), outcome.flagged, outcome.backlog))
+    await _record(work, JobRun(task, started_at, _since(begun), outcome.flagged, outcome.backlog, lost=outcome.lost))
     return outcome
 
 

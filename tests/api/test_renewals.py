@@ -91,7 +91,9 @@ def test_runs_are_told_by_the_api_and_metrics(api, database):
             async with made.write() as session:
                 now = await session.now()
                 for error, flagged in ((None, 3), ("OSError", 0), (None, 5)):
-                    run = JobRun("renewals.sweep", now, timedelta(seconds=1.5), flagged, backlog=7, error=error)
+                    run = JobRun(
+                        "renewals.sweep", now, timedelta(seconds=1.5), flagged, backlog=7, error=error, lost=flagged
+                    )
                     await record_job_run(session, run)
         finally:
             await made.close()
@@ -102,6 +104,7 @@ def test_runs_are_told_by_the_api_and_metrics(api, database):
         found = api.ok("GET", f"/v1/job-runs{query}")["items"]
         assert [(item["runs"], item["failures"], item["flagged"], item["backlog"]) for item in found] == [(3, 1, 8, 7)]
         assert (found[0]["last_took"], found[0]["last_flagged"], found[0]["last_error"]) == (1.5, 5, "OSError")
+        assert found[0]["lost"] == 8
     assert api.ok("GET", "/v1/job-runs?task=other")["items"] == []
     text = api.call("GET", "/metrics").text
     assert 'sceau_job_last_flagged{task="renewals.sweep"} 5.0' in text
