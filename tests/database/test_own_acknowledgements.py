@@ -1,0 +1,53 @@
+import psycopg
+import pytest
+
+from app.db.migrate import downgrade, upgrade
+from tests.database.conftest import connected
+
+PREPARE = """
+INSERT INTO staff_notice VALUES (1, now(), NULL, '{"fr": "Titre"}', '{"fr": "Texte"}');
+INSERT INTO staff_member (id, registered_at) SELECT gen_random_uuid(), now() FROM generate_series(1, 2);
+"""
+ADD = """
+INSERT INTO staff_acknowledgement
+SELECT gen_random_uuid(), id, 1, 'fr', sha256(''), %s, now(), clock_timestamp(), id FROM staff_member WHERE id = %s
+ON CONFLICT DO NOTHING
+"""
+KEPT = "SELECT way FROM staff_acknowledgement WHERE member = %s ORDER BY recorded_at, id"
+
+
+@pytest.fixture
+def members(owner):
+    """Two members, of whom nothing is recorded yet."""
+    owner.execute(PREPARE)
+    found = [row[0] for row in owner.execute("SELECT id FROM staff_member")]
+    owner.commit()
+    return found
+
+
+def _kept(connection, member):
+    return [way for (way,) in connection.execute(KEPT, [member])]
+
+
+def test_one_of_each_kind_is_kept(application, members):
+    """Of a member and a version one row is what they did themselves and one is on paper, whichever came first."""
+    for member, ways in zip(members, (["paper", "page", "api", "paper"], ["api", "paper", "page"]), strict=True):
+        for way in ways:
+            application.execute(ADD, [way, member])
+        assert _kept(application, member) == ways[:2]
+
+
+def test_a_downgrade_keeps_the_first(database, application, owner, members):
+    """Going back leaves one row for a member and a version, which nobody can change, and going on again works."""
+    for member, ways in zip(members, (["paper", "page"], ["api", "paper"]), strict=True):
+        for way in ways:
+            application.execute(ADD, [way, member])
+    application.commit()
+    for step in (lambda connection: downgrade(connection, "0015"), upgrade):
+        with connected(database.owner_url) as connection:
+            step(connection)
+        assert [_kept(owner, member) for member in members] == [["paper"], ["api"]]
+        owner.commit()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owner.execute("DELETE FROM staff_acknowledgement")
+        owner.rollback()
