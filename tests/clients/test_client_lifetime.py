@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sceau_client import AsyncClient, Client
+from sceau_client import AsyncClient, Cause, Client, ExemptPurpose, sync
 from tests.clients import scenes
-from tests.clients.scenes import about, scene
-from tests.faults.service import eventually
+from tests.clients.scenes import LETTER, about, scene
+from tests.faults.service import HANGS, eventually
 
 SOURCE = Path(__file__).parents[2] / "clients/python/src"
 FORKING = """
@@ -32,10 +33,44 @@ if child:
 """
 
 
+EXHAUSTED = """
+import os, resource, sys, threading
+from sceau_client import Cause, Client, HandleMaker, Question
+
+client = Client(sys.argv[1], "key", refresh=None, deadline=60)
+question = Question("alice", "ads-mail", HandleMaker(b"7" * 32).correspondence("1"))
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))), hard))
+answers = []
+asking = [threading.Thread(target=lambda: answers.append(client.evaluate(question).cause)) for _ in range(3)]
+for each in asking:
+    each.start()
+for each in asking:
+    each.join(60)
+assert answers == [Cause.UNAVAILABLE] * 3, answers
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+assert client.evaluate(question)
+client.close()
+"""
+
+
 @pytest.fixture(scope="module")
 def server(stage):
     """A server that permits."""
     return stage.enter(scene(scenes.permitting))
+
+
+def in_a_process(program, url):
+    """Run a program in a process of its own; it must succeed."""
+    settings = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-W", "ignore", "-c", program, url]
+    ran = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=HANGS)
+    assert ran.returncode == 0, ran.stderr
+
+
+def refuse(_):
+    """Start no thread."""
+    raise RuntimeError("can't start new thread")
 
 
 def threads():
@@ -73,11 +108,59 @@ def test_a_client_that_is_forgotten_ends_its_thread(server):
 def test_a_child_process_does_not_share_its_parents_connection(server):
     """After a fork each side asks over a connection of its own: no answer can reach the wrong one."""
     before = server.connections
-    settings = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-W", "ignore", "-c", FORKING, server.url]
-    ran = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    in_a_process(FORKING, server.url)
     assert server.connections - before == 2
+
+
+def test_a_client_that_cannot_start_answers_unknown_and_tries_again(server):
+    """No file is left for an event loop: every thread has its answer, and the next question finds that there is one."""
+    in_a_process(EXHAUSTED, server.url)
+
+
+def test_a_client_without_a_thread_answers_unknown(server, monkeypatch, caplog):
+    """The system starts no further thread: nothing is raised, it is said once, and later questions are answered."""
+    client = Client(server.url, "key", refresh=None, deadline=60)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert [client.evaluate(about("alice")).cause for _ in range(2)] == [Cause.UNAVAILABLE] * 2
+        assert not client.require_all(["alice", "bob"], "ads-mail", LETTER)
+        assert client.__enter__() is client
+    assert client.evaluate(about("alice"))
+    client.close()
+    assert caplog.messages == ["Sceau cannot be asked: RuntimeError at the start of the client's thread"]
+
+
+def test_exempt_processings_need_no_thread(server, monkeypatch):
+    """What is declared exempt is permitted all the same: mail is filtered on a system that is short of everything."""
+    client = Client(server.url, "key", refresh=None, exempt={"filter": ExemptPurpose.MALWARE_DETECTION})
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert client.evaluate(about("alice", "filter"))
+    assert not client.evaluate(about("alice", "ads-mail"))
+
+
+def test_a_thread_that_ended_is_replaced(server):
+    """Whatever ended it, the next question is answered."""
+    client = Client(server.url, "key", refresh=None, deadline=60)
+    assert client.evaluate(about("alice"))
+    first = client._thread
+    assert first is not None
+    first.stop()
+    assert client.evaluate(about("alice"))
+    client.close()
+    assert threads() == []
+
+
+def test_closing_does_not_wait_for_a_name_that_is_looked_up(server, monkeypatch):
+    """A resolver that hangs is not waited for, neither by a question nor, beyond a few seconds, by `close`."""
+    found = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found.wait() and [])
+    monkeypatch.setattr(sync, "_CLOSE_SECONDS", 0.05)
+    client = Client(server.url.replace("127.0.0.1", "localhost"), "key", refresh=None, deadline=60)
+    assert client.evaluate(about("alice"), deadline=0.2).cause is Cause.TIMEOUT
+    client.close()
+    assert len(threads()) == 1
+    found.set()
+    eventually(lambda: threads() == [])
 
 
 def test_closing_cuts_what_is_being_asked_short(server, stage):

@@ -89,21 +89,6 @@ def test_what_is_no_answer_is_unknown(asker_for, server, came, behave, cause):
     assert (decision.outcome, decision.cause) == (Outcome.UNKNOWN, cause)
 
 
-@pytest.mark.parametrize("behave", [scenes.silent, scenes.dripping_headers, scenes.dripping_body])
-def test_the_deadline_bounds_the_whole_call(asker_for, server, came, behave):
-    """A server that is silent, or that sends a little again and again, is not waited for beyond the deadline."""
-    server.behave = behave
-    decision = asker_for(server.url).evaluate(about("alice"), deadline=0.2)
-    assert (decision.outcome, decision.cause) == (Outcome.UNKNOWN, Cause.TIMEOUT)
-
-
-def test_the_deadline_bounds_the_wait_for_a_connection(asker_for, server, came):
-    """When every connection waits for an answer, the next question is unknown in time."""
-    server.behave = scenes.silent
-    asker = asker_for(server.url, connections=Connections(most=1), deadline=0.2)
-    assert [asker.evaluate(about("alice")).cause for _ in range(3)] == [Cause.TIMEOUT] * 3
-
-
 def test_nobody_listens(asker_for):
     """A refused connection is `unavailable`, with no status."""
     decision = asker_for(f"http://127.0.0.1:{free_port()}").evaluate(about("alice"))

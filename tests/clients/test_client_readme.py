@@ -1,9 +1,9 @@
 """What the client's README tells to do, done: its examples as they stand, and the filter for Postfix."""
 
 import asyncio
-import os
+import io
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,50 +79,102 @@ def test_the_example_for_asyncio_runs(server, tmp_path):
 
 
 @pytest.fixture
-def filtered(stage, tmp_path):
+def back(stage):
+    """Where the filter hands letters back."""
+    return stage.enter(postbox())
+
+
+@pytest.fixture
+def filtered(back, tmp_path, monkeypatch):
     """Run the filter for Postfix on a letter; its exit status, whether it learnt, what it handed back."""
     (tmp_path / "key").write_text("sceau_k\n")
     learnt = tmp_path / "learnt"
-    back = stage.enter(postbox())
 
-    def run(url, *recipients, port=back.port, deadline=60.0):
+    def run(url, *recipients, sender="a@else.example", letter=LETTER, **settings):
         names = {"SCEAU_URL": url, "SCEAU_KEY_FILE": tmp_path / "key", "SCEAU_HANDLES": tmp_path / "handles"}
-        more = {"FILTER_LEARNT": learnt, "FILTER_BACK": port, "SCEAU_DEADLINE": deadline, "PYTHONPATH": PACKAGE / "src"}
-        settings = {name: str(value) for name, value in {**names, **more}.items()}
-        command = [sys.executable, PACKAGE / "examples/postfix_filter.py", "Q1", "a@else.example", *recipients]
-        ran = subprocess.run(command, input=LETTER, env={**os.environ, **settings}, capture_output=True, check=False)
+        more = {"FILTER_LEARNT": learnt, "FILTER_BACK": back.port, "SCEAU_DEADLINE": 60}
+        for name, value in {**names, **more, **settings}.items():
+            monkeypatch.setenv(name, str(value))
+        monkeypatch.setattr(sys, "argv", ["sceau-filter", "Q1", sender, *recipients])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(letter)))
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(PACKAGE / "examples/postfix_filter.py"), run_name="__main__")
         handed, back.letters[:] = list(back.letters), []
         was, _ = learnt.exists(), learnt.unlink(missing_ok=True)
-        return ran.returncode, was, handed
+        return ended.value.code, was, handed
 
     return run
 
 
 @pytest.mark.parametrize(
-    ("recipients", "learns"),
+    ("sender", "recipients", "learns"),
     [
-        (["alice@example.fr", "someone@else.example"], True),
-        (["alice@example.fr", "bob@example.fr"], False),
-        (["someone@else.example"], False),
+        ("a@else.example", ["alice@example.fr", "someone@else.example"], True),
+        ("a@else.example", ["alice@example.fr", "bob@example.fr"], False),
+        ("a@else.example", ["someone@else.example"], False),
+        ("bob@example.fr", ["alice@example.fr"], False),
+        ("", ["alice@example.fr"], True),
     ],
 )
-def test_the_filter_learns_with_consent_and_hands_every_letter_back(server, filtered, recipients, learns):
-    """Recipients elsewhere are not asked about; without a recipient here nothing is learnt."""
+def test_the_filter_learns_with_consent_and_hands_every_letter_back(server, filtered, sender, recipients, learns):
+    """Who is elsewhere is not asked about, a sender of ours is; a letter that is nobody's here teaches nothing."""
     server.came.clear()
-    status, learnt, ((handed_to, letter),) = filtered(server.url, *recipients)
-    assert (status, learnt, handed_to) == (0, learns, recipients)
-    assert b"body" in letter
+    status, learnt, (handed,) = filtered(server.url, *recipients, sender=sender)
+    assert (status, learnt, handed.sender, handed.recipients) == (0, learns, sender, recipients)
+    assert handed.lines == b"From: a@else.example\r\nSubject: s\r\n\r\nbody\r\n.\r\n"
     assert b"else.example" not in b"".join(request.body for request in server.came)
+
+
+def test_the_filter_hands_back_what_pipe_gave_it(server, filtered):
+    """The lines that pipe(8) ends in LF end in CR LF, those that begin with a dot still do, and no line is added."""
+    status, _, (handed,) = filtered(server.url, "alice@example.fr", letter="Subject: s\n\n.dot\nété\n".encode())
+    assert status == 0
+    assert handed.lines == "Subject: s\r\n\r\n..dot\r\nété\r\n.\r\n".encode()
+    assert handed.options == "BODY=8BITMIME"
 
 
 def test_the_filter_delivers_while_sceau_is_away(stage, filtered):
     """Nobody listens, somebody is silent, the address is none: nothing is learnt, and the letter goes on."""
     quiet = stage.enter(scene(silent))
     for url in (f"http://127.0.0.1:{free_port()}", quiet.url, "no address"):
-        status, learnt, handed = filtered(url, "alice@example.fr", deadline=0.2)
+        status, learnt, handed = filtered(url, "alice@example.fr", SCEAU_DEADLINE=0.2)
         assert (status, learnt, len(handed)) == (0, False, 1)
 
 
+def test_the_filter_delivers_without_the_client(server, filtered, monkeypatch):
+    """An installation that broke is no reason to hold letters back."""
+    monkeypatch.setitem(sys.modules, "sceau_client", None)
+    status, learnt, handed = filtered(server.url, "alice@example.fr")
+    assert (status, learnt, len(handed)) == (0, False, 1)
+
+
+@pytest.mark.parametrize("answer", ["450 4.7.1 not now", "550 5.1.1 unknown"])
+@pytest.mark.parametrize("refused", ["alice@example.fr", "late@else.example"])
+def test_a_letter_that_one_recipient_is_refused_for_is_handed_back_for_none(server, filtered, back, refused, answer):
+    """75: Postfix keeps it for everybody. Handed back for the others alone, that recipient would never have it."""
+    back.refused[refused] = answer
+    status, _, handed = filtered(server.url, "alice@example.fr", "late@else.example")
+    assert (status, handed) == (75, [])
+    back.refused.clear()
+    status, _, ((_, recipients, *_),) = filtered(server.url, "alice@example.fr", "late@else.example")
+    assert (status, recipients) == (0, ["alice@example.fr", "late@else.example"])
+
+
+def test_the_filter_hands_back_letters_of_internationalized_addresses(server, filtered):
+    """They are said as such (SMTPUTF8, RFC 6531); a letter of others is not."""
+    status, learnt, (handed,) = filtered(server.url, "alice.é@example.fr", "ü@else.example", sender="é@else.example")
+    assert (status, learnt) == (0, True)
+    assert (handed.sender, handed.recipients) == ("é@else.example", ["alice.é@example.fr", "ü@else.example"])
+    assert handed.options == "SMTPUTF8"
+
+
 def test_the_filter_asks_postfix_to_try_again_when_it_cannot_hand_back(server, filtered):
-    """75 keeps the letter in the queue; any other status would bounce it."""
-    assert filtered(server.url, "alice@example.fr", port=free_port())[0] == 75
+    """75 keeps the letter in the queue, any other status would bounce it: nobody listens; an address is no text."""
+    assert filtered(server.url, "alice@example.fr", FILTER_BACK=free_port())[0] == 75
+    assert filtered(server.url, "alice\udcff@example.fr")[0] == 75
+
+
+def test_a_letter_that_was_taken_is_not_handed_back_again(server, filtered, back):
+    """What Postfix says to a farewell is of no account."""
+    back.farewell = "421 too late"
+    assert filtered(server.url, "alice@example.fr")[0] == 0

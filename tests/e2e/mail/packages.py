@@ -10,6 +10,7 @@ PACKAGES = {
     "dovecot-imapd": "/usr/lib/dovecot/imap",
     "dovecot-sieve": "/usr/lib/dovecot/modules/lib95_imap_sieve_plugin.so",
     "python3": "/usr/bin/python3",  # sceau-learn
+    "python3-venv": "/usr/lib/python3.13/ensurepip/__init__.py",  # the filter of clients/python
     "curl": "/usr/bin/curl",  # the READMEs' commands
     "openssl": "/usr/bin/openssl",
 }

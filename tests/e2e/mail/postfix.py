@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import smtplib
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,8 @@ smtpd_sasl_type = dovecot
 smtpd_sasl_path = {auth}
 smtpd_delay_reject = yes
 """
+_FRONT = "127.0.0.1:{smtp} inet n - n - - smtpd\n"
 _MASTER = """
-127.0.0.1:{smtp} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -80,7 +81,18 @@ class Postfix:
 
     def is_done(self) -> bool:
         """Whether nothing waits in its queues: all has been handed on."""
-        return not any(path.is_file() for name in _QUEUES for path in (self.folder / "spool" / name).rglob("*"))
+        return self._holds(*_QUEUES) == 0
+
+    def deferred(self) -> int:
+        """How many letters it keeps to try again; -1 while there is something that it has not tried."""
+        return -1 if self._holds(*(set(_QUEUES) - {"deferred"})) else self._holds("deferred")
+
+    def try_again(self) -> None:
+        """Have it try what it keeps now rather than in some minutes."""
+        subprocess.run(["/usr/sbin/postqueue", "-c", self.folder / "etc", "-f"], check=True, capture_output=True)
+
+    def _holds(self, *queues: str) -> int:
+        return sum(path.is_file() for name in queues for path in (self.folder / "spool" / name).rglob("*"))
 
     def said(self) -> str:
         """Its log."""
@@ -88,15 +100,23 @@ class Postfix:
 
 
 @contextlib.contextmanager
-def postfix(folder: Path, settings: str, *, lmtp: int, auth: Path) -> Iterator[Postfix]:
-    """Postfix with these settings beside those that the tests need."""
+def postfix(
+    folder: Path, settings: str, *, lmtp: int = 0, auth: Path = Path("none"), services: str = _FRONT
+) -> Iterator[Postfix]:
+    """Postfix with these settings beside those that the tests need, or in their place.
+
+    `services`: those of master.cf that take letters, one of them at `127.0.0.1:{smtp}`.
+    """
     (port,) = free_ports(1)
     for name in ("etc", "spool", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     shutil.chown(folder / "data", "postfix", "postfix")
     etc = folder / "etc"
-    (etc / "main.cf").write_text(_MAIN.format(folder=folder, lmtp=lmtp, auth=auth) + settings)
-    (etc / "master.cf").write_text(_MASTER.format(smtp=port))
+    named = {line.partition("=")[0].strip() for line in settings.splitlines()}
+    base = _MAIN.format(folder=folder, lmtp=lmtp, auth=auth).splitlines(keepends=True)
+    kept = [line for line in base if line.partition("=")[0].strip() not in named]
+    (etc / "main.cf").write_text("".join(kept) + settings)
+    (etc / "master.cf").write_text(services.replace("{smtp}", str(port)) + _MASTER)
     for name in ("dynamicmaps.cf", "postfix-files"):
         shutil.copy(Path("/etc/postfix") / name, etc)
     line = ["/usr/sbin/postfix", "-c", etc, "start-fg"]

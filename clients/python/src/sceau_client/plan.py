@@ -58,9 +58,9 @@ class Plan:
         for place, decision in zip(exchange.places, decisions, strict=True):
             self._answers[place] = decision
 
-    def decisions(self) -> Decisions:
-        """The answers in the order of the questions; what was never answered is unknown."""
-        return Decisions(_NEVER_ANSWERED if answer is None else answer for answer in self._answers)
+    def decisions(self, otherwise: Decision = _NEVER_ANSWERED) -> Decisions:
+        """The answers in the order of the questions; `otherwise`, an unknown one, where there is none."""
+        return Decisions(otherwise if answer is None else answer for answer in self._answers)
 
     def _exchanges(self, questions: Sequence[Question]) -> list[Exchange]:
         places: list[int] = []

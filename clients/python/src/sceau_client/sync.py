@@ -6,6 +6,7 @@ included, the register is fetched in the background, and there is one way over t
 
 import asyncio
 import concurrent.futures
+import logging
 import os
 import threading
 import time
@@ -15,17 +16,18 @@ from contextlib import suppress
 from typing import Any, Final, Self
 
 from sceau_client.asking import Asking
-from sceau_client.decisions import Decisions
+from sceau_client.decisions import Decisions, unknown
 from sceau_client.engine import Engine
 from sceau_client.plan import Plan
 from sceau_client.questions import Question
 from sceau_client.refreshing import KeptRegister
 from sceau_client.service import DEADLINE, NONE_EXEMPT, REFRESH, USUAL, Connections, Service, service
-from sceau_client.words import ExemptPurpose
+from sceau_client.words import Cause, ExemptPurpose
 
 _GRACE_SECONDS: Final = 0.25
 """How much longer than its deadline a call may wait for a thread that is late to say that it is over."""
 _CLOSE_SECONDS: Final = 5.0
+log = logging.getLogger("sceau_client")
 
 
 class Client(Asking):
@@ -56,12 +58,13 @@ class Client(Asking):
         self._kept = KeptRegister(exempt)
         self._lock = threading.Lock()
         self._thread: _EngineThread | None = None
-        self._closed = False
+        self._closed = self._failing = False
 
     def __enter__(self) -> Self:
         """Fetch the register, unless that takes longer than a question may."""
         thread = self._started()
-        thread.run(thread.engine.start(), self._service.deadline)
+        if thread is not None:
+            thread.run(thread.engine.start(), self._service.deadline)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,7 +72,11 @@ class Client(Asking):
         self.close()
 
     def close(self) -> None:
-        """Stop fetching the register, and close the connections."""
+        """Stop fetching the register, and close the connections.
+
+        It waits for its thread, but no longer than five seconds: a look-up of a name that hangs cannot be cut short. It
+        is left behind, and the interpreter waits for it at its end, as long as the system's resolver takes.
+        """
         self._closed = True
         if self._thread is not None:
             self._thread.stop()
@@ -77,41 +84,72 @@ class Client(Asking):
     def _ask(self, questions: Sequence[Question], deadline: float | None) -> Decisions:
         asked_at = time.monotonic()
         thread = self._started()
+        if thread is None:
+            plan = Plan(questions, self._kept.current)
+            return plan.decisions(otherwise=unknown(Cause.UNAVAILABLE))
         plan = Plan(questions, self._kept.current, thread.engine.held)
         if plan.exchanges:
             seconds = deadline or self._service.deadline
             thread.run(thread.engine.carry_out(plan, seconds, asked_at), seconds)
         return plan.decisions()
 
-    def _started(self) -> "_EngineThread":
-        """The engine's thread: of this process, for a fork takes no threads along."""
+    def _started(self) -> "_EngineThread | None":
+        """The engine's thread: of this process, for a fork takes none along. None when none can be started now."""
         thread = self._thread
-        if thread is not None and thread.process == os.getpid() and not self._closed:
+        if thread is not None and thread.is_usable() and not self._closed:
             return thread
         with self._lock:
             if self._closed:
                 raise RuntimeError("the client is closed")
-            if self._thread is None or self._thread.process != os.getpid():
-                self._thread = _EngineThread(self._service, self._kept)
-                weakref.finalize(self, self._thread.stop)
+            if self._thread is None or not self._thread.is_usable():
+                self._thread = self._new_thread()
             return self._thread
+
+    def _new_thread(self) -> "_EngineThread | None":
+        """A thread that runs, unless the system has nothing left to run it with; then the next question tries again."""
+        try:
+            thread = _EngineThread(self._service, self._kept)
+        except (OSError, RuntimeError) as error:
+            if not self._failing:
+                log.warning("Sceau cannot be asked: %s at the start of the client's thread", type(error).__name__)
+            self._failing = True
+            return None
+        self._failing = False
+        weakref.finalize(self, thread.stop)
+        return thread
 
 
 class _EngineThread:
     """An engine on an event loop in a thread."""
 
     def __init__(self, service: Service, kept: KeptRegister) -> None:
-        """Start, and come back once it runs."""
+        """Start, and come back once it runs.
+
+        Raises:
+            OSError, RuntimeError: there is no file or no thread left for it. Then nothing of it is left either.
+
+        """
         self.process = os.getpid()
         self.engine = Engine(service, kept)
         self._ready = threading.Event()
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._live, name="sceau-client", daemon=True)
         self._thread.start()
         self._ready.wait()
+        if self._failure is not None:
+            raise RuntimeError("the event loop did not start") from self._failure
+
+    def is_usable(self) -> bool:
+        """Whether it runs, in this process."""
+        return self.process == os.getpid() and self._thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Do some of the engine's work, and wait for it, but hardly longer than so many seconds."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # it has ended meanwhile
+            work.close()
+            return
         try:
             future.result(seconds + _GRACE_SECONDS)
         except (TimeoutError, concurrent.futures.CancelledError):
@@ -129,7 +167,12 @@ class _EngineThread:
             self._thread.join(_CLOSE_SECONDS)
 
     def _live(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:  # noqa: BLE001 - told to whoever waits for the start
+            self._failure = error
+        finally:
+            self._ready.set()  # whatever happened: whoever waits for it holds a lock that others wait for
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
