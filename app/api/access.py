@@ -3,7 +3,9 @@
 A deny is 200. Whatever is wrong with a request is 400, never 422; facts that cannot be read are 503.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -106,7 +108,10 @@ async def _single(request: Request, services: Services, asked: EvaluationRequest
     if not isinstance(found, Decision):
         _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
         return unavailable(_UNAVAILABLE)
-    worded = await _answered(services, answers, question, asked, found)
+    first = _First()
+    worded = _answered(services, answers, question, asked, found, first)
+    if not await _committed(services, first):
+        return unavailable(_UNAVAILABLE)
     if _wants_text(request):
         return PlainTextResponse("permit" if found.permitted else "deny")
     return JSONResponse(worded)
@@ -120,15 +125,18 @@ async def _batch(request: Request, services: Services, body: Mapping[str, Any], 
     answered = zip(questions, answers.answers, strict=True)
     stops = STOPS[batch.options.evaluations_semantic]
     decisions: list[dict[str, Any]] = []
+    first = _First()
     for item in items:
         if isinstance(item, EvaluationRequest):
             question, found = next(answered)
-            worded = await _answered(services, answers, question, item, found)
+            worded = _answered(services, answers, question, item, found, first)
         else:
             worded = item
         decisions.append(worded)
         if stops(worded["decision"]):
             break
+    if not await _committed(services, first):
+        return unavailable(_UNAVAILABLE)
     return JSONResponse({"evaluations": decisions})
 
 
@@ -175,7 +183,7 @@ async def _ask(request: Request, services: Services, questions: Sequence[Questio
         services.known,
         services.uses,
         services.deployment.policy,
-        wall_clock=services.wall_clock,
+        instant=services.instant,
         limits=services.limits,
     )
     answers = await answer_questions(point, presented, questions)
@@ -186,27 +194,50 @@ async def _ask(request: Request, services: Services, questions: Sequence[Questio
     return answers
 
 
-async def _answered(
-    services: Services, answers: Answers, question: Question, asked: EvaluationRequest, found: Answer
+@dataclass(slots=True)
+class _First:
+    """What must be committed to the log before an answer is sent, and when the first of those permits ends."""
+
+    rows: list[bytes] = field(default_factory=list)
+    until: float = math.inf
+
+
+async def _committed(services: Services, first: _First) -> bool:
+    """Commit what must be, together; whether the permits that it is about still stand after the wait.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be, or not in time.
+
+    """
+    if services.recorder is None or not first.rows:
+        return True
+    await services.recorder.log.commit(first.rows)
+    return services.instant() < first.until
+
+
+def _answered(  # noqa: PLR0917 - what an answer is made of
+    services: Services, answers: Answers, question: Question, asked: EvaluationRequest, found: Answer, first: _First
 ) -> dict[str, Any]:
-    """One answer as JSON, counted and logged."""
+    """One answer as JSON, counted and logged; `first` takes what must be committed before it is sent."""
     if isinstance(found, NotAllowed):
         return item_error(403, _NOT_ALLOWED)
     if isinstance(found, Limited):
         return item_error(429, OVER_QUOTA)
-    if not isinstance(found, Decision):
+    if not isinstance(found, Decision) or answers.caller is None or answers.at is None:
         _count(services, permitted=False, reason=Reason.EVIDENCE_UNAVAILABLE)
         return item_error(503, _UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)
-    now = services.wall_clock()
-    identifier = uuid7(now)
-    if services.recorder is not None and answers.caller is not None:
+    at, who = answers.at, answers.caller.id
+    identifier = uuid7(at)
+    if services.recorder is not None:
         named = (asked.resource.type, asked.resource.id)
-        who = answers.caller.id
-        await services.recorder.record(now.timestamp(), identifier, who, question, named, found)
+        row = services.recorder.record(at.timestamp(), identifier, who, question, named, found)
+        if row is not None:
+            first.rows.append(row)
+            first.until = min(first.until, found.valid_until.timestamp() if found.valid_until else math.inf)
     _count(services, permitted=found.permitted, reason=found.reason)
     worded = answer(found, identifier)
-    if asked.context.decision_token and answers.caller is not None and answers.at is not None:
-        token = decision_token(services, answers.caller.id, answers.at, question, asked, found, identifier)
+    if asked.context.decision_token:
+        token = decision_token(services, who, at, question, asked, found, identifier)
         if token is not None:
             worded["context"]["decision_token"] = token
     return worded

@@ -105,7 +105,7 @@ async def post_explanation(body: ExplanationRequest, caller: Auditor, services: 
     question = question_of(deployment.pseudonyms, body)
     async with services.database.write() as session:
         found = await explain_decision(session, deployment.policy, caller, question, at=body.at, known_at=body.known_at)
-    told: dict[str, Any] = answer(found.decision, uuid7(services.wall_clock()))
+    told: dict[str, Any] = answer(found.decision, uuid7(found.at))
     del told["context"]["id"]  # an explanation is not a decision: nobody may act on it
     return ExplanationBody(
         **told,

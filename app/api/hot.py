@@ -5,7 +5,6 @@ to the documented route in `app.api.access`, which reads the same body again and
 module words no error and decides nothing: it reads quickly, asks `app.operations.answer_from_memory`, and writes.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +21,7 @@ from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import ScopeMissingError
 from app.db.database import DatabaseUnavailableError
 from app.db.identifiers import uuid7_text, uuid7_texts
-from app.operations.answer_from_memory import Memory, Remembered, answer_from_memory, recall, recall_one
+from app.operations.answer_from_memory import Memory, Remembered, answer_from_memory, recall, recall_one, still_stands
 from app.operations.prepared import Prepared, Question
 from app.telemetry.metrics import DecisionCounts
 
@@ -116,8 +115,10 @@ class HotPath:
             if found is None:
                 found = await answer_from_memory(self._memory, understood.digest, understood.questions)
             answer = self._answer(understood, found, first) if found is not None else None
-            if first and self._recorder is not None:
-                await asyncio.gather(*map(self._recorder.log.commit, first))
+            if first and found is not None and self._recorder is not None:
+                await self._recorder.log.commit(first)
+                if not still_stands(self._memory, understood.digest, understood.questions, found):
+                    return None  # it was overtaken while it waited: the documented route judges anew
         except (DatabaseUnavailableError, ScopeMissingError):
             return None
         return answer

@@ -4,6 +4,7 @@ Deny by default: an application with a route that names no scope does not start 
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import structlog
@@ -183,7 +184,7 @@ async def refuse_strangers(request: Request) -> None:
         await _found(services, text)
     except DatabaseUnavailableError:
         presented = await credential_of(services, text)
-        if services.known.caller(presented.digest, services.wall_clock()) is None:
+        if services.known.caller(presented.digest, datetime.fromtimestamp(services.instant(), UTC)) is None:
             raise
 
 

@@ -23,6 +23,7 @@ from app.operations.answer_from_memory import Memory
 from app.operations.decision_tokens import DecisionTokens
 from app.operations.deployment import Deployment
 from app.snapshot.last_known import LastKnown
+from app.snapshot.lease import Pace
 from app.snapshot.writer import Writer
 from app.telemetry.metrics import Metrics
 
@@ -45,8 +46,8 @@ class Services:
     """The parts that `app.main` wired, and the settings that the edge needs.
 
     `memory` is what this process decides from while it holds a lease; None in strict mode, which reads the primary
-    for each decision. `wall_clock` is this host's own clock: used only for exempt processings while the database,
-    whose clock counts, cannot be asked.
+    for each decision. `wall_clock` is this host's own clock, used only until the database's, which counts, was heard;
+    `pace` is that of the deployment's leases.
     """
 
     database: Database
@@ -73,13 +74,15 @@ class Services:
     sign_ins: Buckets = field(default_factory=lambda: Buckets("sign-in", _SIGN_INS))
     proxies: Proxies = ()
     staff_gate: Gate = field(default_factory=Gate)
+    pace: Pace = field(default_factory=Pace)
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
         """The present as an epoch time: by the database's clock if this process has heard it, else by this host's."""
         if self.memory is not None and self.memory.replica.feed.beats:
             return self.memory.replica.now()
-        return self.wall_clock().timestamp()
+        heard = self.known.now()
+        return self.wall_clock().timestamp() if heard is None else heard
 
     @property
     def source(self) -> str:

@@ -28,7 +28,7 @@ log = structlog.get_logger("sceau.decision_log")
 
 @dataclass(slots=True)
 class LogCounts:
-    """What became of entries: dropped ones found the queue full, or could not be written before the end."""
+    """What became of entries: dropped ones found the queue full, were refused, or were not written before the end."""
 
     written: int = 0
     dropped: int = 0
@@ -37,11 +37,16 @@ class LogCounts:
 
 @dataclass(frozen=True, slots=True)
 class LogPlan:
-    """How the log is kept: where, how many entries may wait, and how long a flush gathers them (seconds)."""
+    """How the log is kept: where, how many entries may wait, and how long a flush gathers them (seconds).
+
+    `patience`: how long (seconds) a decision waits for the commit of its row. What was judged is answered by then or
+    not at all: no longer than the lease.
+    """
 
     url: str
     capacity: int = 50_000
     gather: float = 0.2
+    patience: float = 2.0
 
 
 @dataclass(slots=True)
@@ -95,19 +100,23 @@ class DecisionLog:
             return
         self._rows.append(row)
 
-    async def commit(self, row: bytes) -> None:
-        """Queue a row and return when it is committed, together with whatever else waits.
+    async def commit(self, rows: Sequence[bytes]) -> None:
+        """Queue rows and return when they are committed, together with whatever else waits.
 
         Raises:
-            DatabaseUnavailableError: it cannot be; the decision must then not be answered.
+            DatabaseUnavailableError: they cannot be, or not in time; their decisions must then not be answered.
 
         """
-        if self._loop is None or len(self._awaited) >= self._plan.capacity:
+        if self._loop is None or len(self._awaited) + len(rows) > self._plan.capacity:
             raise DatabaseUnavailableError
-        committed: asyncio.Future[None] = self._loop.create_future()
-        self._awaited.append((row, committed))
+        committed = [(row, self._loop.create_future()) for row in rows]
+        self._awaited.extend(committed)
         self._wake.set()
-        await committed
+        try:
+            async with asyncio.timeout(self._plan.patience):
+                await asyncio.gather(*(each for _, each in committed))
+        except TimeoutError as error:
+            raise DatabaseUnavailableError from error
 
     def _run(self) -> None:
         """The thread: one connection, one COPY and commit for each batch, until the end."""
@@ -139,10 +148,22 @@ class DecisionLog:
             except psycopg.errors.UniqueViolation:
                 # A batch is there whole or not at all: this one was committed before its connection broke.
                 log.info("flush had been committed", rows=len(batch))
+            except (psycopg.IntegrityError, psycopg.DataError) as error:
+                # It would be refused for ever, and everything after it would wait.
+                self._refused(batch, type(error).__name__)
+                continue
             self.counts.written += len(batch)
             self._tell([future for _, future in batch.waiting], None)
             batch.rows.clear()
             batch.waiting.clear()
+
+    def _refused(self, batch: _Batch, cause: str) -> None:
+        """Drop rows that the database will not take, such as those of a day that has no partition."""
+        self.counts.dropped += len(batch)
+        log.error("flush refused", cause=cause, dropped=len(batch))
+        self._tell([future for _, future in batch.waiting], DatabaseUnavailableError())
+        batch.rows.clear()
+        batch.waiting.clear()
 
     def _take(self, batch: _Batch) -> None:
         """Gather for a while, unless somebody waits or there is enough; then take what there is."""

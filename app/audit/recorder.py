@@ -40,7 +40,7 @@ class Recorder:
         """Whether this decision may be answered only once it is logged."""
         return self.durable and decision.permitted and decision.article in _RESTS_ON_LAW
 
-    async def record(  # noqa: PLR0917 - the parts of one entry
+    def record(  # noqa: PLR0917 - the parts of one entry
         self,
         at: float,
         identifier: UUID,
@@ -48,18 +48,16 @@ class Recorder:
         request: Request,
         correspondence: tuple[str, str],
         decision: Decision,
-    ) -> None:
-        """Log one decision, and wait for its commit where that is asked for.
+    ) -> bytes | None:
+        """Log one decision; or return its row, if that must be committed (`log.commit`) before it is answered.
 
-        Raises:
-            DatabaseUnavailableError: it had to be committed first, and cannot be.
-
+        `at` is when it was taken, an epoch time by the database's clock.
         """
         if not self.wants(decision):
-            return
+            return None
         facts = facts_of(request, decision)
         logged = row(identifier.bytes, at, caller, request.subject, self.reference(*correspondence), facts)
         if self.must_wait(decision):
-            await self.log.commit(logged)
-        else:
-            self.log.append(logged)
+            return logged
+        self.log.append(logged)
+        return None

@@ -126,6 +126,25 @@ async def answer_from_memory(memory: Memory, digest: bytes, questions: Sequence[
     return _look(memory, digest, questions, facts)
 
 
+def still_stands(memory: Memory, digest: bytes, questions: Sequence[Question], answered: Remembered) -> bool:
+    """Whether what was answered may be sent after a wait: another look, under a lease held now, answers the same.
+
+    False too where memory lacks something now: nobody knows then. Awaits nothing.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all any more.
+
+    """
+    again = _look(memory, digest, questions, None)
+    if again is None or again.caller is None:
+        return False
+    pairs = zip(answered.prepared, again.prepared, strict=True)
+    return all(
+        before is after or (before is not None and after is not None and before.decision == after.decision)
+        for before, after in pairs
+    )
+
+
 async def _read(replica: Replica, digest: bytes, facts: _Facts) -> None:
     """Read what the last look found missing."""
     if facts.no_caller:

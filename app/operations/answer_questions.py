@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import compress
 
 from app.auth.callers import Caller, Credential
@@ -39,7 +39,7 @@ Answer = Decision | NotAllowed | Unknowable | Limited
 class Answers:
     """Who asked (None: nobody in force), the answers in the order of the questions, and when they were given.
 
-    `at` is by the database's clock, or by this host's while the database cannot be asked; None where nobody asked.
+    `at` is by the database's clock, an estimate of it while it cannot be asked; None where nobody asked.
     `standing` is how the caller stands with its quota; None where no limit applies.
     """
 
@@ -51,13 +51,16 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class DecisionPoint:
-    """What answers: the database, what is remembered of it for exempt processings while it is away, and quotas."""
+    """What answers: the database, what is remembered of it for exempt processings while it is away, and quotas.
+
+    `instant` estimates the database's clock, as an epoch time, while that cannot be asked.
+    """
 
     database: Database
     known: LastKnown
     uses: Uses
     policy: PeriodPolicy
-    wall_clock: Callable[[], datetime]
+    instant: Callable[[], float]
     limits: RateLimits = field(default_factory=RateLimits)
 
 
@@ -88,9 +91,11 @@ async def answer_questions(point: DecisionPoint, presented: Credential, requests
             asked = list(compress(allowed, admitted.answered))
             evaluated = await evaluate_requests(session, point.policy, asked)
     except DatabaseUnavailableError:
+        point.known.away()
         return _without_database(point, presented, requests)
+    point.known.heard(evaluated.at, evaluated.asked)
     for request in asked:
-        point.known.remember_processing(request.processing, evaluated.register.get(request.processing))
+        point.known.remember_processing(request.processing, evaluated.register.get(request.processing), since)
     decided = iter(evaluated.decisions)
     of_allowed = iter([next(decided) if answered else Limited() for answered in admitted.answered])
     answers = [next(of_allowed) if caller.may_ask_about(each.processing) else NotAllowed() for each in requests]
@@ -98,11 +103,11 @@ async def answer_questions(point: DecisionPoint, presented: Credential, requests
 
 
 def _without_database(point: DecisionPoint, presented: Credential, requests: Sequence[Request]) -> Answers:
-    caller = point.known.caller(presented.digest, point.wall_clock())
+    at = datetime.fromtimestamp(point.instant(), UTC)
+    caller = point.known.caller(presented.digest, at)
     if caller is None:
         raise DatabaseUnavailableError
     caller.require(Scope.DECISIONS_EVALUATE)
-    at = point.wall_clock()
     return Answers(caller, [_remembered(point, caller, request, at) for request in requests], at)
 
 
@@ -112,4 +117,6 @@ def _remembered(point: DecisionPoint, caller: Caller, request: Request, at: date
     processing = point.known.exempt_processing(request.processing)
     if processing is None:
         return Unknowable()
-    return evaluate(request, processing, {}, at, point.policy)
+    # Never before what is recorded as done: a suspension that this process has read binds it, whatever any clock says.
+    done = max((change.at for change in processing.status_changes), default=at)
+    return evaluate(request, processing, {}, max(at, done), point.policy)

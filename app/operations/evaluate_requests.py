@@ -14,6 +14,7 @@ from app.db.session import ReadSession
 from app.ledger.store import load_events
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
+from app.snapshot.lease import boot_seconds
 
 _PARTIES_AT_MOST: Final = 20_000
 """Users and other parties whose consents one search looks at for a page."""
@@ -21,11 +22,15 @@ _PARTIES_AT_MOST: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Decisions in the order of the requests, the register entries that they rest on, and the database's time then."""
+    """Decisions in the order of the requests, the register entries that they rest on, and the database's time then.
+
+    `asked` is when it was asked for that time, by CLOCK_BOOTTIME in seconds.
+    """
 
     decisions: Sequence[Decision]
     register: Mapping[str, Processing]
     at: datetime
+    asked: float
 
 
 async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests: Sequence[Request]) -> Evaluated:
@@ -39,13 +44,14 @@ async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests
     needed = [subjects_needed(request, register.get(request.processing)) for request in requests]
     refs = set[bytes]().union(*needed)
     consents = await load_events(session, refs) if refs else {}
+    asked = boot_seconds()
     now = await session.now()
     decisions = []
     for request, mine in zip(requests, needed, strict=True):
         own = {ref: consents[ref] for ref in mine if ref in consents}
         at = present(now, own, records.get(request.processing))
         decisions.append(evaluate(request, register.get(request.processing), own, at, policy))
-    return Evaluated(decisions, register, now)
+    return Evaluated(decisions, register, now, asked)
 
 
 def subjects_needed(request: Request, processing: Processing | None) -> set[bytes]:

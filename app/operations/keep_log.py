@@ -21,6 +21,9 @@ async def keep_log(database: Database, retention: timedelta) -> None:
                 await turn_over(session, retention)
         except DatabaseUnavailableError:
             await asyncio.sleep(5)
+        except Exception as error:  # noqa: BLE001 - whatever it is: the day after tomorrow needs its partition
+            log.warning("the log could not be turned over", cause=type(error).__name__)
+            await asyncio.sleep(60)
         else:
             await asyncio.sleep(_EVERY_SECONDS)
 

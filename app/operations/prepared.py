@@ -15,6 +15,9 @@ from app.snapshot.cache import RecordCache
 from app.snapshot.records import RegisterRecord, SubjectRecord
 
 _REMEMBERED: Final = 20_000
+_FEW_PARTIES: Final = 4
+_CROWDED: Final = 1_000
+"""How many decisions are remembered that name more other parties than that: each is many times as heavy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,21 +89,24 @@ Key = tuple[Shape, bytes] | tuple[Shape, bytes, tuple[Participant, ...] | None]
 
 
 class PreparedDecisions:
-    """A bounded memory of decisions."""
+    """A bounded memory of decisions: fewer of those that name many other parties."""
 
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._held: RecordCache[Key, Prepared] = RecordCache(_REMEMBERED)
+        self._crowded: RecordCache[Key, Prepared] = RecordCache(_CROWDED)
 
     def get(
         self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float
     ) -> Prepared | None:
         """The decision on this question, if it was taken on these very records and time has not changed it."""
-        found = self._held.get(key)
+        found = self._held.get(key) or self._crowded.get(key)
         if found is None or found.register is not register or now >= found.until or found.records != records:
             return None  # records are equal only to themselves
         return found
 
     def keep(self, key: Key, prepared: Prepared) -> None:
         """Remember a decision."""
-        self._held.put(key, prepared)
+        others = key[2] if len(key) == 3 else None  # noqa: PLR2004 - the longer of the two keys
+        cache = self._crowded if others is not None and len(others) > _FEW_PARTIES else self._held
+        cache.put(key, prepared)

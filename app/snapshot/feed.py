@@ -94,7 +94,7 @@ class Feed:
             beats = self.beats
             try:
                 await self._live()
-            except (psycopg.Error, OSError, TimeoutError, RowTakenAwayError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: a replica without its feed must try again
                 self.lease.give_up()
                 failures = 0 if self.beats > beats + 1 else failures + 1
                 log.warning("feed lost", cause=type(error).__name__, lived_beats=self.beats - beats)
@@ -142,11 +142,13 @@ class Feed:
         """One beat and what follows from it; the new cursor."""
         beat = await self._beat(connection, cursor)
         # From here to the extension of the lease nothing is awaited.
-        if cursor is None or len(beat.changes) > self._pace.row_limit:
+        ahead = beat.clock.timestamp() - beat.sent
+        set_back = ahead < self.database_ahead - self._pace.lease  # what was judged by the clock as it was is no good
+        if cursor is None or set_back or len(beat.changes) > self._pace.row_limit:
             self._drop_all()
         else:
             self._drop(beat.changes)
-        self.database_ahead = beat.clock.timestamp() - beat.sent
+        self.database_ahead = ahead
         self.lease.extend(beat.sent, self._pace.lease)
         self.beats += 1
         if not beat.changes and cursor is not None:

@@ -2,7 +2,7 @@
 
 A statement begins after everything that it reads was asked for, so each reader sees what was committed before it asked.
 Under load a few statements stand for many requests, and with none running a read begins at the end of this pass of the
-event loop: nobody waits for company.
+event loop: nobody waits for company. Who waits longer than the deadline, or finds too many waiting, is told so.
 """
 
 import asyncio
@@ -14,14 +14,20 @@ from app.db.database import DatabaseUnavailableError
 _Value = TypeVar("_Value")
 _MOST_RUNNING: Final = 2
 _MOST_KEYS: Final = 500
+_MOST_WAITING: Final = 5_000
+"""Records that may wait to be read: five rounds of statements, which behind a slow database fill the deadline."""
 
 
 class GatheredReads(Generic[_Value]):
     """Reads records by key; not thread-safe."""
 
-    def __init__(self, read: Callable[[Collection[bytes]], Awaitable[Mapping[bytes, _Value]]]) -> None:
-        """Read with `read`, which returns a value for each of the keys that it is given."""
+    def __init__(
+        self, read: Callable[[Collection[bytes]], Awaitable[Mapping[bytes, _Value]]], *, deadline: float
+    ) -> None:
+        """Read with `read`, which returns a value for each of the keys that it is given, in `deadline` seconds."""
         self._read = read
+        self._deadline = deadline
+        self._keys_waiting = 0
         self._waiting: list[tuple[Collection[bytes], asyncio.Future[Mapping[bytes, _Value]]]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._due = False
@@ -30,16 +36,24 @@ class GatheredReads(Generic[_Value]):
         """The records of these keys (and perhaps of others).
 
         Raises:
+            DatabaseUnavailableError: too many wait already, or the deadline passed.
             Exception: what the statement that read them raised.
 
         """
+        if self._waiting and self._keys_waiting + len(keys) > _MOST_WAITING:
+            raise DatabaseUnavailableError
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Mapping[bytes, _Value]] = loop.create_future()
         self._waiting.append((keys, found))
+        self._keys_waiting += len(keys)
         if not self._due and len(self._running) < _MOST_RUNNING:
             self._due = True
             loop.call_soon(self._begin)
-        return await found
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await found
+        except TimeoutError as error:
+            raise DatabaseUnavailableError from error
 
     def _begin(self) -> None:
         self._due = False
@@ -49,6 +63,10 @@ class GatheredReads(Generic[_Value]):
                 number += len(self._waiting[taken][0])
                 taken += 1
             together, self._waiting = self._waiting[:taken], self._waiting[taken:]
+            self._keys_waiting -= number
+            together = [each for each in together if not each[1].done()]  # nobody waits for the others any more
+            if not together:
+                continue
             running = asyncio.get_running_loop().create_task(self._run(together))
             self._running.add(running)
             running.add_done_callback(self._ended)

@@ -4,13 +4,15 @@ Never used while the database answers, and never for a purpose of IV: a permit u
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
 from app.core.processing import Processing
+from app.snapshot.changes import ChangeKind
+from app.snapshot.lease import boot_seconds
 
 _REMEMBERED_AT_MOST = 10_000
 
@@ -19,13 +21,38 @@ _Value = TypeVar("_Value")
 
 
 class LastKnown:
-    """Bounded memory of callers by credential and of register entries by id, least recently used dropped first."""
+    """Bounded memory of callers by credential and of register entries by id, least recently used dropped first.
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self._callers: OrderedDict[bytes, Authenticated] = OrderedDict()
-        self._processings: OrderedDict[str, Processing] = OrderedDict()
+    Beside them stands the database's clock as it was last heard: an outage is judged by that, not by this host's.
+    """
+
+    def __init__(self, longest: float | None = None) -> None:
+        """Know nothing yet.
+
+        Args:
+            longest: how old (seconds) what was read may be when an outage begins; None where a feed says what changed.
+
+        """
+        self._longest = longest
+        self._callers: OrderedDict[bytes, tuple[Authenticated, float]] = OrderedDict()
+        self._processings: OrderedDict[str, tuple[Processing, float]] = OrderedDict()
+        self._ahead: float | None = None
+        self._away_since: float | None = None
         self.forgettings = 0
+
+    def heard(self, clock: datetime, asked: float) -> None:
+        """The database has answered: it told `clock` when asked at that time of CLOCK_BOOTTIME."""
+        self._ahead = clock.timestamp() - asked
+        self._away_since = None
+
+    def away(self) -> None:
+        """The database did not answer: an outage begins, if it has not yet."""
+        if self._away_since is None:
+            self._away_since = boot_seconds()
+
+    def now(self) -> float | None:
+        """The database's clock as an epoch time, carried on since it was heard; None when it never was."""
+        return None if self._ahead is None else boot_seconds() + self._ahead
 
     def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
         """Keep what a credential was found to be; None forgets it.
@@ -44,42 +71,65 @@ class LastKnown:
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
-        found = self._callers.get(digest)
+        found = self._young_enough(self._callers.get(digest))
         if found is None or (found.until is not None and at >= found.until):
             return None
         return found.caller
 
-    def remember_processing(self, identifier: str, processing: Processing | None) -> None:
-        """Keep what a register entry was found to be; None forgets it."""
+    def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
+        """Keep what a register entry was found to be; None forgets it. `since`: as for callers."""
         if processing is None:
             self._processings.pop(identifier, None)
-        else:
+        elif since == self.forgettings:
             _keep(self._processings, identifier, processing)
+
+    def forget(self, changes: Sequence[tuple[int, bytes]]) -> None:
+        """These facts have changed, as (kind, ref): what was read of them before is known no more."""
+        for kind, ref in changes:
+            if kind == ChangeKind.PROCESSING:
+                self.forget_processing(ref.decode())
+            elif kind == ChangeKind.CALLER:
+                self.forget_caller(UUID(bytes=ref))
+
+    def forget_processing(self, identifier: str) -> None:
+        """A register entry has changed: what it said before must not outlive a suspension."""
+        self.forgettings += 1
+        self._processings.pop(identifier, None)
 
     def forget_caller(self, identifier: UUID) -> None:
         """A caller was revoked or changed, or one of its keys was: none of its credentials is known any more."""
         self.forgettings += 1
-        for digest in [digest for digest, found in self._callers.items() if found.caller.id == identifier]:
+        for digest in [digest for digest, (found, _) in self._callers.items() if found.caller.id == identifier]:
             del self._callers[digest]
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """An issuer has withdrawn these keys: tokens that rest on them are known no more."""
         self.forgettings += 1
-        for digest in [digest for digest, found in self._callers.items() if found.signed_by in keys]:
+        for digest in [digest for digest, (found, _) in self._callers.items() if found.signed_by in keys]:
             del self._callers[digest]
 
-    def forget_processings(self) -> None:
-        """The register may have changed: what it said before must not outlive a suspension."""
+    def forget_all(self) -> None:
+        """Changes may have been missed: a suspension or a revocation among them."""
+        self.forgettings += 1
+        self._callers.clear()
         self._processings.clear()
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """The register entry as last read, if its purpose is one of III."""
-        processing = self._processings.get(identifier)
+        processing = self._young_enough(self._processings.get(identifier))
         return processing if processing is not None and processing.is_exempt else None
 
+    def _young_enough(self, remembered: tuple[_Value, float] | None) -> _Value | None:
+        """What was remembered, unless it was too old when the outage began."""
+        if remembered is None:
+            return None
+        value, read = remembered
+        began = boot_seconds() if self._away_since is None else self._away_since
+        return value if self._longest is None or began - read <= self._longest else None
 
-def _keep(memory: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    memory[key] = value
+
+def _keep(memory: OrderedDict[_Key, tuple[_Value, float]], key: _Key, value: _Value) -> None:
+    memory[key] = (value, boot_seconds())
     memory.move_to_end(key)
     if len(memory) > _REMEMBERED_AT_MOST:
         memory.popitem(last=False)

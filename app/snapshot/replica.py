@@ -35,7 +35,6 @@ from app.snapshot.records import (
     register_record,
     subject_record,
 )
-from app.snapshot.upkeep import keep_up
 
 _Key = TypeVar("_Key", bytes, str)
 _Value = TypeVar("_Value", CallerRecord, RegisterRecord, SubjectRecord)
@@ -112,14 +111,14 @@ class Replica:
         self._token_of = token_of
         self._plan = plan
         self._database = database
-        self._gathered = GatheredReads(self._fetch_subjects)
+        self._gathered = GatheredReads(self._fetch_subjects, deadline=pool.deadline)
         self._notifier = Notifier(plan.feed_url)
         self._tasks: list[asyncio.Task[None]] = []
         self._latest = 0.0
 
     async def start(self) -> None:
         """Begin to follow changes; decisions read the primary until the first lease."""
-        runs = (self.feed.run(), self._notifier.run(), keep_up(self._database, self._plan.pace))
+        runs = (self.feed.run(), self._notifier.run())
         self._tasks = [asyncio.create_task(run) for run in runs]
 
     async def stop(self) -> None:
@@ -148,7 +147,7 @@ class Replica:
                 self.subjects.drop(ref)
             elif kind == ChangeKind.PROCESSING:
                 self.register.drop(ref.decode())
-                self.known.remember_processing(ref.decode(), None)
+                self.known.forget_processing(ref.decode())
             else:
                 self._drop_caller(UUID(bytes=ref))
 
@@ -163,11 +162,15 @@ class Replica:
         self.known.forget_signed_by(keys)
 
     def drop_all(self) -> None:
-        """Forget everything: changes may have been missed. For an outage, only keys are remembered beyond this."""
+        """Forget everything: changes may have been missed, a suspension or a revocation among them.
+
+        The estimate of the database's clock begins anew with this: it may have been set back.
+        """
         self.callers.drop_all()
         self.register.drop_all()
         self.subjects.drop_all()
-        self.known.forget_processings()
+        self.known.forget_all()
+        self._latest = 0.0
 
     def committed(self, changes: Sequence[tuple[int, bytes]]) -> None:
         """This process has committed these changes: forget them here, and wake the others."""

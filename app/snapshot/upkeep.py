@@ -22,6 +22,9 @@ async def keep_up(database: Database, pace: Pace) -> None:
             await trim(database)
         except DatabaseUnavailableError:
             await asyncio.sleep(pace.lease)
+        except Exception as error:  # noqa: BLE001 - whatever it is: rows of the dead must not hold up writes for ever
+            log.warning("upkeep failed", cause=type(error).__name__)
+            await asyncio.sleep(pace.lease)
 
 
 async def take_away_dead(database: Database, pace: Pace) -> None:

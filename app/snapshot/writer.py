@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from app.db.database import Database
 from app.db.session import WriteSession
 from app.snapshot.confirm import Confirmer
+from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
 
@@ -17,13 +18,24 @@ from app.snapshot.replica import Replica
 class Writer:
     """Opens transactions whose end is safe to answer."""
 
-    def __init__(self, database: Database, replica: Replica | None, *, longest: float) -> None:
-        """Write through a database; `longest` is lease and margin, in seconds; `replica` is this process's own."""
+    def __init__(
+        self, database: Database, replica: Replica | None, *, longest: float, known: LastKnown | None = None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: what is written to.
+            replica: this process's own; None in one that reads the primary for each decision.
+            longest: lease and margin, in seconds.
+            known: what a process without a replica remembers for an outage, if anything.
+
+        """
         self.confirmer = Confirmer(
             database, longest=longest, own=lambda: replica.feed.incarnation if replica is not None else None
         )
         self._database = database
         self._replica = replica
+        self._known = known
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
@@ -40,5 +52,7 @@ class Writer:
         done = session.committing
         if self._replica is not None and done.changes:
             self._replica.committed(done.changes)
+        elif self._known is not None:
+            self._known.forget(done.changes)
         if done.narrowing and done.xid is not None:
             await self.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from app.api.services import Services
+from app.db.database import DatabaseUnavailableError
 from app.keyring.store import DECISION_KEYS
 from app.operations.check_deployment import check_deployment
 from app.operations.create_key import create_first_key
@@ -17,6 +18,7 @@ from app.operations.keep_log import keep_log, turn_over
 from app.operations.keep_uses import flush_uses, keep_uses
 from app.operations.publish_staff_notice import ensure_first_notice
 from app.operations.signing_keys import ensure_key
+from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
 
 _LAST_FLUSH_SECONDS: Final = 5.0
@@ -46,11 +48,20 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
             await ensure_first_notice(session)
             await ensure_key(session, services.deployment, DECISION_KEYS)
             await services.tokens.read_keys(session)
-            await turn_over(session, services.log_retention)
+        await _turn_over_once(services)
         async with _following(services):
             yield
     finally:
         await services.database.close()
+
+
+async def _turn_over_once(services: Services) -> None:
+    """Make the log's partitions before the first decision. A lock that somebody holds on it must not keep us down."""
+    try:
+        async with services.database.write() as session:
+            await turn_over(session, services.log_retention)
+    except DatabaseUnavailableError:
+        log.warning("the decision log is turned over later")
 
 
 @asynccontextmanager
@@ -61,6 +72,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
         _collect_cycles(),
         keep_uses(services.database, services.uses),
         services.tokens.keep(),
+        keep_up(services.database, services.pace),  # in strict mode too: workers that died leave their rows
     )
     tasks = [asyncio.create_task(each) for each in lasting]
     check = services.token_check

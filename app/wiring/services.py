@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from app.api.headers import headers_of_every_answer
 from app.api.hot import HotPath
@@ -34,6 +35,9 @@ from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limi
 from app.wiring.issuers import token_check_of
 from app.wiring.limits import door_of, proxies_of, rate_limits_of
 
+_KNOWN_SECONDS: Final = 60.0
+"""Without a feed nobody tells what changed elsewhere: what was read longer ago is not used when an outage begins."""
+
 
 def services_of(
     settings: Settings, metrics_access: MetricsAccess, *, wall_clock: Callable[[], datetime], clock: Clock | None = None
@@ -54,14 +58,16 @@ def services_of(
     deployment = deployment_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     memory = _memory(settings, database, deployment.policy, uses, check) if clock is None else None
-    known = memory.replica.known if memory is not None else LastKnown()
+    known = memory.replica.known if memory is not None else LastKnown(_KNOWN_SECONDS)
     if check is not None:
         check.withdrawn = memory.replica.forget_signed_by if memory is not None else known.forget_signed_by
     pace = pace_of(settings)
     return Services(
         database=database,
         deployment=deployment,
-        writer=Writer(database, memory.replica if memory is not None else None, longest=pace.lease + pace.margin),
+        writer=Writer(
+            database, memory.replica if memory is not None else None, longest=pace.lease + pace.margin, known=known
+        ),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
         public_url=str(settings.public_url),
@@ -82,6 +88,7 @@ def services_of(
         door=door_of(settings),
         proxies=proxies_of(settings),
         staff_gate=Gate(settings.staff_gate, settings.staff_grace),
+        pace=pace,
     )
 
 
@@ -109,7 +116,7 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
         return None
     if settings.decision_log not in {"buffered", "durable"}:
         raise SettingsError("SCEAU_DECISION_LOG is off, buffered or durable")
-    plan = LogPlan(required(settings.database_url, "database_url"))
+    plan = LogPlan(required(settings.database_url, "database_url"), patience=pace_of(settings).lease)
     reference = partial(correspondence_ref, deployment)
     durable = settings.decision_log == "durable"
     return Recorder(DecisionLog(plan), reference, durable, settings.decision_log_exempt_share)

@@ -1,9 +1,14 @@
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import psycopg
 import pytest
 
+from app.audit.rows import facts_of, row
+from app.core.decision import Decision, Reason, Request
+from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 
 
@@ -142,3 +147,125 @@ def test_a_log_that_is_off_writes_nothing(database):
         api.evaluate("alice", "ads")
     with psycopg.connect(database.owner_url) as connection:
         assert connection.execute("SELECT count(*) FROM decision_log").fetchone() == (0,)
+
+
+def _services(api):
+    return api.client.app.state.services
+
+
+def _log_of(api):
+    return _services(api).recorder.log
+
+
+def _row(at):
+    facts = facts_of(Request(b"\1" * 32, "ads"), Decision(False, Reason.NO_CONSENT, None, None, "11"))
+    return row(uuid4().bytes, at, uuid4(), b"\1" * 32, b"\2" * 32, facts)
+
+
+def test_a_row_that_the_database_refuses_holds_up_no_other(database):
+    """A row of a day without a partition is dropped and counted, and what comes after it is written."""
+    with running(database) as api:
+        api.register("ads")
+        log = _log_of(api)
+        log.append(_row(datetime.now(UTC).timestamp() + 30 * 86_400))
+        eventually(lambda: log.counts.dropped == 1)
+        identifier = api.evaluate("alice", "ads")["context"]["id"]
+        assert [each["id"] for each in logged(api, id=identifier)] == [identifier]
+
+
+@pytest.mark.parametrize("cache", ["leased", "strict"])
+def test_a_durable_permit_waits_no_longer_than_a_lease(database, cache):
+    """While somebody locks the log, a permit under IV is 503 before the flush itself has failed."""
+    with running(database, decision_log="durable", cache=cache, lease=timedelta(seconds=0.2)) as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        assert api.evaluate("alice", "ads")["decision"] is True
+        with psycopg.connect(database.owner_url) as holder:
+            holder.execute("LOCK TABLE decision_log IN SHARE MODE")
+            assert api.call("POST", "/access/v1/evaluation", question("alice", "ads")).status_code == 503
+            assert _log_of(api).counts.failed_flushes == 0
+
+
+def test_a_durable_permit_that_was_overtaken_is_not_answered(database):
+    """A withdrawal that is answered while a permit's row is committed: the permit does not go out."""
+    with running(database, decision_log="durable") as api, running(database, cache="strict") as other:
+        api.register("ads")
+        api.decide("alice", "ads")
+        assert api.evaluate("alice", "ads")["decision"] is True
+        log = _log_of(api)
+        commit = log.commit
+
+        async def overtaken(rows):
+            await commit(rows)
+            await asyncio.to_thread(other.withdraw, "alice")
+
+        vars(log)["commit"] = overtaken
+        assert api.reason("alice", "ads") == "consent_withdrawn"
+
+
+def test_a_durable_permit_that_ended_while_it_waited_is_not_answered(database):
+    """A permit whose time is over when its row is committed is 503."""
+    with running(database, decision_log="durable", cache="strict") as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        log, known = _log_of(api), _services(api).known
+        commit = log.commit
+
+        async def for_long(rows):
+            await commit(rows)
+            known._ahead += 366 * 86_400
+
+        vars(log)["commit"] = for_long
+        assert api.call("POST", "/access/v1/evaluation", question("alice", "ads")).status_code == 503
+
+
+def test_a_durable_batch_is_committed_together(database):
+    """The permits of one request wait for their rows once, not one after the other."""
+    with running(database, decision_log="durable", cache="strict") as api:
+        api.register("ads")
+        names = ("alice", "bob", "carol")
+        for name in names:
+            api.decide(name, "ads")
+        log, commits = _log_of(api), []
+        commit = log.commit
+
+        async def counted(rows):
+            commits.append(len(rows))
+            await commit(rows)
+
+        vars(log)["commit"] = counted
+        body = {**question("x", "ads"), "evaluations": [{"subject": subject(name)} for name in names]}
+        answers = api.ok("POST", "/access/v1/evaluations", body)["evaluations"]
+        assert [each["decision"] for each in answers] == [True] * 3
+        assert commits == [3]
+
+
+def test_turning_over_holds_up_nobody(database):
+    """A day is made beside writes under way and before they end; an old one is dropped later, and a start goes on."""
+    with running(database):
+        pass
+    old = datetime.now(UTC).date() - timedelta(days=30)
+    with (
+        psycopg.connect(database.owner_url) as owner,
+        psycopg.connect(database.app_url) as writer,
+        psycopg.connect(database.app_url, options="-c lock_timeout=100ms") as maker,
+    ):
+        owner.execute(
+            f"CREATE TABLE decision_log_{old:%Y%m%d} PARTITION OF decision_log"
+            f" FOR VALUES FROM ('{old}') TO ('{old + timedelta(days=1)}')"
+        )
+        owner.commit()
+        write = "LOCK TABLE decision_log IN ROW EXCLUSIVE MODE"  # as COPY does
+        writer.execute(write)
+        maker.execute("SELECT sceau_make_log_partition(current_date + 3)")  # not committed
+        with psycopg.connect(database.app_url, options="-c lock_timeout=100ms") as another:
+            another.execute(write)
+        maker.commit()
+        keep = timedelta(days=29)
+        with running(database, decision_log_retention=keep) as api:  # beside the write under way
+            assert api.call("GET", "/readyz").status_code == 200
+        dropping = "SELECT sceau_drop_log_before(current_date - 29)"
+        assert maker.execute(dropping).fetchone() == (0,)
+        maker.commit()
+        writer.rollback()
+        assert maker.execute(dropping).fetchone() == (1,)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 from fastapi import FastAPI
 
-import app.snapshot.replica
+import app.wiring.running
 import app.wiring.services
 from app.api.services import MetricsAccess
 from app.main import create_app, wall_clock
@@ -240,7 +240,7 @@ def play(scenario, database, pace):
 
     with (
         patch.object(app.wiring.services, "pace_of", lambda _: pace),
-        patch.object(app.snapshot.replica, "keep_up", _no_janitor),
+        patch.object(app.wiring.running, "keep_up", _no_janitor),
     ):
         for _ in range(TRIES):
             with psycopg.connect(administrator_url(database.name), autocommit=True) as connection:

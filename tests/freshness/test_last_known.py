@@ -3,7 +3,11 @@
 from datetime import timedelta
 from uuid import UUID
 
+import app.snapshot.last_known as last_known_module
 from app.auth.callers import Authenticated, Caller
+from app.core.article import Purpose
+from app.core.processing import Processing
+from app.snapshot.changes import ChangeKind
 from app.snapshot.last_known import LastKnown
 from tests.support.api import utc
 
@@ -61,3 +65,48 @@ def test_it_holds_so_many_and_no_more():
         known.remember_caller(number.to_bytes(4), _found(number), 0)
     assert known.caller((0).to_bytes(4), NOON) is None
     assert known.caller((1).to_bytes(4), NOON) is not None
+
+
+SCAN = Processing("scan", Purpose.MALWARE_DETECTION, ())
+
+
+def test_a_register_entry_that_changed_while_it_was_read_is_not_remembered():
+    """A read that a change overtook is not kept; control: one that began after it is."""
+    known = LastKnown()
+    since = known.forgettings
+    known.forget([(ChangeKind.PROCESSING, b"scan")])
+    known.remember_processing("scan", SCAN, since)
+    assert known.exempt_processing("scan") is None
+    known.remember_processing("scan", SCAN, known.forgettings)
+    assert known.exempt_processing("scan") is SCAN
+
+
+def test_without_a_feed_only_what_was_read_lately_is_known(monkeypatch):
+    """What was read within the bound before an outage was noticed is known while it lasts; what is older is not."""
+    now = [0.0]
+    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
+    known, fed = LastKnown(60), LastKnown()
+    for each in (known, fed):
+        each.remember_processing("scan", SCAN, 0)
+        each.remember_caller(b"a", _found(1), 0)
+    now[0] = 59.0
+    known.away()
+    now[0] = 5000.0
+    assert known.exempt_processing("scan") is SCAN
+    assert known.caller(b"a", NOON) is not None
+    known.heard(NOON, now[0])
+    known.away()
+    assert known.exempt_processing("scan") is None
+    assert known.caller(b"a", NOON) is None
+    assert fed.exempt_processing("scan") is SCAN
+
+
+def test_the_databases_clock_is_carried_on(monkeypatch):
+    """Its time as heard, and what has passed since by a clock that nobody sets; None before it was heard."""
+    now = [100.0]
+    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
+    known = LastKnown()
+    assert known.now() is None
+    known.heard(NOON, 100.0)
+    now[0] = 130.0
+    assert known.now() == NOON.timestamp() + 30

@@ -1,0 +1,206 @@
+"""Exempt answers while the database is away, and clocks that are wrong: what a process has seen binds it."""
+
+import asyncio
+import json
+import time
+from base64 import urlsafe_b64decode
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+import app.main
+from app.api.services import MetricsAccess
+from app.db.database import DatabaseUnavailableError
+from app.main import wall_clock
+from app.snapshot.feed import Beat
+from app.snapshot.snapshots import TransactionSnapshot
+from app.snapshot.upkeep import keep_up
+from app.wiring.services import services_of
+from tests.faults.service import eventually
+from tests.freshness.gate import until
+from tests.support.api import question, running, settings_for
+
+ONE = "/access/v1/evaluation"
+TOKEN = {"context": {"decision_token": True}}
+DEAD = "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (gen_random_uuid(), 2000, now(), 'dead')"
+
+
+@contextmanager
+def off_by(hours, database, **settings):
+    """The application without a feed, on a host whose clock is off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app.main, "wall_clock", lambda: datetime.now(UTC) + timedelta(hours=hours))
+        with running(database, cache="strict", **settings) as api:
+            yield api
+
+
+@contextmanager
+def away(api):
+    """The database cannot be read."""
+    database = api.client.app.state.services.database
+    vars(database)["read"] = _unreadable
+    yield
+    del vars(database)["read"]
+
+
+class _unreadable:  # noqa: N801 - stands for a method
+    async def __aenter__(self):
+        raise DatabaseUnavailableError
+
+    async def __aexit__(self, *_):
+        return None
+
+
+def exempt(api, *names):
+    """Register some processings of III, and have each seen."""
+    for name in names:
+        api.register(name, purpose="malware_detection")
+        assert api.reason("alice", name) == "exempt"
+
+
+def test_a_slow_host_does_not_undo_a_suspension_that_it_has_read(database):
+    """On a host an hour behind, a processing suspended just now stays so in an outage; control: another is exempt."""
+    with off_by(-1, database) as api:
+        exempt(api, "suspended", "scan")
+        api.ok("PATCH", "/v1/processings/suspended", {"status": "suspended"})
+        assert api.reason("alice", "suspended") == "processing_suspended"
+        with away(api):
+            assert api.reason("alice", "suspended") == "processing_suspended"
+            assert api.reason("alice", "scan") == "exempt"
+
+
+def test_a_token_of_an_outage_ends_by_the_databases_clock(database):
+    """On a host an hour ahead, a token given in an outage lives a minute, not an hour and a minute."""
+    with off_by(1, database) as api:
+        exempt(api, "scan")
+        with away(api):
+            said = api.ok("POST", ONE, {**question("alice", "scan"), **TOKEN})
+        part = said["context"]["decision_token"].split(".")[1]
+        claims = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        assert claims["iat"] < time.time() + 1800
+
+
+def test_decisions_are_logged_by_the_databases_clock(database):
+    """On a host an hour ahead a decision is not logged as of then: a withdrawal in between would accuse it."""
+    with off_by(1, database) as api:
+        api.register("ads")
+        identifier = api.evaluate("alice", "ads")["context"]["id"]
+        searched = {"id": identifier}
+        (found,) = eventually(lambda: api.ok("POST", "/v1/decisions/search", searched)["items"])
+        assert datetime.fromisoformat(found["at"]) < datetime.now(UTC) + timedelta(minutes=30)
+        assert int(identifier.replace("-", "")[:12], 16) / 1000 < time.time() + 1800
+
+
+def test_what_a_process_itself_took_away_is_known_no_more(database):
+    """Without a feed too, a suspension and a revocation answered here bind in an outage; control: the others stay."""
+    with running(database, cache="strict") as api:
+        exempt(api, "suspended", "scan")
+        key = api.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
+        leaver = api.with_key(key["key"])
+        assert leaver.reason("alice", "scan") == "exempt"
+        api.ok("PATCH", "/v1/processings/suspended", {"status": "suspended"})
+        api.call("DELETE", f"/v1/keys/{key['id']}")
+        assert api.reason("alice", "scan") == "exempt"
+        with away(api):
+            assert api.call("POST", ONE, question("alice", "suspended")).status_code == 503
+            assert leaver.call("POST", ONE, question("alice", "scan")).status_code == 503
+            assert api.reason("alice", "scan") == "exempt"
+
+
+def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
+    """A deployment whose workers read the primary still removes the row of one that died with a lease."""
+    lease = timedelta(seconds=0.1)
+    with (
+        running(database, cache="strict", lease=lease),
+        psycopg.connect(database.owner_url, autocommit=True) as connection,
+    ):
+        connection.execute(DEAD)
+        eventually(lambda: connection.execute("SELECT count(*) FROM replica").fetchone() == (0,))
+
+
+@pytest.fixture(name="replica")
+def idle_replica(database):
+    """A replica that is wired and not started."""
+    memory = services_of(settings_for(database), MetricsAccess.OPEN, wall_clock=wall_clock).memory
+    assert memory is not None
+    return memory.replica
+
+
+def test_a_replica_that_begins_anew_knows_no_caller(replica):
+    """What may have been revoked unheard is forgotten, and a read that was under way then is not kept."""
+    found = {"name": "x"}
+    since = replica.known.forgettings
+    replica.known._callers[b"digest"] = (found, 0.0)
+    replica.drop_all()
+    assert not replica.known._callers
+    assert replica.known.forgettings > since
+
+
+class _Silent:
+    """A connection on which nothing is ever notified."""
+
+    async def notifies(self, **_):
+        for silence in range(0):
+            yield silence
+
+
+def test_a_database_clock_that_is_set_back_is_followed(replica):
+    """After one beat an hour ahead the replica's time is right at the next one, and it has forgotten everything."""
+    feed, hours = replica.feed, iter((0, 1, 0))
+    sent = time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    async def beat(*_):
+        at = datetime.now(UTC) + timedelta(hours=next(hours))
+        return Beat(sent, TransactionSnapshot.parse("1:1:"), "1:1:", at, [])
+
+    async def beaten():
+        vars(feed)["_beat"] = beat
+        told = []
+        for cursor in (None, "1:1:", "1:1:"):
+            await feed._step(_Silent(), cursor)
+            told.append(replica.now() - time.time())
+            replica.register.put(str(cursor), "held")
+        return told
+
+    before, ahead, after = asyncio.run(beaten())
+    assert ahead > 3000
+    assert max(abs(before), abs(after)) < 1800
+    assert replica.register.get("None") is None
+
+
+def test_the_feed_outlives_whatever_happens_to_it(replica):
+    """An error that nobody foresaw ends an incarnation, not the feed."""
+    lives = []
+
+    async def broken():
+        lives.append(1)
+        raise ValueError
+
+    async def run():
+        vars(replica.feed)["_live"] = broken
+        task = asyncio.create_task(replica.feed.run())
+        await until(lambda: len(lives) > 1)
+        task.cancel()
+
+    asyncio.run(run())
+    assert not replica.lease.held()
+
+
+def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
+    """An error that nobody foresaw ends one round of upkeep, not all of them."""
+    rounds = []
+
+    async def broken(*_):
+        rounds.append(1)
+        raise ValueError
+
+    async def run():
+        monkeypatch.setattr("app.snapshot.upkeep.take_away_dead", broken)
+        task = asyncio.create_task(keep_up(replica._database, type(replica._plan.pace)(lease=0.01)))
+        await until(lambda: len(rounds) > 1)
+        task.cancel()
+
+    asyncio.run(run())
+    assert len(rounds) > 1
