@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 from app.api.consent_models import SubjectBody
 from app.api.processing_models import ProcessingId, WireModel
 from app.api.routing import problems, strict_router
-from app.api.security import Needs
+from app.api.security import Needs, as_shown
 from app.api.services import ServicesDep
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.core.consent import AgeBand
 from app.core.consent_link import Authentication, LinkKind
@@ -22,7 +22,7 @@ from app.operations.create_consent_link import LeftOutReason, MadeLink, WantedLi
 
 router = strict_router("consents")
 
-Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
+Writer = Annotated[Authenticated, Depends(as_shown(Needs(Scope.CONSENTS_WRITE)))]
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="A SHA-256 in lower-case hex")]
 
@@ -99,24 +99,27 @@ class PresentedText(BaseModel):
     response_model_exclude_none=True,
     responses=problems(_NO_PROCESSING, _NOT_NOW, _INVALID),
 )
-async def post_consent_link(body: NewConsentLink, caller: Writer, services: ServicesDep) -> ConsentLinkBody:
+async def post_consent_link(body: NewConsentLink, by: Writer, services: ServicesDep) -> ConsentLinkBody:
     """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user and nobody else.
 
-    What the user refused or withdrew in the last six months (a setting) is left out, unless they asked for it. Not
-    replayed under an Idempotency-Key: a repetition makes another link, and both work.
+    To decide, each processing must name a `data_protection_contact` (409 `contact-missing`). The link asks for as long
+    as the caller may and the key that made it is not revoked; withdrawing by it goes on. What the user refused or
+    withdrew in the last six months (a setting) is left out, unless they asked for it. Not replayed under an
+    Idempotency-Key: a repetition makes another link, and both work.
     """
     for processing in body.processings:
-        caller.require_processing(processing)
+        by.caller.require_processing(processing)
     wanted = WantedLink(
         subject=body.subject.name(),
         processings=tuple(body.processings),
         kind=body.kind,
         authentication=body.authentication,
+        credential=by.credential,
         by_person=body.by_person,
         age_band=body.age_band,
     )
     async with services.writer.write() as session:
-        made = await create_consent_link(session, services.deployment, caller, wanted)
+        made = await create_consent_link(session, services.deployment, by.caller, wanted)
     return _body(made, body.kind, services.public_url)
 
 

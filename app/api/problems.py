@@ -33,6 +33,7 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.CollectionTimeError: 422,
     errors.ConsentLinkEndedError: 410,
     errors.ConsentNotApplicableError: 409,
+    errors.ContactMissingError: 409,
     errors.CredentialEndedError: 401,
     errors.CursorTooOldError: 410,
     errors.FormAlreadySentError: 409,

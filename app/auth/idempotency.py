@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Text, cast, delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.tables import idempotency
@@ -67,9 +67,7 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
     before = (await session.execute(mine)).one()
     if before.request_hash != call.request_hash:
         raise IdempotencyMismatchError
-    # The first may have died between its commit and its answer: a repetition is confirmed like the first.
-    session.committing.xid = int((await session.execute(select(cast(func.pg_current_xact_id(), Text)))).scalar_one())
-    session.narrow()
+    await session.repeat()
     return Answer(before.status, before.body)
 
 

@@ -50,6 +50,12 @@ async def is_key_in_force(session: ReadSession, identifier: UUID) -> bool:
     return (await session.execute(statement)).first() is not None
 
 
+async def is_key_revoked(session: ReadSession, identifier: UUID) -> bool:
+    """Whether a key was revoked, or there is none of that id; one that has expired was not."""
+    statement = select(caller_key.c.id).where(caller_key.c.id == identifier, caller_key.c.revoked_at.is_(None))
+    return (await session.execute(statement)).first() is None
+
+
 async def let_expire(session: WriteSession, keys: Collection[UUID], at: datetime) -> None:
     """Let these keys be good until an instant and no longer; one that ends sooner still does."""
     until = func.least(func.coalesce(caller_key.c.expires_at, at), at)

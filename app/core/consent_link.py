@@ -49,6 +49,7 @@ class Situation(StrEnum):
     UNDECIDED = "undecided"
     HOLDS = "holds"
     LAPSED = "lapsed"
+    INVALID = "invalid"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
 
@@ -71,6 +72,8 @@ def situation(
         return Situation.UNDECIDED
     if decision.kind is EventKind.GRANTED:
         state = consent_state(decision, events, processing, at, policy)
+        if state is State.INVALID:
+            return Situation.INVALID
         return Situation.HOLDS if state in _HOLDING else Situation.LAPSED
     return Situation.REFUSED if decision.kind is EventKind.REFUSED else Situation.WITHDRAWN
 

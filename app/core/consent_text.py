@@ -6,7 +6,7 @@ is one and the same for everyone asked about one version in one language, and it
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -29,7 +29,7 @@ _PURPOSE: Final[Mapping[Purpose, Texts]] = {
 _ELEMENT: Final[Mapping[Element, Texts]] = {
     Element.CONTENT: {"fr": "le contenu de vos messages", "en": "the content of your messages"},
     Element.SUBJECT_LINE: {"fr": "leur objet", "en": "their subject line"},
-    Element.CORRESPONDENT_IDENTITY: {"fr": "l'identité de vos correspondants", "en": "who you correspond with"},
+    Element.CORRESPONDENT_IDENTITY: {"fr": "l’identité de vos correspondants", "en": "who you correspond with"},
     Element.ATTACHMENTS: {"fr": "les pièces jointes", "en": "attachments"},
 }
 
@@ -44,53 +44,62 @@ _SAID: Final[Mapping[str, Texts]] = {
         "en": "Data-protection contact: {contact}",
     },
     "no_contact": {
-        "fr": "Aucun contact dédié à la protection des données n'a été déclaré ici : écrivez au responsable lui-même.",
+        "fr": "Aucun contact dédié à la protection des données n’a été déclaré ici : écrivez au responsable lui-même.",
         "en": "No dedicated data-protection contact has been registered here: write to the controller itself.",
     },
+    "basis": {
+        "fr": "Base légale : votre consentement (RGPD, article 6, paragraphe 1, point a ; code des postes et des "
+        "communications électroniques, article L32-3, IV).",
+        "en": "Legal basis: your consent (GDPR, article 6(1)(a); French Post and Electronic Communications Code, "
+        "article L32-3, IV).",
+    },
     "what_for": {"fr": "Pour quoi faire ?", "en": "What for?"},
-    "what": {"fr": "Qu'est-ce qui est analysé ?", "en": "What is analysed?"},
+    "what": {"fr": "Qu’est-ce qui est analysé ?", "en": "What is analysed?"},
     "automated": {
-        "fr": "L'analyse est automatique : personne ne lit vos messages.",
+        "fr": "L’analyse est automatique : personne ne lit vos messages.",
         "en": "The analysis is automated: nobody reads your messages.",
     },
-    "how_long": {"fr": "Jusqu'à quand ?", "en": "Until when?"},
+    "how_long": {"fr": "Jusqu’à quand ?", "en": "Until when?"},
     "validity": {
-        "fr": "Votre accord vaut {period}, puis s'éteint de lui-même. Il n'est jamais prolongé sans vous.",
+        "fr": "Votre accord vaut {period}, puis s’éteint de lui-même. Il n’est jamais prolongé sans vous.",
         "en": "Your consent lasts {period}, then ends by itself. It is never extended without you.",
     },
     "kept": {
-        "fr": "Les données tirées de l'analyse sont gardées {retention}.",
+        "fr": "Les données tirées de l’analyse sont conservées {retention}.",
         "en": "The data drawn from the analysis are kept for {retention}.",
     },
     "not_kept": {
-        "fr": "Les données tirées de l'analyse ne sont pas gardées.",
+        "fr": "Les données tirées de l’analyse ne sont pas conservées.",
         "en": "The data drawn from the analysis are not kept.",
     },
     "refuse": {"fr": "Et si je refuse ?", "en": "What if I refuse?"},
     "refusing": {
-        "fr": "Rien ne change dans votre messagerie. Appuyez sur « Je refuse », ou fermez la page : sans réponse, "
-        "il n'y a pas d'accord.",
-        "en": "Nothing changes in your mailbox. Press “I refuse”, or close the page: no answer is no consent.",
+        "fr": "Rien ne change dans votre messagerie. Sans réponse de votre part, aucun nouvel accord n’est donné ; un "
+        "accord en vigueur dure jusqu’à sa date, sauf si vous le retirez.",
+        "en": "Nothing changes in your mailbox. If you do not answer, no new consent is given; a consent in force "
+        "lasts until its date, unless you withdraw it.",
     },
-    "withdraw": {"fr": "Et si je change d'avis ?", "en": "What if I change my mind?"},
+    "withdraw": {"fr": "Et si je change d’avis ?", "en": "What if I change my mind?"},
     "withdrawing": {
-        "fr": "Vous pouvez retirer votre accord à tout moment, aussi facilement que vous l'avez donné : gardez le lien "
-        "de cette page, elle montre alors un bouton « Je retire mon accord ». Le retrait vaut aussitôt.",
+        "fr": "Vous pouvez retirer votre accord à tout moment, aussi facilement que vous l’avez donné : gardez le lien "
+        "de cette page, elle montre alors un bouton « Je retire mon accord ». Le retrait prend effet aussitôt, sans "
+        "remettre en cause ce qui a été fait avant.",
         "en": "You can withdraw your consent at any time, as easily as you gave it: keep the link to this page, which "
-        "then shows a button “I withdraw my consent”. Withdrawing takes effect at once.",
+        "then shows a button “I withdraw my consent”. Withdrawing takes effect at once, without calling into "
+        "question what was done before.",
     },
-    "others": {"fr": "Qui d'autre reçoit ces données ?", "en": "Who else receives these data?"},
-    "nobody": {"fr": "Personne d'autre.", "en": "Nobody else."},
+    "others": {"fr": "Qui d’autre reçoit ces données ?", "en": "Who else receives these data?"},
+    "nobody": {"fr": "Personne d’autre.", "en": "Nobody else."},
     "rights": {"fr": "Mes droits ?", "en": "My rights?"},
     "access": {
-        "fr": "Vous pouvez demander au responsable l'accès à vos données, leur rectification, leur effacement, leur "
+        "fr": "Vous pouvez demander au responsable l’accès à vos données, leur rectification, leur effacement, leur "
         "portabilité ou la limitation de leur usage.",
         "en": "You can ask the controller for access to your data, to have them corrected, erased, handed over to you "
         "or their use restricted.",
     },
     "complaint": {
-        "fr": "Vous pouvez vous plaindre à la CNIL : www.cnil.fr/fr/plaintes, ou 3 place de Fontenoy, TSA 80715, "
-        "75334 Paris Cedex 07.",
+        "fr": "Vous pouvez introduire une réclamation auprès de la CNIL : www.cnil.fr/fr/plaintes, ou 3 place de "
+        "Fontenoy, TSA 80715, 75334 Paris Cedex 07.",
         "en": "You can complain to the French data-protection authority, the CNIL: www.cnil.fr/fr/plaintes, or "
         "3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07, France.",
     },
@@ -163,7 +172,7 @@ def consent_text(asked: Asked, language: str) -> ConsentText:
     """The text that asks for consent to one version of a processing, in `fr` or `en`."""
     rows = (
         _row(language, "who", *_controller(asked, language)),
-        _row(language, "what_for", Passage(_PURPOSE[asked.purpose][language], language), *_notice(asked, language)),
+        _row(language, "what_for", *_purpose(asked, language)),
         _row(language, "what", Passage(_elements(asked.elements, language), language), *_reader(asked, language)),
         _row(language, "how_long", *_durations(asked, language)),
         _row(language, "refuse", _passage("refusing", language)),
@@ -196,19 +205,24 @@ def _controller(asked: Asked, language: str) -> tuple[Passage, Passage]:
     return _passage("controller", language, controller=asked.controller), contact
 
 
+def _purpose(asked: Asked, language: str) -> list[Passage]:
+    purpose = Passage(_PURPOSE[asked.purpose][language], language)
+    return [purpose, *_notice(asked, language), _passage("basis", language)]
+
+
 def _notice(asked: Asked, language: str) -> list[Passage]:
     notice = registered(asked.notice, language)
     return [Passage(part, notice.language) for part in notice.text.splitlines() if part.strip()]
 
 
 def _elements(elements: frozenset[Element], language: str) -> str:
-    listed = _listed([_ELEMENT[element][language] for element in _ELEMENT if element in elements], language)
+    told = listed([_ELEMENT[element][language] for element in _ELEMENT if element in elements], language)
     if Element.SUBJECT_LINE in elements and Element.CONTENT not in elements:
-        listed = listed.replace(
+        told = told.replace(
             _ELEMENT[Element.SUBJECT_LINE][language],
-            {"fr": "l'objet de vos messages", "en": "the subject line of your messages"}[language],
+            {"fr": "l’objet de vos messages", "en": "the subject line of your messages"}[language],
         )
-    return f"{listed[:1].upper()}{listed[1:]}."
+    return f"{told[:1].upper()}{told[1:]}."
 
 
 def _reader(asked: Asked, language: str) -> list[Passage]:
@@ -226,9 +240,10 @@ def _durations(asked: Asked, language: str) -> list[Passage]:
 def _recipients(asked: Asked, language: str) -> Passage:
     if not asked.recipients:
         return _passage("nobody", language)
-    return Passage(f"{_listed(sorted(asked.recipients), language)}.", language)
+    return Passage(f"{listed(sorted(asked.recipients), language)}.", language)
 
 
-def _listed(parts: list[str], language: str) -> str:
+def listed(parts: Sequence[str], language: str) -> str:
+    """Names one after the other: `A, B et C`, `A, B and C`."""
     last = {"fr": " et ", "en": " and "}[language]
     return last.join([*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]])

@@ -67,6 +67,15 @@ class ConsentNotApplicableError(DomainError):
     slug = "consent-not-applicable"
 
 
+class ContactMissingError(DomainError):
+    """The version in force names no contact for the protection of data: who is asked must be told one.
+
+    GDPR art. 13(1)(a) and (b).
+    """
+
+    slug = "contact-missing"
+
+
 class UnknownVersionError(DomainError):
     """The register holds no such version of the processing."""
 

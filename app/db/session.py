@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Executable, func, select
+from sqlalchemy import CursorResult, Executable, Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.identifiers import uuid7
@@ -71,6 +71,14 @@ class WriteSession(ReadSession):
     def narrow(self) -> None:
         """Say that this transaction forbids something that was permitted, or repeats one that did."""
         self.committing.narrowing = True
+
+    async def repeat(self) -> None:
+        """Say that this transaction repeats one that may have died between its commit and its answer.
+
+        It is to be committed though it records nothing, so that it is confirmed like the first.
+        """
+        self.committing.xid = int((await self.execute(select(cast(func.pg_current_xact_id(), Text)))).scalar_one())
+        self.narrow()
 
     def new_id(self, at: datetime) -> UUID:
         """A new identifier that sorts by time."""

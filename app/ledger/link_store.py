@@ -20,6 +20,8 @@ class ConsentLink:
     """One link as kept. `token_sha256` stands for the token, which is not; `by_person`: the person asked for it.
 
     `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
+    `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it; None in links
+    of code before revision 0019.
     """
 
     token_sha256: bytes
@@ -35,6 +37,7 @@ class ConsentLink:
     created_by: UUID
     expires_at: datetime
     ledger_order: int
+    credential: UUID | None
 
 
 def token_digest(token: str) -> bytes:
@@ -63,6 +66,7 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
             created_by=link.created_by,
             expires_at=link.expires_at,
             ledger_order=link.ledger_order,
+            credential=link.credential,
         )
     )
 
@@ -91,6 +95,7 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
         created_by=row.created_by,
         expires_at=row.expires_at,
         ledger_order=row.ledger_order,
+        credential=row.credential,
     )
 
 
@@ -107,6 +112,13 @@ async def count_forms(session: ReadSession, token_sha256: bytes, *, since: datet
     return int((await session.execute(select(func.count()).select_from(consent_form).where(mine))).scalar_one())
 
 
+async def last_form(session: ReadSession, token_sha256: bytes) -> datetime | None:
+    """When the last form was recorded through a link; None when there was none."""
+    statement = select(func.max(consent_form.c.sent_at)).where(consent_form.c.token_sha256 == token_sha256)
+    sent_at: datetime | None = (await session.execute(statement)).scalar_one()
+    return sent_at
+
+
 async def keep_text(session: WriteSession, text: str, at: datetime) -> None:
     """Keep a text that was shown, under its hash; one that is kept already stays as it is."""
     row = {"sha256": text_digest(text), "text": text, "kept_at": at}
@@ -121,10 +133,11 @@ async def find_text(session: ReadSession, digest: bytes) -> str | None:
     return text
 
 
-async def remove_ended_links(session: WriteSession, *, at: datetime, limit: int) -> int:
+async def remove_ended_links(session: WriteSession, *, at: datetime, answered_before: datetime, limit: int) -> int:
     """Remove some links that have expired and by which nothing can be withdrawn any more; how many.
 
-    One at a time: a second one that runs meanwhile removes none.
+    Those through which a form was recorded at `answered_before` or later stay. One at a time: a second one that runs
+    meanwhile removes none.
     """
     turn = select(func.pg_try_advisory_xact_lock(func.hashtext("sceau ended links")))
     if not (await session.execute(turn)).scalar_one():
@@ -136,7 +149,10 @@ async def remove_ended_links(session: WriteSession, *, at: datetime, limit: int)
         consent.c.ended_by.is_(None),
         consent.c.expires_at > at,
     )
-    ended = select(consent_link.c.token_sha256).where(consent_link.c.expires_at < at, ~open_consent)
+    shown = exists().where(
+        consent_form.c.token_sha256 == consent_link.c.token_sha256, consent_form.c.sent_at >= answered_before
+    )
+    ended = select(consent_link.c.token_sha256).where(consent_link.c.expires_at < at, ~open_consent, ~shown)
     some = ended.order_by(consent_link.c.expires_at).limit(limit)
     gone = delete(consent_link).where(consent_link.c.token_sha256.in_(some.scalar_subquery()))
     return len((await session.execute(gone.returning(consent_link.c.token_sha256))).all())

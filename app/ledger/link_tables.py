@@ -46,6 +46,8 @@ consent_link = Table(
     Column("created_by", Uuid, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("ledger_order", Integer, nullable=False),
+    # What its maker was known by. None in links of code before revision 0019.
+    Column("credential", Uuid),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
     CheckConstraint("cardinality(processings) >= 1", name="some_processing"),
     CheckConstraint("expires_at > created_at", name="lasts"),

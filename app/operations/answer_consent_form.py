@@ -11,7 +11,6 @@ from app.core.consent import EventKind
 from app.core.consent_link import Act
 from app.core.errors import (
     ConsentLinkEndedError,
-    FormAlreadySentError,
     FormNotOursError,
     FormOutdatedError,
     JointConsentNeededError,
@@ -67,17 +66,17 @@ class ConsentForm:
 
 async def answer_consent_form(
     session: WriteSession, deployment: Deployment, form: ConsentForm, seal: str, press: Press
-) -> tuple[str, ...]:
+) -> bool:
     """Record what a button says. Nothing is recorded when anything is raised.
 
     Returns:
-        The processings that something was recorded about, in the order of the page.
+        Whether it was recorded now. False: the form was sent before. Commit all the same: the first time may have ended
+        before it was confirmed, and this one is confirmed in its place.
 
     Raises:
         NotFoundError: there is no such link.
         ConsentLinkEndedError: it has ended.
         FormNotOursError: the form is not one that this service made for this link.
-        FormAlreadySentError: it was sent before.
         FormOutdatedError: the button is no longer there.
         TextChangedError: the text is no longer the one that the form showed (withdrawing goes on all the same).
         JointConsentNeededError: the person is under fifteen.
@@ -95,12 +94,13 @@ async def answer_consent_form(
     if await count_forms(session, form.token_sha256, since=opened.now - _HOUR) >= FORMS_AN_HOUR:
         raise TooManyFormsError
     if not await claim_form(session, form.token_sha256, form.nonce, opened.now):
-        raise FormAlreadySentError
+        await session.repeat()
+        return False
     items = _meant(opened, form, press)
     subject = await _subject(session, deployment, link)
     for item in items:
         await _record(session, deployment, opened, subject, item, form.language, _ALL.get(press) or Act(press.value))
-    return tuple(item.id for item in items)
+    return True
 
 
 def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[ShownProcessing]:
@@ -137,7 +137,7 @@ async def _record(  # noqa: PLR0917 - one press of a button, and all that it pro
     act: Act,
 ) -> None:
     if act is Act.WITHDRAW:
-        withdrawal = Withdrawal(subject, item.id, method="web_form")
+        withdrawal = Withdrawal(subject, item.id, method="web_form", link=opened.link.id)
         await withdraw_consent(session, deployment, opened.caller, withdrawal)
         return
     link = opened.link

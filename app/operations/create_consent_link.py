@@ -23,6 +23,7 @@ from app.core.consent_link import (
 )
 from app.core.errors import (
     ConsentNotApplicableError,
+    ContactMissingError,
     JointConsentNeededError,
     NotFoundError,
     NothingToWithdrawError,
@@ -47,13 +48,15 @@ _FIELD: Final = "processings"
 class WantedLink:
     """What a caller asks for: whose link, about which processings, for what.
 
-    `by_person`: the person asked to decide, so that what was refused may be offered. `age_band` None: not stated.
+    `credential`: the key that asks, or the caller's id where a token does. `by_person`: the person asked to decide, so
+    that what was refused may be offered. `age_band` None: not stated.
     """
 
     subject: SubjectName
     processings: tuple[str, ...]
     kind: LinkKind
     authentication: Authentication
+    credential: UUID
     by_person: bool = False
     age_band: AgeBand | None = None
 
@@ -94,6 +97,7 @@ async def create_consent_link(
     Raises:
         NotFoundError: a processing is not registered.
         ConsentNotApplicableError: no consent could permit one of them.
+        ContactMissingError: one names no contact for the protection of data, without which nobody is informed.
         ProcessingSuspendedError: one is suspended, and so is not asked for (withdrawing goes on).
         ProcessingRetiredError: one is retired.
         JointConsentNeededError: the person is under fifteen.
@@ -125,6 +129,7 @@ async def create_consent_link(
         created_by=caller.id,
         expires_at=expires_at,
         ledger_order=ledger.next_order - 1,
+        credential=wanted.credential,
     )
     await add_link(session, link)
     # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
@@ -152,6 +157,10 @@ def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger,
     if version is None or not version.automated:
         detail = f"{identifier} is not an automated analysis: no consent lets a person read a correspondence."
         raise ConsentNotApplicableError(detail, field=_FIELD)
+    told = record.version(version.number)
+    if told is None or told.contact is None:
+        detail = f"{identifier} names no data_protection_contact: add a version that does, and ask then."
+        raise ContactMissingError(detail, field=_FIELD)
     if (wanted.age_band or fold(ledger.events, facts, ledger.now).age_band) is AgeBand.UNDER_15:
         raise JointConsentNeededError(field="age_band")
 

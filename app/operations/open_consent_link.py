@@ -5,10 +5,13 @@ Reads only: a mail scanner that follows a link changes nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Final
 
 from app.auth.callers import Caller
+from app.auth.key_store import is_key_revoked
+from app.auth.scopes import Scope
 from app.auth.store import load_caller
 from app.core.consent import AgeBand, EventKind, fold
 from app.core.consent_link import (
@@ -28,7 +31,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.db.session import ReadSession
 from app.ledger.entries import LedgerEntry
-from app.ledger.link_store import ConsentLink, find_link
+from app.ledger.link_store import ConsentLink, find_link, last_form
 from app.ledger.store import load_entries
 from app.ledger.vault_store import load_id
 from app.operations.deployment import Deployment
@@ -36,13 +39,16 @@ from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.store import load_processings
 
+ANSWERS_SHOWN: Final = timedelta(days=7)
+"""For how long after the last answer through it a link shows that answer, when it is good for nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShownProcessing:
     """One processing on the page.
 
     `decision` is the person's last one, if any, and `ends_at` when a consent that holds will end by itself;
-    `would_end_at` when one given now would. `acts` are the buttons.
+    `would_end_at` when one given now would. `acts` are the buttons; `asked`: the link may collect an answer now.
     """
 
     id: str
@@ -53,6 +59,7 @@ class ShownProcessing:
     ends_at: datetime | None
     would_end_at: datetime
     active: bool
+    asked: bool
     acts: frozenset[Act]
 
     def shown(self, language: str) -> str:
@@ -64,7 +71,8 @@ class ShownProcessing:
 class OpenedLink:
     """A link that works: what it is, who made it, what it shows. `under_15`: it records no decision but withdrawals.
 
-    `account` is a hint at whose page this is, never the whole id.
+    `account` is a hint at whose page this is, never the whole id. `shown_until`: when the page goes, of a link that
+    only shows what was answered by it; None while it asks or withdraws.
     """
 
     link: ConsentLink
@@ -75,6 +83,7 @@ class OpenedLink:
     under_15: bool
     asks: bool
     now: datetime
+    shown_until: datetime | None
 
     def offering(self, act: Act) -> tuple[ShownProcessing, ...]:
         """The processings for which a button is there."""
@@ -89,12 +98,13 @@ def shown_digest(items: Sequence[ShownProcessing], language: str) -> str:
 async def open_consent_link(session: ReadSession, deployment: Deployment, token_sha256: bytes) -> OpenedLink:
     """What the link with that token's hash shows now.
 
-    It asks until it expires; after that it goes on for as long as a consent that it names holds, to withdraw it.
+    It asks until it expires; after that it goes on for as long as a consent that it names holds, to withdraw it, and
+    for `ANSWERS_SHOWN` after the last answer through it, to show that.
 
     Raises:
         NotFoundError: there is no such link.
-        ConsentLinkEndedError: it has expired; or the account was closed or erased since it was made; or it asks in the
-            name of a caller whose key was revoked.
+        ConsentLinkEndedError: it has expired; or the account was closed or erased since it was made; or who made it may
+            no longer ask.
 
     """
     link = await find_link(session, token_sha256)
@@ -105,21 +115,60 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     caller = await load_caller(session, link.created_by)
     sealed = await load_id(session, link.subject_ref)
     now = await session.now()
-    closed = any(each.event.kind is EventKind.CLOSED and link.ledger_order < each.event.order for each in entries)
-    if caller is None or sealed is None or closed:
+    if caller is None or sealed is None or _account_closed(link, entries):
         raise ConsentLinkEndedError
     under_15 = _is_under_15(link, entries, records, now)
-    asks = link.kind is LinkKind.DECIDE and now < link.expires_at and caller.revoked_at is None
+    asks = link.kind is LinkKind.DECIDE and now < link.expires_at and await _in_force(session, link, caller)
     items = tuple(
-        _item(link, entries, records[each], now, deployment.policy, asks=asks and not under_15)
+        _item(
+            *(link, entries, records[each], now, deployment.policy),
+            asks=asks and not under_15 and caller.may_ask_about(each),
+        )
         for each in link.processings
     )
-    holds = any(item.situation is Situation.HOLDS for item in items)
-    if not (holds or asks or (link.kind is LinkKind.WITHDRAW and now < link.expires_at)):
-        raise ConsentLinkEndedError
+    works = asks or any(item.situation is Situation.HOLDS for item in items) or _withdraws(link, now)
+    shown_until = None if works else await _shown_until(session, link, now)
     controllers = tuple(dict.fromkeys(records[each].controller for each in link.processings))
     account = account_hint(deployment.vault.open(link.subject_ref, sealed))
-    return OpenedLink(link, caller, account, controllers, items, under_15, asks, now)
+    return OpenedLink(link, caller, account, controllers, items, under_15, asks, now, shown_until)
+
+
+def _account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
+    """Whether the account was closed since the link was made: another may have its address now.
+
+    A closure about one processing is the sweep's, of one that is retired, and concerns no other (ADR 15).
+    """
+    closures = (entry.event for entry in entries if entry.event.kind is EventKind.CLOSED)
+    return any(event.processing is None and link.ledger_order < event.order for event in closures)
+
+
+def _withdraws(link: ConsentLink, now: datetime) -> bool:
+    return link.kind is LinkKind.WITHDRAW and now < link.expires_at
+
+
+async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
+    """Whether who made the link may still ask for any of this, and what it was made with was not revoked.
+
+    A key that ended as it was planned to, at a rotation for instance, leaves its links asking.
+    """
+    if caller.revoked_at is not None or Scope.CONSENTS_WRITE not in caller.scopes:
+        return False
+    if not any(caller.may_ask_about(each) for each in link.processings):
+        return False
+    return link.credential in {None, caller.id} or not await is_key_revoked(session, link.credential)
+
+
+async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -> datetime:
+    """Until when a link that is good for nothing else shows what was answered through it.
+
+    Raises:
+        ConsentLinkEndedError: nothing was, or that is too long ago.
+
+    """
+    answered_at = await last_form(session, link.token_sha256)
+    if answered_at is None or now >= answered_at + ANSWERS_SHOWN:
+        raise ConsentLinkEndedError
+    return answered_at + ANSWERS_SHOWN
 
 
 def _is_under_15(
@@ -149,6 +198,7 @@ def _item(
     in_force = facts.version_at(at) or facts.versions[0]
     version = record.version(in_force.number) or record.versions[0]
     active = facts.status_at(at) is Status.ACTIVE
+    asked = asks and active and in_force.automated and version.contact is not None
     granted = decision is not None and decision.kind is EventKind.GRANTED
     return ShownProcessing(
         id=record.id,
@@ -159,10 +209,11 @@ def _item(
         ends_at=consent_ends(decision, facts, at, policy) if decision is not None and granted else None,
         would_end_at=would_end(in_force, facts, at, policy),
         active=active,
+        asked=asked,
         acts=offered(
             link.kind,
             stands,
-            asks=asks and active and in_force.automated,
+            asks=asked,
             decided_here=entry is not None and entry.event.order > link.ledger_order,
         ),
     )

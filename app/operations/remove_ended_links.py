@@ -1,9 +1,10 @@
-"""Remove links to the consent page that have ended: expired, and with nothing left that they could withdraw."""
+"""Remove links to the consent page that have ended: expired, with nothing left that they could withdraw or show."""
 
 from typing import Final
 
 from app.db.session import WriteSession
 from app.ledger.link_store import remove_ended_links as remove_some
+from app.operations.open_consent_link import ANSWERS_SHOWN
 
 AT_ONCE: Final = 1_000
 
@@ -13,4 +14,5 @@ async def remove_ended_links(session: WriteSession, *, limit: int = AT_ONCE) -> 
 
     Consents stay: only the way to a page that says "this link has ended" goes, and is answered 404 from then on.
     """
-    return await remove_some(session, at=await session.now(), limit=limit)
+    now = await session.now()
+    return await remove_some(session, at=now, answered_before=now - ANSWERS_SHOWN, limit=limit)

@@ -40,6 +40,8 @@ class Rotated:
 async def rotate_key(session: WriteSession, by: Authenticated | None, identifier: UUID, rotation: Rotation) -> Rotated:
     """Make a new key for a caller and limit all that were in force. Answer it as a narrowing write: it limits.
 
+    Without an overlap the keys that have expired are revoked too: links that they made ask no more.
+
     Args:
         session: the transaction.
         by: who rotates; None is an operator at the command line.
@@ -64,7 +66,8 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
     if caller.identity is not None:
         raise KnownByTokenError
     now = await session.now()
-    before = [each for each in (await keys_of(session, [caller.id]))[caller.id] if each.in_force(now)]
+    held = (await keys_of(session, [caller.id]))[caller.id]
+    before = [each for each in held if each.in_force(now)]
     if rotation.overlap and len(before) >= MOST_KEYS:
         raise TooManyKeysError
     by_whom = who.id if who is not None else None
@@ -73,7 +76,7 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
     if rotation.overlap:
         await let_expire(session, ids, now + rotation.overlap)
     else:
-        await end_keys(session, ids, at=now, by=by_whom)
+        await end_keys(session, [each.id for each in held], at=now, by=by_whom)
     await forget_caller(session, caller)
     after = (await keys_of(session, [caller.id]))[caller.id]
     told: dict[str, Detail] = {

@@ -19,12 +19,16 @@ from app.register.store import load_processing
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """What a caller says: `processing` None withdraws from every processing of IV, registered now or later."""
+    """What a caller says: `processing` None withdraws from every processing of IV, registered now or later.
+
+    `link`: that of the consent page by which it came, if it did.
+    """
 
     subject: SubjectName
     processing: str | None = None
     received_at: datetime | None = None
     method: str | None = None
+    link: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ async def withdraw_consent(
         collected_at=when.at,
         order=ledger.next_order,
     )
-    said: Mapping[str, Any] | None = {"method": withdrawal.method} if withdrawal.method is not None else None
+    told = {"method": withdrawal.method, "link": str(withdrawal.link) if withdrawal.link is not None else None}
+    said: Mapping[str, Any] | None = {name: value for name, value in told.items() if value is not None} or None
     entry = LedgerEntry(
         subject_ref=ledger.ref,
         event=event,

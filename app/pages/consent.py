@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from fastapi import Path, Request, Response
 from starlette.exceptions import HTTPException
 
+from app.api.problems import RETRY_AFTER_SECONDS
 from app.api.security import open_to_all
 from app.api.services import Services, ServicesDep
 from app.core.errors import (
@@ -22,6 +23,7 @@ from app.core.errors import (
     NotFoundError,
     TextChangedError,
 )
+from app.db.database import DatabaseUnavailableError
 from app.ledger.link_store import token_digest
 from app.operations.answer_consent_form import ConsentForm, Press, answer_consent_form
 from app.operations.open_consent_link import open_consent_link
@@ -56,11 +58,15 @@ async def answer(request: Request, token: Token, language: LanguageDep, services
     form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
     try:
         async with services.writer.write() as session:
-            await answer_consent_form(session, services.deployment, form, sent.seal, sent.press)
-    except (FormAlreadySentError, FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:
+            recorded = await answer_consent_form(session, services.deployment, form, sent.seal, sent.press)
+    except (FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:
         return await _page(request, services, digest, language, refusal)
     except (NotFoundError, ConsentLinkEndedError) as ended:
         return _ended(request, language, ended)
+    except DatabaseUnavailableError:  # perhaps after the commit
+        return _unknown(request, language)
+    if not recorded:
+        return await _page(request, services, digest, language, FormAlreadySentError())
     place = f"answer-{sent.processing}" if sent.processing else "answers"
     return Response(status_code=303, headers={"Location": f"?lang={language.value}#{place}"})
 
@@ -83,6 +89,13 @@ def _ended(request: Request, language: Language, ended: DomainError) -> Response
     title = words(CONSENT, language)["title_ended"]
     status = 404 if isinstance(ended, NotFoundError) else 410
     return render(request, "consent_ended.html", language, CONSENT, {"title": title}, status)
+
+
+def _unknown(request: Request, language: Language) -> Response:
+    """The answer may be recorded or not: the page itself tells, once it can be read again."""
+    context = {"title": words(CONSENT, language)["title_unknown"]}
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return render(request, "consent_unknown.html", language, CONSENT, context, 503, headers)
 
 
 @dataclass(frozen=True, slots=True)

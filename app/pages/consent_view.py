@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.consent_link import Act, LinkKind, Situation
-from app.core.consent_text import ConsentText
+from app.core.consent_text import ConsentText, listed
 from app.core.errors import DomainError, FormAlreadySentError, FormOutdatedError, TextChangedError
 from app.operations.answer_consent_form import ConsentForm, Press
 from app.operations.deployment import Deployment
@@ -45,15 +45,21 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One processing on the page. `open`: the whole text stands there, because it is being asked."""
+    """One processing on the page. `open`: the whole text stands there, being asked; else `read` unfolds it.
+
+    `if_accepted` and `if_refused` say what follows from which button, outside the text that is hashed: that is one and
+    the same whatever buttons stand below it.
+    """
 
     id: str
     text: ConsentText
     version: int
     open: bool
+    read: str
     tone: str
     state: tuple[str, ...]
     if_accepted: str | None
+    if_refused: str | None
     older_version: int | None
     receipt: Receipt | None
     form: SealedForm | None
@@ -63,27 +69,35 @@ def consent_page(deployment: Deployment, opened: OpenedLink, language: Language,
     """The context of `consent.html`."""
     t = words(CONSENT, language)
     asked = opened.offering(Act.REFUSE)
-    pending = any(len(item.acts) > 1 for item in opened.items)
+    pending = [item for item in opened.items if len(item.acts) > 1]
+    renewing = all(item.situation is Situation.HOLDS for item in pending)
     decided = any(item.decision is not None for item in opened.items)
     holding = opened.offering(Act.WITHDRAW)
     deciding = opened.link.kind is LinkKind.DECIDE
-    if opened.under_15 and deciding:
+    under_15 = opened.under_15 and deciding
+    if under_15:
         title = t["under_15_title"]
     elif deciding and opened.asks and pending:
-        title = t["title_decide"]
+        title = t["title_renew" if renewing else "title_decide"]
     else:
         title = t["title_withdraw"] if holding and not (deciding and opened.asks) else t["title_answers"]
     return {
         "title": title,
         "banner": banner,
-        "controllers": opened.controllers,
+        "controllers": listed(opened.controllers, language.value),
+        "asks": t["asks_together" if opened.controllers[1:] else "asks_many" if opened.items[1:] else "asks_one"],
         "account": opened.account,
-        "asking": deciding and opened.asks and pending and not opened.under_15,
-        "under_15": opened.under_15 and deciding,
+        "asking": deciding and opened.asks and bool(pending) and not opened.under_15,
+        "under_15": t["under_15_withdraws" if holding else "under_15_nothing"]
+        if opened.under_15 and deciding
+        else None,
         "withdrawing": bool(holding) and not (deciding and opened.asks),
         "over": deciding and not opened.asks,
         "answered": decided and not pending and not opened.under_15 and (deciding or not holding),
-        "asks_until": day(opened.link.expires_at, language) if opened.asks else None,
+        "asks_until": day(opened.link.expires_at, language) if any(each.asked for each in opened.items) else None,
+        "shown_until": (
+            t["shown_until"].format(until=moment(opened.shown_until, language)) if opened.shown_until else None
+        ),
         "sections": [_section(deployment, opened, item, language, t) for item in opened.items],
         "refuse_all": _form(deployment, opened, language, asked, "", [Press.REFUSE_ALL], t) if asked[1:] else None,
         "withdraw_all": (
@@ -104,27 +118,35 @@ def _section(
     accepting = Act.ACCEPT in item.acts
     renewing = accepting and item.situation is Situation.HOLDS
     presses = [press for press in (Press.ACCEPT, Press.REFUSE, Press.WITHDRAW) if Act(press.value) in item.acts]
-    labels = {**t, "accept": t["renew"]} if renewing else t
+    labels = {**t, "accept": t["renew"], "if_accepted": t["if_renewed"]} if renewing else t
     tone, state = _state(item, language, t)
     decision = item.decision
     about = decision.event.version if decision is not None else None
     evidence = (decision.evidence if decision is not None else None) or {}
+    shown_then = evidence.get("presented_text_sha256")
     return Section(
         id=item.id,
         text=item.texts[language.value],
         version=item.version,
         open=accepting,
+        read=t["read_again" if shown_then == item.texts[language.value].sha256 else "read_today"],
         tone=tone,
         state=state,
-        if_accepted=f"{t['if_accepted']} {until(item.would_end_at, language)}." if accepting else None,
+        if_accepted=f"{labels['if_accepted']} {until(item.would_end_at, language)}." if accepting else None,
+        if_refused=_if_refused(item, t) if accepting else None,
         older_version=about if about is not None and about != item.version else None,
-        receipt=(
-            Receipt(str(decision.event.id), about, evidence.get("presented_text_sha256"))
-            if decision is not None
-            else None
-        ),
+        receipt=(Receipt(str(decision.event.id), about, shown_then) if decision is not None else None),
         form=_form(deployment, opened, language, [item], item.id, presses, labels) if presses else None,
     )
+
+
+def _if_refused(item: ShownProcessing, t: dict[str, str]) -> str:
+    """How to say no, in terms of the buttons that stand there."""
+    if Act.REFUSE in item.acts:
+        return t["to_refuse"]
+    if item.situation is Situation.HOLDS:
+        return t["to_let_end"]
+    return t["to_stay_refused" if item.situation is Situation.REFUSED else "to_stay_withdrawn"]
 
 
 def _state(item: ShownProcessing, language: Language, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
@@ -136,6 +158,8 @@ def _state(item: ShownProcessing, language: Language, t: dict[str, str]) -> tupl
     if item.situation is Situation.HOLDS and item.ends_at is not None:
         holds = f"{t['holds_until']} {until(item.ends_at, language)}."
         return "good", (f"{t['holds']} {when}", holds, *stopped)
+    if item.situation is Situation.INVALID:
+        return "warn", (t["invalid"], *stopped)
     if item.situation is Situation.LAPSED:
         return "warn", (t["lapsed"], f"{t['lapsed_was']} {when}", *stopped)
     said = t["refused"] if item.situation is Situation.REFUSED else t["withdrawn"]

@@ -6,10 +6,15 @@ from app.pages.languages import Catalogue, both
 
 CONSENT: Final[Catalogue] = {
     "title_decide": both("Acceptez-vous que vos messages soient analysés ?", "May your messages be analysed?"),
+    "title_renew": both("Renouvelez-vous votre accord ?", "Do you renew your consent?"),
     "title_withdraw": both("Retirer votre accord", "Withdraw your consent"),
     "title_answers": both("Vos réponses sur l'analyse de vos messages", "Your answers about analysing your messages"),
     "title_ended": both("Ce lien n'est plus valable", "This link no longer works"),
     "account": both("Votre compte :", "Your account:"),
+    "asks_together": both(
+        "vous demandent votre accord. Vous répondez à chaque demande séparément.",
+        "ask for your consent. You answer each request on its own.",
+    ),
     "asks_one": both("vous demande votre accord pour un traitement.", "asks for your consent to one processing."),
     "asks_many": both(
         "vous demande votre accord. Vous répondez à chaque demande séparément.",
@@ -36,11 +41,16 @@ CONSENT: Final[Catalogue] = {
     "under_15_title": both("Cette page n'est pas pour vous", "This page is not for you"),
     "under_15": both(
         "Vous avez moins de 15 ans : votre accord doit être donné avec celui d'un parent (RGPD, article 8 ; loi du "
-        "6 janvier 1978, article 45). Cette page n'enregistre rien. Vos messages ne sont pas analysés tant que cet "
-        "accord à deux n'a pas été donné autrement.",
+        "6 janvier 1978, article 45). Vos messages ne sont pas analysés tant que cet accord à deux n'a pas été donné "
+        "autrement.",
         "You are under 15: your consent must be given together with a parent's (GDPR, article 8; French law of "
-        "6 January 1978, article 45). This page records nothing. Your messages are not analysed unless that joint "
-        "consent has been given in another way.",
+        "6 January 1978, article 45). Your messages are not analysed unless that joint consent has been given in "
+        "another way.",
+    ),
+    "under_15_nothing": both("Cette page n'enregistre rien.", "This page records nothing."),
+    "under_15_withdraws": both(
+        "Cette page n'enregistre ni accord ni refus : elle permet seulement de retirer un accord en vigueur.",
+        "This page records no consent and no refusal: it only lets you withdraw a consent in force.",
     ),
     "to_decide": both("À vous de répondre", "Your answer"),
     "so_far": both("Où vous en êtes", "Where you stand"),
@@ -51,6 +61,7 @@ CONSENT: Final[Catalogue] = {
     "holds_until": both("Accord en vigueur jusqu'au", "Consent in force until"),
     "lapsed": both("Votre accord n'est plus en vigueur.", "Your consent is no longer in force."),
     "lapsed_was": both("Vous aviez accepté", "You had accepted"),
+    "invalid": both("Aucun accord valable n'est enregistré.", "No valid consent is recorded."),
     "refused": both("Vous avez refusé", "You refused"),
     "refused_effect": both("Vos messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),
     "withdrawn": both("Vous avez retiré votre accord", "You withdrew your consent"),
@@ -60,6 +71,25 @@ CONSENT: Final[Catalogue] = {
         "This processing is suspended or has ended: nothing is analysed and nothing is asked of you.",
     ),
     "if_accepted": both("Si vous acceptez maintenant : jusqu'au", "If you accept now: until"),
+    "if_renewed": both("Si vous renouvelez maintenant : jusqu'au", "If you renew now: until"),
+    "to_refuse": both(
+        "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",
+        "To refuse: press “I refuse”, or close the page.",
+    ),
+    "to_let_end": both(
+        "Pour ne pas renouveler : fermez la page, et votre accord cesse à sa date ; ou appuyez sur « Je retire mon "
+        "accord », et il cesse aussitôt.",
+        "Not to renew: close the page, and your consent ends on its date; or press “I withdraw my consent”, and it "
+        "ends at once.",
+    ),
+    "to_stay_refused": both(
+        "Vous avez déjà refusé : fermez la page, et rien ne change.",
+        "You have refused already: close the page, and nothing changes.",
+    ),
+    "to_stay_withdrawn": both(
+        "Vous avez retiré votre accord : fermez la page, et rien ne change.",
+        "You have withdrawn your consent: close the page, and nothing changes.",
+    ),
     "accept": both("J'accepte", "I accept"),
     "renew": both("Je renouvelle mon accord", "I renew my consent"),
     "refuse": both("Je refuse", "I refuse"),
@@ -76,7 +106,8 @@ CONSENT: Final[Catalogue] = {
         "You can withdraw at once every consent on this page.",
     ),
     "for": both("pour", "for"),
-    "read_again": both("Relire ce qui vous a été demandé", "Read again what is asked"),
+    "read_again": both("Relire ce qui vous a été demandé", "Read again what was asked"),
+    "read_today": both("Lire le texte d'aujourd'hui", "Read today's text"),
     "text_changed_since": both(
         "Le texte ci-dessous est celui d'aujourd'hui ; votre réponse porte sur la version",
         "The text below is today's; your answer is about version",
@@ -98,6 +129,18 @@ CONSENT: Final[Catalogue] = {
         "Keep this link: it shows your answers and lets you change them. Pass it on to nobody: whoever has it can "
         "answer in your place.",
     ),
+    "shown_until": both(
+        "Ce lien ne sert plus qu'à montrer vos réponses, jusqu'au {until}. Pour en changer, demandez un nouveau lien "
+        "au service qui vous a envoyé celui-ci.",
+        "This link now only shows your answers, until {until}. To change them, ask for a new link from the service "
+        "that sent you this one.",
+    ),
+    "keep_withdraw": both(
+        "Gardez ce lien : il montre vos réponses et permet de retirer un accord en vigueur. Ne le transmettez à "
+        "personne : qui l'a peut le faire à votre place.",
+        "Keep this link: it shows your answers and lets you withdraw a consent in force. Pass it on to nobody: whoever "
+        "has it can do that in your place.",
+    ),
     "asks_until": both("Vous pouvez répondre ici jusqu'au", "You can answer here until"),
     "all_answered": both("Vos réponses sont enregistrées.", "Your answers are recorded."),
     "already_sent": both(
@@ -114,11 +157,18 @@ CONSENT: Final[Catalogue] = {
         "La situation a changé depuis que vous avez ouvert la page. Rien n'a été enregistré. Voici où vous en êtes.",
         "Things have changed since you opened the page. Nothing was recorded. This is where you stand.",
     ),
+    "title_unknown": both(
+        "Nous ne savons pas si votre réponse est enregistrée", "We do not know whether your answer was recorded"
+    ),
+    "unknown_why": both(
+        "Une panne nous a empêchés de le vérifier. Rechargez la page : elle montre ce qui est enregistré, et vous "
+        "pourrez répondre de nouveau si besoin. Une réponse n'est jamais comptée deux fois.",
+        "A failure kept us from making sure. Load the page again: it shows what is recorded, and you can answer again "
+        "if need be. No answer is ever counted twice.",
+    ),
     "ended_why": both(
-        "Il a expiré, il est incomplet, ou le compte qu'il concernait a été fermé. Rien n'a été enregistré, et ce que "
-        "vous aviez décidé avant ne change pas.",
-        "It has expired, it is incomplete, or the account that it was about was closed. Nothing was recorded, and what "
-        "you had decided before does not change.",
+        "Il a expiré, il est incomplet, il a été désactivé, ou le compte qu'il concernait a été fermé.",
+        "It has expired, it is incomplete, it was disabled, or the account that it was about was closed.",
     ),
     "ended_what": both(
         "Vérifiez que l'adresse est entière. Pour répondre ou retirer un accord, demandez un nouveau lien au service "

@@ -26,8 +26,8 @@ _LONGEST_HEADER: Final = 512
 
 
 def both(fr: str, en: str) -> Mapping[Language, str]:
-    """One text in the two languages."""
-    return {Language.FR: fr, Language.EN: en}
+    """One text in the two languages; the French with the apostrophe of print."""
+    return {Language.FR: fr.replace("'", "’"), Language.EN: en}
 
 
 def language_of(request: Request) -> Language:

@@ -26,7 +26,7 @@ from app.core.errors import DomainError
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
 from app.pages.typography import linked, typeset
-from app.pages.words import ERRORS, SHARED
+from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED
 
 HERE: Final = Path(__file__).resolve().parent
 STYLE: Final = HERE / "assets" / "sceau.css"
@@ -44,6 +44,7 @@ PAGE_HEADERS: Final = {
 """Beside those of every answer (app.api.headers), whose Content-Security-Policy is for JSON."""
 
 _SERVER_ERROR: Final = 500
+_SAFE: Final = frozenset({"GET", "HEAD"})
 log = structlog.get_logger("sceau.pages")
 
 _environment = Environment(
@@ -99,7 +100,8 @@ def render(  # noqa: PLR0917 - what a page is made of
 def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
     """What a person is told when something went wrong; never anything that was sent."""
     language = language_of(request)
-    said = words(ERRORS.get(status, ERRORS[_SERVER_ERROR if status >= _SERVER_ERROR else 400]), language)
+    known = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
+    said = words(known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]), language)
     return render(request, "error.html", language, {}, said, status, headers)
 
 

@@ -30,8 +30,10 @@ STAFF: Final[Catalogue] = {
         "Trop de clés essayées. Réessayez dans cinq minutes.", "Too many keys were tried. Try again in five minutes."
     ),
     "cookies": both(
-        "Cette page ne garde qu'un cookie, celui de la session, et ne charge rien d'un autre site.",
-        "This page keeps one cookie only, that of the session, and loads nothing from any other site.",
+        "Cette page n'utilise que deux cookies, dont elle a besoin : l'un protège le formulaire de connexion, l'autre "
+        "garde la session ouverte. Elle ne charge rien d'un autre site.",
+        "This page uses two cookies only, which it needs: one protects the sign-in form, the other keeps the session "
+        "open. It loads nothing from any other site.",
     ),
     "version": both("Version", "Version"),
     "published": both("publiée le", "published on"),

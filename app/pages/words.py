@@ -17,8 +17,12 @@ SHARED: Final[Catalogue] = {
 }
 
 _FAILED: Final = both(
-    "Une panne nous empêche de répondre. Rien n'a été enregistré. Réessayez dans quelques instants.",
-    "Something failed here. Nothing was recorded. Please try again in a moment.",
+    "Une panne nous empêche d'afficher cette page. Réessayez dans quelques instants.",
+    "Something failed here, and this page cannot be shown. Please try again in a moment.",
+)
+_UNKNOWN: Final = both(
+    "Une panne nous empêche de savoir si ce que vous avez envoyé a été enregistré. Rechargez la page pour le voir.",
+    "Something failed here, and we do not know whether what you sent was recorded. Load the page again to see.",
 )
 
 ERRORS: Final[Mapping[int, Catalogue]] = {
@@ -57,3 +61,8 @@ ERRORS: Final[Mapping[int, Catalogue]] = {
     503: {"title": both("Service momentanément indisponible", "Unavailable for the moment"), "detail": _FAILED},
 }
 """Title and explanation of an error page, by status; another status of 4xx reads as 400."""
+
+FAILED_AFTER_SENDING: Final[Mapping[int, Catalogue]] = {
+    status: {**ERRORS[status], "detail": _UNKNOWN} for status in (500, 503)
+}
+"""The same for what failed after a form was sent: perhaps after its transaction was committed."""

@@ -1,12 +1,17 @@
+import asyncio
 import re
 
 import psycopg
 import pytest
 
+from app.core.period import PeriodPolicy
+from app.core.renewal import Renewal
+from app.db.database import Database
 from app.main import create_app
 from app.operations.remove_ended_links import remove_ended_links
+from app.operations.sweep_renewals import sweep_renewals
 from app.settings import SettingsError
-from tests.support.api import Api, TestClock, processing, running, settings_for, utc
+from tests.support.api import Api, TestClock, processing, running, settings_for, subject, utc
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import TestDatabase
 
@@ -229,8 +234,35 @@ def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(clocked, c
     page = person.open()
     assert page.buttons == {"ads-mail": ["withdraw"]}
     assert "Ce lien ne sert plus à répondre." in page.text()
-    assert person.press("withdraw", "ads-mail").status == 410
+    fields = page.filled("withdraw", "ads-mail")
+    told = person.send(fields)
+    assert told.status == 200
+    assert "Vos réponses sont enregistrées." in told.text()
+    assert "Vous avez retiré votre accord le 1er mai 2027 à 14 h 00" in told.text()
+    assert "Ce lien ne sert plus qu'à montrer vos réponses, jusqu'au 8 mai 2027 à 14 h 00" in told.text()
+    assert told.buttons == {}
+    again = person.send(fields)
+    assert again.status == 409
+    assert "Vous avez retiré votre accord le" in again.text()
     assert clocked.reason("keeper", "ads-mail") == "consent_withdrawn"
+
+
+def test_an_answer_is_shown_for_a_week_after_the_link_is_good_for_nothing_else(clocked, clock):
+    """The page that tells of a withdrawal stays, and its row; then it ends, and says nothing of what was decided."""
+    clocked.register("ads-mail")
+    person = Person(clocked, link(clocked, "keeper", "ads-mail"))
+    person.press("accept", "ads-mail")
+    clock.at = utc("2027-05-01T12:00:00Z")
+    person.press("withdraw", "ads-mail")
+    clock.at = utc("2027-05-08T11:59:59Z")
+    assert removed(clocked) == 0
+    assert person.open().status == 200
+    clock.at = utc("2027-05-08T12:00:01Z")
+    page = person.open()
+    assert page.status == 410
+    assert "enregistré" not in page.text()
+    assert "décidé" not in page.text()
+    assert removed(clocked) == 1
 
 
 def test_a_withdraw_link_lives_as_long_as_the_consent(clocked, clock):
@@ -247,6 +279,9 @@ def test_a_withdraw_link_lives_as_long_as_the_consent(clocked, clock):
     clocked.decide("alice", "short")
     clock.at = utc("2027-08-01T00:00:00Z")
     assert person.open().buttons == {"short": ["withdraw"]}
+    told = person.press("withdraw", "short")
+    assert told.status == 200
+    assert "Vous avez retiré votre accord le 1er août 2027" in told.text()
     clock.at = utc("2027-09-30T00:00:00Z")
     assert person.open().status == 410
 
@@ -262,6 +297,108 @@ def test_a_link_ends_with_the_account(clocked, how):
     clocked.decide("alice", "ads-mail")  # the address's next holder
     assert [gone(person) for person in people] == [(410, 410)] * 2
     assert Person(clocked, link(clocked, "alice", "ads-mail")).open().status == 200
+
+
+def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database):
+    """What the sweep closes for one processing leaves a link about another as it was."""
+    for identifier in ("ads-mail", "ended"):
+        clocked.register(identifier)
+        clocked.decide("alice", identifier)
+    people = [Person(clocked, link(clocked, "alice", "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
+    clocked.ok("PATCH", "/v1/processings/ended", {"status": "retired"})
+    clock.at = utc("2026-06-16T12:00:00Z")
+
+    async def sweep() -> None:
+        made = Database(database.app_url, clock=clock)
+        try:
+            await sweep_renewals(made, Renewal(PeriodPolicy()))
+        finally:
+            await made.close()
+
+    asyncio.run(sweep())
+    closed = clocked.ok("POST", "/v1/consents/search", {"subject": subject("alice"), "processing": "ended"})["items"]
+    assert [each["state"] for each in closed] == ["closed"]
+    assert [person.open().status for person in people] == [200, 200]
+    assert "withdraw" in people[1].open().buttons["ads-mail"]
+
+
+def take_away(how: str, api: Api, made: dict[str, str]) -> None:
+    """Take from a caller what lets it ask."""
+    path = f"/v1/keys/{made['id']}"
+    if how == "key":
+        (key,) = api.ok("GET", path)["keys"]
+        api.ok("DELETE", f"{path}/keys/{key['id']}")
+    elif how == "compromised":
+        api.ok("POST", f"{path}/rotations", {"compromised": True})
+    elif how == "scope":
+        api.ok("PATCH", path, {"scopes": ["consents:read"]})
+    else:
+        api.ok("PATCH", path, {"processings": ["stats"]})
+
+
+@pytest.mark.parametrize("how", ["key", "compromised", "scope", "processing"])
+def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
+    """Its key revoked or known to others, its scope or the processing taken: a link asks no more, and withdraws."""
+    made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write", "consents:read"]})
+    form, names = asking.with_key(made["key"]), (f"asked-{how}", f"given-{how}")
+    asked, given = (Person(asking, link(form, name, "ads-mail")) for name in names)
+    given.press("accept", "ads-mail")
+    fields = asked.open().filled("accept", "ads-mail")
+    take_away(how, asking, made)
+    assert asked.send(fields).status == 410
+    assert asking.reason(names[0], "ads-mail") == "no_consent"
+    assert given.open().buttons == {"ads-mail": ["withdraw"]}
+    assert given.press("withdraw", "ads-mail").status == 200
+    assert asking.reason(names[1], "ads-mail") == "consent_withdrawn"
+
+
+@pytest.fixture(scope="module")
+def asking(shared_register):
+    """An application with two processings that ask, among others."""
+    shared_register.register("stats")
+    return shared_register
+
+
+def test_a_key_that_ends_as_planned_leaves_its_links_asking(clocked, clock):
+    """A rotation, and the old key's end after its overlap, stop no link that was sent; a later revocation does."""
+    clocked.register("ads-mail")
+    made = clocked.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
+    person = Person(clocked, link(clocked.with_key(made["key"]), "alice", "ads-mail"))
+    clocked.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
+    clock.at = utc("2026-06-20T12:00:00Z")
+    assert person.open().buttons == {"ads-mail": ["accept", "refuse"]}
+    clocked.ok("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True})
+    assert person.open().status == 410
+
+
+def test_only_one_of_several_processings_is_taken_away(asking):
+    """A caller that may name one of a link's processings no more asks about the others by it."""
+    made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
+    person = Person(asking, link(asking.with_key(made["key"]), "both", "ads-mail", "stats"))
+    take_away("processing", asking, made)
+    assert person.open().buttons == {"stats": ["accept", "refuse"]}
+
+
+def test_who_is_asked_is_told_a_contact(asking):
+    """Without a contact for the protection of data nobody is asked (GDPR art. 13): 409; a consent can be withdrawn."""
+    asking.register("silent", data_protection_contact=None)
+    answer = ask_link(asking, "alice", "ads-mail", "silent")
+    assert (answer.status_code, slug(answer)) == (409, "contact-missing")
+    assert "silent names no data_protection_contact" in answer.json()["detail"]
+    asking.decide("alice", "silent")
+    assert ask_link(asking, "alice", "silent", kind="withdraw").status_code == 201
+
+
+def test_a_version_that_loses_its_contact_is_not_asked_for(asking):
+    """A link that was sent collects nothing for a version that tells no contact."""
+    asking.register("losing")
+    person = Person(asking, link(asking, "alice", "losing"))
+    asking.ok(
+        "POST", "/v1/processings/losing/versions", {**VERSION, "data_protection_contact": None, "material": False}
+    )
+    page = person.open()
+    assert page.buttons == {}
+    assert "Vous pouvez répondre ici" not in page.text()
 
 
 def test_links_of_a_revoked_key_ask_no_more_and_still_withdraw(api):

@@ -40,7 +40,7 @@ def stands(*events, register=None, at=NOW):
         ((granted("2026-06-01"), event(EventKind.WITHDRAWN, "2026-06-02", 2, processing=None)), Situation.WITHDRAWN),
         ((granted("2026-06-01"), event(EventKind.CLOSED, "2026-06-02", 2, processing=None)), Situation.UNDECIDED),
         ((granted("2026-06-01"), event(EventKind.EXPIRED, "2026-06-02", 2)), Situation.HOLDS),
-        ((granted("2026-06-01", conditional=True),), Situation.LAPSED),
+        ((granted("2026-06-01", conditional=True),), Situation.INVALID),
     ],
 )
 def test_where_a_person_stands(events, expected):
@@ -59,6 +59,8 @@ def test_a_grant_for_a_version_to_come_holds():
     [
         ("decide", "undecided", True, False, {"accept", "refuse"}),
         ("decide", "lapsed", True, False, {"accept", "refuse"}),
+        ("decide", "invalid", True, False, {"accept", "refuse"}),
+        ("withdraw", "invalid", True, False, set()),
         ("decide", "refused", True, False, {"accept", "refuse"}),
         ("decide", "holds", True, False, {"accept", "withdraw"}),
         ("decide", "holds", True, True, {"withdraw"}),

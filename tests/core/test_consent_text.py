@@ -45,10 +45,13 @@ def test_every_question_is_answered_in_french():
     assert answers(text, "what_for")[0] == "De la publicité."
     assert answers(text, "what")[0] == "Le contenu de vos messages et leur objet."
     assert answers(text, "how_long")[0].startswith("Votre accord vaut 1 an,")
-    assert answers(text, "how_long")[1] == "Les données tirées de l'analyse sont gardées 30 jours."
+    assert answers(text, "how_long")[1] == "Les données tirées de l’analyse sont conservées 30 jours."
     assert answers(text, "others") == ["Régie A et Régie B."]
     assert "Rien ne change dans votre messagerie." in answers(text, "refuse")[0]
     assert "à tout moment" in answers(text, "withdraw")[0]
+    assert "prend effet aussitôt, sans remettre en cause ce qui a été fait avant." in answers(text, "withdraw")[0]
+    assert answers(text, "what_for")[-1].startswith("Base légale : votre consentement (RGPD, article 6")
+    assert "introduire une réclamation auprès de la CNIL" in answers(text, "rights")[1]
     assert "www.cnil.fr" in answers(text, "rights")[1]
 
 
@@ -73,16 +76,16 @@ def test_a_text_registered_in_french_only_stays_french():
 @pytest.mark.parametrize(
     ("elements", "fr", "en"),
     [
-        ({Element.SUBJECT_LINE}, "L'objet de vos messages.", "The subject line of your messages."),
+        ({Element.SUBJECT_LINE}, "L’objet de vos messages.", "The subject line of your messages."),
         ({Element.ATTACHMENTS}, "Les pièces jointes.", "Attachments."),
         (
             set(Element),
-            "Le contenu de vos messages, leur objet, l'identité de vos correspondants et les pièces jointes.",
+            "Le contenu de vos messages, leur objet, l’identité de vos correspondants et les pièces jointes.",
             "The content of your messages, their subject line, who you correspond with and attachments.",
         ),
         (
             {Element.SUBJECT_LINE, Element.CORRESPONDENT_IDENTITY},
-            "L'objet de vos messages et l'identité de vos correspondants.",
+            "L’objet de vos messages et l’identité de vos correspondants.",
             "The subject line of your messages and who you correspond with.",
         ),
     ],
@@ -135,3 +138,20 @@ def test_whatever_is_told_is_in_the_hash(more):
     """A text that tells something else has another hash, in each language."""
     for language in LANGUAGES:
         assert consent_text(asked(), language).sha256 != consent_text(asked(**more), language).sha256
+
+
+def test_no_button_is_named_that_may_not_stand_there():
+    """The one text stands above different buttons: it names that of withdrawing, for later, and no other."""
+    for language, quoted in (("fr", "« Je"), ("en", "“I ")):
+        named = [line for line in consent_text(asked(), language).plain.split("\n") if quoted in line]
+        assert len(named) == 1
+        assert "Je retire mon accord" in named[0] or "I withdraw my consent" in named[0]
+
+
+def test_the_french_is_typeset_and_what_is_registered_is_not_touched():
+    """Sceau's own words have the apostrophe of print; a controller's name stays as it was registered."""
+    text = consent_text(asked(controller="L'Exemple"), "fr")
+    assert [line for line in text.plain.split("\n") if "'" in line] == [
+        "L'Exemple, responsable de ce traitement.",
+        "Rien d'autre.",
+    ]

@@ -18,7 +18,7 @@ PROCESSINGS = (
         controller=CONTROLLER,
         name={"fr": "Publicité dans la messagerie", "en": "Advertising in the mailbox"},
         notice={
-            "fr": "Le contenu et l'objet de vos messages sont analysés pour choisir les publicités affichées à côté de "
+            "fr": "Le contenu et l’objet de vos messages sont analysés pour choisir les publicités affichées à côté de "
             "votre boîte de réception.",
             "en": "The content and subject line of your messages are analysed to choose the advertisements shown "
             "beside your inbox.",
@@ -34,7 +34,7 @@ PROCESSINGS = (
         consent_validity="P6M",
         name={"fr": "Statistiques de correspondance", "en": "Correspondence statistics"},
         notice={
-            "fr": "Le nombre de messages échangés d'un service à l'autre est compté.",
+            "fr": "Le nombre de messages échangés d’un service à l’autre est compté.",
             "en": "How many messages go from one service to another is counted.",
         },
         data_protection_contact=CONTACT,

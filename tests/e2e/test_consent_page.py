@@ -58,7 +58,7 @@ def test_accept_makes_a_permit_and_the_withdraw_link_a_deny(tab, operator):
     press(tab, ADS, "accept")
     assert operator.decision("cycle") == (True, "consent_in_force")
     assert operator.decision("cycle", STATISTICS) == (False, "no_consent")
-    assert "Accord en vigueur jusqu'au" in tab.inner_text("main")
+    assert "Accord en vigueur jusqu’au" in tab.inner_text("main")
     tab.goto(operator.link("cycle", ADS, kind="withdraw", lang="en"))
     press(tab, ADS, "withdraw")
     assert operator.decision("cycle") == (False, "consent_withdrawn")
@@ -157,7 +157,7 @@ def test_sent_twice(browser, operator):
     with second.expect_response("**/consent/**") as answered:
         press(second, ADS, "accept")
     assert answered.value.status == 409
-    assert "Rien n'a été enregistré deux fois." in second.inner_text("[role=alert]")
+    assert "Rien n’a été enregistré deux fois." in second.inner_text("[role=alert]")
     assert second.evaluate("document.activeElement.id") == "answers"
     (consent,) = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "twice"}})["items"]
     assert operator.history(consent["id"]) == ["granted"]
@@ -171,7 +171,7 @@ def test_a_link_that_leads_nowhere(tab, operator, altered):
     address = {"unknown": f"{operator.address}/consent/none", "altered": path[:-2] + "..", "cut": path[:-5]}[altered]
     answer = tab.goto(f"{address}?lang=fr")
     assert answer.status == 404
-    assert "Ce lien n'est plus valable" in tab.inner_text("h1")
+    assert "Ce lien n’est plus valable" in tab.inner_text("h1")
     assert tab.locator("button").count() == 0
 
 
@@ -194,6 +194,8 @@ def views(operator):
     """Each page there is: its name and how to come to it, as (address, buttons pressed on the way)."""
     return {
         "ask": ((), "decide"),
+        "renewal": (((ADS, "accept"), (STATISTICS, "accept")), "decide"),
+        "error": ((), "error"),
         "answered": (((ADS, "accept"), (STATISTICS, "refuse")), "decide"),
         "withdraw": (((ADS, "accept"), (STATISTICS, "accept")), "withdraw"),
         "ended": ((), "ended"),
@@ -209,14 +211,17 @@ def opened(browser, operator, name, width, lang, **context):
     page.goto(operator.link(who, lang=lang) if kind != "ended" else f"{operator.address}/consent/none?lang={lang}")
     for processing, what in presses:
         press(page, processing, what)
-    if kind == "withdraw":
-        page.goto(operator.link(who, kind="withdraw", lang=lang))
+    if kind == "withdraw" or name == "renewal":
+        page.goto(operator.link(who, kind=kind, lang=lang))
+    if kind == "error":  # a form that is none of the page's
+        page.eval_on_selector("section input[name=seal]", "e => { e.value = '0'; }")
+        press(page, ADS, "accept")
     return page
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("name", ["ask", "answered", "withdraw", "ended"])
+@pytest.mark.parametrize("name", ["ask", "renewal", "answered", "withdraw", "ended", "error"])
 def test_every_page(browser, operator, axe, tmp_path, name, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core (also unfolded, also dark), a picture for docs/images."""
     folder = IMAGES if os.environ.get("SCEAU_TEST_SCREENSHOT") else tmp_path
@@ -224,7 +229,8 @@ def test_every_page(browser, operator, axe, tmp_path, name, lang, width):  # noq
         page = opened(browser, operator, name, width, lang, color_scheme=scheme)
         if scheme == "light":
             page.evaluate("document.activeElement.blur()")
-            page.goto(page.url.partition("#")[0])
+            if name != "error":  # which is the answer to a form, and not at an address
+                page.goto(page.url.partition("#")[0])
             page.screenshot(path=folder / f"consent-{name}-{width}-{lang}.png", full_page=True)
         for fold in page.locator("summary").all():
             fold.click()

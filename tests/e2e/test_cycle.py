@@ -86,7 +86,7 @@ def test_the_whole_cycle(browser, year):
     page.goto(first)
     assert operator.decision(WHO) == (False, "no_consent")
     press(page, ADS, "accept")
-    assert "Accord en vigueur jusqu'au" in page.inner_text("main")
+    assert "Accord en vigueur jusqu’au" in page.inner_text("main")
     assert operator.decision(WHO) == (True, "consent_in_force")
     consent = year.told("granted")["consent"]
 

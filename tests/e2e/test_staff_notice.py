@@ -11,7 +11,7 @@ from tests.e2e.service import service
 IMAGES = ROOT / "docs" / "images"
 WIDTHS = (390, 1280)
 LANGUAGES = ("fr", "en")
-CONFIRM = {"fr": "J'ai lu ce texte et j'en ai pris connaissance", "en": "I have read this text and taken note of it"}
+CONFIRM = {"fr": "J’ai lu ce texte et j’en ai pris connaissance", "en": "I have read this text and taken note of it"}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.db.database import PoolLimits
+from app.db.database import DatabaseUnavailableError, PoolLimits
 from app.operations import answer_consent_form
 from tests.support.api import processing, running, subject
 from tests.support.consent_page import Page, Person, link
@@ -168,6 +168,7 @@ def test_under_fifteen_nothing_is_recorded(api):
     fields = person.open().filled("accept", "ads-mail")
     api.decide("child", "ads-mail", "refused", capacity={"age_band": "under_15", "given_by": "both"})
     page = person.open()
+    assert "Vous avez moins de 15 ans" in page.text()
     assert "Cette page n'enregistre rien." in page.text()
     assert page.buttons == {}
     assert person.send(fields).status == 403
@@ -181,6 +182,16 @@ def test_under_fifteen_a_joint_consent_can_be_withdrawn(api):
     person = Person(api, link(api, "child", "ads-mail", kind="withdraw"))
     person.press("withdraw", "ads-mail")
     assert api.reason("child", "ads-mail") == "consent_withdrawn"
+
+
+def test_under_fifteen_a_page_that_withdraws_does_not_say_that_it_records_nothing(shared):
+    """A link made before the person was said to be under fifteen shows the one button that there is, and says so."""
+    person = Person(shared, link(shared, "grown-down", "ads-mail"))
+    shared.decide("grown-down", "ads-mail", capacity={"age_band": "under_15", "given_by": "both"})
+    page = person.open()
+    assert page.buttons == {"ads-mail": ["withdraw"]}
+    assert "elle permet seulement de retirer un accord en vigueur" in page.text()
+    assert "n'enregistre rien" not in page.text()
 
 
 def test_too_many_forms(shared, person, monkeypatch):
@@ -203,7 +214,7 @@ def test_two_submissions_at_once_are_one(shared, person, request):
 
 
 def test_nothing_is_recorded_while_the_database_is_away(database):
-    """A form sent while the database cannot be reached is a 503 page, and can be sent again."""
+    """A form sent while the database cannot be reached is a 503 page that claims nothing, and can be sent again."""
     with running(database) as api:
         api.register("ads-mail")
         person = Person(api, link(api, "patient", "ads-mail"))
@@ -212,6 +223,37 @@ def test_nothing_is_recorded_while_the_database_is_away(database):
         reached._limits = PoolLimits(waiting=0)
         away = person.send(fields)
         assert (away.status, away.headers["retry-after"]) == (503, "1")
-        assert "Rien n'a été enregistré." in away.text()
+        assert "Nous ne savons pas si votre réponse est enregistrée" in away.text()
+        assert 'href="?lang=fr">Recharger la page' in away.html
+        for page in (away, person.open()):
+            assert "Rien n'a été enregistré" not in page.text()
         reached._limits = PoolLimits()
         assert person.send(fields).status == 200
+
+
+def test_a_withdrawal_sent_again_is_confirmed_like_the_first(api, monkeypatch):
+    """Committed and not confirmed, the page says that it does not know; sent again, it waits for the replicas."""
+    api.register("ads-mail")
+    person = Person(api, link(api, "leaver", "ads-mail"))
+    person.press("accept", "ads-mail")
+    fields = person.open().filled("withdraw", "ads-mail")
+    confirmer = api.client.app.state.services.writer.confirmer
+    confirm, confirmed = confirmer.confirm, []
+
+    async def fails(*_, **__):
+        raise DatabaseUnavailableError
+
+    async def counts(xid, *of, **more):
+        confirmed.append(xid)
+        await confirm(xid, *of, **more)
+
+    monkeypatch.setattr(confirmer, "confirm", fails)
+    lost = person.send(fields)
+    assert lost.status == 503
+    assert "Nous ne savons pas si votre réponse est enregistrée" in lost.text()
+    assert person.send(fields).status == 503
+    monkeypatch.setattr(confirmer, "confirm", counts)
+    again = person.send(fields)
+    assert (again.status, len(confirmed)) == (409, 1)
+    assert "Vous avez retiré votre accord le" in again.text()
+    assert [each["kind"] for each in events(api, "leaver", "ads-mail")] == ["granted", "withdrawn"]

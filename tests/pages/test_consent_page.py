@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tests.support.api import question, subject, utc
+from tests.support.api import processing, question, subject, utc
 from tests.support.consent_page import Page, Person, link
 
 ALL = ("ads-mail", "stats-mail", "better-mail")
@@ -46,15 +46,16 @@ def test_opening_changes_nothing(shared):
 def test_every_question_is_answered_before_anything_is_chosen(shared):
     """All that the law wants told, refusing, withdrawing and the CNIL included, is read before the first button."""
     page = Person(shared, link(shared, "reader", "ads-mail")).open()
-    before = page.text().partition("J'accepte")[0]
+    before = page.text().partition("J'accepte pour")[0]
     for told in (
         "Exemple SAS, responsable de ce traitement.",
         "dpo@exemple.example",
-        "De la publicité. Texte de ads-mail",
+        "De la publicité. Texte de ads-mail Base légale : votre consentement (RGPD, article 6",
+        "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",
         "Le contenu de vos messages et leur objet.",
         "Votre accord vaut 1 an",
         "Si vous acceptez maintenant : jusqu'au",
-        "gardées 30 jours",
+        "conservées 30 jours",
         "Rien ne change dans votre messagerie.",
         "Vous pouvez retirer votre accord à tout moment",
         "Régie SA.",
@@ -228,11 +229,75 @@ def test_renewal(clocked, clock):
     person = Person(clocked, link(clocked, "renewer", "ads-mail"), "en")
     page = person.open()
     assert page.buttons == {"ads-mail": ["accept", "withdraw"]}
+    assert "Do you renew your consent?" in page.text()
+    assert "If you renew now: until 31 May 2028 inclusive." in page.text()
     assert "I renew my consent" in page.text()
+    assert "“I refuse”" not in page.text()
+    assert "Not to renew: close the page, and your consent ends on its date" in page.text()
+    assert "a consent in force lasts until its date" in page.text()
+    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
     person.press("accept", "ads-mail")
     clock.at = utc("2027-06-20T10:00:00Z")
     assert clocked.reason("renewer", "ads-mail") == "consent_in_force"
     assert person.open().buttons == {"ads-mail": ["withdraw"]}
+
+
+@pytest.mark.parametrize(("declined", "told"), [("refuse", "Vous avez déjà refusé"), ("withdraw", "Vous avez retiré")])
+def test_a_card_that_was_declined_names_the_buttons_that_it_has(shared, declined, told):
+    """Where only accepting is offered again, nobody is told to press a button that is not there."""
+    person = Person(shared, link(shared, f"decliner-{declined}", "ads-mail"))
+    asked = person.open()
+    if declined == "withdraw":
+        person.press("accept", "ads-mail")
+    page = person.press(declined, "ads-mail")
+    assert page.buttons == {"ads-mail": ["accept"]}
+    assert "« Je refuse »" not in page.text()
+    assert "fermez la page, et rien ne change." in page.text().partition(told)[2]
+    assert page.stated == asked.stated
+
+
+def test_what_is_read_again_is_what_was_asked(api):
+    """The fold below an answer says whether the text in it is the one that was shown, in that language, or today's."""
+    api.register("ads-mail")
+    person = Person(api, link(api, "rereader", "ads-mail"))
+    assert "Relire ce qui vous a été demandé" in person.press("accept", "ads-mail").text()
+    assert "Read today's text" in Person(api, person.path, "en").open().text()
+    version = {name: value for name, value in processing("ads-mail").items() if name != "id"}
+    changed = {**version, "notice": {"fr": "Autre."}, "material": False}
+    api.ok("POST", "/v1/processings/ads-mail/versions", changed)
+    page = person.open()
+    assert "Lire le texte d'aujourd'hui" in page.text()
+    assert "Relire" not in page.text()
+
+
+def test_a_consent_that_is_not_valid_is_not_told_as_one(shared):
+    """A grant that was collected unlawfully is no consent that ended: there never was one."""
+    shared.decide("bundled", "ads-mail", evidence={"separate_from_terms": False})
+    page = Person(shared, link(shared, "bundled", "ads-mail")).open()
+    assert "Aucun accord valable n'est enregistré." in page.text()
+    assert "aviez accepté" not in page.text()
+    assert page.buttons == {"ads-mail": ["accept", "refuse"]}
+
+
+def test_several_controllers_ask_together(shared):
+    """Two controllers are named with "et", and ask in the plural."""
+    shared.register("other-mail", controller="Autre SARL")
+    path = link(shared, "several", "ads-mail", "other-mail")
+    page = Person(shared, path).open()
+    assert "Exemple SAS et Autre SARL vous demandent votre accord." in page.text()
+    assert "Exemple SAS and Autre SARL ask for your consent." in Person(shared, path, "en").open().text()
+
+
+def test_french_is_typeset(clocked, clock):
+    """Apostrophes of print, and no line that ends within a date or an hour: in the frame and in the hashed text."""
+    clocked.register("ads-mail")
+    clock.at = utc("2026-11-25T11:40:00Z")
+    page = Person(clocked, link(clocked, "reader", "ads-mail")).press("accept", "ads-mail")
+    kept = "\N{NO-BREAK SPACE}"
+    assert f"25{kept}novembre 2026 à 12{kept}h{kept}40" in page.html
+    assert "Jusqu’à quand" in page.html
+    assert not re.search(r"[a-zé](?:'|&#39;)[a-zé]", page.html)
+    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
 
 
 def test_a_consent_that_ran_out_is_told(clocked, clock):
@@ -269,7 +334,7 @@ def test_the_outline_for_a_screen_reader(shared):
     for landmark in ("header", "nav", "main", "footer"):
         assert page.tags.count(landmark) == 1, landmark
     assert page.html.index('class="skip" href="#content"') < page.html.index("<header")
-    assert page.html.count('J&#39;accepte<span class="unseen">') == len(ALL)
+    assert page.html.count('J’accepte<span class="unseen">') == len(ALL)
 
 
 def test_the_decision_stands_whatever_the_subject_is_called(shared):

@@ -56,6 +56,12 @@ def test_the_cookie_is_bound(api, visitor):
     assert {part.strip().lower() for part in kept.split(";")[1:]} == {"httponly", "path=/", "samesite=strict", "secure"}
 
 
+def test_the_sign_in_tells_of_both_cookies(visitor):
+    """The page sets a cookie for its form before there is a session, and says so."""
+    page = visitor.get("/dashboard/sign-in")
+    assert "one protects the sign-in form, the other keeps the session open" in page.text()
+
+
 def test_over_plain_http_the_cookie_has_no_prefix(database):
     """Where the public address is plain HTTP, a cookie with the prefix would be dropped by the browser."""
     with running(database, public_url="http://127.0.0.1:8080") as api:

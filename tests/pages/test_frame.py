@@ -6,7 +6,8 @@ from starlette.requests import Request
 
 from app.pages import words as shared
 from app.pages.languages import Language, accepted
-from app.pages.rendering import HERE, PAGE_HEADERS, render, words
+from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render, words
+from app.pages.typography import typeset
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,19 @@ def test_no_template_runs_or_loads_anything():
 
 def test_every_error_has_its_words():
     """Each error page says a title and an explanation in both languages."""
-    for catalogue in shared.ERRORS.values():
+    for catalogue in (*shared.ERRORS.values(), *shared.FAILED_AFTER_SENDING.values()):
         for language in Language:
             assert set(words(catalogue, language)) == {"title", "detail"}
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_what_failed_after_a_form_was_sent_is_not_said_to_be_unrecorded(api, status):
+    """It may have failed after the commit: no page says that nothing was recorded, nor does that of a mere look."""
+    for method, known in (("POST", "we do not know whether what you sent was recorded"), ("GET", "cannot be shown")):
+        scope = {"type": "http", "method": method, "app": api.client.app, "headers": [], "query_string": b"lang=en"}
+        page = bytes(error_page(Request(scope), status).body).decode()
+        assert known in page
+        assert "Nothing was recorded" not in page
 
 
 def test_a_template_cannot_leave_a_word_out(api):
@@ -70,3 +81,17 @@ def test_a_template_cannot_leave_a_word_out(api):
     request = Request({"type": "http", "app": api.client.app, "headers": [], "query_string": b""})
     with pytest.raises(UndefinedError):
         render(request, "error.html", Language.FR, {}, {"title": "no detail"})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Le 25 novembre 2026 à 12 h 40 : 15 000 euros ?", "Le 25_novembre 2026 à 12_h_40_: 15_000_euros_?"),
+        ("« Oui » ; le 1er mars, 6 mois ou 1 an !", "«_Oui_»_; le 1er_mars, 6_mois ou 1_an_!"),
+        ("75334 Paris Cedex 07, 3 place de Fontenoy", "75334 Paris Cedex 07, 3 place de Fontenoy"),
+    ],
+)
+def test_french_spacing(text, expected):
+    """No line ends before high punctuation, nor within a number, a date, an hour or a length; English is left alone."""
+    assert typeset(text, "fr") == expected.replace("_", "\N{NO-BREAK SPACE}")
+    assert typeset(text, "en") == text

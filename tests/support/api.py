@@ -81,6 +81,7 @@ def processing(identifier: str, **more: Any) -> dict[str, Any]:
         "notice": {"fr": f"Texte de {identifier}", "en": f"Text of {identifier}"},
         "data_recipients": [],
         "retention": "P30D",
+        "data_protection_contact": "dpo@exemple.example",
         **more,
     }
 

@@ -99,8 +99,8 @@ class Page(HTMLParser):
         raise AssertionError(f"no button {press} for {processing or 'all'}")
 
     def text(self) -> str:
-        """What can be read on it."""
-        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split())
+        """What can be read on it, with the apostrophes of a keyboard."""
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split()).replace("’", "'")
 
 
 class Person:
