@@ -52,7 +52,7 @@ class Settings:
     key: str
     secret: str
     subject_type: str
-    local_domains: frozenset[str]
+    local_domains: dict[str, str]
     timeout: float
     processing: str
     elements: list[str]
@@ -74,7 +74,7 @@ def read_settings(path: str) -> Settings:
             key=_secret(sceau["key_file"]),
             secret=_secret(sceau["handle_secret_file"]),
             subject_type=sceau.get("subject_type", "user"),
-            local_domains=frozenset(sceau["local_domains"].lower().split()),
+            local_domains={_as_in_dns(each): each for each in sceau["local_domains"].lower().split()},
             timeout=sceau.getfloat("timeout", 1.0),
             processing=sceau["processing"],
             elements=sceau["elements"].split(),
@@ -89,6 +89,14 @@ def read_settings(path: str) -> Settings:
 
 def _secret(path: str) -> str:
     return Path(path).read_text(encoding="utf-8").strip()
+
+
+def _as_in_dns(domain: str) -> str:
+    """`café.example` and `xn--caf-dma.example` are one domain."""
+    try:
+        return domain.encode("idna").decode().lower()
+    except UnicodeError:
+        return domain
 
 
 def read_message() -> tuple[str, bytes]:
@@ -109,16 +117,25 @@ def handle_of(settings: Settings, user: str, message: bytes) -> str:
 
 
 def participants_of(settings: Settings, user: str, message: bytes) -> list[dict[str, Any]] | None:
-    """The other parties as the header names them: ours by id, all others as one mark. None where nobody asks."""
+    """The other parties as the header names them: ours by id, all others as one mark. None where nobody asks.
+
+    The mark is sent whatever the mode: should the register's be stricter than the one set here, it still counts.
+    """
     if settings.party_mode == "user_only":
         return None
-    parsed = email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(message)
+    parsed = email.parser.HeaderParser(policy=email.policy.compat32).parsestr(message.decode(errors="replace"))
     lines = [str(line) for name in ("From", "Sender", "To", "Cc", "Bcc") for line in parsed.get_all(name, [])]
     # Whatever looks like an address, also inside a name: too many parties can only narrow.
-    addresses = {found.lower() for line in lines for found in _ADDRESS.findall(line)}
-    ours = {each for each in addresses if each.rpartition("@")[2] in settings.local_domains}
+    ours, outsiders = set(), False
+    for address in (each.lower() for line in lines for each in _ADDRESS.findall(line)):
+        person, _, domain = address.rpartition("@")
+        listed = settings.local_domains.get(_as_in_dns(domain))
+        if listed is None:
+            outsiders = True
+        else:
+            ours.add(f"{person}@{listed}")
     found: list[dict[str, Any]] = [{"id": each, "local": True} for each in sorted(ours - {user})]
-    if addresses - ours and settings.party_mode == "all_parties":
+    if outsiders:
         found.append({"id": OUTSIDER, "local": False})
     return found
 

@@ -39,7 +39,7 @@ end
 -- Without a user there is no question, and nobody who could have permitted anything.
 local function ask(settings, task)
   local concerned = parties.concerned(settings, task)
-  if #concerned.users == 0 or #settings.asked == 0 then
+  if not concerned or #concerned.users == 0 or #settings.asked == 0 then
     return
   end
   local named = settings.looks_at_parties and parties.named(settings, task, concerned)

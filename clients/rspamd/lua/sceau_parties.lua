@@ -4,6 +4,7 @@ knows them.
 ]]
 
 local lua_util = require "lua_util"
+local rspamd_util = require "rspamd_util"
 
 local exports = {}
 
@@ -18,61 +19,111 @@ local function add_user(parties, user)
   end
 end
 
-local function is_ours(settings, address)
-  local domain = address:match("@([^@]+)$")
-  return domain ~= nil and settings.local_domains[domain] == true
+local function lower(text)
+  return rspamd_util.lower_utf8(text) or text:lower()
 end
 
--- The users behind an address of ours: the alias map's, or the address without its tag.
-local function users_of(settings, address)
-  local found = settings.aliases and settings.aliases:get_key(address)
-  if found then
-    return lua_util.str_split(found, ", ")
+-- A domain as DNS has it: `CAFÉ.example` and `xn--caf-dma.example` are one.
+local function as_in_dns(task, domain)
+  local converted = task:get_resolver():idna_convert_utf8(lower(domain))
+  return lower(converted and tostring(converted) or domain)
+end
+
+-- An address of ours in one spelling: small letters, and the domain as `local_domains` has it. nil for all others.
+local function of_ours(settings, task, address)
+  local person, domain = address:match("^(.+)@([^@]+)$")
+  if not domain then
+    return nil
   end
-  local person, domain = address:match("^([^@]+)@(.+)$")
-  local cut = person and settings.recipient_delimiter and person:find(settings.recipient_delimiter, 2, true)
-  return { cut and (person:sub(1, cut - 1) .. "@" .. domain) or address }
+  if not settings.listed then
+    settings.listed = {}
+    for listed in pairs(settings.local_domains) do
+      settings.listed[as_in_dns(task, listed)] = lower(listed)
+    end
+  end
+  local listed = settings.listed[as_in_dns(task, domain)]
+  return listed and lower(person) .. "@" .. listed
 end
 
-local function add_address(settings, parties, given)
-  local address = (given or ""):lower()
-  if not is_ours(settings, address) then
+-- An address without its tag; nil when it has none. As in Postfix, each character of the setting is a delimiter.
+local function without_tag(settings, address)
+  local person, domain = address:match("^(.+)@([^@]+)$")
+  local any = settings.recipient_delimiter and "[" .. settings.recipient_delimiter:gsub("%W", "%%%0") .. "]"
+  local cut = person and any and person:find(any, 2)
+  return cut and person:sub(1, cut - 1) .. "@" .. domain
+end
+
+-- The users behind an address of ours: the alias map's, or the address without its tag. An alias may lead elsewhere.
+local function add_users(settings, task, parties, address)
+  local bare = without_tag(settings, address)
+  local aliases = settings.aliases
+  local found = aliases and (aliases:get_key(address) or bare and aliases:get_key(bare))
+  if not found then
+    add_user(parties, bare or address)
+    return
+  end
+  for _, target in ipairs(lua_util.str_split(found, ", ")) do
+    local ours = of_ours(settings, task, target)
+    if ours or not target:find("@", 1, true) then
+      add_user(parties, ours or target)
+    else
+      parties.outsiders = true
+    end
+  end
+end
+
+local function add_addresses(settings, task, parties, list)
+  for _, each in ipairs(list) do
+    local address = of_ours(settings, task, each.addr or "")
+    if address then
+      add_users(settings, task, parties, address)
+    else
+      parties.outsiders = true
+    end
+  end
+end
+
+-- The addresses as they came. Rspamd itself cuts `+` tags off before this (EMAIL_PLUS_ALIASES of rules/misc.lua): what
+-- it put in their place stands behind them.
+local function as_they_came(task, getter, where)
+  local all, now = getter(task, { where, "orig" }) or {}, getter(task, where) or {}
+  local came = #all > #now and #all - #now or #all
+  return { unpack(all, 1, came) }
+end
+
+-- Who signed in is known. Any other sender counts as a party from elsewhere. If the envelope's sender is of ours its
+-- user is asked as well: somebody may send in another's name, or forge it, and that must not open anything.
+local function add_sender(settings, task, parties)
+  local login = task:get_user()
+  local sender = as_they_came(task, task.get_from, "smtp")
+  if not login or login == "" then
+    add_addresses(settings, task, parties, sender)
     parties.outsiders = true
     return
   end
-  for _, user in ipairs(users_of(settings, address)) do
-    add_user(parties, user)
+  if not login:find("@", 1, true) and settings.login_domain then
+    login = login .. "@" .. settings.login_domain
+  end
+  add_users(settings, task, parties, of_ours(settings, task, login) or lower(login))
+  if #sender > 0 and sender[1].addr ~= "" then
+    add_addresses(settings, task, parties, sender)
   end
 end
 
-local function add_addresses(settings, parties, list)
-  for _, each in ipairs(list or {}) do
-    add_address(settings, parties, each.addr)
-  end
-end
-
--- Who signed in is known. Any other sender counts as a party from elsewhere, and if the address is of ours its user is
--- asked as well: it may be forged, and forging must not open anything.
-local function add_sender(settings, parties, task)
-  local login = task:get_user()
-  if login and login ~= "" then
-    if not login:find("@", 1, true) and settings.login_domain then
-      login = login .. "@" .. settings.login_domain
-    end
-    for _, user in ipairs(users_of(settings, login:lower())) do
-      add_user(parties, user)
-    end
-    return
-  end
-  add_addresses(settings, parties, task:get_from("smtp"))
-  parties.outsiders = true
-end
-
--- The users whose message this is: the envelope's recipients that are ours, and its sender.
+-- The users whose message this is: the envelope's recipients that are ours, and its sender. nil when that cannot be
+-- told: there is no recipient that Rspamd could read, or one at an address literal, which may be of this machine.
 exports.concerned = function(settings, task)
-  local parties = new()
-  add_addresses(settings, parties, task:get_recipients("smtp"))
-  add_sender(settings, parties, task)
+  local parties, recipients = new(), as_they_came(task, task.get_recipients, "smtp")
+  for _, each in ipairs(recipients) do
+    if (each.addr or ""):find("@[", 1, true) then
+      return nil
+    end
+  end
+  if #recipients == 0 then
+    return nil
+  end
+  add_addresses(settings, task, parties, recipients)
+  add_sender(settings, task, parties)
   return parties
 end
 
@@ -83,8 +134,8 @@ exports.named = function(settings, task, concerned)
     add_user(parties, user)
   end
   parties.outsiders = concerned.outsiders
-  add_addresses(settings, parties, task:get_recipients("mime"))
-  add_addresses(settings, parties, task:get_from("mime"))
+  add_addresses(settings, task, parties, as_they_came(task, task.get_recipients, "mime"))
+  add_addresses(settings, task, parties, as_they_came(task, task.get_from, "mime"))
   return parties
 end
 

@@ -28,14 +28,15 @@ exports.handle = function(settings, kind, user, name)
   return hash.create_specific_keyed(settings.handle_secret, "sha256", said):hex():sub(1, 32)
 end
 
-local function participants(processing, user, named)
+-- An outsider is told of whatever the mode: should the register's be stricter than the one set here, it still counts.
+local function participants(user, named)
   local others = {}
   for _, other in ipairs(named.users) do
     if other ~= user then
       table.insert(others, '{"id":' .. quoted(other) .. ',"local":true}')
     end
   end
-  if named.outsiders and processing.party_mode == "all_parties" then
+  if named.outsiders then
     table.insert(others, '{"id":' .. quoted(OUTSIDER) .. ',"local":false}')
   end
   return listed(others)
@@ -50,7 +51,7 @@ local function question(settings, processing, user, named, handle)
     table.insert(resource, '"territory":' .. quoted(settings.territory))
   end
   if processing.party_mode ~= "user_only" then
-    table.insert(resource, '"participants":' .. participants(processing, user, named))
+    table.insert(resource, '"participants":' .. participants(user, named))
   end
   return table.concat({
     '{"subject":{"type":', quoted(settings.subject_type), ',"id":', quoted(user),

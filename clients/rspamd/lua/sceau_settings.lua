@@ -23,14 +23,17 @@ end
 
 local function domains_of(options)
   local domains = {}
-  for _, domain in ipairs(options.local_domains or {}) do
-    domains[domain:lower()] = true
+  local given = options.local_domains or {}
+  for _, domain in ipairs(type(given) == "table" and given or { given }) do
+    assert(type(domain) == "string", "local_domains is no list of domains")
+    domains[domain] = true
   end
   assert(next(domains), "local_domains is not set: without it no message has users")
   return domains
 end
 
 local function processing_of(id, about)
+  assert(type(id) == "string" and type(about) == "table" and not about[1], "a processing is set twice, or is no block")
   local mode = about.party_mode or "user_only"
   assert(PARTY_MODES[mode], "party_mode of " .. id .. " is not user_only, all_local_users or all_parties")
   if about.exempt ~= true then
@@ -80,7 +83,8 @@ exports.read = function(options)
     check_learning(settings.learning, settings.processings)
   end
   if options.aliases then
-    settings.aliases = lua_maps.map_add_from_ucl(options.aliases, "hash", "Sceau: the users of addresses")
+    local map = lua_maps.map_add_from_ucl(options.aliases, "hash", "Sceau: the users of addresses")
+    settings.aliases = assert(map, "aliases is no map")
   end
   return settings
 end

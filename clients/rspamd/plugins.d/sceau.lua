@@ -44,13 +44,35 @@ end
 
 rspamd_plugins[N] = { may = may, learn_condition = learn_condition }
 
--- A symbol of several processings needs the permit of each; those that article L32-3 III exempts need none.
+-- The gates come before anything is checked, so every form in which settings can hold a symbol counts: one name, a
+-- list, or several blocks (and sections) of one id, which Rspamd makes an array of. None of these may be left open.
 local gated = {}
-for processing, about in pairs(options.processings or {}) do
-  for _, symbol in ipairs(about.exempt ~= true and about.symbols or {}) do
-    gated[symbol] = gated[symbol] or {}
-    table.insert(gated[symbol], processing)
+
+local function gate(processing, names)
+  for _, name in pairs(type(names) == "table" and names or { names }) do
+    if type(name) == "table" then
+      gate(processing, name)
+    else
+      gated[tostring(name)] = gated[tostring(name)] or {}
+      table.insert(gated[tostring(name)], processing)
+    end
   end
+end
+
+-- A symbol of several processings needs the permit of each; those that article L32-3 III exempts need none.
+local function find_symbols(processing, about)
+  if about.symbols ~= nil and about.exempt ~= true then
+    gate(processing, about.symbols)
+  end
+  for key, each in pairs(about) do
+    if type(each) == "table" and key ~= "symbols" then
+      find_symbols(type(key) == "string" and key or processing, each)
+    end
+  end
+end
+
+if type(options.processings) == "table" then
+  find_symbols("", options.processings)
 end
 for symbol, processings in pairs(gated) do
   rspamd_config:add_condition(symbol, function(task)

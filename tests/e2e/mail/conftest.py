@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import debian
+from tests.e2e.mail.alone import started
 from tests.e2e.mail.packages import ANSWERS, PACKAGES, PROGRAMS
-from tests.e2e.mail.world import World, register, world
+from tests.e2e.mail.world import ADS, EVERYONE, TRAINING, Alone, World, register, world
 from tests.e2e.programs import running_from
 from tests.e2e.service import Sceau, administered
 
@@ -35,4 +36,14 @@ def sceau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sceau]:
 def mail(servers: None, sceau: Sceau) -> Iterator[World]:
     """The whole way of a message, running."""
     with world(sceau) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def alone(servers: None, sceau: Sceau) -> Iterator[Alone]:
+    """Rspamd alone; Alice and Carol consent to everything, Bob to nothing."""
+    for user in ("alice@example.fr", "carol@example.fr"):
+        for processing in (ADS, TRAINING, EVERYONE):
+            sceau.api.decide(user, processing)
+    with started(sceau) as running:
         yield running

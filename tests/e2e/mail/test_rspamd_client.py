@@ -1,113 +1,9 @@
-import contextlib
-
 import pytest
 
+from tests.e2e.mail.alone import changed, scanned, started
 from tests.e2e.mail.letters import OUTSIDER, Letter
-from tests.e2e.mail.rspamd import redis, rspamd
-from tests.e2e.mail.world import ADS, EVERYONE, TRAINING, Alone, rspamd_files, scratch
-from tests.e2e.wiretap import FAILING, answering, tapped
+from tests.e2e.wiretap import FAILING, answering
 from tests.faults.service import eventually
-
-# Stand-ins for analyses: each is seen in what a scan finds.
-_SYMBOLS = """
-for _, name in ipairs({ 'ANALYSED', 'BY_EVERYONE', 'BY_BOTH', 'SPAM_ANALYSIS' }) do
-  rspamd_config:register_symbol({ name = name, score = 0.0, callback = function() return true, 1.0 end })
-end
-"""
-_MORE = """
-recipient_delimiter = "+";
-login_domain = "example.fr";
-aliases = "@folder@/aliases";
-processings {
-  "ads-everyone" {
-    party_mode = "all_parties";
-    elements = ["content"];
-    symbols = ["BY_EVERYONE", "BY_BOTH"];
-  }
-"""
-ALIASES = "ventes@example.fr alice@example.fr,carol@example.fr\ncontact@example.fr alice@example.fr\n"
-
-
-def files_for(sceau, folder, address):
-    """The README's settings with stand-ins for analyses, and with the settings that it tells of besides."""
-    files = rspamd_files(sceau, folder, address)
-    (folder / "aliases").write_text(ALIASES)
-    settings = files["local.d/sceau.conf"].replace("processings {", _MORE, 1)
-    settings = settings.replace('"EXPORT_METADATA_ads"', '"ANALYSED", "BY_BOTH", "MISSPELT"')
-    files["local.d/sceau.conf"] = settings.replace("exempt = true;", 'exempt = true;\n    symbols = ["SPAM_ANALYSIS"];')
-    files["lua.local.d/symbols.lua"] = _SYMBOLS
-    return files
-
-
-@pytest.fixture(scope="module")
-def rspamd_alone(servers):
-    """Start Rspamd alone on settings, until the module ends."""
-    with contextlib.ExitStack() as kept:
-
-        def started(sceau, change=lambda files: files, **how):
-            folder = kept.enter_context(scratch())
-            tap = kept.enter_context(tapped(sceau.address))
-            port = kept.enter_context(redis(folder / "redis"))
-            files = change(files_for(sceau, folder / "rspamd", tap.address))
-            return Alone(kept.enter_context(rspamd(folder / "rspamd", port, files, **how)), tap)
-
-        yield started
-
-
-@pytest.fixture(scope="module")
-def alone(rspamd_alone, sceau):
-    """Rspamd with the settings above; Alice and Carol consent to everything, Bob to nothing."""
-    for user in ("alice@example.fr", "carol@example.fr"):
-        for processing in (ADS, TRAINING, EVERYONE):
-            sceau.api.decide(user, processing)
-    return rspamd_alone(sceau)
-
-
-def scanned(alone, *recipients, sender=OUTSIDER, named=None, **headers):
-    """What a scan found, and the requests that it led to."""
-    mark = len(alone.tap.heard)
-    letter = Letter(list(named or recipients), sender=sender)
-    found = alone.rspamd.symbols(letter.raw, Rcpt=list(recipients), From=sender, **headers)
-    return found, alone.tap.since(mark)
-
-
-def asked_about(requests):
-    """The users that were asked about."""
-    (request,) = requests
-    return {each["subject"]["id"] for each in request.json["evaluations"]}
-
-
-def participants(requests, processing):
-    """The participants of the questions about a processing, by the user asked about."""
-    (request,) = requests
-    return {
-        each["subject"]["id"]: each["resource"]["properties"].get("participants")
-        for each in request.json["evaluations"]
-        if each["action"]["name"] == processing
-    }
-
-
-def test_users_are_the_recipients_that_are_ours(alone):
-    """Tags are cut off, aliases become their users, capitals do not matter, outsiders are left out."""
-    _, requests = scanned(alone, "Alice+News@Example.FR", "ventes@example.fr", "bob@example.fr", OUTSIDER)
-    assert asked_about(requests) == {"alice@example.fr", "carol@example.fr", "bob@example.fr"}
-
-
-def test_who_signed_in_is_a_user(alone):
-    """By a whole address, by a name without a domain, or by an alias."""
-    for login in ("carol@example.fr", "carol"):
-        _, requests = scanned(alone, "bob@example.fr", sender="carol@example.fr", User=login)
-        assert asked_about(requests) == {"bob@example.fr", "carol@example.fr"}
-    _, requests = scanned(alone, OUTSIDER, sender="contact@example.fr", User="contact@example.fr")
-    assert asked_about(requests) == {"alice@example.fr"}
-
-
-def test_without_a_user_nothing_is_asked_and_nothing_analysed(alone):
-    """A message of nobody's here, or of nobody at all: no question, no permit, no analysis."""
-    for recipients in ([OUTSIDER], []):
-        found, requests = scanned(alone, *recipients)
-        assert requests == []
-        assert not found & {"ANALYSED", "BY_EVERYONE", "BY_BOTH", "SCEAU_PERMIT"}
 
 
 def test_symbols_run_by_the_processings_that_they_belong_to(alone):
@@ -145,38 +41,6 @@ def test_exempt_analyses_run_whatever_sceau_says(alone):
     assert {"SPAM_ANALYSIS", "SCEAU_UNKNOWN"} <= found
     assert "ANALYSED" not in found
     assert not alone.tap.hears("spam-filter")
-
-
-def test_outsiders_are_one_mark_without_a_name(alone):
-    """Under `all_parties` Sceau learns that there is an outsider, never who; other modes do not even say that."""
-    named = ["alice@example.fr", "un@ailleurs.example", "deux@ailleurs.example"]
-    _, requests = scanned(alone, *named, sender="carol@example.fr", User="carol@example.fr")
-    mark, carol = {"id": "outsider", "local": False}, {"id": "carol@example.fr", "local": True}
-    assert participants(requests, EVERYONE)["alice@example.fr"] == [carol, mark]
-    assert participants(requests, ADS)["alice@example.fr"] == [carol]
-    assert participants(requests, TRAINING)["alice@example.fr"] is None
-    assert b"ailleurs" not in requests[0].raw
-
-
-def test_a_forged_sender_opens_nothing(alone):
-    """Who did not sign in is an outsider, whatever the address; its user is asked as well."""
-    found, requests = scanned(alone, "carol@example.fr", sender="alice@example.fr")
-    assert asked_about(requests) == {"alice@example.fr", "carol@example.fr"}
-    assert "ANALYSED" in found
-    assert "BY_EVERYONE" not in found
-    found, _ = scanned(alone, "carol@example.fr", sender="bob@example.fr")
-    assert "ANALYSED" not in found
-
-
-def test_parties_whom_only_the_header_names_count(alone):
-    """The envelope is for one; the header names another of ours, and an outsider: both narrow what may be done."""
-    login = {"sender": "alice@example.fr", "User": "alice@example.fr"}
-    found, requests = scanned(alone, "carol@example.fr", named=["carol@example.fr", "bob@example.fr"], **login)
-    assert {"id": "bob@example.fr", "local": True} in participants(requests, ADS)["carol@example.fr"]
-    assert "ANALYSED" not in found
-    found, _ = scanned(alone, "carol@example.fr", named=["carol@example.fr", OUTSIDER], **login)
-    assert "ANALYSED" in found
-    assert "BY_EVERYONE" not in found
 
 
 YES = b'{"decision":true,"context":{"valid_until":"2999-01-01T00:00:00Z"}}'
@@ -241,12 +105,18 @@ def test_more_users_than_a_request_holds_are_not_asked_about(alone):
     assert "SPAM_ANALYSIS" in found
 
 
-def broken(text, instead):
-    """Change the settings of the client."""
+ADS_BLOCK = '"ads-mail" {'
+AGAIN = '"ads-mail" {\n    elements = ["content"];\n    symbols = ["ANALYSED"];\n  }\n  "ads-mail" {'
+LIST = 'symbols = ["ANALYSED", "BY_BOTH", "MISSPELT"]'
+
+
+def unmerged(*pairs):
+    """Change the settings, and have Rspamd keep blocks of one name apart."""
 
     def change(files):
-        assert text in files["local.d/sceau.conf"]
-        return {**files, "local.d/sceau.conf": files["local.d/sceau.conf"].replace(text, instead, 1)}
+        section = files["rspamd.conf.local"]
+        assert "; duplicate=merge" in section
+        return changed(*pairs)({**files, "rspamd.conf.local": section.replace("; duplicate=merge", "")})
 
     return change
 
@@ -255,19 +125,33 @@ def broken(text, instead):
     "how",
     [
         {"without": "sceau_tokens.lua"},
-        {"change": broken("key_file", "no_key_file")},
-        {"change": broken("sceau.secret", "nowhere.secret")},
-        {"change": broken("local_domains", "no_local_domains")},
-        {"change": broken('party_mode = "user_only"', 'party_mode = "nobody"')},
+        {"change": changed(("key_file", "no_key_file"))},
+        {"change": changed(("sceau.secret", "nowhere.secret"))},
+        {"change": changed(("local_domains", "no_local_domains"))},
+        {"change": changed(('party_mode = "user_only"', 'party_mode = "nobody"'))},
+        {"change": changed(("key_file", "no_key_file"), (LIST, 'symbols = "ANALYSED"'))},
+        {"change": unmerged((ADS_BLOCK, AGAIN))},
+        {"change": unmerged(("processings {", "processings {}\nprocessings {"))},
+        {"change": changed(('aliases = "@folder@/aliases"', "aliases = 5"))},
     ],
-    ids=["a file missing", "no key", "no secret", "no domains", "an unknown mode"],
+    ids=[
+        *(
+            "a file missing",
+            "no key",
+            "no secret",
+            "no domains",
+            "an unknown mode",
+            "no key, no list",
+        ),
+        *("a processing twice", "processings twice", "aliases that are no map"),
+    ],
 )
-def test_a_client_that_cannot_start_shuts_the_gates_and_nothing_else(rspamd_alone, sceau, how):
+def test_a_client_that_cannot_start_shuts_the_gates_and_nothing_else(servers, sceau, how):
     """Half an installation, or settings that cannot be: mail is scanned, exempt analyses run, others do not."""
-    half = rspamd_alone(sceau, **how)
-    found, requests = scanned(half, "alice@example.fr", sender="carol@example.fr", User="carol@example.fr")
-    assert requests == []
-    assert "SPAM_ANALYSIS" in found
-    assert not found & {"ANALYSED", "BY_EVERYONE", "BY_BOTH"}
-    assert half.rspamd.learn("spam", Letter(["alice@example.fr"]).raw) == 204
-    eventually(lambda: "nothing is analysed" in half.rspamd.log.read_text())
+    with started(sceau, **how) as half:
+        found, requests = scanned(half, "alice@example.fr", sender="carol@example.fr", User="carol@example.fr")
+        assert requests == []
+        assert "SPAM_ANALYSIS" in found
+        assert not found & {"ANALYSED", "BY_EVERYONE"}
+        assert half.rspamd.learn("spam", Letter(["alice@example.fr"]).raw) == 204
+        eventually(lambda: "nothing is analysed" in half.rspamd.log.read_text())

@@ -149,11 +149,12 @@ def test_wrong_use_is_told_from_the_rest(learning):
 
 
 def test_parties_are_named_where_the_processing_looks_at_them(learning):
-    """Our users by id, all others as one mark; each mode as much as it needs."""
-    letter = Letter([WHO, "bruno@example.fr", "un@ailleurs.example", "deux@ailleurs.example"])
-    local = [{"id": "bruno@example.fr", "local": True}]
-    for mode, expected in (("all_local_users", local), ("all_parties", [*local, {"id": "outsider", "local": False}])):
-        learning.configure({"party_mode = user_only": f"party_mode = {mode}"})
+    """Our users by id, in either spelling of a domain, all others as one mark, whichever the mode."""
+    letter = Letter([WHO, "bruno@xn--caf-dma.example", "un@ailleurs.example", "deux@ailleurs.example"])
+    expected = [{"id": "bruno@café.example", "local": True}, {"id": "outsider", "local": False}]
+    for mode in ("all_local_users", "all_parties"):
+        domains = {"local_domains = example.fr": "local_domains = example.fr Café.example"}
+        learning.configure({"party_mode = user_only": f"party_mode = {mode}", **domains})
         learning.run(letter.raw)
         assert learning.tap.heard[-1].json["resource"]["properties"] == {"participants": expected}
     learning.configure({})

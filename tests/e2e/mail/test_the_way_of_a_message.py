@@ -5,7 +5,7 @@ import pytest
 from tests.e2e.mail.letters import MARKS, Letter
 from tests.e2e.mail.world import ADS, COPIES, SPAM, TRAINING
 from tests.e2e.wiretap import FAILING, GARBAGE, dripping, held, hung_up, stalled
-from tests.faults.service import eventually
+from tests.faults.service import HANGS, eventually
 
 CONSENTS = (ADS, TRAINING, COPIES)
 
@@ -172,6 +172,32 @@ def test_the_two_clients_give_a_message_names_that_have_nothing_in_common(mail, 
     of_dovecot = {each.json["resource"]["id"] for each in mail.to_dovecot.heard[-2:]}
     assert len(of_rspamd | of_dovecot) == 4
     assert {len(each) for each in of_rspamd | of_dovecot} == {32}
+
+
+UNREAD = """
+<bob>|<bob%example.fr>|<example.fr!bob>|<b..b@example.fr>|<.b@example.fr>|<b.@example.fr>|<b@b@example.fr>|<bob@example..fr>
+<"b..b"@example.fr>|<bob@ example.fr>|<bob @example.fr>|<b\\ob@example.fr>|<bob@e\\xample.fr>|<bob@"example".fr>
+<(x)bob@example.fr>|<bob@localhost>|<not an address>|bob@example.fr|<bob@example.fr>, <carol@example.fr>|bob
+"""
+READ = "<jean-paul.d'a+b_c@example.fr>|<Zoe@xn--caf-dma.example>|<r%s=x@example.fr>|<bob@example.fr> NOTIFY=NEVER"
+
+
+def answer(mail, command):
+    """The status with which Postfix answers a command about a recipient; on a connection of its own, for it counts."""
+    with smtplib.SMTP("127.0.0.1", mail.postfix.port, timeout=HANGS) as client:
+        client.ehlo()
+        client.mail("a@ailleurs.example")
+        return client.docmd(command)[0]
+
+
+def test_recipients_that_rspamd_cannot_read_are_refused_by_postfix(mail):
+    """Else they would vanish, and the others would decide alone; ordinary ones are taken."""
+    for recipient in UNREAD.strip().replace("\n", "|").split("|"):
+        assert answer(mail, f"RCPT TO:{recipient}") // 100 == 5, recipient
+    for command in (" rcpt  to: <bob>", "RCPT\tTO:<bob>", "RCPT TO :<bob>"):
+        assert answer(mail, command) // 100 == 5, command
+    for recipient in READ.split("|"):
+        assert answer(mail, f"rcpt to: {recipient}") == 250, recipient
 
 
 def test_mail_that_nobody_may_send_is_refused_by_postfix_and_not_by_this(mail):

@@ -103,11 +103,9 @@ def world(sceau: Sceau) -> Iterator[World]:
         rspamd = kept.enter_context(of_rspamd.rspamd(folder / "rspamd", redis, files))
         settings = dovecot_settings(sceau, folder / "dovecot", to_dovecot.address, copies.address)
         dovecot = kept.enter_context(of_dovecot.dovecot(folder / "dovecot", settings))
-        milter = filled_in(
-            files_of(of_rspamd.README)["/etc/postfix/main.cf"], {"127.0.0.1:11332": f"127.0.0.1:{rspamd.milter}"}
-        )
+        settings = postfix_settings(folder, rspamd.milter)
         postfix = kept.enter_context(
-            of_postfix.postfix(folder / "postfix", milter, lmtp=dovecot.lmtp, auth=dovecot.auth)
+            of_postfix.postfix(folder / "postfix", settings, lmtp=dovecot.lmtp, auth=dovecot.auth)
         )
         yield World(sceau, to_rspamd, to_dovecot, rspamd, dovecot, postfix, exports, copies)
 
@@ -168,6 +166,14 @@ def new_key(sceau: Sceau, *processings: str) -> dict[str, str]:
     places = {"https://sceau.example.fr": sceau.address, '"ads-mail", "filter-training"': named}
     made: dict[str, str] = json.loads(run(make, places, ADMINISTRATOR=str(sceau.api.key)))
     return made
+
+
+def postfix_settings(folder: Path, milter: int) -> str:
+    """Postfix's settings as the README of Rspamd's client gives them, with its table in this folder."""
+    files, table = files_of(of_rspamd.README), "/etc/postfix/sceau-commands"
+    (folder / "sceau-commands").write_text(files[table])
+    places = {"127.0.0.1:11332": f"127.0.0.1:{milter}", table: f"{folder}/sceau-commands"}
+    return filled_in(files["/etc/postfix/main.cf"], places)
 
 
 def dovecot_settings(sceau: Sceau, folder: Path, address: str, copies: str) -> str:
