@@ -64,7 +64,7 @@ class Feed:
     """Runs until it is stopped; owns the lease.
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
-    once, and are called before the lease is extended.
+    once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
     """
 
     def __init__(
@@ -74,17 +74,20 @@ class Feed:
         *,
         drop: Callable[[Sequence[tuple[int, bytes]]], None],
         drop_all: Callable[[], None],
+        lost: Callable[[], None],
         about: str,
     ) -> None:
         """Prepare; nothing is connected yet."""
         self.lease = Lease()
         self.incarnation: UUID | None = None
         self.beats = 0
+        self.last_beat = 0.0
         self.database_ahead = 0.0
         self._url = url
         self._pace = pace
         self._drop = drop
         self._drop_all = drop_all
+        self._lost = lost
         self._about = about
 
     async def run(self) -> None:
@@ -96,6 +99,8 @@ class Feed:
                 await self._live()
             except Exception as error:  # noqa: BLE001 - whatever it is: a replica without its feed must try again
                 self.lease.give_up()
+                if self.beats > beats:
+                    self._lost()
                 failures = 0 if self.beats > beats + 1 else failures + 1
                 log.warning("feed lost", cause=type(error).__name__, lived_beats=self.beats - beats)
             finally:
@@ -149,6 +154,7 @@ class Feed:
         else:
             self._drop(beat.changes)
         self.database_ahead = ahead
+        self.last_beat = beat.sent
         self.lease.extend(beat.sent, self._pace.lease)
         self.beats += 1
         if not beat.changes and cursor is not None:

@@ -6,7 +6,7 @@ Never used while the database answers, and never for a purpose of IV: a permit u
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
@@ -14,7 +14,9 @@ from app.core.processing import Processing
 from app.snapshot.changes import ChangeKind
 from app.snapshot.lease import boot_seconds
 
-_REMEMBERED_AT_MOST = 10_000
+KNOWN_SECONDS: Final = 60.0
+"""While no feed tells what changed elsewhere: what was read longer ago is not used when an outage begins."""
+_REMEMBERED_AT_MOST: Final = 10_000
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
@@ -30,7 +32,8 @@ class LastKnown:
         """Know nothing yet.
 
         Args:
-            longest: how old (seconds) what was read may be when an outage begins; None where a feed says what changed.
+            longest: how old (seconds) what was read, and was not confirmed since, may be when an outage begins; None
+                bounds nothing.
 
         """
         self._longest = longest
@@ -71,8 +74,8 @@ class LastKnown:
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
-        found = self._young_enough(self._callers.get(digest))
-        if found is None or (found.until is not None and at >= found.until):
+        found, read = self._callers.get(digest, (None, 0.0))
+        if found is None or (found.until is not None and at >= found.until) or not self._young_enough(read):
             return None
         return found.caller
 
@@ -113,19 +116,23 @@ class LastKnown:
         self.forgettings += 1
         self._callers.clear()
         self._processings.clear()
+        self._away_since = None
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """The register entry as last read, if its purpose is one of III."""
-        processing = self._young_enough(self._processings.get(identifier))
-        return processing if processing is not None and processing.is_exempt else None
-
-    def _young_enough(self, remembered: tuple[_Value, float] | None) -> _Value | None:
-        """What was remembered, unless it was too old when the outage began."""
-        if remembered is None:
+        processing, read = self._processings.get(identifier, (None, 0.0))
+        if processing is None or not processing.is_exempt or not self._young_enough(read):
             return None
-        value, read = remembered
+        return processing
+
+    def _confirmed(self) -> float:
+        """Up to when all that is remembered is known to stand, by CLOCK_BOOTTIME: without a feed nobody says so."""
+        return 0.0
+
+    def _young_enough(self, read: float) -> bool:
+        """Whether what was read then was not too old when the outage began."""
         began = boot_seconds() if self._away_since is None else self._away_since
-        return value if self._longest is None or began - read <= self._longest else None
+        return self._longest is None or began - max(read, self._confirmed()) <= self._longest
 
 
 def _keep(memory: OrderedDict[_Key, tuple[_Value, float]], key: _Key, value: _Value) -> None:

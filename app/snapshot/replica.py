@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from app.auth.callers import Caller, Credential, Token
+from app.auth.callers import Authenticated, Caller, Credential, Token
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing
@@ -24,7 +24,7 @@ from app.snapshot.cache import Flight, RecordCache
 from app.snapshot.changes import ChangeKind
 from app.snapshot.feed import Feed
 from app.snapshot.gathered import GatheredReads
-from app.snapshot.last_known import LastKnown
+from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.lease import Pace, boot_seconds
 from app.snapshot.notifier import Notifier
 from app.snapshot.records import (
@@ -59,23 +59,42 @@ class _Held(LastKnown):
     A record that a change has overtaken is not held any more, so a suspension that this replica has seen binds it.
     """
 
-    def __init__(self, callers: RecordCache[bytes, CallerRecord], register: RecordCache[str, RegisterRecord]) -> None:
-        super().__init__()
-        self._held_callers, self._held_register = callers, register
+    def __init__(
+        self, callers: RecordCache[bytes, CallerRecord], register: RecordCache[str, RegisterRecord], feed: Feed
+    ) -> None:
+        super().__init__(KNOWN_SECONDS)
+        self._held_callers, self._held_register, self._feed = callers, register, feed
+
+    def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
+        """Keep what a credential was found to be. Read without a lease, it is newer than what is held."""
+        if found is None or not self._feed.lease.held():
+            self._held_callers.drop(digest)
+        super().remember_caller(digest, found, since)
+
+    def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
+        """Keep what a register entry was found to be. Read without a lease, it is newer than what is held."""
+        if not self._feed.lease.held():
+            self._held_register.drop(identifier)
+        super().remember_processing(identifier, processing, since)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
         held = self._held_callers.get(digest)
         if held is None:
             return super().caller(digest, at)
-        return held.caller if at.timestamp() < held.until else None
+        return held.caller if at.timestamp() < held.until and self._young_enough(0.0) else None
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """The register entry as last read, if its purpose is one of III."""
         held = self._held_register.get(identifier)
         if held is None:
             return super().exempt_processing(identifier)
-        return held.processing if held.processing is not None and held.processing.is_exempt else None
+        exempt = held.processing is not None and held.processing.is_exempt
+        return held.processing if exempt and self._young_enough(0.0) else None
+
+    def _confirmed(self) -> float:
+        """Up to when the feed told of every change: what is remembered has outlived that."""
+        return self._feed.last_beat
 
 
 class Replica:
@@ -102,9 +121,11 @@ class Replica:
         self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
         self.register: RecordCache[str, RegisterRecord] = RecordCache(_PROCESSINGS)
         self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
-        self.known = _Held(self.callers, self.register)
         self.pool = pool
-        self.feed = Feed(plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, about=plan.about)
+        self.feed = Feed(
+            plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, lost=self._feed_lost, about=plan.about
+        )
+        self.known = _Held(self.callers, self.register, self.feed)
         self.lease = self.feed.lease
         self.joins = 0
         self._uses = uses
@@ -155,6 +176,10 @@ class Replica:
         """Forget whatever a caller is known by. They are cached by credential, and seldom change: look through all."""
         self.callers.drop_where(lambda held: held.caller is not None and held.caller.id == identifier)
         self.known.forget_caller(identifier)
+
+    def _feed_lost(self) -> None:
+        """Nobody tells what changes any more: if the database is away, it has been since now."""
+        self.known.away()
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """An issuer has withdrawn these keys: forget whoever was known by a token that rests on one."""

@@ -5,7 +5,6 @@ import platform
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from app.api.headers import headers_of_every_answer
 from app.api.hot import HotPath
@@ -28,15 +27,12 @@ from app.operations.decision_tokens import DecisionTokens
 from app.operations.deployment import Deployment
 from app.operations.search_decisions import correspondence_ref
 from app.settings import Settings, SettingsError, direct_url, required, webhook_policy
-from app.snapshot.last_known import LastKnown
+from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
 from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
 from app.wiring.limits import door_of, proxies_of, rate_limits_of
-
-_KNOWN_SECONDS: Final = 60.0
-"""Without a feed nobody tells what changed elsewhere: what was read longer ago is not used when an outage begins."""
 
 
 def services_of(
@@ -58,7 +54,7 @@ def services_of(
     deployment = deployment_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     memory = _memory(settings, database, deployment.policy, uses, check) if clock is None else None
-    known = memory.replica.known if memory is not None else LastKnown(_KNOWN_SECONDS)
+    known = memory.replica.known if memory is not None else LastKnown(KNOWN_SECONDS)
     if check is not None:
         check.withdrawn = memory.replica.forget_signed_by if memory is not None else known.forget_signed_by
     pace = pace_of(settings)

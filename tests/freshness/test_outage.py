@@ -6,15 +6,19 @@ import time
 from base64 import urlsafe_b64decode
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import psycopg
 import pytest
 
 import app.main
 from app.api.services import MetricsAccess
+from app.core.article import Purpose
+from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
 from app.main import wall_clock
 from app.snapshot.feed import Beat
+from app.snapshot.records import RegisterRecord
 from app.snapshot.snapshots import TransactionSnapshot
 from app.snapshot.upkeep import keep_up
 from app.wiring.services import services_of
@@ -36,10 +40,14 @@ def off_by(hours, database, **settings):
             yield api
 
 
+def _services(api):
+    return api.client.app.state.services
+
+
 @contextmanager
 def away(api):
     """The database cannot be read."""
-    database = api.client.app.state.services.database
+    database = _services(api).database
     vars(database)["read"] = _unreadable
     yield
     del vars(database)["read"]
@@ -204,3 +212,36 @@ def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
 
     asyncio.run(run())
     assert len(rounds) > 1
+
+
+def test_without_its_feed_a_replica_goes_by_what_it_read_last(database):
+    """A suspension and a revocation that only reads told of bind in an outage, whatever memory held."""
+    lease = timedelta(seconds=0.2)
+    with running(database, lease=lease) as api, running(database, cache="strict", lease=lease) as other:
+        key = other.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
+        leaver = api.with_key(key["key"])
+        replica = _services(api).memory.replica
+        exempt(other, "suspended", "scan")
+        eventually(replica.lease.held)
+        asked = [(api, "suspended"), (leaver, "scan"), (api, "scan")]
+        assert [caller.reason("alice", name) for caller, name in asked] == ["exempt"] * 3
+        cast("Any", api.client.portal).call(replica._tasks[0].cancel)
+        other.ok("PATCH", "/v1/processings/suspended", {"status": "suspended"})
+        other.call("DELETE", f"/v1/keys/{key['id']}")
+        assert api.reason("alice", "suspended") == "processing_suspended"
+        assert leaver.call("POST", ONE, question("alice", "scan")).status_code == 401
+        assert api.reason("alice", "scan") == "exempt"
+        with away(api):
+            assert api.reason("alice", "suspended") == "processing_suspended"
+            assert leaver.call("POST", ONE, question("alice", "scan")).status_code == 503
+            assert api.reason("alice", "scan") == "exempt"
+
+
+def test_what_a_feed_confirmed_to_the_end_is_known_however_late_it_is_asked_for(replica):
+    """Age counts up to the feed's last beat, and from its loss; control: what no beat confirmed is too old."""
+    now, scan = time.clock_gettime(time.CLOCK_BOOTTIME), Processing("scan", Purpose.MALWARE_DETECTION, ())
+    replica.register.put("scan", RegisterRecord(scan, None))
+    replica.feed.last_beat = now - 5000
+    assert replica.known.exempt_processing("scan") is None
+    replica.known._away_since = now - 4990
+    assert replica.known.exempt_processing("scan") is scan
