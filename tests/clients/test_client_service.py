@@ -1,6 +1,7 @@
 """The clients against the real service: `sceau serve` in a process of its own, on a database of its own."""
 
 import logging
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,23 +17,43 @@ HANDLES = HandleMaker(b"\x07" * 32)
 ISSUER = "https://sceau.example.fr"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    """A service with a filter, advertising, and statistics that want all parties; alice and bob consent to both."""
+@contextmanager
+def serving(folder, **settings):
+    """A service with a filter and with advertising, to which alice and bob consent."""
     with new_database() as database:
         urls = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DATABASE_OWNER_URL": database.owner_url}
-        settings = {**urls, "SCEAU_PUBLIC_URL": ISSUER}
-        served = Service(tmp_path_factory.mktemp("client") / "service.log", settings).wait_until_it_listens()
+        given = {**urls, "SCEAU_PUBLIC_URL": ISSUER, **settings}
+        served = Service(folder / "service.log", given).wait_until_it_listens()
         try:
             served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))
             served.ok("POST", "/v1/processings", processing("ads-mail"))
-            served.ok("POST", "/v1/processings", processing("stats", purpose="statistics", party_mode="all_parties"))
             for name in ("alice", "bob"):
                 grant(served, name, "ads-mail")
-                grant(served, name, "stats")
             yield served
         finally:
             served.end()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """Such a service with statistics that want all parties, to which alice and bob consent, too."""
+    with serving(tmp_path_factory.mktemp("client")) as served:
+        served.ok("POST", "/v1/processings", processing("stats", purpose="statistics", party_mode="all_parties"))
+        for name in ("alice", "bob"):
+            grant(served, name, "stats")
+        yield served
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A service that answers a caller three questions, and the next one after twenty minutes."""
+    with serving(tmp_path_factory.mktemp("limited"), SCEAU_RATE_DECISIONS="3/3600") as served:
+        yield served
+
+
+def caller_of(service, *scopes):
+    """A key of a caller that has asked nothing yet."""
+    return service.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate", *scopes]})["key"]
 
 
 def grant(service, name, which):
@@ -155,6 +176,34 @@ def test_a_key_that_is_not_known_is_refused(asker_for, service):
     """401 is `refused`: not a deny, and no exception."""
     decision = asker_for(f"http://127.0.0.1:{service.port}", "sceau_" + "x" * 43).evaluate(about("alice"))
     assert (decision.outcome, decision.cause, decision.status) == (Outcome.UNKNOWN, Cause.REFUSED, 401)
+
+
+def test_a_client_that_asked_too_much_asks_only_what_is_exempt(asker_for, limited):
+    """After Sceau's 429 the rest is unknown, at once and without a request; what is exempt is asked and permitted."""
+    asker = asker_for(f"http://127.0.0.1:{limited.port}", caller_of(limited, "register:read"), refresh=3600)
+    asker.open()
+    assert asker.evaluate_many([about("alice"), about("bob"), about("carol")])[0]
+    refused, held = asker.evaluate(about("alice")), asker.evaluate(about("alice"))
+    for each in (refused, held):
+        assert (each.outcome, each.cause, each.status) == (Outcome.UNKNOWN, Cause.REFUSED, 429)
+    assert refused.request_id
+    assert refused.retry_after > 60
+    assert held.request_id is None
+    assert 0 < held.retry_after <= 60
+    exempt = asker.evaluate(about("alice", "filter", elements=[Element.CONTENT], token=True))
+    assert exempt
+    assert (exempt.reason, exempt.local, exempt.status) == ("exempt", False, 200)
+
+
+def test_a_client_without_the_register_asks_again_after_429(asker_for, limited):
+    """It cannot tell what is exempt: nothing is held back. Another caller is answered meanwhile."""
+    url = f"http://127.0.0.1:{limited.port}"
+    asker = asker_for(url, caller_of(limited))
+    answers = [asker.evaluate(about("alice")) for _ in range(5)]
+    assert [each.status for each in answers] == [200] * 3 + [429] * 2
+    assert all(each.request_id for each in answers)
+    assert asker.evaluate(about("alice", "filter"))
+    assert asker_for(url, caller_of(limited)).evaluate(about("alice"))
 
 
 def test_a_processing_that_is_not_the_callers_is_refused(asker_for, service):

@@ -1,16 +1,20 @@
 """A decision token permits exactly what it was given for, and only while its key and its time last."""
 
+import asyncio
 import json
 import time
 from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sceau_client import Element, Question, Subject
+from sceau_client import Client, Element, Question, Subject, tokens
 from sceau_client.tokens import TokenVerifier
-from tests.clients.scenes import LETTER, saying, scene
+from tests.clients.scenes import LETTER, dripping_body, dripping_headers, endless_body, saying, scene, silent
+from tests.faults.service import eventually
 
 KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 HANDLE = LETTER.handle(Subject("alice"))
@@ -172,6 +176,35 @@ def test_a_key_that_is_published_no_more_is_forgotten(verifier, server):
     verifier._fetched_at -= 301
     verifier._tried_at -= 301
     assert not verifier.verify(token(), QUESTION)
+
+
+@pytest.mark.parametrize("behave", [silent, dripping_headers, dripping_body, endless_body])
+def test_keys_that_do_not_come_to_an_end_are_not_waited_for(verifier, server, monkeypatch, behave):
+    """A server that is silent, or sends a little again and again, holds up a token for the time of one fetch.
+
+    Proven by order: a client that is more patient still waits. The tokens after it are denied without another fetch.
+    """
+    monkeypatch.setattr(tokens, "_FETCH_SECONDS", 0.1)
+    server.behave = silent
+    with closing(Client(server.url, "key", refresh=None, deadline=30)) as patient, ThreadPoolExecutor(4) as pool:
+        waiting = pool.submit(patient.evaluate, QUESTION)
+        eventually(lambda: server.came)
+        server.behave = behave
+        denied = list(pool.map(lambda _: verifier.verify(token(), QUESTION).reason, range(3)))
+        still = not waiting.done()
+        patient.close()
+    assert still
+    assert denied == ["token_not_valid"] * 3
+    assert [request.line[:4] for request in server.came] == ["POST", "GET "]
+
+
+def test_a_token_is_verified_within_an_event_loop(verifier):
+    """It waits there as elsewhere; better is `asyncio.to_thread`."""
+
+    async def verified():
+        return verifier.verify(token(), QUESTION)
+
+    assert asyncio.run(verified())
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,26 @@ local function is_of_a_room(stanza)
 	return stanza:get_child("x", "http://jabber.org/protocol/muc#user") ~= nil;
 end
 
+-- Whether an address is in another server's room where a session is. A client may leave that mark out (it SHOULD be
+-- there), and then only this tells a nickname from somebody's device: who enters a room sends it presence, which
+-- Prosody keeps for the session (mod_presence). Whoever is not in the room has such a message refused by it.
+local function is_in_a_room_of(session, address)
+	if not session.directed or kind_of(address) then return false; end
+	local bare = jid_bare(address);
+	for entered in pairs(session.directed) do
+		if jid_bare(entered) == bare then return true; end
+	end
+	return false;
+end
+
+local function is_in_a_room_of_user(user, address)
+	local known = prosody.bare_sessions[jid_bare(user)];
+	for _, session in pairs(known and known.sessions or {}) do
+		if is_in_a_room_of(session, address) then return true; end
+	end
+	return false;
+end
+
 local function collect()
 	local seen, concerned = {}, { here = {}, elsewhere = false };
 	local function add(address)
@@ -43,7 +63,7 @@ local function of_sent(event)
 	local from, to = stanza.attr.from or event.origin.full_jid, stanza.attr.to;
 	if stanza.attr.type == "groupchat" or is_of_a_room(stanza) then return nil; end
 	to = to or jid_bare(from);
-	if kind_of(to) == "component" then return nil; end
+	if kind_of(to) == "component" or is_in_a_room_of(event.origin, to) then return nil; end
 	local add, done = collect();
 	add(from);
 	add(to);
@@ -56,10 +76,12 @@ local function of_arrival(event)
 	local stanza = event.stanza;
 	local over = event.origin.type;
 	if over ~= "s2sin" and over ~= "s2sout" or stanza.attr.type == "groupchat" or is_of_a_room(stanza) then return nil; end
+	local from, to = stanza.attr.from, stanza.attr.to;
+	if is_in_a_room_of_user(to, from) then return nil; end
 	local add, done = collect();
-	add(stanza.attr.from);
-	add(stanza.attr.to);
-	return done(stanza.attr.from, stanza.attr.to);
+	add(from);
+	add(to);
+	return done(from, to);
 end
 
 -- What a room sends out: whoever is in it, and whoever belongs to it and may read it later.

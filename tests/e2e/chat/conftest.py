@@ -1,6 +1,5 @@
 """What the chat servers' tests share: processings in Sceau's register, and servers that ask."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from tests.e2e import debian
 from tests.e2e.chat import xmpp_server
-from tests.e2e.chat.homeserver import provide, write_analysis
+from tests.e2e.chat.homeserver import provide, write_analysis, write_keys
 from tests.e2e.chat.register import Register, add_processings
 from tests.e2e.chat.xmpp_world import World, xmpp_world
 from tests.e2e.service import Sceau
@@ -47,8 +46,7 @@ def python() -> Path:
 def folder(administrator: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the README says to make, and the tests' own analyses."""
     made: Path = tmp_path_factory.mktemp("synapse")
-    Register(administrator, "mxid").write_key(made / "sceau.key")
-    (made / "sceau.secret").write_text(secrets.token_hex(32) + "\n")
+    write_keys(made, Register(administrator, "mxid").new_key())
     (made / "analyses.py").write_text(Path(__file__).with_name("analyses.py").read_text())
     write_analysis(made)
     return made

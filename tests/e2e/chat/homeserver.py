@@ -18,7 +18,7 @@ from tests.e2e.buildah import CACHE
 from tests.e2e.chat.matrix import MatrixUser
 from tests.e2e.debian import Unavailable
 from tests.e2e.programs import free_ports, program
-from tests.e2e.readme import files_of, filled_in
+from tests.e2e.readme import commands_of, files_of, filled_in, run
 from tests.faults.service import eventually
 
 NAME = "chat.example"
@@ -57,7 +57,8 @@ def provide() -> Path:
     Raises Unavailable with what the installer said when the packages cannot be had.
     """
     CACHE.mkdir(mode=0o700, exist_ok=True)
-    wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
+    (command,) = commands_of(README)[0]
+    wanted = hashlib.sha256(LOCK.read_bytes() + command.encode() + sys.version.encode()).hexdigest()
     stamp, python = _ENVIRONMENT / "complete", _ENVIRONMENT / "bin" / "python"
     with (CACHE / "synapse.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -65,13 +66,26 @@ def provide() -> Path:
             print("e2e: installing Synapse from PyPI (once)", flush=True)
             _uv("venv", "--clear", "--python", sys.executable, _ENVIRONMENT)
             _uv("pip", "sync", "--python", python, "--require-hashes", LOCK)
+            _line(python, "-m", "ensurepip")  # which Debian's package of Synapse has
+            run(command, {"/opt/venvs/matrix-synapse/bin/pip": f"{python} -m pip"})
             stamp.write_text(wanted)
+        # What was installed as the README says becomes the module of this checkout, without a network.
         _uv("pip", "install", "--python", python, "--no-deps", "--offline", "--reinstall", CLIENT)
     return python
 
 
+def write_keys(folder: Path, key: str) -> None:
+    """The key and the secret of the README, written by its commands, for this user in the place of Synapse's."""
+    places = {"/etc/matrix-synapse": str(folder), "-o matrix-synapse": ""}
+    for command in commands_of(README)[1]:
+        run(command, places, given=key + "\n")
+
+
 def _uv(*arguments: str | Path) -> None:
-    line = [Path(sys.executable).with_name("uv"), *arguments, "--no-config", "--quiet"]
+    _line(Path(sys.executable).with_name("uv"), *arguments, "--no-config", "--quiet")
+
+
+def _line(*line: str | Path) -> None:
     done = subprocess.run(
         line, env={**os.environ, **_index()}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )

@@ -24,9 +24,12 @@ class Register:
         self._api.withdraw(user, identifier, subject=subject(user, self._type))
 
     def write_key(self, path: Path) -> None:
-        """Put a server's key, which may ask about these processings and do nothing else, into a file of its own."""
-        key = self._api.new_key("decisions:evaluate", processings=[ADS, STATISTICS, BROKEN])
-        path.write_text(key + "\n")
+        """Put a server's key into a file of its own."""
+        path.write_text(self.new_key() + "\n")
+
+    def new_key(self) -> str:
+        """A server's key, which may ask about these processings and do nothing else."""
+        return self._api.new_key("decisions:evaluate", processings=[ADS, STATISTICS, BROKEN])
 
 
 def add_processings(api: Api) -> None:

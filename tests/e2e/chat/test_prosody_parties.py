@@ -1,7 +1,7 @@
 """Whom Prosody's module asks for: in rooms, on two hosts of one server, and across servers."""
 
 from tests.e2e.chat.register import ADS, BROKEN
-from tests.e2e.chat.xmpp_server import WITNESSED, scratch, xmpp_server
+from tests.e2e.chat.xmpp_server import FEDERATED, ROOMS_ELSEWHERE, WITNESSED, scratch, xmpp_server
 from tests.e2e.chat.xmpp_world import DEADLINE, asked, others
 
 
@@ -58,6 +58,31 @@ def test_what_arrives_from_another_server_concerns_the_receiver(prosody):
     assert len(prosody.wire.since(mark)) == 1
     assert {user for _, user in asked(prosody.wire.since(mark))} == {prosody.federated.bare}
     assert others(prosody.wire.since(mark)) == [[{"id": "elsewhere", "local": False}]] * 3
+
+
+def test_a_private_message_in_another_servers_room_is_not_asked_about(prosody):
+    """Behind the nickname is Bob, who did not consent, and nothing here tells: marked or not, nobody is asked."""
+    alice, bob = prosody.federated, prosody.server.log_in("bob", FEDERATED)
+    room, mark = prosody.room(alice, bob, host=ROOMS_ELSEWHERE), len(prosody.wire.heard)
+    for extra in ("", "<x xmlns='http://jabber.org/protocol/muc#user'/>"):
+        bob.receives(alice.send(f"{room}/bob", "words", extra=extra))
+    assert prosody.is_analysed()
+    assert {user for _, user in asked(prosody.wire.since(mark))} == {prosody.alice.bare, prosody.carol.bare}
+    bob.close()
+
+
+def test_what_arrives_from_where_the_receiver_entered_is_not_asked_about(prosody):
+    """It may be a nickname in a room that marks no private messages: until the receiver has left, nobody is asked."""
+    alice, eve, mark = prosody.federated, prosody.eve, len(prosody.wire.heard)
+    alice.write(f"<presence to='{eve.full}'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    eve.until(lambda each: each.get("from") == alice.full)
+    for to in (alice.full, alice.bare):
+        alice.receives(eve.send(to, "words"))
+    assert prosody.is_analysed()
+    assert alice.bare not in {user for _, user in asked(prosody.wire.since(mark))}
+    alice.write(f"<presence to='{eve.full}' type='unavailable'/>")
+    eve.until(lambda each: each.get("type") == "unavailable")
+    assert prosody.exchange(eve, alice) == "permitted"
 
 
 def test_users_of_two_hosts_of_one_server_are_both_local(prosody):

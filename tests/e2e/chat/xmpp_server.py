@@ -19,7 +19,7 @@ from tests.faults.service import eventually
 
 HOST, ROOMS = "chat.example", "rooms.chat.example"
 _NETWORK = f"127.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-FEDERATED, ELSEWHERE = f"{_NETWORK}.2", f"{_NETWORK}.3"
+FEDERATED, ELSEWHERE, ROOMS_ELSEWHERE = (f"{_NETWORK}.{number}" for number in (2, 3, 4))
 """Hosts that two servers find without DNS: each is the loopback address at which its server listens for others."""
 WITNESSED = {'"word_counts"': '"word_counts", "witness"'}
 """The change of the README's file that loads the tests' own module beside the analysis."""
@@ -120,8 +120,9 @@ def xmpp_server(
 
 @contextmanager
 def other_server(folder: Path) -> Iterator[XmppServer]:
-    """Another provider's Prosody, which has no module."""
-    with _running(folder, f'VirtualHost "{ELSEWHERE}"\n', ELSEWHERE, "debug") as (port, pid):
+    """Another provider's Prosody with rooms of its own, which has no module."""
+    hosts = f'VirtualHost "{ELSEWHERE}"\nComponent "{ROOMS_ELSEWHERE}" "muc"\n'
+    with _running(folder, hosts, f'{ELSEWHERE}", "{ROOMS_ELSEWHERE}', "debug") as (port, pid):
         yield XmppServer(folder, port, pid)
 
 

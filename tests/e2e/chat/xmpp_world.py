@@ -61,9 +61,9 @@ class World:
         """Whether a message of those who consent is analysed now."""
         return self.exchange(self.alice, self.carol) == "permitted"
 
-    def room(self, *users: XmppUser) -> str:
+    def room(self, *users: XmppUser, host: str = ROOMS) -> str:
         """A new room with these users in it, the first its owner."""
-        name = f"{secrets.token_hex(4)}{next(_rooms)}@{ROOMS}"
+        name = f"{secrets.token_hex(4)}{next(_rooms)}@{host}"
         for each in users:
             each.join(name)
         return name

@@ -3,6 +3,7 @@
 Whoever can call Sceau should call it: a token outlives a withdrawal, by at most a minute.
 """
 
+import asyncio
 import hmac
 import json
 import math
@@ -11,6 +12,7 @@ import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -30,6 +32,8 @@ _KEPT_SECONDS: Final = 300
 _AGAIN_SECONDS: Final = 60
 _PAUSE_SECONDS: Final = 1
 _FETCH_SECONDS: Final = 2.0
+_GRACE_SECONDS: Final = 0.25
+_LONGEST_KEYS: Final = 64 * 1024
 _SKEW_SECONDS: Final = 5
 _LONGEST_TOKEN: Final = 8_192
 _NO: Final = Decision(outcome=Outcome.DENY, reason="token_not_valid", local=True)
@@ -39,6 +43,7 @@ class TokenVerifier:
     """Tells whether a token permits what is about to be done. From any thread; in asyncio use `asyncio.to_thread`.
 
     The keys are fetched when they are needed: again after five minutes, and on an unknown key once a minute at most.
+    That takes two seconds at most, in which other tokens wait; without keys it is tried again a second later.
     """
 
     def __init__(self, url: str, caller: str, *, issuer: str | None = None, connections: Connections = USUAL) -> None:
@@ -119,20 +124,45 @@ class TokenVerifier:
                 self._keys = {}
             pause = _AGAIN_SECONDS if self._keys else _PAUSE_SECONDS
             if identifier not in self._keys and now - self._tried_at > pause:
-                self._tried_at = now
                 fetched = self._fetch()
+                self._tried_at = time.monotonic()  # who waited meanwhile does not try in turn
                 if fetched is not None:
                     self._keys, self._fetched_at = fetched, now
             return self._keys.get(identifier)
 
-    def _fetch(self) -> dict[str, Ed25519PublicKey] | None:
-        """The keys that Sceau publishes; None when they cannot be had."""
+    def _fetch(self) -> Mapping[str, Ed25519PublicKey] | None:
+        """The keys that Sceau publishes; None when they cannot be had, within the time that this may take in all."""
+        found: list[Mapping[str, Ed25519PublicKey] | None] = []
+
+        def fetch() -> None:
+            with suppress(OSError, RuntimeError):  # no file is left for an event loop
+                found.append(asyncio.run(self._published()))
+
+        # On an event loop, where one deadline bounds everything; in a thread, since the caller may be on a loop
+        # already, and because the look-up of a name cannot be cut short: then the thread is left to it.
+        thread = threading.Thread(target=fetch, name="sceau-client keys", daemon=True)
         try:
-            with httpx2.Client(verify=self._verify, trust_env=False, timeout=_FETCH_SECONDS) as http:
-                answer = http.get(self._url)
-            keys = answer.raise_for_status().json()["keys"]
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            return None
+        thread.join(_FETCH_SECONDS + _GRACE_SECONDS)
+        return found[0] if found else None
+
+    async def _published(self) -> Mapping[str, Ed25519PublicKey] | None:
+        body = bytearray()
+        try:
+            async with (
+                asyncio.timeout(_FETCH_SECONDS),
+                httpx2.AsyncClient(verify=self._verify, trust_env=False, timeout=None) as http,  # bounded above
+                http.stream("GET", self._url) as answer,
+            ):
+                async for part in answer.raise_for_status().aiter_bytes():
+                    body += part
+                    if len(body) > _LONGEST_KEYS:
+                        return None
+            keys = json.loads(body)["keys"]
             return {key["kid"]: _public(key) for key in keys if key["kty"] == "OKP" and key["crv"] == "Ed25519"}
-        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError):
+        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 
