@@ -2,29 +2,21 @@
 
 from typing import Annotated, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Response
 
 from app.api.security import open_to_all, stop_or_warn
-from app.api.services import ServicesDep
 from app.core.errors import StaffAcknowledgementRequiredError
 from app.operations.page_sessions import Door
 from app.operations.show_dashboard import show_dashboard
 from app.operations.staff_gate import passes_gate
 from app.pages.dashboard_view import dashboard_page
 from app.pages.dashboard_words import DASHBOARD
-from app.pages.languages import LanguageDep
 from app.pages.rendering import page_router, render
-from app.pages.signing_in import Entrance, Visit
+from app.pages.signing_in import Entrance, Visit, add_sign_in
 
 router = page_router()
 
-_ENTRANCE: Final = Entrance(Door.DASHBOARD, "/dashboard/sign-in", "/dashboard", DASHBOARD)
-
-
-def _visit(request: Request, language: LanguageDep, services: ServicesDep) -> Visit:
-    return Visit(request, services, language, _ENTRANCE)
-
-
+_visit: Final = add_sign_in(router, Entrance(Door.DASHBOARD, "/dashboard", DASHBOARD))
 VisitDep = Annotated[Visit, Depends(_visit)]
 
 
@@ -49,24 +41,3 @@ async def show(visit: VisitDep) -> Response:
     shown = await show_dashboard(services.database, caller)
     page = {**dashboard_page(shown, caller, services.recorder, visit.language), "unaware": not aware}
     return render(visit.request, "dashboard.html", visit.language, DASHBOARD, {**page, "proof": visit.proof})
-
-
-@router.get("/dashboard/sign-in")
-@open_to_all
-async def ask(visit: VisitDep) -> Response:
-    """The form that asks for a key."""
-    return visit.form()
-
-
-@router.post("/dashboard/sign-in")
-@open_to_all
-async def sign_in(visit: VisitDep) -> Response:
-    """Begin a session, and go to the dashboard."""
-    return await visit.sign_in()
-
-
-@router.post("/dashboard/sign-out")
-@open_to_all
-async def sign_out(visit: VisitDep) -> Response:
-    """End the session."""
-    return await visit.sign_out()

@@ -9,26 +9,27 @@ neither sign somebody in nor out, nor press a button for them.
 import hmac
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from app.api.peers import peer_of
 from app.api.problems import UnauthorizedError
-from app.api.security import credential_of
-from app.api.services import Services
+from app.api.security import credential_of, open_to_all
+from app.api.services import Services, ServicesDep
 from app.auth.callers import Caller
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.operations import page_sessions
 from app.operations.page_sessions import Door, SignInRefused
 from app.pages.forms import LONGEST_FORM, read_form
-from app.pages.languages import Catalogue, Language
+from app.pages.languages import Catalogue, Language, LanguageDep
 from app.pages.rendering import from_this_site, render, root_of, words
 
 SESSION: Final = "sceau_session"
@@ -41,12 +42,21 @@ log = structlog.get_logger("sceau.pages")
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """One page behind a sign-in: who may come in, where the form is and where it leads, and what it says."""
+    """One page behind a sign-in: who may come in, where that leads, and what the form says."""
 
     door: Door
-    form: str
     page: str
     catalogue: Catalogue
+
+    @property
+    def form(self) -> str:
+        """Where the form is that asks for a key."""
+        return self.door.value
+
+    @property
+    def way_out(self) -> str:
+        """Where a press of the button goes that ends the session."""
+        return self.door.value.removesuffix("in") + "out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,35 @@ class Visit:
         if not token or not hmac.compare_digest(_proof(self.services, token).encode(), form["proof"].encode()):
             raise FormNotOursError
         return form
+
+
+def add_sign_in(router: APIRouter, entrance: Entrance) -> Callable[..., Visit]:
+    """Add the form that asks for a key, the sign-in and the sign-out of an entrance to its page's routes.
+
+    Returns:
+        What gives the page its visit.
+
+    """
+
+    def visit(request: Request, language: LanguageDep, services: ServicesDep) -> Visit:
+        return Visit(request, services, language, entrance)
+
+    @router.get(entrance.form)
+    @open_to_all
+    async def ask(here: Annotated[Visit, Depends(visit)]) -> Response:
+        return here.form()
+
+    @router.post(entrance.form)
+    @open_to_all
+    async def sign_in(here: Annotated[Visit, Depends(visit)]) -> Response:
+        return await here.sign_in()
+
+    @router.post(entrance.way_out)
+    @open_to_all
+    async def sign_out(here: Annotated[Visit, Depends(visit)]) -> Response:
+        return await here.sign_out()
+
+    return visit
 
 
 def _proof(services: Services, token: str) -> str:

@@ -5,33 +5,25 @@ Behind a sign-in with the key of a person, whatever its scopes (`app.pages.signi
 
 from typing import Annotated, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Response
 
 from app.api.security import open_to_all
-from app.api.services import ServicesDep
 from app.auth.callers import Caller
 from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
 from app.operations.acknowledge_notice import Shown, acknowledge_notice
 from app.operations.page_sessions import Door
 from app.operations.staff_gate import read_own_standing
-from app.pages.languages import LanguageDep
 from app.pages.rendering import page_router, render
-from app.pages.signing_in import Entrance, Visit
+from app.pages.signing_in import Entrance, Visit, add_sign_in
 from app.pages.staff_view import notice_page
 from app.pages.staff_words import STAFF
 from app.staff.records import AcknowledgementWay
 
 router = page_router()
 
-_ENTRANCE: Final = Entrance(Door.STAFF_NOTICE, "/staff/sign-in", "/staff/notice", STAFF)
-_MOST_DIGITS: Final = 6
-
-
-def _visit(request: Request, language: LanguageDep, services: ServicesDep) -> Visit:
-    return Visit(request, services, language, _ENTRANCE)
-
-
+_visit: Final = add_sign_in(router, Entrance(Door.STAFF_NOTICE, "/staff/notice", STAFF))
 VisitDep = Annotated[Visit, Depends(_visit)]
+_MOST_DIGITS: Final = 6
 
 
 @router.get("/staff/notice")
@@ -60,27 +52,6 @@ async def acknowledge(visit: VisitDep) -> Response:
     except TextChangedError:
         return await _page(visit, caller, changed=True)
     return visit.to("/staff/notice")
-
-
-@router.get("/staff/sign-in")
-@open_to_all
-async def ask(visit: VisitDep) -> Response:
-    """The form that asks for a key."""
-    return visit.form()
-
-
-@router.post("/staff/sign-in")
-@open_to_all
-async def sign_in(visit: VisitDep) -> Response:
-    """Begin a session, and go to the notice."""
-    return await visit.sign_in()
-
-
-@router.post("/staff/sign-out")
-@open_to_all
-async def sign_out(visit: VisitDep) -> Response:
-    """End the session."""
-    return await visit.sign_out()
 
 
 async def _page(visit: Visit, caller: Caller, *, changed: bool = False) -> Response:

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 
 from tests.e2e import browser as of_debian
 from tests.e2e import buildah, debian
+from tests.e2e.axe import provide_axe
 from tests.e2e.service import Sceau, administered
 
 
@@ -24,6 +25,15 @@ def browser() -> Iterator[Browser]:
     try:
         with of_debian.chromium() as started:
             yield started
+    except debian.Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The accessibility checker's source."""
+    try:
+        return provide_axe()
     except debian.Unavailable as error:
         pytest.exit(str(error), returncode=1)
 

@@ -1,26 +1,10 @@
-import os
-
 import pytest
 
-from tests.demo.runs import ROOT
-from tests.e2e.axe import findings, provide_axe
+from tests.e2e.axe import findings
 from tests.e2e.consent import Operator
-from tests.e2e.debian import Unavailable
 from tests.e2e.lived_in import fill
+from tests.e2e.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
-
-IMAGES = ROOT / "docs" / "images"
-WIDTHS = (390, 1280)
-LANGUAGES = ("fr", "en")
-
-
-@pytest.fixture(scope="module")
-def axe():
-    """The accessibility checker's source."""
-    try:
-        return provide_axe()
-    except Unavailable as error:
-        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +22,7 @@ def sign_in(page, site, lang="en"):
     """Come from the address of the dashboard, be asked for the key, and give it."""
     address, key = site
     page.goto(f"{address}/dashboard?lang={lang}")
-    page.fill("#key", key)
-    page.press("#key", "Enter")
+    give_key(page, key)
     page.wait_for_url("**/dashboard?lang=*")
 
 
@@ -48,24 +31,13 @@ def test_signing_in_by_keyboard(browser, site):
     address, key = site
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{address}/dashboard?lang=fr")
-    names: list[str] = []
-    while not names or names[-1] != "key":
-        page.keyboard.press("Tab")
-        names.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
-        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert outline == "solid"
-        assert len(names) < 10
-    assert names == ["Aller au contenu", "In English", "key"]
+    assert tab_to(page, "key") == ["Aller au contenu", "In English", "key"]
     page.keyboard.type(key)
     page.keyboard.press("Enter")
     page.wait_for_url("**/dashboard?lang=fr")
     assert page.inner_text("h1") == "Tableau de bord"
     assert key not in page.content()
-    names = []
-    while "Se déconnecter" not in names:
-        page.keyboard.press("Tab")
-        names.append(page.evaluate("document.activeElement.textContent.trim()"))
-        assert len(names) < 10
+    tab_to(page, "Se déconnecter")
     page.keyboard.press("Enter")
     page.wait_for_url("**/dashboard/sign-in?lang=fr")
     page.goto(f"{address}/dashboard")
@@ -77,26 +49,14 @@ def test_signing_in_by_keyboard(browser, site):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_dashboard(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core, light and dark; nothing asked of another site; a picture."""
-    folder = IMAGES if os.environ.get("SCEAU_TEST_SCREENSHOT") else tmp_path
-    for scheme in ("dark", "light"):
-        window = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page = window.new_page()
-        complaints: list[str] = []
-        asked: set[str] = set()
-        page.on("console", lambda said, heard=complaints: heard.append(said.text) if said.type == "error" else None)
-        page.on("request", lambda request, seen=asked: seen.add(request.url.split("/")[2]))
-        page.goto(f"{site[0]}/dashboard?lang={lang}")
-        for name in ("sign-in", "dashboard"):
-            if name == "dashboard":
-                sign_in(page, site, lang)
-                assert page.locator("svg[role=img]").count() == 2
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert findings(page, axe) == []
-            if scheme == "light":
-                page.screenshot(path=folder / f"{name}-{width}-{lang}.png", full_page=True)
-        assert complaints == []
-        assert asked == {site[0].removeprefix("http://")}
-        window.close()
+    for scheme in SCHEMES:
+        with window(browser, site[0], width=width, scheme=scheme) as page:
+            page.goto(f"{site[0]}/dashboard?lang={lang}")
+            for name in ("sign-in", "dashboard"):
+                if name == "dashboard":
+                    sign_in(page, site, lang)
+                    assert page.locator("svg[role=img]").count() == 2
+                look(page, axe, width, picture_of(name, width, lang, tmp_path) if scheme == "light" else None)
 
 
 def test_control_of_the_checker(browser, site, axe):

@@ -1,26 +1,11 @@
-import os
-
 import httpx2
 import pytest
 
-from tests.demo.runs import ROOT
-from tests.e2e.axe import findings, provide_axe
-from tests.e2e.debian import Unavailable
+from tests.e2e.axe import findings
+from tests.e2e.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
 
-IMAGES = ROOT / "docs" / "images"
-WIDTHS = (390, 1280)
-LANGUAGES = ("fr", "en")
 CONFIRM = {"fr": "J’ai lu ce texte et j’en ai pris connaissance", "en": "I have read this text and taken note of it"}
-
-
-@pytest.fixture(scope="module")
-def axe():
-    """The accessibility checker's source."""
-    try:
-        return provide_axe()
-    except Unavailable as error:
-        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +29,10 @@ def test_by_keyboard_from_the_dashboard_and_back(browser, site):
     """With Tab and Enter alone: sign in at the dashboard, be led to the notice, confirm at its end, go on."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{site[0]}/dashboard?lang=fr")
-    page.fill("#key", person(site))
-    page.press("#key", "Enter")
+    give_key(page, person(site))
     page.wait_for_url("**/staff/notice?lang=fr")
     assert page.inner_text("h1").startswith("Secret des correspondances")
-    names: list[str] = []
-    while CONFIRM["fr"] not in names:
-        page.keyboard.press("Tab")
-        names.append(page.evaluate("document.activeElement.textContent.trim()"))
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-        assert len(names) < 10
+    tab_to(page, CONFIRM["fr"])
     page.keyboard.press("Enter")
     page.wait_for_selector(".note.good")
     assert page.get_by_role("button", name=CONFIRM["fr"]).count() == 0
@@ -67,27 +46,14 @@ def test_by_keyboard_from_the_dashboard_and_back(browser, site):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_staff_notice(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core, light and dark, before and after; nothing from elsewhere."""
-    folder = IMAGES if os.environ.get("SCEAU_TEST_SCREENSHOT") else tmp_path
-    for scheme in ("dark", "light"):
-        window = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page = window.new_page()
-        complaints: list[str] = []
-        asked: set[str] = set()
-        page.on("console", lambda said, heard=complaints: heard.append(said.text) if said.type == "error" else None)
-        page.on("request", lambda request, seen=asked: seen.add(request.url.split("/")[2]))
-        page.goto(f"{site[0]}/staff/notice?lang={lang}")
-        assert findings(page, axe) == []
-        page.fill("#key", person(site))
-        page.press("#key", "Enter")
-        page.wait_for_selector("article.notice")
-        for name in ("staff-notice", "staff-acknowledged"):
-            if name == "staff-acknowledged":
-                page.get_by_role("button", name=CONFIRM[lang]).click()
-                page.wait_for_selector(".note.good")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for scheme in SCHEMES:
+        with window(browser, site[0], width=width, scheme=scheme) as page:
+            page.goto(f"{site[0]}/staff/notice?lang={lang}")
             assert findings(page, axe) == []
-            if scheme == "light":
-                page.screenshot(path=folder / f"{name}-{width}-{lang}.png", full_page=True)
-        assert complaints == []
-        assert asked == {site[0].removeprefix("http://")}
-        window.close()
+            give_key(page, person(site))
+            page.wait_for_selector("article.notice")
+            for name in ("staff-notice", "staff-acknowledged"):
+                if name == "staff-acknowledged":
+                    page.get_by_role("button", name=CONFIRM[lang]).click()
+                    page.wait_for_selector(".note.good")
+                look(page, axe, width, picture_of(name, width, lang, tmp_path) if scheme == "light" else None)

@@ -1,0 +1,65 @@
+"""How pages behind a sign-in are looked at: in a window that is listened to, by keyboard, with a picture."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from playwright.sync_api import Browser, Page
+
+from tests.demo.runs import ROOT
+from tests.e2e.axe import findings
+
+IMAGES = ROOT / "docs" / "images"
+WIDTHS = (390, 1280)
+LANGUAGES = ("fr", "en")
+Scheme = Literal["dark", "light"]
+SCHEMES: Final[tuple[Scheme, ...]] = ("dark", "light")
+"""The last one is the one of the pictures."""
+
+
+def give_key(page: Page, key: str) -> None:
+    """Type a key into the form that asks for one."""
+    page.fill("#key", key)
+    page.press("#key", "Enter")
+
+
+@contextmanager
+def window(browser: Browser, address: str, *, width: int, scheme: Scheme) -> Iterator[Page]:
+    """A window whose console has nothing to complain of, and which asks nothing of another site."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    complaints: list[str] = []
+    asked: set[str] = set()
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda request: asked.add(request.url.split("/")[2]))
+    yield page
+    assert complaints == []
+    assert asked == {address.removeprefix("http://")}
+    context.close()
+
+
+def look(page: Page, axe: str, width: int, picture: Path | None) -> None:
+    """No sideways scrolling and nothing grave for axe-core; a picture where one is wanted."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert findings(page, axe) == []
+    if picture is not None:
+        page.screenshot(path=picture, full_page=True)
+
+
+def picture_of(name: str, width: int, lang: str, otherwise: Path) -> Path:
+    """Where the picture of a page goes: to the others when pictures are made anew, else elsewhere."""
+    folder = IMAGES if os.environ.get("SCEAU_TEST_SCREENSHOT") else otherwise
+    return folder / f"{name}-{width}-{lang}.png"
+
+
+def tab_to(page: Page, wanted: str) -> list[str]:
+    """Press Tab until something of that id or text has the focus, seen each time; what had it on the way."""
+    names: list[str] = []
+    while wanted not in names:
+        assert len(names) < 10, names
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    return names
