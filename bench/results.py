@@ -1,7 +1,7 @@
 """What a row of the table holds, and how it is told: as a line of a table and as JSON."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench.figures import Spread, ratios
@@ -36,6 +36,12 @@ def compared(
         detail=f"{mine.middle:,.0f}{unit} against {their.middle:,.0f}{unit} ({other})",
         measured={"ours": list(ours), "theirs": list(theirs), "other": other, "ratio": asdict(spread)},
     )
+
+
+def beside(name: str, ours: Sequence[float], theirs: Sequence[float], *, other: str) -> Row:
+    """A row that compares throughputs, round by round, and has no budget."""
+    row = compared(name, ours, theirs, 0, other=other)
+    return replace(row, budget="", met=None)
 
 
 def bounded(name: str, value: Spread, most: float, unit: str, *, detail: str = "", **measured: Any) -> Row:  # noqa: ANN401 - goes to JSON

@@ -24,9 +24,12 @@ from bench.wrk import BenchError, Target, write_requests
 
 SMALL: Final = "sceau_small"
 SMALL_CONSENTS: Final = 10_000
+MILLION: Final = "sceau_million"
+MILLION_CONSENTS: Final = 1_000_000
 KEY: Final = "sceau_" + "b" * 43
 _PSEUDONYM_KEY: Final = "11" * 32
-_WARM: Final = frozenset({"sceau", "logged", "small", "mixed"})
+_WARM: Final = {"sceau": 1, "logged": 1, "small": 1, "million": 1}
+"""Servers that are measured warm, and how often they are asked everything first."""
 POSTGRES: Final = {
     "shared_buffers": "1GB",
     "max_wal_size": "4GB",
@@ -83,6 +86,17 @@ class World:
         environment = self.environment(database, **settings)
         return self.server(name, lambda: sceau(name, environment, self.scratch, workers=workers))
 
+    def hold_a_million(self) -> None:
+        """Have the database of a million consents, filled now if it is not there (half a minute)."""
+        with psycopg.connect(self.postgres.url(role="postgres", database="postgres"), autocommit=True) as connection:
+            held = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [MILLION]).fetchone()
+            if held is None:
+                connection.execute(f"CREATE DATABASE {MILLION} TEMPLATE {SMALL}")
+                url = self.postgres.url(role="postgres", database=MILLION)
+                more = MILLION_CONSENTS - SMALL_CONSENTS
+                load_consents(url, Pseudonyms(bytes.fromhex(_PSEUDONYM_KEY)), SMALL_CONSENTS, more)
+        _migrate(self, MILLION)
+
     def stop(self, name: str) -> None:
         """End a server that no later row asks for."""
         server = self._servers.pop(name, None)
@@ -99,7 +113,7 @@ class World:
         path = self.scratch / f"{kind}.requests"
         if not path.exists():
             write_requests(path, requests())
-        return Target(server.name, server.port, server.pid, path, KEY, remembers=server.name in _WARM)
+        return Target(server.name, server.port, server.pid, path, KEY, asked_first=_WARM.get(server.name, 0))
 
     def generate(self, server: Server, requests: Path, **how: float) -> subprocess.Popen[str]:
         """Start the generator of `bench.generator` on a server, in a process of its own."""

@@ -1,8 +1,11 @@
 -- Sends prepared requests in turn. Wherever a body holds the mark, a number of its own is put: no two requests are about
--- the same correspondence. "######" stands for a subject's number, another one in each request.
--- Arguments: a file with one "path<TAB>body" a line, the key, and the first subject's number.
+-- the same correspondence. "#####" (as many as it has digits) stands for a subject's number, another one in each request.
+-- Arguments: a file with one "path<TAB>body" a line, the key, a header line to add (or "-"), and for subjects: the first
+-- number, how many there are, the step from one to the next (which ends where it began when all have come), and how many
+-- steps were taken before.
 local mark = "@@@@@@@@@@@@"
-local parts, count, sent, number, subject = {}, 0, 0, 0, 0
+local parts, count, sent, number = {}, 0, 0, 0
+local first, span, step, taken = 0, 0, 1, 0
 
 local function split(text)
   local pieces, from = {}, 1
@@ -19,13 +22,16 @@ end
 function init(arguments)
   local headers = { ["Content-Type"] = "application/json" }
   if arguments[2] and arguments[2] ~= "" then headers["Authorization"] = "Bearer " .. arguments[2] end
+  local name, value = (arguments[3] or "-"):match("^([^:]+): (.+)$")
+  if name then headers[name] = value end
   for line in io.lines(arguments[1]) do
     local path, body = line:match("^([^\t]*)\t(.*)$")
     count = count + 1
     parts[count] = split(wrk.format("POST", path, headers, body))
   end
   number = os.time() * 4096 % 0x7fffffff
-  subject = tonumber(arguments[3] or "0")
+  first, span = tonumber(arguments[4] or "0"), tonumber(arguments[5] or "0")
+  step, taken = tonumber(arguments[6] or "1"), tonumber(arguments[7] or "0")
 end
 
 function request()
@@ -34,9 +40,9 @@ function request()
   local pieces = parts[sent]
   if #pieces == 1 then return pieces[1] end
   local text = table.concat(pieces, string.format("%012x", number))
-  if subject > 0 then
-    text = text:gsub("######", tostring(subject))
-    subject = subject + 1
+  if span > 0 then
+    text = text:gsub("#+", tostring(first + taken * step % span))
+    taken = taken + 1
   end
   return text
 end

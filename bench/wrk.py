@@ -6,12 +6,14 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 from typing import Final
 
 _SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _LONGEST_WARMING: Final = 60
+_GOLDEN: Final = 0.6180339887
 
 
 class BenchError(Exception):
@@ -19,11 +21,33 @@ class BenchError(Exception):
 
 
 @dataclass(slots=True)
+class Subjects:
+    """Who is asked about where a body leaves it open: each number from `first` on once, then all again.
+
+    `scattered`: in an order that jumps about, so that no two neighbours come after each other; `taken` counts on from
+    burst to burst.
+    """
+
+    first: int
+    count: int
+    scattered: bool = False
+    taken: int = 0
+
+    @property
+    def step(self) -> int:
+        """From one to the next. It has no divisor in common with their number, so that every one has its turn."""
+        step = int(self.count * _GOLDEN) if self.scattered else 1
+        while gcd(step, self.count) != 1:
+            step += 1
+        return step
+
+
+@dataclass(slots=True)
 class Target:
     """Where requests go: a server's port and process, and a file of prepared requests with the key that they carry.
 
-    `first` above zero: each request is about another subject, numbered from there on. `remembers`: it is warm only
-    when it has been asked everything once.
+    `subjects`: whom the requests are about, if the file leaves that open. `header`: a line that each has besides; a
+    mark in it is another number each time. `asked_first`: how often it must have been asked everything to be warm.
     """
 
     name: str
@@ -32,8 +56,9 @@ class Target:
     requests: Path
     key: str = ""
     connections: int = 16
-    first: int = 0
-    remembers: bool = False
+    subjects: Subjects | None = None
+    header: str = "-"
+    asked_first: int = 0
 
     @property
     def prepared(self) -> int:
@@ -87,7 +112,10 @@ def wrk(target: Target, seconds: float) -> Burst:
     """
     command = ["wrk", "-t1", f"-c{target.connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
     command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{target.port}", "--"]
-    command += [str(target.requests), target.key, str(target.first)]
+    command += [str(target.requests), target.key, target.header]
+    who = target.subjects
+    if who is not None:
+        command += [str(each) for each in (who.first, who.count, who.step, who.taken % who.count)]
     before = _cpu_ticks(target.pid)
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
@@ -96,15 +124,15 @@ def wrk(target: Target, seconds: float) -> Burst:
     if found["errors"] or found["not_2xx"]:
         raise BenchError(f"{target.name}: {found['errors']} errors, {found['not_2xx']} answers that were no 2xx")
     spent = (_cpu_ticks(target.pid) - before) / _TICKS * 1e6 / max(1, found["requests"])
-    if target.first:
-        target.first += found["requests"] + target.connections
+    if who is not None:
+        who.taken += found["requests"] + target.connections
     rate = found["requests"] * 1e6 / found["microseconds"]
     return Burst(found["requests"], rate, found["p50"], found["p99"], spent)
 
 
 def warm_up(target: Target, seconds: float) -> None:
-    """Send every prepared request at least once to what remembers; a short burst to what does not."""
-    longer, wanted = min(seconds, 2.0), target.prepared if target.remembers else 0
+    """Send every prepared request to what remembers; a short burst to what does not."""
+    longer, wanted = min(seconds, 2.0), target.prepared * target.asked_first
     while wrk(target, longer).requests < wanted and longer < _LONGEST_WARMING:
         longer *= 2
 

@@ -12,7 +12,7 @@ from app.api.one_write import CYCLE
 from app.api.rate_limiting import fields_of
 from app.db.identifiers import random_hex
 
-_LONGEST_ID: Final = 128
+LONGEST_ID: Final = 128
 _LOGGABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -23,7 +23,7 @@ def request_id(scope: Scope) -> str:
 
 def usable_id(given: bytes) -> str:
     """That id when it is short and printable ASCII, else a new one."""
-    if given and len(given) <= _LONGEST_ID and given.isascii():
+    if given and len(given) <= LONGEST_ID and given.isascii():
         text = given.decode("ascii")
         if text.isprintable():
             return text

@@ -26,8 +26,11 @@ _NO_EXTENSIONS: Final[dict[str, Any]] = {}
 LEARN_HEAD: Final = "sceau.learn_head"
 """An ASGI extension: where the meaning of this request's head is to be remembered, and under which name."""
 _PERMIT: Final = b'{"decision":true'
-_NOT_ALIKE: Final = frozenset({b"x-request-id", b"expect", b"transfer-encoding", b"upgrade"})
-"""Headers with which a request is not like the next one, or its head does not say how long its body is."""
+_NOT_ALIKE: Final = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+"""Headers with which a request is not like the next one, or its head does not say how long its body is.
+
+`app.api.hot_protocol` offers no head to learn that still holds a request id.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,15 @@ class KnownHead:
 
 @dataclass(slots=True)
 class Missed:
-    """A request with a known head that was understood, and that memory alone cannot answer; `started`: perf_counter."""
+    """A request with a known head that was understood, and that memory alone cannot answer.
+
+    `identifier` is what `answer_known` was given; `started`: perf_counter.
+    """
 
     head: KnownHead
     understood: Understood
     started: float
+    identifier: bytes = b""
 
 
 @dataclass(slots=True)
@@ -137,11 +144,14 @@ class HotEndpoint:
         self._times[path].observe(time.perf_counter() - started)
         return None
 
-    def answer_known(self, head: KnownHead, body: bytes) -> tuple[bytes, bytes] | Missed | None:
+    def answer_known(
+        self, head: KnownHead, body: bytes, identifier: bytes = b""
+    ) -> tuple[bytes, bytes] | Missed | None:
         """Header lines and body of a 200, what was missed, or None: the ordinary way is to answer. Awaits nothing.
 
-        While somebody may have to be refused at the door, which stands on the ordinary way, this one is closed: a key
-        that was revoked is missed here each time, and would be looked up.
+        `identifier` is a usable request id that the client gave; without one, the answer has an id of its own. While
+        somebody may have to be refused at the door, which stands on the ordinary way, this one is closed: a key that
+        was revoked is missed here each time, and would be looked up.
         """
         if self._door.alert_until:
             return None
@@ -154,8 +164,8 @@ class HotEndpoint:
         except OverQuotaError:
             return None
         if found is None:
-            return Missed(head, understood, started)
-        return self._worded(head, understood, found, started)
+            return Missed(head, understood, started, identifier)
+        return self._worded(Missed(head, understood, started, identifier), found)
 
     async def answer_missed(self, missed: Missed) -> tuple[bytes, bytes] | None:
         """As `answer_known`, after what memory lacks was read."""
@@ -163,12 +173,13 @@ class HotEndpoint:
             found = await self._path.answer(missed.understood)
         except OverQuotaError:
             return None
-        return self._worded(missed.head, missed.understood, found, missed.started) if found is not None else None
+        return self._worded(missed, found) if found is not None else None
 
-    def _worded(self, head: KnownHead, understood: Understood, body: bytes, started: float) -> tuple[bytes, bytes]:
-        self._times[head.path].observe(time.perf_counter() - started)
-        lines = self._lines + random_hex(32).encode() + b"\r\n"
-        return (_with(lines, _limit(understood.standing)) if understood.standing is not None else lines), body
+    def _worded(self, request: Missed, body: bytes) -> tuple[bytes, bytes]:
+        self._times[request.head.path].observe(time.perf_counter() - request.started)
+        lines = self._lines + (request.identifier or random_hex(32).encode()) + b"\r\n"
+        standing = request.understood.standing
+        return (_with(lines, _limit(standing)) if standing is not None else lines), body
 
 
 def _word_of(answer: bytes) -> bytes:

@@ -3,18 +3,21 @@
 A mail server asks on a few connections, each time with the same head. What uvicorn's parser and the ASGI endpoint made
 of those bytes once, they would make of them again: so the head of a request that was answered from memory is remembered
 (by its SHA-256, for it holds a key) with what it means, and the next request with it is answered without parser, scope
-or task. When memory lacks something, it is read first, and what the client sends meanwhile waits. Everything else takes
-the ordinary way: an unknown head, a body that is not whole, a question that only the documented route answers. Nothing
-is decided here, and a key that was revoked is looked up as it always is.
+or task. An id that a client makes anew for each request (X-Request-ID, traceparent) is cut out of its head first. When
+memory lacks something, it is read first, and what the client sends meanwhile waits. Everything else takes the ordinary
+way: an unknown head, a body that is not whole, a question that only the documented route answers. Nothing is decided
+here, and a key that was revoked is looked up as it always is.
 """
 
 import asyncio
+import re
 from hashlib import sha256
 from typing import Any, ClassVar, Final, cast
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from app.api.edge import LONGEST_ID
 from app.api.hot_endpoint import LEARN_HEAD, KnownHead, Missed
 from app.api.one_write import OneWriteProtocol, ok
 from app.snapshot.cache import RecordCache
@@ -23,6 +26,10 @@ _END: Final = b"\r\n\r\n"
 _START: Final = b"POST /access/v1/evaluation"
 _LONGEST_HEAD: Final = 9_216  # an access token of the longest kind, and what else stands in a head
 _MOST_HEADS: Final = 4_096
+_ID: Final = re.compile(rb"\r\nx-request-id: ?([!-~]{1,%d})(?=\r\n[^ \t])" % LONGEST_ID, re.IGNORECASE)
+_TRACE: Final = re.compile(rb"\r\n(?:traceparent|tracestate|baggage): ?[!-~]{1,512}(?=\r\n[^ \t])", re.IGNORECASE)
+_ANY_ID: Final = re.compile(rb"\nx-request-id[ \t]*:", re.IGNORECASE)
+"""Fields that are new in each request of many clients, and change nothing about it but the id that is echoed."""
 _PATIENCE_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 65_536
 log = structlog.get_logger("sceau.http")
@@ -65,12 +72,16 @@ class HotProtocol(OneWriteProtocol):
         end = data.find(_END) + len(_END)
         if not len(_END) <= end <= _LONGEST_HEAD:
             return False
-        name = sha256(data[:end]).digest()
+        name, given = sha256(data[:end]).digest(), b""
         head = self.known.get(name)
         if head is None:
-            if data.count(b"\n", 0, end) == data.count(b"\r\n", 0, end):
-                self._unknown = name
-            return False
+            text, given = _without_what_is_new(data[:end])
+            name = sha256(text).digest()
+            head = self.known.get(name)
+            if head is None:
+                if data.count(b"\n", 0, end) == data.count(b"\r\n", 0, end) and _ANY_ID.search(text) is None:
+                    self._unknown = name
+                return False
         if len(data) == end:
             # Many clients send the body after the head: it is on its way.
             self._first_half = data
@@ -78,11 +89,11 @@ class HotProtocol(OneWriteProtocol):
             return True
         if len(data) - end != head.length or self.flow.write_paused or self.transport.is_closing():
             return False
-        return self._answered_from(head, data, end)
+        return self._answered_from(head, data, end, given)
 
-    def _answered_from(self, head: KnownHead, data: bytes, end: int) -> bool:
+    def _answered_from(self, head: KnownHead, data: bytes, end: int, given: bytes) -> bool:
         try:
-            found = head.endpoint.answer_known(head, data[end:])
+            found = head.endpoint.answer_known(head, data[end:], given)
         except Exception:  # the ordinary way meets it again, and answers it as a failure
             log.exception("failed on the short way")
             return False
@@ -197,3 +208,16 @@ class HotProtocol(OneWriteProtocol):
         self._take_first_half()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+
+
+def _without_what_is_new(head: bytes) -> tuple[bytes, bytes]:
+    """A head without the fields that are new in each request, and the request id that it gave, if any.
+
+    What is left means the same but for that id: to a worker it is the head of a client that sends no such field. A
+    field that is not written as clients write it stays, and so does an id that stands twice.
+    """
+    cut = _TRACE.sub(b"", head)
+    given = _ID.search(cut)
+    if given is None:
+        return cut, b""
+    return cut[: given.start()] + cut[given.end() :], given[1]

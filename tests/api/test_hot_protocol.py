@@ -20,14 +20,15 @@ class Hot:
     """Stands for the hot endpoint: counts what came by the short way, and answers unless it is told not to."""
 
     def __init__(self):
-        self.taken = []
+        self.taken, self.given = [], []
         self.fails = self.passes = self.misses = False
         self.server: Any = None
         self.reading = asyncio.Event()
         self.read = asyncio.Event()
 
-    def answer_known(self, head, body):
+    def answer_known(self, head, body, identifier):
         """Header lines and body, nothing, an error, or what is answered once `read` is set."""
+        self.given.append(identifier)
         if self.misses:
             return Missed(head, cast("Understood", body), 0.0)
         return self._answer(head, body)
@@ -362,6 +363,43 @@ def test_a_head_that_differs_in_one_byte_is_another_head():
         ):
             assert "body" in await client.ask(other)
         assert hot.taken == []
+
+    run(story)
+
+
+@pytest.mark.parametrize("name", ["X-Request-ID", "x-request-id", "traceparent"])
+def test_an_id_that_is_new_in_each_head_is_cut_out_of_it(name):
+    """The next request takes the short way, with its own id; and no head is remembered beside the first."""
+
+    async def story(hot, client, _):
+        assert "path" in await client.ask(request(BODY, f"{name}: 1"))
+        for more in ([f"{name}: 2"], [f"{name}: 3"], []):
+            assert await client.ask(request(BODY, *more)) == {"short": True}
+        assert hot.given == ([b"", b"", b""] if name == "traceparent" else [b"2", b"3", b""])
+        assert len(HotProtocol.known) == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["X-Request-ID: 1", "X-Request-ID: 2"],
+        ["X-Request-ID:  1"],
+        ["X-Request-ID: 1 2"],
+        ["X-Request-ID: " + "1" * 129],
+    ],
+)
+def test_an_id_that_is_not_as_clients_write_it_takes_the_ordinary_way(lines):
+    """Each time, though the rest of the head is known; and it is never learnt."""
+
+    async def story(hot, client, _):
+        await client.ask(request(BODY))
+        for _ in range(2):
+            assert "path" in await client.ask(request(BODY, *lines))
+        assert await client.ask(request(BODY, "X-Request-ID: 9")) == {"short": True}
+        assert hot.given == [b"9"]
+        assert len(HotProtocol.known) == 1
 
     run(story)
 

@@ -1,0 +1,71 @@
+"""Writes what runs measured into docs/performance.md: `./dev bench --page FILE…`, the files being those of `--json`.
+
+Every row says which run it comes from. Rows that miss their budget come first, then what could not be measured.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.processes import ROOT
+
+PAGE: Final = ROOT / "docs" / "performance.md"
+BEGINS: Final = "<!-- written by ./dev bench --page: begin -->"
+ENDS: Final = "<!-- written by ./dev bench --page: end -->"
+_NOT_MEASURED: Final = "not measured"
+_VERDICTS: Final = {True: "met", False: "**missed**", None: ""}
+
+
+def write(files: Sequence[Path]) -> None:
+    """Replace what stands between the two marks of the page.
+
+    Raises:
+        ValueError: the page lacks a mark.
+
+    """
+    runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), told(runs)), encoding="utf-8")
+
+
+def replaced(page: str, text: str) -> str:
+    """The page with this text between its marks.
+
+    Raises:
+        ValueError: it lacks one.
+
+    """
+    before, begins, rest = page.partition(BEGINS)
+    _, ends, after = rest.partition(ENDS)
+    if not begins or not ends:
+        raise ValueError(f"{PAGE.name} lacks {BEGINS} or {ENDS}")
+    return f"{before}{begins}\n{text}\n{ends}{after}"
+
+
+def told(runs: Sequence[dict[str, Any]]) -> str:
+    """What the runs were, and every row that they measured; of a row that several measured, the last one's."""
+    rows = {row["name"]: (number, row) for number, run in enumerate(runs, 1) for row in run["rows"]}
+    head = ["What", "Measured", "Budget", "", "Behind it", "Run"]
+    cells = [
+        [row["name"], row["figure"], row["budget"], _VERDICTS[row["met"]], row["detail"], str(number)]
+        for number, row in sorted(rows.values(), key=lambda each: _rank(each[1]))
+    ]
+    table = [head, ["-" * 3] * len(head), *cells]
+    lines = [f"| {' | '.join(each.replace('|', '/') for each in line)} |" for line in table]
+    return "\n".join([*(_run(number, run) for number, run in enumerate(runs, 1)), "", *lines])
+
+
+def _rank(row: dict[str, Any]) -> int:
+    """Misses, what was not measured, what was met, what has no budget; in each the order of the run."""
+    if row["figure"] == _NOT_MEASURED:
+        return 1
+    return {False: 0, True: 2, None: 3}[row["met"]]
+
+
+def _run(number: int, run: dict[str, Any]) -> str:
+    machine, loads = run["machine"], run["load_average"]
+    where = f"{machine['cores']} cores, {machine['processor']}, {machine['memory']}; Python {machine['python']},"
+    versions = f"uvicorn {machine['uvicorn']}, PostgreSQL {machine['postgresql']}"
+    load = f"load average {loads['at the start']:.1f} at the start, {max(loads.values()):.1f} at most"
+    consents = f"{run['facts']['consents']:,} consents"
+    return f"{number}. `{run['command']}`, {run['at']}, at {machine['sceau']}: {where} {versions}; {consents}; {load}."
