@@ -97,8 +97,18 @@ end
 
 -- Settings -----------------------------------------------------------------------------------------------------------
 
--- One try, one limit: what Dovecot would take for itself is a minute.
-local function http_client(timeout)
+-- A value without the blanks and the line's end that a file may have around it.
+local function trimmed(text)
+  return (text or ""):match("^%s*(.-)%s*$")
+end
+
+-- One try, one limit: what Dovecot would take for itself is a minute. The calls of one copy come one after the other and
+-- share the time, each an equal part, so that together they take no longer than the setting says.
+local function http_client(name, given, calls)
+  local number, unit = trimmed(given or "1s"):match("^(%d+)%s*(m?s)$")
+  assert(number, name .. " is no number of s or ms")
+  local all = tonumber(number) * (unit == "s" and 1000 or 1)
+  local timeout = math.max(1, all // math.max(1, calls)) .. "ms"
   return dovecot.http.client({
     connect_timeout = timeout,
     request_timeout = timeout,
@@ -108,11 +118,6 @@ local function http_client(timeout)
     request_max_redirects = 0,
     user_agent = "sceau-dovecot",
   })
-end
-
--- A value without the blanks and the line's end that a file may have around it.
-local function trimmed(text)
-  return (text or ""):match("^%s*(.-)%s*$")
 end
 
 local function read(given)
@@ -126,9 +131,9 @@ local function read(given)
     table.insert(found.processings, name)
   end
   found.subject_type = given.sceau_subject_type or "user"
-  sceau = http_client(given.sceau_timeout or "1s")
+  sceau = http_client("sceau_timeout", given.sceau_timeout, #found.processings)
   if given.sceau_hook_url then
-    hook = { url = given.sceau_hook_url, client = http_client(given.sceau_hook_timeout or "1s") }
+    hook = { url = given.sceau_hook_url, client = http_client("sceau_hook_timeout", given.sceau_hook_timeout, #found.processings) }
   end
   if given.sceau_action_file then
     act = assert(loadfile(given.sceau_action_file))()
@@ -211,7 +216,7 @@ local function treat(ctx, event)
   for _, processing in ipairs(settings.processings) do
     local word, why = ask(ctx.name, processing, handle)
     if not word then
-      -- Nor will the next question be answered: the delivery waits for one time-out, not for several.
+      -- Nor will the next question be answered.
       dovecot.i_warning("sceau: no usable answer (" .. why .. "): " .. processing .. " and what follows is not analysed")
       break
     end

@@ -23,7 +23,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,9 +110,9 @@ def read_message() -> tuple[str, bytes]:
     return user, message
 
 
-def handle_of(settings: Settings, user: str, message: bytes) -> str:
-    """The opaque name of this message for this user; lua/sceau_learning.lua makes the same."""
-    said = f"learn\n{user}\n{hashlib.sha256(message).hexdigest()}"
+def handle_of(settings: Settings, user: str, kind: str, message: bytes) -> str:
+    """The opaque name of learning this message so for this user; lua/sceau_learning.lua makes the same."""
+    said = f"learn-{kind}\n{user}\n{hashlib.sha256(message).hexdigest()}"
     return hmac.new(settings.secret.encode(), said.encode(), hashlib.sha256).hexdigest()[:32]
 
 
@@ -140,7 +140,7 @@ def participants_of(settings: Settings, user: str, message: bytes) -> list[dict[
     return found
 
 
-def ask(settings: Settings, user: str, message: bytes) -> str:
+def ask(settings: Settings, user: str, kind: str, message: bytes) -> str:
     """The decision token. Raises Failure when Sceau denies, or gives no usable answer."""
     others = participants_of(settings, user, message)
     question = {
@@ -148,7 +148,7 @@ def ask(settings: Settings, user: str, message: bytes) -> str:
         "action": {"name": settings.processing, "properties": {"elements": settings.elements}},
         "resource": {
             "type": "correspondence",
-            "id": handle_of(settings, user, message),
+            "id": handle_of(settings, user, kind, message),
             "properties": {} if others is None else {"participants": others},
         },
         "context": {"decision_token": True},
@@ -175,13 +175,13 @@ def ask(settings: Settings, user: str, message: bytes) -> str:
 
 def learn(settings: Settings, user: str, kind: str, message: bytes, token: str) -> None:
     """Hand the message over to the controller. Raises Failure when it does not learn it."""
-    headers = {"Sceau-Decision-Token": token, "Sceau-User": user}
+    headers: dict[str, str | bytes] = {"Sceau-Decision-Token": token, "Sceau-User": user.encode()}
     if settings.password:
         headers["Password"] = settings.password
     try:
         with _within(settings.controller_timeout):
             status, _ = _post(settings.controller, f"/learn{kind}", headers, message, settings.controller_timeout)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise Failure(REFUSED, f"Rspamd: {type(error).__name__}") from None
     if status not in {http.HTTPStatus.OK, http.HTTPStatus.ALREADY_REPORTED}:
         raise Failure(REFUSED, f"Rspamd did not learn: status {status}")
@@ -203,7 +203,9 @@ def _within(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _post(to: SplitResult, path: str, headers: dict[str, str], body: bytes, timeout: float) -> tuple[int, bytes]:
+def _post(
+    to: SplitResult, path: str, headers: Mapping[str, str | bytes], body: bytes, timeout: float
+) -> tuple[int, bytes]:
     kind = http.client.HTTPSConnection if to.scheme == "https" else http.client.HTTPConnection
     connection = kind(to.hostname or "127.0.0.1", to.port, timeout=timeout)
     try:
@@ -223,7 +225,7 @@ def main() -> int:
     try:
         settings = read_settings(given.config)
         user, message = read_message()
-        learn(settings, user, given.kind, message, ask(settings, user, message))
+        learn(settings, user, given.kind, message, ask(settings, user, given.kind, message))
     except Failure as failure:
         sys.stderr.write(f"sceau-learn: {failure}\n")
         return failure.status

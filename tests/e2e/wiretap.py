@@ -21,12 +21,16 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 @dataclass
 class Heard:
-    """One request as it came; `answer` is all that went back, `gave_up` that the client left before it had it all."""
+    """One request as it came; `answer` is all that went back, `gave_up` that the client left before it had it all.
+
+    `gave_up_first`: it did so before the other client of `raced`.
+    """
 
     connection: int
     request: Received
     answer: bytes = b""
     gave_up: bool = False
+    gave_up_first: bool = False
     reached: bool = False
 
     @property
@@ -97,6 +101,36 @@ def held(line: Line, heard: Heard) -> bool:
     """Nobody answers, until the client gives up or the fault is over."""
     heard.gave_up = line.wait_until_it_hangs_up()
     return False
+
+
+def late(seconds: float, behave: Behaviour = passed_on) -> Behaviour:
+    """The same, but some seconds later, unless the client gave up before."""
+
+    def delayed(line: Line, heard: Heard) -> bool:
+        patient = threading.Event()
+        timer = threading.Timer(seconds, patient.set)
+        timer.start()
+        hung_up_on = Line(line.client, line.target, lambda: not patient.is_set() and line.lasts())
+        heard.gave_up = hung_up_on.wait_until_it_hangs_up()
+        timer.cancel()
+        return not heard.gave_up and behave(line, heard)
+
+    return delayed
+
+
+def raced(behave: Behaviour, seconds: float) -> Behaviour:
+    """The same, beside another client that begins to wait when this one was heard, and waits for so long."""
+
+    def run(line: Line, heard: Heard) -> bool:
+        other_left = threading.Event()
+        other = threading.Timer(seconds, other_left.set)
+        other.start()
+        kept = behave(line, heard)
+        heard.gave_up_first = heard.gave_up and not other_left.is_set()
+        other.cancel()
+        return kept
+
+    return run
 
 
 def stalled(line: Line, heard: Heard) -> bool:

@@ -93,6 +93,9 @@ exports.start = function(options, gates)
   local settings = read_settings(options)
   learning.fetch_keys(settings)
   open(settings, gates)
+  if not settings.url:match("^https?://[%d.]+[:/]?") and not settings.url:match("^https?://%[") then
+    rspamd_logger.warnx(rspamd_config, "%s: url has a name: each new connection waits for DNS besides", N)
+  end
   local id = rspamd_config:register_symbol({
     name = "SCEAU_ASK",
     type = "prefilter",

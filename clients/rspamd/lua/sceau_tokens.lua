@@ -98,6 +98,9 @@ local CHECKS = {
   { "is for somebody else", function(_, claims, wanted)
     return claims.iss == wanted.issuer and claims.aud == wanted.audience
   end },
+  { "has no id", function(_, claims)
+    return type(claims.jti) == "string"
+  end },
   { "is for another processing", function(_, claims, wanted)
     return claims.processing == wanted.processing and covers(claims.elements, wanted.elements)
   end },
@@ -109,8 +112,8 @@ local CHECKS = {
   end },
 }
 
--- Whether a token permits what is wanted, at an instant in seconds of Unix time; else false and why, in words that
--- name nobody. `wanted`: issuer, audience, processing, elements, handle, user. The rules are those of
+-- The claims of a token that permits what is wanted, at an instant in seconds of Unix time; else false and why, in words
+-- that name nobody. `wanted`: issuer, audience, processing, elements, handle, user. The rules are those of
 -- docs/decision-tokens.md of Sceau.
 exports.verify = function(token, keys, wanted, now)
   local head, claims, signed = token:match("^([%w_-]+)%.([%w_-]+)%.([%w_-]+)$")
@@ -126,7 +129,7 @@ exports.verify = function(token, keys, wanted, now)
       return false, "sceau: the token " .. check[1]
     end
   end
-  return true
+  return of_claims
 end
 
 return exports

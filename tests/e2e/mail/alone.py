@@ -18,6 +18,13 @@ _SYMBOLS = """
 for _, name in ipairs({ 'ANALYSED', 'BY_EVERYONE', 'BY_BOTH', 'SPAM_ANALYSIS' }) do
   rspamd_config:register_symbol({ name = name, score = 0.0, callback = function() return true, 1.0 end })
 end
+rspamd_config:register_symbol({
+  name = 'FAULT', type = 'prefilter', priority = 1, flags = 'empty,nostat', callback = function(task)
+    if task:get_request_header('Fault') then
+      task:cache_set('sceau', setmetatable({}, { __index = function() error('a fault inside the gate') end }))
+    end
+  end,
+})
 """
 _MORE = """
 recipient_delimiter = "+";

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+import uuid
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,14 +26,14 @@ def handle_of(kind: str, user: str, name: str) -> str:
     return hmac.new(HANDLE_SECRET.encode(), said, hashlib.sha256).hexdigest()[:32]
 
 
-def claims_for(user: str, message: bytes) -> dict[str, Any]:
+def claims_for(user: str, message: bytes, kind: str = "spam") -> dict[str, Any]:
     """The claims of a token that is in order, by docs/decision-tokens.md."""
-    handle = handle_of("learn", user, hashlib.sha256(message).hexdigest())
+    handle = handle_of(f"learn-{kind}", user, hashlib.sha256(message).hexdigest())
     now = int(time.time())
     return {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "jti": "01a20ea9-d3e6-76bc-89c3-a10e2c202566",
+        "jti": str(uuid.uuid4()),
         "iat": now,
         "exp": now + 60,
         "processing": TRAINING,

@@ -7,12 +7,12 @@ from tests.e2e.mail.forgery import handle_of
 from tests.e2e.mail.letters import OUTSIDER, Letter
 from tests.e2e.mail.receivers import analysing
 from tests.e2e.mail.world import ADS, COPIES, HANDLE_SECRET, new_key, scratch
-from tests.e2e.wiretap import answering, held, stalled, tapped
+from tests.e2e.wiretap import answering, held, late, stalled, tapped
 from tests.faults.service import eventually
 
 SETTINGS = {
     "ads-copies": "ads-copies ads-mail",
-    "sceau_timeout = 1s": "sceau_timeout = 300ms\n    sceau_action_file = /etc/dovecot/action.lua",
+    "sceau_timeout = 1s": "sceau_timeout = 2s\n    sceau_action_file = /etc/dovecot/action.lua",
 }
 # An action of the operator's own: what it is called with goes to a file.
 ACTION = """
@@ -160,6 +160,15 @@ def test_an_answer_that_breaks_off_is_none(copies):
     with copies.tap.fault(half):
         copies.deliver("alice@example.fr")
         eventually(lambda: copies.tap.heard[-1].gave_up)
+    assert copies.handed_on() == before
+
+
+def test_the_questions_of_a_copy_share_one_deadline(copies):
+    """An answer that comes just within the whole time leaves none for a second question: it is not waited for."""
+    before = copies.handed_on()
+    with copies.tap.fault(late(1.8)):
+        (asked,) = copies.deliver("alice@example.fr")
+        eventually(lambda: asked.gave_up)
     assert copies.handed_on() == before
 
 

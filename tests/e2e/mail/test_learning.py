@@ -15,6 +15,12 @@ WHO = "amelie@example.fr"
 # A gate that has a fault of its own, in each way in which a Lua function can have one; and the form that Rspamd's
 # documentation suggests, to see what the wrapping of the README is for.
 _FAULTS = """
+local bayes = require 'lua_bayes_learn'
+local sound = bayes.can_learn
+bayes.can_learn = function(task, ...)
+  if tostring(task:get_request_header('Fault') or '') == 'inside' then error('a fault inside the gate') end
+  return sound(task, ...)
+end
 rspamd_config:add_post_init(function()
   local sound = rspamd_plugins.sceau.learn_condition
   rspamd_plugins.sceau.learn_condition = function(task, is_spam, is_unlearn)
@@ -52,11 +58,11 @@ def alone(servers, sceau):
         yield made
 
 
-def learned(alone, message, token=None, user=WHO, **headers):
+def learned(alone, message, token=None, user=WHO, kind="spam", **headers):
     """Whether the controller learns a message; and the status that it answers."""
     before = alone.rspamd.learned()
     sent = headers if token is None else {"Sceau_Decision_Token": token, "Sceau_User": user, **headers}
-    status = alone.rspamd.learn("spam", message, **sent)
+    status = alone.rspamd.learn(kind, message, **sent)
     if status == 200:
         eventually(lambda: alone.rspamd.learned() > before)  # Redis is told beside the answer
     return alone.rspamd.learned() - before, status
@@ -85,6 +91,26 @@ def test_a_token_is_for_one_message_and_one_user(alone):
     assert learned(alone, first, token) == (1, 200)
 
 
+def test_a_token_says_what_a_message_is_learned_as(alone):
+    """Whoever has a token for spam cannot have the message learned as ham with it."""
+    message = Letter([WHO]).raw
+    spam, ham = (alone.forger.sign(claims_for(WHO, message, kind)) for kind in ("spam", "ham"))
+    assert learned(alone, message, spam, kind="ham") == (0, 204)
+    assert learned(alone, message, ham) == (0, 204)
+    assert learned(alone, message, ham, kind="ham") == (1, 200)
+
+
+def test_a_token_is_good_for_one_learning(alone):
+    """What Rspamd has learned and was told to forget is not learned again with the same token; with another it is."""
+    message = Letter([WHO]).raw
+    first, other, again = (alone.forger.sign(claims_for(WHO, message, kind)) for kind in ("spam", "ham", "spam"))
+    answers = [
+        alone.rspamd.learn(kind, message, Sceau_Decision_Token=token, Sceau_User=WHO)
+        for kind, token in (("spam", first), ("ham", other), ("spam", first), ("spam", again))
+    ]
+    assert answers == [200, 200, 204, 200]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -95,6 +121,7 @@ def test_a_token_is_for_one_message_and_one_user(alone):
         {"iss": "http://127.0.0.1:8081"},
         {"aud": "somebody else"},
         {"aud": None},
+        {"jti": None},
         {"processing": "ads-mail"},
         {"elements": ["content"]},
         {"elements": None},
@@ -136,7 +163,7 @@ def test_an_altered_token_does_not_let_anything_be_learned(alone):
     assert learned(alone, message, f"{head}.{said}.{signed}") == (1, 200)
 
 
-@pytest.mark.parametrize("fault", ["raises", "nil", "none", "word"])
+@pytest.mark.parametrize("fault", ["raises", "nil", "none", "word", "inside"])
 def test_a_gate_with_a_fault_does_not_learn(alone, fault):
     """A gate that raises, or answers anything but true, is a refusal, though Rspamd would learn for most of these."""
     message = Letter([WHO]).raw

@@ -97,6 +97,14 @@ def test_a_permit_that_has_ended_opens_nothing(alone):
     assert not found & {"ANALYSED", "BY_EVERYONE", "BY_BOTH"}
 
 
+def test_a_gate_that_raises_is_shut(alone):
+    """A fault inside the gate, in spite of a permit: no analysis; exempt ones run, and the scan goes on."""
+    found, _ = scanned(alone, "alice@example.fr", Fault="yes")
+    assert {"SCEAU_PERMIT", "SPAM_ANALYSIS"} <= found
+    assert "ANALYSED" not in found
+    assert "ANALYSED" in scanned(alone, "alice@example.fr")[0]
+
+
 def test_more_users_than_a_request_holds_are_not_asked_about(alone):
     """More than a thousand questions: none is sent, nothing is analysed, the scan goes on."""
     found, requests = scanned(alone, *(f"u{number}@example.fr" for number in range(334)), named=["liste@example.fr"])

@@ -9,7 +9,7 @@ from tests.e2e.mail import dovecot as of_dovecot
 from tests.e2e.mail import rspamd as of_rspamd
 from tests.e2e.mail.letters import MARKS, Letter
 from tests.e2e.mail.world import TRAINING, Alone, rspamd_files, scratch
-from tests.e2e.readme import files_of, filled_in
+from tests.e2e.readme import commands_of, files_of, filled_in, run
 from tests.e2e.wiretap import FAILING, GARBAGE, answering, dripping, held, hung_up, tapped
 from tests.faults.service import eventually
 
@@ -29,7 +29,8 @@ class Learning:
         installed = folder / "rspamd/bin/sceau-learn"
         self.program.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {installed} --config {self.config} "$@"\n')
         self.program.chmod(0o755)
-        (folder / "controller.password").write_text(of_rspamd.PASSWORD + "\n")
+        *_, (paste,) = commands_of(of_rspamd.README)
+        run(paste, {of_rspamd.ETC: f"{folder}/rspamd/"}, given=of_rspamd.PASSWORD + "\n")
         self.configure({})
 
     def configure(self, changes):
@@ -39,7 +40,6 @@ class Learning:
             {
                 "http://127.0.0.1:8080": self.tap.address,
                 "http://127.0.0.1:11334": f"http://127.0.0.1:{self.rspamd.controller}",
-                "/etc/rspamd/controller.password": f"{self.config.parent}/controller.password",
             },
         )
         text = filled_in(README["/etc/rspamd/sceau-learn.conf"], {**changes, **places})
@@ -89,6 +89,14 @@ def test_after_a_withdrawal_the_next_message_is_not_learned(learning, sceau):
     assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (LEARNED, 1)
     sceau.api.withdraw("claire@example.fr")
     assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (DENIED, 0)
+
+
+def test_a_user_may_have_any_letters_in_the_name(learning, sceau):
+    """A name that is no Latin-1, and one that no header can hold: learned, and refused without a word of it."""
+    sceau.api.decide("łucja@example.fr", TRAINING)
+    assert learning.run(Letter([WHO]).raw, "Łucja@example.fr") == (LEARNED, 1)
+    with learning.tap.fault(answering(200, b'{"decision": true, "context": {"decision_token": "a.b.c"}}')):
+        assert learning.run(Letter([WHO]).raw, "two\nlines@example.fr") == (REFUSED, 0)
 
 
 @pytest.mark.parametrize("lines", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
@@ -172,8 +180,6 @@ def mailboxes(learning):
         server = kept.enter_context(
             of_dovecot.dovecot(folder, settings.replace("/usr/local/bin", str(learning.program.parent)))
         )
-        for path in (learning.config, *learning.config.parent.glob("rspamd/sceau.*")):
-            path.chmod(0o644)  # the user that imap runs as reads them
         yield server
 
 
