@@ -76,13 +76,15 @@ class Faults:
             (self.restart, _RESTARTED, 1),
         ]
         acts = [act for act, _, weight in possible for _ in range(weight)]
+        first = [act for act, _, weight in possible if weight]  # each once, so that none is left out by chance
+        self.chance.shuffle(first)
         for _, what, weight in possible:
             if weight:
                 self.count(what, 0)  # so that one which never happens is seen
         while True:
             await asyncio.sleep(self.chance.uniform(0.5, 2.5))
             try:
-                await self.chance.choice(acts)()
+                await (first.pop() if first else self.chance.choice(acts))()
             except psycopg.Error:
                 self.count("fault put off: the administrator's connection failed")
 
