@@ -117,7 +117,7 @@ class HotPath:
             answer = self._answer(understood, found, first) if found is not None else None
             if first and found is not None and self._recorder is not None:
                 await self._recorder.log.commit(first)
-                if not still_stands(self._memory, understood.digest, understood.questions, found):
+                if not await still_stands(self._memory, understood.digest, understood.questions, found):
                     return None  # it was overtaken while it waited: the documented route judges anew
         except (DatabaseUnavailableError, ScopeMissingError):
             return None

@@ -126,16 +126,17 @@ async def answer_from_memory(memory: Memory, digest: bytes, questions: Sequence[
     return _look(memory, digest, questions, facts)
 
 
-def still_stands(memory: Memory, digest: bytes, questions: Sequence[Question], answered: Remembered) -> bool:
+async def still_stands(memory: Memory, digest: bytes, questions: Sequence[Question], answered: Remembered) -> bool:
     """Whether what was answered may be sent after a wait: another look, under a lease held now, answers the same.
 
-    False too where memory lacks something now: nobody knows then. Awaits nothing.
+    What memory lacks is read again: news of a grant made just before drop its record a second time.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all any more.
+        DatabaseUnavailableError: something is missing and cannot be read.
 
     """
-    again = _look(memory, digest, questions, None)
+    again = _look(memory, digest, questions, None) or await answer_from_memory(memory, digest, questions)
     if again is None or again.caller is None:
         return False
     pairs = zip(answered.prepared, again.prepared, strict=True)

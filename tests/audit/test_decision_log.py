@@ -203,6 +203,25 @@ def test_a_durable_permit_that_was_overtaken_is_not_answered(database):
         assert api.reason("alice", "ads") == "consent_withdrawn"
 
 
+def test_a_durable_permit_whose_record_was_dropped_is_logged_once(database):
+    """Old news that drop a record while a permit's row is committed change nothing: it is read again, and answered."""
+    with running(database, decision_log="durable") as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        eventually(_services(api).memory.replica.lease.held)
+        log, commits = _log_of(api), []
+        commit = log.commit
+
+        async def with_old_news(rows):
+            commits.append(len(rows))
+            await commit(rows)
+            _services(api).memory.replica.subjects.drop_all()
+
+        vars(log)["commit"] = with_old_news
+        assert api.evaluate("alice", "ads")["decision"] is True
+        assert commits == [1]
+
+
 def test_a_durable_permit_that_ended_while_it_waited_is_not_answered(database):
     """A permit whose time is over when its row is committed is 503."""
     with running(database, decision_log="durable", cache="strict") as api:
