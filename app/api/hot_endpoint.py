@@ -150,11 +150,9 @@ class HotEndpoint:
         """Header lines and body of a 200, what was missed, or None: the ordinary way is to answer. Awaits nothing.
 
         `identifier` is a usable request id that the client gave; without one, the answer has an id of its own. While
-        somebody may have to be refused at the door, which stands on the ordinary way, this one is closed: a key that
-        was revoked is missed here each time, and would be looked up.
+        somebody may have to be refused at the door, which stands on the ordinary way, nothing is looked up from here:
+        a key that was revoked is missed each time. Who is known is answered meanwhile, whatever strangers try.
         """
-        if self._door.alert_until:
-            return None
         started = time.perf_counter()
         understood = self._path.understand(head.path, head.digest, body)
         if understood is None:
@@ -164,7 +162,7 @@ class HotEndpoint:
         except OverQuotaError:
             return None
         if found is None:
-            return Missed(head, understood, started, identifier)
+            return None if self._door.alert_until else Missed(head, understood, started, identifier)
         return self._worded(Missed(head, understood, started, identifier), found)
 
     async def answer_missed(self, missed: Missed) -> tuple[bytes, bytes] | None:

@@ -1,16 +1,11 @@
 """Rate limits as callers see them: the fields, the 429, what is never refused, and that nobody locks out another."""
 
-import json
-from functools import partial
-
 import psycopg
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from app.api.hot_endpoint import KnownHead, Missed
 from app.api.hot_meter import REFUSED_ITEM
 from app.api.security import Needs, guarded_inside, scopes_by_route
-from app.auth.callers import key_digest
 from app.auth.scopes import Scope
 from app.main import create_app
 from app.operations.meter_questions import OVER_QUOTA
@@ -95,41 +90,6 @@ def test_an_item_without_quota_is_a_deny(caller, semantic, expected):
     caller.call("POST", MANY, _batch(*["ads"] * 10))
     answer = caller.ok("POST", MANY, _batch("spam", "ads", "spam", semantic=semantic))
     assert [each["decision"] for each in answer["evaluations"]] == expected
-
-
-def test_a_known_head_is_counted_too(database):
-    """Where a request is answered before it is parsed, it is counted, told and refused alike."""
-    with running(database, rate_decisions=f"2/{LONG}") as api:
-        api.register("ads")
-        key = api.new_key("decisions:evaluate")
-        assert (
-            api.with_key(key).call("POST", ONE, question("alice", "ads")).headers[LIMIT].startswith('"decisions";r=1;')
-        )
-        hot = api.client.app.state.hot  # type: ignore[attr-defined]
-        body = json.dumps(question("alice", "ads")).encode()
-        head = KnownHead(ONE, key_digest(key), len(body), hot)
-        answers = [api.client.portal.call(hot.answer_known, head, body) for _ in range(2)]  # type: ignore[union-attr]
-        lines, told = answers[0]
-        assert b'ratelimit: "decisions";r=0;t=' in lines
-        assert lines.endswith(b"\r\n")
-        assert json.loads(told)["context"]["reason"] == "no_consent"
-        assert answers[1] is None
-        assert _refused(api.with_key(key).call("POST", ONE, question("alice", "ads")))
-
-
-def test_a_known_head_passes_by_the_door(database):
-    """A revoked key that has failed often enough costs no look at the database by its known head either."""
-    with running(database, rate_unknown_keys=f"20/{LONG}") as api:
-        api.register("ads")
-        made = api.ok("POST", "/v1/keys", {"name": "x", "scopes": ["decisions:evaluate"]})
-        hot, body = api.client.app.state.hot, json.dumps(question("alice", "ads")).encode()  # type: ignore[attr-defined]
-        head = KnownHead(ONE, key_digest(made["key"]), len(body), hot)
-        ask = partial(api.with_key(made["key"]).call, "POST", ONE, body)
-        assert ask().status_code == 200
-        api.ok("DELETE", f"/v1/keys/{made['id']}")
-        assert isinstance(api.client.portal.call(hot.answer_known, head, body), Missed)  # type: ignore[union-attr]
-        assert [ask().status_code for _ in range(4)] == [401, 401, 429, 429]
-        assert api.client.portal.call(hot.answer_known, head, body) is None  # type: ignore[union-attr]
 
 
 def test_one_caller_does_not_use_up_anothers(limited, caller):

@@ -156,6 +156,8 @@ class _EngineThread:
             pass  # what was not answered is unknown
         finally:
             future.cancel()
+            if not self._thread.is_alive():
+                work.close()  # it may never have begun, and Python would say so wherever it is next collected
 
     def stop(self) -> None:
         """End the thread, from any thread; the last of its connections may take a moment."""
