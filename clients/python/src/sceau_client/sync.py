@@ -133,6 +133,7 @@ class _EngineThread:
         self.engine = Engine(service, kept)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._live, name="sceau-client", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -145,9 +146,11 @@ class _EngineThread:
 
     def run(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Do some of the engine's work, and wait for it, but hardly longer than so many seconds."""
+        noted = self._noted(work)
         try:
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            future = asyncio.run_coroutine_threadsafe(noted, self._loop)
         except RuntimeError:  # it has ended meanwhile
+            noted.close()
             work.close()
             return
         try:
@@ -157,7 +160,17 @@ class _EngineThread:
         finally:
             future.cancel()
             if not self._thread.is_alive():
-                work.close()  # it may never have begun, and Python would say so wherever it is next collected
+                noted.close()  # what never began Python would complain of, wherever it is next collected
+                work.close()
+
+    async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work as a task that is known to `_serve`, which ends it in order."""
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        try:
+            await task
+        finally:
+            self._under_way.discard(task)
 
     def stop(self) -> None:
         """End the thread, from any thread; the last of its connections may take a moment."""
@@ -182,4 +195,8 @@ class _EngineThread:
         self.engine.keep_register()
         self._ready.set()
         await self._stopping.wait()
+        for task in self._under_way:
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)  # a loop that ends cancels all at once, what has not begun too
         await self.engine.close()
