@@ -48,3 +48,22 @@ def test_an_altered_database_is_not_lent_again(statement):
     used = _used(statement)
     with new_database() as other:
         assert other.name != used
+
+
+def test_a_copy_is_lent_again_as_it_was_copied_and_only_while_its_original_lasts():
+    """Rows of the original are back in the next copy; when the original is given back its copies are dropped."""
+    caller = "SELECT name FROM caller"
+    with new_database() as original:
+        with psycopg.connect(original.owner_url, autocommit=True) as connection:
+            connection.execute(WRITE, [b"0" * 32])
+        names = set()
+        for _ in range(2):
+            with new_database(template=original.name) as copy, psycopg.connect(copy.owner_url) as connection:
+                assert connection.execute(caller).fetchall() == [("x",)]
+                connection.execute("UPDATE caller SET name = 'y'")
+                connection.commit()
+                names.add(copy.name)
+        assert len(names) == 1
+    with new_database() as other, psycopg.connect(other.owner_url) as connection:
+        found = connection.execute("SELECT FROM pg_database WHERE datname = ANY(%s)", [list(names)]).fetchall()
+    assert found == []

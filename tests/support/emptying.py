@@ -1,10 +1,10 @@
 """Brings a test's database back to what it was when it was made, or says that this cannot be done.
 
-Rows are taken away and those of the migrations put back, sequences begin again, and sessions that are left are ended.
+Rows are taken away and those that it was made with put back, sequences too, and sessions that are left are ended.
 A database in which anything but rows changed (a table, a right, a function, a trigger) is not brought back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
@@ -49,16 +49,16 @@ BEGIN
             WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema') AND relpersistence <> 't' LOOP
         EXECUTE format('DELETE FROM ONLY %s', found);
     END LOOP;
-    PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence;
 END $$"""
 
 
 @dataclass(frozen=True)
 class AsMade:
-    """What a database was when it was made: its shape, and the rows that migrations left, as COPY writes them."""
+    """What a database was when it was made: its shape, the rows that it had, as COPY writes them, and its sequences."""
 
     shape: str
     rows: Mapping[tuple[str, str], bytes]
+    sequences: Sequence[tuple[str, int, bool]]
 
 
 def as_it_is(url: str) -> AsMade:
@@ -73,7 +73,11 @@ def as_it_is(url: str) -> AsMade:
         for schema, table in connection.execute(_TABLES).fetchall():
             if said := _copied(connection, schema, table):
                 rows[schema, table] = said
-        return AsMade(_shape(connection), rows)
+        names = [name for (name,) in connection.execute("SELECT seqrelid::regclass::text FROM pg_sequence").fetchall()]
+        stand = sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {}, last_value, is_called FROM {}").format(name, sql.SQL(name)) for name in names
+        )
+        return AsMade(_shape(connection), rows, connection.execute(stand).fetchall() if names else [])
 
 
 def emptied(url: str, as_made: AsMade) -> bool:
@@ -89,6 +93,8 @@ def emptied(url: str, as_made: AsMade) -> bool:
                 put = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(schema, table))
                 with connection.cursor().copy(put) as copy:
                     copy.write(said)
+            with connection.cursor() as cursor:
+                cursor.executemany("SELECT setval(%s::regclass, %s, %s)", as_made.sequences)
         return True
 
 

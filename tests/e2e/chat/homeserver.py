@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +68,7 @@ def provide() -> Path:
             _uv("venv", "--clear", "--python", sys.executable, _ENVIRONMENT)
             _uv("pip", "sync", "--python", python, "--require-hashes", LOCK)
             _line(python, "-m", "ensurepip")  # which Debian's package of Synapse has
-            run(command, {"/opt/venvs/matrix-synapse/bin/pip": f"{python} -m pip"})
+            run(command, {"/opt/venvs/matrix-synapse/bin/pip": f"{shlex.quote(str(python))} -m pip"})
             stamp.write_text(wanted)
         # What was installed as the README says becomes the module of this checkout, without a network.
         _uv("pip", "install", "--python", python, "--no-deps", "--offline", "--reinstall", CLIENT)
