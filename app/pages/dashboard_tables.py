@@ -108,14 +108,15 @@ def reasons_table(counts: Sequence[DecisionCount], days: Sequence[str], language
 
 
 def deliveries_table(deliveries: Deliveries, language: Language, t: dict[str, str]) -> Table:
-    """Each receiver by id and host, with what waits, what was given up, and how its attempts ended."""
-    numbers = ("pending", "dead", "delivered", "attempts_failed")
+    """Each receiver by id and host, with what waits, was given up or became too old, and how its attempts ended."""
+    numbers = ("pending", "dead", "lost", "delivered", "attempts_failed")
     columns = [Column(t["receiver"]), Column(t["state"]), *(Column(t[name], number=True) for name in numbers)]
     counts = deliveries.counts
     rows = []
     for endpoint in deliveries.endpoints:
         attempts = {outcome: number for (of, outcome), number in counts.attempts.items() if of == endpoint.id}
         dead = counts.unfinished.get((endpoint.id, "dead"), 0)
+        lost = sum(number for (of, _), number in counts.lost.items() if of == endpoint.id)
         disabled = endpoint.status is EndpointStatus.DISABLED
         reason = t.get(endpoint.status_reason or "", endpoint.status_reason or "") if disabled else ""
         rows.append(
@@ -124,6 +125,7 @@ def deliveries_table(deliveries: Deliveries, language: Language, t: dict[str, st
                 Cell(t[endpoint.status.value], reason, "warn-text" if disabled else ""),
                 Cell(integer(counts.unfinished.get((endpoint.id, "pending"), 0), language), css=_NUMBER),
                 Cell(integer(dead, language), css=f"{_NUMBER} bad-text" if dead else _NUMBER),
+                Cell(integer(lost, language), css=f"{_NUMBER} bad-text" if lost else _NUMBER),
                 Cell(integer(attempts.pop("delivered", 0), language), css=_NUMBER),
                 Cell(integer(sum(attempts.values()), language), css=_NUMBER),
             ]

@@ -119,6 +119,7 @@ DASHBOARD: Final[Catalogue] = {
     "gone": both("a répondu 410", "answered 410"),
     "pending": both("En attente", "Pending"),
     "dead": both("Abandonnés", "Given up"),
+    "lost": both("Périmés sans livraison", "Too old, undelivered"),
     "delivered": both("Réussis", "Succeeded"),
     "attempts_failed": both("Essais échoués", "Failed attempts"),
     "undispatched": both("Événements pas encore répartis :", "Events not dispatched yet:"),

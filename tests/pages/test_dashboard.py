@@ -202,7 +202,7 @@ def test_no_log_is_no_gap(database):
 
 
 def test_deliveries(filled, database):
-    """Each receiver by its host, never the rest of its address, with what waits and what was given up."""
+    """Each receiver by its host, never the rest of its address, with what waits, was given up and became too old."""
     hook = filled.ok("POST", "/v1/webhooks", {"url": "http://127.0.0.1:9/hook/sekret?token=sekret"})
     with psycopg.connect(database.owner_url) as connection:
         connection.execute(
@@ -211,10 +211,13 @@ def test_deliveries(filled, database):
             " occurred_at FROM outbox LIMIT 5",
             [hook["id"]],
         )
-        connection.execute("INSERT INTO webhook_count VALUES (%s, 'delivered', 7), (%s, '500', 4)", [hook["id"]] * 2)
+        connection.execute(
+            "INSERT INTO webhook_count VALUES (%s, 'delivered', 7), (%s, '500', 4), (%s, 'lost_pending', 1), (%s, 'lost_dead', 5)",
+            [hook["id"]] * 4,
+        )
     filled.ok("PATCH", f"/v1/webhooks/{hook['id']}", {"status": "disabled"})
     page = Visitor(filled).sign_in()
-    assert f"127.0.0.1 {hook['id']} disabled by request 2 3 7 4" in page.text("deliveries")
+    assert f"127.0.0.1 {hook['id']} disabled by request 2 3 6 7 4" in page.text("deliveries")
     assert re.search(r"Events not dispatched yet: \d+\.", page.text("deliveries"))
     assert "sekret" not in page.html
 
