@@ -7,6 +7,7 @@ lag: it is told beside the times, and a lag of their size would make them worthl
 
 import argparse
 import json
+import os
 import select
 import socket
 import time
@@ -26,7 +27,10 @@ _LENGTH: Final = b"\r\ncontent-length:"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent: prepared requests in turn; `rate` a second, or as fast as they are answered when it is 0."""
+    """What is sent: prepared requests in turn; `rate` a second, or as fast as they are answered when it is 0.
+
+    `apart`: keep to the first of the cores, which the server is kept off (`bench.processes.apart`).
+    """
 
     port: int
     requests: str
@@ -34,6 +38,7 @@ class Load:
     count: int
     rate: float = 0.0
     connections: int = 64
+    apart: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ def run(load: Load) -> Times:
         TimeoutError: nothing was answered for twenty seconds.
 
     """
+    if load.apart:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     prepared = cycle(_prepared(load))
     state = _Run(load)
     for _ in range(load.connections):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.figures import Spread
 from bench.generator import Times
-from bench.processes import Server
+from bench.processes import Server, apart
 from bench.progress import say
 from bench.questions import single, withdrawal
 from bench.results import Row, bounded, left_out
@@ -22,26 +22,35 @@ _WARMING = 8
 
 
 def half_rate(world: World) -> list[Row]:
-    """The tail at half of the maximum rate, against the median, in open loop."""
-    server = world.sceau()
+    """The tail at half of the maximum rate, against the median, in open loop; and that of a constant at the same rate.
+
+    The constant tells what this machine and this generator do to a tail, whatever answers.
+    """
+    server, constant = world.sceau(), world.application("bare")
     target = single_target(world, server)
     warm_up(target, world.plan.seconds)
     full = max(wrk(target, world.plan.seconds).rate for _ in range(2))
     rate = full / 2
-    requests = _numbered(world)
-    count = int(rate * max(3, world.plan.seconds) * 1.1)
-    found = [generated(world.generate(server, requests, count=count, rate=rate)) for _ in range(world.plan.rounds)]
+    requests, count = _numbered(world), int(rate * max(3, world.plan.seconds) * 1.1)
+    found: list[Times] = []
+    bare: list[Times] = []
+    for _ in range(world.plan.rounds):
+        for measured, times in ((server, found), (constant, bare)):
+            with apart(measured):
+                times.append(generated(world.generate(measured, requests, count=count, rate=rate, apart=1)))
     middle = Spread.of([each.p50 for each in found]).middle
     tail = Spread.of([each.p99 for each in found]).middle
     lag = Spread.of([each.lag_p99 for each in found]).middle
+    of_bare = Spread.of([each.p99 / each.p50 for each in bare])
     return [
         bounded(
             "p99 at half of the maximum rate, open loop, against its median",
             Spread.of([each.p99 / each.p50 for each in found]),
             3,
             "×",
-            detail=f"{tail:.2f} ms against {middle:.2f} ms at {rate:,.0f}/s; the generator's own lag p99 {lag:.3f} ms",
-            rounds=[asdict(each) for each in found],
+            detail=f"{tail:.2f} ms against {middle:.2f} ms at {rate:,.0f}/s; the generator's own lag p99 {lag:.3f} ms;"
+            f" a constant at the same rate {of_bare.middle:.1f} × ({of_bare.least:.1f}–{of_bare.greatest:.1f})",
+            rounds=[asdict(each) for each in (*found, *bare)],
         )
     ]
 
@@ -58,7 +67,8 @@ def logged_rate(world: World) -> list[Row]:
     with_log: list[Times] = []
     for _ in range(world.plan.rounds):
         for server, found in zip(servers, (without, with_log), strict=True):
-            found.append(generated(world.generate(server, requests, count=count, rate=rate)))
+            with apart(server):
+                found.append(generated(world.generate(server, requests, count=count, rate=rate, apart=1)))
     tails = [Spread.of([each.p99 for each in found]).middle for found in (without, with_log)]
     return [
         bounded(
