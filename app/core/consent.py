@@ -232,7 +232,8 @@ def expiry(grant: ConsentEvent, processing: Processing, at: datetime, policy: Pe
     `at`: a period shortened later applies to earlier consents too.
     """
     versions = (processing.version(grant.version or 0), processing.version_at(at))
-    limits = [policy.expiry(grant.collected_at, each.consent_validity) for each in versions if each is not None]
+    periods = {each.consent_validity for each in versions if each is not None}
+    limits = [policy.expiry(grant.collected_at, each) for each in periods]
     if grant.expires_at is not None:
         limits.append(grant.expires_at)
     return min(limits)

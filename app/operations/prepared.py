@@ -14,7 +14,8 @@ from app.core.decision import Decision, Participant, Request
 from app.snapshot.cache import RecordCache
 from app.snapshot.records import RegisterRecord, SubjectRecord
 
-_REMEMBERED: Final = 20_000
+_REMEMBERED: Final = 60_000
+"""How many decisions are remembered: of about a kilobyte each, beside the records that they rest on."""
 _FEW_PARTIES: Final = 4
 _CROWDED: Final = 1_000
 """How many decisions are remembered that name more other parties than that: each is many times as heavy."""

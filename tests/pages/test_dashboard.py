@@ -212,7 +212,8 @@ def test_deliveries(filled, database):
             [hook["id"]],
         )
         connection.execute(
-            "INSERT INTO webhook_count VALUES (%s, 'delivered', 7), (%s, '500', 4), (%s, 'lost_pending', 1), (%s, 'lost_dead', 5)",
+            "INSERT INTO webhook_count VALUES"
+            " (%s, 'delivered', 7), (%s, '500', 4), (%s, 'lost_pending', 1), (%s, 'lost_dead', 5)",
             [hook["id"]] * 4,
         )
     filled.ok("PATCH", f"/v1/webhooks/{hook['id']}", {"status": "disabled"})
