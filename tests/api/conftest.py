@@ -24,3 +24,38 @@ def moving(shared_clock):
     """An application whose clock is `shared_clock`, shared by the tests of a file."""
     with new_database() as database, running(database, clock=shared_clock) as called:
         yield called
+
+
+@pytest.fixture(scope="module")
+def shared_register(shared):
+    """An application with processings in every situation."""
+    shared.register("ads-mail")
+    shared.register("filter", purpose="unsolicited_content_detection")
+    shared.register("archive", purpose="other")
+    shared.register("reading", automated=False)
+    for status in ("suspended", "retired"):
+        shared.register(status)
+        shared.decide("holder", status)
+        shared.ok("PATCH", f"/v1/processings/{status}", {"status": status})
+    return shared
+
+
+@pytest.fixture(scope="module")
+def asking(shared_register):
+    """An application with two processings that ask, among others."""
+    shared_register.register("stats")
+    return shared_register
+
+
+@pytest.fixture(scope="module")
+def staffed_database():
+    """The database of `staffed`."""
+    with new_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def staffed(staffed_database):
+    """An application of which each test uses persons of its own."""
+    with running(staffed_database) as api:
+        yield api

@@ -2,11 +2,8 @@
 
 import psycopg
 import pytest
-from fastapi.routing import iter_route_contexts
 
 from app.api.hot_meter import REFUSED_ITEM
-from app.api.security import Needs, guarded_inside, scopes_by_route
-from app.auth.scopes import Scope
 from app.main import create_app
 from app.operations.meter_questions import OVER_QUOTA
 from app.settings import SettingsError
@@ -16,6 +13,7 @@ from tests.support.databases import new_database
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 POLICY, LIMIT = "ratelimit-policy", "ratelimit"
+
 LONG = 86_400  # so long a window that nothing comes back while a test runs
 
 
@@ -114,51 +112,6 @@ def test_by_default_decisions_have_no_limit_and_no_header(api):
     for path, body in ((ONE, question("alice", "ads")), (MANY, _batch("ads"))):
         answer = api.call("POST", path, body)
         assert not {POLICY, LIMIT} & set(answer.headers)
-
-
-NOT_COUNTED = {
-    ("POST", "/v1/withdrawals"): "taking back is as easy as giving",
-    ("POST", "/v1/subjects/closures"): "the same, for all of a person's consents",
-    ("POST", "/v1/subjects/erasures"): "the same, and the person's right",
-    ("POST", ONE): "counted by question, exempt ones never",
-    ("POST", MANY): "counted by question, exempt ones never",
-}
-"""Routes behind a key that no quota counts by the request, each with why."""
-
-
-def _counts(dependant):
-    """Whether a dependency of a route counts it."""
-    if isinstance(dependant.call, Needs):
-        return dependant.call.counted is not None
-    return any(_counts(each) for each in dependant.dependencies)
-
-
-def _uncounted(app):
-    """The routes behind a key that nothing counts."""
-    behind = {route for route, scopes in scopes_by_route(app).items() if scopes is not None}
-    counted = {
-        (method, context.path)
-        for context in iter_route_contexts(app.routes)
-        for method in context.methods or ()
-        if _counts(context.dependant)
-    }
-    return behind - counted
-
-
-def test_every_route_behind_a_key_is_counted_or_explained(api):
-    """A new route is counted by the scope that it names; one that is not is on a list that says why."""
-    assert _uncounted(api.client.app) == set(NOT_COUNTED)
-
-
-def test_a_route_that_nothing_counts_is_seen(api):
-    """Control: a route that finds its caller itself is not counted, and is named."""
-
-    @guarded_inside(Scope.DECISIONS_SEARCH)
-    async def surprise() -> None:
-        """Do nothing."""
-
-    api.client.app.post("/v1/surprise")(surprise)
-    assert _uncounted(api.client.app) == {*NOT_COUNTED, ("POST", "/v1/surprise")}
 
 
 @pytest.fixture(scope="module")

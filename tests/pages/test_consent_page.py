@@ -2,20 +2,10 @@ import re
 
 import pytest
 
-from tests.support.api import processing, question, subject, utc
-from tests.support.consent_page import Page, Person, link
+from tests.support.api import processing, question, utc
+from tests.support.consent_page import Page, Person, consents, link
 
 ALL = ("ads-mail", "stats-mail", "better-mail")
-
-
-def consents(api, name):
-    """The consents of somebody."""
-    return api.ok("POST", "/v1/consents/search", {"subject": subject(name)})["items"]
-
-
-def history(api, name):
-    """Every event about somebody's first consent's processing."""
-    return api.ok("GET", f"/v1/consents/{consents(api, name)[0]['id']}/history")["items"]
 
 
 def test_the_cycle(shared):
@@ -110,69 +100,6 @@ def test_language(shared, query, accept, expected):
     page = Page(shared.with_key(None).client.get(path + query, headers={"Accept-Language": accept}))
     assert f'<html lang="{expected}">' in page.html
     assert ("I accept" in page.html) is (expected == "en")
-
-
-def test_the_evidence(shared):
-    """What is recorded proves itself: act, default, language, version, hash as on the page, authentication, link."""
-    made = shared.ok(
-        "POST",
-        "/v1/consent-links",
-        {
-            "subject": subject("proof"),
-            "processings": ["ads-mail"],
-            "authentication": "signed_in_strong",
-            "kind": "decide",
-            "age_band": "minor_15_plus",
-        },
-    )
-    person = Person(shared, made["url"].removeprefix("https://sceau.example.fr"), "en")
-    page = person.open()
-    person.press("accept", "ads-mail")
-    (recorded,) = history(shared, "proof")
-    assert recorded["evidence"] == {
-        "method": "web_form",
-        "positive_act": "button_clicked",
-        "default_state": "unselected",
-        "separate_from_terms": True,
-        "conditional": False,
-        "language": "en",
-        "notice_version": 1,
-        "presented_text_sha256": page.fingerprint("ads-mail"),
-        "authentication": "signed_in_strong",
-        "link": made["id"],
-    }
-    assert recorded["capacity"] == {"given_by": "self", "age_band": "minor_15_plus"}
-    (consent,) = consents(shared, "proof")
-    assert consent["state"] == "in_force"
-
-
-@pytest.mark.parametrize("lang", ["fr", "en"])
-def test_the_hash_can_be_recomputed_and_its_text_read(shared, lang):
-    """An outsider's computation from the page gives the hash on the page and in the receipt; the API has the text."""
-    person = Person(shared, link(shared, f"outsider-{lang}", *ALL), lang)
-    page = person.open()
-    for each in ALL:
-        assert page.fingerprint(each) == page.stated[each]
-        assert page.stated[each] in page.text()
-    after = person.press("accept", "stats-mail")
-    assert f"<code>{page.stated['stats-mail']}</code>" in after.html
-    kept = shared.ok("GET", f"/v1/presented-texts/{page.stated['stats-mail']}")
-    assert kept["text"].split("\n") == [" ".join(line.split()) for line in page.said["stats-mail"]]
-
-
-def test_a_text_that_was_not_shown_is_not_there(shared):
-    """The hash of a text that nobody answered is a 404."""
-    assert shared.call("GET", f"/v1/presented-texts/{'0' * 64}").status_code == 404
-
-
-def test_the_language_of_the_answer_is_that_of_the_text(shared):
-    """The French page records the French text's hash, and the English page the English one's."""
-    for lang in ("fr", "en"):
-        person = Person(shared, link(shared, f"speaks-{lang}", "ads-mail"), lang)
-        person.press("refuse", "ads-mail")
-        (recorded,) = history(shared, f"speaks-{lang}")
-        assert recorded["evidence"]["language"] == lang
-        assert recorded["evidence"]["presented_text_sha256"] == person.open().stated["ads-mail"]
 
 
 def test_refusing_one_and_all(shared):

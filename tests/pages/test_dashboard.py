@@ -17,7 +17,9 @@ from tests.support.api import TestClock, processing, running, utc
 from tests.support.dashboard import Visitor, count, run_recorded
 
 START = "2026-06-15T10:00:00Z"
+
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
+
 SECTIONS = ("register", "consents", "renewals", "decisions", "deliveries", "staff", "jobs", "replicas")
 
 
@@ -150,57 +152,6 @@ def test_renewal_curve(filled, database, clock):
     assert bars.count('class="label"') == 13
 
 
-def test_decisions_by_day_and_reason(database):
-    """What was decided is counted from the log: permitted and denied by day, each reason with its number."""
-    with running(database, decision_log="durable", decision_log_exempt_share=1) as api:
-        api.register("ads")
-        api.register("filter", purpose="malware_detection")
-        api.decide("alice", "ads")
-        for name, identifier in (("alice", "ads"), ("bob", "ads"), ("bob", "ads"), ("bob", "filter"), ("bob", "none")):
-            api.evaluate(name, identifier)
-    count(database)
-    with running(database, decision_log_exempt_share=0.5) as api:
-        page = Visitor(api).sign_in()
-    text = page.text("decisions")
-    assert "share only: 50%." in text
-    assert re.search(r"Day Permitted Denied \d+ \w+ \d{4} 2 3 \d+ \w+ \d{4} 0 0", text)
-    for reason, number in (
-        ("consent in force Permitted", 1),
-        ("no consent Denied", 2),
-        ("unknown processing Denied", 1),
-    ):
-        assert f"{reason} {number} {number} 0" in text
-
-
-def test_counting_again_counts_nothing_twice(database):
-    """An hour that is counted again has its numbers once; what comes in between is added."""
-    with running(database, decision_log="durable") as api:
-        api.register("ads")
-        for expected in (1, 2, 3):
-            api.evaluate("bob", "ads")
-            _until_logged(database, expected)
-            count(database)
-            count(database)
-            assert f"no consent Denied {expected} {expected} 0" in Visitor(api).sign_in().text("decisions")
-
-
-def _until_logged(database, number):
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        for _ in range(1_000):
-            if connection.execute("SELECT count(*), pg_sleep(0.01) FROM decision_log").fetchall()[0][0] == number:
-                return
-    raise AssertionError("not logged")
-
-
-def test_no_log_is_no_gap(database):
-    """Where the log is off, the section says that, and shows no zeros."""
-    with running(database, decision_log="off") as api:
-        count(database)
-        text = Visitor(api).sign_in().text("decisions")
-    assert "The decision log is off" in text
-    assert "Permitted" not in text
-
-
 def test_deliveries(filled, database):
     """Each receiver by its host, never the rest of its address, with what waits, was given up and became too old."""
     hook = filled.ok("POST", "/v1/webhooks", {"url": "http://127.0.0.1:9/hook/sekret?token=sekret"})
@@ -258,21 +209,6 @@ def test_a_restricted_caller_sees_its_own(filled, database, clock):
     assert "127.0.0.2" in page.text("deliveries")
     assert "127.0.0.1" not in page.text("deliveries")
     assert "not dispatched" not in page.text("deliveries")
-
-
-def test_decisions_of_a_restricted_caller(database):
-    """Neither other processings nor questions about unknown ones are counted for it."""
-    with running(database, decision_log="durable", decision_log_exempt_share=1) as api:
-        api.register("ads")
-        api.register("stats", purpose="statistics")
-        for identifier in ("ads", "ads", "stats", "none"):
-            api.evaluate("bob", identifier)
-        key = api.new_key("audit:read", processings=["stats"])
-    count(database)
-    with running(database) as api:
-        text = Visitor(api).sign_in(key).text("decisions")
-    assert "no consent Denied 1 1 0" in text
-    assert "unknown" not in text
 
 
 def test_nobody_stands_on_it(filled, database, clock):

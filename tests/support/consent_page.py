@@ -124,3 +124,13 @@ class Person:
     def press(self, press: str, processing: str = "") -> Page:
         """Open the page and press a button."""
         return self.send(self.open().filled(press, processing))
+
+
+def consents(api, name):
+    """The consents of somebody."""
+    return api.ok("POST", "/v1/consents/search", {"subject": subject(name)})["items"]
+
+
+def history(api, name):
+    """Every event about somebody's first consent's processing."""
+    return api.ok("GET", f"/v1/consents/{consents(api, name)[0]['id']}/history")["items"]

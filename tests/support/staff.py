@@ -43,3 +43,13 @@ def paper_of_before(database: TestDatabase, identifier: str, notice: int = 1) ->
 def publish(api: Api, **texts: Any) -> Any:
     """Publish a version."""
     return api.ok("POST", "/v1/staff/notices", texts or TEXT)
+
+
+def covered(api, identifier):
+    """How one member stands."""
+    page = api.ok("GET", "/v1/staff/coverage?limit=500")
+    items = {each["id"]: each for each in page["items"]}
+    return items.get(identifier)
+
+
+# --- notices ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,79 @@
+"""Acknowledgements that were signed on paper: recorded by somebody else, for who has no access, between two dates."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.api import running
+from tests.support.staff import acknowledge, covered, paper_of_before, person
+
+PAST = "2020-01-01T00:00:00Z"
+
+
+def test_paper_is_recorded_by_somebody_else(staffed):
+    """When it was signed, when it was recorded, and by whom; the text is the one that the version holds."""
+    officer, officer_calls = person(staffed, "staff:write")
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Hal"})["id"]
+    first = staffed.ok("GET", "/v1/staff/notices")["items"][0]
+    body = {"notice": 1, "language": "en", "acknowledged_at": first["published_at"]}
+    made = officer_calls.ok("POST", f"/v1/staff/members/{member}/acknowledgements", body)
+    assert (made["way"], made["recorded_by"], made["acknowledged_at"]) == ("paper", officer, first["published_at"])
+    assert made["text_sha256"] == first["texts"]["en"]["sha256"]
+    assert made["recorded_at"] > made["acknowledged_at"]
+
+
+def _paper(api, member):
+    """The answer to whoever records that somebody signed version 1, on the day on which it was published."""
+    signed = api.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
+    body = {"notice": 1, "language": "fr", "acknowledged_at": signed}
+    return api.call("POST", f"/v1/staff/members/{member}/acknowledgements", body)
+
+
+def test_nobody_with_access_signs_on_paper(staffed):
+    """Whoever has the page uses the page: not for oneself, and not for another, whose second key it may be."""
+    officer, officer_calls = person(staffed, "staff:write")
+    colleague, colleague_calls = person(staffed)
+    for member in (officer, colleague):
+        answer = _paper(officer_calls, member)
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:own-acknowledgement")
+        assert covered(staffed, member)["standing"] == "missing"
+    acknowledge(colleague_calls)
+    assert _paper(officer_calls, colleague).status_code == 409
+
+
+def test_who_has_access_no_more_may_have_signed(staffed):
+    """The control: once the access is revoked, what they had signed can be recorded."""
+    member, _ = person(staffed)
+    staffed.ok("DELETE", f"/v1/keys/{member}")
+    assert _paper(staffed, member).status_code == 201
+
+
+def test_a_paper_does_not_stand_in_the_way_of_one_s_own(database):
+    """What was recorded on paper for who has access counts for nothing; what they do themselves is recorded beside."""
+    with running(database) as api:
+        identifier, ada = person(api)
+        paper_of_before(database, identifier)
+        assert covered(api, identifier)["standing"] == "missing"
+        assert ada.ok("GET", "/v1/staff/notices/current")["standing"] == "missing"
+        first = acknowledge(ada)
+        assert (first["way"], first["recorded_by"]) == ("api", identifier)
+        assert acknowledge(ada, "en") == first
+        told = api.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"]
+        assert [each["way"] for each in told] == ["paper", "api"]
+        assert covered(api, identifier)["acknowledged_at"] == first["acknowledged_at"]
+
+
+@pytest.mark.parametrize("at", [PAST, "2199-01-01T00:00:00Z"])
+def test_paper_is_signed_between_publication_and_now(staffed, at):
+    """Nobody signed a text before it was published, or tomorrow."""
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Ivy"})["id"]
+    body = {"notice": 1, "language": "fr", "acknowledged_at": at}
+    answer = staffed.call("POST", f"/v1/staff/members/{member}/acknowledgements", body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "acknowledged_at")
+
+
+def test_paper_names_a_text_that_there_is(staffed):
+    """A version or a language that was never published cannot have been signed."""
+    member = staffed.ok("POST", "/v1/staff/members", {"name": "Jo"})["id"]
+    body = {"notice": 77, "language": "fr", "acknowledged_at": datetime.now(UTC).isoformat()}
+    assert staffed.call("POST", f"/v1/staff/members/{member}/acknowledgements", body).status_code == 404

@@ -1,0 +1,71 @@
+"""What the consent page records proves itself: the act, the text as it was shown, its language and its hash."""
+
+import pytest
+
+from tests.support.api import subject
+from tests.support.consent_page import Person, consents, history, link
+
+ALL = ("ads-mail", "stats-mail", "better-mail")
+
+
+def test_the_evidence(shared):
+    """What is recorded proves itself: act, default, language, version, hash as on the page, authentication, link."""
+    made = shared.ok(
+        "POST",
+        "/v1/consent-links",
+        {
+            "subject": subject("proof"),
+            "processings": ["ads-mail"],
+            "authentication": "signed_in_strong",
+            "kind": "decide",
+            "age_band": "minor_15_plus",
+        },
+    )
+    person = Person(shared, made["url"].removeprefix("https://sceau.example.fr"), "en")
+    page = person.open()
+    person.press("accept", "ads-mail")
+    (recorded,) = history(shared, "proof")
+    assert recorded["evidence"] == {
+        "method": "web_form",
+        "positive_act": "button_clicked",
+        "default_state": "unselected",
+        "separate_from_terms": True,
+        "conditional": False,
+        "language": "en",
+        "notice_version": 1,
+        "presented_text_sha256": page.fingerprint("ads-mail"),
+        "authentication": "signed_in_strong",
+        "link": made["id"],
+    }
+    assert recorded["capacity"] == {"given_by": "self", "age_band": "minor_15_plus"}
+    (consent,) = consents(shared, "proof")
+    assert consent["state"] == "in_force"
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_the_hash_can_be_recomputed_and_its_text_read(shared, lang):
+    """An outsider's computation from the page gives the hash on the page and in the receipt; the API has the text."""
+    person = Person(shared, link(shared, f"outsider-{lang}", *ALL), lang)
+    page = person.open()
+    for each in ALL:
+        assert page.fingerprint(each) == page.stated[each]
+        assert page.stated[each] in page.text()
+    after = person.press("accept", "stats-mail")
+    assert f"<code>{page.stated['stats-mail']}</code>" in after.html
+    kept = shared.ok("GET", f"/v1/presented-texts/{page.stated['stats-mail']}")
+    assert kept["text"].split("\n") == [" ".join(line.split()) for line in page.said["stats-mail"]]
+
+
+def test_a_text_that_was_not_shown_is_not_there(shared):
+    """The hash of a text that nobody answered is a 404."""
+    assert shared.call("GET", f"/v1/presented-texts/{'0' * 64}").status_code == 404
+
+
+def test_the_language_of_the_answer_is_that_of_the_text(shared):
+    """The French page records the French text's hash, and the English page the English one's."""
+    for lang in ("fr", "en"):
+        person = Person(shared, link(shared, f"speaks-{lang}", "ads-mail"), lang)
+        person.press("refuse", "ads-mail")
+        (recorded,) = history(shared, f"speaks-{lang}")
+        assert recorded["evidence"]["language"] == lang
+        assert recorded["evidence"]["presented_text_sha256"] == person.open().stated["ads-mail"]
