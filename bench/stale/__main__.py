@@ -1,4 +1,4 @@
-"""`./dev bench stale [--minutes N]`: whether a replica ever permits what an answered withdrawal forbids.
+"""`./dev bench stale [--minutes N] [--only PART]`: whether a replica ever permits what an answered withdrawal forbids.
 
 Real workers on a PostgreSQL of the run's own, with every fault of docs/freshness.md; then the same callers and the same
 check with mechanisms switched off. Exit 1 on a stale permit, on too few races, on a way to answer that nobody was
@@ -23,6 +23,7 @@ from app.db.migrate import migrate
 from bench.progress import say
 from bench.stale import stages
 from bench.stale.history import WITHDRAWN, Verdict
+from bench.stale.pooler import PROGRAM
 from bench.stale.stages import Place, Stage
 from tests.freshness.mutants import IN_A_WORKER
 
@@ -33,6 +34,8 @@ _SERVER: Final = {
     "track_commit_timestamp": "on",
     "max_connections": "200",
 }
+_PARTS: Final = {"faults": (stages.faulty, 8), "pooled": (stages.pooled, 1), "strict": (stages.strict, 1)}
+"""The parts that prove, and how a run's time is shared out among them."""
 _WHOLE_MINUTES: Final = 20
 _WITHDRAWALS: Final = 10_000
 _PERMITS: Final = 1_000
@@ -51,14 +54,14 @@ def main() -> int:
             migrate(owner, role)
             place = Place(server, directory, random.Random(asked.seed))
             began = datetime.now(UTC)
-            proofs, controls = asyncio.run(_run(place, asked.minutes * 60, controls=not asked.no_controls))
+            proofs, controls = asyncio.run(_run(place, asked))
     total = Verdict()
     for stage in proofs:
         total.add(stage.verdict)
     wanted = Wanted.of(asked.minutes)
     _tell(proofs, controls, total, wanted)
     if asked.json:
-        report = _report(asked, began, proofs, controls, total)
+        report = _report(began, proofs, controls, total)
         asked.json.write_text(json.dumps(report, indent=2, default=str) + "\n")
     wrong = _wrong(proofs, controls, total, wanted)
     if asked.minutes >= _WHOLE_MINUTES:
@@ -98,15 +101,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of what callers and faults choose")
     parser.add_argument("--json", type=Path, help="write everything here")
     parser.add_argument("--no-controls", action="store_true", help="leave out the mechanisms switched off")
-    return parser.parse_args()
+    parser.add_argument("--only", choices=_PARTS, action="append", help="one part, and no controls (repeatable)")
+    asked = parser.parse_args()
+    if PROGRAM is None and (asked.minutes >= _WHOLE_MINUTES or "pooled" in (asked.only or ())):
+        parser.error("PgBouncer is not installed (apt-get install pgbouncer): a run without it proves less")
+    return asked
 
 
-async def _run(place: Place, seconds: float, *, controls: bool) -> tuple[list[Stage], list[Stage]]:
-    """The parts that prove, and the controls; most of the time goes to the faults."""
-    proofs = [await stages.faulty(place, seconds * 0.8)]
-    pooled = await stages.pooled(place, seconds * 0.1)
-    proofs += [pooled] if pooled is not None else []
-    proofs.append(await stages.strict(place, seconds * 0.1))
+async def _run(place: Place, asked: argparse.Namespace) -> tuple[list[Stage], list[Stage]]:
+    """The parts that prove, and the controls."""
+    parts = [part for name, part in _PARTS.items() if not asked.only or name in asked.only]
+    share = asked.minutes * 60 / sum(each for _, each in parts)
+    proofs = [stage for play, each in parts if (stage := await play(place, share * each)) is not None]
+    controls = not (asked.no_controls or asked.only)
     return proofs, [await stages.control(place, mutant) for mutant in IN_A_WORKER] if controls else []
 
 
@@ -142,11 +149,9 @@ def _tell(proofs: list[Stage], controls: list[Stage], total: Verdict, wanted: Wa
         print(stale)
 
 
-def _report(
-    asked: argparse.Namespace, began: datetime, proofs: list[Stage], controls: list[Stage], total: Verdict
-) -> dict[str, Any]:
+def _report(began: datetime, proofs: list[Stage], controls: list[Stage], total: Verdict) -> dict[str, Any]:
     return {
-        "command": f"./dev bench stale --minutes {asked.minutes:g} --seed {asked.seed}",
+        "command": f"./dev bench stale {' '.join(sys.argv[1:])}",
         "began": began.isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, Python {platform.python_version()}, Linux {platform.release()}",
         "total": asdict(total),
