@@ -9,6 +9,8 @@ from app.core.decision import Decision, Reason
 from app.core.wording import REASON_FOR_USER
 
 _WORDS: Final = {reason: dict(words) for reason, words in REASON_FOR_USER.items()}
+_MARK: Final = UUID(int=0)
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def instant(at: datetime) -> str:
@@ -35,8 +37,7 @@ def answer(decision: Decision, identifier: UUID) -> dict[str, Any]:
 
 def answer_parts(decision: Decision) -> tuple[bytes, bytes]:
     """The JSON of one decision as bytes before and after its id: `answer`, for the hot path."""
-    mark = UUID(int=0)
-    before, after = json.dumps(answer(decision, mark), ensure_ascii=False, separators=(",", ":")).split(str(mark), 1)
+    before, after = _encode(answer(decision, _MARK)).split(str(_MARK), 1)
     return before.encode(), after.encode()
 
 
