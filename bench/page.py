@@ -4,6 +4,7 @@ Every row says which run it comes from. Rows that miss their budget come first, 
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,8 @@ from bench.processes import ROOT
 PAGE: Final = ROOT / "docs" / "performance.md"
 BEGINS: Final = "<!-- written by ./dev bench --page: begin -->"
 ENDS: Final = "<!-- written by ./dev bench --page: end -->"
+_PLACES: Final = re.compile(r" --(?:directory|json)[ =]('[^']*'|\S+)")
+"""Where a run kept its data and its figures: of that machine, and nobody else's."""
 _NOT_MEASURED: Final = "not measured"
 _VERDICTS: Final = {True: "met", False: "**missed**", None: ""}
 
@@ -68,4 +71,5 @@ def _run(number: int, run: dict[str, Any]) -> str:
     versions = f"uvicorn {machine['uvicorn']}, PostgreSQL {machine['postgresql']}"
     load = f"load average {loads['at the start']:.1f} at the start, {max(loads.values()):.1f} at most"
     consents = f"{run['facts']['consents']:,} consents"
-    return f"{number}. `{run['command']}`, {run['at']}, at {machine['sceau']}: {where} {versions}; {consents}; {load}."
+    command = _PLACES.sub("", run["command"])
+    return f"{number}. `{command}`, {run['at']}, at {machine['sceau']}: {where} {versions}; {consents}; {load}."

@@ -35,6 +35,13 @@ def test_a_row_that_two_runs_measured_is_the_later_ones():
     assert text.splitlines()[-1] == "| one | 1 × |  | met | new | 2 |"
 
 
+@pytest.mark.parametrize("places", ["--directory /data/ten --json=/out/run.json", "--json '/my out/run.json'"])
+def test_where_a_run_kept_its_data_is_left_out(places):
+    """A path means something on one machine alone."""
+    text = told([run(command=f"./dev bench --full {places} --brief")])
+    assert text.startswith("1. `./dev bench --full --brief`,")
+
+
 def test_only_what_stands_between_the_marks_is_replaced():
     """The rest of the page is written by hand; a page without marks is an error."""
     page = f"before {BEGINS} old {ENDS} after"
