@@ -3,6 +3,7 @@ import pytest
 
 from app.db.migrate import downgrade
 from tests.database.conftest import connected
+from tests.support.databases import fresh_database
 
 PUT = """
 INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
@@ -10,6 +11,15 @@ SELECT sha256(n::text::bytea), gen_random_uuid(), 'fr.sceau.consent.expired', no
 FROM generate_series(%s::int, %s::int) AS n
 """
 READ = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relname = 'outbox'"
+
+
+@pytest.fixture
+def database():
+    """A database whose tables nobody has analysed, nor will."""
+    with fresh_database() as made:
+        with psycopg.connect(made.owner_url) as connection:
+            connection.execute("ALTER TABLE outbox SET (autovacuum_enabled = off)")
+        yield made
 
 
 @pytest.fixture

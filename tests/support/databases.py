@@ -88,6 +88,16 @@ def new_database(*, template: str | None = None) -> Iterator[TestDatabase]:
             _drop(database)
 
 
+@contextmanager
+def fresh_database() -> Iterator[TestDatabase]:
+    """A migrated database that nobody has used: what is lent again keeps what its planner has learnt."""
+    database = _copy(os.environ["SCEAU_TEST_TEMPLATE"])
+    try:
+        yield database
+    finally:
+        _drop(database)
+
+
 def _new(template: str) -> tuple[TestDatabase, AsMade]:
     made = _copy(template)
     return made, as_it_is(made.owner_url)
