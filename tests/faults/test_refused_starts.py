@@ -12,7 +12,7 @@ from app import cli
 from app.core.article import paris_midnight
 from app.db import time_zone
 from app.main import deployment_of
-from tests.faults.service import Service
+from tests.faults.service import Service, free_port
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, settings_for
 from tests.support.databases import new_database
 
@@ -38,7 +38,7 @@ def start(monkeypatch, capsys, database):
             for name, value in values.items():
                 if value is not None:
                     patch.setenv(f"SCEAU_{name}", value)
-            patch.setattr(sys, "argv", ["sceau", "serve", "--port", "1"])
+            patch.setattr(sys, "argv", ["sceau", "serve", "--port", str(free_port())])
             patch.setattr(cli, "configure_logs", lambda **_: None)
             patch.setattr(cli, "serve_http", lambda *_: None)
             with pytest.raises(SystemExit) as ended:
