@@ -232,8 +232,7 @@ def expiry(grant: ConsentEvent, processing: Processing, at: datetime, policy: Pe
     `at`: a period shortened later applies to earlier consents too.
     """
     versions = (processing.version(grant.version or 0), processing.version_at(at))
-    periods = {each.consent_validity for each in versions if each is not None}
-    limits = [policy.expiry(grant.collected_at, each) for each in periods]
+    limits = [policy.expiry(grant.collected_at, each.consent_validity) for each in versions if each is not None]
     if grant.expires_at is not None:
         limits.append(grant.expires_at)
     return min(limits)

@@ -66,18 +66,9 @@ class Case:
         """Where a subject (the user, or a local participant) stands on this processing."""
         return fold(self.consents.get(subject, ()), self.processing, self.at)
 
-    @cached_property
-    def _expiries(self) -> dict[tuple[datetime, int | None, datetime | None], datetime]:
-        """The expiries found so far, by all of a grant that they depend on."""
-        return {}
-
     def expiry_of(self, grant: ConsentEvent) -> datetime:
-        """The first instant at which a grant is no longer in force; several rules ask."""
-        key = (grant.collected_at, grant.version, grant.expires_at)
-        found = self._expiries.get(key)
-        if found is None:
-            found = self._expiries[key] = expiry(grant, self.processing, self.at, self.policy)
-        return found
+        """The first instant at which a grant is no longer in force."""
+        return expiry(grant, self.processing, self.at, self.policy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,16 +54,15 @@ def services_of(
     deployment = deployment_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     memory = _memory(settings, database, deployment.policy, uses, check) if clock is None else None
-    known = memory.replica.known if memory is not None else LastKnown(KNOWN_SECONDS)
+    replica = memory.replica if memory is not None else None
+    known = replica.known if replica is not None else LastKnown(KNOWN_SECONDS)
     if check is not None:
-        check.withdrawn = memory.replica.forget_signed_by if memory is not None else known.forget_signed_by
+        check.withdrawn = (replica or known).forget_signed_by
     pace = pace_of(settings)
     return Services(
         database=database,
         deployment=deployment,
-        writer=Writer(
-            database, memory.replica if memory is not None else None, longest=pace.lease + pace.margin, known=known
-        ),
+        writer=Writer(database, replica, longest=pace.lease + pace.margin, known=known),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
         public_url=str(settings.public_url),

@@ -201,6 +201,7 @@ def test_fetching_goes_on_after_whatever_failed(provider):
             del vars(issuer)["fetch"]
             clock.at += RHYTHM.interval
             await until(lambda: issuer.keys.keys)
+            assert not keeping.done()
             keeping.cancel()
 
     asyncio.run(work())

@@ -163,8 +163,8 @@ def test_section_10_1_2_who_may_search(pdp):
     "body", [b"", b"{", b"[]", b'"x"', b'{"subject":{},"subject":{}}', b'{"a":"\\u0000"}', b"[" * 40 + b"]" * 40]
 )
 def test_section_10_1_1_a_malformed_search_is_a_400(pdp, path, body):
-    """Whatever is wrong with a search is a 400."""
-    refused(pdp, path, body)
+    """Whatever is wrong with a search is a 400, and of a body that is no JSON object no field is named."""
+    assert refused(pdp, path, body) == []
 
 
 @pytest.mark.parametrize("path", [SUBJECTS, ACTIONS])

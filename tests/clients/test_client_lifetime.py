@@ -61,11 +61,12 @@ def server(stage):
 
 
 def in_a_process(program, url):
-    """Run a program in a process of its own; it must succeed."""
+    """Run a program in a process of its own; it must succeed, and that it did is returned."""
     settings = {**os.environ, "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-W", "ignore", "-c", program, url]
     ran = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=HANGS)
     assert ran.returncode == 0, ran.stderr
+    return True
 
 
 def refuse(_):
@@ -114,7 +115,7 @@ def test_a_child_process_does_not_share_its_parents_connection(server):
 
 def test_a_client_that_cannot_start_answers_unknown_and_tries_again(server):
     """No file is left for an event loop: every thread has its answer, and the next question finds that there is one."""
-    in_a_process(EXHAUSTED, server.url)
+    assert in_a_process(EXHAUSTED, server.url)
 
 
 def test_a_client_without_a_thread_answers_unknown(server, monkeypatch, caplog):

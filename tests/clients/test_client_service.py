@@ -155,7 +155,7 @@ def test_a_suspended_filter_is_denied_after_the_next_fetch(asker_for, service):
     service.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})
     eventually(lambda: asker.evaluate(about("alice", "filter")).reason == "processing_suspended")
     service.ok("PATCH", "/v1/processings/filter", {"status": "active"})
-    eventually(lambda: asker.evaluate(about("alice", "filter")).local)
+    assert eventually(lambda: asker.evaluate(about("alice", "filter")).local)
 
 
 @pytest.mark.parametrize("processing", ["ads-mail", "filter"])
