@@ -1,7 +1,8 @@
 import pytest
 from hypothesis import given
 
-from app.core.consent import EventKind, State
+from app.core.consent import EventKind, State, counts
+from app.core.evaluate import DEFAULT_POLICY
 from app.core.projection import project
 from app.core.state import consent_state
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
@@ -74,4 +75,20 @@ def test_a_row_agrees_with_the_state_of_its_consent(world):
             continue
         state = consent_state(by_id[row.id], events, world.processing, row.ended_at, world.policy)
         ended = [each for each in events if each.collected_at == row.ended_at]
-        assert state in {STATE_OF.get(each.kind) for each in ended}
+        replaced = any(_came_to_count(each, by_id[row.id], world.processing, row.ended_at) for each in events)
+        assert state in {STATE_OF.get(each.kind) for each in ended} | ({State.REPLACED} if replaced else set())
+
+
+def _came_to_count(grant, consent, register, at):
+    """Whether a later grant was ahead of its version when it was collected, and counts at that instant."""
+    later = consent.rank < grant.rank and grant.collected_at < at
+    return later and not counts(grant, register, grant.collected_at) and counts(grant, register, at)
+
+
+def test_a_grant_that_comes_to_count_replaces_one_that_a_row_says_was_withdrawn():
+    """Withdrawn once their version is in force: the first row tells of the withdrawal, its state of a grant."""
+    register = processing(version(1, "2026-05-01"))
+    events = [granted("2026-04-01"), granted("2026-04-02", 2), event(EventKind.WITHDRAWN, "2026-05-02", 3)]
+    assert ends(events, {ADS: register}) == [EventKind.WITHDRAWN, EventKind.WITHDRAWN]
+    states = [consent_state(each, events, register, utc("2026-05-02"), DEFAULT_POLICY) for each in events[:2]]
+    assert states == [State.REPLACED, State.WITHDRAWN]
