@@ -3,7 +3,7 @@
 None is for everything else, malformed requests included: the documented route then reads the body again, slowly and
 strictly, and says what is wrong. A property test holds the two readers to one another.
 
-Most bodies are one that was read before with other ids in it (`app.api.outlines`). What makes the others quick: the C
+What makes it quick: the C
 scanner of `json` without hooks, pseudonyms made only of those whose consent is asked for, and one look-up for all that
 is the same in most requests (`Shape`). The scanner keeps the last of two members of one name, so what was read is
 counted against what the body shows; a body that does not add up is parsed strictly instead.
@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from app.api.batch_outlines import BatchOutline, BatchOutlines, ItemOutline
-from app.api.outlines import Outline, Outlines
 from app.api.quick_parts import MAX_PARTICIPANTS, NOTHING, READERS, Listed, Part, is_name, is_territory, parts_of
 from app.api.strict_json import BadJsonError, has_too_many_values, number_hooks, parse
 from app.core.article import Channel, Element
@@ -36,48 +34,22 @@ class QuickReader:
         """Keep how pseudonyms are made."""
         self._ref = ref
         self._shapes: dict[tuple[Any, ...], Shape] = {}
-        self._outlines = Outlines()
-        self._batches = BatchOutlines()
 
     def single(self, body: bytes) -> Question | None:
         """The question of a body, or None when something about it is unusual."""
-        matched = self._outlines.match(body)
-        if matched is not None:
-            return self._of_outline(*matched)
         value = _scanned(body)
         parts = parts_of(value, {}) if value is not None else None
         if value is not None and parts is not None and _adds_up(body, len(value), 1, parts):
-            question = self._question(parts)
-            if question is not None:
-                self._learn(body, question, parts)
-            return question
+            return self._question(parts)
         value = _parsed(body)
         parts = parts_of(value, {}) if value is not None else None
         return self._question(parts) if parts is not None else None
 
-    def _of_outline(self, outline: Outline, ids: list[str]) -> Question:
-        kind, others = outline.subject_type, None
-        if outline.locals_ is not None:
-            others = partial(self._paired, kind, ids, outline.locals_)
-        return Question(outline.shape, self._ref(kind, ids[0]), others, outline.resource_type, ids[1])
-
-    def _paired(self, kind: str, ids: list[str], locals_: tuple[bool, ...]) -> tuple[Participant, ...]:
-        return self._participants(kind, list(zip(ids[2:], locals_, strict=True)))
-
-    def _learn(self, body: bytes, question: Question, parts: Sequence[Part]) -> None:
-        listed: Listed = parts[2][0][3]
-        locals_ = tuple(local for _, local in listed) if listed is not None else None
-        self._outlines.learn(body, Outline(question.shape, parts[0][0][0], question.kind, locals_))
-
     def batch(self, body: bytes, most: int) -> tuple[Sequence[Question], dict[str, Any]] | None:
         """The questions of a body of at most so many, and its `options`; or None when one of them is unusual."""
-        matched = self._batches.match(body)
-        if matched is not None and len(matched[0].items) <= most:
-            return self._of_batch(*matched), matched[0].options
-        scanned, value = True, _scanned(body)
+        value = _scanned(body)
         listed = _items(value, most) if value is not None else None
         if listed is None or not _adds_up(body, listed.members, listed.containers, listed.parts):
-            scanned = False
             value = _parsed(body)
             listed = _items(value, most) if value is not None else None
         if listed is None:
@@ -88,25 +60,7 @@ class QuickReader:
             if question is None:
                 return None
             questions.append(question)
-        if scanned:
-            self._batches.learn(body, questions, listed.options)
         return questions, listed.options
-
-    def _of_batch(self, outline: BatchOutline, ids: list[str]) -> list[Question]:
-        ref = self._ref
-        return [
-            Question(
-                item.shape,
-                ref(item.subject_type, ids[item.subject]),
-                partial(self._named, item, ids) if item.others is not None else None,
-                item.resource_type,
-                ids[item.resource],
-            )
-            for item in outline.items
-        ]
-
-    def _named(self, item: ItemOutline, ids: list[str]) -> tuple[Participant, ...]:
-        return self._participants(item.subject_type, [(ids[place], local) for place, local in item.others or ()])
 
     def _question(self, parts: Sequence[Part]) -> Question | None:
         kind, identifier = parts[0][0]

@@ -1,0 +1,92 @@
+"""A request is judged by its own bytes and its own key, whatever was sent before it and by whom."""
+
+import json
+
+import pytest
+
+from tests.support.api import question, subject
+
+
+def ordered(asked, *names):
+    """A question with its top-level members in this order."""
+    return json.dumps({name: asked[name] for name in names}).encode()
+
+
+SUBJECT_FIRST = ("subject", "action", "resource")
+RESOURCE_FIRST = ("resource", "action", "subject")
+
+
+def exchanged(who, handle):
+    """A question that is as long before its subject's id as before its correspondence's: only names tell them apart."""
+    asked = question(who, "ads-mail")
+    return {
+        "subject": asked["subject"],
+        "action": asked["action"],
+        "resource": {"type": "user", "id": handle},
+    }
+
+
+@pytest.fixture
+def warm(api):
+    """An application where alice consented and mallory never did, and whose hot path has answered both."""
+    api.register("ads-mail")
+    api.decide("alice", "ads-mail")
+    for who in ("alice", "mallory"):
+        api.evaluate(who, "ads-mail")
+    return api
+
+
+@pytest.mark.parametrize("orders", [(SUBJECT_FIRST, RESOURCE_FIRST), (RESOURCE_FIRST, SUBJECT_FIRST)])
+@pytest.mark.parametrize("key", ["nobody", None])
+def test_a_stranger_cannot_teach_the_reader_to_exchange_ids(warm, orders, key):
+    """After a stranger's requests in two orders of members, no order makes a correspondence's id the subject."""
+    stranger = warm.with_key(key)
+    for number in range(60):
+        body = ordered(exchanged(f"someone{number % 7}", "handle"), *orders[number // 30])
+        assert stranger.call("POST", "/access/v1/evaluation", body).status_code in {401, 429}
+    for order in (SUBJECT_FIRST, RESOURCE_FIRST):
+        for _ in range(8):
+            answer = warm.ok("POST", "/access/v1/evaluation", ordered(exchanged("mallory", "alice"), *order))
+            assert (answer["decision"], answer["context"]["reason"]) == (False, "no_consent")
+            answer = warm.ok("POST", "/access/v1/evaluation", ordered(exchanged("alice", "mallory"), *order))
+            assert answer["decision"] is True
+
+
+def test_a_caller_cannot_teach_the_reader_to_exchange_ids(warm):
+    """Nor do the requests of a caller in force, single or batch, change how the next one is read."""
+    for order in (SUBJECT_FIRST, RESOURCE_FIRST) * 20:
+        warm.ok("POST", "/access/v1/evaluation", ordered(exchanged("bob", "handle"), *order))
+        item = ordered(exchanged("bob", "handle"), *order).decode()
+        warm.ok("POST", "/access/v1/evaluations", f'{{"evaluations":[{item},{item}]}}'.encode())
+    for order in (SUBJECT_FIRST, RESOURCE_FIRST):
+        body = ordered(exchanged("mallory", "alice"), *order)
+        assert warm.ok("POST", "/access/v1/evaluation", body)["decision"] is False
+        batch = f'{{"evaluations":[{body.decode()},{body.decode()}]}}'.encode()
+        found = warm.ok("POST", "/access/v1/evaluations", batch)["evaluations"]
+        assert [each["decision"] for each in found] == [False, False]
+
+
+@pytest.mark.parametrize("wrong", [{"id": ""}, {"id": "x" * 513}, {"id": "a\tb"}, {"id": "bob", "local": 1}, {}])
+def test_a_malformed_participant_is_400_however_warm_the_service(warm, wrong):
+    """What is no participant is refused on a processing that asks nobody else, cold and warm, alone and in a batch."""
+
+    def asked(participant):
+        return question("alice", "ads-mail", participants=[participant])
+
+    good, bad = {"id": "bob", "local": True}, {"id": "bob", "local": True, **wrong} if wrong else wrong
+    for _ in range(12):
+        assert warm.call("POST", "/access/v1/evaluation", asked(good)).status_code == 200
+        assert warm.call("POST", "/access/v1/evaluation", asked(bad)).status_code == 400
+        found = warm.ok("POST", "/access/v1/evaluations", {"evaluations": [asked(good), asked(bad)]})["evaluations"]
+        assert found[0]["decision"] is True
+        assert found[1]["context"]["error"]["status"] == 400
+
+
+def test_the_decisions_of_a_processing_follow_its_own_members(warm):
+    """Another processing, another subject type and other elements in the same places are other questions."""
+    for _ in range(12):
+        assert warm.evaluate("alice", "ads-mail")["decision"] is True
+        assert warm.reason("alice", "ads-male") == "unknown_processing"
+        asked = {**question("alice", "ads-mail"), "subject": subject("alice", "item")}
+        assert warm.ok("POST", "/access/v1/evaluation", asked)["context"]["reason"] == "no_consent"
+        assert warm.reason("alice", "ads-mail", elements=["attachments"]) == "undeclared_element"
