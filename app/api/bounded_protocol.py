@@ -8,9 +8,9 @@ connection closed. Nothing is decided here.
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.api.headers import SECURITY_HEADERS
 from app.api.problems import MEDIA_TYPE, problem
@@ -48,10 +48,11 @@ HEAD_TOO_LARGE: Final = Refusal(
     "head-too-large",
     f"A request has at most {MOST_FIELDS} header fields and {LONGEST_HEAD} bytes before its body.",
 )
+UPGRADE: Final = Refusal(400, "upgrade-refused", "This service speaks HTTP/1.1 only: send no Upgrade.")
 HEAD_TOO_SLOW: Final = Refusal(408, "timeout", "The head did not arrive in time.")
 
 
-REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW)
+REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW, UPGRADE)
 
 
 class _RefusedError(Exception):
@@ -70,6 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _refusal = MALFORMED
     _deadline: asyncio.TimerHandle | None = None
     _ended = False
+    _refused_next: Refusal | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin a connection: its first head is awaited for so long."""
@@ -83,7 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the head has no end; what comes after a refusal is dropped."""
-        if self._ended:
+        if self._ended or self._refused_next is not None:
             return
         super().data_received(data)
         if self._in_head and not self._ended:
@@ -116,6 +118,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End a head; what is to follow has its own time."""
         self._in_head = False
+        if self.parser.should_upgrade():
+            # The parser takes a request that asks to upgrade (or CONNECT) to end with its head, whatever body the head
+            # announces: that body would be read as the connection's next request, with a proxy's next key.
+            self._refusal = UPGRADE
+            raise _RefusedError
         self._expect(REQUEST_SECONDS)
         super().on_headers_complete()
 
@@ -135,11 +142,27 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         if self._ended or self.transport.is_closing():
             return
-        self._ended, self._in_head = True, False
+        self._in_head = False
+        if self._is_answering():
+            self._refused_next = refusal  # whole requests that came before it are answered first
+            self._expect(REQUEST_SECONDS)
+            return
+        self._ended = True
         self.refused[refusal.slug] += 1
         self.transport.write(_answer(refusal, self.server_state.default_headers))
         self.transport.write_eof()
         self._expect(LINGER_SECONDS)
+
+    def _is_answering(self) -> bool:
+        """Whether a whole request on this connection awaits its answer."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete and not cycle.more_body
+
+    def on_response_complete(self) -> None:
+        """Begin the next request, or refuse what came after the last whole one."""
+        super().on_response_complete()
+        if self._refused_next is not None and not self._is_answering():
+            self._refuse(self._refused_next)
 
     def _expect(self, seconds: float | None) -> None:
         """Give what comes next so long, in the place of any other deadline; None: it may take its time."""

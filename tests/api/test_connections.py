@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -175,3 +176,42 @@ def test_a_client_that_has_closed_its_half_is_answered(served, version, accept):
 def test_half_a_request_is_no_request(served, sent):
     """A client that closes its half before its request is whole gets nothing, and the end at once."""
     assert to_the_end(served, sent, half_close=True) == b""
+
+
+SECOND = request("1.1", CLOSE, method="GET", path="/livez", body=b"")
+UPGRADES = (
+    ("Connection: Upgrade", "Upgrade: h2c"),
+    ("Connection: keep-alive, Upgrade", "Upgrade: websocket"),
+    ("Connection: upgrade", "Upgrade: anything/1"),
+)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("path", [ONE, MANY, "/v1/processings", "/livez"])
+@pytest.mark.parametrize("upgrade", UPGRADES, ids=["h2c", "websocket", "other"])
+def test_a_request_to_upgrade_is_refused_and_its_body_is_no_request(served, upgrade, path, version, chunked):
+    """A head that asks for another protocol gets 400 and the end; what follows as its body is never answered."""
+    if chunked:
+        lines = [f"POST {path} HTTP/{version}", *upgrade, "Host: localhost", "Transfer-Encoding: chunked", "", ""]
+        head, body = "\r\n".join(lines).encode(), b"%x\r\n%s\r\n0\r\n\r\n" % (len(SECOND), SECOND)
+    else:
+        sent = request(version, *upgrade, path=path, body=SECOND, key="sceau_wrong")
+        head, body = sent[: -len(SECOND)], SECOND
+    with connected(served) as connection:
+        connection.sendall(head)
+        status, told, _ = one_answer(connection)
+        assert (status, told["connection"]) == (400, ["close"])
+        with suppress(OSError):  # the service may have closed already
+            connection.sendall(body)
+            assert b"".join(iter(lambda: connection.recv(65_536), b"")) == b""
+
+
+@pytest.mark.parametrize("after", [b"no HTTP\r\n\r\n", b"\0" * 40, b"GET / HTTP/9.9\r\n\r\n"])
+@pytest.mark.parametrize("path", [ONE, "/livez"], ids=["decision", "route"])
+def test_a_whole_request_is_answered_whatever_follows_it_in_the_same_read(served, path, after):
+    """Two whole requests and then bytes that are no request: two answers, then 400, then the end."""
+    sent = request("1.1", path=path, method="POST" if path == ONE else "GET", body=None if path == ONE else b"")
+    received = to_the_end(served, sent + sent + after)
+    statuses = [int(each.split(b" ", 1)[0]) for each in received.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [200, 200, 400]
