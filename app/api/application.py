@@ -41,21 +41,34 @@ class Sceau(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        taken: list[Message] = []
+
+        async def receive_and_keep() -> Message:
+            taken.append(await receive())
+            return taken[-1]
+
+        try:
+            handed_on = await self._before_routes(scope, receive_and_keep, send)
+        except Exception:  # the documented route meets the cause again, and answers it as a failure
+            log.exception("failed before the routes")
+            handed_on = _again(taken, receive)
+        if handed_on is not None:
+            await self._documented(scope, handed_on, send)
+
+    async def _before_routes(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Answer what needs no route and return None; or return what the routes are to receive."""
         services: Services = self.state.services
         if services.door.alert_until and (standing := at_the_door(services, scope)) is not None:
             await self._refuse(scope, receive, send, OverQuotaError(standing))
-            return
+            return None
         hot: HotEndpoint | None = self.state.hot
-        if hot is not None and hot.concerns(scope):
-            try:
-                handed_on = await hot.answer(scope, receive, send)
-            except OverQuotaError as error:
-                await self._refuse(scope, receive, send, error)
-                return
-            if handed_on is None:
-                return
-            receive = handed_on
-        await self._documented(scope, receive, send)
+        if hot is None or not hot.concerns(scope):
+            return receive
+        try:
+            return await hot.answer(scope, receive, send)
+        except OverQuotaError as error:
+            await self._refuse(scope, receive, send, error)
+            return None
 
     async def _documented(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by FastAPI's routes."""
@@ -160,6 +173,16 @@ def _has_body(scope: Scope) -> bool:
     """Whether the head says that a body follows (RFC 9112, section 6.3)."""
     headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"transfer-encoding"}}
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
+def _again(taken: list[Message], receive: Receive) -> Receive:
+    """Receive what was taken once more, then what follows it."""
+    pending = taken[::-1]
+
+    async def received() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return received
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
