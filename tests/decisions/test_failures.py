@@ -13,7 +13,7 @@ class Failing:
     def __getattr__(self, name):
         raise RuntimeError(name)
 
-    def concerns(self, scope):
+    def concerns(self, _):
         """Every request is its concern."""
         return True
 
@@ -34,7 +34,6 @@ def test_a_failure_of_the_hot_path_is_logged_and_the_route_answers(failing, caps
     assert "failed before the routes" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", ["/access/v1/evaluation", "/v1/processings", "/livez"])
 def test_a_failure_after_the_body_was_taken_loses_nothing_of_it(failing, monkeypatch):
     """The route reads the same body again."""
     monkeypatch.setattr("app.api.hot.HotPath.understand", lambda *_: 1 / 0)
@@ -42,6 +41,7 @@ def test_a_failure_after_the_body_was_taken_loses_nothing_of_it(failing, monkeyp
     assert (answer.status_code, answer.json()["decision"]) == (200, True)
 
 
+@pytest.mark.parametrize("path", ["/access/v1/evaluation", "/v1/processings", "/livez"])
 def test_a_failure_is_never_a_bare_500(failing, capsys, path, monkeypatch):
     """Where the route fails too, the answer is a problem document with the request's id, and the cause is logged."""
     monkeypatch.setattr("app.api.application.remember", lambda *_: None)
