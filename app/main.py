@@ -34,7 +34,7 @@ from app.wiring.jobs import work_until
 from app.wiring.keys import bootstrap_key
 from app.wiring.parent import end_with_parent
 from app.wiring.running import running
-from app.wiring.services import hot_path_of, services_of
+from app.wiring.services import decisions_of, services_of
 
 __all__ = [
     "create_app",
@@ -80,7 +80,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         lifespan=lambda _: running(services, first_key),
     )
     app.state.services = services
-    app.state.hot = hot_path_of(services)
+    app.state.decisions = decisions_of(services)
     watch_replica(services)
     watch_issuers(services)
     watch_refusals(services)

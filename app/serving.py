@@ -123,7 +123,7 @@ def serve(host: str, port: int, workers: int, *, jobs: bool) -> None:
             port=port,
             workers=workers,
             loop="uvloop",
-            http="app.api.hot_protocol:HotProtocol",
+            http="app.api.decisions.connection:DecisionProtocol",
             access_log=False,
             log_config=None,
             server_header=False,

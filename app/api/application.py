@@ -1,7 +1,7 @@
 """The application: FastAPI, with what every request passes before and after it.
 
 A request id, a bound on the body, security headers, one log line and the metrics: here rather than in middleware, so
-that they hold for a 500 too, and so that a hot path can be reached before FastAPI's own stack.
+that they hold for a 500 too.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.edge import Exchange, request_id
-from app.api.hot_endpoint import HotEndpoint
+from app.api import problems
+from app.api.edge import Exchange, answered_line, request_id
 from app.api.openapi import describe
 from app.api.problems import over_quota, problem
 from app.api.services import Services
@@ -41,58 +41,28 @@ class Sceau(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        taken: list[Message] = []
-
-        async def receive_and_keep() -> Message:
-            taken.append(await receive())
-            return taken[-1]
-
-        try:
-            handed_on = await self._before_routes(scope, receive_and_keep, send)
-        except Exception:  # the documented route meets the cause again, and answers it as a failure
-            log.exception("failed before the routes")
-            handed_on = _again(taken, receive)
-        if handed_on is not None:
-            await self._documented(scope, handed_on, send)
-
-    async def _before_routes(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
-        """Answer what needs no route and return None; or return what the routes are to receive."""
         services: Services = self.state.services
-        if services.door.alert_until and (standing := at_the_door(services, scope)) is not None:
-            await self._refuse(scope, receive, send, OverQuotaError(standing))
-            return None
-        hot: HotEndpoint | None = self.state.hot
-        if hot is None or not hot.concerns(scope):
-            return receive
-        try:
-            return await hot.answer(scope, receive, send)
-        except OverQuotaError as error:
-            await self._refuse(scope, receive, send, error)
-            return None
-
-    async def _documented(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer by FastAPI's routes."""
         started = time.perf_counter()
-        services: Services = self.state.services
         exchange = Exchange(scope, send, request_id(scope), services.headers)
-        way = Way.PAGE if scope["path"].startswith(_PAGES) else Way.API
         try:
-            with arriving(Origin(way, exchange.loggable_id)):
-                await self._answer(scope, receive, exchange)
+            await self._within_limits(scope, receive, exchange)
         except Exception:
             log.exception("failed", request_id=exchange.loggable_id)
             if not exchange.started:
-                await problem(500, "internal", "Something failed here.")(scope, receive, exchange.send)
+                await problems.failed()(scope, receive, exchange.send)
         finally:
             self._observe(scope, exchange, time.perf_counter() - started)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, error: OverQuotaError) -> None:
-        """Answer 429 before any route is reached."""
-        started = time.perf_counter()
+    async def _within_limits(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        """Answer by FastAPI's routes, unless too many unknown keys came from there."""
         services: Services = self.state.services
-        exchange = Exchange(scope, send, request_id(scope), services.headers)
-        await over_quota(scope, error)(scope, receive, exchange.send)
-        self._observe(scope, exchange, time.perf_counter() - started)
+        standing = at_the_door(services, scope) if services.door.alert_until else None
+        if standing is not None:
+            await over_quota(scope, OverQuotaError(standing))(scope, receive, exchange.send)
+            return
+        way = Way.PAGE if scope["path"].startswith(_PAGES) else Way.API
+        with arriving(Origin(way, exchange.loggable_id)):
+            await self._answer(scope, receive, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         services: Services = self.state.services
@@ -122,17 +92,7 @@ class Sceau(FastAPI):
         remember(services, scope, exchange.status)
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        services.metrics.requests.labels(method, route, str(exchange.status)).inc()
-        services.metrics.seconds.labels(route).observe(seconds)
-        log.info(
-            "answered",
-            method=method,
-            route=route,
-            status=exchange.status,
-            milliseconds=round(seconds * 1000, 2),
-            request_id=exchange.loggable_id,
-            caller=scope.get("state", {}).get("caller"),
-        )
+        answered_line(services, scope, method, route, exchange.status, seconds, exchange.loggable_id)
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -173,16 +133,6 @@ def _has_body(scope: Scope) -> bool:
     """Whether the head says that a body follows (RFC 9112, section 6.3)."""
     headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"transfer-encoding"}}
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
-
-
-def _again(taken: list[Message], receive: Receive) -> Receive:
-    """Receive what was taken once more, then what follows it."""
-    pending = taken[::-1]
-
-    async def received() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return received
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from app.api.access_models import Instant
 from app.api.consent_models import SubjectBody
+from app.api.http.wire import Instant
 from app.api.pages import PageRequest, read_cursor, write_cursor
 from app.api.processing_models import WireModel
 from app.api.routing import problems, strict_router

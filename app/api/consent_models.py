@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from app.api.access_models import Identifier, Instant, Name
+from app.api.http.wire import Identifier, Instant, Name
 from app.api.pages import PageRequest
 from app.api.processing_models import ProcessingId, WireModel
 from app.core.article import PARIS, Element

@@ -7,19 +7,19 @@ from uuid import UUID
 from fastapi import Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from app.api.access_models import EvaluationRequest
-from app.api.answers import instant
 from app.api.processing_models import WireModel
 from app.api.routing import problems, strict_router
 from app.api.security import Needs, open_to_all
 from app.api.services import Services, ServicesDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.decision import Decision, Request
+from app.core.decision import Decision
 from app.core.decision_token import correspondence_hash, lifetime, subject_hash
 from app.keyring.ed25519 import base64url, public_jwk
 from app.keyring.store import DECISION_KEYS
 from app.operations.decision_tokens import KEPT_AT_MOST, OVERLAP
+from app.operations.decisions.answers import instant
+from app.operations.decisions.question import Question
 from app.operations.signing_keys import rotate_key
 
 router = strict_router("keys")
@@ -29,41 +29,36 @@ _KEPT: Final = f"public, max-age={int(KEPT_AT_MOST.total_seconds())}"
 
 
 def decision_token(  # noqa: PLR0917 - what a token is bound to
-    services: Services,
-    caller: UUID,
-    at: datetime,
-    question: Request,
-    asked: EvaluationRequest,
-    found: Decision,
-    identifier: UUID,
+    services: Services, caller: Caller, at: float, question: Question, found: Decision, identifier: UUID
 ) -> str | None:
-    """The token of a permit that was given at an instant; None for a deny, or when none can be made.
+    """The token of a permit that was given at an epoch time; None for a deny, or when none can be made.
 
     Ids stand in it as hashes over the correspondence's handle, which the token does not carry.
     """
-    life = lifetime(at, found.valid_until) if found.permitted else None
+    given = datetime.fromtimestamp(at, UTC)
+    life = lifetime(given, found.valid_until) if found.permitted else None
     if life is None:
         return None
     issued, ends = life
-    handle = asked.resource.id
+    (kind, name), (of, handle) = question.subject_id, question.correspondence
     claims: dict[str, Any] = {
         "iss": services.source,
-        "aud": str(caller),
+        "aud": str(caller.id),
         "jti": str(identifier),
         "iat": issued,
         "exp": ends,
         "processing": question.processing,
         "elements": sorted(found.elements or ()),
         "subject_ref": question.subject.hex(),
-        "subject_type": asked.subject.type,
-        "subject_sha256": base64url(subject_hash(handle, asked.subject.id)),
-        "correspondence_type": asked.resource.type,
+        "subject_type": kind,
+        "subject_sha256": base64url(subject_hash(handle, name)),
+        "correspondence_type": of,
         "correspondence_sha256": base64url(correspondence_hash(handle)),
         "reason": found.reason.value,
     }
     if found.valid_until is not None:
         claims["valid_until"] = instant(found.valid_until)
-    return services.tokens.sign(claims, at, datetime.fromtimestamp(ends, UTC))
+    return services.tokens.sign(claims, given, datetime.fromtimestamp(ends, UTC))
 
 
 class JsonWebKey(BaseModel):

@@ -4,15 +4,16 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.api.one_write import CYCLE
 from app.api.rate_limiting import fields_of
+from app.api.services import Services
 from app.db.identifiers import random_hex
 
 LONGEST_ID: Final = 128
+log = structlog.get_logger("sceau.http")
 _LOGGABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -30,6 +31,11 @@ def usable_id(given: bytes) -> str:
     return random_hex(32)
 
 
+def loggable(identifier: str) -> str | None:
+    """A request id, unless it could be more than an id: a client may put anything there."""
+    return identifier if _LOGGABLE.fullmatch(identifier) else None
+
+
 class Exchange:
     """Sends an answer with the headers that every answer has; remembers its status."""
 
@@ -42,14 +48,13 @@ class Exchange:
         self._http_1_1 = scope.get("http_version") == "1.1"
         asked = next((value for name, value in scope["headers"] if name == b"connection"), b"")
         self._keep_alive = b"close" not in asked.lower()
-        self._cycle: RequestResponseCycle | None = scope.get("extensions", {}).get(CYCLE)
         self.status = 0
         self.started = False
 
     @property
     def loggable_id(self) -> str | None:
-        """The request id, unless it could be more than an id: a client may put anything there."""
-        return self._identifier if _LOGGABLE.fullmatch(self._identifier) else None
+        """The request id, if it may be logged."""
+        return loggable(self._identifier)
 
     def _told(self) -> Mapping[str, str]:
         """Headers that were asked for on the way, whichever response it came to be."""
@@ -67,12 +72,24 @@ class Exchange:
                 headers.setdefault(name, value)
             for name, value in fields_of(self._scope).items():
                 headers[name] = value
-            if (
-                "Connection" not in headers
-                and self._http_1_1
-                and self._keep_alive
-                and (self._cycle is None or self._cycle.keep_alive)
-            ):
+            if "Connection" not in headers and self._http_1_1 and self._keep_alive:
                 # Said although HTTP/1.1 implies it: some mail servers reuse a connection only then.
                 headers["Connection"] = "keep-alive"
         await self._send(message)
+
+
+def answered_line(  # noqa: PLR0917 - what one line of the log says
+    services: Services, scope: Scope, method: str, route: str, status: int, seconds: float, request_id: str | None
+) -> None:
+    """Count an answer, and log it in one line."""
+    services.metrics.requests.labels(method, route, str(status)).inc()
+    services.metrics.seconds.labels(route).observe(seconds)
+    log.info(
+        "answered",
+        method=method,
+        route=route,
+        status=status,
+        milliseconds=round(seconds * 1000, 2),
+        request_id=request_id,
+        caller=scope.get("state", {}).get("caller"),
+    )

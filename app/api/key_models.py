@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
-from app.api.access_models import Identifier, Instant, Name
+from app.api.http.wire import Identifier, Instant, Name
 from app.api.processing_models import ProcessingId, WireModel
 from app.auth.callers import ApiKey, CallerKind, Identity
 from app.auth.scopes import Scope

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.api.access_models import BODIES
-from app.api.search_models import SEARCH_BODIES
+import msgspec
+
+from app.api.decisions.wire import EXAMPLES, ExplanationRequest, Wire
 from app.api.security import scopes_by_route
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ SECTIONS: Final = (
 """The headings of the page at /docs, in the order in which an administrator needs them."""
 
 
+_COMPONENT: Final = "#/components/schemas/{name}"
+
+
+def documented_body(model: type[Wire]) -> dict[str, Any]:
+    """What OpenAPI says of a body that a route reads by itself."""
+    schema = {"$ref": _COMPONENT.format(name=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     """Complete FastAPI's document in place."""
     document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
@@ -52,8 +62,9 @@ def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
         operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
         operation["x-scope"] = " ".join(named)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (*BODIES, *SEARCH_BODIES):
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        schemas[model.__name__] = schema
+    document["paths"]["/v1/explanations"]["post"].update(documented_body(ExplanationRequest))
+    _, declared = msgspec.json.schema_components(EXAMPLES, ref_template=_COMPONENT)
+    for model, examples in EXAMPLES.items():
+        declared[model.__name__]["examples"] = examples
+    schemas.update(declared)
     return document

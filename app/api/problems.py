@@ -3,7 +3,7 @@
 A problem never quotes what the client sent; `errors` names the fields at fault.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from app.api.http.strict_json import BadJsonError
 from app.api.rate_limiting import note
 from app.api.refusals import note_refusal
-from app.api.strict_json import BadJsonError
 from app.auth.door import POLICY as UNKNOWN_KEYS
 from app.auth.key_fetch import IssuerUnavailableError
 from app.auth.quotas import OverQuotaError
@@ -112,6 +112,24 @@ class MalformedError(Exception):
         self.fields = fields
 
 
+class InvalidRequestError(Exception):
+    """A body whose members are not as they should be, on a route that answers 422."""
+
+    def __init__(self, fields: Sequence[FieldError]) -> None:
+        """Say which fields are at fault."""
+        super().__init__()
+        self.fields = fields
+
+
+class TooLargeError(Exception):
+    """A request that asks for too much at once: 413."""
+
+    def __init__(self, detail: str) -> None:
+        """Say what it has too much of."""
+        super().__init__()
+        self.detail = detail
+
+
 class UnauthorizedError(Exception):
     """Nobody is known to ask. `presented`: something was shown, and it is not in force."""
 
@@ -156,6 +174,7 @@ def unavailable(detail: str = "The database cannot be reached; nothing was recor
     return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+_INVALID: Final = "Some fields are not as they should be."
 _NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing was recorded. Try again."
 
 
@@ -202,22 +221,47 @@ def fields_of(error: ValidationError) -> list[FieldError]:
     return field_errors(error.errors(include_url=False, include_context=False, include_input=False))
 
 
+_WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
+    BadJsonError: lambda error: problem(400, "malformed", str(error)),
+    DatabaseUnavailableError: lambda _: unavailable(),
+    InvalidRequestError: lambda error: problem(422, "invalid-request", _INVALID, fields=error.fields),
+    IssuerUnavailableError: lambda _: unavailable(_NO_ISSUER),
+    MalformedError: lambda error: problem(400, "malformed", error.detail, fields=error.fields),
+    TooLargeError: lambda error: problem(413, "too-large", error.detail),
+    UnauthorizedError: lambda error: unauthorized(presented=error.presented),
+}
+"""What an exception that is no domain error is to a client."""
+
+
+def response_to(error: Exception) -> Response | None:
+    """The problem document of an exception that says why a request is not answered; None for any other exception."""
+    if isinstance(error, errors.DomainError):
+        return refused(error)
+    worded = _WORDED.get(type(error))
+    return worded(error) if worded is not None else None
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers that turn exceptions into problem documents."""
     app.add_exception_handler(errors.DomainError, _domain)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(BadJsonError, _bad_json)
-    app.add_exception_handler(MalformedError, _malformed)
-    app.add_exception_handler(UnauthorizedError, _unauthorized)
-    app.add_exception_handler(IssuerUnavailableError, lambda _, __: unavailable(_NO_ISSUER))
     app.add_exception_handler(OverQuotaError, _over_quota)
-    app.add_exception_handler(DatabaseUnavailableError, lambda _, __: unavailable())
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, lambda _, __: problem(500, "internal", "Something failed here."))
+    for each in _WORDED:
+        app.add_exception_handler(each, _answered)
+    app.add_exception_handler(Exception, lambda _, __: failed())
 
 
-def _unauthorized(_: Request, error: Exception) -> Response:
-    return unauthorized(presented=isinstance(error, UnauthorizedError) and error.presented)
+def failed() -> Response:
+    """500, for what nobody foresaw."""
+    return problem(500, "internal", "Something failed here.")
+
+
+def _answered(_: Request, error: Exception) -> Response:
+    response = response_to(error)
+    if response is None:
+        raise error
+    return response
 
 
 async def _domain(request: Request, error: Exception) -> Response:
@@ -234,19 +278,9 @@ def _over_quota(request: Request, error: Exception) -> Response:
     return over_quota(request.scope, error)
 
 
-def _bad_json(_: Request, error: Exception) -> Response:
-    return problem(400, "malformed", str(error))
-
-
-def _malformed(_: Request, error: Exception) -> Response:
-    if not isinstance(error, MalformedError):
-        raise error
-    return problem(400, "malformed", error.detail, fields=error.fields)
-
-
 def _validation(_: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else ()
-    return problem(422, "invalid-request", "Some fields are not as they should be.", fields=field_errors(found, skip=1))
+    return problem(422, "invalid-request", _INVALID, fields=field_errors(found, skip=1))
 
 
 _HTTP_SLUGS: Final = {

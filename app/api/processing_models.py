@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
-from app.api.access_models import Instant, Name
+from app.api.http.wire import Instant, Name
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod

@@ -24,7 +24,7 @@ from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.operations.add_version import add_version
 from app.operations.change_status import change_status
-from app.operations.evaluate_requests import present
+from app.operations.decisions.evaluate_requests import present
 from app.operations.register_processing import register_processing
 from app.register.store import load_processing, load_processings
 

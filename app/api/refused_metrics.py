@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from app.api.bounded_protocol import REFUSALS, BoundedProtocol
+from app.api.http.protocol import REFUSALS, BoundedProtocol
 from app.api.services import Services
 from app.auth.door import POLICY
 from app.auth.rate_limits import Counted

@@ -3,35 +3,33 @@
 from typing import Final
 
 from app.api import (
-    access,
     audit_trail,
     consent_links,
     consents,
+    decision_log,
     decision_tokens,
-    decisions,
     docs,
     events,
-    explanations,
     health,
     keys,
     processings,
     renewals,
-    searches,
     staff,
     webhooks,
 )
+from app.api.decisions import explanations, routes, searches
 
 ROUTERS: Final = tuple(
     part.router
     for part in (
-        access,
+        routes,
         searches,
         processings,
         consents,
         consent_links,
         renewals,
         explanations,
-        decisions,
+        decision_log,
         audit_trail,
         events,
         webhooks,

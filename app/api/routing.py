@@ -1,4 +1,4 @@
-"""Routes whose JSON bodies are read strictly (`app.api.strict_json`); each path stands whole where it is made."""
+"""Routes whose JSON bodies are read strictly (`app.api.http.strict_json`); each path stands whole where it is made."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app.api.http.strict_json import BadJsonError, parse
 from app.api.problems import Problem
-from app.api.security import names_a_scope, refuse_strangers
-from app.api.strict_json import BadJsonError, parse
+from app.api.security import bearer_of, names_a_scope, refuse_strangers
+from app.api.services import services_of
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description, "content": {"application/problem+json": {}}}
@@ -63,7 +64,7 @@ class StrictRoute(APIRoute):
             except HTTPException:
                 # A body is read before the caller is looked for: what is wrong with it is told to callers only.
                 if names_a_scope(self.dependant):
-                    await refuse_strangers(strict)
+                    await refuse_strangers(services_of(strict), bearer_of(strict.headers.get("authorization", "")))
                 raise
 
         return handle_strictly

@@ -165,21 +165,20 @@ async def credential_of(services: Services, text: str | None) -> Credential:
         raise UnauthorizedError(presented=True) from None
 
 
-def bearer_of(request: Request) -> str | None:
-    """What stands in the `Authorization` of a request under the scheme Bearer (RFC 6750, section 2.1)."""
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+def bearer_of(authorization: str) -> str | None:
+    """What stands in an `Authorization` under the scheme Bearer (RFC 6750, section 2.1); None where nothing does."""
+    scheme, _, text = authorization.partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
 
 
-async def refuse_strangers(request: Request) -> None:
-    """Before a request is told what is wrong with it: who is nobody learns nothing about how one should look.
+async def refuse_strangers(services: Services, text: str | None) -> None:
+    """Refuse a client without a credential in force, before it is told what is wrong with its request.
 
     Raises:
         UnauthorizedError: nobody who is known, or was when that could last be known.
         IssuerUnavailableError, DatabaseUnavailableError: it cannot be known.
 
     """
-    services, text = services_of(request), bearer_of(request)
     try:
         await _found(services, text)
     except DatabaseUnavailableError:

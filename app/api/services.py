@@ -19,8 +19,8 @@ from app.auth.uses import Uses
 from app.core.staff import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
-from app.operations.answer_from_memory import Memory
 from app.operations.decision_tokens import DecisionTokens
+from app.operations.decisions.from_memory import Memory
 from app.operations.deployment import Deployment
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import Pace

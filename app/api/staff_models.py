@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from app.api.access_models import Instant, Name
+from app.api.http.wire import Instant, Name
 from app.api.processing_models import WireModel
 from app.core.staff import Notice, NoticeText, Standing
 from app.core.staff_notice import FIRST_NOTICE

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from app.api.access_models import Instant
+from app.api.http.wire import Instant
 from app.api.processing_models import ProcessingId, WireModel
 from app.events.deliveries import Attempt, Delivery
 from app.events.endpoints import Endpoint, EndpointStatus

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.audit.decision_log import DecisionLog
-from app.audit.rows import facts_of, row
+from app.audit.rows import row
 from app.core.article import Article
-from app.core.decision import Decision, Reason, Request
+from app.core.decision import Decision, Reason
 
 _RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
 
@@ -43,20 +43,22 @@ class Recorder:
     def record(  # noqa: PLR0917 - the parts of one entry
         self,
         at: float,
-        identifier: UUID,
+        identifier: bytes,
         caller: UUID,
-        request: Request,
+        subject_ref: bytes,
         correspondence: tuple[str, str],
         decision: Decision,
+        log_facts: bytes,
     ) -> bytes | None:
         """Log one decision; or return its row, if that must be committed (`log.commit`) before it is answered.
 
-        `at` is when it was taken, an epoch time by the database's clock.
+        `at` is when it was taken, an epoch time by the database's clock; `identifier` is its id as text; `log_facts`
+        is what `app.audit.rows.facts_of` made of the question and the decision.
         """
         if not self.wants(decision):
             return None
-        facts = facts_of(request, decision)
-        logged = row(identifier.bytes, at, caller, request.subject, self.reference(*correspondence), facts)
+        number = bytes.fromhex(identifier.replace(b"-", b"").decode())
+        logged = row(number, at, caller, subject_ref, self.reference(*correspondence), log_facts)
         if self.must_wait(decision):
             return logged
         self.log.append(logged)

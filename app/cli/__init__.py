@@ -11,15 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from app.api.access_models import EvaluationRequest
-from app.api.answers import answer
-from app.api.problems import fields_of
-from app.api.questions import question_of
-from app.api.strict_json import BadJsonError, parse
+from app.api.decisions.reading import Refs, read_question
+from app.api.problems import MalformedError
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.identities import identities
 from app.cli.keys import keys
@@ -33,7 +29,9 @@ from app.db.migrate import MigrationRefusedError
 from app.db.migrate import migrate as migrate_database
 from app.main import create_app, deployment_of
 from app.operations.check_deployment import DeploymentRefusedError, check_deployment
-from app.operations.evaluate_requests import evaluate_requests
+from app.operations.decisions.answers import answer
+from app.operations.decisions.evaluate_requests import evaluate_requests
+from app.operations.decisions.question import Question
 from app.operations.rebuild_projection import rebuild_projection as rebuild
 from app.serving import DataDirectoryInUseError, PortTakenError, check_free, work
 from app.serving import serve as serve_http
@@ -112,11 +110,15 @@ def evaluate(
     data: DataOption = None,
 ) -> None:
     """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
-    asked = _request(file)
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}", 2)
+    _question(body, file, lambda *_: b"")  # what is wrong with it is told before anything is connected
 
     async def decide(database: Database) -> dict[str, Any]:
         deployment = deployment_of(Settings.load())
-        question = question_of(deployment.pseudonyms, asked)
+        question = _question(body, file, deployment.pseudonyms.ref).whole()
         async with database.read() as session:
             evaluated = await evaluate_requests(session, deployment.policy, [question])
             return answer(evaluated.decisions[0], uuid7(await session.now()))
@@ -173,17 +175,12 @@ async def _check(settings: Settings, database: Database) -> None:
         await check_deployment(session, deployment_of(settings))
 
 
-def _request(file: Path) -> EvaluationRequest:
+def _question(body: bytes, file: Path, refs: Refs) -> Question:
     try:
-        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return EvaluationRequest.model_validate(parse(body))
-    except OSError as error:
-        _fail(f"{file}: {error.strerror}", 2)
-    except BadJsonError as error:
-        _fail(f"{file}: {error}", 2)
-    except ValidationError as error:
-        wrong = "; ".join(f"{each.field}: {each.message}" for each in fields_of(error))
-        _fail(f"{file}: {wrong}", 2)
+        return read_question(body, refs)
+    except MalformedError as error:
+        wrong = "; ".join(f"{each.field}: {each.message}" for each in error.fields)
+        _fail(f"{file}: {wrong or error.detail}", 2)
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -35,8 +35,8 @@ from app.core.processing import Status
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.operations.append_to_ledger import OpenLedger, open_ledger
+from app.operations.decisions.evaluate_requests import present
 from app.operations.deployment import Deployment, SubjectName
-from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 

@@ -14,7 +14,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.session import WriteSession
 from app.ledger.store import load_events
-from app.operations.evaluate_requests import present, subjects_needed
+from app.operations.decisions.evaluate_requests import present, subjects_needed
 from app.register.store import load_processings
 
 

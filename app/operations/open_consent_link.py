@@ -34,8 +34,8 @@ from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import ConsentLink, find_link, last_form
 from app.ledger.store import load_entries
 from app.ledger.vault_store import load_id
+from app.operations.decisions.evaluate_requests import present
 from app.operations.deployment import Deployment
-from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.store import load_processings
 

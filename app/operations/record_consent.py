@@ -22,8 +22,8 @@ from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
 from app.operations.append_to_ledger import OpenLedger, append, open_ledger, tell
 from app.operations.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
+from app.operations.decisions.evaluate_requests import present
 from app.operations.deployment import Deployment, SubjectName
-from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.store import load_processing
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from app.core.decision import Request
 from app.db.session import ReadSession
+from app.operations.decisions.evaluate_requests import affordable, evaluate_requests
 from app.operations.deployment import Deployment
-from app.operations.evaluate_requests import affordable, evaluate_requests
 from app.register.store import list_ids
 
 _BATCH: Final = 100

@@ -12,8 +12,8 @@ from app.core.state import consent_state
 from app.db.session import ReadSession
 from app.ledger.projection import ConsentFilter, list_consents
 from app.ledger.store import find_entry, load_events
+from app.operations.decisions.evaluate_requests import present
 from app.operations.deployment import Deployment, SubjectName
-from app.operations.evaluate_requests import present
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 

@@ -18,8 +18,8 @@ from app.core.decision import Decision, Reason, Request
 from app.db.session import ReadSession, WriteSession
 from app.ledger.projection import ScannedConsent, scan_consents
 from app.ledger.vault_store import load_ids
+from app.operations.decisions.evaluate_requests import affordable, evaluate_requests
 from app.operations.deployment import Deployment
-from app.operations.evaluate_requests import affordable, evaluate_requests
 
 _SCANNED_AT_MOST: Final = 2_000
 _BATCH: Final = 500

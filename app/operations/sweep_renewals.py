@@ -35,7 +35,7 @@ from app.ledger.sweep import (
     put_flags,
     with_any_due,
 )
-from app.operations.evaluate_requests import present
+from app.operations.decisions.evaluate_requests import present
 from app.register.records import ProcessingRecord
 from app.register.store import hold_processing, load_processings
 

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from app.api.decision_tokens import decision_token
+from app.api.decisions.endpoint import DecisionEndpoint
+from app.api.decisions.words import Wording
 from app.api.headers import headers_of_every_answer
-from app.api.hot import HotPath
-from app.api.hot_endpoint import HotEndpoint
-from app.api.hot_meter import HotMeter
-from app.api.quick import QuickReader
 from app.api.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
-from app.auth.rate_limits import Counted
 from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
@@ -22,8 +20,10 @@ from app.core.staff import Gate
 from app.db.database import Database
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
-from app.operations.answer_from_memory import Memory
 from app.operations.decision_tokens import DecisionTokens
+from app.operations.decisions.answer_questions import DecisionPoint
+from app.operations.decisions.from_database import Primary
+from app.operations.decisions.from_memory import Memory
 from app.operations.deployment import Deployment
 from app.operations.search_decisions import correspondence_ref
 from app.settings import Settings, SettingsError, direct_url, required, webhook_policy
@@ -117,11 +117,10 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
     return Recorder(DecisionLog(plan), reference, durable, settings.decision_log_exempt_share)
 
 
-def hot_path_of(services: Services) -> HotEndpoint | None:
-    """What answers the usual questions before FastAPI's stack, or None where there is no memory to answer from."""
-    if services.memory is None:
-        return None
-    reader = QuickReader(services.deployment.pseudonyms.ref)
-    meter = HotMeter(services.limits) if services.limits.limits(Counted.DECISIONS) else None
-    path = HotPath(services.memory, reader, services.metrics.decisions, services.recorder, meter)
-    return HotEndpoint(path, services.metrics, services.door, services.headers, max_body_bytes=services.max_body_bytes)
+def decisions_of(services: Services) -> DecisionEndpoint:
+    """What answers the decision endpoints."""
+    policy = services.deployment.policy
+    primary = Primary(services.database, services.known, services.uses, policy, services.limits)
+    point = DecisionPoint(services.memory, primary, services.instant)
+    wording = Wording(services.metrics.decisions, services.recorder, partial(decision_token, services))
+    return DecisionEndpoint(services, point, wording)

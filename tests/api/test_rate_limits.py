@@ -3,9 +3,8 @@
 import psycopg
 import pytest
 
-from app.api.hot_meter import REFUSED_ITEM
 from app.main import create_app
-from app.operations.meter_questions import OVER_QUOTA
+from app.operations.decisions.quota import OVER_QUOTA
 from app.settings import SettingsError
 from tests.support.acts import trail
 from tests.support.api import Api, TestClock, processing, question, running, settings_for, subject, utc
@@ -278,9 +277,3 @@ def test_quotas_come_back(database):
         before = limits._clock
         limits._clock = lambda: before() + 60
         assert api.call("GET", "/v1/processings").status_code == 200
-
-
-def test_the_refused_item_is_worded_as_by_the_documented_route():
-    """The bytes of the hot path are those of `item_error`."""
-    assert OVER_QUOTA.encode() in REFUSED_ITEM
-    assert b'"status":429' in REFUSED_ITEM

@@ -1,7 +1,8 @@
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
-from app.api import access, consents, docs, explanations, health, keys, processings
+from app.api import consents, docs, health, keys, processings
+from app.api.decisions import explanations, routes
 from app.api.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
 from app.auth.scopes import Scope
 from tests.support.api import EVIDENCE, UNLIMITED, processing, question, running, subject
@@ -143,7 +144,7 @@ def test_what_is_for_any_caller_is_little(shared):
 
 def _guarded():
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    for part in (access, processings, consents, explanations, keys, health, docs):
+    for part in (routes, processings, consents, explanations, keys, health, docs):
         app.include_router(part.router)
     scopes_by_route(app)
     return app

@@ -16,7 +16,7 @@ from app.api.services import MetricsAccess
 from app.main import create_app, wall_clock
 from app.snapshot.lease import Pace
 from app.wiring.running import running
-from app.wiring.services import hot_path_of, services_of
+from app.wiring.services import decisions_of, services_of
 from tests.freshness.gate import PAUSE, Gate, until
 from tests.support.api import BOOTSTRAP, EVIDENCE, question, settings_for, subject
 from tests.support.api import processing as processing_body
@@ -45,7 +45,7 @@ class Site:
         self.app = _idle.pop() if _idle else create_app(settings)
         services = services_of(settings, MetricsAccess.OPEN, wall_clock=wall_clock)
         self.services = self.app.state.services = services
-        self.app.state.hot = hot_path_of(self.services)
+        self.app.state.decisions = decisions_of(self.services)
         assert self.services.memory is not None
         self.replica = self.services.memory.replica
         self.feed = self.replica.feed

@@ -1,4 +1,4 @@
-"""By which way a worker answered decisions, counted beside the production code, so that a run can show which it took.
+"""Which parts of the code answered decisions in a worker, counted beside the production code.
 
 A protocol that no caller went through was not checked. The counts go to the file that STALE_WAYS names, when the worker
 ends.
@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-KNOWN: Final = "known head, from memory"
-MISSED: Final = "known head, after a read"
-LEARNT: Final = "by the ASGI endpoint"
-DOCUMENTED: Final = "by the documented route"
+KNOWN: Final = "from memory, at once"
+MISSED: Final = "from memory, after a read"
+PRIMARY: Final = "from the primary"
+ROUTE: Final = "by the documented route"
 WAITED: Final = "sent while another was read for"
 HALVES: Final = "body after its head"
 PERMITS: Final = ", a permit"
-LEASED: Final = (KNOWN, KNOWN + PERMITS, MISSED, MISSED + PERMITS, LEARNT, DOCUMENTED, WAITED, HALVES)
+LEASED: Final = (KNOWN, KNOWN + PERMITS, MISSED, MISSED + PERMITS, PRIMARY, ROUTE, WAITED, HALVES)
 """What must occur where replicas answer from memory."""
-STRICT: Final = (DOCUMENTED,)
+STRICT: Final = (PRIMARY, PRIMARY + PERMITS, ROUTE, WAITED, HALVES)
 """What must occur where none may."""
-_PERMIT: Final = b'{"decision":true'
 
 
 def not_taken(ways: Mapping[str, int], wanted: tuple[str, ...]) -> list[str]:
@@ -35,8 +34,8 @@ def not_taken(ways: Mapping[str, int], wanted: tuple[str, ...]) -> list[str]:
 def counted() -> Iterator[None]:
     """Count from here on; write the counts where the environment says, however this ends."""
     ways: Counter[str] = Counter()
-    _count_answers(ways)
-    _count_arrivals(ways)
+    _count_sources(ways)
+    _count_entrances(ways)
     try:
         yield
     finally:
@@ -45,54 +44,48 @@ def counted() -> Iterator[None]:
             Path(file).write_text(json.dumps(ways), encoding="utf-8")
 
 
-def _count_answers(ways: Counter[str]) -> None:
-    from app.api import access
-    from app.api.hot_endpoint import HotEndpoint, Missed
+def _count_sources(ways: Counter[str]) -> None:
+    """Count where the facts of answers came from."""
+    from app.api.decisions import endpoint
+    from app.operations.decisions.judging import Judged
 
-    at_once: Callable[..., Any] = HotEndpoint.answer_known
-    after_read: Callable[..., Awaitable[Any]] = HotEndpoint.answer_missed
-    by_endpoint: Callable[..., Awaitable[Any]] = HotEndpoint.answer
-
-    def answer_known(self: HotEndpoint, *asked: Any) -> Any:
-        found = at_once(self, *asked)
-        if found is not None and not isinstance(found, Missed):
-            note(KNOWN, found[1])
-        return found
-
-    async def answer_missed(self: HotEndpoint, *asked: Any) -> Any:
-        found = await after_read(self, *asked)
-        if found is not None:
-            note(MISSED, found[1])
-        return found
-
-    async def answer(self: HotEndpoint, *asked: Any) -> Any:
-        rest = await by_endpoint(self, *asked)
-        ways[LEARNT] += rest is None
-        return rest
-
-    def note(way: str, body: bytes) -> None:
+    def note(way: str, answered: Any) -> None:
         ways[way] += 1
-        ways[way + PERMITS] += body.startswith(_PERMIT)
+        ways[way + PERMITS] += any(isinstance(each, Judged) and each.decision.permitted for each in answered.answers)
 
-    read: Callable[..., Awaitable[Any]] = vars(access)["answer_questions"]
+    at_once: Callable[..., Any] = vars(endpoint)["answer_at_once"]
+    later: Callable[..., Awaitable[Any]] = vars(endpoint)["answer_questions"]
+
+    def answer_at_once(*asked: Any) -> Any:
+        answered = at_once(*asked)
+        if answered is not None:
+            note(KNOWN, answered)
+        return answered
 
     async def answer_questions(*asked: Any) -> Any:
-        ways[DOCUMENTED] += 1
-        return await read(*asked)
+        answered = await later(*asked)
+        note(MISSED if answered.from_memory else PRIMARY, answered)
+        return answered
 
-    vars(access)["answer_questions"] = answer_questions
-    for method in (answer_known, answer_missed, answer):
-        setattr(HotEndpoint, method.__name__, method)
+    vars(endpoint).update(answer_at_once=answer_at_once, answer_questions=answer_questions)
 
 
-def _count_arrivals(ways: Counter[str]) -> None:
-    from app.api.hot_protocol import HotProtocol
+def _count_entrances(ways: Counter[str]) -> None:
+    """Count what came by the documented route, and how what came by the connection arrived."""
+    from app.api.decisions import routes
+    from app.api.decisions.connection import DecisionProtocol
 
-    receive: Callable[..., None] = HotProtocol.data_received
+    by_route: Callable[..., Awaitable[Any]] = vars(routes)["_answer"]
+    receive: Callable[..., None] = DecisionProtocol.data_received
 
-    def data_received(self: HotProtocol, data: bytes) -> None:
-        ways[WAITED] += self._under_way is not None
-        ways[HALVES] += bool(self._first_half)
+    async def _answer(*asked: Any) -> Any:
+        ways[ROUTE] += 1
+        return await by_route(*asked)
+
+    def data_received(self: DecisionProtocol, data: bytes) -> None:
+        ways[WAITED] += self.is_answering()
+        ways[HALVES] += self._asked is not None
         receive(self, data)
 
-    setattr(HotProtocol, data_received.__name__, data_received)
+    vars(routes)["_answer"] = _answer
+    setattr(DecisionProtocol, data_received.__name__, data_received)

@@ -2,9 +2,10 @@
 
 from contextlib import contextmanager
 
-import app.operations.answer_from_memory as memory_module
+import app.operations.decisions.answer_questions as answering
+import app.operations.decisions.from_memory as memory_module
 import app.snapshot.replica as replica_module
-from app.api import hot
+from app.api.decisions import endpoint
 from app.snapshot.cache import RecordCache
 from app.snapshot.lease import Lease, boot_seconds
 from app.snapshot.replica import Replica
@@ -37,18 +38,18 @@ def _pretended(lease: Lease):
 def look_before_lease(patch):
     """What memory holds is looked up first; then, after an await, whether it may be used."""
 
-    async def answer(self: hot.HotPath, understood: hot.Understood):
-        lease = self._memory.replica.lease
+    async def answer(point, presented, questions):
+        lease = point.memory.replica.lease
         with _pretended(lease):
-            found = memory_module.recall(self._memory, understood.digest, understood.questions)
+            found = memory_module.look(point.memory, presented.digest, questions)
         if found is None:
-            return await real(self, understood)
+            return await real(point, presented, questions)
         await PAUSE.pass_through()
-        return self._answer(understood, found, []) if lease.held() else None
+        return answering._counted(point, found) if lease.held() else await real(point, presented, questions)
 
-    real = hot.HotPath.answer
-    patch(hot.HotPath, "at_once", lambda *_: None)
-    patch(hot.HotPath, "answer", answer)
+    real = vars(endpoint)["answer_questions"]
+    patch(endpoint, "answer_at_once", lambda *_: None)
+    patch(endpoint, "answer_questions", answer)
 
 
 def flight_not_marked(patch):
@@ -87,16 +88,16 @@ def joining_without_lease(patch):
         return found
 
     async def answer(memory, digest: bytes, questions):
-        facts = memory_module._Facts()
+        read = memory_module._Read()
         for _ in range(memory_module._LOOKS):
             with _pretended(memory.replica.lease):
-                if memory_module._look(memory, digest, questions, facts) is not None:
+                if memory_module.look(memory, digest, questions, read) is not None:
                     break
-            await memory_module._read(memory.replica, digest, facts)
-        return memory_module._look(memory, digest, questions, facts)
+            await memory_module._read_missing(memory.replica, digest, read)
+        return memory_module.look(memory, digest, questions, read)
 
     patch(Replica, "_load", joining)
-    patch(hot, "answer_from_memory", answer)
+    patch(answering, "read_and_look", answer)
 
 
 def own_not_dropped(patch):

@@ -1,0 +1,152 @@
+"""Decisions answered where they arrive: in the parser's callback at the end of a request, without scope or task.
+
+A request to a decision endpoint is read from its own bytes, as any other. If memory has all that it needs, the answer
+is written before the parser goes on. Else a task reads what is missing, and what the client sends meanwhile waits.
+Whatever is unusual about the request as HTTP (a query, an answer before it that is not complete, `Expect`, a body that
+is too large) takes uvicorn's way to the application, where the documented route asks the same endpoint.
+"""
+
+import asyncio
+import time
+from math import inf
+from typing import Final, cast
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from app.api.decisions.endpoint import BATCH, SINGLE, Asked, DecisionEndpoint, Pending, asked_of
+from app.api.decisions.replies import Reply, reply_to
+from app.api.edge import usable_id
+from app.api.http.protocol import BODY_TOO_SLOW, BoundedProtocol, header_lines
+
+BODY_SECONDS: Final = 15.0
+"""How long a body may take, from the end of its head on."""
+_PATHS: Final = {SINGLE.encode(): SINGLE, BATCH.encode(): BATCH}
+
+
+class PendingCycle:
+    """A request whose answer is being read for, as uvicorn's protocol looks at the exchange under way.
+
+    While it stands, uvicorn queues what the client sends next, and a server that stops waits for the answer.
+    """
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        """Begin: the request is whole, nothing is answered yet."""
+        self.keep_alive = keep_alive
+        self.response_complete = self.more_body = self.disconnected = False
+        self.message_event = asyncio.Event()
+
+
+class DecisionProtocol(BoundedProtocol):
+    """The protocol of `sceau serve`: uvicorn's, bounded, with decisions answered at the connection."""
+
+    _decisions: DecisionEndpoint | None = None
+    _asked: Asked | None = None
+    _body = b""
+    _started = 0.0
+    _keep_alive = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Begin a connection."""
+        super().connection_made(transport)
+        self._decisions = getattr(getattr(self.app, "state", None), "decisions", None)
+
+    def begin_request(self) -> None:
+        """Begin a request whose head is whole: a decision's is taken here, if it can be answered here."""
+        path = _PATHS.get(self.url)
+        if path is None or self._decisions is None or not self._can_take(self._decisions):
+            super().begin_request()
+            return
+        self._asked = asked_of(path, self.headers)
+        self._body = b""
+        self._started = time.perf_counter()
+        self._keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        self.expect_within(BODY_SECONDS)
+
+    def on_body(self, body: bytes) -> None:
+        """Read a piece of a body."""
+        if self._asked is None or self._decisions is None:
+            super().on_body(body)
+            return
+        self._body += body
+        if len(self._body) > self._decisions.max_body_bytes:
+            self._hand_on()
+
+    def on_message_complete(self) -> None:
+        """End a request, and answer it if memory has all that it needs."""
+        asked, decisions = self._asked, self._decisions
+        if asked is None or decisions is None:
+            super().on_message_complete()
+            return
+        body, self._asked, self._body = self._body, None, b""
+        try:
+            found = decisions.at_once(asked, body)
+        except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
+            found = reply_to(error)
+        if isinstance(found, Reply):
+            self._send(decisions, asked, found)
+            self.server_state.total_requests += 1
+            decisions.observe(asked, found, time.perf_counter() - self._started, cast("Scope", self.scope))
+            return
+        self.expect_within(inf)
+        cycle = PendingCycle(keep_alive=self._keep_alive)
+        self.cycle = cast("RequestResponseCycle", cycle)
+        task = self.loop.create_task(
+            self._answer_later(decisions, found, cycle, cast("Scope", self.scope), self._started)
+        )
+        self.tasks.add(task)  # a server that stops waits for those
+        task.add_done_callback(self.tasks.discard)
+
+    def shutdown(self) -> None:
+        """Finish what has been received, then close."""
+        if self._asked is not None:
+            self._keep_alive = False
+            return
+        super().shutdown()
+
+    def too_late(self) -> None:
+        """End a connection on which nothing came in time; a client whose body did not come is told."""
+        if self._asked is None:
+            super().too_late()
+            return
+        self._asked = None
+        self.refuse(BODY_TOO_SLOW)
+
+    def _can_take(self, decisions: DecisionEndpoint) -> bool:
+        """Whether a decision request is answered here: nothing before it is under way, nothing about it is unusual."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if not (cycle is None or cycle.response_complete) or self.parser.get_method() != b"POST":
+            return False
+        if self.expect_100_continue or self.flow.write_paused or self.transport.is_closing():
+            return False
+        declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        return int(declared) <= decisions.max_body_bytes
+
+    def _hand_on(self) -> None:
+        """Give the application what was taken of a request."""
+        body, self._asked, self._body = self._body, None, b""
+        super().begin_request()
+        super().on_body(body)
+
+    async def _answer_later(
+        self, decisions: DecisionEndpoint, pending: Pending, cycle: PendingCycle, scope: Scope, started: float
+    ) -> None:
+        """Answer after what memory lacks was read; then uvicorn goes on with what has come since."""
+        reply = await decisions.finish_or_refuse(pending, scope)
+        if not self.transport.is_closing():
+            self._keep_alive = cycle.keep_alive
+            self._send(decisions, pending.asked, reply)
+        cycle.response_complete = True
+        decisions.observe(pending.asked, reply, time.perf_counter() - started, scope)
+        self.on_response_complete()
+
+    def _send(self, decisions: DecisionEndpoint, asked: Asked, reply: Reply) -> None:
+        """Write an answer in one piece."""
+        own = header_lines(self.server_state.default_headers)
+        connection = b"keep-alive" if self._keep_alive else b"close"
+        head = decisions.heads.of(reply, usable_id(asked.request_id).encode(), connection)
+        self.transport.write(STATUS_LINE[reply.status] + own + head + reply.body)
+        if self._keep_alive:
+            self.expect_within(self.timeout_keep_alive)
+        else:
+            self.transport.close()

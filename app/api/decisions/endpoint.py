@@ -1,0 +1,222 @@
+"""The decision endpoints: one request read, answered and worded, whichever entrance it came by.
+
+The connection (`app.api.decisions.connection`) and the documented routes (`app.api.decisions.routes`) both come here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import Scope
+
+from app.api.decisions.reading import Batch, read_batch, read_question
+from app.api.decisions.replies import JSON, TEXT, Heads, Reply, quota_fields, reply_of, reply_to
+from app.api.decisions.words import NOT_ALLOWED, UNAVAILABLE, Worded, Wording
+from app.api.edge import answered_line, loggable
+from app.api.http.accepting import prefers_text
+from app.api.problems import MalformedError, TooLargeError, UnauthorizedError, problem, unavailable
+from app.api.routing import is_json
+from app.api.security import bearer_of, credential_of, refuse_strangers
+from app.api.services import Services
+from app.api.unknown_keys import at_the_door, remember
+from app.auth.callers import Credential, key_digest
+from app.auth.quotas import OverQuotaError
+from app.operations.decisions.answer_questions import (
+    DecisionPoint,
+    answer_at_once,
+    answer_from_primary,
+    answer_questions,
+    stand_after_waiting,
+)
+from app.operations.decisions.judging import Answered, Judged, Unanswered
+from app.operations.decisions.question import Question
+
+SINGLE: Final = "/access/v1/evaluation"
+BATCH: Final = "/access/v1/evaluations"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request to a decision endpoint, as far as its head says: the path, and the header fields that count.
+
+    Of a field that stands twice the first counts, but for Accept, which is a list. `authorization` is "" where there
+    is none.
+    """
+
+    path: str
+    authorization: str
+    content_type: bytes
+    accept: str
+    request_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that was read and that memory alone does not answer; `wrong` is what is wrong with it, if anything."""
+
+    asked: Asked
+    credential: str | None
+    read: Question | Batch | None
+    wrong: MalformedError | TooLargeError | None = None
+
+
+def asked_of(path: str, fields: Iterable[tuple[bytes, bytes]]) -> Asked:
+    """A request by its header fields, their names in lower case."""
+    authorization = content_type = request_id = b""
+    accept: list[bytes] = []
+    for name, value in fields:
+        if name == b"authorization":
+            authorization = authorization or value
+        elif name == b"content-type":
+            content_type = content_type or value
+        elif name == b"accept":
+            accept.append(value)
+        elif name == b"x-request-id":
+            request_id = request_id or value
+    return Asked(path, authorization.decode("latin-1"), content_type, b",".join(accept).decode("latin-1"), request_id)
+
+
+class DecisionEndpoint:
+    """Answers `POST /access/v1/evaluation` and `/evaluations`."""
+
+    def __init__(self, services: Services, point: DecisionPoint, wording: Wording) -> None:
+        """Find callers with `services`, answer with `point`, put answers into words with `wording`."""
+        self._services = services
+        self._point = point
+        self._wording = wording
+        self._refs = services.deployment.pseudonyms.ref
+        # A durable log has a permit wait for the commit of its row: then nothing is answered at once.
+        self._waits = services.recorder is not None and services.recorder.durable
+        self.max_body_bytes = services.max_body_bytes
+        self.heads = Heads(services.headers)
+        self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
+
+    def at_once(self, asked: Asked, body: bytes) -> Reply | Pending:
+        """The answer to a request if memory has all that it needs; else what `finish` is to go on with. Awaits nothing.
+
+        Raises:
+            ScopeMissingError: the caller may not ask for decisions at all.
+            OverQuotaError: the caller has used up its quota.
+
+        """
+        credential = bearer_of(asked.authorization)
+        try:
+            read = self._read(asked, body)
+        except (MalformedError, TooLargeError) as wrong:
+            return Pending(asked, credential, None, wrong)
+        if not self._waits and credential and credential.isascii():
+            digest = key_digest(credential)
+            answered = answer_at_once(self._point, digest, _questions_of(read))
+            if answered is not None:
+                self._services.door.passed(digest)
+                return self._reply(asked, answered, read)[0]
+        return Pending(asked, credential, read)
+
+    async def finish(self, pending: Pending) -> tuple[Reply, str | None]:
+        """The answer to a request, after what memory lacks was read; and the caller's id.
+
+        Raises:
+            MalformedError, TooLargeError: what is wrong with the request, told to callers in force only.
+            UnauthorizedError: no credential, or none that is in force.
+            ScopeMissingError: the caller may not ask for decisions at all.
+            OverQuotaError: the caller has used up its quota.
+            IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
+            DatabaseUnavailableError: the database is away and the credential was never seen, or a log row was not
+                committed.
+
+        """
+        if pending.wrong is not None or pending.read is None:
+            await refuse_strangers(self._services, pending.credential)
+            raise pending.wrong or MalformedError("The request is not as it should be.")
+        credential = await credential_of(self._services, pending.credential)
+        questions = _questions_of(pending.read)
+        answered = await answer_questions(self._point, credential, questions)
+        if answered.caller is None:
+            raise UnauthorizedError(presented=True)
+        self._services.door.passed(credential.digest)
+        reply, worded = self._reply(pending.asked, answered, pending.read)
+        if worded is not None and not await self._committed(worded, credential, questions, answered):
+            # Overtaken while it waited for the commit: judged anew, on facts read for it.
+            answered = await answer_from_primary(self._point, credential, questions)
+            if answered.caller is None:
+                raise UnauthorizedError(presented=True)
+            reply, worded = self._reply(pending.asked, answered, pending.read)
+            if worded is not None and not await self._committed(worded, credential, questions, answered):
+                reply = reply_of(unavailable(UNAVAILABLE))
+        return reply, str(answered.caller.id) if answered.caller is not None else None
+
+    async def finish_or_refuse(self, pending: Pending, scope: Scope) -> Reply:
+        """The answer to a request that came at the connection, whatever goes wrong; `scope` tells where it came from.
+
+        A client that has failed too often is refused before its credential is looked up.
+        """
+        services = self._services
+        scope["path"] = pending.asked.path
+        try:
+            standing = at_the_door(services, scope) if services.door.alert_until else None
+            if standing is not None:
+                raise OverQuotaError(standing)  # noqa: TRY301 - worded as any other
+            reply, caller = await self.finish(pending)
+        except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
+            return reply_to(error)
+        scope["state"]["caller"] = caller
+        return reply
+
+    def observe(self, asked: Asked, reply: Reply, seconds: float, scope: Scope) -> None:
+        """Count an answer that was given at the connection, and log one that is no decision."""
+        if reply.status == HTTPStatus.OK:
+            self._times[asked.path].observe(seconds)
+            return
+        scope["path"] = asked.path
+        remember(self._services, scope, reply.status)
+        answered_line(
+            self._services,
+            scope,
+            "POST",
+            asked.path,
+            reply.status,
+            seconds,
+            loggable(asked.request_id.decode("latin-1")),
+        )
+
+    async def _committed(
+        self, worded: Worded, credential: Credential, questions: Sequence[Question], answered: Answered
+    ) -> bool:
+        """Commit the log rows that must be, together; whether the permits that they are about still stand after that.
+
+        Raises:
+            DatabaseUnavailableError: they cannot be committed, or not in time.
+
+        """
+        recorder = self._services.recorder
+        if recorder is None or not worded.to_commit:
+            return True
+        await recorder.log.commit(worded.to_commit)
+        return await stand_after_waiting(self._point, credential.digest, questions, answered)
+
+    def _read(self, asked: Asked, body: bytes) -> Question | Batch:
+        if not is_json(asked.content_type):
+            raise MalformedError("Send the request as application/json.")
+        return read_question(body, self._refs) if asked.path == SINGLE else read_batch(body, self._refs)
+
+    def _reply(self, asked: Asked, answered: Answered, read: Question | Batch) -> tuple[Reply, Worded | None]:
+        """The answer in words, and as `Worded` when it is one of 200."""
+        fields = quota_fields(answered.standing)
+        if isinstance(read, Batch):
+            worded = self._wording.batch(answered, read)
+            return Reply(200, JSON, worded.body, fields), worded
+        found = answered.answers[0]
+        if isinstance(found, Judged):
+            worded = self._wording.single(answered, read, found)
+            if asked.accept and prefers_text(asked.accept):
+                return Reply(200, TEXT, b"permit" if found.decision.permitted else b"deny", fields), worded
+            return Reply(200, JSON, worded.body, fields), worded
+        if found is Unanswered.NOT_ALLOWED:
+            return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), None
+        self._wording.unknowable()
+        return reply_of(unavailable(UNAVAILABLE)), None
+
+
+def _questions_of(read: Question | Batch) -> Sequence[Question]:
+    return [each for each in read.items if isinstance(each, Question)] if isinstance(read, Batch) else (read,)

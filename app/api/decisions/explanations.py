@@ -1,0 +1,143 @@
+"""Explanations: why a decision was, or would have been, what it is; for a data-protection officer and a regulator."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Body, Depends
+from pydantic import BaseModel
+
+from app.api.decisions.models import DecisionContext
+from app.api.decisions.reading import question_of, read_members
+from app.api.decisions.wire import ExplanationRequest
+from app.api.problems import InvalidRequestError, MalformedError
+from app.api.routing import problems, strict_router
+from app.api.security import Needs
+from app.api.services import ServicesDep
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.consent import ConsentEvent, EventKind
+from app.core.processing import PartyMode
+from app.db.identifiers import uuid7
+from app.operations.decisions.answers import answer
+from app.operations.explain_decision import Explanation, explain_decision
+
+router = strict_router("audit")
+
+Auditor = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))]
+
+
+class RuleBody(BaseModel):
+    """One rule of the table in docs/law.md, in the order in which it was tried."""
+
+    rule: str
+    asks: str
+    matched: bool
+
+
+class ProcessingFacts(BaseModel):
+    """What the register held of the processing at the instant judged."""
+
+    id: str
+    purpose: str
+    version: int
+    status: str
+    party_mode: PartyMode
+    elements: list[str]
+
+
+class EventFacts(BaseModel):
+    """One of the subject's consent events that were looked at."""
+
+    id: str
+    kind: EventKind
+    version: int | None = None
+    elements: list[str] | None = None
+    collected_at: datetime
+    expires_at: datetime | None = None
+
+
+class FactsBody(BaseModel):
+    """The facts used. Other parties' consents are used too, and not told."""
+
+    subject_ref: str
+    processing: ProcessingFacts | None = None
+    events: list[EventFacts]
+
+
+class ExplanationBody(BaseModel):
+    """The decision, every rule tried, and the facts used."""
+
+    decision: bool
+    context: DecisionContext
+    at: datetime
+    known_at: datetime
+    rules: list[RuleBody]
+    facts: FactsBody
+
+
+@router.post(
+    "/v1/explanations",
+    summary="Explain a decision, now or as of an instant",
+    response_model_exclude_none=True,
+    responses=problems((422, "Some fields are not as they should be.")),
+)
+async def post_explanation(
+    body: Annotated[dict[str, Any], Body()], caller: Auditor, services: ServicesDep
+) -> ExplanationBody:
+    """Replay a question from the register and the ledger: what the answer was, or would have been, and why.
+
+    `at` is the instant judged, `known_at` the instant by which the facts used had been recorded. With both set to the
+    time of an old decision, this gives that decision again. Who asked about whom goes into the audit trail.
+    """
+    try:
+        asked = read_members(ExplanationRequest, body)
+    except MalformedError as error:
+        raise InvalidRequestError(error.fields) from None
+    caller.require_processing(asked.action.name)
+    deployment = services.deployment
+    question = question_of(asked, deployment.pseudonyms.ref).whole()
+    async with services.database.write() as session:
+        found = await explain_decision(
+            session, deployment.policy, caller, question, at=asked.at, known_at=asked.known_at
+        )
+    told: dict[str, Any] = answer(found.decision, uuid7(found.at))
+    del told["context"]["id"]  # an explanation is not a decision: nobody may act on it
+    return ExplanationBody(
+        **told,
+        at=found.at,
+        known_at=found.known_at,
+        rules=[RuleBody(rule=rule.number, asks=rule.asks, matched=rule.matched) for rule in found.rules],
+        facts=FactsBody(
+            subject_ref=question.subject.hex(),
+            processing=_processing(found),
+            events=[_event(event) for event in found.events],
+        ),
+    )
+
+
+def _processing(found: Explanation) -> ProcessingFacts | None:
+    processing = found.processing
+    if processing is None:
+        return None
+    version = processing.version_at(found.at)
+    if version is None:
+        return None
+    return ProcessingFacts(
+        id=processing.id,
+        purpose=processing.purpose,
+        version=version.number,
+        status=processing.status_at(found.at),
+        party_mode=version.party_mode,
+        elements=sorted(version.elements),
+    )
+
+
+def _event(event: ConsentEvent) -> EventFacts:
+    return EventFacts(
+        id=str(event.id),
+        kind=event.kind,
+        version=event.version,
+        elements=sorted(event.elements) if event.elements is not None else None,
+        collected_at=event.collected_at,
+        expires_at=event.expires_at,
+    )

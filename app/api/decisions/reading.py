@@ -1,0 +1,252 @@
+"""Read AuthZEN requests: JSON by `jiter`, members by the declared types of `app.api.decisions.wire`.
+
+Each request is read by itself, from its own bytes: nothing of one is kept for the next. Whatever is wrong with a
+request is a `MalformedError`, which quotes nothing of it.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar, get_args
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from app.api.decisions.wire import (
+    MOST_ITEMS,
+    MOST_PARTICIPANTS,
+    Action,
+    Context,
+    EvaluationRequest,
+    EvaluationsRequest,
+    Item,
+    Participant,
+    Resource,
+    Semantic,
+    Subject,
+    Wire,
+)
+from app.api.http.strict_json import BadJsonError, parse
+from app.api.problems import FieldError, MalformedError, TooLargeError
+from app.core.article import Channel, Element
+from app.core.decision import Participant as Party
+from app.operations.decisions.question import Circumstances, Question
+
+Refs = Callable[[str, str], bytes]
+"""Makes a subject's pseudonym from its type and id."""
+
+_Wire = TypeVar("_Wire", bound=Wire)
+_PARTS: Final[Mapping[str, type[Wire]]] = {
+    "subject": Subject,
+    "action": Action,
+    "resource": Resource,
+    "context": Context,
+}
+_NO_CONTEXT: Final = Context()
+_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+_NAMED: Final = re.compile(r"`(\w+)` (has .+|is not .+|does not .+)")
+"""What the types of `app.api.decisions.wire` say themselves."""
+_WORDS: Final = {
+    "channel": tuple(Channel),
+    "elements": tuple(Element),
+    "evaluations_semantic": get_args(Semantic),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BadItem:
+    """In the place of a question of a batch: what is wrong with that item."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The questions of a batch in their order, and which answer is the last."""
+
+    items: Sequence[Question | BadItem]
+    semantic: Semantic
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is.
+
+    Raises:
+        MalformedError: it is none.
+
+    """
+    try:
+        value = parse(body)
+    except BadJsonError as error:
+        raise MalformedError(str(error)) from None
+    if type(value) is not dict:
+        raise MalformedError("The request is a JSON object.")
+    return value
+
+
+def read_members(model: type[_Wire], value: Mapping[str, Any]) -> _Wire:
+    """An object as a declared type.
+
+    Raises:
+        MalformedError: a member is missing or not as it should be; the first that is found is named.
+
+    """
+    try:
+        return msgspec.convert(value, model)
+    except msgspec.ValidationError as error:
+        raise MalformedError("A member is missing or not as it should be.", [field_at_fault(error)]) from None
+
+
+def read_question(body: bytes, refs: Refs) -> Question:
+    """The one question of a request (AuthZEN 6.1).
+
+    Raises:
+        MalformedError: it is not as it should be.
+
+    """
+    return question_of(read_members(EvaluationRequest, read_object(body)), refs)
+
+
+def read_batch(body: bytes, refs: Refs) -> Batch | Question:
+    """The questions of a batch (AuthZEN 7.1), or the single one of a batch without items.
+
+    Raises:
+        MalformedError: the batch itself is not as it should be.
+        TooLargeError: it has too many items, or its questions name too many participants.
+
+    """
+    value = read_object(body)
+    batch = read_members(EvaluationsRequest, value)
+    items = batch.evaluations
+    if not items:
+        return question_of(read_members(EvaluationRequest, value), refs)
+    if len(items) > MOST_ITEMS:
+        raise TooLargeError(f"A batch holds at most {MOST_ITEMS} items.")
+    if _participants_named(value, items) > MOST_PARTICIPANTS:
+        raise TooLargeError(f"A batch names at most {MOST_PARTICIPANTS} participants in all.")
+    defaults = {name: _default(name, model, value[name]) for name, model in _PARTS.items() if name in value}
+    return Batch([_with_defaults(each, defaults, refs) for each in _items(items)], batch.options.evaluations_semantic)
+
+
+def question_of(asked: EvaluationRequest, refs: Refs) -> Question:
+    """The question of a request, with pseudonyms in the place of ids."""
+    return _question(asked.subject, asked.action, asked.resource, asked.context, refs)
+
+
+def circumstances(name: str, action: Action | None, resource: Resource) -> Circumstances:
+    """All that is asked of a processing of that name but about whom; without an action, of all its elements."""
+    how, what = action.properties if action is not None else None, resource.properties
+    return Circumstances(
+        name,
+        how.elements if how is not None else None,
+        how.automated if how is not None else True,
+        what.channel,
+        what.private,
+        what.territory,
+    )
+
+
+def parties(kind: str, listed: Sequence[Participant], refs: Refs) -> tuple[Party, ...]:
+    """The other parties, who are of the subject's type, by their pseudonyms."""
+    return tuple([Party(refs(kind, each.id), each.local) for each in listed])
+
+
+def field_at_fault(error: msgspec.ValidationError) -> FieldError:
+    """The member that a type refused, without its value."""
+    message, found, path = str(error).rpartition(" - at `$")  # the last: what is before may quote what was sent
+    message, path = (message, path) if found else (path, "")
+    field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
+    missing, named = _MISSING.fullmatch(message), _NAMED.fullmatch(message)
+    if missing is not None:
+        field, message = f"{field}.{missing[1]}", "is missing"
+    elif named is not None:
+        field, message = f"{field}.{named[1]}", named[2]
+    elif message.startswith("Invalid enum value"):  # and then it quotes what was sent
+        words = next((words for member, words in _WORDS.items() if f".{member}" in f".{field}"), ())
+        message = f"must be one of {', '.join(words)}"
+    return FieldError(field=field.lstrip(".") or "body", message=message)
+
+
+def _question(subject: Subject, action: Action, resource: Resource, context: Context, refs: Refs) -> Question:
+    listed = resource.properties.participants
+    return Question(
+        circumstances(action.name, action, resource),
+        refs(subject.type, subject.id),
+        None if listed is None else partial(parties, subject.type, listed, refs),
+        (resource.type, resource.id),
+        (subject.type, subject.id),
+        context.decision_token,
+    )
+
+
+def _default(name: str, model: type[Wire], value: Any) -> Wire | str:  # noqa: ANN401 - any JSON value
+    """A default of a batch, or what is wrong with it: told to each item that takes it."""
+    try:
+        return msgspec.convert(value, model)
+    except msgspec.ValidationError as error:
+        return f"{name}: {field_at_fault(error).message}"
+
+
+def _items(listed: Sequence[Any]) -> Sequence[Item | BadItem]:
+    """The items as declared: all in one step if they are good, else one by one."""
+    try:
+        return msgspec.convert(listed, list[Item])
+    except msgspec.ValidationError:
+        return [_item(each) for each in listed]
+
+
+def _item(value: Any) -> Item | BadItem:  # noqa: ANN401 - any JSON value
+    if type(value) is not dict:
+        return BadItem("An item is an object.")
+    try:
+        return msgspec.convert(value, Item)
+    except msgspec.ValidationError as error:
+        return BadItem(_told(error))
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    at_fault = field_at_fault(error)
+    return f"{at_fault.field}: {at_fault.message}"
+
+
+def _with_defaults(item: Item | BadItem, defaults: Mapping[str, Wire | str], refs: Refs) -> Question | BadItem:
+    """The question of an item, in front of the batch's defaults."""
+    if isinstance(item, BadItem):
+        return item
+    subject = _own_or_default(item.subject, "subject", defaults)
+    action = _own_or_default(item.action, "action", defaults)
+    resource = _own_or_default(item.resource, "resource", defaults)
+    context = _own_or_default(item.context, "context", defaults)
+    if isinstance(subject, Subject) and isinstance(action, Action) and isinstance(resource, Resource):
+        if context is None:
+            return _question(subject, action, resource, _NO_CONTEXT, refs)
+        if isinstance(context, Context):
+            return _question(subject, action, resource, context, refs)
+    parts = {"subject": subject, "action": action, "resource": resource, "context": context or _NO_CONTEXT}
+    wrong = [
+        part if isinstance(part, str) else f"{name}: is missing"
+        for name, part in parts.items()
+        if not isinstance(part, Wire)
+    ]
+    return BadItem("; ".join(wrong))
+
+
+def _own_or_default(own: Wire | UnsetType, name: str, defaults: Mapping[str, Wire | str]) -> Wire | str | None:
+    """An item's own member, or the batch's, or what is wrong with that; None where there is neither."""
+    return own if own is not UNSET else defaults.get(name)
+
+
+def _participants_named(defaults: Mapping[str, Any], items: Sequence[Any]) -> int:
+    """How many participants the questions of a batch name, those of a default in each that takes it."""
+    of_default = _participants_of(defaults.get("resource"))
+    return sum(
+        _participants_of(item["resource"]) if type(item) is dict and "resource" in item else of_default
+        for item in items
+    )
+
+
+def _participants_of(resource: Any) -> int:  # noqa: ANN401 - any JSON value
+    properties = resource.get("properties") if type(resource) is dict else None
+    named = properties.get("participants") if type(properties) is dict else None
+    return len(named) if type(named) is list else 0

@@ -1,0 +1,185 @@
+"""AuthZEN's searches (specification, section 8): for subjects, and for actions. Resource search is not offered.
+
+Each result comes out of the same evaluation that a question would meet. A page token is bound to the query and to the
+caller that it was handed to.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from app.api.decisions.models import ActionsFound, SubjectsFound
+from app.api.decisions.reading import circumstances, parties, read_members, read_object
+from app.api.decisions.wire import MOST_RESULTS, Action, ActionSearchRequest, Resource, SearchPage, SubjectSearchRequest
+from app.api.openapi import documented_body
+from app.api.pages import read_token, write_token
+from app.api.problems import FieldError, MalformedError
+from app.api.routing import PROBLEMS, says_json
+from app.api.security import Needs
+from app.api.services import ServicesDep
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.decision import Decision
+from app.core.decision import Request as Evaluation
+from app.core.errors import InvalidCursorError
+from app.ledger.pseudonym import Pseudonyms
+from app.operations.decisions.question import Question
+from app.operations.search_actions import search_actions
+from app.operations.search_subjects import SubjectQuery, search_subjects
+
+router = APIRouter(tags=["decisions"])
+
+Searcher = Annotated[Caller, Depends(Needs(Scope.DECISIONS_SEARCH))]
+_NOBODY: Final = b""
+_Search = TypeVar("_Search", SubjectSearchRequest, ActionSearchRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins, how many results it may have, and the query that its next token is for."""
+
+    query: str
+    after: bytes
+    limit: int
+
+
+@router.post(
+    "/access/v1/search/subject",
+    summary="Which subjects may this processing analyse this correspondence for?",
+    response_model=SubjectsFound,
+    responses=PROBLEMS,
+    openapi_extra=documented_body(SubjectSearchRequest),
+)
+async def post_subject_search(request: Request, caller: Searcher, services: ServicesDep) -> Response:
+    """Subjects of a type for whom the answer would be a permit now (AuthZEN 8.4), as far as Sceau knows their ids.
+
+    Of a processing under III, which is permitted for everybody, nobody is listed: `context.everyone` says so. Never
+    decide from a search: ask, for each correspondence. Who was handed ids goes into the audit trail.
+    """
+    body, asked = await _read(request, SubjectSearchRequest)
+    caller.require_processing(asked.action.name)
+    pseudonyms, kind = services.deployment.pseudonyms, asked.subject.type
+    place = _place(pseudonyms, f"subjects {caller.id}", _without(body, "subject", "id"), asked.page)
+    if place.limit == 0:
+        return _nothing_yet(pseudonyms, place)
+    question = _request(pseudonyms, kind, _NOBODY, asked.action, asked.resource)
+    after = UUID(bytes=place.after) if place.after else None
+    async with services.database.write() as session:
+        query = SubjectQuery(question, kind)
+        found = await search_subjects(session, services.deployment, caller, query, after=after, limit=place.limit)
+    results = [{"type": kind, "id": each} for each in found.ids]
+    next_after = found.next_after.bytes if found.next_after is not None else None
+    return _page(pseudonyms, place, results, next_after, found.everyone)
+
+
+@router.post(
+    "/access/v1/search/action",
+    summary="Which processings may analyse this correspondence for this subject?",
+    response_model=ActionsFound,
+    responses=PROBLEMS,
+    openapi_extra=documented_body(ActionSearchRequest),
+)
+async def post_action_search(request: Request, caller: Searcher, services: ServicesDep) -> Response:
+    """Processings for which the answer would be a permit now (AuthZEN 8.6), each on all elements that it declares.
+
+    Only processings that the caller may ask about are looked at. Those of III are permitted for anybody, so they are
+    found for a subject that Sceau does not know too.
+    """
+    body, asked = await _read(request, ActionSearchRequest)
+    pseudonyms, kind = services.deployment.pseudonyms, asked.subject.type
+    place = _place(pseudonyms, f"actions {caller.id}", _without(body, "action"), asked.page)
+    if place.limit == 0:
+        return _nothing_yet(pseudonyms, place)
+    subject = pseudonyms.ref(kind, asked.subject.id)
+    question = _request(pseudonyms, kind, subject, None, asked.resource)
+    after = place.after.decode()
+    among = caller.processings
+    async with services.database.read() as session:
+        found = await search_actions(session, services.deployment, question, among, after=after, limit=place.limit)
+    results = [{"name": each} for each in found.names]
+    return _page(pseudonyms, place, results, found.next_after.encode() if found.next_after is not None else None)
+
+
+async def _read(request: Request, model: type[_Search]) -> tuple[dict[str, Any], _Search]:
+    """The body of a search, as sent and as declared.
+
+    Raises:
+        MalformedError: it is not as it should be.
+
+    """
+    if not says_json(request):
+        raise MalformedError("Send the request as application/json.")
+    body = read_object(await request.body())
+    return body, read_members(model, body)
+
+
+def _request(
+    pseudonyms: Pseudonyms, kind: str, subject: bytes, action: Action | None, resource: Resource
+) -> Evaluation:
+    """The question as the rules take it, about this subject; without an action, about no processing yet."""
+    of, listed = circumstances(action.name if action else "", action, resource), resource.properties.participants
+    others = None if listed is None else parties(kind, listed, pseudonyms.ref)
+    return Question(of, subject, None, (resource.type, resource.id), (kind, "")).request(others)
+
+
+def _without(body: Mapping[str, Any], member: str, inner: str | None = None) -> dict[str, Any]:
+    """The body without what the search ignores."""
+    kept = {name: value for name, value in body.items() if name != member}
+    if inner is not None:
+        kept[member] = {name: value for name, value in body[member].items() if name != inner}
+    return kept
+
+
+def _place(pseudonyms: Pseudonyms, what: str, body: Mapping[str, Any], page: SearchPage) -> _Place:
+    """Where to begin. With a token, whatever else was asked must be as it was (8.2); a limit may be left out.
+
+    Raises:
+        MalformedError: the token was not handed out for this query, by this limit, to this caller.
+
+    """
+    of_page = {name: value for name, value in body.get("page", {}).items() if name not in {"token", "limit"}}
+    query = f"{what} {json.dumps({**body, 'page': of_page}, sort_keys=True)}"
+    limit = min(page.limit, MOST_RESULTS)
+    if not page.token:
+        return _Place(query, b"", limit)
+    try:
+        before, after = read_token(pseudonyms, query, page.token)
+    except InvalidCursorError as error:
+        raise MalformedError(
+            "Send with a token what was sent to get it.", [FieldError(field="page.token", message=error.detail)]
+        ) from None
+    if before is None:
+        return _Place(query, after, limit)
+    if "limit" in body.get("page", {}) and limit != before:
+        message = "must be as it was, or be left out"
+        raise MalformedError(
+            "Send with a token what was sent to get it.", [FieldError(field="page.limit", message=message)]
+        )
+    return _Place(query, after, before)
+
+
+def _nothing_yet(pseudonyms: Pseudonyms, place: _Place) -> Response:
+    """The answer to a limit of 0: no result, and a token from which to begin, or to go on, with any limit."""
+    token = write_token(pseudonyms, place.query, None, place.after)
+    return JSONResponse({"page": {"next_token": token, "count": 0}, "results": []})
+
+
+def _page(
+    pseudonyms: Pseudonyms,
+    place: _Place,
+    results: list[dict[str, str]],
+    next_after: bytes | None,
+    everyone: Decision | None = None,
+) -> Response:
+    """One page; `page` stands first, so that a reader knows what is to come (8.3)."""
+    token = write_token(pseudonyms, place.query, place.limit, next_after) if next_after is not None else ""
+    answer: dict[str, Any] = {"page": {"next_token": token, "count": len(results)}}
+    if everyone is not None:
+        article = {"article": everyone.article.value} if everyone.article is not None else {}
+        answer["context"] = {"everyone": True, "reason": everyone.reason.value, **article}
+    return JSONResponse({**answer, "results": results})

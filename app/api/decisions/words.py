@@ -1,0 +1,131 @@
+"""Answers in words: counted, logged and written as JSON, one after the other."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from app.api.decisions.reading import BadItem, Batch
+from app.audit.recorder import Recorder
+from app.auth.callers import Caller
+from app.core.decision import Decision, Reason
+from app.db.identifiers import uuid7_text, uuid7_texts
+from app.operations.decisions.answers import answer, encode, item_error
+from app.operations.decisions.judging import Answer, Answered, Judged, Unanswered
+from app.operations.decisions.question import Question
+from app.operations.decisions.quota import OVER_QUOTA
+from app.telemetry.metrics import DecisionCounts
+
+NOT_ALLOWED: Final = "The caller may not ask about this processing."
+UNAVAILABLE: Final = "The facts cannot be read now: do not analyse, and ask again."
+_UNAVAILABLE_OUTCOME: Final = (False, Reason.EVIDENCE_UNAVAILABLE.value)
+_IDS_AT_ONCE: Final = 50
+_STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
+    "execute_all": lambda _: False,
+    "deny_on_first_deny": lambda permitted: not permitted,
+    "permit_on_first_permit": lambda permitted: permitted,
+}
+_ITEMS: Final = {
+    Unanswered.NOT_ALLOWED: item_error(403, NOT_ALLOWED),
+    Unanswered.LIMITED: item_error(429, OVER_QUOTA),
+    Unanswered.UNKNOWABLE: item_error(503, UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE),
+}
+
+Token = Callable[[Caller, float, Question, Decision, UUID], str | None]
+"""Makes a decision token of a permit that was given to a caller at an epoch time under an id; None if none can be."""
+
+
+@dataclass(slots=True)
+class Worded:
+    """The body of a 200, and the log rows that must be committed before it is sent."""
+
+    body: bytes
+    to_commit: list[bytes] = field(default_factory=list)
+
+
+class Wording:
+    """Words the answers of one process."""
+
+    def __init__(self, counts: DecisionCounts, recorder: Recorder | None, token: Token) -> None:
+        """Count in `counts`, log with `recorder` (None: no log), make decision tokens with `token`."""
+        self._counts = counts
+        self._recorder = recorder
+        self._token = token
+
+    def single(self, answered: Answered, question: Question, judged: Judged) -> Worded:
+        """The answer to one question."""
+        worded = Worded(b"")
+        worded.body = self._judged(answered, question, judged, uuid7_text(answered.at), worded.to_commit)
+        return worded
+
+    def unknowable(self) -> None:
+        """Count a question whose facts cannot be read."""
+        self._counts.count_outcome(_UNAVAILABLE_OUTCOME)
+
+    def batch(self, answered: Answered, batch: Batch) -> Worded:
+        """The answers to a batch, up to the one that its semantic ends with."""
+        worded = Worded(b"")
+        stops = _STOPS[batch.semantic]
+        answers = iter(answered.answers)
+        ids = _ids(answered.at, len(batch.items))
+        written: list[bytes] = []
+        for item in batch.items:
+            if isinstance(item, BadItem):
+                permitted, body = False, _json(item_error(400, item.message))
+            else:
+                permitted, body = self._item(answered, item, next(answers), ids, worded.to_commit)
+            written.append(body)
+            if stops(permitted):
+                break
+        worded.body = b'{"evaluations":[' + b",".join(written) + b"]}"
+        return worded
+
+    def _item(
+        self, answered: Answered, question: Question, found: Answer, ids: Iterator[bytes], to_commit: list[bytes]
+    ) -> tuple[bool, bytes]:
+        """Whether an item is permitted, and its answer."""
+        if isinstance(found, Judged):
+            return found.decision.permitted, self._judged(answered, question, found, next(ids), to_commit)
+        if found is Unanswered.UNKNOWABLE:
+            self.unknowable()
+        return False, _json(_ITEMS[found])
+
+    def _judged(
+        self, answered: Answered, question: Question, judged: Judged, identifier: bytes, to_commit: list[bytes]
+    ) -> bytes:
+        """One answer; `to_commit` takes its log row if that must be committed before the answer is sent."""
+        caller, decision = answered.caller, judged.decision
+        if caller is not None and self._recorder is not None:
+            row = self._recorder.record(
+                answered.at,
+                identifier,
+                caller.id,
+                question.subject,
+                question.correspondence,
+                decision,
+                judged.log_facts,
+            )
+            if row is not None:
+                to_commit.append(row)
+        self._counts.count_outcome(judged.outcome)
+        if question.wants_token and caller is not None and decision.permitted:
+            number = UUID(identifier.decode())
+            token = self._token(caller, answered.at, question, decision, number)
+            if token is not None:
+                return _json(_with_token(answer(decision, number), token))
+        before, after = judged.wire
+        return before + identifier + after
+
+
+def _with_token(worded: dict[str, Any], token: str) -> dict[str, Any]:
+    return {**worded, "context": {**worded["context"], "decision_token": token}}
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return encode(value).encode()
+
+
+def _ids(at: float, number: int) -> Iterator[bytes]:
+    """Ids for so many decisions taken at one instant."""
+    for made in range(0, number, _IDS_AT_ONCE):
+        yield from uuid7_texts(at, min(_IDS_AT_ONCE, number - made))

@@ -1,0 +1,241 @@
+"""uvicorn's HTTP protocol with bounds on what a client may send before anything of it is understood (docs/limits.md).
+
+The parser keeps whatever comes: an endless header, a thousand of them, a byte a minute. Here a head is bounded in size,
+lines and time, and so is the time until a request is whole; what goes beyond is answered as a problem document, and the
+connection closed. Nothing is decided here.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from app.api.headers import SECURITY_HEADERS
+from app.api.problems import MEDIA_TYPE, problem
+
+LONGEST_TARGET: Final = 8_192
+"""Bytes of a request's target: path and query."""
+LONGEST_HEAD: Final = 32_768
+"""Bytes of a request's head: its first line and all header fields."""
+MOST_FIELDS: Final = 100
+"""Header fields of a request."""
+HEAD_SECONDS: Final = 15.0
+"""How long a head may take, from the connection or the head's first byte on."""
+REQUEST_SECONDS: Final = 40.0
+"""How long the rest may take, from the end of the head on. The application answers 408 long before; this ends what is
+sent on without an end after an answer."""
+LINGER_SECONDS: Final = 2.0
+"""How long a client that was refused may go on sending before it is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is answered before the application sees it."""
+
+    status: int
+    slug: str
+    detail: str
+
+
+MALFORMED: Final = Refusal(400, "malformed", "This is no HTTP request.")
+TARGET_TOO_LONG: Final = Refusal(414, "target-too-long", f"Path and query hold at most {LONGEST_TARGET} bytes.")
+HEAD_TOO_LARGE: Final = Refusal(
+    431,
+    "head-too-large",
+    f"A request has at most {MOST_FIELDS} header fields and {LONGEST_HEAD} bytes before its body.",
+)
+UPGRADE: Final = Refusal(400, "upgrade-refused", "This service speaks HTTP/1.1 only: send no Upgrade.")
+HEAD_TOO_SLOW: Final = Refusal(408, "timeout", "The head did not arrive in time.")
+BODY_TOO_SLOW: Final = Refusal(408, "timeout", "The body did not arrive in time.")
+REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW, UPGRADE)
+
+
+class _RefusedError(Exception):
+    """Raised in a callback of the parser, which then stops and says that it failed."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with those bounds.
+
+    A connection has one timer. Each step of a request moves the deadline; the timer looks at it when it fires and is
+    set again for the rest, so that a request costs no timer of its own.
+    """
+
+    refused: ClassVar[Counter[str]] = Counter()
+    """How many requests of this process were refused here, by the word of their problem."""
+
+    _in_head = False
+    _head_bytes = 0
+    _fields = 0
+    _refusal = MALFORMED
+    _deadline = inf
+    _timer: asyncio.TimerHandle | None = None
+    _timer_due = inf
+    _ended = False
+    _refused_next: Refusal | None = None
+    _half_closed = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Begin a connection: its first head is awaited for so long."""
+        super().connection_made(transport)
+        self.expect_within(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the head has no end; what comes after a refusal is dropped."""
+        if self._ended or self._refused_next is not None:
+            return
+        super().data_received(data)
+        if self._in_head and not self._ended:
+            self._head_bytes += len(data)  # what the parser holds of a field that has not ended yet is among these
+            if self._head_bytes > LONGEST_HEAD:
+                self.refuse(HEAD_TOO_LARGE)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks, uvicorn has nothing to say
+        """Answer a client that has closed its half after a whole request (Exim does, `nc -N` too), then close.
+
+        uvicorn would close at once, and the answer would be lost.
+        """
+        if not self.is_answering():
+            return False
+        self._half_closed = True
+        self.cycle.keep_alive = False
+        return True
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes, self._fields = True, 0, 0
+        self.expect_within(HEAD_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        """Read a piece of the target."""
+        super().on_url(url)
+        if len(self.url) > LONGEST_TARGET:
+            self._refusal = TARGET_TOO_LONG
+            raise _RefusedError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a field."""
+        self._fields += 1
+        self._head_bytes += len(name) + len(value)
+        if self._fields > MOST_FIELDS or self._head_bytes > LONGEST_HEAD:
+            self._refusal = HEAD_TOO_LARGE
+            raise _RefusedError
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """End a head; what is to follow has its own time."""
+        self._in_head = False
+        if self.parser.should_upgrade():
+            # The parser takes a request that asks to upgrade (or CONNECT) to end with its head, whatever body the head
+            # announces: that body would be read as the connection's next request, with a proxy's next key.
+            self._refusal = UPGRADE
+            raise _RefusedError
+        self.begin_request()
+
+    def begin_request(self) -> None:
+        """Begin a request whose head is whole: for the application, in a task of its own."""
+        self.expect_within(REQUEST_SECONDS)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self.expect_within(inf)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin the next request, or refuse what came after the last whole one."""
+        super().on_response_complete()
+        if self.is_answering():
+            return
+        if self._refused_next is not None:
+            self.refuse(self._refused_next)
+        elif self._half_closed:
+            self.transport.close()  # the rest of what was begun will not come
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
+        """Answer what the parser could not read, or was kept from reading on."""
+        self.refuse(self._refusal)
+
+    def is_answering(self) -> bool:
+        """Whether a whole request on this connection awaits its answer."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete:
+            return False
+        # uvicorn keeps the last request here; those queued before it are whole.
+        return not cycle.more_body or bool(self.pipeline)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer, and end what is sent; what still comes is read for a while, or its sender might lose the answer.
+
+        (A socket that is closed with something unread resets the connection: RFC 9112, section 9.6.) Whole requests
+        that came before are answered first.
+        """
+        if self._ended or self.transport.is_closing():
+            return
+        self._in_head = False
+        if self.is_answering():
+            self._refused_next = refusal
+            self.expect_within(REQUEST_SECONDS)
+            return
+        self._ended = True
+        self.refused[refusal.slug] += 1
+        self.transport.write(_answer(refusal, self.server_state.default_headers))
+        self.transport.write_eof()
+        self.expect_within(LINGER_SECONDS)
+
+    def expect_within(self, seconds: float) -> None:
+        """Give what comes next so long, in the place of any other deadline; `inf`: it may take its time."""
+        now = self.loop.time()
+        self._deadline = now + seconds
+        if self._deadline < self._timer_due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        self._timer_due = self._deadline
+        self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+
+    def _look_at_deadline(self) -> None:
+        self._timer, self._timer_due = None, inf
+        if self._deadline == inf:
+            return
+        if self.loop.time() < self._deadline:
+            self._set_timer()
+        elif self._in_head:
+            self.refuse(HEAD_TOO_SLOW)
+        else:
+            self.too_late()
+
+    def too_late(self) -> None:
+        """End a connection on which nothing came in time: no request, no end of a body, no end after a refusal."""
+        self.transport.close()
+
+
+def header_lines(fields: list[tuple[bytes, bytes]]) -> bytes:
+    """Header fields as they are sent, each with its line end."""
+    return b"".join([b"%s: %s\r\n" % field for field in fields])
+
+
+def _answer(refusal: Refusal, own: list[tuple[bytes, bytes]]) -> bytes:
+    """A whole answer that ends its connection: the server's own headers, those of every answer, the problem."""
+    body = bytes(problem(refusal.status, refusal.slug, refusal.detail).body)
+    fields = {
+        **{name.lower(): value for name, value in SECURITY_HEADERS.items()},
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    lines = [*own, *((name.encode(), value.encode()) for name, value in fields.items())]
+    return STATUS_LINE[refusal.status] + header_lines(lines) + b"\r\n" + body

@@ -1,0 +1,44 @@
+"""Types that the bodies of every room use: names, ids, instants, codes."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StrictStr
+
+
+def _no_control(text: str) -> str:
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+Identifier = Annotated[StrictStr, Field(min_length=1, max_length=512), AfterValidator(_no_control)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(_no_control)]
+
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _written_out(value: object) -> object:
+    """Pydantic would also take a number for seconds, or milliseconds, since 1970."""
+    if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
+        raise ValueError("must be a time with its offset, such as 2026-06-15T12:00:00Z (RFC 3339)")
+    return value
+
+
+def _plausible(at: datetime) -> datetime:
+    if not _EARLIEST <= at < _LATEST:
+        raise ValueError(f"must lie between {_EARLIEST.year} and {_LATEST.year}")
+    return at
+
+
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    AfterValidator(_plausible),
+    Field(description="RFC 3339, with its offset"),
+]
+Territory = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]

@@ -1,0 +1,95 @@
+"""Answer a caller's questions, one or many: who asks, the facts, the rules, the quota.
+
+There is one way through here for every request. It takes its facts from memory while a lease allows that, else from
+the primary; what is judged is the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.auth.callers import Credential
+from app.db.database import DatabaseUnavailableError
+from app.operations.decisions.from_database import Primary, answer_from_database
+from app.operations.decisions.from_memory import Found, Memory, look, read_and_look, still_stands
+from app.operations.decisions.judging import Answer, Answered, Judged, Unanswered
+from app.operations.decisions.question import Question
+from app.operations.decisions.quota import count_questions, refuse_before_reading
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPoint:
+    """What answers: memory (None in strict mode), the primary, and `instant`, an estimate of the database's clock."""
+
+    memory: Memory | None
+    primary: Primary
+    instant: Callable[[], float]
+
+
+def answer_at_once(point: DecisionPoint, digest: bytes, questions: Sequence[Question]) -> Answered | None:
+    """Answer from memory alone; None where something is missing, or the credential is not in force. Awaits nothing.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+        OverQuotaError: the caller has used up its quota, and no question is about an exempt processing.
+
+    """
+    memory = point.memory
+    if memory is None:
+        return None
+    found = look(memory, digest, questions)
+    if found is None or found.caller is None:
+        return None
+    memory.hits += 1
+    return _counted(point, found)
+
+
+async def answer_questions(point: DecisionPoint, presented: Credential, questions: Sequence[Question]) -> Answered:
+    """Answer, after what memory lacks was read.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+        OverQuotaError: the caller has used up its quota, and no question is about an exempt processing.
+        DatabaseUnavailableError: the database is away and this credential was never seen.
+
+    """
+    memory = point.memory
+    if memory is not None:
+        refuse_before_reading(point.primary.limits, memory.replica, presented.digest, questions)
+        try:
+            found = await read_and_look(memory, presented.digest, questions)
+        except DatabaseUnavailableError:
+            found = None
+        if found is not None:
+            return _counted(point, found)
+    return await answer_from_primary(point, presented, questions)
+
+
+async def answer_from_primary(point: DecisionPoint, presented: Credential, questions: Sequence[Question]) -> Answered:
+    """Answer on facts read for this request, whatever memory holds. Raises as `answer_questions` does."""
+    return await answer_from_database(point.primary, presented, questions, point.instant())
+
+
+async def stand_after_waiting(
+    point: DecisionPoint, digest: bytes, questions: Sequence[Question], answered: Answered
+) -> bool:
+    """Whether the permits among answers may still be sent after a wait, such as for the commit of their log rows."""
+    if point.memory is not None and answered.from_memory:
+        return await still_stands(point.memory, digest, questions, answered.answers)
+    ends = [answer.decision.valid_until for answer in answered.answers if isinstance(answer, Judged)]
+    return all(end is None or point.instant() < end.timestamp() for end in ends)
+
+
+def _counted(point: DecisionPoint, found: Found) -> Answered:
+    """Count what was found against the caller's quota."""
+    if found.caller is None:
+        return Answered(None, (), found.at)
+    limits = point.primary.limits
+    answers: list[Answer] = [each or Unanswered.NOT_ALLOWED for each in found.judged]
+    judged = [each for each in found.judged if each is not None]
+    admitted, standing = (
+        count_questions(limits, found.caller, [each.exempt for each in judged]) if judged else (None, None)
+    )
+    if admitted is not None:
+        of_judged = iter(admitted)
+        answers = [each if isinstance(each, Unanswered) or next(of_judged) else Unanswered.LIMITED for each in answers]
+    return Answered(found.caller, answers, found.at, standing, from_memory=True)

@@ -1,0 +1,132 @@
+"""Answer on facts read from the primary for this request: in strict mode, and where memory may not be used.
+
+Without the database, purposes of III are still answered, for a caller and from a register entry that were read before
+(law.md, trap 14); every other question cannot be answered then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.auth.callers import Caller, Credential
+from app.auth.rate_limits import RateLimits
+from app.auth.scopes import Scope
+from app.auth.store import authenticate
+from app.auth.uses import Uses
+from app.core.period import PeriodPolicy
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import ReadSession
+from app.operations.decisions.evaluate_requests import read_facts
+from app.operations.decisions.judging import Answer, Answered, Unanswered, judge
+from app.operations.decisions.question import Question
+from app.operations.decisions.quota import count_questions
+from app.register.records import ProcessingRecord
+from app.register.store import load_processings
+from app.snapshot.last_known import LastKnown
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """Where facts are read when memory may not be used, and what is remembered of them for an outage."""
+
+    database: Database
+    known: LastKnown
+    uses: Uses
+    policy: PeriodPolicy
+    limits: RateLimits
+
+
+async def answer_from_database(
+    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
+) -> Answered:
+    """Find the caller and answer its questions on facts read for them.
+
+    Args:
+        primary: where to read.
+        presented: the caller's credential.
+        questions: what is asked.
+        instant: an estimate of the database's clock, for when that cannot be asked.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+        OverQuotaError: the caller has used up its quota, and no question is about an exempt processing.
+        DatabaseUnavailableError: the database is away and this credential was never seen.
+
+    """
+    try:
+        async with primary.database.read() as session:
+            return await _answer(session, primary, presented, questions, instant)
+    except DatabaseUnavailableError:
+        primary.known.away()
+        return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
+
+
+async def _answer(
+    session: ReadSession, primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
+) -> Answered:
+    since = primary.known.forgettings
+    found = await authenticate(session, presented)
+    primary.known.remember_caller(presented.digest, found, since)
+    if found is None:
+        return Answered(None, (), instant)
+    caller = found.caller
+    primary.uses.note(found)
+    caller.require(Scope.DECISIONS_EVALUATE)
+    answers: list[Answer] = [Unanswered.NOT_ALLOWED] * len(questions)
+    places = [place for place, each in enumerate(questions) if caller.may_ask_about(each.processing)]
+    records = await load_processings(session, {questions[place].processing for place in places})
+    exempt = [_is_exempt(records.get(questions[place].processing)) for place in places]
+    admitted, standing = count_questions(primary.limits, caller, exempt) if places else (None, None)
+    if admitted is not None:
+        for place, is_admitted in zip(places, admitted, strict=True):
+            if not is_admitted:
+                answers[place] = Unanswered.LIMITED
+        places = [place for place, is_admitted in zip(places, admitted, strict=True) if is_admitted]
+    now = await _judge_in_place(session, primary, questions, places, answers, records)
+    for identifier in {questions[place].processing for place in places}:
+        record = records.get(identifier)
+        primary.known.remember_processing(identifier, record.facts if record is not None else None, since)
+    return Answered(caller, answers, now, standing)
+
+
+async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and where each answer goes
+    session: ReadSession,
+    primary: Primary,
+    questions: Sequence[Question],
+    places: Sequence[int],
+    answers: list[Answer],
+    records: Mapping[str, ProcessingRecord],
+) -> float:
+    """Judge the questions in these places, and return the database's time as an epoch time."""
+    requests = [questions[place].whole() for place in places]
+    read = await read_facts(session, requests, records)
+    primary.known.heard(read.now, read.asked)
+    for place, request, facts in zip(places, requests, read.of_each, strict=True):
+        answers[place] = judge(request, facts.processing, facts.consents, facts.at, primary.policy)
+    return read.now.timestamp()
+
+
+def _is_exempt(record: ProcessingRecord | None) -> bool:
+    return record is not None and record.facts.is_exempt
+
+
+def _answer_without_database(
+    primary: Primary, presented: Credential, questions: Sequence[Question], at: datetime
+) -> Answered:
+    caller = primary.known.caller(presented.digest, at)
+    if caller is None:
+        raise DatabaseUnavailableError
+    caller.require(Scope.DECISIONS_EVALUATE)
+    answers = [_answer_if_exempt(primary, caller, question, at) for question in questions]
+    return Answered(caller, answers, at.timestamp())
+
+
+def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: datetime) -> Answer:
+    if not caller.may_ask_about(question.processing):
+        return Unanswered.NOT_ALLOWED
+    processing = primary.known.exempt_processing(question.processing)
+    if processing is None:
+        return Unanswered.UNKNOWABLE
+    # Never before what is recorded as done: a suspension that this process has read binds it, whatever any clock says.
+    done = max((change.at for change in processing.status_changes), default=at)
+    return judge(question.whole(), processing, {}, max(at, done), primary.policy)

@@ -1,0 +1,228 @@
+"""Answer from a replica's memory, reading what it lacks: the same rules on the same facts, without the trip.
+
+A look is one plain function: it checks the lease, then looks everything up, and nothing is awaited in between. Most
+questions need no more than one. Otherwise what a look finds missing is read and the look is taken again; a record that
+was read for this call counts as found. docs/freshness.md gives the protocol.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.decision import Participant
+from app.core.evaluate import stable_until
+from app.core.period import PeriodPolicy
+from app.operations.decisions.judging import Answer, Judged, Unanswered, judge
+from app.operations.decisions.question import Question
+from app.operations.decisions.remembered import Remembered, RememberedDecisions
+from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
+from app.snapshot.replica import Replica
+
+_LOOKS = 4
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a process answers from: its replica, the decisions it remembers, and how the deployment counts periods."""
+
+    replica: Replica
+    policy: PeriodPolicy
+    remembered: RememberedDecisions = field(default_factory=RememberedDecisions)
+    hits: int = 0
+    misses: int = 0
+    without_lease: int = 0
+
+
+@dataclass(slots=True)
+class Found:
+    """Who asks (None: no credential in force), what was judged of each question, and the epoch time of the look.
+
+    None in the place of a question is one that the caller may not ask.
+    """
+
+    caller: Caller | None
+    judged: Sequence[Judged | None]
+    at: float
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read for this call after it began, and what the last look found missing."""
+
+    callers: dict[bytes, CallerRecord] = field(default_factory=dict)
+    register: dict[str, RegisterRecord] = field(default_factory=dict)
+    subjects: dict[bytes, SubjectRecord] = field(default_factory=dict)
+    no_caller: bool = False
+    no_processings: set[str] = field(default_factory=set)
+    no_subjects: set[bytes] = field(default_factory=set)
+
+    def misses(self) -> bool:
+        """Whether the last look found anything missing."""
+        return bool(self.no_caller or self.no_processings or self.no_subjects)
+
+
+def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Read | None = None) -> Found | None:
+    """Answer if all that this needs is held and memory may be used; None otherwise. Awaits nothing.
+
+    Args:
+        memory: what this process answers from.
+        digest: SHA-256 of the key or token presented.
+        questions: what is asked.
+        read: counts as held; takes what is found missing.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+
+    """
+    replica = memory.replica
+    held = _caller_held(replica, digest, read) if replica.lease.held() else None
+    if held is None:
+        return None
+    now = replica.now()
+    caller = held.caller
+    if caller is None:
+        return Found(None, (), now)
+    if now >= held.until:
+        return None  # the primary says whether it has ended: its clock counts, not an estimate of it
+    caller.require(Scope.DECISIONS_EVALUATE)
+    judged: list[Judged | None] = []
+    for question in questions:
+        allowed = caller.processings is None or question.processing in caller.processings
+        one = _decide(memory, question, read, now) if allowed else None
+        if one is None and allowed and read is None:
+            return None
+        judged.append(one)
+    if read is not None and read.misses():
+        return None
+    held.use.at = now
+    return Found(caller, judged, now)
+
+
+async def read_and_look(memory: Memory, digest: bytes, questions: Sequence[Question]) -> Found | None:
+    """Read what memory lacks and answer; None when memory may not be used: the primary is read then.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all.
+        DatabaseUnavailableError: something is missing and cannot be read.
+
+    """
+    if not memory.replica.lease.held():
+        memory.without_lease += 1
+        return None
+    read = _Read()
+    memory.misses += 1
+    for _ in range(_LOOKS):
+        found = look(memory, digest, questions, read)
+        if found is not None:
+            return found
+        if not memory.replica.lease.held():
+            return None
+        await _read_missing(memory.replica, digest, read)
+    return look(memory, digest, questions, read)
+
+
+async def still_stands(memory: Memory, digest: bytes, questions: Sequence[Question], answers: Sequence[Answer]) -> bool:
+    """Whether answers may be sent after a wait: another look, under a lease held now, finds the same.
+
+    What memory lacks is read again: news of a grant made just before drop its record a second time.
+
+    Raises:
+        ScopeMissingError: the caller may not ask for decisions at all any more.
+        DatabaseUnavailableError: something is missing and cannot be read.
+
+    """
+    again = look(memory, digest, questions) or await read_and_look(memory, digest, questions)
+    if again is None or again.caller is None:
+        return False
+    return all(
+        isinstance(before, Unanswered) or before is after or (after is not None and before.decision == after.decision)
+        for before, after in zip(answers, again.judged, strict=True)
+    )
+
+
+def _caller_held(replica: Replica, digest: bytes, read: _Read | None) -> CallerRecord | None:
+    """Whose credential that is, or None with that noted: nothing else is looked at for one that may be nobody's."""
+    held = replica.callers.get(digest) or (read.callers.get(digest) if read is not None else None)
+    if held is None and read is not None:
+        read.no_caller = True
+    return held
+
+
+async def _read_missing(replica: Replica, digest: bytes, read: _Read) -> None:
+    """Read what the last look found missing."""
+    if read.no_caller:
+        read.callers[digest] = await replica.load_caller(digest)
+    if read.no_processings:
+        read.register.update(await replica.load_processings(read.no_processings))
+    if read.no_subjects:
+        read.subjects.update(await replica.load_subjects(read.no_subjects))
+    read.no_caller, read.no_processings, read.no_subjects = False, set(), set()
+
+
+def _decide(memory: Memory, question: Question, read: _Read | None, now: float) -> Judged | None:
+    """One decision on what is held, or None with what is missing noted."""
+    register = memory.replica.register.get(question.processing)
+    if register is None and read is not None:
+        register = read.register.get(question.processing)
+        if register is None:
+            read.no_processings.add(question.processing)
+    if register is None:
+        return None
+    participants: tuple[Participant, ...] | None = None
+    subject = question.subject if register.rests_on_consent else b""  # under III it is the same for everybody
+    refs: tuple[bytes, ...] = (subject,) if subject else ()
+    if register.asks_others:
+        participants = question.participants() if question.participants is not None else None
+        refs = _with_others(subject, participants or ())
+    records = _records(memory.replica, refs, read)
+    if records is None:
+        return None
+    key = (question.circumstances, subject, participants)
+    judged = memory.remembered.get(key, register, records, now)
+    if judged is None:
+        remembered = _judge(memory, question, participants, register, dict(zip(refs, records, strict=True)), now)
+        memory.remembered.keep(key, remembered)
+        judged = remembered.judged
+    return judged
+
+
+def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[bytes, ...]:
+    others = {each.ref for each in participants if each.local} - {subject}
+    return (subject, *sorted(others))
+
+
+def _records(replica: Replica, refs: tuple[bytes, ...], read: _Read | None) -> tuple[SubjectRecord, ...] | None:
+    """The records of all of these subjects, or None with those that are missing noted."""
+    records: list[SubjectRecord] = []
+    for ref in refs:
+        record = replica.subjects.get(ref) or (read.subjects.get(ref) if read is not None else None)
+        if record is not None:
+            records.append(record)
+        elif read is not None:
+            read.no_subjects.add(ref)
+        else:
+            return None
+    return tuple(records) if len(records) == len(refs) else None
+
+
+def _judge(  # noqa: PLR0917 - the question and each of the facts
+    memory: Memory,
+    question: Question,
+    participants: tuple[Participant, ...] | None,
+    register: RegisterRecord,
+    held: dict[bytes, SubjectRecord],
+    now: float,
+) -> Remembered:
+    """Judge a question on records, at the present or at the latest that they record as done if a clock was set back."""
+    consents = {ref: record.events() for ref, record in held.items()}
+    events = [event for each in consents.values() for event in each]
+    at = max(datetime.fromtimestamp(now, UTC), *(event.collected_at for event in events), register.latest or _LONG_AGO)
+    judged = judge(question.request(participants), register.processing, consents, at, memory.policy)
+    until = None
+    if register.processing is not None:
+        until = stable_until(register.processing, events, at, memory.policy)
+    return Remembered(register, tuple(held.values()), until.timestamp() if until is not None else math.inf, judged)

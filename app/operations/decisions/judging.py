@@ -1,0 +1,77 @@
+"""A question judged: the decision by the rules, with all that wording, counting and logging it need, made once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from msgspec import Struct
+
+from app.audit.rows import facts_of
+from app.auth.callers import Caller
+from app.auth.quotas import Standing
+from app.core.consent import ConsentEvent
+from app.core.decision import Decision, Request
+from app.core.evaluate import evaluate
+from app.core.period import PeriodPolicy
+from app.core.processing import Processing
+from app.operations.decisions.answers import answer_parts
+
+
+class Judged(Struct, frozen=True, eq=False):
+    """A decision and what is made of it; the same for every correspondence that the question could be about.
+
+    `wire`: its JSON as bytes before and after the decision's id. `outcome`: permitted, and the word of the reason.
+    `log_facts`: the columns of its log row that depend on the question and the decision only. `exempt`: the processing
+    is one of III, so that no quota counts the question.
+    """
+
+    decision: Decision
+    wire: tuple[bytes, bytes]
+    outcome: tuple[bool, str]
+    log_facts: bytes
+    exempt: bool
+
+
+class Unanswered(Enum):
+    """In the place of a decision."""
+
+    NOT_ALLOWED = "the caller may not ask about this processing"
+    UNKNOWABLE = "the facts cannot be read now"
+    LIMITED = "the caller has used up its quota, and asked about an exempt processing beside"
+
+
+Answer = Judged | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Who asked (None: no credential in force), the answers in the order of the questions, and when they were given.
+
+    `at` is an epoch time by the database's clock, an estimate of it while that cannot be asked. `standing` says how
+    much of the caller's quota is left; None where no limit applies. `from_memory`: by this replica's lease.
+    """
+
+    caller: Caller | None
+    answers: Sequence[Answer]
+    at: float
+    standing: Standing | None = None
+    from_memory: bool = False
+
+
+def judge(
+    request: Request,
+    processing: Processing | None,
+    consents: Mapping[bytes, Sequence[ConsentEvent]],
+    at: datetime,
+    policy: PeriodPolicy,
+) -> Judged:
+    """Judge a request on these facts at an instant (`app.core.evaluate`)."""
+    decision = evaluate(request, processing, consents, at, policy)
+    return Judged(
+        decision,
+        answer_parts(decision),
+        (decision.permitted, decision.reason.value),
+        facts_of(request, decision),
+        processing is not None and processing.is_exempt,
+    )

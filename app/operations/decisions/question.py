@@ -1,0 +1,63 @@
+"""A question as it was read from a request, with pseudonyms in the place of ids."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from app.core.article import Channel, Element
+from app.core.decision import Participant, Request
+
+
+class Circumstances(Struct, frozen=True, gc=False):
+    """All of a question but whom it is about. Equal when every member is equal.
+
+    `elements` None touches all that the processing declares.
+    """
+
+    processing: str
+    elements: frozenset[Element] | None
+    automated: bool
+    channel: Channel
+    private: bool
+    territory: str
+
+
+@dataclass(slots=True)
+class Question:
+    """One question: the circumstances, the subject's pseudonym, and the correspondence by its type and id.
+
+    `participants` makes the other parties' pseudonyms, which few processings need; None when the request does not say
+    who they are. `wants_token`: whether a permit is to carry a decision token. `subject_id` is (type, id) as it was
+    sent: a decision token is bound to it, and nothing else reads it.
+    """
+
+    circumstances: Circumstances
+    subject: bytes
+    participants: Callable[[], tuple[Participant, ...]] | None
+    correspondence: tuple[str, str] = field(repr=False)
+    subject_id: tuple[str, str] = field(repr=False)
+    wants_token: bool = False
+
+    @property
+    def processing(self) -> str:
+        """The processing's id."""
+        return self.circumstances.processing
+
+    def request(self, participants: tuple[Participant, ...] | None) -> Request:
+        """The question as the rules take it, about these other parties."""
+        of = self.circumstances
+        return Request(
+            self.subject,
+            of.processing,
+            of.elements,
+            of.automated,
+            of.channel,
+            of.private,
+            of.territory,
+            participants,
+        )
+
+    def whole(self) -> Request:
+        """The question as the rules take it, with all that the request says."""
+        return self.request(self.participants() if self.participants is not None else None)

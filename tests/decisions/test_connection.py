@@ -1,0 +1,271 @@
+"""Decisions answered at the connection: the same answers in the same order, however the bytes come."""
+
+import asyncio
+
+import pytest
+
+from app.api.decisions import connection
+from tests.decisions.wire import BODY, Client, request, run
+
+AT_CONNECTION = {"at": "connection", "path": "/access/v1/evaluation", "body": BODY.decode()}
+OTHER = "/v1/processings"
+
+
+async def until(happened):
+    """Come back once something has happened."""
+    for _ in range(2_000):
+        if happened():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
+
+
+def test_a_decision_is_answered_at_the_connection():
+    """Single and batch, one after the other on one connection, without the application."""
+
+    async def story(made, client):
+        assert await client.ask(request()) == AT_CONNECTION
+        batch = await client.ask(request(path="/access/v1/evaluations"))
+        assert batch == {**AT_CONNECTION, "path": "/access/v1/evaluations"}
+        assert made.decisions.at_connection == [BODY, BODY]
+        assert made.decisions.observed == [200, 200]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(path=OTHER),
+        request(path="/access/v1/evaluation?q"),
+        request(path="/access/v1/%65valuation"),
+        request(path="/access/v1/evaluation/"),
+        request(method="PUT"),
+        request(b"x" * 10_001),
+        request(b"5\r\nhello\r\n" * 2_001 + b"0\r\n\r\n", "Transfer-Encoding: chunked").replace(
+            b"Content-Length", b"X"
+        ),
+    ],
+    ids=["path", "query", "escape", "slash", "method", "length", "chunks"],
+)
+def test_what_is_no_usual_decision_is_the_applications(sent):
+    """Another path, a query, another method, a body that is too large: all of it reaches the application."""
+
+    async def story(made, client):
+        answer = await client.ask(sent)
+        assert answer["at"] == "application"
+        assert made.decisions.at_connection == []
+        assert len(answer["body"]) in {len(BODY), 10_001, 10_005}
+        assert await client.ask(request()) == AT_CONNECTION
+
+    run(story)
+
+
+def test_a_request_is_answered_alike_wherever_it_is_cut():
+    """A request in two pieces, cut at each of its bytes, is the same request; so is one byte by byte."""
+
+    async def story(made, client):
+        sent = request()
+        for at in range(1, len(sent)):
+            client.writer.write(sent[:at])
+            await asyncio.sleep(0.001)
+            assert await client.ask(sent[at:]) == AT_CONNECTION
+        assert await client.ask(*(sent[at : at + 1] for at in range(len(sent)))) == AT_CONNECTION
+        assert set(made.decisions.at_connection) == {BODY}
+
+    run(story)
+
+
+def test_a_body_in_chunks_is_read_whole():
+    """A chunked body is put together before it is read."""
+
+    async def story(made, client):
+        head = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        assert await client.ask(head, b'3\r\n{"n\r\n', b'4\r\n":1}\r\n0\r\n\r\n', pause=0.01) == AT_CONNECTION
+
+    run(story)
+
+
+def test_requests_sent_at_once_are_all_answered_in_order():
+    """Pipelined requests are answered one after the other, at the connection or by the application."""
+
+    async def story(_, client):
+        client.writer.write(request(b"1") + request(b"2") + request(b"3", path=OTHER) + request(b"4"))
+        answers = [(await client.answer())[1] for _ in range(4)]
+        assert [each["body"] for each in answers] == ["1", "2", "3", "4"]
+        assert await client.ask(request()) == AT_CONNECTION
+
+    run(story)
+
+
+def test_a_decision_does_not_overtake_the_request_before_it():
+    """While the application has not answered, a decision behind waits."""
+
+    async def story(made, client):
+        made.application.go.clear()
+        client.writer.write(request(b"1", path=OTHER))
+        await asyncio.sleep(0.01)
+        client.writer.write(request(b"2"))
+        await asyncio.sleep(0.01)
+        made.application.go.set()
+        assert [(await client.answer())[1]["body"] for _ in range(2)] == ["1", "2"]
+        assert made.decisions.at_connection == []
+
+    run(story)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_missing_is_read_and_the_next_requests_wait_behind_it(fails):
+    """While memory is filled for one request, the next on its connection wait; all are answered, in order."""
+
+    async def story(made, client):
+        made.decisions.misses = True
+        client.writer.write(request(b"1"))
+        await asyncio.wait_for(made.decisions.reading.wait(), 10)
+        made.decisions.misses, made.decisions.fails = False, fails
+        client.writer.write(request(b"2", path=OTHER) + request(b"3"))
+        await asyncio.sleep(0.01)
+        made.decisions.read.set()
+        status, first = await client.answer()
+        assert (status, first.get("body")) == ((500, None) if fails else (200, "1"))
+        assert [(await client.answer())[1]["body"] for _ in range(2)] == ["2", "3"]
+
+    run(story)
+
+
+def test_others_are_answered_while_one_waits_for_what_is_missing():
+    """A connection that waits for a read holds up no other."""
+
+    async def story(made, client):
+        made.decisions.misses = True
+        client.writer.write(request(b"1"))
+        await asyncio.wait_for(made.decisions.reading.wait(), 10)
+        made.decisions.misses = False
+        other = await Client.connect(made.port)
+        assert await other.ask(request()) == AT_CONNECTION
+        other.writer.close()
+        made.decisions.read.set()
+        assert (await client.answer())[1]["body"] == "1"
+
+    run(story)
+
+
+def test_a_server_that_stops_first_answers_what_it_reads_for():
+    """A stop while something is read for a request answers it and then closes the connection."""
+
+    async def story(made, client):
+        made.decisions.misses = True
+        client.writer.write(request(b"1"))
+        await asyncio.wait_for(made.decisions.reading.wait(), 10)
+        made.server.should_exit = True
+        (protocol,) = made.server.server_state.connections
+        await until(lambda: not protocol.cycle.keep_alive)
+        made.decisions.read.set()
+        assert (await client.answer())[1]["body"] == "1"
+        assert await client.ended()
+
+    run(story)
+
+
+def test_a_server_that_stops_first_answers_what_it_has_begun_to_receive():
+    """A stop between a head and its body waits for the body, answers, and then closes."""
+
+    async def story(made, client):
+        client.writer.write(request()[: -len(BODY)])
+        await until(lambda: made.server.server_state.connections)
+        (protocol,) = made.server.server_state.connections
+        await until(lambda: protocol._asked)
+        protocol.shutdown()
+        assert await client.ask(BODY) == AT_CONNECTION
+        assert await client.ended()
+
+    run(story)
+
+
+@pytest.mark.parametrize("more", [b"", request(b"2"), request(b"2", path=OTHER), request(b"2")[:-1]])
+def test_a_client_that_has_closed_its_half_gets_what_it_asked(more):
+    """What is read for it is answered, and what it sent whole behind that, then the connection ends."""
+
+    async def story(made, client):
+        made.decisions.misses = True
+        client.writer.write(request(b"1"))
+        await asyncio.wait_for(made.decisions.reading.wait(), 10)
+        made.decisions.misses = False
+        client.writer.write(more)
+        client.writer.write_eof()
+        await asyncio.sleep(0.05)
+        made.decisions.read.set()
+        for body in ["1", "2"] if more and more.endswith(b"2") else ["1"]:
+            assert (await client.answer())[1]["body"] == body
+        assert await client.ended()
+
+    run(story)
+
+
+def test_a_client_that_goes_while_something_is_read_harms_nobody():
+    """What was read for a client that has gone is answered to nobody, and the server goes on."""
+
+    async def story(made, client):
+        made.decisions.misses = True
+        gone = await Client.connect(made.port)
+        gone.writer.write(request(b"1"))
+        await asyncio.wait_for(made.decisions.reading.wait(), 10)
+        made.decisions.misses = False
+        gone.writer.transport.abort()
+        await asyncio.sleep(0.05)
+        made.decisions.read.set()
+        assert await client.ask(request()) == AT_CONNECTION
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("version", "more"), [("1.0", ()), ("1.0", ("Connection: keep-alive",)), ("1.1", ("Connection: close",))]
+)
+def test_a_connection_that_is_not_to_be_kept_is_closed(version, more):
+    """HTTP/1.0 and `Connection: close` get one answer at the connection, and the end."""
+
+    async def story(_, client):
+        assert await client.ask(request(BODY, *more, version=version)) == AT_CONNECTION
+        assert await client.ended()
+
+    run(story)
+
+
+def test_a_failure_at_the_connection_is_a_problem():
+    """An exception that nobody foresaw is a 500 on a connection that goes on."""
+
+    async def story(made, client):
+        made.decisions.fails = True
+        client.writer.write(request())
+        assert (await client.answer())[0] == 500
+        made.decisions.fails = False
+        assert await client.ask(request()) == AT_CONNECTION
+
+    run(story)
+
+
+def test_a_body_that_never_comes_is_timed_once(monkeypatch):
+    """After that time the client is told 408 and the connection ends; the application is not asked."""
+    monkeypatch.setattr(connection, "BODY_SECONDS", 0.05)
+
+    async def story(made, client):
+        client.writer.write(request()[:-1])
+        status, problem = await client.answer()
+        assert (status, problem["type"]) == (408, "urn:sceau:problem:timeout")
+        assert await client.ended()
+        assert made.decisions.at_connection == []
+
+    run(story)
+
+
+def test_a_quiet_connection_is_closed_and_a_busy_one_is_not():
+    """A connection has one timer: it closes only after a second without any request."""
+
+    async def story(_, client):
+        for _ in range(8):
+            assert await client.ask(request()) == AT_CONNECTION
+            await asyncio.sleep(0.2)
+        assert await client.ended()
+
+    run(story)

@@ -1,0 +1,84 @@
+"""Decisions that are remembered: with what they may be used again, and how many of them are held."""
+
+from datetime import UTC, datetime
+
+import pytest
+from msgspec.structs import replace
+
+from app.core.article import Channel, Element
+from app.core.decision import Participant, Request
+from app.core.period import PeriodPolicy
+from app.operations.decisions.judging import judge
+from app.operations.decisions.question import Circumstances
+from app.operations.decisions.remembered import Remembered, RememberedDecisions
+from app.snapshot.records import register_record, subject_record
+
+OF = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
+ASKED = Request(b"alice", "ads", None, True, Channel.ONLINE, True, "FR", None)
+JUDGED = judge(ASKED, None, {}, datetime(2026, 6, 15, tzinfo=UTC), PeriodPolicy())
+KEY = (OF, b"alice", None)
+REGISTER, RECORD = register_record(None), subject_record(())
+
+
+def kept():
+    """One decision, remembered until 50, on one register entry and one subject's record."""
+    held = RememberedDecisions()
+    held.keep(KEY, Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
+    return held
+
+
+def test_a_remembered_decision_needs_the_very_same_records():
+    """An equal record is another one: something changed between."""
+    held = kept()
+    assert held.get(KEY, REGISTER, (RECORD,), 49.9) is JUDGED
+    assert held.get(KEY, REGISTER, (subject_record(()),), 49.9) is None
+    assert held.get(KEY, register_record(None), (RECORD,), 49.9) is None
+    assert held.get(KEY, REGISTER, (), 49.9) is None
+    assert held.get(KEY, REGISTER, (RECORD, RECORD), 49.9) is None
+
+
+def test_a_remembered_decision_ends_when_time_alone_could_change_it():
+    """At that instant, not after it."""
+    held = kept()
+    assert held.get(KEY, REGISTER, (RECORD,), 50.0) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"processing": "stats"},
+        {"elements": frozenset({Element.CONTENT})},
+        {"automated": False},
+        {"channel": Channel.TEXT_MESSAGE},
+        {"private": False},
+        {"territory": "RE"},
+    ],
+    ids=str,
+)
+def test_a_remembered_decision_is_of_one_question(other):
+    """Equal circumstances made anew are the same question; another member, subject or other party is another one."""
+    held = kept()
+    again = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
+    assert held.get((again, b"alice", None), REGISTER, (RECORD,), 0.0) is JUDGED
+    assert held.get((replace(OF, **other), b"alice", None), REGISTER, (RECORD,), 0.0) is None
+    assert held.get((OF, b"bob", None), REGISTER, (RECORD,), 0.0) is None
+    assert held.get((OF, b"alice", ()), REGISTER, (RECORD,), 0.0) is None
+    assert held.get((OF, b"alice", (Participant(b"bob", local=True),)), REGISTER, (RECORD,), 0.0) is None
+
+
+def test_decisions_with_many_parties_are_remembered_in_smaller_numbers():
+    """Of 1,100 with five other parties the first is forgotten; control: of as many with four, none is."""
+    held = RememberedDecisions()
+    keys = {
+        number: [
+            (OF, subject.to_bytes(32), tuple(Participant(bytes([each]), local=True) for each in range(number)))
+            for subject in range(1_100)
+        ]
+        for number in (4, 5)
+    }
+    for number in (5, 4):
+        for key in keys[number]:
+            held.keep(key, Remembered(REGISTER, (), 1.0, JUDGED))
+    assert held.get(keys[5][0], REGISTER, (), 0.0) is None
+    assert held.get(keys[5][-1], REGISTER, (), 0.0) is not None
+    assert all(held.get(key, REGISTER, (), 0.0) is not None for key in keys[4])

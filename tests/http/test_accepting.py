@@ -1,0 +1,51 @@
+import pytest
+
+from app.api.http.accepting import prefers_text
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/plain",
+        "TEXT/Plain",
+        "text/*",
+        "text/plain, */*;q=0.5",
+        "text/plain;charset=utf-8",
+        "text/plain; q=0.9, application/json; q=0.8",
+        "application/json;q=0.1, text/plain;q=0.2",
+        "application/json;q=0, */*",
+        "application/*;q=0.3, text/*;q=0.4",
+        "application/problem+json, text/plain",
+        "text/html, text/plain;q=0.001",
+        "*/*;q=0.1, text/plain",
+    ],
+)
+def test_text_is_worth_more(accept):
+    """The word is sent where its most specific range has the greater weight (RFC 9110, 12.5.1)."""
+    assert prefers_text(accept)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        "application/json",
+        "application/json, text/plain",
+        "text/plain, application/json",
+        "text/plain;q=0.5, application/json;q=0.5",
+        "text/plain;q=0.5, application/*",
+        "text/plain;q=0, */*",
+        "text/plain;q=0",
+        "text/html, */*;q=0.8",
+        "text/plain;q=2",
+        "text/plain;q=x",
+        "text/plain;format=flowed",
+        "text/plain;q=0.2, */*;q=0.5",
+        "image/png",
+        "text/plain," + "x" * 1_024,
+    ],
+)
+def test_json_is_the_answer(accept):
+    """JSON is sent on a draw, where it is worth more, where neither is taken, and where the field makes no sense."""
+    assert not prefers_text(accept)
