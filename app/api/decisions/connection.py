@@ -61,7 +61,7 @@ class DecisionProtocol(BoundedProtocol):
         self._body = b""
         self._started = time.perf_counter()
         self._keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        self.expect_within(BODY_SECONDS)
+        self.begin_step(BODY_SECONDS)
 
     def on_body(self, body: bytes) -> None:
         """Read a piece of a body."""
@@ -85,10 +85,11 @@ class DecisionProtocol(BoundedProtocol):
             found = reply_to(error)
         if isinstance(found, Reply):
             self._send(decisions, asked, found)
+            self.begin_step(self.timeout_keep_alive)
             self.server_state.total_requests += 1
             decisions.observe(asked, found, time.perf_counter() - self._started, cast("Scope", self.scope))
             return
-        self.expect_within(inf)
+        self.begin_step(inf)
         cycle = PendingCycle(keep_alive=self._keep_alive)
         self.cycle = cast("RequestResponseCycle", cycle)
         task = self.loop.create_task(
@@ -146,7 +147,5 @@ class DecisionProtocol(BoundedProtocol):
         connection = b"keep-alive" if self._keep_alive else b"close"
         head = decisions.heads.of(reply, usable_id(asked.request_id).encode(), connection)
         self.transport.write(STATUS_LINE[reply.status] + own + head + reply.body)
-        if self._keep_alive:
-            self.expect_within(self.timeout_keep_alive)
-        else:
+        if not self._keep_alive:
             self.transport.close()

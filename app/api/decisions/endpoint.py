@@ -3,11 +3,11 @@
 The connection (`app.api.decisions.connection`) and the documented routes (`app.api.decisions.routes`) both come here.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
+from msgspec import Struct
 from starlette.types import Scope
 
 from app.api.decisions.reading import Batch, read_batch, read_question
@@ -36,12 +36,11 @@ SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One request to a decision endpoint, as far as its head says: the path, and the header fields that count.
 
     Of a field that stands twice the first counts, but for Accept, which is a list. `authorization` is "" where there
-    is none.
+    is none; it is a secret, and no repr shows it.
     """
 
     path: str
@@ -50,9 +49,12 @@ class Asked:
     accept: str
     request_id: bytes
 
+    def __repr__(self) -> str:
+        """The path alone."""
+        return f"Asked({self.path})"
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+
+class Pending(Struct, frozen=True):
     """A request that was read and that memory alone does not answer; `wrong` is what is wrong with it, if anything."""
 
     asked: Asked
@@ -60,21 +62,24 @@ class Pending:
     read: Question | Batch | None
     wrong: MalformedError | TooLargeError | None = None
 
+    def __repr__(self) -> str:
+        """The request, without its credential."""
+        return f"Pending({self.asked})"
 
-def asked_of(path: str, fields: Iterable[tuple[bytes, bytes]]) -> Asked:
+
+def asked_of(path: str, fields: Sequence[tuple[bytes, bytes]]) -> Asked:
     """A request by its header fields, their names in lower case."""
-    authorization = content_type = request_id = b""
-    accept: list[bytes] = []
-    for name, value in fields:
-        if name == b"authorization":
-            authorization = authorization or value
-        elif name == b"content-type":
-            content_type = content_type or value
-        elif name == b"accept":
-            accept.append(value)
-        elif name == b"x-request-id":
-            request_id = request_id or value
-    return Asked(path, authorization.decode("latin-1"), content_type, b",".join(accept).decode("latin-1"), request_id)
+    first = dict(reversed(fields))  # of two fields of one name, a dict keeps the one that it meets last
+    accept = first.get(b"accept", b"")
+    if accept:
+        accept = b",".join([value for name, value in fields if name == b"accept"])
+    return Asked(
+        path,
+        first.get(b"authorization", b"").decode("latin-1"),
+        first.get(b"content-type", b""),
+        accept.decode("latin-1"),
+        first.get(b"x-request-id", b""),
+    )
 
 
 class DecisionEndpoint:

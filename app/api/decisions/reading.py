@@ -5,6 +5,7 @@ request is a `MalformedError`, which quotes nothing of it.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -44,8 +45,9 @@ _PARTS: Final[Mapping[str, type[Wire]]] = {
     "context": Context,
 }
 _NO_CONTEXT: Final = Context()
+_WRONG: Final = "A member is missing or not as it should be."
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
-_NAMED: Final = re.compile(r"`(\w+)` (has .+|is not .+|does not .+)")
+_NAMED: Final = re.compile(r"`(\w+)` (does not .+)")
 """What the types of `app.api.decisions.wire` say themselves."""
 _WORDS: Final = {
     "channel": tuple(Channel),
@@ -95,7 +97,7 @@ def read_members(model: type[_Wire], value: Mapping[str, Any]) -> _Wire:
     try:
         return msgspec.convert(value, model)
     except msgspec.ValidationError as error:
-        raise MalformedError("A member is missing or not as it should be.", [field_at_fault(error)]) from None
+        raise MalformedError(_WRONG, [field_at_fault(error)]) from None
 
 
 def read_question(body: bytes, refs: Refs) -> Question:
@@ -168,7 +170,46 @@ def field_at_fault(error: msgspec.ValidationError) -> FieldError:
     return FieldError(field=field.lstrip(".") or "body", message=message)
 
 
+def refuse_faults(kind: str, identifier: str, name: str, resource: Resource) -> None:
+    """Refuse control characters in ids and names, and what is no code of a territory.
+
+    Args:
+        kind: the subject's type.
+        identifier: the subject's id; "" where none is named.
+        name: the processing's; "" where none is named.
+        resource: the correspondence.
+
+    Raises:
+        MalformedError: one of them has, or is.
+
+    """
+    said, listed = resource.properties, resource.properties.participants or ()
+    # What can be printed has no control character; of what cannot, some is fine (a no-break space, a joiner).
+    text = kind + identifier + name + resource.type + resource.id + "".join([each.id for each in listed])
+    code = said.territory
+    if not (code.isascii() and code.isalpha() and code.isupper()):
+        raise _refused("resource.properties.territory", "is not a code of two capital letters (ISO 3166-1)")
+    if text.isprintable():
+        return
+    texts = {
+        "subject.type": kind,
+        "subject.id": identifier,
+        "action.name": name,
+        "resource.type": resource.type,
+        "resource.id": resource.id,
+        **{f"resource.properties.participants.{place}.id": each.id for place, each in enumerate(listed)},
+    }
+    for field, each in texts.items():
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in each):
+            raise _refused(field, "has control characters")
+
+
+def _refused(field: str, message: str) -> MalformedError:
+    return MalformedError(_WRONG, [FieldError(field=field, message=message)])
+
+
 def _question(subject: Subject, action: Action, resource: Resource, context: Context, refs: Refs) -> Question:
+    refuse_faults(subject.type, subject.id, action.name, resource)
     listed = resource.properties.participants
     return Question(
         circumstances(action.name, action, resource),
@@ -218,12 +259,19 @@ def _with_defaults(item: Item | BadItem, defaults: Mapping[str, Wire | str], ref
     action = _own_or_default(item.action, "action", defaults)
     resource = _own_or_default(item.resource, "resource", defaults)
     context = _own_or_default(item.context, "context", defaults)
-    if isinstance(subject, Subject) and isinstance(action, Action) and isinstance(resource, Resource):
-        if context is None:
-            return _question(subject, action, resource, _NO_CONTEXT, refs)
-        if isinstance(context, Context):
+    if context is None:
+        context = _NO_CONTEXT
+    if (
+        isinstance(subject, Subject)
+        and isinstance(action, Action)
+        and isinstance(resource, Resource)
+        and isinstance(context, Context)
+    ):
+        try:
             return _question(subject, action, resource, context, refs)
-    parts = {"subject": subject, "action": action, "resource": resource, "context": context or _NO_CONTEXT}
+        except MalformedError as error:
+            return BadItem("; ".join(f"{each.field}: {each.message}" for each in error.fields))
+    parts = {"subject": subject, "action": action, "resource": resource, "context": context}
     wrong = [
         part if isinstance(part, str) else f"{name}: is missing"
         for name, part in parts.items()

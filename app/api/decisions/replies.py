@@ -1,10 +1,10 @@
 """Answers as the connection sends them: a status, a media type, a body, and header fields."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from msgspec import Struct
 from starlette.responses import Response
 
 from app.api.problems import failed, over_quota, response_to
@@ -15,8 +15,7 @@ TEXT: Final = b"text/plain; charset=utf-8"
 log = structlog.get_logger("sceau.http")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer: its status, media type and body, and header fields beside those of every answer."""
 
     status: int

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.api.decisions.models import ActionsFound, SubjectsFound
-from app.api.decisions.reading import circumstances, parties, read_members, read_object
+from app.api.decisions.reading import circumstances, parties, read_members, read_object, refuse_faults
 from app.api.decisions.wire import MOST_RESULTS, Action, ActionSearchRequest, Resource, SearchPage, SubjectSearchRequest
 from app.api.openapi import documented_body
 from app.api.pages import read_token, write_token
@@ -67,7 +67,7 @@ async def post_subject_search(request: Request, caller: Searcher, services: Serv
     place = _place(pseudonyms, f"subjects {caller.id}", _without(body, "subject", "id"), asked.page)
     if place.limit == 0:
         return _nothing_yet(pseudonyms, place)
-    question = _request(pseudonyms, kind, _NOBODY, asked.action, asked.resource)
+    question = _request(pseudonyms, kind, "", asked.action, asked.resource)
     after = UUID(bytes=place.after) if place.after else None
     async with services.database.write() as session:
         query = SubjectQuery(question, kind)
@@ -95,8 +95,7 @@ async def post_action_search(request: Request, caller: Searcher, services: Servi
     place = _place(pseudonyms, f"actions {caller.id}", _without(body, "action"), asked.page)
     if place.limit == 0:
         return _nothing_yet(pseudonyms, place)
-    subject = pseudonyms.ref(kind, asked.subject.id)
-    question = _request(pseudonyms, kind, subject, None, asked.resource)
+    question = _request(pseudonyms, kind, asked.subject.id, None, asked.resource)
     after = place.after.decode()
     among = caller.processings
     async with services.database.read() as session:
@@ -119,11 +118,18 @@ async def _read(request: Request, model: type[_Search]) -> tuple[dict[str, Any],
 
 
 def _request(
-    pseudonyms: Pseudonyms, kind: str, subject: bytes, action: Action | None, resource: Resource
+    pseudonyms: Pseudonyms, kind: str, identifier: str, action: Action | None, resource: Resource
 ) -> Evaluation:
-    """The question as the rules take it, about this subject; without an action, about no processing yet."""
+    """The question as the rules take it: of no subject yet where the id is "", of no processing yet without an action.
+
+    Raises:
+        MalformedError: something in it is not as it should be.
+
+    """
+    refuse_faults(kind, identifier, action.name if action else "", resource)
     of, listed = circumstances(action.name if action else "", action, resource), resource.properties.participants
     others = None if listed is None else parties(kind, listed, pseudonyms.ref)
+    subject = pseudonyms.ref(kind, identifier) if identifier else _NOBODY
     return Question(of, subject, None, (resource.type, resource.id), (kind, "")).request(others)
 
 

@@ -4,7 +4,6 @@ Unknown members are ignored, as the specification asks; unknown *words* (a chann
 question that is not understood is not answered. `0` is no boolean.
 """
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -43,13 +42,6 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def _refuse_control(**texts: str) -> None:
-    for name, text in texts.items():
-        # What can be printed has no control character; of what cannot, some is fine (a no-break space, a joiner).
-        if not text.isprintable() and any(unicodedata.category(each) in {"Cc", "Cs"} for each in text):
-            raise ValueError(f"`{name}` has control characters")
-
-
 class Wire(Struct, frozen=True):
     """A value on the wire. Its repr shows nothing: it holds ids."""
 
@@ -63,10 +55,6 @@ class Subject(Wire, frozen=True):
 
     type: Annotated[Name, Meta(examples=["user"])]
     id: Annotated[Identifier, Meta(examples=["alice@example.fr"])]
-
-    def __post_init__(self) -> None:
-        """Refuse control characters (ValueError)."""
-        _refuse_control(type=self.type, id=self.id)
 
 
 class ActionProperties(Wire, frozen=True):
@@ -82,20 +70,12 @@ class Action(Wire, frozen=True):
     name: Annotated[Name, Meta(examples=["ads-mail"])]
     properties: ActionProperties = ActionProperties()
 
-    def __post_init__(self) -> None:
-        """Refuse control characters (ValueError)."""
-        _refuse_control(name=self.name)
-
 
 class Participant(Wire, frozen=True):
     """Another party of the correspondence; `local` when it has an account here, of the subject's type."""
 
     id: Identifier
     local: bool
-
-    def __post_init__(self) -> None:
-        """Refuse control characters (ValueError)."""
-        _refuse_control(id=self.id)
 
 
 Participants = Annotated[tuple[Participant, ...], Meta(max_length=MOST_PARTICIPANTS)]
@@ -118,12 +98,6 @@ class ResourceProperties(Wire, frozen=True):
     territory: Territory = "FR"
     participants: Participants | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse what is no code of a territory (ValueError)."""
-        code = self.territory
-        if not (code.isascii() and code.isalpha() and code.isupper()):
-            raise ValueError("`territory` is not a code of two capital letters (ISO 3166-1)")
-
 
 class Resource(Wire, frozen=True):
     """The correspondence; its id is an opaque handle made by the caller, never a Message-ID."""
@@ -131,10 +105,6 @@ class Resource(Wire, frozen=True):
     type: Annotated[Name, Meta(examples=["correspondence"])]
     id: Annotated[Identifier, Meta(examples=["3f9c1e0b7a"])]
     properties: ResourceProperties = ResourceProperties()
-
-    def __post_init__(self) -> None:
-        """Refuse control characters (ValueError)."""
-        _refuse_control(type=self.type, id=self.id)
 
 
 class Context(Wire, frozen=True):
@@ -219,10 +189,6 @@ class SubjectKind(Wire, frozen=True):
     """Subjects of a type; an `id` is ignored."""
 
     type: Annotated[Name, Meta(examples=["user"])]
-
-    def __post_init__(self) -> None:
-        """Refuse control characters (ValueError)."""
-        _refuse_control(type=self.type)
 
 
 class SubjectSearchRequest(Wire, frozen=True):

@@ -69,8 +69,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0
-    _fields = 0
     _refusal = MALFORMED
+    _seconds = inf
+    _step_begun = False
     _deadline = inf
     _timer: asyncio.TimerHandle | None = None
     _timer_due = inf
@@ -81,7 +82,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin a connection: its first head is awaited for so long."""
         super().connection_made(transport)
-        self.expect_within(HEAD_SECONDS)
+        self.begin_step(HEAD_SECONDS)
+        self._move_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
@@ -99,6 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)  # what the parser holds of a field that has not ended yet is among these
             if self._head_bytes > LONGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
+        if self._step_begun:
+            self._move_deadline()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks, uvicorn has nothing to say
         """Answer a client that has closed its half after a whole request (Exim does, `nc -N` too), then close.
@@ -114,24 +118,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        self._in_head, self._head_bytes, self._fields = True, 0, 0
-        self.expect_within(HEAD_SECONDS)
+        self._in_head, self._head_bytes = True, 0
+        self.begin_step(HEAD_SECONDS)
 
     def on_url(self, url: bytes) -> None:
         """Read a piece of the target."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > LONGEST_TARGET:
             self._refusal = TARGET_TOO_LONG
             raise _RefusedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Read a field."""
-        self._fields += 1
+        """Read a field: as uvicorn does, which a second call for each field would ask, and within the bounds."""
         self._head_bytes += len(name) + len(value)
-        if self._fields > MOST_FIELDS or self._head_bytes > LONGEST_HEAD:
+        if len(self.headers) >= MOST_FIELDS or self._head_bytes > LONGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """End a head; what is to follow has its own time."""
@@ -145,12 +151,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def begin_request(self) -> None:
         """Begin a request whose head is whole: for the application, in a task of its own."""
-        self.expect_within(REQUEST_SECONDS)
+        self.begin_step(REQUEST_SECONDS)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self.expect_within(inf)
+        self.begin_step(inf)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -186,18 +192,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         if self.is_answering():
             self._refused_next = refusal
-            self.expect_within(REQUEST_SECONDS)
+            self.begin_step(REQUEST_SECONDS)
+            self._move_deadline()
             return
         self._ended = True
         self.refused[refusal.slug] += 1
         self.transport.write(_answer(refusal, self.server_state.default_headers))
         self.transport.write_eof()
-        self.expect_within(LINGER_SECONDS)
+        self.begin_step(LINGER_SECONDS)
+        self._move_deadline()
 
-    def expect_within(self, seconds: float) -> None:
-        """Give what comes next so long, in the place of any other deadline; `inf`: it may take its time."""
-        now = self.loop.time()
-        self._deadline = now + seconds
+    def begin_step(self, seconds: float) -> None:
+        """Give what comes next so long, in the place of any other deadline; `inf`: it may take its time.
+
+        The deadline moves when all that was received has been read: most requests come whole.
+        """
+        self._seconds, self._step_begun = seconds, True
+
+    def _move_deadline(self) -> None:
+        self._step_begun = False
+        self._deadline = self.loop.time() + self._seconds
         if self._deadline < self._timer_due:
             if self._timer is not None:
                 self._timer.cancel()

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from msgspec import Struct
+
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision import Participant
@@ -37,8 +39,7 @@ class Memory:
     without_lease: int = 0
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Who asks (None: no credential in force), what was judged of each question, and the epoch time of the look.
 
     None in the place of a question is one that the caller may not ask.

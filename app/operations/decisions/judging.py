@@ -1,7 +1,6 @@
 """A question judged: the decision by the rules, with all that wording, counting and logging it need, made once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -44,8 +43,7 @@ class Unanswered(Enum):
 Answer = Judged | Unanswered
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """Who asked (None: no credential in force), the answers in the order of the questions, and when they were given.
 
     `at` is an epoch time by the database's clock, an estimate of it while that cannot be asked. `standing` says how

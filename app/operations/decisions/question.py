@@ -1,7 +1,6 @@
 """A question as it was read from a request, with pseudonyms in the place of ids."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from msgspec import Struct
 
@@ -23,8 +22,7 @@ class Circumstances(Struct, frozen=True, gc=False):
     territory: str
 
 
-@dataclass(slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """One question: the circumstances, the subject's pseudonym, and the correspondence by its type and id.
 
     `participants` makes the other parties' pseudonyms, which few processings need; None when the request does not say
@@ -35,9 +33,13 @@ class Question:
     circumstances: Circumstances
     subject: bytes
     participants: Callable[[], tuple[Participant, ...]] | None
-    correspondence: tuple[str, str] = field(repr=False)
-    subject_id: tuple[str, str] = field(repr=False)
+    correspondence: tuple[str, str]
+    subject_id: tuple[str, str]
     wants_token: bool = False
+
+    def __repr__(self) -> str:
+        """What is asked, without ids."""
+        return f"Question({self.circumstances})"
 
     @property
     def processing(self) -> str:
