@@ -10,6 +10,10 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from struct import Struct
+from typing import Final
+
+_LENGTH: Final = Struct(">I")
 
 
 class Normalisation(StrEnum):
@@ -64,10 +68,14 @@ class Pseudonyms:
         """Keep the key (at least 32 bytes) and the way ids are normalised."""
         self.ids = ids or SubjectIds()
         self._keyed = hmac.new(key, digestmod="sha256")  # copied for each hash: the key is hashed once
+        self._of_subjects = self._begun("subject")
 
     def ref(self, subject_type: str, identifier: str) -> bytes:
         """The pseudonym (32 bytes) of a subject."""
-        return self._mac("subject", subject_type, self.ids.normalise(subject_type, identifier))
+        kind, name = subject_type.encode(), self.ids.normalise(subject_type, identifier).encode()
+        made = self._of_subjects.copy()
+        made.update(_LENGTH.pack(len(kind)) + kind + _LENGTH.pack(len(name)) + name)
+        return made.digest()
 
     def opaque(self, purpose: str, value: str) -> bytes:
         """A keyed hash (32 bytes) of something that must not be stored in clear, apart for each purpose."""
@@ -78,8 +86,12 @@ class Pseudonyms:
         return self._mac("check", "pseudonym", str(self.ids)).hex()
 
     def _mac(self, *parts: str) -> bytes:
-        encoded = [part.encode() for part in parts]
+        return self._begun(*parts).digest()
+
+    def _begun(self, *parts: str) -> hmac.HMAC:
         made = self._keyed.copy()
-        # Length-prefixed, so that no two different tuples give the same message.
-        made.update(b"".join([len(each).to_bytes(4, "big") + each for each in encoded]))
-        return made.digest()
+        for part in parts:
+            encoded = part.encode()
+            # Length-prefixed, so that no two different tuples give the same message.
+            made.update(_LENGTH.pack(len(encoded)) + encoded)
+        return made

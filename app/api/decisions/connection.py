@@ -40,16 +40,16 @@ class PendingCycle:
 class DecisionProtocol(BoundedProtocol):
     """The protocol of `sceau serve`: uvicorn's, bounded, with decisions answered at the connection."""
 
-    _decisions: DecisionEndpoint | None = None
-    _asked: Asked | None = None
-    _body = b""
-    _started = 0.0
-    _keep_alive = True
+    __slots__ = ("_asked", "_body", "_decisions", "_keep_alive", "_started")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin a connection."""
         super().connection_made(transport)
-        self._decisions = getattr(getattr(self.app, "state", None), "decisions", None)
+        self._asked: Asked | None = None
+        self._body = b""
+        self._started = 0.0
+        self._keep_alive = True
+        self._decisions: DecisionEndpoint | None = getattr(getattr(self.app, "state", None), "decisions", None)
 
     def begin_request(self) -> None:
         """Begin a request whose head is whole: a decision's is taken here, if it can be answered here."""

@@ -9,10 +9,10 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from app.api.decisions.wire import (
     MOST_ITEMS,
@@ -38,12 +38,6 @@ Refs = Callable[[str, str], bytes]
 """Makes a subject's pseudonym from its type and id."""
 
 _Wire = TypeVar("_Wire", bound=Wire)
-_PARTS: Final[Mapping[str, type[Wire]]] = {
-    "subject": Subject,
-    "action": Action,
-    "resource": Resource,
-    "context": Context,
-}
 _NO_CONTEXT: Final = Context()
 _WRONG: Final = "A member is missing or not as it should be."
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
@@ -69,6 +63,15 @@ class Batch:
 
     items: Sequence[Question | BadItem]
     semantic: Semantic
+
+
+class _Defaults(NamedTuple):
+    """The members of a batch that its items may leave out, each as declared, or what is wrong with it."""
+
+    subject: Subject | str
+    action: Action | str
+    resource: Resource | str
+    context: Context | str
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -127,8 +130,13 @@ def read_batch(body: bytes, refs: Refs) -> Batch | Question:
         raise TooLargeError(f"A batch holds at most {MOST_ITEMS} items.")
     if _participants_named(value, items) > MOST_PARTICIPANTS:
         raise TooLargeError(f"A batch names at most {MOST_PARTICIPANTS} participants in all.")
-    defaults = {name: _default(name, model, value[name]) for name, model in _PARTS.items() if name in value}
-    return Batch([_with_defaults(each, defaults, refs) for each in _items(items)], batch.options.evaluations_semantic)
+    defaults = _Defaults(
+        _default("subject", Subject, value),
+        _default("action", Action, value),
+        _default("resource", Resource, value),
+        _default("context", Context, value) if "context" in value else _NO_CONTEXT,
+    )
+    return Batch(_with_defaults(_items(items), defaults, refs), batch.options.evaluations_semantic)
 
 
 def question_of(asked: EvaluationRequest, refs: Refs) -> Question:
@@ -221,10 +229,12 @@ def _question(subject: Subject, action: Action, resource: Resource, context: Con
     )
 
 
-def _default(name: str, model: type[Wire], value: Any) -> Wire | str:  # noqa: ANN401 - any JSON value
+def _default(name: str, model: type[_Wire], value: Mapping[str, Any]) -> _Wire | str:
     """A default of a batch, or what is wrong with it: told to each item that takes it."""
+    if name not in value:
+        return f"{name}: is missing"
     try:
-        return msgspec.convert(value, model)
+        return msgspec.convert(value[name], model)
     except msgspec.ValidationError as error:
         return f"{name}: {field_at_fault(error).message}"
 
@@ -251,38 +261,37 @@ def _told(error: msgspec.ValidationError) -> str:
     return f"{at_fault.field}: {at_fault.message}"
 
 
-def _with_defaults(item: Item | BadItem, defaults: Mapping[str, Wire | str], refs: Refs) -> Question | BadItem:
-    """The question of an item, in front of the batch's defaults."""
-    if isinstance(item, BadItem):
-        return item
-    subject = _own_or_default(item.subject, "subject", defaults)
-    action = _own_or_default(item.action, "action", defaults)
-    resource = _own_or_default(item.resource, "resource", defaults)
-    context = _own_or_default(item.context, "context", defaults)
-    if context is None:
-        context = _NO_CONTEXT
-    if (
-        isinstance(subject, Subject)
-        and isinstance(action, Action)
-        and isinstance(resource, Resource)
-        and isinstance(context, Context)
-    ):
-        try:
-            return _question(subject, action, resource, context, refs)
-        except MalformedError as error:
-            return BadItem("; ".join(f"{each.field}: {each.message}" for each in error.fields))
-    parts = {"subject": subject, "action": action, "resource": resource, "context": context}
-    wrong = [
-        part if isinstance(part, str) else f"{name}: is missing"
-        for name, part in parts.items()
-        if not isinstance(part, Wire)
-    ]
-    return BadItem("; ".join(wrong))
+def _with_defaults(items: Sequence[Item | BadItem], defaults: _Defaults, refs: Refs) -> list[Question | BadItem]:
+    """The questions of a batch: what an item does not say itself is taken from the batch's defaults."""
+    made: list[Question | BadItem] = []
+    for item in items:
+        if isinstance(item, BadItem):
+            made.append(item)
+            continue
+        subject = item.subject if item.subject is not UNSET else defaults.subject
+        action = item.action if item.action is not UNSET else defaults.action
+        resource = item.resource if item.resource is not UNSET else defaults.resource
+        context = item.context if item.context is not UNSET else defaults.context
+        if (
+            type(subject) is Subject
+            and type(action) is Action
+            and type(resource) is Resource
+            and type(context) is Context
+        ):
+            made.append(_question_or_fault(subject, action, resource, context, refs))
+        else:
+            parts = {"subject": subject, "action": action, "resource": resource, "context": context}
+            made.append(BadItem("; ".join(part for part in parts.values() if type(part) is str)))
+    return made
 
 
-def _own_or_default(own: Wire | UnsetType, name: str, defaults: Mapping[str, Wire | str]) -> Wire | str | None:
-    """An item's own member, or the batch's, or what is wrong with that; None where there is neither."""
-    return own if own is not UNSET else defaults.get(name)
+def _question_or_fault(
+    subject: Subject, action: Action, resource: Resource, context: Context, refs: Refs
+) -> Question | BadItem:
+    try:
+        return _question(subject, action, resource, context, refs)
+    except MalformedError as error:
+        return BadItem("; ".join(f"{each.field}: {each.message}" for each in error.fields))
 
 
 def _participants_named(defaults: Mapping[str, Any], items: Sequence[Any]) -> int:
