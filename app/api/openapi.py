@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from app.api.decisions.wire import EXAMPLES, ExplanationRequest, Wire
+from app.api.problems import Problem
 from app.api.security import scopes_by_route
 
 if TYPE_CHECKING:
@@ -67,4 +68,7 @@ def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     for model, examples in EXAMPLES.items():
         declared[model.__name__]["examples"] = examples
     schemas.update(declared)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
     return document

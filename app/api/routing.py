@@ -1,19 +1,21 @@
 """Routes whose JSON bodies are read strictly (`app.api.http.strict_json`); each path stands whole where it is made."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from app.api.http.strict_json import BadJsonError, parse
-from app.api.problems import Problem
 from app.api.security import bearer_of, names_a_scope, refuse_strangers
 from app.api.services import services_of
 
+# A reference, not the model itself: FastAPI would build a reader of the model for each of five hundred answers.
+_PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": description, "content": {"application/problem+json": {}}}
+    status: {"description": description, "content": _PROBLEM}
     for status, description in (
         (400, "The request is malformed."),
         (401, "No key, or none that is in force."),
