@@ -4,9 +4,7 @@ The sources that nothing below may reach for, this machine's clock and chance, c
 together in `app.wiring`.
 """
 
-import asyncio
 import gc
-import random
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
@@ -28,23 +26,10 @@ from app.db.session import Clock
 from app.pages import assets, consent, dashboard, staff
 from app.settings import LogFormat, Settings, SettingsError
 from app.telemetry.logs import configure_logs
-from app.wiring.deployment import database_of, deployment_of
-from app.wiring.issuers import token_check_of
-from app.wiring.jobs import work_until
 from app.wiring.keys import bootstrap_key
 from app.wiring.parent import end_with_parent
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
-
-__all__ = [
-    "create_app",
-    "create_app_from_environment",
-    "database_of",
-    "deployment_of",
-    "token_check_of",
-    "wall_clock",
-    "work_through_jobs",
-]
 
 
 def wall_clock() -> datetime:
@@ -108,14 +93,3 @@ def create_app_from_environment() -> FastAPI:
 
 _ROUTES: Final = _included(*ROUTERS, assets.router, consent.router, dashboard.router, staff.router)
 """The routes of every application: reading their parameters and models takes longer than the rest of making one."""
-
-
-async def work_through_jobs(settings: Settings, stopping: asyncio.Event, *, clock: Clock | None = None) -> bool:
-    """Run background jobs until told to stop; whether that ended within its deadline.
-
-    Raises:
-        DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
-        SettingsError: a setting is missing or wrong.
-
-    """
-    return await work_until(settings, stopping, chance=random.random, clock=clock)

@@ -2,6 +2,8 @@
 
 A data directory holds everything that a checkout needs: keys (made once, readable by their owner only), the server's
 files, and how to reach it while it runs. Deleting it starts afresh.
+
+The jobs process answers no HTTP and the web workers run no jobs: each imports its own half.
 """
 
 import asyncio
@@ -15,17 +17,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NoReturn, Self
 
 import structlog
-import uvicorn
 
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
-from app.db.migrate import migrate
-from app.main import work_through_jobs
 from app.settings import PREFIX, Settings, SettingsError
 
 _RUNNING: Final = "running.json"
@@ -91,6 +90,8 @@ def _alone(data: Path) -> Iterator[bool]:
 @contextmanager
 def _own_server(data: Path) -> Iterator[None]:
     """Run the data directory's server, migrated, and note how other commands reach it."""
+    from app.db.migrate import migrate
+
     with EmbeddedServer(data / "postgres") as server:
         addresses = {
             f"{PREFIX}DATABASE_URL": server.url(role=APP_ROLE, database=DATABASE),
@@ -111,6 +112,8 @@ def serve(host: str, port: int, workers: int, *, jobs: bool) -> None:
 
     With `jobs`, a jobs process runs beside, and has stopped when this returns.
     """
+    import uvicorn
+
     signal.signal(signal.SIGTERM, _terminate)
     beside = JobsProcess() if jobs else nullcontext()
     with tempfile.TemporaryDirectory(prefix="sceau-metrics-") as counters, beside:
@@ -134,26 +137,33 @@ def serve(host: str, port: int, workers: int, *, jobs: bool) -> None:
         )
 
 
-def work(settings: Settings, *, beside: bool) -> None:
+def work(settings: Settings, *, chance: Callable[[], float], beside: bool) -> None:
     """Run background jobs until SIGTERM or SIGINT; `beside` another process, until SIGTERM or until that one is gone.
+
+    Args:
+        settings: as loaded.
+        chance: gives a number from 0 up to 1, for the waits between attempts.
+        beside: end with standard input.
 
     Raises:
         DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
         SettingsError: a setting is missing or wrong.
 
     """
-    if not asyncio.run(_work(settings, beside=beside)):
+    if not asyncio.run(_work(settings, chance, beside=beside)):
         os._exit(1)  # something hangs that cannot be waited for: what it held is taken back by another worker
 
 
-async def _work(settings: Settings, *, beside: bool) -> bool:
+async def _work(settings: Settings, chance: Callable[[], float], *, beside: bool) -> bool:
+    from app.wiring.jobs import work_until
+
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGINT, stopping.set)
     if beside:
         loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 64) else stopping.set())
-    return await work_through_jobs(settings, stopping)
+    return await work_until(settings, stopping, chance=chance)
 
 
 class JobsProcess:

@@ -5,11 +5,14 @@ worst is told.
 """
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
 from app.api.services import Services
-from app.auth.token_check import TokenCheck
+
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
 
 
 class IssuerState(BaseModel):
@@ -20,7 +23,7 @@ class IssuerState(BaseModel):
     failures: int = Field(description="Fetches that failed since the last one that did not")
 
 
-def issuer_states(check: TokenCheck) -> Iterator[IssuerState]:
+def issuer_states(check: "TokenCheck") -> Iterator[IssuerState]:
     """The issuers, in the order of SCEAU_OIDC_ISSUER."""
     for issuer in check.issuers.values():
         age = issuer.age
@@ -63,5 +66,5 @@ def watch_issuers(services: Services) -> None:
     )
 
 
-def _refused(check: TokenCheck, why: str) -> Callable[[], float]:
+def _refused(check: "TokenCheck", why: str) -> Callable[[], float]:
     return lambda: check.refused[why]

@@ -17,7 +17,7 @@ from app.api.http.strict_json import BadJsonError
 from app.api.rate_limiting import note
 from app.api.refusals import note_refusal
 from app.auth.door import POLICY as UNKNOWN_KEYS
-from app.auth.key_fetch import IssuerUnavailableError
+from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.quotas import OverQuotaError
 from app.core import errors
 from app.db.database import DatabaseUnavailableError

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from fastapi import Depends, Request
 
@@ -14,7 +14,6 @@ from app.audit.recorder import Recorder
 from app.auth.door import Door
 from app.auth.quotas import Buckets, Quota
 from app.auth.rate_limits import RateLimits
-from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.core.staff import Gate
 from app.db.database import Database
@@ -26,6 +25,9 @@ from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import Pace
 from app.snapshot.writer import Writer
 from app.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
 
 _SIGN_INS: Final = Quota(10, 300)
 """Wrong keys that may be tried at the dashboard's sign-in from one address. A key has 256 random bits and is not
@@ -59,7 +61,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     known: LastKnown = field(default_factory=LastKnown)
     uses: Uses = field(default_factory=Uses)
-    token_check: TokenCheck | None = None
+    token_check: "TokenCheck | None" = None
     memory: Memory | None = None
     recorder: Recorder | None = None
     metrics_access: MetricsAccess = MetricsAccess.OPEN

@@ -12,7 +12,8 @@ from typing import Final
 
 import structlog
 
-from app.auth.key_fetch import IssuerUnavailableError, KeyFetcher, Source
+from app.auth.issuer_errors import IssuerUnavailableError
+from app.auth.key_fetch import KeyFetcher, Source
 from app.auth.key_sets import KeySet, SigningKey
 
 _MOST_WAITING: Final = 100

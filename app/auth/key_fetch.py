@@ -14,21 +14,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.key_sets import LARGEST_SET, BadKeySetError, KeySet, read_key_set
 
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class IssuerUnavailableError(Exception):
-    """The issuer's keys cannot be read now. `why` is a word for metrics and logs."""
-
-    WORDS: Final = ("address", "connect", "discovery", "keys", "status", "timeout", "too_large", "waiting")
-
-    def __init__(self, why: str) -> None:
-        """Keep one of `WORDS`."""
-        self.why = why
-        super().__init__(why)
 
 
 @dataclass(frozen=True, slots=True)

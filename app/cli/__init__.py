@@ -2,41 +2,30 @@
 
 It prints what a person needs and nothing secret, except a new key, once. A refusal is one line on standard error and
 exit status 1; wrong usage or an unreadable file is 2.
+
+Each command imports what it needs when it runs: FastAPI, SQLAlchemy and Alembic take two seconds to import, and the
+help and golden cases need none of them.
 """
 
 import json
 import os
+import random
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from app.api.decisions.reading import Refs, read_question
-from app.api.problems import MalformedError
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.identities import identities
 from app.cli.keys import keys
 from app.cli.signing_keys import signing_keys
-from app.conformance.report import run_files
-from app.core.errors import DomainError
-from app.db.database import Database, DatabaseUnavailableError
-from app.db.embedded import EmbeddedServerError
-from app.db.identifiers import uuid7
-from app.db.migrate import MigrationRefusedError
-from app.db.migrate import migrate as migrate_database
-from app.main import create_app, deployment_of
-from app.operations.check_deployment import DeploymentRefusedError, check_deployment
-from app.operations.decisions.answers import answer
-from app.operations.decisions.evaluate_requests import evaluate_requests
-from app.operations.decisions.question import Question
-from app.operations.rebuild_projection import rebuild_projection as rebuild
-from app.serving import DataDirectoryInUseError, PortTakenError, check_free, work
-from app.serving import serve as serve_http
-from app.settings import LogFormat, Settings, SettingsError, required
-from app.telemetry.logs import configure_logs
+
+if TYPE_CHECKING:
+    from app.api.decisions.reading import Refs
+    from app.db.database import Database
+    from app.operations.decisions.question import Question
+    from app.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,16 +37,6 @@ app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
 app.add_typer(signing_keys, name="signing-keys")
 
-_REFUSALS: Final = (
-    DataDirectoryInUseError,
-    DeploymentRefusedError,
-    DomainError,
-    EmbeddedServerError,
-    MigrationRefusedError,
-    PortTakenError,
-    SettingsError,
-)
-
 
 @app.command()
 def serve(
@@ -67,19 +46,23 @@ def serve(
     data: DataOption = None,
 ) -> None:
     """Run the service, on SCEAU_DATABASE_URL or on a data directory's own PostgreSQL."""
+    from app.serving import check_free
+    from app.serving import serve as serve_http
+    from app.settings import Settings
+
     os.environ.setdefault("SCEAU_PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
     if sys.stderr.isatty():
         os.environ.setdefault("SCEAU_LOG_FORMAT", "console")
     check_free(host, port)
     with deployment(data, join=False) as local:
         settings = Settings.load()
-        configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
-        create_app(settings)  # as the workers will: a wrong setting is told here, before anything listens
-        run(settings, lambda database: _check(settings, database))
-        say = Console(stderr=True, highlight=False, soft_wrap=True)
-        say.print(f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.")
+        _configure_logs(settings)
+        _check(settings)
+        typer.echo(
+            f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.", err=True
+        )
         if local is not None:
-            say.print(f"A key with every scope is in {local / 'keys' / 'bootstrap'}.")
+            typer.echo(f"A key with every scope is in {local / 'keys' / 'bootstrap'}.", err=True)
         serve_http(host, port, workers, jobs=settings.jobs)
 
 
@@ -89,15 +72,21 @@ def worker(
     beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End with standard input.")] = False,  # noqa: FBT002
 ) -> None:
     """Run background jobs in this process: the sweep of consents that lapse, and what is sent. Several may run."""
+    from app.serving import work
+    from app.settings import Settings
+
     with deployment(data):
         settings = Settings.load()
-        configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
-        work(settings, beside=beside)
+        _configure_logs(settings)
+        work(settings, chance=random.random, beside=beside)
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema, as its owner, and grant the application role its rights."""
+    from app.db.migrate import migrate as migrate_database
+    from app.settings import Settings, required
+
     settings = Settings.load()
     owner = required(settings.database_owner_url, "database_owner_url")
     migrate_database(owner, required(settings.database_url, "database_url"))
@@ -110,13 +99,19 @@ def evaluate(
     data: DataOption = None,
 ) -> None:
     """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
+    from app.db.identifiers import uuid7
+    from app.operations.decisions.answers import answer
+    from app.operations.decisions.evaluate_requests import evaluate_requests
+    from app.settings import Settings
+    from app.wiring.deployment import deployment_of
+
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         _fail(f"{file}: {error.strerror}", 2)
     _question(body, file, lambda *_: b"")  # what is wrong with it is told before anything is connected
 
-    async def decide(database: Database) -> dict[str, Any]:
+    async def decide(database: "Database") -> dict[str, Any]:
         deployment = deployment_of(Settings.load())
         question = _question(body, file, deployment.pseudonyms.ref).whole()
         async with database.read() as session:
@@ -132,6 +127,8 @@ def run_golden_cases(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,  # noqa: FBT002
 ) -> None:
     """Run golden cases through the rules, with no database. Exit 1 on a failing case, 2 on an unreadable file."""
+    from app.conformance.report import run_files
+
     raise typer.Exit(run_files(files, sys.stdout, as_json=as_json))
 
 
@@ -141,8 +138,12 @@ def rebuild_projection(
     data: DataOption = None,
 ) -> None:
     """Compare the consent projection with the ledger, and write again what differs."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    async def run(database: Database) -> tuple[int, int]:
+    from app.operations.rebuild_projection import rebuild_projection as rebuild
+
+    async def run(database: "Database") -> tuple[int, int]:
         subjects = differing = 0
         columns = (SpinnerColumn(), TextColumn("{task.completed} subjects, {task.fields[differing]} rows differ"))
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -162,6 +163,9 @@ def rebuild_projection(
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document; needs no database and no settings."""
+    from app.main import create_app
+    from app.settings import Settings
+
     placeholders: dict[str, Any] = {
         "database_url": "postgresql://nobody@localhost/none",
         "pseudonym_key": "00" * 32,
@@ -170,12 +174,31 @@ def openapi() -> None:
     typer.echo(json.dumps(create_app(Settings(**placeholders)).openapi(), indent=2, ensure_ascii=False))
 
 
-async def _check(settings: Settings, database: Database) -> None:
-    async with database.write() as session:
-        await check_deployment(session, deployment_of(settings))
+def _configure_logs(settings: "Settings") -> None:
+    from app.settings import LogFormat
+    from app.telemetry.logs import configure_logs
+
+    configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
 
 
-def _question(body: bytes, file: Path, refs: Refs) -> Question:
+def _check(settings: "Settings") -> None:
+    """Refuse a wrong setting or database before anything listens, in words: a worker could only end."""
+    from app.main import create_app
+    from app.operations.check_deployment import check_deployment
+    from app.wiring.deployment import deployment_of
+
+    async def check(database: "Database") -> None:
+        async with database.write() as session:
+            await check_deployment(session, deployment_of(settings))
+
+    create_app(settings)  # as the workers will
+    run(settings, check)
+
+
+def _question(body: bytes, file: Path, refs: "Refs") -> "Question":
+    from app.api.decisions.reading import read_question
+    from app.api.problems import MalformedError
+
     try:
         return read_question(body, refs)
     except MalformedError as error:
@@ -192,11 +215,35 @@ def main() -> None:
     """The console script."""
     try:
         app()
-    except _REFUSALS as error:
-        typer.echo(f"sceau: {error}", err=True)
-        sys.exit(1)
-    except DatabaseUnavailableError:
-        typer.echo("sceau: the database cannot be reached: check SCEAU_DATABASE_URL and that it runs", err=True)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        said = _refusal(error)
+        if said is None:
+            raise
+        typer.echo(f"sceau: {said}", err=True)
+        sys.exit(1)
+
+
+def _refusal(error: Exception) -> str | None:
+    """The line that a refusal ends with; None for an error that nobody foresaw."""
+    from app.core.errors import DomainError
+    from app.db.database import DatabaseUnavailableError
+    from app.db.embedded import EmbeddedServerError
+    from app.db.revisions import MigrationRefusedError
+    from app.operations.check_deployment import DeploymentRefusedError
+    from app.serving import DataDirectoryInUseError, PortTakenError
+    from app.settings import SettingsError
+
+    if isinstance(error, DatabaseUnavailableError):
+        return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
+    refusals = (
+        DataDirectoryInUseError,
+        DeploymentRefusedError,
+        DomainError,
+        EmbeddedServerError,
+        MigrationRefusedError,
+        PortTakenError,
+        SettingsError,
+    )
+    return str(error) if isinstance(error, refusals) else None

@@ -5,18 +5,14 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from app.audit.origin import Origin, Way, arriving
-from app.db.database import Database
-from app.db.session import WriteSession
-from app.main import database_of
-from app.serving import local_deployment
-from app.settings import Settings, SettingsError
-from app.snapshot.lease import LONGEST_LEASE, Pace
-from app.snapshot.writer import Writer
+if TYPE_CHECKING:
+    from app.db.database import Database
+    from app.db.session import WriteSession
+    from app.settings import Settings
 
 _Result = TypeVar("_Result")
 
@@ -38,6 +34,9 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
     if os.environ.get("SCEAU_DATABASE_URL") or os.environ.get("SCEAU_DATABASE_URL_FILE"):
         yield None
         return
+    from app.serving import local_deployment
+    from app.settings import SettingsError
+
     if data is None and not Path(_DATA).is_dir():
         raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
     directory = (data or Path(_DATA)).absolute()
@@ -45,14 +44,18 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
         yield directory
 
 
-def connected(data: Path | None, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """What comes of some work on the database of a command."""
+    from app.audit.origin import Origin, Way, arriving
+    from app.settings import Settings
+
     with deployment(data), arriving(Origin(Way.COMMAND)):
         return run(Settings.load(), work)
 
 
-def run(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """What comes of some work on the database that settings name."""
+    from app.wiring.deployment import database_of
 
     async def opened() -> _Result:
         database = database_of(settings)
@@ -65,10 +68,13 @@ def run(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _
 
 
 @asynccontextmanager
-async def confirmed(database: Database) -> AsyncIterator[WriteSession]:
+async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
     """One transaction; when the block has ended, no process of the service takes what it forbids any more.
 
     It waits for the longest lease that there is: a command may not know which one the service runs with.
     """
+    from app.snapshot.lease import LONGEST_LEASE, Pace
+    from app.snapshot.writer import Writer
+
     async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin).write() as session:
         yield session

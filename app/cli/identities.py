@@ -1,21 +1,18 @@
 """`sceau identities`: callers that are known by access tokens, and whether their issuers can be asked for keys."""
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from app.auth.callers import CallerKind, Identity
-from app.auth.key_fetch import IssuerUnavailableError
 from app.auth.scopes import Scope
-from app.auth.token_check import TokenCheck
 from app.cli.connecting import DataOption, connected, deployment
-from app.db.database import Database
-from app.main import deployment_of, token_check_of
-from app.operations.create_key import NewCaller
-from app.operations.register_identity import register_identity
-from app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
+    from app.db.database import Database
 
 identities = typer.Typer(no_args_is_help=True, help="Let in callers by the access tokens of an issuer.")
 
@@ -32,9 +29,12 @@ def identities_register(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller that shows access tokens in the place of a key. It is listed and revoked with `sceau keys`."""
+    from app.operations.create_key import NewCaller
+    from app.operations.register_identity import register_identity
+
     wanted = NewCaller(name, frozenset(scope), frozenset(processing) if processing else None, kind)
 
-    async def register(database: Database) -> UUID:
+    async def register(database: "Database") -> UUID:
         check = _check()
         named = issuer if issuer is not None else _only(check)
         async with database.write() as session:
@@ -54,6 +54,8 @@ def identities_issuers(data: DataOption = None) -> None:
 
 
 async def _ask() -> bool:
+    from app.auth.issuer_errors import IssuerUnavailableError
+
     check, failed = _check(), False
     try:
         for name, issuer in check.issuers.items():
@@ -70,7 +72,11 @@ async def _ask() -> bool:
     return failed
 
 
-def _check() -> TokenCheck:
+def _check() -> "TokenCheck":
+    from app.settings import Settings, SettingsError
+    from app.wiring.deployment import deployment_of
+    from app.wiring.issuers import token_check_of
+
     settings = Settings.load()
     check = token_check_of(settings, deployment_of(settings).pseudonyms)
     if check is None:
@@ -78,7 +84,9 @@ def _check() -> TokenCheck:
     return check
 
 
-def _only(check: TokenCheck) -> str:
+def _only(check: "TokenCheck") -> str:
+    from app.settings import SettingsError
+
     names = list(check.issuers)
     if len(names) != 1:
         raise SettingsError("SCEAU_OIDC_ISSUER names several issuers: say which with --issuer")

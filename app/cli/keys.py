@@ -2,31 +2,29 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from app.auth.callers import ApiKey, CallerKind
 from app.auth.scopes import Scope
 from app.cli.connecting import DataOption, confirmed, connected
-from app.db.database import Database
-from app.operations.change_caller import CallerChange, change_caller
-from app.operations.create_key import MadeKey, NewCaller, create_key
-from app.operations.list_callers import CallerView, list_callers
-from app.operations.revoke_caller import revoke_caller, revoke_key
-from app.operations.rotate_key import Rotated, Rotation, rotate_key
-from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.db.database import Database
+    from app.operations.create_key import MadeKey
+    from app.operations.list_callers import CallerView
+    from app.operations.rotate_key import Rotated
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
-_DURATION = TypeAdapter(timedelta)
-
 
 def _duration(text: str) -> timedelta:
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return _DURATION.validate_python(text)
+        return TypeAdapter(timedelta).validate_python(text)
     except ValidationError:
         raise typer.BadParameter("is a duration such as P90D or PT12H (ISO 8601)") from None
 
@@ -48,8 +46,9 @@ def keys_create(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller, and print its key: once, on standard output."""
+    from app.operations.create_key import NewCaller, create_key
 
-    async def make(database: Database) -> MadeKey:
+    async def make(database: "Database") -> "MadeKey":
         async with database.write() as session:
             expires_at = await session.now() + expires_in if expires_in is not None else None
             processings = frozenset(processing) if processing else None
@@ -63,8 +62,9 @@ def keys_create(  # noqa: PLR0917 - a command's options
 @keys.command("list")
 def keys_list(data: DataOption = None) -> None:
     """List callers with their keys and when those were last used, oldest first; never the keys themselves."""
+    from app.operations.list_callers import list_callers
 
-    async def listed(database: Database) -> list[str]:
+    async def listed(database: "Database") -> list[str]:
         lines: list[str] = []
         after: UUID | None = None
         async with database.read() as session:
@@ -88,12 +88,14 @@ def keys_change(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Change what a caller may do, and return when no process of the service allows it more. What is left out stays."""
+    from app.operations.change_caller import CallerChange, change_caller
+
     if processing and every_processing:
         raise typer.BadParameter("either names processings or every one")
     listed = frozenset(processing) if processing else None
     change = CallerChange(name, frozenset(scope) if scope else None, listed, every_processing=every_processing)
 
-    async def apply(database: Database) -> None:
+    async def apply(database: "Database") -> None:
         async with confirmed(database) as session:
             await change_caller(session, None, identifier, change)
 
@@ -113,10 +115,13 @@ def keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key for a caller, and print it: once, on standard output. Without --overlap: SCEAU_KEY_OVERLAP."""
+    from app.operations.rotate_key import Rotation, rotate_key
+    from app.settings import Settings
+
     if compromised and overlap:
         raise typer.BadParameter("a key that is compromised does not overlap with the new one")
 
-    async def rotate(database: Database) -> Rotated:
+    async def rotate(database: "Database") -> "Rotated":
         wanted = Settings.load().key_overlap if overlap is None else overlap
         async with confirmed(database) as session:
             expires_at = await session.now() + expires_in if expires_in is not None else None
@@ -139,8 +144,9 @@ def keys_revoke(
     data: DataOption = None,
 ) -> None:
     """Revoke a caller or one of its keys, and return when no process of the service takes it any more."""
+    from app.operations.revoke_caller import revoke_caller, revoke_key
 
-    async def revoke(database: Database) -> None:
+    async def revoke(database: "Database") -> None:
         async with confirmed(database) as session:
             if key is None:
                 await revoke_caller(session, None, identifier)
@@ -151,7 +157,7 @@ def keys_revoke(
     typer.echo(f"{identifier if key is None else key} is revoked.")
 
 
-def _lines(view: CallerView, now: datetime) -> Iterator[str]:
+def _lines(view: "CallerView", now: datetime) -> Iterator[str]:
     caller = view.caller
     state = "revoked" if caller.revoked_at is not None else "in force"
     about = "every processing" if caller.processings is None else ", ".join(sorted(caller.processings))

@@ -1,20 +1,17 @@
 """`sceau signing-keys`: the deployment's own signing keys, as an operator at the machine lists and rotates them."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.connecting import DataOption, connected
-from app.db.database import Database
-from app.db.session import DatabaseClock
-from app.keyring.store import DECISION_KEYS, WEBHOOK_KEYS, KeyRing, WrappedKey, keys_in_force
-from app.main import deployment_of
-from app.operations.decision_tokens import OVERLAP
-from app.operations.signing_keys import rotate_key
-from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.db.database import Database
+    from app.keyring.store import KeyRing, WrappedKey
+    from app.settings import Settings
 
 signing_keys = typer.Typer(no_args_is_help=True, help="List and rotate the keys that sign tokens and webhooks.")
 
@@ -26,19 +23,18 @@ class Signed(StrEnum):
     WEBHOOKS = "webhooks"
 
 
-_RINGS: Final[dict[Signed, tuple[KeyRing, Callable[[Settings], timedelta]]]] = {
-    Signed.DECISION_TOKENS: (DECISION_KEYS, lambda _: OVERLAP),
-    Signed.WEBHOOKS: (WEBHOOK_KEYS, lambda settings: settings.webhook_key_overlap),
-}
 What = Annotated[Signed, typer.Argument(help="What the keys sign.")]
 
 
 @signing_keys.command("list")
 def signing_keys_list(what: What, data: DataOption = None) -> None:
     """List the keys that are in force, the newest first; never their private halves."""
-    ring, _ = _RINGS[what]
+    from app.db.session import DatabaseClock
+    from app.keyring.store import keys_in_force
 
-    async def listed(database: Database) -> list[WrappedKey]:
+    ring = _ring_of(what)
+
+    async def listed(database: "Database") -> "list[WrappedKey]":
         async with database.read() as session:
             return await keys_in_force(session, ring, await DatabaseClock().now(session.connection))
 
@@ -54,14 +50,31 @@ def signing_keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key. Those before it overlap with it, so that whoever verifies misses nothing."""
-    ring, overlap = _RINGS[what]
+    from app.operations.signing_keys import rotate_key
+    from app.settings import Settings
+    from app.wiring.deployment import deployment_of
 
-    async def rotate(database: Database) -> WrappedKey:
+    ring = _ring_of(what)
+
+    async def rotate(database: "Database") -> "WrappedKey":
         settings = Settings.load()
+        overlap = _overlap_of(what, settings)
         async with database.write() as session:
-            return await rotate_key(session, deployment_of(settings), ring, overlap(settings), by=None, at_once=at_once)
+            return await rotate_key(session, deployment_of(settings), ring, overlap, by=None, at_once=at_once)
 
     typer.echo(f"{connected(data, rotate).id} is the newest key of {what.value}.")
+
+
+def _ring_of(what: Signed) -> "KeyRing":
+    from app.keyring.store import DECISION_KEYS, WEBHOOK_KEYS
+
+    return DECISION_KEYS if what is Signed.DECISION_TOKENS else WEBHOOK_KEYS
+
+
+def _overlap_of(what: Signed, settings: "Settings") -> timedelta:
+    from app.operations.decision_tokens import OVERLAP
+
+    return OVERLAP if what is Signed.DECISION_TOKENS else settings.webhook_key_overlap
 
 
 def _told(at: datetime) -> str:

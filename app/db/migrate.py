@@ -1,25 +1,21 @@
-"""Bring a database to this code's schema, and tell whether it is there.
+"""Bring a database to this code's schema.
 
 Runs as the owner of the schema, never as the application: afterwards the application's role is granted exactly what
 `PRIVILEGES` says. On the ledger that is INSERT and SELECT.
 """
 
-from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg import errors
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from app.db.identifiers import uuid7
-from app.db.session import ReadSession
-
-MIGRATIONS: Final = Path(__file__).resolve().parent.parent.parent / "migrations"
+from app.db.revisions import MIGRATIONS, MigrationRefusedError, known_revisions
 
 PRIVILEGES: Final = {
     "alembic_version": "SELECT",
@@ -73,10 +69,6 @@ _TURN_SECONDS: Final = 120
 _CONNECT_SECONDS: Final = 10
 
 
-class MigrationRefusedError(Exception):
-    """Nothing was migrated; the message is one line that says why and how to mend it."""
-
-
 FUNCTIONS: Final = ("sceau_make_log_partition(date)", "sceau_drop_log_before(date)")
 """What the application role may call: it cannot make or drop tables itself."""
 
@@ -86,10 +78,6 @@ SEQUENCES: Final = (
     "procrastinate_periodic_defers_id_seq",
 )
 """What Procrastinate numbers its rows with; its functions run with the rights of whoever calls them."""
-
-
-class SchemaBehindError(Exception):
-    """The database's schema is behind this code: run `sceau migrate` first."""
 
 
 def configuration() -> Config:
@@ -159,9 +147,8 @@ def upgrade(connection: Connection, revision: str = "head") -> bool:
     connection.execute(text(f"SET LOCAL lock_timeout = '{_TURN_SECONDS}s'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau migrate'))"))
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
-    known, _ = _revisions()
     before = _heads(connection)
-    if not set(before) <= known:
+    if not set(before) <= set(known_revisions()):
         return False
     config = configuration()
     config.attributes["connection"] = connection
@@ -196,39 +183,11 @@ def _record(connection: Connection, before: tuple[str, ...]) -> None:
     connection.execute(_MIGRATED, {"id": uuid7(at), "at": at, **told})
 
 
-def _revisions() -> tuple[set[str], str | None]:
-    """The revisions that this code knows, and its own."""
-    scripts = ScriptDirectory.from_config(configuration())
-    return {script.revision for script in scripts.walk_revisions()}, scripts.get_current_head()
-
-
 def downgrade(connection: Connection, revision: str) -> None:
     """Downgrade within the caller's transaction."""
     config = configuration()
     config.attributes["connection"] = connection
     command.downgrade(config, revision)
-
-
-async def check_schema(session: ReadSession) -> None:
-    """Refuse a database whose schema is behind; one that is ahead is accepted (old code on new schema).
-
-    Raises:
-        SchemaBehindError: no schema, or an older revision than this code's.
-
-    """
-    present = (await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar_one()
-    if not present:
-        raise SchemaBehindError
-    current = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
-    known, head = _revisions()
-    if not current or (set(current) <= known and head not in current):
-        raise SchemaBehindError
-
-
-async def may_rewrite_ledger(session: ReadSession) -> bool:
-    """Whether the connected role could change or remove consent events, were it not for the triggers."""
-    statement = text("SELECT has_table_privilege('consent_event', 'UPDATE, DELETE, TRUNCATE')")
-    return bool((await session.execute(statement)).scalar_one())
 
 
 def _grant(connection: Connection, role: str) -> None:

@@ -1,6 +1,6 @@
 """Refuse to serve on a database that is not this deployment's, or that would count a year differently."""
 
-from app.db.migrate import SchemaBehindError, check_schema, may_rewrite_ledger
+from app.db.revisions import SchemaBehindError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
 from app.ledger.vault_store import agree_on_check

@@ -1,15 +1,19 @@
 """Make a caller that is known by the tokens of an issuer: nobody is let in by a token alone."""
 
+from typing import TYPE_CHECKING
+
 from app.auth.callers import Authenticated, Caller, Identity
 from app.auth.store import add_caller
-from app.auth.token_check import TokenCheck
 from app.core.errors import IdentityTakenError, UnknownIssuerError
 from app.db.session import WriteSession
 from app.operations.create_key import NewCaller, hold_maker, tell_of_caller
 
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
+
 
 async def register_identity(
-    session: WriteSession, by: Authenticated | None, wanted: NewCaller, identity: Identity, check: TokenCheck | None
+    session: WriteSession, by: Authenticated | None, wanted: NewCaller, identity: Identity, check: "TokenCheck | None"
 ) -> Caller:
     """Make a caller whose credentials are the tokens of an identity.
 

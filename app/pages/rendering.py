@@ -5,9 +5,10 @@ another origin and stands in no frame. Add a page with `page_router()` and `rend
 """
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -15,18 +16,20 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from app.api.headers import DOCUMENT_HEADERS
 from app.api.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.services import services_of
-from app.auth.key_fetch import IssuerUnavailableError
+from app.auth.issuer_errors import IssuerUnavailableError
 from app.core.errors import DomainError
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
 from app.pages.typography import linked, typeset
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE: Final = Path(__file__).resolve().parent
 STYLE: Final = HERE / "assets" / "sceau.css"
@@ -47,15 +50,22 @@ _SERVER_ERROR: Final = 500
 _SAFE: Final = frozenset({"GET", "HEAD"})
 log = structlog.get_logger("sceau.pages")
 
-_environment = Environment(
-    loader=FileSystemLoader(HERE / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_environment.filters.update(typeset=typeset, linked=linked)
 _style_version: Final = sha256(STYLE.read_bytes()).hexdigest()[:16]
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - the first page needs it
+
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(typeset=typeset, linked=linked)
+    return made
 
 
 def root_of(request: Request) -> str:
@@ -86,13 +96,17 @@ def render(  # noqa: PLR0917 - what a page is made of
         jinja2.UndefinedError: the template names something that is not there.
 
     """
-    html = _environment.get_template(template).render(
-        t=words({**SHARED, **catalogue}, language),
-        language=language.value,
-        other=language.other.value,
-        root=root_of(request),
-        style_version=_style_version,
-        **context,
+    html = (
+        _environment()
+        .get_template(template)
+        .render(
+            t=words({**SHARED, **catalogue}, language),
+            language=language.value,
+            other=language.other.value,
+            root=root_of(request),
+            style_version=_style_version,
+            **context,
+        )
     )
     return HTMLResponse(html, status, {**PAGE_HEADERS, **(headers or {})})
 

@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from app.auth.issuers import Issuer, Rhythm
-from app.auth.key_fetch import KeyFetcher, Source, is_safe
-from app.auth.key_sets import ALGORITHMS
-from app.auth.token_check import TokenCheck
 from app.auth.tokens import TokenRules
 from app.ledger.pseudonym import Pseudonyms
 from app.settings import PREFIX, Settings, SettingsError
 from app.snapshot.lease import boot_seconds
+
+if TYPE_CHECKING:
+    from app.auth.key_fetch import Source
+    from app.auth.token_check import TokenCheck
 
 _TYPES: Final = frozenset({"at+jwt", "jwt"})
 _SCOPE_CLAIM: Final = {"narrows": True, "ignored": False}
 _SAFE: Final = "is an address such as https://login.example.fr/realms/staff (plain HTTP: of this machine only)"
 
 
-def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> TokenCheck | None:
+def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | None":
     """What checks tokens, and keeps the keys of their issuers fresh; None where no tokens are taken.
 
     Args:
@@ -35,6 +35,10 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> TokenCheck | N
             if value:
                 raise _wrong(name, "is set and SCEAU_OIDC_ISSUER is not: say whose tokens are taken")
         return None
+    from app.auth.issuers import Issuer, Rhythm
+    from app.auth.key_fetch import KeyFetcher
+    from app.auth.token_check import TokenCheck
+
     sources = _sources(names, urls)
     rules = _rules(settings, frozenset(names), lambda issuer, subject: _ref(pseudonyms, issuer, subject))
     rhythm = Rhythm(keep=settings.oidc_keep_keys.total_seconds())
@@ -42,7 +46,9 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> TokenCheck | N
     return TokenCheck(rules, [Issuer(source, fetcher, rhythm, boot_seconds) for source in sources])
 
 
-def _sources(names: Sequence[str], urls: Sequence[str]) -> list[Source]:
+def _sources(names: Sequence[str], urls: Sequence[str]) -> "list[Source]":
+    from app.auth.key_fetch import Source, is_safe
+
     if len(set(names)) != len(names):
         raise _wrong("oidc_issuer", "names an issuer twice")
     if urls and len(urls) != len(names):
@@ -58,6 +64,8 @@ def _ref(pseudonyms: Pseudonyms, issuer: str, subject: str) -> bytes:
 
 
 def _rules(settings: Settings, issuers: frozenset[str], ref: Callable[[str, str], bytes]) -> TokenRules:
+    from app.auth.key_sets import ALGORITHMS
+
     if not settings.oidc_audience:
         how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
         raise _wrong("oidc_audience", how)

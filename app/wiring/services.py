@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from app.api.decision_tokens import decision_token
 from app.api.decisions.endpoint import DecisionEndpoint
@@ -13,7 +14,6 @@ from app.api.headers import headers_of_every_answer
 from app.api.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
-from app.auth.token_check import TokenCheck
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
 from app.core.staff import Gate
@@ -33,6 +33,9 @@ from app.snapshot.writer import Writer
 from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
 from app.wiring.limits import door_of, proxies_of, rate_limits_of
+
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
 
 
 def services_of(
@@ -88,7 +91,7 @@ def services_of(
 
 
 def _memory(
-    settings: Settings, database: Database, policy: PeriodPolicy, uses: Uses, check: TokenCheck | None
+    settings: Settings, database: Database, policy: PeriodPolicy, uses: Uses, check: "TokenCheck | None"
 ) -> Memory | None:
     if settings.cache == "strict":
         return None

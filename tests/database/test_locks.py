@@ -5,7 +5,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from app.db.migrate import MigrationRefusedError, migrate, upgrade
+from app.db.migrate import migrate, upgrade
+from app.db.revisions import MigrationRefusedError
 from tests.database.catalogue import everything
 from tests.database.conftest import connected
 from tests.support.databases import APP_ROLE

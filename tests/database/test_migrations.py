@@ -4,11 +4,13 @@ from runpy import run_path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from procrastinate.schema import SchemaManager
 from sqlalchemy import Column, Integer, MetaData, Table, text
 
 import app.main  # noqa: F401 - declares every table
-from app.db.migrate import MIGRATIONS, downgrade, migrate, upgrade
+from app.db.migrate import configuration, downgrade, migrate, upgrade
+from app.db.revisions import MIGRATIONS, known_revisions
 from app.db.schema import is_declared_here, metadata
 from tests.database.catalogue import everything, tables
 from tests.database.conftest import connected
@@ -64,6 +66,12 @@ def test_migrating_twice_changes_nothing(migrated):
     migrate(migrated.owner_url, migrated.app_url)
     with connected(migrated.owner_url) as connection:
         assert everything(connection) == first
+
+
+def test_the_names_of_the_migrations_say_their_order():
+    """What a start tells from file names is what Alembic reads in the files: the same revisions in the same order."""
+    scripts = ScriptDirectory.from_config(configuration())
+    assert known_revisions() == [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
 def test_migrations_work_in_any_time_zone(empty):

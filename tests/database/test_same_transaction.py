@@ -9,10 +9,10 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import EventKind
 from app.db.database import Database
-from app.main import deployment_of
 from app.operations.deployment import SubjectName
 from app.operations.record_consent import Collected, record_consent
 from app.operations.withdraw_consent import Withdrawal, withdraw_consent
+from app.wiring.deployment import deployment_of
 from tests.support.api import EVIDENCE, settings_for, utc
 
 CALLER = Caller(UUID(int=1), "test", frozenset(Scope), None, utc("2026-01-01T00:00:00Z"))

@@ -6,6 +6,7 @@ A clock of its own leaves no memory to decide from: each decision reads the prim
 Deliveries of webhooks keep to the true time, which their signatures name.
 """
 
+import random
 import signal
 import sys
 from datetime import datetime, timedelta
@@ -17,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import serving
 from app.db.session import DatabaseClock
-from app.main import create_app, work_through_jobs
+from app.main import create_app
 from app.settings import Settings
+from app.wiring import jobs as wired
 
 
 class MovedClock(DatabaseClock):
@@ -44,8 +46,8 @@ def serve(data: Path, port: int, moved: Path) -> None:
 
 def jobs(moved: Path) -> None:
     """Run background jobs, beside the process whose environment this one has, until that one ends it."""
-    vars(serving)["work_through_jobs"] = partial(work_through_jobs, clock=MovedClock(moved))
-    serving.work(Settings.load(), beside=True)
+    vars(wired)["work_until"] = partial(wired.work_until, clock=MovedClock(moved))
+    serving.work(Settings.load(), chance=random.random, beside=True)
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from app import cli
+from app import cli, serving
 from app.core.article import paris_midnight
 from app.db import time_zone
-from app.main import deployment_of
+from app.telemetry import logs
+from app.wiring.deployment import deployment_of
 from tests.faults.service import Service, free_port
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, settings_for
 from tests.support.databases import new_database
@@ -39,8 +40,8 @@ def start(monkeypatch, capsys, database):
                 if value is not None:
                     patch.setenv(f"SCEAU_{name}", value)
             patch.setattr(sys, "argv", ["sceau", "serve", "--port", str(free_port())])
-            patch.setattr(cli, "configure_logs", lambda **_: None)
-            patch.setattr(cli, "serve_http", lambda *_: None)
+            patch.setattr(logs, "configure_logs", lambda **_: None)
+            patch.setattr(serving, "serve", lambda *_, **__: None)
             with pytest.raises(SystemExit) as ended:
                 cli.main()
         said = capsys.readouterr().err

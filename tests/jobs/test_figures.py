@@ -10,9 +10,9 @@ from app.db.database import Database
 from app.jobs.application import make_jobs
 from app.jobs.figures import CONSENTS, is_time
 from app.jobs.work import Work
-from app.main import deployment_of
 from app.operations.count_consents import NAME, count_consents
 from app.operations.record_job_run import record_job_run
+from app.wiring.deployment import deployment_of
 from tests.support.api import TestClock, running, settings_for, utc
 
 NOW = utc("2026-06-15T10:00:00Z")

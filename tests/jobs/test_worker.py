@@ -10,7 +10,7 @@ from app.jobs.application import make_jobs
 from app.jobs.upkeep import take_back_stalled
 from app.jobs.work import Outcome, Work, periodic, recorded
 from app.jobs.worker import run_jobs
-from app.main import deployment_of
+from app.wiring.deployment import deployment_of
 from tests.support.api import settings_for
 from tests.support.databases import APP_ROLE, administrator_url
 

@@ -13,10 +13,10 @@ import psycopg
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.events.sender import Patience, Sender
-from app.main import deployment_of
 from app.operations.deliver_webhooks import Courier
 from app.operations.dispatch_events import dispatch_events
 from app.operations.run_events import run_events
+from app.wiring.deployment import deployment_of
 from tests.faults.service import HANGS, eventually
 from tests.support.api import Api, settings_for
 from tests.support.databases import TestDatabase
