@@ -104,18 +104,6 @@ def test_service_that_cannot_start_says_why(tmp_path):
     assert refused.err.count("\n") == 1
 
 
-def test_unknown_key_says_so(tmp_path):
-    """A bootstrap key that is not the database's is told in one line, and never shown."""
-    data = tmp_path / "data"
-    assert demo(data).status == 0
-    (data / "keys" / "bootstrap").write_text("sceau_" + "x" * 43)
-    refused = demo(data)
-    assert refused.status == 1
-    assert "does not know the key" in refused.err
-    assert refused.err.count("\n") == 1
-    assert "xxx" not in refused.err + refused.out
-
-
 def test_unreadable_mbox_is_one_line(tmp_path):
     """An mbox that this user may not read ends with status 2 (as root, who reads all, an unreadable one is a loop)."""
     path = tmp_path / "mbox"

@@ -1,9 +1,6 @@
 import contextlib
-import mailbox
 import signal
 import time
-from email.message import EmailMessage
-from email.policy import default
 
 import httpx2
 import pytest
@@ -16,15 +13,6 @@ from tests.faults.service import eventually
 MESSAGES = sorted((ROOT / "demo" / "messages").glob("*.eml"))
 NOT_THERE = ("Traceback", "sceau_")
 SECRET_WORDS = ("alice.martin", "bruno.petit", "comptes@example.org", "Votre devis", "a2@example.org")
-
-
-def letter(sender, *recipients, body="…\n"):
-    """A message to those recipients."""
-    message = EmailMessage(policy=default)
-    message["From"], message["To"], message["Subject"] = sender, ", ".join(recipients), "Marked subject"
-    message["Message-ID"] = "<marked@example.org>"
-    message.set_content(body)
-    return message
 
 
 @pytest.fixture(scope="module")
@@ -85,90 +73,6 @@ def test_no_address_reaches_a_file(shipped, data):
     for word in SECRET_WORDS:
         assert not any(word.encode() in content for content in held), word
     assert any(b"targeted-ads" in content for content in held)
-
-
-def test_second_run_works_on_what_is_there(shipped, data):
-    """A second run registers nothing, records the consents again, and ends with the same decisions."""
-    again = demo(data, program=("-c", WITHOUT_CPYTHON_TESTS))
-    assert (again.status, again.err) == (0, "")
-    assert "7 processings, 0 of them new" in again.out
-    assert again.row("al…@example.fr", "targeted-ads", "granted", "in_force")
-    assert again.row("targeted-ads", "PERMIT", "consent_in_force", "IV", "3")
-    assert "(1 consent ended)" in again.out
-
-
-@pytest.fixture(scope="module")
-def odd(tmp_path_factory, data):
-    """The demo on an mbox of odd messages and addresses, shown."""
-    path = tmp_path_factory.mktemp("odd") / "mail.mbox"
-    box = mailbox.mbox(path)
-    box.add(
-        letter("x@example.org", "ann@home.example", body="Hello\n\nFrom here on\n\nFrom x Mon Jan 1 10:00:00 2026\n")
-    )
-    box.add(letter("x@example.org", "ann@home.example", "bob@home.example", "carl@else.example"))
-    box.add(b"To: <<<broken\nFrom: =?utf-8?q?=FF\xff\n\nbody\n")
-    box.add(b"\xff\xfe\x00not a header\n\n" + b"x" * 200_000)
-    box.add(letter("x@example.org", f"{'long' * 10}@home.example"))
-    box.close()
-    return demo(data, "--mail", str(path), "--show-addresses")
-
-
-def test_mbox_with_odd_messages(odd):
-    """An mbox: quoted and unquoted From lines in bodies start no message; malformed headers end nothing."""
-    assert (odd.status, odd.err) == (0, "")
-    assert "5 messages from mail.mbox" in odd.out
-    assert "Local: home.example. Messages without a local recipient: 2." in odd.out
-    assert odd.row("spam-filter", "PERMIT", "exempt", "III", "4")
-    assert odd.row("1", "ann@home.example", "spam-filter")
-    assert "carl@else.example" not in odd.out
-
-
-def test_long_addresses_leave_the_reasons_whole(odd):
-    """Addresses wider than their column are cut; the reason beside them is not."""
-    assert odd.row("profile-resale", "deny", "purpose_not_permitted", "I")
-    assert "long" * 10 not in odd.out
-    assert max(map(len, odd.out.splitlines())) <= 80
-
-
-def test_maildir(tmp_path, data):
-    """A Maildir: new and cur are read; one lone user is shown a grant, an old one and a pre-ticked one."""
-    box = mailbox.Maildir(tmp_path / "Maildir")
-    for number in range(3):
-        box.add(letter("x@example.org", "me@single.example", body=f"{number}\n"))
-    read = mailbox.MaildirMessage(letter("x@example.org", "me@single.example"))
-    read.set_subdir("cur")
-    box.add(read)
-    told = demo(data, "--mail", str(tmp_path / "Maildir"))
-    assert (told.status, told.err) == (0, "")
-    assert "4 messages from Maildir" in told.out
-    assert told.row("m…@single.example", "usage-statistics", "granted 400 days ago", "expired")
-    assert told.row("smart-reply-training", "deny", "consent_invalid", "IV", "4")
-
-
-def test_domain_chooses_who_is_local(tmp_path, data):
-    """With --domain, the recipients of that domain are local although another is more frequent."""
-    path = tmp_path / "mail.mbox"
-    box = mailbox.mbox(path)
-    box.add(letter("x@example.org", "a@many.example", "b@many.example", "c@few.example"))
-    box.close()
-    told = demo(data, "--mail", str(path), "--domain", "FEW.example")
-    assert told.status == 0
-    assert "Local: few.example." in told.out
-    assert told.row("spam-filter", "PERMIT", "exempt", "III", "1")
-
-
-def test_without_mail_the_default_messages(data):
-    """Without --mail: CPython's own test messages where this Python has them, else those that the demo ships."""
-    try:
-        from importlib import resources
-
-        has_them = (resources.files("test.test_email") / "data").is_dir()
-    except ModuleNotFoundError:
-        has_them = False
-    told = demo(data)
-    assert (told.status, told.err) == (0, "")
-    assert ("messages from CPython's own test messages" if has_them else "from the demo's own messages") in told.out
-    assert told.row("profile-resale", "deny", "purpose_not_permitted", "I")
 
 
 def test_left_running_until_interrupted(left_running, data):
