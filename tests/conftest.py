@@ -1,6 +1,7 @@
 """The suite's PostgreSQL: started once by the process that was called, shared by the workers, stopped at the end.
 
-SCEAU_TEST_DATABASE_URL (an administrator's DSN) uses another server instead.
+SCEAU_TEST_DATABASE_URL (an administrator's DSN) uses another server instead. The tests of the rules need none, and no
+application: what the others need is imported when it is needed.
 """
 
 import gc
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import settings
 
 from app.db.embedded import EmbeddedServer
-from tests.support.api import TestClock, running
 from tests.support.databases import ADDRESS, drop_template, make_template, new_database
 
 FASTER = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+RULES = ("tests/core/", "tests/conformance/")
 LONGEST = ("tests/secrecy", "tests/faults", "tests/contract", "tests/freshness")
 settings.register_profile("sceau", deadline=None)  # a loaded machine takes its time: no test expects one
 settings.load_profile("sceau")
@@ -32,7 +33,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("SCEAU_") and not name.startswith("SCEAU_TEST_")]:
         del os.environ[name]  # what the caller's shell sets for a service of its own is not the suite's
-    if hasattr(config, "workerinput") or config.option.collectonly:
+    if hasattr(config, "workerinput") or config.option.collectonly or _of_the_rules(config):
         return
     if ADDRESS not in os.environ:
         directory = Path(tempfile.mkdtemp(prefix="sceau-tests-"))
@@ -43,13 +44,22 @@ def pytest_configure(config):
     make_template()
 
 
+def _of_the_rules(config):
+    """Whether only tests of the rules were asked for."""
+    return all(f"{each}/".startswith(RULES) for each in config.args)
+
+
 def pytest_collection():
     """Collect no garbage while modules are read: Python 3.11.7 may fail to make a syntax tree meanwhile."""
     gc.disable()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest and cannot be shared out, so that no worker is left alone with it at the end."""
+    """Mark the tests of the rules, and begin with what takes longest, so that no worker is left alone with it."""
+    for item in items:
+        if item.nodeid.startswith(RULES):
+            item.add_marker("rules")
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
@@ -62,7 +72,7 @@ def pytest_collection_finish():
 
 def pytest_unconfigure(config):
     """Drop what this run made and stop what it started."""
-    if hasattr(config, "workerinput") or config.option.collectonly or ADDRESS not in os.environ:
+    if hasattr(config, "workerinput") or "SCEAU_TEST_TEMPLATE" not in os.environ:
         return
     drop_template()
     if _SERVER in config.stash:
@@ -82,6 +92,8 @@ def database():
 @pytest.fixture
 def api(database):
     """The application on a database of its own, called with every scope."""
+    from tests.support.api import running
+
     with running(database) as called:
         yield called
 
@@ -89,11 +101,15 @@ def api(database):
 @pytest.fixture
 def clock():
     """A clock in the database's place, standing at 15 June 2026, noon UTC, until a test sets it."""
+    from tests.support.api import TestClock
+
     return TestClock(datetime(2026, 6, 15, 12, tzinfo=UTC))
 
 
 @pytest.fixture
 def clocked(database, clock):
     """The application whose clock is `clock`."""
+    from tests.support.api import running
+
     with running(database, clock=clock) as called:
         yield called

@@ -93,6 +93,16 @@ def test_the_day_that_has_no_anniversary():
     assert _bound(processing(version()), renewal, utc("2028-02-29T10:00:00")) == utc("2027-02-28T23:00:00")
 
 
+@pytest.mark.parametrize(
+    ("policy", "bound"),
+    [(PeriodPolicy(), "2025-06-01T22:00:00"), (SAME_INSTANT, "2025-06-01T14:00:00")],
+    ids=["start of day", "same instant"],
+)
+def test_a_notice_looks_ahead(policy, bound):
+    """On 2 May a notice of 30 days concerns what lapses until 1 June: what was collected on 1 June a year before."""
+    assert _bound(processing(version()), Renewal(policy, (30,)), utc("2026-05-02T10:00:00")) == utc(bound)
+
+
 def _agree(grant, entry, renewal, at, stage):
     said = examine(grant, [grant], entry, stage, renewal, at).flag
     before = _bound(entry, renewal, at, stage)

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from app.db.migrate import migrate
 from tests.support.emptying import AsMade, as_it_is, emptied
 
 ADDRESS = "SCEAU_TEST_DATABASE_URL"
@@ -48,6 +47,8 @@ def administrator_url(database: str, *, role: str | None = None) -> str:
 
 def make_template() -> None:
     """Migrate the template that test databases are copied from; an earlier run's is replaced."""
+    from app.db.migrate import migrate
+
     name = f"{TEMPLATE}_{os.getpid()}"
     os.environ["SCEAU_TEST_TEMPLATE"] = name
     with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
