@@ -22,7 +22,7 @@ def serving(folder, **settings):
     """A service with a filter and with advertising, to which alice and bob consent."""
     with new_database() as database:
         urls = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DATABASE_OWNER_URL": database.owner_url}
-        given = {**urls, "SCEAU_PUBLIC_URL": ISSUER, **settings}
+        given = {**urls, "SCEAU_PUBLIC_URL": ISSUER, "SCEAU_JOBS": "false", **settings}
         served = Service(folder / "service.log", given).wait_until_it_listens()
         try:
             served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))

@@ -1,7 +1,10 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,25 +28,59 @@ def server(place) -> Iterator[Server]:
     made.embedded.stop()
 
 
+class Starter:
+    """Starts services on a server, without their jobs unless asked for."""
+
+    def __init__(self, place: Path, server: Server) -> None:
+        """Start nothing yet."""
+        self._place, self._server = place, server
+        self._numbers = count(1)
+        self.standing: Service | None = None
+
+    def start(self, *, workers: int = 1, **settings: str) -> Service:
+        """One that listens."""
+        settings = {**self._server.settings, "SCEAU_DATABASE_TIMEOUT": "PT2S", "SCEAU_JOBS": "false", **settings}
+        output = self._place / f"service{next(self._numbers)}.log"
+        return Service(output, settings, workers=workers).wait_until_it_listens()
+
+    def standing_one(self) -> Service:
+        """The one that stands from test to test, or another when a test has ended it."""
+        if self.standing is None or self.standing.process.poll() is not None:
+            self.end()
+            self.standing = self.start()
+        return self.standing
+
+    def end(self) -> None:
+        """End the one that stands."""
+        if self.standing is not None:
+            self.standing.end()
+
+
+@pytest.fixture(scope="module")
+def starter(place, server) -> Iterator[Starter]:
+    """What starts this module's services."""
+    made = Starter(place, server)
+    yield made
+    made.end()
+
+
 @pytest.fixture
-def serve(place, server):
-    """Start services on the server, without their jobs unless asked for; each is ended after the test."""
-    started: list[Service] = []
+def serve(starter):
+    """Start services of this test's own; each is ended after it."""
+    with ExitStack() as ending:
 
-    def start(*, workers: int = 1, **settings: str) -> Service:
-        settings = {**server.settings, "SCEAU_DATABASE_TIMEOUT": "PT2S", "SCEAU_JOBS": "false", **settings}
-        started.append(Service(place / f"service{len(started)}.log", settings, workers=workers))
-        return started[-1].wait_until_it_listens()
+        def start(**settings: Any) -> Service:
+            service: Service = starter.start(**settings)
+            ending.callback(service.end)
+            return service
 
-    yield start
-    for service in started:
-        service.end()
+        yield start
 
 
 @pytest.fixture
-def service(serve) -> Service:
+def service(starter) -> Service:
     """A service that registered a processing of III and one of IV, consented to by Alice, and has answered on both."""
-    made: Service = serve()
+    made: Service = starter.standing_one()
     for processing in (FILTER, ADS):
         made.call("POST", "/v1/processings", processing)
     made.ok("POST", "/v1/consents", decision("alice"))

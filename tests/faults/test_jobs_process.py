@@ -2,8 +2,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.faults.service import Service, children, eventually
 
 
@@ -28,10 +26,9 @@ def _beats(server):
         return {identifier for (identifier,) in connection.execute("SELECT id FROM procrastinate_workers")}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_jobs_process_that_dies_is_started_again(serve, server, workers):
+def test_a_jobs_process_that_dies_is_started_again(serve):
     """Serve runs one jobs process beside its workers; when it is killed another takes its place."""
-    service = serve(workers=workers, SCEAU_JOBS="true")
+    service = serve(workers=2, SCEAU_JOBS="true")
     first = eventually(lambda: _jobs_process(service))
     os.kill(first, signal.SIGKILL)
     second = eventually(lambda: next((pid for pid in [_jobs_process(service)] if pid not in {None, first}), None))

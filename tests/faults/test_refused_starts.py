@@ -216,8 +216,9 @@ def test_a_port_that_is_taken(place, server):
 def test_a_data_directory_that_is_in_use(place):
     """A second service on one data directory is refused with one line; the first goes on."""
     data = place / "shared"
-    first = Service(place / "first.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=data).wait_until_it_listens()
-    second = Service(place / "other.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=data)
+    settings = {"SCEAU_BOOTSTRAP_KEY": "", "SCEAU_JOBS": "false"}
+    first = Service(place / "first.log", settings, data=data).wait_until_it_listens()
+    second = Service(place / "other.log", settings, data=data)
     try:
         assert second.process.wait(60) == 1
         line = _one_line(second.output.read_text())

@@ -8,14 +8,16 @@ from tests.support.api import EVIDENCE, processing, subject
 from tests.webhooks.receivers import answering, listening, silent
 
 
-@pytest.fixture
-def served(tmp_path):
-    """A real `sceau serve` with its jobs process, at its loudest, on a server of its own."""
-    server = Server(tmp_path)
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A real `sceau serve` with its jobs process, at its loudest, on a server of its own; the last test stops it."""
+    place = tmp_path_factory.mktemp("served")
+    server = Server(place)
     settings = {**server.settings, "SCEAU_WEBHOOK_NETWORKS": "127.0.0.0/8", "SCEAU_LOG_LEVEL": "DEBUG"}
-    service = Service(tmp_path / "log", settings)
+    service = Service(place / "log", settings)
     try:
-        yield service.wait_until_it_listens()
+        service.wait_until_it_listens().ok("POST", "/v1/processings", processing("ads"))
+        yield service
     finally:
         service.end(signal.SIGTERM)
         server.embedded.stop()
@@ -30,7 +32,6 @@ def _grant(service, name):
 def test_the_jobs_process_of_serve_delivers(stage, served):
     """A consent given to `sceau serve` arrives at a webhook; neither its address nor the subject is in any log."""
     receiver = stage.enter(listening(answering(200, **{"X-Echo": "alice@example.fr"})))
-    served.ok("POST", "/v1/processings", processing("ads"))
     url = receiver.url + "?token=wordofreceiver"
     endpoint = served.ok("POST", "/v1/webhooks", {"url": url, "include_subject": True})["id"]
     consent = _grant(served, "alice@example.fr")
@@ -50,7 +51,6 @@ def test_the_jobs_process_of_serve_delivers(stage, served):
 def test_a_stop_does_not_wait_for_a_receiver(stage, served):
     """SIGTERM ends the service and its jobs process though a receiver never answers; what was sent stays to be sent."""
     receiver = stage.enter(listening(silent))
-    served.ok("POST", "/v1/processings", processing("ads"))
     endpoint = served.ok("POST", "/v1/webhooks", {"url": receiver.url})["id"]
     _grant(served, "bob@example.fr")
     eventually(lambda: receiver.under_way)
