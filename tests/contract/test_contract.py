@@ -25,7 +25,7 @@ HELD_TO = (
     "response_schema_conformance",
 )
 FEW = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,
