@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.debian import Unavailable, install
+from tests.e2e.debian import Unavailable, alone, install
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".sceau-e2e"
@@ -67,7 +67,8 @@ def provide_programs() -> None:
     if missing and shutil.which("apt-get") is None:
         raise Unavailable(f"./dev e2e needs {' and '.join(missing)}; install them (Debian: apt install, as here)")
     if missing:
-        install(tuple(missing))
+        with alone():
+            install(tuple(missing))
 
 
 def base_name() -> str:

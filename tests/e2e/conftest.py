@@ -2,14 +2,31 @@
 
 import fcntl
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.e2e import browser as of_debian
 from tests.e2e import buildah, debian
 from tests.e2e.axe import provide_axe
 from tests.e2e.service import Sceau, administered
+
+GROUPS = {"tests/e2e/mail/": "mail", "tests/e2e/chat/": "chat", "tests/e2e/test_image": "image"}
+"""What stays with one worker because its servers, or its store of images, are there once; all else is of the pages."""
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc] # xdist says nothing of its types
+    """Hands out a whole group at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((name for start, name in GROUPS.items() if nodeid.startswith(start)), "pages")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
+    """Keep the tests of each group together."""
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
-"""Programs that these tests need, installed from Debian where they are missing."""
+"""Programs that these tests need, installed from Debian where they are missing, by one process at a time."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+LOCK = Path("/tmp/sceau-e2e-installs")
 POLICY = Path("/usr/sbin/policy-rc.d")
 NO_SERVICE = "#!/bin/sh\nexit 101\n"
 """What Debian asks before it starts a service that it has just installed: no, it may not."""
@@ -21,12 +23,13 @@ def provide(program: str, packages: tuple[str, ...], use: str) -> str:
 
     Raises Unavailable when this user may not install packages, or the installation fails.
     """
-    found = shutil.which(program)
-    if found is None:
+    if shutil.which(program) is None:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
             raise Unavailable(f"{use}: install {program} first (Debian: apt install {program})")
-        install(packages)
-        found = shutil.which(program)
+        with alone():
+            if shutil.which(program) is None:
+                install(packages)
+    found = shutil.which(program)
     if found is None:
         raise Unavailable(f"Debian's {' and '.join(packages)} brought no program {program}")
     return found
@@ -37,19 +40,33 @@ def provide_servers(packages: dict[str, str], use: str, *, answers: str = "") ->
 
     `answers`: lines for debconf, so that no package asks. Raises Unavailable as `provide` does.
     """
-    missing = tuple(name for name, path in packages.items() if not Path(path).exists())
+    missing = _missing(packages)
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         wanted = " ".join(missing)
         raise Unavailable(f"{use}: run this as root on Debian 13, or install first: apt install {wanted}")
-    with _no_service_starts():
-        if answers:
-            subprocess.run(["debconf-set-selections"], input=answers, text=True, check=True)
-        install(missing)
+    with alone():
+        if missing := _missing(packages):
+            with _no_service_starts():
+                if answers:
+                    subprocess.run(["debconf-set-selections"], input=answers, text=True, check=True)
+                install(missing)
     absent = [path for path in packages.values() if not Path(path).exists()]
     if absent:
         raise Unavailable(f"{use}: Debian's {' and '.join(missing)} brought no {' nor '.join(absent)}")
+
+
+def _missing(packages: dict[str, str]) -> tuple[str, ...]:
+    return tuple(name for name, path in packages.items() if not Path(path).exists())
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process of the suite installs anything: apt would refuse, and the policy is one file."""
+    with LOCK.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

@@ -114,9 +114,9 @@ def test_a_token_is_good_for_one_learning(alone):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"iat": int(time.time()) - 600, "exp": int(time.time()) - 540},
-        {"iat": int(time.time()) + 86_400, "exp": int(time.time()) + 86_460},
-        {"exp": int(time.time()) + 86_400},
+        {"iat": -600, "exp": -540},
+        {"iat": 86_400, "exp": 86_460},
+        {"exp": 86_400},
         {"exp": None},
         {"iss": "http://127.0.0.1:8081"},
         {"aud": "somebody else"},
@@ -134,8 +134,9 @@ def test_a_token_is_good_for_one_learning(alone):
 )
 def test_a_token_with_a_wrong_claim_does_not_let_anything_be_learned(alone, wrong):
     """Expired, from the future, for too long, for others, or without a claim: signed well, and refused."""
-    message = Letter([WHO]).raw
-    claims = {name: value for name, value in {**claims_for(WHO, message), **wrong}.items() if value is not None}
+    message, now = Letter([WHO]).raw, int(time.time())
+    changed = {name: now + value if isinstance(value, int) else value for name, value in wrong.items()}
+    claims = {name: value for name, value in {**claims_for(WHO, message), **changed}.items() if value is not None}
     assert learned(alone, message, alone.forger.sign(claims)) == (0, 204)
 
 
