@@ -12,18 +12,19 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
-from app.api import problems
 from app.api.application import Sceau
-from app.api.discovery import discovery_router
-from app.api.issuer_metrics import watch_issuers
+from app.api.decisions.discovery import discovery_router
+from app.api.http import problems
+from app.api.http.security import scopes_by_route
+from app.api.http.services import MetricsAccess
 from app.api.openapi import DESCRIPTION
-from app.api.refused_metrics import watch_refusals
-from app.api.replica_metrics import watch_replica
 from app.api.routers import ROUTERS
-from app.api.security import scopes_by_route
-from app.api.services import MetricsAccess
+from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
-from app.pages import assets, consent, dashboard, staff
+from app.pages import assets
+from app.pages.consents import page as consent
+from app.pages.service import page as dashboard
+from app.pages.staff import page as staff
 from app.settings import LogFormat, Settings, SettingsError
 from app.telemetry.logs import configure_logs
 from app.wiring.keys import bootstrap_key

@@ -130,7 +130,7 @@ def serve(host: str, port: int, workers: int, *, jobs: bool) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
-            proxy_headers=False,  # what proxies say is believed by app.api.peers alone, and by setting
+            proxy_headers=False,  # what proxies say is believed by app.api.http.peers alone, and by setting
             date_header=True,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             timeout_worker_healthcheck=30,  # a worker that is still importing on a busy machine is not dead

@@ -18,6 +18,8 @@ from hypothesis import settings
 from app.db.embedded import EmbeddedServer
 from tests.support.databases import ADDRESS, drop_template, make_template, new_database
 
+pytest_plugins = ("tests.support.applications",)
+
 FASTER = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 RULES = ("tests/core/", "tests/conformance/")
 LONGEST = ("tests/secrecy", "tests/faults", "tests/contract", "tests/freshness")

@@ -12,14 +12,14 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api import problems
-from app.api.edge import Exchange, answered_line, request_id
+from app.api.http import problems
+from app.api.http.exchange import Exchange, answered_line, request_id
+from app.api.http.problems import over_quota, problem
+from app.api.http.rate_limits import note_key, refuses_unknown_key
+from app.api.http.services import Services
 from app.api.openapi import describe
-from app.api.problems import over_quota, problem
-from app.api.services import Services
-from app.api.unknown_keys import at_the_door, remember
-from app.audit.origin import Origin, Way, arriving
-from app.auth.quotas import OverQuotaError
+from app.audit.origin import EntryPoint, Origin, arriving
+from app.auth.limits.quotas import OverQuotaError
 
 _BODY_SECONDS: Final = 15
 _PAGES: Final = ("/consent/", "/dashboard", "/staff/")
@@ -56,11 +56,11 @@ class Sceau(FastAPI):
     async def _within_limits(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         """Answer by FastAPI's routes, unless too many unknown keys came from there."""
         services: Services = self.state.services
-        standing = at_the_door(services, scope) if services.door.alert_until else None
+        standing = refuses_unknown_key(services, scope) if services.unknown_keys.alert_until else None
         if standing is not None:
             await over_quota(scope, OverQuotaError(standing))(scope, receive, exchange.send)
             return
-        way = Way.PAGE if scope["path"].startswith(_PAGES) else Way.API
+        way = EntryPoint.PAGE if scope["path"].startswith(_PAGES) else EntryPoint.API
         with arriving(Origin(way, exchange.loggable_id)):
             await self._answer(scope, receive, exchange)
 
@@ -89,7 +89,7 @@ class Sceau(FastAPI):
 
     def _observe(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
         services: Services = self.state.services
-        remember(services, scope, exchange.status)
+        note_key(services, scope, exchange.status)
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         answered_line(services, scope, method, route, exchange.status, seconds, exchange.loggable_id)

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
-from app.api.headers import DOCUMENT_HEADERS
-from app.api.security import open_to_all
+from app.api.http.headers import DOCUMENT_HEADERS
+from app.api.http.security import open_to_all
 
 router = APIRouter(include_in_schema=False)
 

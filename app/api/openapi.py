@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from app.api.decisions.wire import EXAMPLES, ExplanationRequest, Wire
-from app.api.problems import Problem
-from app.api.security import scopes_by_route
+from app.api.decisions.wire import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
+from app.api.http.problems import Problem
+from app.api.http.security import scopes_by_route
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -33,15 +33,6 @@ SECTIONS: Final = (
     ("operation", "Whether the service runs; open to everybody."),
 )
 """The headings of the page at /docs, in the order in which an administrator needs them."""
-
-
-_COMPONENT: Final = "#/components/schemas/{name}"
-
-
-def documented_body(model: type[Wire]) -> dict[str, Any]:
-    """What OpenAPI says of a body that a route reads by itself."""
-    schema = {"$ref": _COMPONENT.format(name=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:

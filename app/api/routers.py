@@ -2,39 +2,37 @@
 
 from typing import Final
 
-from app.api import (
-    audit_trail,
-    consent_links,
-    consents,
-    decision_log,
-    decision_tokens,
-    docs,
-    events,
-    health,
-    keys,
-    processings,
-    renewals,
-    staff,
-    webhooks,
-)
+from app.api import docs
+from app.api.audit import decision_log
+from app.api.audit import trail as audit_trail
+from app.api.callers import routes as callers
+from app.api.consents import links as consent_links
+from app.api.consents import renewals
+from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
+from app.api.decisions import tokens as decision_tokens
+from app.api.register import routes as register
+from app.api.service import health
+from app.api.staff import routes as staff
+from app.api.webhooks import feed
+from app.api.webhooks import routes as webhooks
 
 ROUTERS: Final = tuple(
     part.router
     for part in (
         routes,
         searches,
-        processings,
+        register,
         consents,
         consent_links,
         renewals,
         explanations,
         decision_log,
         audit_trail,
-        events,
+        feed,
         webhooks,
         staff,
-        keys,
+        callers,
         decision_tokens,
         health,
         docs,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Act(StrEnum):
+class ActKind(StrEnum):
     """One kind of administrative act: `thing.what_was_done`. A word never changes its meaning."""
 
     AUDIT_TRAIL_SEARCHED = "audit_trail.searched"
@@ -50,7 +50,7 @@ class Act(StrEnum):
     WEBHOOK_SECRET_MADE = "webhook.secret_made"  # noqa: S105 - an act, not a secret
 
 
-class Thing(StrEnum):
+class TargetKind(StrEnum):
     """What an act can be done to."""
 
     CALLER = "caller"
@@ -66,7 +66,7 @@ class Thing(StrEnum):
 class Target:
     """What an act was done to: a thing by its id, a subject by its pseudonym (32 bytes), both, or neither."""
 
-    thing: Thing | None = None
+    thing: TargetKind | None = None
     id: str | None = None
     subject_ref: bytes | None = None
 
@@ -75,31 +75,31 @@ NOTHING: Final = Target()
 
 Detail = str | int | bool | Sequence[str] | None
 
-DETAILS: Final[Mapping[Act, frozenset[str]]] = {
-    Act.AUDIT_TRAIL_SEARCHED: frozenset({"filters"}),
-    Act.CALLER_CHANGED: frozenset({"changed", "scopes_before", "scopes", "processings_before", "processings"}),
-    Act.CALLER_MADE: frozenset({"known_by", "kind", "scopes", "processings", "expires_at"}),
-    Act.CONSENT_HISTORY_READ: frozenset({"processing"}),
-    Act.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
-    Act.DECISIONS_SEARCHED: frozenset({"filters"}),
-    Act.KEY_REVOKED: frozenset({"key"}),
-    Act.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
-    Act.PROCESSING_REGISTERED: frozenset({"version", "purpose"}),
-    Act.PROCESSING_VERSIONED: frozenset({"version", "material", "effective_from"}),
-    Act.PROJECTION_REPAIRED: frozenset({"consents"}),
-    Act.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
-    Act.SCHEMA_MIGRATED: frozenset({"before", "after"}),
-    Act.SIGNING_KEY_ROTATED: frozenset({"purpose", "at_once"}),
-    Act.STAFF_ACKNOWLEDGED: frozenset({"notice", "language", "way"}),
-    Act.STAFF_MEMBER_CHANGED: frozenset({"status"}),
-    Act.STAFF_NOTICE_PUBLISHED: frozenset({"languages"}),
-    Act.SUBJECT_CLOSED: frozenset({"ended"}),
-    Act.SUBJECT_ERASED: frozenset({"ended"}),
-    Act.SUBJECTS_SEARCHED: frozenset({"found"}),
-    Act.WEBHOOK_CHANGED: frozenset({"changed", "status", "dropped"}),
-    Act.WEBHOOK_MADE: frozenset({"include_subject", "processings"}),
-    Act.WEBHOOK_REPLAYED: frozenset({"event", "queued", "since", "until"}),
-    Act.WEBHOOK_SECRET_MADE: frozenset({"secret"}),
+DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
+    ActKind.AUDIT_TRAIL_SEARCHED: frozenset({"filters"}),
+    ActKind.CALLER_CHANGED: frozenset({"changed", "scopes_before", "scopes", "processings_before", "processings"}),
+    ActKind.CALLER_MADE: frozenset({"known_by", "kind", "scopes", "processings", "expires_at"}),
+    ActKind.CONSENT_HISTORY_READ: frozenset({"processing"}),
+    ActKind.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
+    ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
+    ActKind.KEY_REVOKED: frozenset({"key"}),
+    ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
+    ActKind.PROCESSING_REGISTERED: frozenset({"version", "purpose"}),
+    ActKind.PROCESSING_VERSIONED: frozenset({"version", "material", "effective_from"}),
+    ActKind.PROJECTION_REPAIRED: frozenset({"consents"}),
+    ActKind.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
+    ActKind.SCHEMA_MIGRATED: frozenset({"before", "after"}),
+    ActKind.SIGNING_KEY_ROTATED: frozenset({"purpose", "at_once"}),
+    ActKind.STAFF_ACKNOWLEDGED: frozenset({"notice", "language", "way"}),
+    ActKind.STAFF_MEMBER_CHANGED: frozenset({"status"}),
+    ActKind.STAFF_NOTICE_PUBLISHED: frozenset({"languages"}),
+    ActKind.SUBJECT_CLOSED: frozenset({"ended"}),
+    ActKind.SUBJECT_ERASED: frozenset({"ended"}),
+    ActKind.SUBJECTS_SEARCHED: frozenset({"found"}),
+    ActKind.WEBHOOK_CHANGED: frozenset({"changed", "status", "dropped"}),
+    ActKind.WEBHOOK_MADE: frozenset({"include_subject", "processings"}),
+    ActKind.WEBHOOK_REPLAYED: frozenset({"event", "queued", "since", "until"}),
+    ActKind.WEBHOOK_SECRET_MADE: frozenset({"secret"}),
 }
 """Which details an act may carry; one that is not listed carries none."""
 
@@ -108,7 +108,7 @@ class UnknownDetailError(Exception):
     """An act was to be recorded with a detail that it may not carry."""
 
 
-def checked(act: Act, detail: Mapping[str, Detail]) -> dict[str, Detail]:
+def checked(act: ActKind, detail: Mapping[str, Detail]) -> dict[str, Detail]:
     """The details that are there (None is left out), if the act may carry them.
 
     Raises:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Way(StrEnum):
+class EntryPoint(StrEnum):
     """How an act arrived."""
 
     API = "api"
@@ -25,11 +25,11 @@ class Way(StrEnum):
 class Origin:
     """How an act arrived, and the id of its request if it is one that may be kept (letters, digits, `._-`)."""
 
-    way: Way
+    way: EntryPoint
     request_id: str | None = None
 
 
-BY_ITSELF: Final = Origin(Way.SERVICE)
+BY_ITSELF: Final = Origin(EntryPoint.SERVICE)
 """What the service does by itself, at its start."""
 
 _origin: ContextVar[Origin] = ContextVar("sceau_origin", default=BY_ITSELF)

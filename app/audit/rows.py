@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from app.core.decision import Decision, Request
+from app.core.decision import Decision, DecisionRequest
 from app.core.processing import can_be_an_id
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -54,7 +54,7 @@ def row(  # noqa: PLR0917 - the parts of one row
     )
 
 
-def facts_of(request: Request, decision: Decision) -> bytes:
+def facts_of(request: DecisionRequest, decision: Decision) -> bytes:
     """The columns that depend on what was asked and answered, and on nobody."""
     return b"".join(
         (

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Row, and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.audit.acts import NOTHING, Act, Detail, Target, Thing, checked
+from app.audit.acts import NOTHING, ActKind, Detail, Target, TargetKind, checked
 from app.audit.origin import current_origin
 from app.audit.tables import administrative_act
 from app.db.session import DatabaseClock, ReadSession, WriteSession
@@ -52,7 +52,7 @@ class TrailQuery:
     `within`: only acts on these processings, and those of `caller_within` itself.
     """
 
-    acts: Sequence[Act] | None = None
+    acts: Sequence[ActKind] | None = None
     caller: UUID | None = None
     target: Target = NOTHING
     since: datetime | None = None
@@ -63,7 +63,7 @@ class TrailQuery:
 
 async def record_act(
     session: WriteSession,
-    act: Act,
+    act: ActKind,
     by: UUID | None,
     target: Target = NOTHING,
     detail: Mapping[str, Detail] | None = None,
@@ -113,7 +113,7 @@ async def search_trail(session: ReadSession, query: TrailQuery, *, before: UUID 
     if query.until is not None:
         statement = statement.where(table.at < query.until)
     if query.within is not None:
-        of_those = and_(table.thing == Thing.PROCESSING.value, table.thing_id.in_(query.within))
+        of_those = and_(table.thing == TargetKind.PROCESSING.value, table.thing_id.in_(query.within))
         statement = statement.where(or_(of_those, table.caller == query.caller_within))
     target = query.target
     equal: dict[Any, object | None] = {

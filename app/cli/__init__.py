@@ -141,7 +141,7 @@ def rebuild_projection(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    from app.operations.rebuild_projection import rebuild_projection as rebuild
+    from app.operations.consents.rebuild_projection import rebuild_projection as rebuild
 
     async def run(database: "Database") -> tuple[int, int]:
         subjects = differing = 0
@@ -184,7 +184,7 @@ def _configure_logs(settings: "Settings") -> None:
 def _check(settings: "Settings") -> None:
     """Refuse a wrong setting or database before anything listens, in words: a worker could only end."""
     from app.main import create_app
-    from app.operations.check_deployment import check_deployment
+    from app.operations.service.check_deployment import check_deployment
     from app.wiring.deployment import deployment_of
 
     async def check(database: "Database") -> None:
@@ -197,7 +197,7 @@ def _check(settings: "Settings") -> None:
 
 def _question(body: bytes, file: Path, refs: "Refs") -> "Question":
     from app.api.decisions.reading import read_question
-    from app.api.problems import MalformedError
+    from app.api.http.problems import MalformedError
 
     try:
         return read_question(body, refs)
@@ -231,7 +231,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError
     from app.db.revisions import MigrationRefusedError
-    from app.operations.check_deployment import DeploymentRefusedError
+    from app.operations.service.check_deployment import DeploymentRefusedError
     from app.serving import DataDirectoryInUseError, PortTakenError
     from app.settings import SettingsError
 

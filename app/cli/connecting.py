@@ -46,10 +46,10 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
 
 def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """What comes of some work on the database of a command."""
-    from app.audit.origin import Origin, Way, arriving
+    from app.audit.origin import EntryPoint, Origin, arriving
     from app.settings import Settings
 
-    with deployment(data), arriving(Origin(Way.COMMAND)):
+    with deployment(data), arriving(Origin(EntryPoint.COMMAND)):
         return run(Settings.load(), work)
 
 

@@ -29,8 +29,8 @@ def identities_register(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller that shows access tokens in the place of a key. It is listed and revoked with `sceau keys`."""
-    from app.operations.create_key import NewCaller
-    from app.operations.register_identity import register_identity
+    from app.operations.callers.create_key import NewCaller
+    from app.operations.callers.register_identity import register_identity
 
     wanted = NewCaller(name, frozenset(scope), frozenset(processing) if processing else None, kind)
 

@@ -13,9 +13,9 @@ from app.cli.connecting import DataOption, confirmed, connected
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.operations.create_key import MadeKey
-    from app.operations.list_callers import CallerView
-    from app.operations.rotate_key import Rotated
+    from app.operations.callers.create_key import MadeKey
+    from app.operations.callers.list_callers import CallerView
+    from app.operations.callers.rotate_key import Rotated
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
@@ -46,7 +46,7 @@ def keys_create(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller, and print its key: once, on standard output."""
-    from app.operations.create_key import NewCaller, create_key
+    from app.operations.callers.create_key import NewCaller, create_key
 
     async def make(database: "Database") -> "MadeKey":
         async with database.write() as session:
@@ -62,7 +62,7 @@ def keys_create(  # noqa: PLR0917 - a command's options
 @keys.command("list")
 def keys_list(data: DataOption = None) -> None:
     """List callers with their keys and when those were last used, oldest first; never the keys themselves."""
-    from app.operations.list_callers import list_callers
+    from app.operations.callers.list_callers import list_callers
 
     async def listed(database: "Database") -> list[str]:
         lines: list[str] = []
@@ -88,7 +88,7 @@ def keys_change(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Change what a caller may do, and return when no process of the service allows it more. What is left out stays."""
-    from app.operations.change_caller import CallerChange, change_caller
+    from app.operations.callers.change_caller import CallerChange, change_caller
 
     if processing and every_processing:
         raise typer.BadParameter("either names processings or every one")
@@ -115,7 +115,7 @@ def keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key for a caller, and print it: once, on standard output. Without --overlap: SCEAU_KEY_OVERLAP."""
-    from app.operations.rotate_key import Rotation, rotate_key
+    from app.operations.callers.rotate_key import Rotation, rotate_key
     from app.settings import Settings
 
     if compromised and overlap:
@@ -144,7 +144,7 @@ def keys_revoke(
     data: DataOption = None,
 ) -> None:
     """Revoke a caller or one of its keys, and return when no process of the service takes it any more."""
-    from app.operations.revoke_caller import revoke_caller, revoke_key
+    from app.operations.callers.revoke_caller import revoke_caller, revoke_key
 
     async def revoke(database: "Database") -> None:
         async with confirmed(database) as session:

@@ -50,7 +50,7 @@ def signing_keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key. Those before it overlap with it, so that whoever verifies misses nothing."""
-    from app.operations.signing_keys import rotate_key
+    from app.operations.service.signing_keys import rotate_key
     from app.settings import Settings
     from app.wiring.deployment import deployment_of
 
@@ -72,7 +72,7 @@ def _ring_of(what: Signed) -> "KeyRing":
 
 
 def _overlap_of(what: Signed, settings: "Settings") -> timedelta:
-    from app.operations.decision_tokens import OVERLAP
+    from app.operations.decisions.tokens import OVERLAP
 
     return OVERLAP if what is Signed.DECISION_TOKENS else settings.webhook_key_overlap
 

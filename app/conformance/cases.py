@@ -1,7 +1,7 @@
 """What a golden file says, as values: a register, and cases of events, a request and the decision expected.
 
 Each value keeps the words of the file (subject ids, evidence) beside the core's own values, so that the same cases
-can be replayed through another door, such as the HTTP API.
+can be replayed elsewhere, such as through the HTTP API.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from app.core.consent import ConsentEvent
-from app.core.decision import Request
+from app.core.decision import DecisionRequest
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.core.rules import Consents
@@ -32,7 +32,7 @@ class GoldenRequest:
 
     subject_id: str
     participant_ids: tuple[str, ...]
-    request: Request
+    request: DecisionRequest
     at: datetime
 
 
@@ -47,7 +47,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class GoldenCase:
     """One golden case; `line` is where it begins in its file. Events stand in ledger order."""
 
     name: str
@@ -71,7 +71,7 @@ class GoldenFile:
 
     path: Path
     processings: Mapping[str, Processing]
-    cases: Sequence[Case]
+    cases: Sequence[GoldenCase]
     policy: PeriodPolicy
 
 

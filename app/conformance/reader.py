@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from app.conformance.cases import Case, Expectation, GoldenEvent, GoldenFile, GoldenRequest, ref_of
+from app.conformance.cases import Expectation, GoldenCase, GoldenEvent, GoldenFile, GoldenRequest, ref_of
 from app.conformance.document import Field, read_document
 from app.conformance.register import read_elements, read_period, read_register
 from app.core.article import Article, Channel, Element
 from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
-from app.core.decision import Participant, Reason, Request
+from app.core.decision import DecisionRequest, Participant, Reason
 from app.core.period import Counting, PeriodPolicy
 from app.core.processing import Processing
 
@@ -52,10 +52,10 @@ def _policy(field: Field) -> PeriodPolicy:
     )
 
 
-def _case(field: Field, register: Mapping[str, Processing]) -> Case:
+def _case(field: Field, register: Mapping[str, Processing]) -> GoldenCase:
     said = field.members({"name", "request", "expect"}, {"events"})
     events = said["events"].items() if "events" in said else []
-    return Case(
+    return GoldenCase(
         name=said["name"].text(),
         line=field.line,
         events=tuple(_event(each, order, register) for order, each in enumerate(events, start=1)),
@@ -143,9 +143,9 @@ def _collection(evidence: Mapping[str, str | bool], capacity: Mapping[str, str])
 def _request(field: Field) -> GoldenRequest:
     said = field.members({"subject", "action", "at"}, _REQUEST)
     subject = said["subject"].text()
-    default = Request(ref_of(subject), said["action"].text())
+    default = DecisionRequest(ref_of(subject), said["action"].text())
     participants = _participants(said["participants"]) if "participants" in said else None
-    request = Request(
+    request = DecisionRequest(
         subject=default.subject,
         processing=default.processing,
         elements=read_elements(said["elements"]) if "elements" in said else default.elements,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.conformance.cases import Case, GoldenFile
+from app.conformance.cases import GoldenCase, GoldenFile
 from app.core.decision import Decision
 from app.core.evaluate import evaluate
 
@@ -35,14 +35,14 @@ def run(file: GoldenFile) -> list[Failure]:
     return [failure for case in file.cases if (failure := compare(case, decide(file, case))) is not None]
 
 
-def decide(file: GoldenFile, case: Case) -> Decision:
+def decide(file: GoldenFile, case: GoldenCase) -> Decision:
     """What the core answers to a case."""
     asked = case.request
     processing = file.processings.get(asked.request.processing)
     return evaluate(asked.request, processing, case.consents, asked.at, file.policy)
 
 
-def compare(case: Case, decision: Decision) -> Failure | None:
+def compare(case: GoldenCase, decision: Decision) -> Failure | None:
     """The failure of a case that got this decision, or None when it is as expected."""
     expected = case.expect.values
     got = {key: _GOT[key](decision) for key in expected}

@@ -42,7 +42,7 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DecisionRequest:
     """One question: may this processing analyse this correspondence for this subject?
 
     `subject` and `participants` are pseudonyms (subject_ref). `elements` None or empty touches all that the version

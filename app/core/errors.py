@@ -1,6 +1,6 @@
 """What can be refused for a domain reason, one class each. The class docstring is the default message.
 
-Nothing here knows HTTP: `app.api.problems` maps these to problem documents. A message never carries an
+Nothing here knows HTTP: `app.api.http.problems` maps these to problem documents. A message never carries an
 identifier of a person.
 """
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from app.core.article import Article, law_version_at
 from app.core.consent import ConsentEvent, EventKind, expiry
-from app.core.decision import Decision, Reason, Request
+from app.core.decision import Decision, DecisionRequest, Reason
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing, Status
 from app.core.rules import RULES, Case, Consents, first_match
@@ -35,7 +35,7 @@ class RuleTried:
 
 
 def evaluate(
-    request: Request,
+    request: DecisionRequest,
     processing: Processing | None,
     consents: Consents,
     at: datetime,
@@ -67,7 +67,7 @@ def evaluate(
 
 
 def explain(
-    request: Request,
+    request: DecisionRequest,
     processing: Processing | None,
     consents: Consents,
     at: datetime,

@@ -23,7 +23,7 @@ from app.core.article import (
     Element,
 )
 from app.core.consent import ConsentEvent, EventKind, Standing, covered, defects, expiry, fold
-from app.core.decision import Decision, Participant, Reason, Request
+from app.core.decision import Decision, DecisionRequest, Participant, Reason
 from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing, ProcessingVersion, Status
 
@@ -34,7 +34,7 @@ Consents = Mapping[bytes, Sequence[ConsentEvent]]
 class Case:
     """One request about a registered processing, with the facts it is judged on (rules 3 to 19)."""
 
-    request: Request
+    request: DecisionRequest
     processing: Processing
     version: ProcessingVersion
     consents: Consents

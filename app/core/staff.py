@@ -15,7 +15,7 @@ PLACES_TO_COMPLETE: Final = ("[À compléter", "[To be completed")
 """How a passage begins that an operator has to write; the text that ships has such passages."""
 
 
-class Standing(StrEnum):
+class NoticeStanding(StrEnum):
     """How a member of staff stands towards the notice of today."""
 
     ACKNOWLEDGED = "acknowledged"
@@ -67,13 +67,13 @@ class Notice:
         return any(place in text.body for text in self.texts.values() for place in PLACES_TO_COMPLETE)
 
 
-def standing(current: int, acknowledged: int | None, *, left: bool = False) -> Standing:
+def standing(current: int, acknowledged: int | None, *, left: bool = False) -> NoticeStanding:
     """How somebody stands whose latest acknowledgement was of that version (None: of none)."""
     if left:
-        return Standing.LEFT
+        return NoticeStanding.LEFT
     if acknowledged is None:
-        return Standing.MISSING
-    return Standing.ACKNOWLEDGED if acknowledged >= current else Standing.OUTDATED
+        return NoticeStanding.MISSING
+    return NoticeStanding.ACKNOWLEDGED if acknowledged >= current else NoticeStanding.OUTDATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +90,4 @@ class Gate:
         """Whether somebody whose latest acknowledgement was of that version passes at an instant."""
         now = standing(notice.number, acknowledged)
         in_grace = acknowledged == notice.number - 1 and at < notice.published_at + self.grace
-        return now is Standing.ACKNOWLEDGED or (now is Standing.OUTDATED and in_grace)
+        return now is NoticeStanding.ACKNOWLEDGED or (now is NoticeStanding.OUTDATED and in_grace)

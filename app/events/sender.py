@@ -29,7 +29,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """What became of a request: the status of the answer, or the class of what went wrong; never a message.
 
     `retry_after` is what the answer asks for, in seconds.
@@ -75,15 +75,15 @@ class Sender:
         """Close what is open."""
         await self._transport.aclose()
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> SendOutcome:
         """POST a body; whatever happens is an outcome, but for cancellation."""
         try:
             async with asyncio.timeout(self.patience.total):
                 return await self._post(url, headers, body)
         except (TimeoutError, ForbiddenUrlError, httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
-            return Outcome(error=_class_of(error))
+            return SendOutcome(error=_class_of(error))
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> SendOutcome:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
         found = [host] if literal(host) is not None else await self._resolver(host, port)
@@ -109,10 +109,10 @@ class Sender:
         extensions = {"timeout": timeouts, "sni_hostname": host}
         return httpx2.Request("POST", url, headers=dict(headers), content=body, extensions=extensions)
 
-    async def _send(self, request: httpx2.Request) -> Outcome:
+    async def _send(self, request: httpx2.Request) -> SendOutcome:
         answer = await self._transport.handle_async_request(request)
         try:
-            return Outcome(status=answer.status_code, retry_after=_seconds(answer.headers.get_list("retry-after")))
+            return SendOutcome(status=answer.status_code, retry_after=_seconds(answer.headers.get_list("retry-after")))
         finally:
             await answer.aclose()
 

@@ -5,10 +5,10 @@ from typing import Final
 
 import procrastinate
 
-from app.jobs.work import HOURLY, MINUTELY, Outcome, Work, periodic
-from app.operations.count_deliveries import count_deliveries
-from app.operations.run_events import run_events
-from app.operations.trim_events import trim_events
+from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
+from app.operations.webhooks.count_deliveries import count_deliveries
+from app.operations.webhooks.run_events import run_events
+from app.operations.webhooks.trim_events import trim_events
 
 LASTING: Final = timedelta(seconds=58)
 """Of one run: the next one begins as it ends, in this worker or in another."""
@@ -20,15 +20,15 @@ def install(app: procrastinate.App, work: Work) -> None:
     if courier is None:
         return
 
-    async def deliver() -> Outcome:
+    async def deliver() -> RunOutcome:
         dispatched = await run_events(courier, lasting=LASTING)
         counts = await count_deliveries(work.database)
         waiting = sum(number for (_, status), number in counts.unfinished.items() if status == "pending")
-        return Outcome(flagged=dispatched, backlog=counts.undispatched + waiting)
+        return RunOutcome(flagged=dispatched, backlog=counts.undispatched + waiting)
 
-    async def trim() -> Outcome:
+    async def trim() -> RunOutcome:
         trimmed = await trim_events(work.database, work.event_retention)
-        return Outcome(flagged=trimmed.events, lost=trimmed.lost.total())
+        return RunOutcome(flagged=trimmed.events, lost=trimmed.lost.total())
 
     periodic(app, work, "events.deliver", MINUTELY, deliver)
     periodic(app, work, "events.trim", HOURLY, trim)

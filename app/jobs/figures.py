@@ -10,8 +10,9 @@ import procrastinate
 
 from app.audit.figures import load_figure
 from app.audit.job_runs import latest_runs
-from app.jobs.work import MINUTELY, Outcome, Work, periodic
-from app.operations import count_consents, count_logged_decisions
+from app.jobs.work import MINUTELY, RunOutcome, Work, periodic
+from app.operations.audit import count_logged_decisions
+from app.operations.consents import count_consents
 
 _REST: Final = 60
 _SHORTEST: Final = timedelta(seconds=50)
@@ -24,19 +25,19 @@ DECISIONS: Final = "figures.decisions"
 def install(app: procrastinate.App, work: Work) -> None:
     """Register the two tasks."""
 
-    async def consents() -> Outcome:
+    async def consents() -> RunOutcome:
         if not await is_time(work, CONSENTS, count_consents.NAME):
-            return Outcome()
+            return RunOutcome()
         async with work.database.write() as session:
             counted = await count_consents.count_consents(session, work.deployment.policy)
-        return Outcome(flagged=counted or 0)
+        return RunOutcome(flagged=counted or 0)
 
-    async def decisions() -> Outcome:
+    async def decisions() -> RunOutcome:
         if not await is_time(work, DECISIONS, count_logged_decisions.NAME):
-            return Outcome()
+            return RunOutcome()
         async with work.database.write() as session:
             counted = await count_logged_decisions.count_logged_decisions(session)
-        return Outcome(flagged=int(counted))
+        return RunOutcome(flagged=int(counted))
 
     periodic(app, work, CONSENTS, MINUTELY, consents)
     periodic(app, work, DECISIONS, MINUTELY, decisions)

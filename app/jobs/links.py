@@ -2,20 +2,20 @@
 
 import procrastinate
 
-from app.jobs.work import HOURLY, Outcome, Work, periodic
-from app.operations.remove_ended_links import AT_ONCE, remove_ended_links
+from app.jobs.work import HOURLY, RunOutcome, Work, periodic
+from app.operations.consents.remove_ended_links import AT_ONCE, remove_ended_links
 
 
 def install(app: procrastinate.App, work: Work) -> None:
     """Register the task."""
 
-    async def remove() -> Outcome:
+    async def remove() -> RunOutcome:
         removed = 0
         while True:
             async with work.database.write() as session:
                 gone = await remove_ended_links(session)
             removed += gone
             if gone < AT_ONCE:
-                return Outcome(flagged=removed)
+                return RunOutcome(flagged=removed)
 
     periodic(app, work, "links.remove_ended", HOURLY, remove)

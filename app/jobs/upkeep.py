@@ -6,8 +6,8 @@ import procrastinate
 from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
-from app.jobs.work import HOURLY, MINUTELY, Outcome, Work, periodic
-from app.operations.record_job_run import forget_old_runs
+from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
+from app.operations.service.record_job_run import forget_old_runs
 
 SILENT_SECONDS: Final = 30
 """A worker that has not said for so long that it lives is dead; it says so every ten seconds."""
@@ -18,16 +18,16 @@ _KEPT_HOURS: Final = 7 * 24
 def install(app: procrastinate.App, work: Work) -> None:
     """Register the two tasks."""
 
-    async def take_back() -> Outcome:
-        return Outcome(flagged=await take_back_stalled(app))
+    async def take_back() -> RunOutcome:
+        return RunOutcome(flagged=await take_back_stalled(app))
 
-    async def clean() -> Outcome:
+    async def clean() -> RunOutcome:
         await app.job_manager.delete_old_jobs(
             nb_hours=_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
         )
         async with work.database.write() as session:
             await forget_old_runs(session)
-        return Outcome()
+        return RunOutcome()
 
     periodic(app, work, "jobs.take_back", MINUTELY, take_back)
     periodic(app, work, "jobs.clean", HOURLY, clean)

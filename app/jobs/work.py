@@ -15,9 +15,9 @@ import structlog
 
 from app.audit.job_runs import JobRun
 from app.db.database import Database, DatabaseUnavailableError
-from app.operations.deliver_webhooks import Courier
-from app.operations.deployment import Deployment
-from app.operations.record_job_run import record_job_run
+from app.operations.service.deployment import Deployment
+from app.operations.service.record_job_run import record_job_run
+from app.operations.webhooks.deliver_webhooks import Courier
 
 RETRY: Final = procrastinate.RetryStrategy(max_attempts=5, wait=5, linear_wait=10)
 """How a failed run is tried again: after 5, 15, 25, 35 and 45 seconds; a periodic one comes again by itself anyway."""
@@ -39,7 +39,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """What a run did: how many things it dealt with, how many it knows to be left, and how many it gave up."""
 
     flagged: int = 0
@@ -47,7 +47,7 @@ class Outcome:
     lost: int = 0
 
 
-Run = Callable[[], Awaitable[Outcome]]
+Run = Callable[[], Awaitable[RunOutcome]]
 
 
 def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run) -> None:
@@ -59,7 +59,7 @@ def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run)
         await recorded(work, name, run)
 
 
-async def recorded(work: Work, task: str, run: Run) -> Outcome:
+async def recorded(work: Work, task: str, run: Run) -> RunOutcome:
     """Run, and record that it ran, how long it took and what came of it; what it raises is raised on."""
     started_at, begun = await _now(work), time.monotonic()
     try:

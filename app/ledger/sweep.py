@@ -25,7 +25,7 @@ SYSTEM: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class StageGroup:
     """The live consents to one version of a processing that stand at one stage."""
 
     processing: str
@@ -87,16 +87,16 @@ _COUNT: Final = text(
 )
 
 
-async def list_groups(session: ReadSession) -> list[Group]:
+async def list_groups(session: ReadSession) -> list[StageGroup]:
     """The groups that hold at least one consent about which something may still be said."""
-    return [Group(row.processing, row.version, row.renewal_stage) for row in await session.execute(_GROUPS)]
+    return [StageGroup(row.processing, row.version, row.renewal_stage) for row in await session.execute(_GROUPS)]
 
 
-Due = Sequence[tuple[Group, datetime]]
+Due = Sequence[tuple[StageGroup, datetime]]
 """Groups, each with the instant before which its consents are collected."""
 
 
-async def with_any_due(session: ReadSession, due: Due) -> list[tuple[Group, datetime]]:
+async def with_any_due(session: ReadSession, due: Due) -> list[tuple[StageGroup, datetime]]:
     """Those that hold a consent collected before their instant: one look at the index for each."""
     if not due:
         return []
@@ -118,7 +118,7 @@ def _wanted(due: Due) -> dict[str, object]:
 
 
 async def hold_due(
-    session: WriteSession, group: Group, before: datetime, *, after: Held | None, limit: int
+    session: WriteSession, group: StageGroup, before: datetime, *, after: Held | None, limit: int
 ) -> list[Held]:
     """Hold the subjects of the next consents of a group, as a writer of theirs would; who is held already is left out.
 

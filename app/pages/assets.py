@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Response
 from fastapi.responses import FileResponse
 
-from app.api.security import open_to_all
+from app.api.http.security import open_to_all
 from app.pages.rendering import HERE, page_router
 
 router = page_router()

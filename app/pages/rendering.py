@@ -18,9 +18,9 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from app.api.headers import DOCUMENT_HEADERS
-from app.api.problems import RETRY_AFTER_SECONDS, status_of
-from app.api.services import services_of
+from app.api.http.headers import DOCUMENT_HEADERS
+from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
+from app.api.http.services import services_of
 from app.auth.issuer_errors import IssuerUnavailableError
 from app.core.errors import DomainError
 from app.db.database import DatabaseUnavailableError
@@ -44,7 +44,7 @@ PAGE_HEADERS: Final = {
     "X-Robots-Tag": "noindex, nofollow, noarchive",
     "Vary": "Accept-Language",
 }
-"""Beside those of every answer (app.api.headers), whose Content-Security-Policy is for JSON."""
+"""Beside those of every answer (app.api.http.headers), whose Content-Security-Policy is for JSON."""
 
 _SERVER_ERROR: Final = 500
 _SAFE: Final = frozenset({"GET", "HEAD"})

@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 
-class AcknowledgementWay(StrEnum):
+class AcknowledgementMethod(StrEnum):
     """How an acknowledgement came: by the page, by the API as the person itself, or on paper, recorded by another."""
 
     PAGE = "page"
@@ -16,7 +16,7 @@ class AcknowledgementWay(StrEnum):
     @property
     def is_own(self) -> bool:
         """Whether the person did it themselves, as the caller that they are."""
-        return self is not AcknowledgementWay.PAPER
+        return self is not AcknowledgementMethod.PAPER
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Acknowledgement:
     notice: int
     language: str
     text_sha256: str
-    way: AcknowledgementWay
+    way: AcknowledgementMethod
     acknowledged_at: datetime
     recorded_at: datetime
     recorded_by: UUID

@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.db.session import ReadSession, WriteSession
-from app.staff.records import Acknowledgement, AcknowledgementWay, Member
+from app.staff.records import Acknowledgement, AcknowledgementMethod, Member
 from app.staff.tables import staff_acknowledgement, staff_member, staff_name
 
 
@@ -99,7 +99,7 @@ async def latest_of_each(session: ReadSession, *, own: bool) -> dict[UUID, tuple
         .order_by(table.member, table.notice.desc(), table.acknowledged_at)
     )
     if own:
-        statement = statement.where(table.way != AcknowledgementWay.PAPER.value)
+        statement = statement.where(table.way != AcknowledgementMethod.PAPER.value)
     return {row.member: (row.notice, row.acknowledged_at) for row in await session.execute(statement)}
 
 
@@ -109,4 +109,4 @@ def _member(row: Row[Any]) -> Member:
 
 def _acknowledgement(row: Row[Any]) -> Acknowledgement:
     found = {name: getattr(row, name) for name in Acknowledgement.__dataclass_fields__}
-    return Acknowledgement(**{**found, "text_sha256": row.text_sha256.hex(), "way": AcknowledgementWay(row.way)})
+    return Acknowledgement(**{**found, "text_sha256": row.text_sha256.hex(), "way": AcknowledgementMethod(row.way)})

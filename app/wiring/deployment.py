@@ -7,7 +7,7 @@ from app.db.database import Database, PoolLimits
 from app.db.session import Clock
 from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.vault import Vault
-from app.operations.deployment import Deployment
+from app.operations.service.deployment import Deployment
 from app.settings import Settings, SettingsError, required
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE, Pace
 from app.wiring.keys import master_keys, pseudonym_key

@@ -11,8 +11,8 @@ from app.events.sender import Sender
 from app.jobs.application import make_jobs
 from app.jobs.work import Work
 from app.jobs.worker import run_jobs
-from app.operations.check_deployment import check_deployment
-from app.operations.deliver_webhooks import Courier
+from app.operations.service.check_deployment import check_deployment
+from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings, jobs_url, required, webhook_policy
 from app.wiring.deployment import deployment_of
 

@@ -3,10 +3,10 @@
 from typing import Final
 from uuid import UUID
 
-from app.api.peers import Proxies, parse_proxies
-from app.auth.door import Door
-from app.auth.quotas import Quota
-from app.auth.rate_limits import Counted, RateLimits
+from app.api.http.peers import Proxies, parse_proxies
+from app.auth.limits.quotas import Quota
+from app.auth.limits.rate_limits import Counted, RateLimits
+from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.settings import PREFIX, Settings, SettingsError
 
 _QUOTA: Final = "is so many within so many seconds, such as 1200/60, or off"
@@ -35,14 +35,14 @@ def rate_limits_of(settings: Settings) -> RateLimits:
     return RateLimits({of: quota for of, quota in quotas.items() if quota is not None}, excepted=excepted)
 
 
-def door_of(settings: Settings) -> Door:
+def unknown_key_limiter_of(settings: Settings) -> UnknownKeyLimiter:
     """The bound on keys that are nobody's.
 
     Raises:
         SettingsError: the quota is none.
 
     """
-    return Door(_quota(settings.rate_unknown_keys, "RATE_UNKNOWN_KEYS"))
+    return UnknownKeyLimiter(_quota(settings.rate_unknown_keys, "RATE_UNKNOWN_KEYS"))
 
 
 def proxies_of(settings: Settings) -> Proxies:

@@ -9,15 +9,15 @@ from typing import Final
 
 import structlog
 
-from app.api.services import Services
+from app.api.http.services import Services
 from app.db.database import DatabaseUnavailableError
 from app.keyring.store import DECISION_KEYS
-from app.operations.check_deployment import check_deployment
-from app.operations.create_key import create_first_key
-from app.operations.keep_log import keep_log, turn_over
-from app.operations.keep_uses import flush_uses, keep_uses
-from app.operations.publish_staff_notice import ensure_first_notice
-from app.operations.signing_keys import ensure_key
+from app.operations.audit.keep_log import keep_log, turn_over
+from app.operations.callers.create_key import create_first_key
+from app.operations.callers.keep_uses import flush_uses, keep_uses
+from app.operations.service.check_deployment import check_deployment
+from app.operations.service.signing_keys import ensure_key
+from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from app.api.decision_tokens import decision_token
 from app.api.decisions.endpoint import DecisionEndpoint
+from app.api.decisions.tokens import decision_token
 from app.api.decisions.words import Wording
-from app.api.headers import headers_of_every_answer
-from app.api.services import MetricsAccess, Services
+from app.api.http.headers import headers_of_every_answer
+from app.api.http.services import MetricsAccess, Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
 from app.auth.uses import Uses
@@ -20,19 +20,19 @@ from app.core.staff import Gate
 from app.db.database import Database
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
-from app.operations.decision_tokens import DecisionTokens
+from app.operations.audit.search_decisions import correspondence_ref
 from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.from_database import Primary
 from app.operations.decisions.from_memory import Memory
-from app.operations.deployment import Deployment
-from app.operations.search_decisions import correspondence_ref
+from app.operations.decisions.tokens import DecisionTokens
+from app.operations.service.deployment import Deployment
 from app.settings import Settings, SettingsError, direct_url, required, webhook_policy
 from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
 from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
-from app.wiring.limits import door_of, proxies_of, rate_limits_of
+from app.wiring.limits import proxies_of, rate_limits_of, unknown_key_limiter_of
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
@@ -83,7 +83,7 @@ def services_of(
         key_overlap=settings.key_overlap,
         headers=headers_of_every_answer(str(settings.public_url)),
         limits=rate_limits_of(settings),
-        door=door_of(settings),
+        unknown_keys=unknown_key_limiter_of(settings),
         proxies=proxies_of(settings),
         staff_gate=Gate(settings.staff_gate, settings.staff_grace),
         pace=pace,

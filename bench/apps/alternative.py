@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, joinedload, relationship
 from app.auth.tables import caller, caller_key
 from app.core.article import Channel, Element, ProviderKind, Purpose
 from app.core.consent import ConsentEvent, parse_kind
-from app.core.decision import Participant, Request
+from app.core.decision import DecisionRequest, Participant
 from app.core.evaluate import evaluate
 from app.core.period import ConsentPeriod
 from app.core.processing import PartyMode, Processing, ProcessingVersion, Status, StatusChange
@@ -202,10 +202,10 @@ async def evaluation(asked: Evaluation, session: SessionDep, _: Annotated[Caller
     )
 
 
-def _request(asked: Evaluation) -> Request:
+def _request(asked: Evaluation) -> DecisionRequest:
     kind, known = asked.subject.type, asked.resource.properties
     others = known.participants
-    return Request(
+    return DecisionRequest(
         subject=_pseudonyms.ref(kind, asked.subject.id),
         processing=asked.action.name,
         elements=frozenset(asked.action.properties.elements) if asked.action.properties.elements else None,

@@ -14,7 +14,7 @@ from app.core.renewal import Renewal
 from app.db.database import Database, PoolLimits
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE
 from app.db.migrate import migrate
-from app.operations.sweep_renewals import sweep_renewals
+from app.operations.consents.sweep_renewals import sweep_renewals
 from bench.figures import Spread
 from bench.progress import say
 from bench.results import Row, bounded

@@ -22,9 +22,9 @@ from app.core.period import ONE_YEAR, PeriodPolicy
 from app.db.database import Database
 from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.vault import Vault
-from app.operations.deployment import Deployment, SubjectName
-from app.operations.record_consent import Collected, record_consent
-from app.operations.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.consents.record_consent import Collected, record_consent
+from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.service.deployment import Deployment, SubjectName
 from bench.loading import load_consents
 from bench.processes import ROOT
 from bench.questions import EVIDENCE, PROCESSING, SUBJECT_TYPE, name_of

@@ -23,7 +23,7 @@ from app.db.session import WriteSession
 from app.ledger import sweep as store
 from app.ledger.sweep import Held
 from app.ledger.tables import consent, subject
-from app.operations import sweep_renewals as operation
+from app.operations.consents import sweep_renewals as operation
 
 STEPS: Final = ("put_flags", "append_said", "put_many", "advance")
 """Where a batch can be killed: after the flags, the ledger, the outbox, and just before its end."""
@@ -51,7 +51,7 @@ def _replace(name: str, function: Callable[..., Any]) -> None:
     setattr(operation, name, function)
 
 
-async def _hold_nothing(session: WriteSession, group: store.Group, before: Any, **how: Any) -> list[Held]:
+async def _hold_nothing(session: WriteSession, group: store.StageGroup, before: Any, **how: Any) -> list[Held]:
     table = consent.c
     found = await session.execute(
         select(table.subject_ref, table.id, table.collected_at)
@@ -64,7 +64,7 @@ async def _hold_nothing(session: WriteSession, group: store.Group, before: Any, 
     return [Held(row.subject_ref, row.id, row.collected_at, group.version) for row in found]
 
 
-async def _hold_late(session: WriteSession, group: store.Group, before: Any, **how: Any) -> list[Held]:
+async def _hold_late(session: WriteSession, group: store.StageGroup, before: Any, **how: Any) -> list[Held]:
     held = await _hold_nothing(session, group, before, **how)
     refs = sorted({each.subject_ref for each in held})
     statement = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(refs)).order_by(subject.c.subject_ref)

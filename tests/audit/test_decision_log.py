@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from app.audit.rows import facts_of, row
-from app.core.decision import Decision, Reason, Request
+from app.core.decision import Decision, DecisionRequest, Reason
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 
@@ -158,7 +158,7 @@ def _log_of(api):
 
 
 def _row(at):
-    facts = facts_of(Request(b"\1" * 32, "ads"), Decision(False, Reason.NO_CONSENT, None, None, "11"))
+    facts = facts_of(DecisionRequest(b"\1" * 32, "ads"), Decision(False, Reason.NO_CONSENT, None, None, "11"))
     return row(uuid4().bytes, at, uuid4(), b"\1" * 32, b"\2" * 32, facts)
 
 

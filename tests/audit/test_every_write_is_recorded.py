@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.security import scopes_by_route
+from app.api.http.security import scopes_by_route
 from tests.support.acts import CALLS, REQUEST_ID, TOKENS, UNRECORDED, World, trail
 from tests.support.api import running
 from tests.support.databases import new_database

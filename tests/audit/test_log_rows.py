@@ -9,7 +9,7 @@ import pytest
 from app.audit.rows import COLUMNS, HEADER, TRAILER, facts_of, row
 from app.audit.store import COLUMNS as COLUMNS_OF_THE_TABLE
 from app.core.article import Article, Channel, Element
-from app.core.decision import Decision, Reason, Request
+from app.core.decision import Decision, DecisionRequest, Reason
 
 AT = datetime(2026, 11, 24, 12, 30, 15, 123456, tzinfo=UTC)
 CONSENT = UUID("0199d7a4-1c11-7c3f-9a51-6a0f6a4b1c2d")
@@ -20,10 +20,10 @@ DENY = Decision(False, Reason.UNKNOWN_PROCESSING, None, None, "1")
 @pytest.mark.parametrize(
     ("request_", "decision", "elements", "processing"),
     [
-        (Request(b"s" * 32, "ads", frozenset({Element.SUBJECT_LINE, Element.CONTENT})), PERMIT, True, "ads"),
-        (Request(b"s" * 32, "ads", None, channel=Channel.ONLINE, territory="NC"), DENY, None, "ads"),
-        (Request(b"\0" * 32, "ads", frozenset()), DENY, [], "ads"),
-        (Request(b"\xff" * 32, "someone@example.org", None), DENY, None, "(no id)"),
+        (DecisionRequest(b"s" * 32, "ads", frozenset({Element.SUBJECT_LINE, Element.CONTENT})), PERMIT, True, "ads"),
+        (DecisionRequest(b"s" * 32, "ads", None, channel=Channel.ONLINE, territory="NC"), DENY, None, "ads"),
+        (DecisionRequest(b"\0" * 32, "ads", frozenset()), DENY, [], "ads"),
+        (DecisionRequest(b"\xff" * 32, "someone@example.org", None), DENY, None, "(no id)"),
     ],
 )
 def test_postgresql_reads_what_was_encoded(database, request_, decision, elements, processing):

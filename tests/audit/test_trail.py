@@ -6,7 +6,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from app.audit.acts import DETAILS, Act, UnknownDetailError, checked
+from app.audit.acts import DETAILS, ActKind, UnknownDetailError, checked
 from app.cli import app as command
 from tests.support.acts import IDENTIFIED, World, trail
 from tests.support.api import BOOTSTRAP, processing, question, running, subject
@@ -267,8 +267,8 @@ def test_a_restricted_caller_sees_its_own_part(searched):
 
 def test_an_act_carries_only_its_own_details():
     """A detail that an act may not carry is refused before anything is written; every act allows what it carries."""
-    assert checked(Act.CALLER_MADE, {"scopes": ("a", "b"), "processings": None}) == {"scopes": ["a", "b"]}
-    for act, name in ((Act.CALLER_MADE, "key"), (Act.CALLER_REVOKED, "scopes")):
+    assert checked(ActKind.CALLER_MADE, {"scopes": ("a", "b"), "processings": None}) == {"scopes": ["a", "b"]}
+    for act, name in ((ActKind.CALLER_MADE, "key"), (ActKind.CALLER_REVOKED, "scopes")):
         with pytest.raises(UnknownDetailError, match=name):
             checked(act, {name: "x"})
-    assert set(DETAILS) <= set(Act)
+    assert set(DETAILS) <= set(ActKind)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.peers import parse_proxies, peer_of
-from app.auth.door import Door
-from app.auth.quotas import Buckets, OverQuotaError, Quota
-from app.auth.rate_limits import Counted, RateLimits, counted_by
+from app.api.http.peers import parse_proxies, peer_of
+from app.auth.limits.quotas import Buckets, OverQuotaError, Quota
+from app.auth.limits.rate_limits import Counted, RateLimits, counted_by
+from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.scopes import Scope
 from app.db.identifiers import random_id
 
@@ -137,58 +137,58 @@ def test_erasing_is_not_counted_and_everything_else_is():
 
 def test_guessing_is_bounded_by_address(clock):
     """Many different keys from one address use up its quota: further unknown ones are not looked up for a while."""
-    door = Door(Quota(20, 60), clock=clock)
-    quiet = door.alert_until
+    limiter = UnknownKeyLimiter(Quota(20, 60), clock=clock)
+    quiet = limiter.alert_until
     for key in KEYS[:20]:
-        assert door.refuses("one", key) is None
-        door.failed("one", key)
-    assert (quiet, door.alert_until) == (0.0, clock.at + 3)
-    refused = door.refuses("one", KEYS[30])
+        assert limiter.refuses("one", key) is None
+        limiter.failed("one", key)
+    assert (quiet, limiter.alert_until) == (0.0, clock.at + 3)
+    refused = limiter.refuses("one", KEYS[30])
     assert refused is not None
     assert refused.wait == 3
-    assert door.refuses("other", KEYS[30]) is None
+    assert limiter.refuses("other", KEYS[30]) is None
     clock.at += 3.1
-    assert door.refuses("one", KEYS[30]) is None
-    assert [door.alert_until] == [0.0]
+    assert limiter.refuses("one", KEYS[30]) is None
+    assert [limiter.alert_until] == [0.0]
 
 
 def test_one_wrong_key_does_not_use_up_its_address(clock):
     """A client with a stale key is refused by itself: others behind the same address are looked up as ever."""
-    door = Door(Quota(20, 60), clock=clock)
+    limiter = UnknownKeyLimiter(Quota(20, 60), clock=clock)
     for _ in range(200):
-        if door.refuses("proxy", KEYS[0]) is None:
-            door.failed("proxy", KEYS[0])
-    assert door.refuses("proxy", KEYS[0]) is not None
-    assert door.refuses("proxy", KEYS[1]) is None
+        if limiter.refuses("proxy", KEYS[0]) is None:
+            limiter.failed("proxy", KEYS[0])
+    assert limiter.refuses("proxy", KEYS[0]) is not None
+    assert limiter.refuses("proxy", KEYS[1]) is None
 
 
 def test_a_key_that_was_good_is_never_refused_for_its_address(clock):
     """Whatever comes from its address; once it is revoked, it is one of the others."""
-    door = Door(Quota(20, 60), clock=clock)
-    door.passed(KEYS[50])
+    limiter = UnknownKeyLimiter(Quota(20, 60), clock=clock)
+    limiter.passed(KEYS[50])
     for key in KEYS[:40]:
-        door.failed("proxy", key)
-    assert door.refuses("proxy", KEYS[50]) is None
-    assert door.refuses("proxy", KEYS[51]) is not None
-    door.failed("proxy", KEYS[50])
-    assert door.refuses("proxy", KEYS[50]) is not None
+        limiter.failed("proxy", key)
+    assert limiter.refuses("proxy", KEYS[50]) is None
+    assert limiter.refuses("proxy", KEYS[51]) is not None
+    limiter.failed("proxy", KEYS[50])
+    assert limiter.refuses("proxy", KEYS[50]) is not None
 
 
 def test_without_a_quota_nobody_is_refused(clock):
     """Off is off."""
-    door = Door(None, clock=clock)
+    limiter = UnknownKeyLimiter(None, clock=clock)
     for key in KEYS:
-        door.failed("one", key)
-    assert door.alert_until == 0.0
-    assert door.refuses("one", KEYS[0]) is None
+        limiter.failed("one", key)
+    assert limiter.alert_until == 0.0
+    assert limiter.refuses("one", KEYS[0]) is None
 
 
 def test_the_keys_that_were_good_are_bounded(clock):
     """As many as there may be callers, no more."""
-    door = Door(Quota(20, 60), clock=clock)
+    limiter = UnknownKeyLimiter(Quota(20, 60), clock=clock)
     for number in range(25_000):
-        door.passed(number.to_bytes(32, "big"))
-    assert len(door._known) <= 10_000
+        limiter.passed(number.to_bytes(32, "big"))
+    assert len(limiter._known) <= 10_000
 
 
 def _from(host, *said):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.security import scopes_by_route
+from app.api.http.security import scopes_by_route
 from tests.support.api import question
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"

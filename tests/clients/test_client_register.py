@@ -9,11 +9,11 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from app.api.processing_models import processing_view
+from app.api.register.models import processing_view
 from app.core.article import EXEMPT_PURPOSES, Purpose
 from app.core.article import Channel as CoreChannel
 from app.core.article import Element as CoreElement
-from app.core.decision import Request
+from app.core.decision import DecisionRequest
 from app.core.evaluate import evaluate
 from app.register.records import ProcessingRecord, VersionRecord
 from sceau_client import Cause, Channel, Element, ExemptPurpose, Outcome, Question
@@ -21,7 +21,7 @@ from sceau_client.register import Register, read_register
 from sceau_client.wire import NotUnderstoodError
 from tests.clients import scenes
 from tests.clients.scenes import DENY, HANDLES, about, saying, scene
-from tests.core.strategies import processings
+from tests.core.properties.strategies import processings
 from tests.faults.service import eventually
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -200,7 +200,7 @@ def test_what_is_permitted_here_is_permitted_there(world):
     event(f"permitted here: {permitted is not None}")
     if permitted:
         core = {CoreElement(each.value) for each in elements}
-        request = Request(
+        request = DecisionRequest(
             b"alice", "p", frozenset(core) or None, automated, CoreChannel(channel.value), private, territory
         )
         decision = evaluate(request, facts, {}, NOW)

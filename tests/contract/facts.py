@@ -6,7 +6,7 @@ from typing import Any
 
 from schemathesis import Case
 
-from app.operations.dispatch_events import dispatch_events
+from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 

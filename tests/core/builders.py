@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.consent import Collection, ConsentEvent, EventKind
-from app.core.decision import Request
+from app.core.decision import DecisionRequest
 from app.core.period import ConsentPeriod
 from app.core.processing import PartyMode, Processing, ProcessingVersion
 
@@ -52,6 +52,6 @@ def granted(collected_at: str, order: int = 1, **facts) -> ConsentEvent:
     return event(EventKind.GRANTED, collected_at, order, **facts)
 
 
-def asked(subject: bytes = ALICE, **facts) -> Request:
+def asked(subject: bytes = ALICE, **facts) -> DecisionRequest:
     """A request about `ads` for a subject: online, private, automated, in France."""
-    return Request(subject, ADS, **facts)
+    return DecisionRequest(subject, ADS, **facts)

@@ -5,7 +5,7 @@ import pytest
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.consent import EventKind
-from app.core.decision import Participant, Reason, Request
+from app.core.decision import DecisionRequest, Participant, Reason
 from app.core.evaluate import evaluate, explain
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import PartyMode, Status, StatusChange
@@ -269,6 +269,6 @@ def test_a_permit_under_iii_stands_on_no_time():
 
 def test_a_request_is_for_the_pair_it_names():
     """Another user's consent, and a consent to another processing, are nobody's but theirs."""
-    assert decide(processing(), Request(BOB, ADS)).reason is Reason.NO_CONSENT
+    assert decide(processing(), DecisionRequest(BOB, ADS)).reason is Reason.NO_CONSENT
     elsewhere = {ALICE: [granted("2026-03-10", processing="other")]}
     assert decide(processing(), consents=elsewhere).reason is Reason.NO_CONSENT

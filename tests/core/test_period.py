@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from app.core.errors import InvalidPeriodError
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from tests.core.builders import utc
-from tests.core.oracle import CIVIL, civil_date, lapse, later_date, midnight
-from tests.core.strategies import ANY_INSTANT, INSTANTS, PERIODS, POLICIES, TICK
+from tests.core.properties.oracle import CIVIL, civil_date, lapse, later_date, midnight
+from tests.core.properties.strategies import ANY_INSTANT, INSTANTS, PERIODS, POLICIES, TICK
 
 START_OF_DAY = PeriodPolicy()
 SAME_INSTANT = PeriodPolicy(counting=Counting.SAME_INSTANT)

@@ -6,7 +6,7 @@ from app.core.evaluate import DEFAULT_POLICY
 from app.core.projection import project
 from app.core.state import consent_state
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
-from tests.core.strategies import permitting_worlds, worlds
+from tests.core.properties.strategies import permitting_worlds, worlds
 
 ONE = {ADS: processing()}
 GRANT = granted("2026-03-10", expires_at=utc("2027-03-09T23:00:00"))

@@ -23,7 +23,7 @@ from app.core.renewal import (
     parse_notices,
 )
 from tests.core.builders import event, granted, processing, utc, version
-from tests.core.strategies import ANY_INSTANT, POLICIES
+from tests.core.properties.strategies import ANY_INSTANT, POLICIES
 
 START = Renewal(PeriodPolicy())
 AT = utc("2026-08-01T12:00:00")

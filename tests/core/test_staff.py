@@ -4,9 +4,9 @@ from hashlib import sha256
 
 import pytest
 
-from app.core.staff import Gate, GateMode, Notice, NoticeText, Standing, standing
+from app.core.staff import Gate, GateMode, Notice, NoticeStanding, NoticeText, standing
 from app.core.staff_notice import FIRST_NOTICE
-from app.pages.staff_view import Block, blocks_of
+from app.pages.staff.view import Block, blocks_of
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 TEXT = NoticeText("Titre", "Texte")
@@ -15,11 +15,11 @@ TEXT = NoticeText("Titre", "Texte")
 @pytest.mark.parametrize(
     ("acknowledged", "left", "stands"),
     [
-        (None, False, Standing.MISSING),
-        (1, False, Standing.OUTDATED),
-        (2, False, Standing.ACKNOWLEDGED),
-        (2, True, Standing.LEFT),
-        (None, True, Standing.LEFT),
+        (None, False, NoticeStanding.MISSING),
+        (1, False, NoticeStanding.OUTDATED),
+        (2, False, NoticeStanding.ACKNOWLEDGED),
+        (2, True, NoticeStanding.LEFT),
+        (None, True, NoticeStanding.LEFT),
     ],
 )
 def test_standing(acknowledged, left, stands):

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from app.core.article import Purpose, law_version_at
 from app.core.consent import AgeBand, EventKind, State
-from app.core.decision import Reason, Request
+from app.core.decision import DecisionRequest, Reason
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing
 from app.core.state import consent_state
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
-from tests.core.strategies import permitting_worlds, worlds
+from tests.core.properties.strategies import permitting_worlds, worlds
 
 AT = utc("2026-06-15T12:00:00")
 POLICY = PeriodPolicy()
@@ -118,7 +118,7 @@ def test_states_agree_with_the_decision_at_the_same_instant(world, other_subject
     known = [each for each in events if each.collected_at <= world.at and each.concerns(ADS)]
     consents = [each for each in known if each.kind in {EventKind.GRANTED, EventKind.REFUSED}]
     states = [consent_state(each, events, entry, world.at, world.policy) for each in consents]
-    decision = evaluate(Request(subject, ADS), entry, world.ledger, world.at, world.policy)
+    decision = evaluate(DecisionRequest(subject, ADS), entry, world.ledger, world.at, world.policy)
     if law_version_at(world.at) is None or entry.version_at(world.at) is None:
         return
     in_force = decision.reason in {Reason.CONSENT_IN_FORCE, Reason.CONSENT_SCOPE}

@@ -9,9 +9,9 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import EventKind
 from app.db.database import Database
-from app.operations.deployment import SubjectName
-from app.operations.record_consent import Collected, record_consent
-from app.operations.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.consents.record_consent import Collected, record_consent
+from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.service.deployment import SubjectName
 from app.wiring.deployment import deployment_of
 from tests.support.api import EVIDENCE, settings_for, utc
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final, NoReturn
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from app.core.article import Channel, Element
+from app.core.decision import DecisionRequest
 from app.core.decision import Participant as Party
-from app.core.decision import Request
 
 
 def _no_control(text: str) -> str:
@@ -191,7 +191,7 @@ def _check_texts(level: list[Any]) -> None:
                 raise BadJsonError(f"A string holds {what}.")
 
 
-def read(body: bytes, ref: Any) -> Request | None:
+def read(body: bytes, ref: Any) -> DecisionRequest | None:
     """The question of a body, with pseudonyms made by `ref`; None where the body is refused."""
     try:
         asked = EvaluationRequest.model_validate(parse(body))
@@ -199,7 +199,7 @@ def read(body: bytes, ref: Any) -> Request | None:
         return None
     kind, said, how = asked.subject.type, asked.resource.properties, asked.action.properties
     parties = said.participants
-    return Request(
+    return DecisionRequest(
         subject=ref(kind, asked.subject.id),
         processing=asked.action.name,
         elements=frozenset(how.elements) if how.elements is not None else None,

@@ -6,11 +6,11 @@ from tests.support.api import question
 
 
 @pytest.mark.parametrize("path", ["/access/v1/evaluation", "/v1/processings", "/livez"])
-@pytest.mark.parametrize("failing", ["app.api.application.at_the_door", "app.api.application.Sceau._answer"])
+@pytest.mark.parametrize("failing", ["app.api.application.refuses_unknown_key", "app.api.application.Sceau._answer"])
 def test_a_failure_is_never_a_bare_500(api, capsys, monkeypatch, path, failing):
     """The answer is a problem document with the request's id, and the cause is logged."""
     monkeypatch.setattr(failing, lambda *_: 1 / 0)
-    api.client.app.state.services.door.alert_until = 1.0
+    api.client.app.state.services.unknown_keys.alert_until = 1.0
     capsys.readouterr()
     answer = api.call("GET", path, headers={"X-Request-ID": "one"})
     assert answer.status_code == 500

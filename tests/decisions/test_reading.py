@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.decisions.reading import BadItem, Batch, read_batch, read_question
-from app.api.problems import MalformedError, TooLargeError
+from app.api.http.problems import MalformedError, TooLargeError
 from app.ledger.pseudonym import Pseudonyms
 from tests.decisions import second_reader
 from tests.support.api import question

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.core.article import Channel, Element
-from app.core.decision import Participant, Request
+from app.core.decision import DecisionRequest, Participant
 from app.core.period import PeriodPolicy
 from app.operations.decisions.judging import judge
 from app.operations.decisions.question import Circumstances
@@ -14,7 +14,7 @@ from app.operations.decisions.remembered import Remembered, RememberedDecisions
 from app.snapshot.records import register_record, subject_record
 
 OF = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
-ASKED = Request(b"alice", "ads", None, True, Channel.ONLINE, True, "FR", None)
+ASKED = DecisionRequest(b"alice", "ads", None, True, Channel.ONLINE, True, "FR", None)
 JUDGED = judge(ASKED, None, {}, datetime(2026, 6, 15, tzinfo=UTC), PeriodPolicy())
 KEY = (OF, b"alice", None)
 REGISTER, RECORD = register_record(None), subject_record(())

@@ -47,7 +47,7 @@ def test_the_law_page_maps_every_rule_to_its_function_and_a_test_that_exists():
     rows = re.findall(r"^\| (\d+b?) \|(.*)\|$", (ROOT / "docs/law.md").read_text(), re.MULTILINE)
     assert [number for number, _ in rows] == ["1", "2", *(rule.number for rule in RULES)]
     functions = {rule.number: rule.check.__name__ for rule in RULES} | {"1": "explain", "2": "explain"}
-    tests = "".join(path.read_text() for path in ROOT.glob("tests/core/*.py"))
+    tests = "".join(path.read_text() for path in ROOT.glob("tests/core/**/*.py"))
     golden = {
         case["name"]
         for name in ("decisions", "edges")

@@ -10,7 +10,7 @@ import psycopg
 from app.audit.job_runs import JobRun
 from app.core.decision import Reason
 from app.db.identifiers import uuid7
-from tests.e2e.consent import ADS, STATISTICS, Operator
+from tests.e2e.pages.consent import ADS, STATISTICS, Operator
 from tests.support.api import EVIDENCE, processing, subject
 from tests.support.dashboard import count, run_recorded
 from tests.support.databases import TestDatabase

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tests.e2e.consent import ADS, Operator, press
+from tests.e2e.pages.consent import ADS, Operator, press
 from tests.e2e.service import service
 from tests.e2e.sweeping import sweep
 from tests.faults.service import eventually

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 import app.wiring.running
 import app.wiring.services
-from app.api.services import MetricsAccess
+from app.api.http.services import MetricsAccess
 from app.main import create_app, wall_clock
 from app.snapshot.lease import Pace
 from app.wiring.running import running

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 import app.main
-from app.api.services import MetricsAccess
+from app.api.http.services import MetricsAccess
 from app.core.article import Purpose
 from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError

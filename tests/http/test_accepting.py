@@ -1,6 +1,6 @@
 import pytest
 
-from app.api.http.accepting import prefers_text
+from app.api.http.media_types import prefers_text
 
 
 @pytest.mark.parametrize(

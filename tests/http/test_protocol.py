@@ -11,8 +11,8 @@ import pytest
 import uvicorn
 
 from app.api.decisions.connection import DecisionProtocol
-from app.api.headers import SECURITY_HEADERS
 from app.api.http import protocol as bounded_protocol
+from app.api.http.headers import SECURITY_HEADERS
 from app.api.http.protocol import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, BoundedProtocol
 
 HANGS = 60

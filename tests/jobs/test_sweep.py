@@ -7,8 +7,8 @@ import pytest
 from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
 from app.db.database import Database
-from app.operations.rebuild_projection import rebuild_projection
-from app.operations.sweep_renewals import sweep_renewals
+from app.operations.consents.rebuild_projection import rebuild_projection
+from app.operations.consents.sweep_renewals import sweep_renewals
 from tests.support.api import processing, utc
 
 RENEWAL = Renewal(PeriodPolicy())

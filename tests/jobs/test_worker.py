@@ -8,7 +8,7 @@ from app.audit.job_runs import latest_runs
 from app.db.database import Database
 from app.jobs.application import make_jobs
 from app.jobs.upkeep import take_back_stalled
-from app.jobs.work import Outcome, Work, periodic, recorded
+from app.jobs.work import RunOutcome, Work, periodic, recorded
 from app.jobs.worker import run_jobs
 from app.wiring.deployment import deployment_of
 from tests.support.api import settings_for
@@ -90,7 +90,7 @@ def test_a_failed_run_is_recorded_and_raised(work):
 
 
 async def _three():
-    return Outcome(flagged=3)
+    return RunOutcome(flagged=3)
 
 
 @pytest.fixture

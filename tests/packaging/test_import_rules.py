@@ -53,6 +53,27 @@ def test_unbroken_copy_passes(copy):
         ("operations/probe.py", "from sqlalchemy import text", "app.operations is not allowed to import sqlalchemy"),
         ("api/probe.py", "import psycopg", "app.api is not allowed to import psycopg"),
         ("register/probe.py", "from app import ledger", "app.register is not allowed to import app.ledger"),
+        (
+            "api/consents/probe.py",
+            "from app.api.staff import models",
+            "app.api.consents is not allowed to import app.api.staff",
+        ),
+        (
+            "api/http/probe.py",
+            "from app.api.consents import models",
+            "app.api.http is not allowed to import app.api.consents",
+        ),
+        (
+            "api/consents/probe.py",
+            "from app.operations.webhooks import manage_webhooks",
+            "app.api.consents is not allowed to import app.operations.webhooks",
+        ),
+        (
+            "operations/staff/probe.py",
+            "from app.operations.consents import record_consent",
+            "app.operations.staff is not allowed to import app.operations.consents",
+        ),
+        ("api/subjects/__init__.py", "", "app.api.subjects"),
         ("utils/__init__.py", "", "app.utils"),
     ],
     ids=lambda value: value.removesuffix(".py") if value.endswith(".py") else None,

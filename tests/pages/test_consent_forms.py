@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.db.database import DatabaseUnavailableError, PoolLimits
-from app.operations import answer_consent_form
+from app.operations.consents import answer_consent_form
 from tests.support.api import processing, running, subject
 from tests.support.consent_page import Page, Person, link
 

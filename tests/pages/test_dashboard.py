@@ -10,9 +10,9 @@ from app.core.consent import State
 from app.core.decision import Reason
 from app.core.period import Counting, PeriodPolicy
 from app.core.processing import Status
-from app.operations import show_dashboard
-from app.pages import dashboard_words as said
+from app.operations.service import show_dashboard
 from app.pages.languages import Language
+from app.pages.service import words as said
 from tests.support.api import TestClock, processing, running, utc
 from tests.support.dashboard import Visitor, count, run_recorded
 

@@ -8,7 +8,7 @@ import logging
 import os
 from pathlib import Path
 
-from app.api import headers
+from app.api.http import headers
 from app.cli import main
 from app.db.database import Database
 from app.db.read_pool import ReadPool

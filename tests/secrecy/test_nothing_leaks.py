@@ -2,7 +2,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from app.api.security import scopes_by_route
+from app.api.http.security import scopes_by_route
 from app.main import create_app
 from tests.secrecy.markers import MARKERS, PLANTED, Marker, leaks
 from tests.secrecy.requests import BODIES, ISSUER, Route, Sent, requests_beside_every_route, requests_for

@@ -8,9 +8,9 @@ from typing import Any
 from app.audit.job_runs import JobRun
 from app.core.period import PeriodPolicy
 from app.db.database import Database
-from app.operations.count_consents import count_consents
-from app.operations.count_logged_decisions import count_logged_decisions
-from app.operations.record_job_run import record_job_run
+from app.operations.audit.count_logged_decisions import count_logged_decisions
+from app.operations.consents.count_consents import count_consents
+from app.operations.service.record_job_run import record_job_run
 from tests.support.api import BOOTSTRAP, Api
 from tests.support.databases import TestDatabase
 

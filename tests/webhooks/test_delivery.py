@@ -1,7 +1,7 @@
 import pytest
 
-from app.events.sender import Outcome, Patience, Sender
-from app.operations.deliver_webhooks import JITTER, SCHEDULE, wait_after
+from app.events.sender import Patience, Sender, SendOutcome
+from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE, wait_after
 from tests.faults.service import eventually
 from tests.webhooks.courier import LOOPBACK
 from tests.webhooks.receivers import (
@@ -185,14 +185,14 @@ def test_only_wanted_types_and_processings_are_sent(post):
 
 def test_waits_follow_the_standards_table():
     """The waits are those of Standard Webhooks, a little longer by chance, and longer still when the receiver asks."""
-    failed = Outcome(status=500)
+    failed = SendOutcome(status=500)
     assert [wait_after(number, failed, 0.0) for number in range(1, 10)] == [
         5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400
     ]  # fmt: skip
     assert wait_after(2, failed, 0.5) == 300 * (1 + JITTER / 2)
-    assert wait_after(1, Outcome(status=429, retry_after=120), 0.0) == 120
-    assert wait_after(3, Outcome(status=429, retry_after=120), 0.0) == 1_800
-    assert wait_after(1, Outcome(status=503, retry_after=99_999), 0.0) == 86_400
+    assert wait_after(1, SendOutcome(status=429, retry_after=120), 0.0) == 120
+    assert wait_after(3, SendOutcome(status=429, retry_after=120), 0.0) == 1_800
+    assert wait_after(1, SendOutcome(status=503, retry_after=99_999), 0.0) == 86_400
 
 
 def test_attempts_are_counted_by_endpoint(post):

@@ -71,7 +71,7 @@ def test_a_restricted_caller_manages_its_processings_only(post):
 
 def test_there_are_only_so_many_endpoints(post, monkeypatch):
     """One more endpoint than there may be is 409."""
-    monkeypatch.setattr("app.operations.manage_webhooks.MOST_ENDPOINTS", 2)
+    monkeypatch.setattr("app.operations.webhooks.manage_webhooks.MOST_ENDPOINTS", 2)
     for _ in range(2):
         post.endpoint(HOOK)
     answer = post.api.call("POST", "/v1/webhooks", {"url": HOOK})

@@ -14,9 +14,9 @@ from typing import Final, cast
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from app.api.decisions.endpoint import BATCH, SINGLE, Asked, DecisionEndpoint, Pending, asked_of
+from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending, RequestHead, asked_of
 from app.api.decisions.replies import Reply, reply_to
-from app.api.edge import usable_id
+from app.api.http.exchange import usable_id
 from app.api.http.protocol import BODY_TOO_SLOW, BoundedProtocol, header_lines
 
 BODY_SECONDS: Final = 15.0
@@ -45,7 +45,7 @@ class DecisionProtocol(BoundedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin a connection."""
         super().connection_made(transport)
-        self._asked: Asked | None = None
+        self._asked: RequestHead | None = None
         self._body = b""
         self._started = 0.0
         self._keep_alive = True
@@ -141,7 +141,7 @@ class DecisionProtocol(BoundedProtocol):
         decisions.observe(pending.asked, reply, time.perf_counter() - started, scope)
         self.on_response_complete()
 
-    def _send(self, decisions: DecisionEndpoint, asked: Asked, reply: Reply) -> None:
+    def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:
         """Write an answer in one piece."""
         own = header_lines(self.server_state.default_headers)
         connection = b"keep-alive" if self._keep_alive else b"close"

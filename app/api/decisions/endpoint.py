@@ -13,15 +13,15 @@ from starlette.types import Scope
 from app.api.decisions.reading import Batch, read_batch, read_question
 from app.api.decisions.replies import JSON, TEXT, Heads, Reply, quota_fields, reply_of, reply_to
 from app.api.decisions.words import NOT_ALLOWED, UNAVAILABLE, Worded, Wording
-from app.api.edge import answered_line, loggable
-from app.api.http.accepting import prefers_text
-from app.api.problems import MalformedError, TooLargeError, UnauthorizedError, problem, unavailable
-from app.api.routing import is_json
-from app.api.security import bearer_of, credential_of, refuse_strangers
-from app.api.services import Services
-from app.api.unknown_keys import at_the_door, remember
+from app.api.http.exchange import answered_line, loggable
+from app.api.http.media_types import prefers_text
+from app.api.http.problems import MalformedError, TooLargeError, UnauthorizedError, problem, unavailable
+from app.api.http.rate_limits import note_key, refuses_unknown_key
+from app.api.http.routing import is_json
+from app.api.http.security import bearer_of, credential_of, refuse_strangers
+from app.api.http.services import Services
 from app.auth.callers import Credential, key_digest
-from app.auth.quotas import OverQuotaError
+from app.auth.limits.quotas import OverQuotaError
 from app.operations.decisions.answer_questions import (
     DecisionPoint,
     answer_at_once,
@@ -29,14 +29,14 @@ from app.operations.decisions.answer_questions import (
     answer_questions,
     stand_after_waiting,
 )
-from app.operations.decisions.judging import Answered, Judged, Unanswered
+from app.operations.decisions.judging import AnsweredRequest, Judged, Unanswered
 from app.operations.decisions.question import Question
 
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
 
 
-class Asked(Struct, frozen=True):
+class RequestHead(Struct, frozen=True):
     """One request to a decision endpoint, as far as its head says: the path, and the header fields that count.
 
     Of a field that stands twice the first counts, but for Accept, which is a list. `authorization` is "" where there
@@ -57,7 +57,7 @@ class Asked(Struct, frozen=True):
 class Pending(Struct, frozen=True):
     """A request that was read and that memory alone does not answer; `wrong` is what is wrong with it, if anything."""
 
-    asked: Asked
+    asked: RequestHead
     credential: str | None
     read: Question | Batch | None
     wrong: MalformedError | TooLargeError | None = None
@@ -67,13 +67,13 @@ class Pending(Struct, frozen=True):
         return f"Pending({self.asked})"
 
 
-def asked_of(path: str, fields: Sequence[tuple[bytes, bytes]]) -> Asked:
+def asked_of(path: str, fields: Sequence[tuple[bytes, bytes]]) -> RequestHead:
     """A request by its header fields, their names in lower case."""
     first = dict(reversed(fields))  # of two fields of one name, a dict keeps the one that it meets last
     accept = first.get(b"accept", b"")
     if accept:
         accept = b",".join([value for name, value in fields if name == b"accept"])
-    return Asked(
+    return RequestHead(
         path,
         first.get(b"authorization", b"").decode("latin-1"),
         first.get(b"content-type", b""),
@@ -97,7 +97,7 @@ class DecisionEndpoint:
         self.heads = Heads(services.headers)
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
 
-    def at_once(self, asked: Asked, body: bytes) -> Reply | Pending:
+    def at_once(self, asked: RequestHead, body: bytes) -> Reply | Pending:
         """The answer to a request if memory has all that it needs; else what `finish` is to go on with. Awaits nothing.
 
         Raises:
@@ -114,7 +114,7 @@ class DecisionEndpoint:
             digest = key_digest(credential)
             answered = answer_at_once(self._point, digest, _questions_of(read))
             if answered is not None:
-                self._services.door.passed(digest)
+                self._services.unknown_keys.passed(digest)
                 return self._reply(asked, answered, read)[0]
         return Pending(asked, credential, read)
 
@@ -139,7 +139,7 @@ class DecisionEndpoint:
         answered = await answer_questions(self._point, credential, questions)
         if answered.caller is None:
             raise UnauthorizedError(presented=True)
-        self._services.door.passed(credential.digest)
+        self._services.unknown_keys.passed(credential.digest)
         reply, worded = self._reply(pending.asked, answered, pending.read)
         if worded is not None and not await self._committed(worded, credential, questions, answered):
             # Overtaken while it waited for the commit: judged anew, on facts read for it.
@@ -159,7 +159,7 @@ class DecisionEndpoint:
         services = self._services
         scope["path"] = pending.asked.path
         try:
-            standing = at_the_door(services, scope) if services.door.alert_until else None
+            standing = refuses_unknown_key(services, scope) if services.unknown_keys.alert_until else None
             if standing is not None:
                 raise OverQuotaError(standing)  # noqa: TRY301 - worded as any other
             reply, caller = await self.finish(pending)
@@ -168,13 +168,13 @@ class DecisionEndpoint:
         scope["state"]["caller"] = caller
         return reply
 
-    def observe(self, asked: Asked, reply: Reply, seconds: float, scope: Scope) -> None:
+    def observe(self, asked: RequestHead, reply: Reply, seconds: float, scope: Scope) -> None:
         """Count an answer that was given at the connection, and log one that is no decision."""
         if reply.status == HTTPStatus.OK:
             self._times[asked.path].observe(seconds)
             return
         scope["path"] = asked.path
-        remember(self._services, scope, reply.status)
+        note_key(self._services, scope, reply.status)
         answered_line(
             self._services,
             scope,
@@ -186,7 +186,7 @@ class DecisionEndpoint:
         )
 
     async def _committed(
-        self, worded: Worded, credential: Credential, questions: Sequence[Question], answered: Answered
+        self, worded: Worded, credential: Credential, questions: Sequence[Question], answered: AnsweredRequest
     ) -> bool:
         """Commit the log rows that must be, together; whether the permits that they are about still stand after that.
 
@@ -200,12 +200,14 @@ class DecisionEndpoint:
         await recorder.log.commit(worded.to_commit)
         return await stand_after_waiting(self._point, credential.digest, questions, answered)
 
-    def _read(self, asked: Asked, body: bytes) -> Question | Batch:
+    def _read(self, asked: RequestHead, body: bytes) -> Question | Batch:
         if not is_json(asked.content_type):
             raise MalformedError("Send the request as application/json.")
         return read_question(body, self._refs) if asked.path == SINGLE else read_batch(body, self._refs)
 
-    def _reply(self, asked: Asked, answered: Answered, read: Question | Batch) -> tuple[Reply, Worded | None]:
+    def _reply(
+        self, asked: RequestHead, answered: AnsweredRequest, read: Question | Batch
+    ) -> tuple[Reply, Worded | None]:
         """The answer in words, and as `Worded` when it is one of 200."""
         fields = quota_fields(answered.standing)
         if isinstance(read, Batch):

@@ -9,17 +9,17 @@ from pydantic import BaseModel
 from app.api.decisions.models import DecisionContext
 from app.api.decisions.reading import question_of, read_members
 from app.api.decisions.wire import ExplanationRequest
-from app.api.problems import InvalidRequestError, MalformedError
-from app.api.routing import problems, strict_router
-from app.api.security import Needs
-from app.api.services import ServicesDep
+from app.api.http.problems import InvalidRequestError, MalformedError
+from app.api.http.routing import problems, strict_router
+from app.api.http.security import Needs
+from app.api.http.services import ServicesDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import PartyMode
 from app.db.identifiers import uuid7
 from app.operations.decisions.answers import answer
-from app.operations.explain_decision import Explanation, explain_decision
+from app.operations.decisions.explain_decision import Explanation, explain_decision
 
 router = strict_router("audit")
 

@@ -7,8 +7,8 @@ import structlog
 from msgspec import Struct
 from starlette.responses import Response
 
-from app.api.problems import failed, over_quota, response_to
-from app.auth.quotas import OverQuotaError, Standing
+from app.api.http.problems import failed, over_quota, response_to
+from app.auth.limits.quotas import OverQuotaError, QuotaStatus
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
@@ -46,7 +46,7 @@ class Heads:
         )
 
 
-def quota_fields(standing: Standing | None) -> Sequence[tuple[bytes, bytes]]:
+def quota_fields(standing: QuotaStatus | None) -> Sequence[tuple[bytes, bytes]]:
     """The header fields that say how much of the caller's quota is left."""
     if standing is None:
         return ()

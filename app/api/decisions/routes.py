@@ -11,10 +11,9 @@ from fastapi import APIRouter, Request, Response
 from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of
 from app.api.decisions.models import DecisionResponse, DecisionsResponse
 from app.api.decisions.replies import Reply
-from app.api.decisions.wire import EvaluationRequest, EvaluationsRequest
-from app.api.openapi import documented_body
-from app.api.routing import PROBLEMS
-from app.api.security import guarded_inside
+from app.api.decisions.wire import EvaluationRequest, EvaluationsRequest, documented_body
+from app.api.http.routing import PROBLEMS
+from app.api.http.security import guarded_inside
 from app.auth.scopes import Scope
 
 _KEY: Final[dict[str, Any]] = {"security": [{"key": []}]}

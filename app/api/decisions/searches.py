@@ -13,24 +13,32 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
+from app.api.decisions.faults import refuse_faults
 from app.api.decisions.models import ActionsFound, SubjectsFound
-from app.api.decisions.reading import circumstances, parties, read_members, read_object, refuse_faults
-from app.api.decisions.wire import MOST_RESULTS, Action, ActionSearchRequest, Resource, SearchPage, SubjectSearchRequest
-from app.api.openapi import documented_body
-from app.api.pages import read_token, write_token
-from app.api.problems import FieldError, MalformedError
-from app.api.routing import PROBLEMS, says_json
-from app.api.security import Needs
-from app.api.services import ServicesDep
+from app.api.decisions.reading import circumstances, parties, read_members, read_object
+from app.api.decisions.wire import (
+    MOST_RESULTS,
+    Action,
+    ActionSearchRequest,
+    Resource,
+    SearchPage,
+    SubjectSearchRequest,
+    documented_body,
+)
+from app.api.http.paging import read_token, write_token
+from app.api.http.problems import FieldError, MalformedError
+from app.api.http.routing import PROBLEMS, says_json
+from app.api.http.security import Needs
+from app.api.http.services import ServicesDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision import Decision
-from app.core.decision import Request as Evaluation
+from app.core.decision import DecisionRequest as Evaluation
 from app.core.errors import InvalidCursorError
 from app.ledger.pseudonym import Pseudonyms
 from app.operations.decisions.question import Question
-from app.operations.search_actions import search_actions
-from app.operations.search_subjects import SubjectQuery, search_subjects
+from app.operations.decisions.search_actions import search_actions
+from app.operations.decisions.search_subjects import SubjectQuery, search_subjects
 
 router = APIRouter(tags=["decisions"])
 

@@ -71,14 +71,14 @@ class Action(Wire, frozen=True):
     properties: ActionProperties = ActionProperties()
 
 
-class Participant(Wire, frozen=True):
+class ParticipantBody(Wire, frozen=True):
     """Another party of the correspondence; `local` when it has an account here, of the subject's type."""
 
     id: Identifier
     local: bool
 
 
-Participants = Annotated[tuple[Participant, ...], Meta(max_length=MOST_PARTICIPANTS)]
+Participants = Annotated[tuple[ParticipantBody, ...], Meta(max_length=MOST_PARTICIPANTS)]
 Territory = Annotated[
     str,
     Meta(
@@ -237,3 +237,12 @@ EXAMPLES: Final[dict[type[Wire], list[dict[str, Any]]]] = {
     ],
 }
 """What the API page fills in for each body."""
+
+
+_COMPONENT: Final = "#/components/schemas/{name}"
+
+
+def documented_body(model: type[Wire]) -> dict[str, Any]:
+    """What OpenAPI says of a body that a route reads by itself."""
+    schema = {"$ref": _COMPONENT.format(name=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

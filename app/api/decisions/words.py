@@ -11,7 +11,7 @@ from app.auth.callers import Caller
 from app.core.decision import Decision, Reason
 from app.db.identifiers import uuid7_text, uuid7_texts
 from app.operations.decisions.answers import answer, encode, item_error
-from app.operations.decisions.judging import Answer, Answered, Judged, Unanswered
+from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Unanswered
 from app.operations.decisions.question import Question
 from app.operations.decisions.quota import OVER_QUOTA
 from app.telemetry.metrics import DecisionCounts
@@ -52,7 +52,7 @@ class Wording:
         self._recorder = recorder
         self._token = token
 
-    def single(self, answered: Answered, question: Question, judged: Judged) -> Worded:
+    def single(self, answered: AnsweredRequest, question: Question, judged: Judged) -> Worded:
         """The answer to one question."""
         worded = Worded(b"")
         worded.body = self._judged(answered, question, judged, uuid7_text(answered.at), worded.to_commit)
@@ -62,7 +62,7 @@ class Wording:
         """Count a question whose facts cannot be read."""
         self._counts.count_outcome(_UNAVAILABLE_OUTCOME)
 
-    def batch(self, answered: Answered, batch: Batch) -> Worded:
+    def batch(self, answered: AnsweredRequest, batch: Batch) -> Worded:
         """The answers to a batch, up to the one that its semantic ends with."""
         worded = Worded(b"")
         stops = _STOPS[batch.semantic]
@@ -81,7 +81,7 @@ class Wording:
         return worded
 
     def _item(
-        self, answered: Answered, question: Question, found: Answer, ids: Iterator[bytes], to_commit: list[bytes]
+        self, answered: AnsweredRequest, question: Question, found: Answer, ids: Iterator[bytes], to_commit: list[bytes]
     ) -> tuple[bool, bytes]:
         """Whether an item is permitted, and its answer."""
         if isinstance(found, Judged):
@@ -91,7 +91,7 @@ class Wording:
         return False, _json(_ITEMS[found])
 
     def _judged(
-        self, answered: Answered, question: Question, judged: Judged, identifier: bytes, to_commit: list[bytes]
+        self, answered: AnsweredRequest, question: Question, judged: Judged, identifier: bytes, to_commit: list[bytes]
     ) -> bytes:
         """One answer; `to_commit` takes its log row if that must be committed before the answer is sent."""
         caller, decision = answered.caller, judged.decision

@@ -13,8 +13,8 @@ from typing import ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.api.headers import SECURITY_HEADERS
-from app.api.problems import MEDIA_TYPE, problem
+from app.api.http.headers import SECURITY_HEADERS
+from app.api.http.problems import MEDIA_TYPE, problem
 
 LONGEST_TARGET: Final = 8_192
 """Bytes of a request's target: path and query."""

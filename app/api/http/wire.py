@@ -5,7 +5,10 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StrictStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+
+from app.api.http.paging import LIMIT, MOST
+from app.operations.service.deployment import SubjectName
 
 
 def _no_control(text: str) -> str:
@@ -42,3 +45,32 @@ Instant = Annotated[
     Field(description="RFC 3339, with its offset"),
 ]
 Territory = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
+
+
+class WireModel(BaseModel):
+    """A body of the administrative API: unknown members are refused, so that a misspelt one is seen."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+ProcessingId = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$", examples=["ads-mail"])]
+
+
+class SubjectBody(WireModel):
+    """The user concerned; `type` is a namespace of ids."""
+
+    type: Name = Field(examples=["user"])
+    id: Identifier = Field(examples=["alice@example.fr"])
+
+    def name(self) -> SubjectName:
+        """The subject as an operation names it."""
+        return SubjectName(self.type, self.id)
+
+
+class PageRequest(BaseModel):
+    """Which part of a list is wanted."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    limit: int = Field(default=LIMIT, ge=1, le=MOST, strict=True)
+    cursor: str | None = Field(default=None, max_length=128, description="`next_cursor` of the page before")

@@ -11,7 +11,7 @@ from app.auth.callers import Credential
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.from_database import Primary, answer_from_database
 from app.operations.decisions.from_memory import Found, Memory, look, read_and_look, still_stands
-from app.operations.decisions.judging import Answer, Answered, Judged, Unanswered
+from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Unanswered
 from app.operations.decisions.question import Question
 from app.operations.decisions.quota import count_questions, refuse_before_reading
 
@@ -25,7 +25,7 @@ class DecisionPoint:
     instant: Callable[[], float]
 
 
-def answer_at_once(point: DecisionPoint, digest: bytes, questions: Sequence[Question]) -> Answered | None:
+def answer_at_once(point: DecisionPoint, digest: bytes, questions: Sequence[Question]) -> AnsweredRequest | None:
     """Answer from memory alone; None where something is missing, or the credential is not in force. Awaits nothing.
 
     Raises:
@@ -43,7 +43,9 @@ def answer_at_once(point: DecisionPoint, digest: bytes, questions: Sequence[Ques
     return _counted(point, found)
 
 
-async def answer_questions(point: DecisionPoint, presented: Credential, questions: Sequence[Question]) -> Answered:
+async def answer_questions(
+    point: DecisionPoint, presented: Credential, questions: Sequence[Question]
+) -> AnsweredRequest:
     """Answer, after what memory lacks was read.
 
     Raises:
@@ -64,13 +66,15 @@ async def answer_questions(point: DecisionPoint, presented: Credential, question
     return await answer_from_primary(point, presented, questions)
 
 
-async def answer_from_primary(point: DecisionPoint, presented: Credential, questions: Sequence[Question]) -> Answered:
+async def answer_from_primary(
+    point: DecisionPoint, presented: Credential, questions: Sequence[Question]
+) -> AnsweredRequest:
     """Answer on facts read for this request, whatever memory holds. Raises as `answer_questions` does."""
     return await answer_from_database(point.primary, presented, questions, point.instant())
 
 
 async def stand_after_waiting(
-    point: DecisionPoint, digest: bytes, questions: Sequence[Question], answered: Answered
+    point: DecisionPoint, digest: bytes, questions: Sequence[Question], answered: AnsweredRequest
 ) -> bool:
     """Whether the permits among answers may still be sent after a wait, such as for the commit of their log rows."""
     if point.memory is not None and answered.from_memory:
@@ -79,10 +83,10 @@ async def stand_after_waiting(
     return all(end is None or point.instant() < end.timestamp() for end in ends)
 
 
-def _counted(point: DecisionPoint, found: Found) -> Answered:
+def _counted(point: DecisionPoint, found: Found) -> AnsweredRequest:
     """Count what was found against the caller's quota."""
     if found.caller is None:
-        return Answered(None, (), found.at)
+        return AnsweredRequest(None, (), found.at)
     limits = point.primary.limits
     answers: list[Answer] = [each or Unanswered.NOT_ALLOWED for each in found.judged]
     judged = [each for each in found.judged if each is not None]
@@ -92,4 +96,4 @@ def _counted(point: DecisionPoint, found: Found) -> Answered:
     if admitted is not None:
         of_judged = iter(admitted)
         answers = [each if isinstance(each, Unanswered) or next(of_judged) else Unanswered.LIMITED for each in answers]
-    return Answered(found.caller, answers, found.at, standing, from_memory=True)
+    return AnsweredRequest(found.caller, answers, found.at, standing, from_memory=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from app.core.consent import ConsentEvent
-from app.core.decision import Decision, Request
+from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing
@@ -49,7 +49,9 @@ class Evaluated:
     at: datetime
 
 
-async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests: Sequence[Request]) -> Evaluated:
+async def evaluate_requests(
+    session: ReadSession, policy: PeriodPolicy, requests: Sequence[DecisionRequest]
+) -> Evaluated:
     """Answer requests in their order, each as if it had been asked alone, at the present instant."""
     records = await load_processings(session, {request.processing for request in requests})
     read = await read_facts(session, requests, records)
@@ -61,7 +63,7 @@ async def evaluate_requests(session: ReadSession, policy: PeriodPolicy, requests
 
 
 async def read_facts(
-    session: ReadSession, requests: Sequence[Request], records: Mapping[str, ProcessingRecord]
+    session: ReadSession, requests: Sequence[DecisionRequest], records: Mapping[str, ProcessingRecord]
 ) -> FactsRead:
     """Read the events that requests need, on register entries that were read before.
 
@@ -84,7 +86,7 @@ async def read_facts(
     return FactsRead(of_each, now, asked)
 
 
-def subjects_needed(request: Request, processing: Processing | None) -> set[bytes]:
+def subjects_needed(request: DecisionRequest, processing: Processing | None) -> set[bytes]:
     """Whose consents a request can depend on: nobody's under III, the participants' only in a mode that asks."""
     if processing is None or not processing.rests_on_consent:
         return set()
@@ -94,7 +96,7 @@ def subjects_needed(request: Request, processing: Processing | None) -> set[byte
     return needed
 
 
-def affordable(request: Request, most: int) -> int:
+def affordable(request: DecisionRequest, most: int) -> int:
     """How many questions with these participants may be judged in one go: at most so many, few if they are many."""
     return max(1, min(most, _PARTIES_AT_MOST // (1 + len(request.participants or ()))))
 

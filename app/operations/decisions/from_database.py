@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.auth.callers import Caller, Credential
-from app.auth.rate_limits import RateLimits
+from app.auth.limits.rate_limits import RateLimits
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
@@ -17,7 +17,7 @@ from app.core.period import PeriodPolicy
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.operations.decisions.evaluate_requests import read_facts
-from app.operations.decisions.judging import Answer, Answered, Unanswered, judge
+from app.operations.decisions.judging import Answer, AnsweredRequest, Unanswered, judge
 from app.operations.decisions.question import Question
 from app.operations.decisions.quota import count_questions
 from app.register.records import ProcessingRecord
@@ -38,7 +38,7 @@ class Primary:
 
 async def answer_from_database(
     primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
-) -> Answered:
+) -> AnsweredRequest:
     """Find the caller and answer its questions on facts read for them.
 
     Args:
@@ -63,12 +63,12 @@ async def answer_from_database(
 
 async def _answer(
     session: ReadSession, primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
-) -> Answered:
+) -> AnsweredRequest:
     since = primary.known.forgettings
     found = await authenticate(session, presented)
     primary.known.remember_caller(presented.digest, found, since)
     if found is None:
-        return Answered(None, (), instant)
+        return AnsweredRequest(None, (), instant)
     caller = found.caller
     primary.uses.note(found)
     caller.require(Scope.DECISIONS_EVALUATE)
@@ -86,7 +86,7 @@ async def _answer(
     for identifier in {questions[place].processing for place in places}:
         record = records.get(identifier)
         primary.known.remember_processing(identifier, record.facts if record is not None else None, since)
-    return Answered(caller, answers, now, standing)
+    return AnsweredRequest(caller, answers, now, standing)
 
 
 async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and where each answer goes
@@ -112,13 +112,13 @@ def _is_exempt(record: ProcessingRecord | None) -> bool:
 
 def _answer_without_database(
     primary: Primary, presented: Credential, questions: Sequence[Question], at: datetime
-) -> Answered:
+) -> AnsweredRequest:
     caller = primary.known.caller(presented.digest, at)
     if caller is None:
         raise DatabaseUnavailableError
     caller.require(Scope.DECISIONS_EVALUATE)
     answers = [_answer_if_exempt(primary, caller, question, at) for question in questions]
-    return Answered(caller, answers, at.timestamp())
+    return AnsweredRequest(caller, answers, at.timestamp())
 
 
 def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: datetime) -> Answer:

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from app.audit.rows import facts_of
 from app.auth.callers import Caller
-from app.auth.quotas import Standing
+from app.auth.limits.quotas import QuotaStatus
 from app.core.consent import ConsentEvent
-from app.core.decision import Decision, Request
+from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
@@ -43,7 +43,7 @@ class Unanswered(Enum):
 Answer = Judged | Unanswered
 
 
-class Answered(Struct, frozen=True):
+class AnsweredRequest(Struct, frozen=True):
     """Who asked (None: no credential in force), the answers in the order of the questions, and when they were given.
 
     `at` is an epoch time by the database's clock, an estimate of it while that cannot be asked. `standing` says how
@@ -53,12 +53,12 @@ class Answered(Struct, frozen=True):
     caller: Caller | None
     answers: Sequence[Answer]
     at: float
-    standing: Standing | None = None
+    standing: QuotaStatus | None = None
     from_memory: bool = False
 
 
 def judge(
-    request: Request,
+    request: DecisionRequest,
     processing: Processing | None,
     consents: Mapping[bytes, Sequence[ConsentEvent]],
     at: datetime,

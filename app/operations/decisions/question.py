@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from app.core.article import Channel, Element
-from app.core.decision import Participant, Request
+from app.core.decision import DecisionRequest, Participant
 
 
 class Circumstances(Struct, frozen=True, gc=False):
@@ -46,10 +46,10 @@ class Question(Struct, frozen=True):
         """The processing's id."""
         return self.circumstances.processing
 
-    def request(self, participants: tuple[Participant, ...] | None) -> Request:
+    def request(self, participants: tuple[Participant, ...] | None) -> DecisionRequest:
         """The question as the rules take it, about these other parties."""
         of = self.circumstances
-        return Request(
+        return DecisionRequest(
             self.subject,
             of.processing,
             of.elements,
@@ -60,6 +60,6 @@ class Question(Struct, frozen=True):
             participants,
         )
 
-    def whole(self) -> Request:
+    def whole(self) -> DecisionRequest:
         """The question as the rules take it, with all that the request says."""
         return self.request(self.participants() if self.participants is not None else None)

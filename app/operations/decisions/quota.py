@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.auth.callers import Caller
-from app.auth.quotas import OverQuotaError, Standing
-from app.auth.rate_limits import Counted, RateLimits
+from app.auth.limits.quotas import OverQuotaError, QuotaStatus
+from app.auth.limits.rate_limits import Counted, RateLimits
 from app.operations.decisions.question import Question
 from app.snapshot.replica import Replica
 
@@ -17,7 +17,7 @@ OVER_QUOTA: Final = "The caller asks too often: do not analyse, and ask again la
 
 def count_questions(
     limits: RateLimits, caller: Caller, exempt: Sequence[bool]
-) -> tuple[Sequence[bool] | None, Standing | None]:
+) -> tuple[Sequence[bool] | None, QuotaStatus | None]:
     """Count the questions of a request that are not about exempt processings.
 
     Returns which questions may be answered (None: all of them) and how much of the quota is left (None: no limit).

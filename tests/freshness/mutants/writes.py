@@ -3,9 +3,10 @@
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from app.api import processings, writing
+from app.api.http import idempotency as writing
+from app.api.register import routes as processings
 from app.auth.idempotency import earlier_answer
-from app.operations.change_status import change_status
+from app.operations.register.change_status import change_status
 from app.register.store import load_processing
 from app.snapshot.confirm import Confirmer
 from app.snapshot.lease import boot_seconds

@@ -1,0 +1,141 @@
+"""The decision log: searched by subject, correspondence, processing, outcome and time. It holds pseudonyms only."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from app.api.http.paging import read_cursor, write_cursor
+from app.api.http.routing import problems, strict_router
+from app.api.http.security import Needs
+from app.api.http.services import ServicesDep
+from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel
+from app.audit.store import LoggedDecision, LogQuery
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.decision import Reason
+from app.operations.audit.search_decisions import correspondence_ref, search_decisions
+
+router = strict_router("audit")
+
+Auditor = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))]
+
+
+class CorrespondenceBody(WireModel):
+    """A correspondence as it was named when the decision was asked for."""
+
+    type: Name = Field(examples=["correspondence"])
+    id: Identifier = Field(examples=["3f9c1e0b7a"])
+
+
+class DecisionSearch(WireModel):
+    """Which decisions to list; what is left out does not narrow the list."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"subject": {"type": "user", "id": "alice@example.fr"}, "decision": True}],
+        }
+    )
+
+    id: UUID | None = Field(default=None, description="The id that the answer carried")
+    subject: SubjectBody | None = None
+    correspondence: CorrespondenceBody | None = None
+    processing: ProcessingId | None = None
+    decision: StrictBool | None = None
+    reason: Reason | None = None
+    since: Instant | None = Field(default=None, description="From this instant on")
+    until: Instant | None = Field(default=None, description="Before this instant")
+    page: PageRequest = PageRequest()
+
+
+class LoggedBody(BaseModel):
+    """One decision as logged."""
+
+    id: UUID
+    at: datetime
+    caller: UUID
+    subject_ref: str = Field(description="The subject's pseudonym (hex)")
+    processing: str
+    correspondence_ref: str = Field(description="The keyed reference of the correspondence (hex)")
+    elements: list[str] | None = None
+    channel: str
+    territory: str
+    decision: bool
+    reason: str
+    rule: str = Field(description="The row of the table of rules")
+    law_version: str | None = None
+    consent: UUID | None = None
+    valid_until: datetime | None = None
+
+
+class DecisionsPage(BaseModel):
+    """Some decisions, newest first."""
+
+    items: list[LoggedBody]
+    next_cursor: str | None = None
+
+
+@router.post(
+    "/v1/decisions/search",
+    summary="Search the decision log",
+    response_model_exclude_none=True,
+    responses=problems((422, "Some fields are not as they should be.")),
+)
+async def post_decision_search(body: DecisionSearch, caller: Auditor, services: ServicesDep) -> DecisionsPage:
+    """List decisions, newest first: every one but the exempt permits, of which a share is logged.
+
+    A decision appears within a second of its answer. Subjects and correspondences are found by name and told by
+    pseudonym only. Who searched for whose goes into the audit trail.
+    """
+    if body.processing is not None:
+        caller.require_processing(body.processing)
+    deployment = services.deployment
+    allowed = tuple(sorted(caller.processings)) if caller.processings is not None else None
+    named = body.correspondence
+    query = LogQuery(
+        since=body.since,
+        until=body.until,
+        correspondence_ref=correspondence_ref(deployment, named.type, named.id) if named is not None else None,
+        processings=(body.processing,) if body.processing is not None else allowed,
+        permitted=body.decision,
+        reason=body.reason,
+        identifier=body.id,
+    )
+    asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
+    before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
+    async with services.database.write() as session:
+        page = await search_decisions(
+            session,
+            deployment,
+            caller,
+            query,
+            subject=body.subject.name() if body.subject is not None else None,
+            before=before,
+            limit=body.page.limit,
+        )
+    return DecisionsPage(
+        items=[_logged(each) for each in page.items],
+        next_cursor=write_cursor(deployment.pseudonyms, asked, page.next_before),
+    )
+
+
+def _logged(logged: LoggedDecision) -> LoggedBody:
+    return LoggedBody(
+        id=logged.id,
+        at=logged.at,
+        caller=logged.caller,
+        subject_ref=logged.subject_ref.hex(),
+        processing=logged.processing,
+        correspondence_ref=logged.correspondence_ref.hex(),
+        elements=list(logged.elements) if logged.elements is not None else None,
+        channel=logged.channel,
+        territory=logged.territory,
+        decision=logged.permitted,
+        reason=logged.reason,
+        rule=logged.rule,
+        law_version=logged.law_version,
+        consent=logged.consent,
+        valid_until=logged.valid_until,
+    )

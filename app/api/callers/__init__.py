@@ -1,0 +1,1 @@
+"""The routes of callers, their keys and their identities."""

@@ -1,0 +1,1 @@
+"""The routes of consents: recorded, withdrawn, searched, collected by link, renewed."""

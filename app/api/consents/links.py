@@ -1,0 +1,149 @@
+"""Links to the consent page, and the texts that it showed."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
+
+from app.api.http.routing import problems, strict_router
+from app.api.http.security import Needs, as_shown
+from app.api.http.services import ServicesDep
+from app.api.http.wire import ProcessingId, SubjectBody, WireModel
+from app.auth.callers import Authenticated, Caller
+from app.auth.scopes import Scope
+from app.core.consent import AgeBand
+from app.core.consent_link import Authentication, LinkKind
+from app.core.errors import NotFoundError
+from app.ledger.link_store import find_text
+from app.operations.consents.create_consent_link import LeftOutReason, MadeLink, WantedLink, create_consent_link
+
+router = strict_router("consents")
+
+Writer = Annotated[Authenticated, Depends(as_shown(Needs(Scope.CONSENTS_WRITE)))]
+Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="A SHA-256 in lower-case hex")]
+
+_INVALID = (422, "Some fields are not as they should be.")
+_NO_PROCESSING = (404, "One of the processings is not registered.")
+_NOT_NOW = (409, "Nothing of this can be asked or withdrawn now; `type` and `detail` say why.")
+_NO_TEXT = (404, "No such text was shown.")
+
+_EXAMPLE: dict[str, Any] = {
+    "subject": {"type": "user", "id": "alice@example.fr"},
+    "processings": ["ads-mail"],
+    "authentication": "mailbox",
+    "kind": "decide",
+}
+
+
+def _each_once(processings: list[str]) -> list[str]:
+    if len(set(processings)) != len(processings):
+        raise ValueError("names a processing twice")
+    return processings
+
+
+class NewConsentLink(WireModel):
+    """Whose link, about which processings, and what it is for."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "by_person": True}]})
+
+    subject: SubjectBody
+    processings: Annotated[list[ProcessingId], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
+    authentication: Authentication = Field(
+        description="How you know that whoever opens the link is this user: `mailbox` (it goes to the user's own "
+        "mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part of the "
+        "evidence"
+    )
+    kind: LinkKind = Field(description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent")
+    by_person: StrictBool = Field(
+        default=False, description="The user asked to decide: what was refused lately is offered too"
+    )
+    age_band: AgeBand | None = Field(
+        default=None, description="The user's age as far as consent is concerned; left out, the one last stated"
+    )
+
+
+class LeftOutBody(BaseModel):
+    """A processing that the page does not offer, and why."""
+
+    processing: str
+    reason: LeftOutReason
+    until: datetime | None = Field(default=None, description="When it may be offered again")
+
+
+class ConsentLinkBody(BaseModel):
+    """The link. Its address is a secret, shown this once: whoever has it decides for the user."""
+
+    id: UUID = Field(description="Stands in the evidence of what is decided by it")
+    url: str
+    kind: LinkKind
+    processings: list[str] = Field(description="What the page offers")
+    expires_at: datetime = Field(description="When it stops asking; what it collected it can withdraw for longer")
+    left_out: list[LeftOutBody]
+
+
+class PresentedText(BaseModel):
+    """A text as the consent page showed it."""
+
+    sha256: str
+    text: str
+
+
+@router.post(
+    "/v1/consent-links",
+    status_code=201,
+    summary="Make a link to the consent page",
+    response_model_exclude_none=True,
+    responses=problems(_NO_PROCESSING, _NOT_NOW, _INVALID),
+)
+async def post_consent_link(body: NewConsentLink, by: Writer, services: ServicesDep) -> ConsentLinkBody:
+    """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user and nobody else.
+
+    To decide, each processing must name a `data_protection_contact` (409 `contact-missing`). The link asks for as long
+    as the caller may and the key that made it is not revoked; withdrawing by it goes on. What the user refused or
+    withdrew in the last six months (a setting) is left out, unless they asked for it. Not replayed under an
+    Idempotency-Key: a repetition makes another link, and both work.
+    """
+    for processing in body.processings:
+        by.caller.require_processing(processing)
+    wanted = WantedLink(
+        subject=body.subject.name(),
+        processings=tuple(body.processings),
+        kind=body.kind,
+        authentication=body.authentication,
+        credential=by.credential,
+        by_person=body.by_person,
+        age_band=body.age_band,
+    )
+    async with services.writer.write() as session:
+        made = await create_consent_link(session, services.deployment, by.caller, wanted)
+    return _body(made, body.kind, services.public_url)
+
+
+@router.get(
+    "/v1/presented-texts/{sha256}",
+    summary="Read a text that the consent page showed",
+    responses=problems(_NO_TEXT, _INVALID),
+)
+async def get_presented_text(sha256: Digest, _: Reader, services: ServicesDep) -> PresentedText:
+    """The text behind `presented_text_sha256` in the evidence of a consent that the page collected."""
+    async with services.database.read() as session:
+        text = await find_text(session, bytes.fromhex(sha256))
+    if text is None:
+        raise NotFoundError
+    return PresentedText(sha256=sha256, text=text)
+
+
+def _body(made: MadeLink, kind: LinkKind, public_url: str) -> ConsentLinkBody:
+    return ConsentLinkBody(
+        id=made.id,
+        url=f"{public_url.rstrip('/')}/consent/{made.token}",
+        kind=kind,
+        processings=list(made.processings),
+        expires_at=made.expires_at,
+        left_out=[
+            LeftOutBody(processing=each.processing, reason=each.reason, until=each.until) for each in made.left_out
+        ],
+    )

@@ -1,0 +1,214 @@
+"""Consents, withdrawals and closures on the wire. No answer holds a subject's id: the ledger does not keep it."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from app.api.http.wire import Instant, PageRequest, ProcessingId, SubjectBody, WireModel
+from app.core.article import PARIS, Element
+from app.core.consent import AgeBand, DefaultState, Defect, EventKind, GivenBy, PositiveAct, State
+from app.ledger.entries import LedgerEntry
+from app.operations.consents.search_consents import ConsentView
+
+Method = Literal["web_form", "in_app", "api", "paper", "phone"]
+Version = Annotated[StrictInt, Field(ge=1, le=2_147_483_647)]
+Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["fr"])]
+Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+_ALICE: dict[str, Any] = {"type": "user", "id": "alice@example.fr"}
+_ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves: Alice's consents go on
+_EVIDENCE: dict[str, Any] = {
+    "method": "web_form",
+    "positive_act": "button_clicked",
+    "default_state": "unselected",
+    "separate_from_terms": True,
+    "conditional": False,
+    "language": "fr",
+    "notice_version": 1,
+}
+
+
+class Evidence(WireModel):
+    """How the decision was collected: what proves that a consent was express."""
+
+    method: Method
+    positive_act: PositiveAct
+    default_state: DefaultState
+    separate_from_terms: StrictBool = Field(description="Whether it was asked apart from the terms of use")
+    conditional: StrictBool = Field(description="Whether the service depended on it")
+    language: Language
+    notice_version: Version | Token = Field(description="Which version of the notice was shown")
+    presented_text_sha256: Annotated[StrictStr, Field(pattern=r"^[0-9A-Fa-f]{64}$")] | None = Field(
+        default=None, description="SHA-256 of the text shown; left out, the registered notice in that language"
+    )
+
+
+class Capacity(WireModel):
+    """How old the user is, as far as consent is concerned, and who gave it."""
+
+    age_band: AgeBand | None = None
+    given_by: GivenBy = GivenBy.SELF
+
+
+class NewConsent(WireModel):
+    """A decision that a user took on one processing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"subject": _ALICE, "processing": "ads-mail", "decision": "granted", "evidence": _EVIDENCE}]
+        }
+    )
+
+    subject: SubjectBody
+    processing: ProcessingId
+    decision: Literal["granted", "refused"]
+    version: Version | None = Field(
+        default=None, description="The version decided on; left out, the one in force when it was collected"
+    )
+    elements: Annotated[list[Element], Field(min_length=1, max_length=16)] | None = Field(
+        default=None, description="What a grant covers; left out, all that the version declares"
+    )
+    collected_at: Instant | None = Field(default=None, description="Now when left out")
+    evidence: Evidence
+    capacity: Capacity | None = None
+
+
+class NewWithdrawal(WireModel):
+    """A withdrawal; without a processing, from every processing that rests on consent."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _ALICE, "processing": "ads-mail"}]})
+
+    subject: SubjectBody
+    processing: ProcessingId | None = None
+    received_at: Instant | None = Field(default=None, description="When it reached you, if earlier than now")
+    method: Method | None = None
+
+
+class SubjectOnly(WireModel):
+    """Just the user concerned."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _ZOE}]})
+
+    subject: SubjectBody
+
+
+class ConsentSearch(WireModel):
+    """Which consents to list; what is left out does not narrow the list."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"subject": _ALICE}, {"processing": "ads-mail", "state": "in_force"}]}
+    )
+
+    subject: SubjectBody | None = None
+    processing: ProcessingId | None = None
+    state: State | None = None
+    expires_before: Instant | None = None
+    page: PageRequest = PageRequest()
+
+
+class ConsentBody(BaseModel):
+    """One consent: what a granted or refused event began, and its state now."""
+
+    id: UUID
+    subject_ref: str = Field(description="The subject's pseudonym (hex)")
+    processing: str
+    version: int
+    decision: EventKind
+    state: State
+    elements: list[Element] | None = None
+    collected_at: datetime
+    collected_on: date = Field(description="The civil date in Paris on which the year is counted")
+    expires_at: datetime | None = Field(default=None, description="First instant at which it is no longer in force")
+    defects: list[Defect] | None = Field(default=None, description="Why it is invalid, told when it is recorded")
+
+
+class ConsentsPage(BaseModel):
+    """Some consents, oldest recorded first. A page may hold fewer than `limit` and still have a next one."""
+
+    items: list[ConsentBody]
+    next_cursor: str | None = None
+
+
+class WithdrawalBody(BaseModel):
+    """The consents that ended, and since when no decision relies on them."""
+
+    withdrawn: list[UUID]
+    effective_at: datetime
+
+
+class ClosureBody(BaseModel):
+    """The consents that ended with the account, and since when."""
+
+    closed: list[UUID]
+    effective_at: datetime
+
+
+class EventBody(BaseModel):
+    """One entry of the ledger, with what proves it."""
+
+    id: UUID
+    kind: EventKind
+    processing: str | None = Field(default=None, description="Absent when it concerns every processing")
+    version: int | None = None
+    elements: list[Element] | None = None
+    collected_at: datetime
+    recorded_at: datetime
+    recorded_by: UUID
+    imported: bool
+    stated_at: datetime | None = Field(default=None, description="The time that the caller stated")
+    expires_at: datetime | None = None
+    counting: str | None = Field(default=None, description="The rule by which the expiry was counted")
+    evidence: dict[str, Any] | None = None
+    capacity: dict[str, Any] | None = None
+
+
+class HistoryBody(BaseModel):
+    """Every ledger entry about a consent's subject and processing, in ledger order."""
+
+    items: list[EventBody]
+
+
+def consent_body(view: ConsentView, defects: tuple[Defect, ...] = ()) -> ConsentBody:
+    """The wire form of a consent."""
+    event = view.event
+    return ConsentBody(
+        id=event.id,
+        subject_ref=view.subject_ref.hex(),
+        processing=event.processing or "",
+        version=event.version or 0,
+        decision=event.kind,
+        state=view.state,
+        elements=sorted(event.elements) if event.elements is not None else None,
+        collected_at=event.collected_at,
+        collected_on=event.collected_at.astimezone(PARIS).date(),
+        expires_at=view.expires_at,
+        defects=list(defects) or None,
+    )
+
+
+def event_body(entry: LedgerEntry) -> EventBody:
+    """The wire form of a ledger entry."""
+    event = entry.event
+    return EventBody(
+        id=event.id,
+        kind=event.kind,
+        processing=event.processing,
+        version=event.version,
+        elements=sorted(event.elements) if event.elements is not None else None,
+        collected_at=event.collected_at,
+        recorded_at=entry.recorded_at,
+        recorded_by=entry.recorded_by,
+        imported=entry.imported,
+        stated_at=entry.stated_at,
+        expires_at=event.expires_at,
+        counting=entry.counting,
+        evidence=_plain(entry.evidence),
+        capacity=_plain(entry.capacity),
+    )
+
+
+def _plain(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if said is None else dict(said)

@@ -1,0 +1,162 @@
+"""The yearly renewal as operators see it: which consents were flagged, and what the jobs did."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query
+from pydantic import BaseModel, Field
+
+from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
+from app.api.http.routing import problems, strict_router
+from app.api.http.security import Needs
+from app.api.http.services import ServicesDep
+from app.api.http.wire import ProcessingId
+from app.audit.job_runs import DayOfRuns
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.consent import State
+from app.core.renewal import FlagKind
+from app.operations.consents.list_renewals import ListedRenewal, list_renewals
+from app.operations.service.list_job_runs import list_job_runs
+
+router = strict_router("renewals")
+
+Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
+Auditor = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))]
+
+_INVALID = (422, "Some fields are not as they should be.")
+_MOST_DAYS = 90
+
+
+class RenewalBody(BaseModel):
+    """One flag. `state` is that of the consent now: one that was renewed since is `replaced`."""
+
+    id: UUID
+    kind: FlagKind
+    notice: str | None = Field(default=None, description="How long before the expiry, for `due`", examples=["P30D"])
+    consent: UUID
+    processing: str
+    subject_ref: str = Field(description="The subject's pseudonym (hex)")
+    flagged_at: datetime
+    expires_at: datetime = Field(description="The expiry that counted when it was flagged")
+    state: State
+
+
+class RenewalsPage(BaseModel):
+    """Some flags, oldest first."""
+
+    items: list[RenewalBody]
+    next_cursor: str | None = None
+
+
+@router.get(
+    "/v1/renewals",
+    summary="List consents that are due for renewal or lapsed",
+    response_model_exclude_none=True,
+    responses=problems(_INVALID),
+)
+async def get_renewals(  # noqa: PLR0917 - a query's parts
+    caller: Reader,
+    services: ServicesDep,
+    processing: Annotated[ProcessingId | None, Query(description="On this processing only")] = None,
+    kind: Annotated[list[FlagKind] | None, Query(description="Of these kinds only; repeat for more")] = None,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT,
+) -> RenewalsPage:
+    """What the sweep flagged: each notice of each consent once, then that it expired, was superseded or closed.
+
+    To be told without asking, use webhooks or `GET /v1/events`, which leave nothing out: a flag that is being
+    written while this list is read may stand before the end of a page that was given already.
+    """
+    if processing is not None:
+        caller.require_processing(processing)
+    pseudonyms = services.deployment.pseudonyms
+    kinds = sorted(set(kind or FlagKind))
+    asked = f"renewals {caller.id} {processing or ''} {','.join(kinds)}"
+    after = read_cursor(pseudonyms, asked, cursor)
+    async with services.database.read() as session:
+        page = await list_renewals(
+            session,
+            services.deployment.policy,
+            processings=(processing,) if processing is not None else caller.processings,
+            kinds=kinds,
+            after=after,
+            limit=limit,
+        )
+    return RenewalsPage(
+        items=[_renewal(each) for each in page.items], next_cursor=write_cursor(pseudonyms, asked, page.next_after)
+    )
+
+
+class JobRunBody(BaseModel):
+    """A task's runs on one day (UTC): sums, and how the last one went; times in seconds."""
+
+    task: str
+    day: date
+    runs: int
+    failures: int
+    flagged: int = Field(description="Things dealt with that day")
+    last_started_at: datetime
+    last_took: float = Field(description="Seconds")
+    last_flagged: int
+    backlog: int = Field(description="What the last run left for the next")
+    last_failed_at: datetime | None = None
+    last_error: str | None = Field(default=None, description="The class of the day's last error, never its message")
+    lost: int = Field(description="Webhook deliveries dropped undelivered that day: their events were too old")
+
+
+class JobRuns(BaseModel):
+    """Runs by task and day."""
+
+    items: list[JobRunBody]
+
+
+@router.get(
+    "/v1/job-runs",
+    summary="See what background jobs did",
+    response_model_exclude_none=True,
+    responses=problems(_INVALID),
+)
+async def get_job_runs(
+    _: Auditor,
+    services: ServicesDep,
+    task: Annotated[str | None, Query(max_length=100, description="Of this task only")] = None,
+    days: Annotated[int, Query(ge=0, le=_MOST_DAYS, description="0: the last day on which each task ran")] = 0,
+) -> JobRuns:
+    """When each task last ran, how long it took, what it did and left; none runs when no jobs process does."""
+    async with services.database.read() as session:
+        runs = await list_job_runs(session, task=task, days=days)
+    return JobRuns(items=[_run(each) for each in runs])
+
+
+def _renewal(each: ListedRenewal) -> RenewalBody:
+    flag = each.flag
+    return RenewalBody(
+        id=flag.id,
+        kind=flag.kind,
+        notice=f"P{flag.notice}D" if flag.kind is FlagKind.DUE else None,
+        consent=flag.consent,
+        processing=flag.processing,
+        subject_ref=flag.subject_ref.hex(),
+        flagged_at=flag.flagged_at,
+        expires_at=flag.expires_at,
+        state=each.state,
+    )
+
+
+def _run(run: DayOfRuns) -> JobRunBody:
+    return JobRunBody(
+        task=run.task,
+        day=run.day,
+        runs=run.runs,
+        failures=run.failures,
+        flagged=run.flagged,
+        last_started_at=run.last_started_at,
+        last_took=run.last_took.total_seconds(),
+        last_flagged=run.last_flagged,
+        backlog=run.backlog,
+        last_failed_at=run.last_failed_at,
+        last_error=run.last_error,
+        lost=run.lost,
+    )

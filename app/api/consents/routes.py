@@ -1,0 +1,205 @@
+"""Consents: what users decided, recorded with its proof; withdrawn as easily; searched and told back."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Response
+
+from app.api.consents.models import (
+    ClosureBody,
+    ConsentBody,
+    ConsentSearch,
+    ConsentsPage,
+    HistoryBody,
+    NewConsent,
+    NewWithdrawal,
+    SubjectOnly,
+    WithdrawalBody,
+    consent_body,
+    event_body,
+)
+from app.api.http.idempotency import WriteDep
+from app.api.http.paging import read_cursor, write_cursor
+from app.api.http.routing import problems, strict_router
+from app.api.http.security import Needs
+from app.api.http.services import ServicesDep
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.consent import EventKind
+from app.core.errors import NotFoundError
+from app.db.session import WriteSession
+from app.operations.consents.close_subject import close_subject
+from app.operations.consents.consent_history import consent_history
+from app.operations.consents.erase_subject import erase_subject
+from app.operations.consents.record_consent import Collected, record_consent
+from app.operations.consents.search_consents import ConsentQuery, ConsentView, find_consent, search_consents
+from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+
+router = strict_router("consents")
+
+Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
+Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
+Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
+"""For what ends a consent: it is never refused for having been asked often."""
+Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
+ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
+
+_INVALID = (422, "Some fields are not as they should be.")
+_NOT_CONSENT = (409, "The processing's purpose does not rest on consent, or it is retired.")
+_NO_PROCESSING = (404, "No such processing.")
+_NO_CONSENT = (404, "No such consent.")
+
+
+@router.post(
+    "/v1/consents",
+    status_code=201,
+    summary="Record a consent or a refusal",
+    response_model=ConsentBody,
+    responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
+)
+async def post_consent(body: NewConsent, caller: Writer, services: ServicesDep, write: WriteDep) -> Response:
+    """Record what a user decided on one processing, with the evidence of how.
+
+    A grant that was unlawfully collected (a pre-ticked box, no positive act, bundled with the terms …) is recorded
+    and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
+    """
+    caller.require_processing(body.processing)
+    collected = Collected(
+        subject=body.subject.name(),
+        processing=body.processing,
+        kind=EventKind(body.decision),
+        evidence=body.evidence.model_dump(mode="json", exclude_none=True),
+        capacity=body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None,
+        version=body.version,
+        elements=frozenset(body.elements) if body.elements is not None else None,
+        collected_at=body.collected_at,
+    )
+
+    async def record(session: WriteSession) -> ConsentBody:
+        recorded = await record_consent(session, services.deployment, caller, collected)
+        entry = recorded.entry
+        view = ConsentView(entry.event, entry.subject_ref, recorded.state, recorded.expires_at)
+        return consent_body(view, recorded.defects)
+
+    return await write.perform(caller, 201, record)
+
+
+@router.post(
+    "/v1/withdrawals",
+    summary="Withdraw a consent, or all of them",
+    response_model=WithdrawalBody,
+    responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
+)
+async def post_withdrawal(body: NewWithdrawal, caller: Ender, services: ServicesDep, write: WriteDep) -> Response:
+    """Withdraw. Once this has answered, no decision permits what was withdrawn.
+
+    Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
+    """
+    caller.require_processing(body.processing)
+    withdrawal = Withdrawal(body.subject.name(), body.processing, body.received_at, body.method)
+
+    async def withdraw(session: WriteSession) -> WithdrawalBody:
+        recorded = await withdraw_consent(session, services.deployment, caller, withdrawal)
+        return WithdrawalBody(withdrawn=list(recorded.withdrawn), effective_at=recorded.effective_at)
+
+    return await write.perform(caller, 200, withdraw)
+
+
+@router.post(
+    "/v1/subjects/closures",
+    summary="An account is closed",
+    response_model=ClosureBody,
+    responses=problems(_INVALID),
+)
+async def post_closure(body: SubjectOnly, caller: Ender, services: ServicesDep, write: WriteDep) -> Response:
+    """The account is closed: whoever gets the address next starts with nothing."""
+    caller.require_processing(None)
+
+    async def close(session: WriteSession) -> ClosureBody:
+        closure = await close_subject(session, services.deployment, caller, body.subject.name())
+        return ClosureBody(closed=list(closure.closed), effective_at=closure.effective_at)
+
+    return await write.perform(caller, 200, close)
+
+
+@router.post(
+    "/v1/subjects/erasures",
+    summary="Erase a user",
+    response_model=ClosureBody,
+    responses=problems(_INVALID),
+)
+async def post_erasure(body: SubjectOnly, caller: Eraser, services: ServicesDep, write: WriteDep) -> Response:
+    """Close the account and destroy the key of its id (GDPR art. 17). The ledger keeps the proof, under a pseudonym."""
+    caller.require_processing(None)
+
+    async def erase(session: WriteSession) -> ClosureBody:
+        closure = await erase_subject(session, services.deployment, caller, body.subject.name())
+        return ClosureBody(closed=list(closure.closed), effective_at=closure.effective_at)
+
+    return await write.perform(caller, 200, erase)
+
+
+@router.post(
+    "/v1/consents/search",
+    summary="Search consents",
+    response_model_exclude_none=True,
+    responses=problems(_INVALID),
+)
+async def post_search(body: ConsentSearch, caller: Reader, services: ServicesDep) -> ConsentsPage:
+    """List consents by subject, processing, state and expiry; a POST, so that no id stands in a URL.
+
+    States are those that a decision would see now. Go on with `page.cursor` until there is no `next_cursor`.
+    """
+    if body.processing is not None:
+        caller.require_processing(body.processing)
+        processings: tuple[str, ...] | None = (body.processing,)
+    else:
+        processings = tuple(sorted(caller.processings)) if caller.processings is not None else None
+    pseudonyms = services.deployment.pseudonyms
+    asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
+    query = ConsentQuery(
+        subject=body.subject.name() if body.subject is not None else None,
+        processings=processings,
+        state=body.state,
+        expires_before=body.expires_before,
+    )
+    after = read_cursor(pseudonyms, asked, body.page.cursor)
+    async with services.database.read() as session:
+        page = await search_consents(session, services.deployment, query, after=after, limit=body.page.limit)
+    return ConsentsPage(
+        items=[consent_body(view) for view in page.items],
+        next_cursor=write_cursor(pseudonyms, asked, page.next_after),
+    )
+
+
+@router.get(
+    "/v1/consents/{id}",
+    summary="Read one consent",
+    response_model_exclude_none=True,
+    responses=problems(_NO_CONSENT, _INVALID),
+)
+async def get_consent(identifier: ConsentId, caller: Reader, services: ServicesDep) -> ConsentBody:
+    """One consent and its state now."""
+    async with services.database.read() as session:
+        view = await find_consent(session, services.deployment, identifier)
+    if view is None or not caller.may_ask_about(view.event.processing or ""):
+        raise NotFoundError
+    return consent_body(view)
+
+
+@router.get(
+    "/v1/consents/{id}/history",
+    summary="Read the history of a consent",
+    response_model_exclude_none=True,
+    responses=problems(_NO_CONSENT, _INVALID),
+)
+async def get_history(identifier: ConsentId, caller: Reader, services: ServicesDep) -> HistoryBody:
+    """Every ledger entry about this consent's subject and processing: what was decided, when, how, by whose call.
+
+    Who read it goes into the audit trail.
+    """
+    async with services.database.write() as session:
+        history = await consent_history(session, caller, identifier)
+    if history is None:
+        raise NotFoundError
+    return HistoryBody(items=[event_body(entry) for entry in history.entries])

@@ -1,0 +1,101 @@
+"""Lists by cursor or page token: opaque, signed, and good for one query only."""
+
+import base64
+import binascii
+import hmac
+import struct
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Query
+
+from app.core.errors import InvalidCursorError
+from app.events.feed import Position
+from app.ledger.pseudonym import Pseudonyms
+
+LIMIT: Final = 50
+MOST: Final = 500
+_MAC: Final = 16
+
+Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most")]
+Cursor = Annotated[str | None, Query(max_length=128, description="`next_cursor` of the page before")]
+
+
+def write_cursor(pseudonyms: Pseudonyms, query: str, after: UUID | None) -> str | None:
+    """An opaque cursor that goes on after an id, in this query; None when there is nothing to go on to."""
+    return None if after is None else _sealed(pseudonyms, "cursor", query, after.bytes)
+
+
+def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID | None:
+    """The id that a cursor goes on after.
+
+    Raises:
+        InvalidCursorError: it was not handed out by this query.
+
+    """
+    return None if cursor is None else UUID(bytes=_opened(pseudonyms, "cursor", query, cursor))
+
+
+_PLACE: Final = struct.Struct(">Qi16s")
+
+
+def write_place(pseudonyms: Pseudonyms, query: str, place: Position) -> str:
+    """An opaque cursor that goes on after a place between events."""
+    return _sealed(pseudonyms, "after", query, _PLACE.pack(place.xid, place.seq, place.event.bytes))
+
+
+def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Position | None:
+    """The place that a cursor goes on after.
+
+    Raises:
+        InvalidCursorError: it was not handed out by this query.
+
+    """
+    if cursor is None:
+        return None
+    xid, seq, event = _PLACE.unpack(_opened(pseudonyms, "after", query, cursor))
+    return Position(xid, seq, UUID(bytes=event))
+
+
+_ANY_LIMIT: Final = 0xFFFF
+_LIMITED: Final = struct.Struct(">H")
+
+
+def write_token(pseudonyms: Pseudonyms, query: str, limit: int | None, after: bytes) -> str:
+    """An AuthZEN page token: it goes on after a key, in this query, with a limit; None for whichever is asked next."""
+    raw = _LIMITED.pack(_ANY_LIMIT if limit is None else limit) + after
+    return _sealed(pseudonyms, "page.token", query, raw)
+
+
+def read_token(pseudonyms: Pseudonyms, query: str, token: str) -> tuple[int | None, bytes]:
+    """The limit of a page token (None: any), and the key that it goes on after.
+
+    Raises:
+        InvalidCursorError: it was not handed out by this query.
+
+    """
+    raw = _opened(pseudonyms, "page.token", query, token)
+    (limit,) = _LIMITED.unpack_from(raw)
+    return None if limit == _ANY_LIMIT else limit, raw[_LIMITED.size :]
+
+
+def _sealed(pseudonyms: Pseudonyms, field: str, query: str, raw: bytes) -> str:
+    mac = pseudonyms.opaque(field, f"{query}\n{raw.hex()}")[:_MAC]
+    return base64.urlsafe_b64encode(raw + mac).decode().rstrip("=")
+
+
+def _opened(pseudonyms: Pseudonyms, field: str, query: str, cursor: str) -> bytes:
+    """What was sealed for this query, under the name of the parameter that carries it.
+
+    Raises:
+        InvalidCursorError: nothing was.
+
+    """
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[:-_MAC]
+    except (binascii.Error, ValueError):
+        raise InvalidCursorError(field=field) from None
+    # Compared whole: base64 has several ways to write one thing.
+    if not hmac.compare_digest(_sealed(pseudonyms, field, query, raw).encode(), cursor.encode()):
+        raise InvalidCursorError(field=field)
+    return raw

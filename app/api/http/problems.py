@@ -1,0 +1,299 @@
+"""Problem documents (RFC 9457): the one map from what can go wrong to what a client is told.
+
+A problem never quotes what the client sent; `errors` names the fields at fault.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from app.api.http.rate_limits import note
+from app.api.http.refusals import note_refusal
+from app.api.http.strict_json import BadJsonError
+from app.auth.issuer_errors import IssuerUnavailableError
+from app.auth.limits.quotas import OverQuotaError
+from app.auth.limits.unknown_key_limiter import POLICY as UNKNOWN_KEYS
+from app.core import errors
+from app.db.database import DatabaseUnavailableError
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 1
+_CHALLENGE: Final = 'Bearer realm="sceau"'
+_MOST_FIELDS: Final = 20
+_LONGEST_NAME: Final = 100
+
+_STATUS: Final[Mapping[type[errors.DomainError], int]] = {
+    errors.CallerRevokedError: 409,
+    errors.CollectionTimeError: 422,
+    errors.ConsentLinkEndedError: 410,
+    errors.ConsentNotApplicableError: 409,
+    errors.ContactMissingError: 409,
+    errors.CredentialEndedError: 401,
+    errors.CursorTooOldError: 410,
+    errors.FormAlreadySentError: 409,
+    errors.FormNotOursError: 400,
+    errors.FormOutdatedError: 409,
+    errors.IdempotencyMismatchError: 422,
+    errors.IdentityTakenError: 409,
+    errors.InvalidCursorError: 422,
+    errors.InvalidExpiryError: 422,
+    errors.InvalidNoticeError: 422,
+    errors.InvalidPeriodError: 422,
+    errors.InvalidUrlError: 422,
+    errors.InvalidVersionError: 422,
+    errors.JointConsentNeededError: 409,
+    errors.KnownByTokenError: 409,
+    errors.MemberActiveError: 409,
+    errors.NotFoundError: 404,
+    errors.NothingToWithdrawError: 409,
+    errors.OwnAcknowledgementError: 409,
+    errors.PersonsOnlyError: 403,
+    errors.ProcessingExistsError: 409,
+    errors.ProcessingNotAllowedError: 403,
+    errors.ProcessingRetiredError: 409,
+    errors.ProcessingSuspendedError: 409,
+    errors.ScopeMissingError: 403,
+    errors.ScopeNotHeldError: 403,
+    errors.SolicitationPausedError: 409,
+    errors.StaffAcknowledgementRequiredError: 403,
+    errors.TextChangedError: 409,
+    errors.TooManyEndpointsError: 409,
+    errors.TooManyFormsError: 429,
+    errors.TooManyKeysError: 409,
+    errors.UnknownIssuerError: 422,
+    errors.UnknownVersionError: 422,
+}
+
+
+class FieldError(BaseModel):
+    """One field at fault: its dotted path in the request, and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:sceau:problem:not-found",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "There is no such thing.",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="`urn:sceau:problem:` and a word that does not change")
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldError] | None = None
+    page: str | None = Field(default=None, description="Where a person can do what is missing")
+
+
+class MalformedError(Exception):
+    """A request to an AuthZEN endpoint that is not as it should be: 400 (specification, 10.1.2), and never 422."""
+
+    def __init__(self, detail: str, fields: Sequence[FieldError] = ()) -> None:
+        """Say what is wrong, and with which fields."""
+        super().__init__()
+        self.detail = detail
+        self.fields = fields
+
+
+class InvalidRequestError(Exception):
+    """A body whose members are not as they should be, on a route that answers 422."""
+
+    def __init__(self, fields: Sequence[FieldError]) -> None:
+        """Say which fields are at fault."""
+        super().__init__()
+        self.fields = fields
+
+
+class TooLargeError(Exception):
+    """A request that asks for too much at once: 413."""
+
+    def __init__(self, detail: str) -> None:
+        """Say what it has too much of."""
+        super().__init__()
+        self.detail = detail
+
+
+class UnauthorizedError(Exception):
+    """Nobody is known to ask. `presented`: something was shown, and it is not in force."""
+
+    def __init__(self, *, presented: bool = False) -> None:
+        """Say whether anything was shown."""
+        self.presented = presented
+        super().__init__()
+
+
+def problem(
+    status: int,
+    slug: str,
+    detail: str | None = None,
+    *,
+    fields: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    page: str | None = None,
+) -> Response:
+    """A response that is a problem document."""
+    body = Problem(
+        type=f"urn:sceau:problem:{slug}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=list(fields) or None,
+        page=page,
+    )
+    return Response(body.model_dump_json(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def unauthorized(*, presented: bool) -> Response:
+    """401, with the scheme to use (RFC 6750, section 3): an error only for what was shown, and never which."""
+    if not presented:
+        detail = "Send an API key or an access token: `Authorization: Bearer …`."
+        return problem(401, "unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
+    challenge = f'{_CHALLENGE}, error="invalid_token"'
+    return problem(401, "unauthorized", "The key or token is not in force.", headers={"WWW-Authenticate": challenge})
+
+
+def unavailable(detail: str = "The database cannot be reached; nothing was recorded. Try again.") -> Response:
+    """503, with when to try again."""
+    return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+_INVALID: Final = "Some fields are not as they should be."
+_NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing was recorded. Try again."
+
+
+def over_quota(scope: Scope, error: OverQuotaError) -> Response:
+    """429 (RFC 6585, section 4), with when to come back. The word for a yes is not in it: some look for that alone."""
+    standing = error.standing
+    note(scope, standing)
+    what = "requests without a key in force" if standing.policy == UNKNOWN_KEYS else standing.policy
+    detail = (
+        f"More {what} than {standing.quota.units} within {standing.quota.seconds} seconds: nothing was done. Come back "
+        "later, and until then deliver without analysing."
+    )
+    return problem(429, "rate-limited", detail, headers={"Retry-After": str(standing.wait)})
+
+
+def status_of(error: errors.DomainError) -> int:
+    """The HTTP status of a domain error; 422 for one that has none of its own."""
+    return _STATUS.get(type(error), 422)
+
+
+def refused(error: errors.DomainError) -> Response:
+    """What a domain error is to a client."""
+    if isinstance(error, errors.CredentialEndedError):
+        return unauthorized(presented=True)  # as for one that was not in force when the request came
+    fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
+    challenge = {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}  # RFC 6750, section 3.1
+    headers = challenge if isinstance(error, errors.ScopeMissingError) else None
+    page = error.page if isinstance(error, errors.StaffAcknowledgementRequiredError) else None
+    return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers, page=page)
+
+
+def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
+    """Pydantic's errors as fields and messages, without the values: the first of them, under names of a sane length."""
+    return [
+        FieldError(
+            field=".".join(str(part)[:_LONGEST_NAME] for part in each["loc"][skip:]) or "body", message=each["msg"]
+        )
+        for each in found[:_MOST_FIELDS]
+    ]
+
+
+def fields_of(error: ValidationError) -> list[FieldError]:
+    """The fields at fault in a value that a model refused."""
+    return field_errors(error.errors(include_url=False, include_context=False, include_input=False))
+
+
+_WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
+    BadJsonError: lambda error: problem(400, "malformed", str(error)),
+    DatabaseUnavailableError: lambda _: unavailable(),
+    InvalidRequestError: lambda error: problem(422, "invalid-request", _INVALID, fields=error.fields),
+    IssuerUnavailableError: lambda _: unavailable(_NO_ISSUER),
+    MalformedError: lambda error: problem(400, "malformed", error.detail, fields=error.fields),
+    TooLargeError: lambda error: problem(413, "too-large", error.detail),
+    UnauthorizedError: lambda error: unauthorized(presented=error.presented),
+}
+"""What an exception that is no domain error is to a client."""
+
+
+def response_to(error: Exception) -> Response | None:
+    """The problem document of an exception that says why a request is not answered; None for any other exception."""
+    if isinstance(error, errors.DomainError):
+        return refused(error)
+    worded = _WORDED.get(type(error))
+    return worded(error) if worded is not None else None
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers that turn exceptions into problem documents."""
+    app.add_exception_handler(errors.DomainError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(OverQuotaError, _over_quota)
+    app.add_exception_handler(HTTPException, _http)
+    for each in _WORDED:
+        app.add_exception_handler(each, _answered)
+    app.add_exception_handler(Exception, lambda _, __: failed())
+
+
+def failed() -> Response:
+    """500, for what nobody foresaw."""
+    return problem(500, "internal", "Something failed here.")
+
+
+def _answered(_: Request, error: Exception) -> Response:
+    response = response_to(error)
+    if response is None:
+        raise error
+    return response
+
+
+async def _domain(request: Request, error: Exception) -> Response:
+    if not isinstance(error, errors.DomainError):
+        raise error
+    if status_of(error) == HTTPStatus.FORBIDDEN:
+        await note_refusal(request, error.slug)
+    return refused(error)
+
+
+def _over_quota(request: Request, error: Exception) -> Response:
+    if not isinstance(error, OverQuotaError):
+        raise error
+    return over_quota(request.scope, error)
+
+
+def _validation(_: Request, error: Exception) -> Response:
+    found = error.errors() if isinstance(error, RequestValidationError) else ()
+    return problem(422, "invalid-request", _INVALID, fields=field_errors(found, skip=1))
+
+
+_HTTP_SLUGS: Final = {
+    400: "malformed",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+}
+
+
+def _http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    slug = _HTTP_SLUGS.get(error.status_code, "refused")
+    return problem(error.status_code, slug, error.detail or None, headers=error.headers)

@@ -1,0 +1,76 @@
+"""Rate limits at the edge: of callers, counted for each, and of unknown keys, by where they come from.
+
+The answer to a request that is counted says how its caller stands; `app.api.http.problems` words the 429, and
+docs/limits.md tells clients what to do with it. A request with an unknown key is refused before anything is
+read (`app.auth.limits.unknown_key_limiter`); only routes that want a key are concerned, so pages for people,
+probes and metrics are not.
+"""
+
+from typing import Final
+
+from fastapi import Request
+from starlette.types import Scope
+
+from app.api.http.peers import peer_of
+from app.api.http.services import Services
+from app.auth.callers import Caller, key_digest
+from app.auth.limits.quotas import QuotaStatus
+from app.auth.limits.rate_limits import Counted
+
+_STANDING: Final = "standing"
+
+
+def charge(request: Request, services: Services, of: Counted | None, caller: Caller) -> None:
+    """Count a request for its caller.
+
+    Raises:
+        OverQuotaError: the caller's quota is used up.
+
+    """
+    if of is not None:
+        note(request.scope, services.limits.take(of, caller.id))
+
+
+def note(scope: Scope, standing: QuotaStatus | None) -> None:
+    """Have the answer to a request say how its caller stands."""
+    if standing is not None:
+        scope.setdefault("state", {})[_STANDING] = standing
+
+
+def fields_of(scope: Scope) -> dict[str, str]:
+    """The fields that say how the caller of a request stands; none where no limit applies."""
+    standing: QuotaStatus | None = scope.get("state", {}).get(_STANDING)
+    if standing is None:
+        return {}
+    policy, limit = standing.fields()
+    return {"RateLimit-Policy": policy, "RateLimit": limit}
+
+
+_WITH_A_KEY: Final = ("/v1/", "/access/")
+_NOTHING: Final = b""
+_UNAUTHORIZED: Final = 401
+
+
+def refuses_unknown_key(services: Services, scope: Scope) -> QuotaStatus | None:
+    """How it stands with a request that is to be refused without a look at its key; None for every other one."""
+    if not scope["path"].startswith(_WITH_A_KEY):
+        return None
+    return services.unknown_keys.refuses(peer_of(scope, services.proxies), _presented(scope))
+
+
+def note_key(services: Services, scope: Scope, status: int) -> None:
+    """Note how a request ended that was looked up: its key was somebody's, or nobody's."""
+    if not scope["path"].startswith(_WITH_A_KEY):
+        return
+    if status == _UNAUTHORIZED:
+        services.unknown_keys.failed(peer_of(scope, services.proxies), _presented(scope))
+    elif scope.get("state", {}).get("caller") is not None:
+        services.unknown_keys.passed(_presented(scope))
+
+
+def _presented(scope: Scope) -> bytes:
+    """The SHA-256 of what a request presents: the same as that of a key, where it is one."""
+    said = next((value for name, value in scope["headers"] if name == b"authorization"), _NOTHING)
+    if not said:
+        return _NOTHING
+    return key_digest(said.partition(b" ")[2].strip().decode("latin-1"))

@@ -1,0 +1,240 @@
+"""Who calls, and with which scope: said in each route's signature, checked before the route runs.
+
+Deny by default: an application with a route that names no scope does not start (`check_every_route`).
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import structlog
+from fastapi import Depends, FastAPI, Request, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from app.api.http.problems import UnauthorizedError
+from app.api.http.rate_limits import charge
+from app.api.http.services import Services, services_of
+from app.auth.callers import Authenticated, Caller, Credential, key_digest
+from app.auth.limits.rate_limits import Counted, counted_by
+from app.auth.scopes import Scope
+from app.auth.store import authenticate
+from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
+from app.core.errors import StaffAcknowledgementRequiredError
+from app.core.staff import GateMode
+from app.db.database import DatabaseUnavailableError
+from app.operations.staff.gate import passes_gate
+
+_LONGEST_KEY: Final = 512
+STAFF_NOTICE_HEADER: Final = "Sceau-Staff-Notice"
+"""Says, under `SCEAU_STAFF_GATE=warn`, that this person has a notice to acknowledge, and where."""
+log = structlog.get_logger("sceau.staff")
+bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="key",
+    description="An API key, `sceau_…`, or an access token of an issuer that this deployment takes.",
+)
+_open: set[Callable[..., Any]] = set()
+_inside: dict[Callable[..., Any], frozenset[Scope]] = {}
+
+
+class Needs:
+    """A dependency that gives the caller if it has a scope, and refuses otherwise (401, 403).
+
+    A person who has not acknowledged the staff notice of today is refused, or warned, as SCEAU_STAFF_GATE says
+    (L32-3, V; docs/staff.md).
+    """
+
+    gated = True
+
+    def __init__(self, *scopes: Scope, counted: bool = True) -> None:
+        """Remember the scopes, one of which is enough, for the check and for the documentation.
+
+        `counted`: whether rate limits count the route; it counts as what the first scope is for.
+        """
+        self.scopes = frozenset(scopes)
+        self._named = scopes
+        self.counted = None if not counted else counted_by(scopes[0]) if scopes else Counted.ADMINISTRATION
+
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+    ) -> Caller:
+        """Find the caller by its key.
+
+        Raises:
+            UnauthorizedError: no key, or none that is in force.
+            OverQuotaError: the caller has used up its quota.
+            StaffAcknowledgementRequiredError: a person who has to acknowledge the staff notice first.
+            ScopeMissingError: the caller has none of the scopes.
+
+        """
+        services = services_of(request)
+        text = credentials.credentials if credentials is not None else None
+        found, aware = await _found(services, text, gated=self.gated)
+        request.state.authenticated = found
+        request.state.caller = str(found.caller.id)
+        charge(request, services, self.counted, found.caller)
+        if not aware:
+            stop_or_warn(request, found.caller)
+        found.caller.require_one_of(self._named)
+        return found.caller
+
+
+class AnyCaller(Needs):
+    """A dependency that gives the caller, whatever its scopes, before any gate: what the gate itself asks for."""
+
+    gated = False
+
+
+def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
+    """A dependency as that one, which also tells which credential showed the caller: for who has to ask again."""
+
+    async def shown(request: Request, _: Annotated[Caller, Depends(needs)]) -> Authenticated:
+        found: Authenticated = request.state.authenticated
+        return found
+
+    return shown
+
+
+def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
+    """A dependency as that one, which refuses a caller that may name some processings only: for what is of none."""
+
+    async def unlimited(caller: Annotated[Caller, Depends(needs)]) -> Caller:
+        caller.require_processing(None)
+        return caller
+
+    return unlimited
+
+
+def stop_or_warn(request: Request, caller: Caller) -> None:
+    """Refuse a person who has not acknowledged the staff notice of today, or have the answer say so.
+
+    Raises:
+        StaffAcknowledgementRequiredError: SCEAU_STAFF_GATE is `enforce`.
+
+    """
+    services = services_of(request)
+    page = services.staff_page
+    if services.staff_gate.mode is GateMode.ENFORCE:
+        raise StaffAcknowledgementRequiredError(page)
+    log.warning("staff notice not acknowledged", caller=str(caller.id))
+    request.state.answer_headers = {STAFF_NOTICE_HEADER: f'unacknowledged; page="{page}"'}
+
+
+async def _found(services: Services, text: str | None, *, gated: bool = False) -> tuple[Authenticated, bool]:
+    """Who presented this, and whether they pass the gate of the staff notice, if it is looked at.
+
+    Raises:
+        UnauthorizedError: nobody who is known.
+        IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
+        DatabaseUnavailableError: it cannot be known.
+
+    """
+    presented, since = await credential_of(services, text), services.known.forgettings
+    async with services.database.read() as session:
+        found = await authenticate(session, presented)
+        aware = found is None or not gated or await passes_gate(session, services.staff_gate, found.caller)
+    services.known.remember_caller(presented.digest, found, since)
+    if found is None:
+        raise UnauthorizedError(presented=True)
+    services.uses.note(found)
+    return found, aware
+
+
+async def credential_of(services: Services, text: str | None) -> Credential:
+    """What a client presented, if it can be anybody's at all. A token's signature is checked here, the first time.
+
+    Raises:
+        UnauthorizedError: nothing, something that no key looks like, or a token that is not good.
+        IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
+
+    """
+    if not text:
+        raise UnauthorizedError
+    if len(text) > LONGEST_TOKEN or not text.isascii():
+        raise UnauthorizedError(presented=True)
+    digest, tokens = key_digest(text), services.token_check
+    if tokens is None or not looks_like_token(text):
+        if len(text) > _LONGEST_KEY:
+            raise UnauthorizedError(presented=True)
+        return Credential(digest)
+    try:
+        return Credential(digest, await tokens.check(text, digest, services.instant()))
+    except BadTokenError:
+        raise UnauthorizedError(presented=True) from None
+
+
+def bearer_of(authorization: str) -> str | None:
+    """What stands in an `Authorization` under the scheme Bearer (RFC 6750, section 2.1); None where nothing does."""
+    scheme, _, text = authorization.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+async def refuse_strangers(services: Services, text: str | None) -> None:
+    """Refuse a client without a credential in force, before it is told what is wrong with its request.
+
+    Raises:
+        UnauthorizedError: nobody who is known, or was when that could last be known.
+        IssuerUnavailableError, DatabaseUnavailableError: it cannot be known.
+
+    """
+    try:
+        await _found(services, text)
+    except DatabaseUnavailableError:
+        presented = await credential_of(services, text)
+        if services.known.caller(presented.digest, datetime.fromtimestamp(services.instant(), UTC)) is None:
+            raise
+
+
+def open_to_all(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a route that needs no key on purpose; each is listed in design section 4."""
+    _open.add(endpoint)
+    return endpoint
+
+
+def guarded_inside(scope: Scope) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a route that finds its caller and checks this scope itself, in the read that also finds its facts."""
+
+    def mark(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        _inside[endpoint] = frozenset({scope})
+        return endpoint
+
+    return mark
+
+
+class UnguardedRouteError(Exception):
+    """A route names no scope and is not marked as open."""
+
+
+def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | None]:
+    """The scopes of each route by method and path, one of which it needs; None for those marked as open.
+
+    An empty set: any caller.
+
+    Raises:
+        UnguardedRouteError: a route names no scope and is not marked as open, so the application must not start.
+
+    """
+    found: dict[tuple[str, str], frozenset[Scope] | None] = {}
+    for context in iter_route_contexts(app.routes):
+        dependant: Dependant | None = getattr(context, "dependant", None)
+        endpoint: Any = getattr(context, "endpoint", None)
+        needs = _needs_of(dependant) if dependant is not None else None
+        scopes = _inside.get(endpoint) or (needs.scopes if needs is not None else None)
+        if scopes is None and endpoint not in _open:
+            raise UnguardedRouteError(f"{context.path} names no scope")
+        for method in sorted(context.methods or ()):
+            found[method, context.path or ""] = scopes
+    return found
+
+
+def names_a_scope(dependant: Dependant) -> bool:
+    """Whether a route lets in callers alone."""
+    return _needs_of(dependant) is not None
+
+
+def _needs_of(dependant: Dependant) -> Needs | None:
+    if isinstance(dependant.call, Needs):
+        return dependant.call
+    return next((needs for each in dependant.dependencies if (needs := _needs_of(each)) is not None), None)

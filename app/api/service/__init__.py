@@ -1,0 +1,1 @@
+"""The routes that show how the service itself is: health and metrics."""

@@ -1,0 +1,110 @@
+"""Whether the process lives, whether it can decide, and its metrics."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from app.api.http.problems import unavailable
+from app.api.http.routing import PROBLEMS
+from app.api.http.security import Needs, bearer, open_to_all
+from app.api.http.services import MetricsAccess, ServicesDep
+from app.api.service.metrics import IssuerState, change_metrics, delivery_metrics, issuer_states, job_metrics
+from app.auth.scopes import Scope
+from app.db.database import DatabaseUnavailableError
+from app.operations.service.list_job_runs import list_job_runs
+from app.operations.webhooks.count_deliveries import count_deliveries
+from app.snapshot.upkeep import count_changes
+from app.telemetry.families import exposition_of
+from app.telemetry.metrics import MEDIA_TYPE
+
+router = APIRouter(tags=["operation"])
+
+_NO_DATABASE = "The database cannot be reached: purposes of III are still answered, nothing else is."
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: str = "live"
+
+
+class Ready(BaseModel):
+    """The process can decide.
+
+    `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now; `lag_seconds` since the beat
+    was sent that its lease counts from; `hit_rate` the share (0 to 1) of requests that memory answered, null before the
+    first. Those three say something only in the mode `leased`.
+    `issuers` are those whose access tokens are taken, in the order in which they were set.
+    """
+
+    status: str = "ready"
+    mode: Literal["leased", "strict"]
+    leased: bool
+    lag_seconds: float | None = None
+    hit_rate: float | None = None
+    issuers: list[IssuerState] = []
+
+
+@router.get("/livez", summary="Is the process alive?")
+@open_to_all
+async def livez() -> Live:
+    """200 while the process answers at all; no dependency is looked at."""
+    return Live()
+
+
+@router.get("/readyz", summary="Can the process decide?", responses={503: PROBLEMS[503]})
+@open_to_all
+async def readyz(services: ServicesDep) -> Response:
+    """200 while the database answers, else 503."""
+    try:
+        await services.database.ping()
+    except DatabaseUnavailableError:
+        return unavailable(_NO_DATABASE)
+    memory, check = services.memory, services.token_check
+    issuers = list(issuer_states(check)) if check is not None else []
+    if memory is None:
+        ready = Ready(mode="strict", leased=False, issuers=issuers)
+    else:
+        asked = memory.hits + memory.misses
+        ready = Ready(
+            mode="leased",
+            leased=memory.replica.lease.held(),
+            lag_seconds=round(memory.replica.lag(), 3),
+            hit_rate=round(memory.hits / asked, 4) if asked else None,
+            issuers=issuers,
+        )
+    return Response(ready.model_dump_json(), media_type="application/json")
+
+
+_METRICS_SCOPE: Final = Needs(Scope.AUDIT_READ)
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **PROBLEMS},
+)
+@open_to_all
+async def metrics(
+    request: Request,
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)] = None,
+) -> Response:
+    """Counters in the Prometheus text format, summed over the workers. SCEAU_METRICS says who may read them."""
+    if services.metrics_access is MetricsAccess.OFF:
+        raise HTTPException(404)
+    if services.metrics_access is MetricsAccess.SCOPED:
+        await _METRICS_SCOPE(request, credentials)
+    try:
+        counts = await count_deliveries(services.database)
+        async with services.database.read() as session:
+            runs = await list_job_runs(session, task=None, days=0)
+            changes: int | None = await count_changes(session)
+    except DatabaseUnavailableError:
+        counts, runs, changes = None, (), None  # what this process counted itself is told all the same
+    read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes)])
+    return Response(services.metrics.exposition() + read, media_type=MEDIA_TYPE)

@@ -1,0 +1,220 @@
+"""Metrics of the service: what this process counts, and what it reads from the database when Prometheus asks.
+
+Counted in plain numbers where it happens, so that a decision pays nothing for it. With several workers counters
+are summed, and of a lag or a failure the worst is told. Labels are words of ours and ids of endpoints: never an
+address, an issuer, a subject or a key.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from pydantic import BaseModel, Field
+
+from app.api.http.protocol import REFUSALS, BoundedProtocol
+from app.api.http.services import Services
+from app.audit.job_runs import DayOfRuns
+from app.auth.limits.rate_limits import Counted
+from app.auth.limits.unknown_key_limiter import POLICY
+from app.events.counts import DeliveryCounts
+
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
+
+
+def watch_replica(services: Services) -> None:
+    """Have the metrics of an application tell what its parts count."""
+    metrics, confirmer = services.metrics, services.writer.confirmer
+    confirmations = {"notice": lambda: confirmer.by_notice, "deadline": lambda: confirmer.by_deadline}
+    metrics.watch_counter(
+        "sceau_confirmations", "Narrowing writes confirmed, by what let them be answered.", confirmations, "by"
+    )
+    metrics.watch_gauge(
+        "sceau_confirmation_longest_seconds",
+        "The longest that a narrowing write has waited for its confirmation.",
+        lambda: confirmer.longest_wait,
+        of_workers="max",
+    )
+    _watch_memory(services)
+    _watch_log(services)
+
+
+def _watch_memory(services: Services) -> None:
+    memory, metrics = services.memory, services.metrics
+    if memory is None:
+        return
+    replica = memory.replica
+    looks = {
+        "hit": lambda: memory.hits,
+        "miss": lambda: memory.misses,
+        "joined": lambda: replica.joins,
+        "without_lease": lambda: memory.without_lease,
+    }
+    metrics.watch_counter(
+        "sceau_memory_looks",
+        "Requests that memory answered, missed, or might not answer for want of a lease; records waited for together.",
+        looks,
+        "what",
+    )
+    metrics.watch_counter("sceau_feed_beats", "Beats of the feed.", {"answered": lambda: replica.feed.beats}, "what")
+    metrics.watch_gauge("sceau_leased", "How many workers hold a lease.", replica.lease.held, of_workers="sum")
+    metrics.watch_gauge(
+        "sceau_replica_lag_seconds",
+        "Seconds since the last beat was sent, of the worker that is furthest behind.",
+        replica.lag,
+        of_workers="max",
+    )
+    metrics.watch_gauge(
+        "sceau_memory_subjects", "Subjects held in memory.", lambda: len(replica.subjects), of_workers="sum"
+    )
+
+
+def _watch_log(services: Services) -> None:
+    if services.recorder is None:
+        return
+    log, metrics = services.recorder.log, services.metrics
+    became = {"written": lambda: log.counts.written, "dropped": lambda: log.counts.dropped}
+    metrics.watch_counter(
+        "sceau_decision_log_rows", "Rows of the decision log, by what became of them.", became, "what"
+    )
+    failed = {"failed": lambda: log.counts.failed_flushes}
+    metrics.watch_counter("sceau_decision_log_flushes", "Flushes of the decision log that failed.", failed, "what")
+    metrics.watch_gauge(
+        "sceau_decision_log_waiting", "Rows that wait to be written.", lambda: len(log), of_workers="sum"
+    )
+
+
+def change_metrics(changes: int | None) -> Iterator[Metric]:
+    """The size of the change table as the database has it; nothing when it is unknown."""
+    if changes is not None:
+        about = "Changes kept because some replica has not applied them."
+        yield GaugeMetricFamily("sceau_change_rows", about, value=changes)
+
+
+class IssuerState(BaseModel):
+    """One issuer's keys in this process. Readiness does not depend on it: API keys go on working without."""
+
+    keys: int = Field(description="How many of its keys can be used now; none: its tokens cannot be judged")
+    age_seconds: float | None = Field(default=None, description="Since they were fetched; null, they never were")
+    failures: int = Field(description="Fetches that failed since the last one that did not")
+
+
+def issuer_states(check: "TokenCheck") -> Iterator[IssuerState]:
+    """The issuers, in the order of SCEAU_OIDC_ISSUER."""
+    for issuer in check.issuers.values():
+        age = issuer.age
+        yield IssuerState(
+            keys=len(issuer.keys.keys),
+            age_seconds=round(age, 1) if age is not None else None,
+            failures=issuer.failures,
+        )
+
+
+def watch_issuers(services: Services) -> None:
+    """Have the metrics of an application tell of its issuers, where it takes tokens."""
+    check, metrics = services.token_check, services.metrics
+    if check is None:
+        return
+    issuers = list(check.issuers.values())
+    outcomes: dict[str, Callable[[], float]] = {"accepted": lambda: check.accepted}
+    for why in check.refused:
+        outcomes[why] = _refused(check, why)
+    metrics.watch_counter("sceau_tokens", "Access tokens checked, by what they were found to be.", outcomes, "outcome")
+    begun = {"begun": lambda: sum(each.fetches for each in issuers)}
+    metrics.watch_counter("sceau_issuer_fetches", "Fetches of issuers' keys.", begun, "what")
+    metrics.watch_gauge(
+        "sceau_issuer_failures",
+        "Fetches of an issuer's keys that failed in a row, of the issuer that fails most.",
+        lambda: max(each.failures for each in issuers),
+        of_workers="max",
+    )
+    metrics.watch_gauge(
+        "sceau_issuer_keys",
+        "Keys of an issuer that can be used now, of the issuer that has fewest.",
+        lambda: min(len(each.keys.keys) for each in issuers),
+        of_workers="min",
+    )
+    metrics.watch_gauge(
+        "sceau_issuer_keys_age_seconds",
+        "Seconds since an issuer's keys were fetched, of the issuer whose are oldest; 0 before the first fetch.",
+        lambda: max(each.age or 0.0 for each in issuers),
+        of_workers="max",
+    )
+
+
+def _refused(check: "TokenCheck", why: str) -> Callable[[], float]:
+    return lambda: check.refused[why]
+
+
+def watch_refusals(services: Services) -> None:
+    """Have the metrics tell how many requests were over a quota, by policy; and how many were not read, by problem."""
+    over_quota: dict[str, Callable[[], float]] = {
+        of.value: partial(services.limits.refused.__getitem__, of) for of in Counted
+    }
+    over_quota[POLICY] = lambda: services.unknown_keys.refused
+    services.metrics.watch_counter(
+        "sceau_over_quota", "Requests refused for having been too many (429).", over_quota, "policy"
+    )
+    unread: dict[str, Callable[[], float]] = {
+        each.slug: partial(BoundedProtocol.refused.__getitem__, each.slug) for each in REFUSALS
+    }
+    services.metrics.watch_counter(
+        "sceau_unread", "Requests refused before they were read (400, 408, 414, 431).", unread, "problem"
+    )
+
+
+def delivery_metrics(counts: DeliveryCounts | None) -> Iterator[Metric]:
+    """The families, each with a sample for each endpoint; none when nothing could be read."""
+    if counts is None:
+        return
+    attempts = CounterMetricFamily(
+        "sceau_webhook_attempts", "Attempts to deliver, by how they ended.", labels=["endpoint", "outcome"]
+    )
+    for (endpoint, outcome), number in counts.attempts.items():
+        attempts.add_metric([str(endpoint), outcome], number)
+    yield attempts
+    unfinished = GaugeMetricFamily(
+        "sceau_webhook_deliveries", "Deliveries that wait or were given up.", labels=["endpoint", "status"]
+    )
+    for (endpoint, status), number in counts.unfinished.items():
+        unfinished.add_metric([str(endpoint), status], number)
+    yield unfinished
+    lost = CounterMetricFamily(
+        "sceau_webhook_lost",
+        "Deliveries that were dropped undelivered, because their events were older than events are kept.",
+        labels=["endpoint", "status"],
+    )
+    for (endpoint, status), number in counts.lost.items():
+        lost.add_metric([str(endpoint), status], number)
+    yield lost
+    yield GaugeMetricFamily(
+        "sceau_outbox_undispatched",
+        "Events that are not dispatched to webhooks yet; at most 10,000 are counted.",
+        value=counts.undispatched,
+    )
+
+
+_GAUGES: Final = (
+    ("sceau_job_last_run_timestamp_seconds", "When the task's last run began."),
+    ("sceau_job_last_took_seconds", "How long its last run took."),
+    ("sceau_job_last_flagged", "How many things its last run dealt with."),
+    ("sceau_job_backlog", "What its last run left for the next."),
+    ("sceau_job_day_failures", "Runs that failed on its last day (UTC)."),
+)
+
+
+def job_metrics(runs: Sequence[DayOfRuns]) -> Iterator[Metric]:
+    """The families, each with a sample for each task; none when nothing ran yet."""
+    if not runs:
+        return
+    for name, about in _GAUGES:
+        family = GaugeMetricFamily(name, about, labels=["task"])
+        for run in runs:
+            family.add_metric([run.task], _values(run)[name])
+        yield family
+
+
+def _values(run: DayOfRuns) -> dict[str, float]:
+    values = (run.last_started_at.timestamp(), run.last_took.total_seconds(), run.last_flagged, run.backlog)
+    return dict(zip((name for name, _ in _GAUGES), (*values, run.failures), strict=True))

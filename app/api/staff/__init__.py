@@ -1,0 +1,1 @@
+"""The routes of the staff notice, members of staff and their acknowledgements."""

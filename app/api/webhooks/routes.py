@@ -1,0 +1,255 @@
+"""Webhooks: where events are sent to, what became of them, and the keys that sign them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Query, Response
+
+from app.api.http.idempotency import WriteDep
+from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
+from app.api.http.routing import problems, strict_router
+from app.api.http.security import Needs, open_to_all
+from app.api.http.services import ServicesDep
+from app.api.webhooks.models import (
+    DeliveriesPage,
+    DeliveryHistory,
+    DeliveryStatus,
+    EndpointBody,
+    EndpointChange,
+    EndpointsPage,
+    NewEndpoint,
+    Queued,
+    SecretBody,
+    SigningKeyBody,
+    SigningKeysBody,
+    SpanToReplay,
+    delivery_body,
+    endpoint_body,
+    history_body,
+    key_body,
+)
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.errors import NotFoundError
+from app.db.session import DatabaseClock, WriteSession
+from app.events.deliveries import find_delivery, list_deliveries
+from app.keyring.store import WEBHOOK_KEYS, keys_in_force
+from app.operations.service.signing_keys import rotate_key
+from app.operations.webhooks.manage_webhooks import (
+    change_webhook,
+    find_webhook,
+    list_webhooks,
+    register_webhook,
+    remove_webhook,
+)
+from app.operations.webhooks.replay_deliveries import replay_delivery, replay_span
+from app.operations.webhooks.webhook_secrets import new_secret
+
+router = strict_router("events")
+
+Manager = Annotated[Caller, Depends(Needs(Scope.WEBHOOKS_MANAGE))]
+EndpointId = Annotated[UUID, Path(alias="id", description="The id of an endpoint")]
+EventId = Annotated[UUID, Path(alias="event", description="The id of an event: the `webhook-id` that was sent")]
+
+_INVALID = (422, "Some fields are not as they should be.")
+_NO_ENDPOINT = (404, "No such endpoint.")
+_NO_DELIVERY = (404, "No such endpoint, or no such delivery of it.")
+_FORBIDDEN = (403, "The caller lacks the scope, or the endpoint would tell of more than it may name.")
+_FULL = (409, "There are as many endpoints as there may be.")
+
+
+@router.post(
+    "/v1/webhooks",
+    status_code=201,
+    summary="Send events to a receiver",
+    response_model=EndpointBody,
+    responses=problems(_FORBIDDEN, _FULL, _INVALID),
+)
+async def post_webhook(body: NewEndpoint, caller: Manager, services: ServicesDep, write: WriteDep) -> Response:
+    """Make an endpoint. It is sent what happens from now on, in order for each user, until it answers 2xx.
+
+    Signed as Standard Webhooks 1.0.0 says: `v1a` under the keys of `/.well-known/webhook-keys`.
+    """
+
+    async def register(session: WriteSession) -> EndpointBody:
+        policy = services.webhook_policy
+        return endpoint_body(await register_webhook(session, services.deployment, caller, body.draft(), policy))
+
+    return await write.perform(caller, 201, register)
+
+
+@router.get("/v1/webhooks", summary="List receivers", response_model_exclude_none=True, responses=problems())
+async def get_webhooks(caller: Manager, services: ServicesDep) -> EndpointsPage:
+    """Every endpoint, disabled ones included, with why they are."""
+    async with services.database.read() as session:
+        return EndpointsPage(items=[endpoint_body(each) for each in await list_webhooks(session, caller)])
+
+
+@router.get(
+    "/v1/webhooks/{id}",
+    summary="Read one receiver",
+    response_model_exclude_none=True,
+    responses=problems(_NO_ENDPOINT, _INVALID),
+)
+async def get_webhook(identifier: EndpointId, caller: Manager, services: ServicesDep) -> EndpointBody:
+    """One endpoint."""
+    async with services.database.read() as session:
+        return endpoint_body(await find_webhook(session, caller, identifier))
+
+
+@router.patch(
+    "/v1/webhooks/{id}",
+    summary="Change, disable or enable a receiver",
+    response_model=EndpointBody,
+    responses=problems(_FORBIDDEN, _NO_ENDPOINT, _INVALID),
+)
+async def patch_webhook(
+    identifier: EndpointId, body: EndpointChange, caller: Manager, services: ServicesDep, write: WriteDep
+) -> Response:
+    """Change what is given. Made active again, an endpoint is sent what waited for it, in order.
+
+    What waited and is wanted no more is dropped, dead letters too; neither the log nor a replay brings it back to
+    whoever may not be told of it.
+    """
+
+    async def change(session: WriteSession) -> EndpointBody:
+        before = await find_webhook(session, caller, identifier, hold=True)
+        policy = services.webhook_policy
+        return endpoint_body(await change_webhook(session, caller, identifier, body.draft(before), policy))
+
+    return await write.perform(caller, 200, change)
+
+
+@router.delete(
+    "/v1/webhooks/{id}",
+    status_code=204,
+    summary="Remove a receiver",
+    responses=problems(_NO_ENDPOINT, _INVALID),
+)
+async def delete_webhook(identifier: EndpointId, caller: Manager, write: WriteDep) -> Response:
+    """Remove an endpoint with its deliveries and their log."""
+
+    async def remove(session: WriteSession) -> None:
+        await remove_webhook(session, caller, identifier)
+
+    return await write.perform(caller, 204, remove)
+
+
+@router.post(
+    "/v1/webhooks/{id}/secrets",
+    status_code=201,
+    summary="Make a symmetric secret",
+    responses=problems(_NO_ENDPOINT, _INVALID),
+)
+async def post_secret(identifier: EndpointId, caller: Manager, services: ServicesDep) -> SecretBody:
+    """For receivers that verify `v1` (HMAC) only. A new secret signs beside the one before it for a while."""
+    async with services.writer.write() as session:
+        await find_webhook(session, caller, identifier, hold=True)
+        overlap = services.webhook_key_overlap
+        made, secret = await new_secret(session, services.deployment, caller, identifier, overlap)
+    return SecretBody(id=made.id, secret=secret, created_at=made.created_at)
+
+
+@router.get(
+    "/v1/webhooks/{id}/deliveries",
+    summary="List deliveries to a receiver",
+    response_model_exclude_none=True,
+    responses=problems(_NO_ENDPOINT, _INVALID),
+)
+async def get_deliveries(  # noqa: PLR0917 - a filter and a page
+    identifier: EndpointId,
+    caller: Manager,
+    services: ServicesDep,
+    status: Annotated[DeliveryStatus | None, Query(description="Only those; `dead` lists the dead letters")] = None,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> DeliveriesPage:
+    """What was sent or waits, by event, with how the last attempt ended."""
+    pseudonyms = services.deployment.pseudonyms
+    asked = f"deliveries {caller.id} {identifier} {status}"
+    after = read_cursor(pseudonyms, asked, cursor)
+    async with services.database.read() as session:
+        await find_webhook(session, caller, identifier)
+        found = await list_deliveries(session, identifier, status=status, after=after, limit=limit + 1)
+    page = found[:limit]
+    return DeliveriesPage(
+        items=[delivery_body(each) for each in page],
+        next_cursor=write_cursor(pseudonyms, asked, page[-1].event if len(found) > limit else None),
+    )
+
+
+@router.get(
+    "/v1/webhooks/{id}/deliveries/{event}",
+    summary="Read one delivery and its attempts",
+    response_model_exclude_none=True,
+    responses=problems(_NO_DELIVERY, _INVALID),
+)
+async def get_delivery(
+    identifier: EndpointId, event: EventId, caller: Manager, services: ServicesDep
+) -> DeliveryHistory:
+    """Every attempt: when, what the receiver answered or what went wrong, and how long it took."""
+    async with services.database.read() as session:
+        await find_webhook(session, caller, identifier)
+        found = await find_delivery(session, identifier, event)
+    if found is None:
+        raise NotFoundError
+    return history_body(*found)
+
+
+@router.post(
+    "/v1/webhooks/{id}/deliveries/{event}/replay",
+    status_code=202,
+    summary="Send one event again",
+    response_model=Queued,
+    responses=problems(_NO_DELIVERY, _INVALID),
+)
+async def post_replay(identifier: EndpointId, event: EventId, caller: Manager, write: WriteDep) -> Response:
+    """Queue one delivery anew, from its first attempt."""
+
+    async def replay(session: WriteSession) -> Queued:
+        await replay_delivery(session, caller, identifier, event)
+        return Queued(queued=1)
+
+    return await write.perform(caller, 202, replay)
+
+
+@router.post(
+    "/v1/webhooks/{id}/replays",
+    status_code=202,
+    summary="Send the events of a span again",
+    response_model=Queued,
+    responses=problems(_NO_ENDPOINT, _INVALID),
+)
+async def post_replays(identifier: EndpointId, body: SpanToReplay, caller: Manager, write: WriteDep) -> Response:
+    """Queue what was written in a span of time: what failed, or everything that the endpoint wants."""
+
+    async def replay(session: WriteSession) -> Queued:
+        every = body.deliveries == "all"
+        queued = await replay_span(session, caller, identifier, body.since, body.until, all_of_them=every)
+        return Queued(queued=queued)
+
+    return await write.perform(caller, 202, replay)
+
+
+@router.post(
+    "/v1/webhook-keys",
+    status_code=201,
+    summary="Rotate the signing key",
+    response_model_exclude_none=True,
+    responses=problems(_FORBIDDEN),
+)
+async def post_key(caller: Manager, services: ServicesDep) -> SigningKeyBody:
+    """Make a new signing key. The one before signs beside it for `SCEAU_WEBHOOK_KEY_OVERLAP`."""
+    caller.require_processing(None)
+    async with services.writer.write() as session:
+        overlap = services.webhook_key_overlap
+        return key_body(await rotate_key(session, services.deployment, WEBHOOK_KEYS, overlap, by=caller.id))
+
+
+@router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)
+@open_to_all
+async def get_keys(services: ServicesDep) -> SigningKeysBody:
+    """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
+    async with services.database.read() as session:
+        now = await DatabaseClock().now(session.connection)
+        return SigningKeysBody(keys=[key_body(each) for each in await keys_in_force(session, WEBHOOK_KEYS, now)])

@@ -1,0 +1,1 @@
+"""Record and read what was done and decided."""

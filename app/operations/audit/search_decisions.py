@@ -1,0 +1,70 @@
+"""Search the decision log: what was answered, to whom, about which pseudonym, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from app.audit.acts import ActKind, Target, TargetKind
+from app.audit.store import LoggedDecision, LogQuery, search_log
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.db.session import WriteSession
+from app.operations.service.deployment import Deployment, SubjectName
+from app.register.store import load_processing
+
+_WORDS: Final = {
+    "since": "since",
+    "until": "until",
+    "ref": "subject",
+    "correspondence_ref": "correspondence",
+    "processings": "processing",
+    "permitted": "decision",
+    "reason": "reason",
+    "identifier": "id",
+}
+"""What the trail calls the filters of a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPage:
+    """Some decisions, newest first, and where the next page begins; None when there is none."""
+
+    items: Sequence[LoggedDecision]
+    next_before: UUID | None
+
+
+def correspondence_ref(deployment: Deployment, kind: str, identifier: str) -> bytes:
+    """The keyed reference (32 bytes) under which a correspondence stands in the log."""
+    return deployment.pseudonyms.opaque("correspondence", f"{kind}\n{identifier}")
+
+
+async def search_decisions(
+    session: WriteSession,
+    deployment: Deployment,
+    caller: Caller,
+    query: LogQuery,
+    *,
+    subject: SubjectName | None,
+    before: UUID | None,
+    limit: int,
+) -> DecisionPage:
+    """The next decisions that match, newest first; `subject` is a name, everything else stands in `query`.
+
+    Who searched, by what and for whose decisions is recorded: each page, for each shows more.
+    """
+    ref = deployment.pseudonyms.ref(subject.type, subject.id) if subject is not None else None
+    narrowed = replace(query, ref=ref)
+    found = await search_log(session, narrowed, before=before, limit=limit + 1)
+    page = found[:limit]
+    told = {"filters": [_WORDS[name] for name in _WORDS if getattr(narrowed, name) is not None]}
+    await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, await _target(session, narrowed), told)
+    return DecisionPage(page, page[-1].id if len(found) > limit else None)
+
+
+async def _target(session: WriteSession, query: LogQuery) -> Target:
+    """Whose decisions were searched, and about which processing if it is one that the register holds."""
+    only = query.processings[0] if query.processings is not None and len(query.processings) == 1 else None
+    if only is None or await load_processing(session, only) is None:
+        return Target(subject_ref=query.ref)
+    return Target(TargetKind.PROCESSING, only, query.ref)

@@ -1,0 +1,1 @@
+"""Make, change, rotate and revoke callers, and sign persons in."""

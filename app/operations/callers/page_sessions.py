@@ -1,0 +1,103 @@
+"""Sign in to a page with a key, come back with the session's token, sign out."""
+
+import secrets
+from enum import StrEnum
+from typing import Final
+
+from app.audit.acts import ActKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller, CallerKind, Credential
+from app.auth.scopes import Scope
+from app.auth.sessions import begin_session, end_session, find_session, note_use, session_digest
+from app.auth.store import authenticate
+from app.auth.uses import Uses
+from app.core.errors import PersonsOnlyError, ScopeMissingError
+from app.db.database import Database
+from app.db.session import WriteSession
+from app.operations.audit.record_refusal import record_refusal
+
+_TOKEN_BYTES: Final = 32
+_FOR_THE_NOTICE: Final = "notice-"
+"""How the token of a session begins that opens the staff notice alone: an access token that was narrowed opens no more
+by way of it than it does itself."""
+
+
+class SignInForm(StrEnum):
+    """What a session is begun for: the path of the form that asks for a key."""
+
+    DASHBOARD = "/dashboard/sign-in"
+    STAFF_NOTICE = "/staff/sign-in"
+
+
+class SignInRefused(StrEnum):
+    """Why nobody is signed in."""
+
+    PERSONS_ONLY = "persons_only"
+    SCOPE_MISSING = "scope_missing"
+    WRONG_KEY = "wrong_key"
+
+
+_ACTS: Final = {
+    SignInForm.DASHBOARD: ActKind.DASHBOARD_SIGNED_IN,
+    SignInForm.STAFF_NOTICE: ActKind.STAFF_PAGE_SIGNED_IN,
+}
+_PROBLEMS: Final = {
+    SignInRefused.PERSONS_ONLY: PersonsOnlyError.slug,
+    SignInRefused.SCOPE_MISSING: ScopeMissingError.slug,
+}
+
+
+def refusal(form: SignInForm, who: Caller) -> SignInRefused | None:
+    """Why a caller may not sign in by this form; None when it may."""
+    if form is SignInForm.DASHBOARD and Scope.AUDIT_READ not in who.scopes:
+        return SignInRefused.SCOPE_MISSING
+    if form is SignInForm.STAFF_NOTICE and who.kind is not CallerKind.PERSON:
+        return SignInRefused.PERSONS_ONLY
+    return None
+
+
+async def sign_in(session: WriteSession, form: SignInForm, presented: Credential, uses: Uses) -> str | SignInRefused:
+    """Begin a session; its token (256 random bits, base64url), or why there is none.
+
+    Sessions begun, and keys in force that may not begin one, go into the audit trail; other keys are nobody's.
+    """
+    found = await authenticate(session, presented)
+    if found is None:
+        return SignInRefused.WRONG_KEY
+    who = found.caller
+    refused = refusal(form, who)
+    if refused is not None:
+        await record_refusal(session, who.id, "POST", form.value, _PROBLEMS[refused])
+        return refused
+    uses.note(found)
+    token = (_FOR_THE_NOTICE if form is SignInForm.STAFF_NOTICE else "") + secrets.token_urlsafe(_TOKEN_BYTES)
+    await begin_session(session, token, found, await session.now())
+    await record_act(session, _ACTS[form], who.id)
+    return token
+
+
+async def signed_in(database: Database, form: SignInForm, token: str) -> Caller | None:
+    """Whose session that is, by the primary; None when there is none, it is over, its key was revoked, or not for here.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be known.
+
+    """
+    if form is SignInForm.DASHBOARD and token.startswith(_FOR_THE_NOTICE):
+        return None
+    digest = session_digest(token)
+    async with database.read() as session:
+        now = await session.now()
+        found = await find_session(session, digest, now)
+    if found is None or refusal(form, found[0]) is not None:
+        return None
+    caller, to_note = found
+    if to_note:
+        async with database.write() as session:
+            await note_use(session, digest, now)
+    return caller
+
+
+async def sign_out(session: WriteSession, token: str) -> None:
+    """End a session."""
+    await end_session(session, session_digest(token))

@@ -1,0 +1,1 @@
+"""Record, withdraw, search, collect, renew and forget consents."""

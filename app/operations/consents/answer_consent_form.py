@@ -1,0 +1,166 @@
+"""Record what a person pressed on the consent page: once for each form that was shown, with its evidence."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from app.core.consent import EventKind
+from app.core.consent_link import Act
+from app.core.errors import (
+    ConsentLinkEndedError,
+    FormNotOursError,
+    FormOutdatedError,
+    JointConsentNeededError,
+    NotFoundError,
+    TextChangedError,
+    TooManyFormsError,
+)
+from app.db.session import WriteSession
+from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
+from app.ledger.store import lock_subject
+from app.ledger.vault_store import load_id
+from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
+from app.operations.consents.record_consent import Collected, record_consent
+from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.service.deployment import Deployment, SubjectName
+
+FORMS_AN_HOUR: Final = 60
+_HOUR: Final = timedelta(hours=1)
+_NONCE_BYTES: Final = 16
+
+
+class Press(StrEnum):
+    """What a button of the page says; there is none that accepts everything at once."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    WITHDRAW = "withdraw"
+    REFUSE_ALL = "refuse_all"
+    WITHDRAW_ALL = "withdraw_all"
+
+
+_ALL: Final = {Press.REFUSE_ALL: Act.REFUSE, Press.WITHDRAW_ALL: Act.WITHDRAW}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentForm:
+    """A form as it was shown: about one processing, or about all that have a button ("" for those).
+
+    `nonce` is 16 random bytes; `shown` identifies the texts that stood on the page (`shown_digest`).
+    """
+
+    token_sha256: bytes
+    nonce: bytes
+    processing: str
+    language: str
+    shown: str
+
+    def seal(self, deployment: Deployment) -> str:
+        """What shows that this service made the form (hex): a keyed hash over all of it."""
+        said = f"{self.token_sha256.hex()} {self.nonce.hex()} {self.processing} {self.language} {self.shown}"
+        return deployment.pseudonyms.opaque("consent-form", said).hex()
+
+
+async def answer_consent_form(
+    session: WriteSession, deployment: Deployment, form: ConsentForm, seal: str, press: Press
+) -> bool:
+    """Record what a button says. Nothing is recorded when anything is raised.
+
+    Returns:
+        Whether it was recorded now. False: the form was sent before. Commit all the same: the first time may have ended
+        before it was confirmed, and this one is confirmed in its place.
+
+    Raises:
+        NotFoundError: there is no such link.
+        ConsentLinkEndedError: it has ended.
+        FormNotOursError: the form is not one that this service made for this link.
+        FormOutdatedError: the button is no longer there.
+        TextChangedError: the text is no longer the one that the form showed (withdrawing goes on all the same).
+        JointConsentNeededError: the person is under fifteen.
+        TooManyFormsError: too many forms came through this link within an hour.
+
+    """
+    link = await find_link(session, form.token_sha256)
+    if link is None:
+        raise NotFoundError
+    # First of all locks, as in every other write about this subject: what is read from here on does not change.
+    await lock_subject(session, link.subject_ref, link.subject_type)
+    opened = await open_consent_link(session, deployment, form.token_sha256)
+    if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
+        raise FormNotOursError
+    if await count_forms(session, form.token_sha256, since=opened.now - _HOUR) >= FORMS_AN_HOUR:
+        raise TooManyFormsError
+    if not await claim_form(session, form.token_sha256, form.nonce, opened.now):
+        await session.repeat()
+        return False
+    items = _meant(opened, form, press)
+    subject = await _subject(session, deployment, link)
+    for item in items:
+        await _record(session, deployment, opened, subject, item, form.language, _ALL.get(press) or Act(press.value))
+    return True
+
+
+def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[ShownProcessing]:
+    """The processings that a button is about, if it is still there and shows what it showed."""
+    of_all = press in _ALL
+    if of_all is not (form.processing == ""):
+        raise FormNotOursError
+    act = _ALL[press] if of_all else Act(press.value)
+    if opened.under_15 and act is not Act.WITHDRAW:
+        raise JointConsentNeededError
+    items = opened.offering(act) if of_all else [item for item in opened.items if item.id == form.processing]
+    if act is not Act.WITHDRAW and shown_digest(items, form.language) != form.shown:
+        raise TextChangedError
+    if not items or any(act not in item.acts for item in items):
+        raise FormOutdatedError
+    return items
+
+
+async def _subject(session: WriteSession, deployment: Deployment, link: ConsentLink) -> SubjectName:
+    """The subject by the id in the vault, under which every write finds the same pseudonym."""
+    sealed = await load_id(session, link.subject_ref)
+    if sealed is None:
+        raise ConsentLinkEndedError
+    return SubjectName(link.subject_type, deployment.vault.open(link.subject_ref, sealed))
+
+
+async def _record(  # noqa: PLR0917 - one press of a button, and all that it proves
+    session: WriteSession,
+    deployment: Deployment,
+    opened: OpenedLink,
+    subject: SubjectName,
+    item: ShownProcessing,
+    language: str,
+    act: Act,
+) -> None:
+    if act is Act.WITHDRAW:
+        withdrawal = Withdrawal(subject, item.id, method="web_form", link=opened.link.id)
+        await withdraw_consent(session, deployment, opened.caller, withdrawal)
+        return
+    link = opened.link
+    capacity = {"given_by": "self"}
+    if link.age_band is not None:
+        capacity["age_band"] = link.age_band.value
+    collected = Collected(
+        subject=subject,
+        processing=item.id,
+        kind=EventKind.GRANTED if act is Act.ACCEPT else EventKind.REFUSED,
+        evidence={
+            "method": "web_form",
+            "positive_act": "button_clicked",
+            "default_state": "unselected",
+            "separate_from_terms": True,
+            "conditional": False,
+            "language": language,
+            "notice_version": item.version,
+            "authentication": link.authentication.value,
+            "link": str(link.id),
+        },
+        capacity=capacity,
+        version=item.version,
+        presented_text=item.texts[language].plain,
+    )
+    await record_consent(session, deployment, opened.caller, collected)

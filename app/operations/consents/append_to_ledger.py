@@ -1,0 +1,84 @@
+"""The one way into the ledger: under the subject's lock, append events, project them, and tell replicas and others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from app.core.consent import ConsentEvent, EventKind
+from app.core.projection import ConsentRow, project
+from app.db.session import WriteSession
+from app.events.kinds import ClosureCause
+from app.events.outbox import DomainEvent, put_in_outbox
+from app.ledger.entries import LedgerEntry
+from app.ledger.projection import project_subject
+from app.ledger.store import append_entries, load_entries, lock_subject
+from app.ledger.vault_store import holds_id, keep_id
+from app.operations.service.deployment import Deployment, SubjectName
+from app.register.store import load_processings
+from app.snapshot.changes import ChangeKind, record_change
+
+_NEXT_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLedger:
+    """One subject's ledger, held by this transaction: what it holds, and the instant read under its lock."""
+
+    ref: bytes
+    entries: Sequence[LedgerEntry]
+    now: datetime
+
+    @property
+    def next_order(self) -> int:
+        """The ledger order of the next event."""
+        return self.entries[-1].event.order + 1 if self.entries else 1
+
+    @property
+    def events(self) -> list[ConsentEvent]:
+        """The events, in ledger order."""
+        return [entry.event for entry in self.entries]
+
+    @property
+    def after_everything(self) -> datetime:
+        """Now, or just after the latest event if a clock was set back: when a live narrowing decision takes effect."""
+        latest = max((entry.event.collected_at for entry in self.entries), default=None)
+        return self.now if latest is None else max(self.now, latest + _NEXT_INSTANT)
+
+
+async def open_ledger(session: WriteSession, deployment: Deployment, name: SubjectName) -> OpenLedger:
+    """Hold a subject's ledger until the end of the transaction, and keep the subject's id in the vault."""
+    ref = deployment.pseudonyms.ref(name.type, name.id)
+    await lock_subject(session, ref, name.type)
+    now = await session.now()
+    if not await holds_id(session, ref):
+        await keep_id(session, ref, deployment.vault.seal(ref, name.id), now)
+    return OpenLedger(ref, await load_entries(session, ref), now)
+
+
+async def append(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) -> list[ConsentRow]:
+    """Append one event to the ledger, its projection and the change table, in this transaction.
+
+    Returns:
+        The consents that this event ended, oldest first.
+
+    """
+    await append_entries(session, [entry])
+    events = [*ledger.events, entry.event]
+    records = await load_processings(session, {event.processing for event in events if event.processing is not None})
+    register = {identifier: record.facts for identifier, record in records.items()}
+    open_before = {row.id for row in project(ledger.events, register) if row.ended_by is None}
+    rows = project(events, register)
+    await project_subject(session, ledger.ref, rows)
+    await record_change(session, ChangeKind.SUBJECT, ledger.ref)
+    return [row for row in rows if row.ended_by is not None and row.id in open_before]
+
+
+async def tell(
+    session: WriteSession, ref: bytes, kind: EventKind, at: datetime, *, consent: UUID, processing: str
+) -> None:
+    """Put into the outbox that something happened to a consent; a closure told from here is that of the account."""
+    data = {"consent": str(consent), "processing": processing}
+    if kind is EventKind.CLOSED:
+        data["cause"] = ClosureCause.ACCOUNT_CLOSED
+    await put_in_outbox(session, DomainEvent(ref, kind, at, data))

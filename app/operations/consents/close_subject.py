@@ -1,0 +1,47 @@
+"""Close a user's account: whoever gets the address next starts with nothing."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from app.audit.acts import ActKind, Target
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.core.consent import ConsentEvent, EventKind
+from app.core.projection import ConsentRow
+from app.db.session import WriteSession
+from app.ledger.entries import LedgerEntry
+from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.service.deployment import Deployment, SubjectName
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """The consents that ended with the account, and since when."""
+
+    closed: tuple[UUID, ...]
+    effective_at: datetime
+
+
+async def close_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
+    """Append a closure: it wipes everything decided before it, for every processing registered now or later."""
+    ledger = await open_ledger(session, deployment, subject)
+    _, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
+    at = ledger.after_everything
+    for row in ended:
+        await tell(session, ledger.ref, EventKind.CLOSED, at, consent=row.id, processing=row.processing)
+    told = {"ended": len(ended)}
+    await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=ledger.ref), told)
+    return Closure(tuple(row.id for row in ended), at)
+
+
+async def append_for_all(
+    session: WriteSession, caller: Caller, ledger: OpenLedger, kind: EventKind
+) -> tuple[OpenLedger, list[ConsentRow]]:
+    """Append an event about every processing of the subject; the ledger after it, and the consents that it ended."""
+    session.narrow()
+    at = ledger.after_everything
+    event = ConsentEvent(id=session.new_id(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
+    entry = LedgerEntry(subject_ref=ledger.ref, event=event, recorded_at=at, recorded_by=caller.id)
+    ended = await append(session, ledger, entry)
+    return replace(ledger, entries=[*ledger.entries, entry]), ended

@@ -1,0 +1,77 @@
+"""When a decision counts as collected: the database's clock for live ones, their own past date for imported ones."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.audit.acts import ActKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.errors import CollectionTimeError
+from app.db.session import WriteSession
+from app.operations.consents.append_to_ledger import OpenLedger
+from app.operations.service.deployment import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionTime:
+    """The instant that counts, and whether it was imported rather than recorded live."""
+
+    at: datetime
+    imported: bool
+
+
+def time_of_grant(
+    ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None
+) -> CollectionTime:
+    """When a grant counts as collected.
+
+    Raises:
+        CollectionTimeError: in the future; or further back than `max_backdating`, by a caller that may not import.
+
+    """
+    if stated is None:
+        return CollectionTime(ledger.now, imported=False)
+    if stated > ledger.now:
+        raise CollectionTimeError("A grant cannot be collected in the future.", field="collected_at")
+    return _within(ledger, deployment, caller, stated) or CollectionTime(stated, imported=False)
+
+
+def time_of_narrowing(
+    ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None, *, field: str
+) -> CollectionTime:
+    """When a refusal or withdrawal counts as made: after everything recorded, whatever time the caller states.
+
+    Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date.
+
+    Raises:
+        CollectionTimeError: the stated time lies in the future by more than a clock's error.
+
+    """
+    live = CollectionTime(ledger.after_everything, imported=False)
+    if stated is None:
+        return live
+    if stated > ledger.now + deployment.max_backdating:
+        raise CollectionTimeError("This time lies in the future.", field=field)
+    if Scope.CONSENTS_IMPORT not in caller.scopes:
+        return live
+    return _within(ledger, deployment, caller, stated) or live
+
+
+async def record_import(session: WriteSession, caller: Caller, now: datetime) -> None:
+    """Record that this caller imports, once a day (UTC): each import stands in the ledger itself, marked as one."""
+    await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
+
+
+def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime) -> CollectionTime | None:
+    """The stated time as an import when it is further back than live calls may say; None when it is not."""
+    if stated >= ledger.now - deployment.max_backdating:
+        return None
+    if Scope.CONSENTS_IMPORT not in caller.scopes:
+        minutes = int(deployment.max_backdating.total_seconds() // 60)
+        raise CollectionTimeError(
+            f"A grant may say that it was collected up to {minutes} minutes ago; "
+            f"older ones need the scope {Scope.CONSENTS_IMPORT.value}.",
+            field="collected_at",
+        )
+    return CollectionTime(stated, imported=True)

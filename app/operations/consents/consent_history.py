@@ -1,0 +1,38 @@
+"""The history of one consent: every ledger entry about its subject and processing, as recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.audit.acts import ActKind, Target, TargetKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.core.projection import CONSENTS
+from app.db.session import WriteSession
+from app.ledger.entries import LedgerEntry
+from app.ledger.store import find_entry, load_entries
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentHistory:
+    """The processing that a consent is about, and the entries that concern it, in ledger order."""
+
+    processing: str
+    entries: Sequence[LedgerEntry]
+
+
+async def consent_history(session: WriteSession, caller: Caller, identifier: UUID) -> ConsentHistory | None:
+    """The entries about a consent's subject and processing, in ledger order; who looked at them is recorded.
+
+    None when there is no such consent, or it is not the caller's to see.
+    """
+    entry = await find_entry(session, identifier)
+    if entry is None or entry.event.kind not in CONSENTS or entry.event.processing is None:
+        return None
+    processing = entry.event.processing
+    if not caller.may_ask_about(processing):
+        return None
+    entries = await load_entries(session, entry.subject_ref)
+    target = Target(TargetKind.CONSENT, str(identifier), entry.subject_ref)
+    await record_act(session, ActKind.CONSENT_HISTORY_READ, caller.id, target, {"processing": processing})
+    return ConsentHistory(processing, [each for each in entries if each.event.concerns(processing)])

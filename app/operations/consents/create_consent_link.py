@@ -1,0 +1,207 @@
+"""Make a link by which a person decides on processings, or withdraws: the token is handed out once, kept as a hash."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from app.audit.acts import ActKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.core.consent import AgeBand, fold
+from app.core.consent_link import (
+    Authentication,
+    LinkKind,
+    Situation,
+    consent_ends,
+    latest_decision,
+    paused_until,
+    situation,
+)
+from app.core.errors import (
+    ConsentNotApplicableError,
+    ContactMissingError,
+    JointConsentNeededError,
+    NotFoundError,
+    NothingToWithdrawError,
+    ProcessingRetiredError,
+    ProcessingSuspendedError,
+    SolicitationPausedError,
+)
+from app.core.processing import Status
+from app.db.session import WriteSession
+from app.ledger.link_store import ConsentLink, add_link, token_digest
+from app.operations.consents.append_to_ledger import OpenLedger, open_ledger
+from app.operations.decisions.evaluate_requests import present
+from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import ProcessingRecord
+from app.register.store import load_processings
+
+_TOKEN_BYTES: Final = 32
+_FIELD: Final = "processings"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLink:
+    """What a caller asks for: whose link, about which processings, for what.
+
+    `credential`: the key that asks, or the caller's id where a token does. `by_person`: the person asked to decide, so
+    that what was refused may be offered. `age_band` None: not stated.
+    """
+
+    subject: SubjectName
+    processings: tuple[str, ...]
+    kind: LinkKind
+    authentication: Authentication
+    credential: UUID
+    by_person: bool = False
+    age_band: AgeBand | None = None
+
+
+class LeftOutReason(StrEnum):
+    """Why a processing is not on the page."""
+
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    NO_CONSENT = "no_consent"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A processing that the link does not offer; `until` when it may be offered again, for those that were declined."""
+
+    processing: str
+    reason: LeftOutReason
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeLink:
+    """The link with its token, which is shown this once."""
+
+    token: str
+    id: UUID
+    processings: tuple[str, ...]
+    expires_at: datetime
+    left_out: tuple[LeftOut, ...]
+
+
+async def create_consent_link(
+    session: WriteSession, deployment: Deployment, caller: Caller, wanted: WantedLink
+) -> MadeLink:
+    """Make a link. One that decides lasts `link_validity`; one that withdraws, as long as the longest consent.
+
+    Raises:
+        NotFoundError: a processing is not registered.
+        ConsentNotApplicableError: no consent could permit one of them.
+        ContactMissingError: one names no contact for the protection of data, without which nobody is informed.
+        ProcessingSuspendedError: one is suspended, and so is not asked for (withdrawing goes on).
+        ProcessingRetiredError: one is retired.
+        JointConsentNeededError: the person is under fifteen.
+        SolicitationPausedError: every one was refused or withdrawn too recently.
+        NothingToWithdrawError: no consent to any of them is in force.
+
+    """
+    ledger = await open_ledger(session, deployment, wanted.subject)
+    records = await load_processings(session, wanted.processings)
+    for identifier in wanted.processings:
+        _check(records.get(identifier), identifier, ledger, wanted)
+    chosen, left_out, expires_at = (
+        _to_decide(deployment, ledger, records, wanted)
+        if wanted.kind is LinkKind.DECIDE
+        else _to_withdraw(deployment, ledger, records, wanted)
+    )
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    link = ConsentLink(
+        token_sha256=token_digest(token),
+        id=session.new_id(ledger.now),
+        subject_ref=ledger.ref,
+        subject_type=wanted.subject.type,
+        kind=wanted.kind,
+        processings=chosen,
+        authentication=wanted.authentication,
+        by_person=wanted.by_person,
+        age_band=wanted.age_band,
+        created_at=ledger.now,
+        created_by=caller.id,
+        expires_at=expires_at,
+        ledger_order=ledger.next_order - 1,
+        credential=wanted.credential,
+    )
+    await add_link(session, link)
+    # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
+    await record_act(session, ActKind.CONSENT_LINKS_MADE, caller.id, once=f"{ledger.now:%Y-%m-%d}")
+    return MadeLink(token, link.id, chosen, expires_at, tuple(left_out))
+
+
+def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger, wanted: WantedLink) -> None:
+    """Refuse what cannot be asked, or cannot be withdrawn."""
+    if record is None:
+        raise NotFoundError("One of the processings is not registered.", field=_FIELD)
+    facts = record.facts
+    if not facts.rests_on_consent:
+        raise ConsentNotApplicableError(
+            f"{identifier} does not rest on consent: there is nothing to ask.", field=_FIELD
+        )
+    if wanted.kind is LinkKind.WITHDRAW:
+        return
+    status = facts.status_at(ledger.now)
+    if status is Status.RETIRED:
+        raise ProcessingRetiredError(f"{identifier} is retired: nothing is asked for it any more.", field=_FIELD)
+    if status is Status.SUSPENDED:
+        raise ProcessingSuspendedError(f"{identifier} is suspended: nothing is asked meanwhile.", field=_FIELD)
+    version = facts.version_at(ledger.now)
+    if version is None or not version.automated:
+        detail = f"{identifier} is not an automated analysis: no consent lets a person read a correspondence."
+        raise ConsentNotApplicableError(detail, field=_FIELD)
+    told = record.version(version.number)
+    if told is None or told.contact is None:
+        detail = f"{identifier} names no data_protection_contact: add a version that does, and ask then."
+        raise ContactMissingError(detail, field=_FIELD)
+    if (wanted.age_band or fold(ledger.events, facts, ledger.now).age_band) is AgeBand.UNDER_15:
+        raise JointConsentNeededError(field="age_band")
+
+
+_Chosen = tuple[tuple[str, ...], list[LeftOut], datetime]
+
+
+def _to_decide(
+    deployment: Deployment, ledger: OpenLedger, records: Mapping[str, ProcessingRecord], wanted: WantedLink
+) -> _Chosen:
+    """What may be asked now: all of it when the person comes by themselves, else what no recent decision declined."""
+    chosen, left_out = [], []
+    for identifier in wanted.processings:
+        record = records[identifier]
+        decision = latest_decision(ledger.events, record.facts, present(ledger.now, {ledger.ref: ledger.events}))
+        until = paused_until(decision, deployment.solicitation_pause)
+        if wanted.by_person or decision is None or until is None or until <= ledger.now:
+            chosen.append(identifier)
+        else:
+            left_out.append(LeftOut(identifier, LeftOutReason(decision.kind.value), until))
+    if not chosen:
+        told = ", ".join(f"{each.processing} until {each.until:%Y-%m-%d}" for each in left_out)
+        raise SolicitationPausedError(
+            f"Refused or withdrawn, and not to be offered again yet, unless the person asks for it: {told}.",
+            field=_FIELD,
+        )
+    return tuple(chosen), left_out, ledger.now + deployment.link_validity
+
+
+def _to_withdraw(
+    deployment: Deployment, ledger: OpenLedger, records: Mapping[str, ProcessingRecord], wanted: WantedLink
+) -> _Chosen:
+    """What can be withdrawn: the consents that hold, and until when the longest of them does."""
+    ends: dict[str, datetime] = {}
+    at = present(ledger.now, {ledger.ref: ledger.events})
+    for identifier in wanted.processings:
+        facts = records[identifier].facts
+        decision = latest_decision(ledger.events, facts, at)
+        if decision is not None and situation(decision, ledger.events, facts, at, deployment.policy) is Situation.HOLDS:
+            ends[identifier] = consent_ends(decision, facts, at, deployment.policy)
+    if not ends:
+        raise NothingToWithdrawError(field=_FIELD)
+    left_out = [LeftOut(each, LeftOutReason.NO_CONSENT) for each in wanted.processings if each not in ends]
+    return tuple(ends), left_out, max(ends.values())

@@ -1,0 +1,175 @@
+"""Record that a user consented to, or refused, one processing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.auth.callers import Caller
+from app.core.article import Element
+from app.core.consent import ConsentEvent, Defect, EventKind, State, defects, expiry, fold
+from app.core.errors import (
+    ConsentNotApplicableError,
+    InvalidVersionError,
+    NotFoundError,
+    ProcessingRetiredError,
+    UnknownVersionError,
+)
+from app.core.processing import Status
+from app.core.state import consent_state
+from app.db.session import WriteSession
+from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.link_store import keep_text, text_digest
+from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.consents.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
+from app.operations.decisions.evaluate_requests import present
+from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import ProcessingRecord, VersionRecord
+from app.register.store import load_processing
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a caller says was collected. `evidence` and `capacity` hold the words of design section 4.
+
+    `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and its hash is the
+    evidence's. No API caller can set it.
+    """
+
+    subject: SubjectName
+    processing: str
+    kind: EventKind
+    evidence: Mapping[str, Any]
+    capacity: Mapping[str, Any] | None = None
+    version: int | None = None
+    elements: frozenset[Element] | None = None
+    collected_at: datetime | None = None
+    presented_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedConsent:
+    """The consent that a decision began, with its state at the moment of recording."""
+
+    entry: LedgerEntry
+    state: State
+    expires_at: datetime | None
+    defects: tuple[Defect, ...]
+
+
+async def record_consent(
+    session: WriteSession, deployment: Deployment, caller: Caller, collected: Collected
+) -> RecordedConsent:
+    """Append a grant or a refusal. An unlawfully collected grant is recorded too, as `invalid`: it never permits.
+
+    Raises:
+        NotFoundError: no such processing.
+        ConsentNotApplicableError: its purpose does not rest on consent.
+        ProcessingRetiredError: it is retired: nothing is asked for it any more.
+        UnknownVersionError: no such version of it.
+        InvalidVersionError: an element is named that the version does not declare.
+        CollectionTimeError: the time of collection is one that this caller may not state.
+
+    """
+    ledger = await open_ledger(session, deployment, collected.subject)
+    record = await load_processing(session, collected.processing)
+    if record is None:
+        raise NotFoundError("No such processing is registered.", field="processing")
+    if not record.facts.rests_on_consent:
+        raise ConsentNotApplicableError(field="processing")
+    if record.facts.status_at(ledger.now) is Status.RETIRED and collected.kind is EventKind.GRANTED:
+        raise ProcessingRetiredError(field="processing")
+    when = _when(ledger, deployment, caller, collected)
+    version = _version(record, collected, when.at)
+    entry = _entry(session, deployment, caller, collected, ledger, version, when)
+    if collected.presented_text is not None:
+        await keep_text(session, collected.presented_text, ledger.now)
+    await append(session, ledger, entry)
+    recorded = _recorded(deployment, ledger, record, entry)
+    if recorded.state is not State.IN_FORCE or collected.elements is not None:
+        session.narrow()  # a refusal, or a grant that may cover less than the one before it
+    await tell(session, ledger.ref, collected.kind, when.at, consent=entry.event.id, processing=collected.processing)
+    if when.imported:
+        await record_import(session, caller, ledger.now)
+    return recorded
+
+
+def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:
+    if collected.kind is EventKind.GRANTED:
+        return time_of_grant(ledger, deployment, caller, collected.collected_at)
+    return time_of_narrowing(ledger, deployment, caller, collected.collected_at, field="collected_at")
+
+
+def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> VersionRecord:
+    """The version decided on: the one named, else the one in force when it was collected, else the first.
+
+    Never the one in force now: a paper consent imported after a material change says yes to what was asked before it.
+    """
+    then = record.facts.version_at(at)
+    number = collected.version if collected.version is not None else then.number if then is not None else 1
+    version = record.version(number)
+    if version is None:
+        raise UnknownVersionError(field="version")
+    if collected.elements is not None and not collected.elements <= version.facts.elements:
+        raise InvalidVersionError("The version does not declare every element named.", field="elements")
+    return version
+
+
+def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
+    session: WriteSession,
+    deployment: Deployment,
+    caller: Caller,
+    collected: Collected,
+    ledger: OpenLedger,
+    version: VersionRecord,
+    when: CollectionTime,
+) -> LedgerEntry:
+    granted = collected.kind is EventKind.GRANTED
+    evidence, text_known = _evidence(collected, version)
+    expires_at = deployment.policy.expiry(when.at, version.facts.consent_validity) if granted else None
+    recorded_at = max(ledger.now, when.at)
+    event = ConsentEvent(
+        id=session.new_id(recorded_at),
+        kind=collected.kind,
+        processing=collected.processing,
+        collected_at=when.at,
+        order=ledger.next_order,
+        version=version.facts.number,
+        elements=collected.elements,
+        collection=collection_of(evidence, collected.capacity, text_known=text_known),
+        expires_at=expires_at,
+    )
+    return LedgerEntry(
+        subject_ref=ledger.ref,
+        event=event,
+        recorded_at=recorded_at,
+        recorded_by=caller.id,
+        imported=when.imported,
+        stated_at=collected.collected_at,
+        counting=deployment.policy.counting.value if granted else None,
+        evidence=evidence,
+        capacity=collected.capacity,
+    )
+
+
+def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
+    """The evidence with the hash of the text shown, and whether the register holds that text for the version."""
+    said = collected.evidence
+    if collected.presented_text is not None:
+        return {**said, "presented_text_sha256": text_digest(collected.presented_text).hex()}, True
+    digest = said.get("presented_text_sha256") or version.notice_hash(said["language"])
+    known = digest is not None and version.holds_text(digest)
+    return {**said, "presented_text_sha256": digest}, known
+
+
+def _recorded(
+    deployment: Deployment, ledger: OpenLedger, record: ProcessingRecord, entry: LedgerEntry
+) -> RecordedConsent:
+    events = [*ledger.events, entry.event]
+    at = present(ledger.now, {ledger.ref: events}, record)
+    state = consent_state(entry.event, events, record.facts, at, deployment.policy)
+    standing = fold(events, record.facts, entry.event.collected_at)
+    found = defects(entry.event.collection, standing.age_band) if state is State.INVALID else ()
+    granted = entry.event.kind is EventKind.GRANTED
+    expires_at = expiry(entry.event, record.facts, at, deployment.policy) if granted else None
+    return RecordedConsent(entry, state, expires_at, found)

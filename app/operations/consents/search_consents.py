@@ -1,0 +1,127 @@
+"""List consents by subject, processing, state and expiry, each with its state as a decision would see it now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core.consent import ConsentEvent, EventKind, State
+from app.core.consent import expiry as expiry_of
+from app.core.period import PeriodPolicy
+from app.core.state import consent_state
+from app.db.session import ReadSession
+from app.ledger.projection import ConsentFilter, list_consents
+from app.ledger.store import find_entry, load_events
+from app.operations.decisions.evaluate_requests import present
+from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import ProcessingRecord
+from app.register.store import load_processings
+
+_SCANNED_AT_MOST = 2_000
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentQuery:
+    """What is searched; None asks for all."""
+
+    subject: SubjectName | None = None
+    processings: tuple[str, ...] | None = None
+    state: State | None = None
+    expires_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """One consent at an instant: `expires_at` is the expiry that counts then, None for a refusal."""
+
+    event: ConsentEvent
+    subject_ref: bytes
+    state: State
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentPage:
+    """Some consents, and where the next page begins; None when there is none."""
+
+    items: Sequence[ConsentView]
+    next_after: UUID | None
+
+
+async def search_consents(
+    session: ReadSession, deployment: Deployment, query: ConsentQuery, *, after: UUID | None, limit: int
+) -> ConsentPage:
+    """The next consents that match, oldest recorded first.
+
+    A state is computed, never stored: candidates are read in batches until the page is full or enough were looked at,
+    so a page may hold fewer than `limit` and still have a next one.
+    """
+    wanted = _filter(deployment, query)
+    items: list[ConsentView] = []
+    scanned = 0
+    while scanned < _SCANNED_AT_MOST:
+        batch = min(_BATCH, limit + 1) if query.state is None and query.expires_before is None else _BATCH
+        found = await list_consents(session, wanted, after=after, limit=batch)
+        views = await view_consents(session, deployment.policy, [(ref, row.id) for ref, row in found])
+        for view in views:
+            if len(items) == limit:
+                return ConsentPage(items, items[-1].event.id if items else after)
+            if _matches(view, query):
+                items.append(view)
+            after = view.event.id
+        if len(found) < batch:
+            return ConsentPage(items, None)
+        scanned += len(found)
+    return ConsentPage(items, after)
+
+
+async def find_consent(session: ReadSession, deployment: Deployment, identifier: UUID) -> ConsentView | None:
+    """One consent by id; None when no grant or refusal has it."""
+    entry = await find_entry(session, identifier)
+    if entry is None or entry.event.kind not in {EventKind.GRANTED, EventKind.REFUSED}:
+        return None
+    return (await view_consents(session, deployment.policy, [(entry.subject_ref, identifier)]))[0]
+
+
+async def view_consents(
+    session: ReadSession, policy: PeriodPolicy, found: Sequence[tuple[bytes, UUID]]
+) -> list[ConsentView]:
+    """The consents of those ids, in that order, as they stand now: read in two statements."""
+    events = await load_events(session, {ref for ref, _ in found}) if found else {}
+    named = {event.processing for of_one in events.values() for event in of_one if event.processing is not None}
+    records = await load_processings(session, named)
+    now = await session.now()
+    return [_view(ref, identifier, events, records, now, policy) for ref, identifier in found]
+
+
+def _view(  # noqa: PLR0917 - one consent among facts read together
+    ref: bytes,
+    identifier: UUID,
+    events: Mapping[bytes, Sequence[ConsentEvent]],
+    records: Mapping[str, ProcessingRecord],
+    now: datetime,
+    policy: PeriodPolicy,
+) -> ConsentView:
+    event = next(each for each in events[ref] if each.id == identifier)
+    record = records[event.processing or ""]
+    processing = record.facts
+    at = present(now, {ref: events[ref]}, record)
+    expires_at = expiry_of(event, processing, at, policy) if event.kind is EventKind.GRANTED else None
+    return ConsentView(event, ref, consent_state(event, events[ref], processing, at, policy), expires_at)
+
+
+def _filter(deployment: Deployment, query: ConsentQuery) -> ConsentFilter:
+    subject = query.subject
+    return ConsentFilter(
+        ref=deployment.pseudonyms.ref(subject.type, subject.id) if subject is not None else None,
+        processings=query.processings,
+        decision=EventKind.REFUSED if query.state is State.REFUSED else None,
+    )
+
+
+def _matches(view: ConsentView, query: ConsentQuery) -> bool:
+    if query.state is not None and view.state is not query.state:
+        return False
+    before = query.expires_before
+    return before is None or (view.expires_at is not None and view.expires_at < before)

@@ -1,0 +1,206 @@
+"""The sweep: say of each consent, once, that it is due for renewal, has lapsed, was superseded or closed.
+
+A batch is one transaction. It holds the subjects as every writer of their consents does, reads the clock and their
+ledgers under that lock, asks `app.core.renewal` what there is to say, and writes the flag, the ledger event, the
+outbox row and how far it has come. Killed at any point, it has said all of a batch or nothing of it. Subjects that
+another transaction holds are passed over: the next sweep finds them. No decision depends on any of this, and none of
+what is written changes one, so that no replica has to be told.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.core.consent import ConsentEvent, EventKind, expiry
+from app.core.processing import Status
+from app.core.renewal import FlagKind, Renewal, collected_before, examine
+from app.db.database import Database
+from app.db.session import WriteSession
+from app.events.kinds import ClosureCause
+from app.events.many import Message, put_many
+from app.ledger.sweep import (
+    Held,
+    Said,
+    StageGroup,
+    advance,
+    append_said,
+    count_due,
+    hold_due,
+    last_orders,
+    list_groups,
+    load_events_about,
+    put_flags,
+    with_any_due,
+)
+from app.operations.decisions.evaluate_requests import present
+from app.register.records import ProcessingRecord
+from app.register.store import hold_processing, load_processings
+
+BATCH: Final = 1_000
+RUN: Final = timedelta(seconds=50)
+_COUNTED_AT_MOST: Final = 1_000_000
+_TYPES: Final = {FlagKind.DUE: "renewal_due"}
+_EVENTS: Final = {
+    FlagKind.EXPIRED: EventKind.EXPIRED,
+    FlagKind.SUPERSEDED: EventKind.SUPERSEDED,
+    FlagKind.CLOSED: EventKind.CLOSED,
+}
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What a sweep said, by kind, and how many consents may wait for the next one."""
+
+    flagged: Counter[FlagKind] = field(default_factory=Counter)
+    backlog: int = 0
+
+
+async def sweep_renewals(database: Database, renewal: Renewal, *, batch: int = BATCH, run: timedelta = RUN) -> Sweep:
+    """Flag what is due now, batch by batch, until there is nothing left or the run is over.
+
+    Args:
+        database: where each batch is a transaction of its own.
+        renewal: how this deployment announces renewals.
+        batch: consents in a transaction.
+        run: for how long batches are begun; what is left then is the backlog.
+
+    Raises:
+        DatabaseUnavailableError: the batch under way was not written; those before it were.
+
+    """
+    sweep, until = Sweep(), time.monotonic() + run.total_seconds()
+    due = await _due(database, renewal)
+    for group, _ in due:
+        after: Held | None = None
+        while time.monotonic() < until:
+            async with database.write() as session:
+                held = await _batch(session, renewal, group, after, batch, sweep)
+            if len(held) < batch:
+                break
+            after = held[-1]
+    if due and time.monotonic() >= until:
+        async with database.read() as session:
+            sweep.backlog = await count_due(session, due, most=_COUNTED_AT_MOST)
+    return sweep
+
+
+async def _due(database: Database, renewal: Renewal) -> list[tuple[StageGroup, datetime]]:
+    """The groups in which something may be due, and before which time of collection."""
+    async with database.read() as session:
+        groups = await list_groups(session)
+        records = await load_processings(session, {group.processing for group in groups})
+        now = await session.now()
+        possible = [
+            (group, before)
+            for group in groups
+            if (record := records.get(group.processing)) is not None
+            and (before := _before(record, group, renewal, present(now, {}, record))) is not None
+        ]
+        return await with_any_due(session, possible)
+
+
+def _before(record: ProcessingRecord, group: StageGroup, renewal: Renewal, at: datetime) -> datetime | None:
+    return collected_before(record.facts, group.version, group.stage, renewal, at)
+
+
+async def _batch(  # noqa: PLR0917 - one step of a sweep
+    session: WriteSession, renewal: Renewal, group: StageGroup, after: Held | None, batch: int, sweep: Sweep
+) -> Sequence[Held]:
+    """Hold, look at and write the next consents of a group; the ones held."""
+    record = await hold_processing(session, group.processing)
+    if record is None:
+        return ()
+    before = _before(record, group, renewal, present(await session.now(), {}, record))
+    if before is None:
+        return ()
+    held = await hold_due(session, group, before, after=after, limit=batch)
+    if not held:
+        return held
+    events = await load_events_about(session, {each.subject_ref for each in held}, group.processing)
+    now = await session.now()
+    at = {ref: present(now, {ref: of_one}, record) for ref, of_one in events.items()}
+    said, moved = _look(session, _Looking(renewal, record, group, at), held, events)
+    said = await put_flags(session, group.processing, said, now)
+    orders = await last_orders(session, {each.consent.subject_ref for each in said}) if said else {}
+    said = _with_events(said, orders, at, group.processing)
+    await append_said(session, group.processing, said)
+    await put_many(session, [_message(group.processing, each, at[each.consent.subject_ref]) for each in said])
+    await advance(session, moved)
+    sweep.flagged.update(each.flag.kind for each in said)
+    return held
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """What a batch is judged by; `at` is the instant for each subject, not before anything recorded of it."""
+
+    renewal: Renewal
+    record: ProcessingRecord
+    group: StageGroup
+    at: Mapping[bytes, datetime]
+
+
+def _look(
+    session: WriteSession, by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]
+) -> tuple[list[Said], list[tuple[Held, int]]]:
+    """What there is to say of each consent as its ledger stands now, and the stage that it moves to."""
+    processing, policy = by.record.facts, by.renewal.policy
+    said: list[Said] = []
+    moved: list[tuple[Held, int]] = []
+    for each in [*held, *_beside(by, held, events)]:
+        of_one, at = events[each.subject_ref], by.at[each.subject_ref]
+        consent = next(event for event in of_one if event.id == each.id)
+        found = examine(consent, of_one, processing, by.group.stage, by.renewal, at)
+        if found.stage is not None:
+            moved.append((each, found.stage))
+        if found.flag is not None:
+            lapses = expiry(consent, processing, at, policy)
+            said.append(Said(each, found.flag, session.new_id(at), lapses))
+    return said, moved
+
+
+def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]) -> list[Held]:
+    """The other grants of the same subjects, where the processing is retired: a closure ends them too, in this batch.
+
+    A grant ahead of its version stands beside the one in force. What was said of them before is not said again: the
+    flags have a key.
+    """
+    if not held or by.record.facts.status_at(min(by.at.values())) is not Status.RETIRED:
+        return []
+    known = {each.id for each in held}
+    return [
+        Held(ref, event.id, event.collected_at, event.version or 0)
+        for ref, of_one in events.items()
+        for event in of_one
+        if event.kind is EventKind.GRANTED and event.id not in known
+    ]
+
+
+def _with_events(
+    said: Sequence[Said], orders: Mapping[bytes, int], at: Mapping[bytes, datetime], processing: str
+) -> list[Said]:
+    """The same, with the ledger event that goes with each but notices, in the next places of its subject's ledger."""
+    following = dict(orders)
+    complete = []
+    for each in said:
+        kind = _EVENTS.get(each.flag.kind)
+        if kind is None:
+            complete.append(each)
+            continue
+        ref = each.consent.subject_ref
+        following[ref] += 1
+        event = ConsentEvent(each.id, kind, processing, at[ref], following[ref], version=each.consent.version)
+        complete.append(replace(each, event=event))
+    return complete
+
+
+def _message(processing: str, said: Said, at: datetime) -> Message:
+    data: dict[str, object] = {"consent": str(said.consent.id), "processing": processing}
+    if said.flag.kind is FlagKind.DUE:
+        data |= {"notice": f"P{said.flag.notice}D", "expires_at": said.expires_at.isoformat()}
+    if said.flag.kind is FlagKind.CLOSED:
+        data["cause"] = ClosureCause.PROCESSING_RETIRED
+    return Message(said.id, said.consent.subject_ref, _TYPES.get(said.flag.kind, said.flag.kind.value), at, data)

@@ -1,0 +1,86 @@
+"""Withdraw a user's consent, from one processing or from all of them at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.auth.callers import Caller
+from app.core.consent import ConsentEvent, EventKind
+from app.core.errors import ConsentNotApplicableError, NotFoundError
+from app.db.session import WriteSession
+from app.ledger.entries import LedgerEntry
+from app.operations.consents.append_to_ledger import append, open_ledger, tell
+from app.operations.consents.collection_time import record_import, time_of_narrowing
+from app.operations.service.deployment import Deployment, SubjectName
+from app.register.store import load_processing
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What a caller says: `processing` None withdraws from every processing of IV, registered now or later.
+
+    `link`: that of the consent page by which it came, if it did.
+    """
+
+    subject: SubjectName
+    processing: str | None = None
+    received_at: datetime | None = None
+    method: str | None = None
+    link: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedWithdrawal:
+    """The consents that ended, and since when."""
+
+    withdrawn: tuple[UUID, ...]
+    effective_at: datetime
+
+
+async def withdraw_consent(
+    session: WriteSession, deployment: Deployment, caller: Caller, withdrawal: Withdrawal
+) -> RecordedWithdrawal:
+    """Append a withdrawal. It is recorded even when there is nothing to withdraw: an older import must not revive.
+
+    Raises:
+        NotFoundError: no such processing.
+        ConsentNotApplicableError: its purpose does not rest on consent.
+        CollectionTimeError: `received_at` lies in the future.
+
+    """
+    if withdrawal.processing is not None:
+        record = await load_processing(session, withdrawal.processing)
+        if record is None:
+            raise NotFoundError("No such processing is registered.", field="processing")
+        if not record.facts.rests_on_consent:
+            raise ConsentNotApplicableError(field="processing")
+    session.narrow()
+    ledger = await open_ledger(session, deployment, withdrawal.subject)
+    when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
+    recorded_at = max(ledger.now, when.at)
+    event = ConsentEvent(
+        id=session.new_id(recorded_at),
+        kind=EventKind.WITHDRAWN,
+        processing=withdrawal.processing,
+        collected_at=when.at,
+        order=ledger.next_order,
+    )
+    told = {"method": withdrawal.method, "link": str(withdrawal.link) if withdrawal.link is not None else None}
+    said: Mapping[str, Any] | None = {name: value for name, value in told.items() if value is not None} or None
+    entry = LedgerEntry(
+        subject_ref=ledger.ref,
+        event=event,
+        recorded_at=recorded_at,
+        recorded_by=caller.id,
+        imported=when.imported,
+        stated_at=withdrawal.received_at,
+        evidence=said,
+    )
+    ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
+    for row in ended:
+        await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
+    if when.imported:
+        await record_import(session, caller, ledger.now)
+    return RecordedWithdrawal(tuple(row.id for row in ended), when.at)

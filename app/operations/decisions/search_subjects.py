@@ -1,0 +1,124 @@
+"""Search for the subjects that a question would be permitted about (AuthZEN 8.4): the rules asked, one by one.
+
+Candidates come from the projection, decisions from the ledger by `evaluate_requests`, exactly as for a question. A page
+looks at a bounded number of consents, so it may hold fewer results than wanted, or none, and still not be the last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from app.audit.acts import ActKind, Target, TargetKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.core.consent import EventKind
+from app.core.decision import Decision, DecisionRequest, Reason
+from app.db.session import ReadSession, WriteSession
+from app.ledger.projection import ScannedConsent, scan_consents
+from app.ledger.vault_store import load_ids
+from app.operations.decisions.evaluate_requests import affordable, evaluate_requests
+from app.operations.service.deployment import Deployment
+
+_SCANNED_AT_MOST: Final = 2_000
+_BATCH: Final = 500
+_NOBODY: Final = bytes(32)
+"""The pseudonym of no subject: no id is known that has it, and no consent is recorded under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectsPage:
+    """Ids of subjects that would be permitted, and the consent after which the next page begins; None at the end.
+
+    `everyone` is the permit that any subject gets, whoever it is: then none is listed.
+    """
+
+    ids: Sequence[str]
+    next_after: UUID | None
+    everyone: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectQuery:
+    """A question about nobody yet, and the type of the subjects that are searched."""
+
+    question: DecisionRequest
+    kind: str
+
+
+async def search_subjects(
+    session: WriteSession,
+    deployment: Deployment,
+    caller: Caller,
+    query: SubjectQuery,
+    *,
+    after: UUID | None,
+    limit: int,
+) -> SubjectsPage:
+    """The next subjects that would be permitted now, in the order of the consents that they rest on.
+
+    Subjects whose id is not kept any more (erased) are left out, like all whose account was closed. Who was handed ids,
+    and how many, is recorded: each page, for each shows more.
+    """
+    page = await _search(session, deployment, query, after=after, limit=limit)
+    if page.ids:
+        listed = Target(TargetKind.PROCESSING, query.question.processing)
+        await record_act(session, ActKind.SUBJECTS_SEARCHED, caller.id, listed, {"found": len(page.ids)})
+    return page
+
+
+async def _search(
+    session: ReadSession, deployment: Deployment, query: SubjectQuery, *, after: UUID | None, limit: int
+) -> SubjectsPage:
+    asked = await evaluate_requests(session, deployment.policy, [replace(query.question, subject=_NOBODY)])
+    about_nobody = asked.decisions[0]
+    if about_nobody.reason is not Reason.NO_CONSENT:  # rule 11, the first that looks at consents: those before decided
+        return SubjectsPage((), None, about_nobody if about_nobody.permitted else None)
+    found: list[str] = []
+    most = affordable(query.question, _SCANNED_AT_MOST)
+    scanned, size = 0, min(_BATCH, 2 * limit + 1, most)
+    while scanned < most:
+        rows = await scan_consents(session, query.question.processing, after=after, limit=size)
+        ids = await _permitted(session, deployment, query, rows, asked.at)
+        for row in rows:
+            if len(found) == limit:
+                return SubjectsPage(found, after)
+            if row.id in ids:
+                found.append(ids[row.id])
+            after = row.id
+        if len(rows) < size:
+            return SubjectsPage(found, None)
+        scanned, size = scanned + len(rows), min(_BATCH, most)
+    return SubjectsPage(found, after)
+
+
+async def _permitted(
+    session: ReadSession, deployment: Deployment, query: SubjectQuery, rows: Sequence[ScannedConsent], now: datetime
+) -> dict[UUID, str]:
+    """The ids of the subjects that would be permitted, each under the one consent that the permit rests on."""
+    candidates = [row for row in rows if row.kind == query.kind and _may_stand(row, now)]
+    if not candidates:
+        return {}
+    questions = [replace(query.question, subject=row.subject_ref) for row in candidates]
+    evaluated = await evaluate_requests(session, deployment.policy, questions)
+    relied_on = {
+        row.id: row.subject_ref
+        for row, decision in zip(candidates, evaluated.decisions, strict=True)
+        if decision.permitted and decision.consent == row.id
+    }
+    kept = await load_ids(session, set(relied_on.values()))
+    return {
+        consent: deployment.vault.open(ref, sealed)
+        for consent, ref in relied_on.items()
+        if (sealed := kept.get(ref)) is not None
+    }
+
+
+def _may_stand(row: ScannedConsent, now: datetime) -> bool:
+    """Whether a permit could rest on this consent: what ended or lapsed for good is not worth a reading.
+
+    The stored expiry is the latest that there can be; the rules may find an earlier one.
+    """
+    granted = row.decision is EventKind.GRANTED and row.ended_by is None
+    return granted and row.expires_at is not None and row.expires_at > now

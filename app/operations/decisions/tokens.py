@@ -1,0 +1,94 @@
+"""The keys that sign decision tokens, as a process holds them: read at its start, and again every half minute.
+
+To sign asks nobody, so that a token costs a decision no trip, and permits under III have theirs while the database is
+away. A new key is published before it signs, and an old one for as long as what it signed may live: whoever keeps the
+published keys for a while can always verify.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app.core.decision_token import LONGEST_SECONDS
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import DatabaseClock, ReadSession
+from app.keyring.ed25519 import signed_jws
+from app.keyring.store import DECISION_KEYS, WrappedKey, keys_in_force
+from app.ledger.vault import VaultError
+from app.operations.service.deployment import Deployment
+from app.operations.service.signing_keys import opened
+
+TOKEN_TYPE: Final = "sceau-decision+jwt"  # noqa: S105 - the `typ` of its header
+KEPT_AT_MOST: Final = timedelta(minutes=5)
+"""How long a verifier may keep the published keys."""
+LEAD: Final = 2 * KEPT_AT_MOST
+"""How long a new key is published before it signs, unless it is the only one."""
+OVERLAP: Final = LEAD + timedelta(seconds=LONGEST_SECONDS) + KEPT_AT_MOST
+"""How long the keys before a new one stay published: until it signs, as long as a token lives, and some more."""
+_READ_AGAIN_SECONDS: Final = 30
+
+log = structlog.get_logger("sceau.keys")
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenKey:
+    """A key that can sign."""
+
+    stored: WrappedKey
+    private: Ed25519PrivateKey = field(repr=False)
+
+
+class DecisionTokens:
+    """Signs decision tokens, and tells the keys that verify them."""
+
+    def __init__(self, database: Database, deployment: Deployment) -> None:
+        """Hold no key yet."""
+        self._database = database
+        self._deployment = deployment
+        self._open: Sequence[_OpenKey] = ()
+        self.published: Sequence[WrappedKey] = ()
+
+    async def read_keys(self, session: ReadSession) -> None:
+        """Hold the keys that are in force now. One that its master key does not open any more is published only."""
+        now = await DatabaseClock().now(session.connection)
+        self.published = await keys_in_force(session, DECISION_KEYS, now)
+        self._open = [each for key in self.published if (each := self._opened(key)) is not None]
+
+    async def read_again(self) -> None:
+        """Hold the keys that are in force now, or those that are held while the database is away."""
+        with suppress(DatabaseUnavailableError):
+            async with self._database.read() as session:
+                await self.read_keys(session)
+
+    async def keep(self) -> None:
+        """Read the keys again every half minute."""
+        while True:
+            await asyncio.sleep(_READ_AGAIN_SECONDS)
+            await self.read_again()
+
+    def sign(self, claims: Mapping[str, Any], at: datetime, ends: datetime) -> str | None:
+        """A token of these claims, or None when no key can sign one.
+
+        Args:
+            claims: the payload.
+            at: when it is issued.
+            ends: when it ends; a key that retires sooner does not sign it.
+
+        """
+        standing = [key for key in self._open if key.stored.retires_at is None or key.stored.retires_at >= ends]
+        ready = (key for key in standing if key.stored.created_at + LEAD <= at)
+        key = next(ready, standing[-1] if standing else None)
+        return None if key is None else signed_jws(key.private, str(key.stored.id), TOKEN_TYPE, claims)
+
+    def _opened(self, key: WrappedKey) -> _OpenKey | None:
+        try:
+            return _OpenKey(key, Ed25519PrivateKey.from_private_bytes(opened(self._deployment, DECISION_KEYS, key)))
+        except VaultError:
+            log.error("a decision key cannot be opened: SCEAU_MASTER_KEY lacks its master key", key=str(key.id))  # noqa: TRY400 - the cause says nothing more
+            return None

@@ -1,0 +1,1 @@
+"""Write the register of processings."""

@@ -1,0 +1,49 @@
+"""Suspend, resume or retire a processing."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from app.audit.acts import ActKind, Target, TargetKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.core.errors import NotFoundError, ProcessingRetiredError
+from app.core.processing import Status, StatusChange
+from app.db.session import WriteSession
+from app.register.records import ProcessingRecord
+from app.register.store import add_status_change, lock_processing
+from app.snapshot.changes import ChangeKind, record_change
+
+_NEXT_INSTANT = timedelta(microseconds=1)
+_ACTS: Final = {
+    Status.ACTIVE: ActKind.PROCESSING_RESUMED,
+    Status.SUSPENDED: ActKind.PROCESSING_SUSPENDED,
+    Status.RETIRED: ActKind.PROCESSING_RETIRED,
+}
+
+
+async def change_status(session: WriteSession, caller: Caller, identifier: str, status: Status) -> ProcessingRecord:
+    """Give a processing a status from now on; the one it has already is a no-op.
+
+    Raises:
+        NotFoundError: no such processing.
+        ProcessingRetiredError: it is retired, which is final.
+
+    """
+    record = await lock_processing(session, identifier)
+    if record is None:
+        raise NotFoundError
+    last = record.status_changes[-1] if record.status_changes else None
+    before = last.status if last is not None else Status.ACTIVE
+    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    if status is not Status.ACTIVE:
+        session.narrow()
+    if before is status:
+        return record
+    if before is Status.RETIRED:
+        raise ProcessingRetiredError
+    now = await session.now()
+    change = StatusChange(max(now, last.at + _NEXT_INSTANT) if last is not None else now, status)
+    await add_status_change(session, identifier, change, by=caller.id)
+    await record_act(session, _ACTS[status], caller.id, Target(TargetKind.PROCESSING, identifier))
+    return replace(record, status_changes=(*record.status_changes, change))

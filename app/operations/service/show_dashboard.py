@@ -1,0 +1,138 @@
+"""What an operator looks at: register, consents, renewals, decisions, deliveries, staff, jobs, replicas, in numbers.
+
+Each section is read by itself: one that cannot be read is said to be so, and the others are shown. Nobody's identifier
+or pseudonym is in any of them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+
+from app.audit.figures import DecisionCount, decisions_by_day, load_figure
+from app.audit.job_runs import DayOfRuns, latest_runs
+from app.auth.callers import Caller
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import ReadSession
+from app.events.counts import DeliveryCounts, load_counts
+from app.events.endpoints import Endpoint
+from app.operations.audit import count_logged_decisions
+from app.operations.consents import count_consents
+from app.operations.staff.read_staff_coverage import Coverage, read_staff_coverage
+from app.operations.webhooks.manage_webhooks import list_webhooks
+from app.register.records import ProcessingRecord
+from app.register.store import load_processings
+from app.snapshot.roll import ReplicaSeen, list_replicas
+
+Content = TypeVar("Content")
+log = structlog.get_logger("sceau.dashboard")
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[Content]):
+    """One section: what it tells, and the instant as of which it is true.
+
+    `now`: when it was read. `content` None: it could not be read. `as_of` None: nothing was counted yet.
+    """
+
+    now: datetime | None = None
+    as_of: datetime | None = None
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentCount:
+    """How many consents to a processing are in a state; `month` is that of the expiry of those in force."""
+
+    processing: str
+    state: str
+    month: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """The receivers that the caller may know of, and the counts of all."""
+
+    endpoints: Sequence[Endpoint]
+    counts: DeliveryCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Every section."""
+
+    register: Read[Mapping[str, ProcessingRecord]]
+    consents: Read[Sequence[ConsentCount]]
+    decisions: Read[Sequence[DecisionCount]]
+    deliveries: Read[Deliveries]
+    staff: Read[Coverage]
+    jobs: Read[Sequence[DayOfRuns]]
+    replicas: Read[Sequence[ReplicaSeen]]
+
+
+async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
+    """Everything that this caller may see: of the processings that it may name, and of the service as a whole."""
+
+    async def register(session: ReadSession) -> Read[Mapping[str, ProcessingRecord]]:
+        now = await session.now()
+        return Read(now, now, await load_processings(session, caller.processings))
+
+    async def consents(session: ReadSession) -> Read[Sequence[ConsentCount]]:
+        now, figure = await session.now(), await load_figure(session, count_consents.NAME)
+        if figure is None:
+            return Read(now, None, ())
+        counts = [ConsentCount(**each) for each in figure.numbers]
+        return Read(now, figure.counted_at, [each for each in counts if caller.may_ask_about(each.processing)])
+
+    async def decisions(session: ReadSession) -> Read[Sequence[DecisionCount]]:
+        now, figure = await session.now(), await load_figure(session, count_logged_decisions.NAME)
+        if figure is None:
+            return Read(now, None, ())
+        counts = await decisions_by_day(session, now - count_logged_decisions.SHOWN)
+        seen = [each for each in counts if caller.may_ask_about(each.processing)]
+        return Read(now, figure.counted_at, seen)
+
+    async def deliveries(session: ReadSession) -> Read[Deliveries]:
+        now = await session.now()
+        return Read(now, now, Deliveries(await list_webhooks(session, caller), await load_counts(session)))
+
+    async def staff(session: ReadSession) -> Read[Coverage]:
+        now = await session.now()
+        return Read(now, now, await read_staff_coverage(session))
+
+    async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
+        now = await session.now()
+        return Read(now, now, await latest_runs(session))
+
+    async def replicas(session: ReadSession) -> Read[Sequence[ReplicaSeen]]:
+        found = await list_replicas(session)
+        now = await session.now()  # after the rows: an age is never negative
+        return Read(now, now, found)
+
+    return Dashboard(
+        await _read(database, register),
+        await _read(database, consents),
+        await _read(database, decisions),
+        await _read(database, deliveries),
+        await _read(database, staff),
+        await _read(database, jobs),
+        await _read(database, replicas),
+    )
+
+
+_FAILED: Final[Read[Any]] = Read()
+
+
+async def _read(database: Database, load: Callable[[ReadSession], Awaitable[Read[Content]]]) -> Read[Content]:
+    """One section, or that it could not be read; the log tells which and why, by the class of the error."""
+    try:
+        async with database.read() as session:
+            return await load(session)
+    except DatabaseUnavailableError:
+        log.warning("a section could not be read", section=load.__name__, cause="DatabaseUnavailableError")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other sections are shown
+        log.warning("a section could not be read", section=load.__name__, cause=type(error).__name__)
+    return _FAILED

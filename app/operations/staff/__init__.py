@@ -1,0 +1,1 @@
+"""The staff notice, members of staff and their acknowledgements."""

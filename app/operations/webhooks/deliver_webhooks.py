@@ -1,0 +1,221 @@
+"""Deliver what is due to every receiver: in order for each subject, a few at a time for each endpoint, at least once.
+
+An endpoint is served by a task of its own: a receiver that is slow, or that never answers, holds up only itself.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import DatabaseClock, ReadSession, WriteSession
+from app.events.cloud_events import MEDIA_TYPE, KnownSubject, cloud_event
+from app.events.counts import count_attempt
+from app.events.deliveries import (
+    Attempt,
+    Claim,
+    claim_deliveries,
+    endpoints_with_work,
+    hold_endpoint,
+    mark_dead,
+    mark_delivered,
+    mark_failed,
+)
+from app.events.dispatch import drop_unwanted
+from app.events.endpoints import Endpoint, load_endpoint
+from app.events.sender import Sender, SendOutcome
+from app.events.signing import SigningKeys, signature_headers
+from app.ledger.vault import VaultError
+from app.ledger.vault_store import load_id
+from app.operations.service.deployment import Deployment
+from app.operations.webhooks.disable_webhook import GONE, disable_webhook
+from app.operations.webhooks.webhook_secrets import signing_keys
+
+SCHEDULE: Final = tuple(map(float, (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)))
+"""Seconds before each attempt, from the attempt before it; about 75 h 35 min in all (Standard Webhooks 1.0.0)."""
+JITTER: Final = 0.2
+"""The most that is added to a wait, as a share of it."""
+_LONGEST_WAIT: Final = SCHEDULE[-1]
+_HTTP_GONE: Final = 410
+log = structlog.get_logger("sceau.webhooks")
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """What deliveries are made with.
+
+    `source` is the public address of this deployment; `chance` gives a number from 0 up to 1. `at_once` bounds the
+    attempts under way for one endpoint; `lease` is how long a killed worker's claims are left alone, longer than any
+    attempt takes; `look_again` the seconds between two looks for what is due.
+    """
+
+    database: Database
+    deployment: Deployment
+    sender: Sender
+    source: str
+    chance: Callable[[], float]
+    at_once: int = 4
+    lease: timedelta = timedelta(seconds=60)
+    look_again: float = 1.0
+
+    async def close(self) -> None:
+        """Close the connections that it was given."""
+        await self.sender.close()
+        await self.database.close()
+
+
+async def deliver_webhooks(courier: Courier, serving: dict[UUID, asyncio.Task[None]], until: float) -> None:
+    """Begin to serve each endpoint that has something due and is not being served; returns without waiting.
+
+    Args:
+        courier: what to deliver with.
+        serving: the tasks under way, by endpoint; tasks that ended are taken out.
+        until: the time of the event loop from which on nothing more is begun.
+
+    """
+    for endpoint in [each for each, task in serving.items() if task.done()]:
+        _report(serving.pop(endpoint))
+    async with courier.database.read() as session:
+        due = await endpoints_with_work(session, now=await _now(session))
+    for endpoint in due:
+        if endpoint not in serving:
+            serving[endpoint] = asyncio.create_task(serve_endpoint(courier, endpoint, until))
+
+
+async def serve_endpoint(courier: Courier, endpoint: UUID, until: float = math.inf) -> None:
+    """Deliver what is due at one endpoint until nothing is, or nothing more is to be begun."""
+    under_way: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            free = courier.at_once - len(under_way) if loop.time() < until else 0
+            for message in await _take(courier, endpoint, free):
+                under_way.add(asyncio.create_task(_attempt(courier, message)))
+            if not under_way:
+                return
+            wait = courier.look_again  # what comes due meanwhile need not wait for a slow answer
+            done, under_way = await asyncio.wait(under_way, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One attempt, ready to be sent; its headers are made when it is."""
+
+    claim: Claim
+    url: str
+    body: bytes
+    keys: SigningKeys
+    at: datetime
+
+
+async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message]:
+    """Claim what is due, and read all that is needed to send it."""
+    if limit <= 0:
+        return []
+    async with courier.database.write() as session:
+        now = await _now(session)
+        # Read before the claim: what is sent is wanted by, and goes to, one and the same state of the endpoint.
+        endpoint = await load_endpoint(session, identifier)
+        if endpoint is None:
+            return []
+        claims = await claim_deliveries(session, identifier, now=now, lease=courier.lease, limit=limit)
+        if not claims:
+            return []
+        keys = await signing_keys(session, courier.deployment, identifier, now)
+        messages = [
+            _Message(claim, endpoint.url, await _body(session, courier, endpoint, claim), keys, now)
+            for claim in claims
+            if endpoint.wants(claim.event.type, claim.event.data.get("processing"))
+        ]
+    if len(messages) < len(claims):
+        await _drop(courier, identifier)
+    return messages
+
+
+async def _drop(courier: Courier, identifier: UUID) -> None:
+    """Take out what the endpoint wants no more: it was narrowed, and had more waiting than the change dropped."""
+    async with courier.database.write() as session:
+        if await load_endpoint(session, identifier, hold=True) is not None:
+            await drop_unwanted(session, identifier, now=await _now(session))
+
+
+async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, claim: Claim) -> bytes:
+    """The CloudEvent; the subject's id comes from the vault each time, and not at all once it is erased."""
+    subject: KnownSubject | None = None
+    if endpoint.include_subject:
+        ref = claim.event.subject_ref
+        sealed = await load_id(session, ref)
+        try:
+            known = courier.deployment.vault.open(ref, sealed) if sealed is not None else None
+        except VaultError:
+            log.warning("a subject's id cannot be opened: a master key is missing", endpoint=str(endpoint.id))
+            known = None
+        subject = KnownSubject(claim.subject_type, known)
+    told = cloud_event(claim.event, courier.source, subject=subject)
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def _attempt(courier: Courier, message: _Message) -> None:
+    """Send one message and record what became of it."""
+    event = str(message.claim.event.id)
+    headers = signature_headers(message.keys, event, int(message.at.timestamp()), message.body)
+    headers["Content-Type"] = MEDIA_TYPE
+    started = asyncio.get_running_loop().time()
+    outcome = await courier.sender.post(message.url, headers, message.body)
+    took = timedelta(seconds=asyncio.get_running_loop().time() - started)
+    attempt = Attempt(message.at, took, outcome.status, outcome.error)
+    async with courier.database.write() as session:
+        await _record(session, courier, message.claim, attempt, outcome)
+
+
+async def _record(
+    session: WriteSession, courier: Courier, claim: Claim, attempt: Attempt, outcome: SendOutcome
+) -> None:
+    """Record an attempt. The endpoint's row is held first, as by everybody who then touches its deliveries."""
+    now = await _now(session)
+    gone = outcome.status == _HTTP_GONE
+    if gone and await disable_webhook(session, claim.endpoint, GONE, now):
+        log.warning("endpoint disabled: it answered 410", endpoint=str(claim.endpoint))
+    if not gone and not await hold_endpoint(session, claim.endpoint):
+        return  # it was removed meanwhile, with its deliveries
+    if outcome.delivered:
+        await mark_delivered(session, claim, attempt, now=now)
+    elif gone:
+        await mark_failed(session, claim, attempt, again_at=now)
+    elif claim.round >= len(SCHEDULE):
+        if await mark_dead(session, claim, attempt, now=now):
+            log.warning("delivery given up", endpoint=str(claim.endpoint), delivery=str(claim.event.id))
+    else:
+        wait = wait_after(claim.round, outcome, courier.chance())
+        await mark_failed(session, claim, attempt, again_at=now + timedelta(seconds=wait))
+    await count_attempt(session, claim.endpoint, outcome.word)
+
+
+def wait_after(attempts: int, outcome: SendOutcome, chance: float) -> float:
+    """Seconds until the next attempt, after so many: the schedule's, or what a Retry-After asks if that is longer."""
+    asked = min(float(outcome.retry_after or 0), _LONGEST_WAIT)
+    return max(SCHEDULE[attempts], asked) * (1 + JITTER * chance)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, DatabaseUnavailableError):
+        log.error("an endpoint could not be served", cause=type(error).__name__)  # its words may hold an address
+
+
+async def _now(session: ReadSession) -> datetime:
+    """The database's own clock: deliveries go by it whatever decisions go by."""
+    return await DatabaseClock().now(session.connection)

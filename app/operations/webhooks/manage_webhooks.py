@@ -1,0 +1,162 @@
+"""Register, change and remove the endpoints that events are sent to."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from app.audit.acts import ActKind, Detail, Target, TargetKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
+from app.db.session import DatabaseClock, ReadSession, WriteSession
+from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
+from app.events.dispatch import drop_unwanted
+from app.events.endpoints import (
+    Endpoint,
+    EndpointStatus,
+    add_endpoint,
+    count_endpoints,
+    list_endpoints,
+    load_endpoint,
+    remove_endpoint,
+    save_endpoint,
+)
+from app.events.kinds import EventType
+from app.keyring.store import WEBHOOK_KEYS
+from app.operations.service.deployment import Deployment
+from app.operations.service.signing_keys import ensure_key
+from app.operations.webhooks.disable_webhook import BY_REQUEST
+
+MOST_ENDPOINTS: Final = 100
+"""Of one deployment: each may have a few requests under way."""
+_TOLD: Final = ("url", "types", "processings", "include_subject", "status")
+"""What the trail says was changed, by name: a URL may hold a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDraft:
+    """What an endpoint is to be: `types` None is every type, `processings` None every processing."""
+
+    url: str
+    types: frozenset[EventType] | None = None
+    processings: frozenset[str] | None = None
+    include_subject: bool = False
+    status: EndpointStatus = EndpointStatus.ACTIVE
+
+
+async def register_webhook(
+    session: WriteSession, deployment: Deployment, caller: Caller, draft: EndpointDraft, policy: AddressPolicy
+) -> Endpoint:
+    """Make an endpoint: it gets the events that are dispatched from now on.
+
+    Raises:
+        InvalidUrlError: its address is none that can be sent to.
+        ProcessingNotAllowedError: it would be told of a processing that the caller may not name.
+        TooManyEndpointsError: there are as many as there may be.
+
+    """
+    _check(caller, draft, policy)
+    if await count_endpoints(session) >= MOST_ENDPOINTS:
+        raise TooManyEndpointsError
+    await ensure_key(session, deployment, WEBHOOK_KEYS)
+    now = await DatabaseClock().now(session.connection)
+    endpoint = _drafted(draft, session.new_id(now), caller.id, now)
+    await add_endpoint(session, endpoint)
+    told = {
+        "include_subject": draft.include_subject,
+        "processings": sorted(draft.processings) if draft.processings is not None else None,
+    }
+    await record_act(session, ActKind.WEBHOOK_MADE, caller.id, _target(endpoint.id), told)
+    return endpoint
+
+
+async def change_webhook(
+    session: WriteSession, caller: Caller, identifier: UUID, draft: EndpointDraft, policy: AddressPolicy
+) -> Endpoint:
+    """Give an endpoint other properties; made active again, it gets what waited for it.
+
+    What waited and is wanted no more is dropped, and counted in the trail; what is left of very much is dropped when
+    it comes due.
+
+    Raises:
+        InvalidUrlError, ProcessingNotAllowedError: as for `register_webhook`.
+        NotFoundError: there is no such endpoint, or it tells of more than the caller may name.
+
+    """
+    before = await find_webhook(session, caller, identifier, hold=True)
+    _check(caller, draft, policy)
+    now = await DatabaseClock().now(session.connection)
+    drafted = _drafted(draft, identifier, before.created_by, now)
+    unchanged = drafted.status is before.status
+    changed = replace(
+        drafted,
+        created_at=before.created_at,
+        status_reason=before.status_reason if unchanged else drafted.status_reason,
+        status_at=before.status_at if unchanged else now,
+    )
+    await save_endpoint(session, changed)
+    differing = [name for name in _TOLD if getattr(before, name) != getattr(changed, name)]
+    if differing:
+        dropped = await drop_unwanted(session, identifier, now=now)
+        told: dict[str, Detail] = {"changed": differing, "status": changed.status.value, "dropped": dropped or None}
+        await record_act(session, ActKind.WEBHOOK_CHANGED, caller.id, _target(identifier), told)
+    return changed
+
+
+async def remove_webhook(session: WriteSession, caller: Caller, identifier: UUID) -> None:
+    """Remove an endpoint with its deliveries and their log.
+
+    Raises:
+        NotFoundError: as for `change_webhook`.
+
+    """
+    await find_webhook(session, caller, identifier, hold=True)
+    await remove_endpoint(session, identifier)
+    await record_act(session, ActKind.WEBHOOK_REMOVED, caller.id, _target(identifier))
+
+
+async def find_webhook(session: ReadSession, caller: Caller, identifier: UUID, *, hold: bool = False) -> Endpoint:
+    """One endpoint.
+
+    Raises:
+        NotFoundError: there is none, or it tells of more than the caller may name.
+
+    """
+    found = await load_endpoint(session, identifier, hold=hold)
+    if found is None or not caller.covers((), found.processings):
+        raise NotFoundError
+    return found
+
+
+async def list_webhooks(session: ReadSession, caller: Caller) -> list[Endpoint]:
+    """Every endpoint that tells of no more than the caller may name, oldest first."""
+    return [each for each in await list_endpoints(session) if caller.covers((), each.processings)]
+
+
+def _target(identifier: UUID) -> Target:
+    return Target(TargetKind.WEBHOOK, str(identifier))
+
+
+def _check(caller: Caller, draft: EndpointDraft, policy: AddressPolicy) -> None:
+    if not caller.covers((), draft.processings):
+        raise ProcessingNotAllowedError(field="processings")
+    try:
+        check_url(draft.url, policy)
+    except ForbiddenUrlError as error:
+        raise InvalidUrlError(f"The URL {error}.", field="url") from None
+
+
+def _drafted(draft: EndpointDraft, identifier: UUID, created_by: UUID, now: datetime) -> Endpoint:
+    return Endpoint(
+        id=identifier,
+        url=draft.url,
+        types=draft.types,
+        processings=draft.processings,
+        include_subject=draft.include_subject,
+        status=draft.status,
+        status_reason=BY_REQUEST if draft.status is EndpointStatus.DISABLED else None,
+        status_at=now,
+        created_at=now,
+        created_by=created_by,
+    )

@@ -1,0 +1,260 @@
+"""A caller that may name some processings only: every route there is, and what it makes of a list of processings.
+
+Each route stands in one of these tables; one that is missing fails the first test. `mine` is the processing that the
+caller may name, `theirs` one that it may not.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.api.http.security import scopes_by_route
+from app.auth.scopes import Scope
+from app.operations.webhooks.dispatch_events import dispatch_events
+from tests.faults.service import eventually
+from tests.support.api import EVIDENCE, Api, processing, question, running, subject
+from tests.support.databases import new_database
+from tests.support.staff import TEXT
+
+EVERYTHING = [scope.value for scope in Scope]
+NOWHERE = "01990000-0000-7000-8000-000000000000"
+SIGNED = "2026-06-15T12:00:00Z"
+HOOK = "https://receiver.example/hook"
+
+
+@dataclass
+class World:
+    """An application, the caller that is limited, and ids of things by the processing that they are about."""
+
+    api: Api
+    limited: Api
+    consents: dict[str, str]
+    webhooks: dict[str, str]
+    callers: dict[str, dict[str, Any]]
+    events: dict[str, str]
+    member: str
+
+    def delivery(self, name: str) -> str:
+        """The event that was told to the webhook about a processing."""
+        return self.events[name]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Two processings, and of each a consent, a decision, a webhook with a delivery, and a caller that may name it."""
+    with new_database() as database, running(database, decision_log_exempt_share=1.0) as api:
+        limited = api.with_key(api.new_key(*EVERYTHING, processings=["mine"]))
+        webhooks, consents, callers = {}, {}, {}
+        for name in ("mine", "theirs"):
+            api.register(name)
+            webhooks[name] = api.ok("POST", "/v1/webhooks", {"url": HOOK, "processings": [name]})["id"]
+            consents[name] = api.decide("alice", name)["id"]
+            api.evaluate("alice", name)
+            body = {"name": name, "scopes": ["decisions:evaluate"], "processings": [name]}
+            callers[name] = api.ok("POST", "/v1/keys", body)
+        member = api.ok("POST", "/v1/staff/members", {"name": "Ada"})
+        portal, services = api.client.portal, api.client.app.state.services  # type: ignore[attr-defined]
+        assert portal is not None
+
+        def told() -> dict[str, str] | None:
+            """The events, once both are there: a transaction of another test, open since before, holds them back."""
+            portal.call(dispatch_events, services.database)
+            found = {each["data"]["processing"]: each["id"] for each in api.ok("GET", "/v1/events")["events"]}
+            return found if found.keys() == {"mine", "theirs"} else None
+
+        yield World(api, limited, consents, webhooks, callers, eventually(told), member["id"])
+
+
+def _version(name):
+    return {key: value for key, value in processing(name).items() if key != "id"} | {"material": False}
+
+
+def _consent(name):
+    return {"subject": subject("bob"), "processing": name, "decision": "granted", "evidence": EVIDENCE}
+
+
+def _link(name):
+    return {"subject": subject("zoe"), "processings": [name], "authentication": "mailbox", "kind": "decide"}
+
+
+NAMED = {
+    ("POST", "/access/v1/evaluation"): lambda name: ("", question("alice", name)),
+    ("POST", "/access/v1/search/subject"): lambda name: ("", question("ignored", name)),
+    ("POST", "/v1/consents"): lambda name: ("", _consent(name)),
+    ("POST", "/v1/withdrawals"): lambda name: ("", {"subject": subject("bob"), "processing": name}),
+    ("POST", "/v1/consents/search"): lambda name: ("", {"processing": name}),
+    ("POST", "/v1/consent-links"): lambda name: ("", _link(name)),
+    ("GET", "/v1/renewals"): lambda name: (f"?processing={name}", None),
+    ("POST", "/v1/explanations"): lambda name: ("", question("alice", name)),
+    ("POST", "/v1/decisions/search"): lambda name: ("", {"processing": name}),
+    ("POST", "/v1/processings/{id}/versions"): lambda name: ("", _version(name)),
+    ("PATCH", "/v1/processings/{id}"): lambda _: ("", {"status": "active"}),
+    ("POST", "/v1/webhooks"): lambda name: ("", {"url": HOOK, "processings": [name]}),
+    ("POST", "/v1/keys"): lambda name: ("", {"name": "x", "scopes": ["audit:read"], "processings": [name]}),
+}
+"""Routes whose request names a processing: 403 for one that the caller may not name."""
+
+BY_ID = {
+    ("GET", "/v1/processings/{id}"): lambda _, name: (name, None),
+    ("GET", "/v1/processings/{id}/versions"): lambda _, name: (name, None),
+    ("GET", "/v1/consents/{id}"): lambda world, name: (world.consents[name], None),
+    ("GET", "/v1/consents/{id}/history"): lambda world, name: (world.consents[name], None),
+    ("GET", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], None),
+    ("PATCH", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], {"include_subject": False}),
+    ("POST", "/v1/webhooks/{id}/secrets"): lambda world, name: (world.webhooks[name], None),
+    ("GET", "/v1/webhooks/{id}/deliveries"): lambda world, name: (world.webhooks[name], None),
+    ("GET", "/v1/webhooks/{id}/deliveries/{event}"): lambda world, name: (world.webhooks[name], None),
+    ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): lambda world, name: (world.webhooks[name], None),
+    ("POST", "/v1/webhooks/{id}/replays"): lambda world, name: (
+        world.webhooks[name],
+        {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+    ),
+    ("GET", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], None),
+}
+"""Routes that name a thing by its id: 404 for one about a processing that the caller may not name."""
+
+HELD = {
+    ("PATCH", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], {"name": "renamed"}),
+    ("POST", "/v1/keys/{id}/rotations"): lambda world, name: (world.callers[name]["id"], {}),
+    ("DELETE", "/v1/keys/{id}/keys/{key}"): lambda world, name: (world.callers[name]["id"], None),
+    ("DELETE", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], None),
+    ("DELETE", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], None),
+}
+"""Routes that decide about something that holds processings: refused where it holds more. Last, for what they end."""
+
+LISTS: dict[tuple[str, str], Any] = {
+    ("POST", "/access/v1/search/action"): (question("alice", "ignored"), lambda item: item["name"]),
+    ("GET", "/v1/processings"): (None, lambda item: item["id"]),
+    ("POST", "/v1/consents/search"): ({}, lambda item: item["processing"]),
+    ("POST", "/v1/decisions/search"): ({}, lambda item: item["processing"]),
+    ("GET", "/v1/events"): (None, lambda item: item["data"]["processing"]),
+    ("GET", "/v1/webhooks"): (None, lambda item: item["processings"][0]),
+    ("GET", "/v1/keys"): (None, lambda item: item["processings"][0]),
+    ("GET", "/v1/renewals"): (None, lambda item: item["processing"]),
+}
+"""Routes that list: nothing about a processing that the caller may not name."""
+
+EVERY_ONE = {
+    ("POST", "/v1/withdrawals"): {"subject": subject("bob")},
+    ("POST", "/v1/subjects/closures"): {"subject": subject("bob")},
+    ("POST", "/v1/subjects/erasures"): {"subject": subject("bob")},
+    ("POST", "/v1/webhooks"): {"url": HOOK},
+    ("POST", "/v1/keys"): {"name": "x", "scopes": ["audit:read"]},
+    ("POST", "/v1/webhook-keys"): None,
+    ("POST", "/v1/decision-token-keys"): None,
+    ("POST", "/v1/processings"): processing("new"),
+    ("POST", "/v1/staff/notices"): TEXT,
+    ("GET", "/v1/staff/notices"): None,
+    ("GET", "/v1/staff/coverage"): None,
+    ("POST", "/v1/staff/members"): {"name": "Bob"},
+    ("GET", "/v1/staff/members/{id}"): None,
+    ("PATCH", "/v1/staff/members/{id}"): {"status": "left"},
+    ("DELETE", "/v1/staff/members/{id}"): None,
+    ("POST", "/v1/staff/members/{id}/acknowledgements"): {"notice": 1, "language": "fr", "acknowledged_at": SIGNED},
+}
+"""Requests that concern every processing, or one that nobody could have listed: 403 for a limited caller."""
+
+APART = {
+    ("POST", "/access/v1/evaluations"): "each item by itself: tested below",
+    ("POST", "/v1/identities"): "as POST /v1/keys, and needs an issuer: tests/callers/test_access_tokens.py",
+    ("POST", "/v1/audit-trail/search"): "what was done to others is left out: tests/audit/test_trail.py",
+    ("GET", "/v1/presented-texts/{sha256}"): "a text that any user of the page may read, found by its hash only",
+    ("GET", "/v1/job-runs"): "numbers of background tasks: of no processing",
+    **{
+        (method, f"/v1/staff/{path}"): "what a person themselves knows of the law"
+        for method, path in (
+            ("GET", "notices/current"),
+            ("POST", "acknowledgements"),
+        )
+    },
+}
+"""Routes that this file has no line for, and why."""
+
+
+def _path(template, identifier, world, name):
+    filled = template.replace("{id}", identifier).replace("{event}", world.delivery(name))
+    return filled.replace("{key}", world.callers[name]["keys"][0]["id"])
+
+
+def test_every_route_stands_in_a_table(world):
+    """No route that names a scope is without a line here, and no line is for a route that is gone."""
+    routes = {route for route, scope in scopes_by_route(world.api.client.app).items() if scope is not None}
+    assert {*NAMED, *BY_ID, *HELD, *LISTS, *EVERY_ONE, *APART} == routes
+
+
+@pytest.mark.parametrize("route", NAMED, ids=" ".join)
+def test_a_processing_that_may_not_be_named_is_refused(world, route):
+    """Named in a request, another's processing is 403; the caller's own is let through."""
+    method, template = route
+    for name, refused in (("theirs", True), ("mine", False)):
+        more, body = NAMED[route](name)
+        answer = world.limited.call(method, template.replace("{id}", name) + more, body)
+        assert (answer.status_code == 403) == refused, answer.text
+        assert answer.is_success or refused, answer.text
+
+
+@pytest.mark.parametrize("route", BY_ID, ids=" ".join)
+def test_what_is_about_others_is_not_there(world, route):
+    """Named by its id, a thing about another's processing is as one that does not exist; the caller's own is there."""
+    method, template = route
+    answers = {}
+    for name in ("theirs", "mine"):
+        identifier, body = BY_ID[route](world, name)
+        answers[name] = world.limited.call(method, _path(template, identifier, world, name), body)
+    assert answers["theirs"].status_code == 404
+    assert answers["mine"].is_success, answers["mine"].text
+    unknown = world.limited.call(method, _path(template, NOWHERE, world, "mine"), BY_ID[route](world, "mine")[1])
+    assert unknown.json() == answers["theirs"].json()
+
+
+@pytest.mark.parametrize("route", LISTS, ids=" ".join)
+def test_a_list_leaves_out_what_is_about_others(world, route):
+    """A list holds the caller's own and nothing else; without a limit the same list holds both."""
+    method, path = route
+    body, about = LISTS[route]
+
+    def listed(caller):
+        page = caller.ok(method, path, body)
+        items = next(page[name] for name in ("items", "events", "results") if name in page)
+        return {about(item) for item in items if item.get("processings") != []}
+
+    if path == "/v1/renewals":  # nothing is due in this world: tests/consents/test_renewals.py has flags
+        assert listed(world.limited) == set()
+        return
+    if path in {"/v1/keys", "/v1/webhooks"}:
+        assert listed(world.limited) == {"mine"}
+        everything = world.api.ok(method, path)["items"]
+        assert {name for item in everything for name in item.get("processings", [])} >= {"mine", "theirs"}
+        return
+    assert listed(world.limited) == {"mine"}
+    assert listed(world.api) >= {"mine", "theirs"}
+
+
+@pytest.mark.parametrize("route", EVERY_ONE, ids=" ".join)
+def test_what_concerns_every_processing_is_refused(world, route):
+    """An act on all processings, or on one that is not on the list, is not for a caller that has one."""
+    method, path = route
+    answer = world.limited.call(method, path.replace("{id}", world.member), EVERY_ONE[route])
+    assert answer.status_code == 403, answer.text
+    assert answer.json()["type"] in {"urn:sceau:problem:processing-not-allowed", "urn:sceau:problem:scope-not-held"}
+
+
+def test_each_item_of_a_batch_by_itself(world):
+    """In a batch the items about others are denials with a 403 in their place, the rest are answered."""
+    items = [question("alice", name) for name in ("mine", "theirs", "mine")]
+    for _ in range(2):  # from the database, then from memory
+        told = world.limited.ok("POST", "/access/v1/evaluations", {"evaluations": items})["evaluations"]
+        assert [each["decision"] for each in told] == [True, False, True]
+        assert told[1]["context"]["error"]["status"] == 403
+
+
+@pytest.mark.parametrize("route", HELD, ids=" ".join)
+def test_what_holds_more_is_not_decided_about(world, route):
+    """A caller or a receiver with processings that the limited caller lacks is not changed, rotated or ended by it."""
+    method, template = route
+    refused, body = HELD[route](world, "theirs")
+    answer = world.limited.call(method, _path(template, refused, world, "theirs"), body)
+    assert answer.status_code in {403, 404}
+    own, body = HELD[route](world, "mine")
+    assert world.limited.call(method, _path(template, own, world, "mine"), body).is_success

@@ -1,0 +1,248 @@
+"""What ends a link to the consent page, what it is good for until then, and what it still does afterwards."""
+
+import asyncio
+
+import pytest
+
+from app.core.period import PeriodPolicy
+from app.core.renewal import Renewal
+from app.db.database import Database
+from app.operations.consents.remove_ended_links import remove_ended_links
+from app.operations.consents.sweep_renewals import sweep_renewals
+from tests.support.api import Api, TestClock, processing, subject, utc
+from tests.support.consent_page import Person, ask_link, link
+from tests.support.databases import TestDatabase
+
+VERSION = {name: value for name, value in processing("x").items() if name != "id"}
+
+
+def gone(person: Person) -> tuple[int, int]:
+    """The statuses of opening a link, and of sending it a form."""
+    fields = {"form": "00" * 16, "seal": "0" * 64, "processing": "ads-mail", "shown": "0" * 64, "press": "accept"}
+    page, sent = person.open(), person.send(fields)
+    assert "Ce lien n'est plus valable" in page.text()
+    assert page.buttons == {}
+    assert "Ce lien n'est plus valable" in sent.text()
+    return page.status, sent.status
+
+
+def test_unknown_altered_and_ended_links_are_one_page(clocked, clock):
+    """404 for one that there is not, 410 for one that ended; the same page word for word, which names nobody."""
+    clocked.register("ads-mail")
+    path = link(clocked, "alice", "ads-mail")
+    altered = path[:-1] + ("A" if path[-1] != "A" else "B")
+    texts = []
+    for each in (altered, path + "x", "/consent/x", "/consent/" + "x" * 2_000, "/consent/%00%ff"):
+        assert gone(Person(clocked, each)) == (404, 404)
+        texts.append(Person(clocked, each).open().text())
+    clock.at = utc("2026-07-15T12:00:00Z")
+    assert gone(Person(clocked, path)) == (410, 410)
+    texts.append(Person(clocked, path).open().text())
+    assert len(set(texts)) == 1
+    assert "Exemple SAS" not in texts[0]
+
+
+def test_a_form_opened_in_time_and_sent_too_late_records_nothing(clocked, clock):
+    """The link expires between the page and the button."""
+    clocked.register("ads-mail")
+    person = Person(clocked, link(clocked, "late", "ads-mail"))
+    fields = person.open().filled("accept", "ads-mail")
+    clock.at = utc("2026-07-15T12:00:00Z")
+    assert person.send(fields).status == 410
+    assert clocked.reason("late", "ads-mail") == "no_consent"
+
+
+def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(clocked, clock):
+    """Expired, it asks no more, and still shows the one button that withdraws; after the consent's end it is gone."""
+    for identifier in ("ads-mail", "stats"):
+        clocked.register(identifier)
+    person = Person(clocked, link(clocked, "keeper", "ads-mail", "stats"))
+    person.press("accept", "ads-mail")
+    clock.at = utc("2027-05-01T12:00:00Z")
+    page = person.open()
+    assert page.buttons == {"ads-mail": ["withdraw"]}
+    assert "Ce lien ne sert plus à répondre." in page.text()
+    fields = page.filled("withdraw", "ads-mail")
+    told = person.send(fields)
+    assert told.status == 200
+    assert "Vos réponses sont enregistrées." in told.text()
+    assert "Vous avez retiré votre accord le 1er mai 2027 à 14 h 00" in told.text()
+    assert "Ce lien ne sert plus qu'à montrer vos réponses, jusqu'au 8 mai 2027 à 14 h 00" in told.text()
+    assert told.buttons == {}
+    again = person.send(fields)
+    assert again.status == 409
+    assert "Vous avez retiré votre accord le" in again.text()
+    assert clocked.reason("keeper", "ads-mail") == "consent_withdrawn"
+
+
+def test_an_answer_is_shown_for_a_week_after_the_link_is_good_for_nothing_else(clocked, clock):
+    """The page that tells of a withdrawal stays, and its row; then it ends, and says nothing of what was decided."""
+    clocked.register("ads-mail")
+    person = Person(clocked, link(clocked, "keeper", "ads-mail"))
+    person.press("accept", "ads-mail")
+    clock.at = utc("2027-05-01T12:00:00Z")
+    person.press("withdraw", "ads-mail")
+    clock.at = utc("2027-05-08T11:59:59Z")
+    assert removed(clocked) == 0
+    assert person.open().status == 200
+    clock.at = utc("2027-05-08T12:00:01Z")
+    page = person.open()
+    assert page.status == 410
+    assert "enregistré" not in page.text()
+    assert "décidé" not in page.text()
+    assert removed(clocked) == 1
+
+
+def test_a_withdraw_link_lives_as_long_as_the_consent(clocked, clock):
+    """It answers until the last instant of the longest consent, also of one renewed meanwhile, and not after."""
+    clocked.register("ads-mail")
+    clocked.register("short", consent_validity="P90D")
+    for identifier in ("ads-mail", "short"):
+        clocked.decide("alice", identifier)
+    body = ask_link(clocked, "alice", "ads-mail", "short", kind="withdraw").json()
+    assert body["expires_at"] == "2027-06-14T22:00:00Z"
+    person = Person(clocked, body["url"].removeprefix("https://sceau.example.fr"))
+    clock.at = utc("2027-06-14T21:59:59Z")
+    assert person.open().buttons == {"ads-mail": ["withdraw"]}
+    clocked.decide("alice", "short")
+    clock.at = utc("2027-08-01T00:00:00Z")
+    assert person.open().buttons == {"short": ["withdraw"]}
+    told = person.press("withdraw", "short")
+    assert told.status == 200
+    assert "Vous avez retiré votre accord le 1er août 2027" in told.text()
+    clock.at = utc("2027-09-30T00:00:00Z")
+    assert person.open().status == 410
+
+
+@pytest.mark.parametrize("how", ["closures", "erasures"])
+def test_a_link_ends_with_the_account(clocked, how):
+    """Closed or erased, the account's links are gone, also when somebody else gets the address."""
+    clocked.register("ads-mail")
+    clocked.decide("alice", "ads-mail")
+    people = [Person(clocked, link(clocked, "alice", "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
+    clocked.ok("POST", f"/v1/subjects/{how}", {"subject": {"type": "user", "id": "alice"}})
+    assert [gone(person) for person in people] == [(410, 410)] * 2
+    clocked.decide("alice", "ads-mail")  # the address's next holder
+    assert [gone(person) for person in people] == [(410, 410)] * 2
+    assert Person(clocked, link(clocked, "alice", "ads-mail")).open().status == 200
+
+
+def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database):
+    """What the sweep closes for one processing leaves a link about another as it was."""
+    for identifier in ("ads-mail", "ended"):
+        clocked.register(identifier)
+        clocked.decide("alice", identifier)
+    people = [Person(clocked, link(clocked, "alice", "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
+    clocked.ok("PATCH", "/v1/processings/ended", {"status": "retired"})
+    clock.at = utc("2026-06-16T12:00:00Z")
+
+    async def sweep() -> None:
+        made = Database(database.app_url, clock=clock)
+        try:
+            await sweep_renewals(made, Renewal(PeriodPolicy()))
+        finally:
+            await made.close()
+
+    asyncio.run(sweep())
+    closed = clocked.ok("POST", "/v1/consents/search", {"subject": subject("alice"), "processing": "ended"})["items"]
+    assert [each["state"] for each in closed] == ["closed"]
+    assert [person.open().status for person in people] == [200, 200]
+    assert "withdraw" in people[1].open().buttons["ads-mail"]
+
+
+def take_away(how: str, api: Api, made: dict[str, str]) -> None:
+    """Take from a caller what lets it ask."""
+    path = f"/v1/keys/{made['id']}"
+    if how == "key":
+        (key,) = api.ok("GET", path)["keys"]
+        api.ok("DELETE", f"{path}/keys/{key['id']}")
+    elif how == "compromised":
+        api.ok("POST", f"{path}/rotations", {"compromised": True})
+    elif how == "scope":
+        api.ok("PATCH", path, {"scopes": ["consents:read"]})
+    else:
+        api.ok("PATCH", path, {"processings": ["stats"]})
+
+
+@pytest.mark.parametrize("how", ["key", "compromised", "scope", "processing"])
+def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
+    """Its key revoked or known to others, its scope or the processing taken: a link asks no more, and withdraws."""
+    made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write", "consents:read"]})
+    form, names = asking.with_key(made["key"]), (f"asked-{how}", f"given-{how}")
+    asked, given = (Person(asking, link(form, name, "ads-mail")) for name in names)
+    given.press("accept", "ads-mail")
+    fields = asked.open().filled("accept", "ads-mail")
+    take_away(how, asking, made)
+    assert asked.send(fields).status == 410
+    assert asking.reason(names[0], "ads-mail") == "no_consent"
+    assert given.open().buttons == {"ads-mail": ["withdraw"]}
+    assert given.press("withdraw", "ads-mail").status == 200
+    assert asking.reason(names[1], "ads-mail") == "consent_withdrawn"
+
+
+def test_a_key_that_ends_as_planned_leaves_its_links_asking(clocked, clock):
+    """A rotation, and the old key's end after its overlap, stop no link that was sent; a later revocation does."""
+    clocked.register("ads-mail")
+    made = clocked.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
+    person = Person(clocked, link(clocked.with_key(made["key"]), "alice", "ads-mail"))
+    clocked.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
+    clock.at = utc("2026-06-20T12:00:00Z")
+    assert person.open().buttons == {"ads-mail": ["accept", "refuse"]}
+    clocked.ok("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True})
+    assert person.open().status == 410
+
+
+def test_only_one_of_several_processings_is_taken_away(asking):
+    """A caller that may name one of a link's processings no more asks about the others by it."""
+    made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
+    person = Person(asking, link(asking.with_key(made["key"]), "both", "ads-mail", "stats"))
+    take_away("processing", asking, made)
+    assert person.open().buttons == {"stats": ["accept", "refuse"]}
+
+
+def test_links_of_a_revoked_key_ask_no_more_and_still_withdraw(api):
+    """A leaked key's links collect nothing once it is revoked; what was given can still be withdrawn by them."""
+    api.register("ads-mail")
+    made = api.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
+    form = api.with_key(made["key"])
+    asked, given = (Person(api, link(form, name, "ads-mail")) for name in ("asked", "given"))
+    given.press("accept", "ads-mail")
+    fields = asked.open().filled("accept", "ads-mail")
+    api.ok("DELETE", f"/v1/keys/{made['id']}")
+    assert asked.send(fields).status == 410
+    assert api.reason("asked", "ads-mail") == "no_consent"
+    assert given.open().buttons == {"ads-mail": ["withdraw"]}
+    given.press("withdraw", "ads-mail")
+    assert api.reason("given", "ads-mail") == "consent_withdrawn"
+
+
+def removed(api: Api, limit: int = 1_000) -> int:
+    """How many links the job's operation removes now."""
+    services = api.client.app.state.services  # type: ignore[attr-defined]
+
+    async def remove() -> int:
+        async with services.database.write() as session:
+            return await remove_ended_links(session, limit=limit)
+
+    assert api.client.portal is not None
+    return api.client.portal.call(remove)
+
+
+def test_ended_links_are_removed_and_no_others(clocked: Api, clock: TestClock, database: TestDatabase):
+    """Removed are links past their end by which nothing can be withdrawn, in batches; consents stay."""
+    clocked.register("ads-mail")
+    unanswered, refused, accepted = (Person(clocked, link(clocked, name, "ads-mail")) for name in "ura")
+    refused.press("refuse", "ads-mail")
+    accepted.press("accept", "ads-mail")
+    assert removed(clocked) == 0
+    clock.at = utc("2026-07-15T12:00:01Z")
+    assert removed(clocked, limit=1) == 1
+    assert removed(clocked) == 1
+    assert removed(clocked) == 0
+    assert (unanswered.open().status, refused.open().status, accepted.open().status) == (404, 404, 200)
+    assert clocked.reason("r", "ads-mail") == "consent_refused"
+    clock.at = utc("2027-06-14T22:00:00Z")
+    assert accepted.open().status == 410
+    assert removed(clocked) == 1
+    assert accepted.open().status == 404
+    assert clocked.reason("a", "ads-mail") == "consent_expired"

@@ -1,0 +1,111 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from app.audit.job_runs import JobRun
+from app.core.period import PeriodPolicy
+from app.core.renewal import Renewal
+from app.db.database import Database
+from app.operations.consents.sweep_renewals import sweep_renewals
+from app.operations.service.record_job_run import record_job_run
+from tests.support.api import utc
+
+
+@pytest.fixture
+def swept(clocked, clock, database):
+    """Two processings, alice and bob consented to the first and alice to the second; swept when due, alice renewed."""
+    for name in ("ads", "stats"):
+        clocked.register(name)
+    for name, about in (("alice", "ads"), ("bob", "ads"), ("alice", "stats")):
+        clocked.decide(name, about)
+
+    def sweep(at):
+        clock.at = utc(at)
+
+        async def opened():
+            made = Database(database.app_url, clock=clock)
+            try:
+                await sweep_renewals(made, Renewal(PeriodPolicy()))
+            finally:
+                await made.close()
+
+        asyncio.run(opened())
+
+    sweep("2027-05-20T12:00:00Z")
+    clocked.decide("alice", "ads")
+    sweep("2027-06-20T12:00:00Z")
+    return clocked
+
+
+def _told(page):
+    return [(item["kind"], item.get("notice"), item["processing"], item["state"]) for item in page["items"]]
+
+
+def test_flags_are_listed_with_the_state_of_now(swept):
+    """Every flag is told, oldest first, with the state that its consent has now: a renewed one is replaced."""
+    told = _told(swept.ok("GET", "/v1/renewals"))
+    assert sorted(told[:3]) == [
+        ("due", "P30D", "ads", "expired"),
+        ("due", "P30D", "ads", "replaced"),
+        ("due", "P30D", "stats", "expired"),
+    ]
+    assert sorted(told[3:]) == [("expired", None, "ads", "expired"), ("expired", None, "stats", "expired")]
+
+
+def test_flags_are_filtered(swept):
+    """By processing, and by one kind or more."""
+    assert len(swept.ok("GET", "/v1/renewals?processing=stats")["items"]) == 2
+    assert len(swept.ok("GET", "/v1/renewals?kind=expired")["items"]) == 2
+    assert len(swept.ok("GET", "/v1/renewals?kind=expired&kind=due&processing=ads")["items"]) == 3
+    assert swept.ok("GET", "/v1/renewals?kind=superseded")["items"] == []
+    assert swept.call("GET", "/v1/renewals?kind=other").status_code == 422
+
+
+def test_pages_of_flags_hold_each_once(swept):
+    """Going from page to page gives every flag once, and a cursor of another query is refused."""
+    page = swept.ok("GET", "/v1/renewals?limit=2")
+    seen = [item["id"] for item in page["items"]]
+    while "next_cursor" in page:
+        page = swept.ok("GET", f"/v1/renewals?limit=2&cursor={page['next_cursor']}")
+        seen += [item["id"] for item in page["items"]]
+    assert seen == [item["id"] for item in swept.ok("GET", "/v1/renewals")["items"]]
+    first = swept.ok("GET", "/v1/renewals?limit=2")["next_cursor"]
+    assert swept.call("GET", f"/v1/renewals?limit=2&kind=due&cursor={first}").status_code in {400, 422}
+
+
+def test_a_restricted_caller_sees_its_processings(swept):
+    """A caller that may name some processings is told of those only; without the scope, of none."""
+    limited = swept.with_key(swept.new_key("consents:read", processings=["stats"]))
+    assert {item["processing"] for item in limited.ok("GET", "/v1/renewals")["items"]} == {"stats"}
+    assert limited.call("GET", "/v1/renewals?processing=ads").status_code == 403
+    assert limited.call("GET", "/v1/job-runs").status_code == 403
+
+
+def test_runs_are_told_by_the_api_and_metrics(api, database):
+    """Last run, how long it took, what it flagged and left, and the class of its error, in the API and in /metrics."""
+
+    async def record():
+        made = Database(database.app_url)
+        try:
+            async with made.write() as session:
+                now = await session.now()
+                for error, flagged in ((None, 3), ("OSError", 0), (None, 5)):
+                    run = JobRun(
+                        "renewals.sweep", now, timedelta(seconds=1.5), flagged, backlog=7, error=error, lost=flagged
+                    )
+                    await record_job_run(session, run)
+        finally:
+            await made.close()
+
+    assert api.ok("GET", "/v1/job-runs")["items"] == []
+    asyncio.run(record())
+    for query in ("", "?days=7", "?task=renewals.sweep&days=1"):
+        found = api.ok("GET", f"/v1/job-runs{query}")["items"]
+        assert [(item["runs"], item["failures"], item["flagged"], item["backlog"]) for item in found] == [(3, 1, 8, 7)]
+        assert (found[0]["last_took"], found[0]["last_flagged"], found[0]["last_error"]) == (1.5, 5, "OSError")
+        assert found[0]["lost"] == 8
+    assert api.ok("GET", "/v1/job-runs?task=other")["items"] == []
+    text = api.call("GET", "/metrics").text
+    assert 'sceau_job_last_flagged{task="renewals.sweep"} 5.0' in text
+    assert 'sceau_job_backlog{task="renewals.sweep"} 7.0' in text

@@ -1,0 +1,223 @@
+from dataclasses import replace
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from app.core.article import REWRITTEN_ARTICLE, TERRITORIES, Element
+from app.core.consent import Collection, EventKind
+from app.core.decision import Reason
+from tests.core.builders import ADS, ALICE, BOB, CAROL, asked, granted, processing, version
+from tests.core.properties.oracle import EXEMPT, ON_CONSENT, Facts
+from tests.core.properties.strategies import (
+    ANY_INSTANT,
+    INSTANTS,
+    IV,
+    PERIODS,
+    POLICIES,
+    TICK,
+    World,
+    events,
+    permitting_worlds,
+    requests,
+    worlds,
+)
+
+WORLDS = worlds() | permitting_worlds()
+SUBJECTS = st.sampled_from([ALICE, ALICE, BOB, CAROL])
+ENDING = (EventKind.REFUSED, EventKind.WITHDRAWN)
+NO_AGE = st.just(Collection())
+
+
+def no_wider(after: World, before: World) -> bool:
+    """Whether a world permits nothing that the other does not, nor for longer."""
+    now, then = after.decide(), before.decide()
+    if not now.permitted:
+        return True
+    if now.valid_until is None or then.valid_until is None:
+        return then.permitted and now.valid_until == then.valid_until
+    return then.permitted and now.valid_until <= then.valid_until
+
+
+@given(WORLDS, SUBJECTS, st.data())
+def test_a_refusal_or_withdrawal_never_widens(world, subject, data):
+    """Wherever it falls in the past, whoever's it is, a refusal or withdrawal that states no age takes nothing away."""
+    added = data.draw(events(world.at, 50, kinds=ENDING, collections=NO_AGE))
+    assert no_wider(world.with_event(subject, added), world)
+
+
+@given(WORLDS, SUBJECTS, st.data())
+def test_what_ends_a_consent_last_never_widens(world, subject, data):
+    """A refusal, withdrawal or closure later than all that subject has said never widens, whatever it states."""
+    kind = data.draw(st.sampled_from([*ENDING, EventKind.CLOSED]))
+    added = data.draw(events(world.at, 50, kinds=(kind,)))
+    latest = max((each.collected_at for each in world.ledger.get(subject, ())), default=added.collected_at)
+    added = replace(added, collected_at=max(latest, added.collected_at))
+    assert no_wider(world.with_event(subject, added), world)
+
+
+@given(WORLDS, SUBJECTS, st.data())
+def test_a_closure_never_widens_what_was_decided_before_it(world, subject, data):
+    """Unless the next holder of the address states no age and takes on the last one's, a closure only narrows."""
+    assume(all(each.collection.age_band is None for each in world.ledger.get(subject, ())))
+    added = data.draw(events(world.at, 50, kinds=(EventKind.CLOSED,)))
+    assert no_wider(world.with_event(subject, added), world)
+
+
+@given(WORLDS, SUBJECTS, st.data())
+def test_nothing_that_the_system_notes_changes_an_answer(world, subject, data):
+    """An expiry, supersession or erasure noted by the system is no decision: the facts decide."""
+    notes = (EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.ERASED)
+    added = data.draw(events(world.at, 50, kinds=notes, collections=NO_AGE))
+    assert world.with_event(subject, added).decide() == world.decide()
+
+
+@given(permitting_worlds(), st.sampled_from(ENDING))
+def test_a_withdrawal_now_ends_every_permit_under_iv(world, kind):
+    """Whatever the request, once the user has withdrawn or refused, nothing under IV is permitted."""
+    grant = world.ledger[ALICE][-1]
+    ending = replace(grant, kind=kind, collected_at=world.at, order=100, version=None, processing=None)
+    assert not world.with_event(ALICE, ending).decide().permitted
+
+
+@given(WORLDS, requests(usual=1))
+def test_a_permit_rests_on_the_register_and_the_ledger_whatever_the_caller_sends(world, request):
+    """No field of a request makes a permit out of facts that hold none."""
+    world = replace(world, request=request)
+    decision = world.decide()
+    facts = Facts(world.processing, world.ledger, world.at, world.policy)
+    if not decision.permitted:
+        assert decision.valid_until is None
+        return
+    assert facts.in_force is not None
+    assert facts.in_force.automated
+    assert facts.status() == "active"
+    if decision.reason is Reason.EXEMPT:
+        assert world.processing.purpose in EXEMPT
+        return
+    assert world.processing.purpose in ON_CONSENT
+    assert world.at < decision.valid_until
+    if decision.reason is Reason.TRANSITION_2017:
+        assert not facts.ever_decided(ALICE)
+        return
+    assert decision.reason is Reason.CONSENT_IN_FORCE
+    touched = request.elements or facts.in_force.elements
+    assert touched <= facts.in_force.elements
+    assert facts.wrong_with(ALICE, touched) is None
+    assert decision.valid_until <= facts.expiry(facts.latest(ALICE)[0])
+
+
+@given(WORLDS)
+def test_what_a_caller_leaves_at_its_default_is_the_widest(world):
+    """Saying that a human reads, that it is public, or a territory, never permits what the default would not."""
+    widest = world.asked(automated=True, private=True, territory="FR")
+    assert no_wider(world, widest)
+    for narrower in ({"automated": False}, {"private": False}, {"territory": "NC"}, {"territory": ""}):
+        assert not world.asked(**narrower).decide().permitted
+
+
+@given(WORLDS, st.sampled_from(sorted(TERRITORIES)), st.text(max_size=3))
+def test_only_the_territories_of_the_article_permit_anything(world, covered, word):
+    """France and its like answer alike; any other word permits nothing."""
+    if covered != "WF":
+        assert world.asked(territory=covered).decide() == world.asked(territory="FR").decide()
+    assert word in TERRITORIES or not world.asked(territory=word).decide().permitted
+
+
+@given(permitting_worlds(), st.frozensets(st.sampled_from(Element), min_size=1))
+def test_asking_for_less_is_permitted_where_more_is(world, fewer):
+    """A permit for some elements, or for all that is declared, is a permit for each part of them."""
+    decision = world.decide()
+    touched = world.request.elements or world.processing.version_at(world.at) or frozenset()
+    touched = getattr(touched, "elements", touched)
+    assume(decision.permitted and fewer & touched)
+    assert world.asked(elements=frozenset(fewer & touched)).decide().permitted
+
+
+@given(WORLDS, st.randoms(use_true_random=False))
+def test_an_answer_does_not_depend_on_the_order_in_which_events_are_given(world, chance):
+    """Time of collection, then the ledger's own order, decide; the order in a list never does."""
+    shuffled = {subject: chance.sample(given_, len(given_)) for subject, given_ in world.ledger.items()}
+    assert replace(world, ledger=shuffled).decide() == world.decide()
+
+
+@given(WORLDS, st.randoms(use_true_random=False))
+def test_an_answer_does_not_depend_on_the_ledger_order_of_distinct_times(world, chance):
+    """Where no two events share an instant, what was recorded first makes no difference."""
+    times = [each.collected_at for given_ in world.ledger.values() for each in given_]
+    assume(len(set(times)) == len(times))
+    orders = chance.sample(range(100), len(times))
+    renumbered = {
+        subject: [replace(each, order=orders.pop()) for each in given_] for subject, given_ in world.ledger.items()
+    }
+    assert replace(world, ledger=renumbered).decide() == world.decide()
+
+
+@given(WORLDS, st.data())
+def test_an_answer_does_not_depend_on_anybody_else(world, data):
+    """The events of a subject who takes no part, and events about another processing, change nothing."""
+    added = data.draw(events(world.at, 50))
+    assert world.with_event(b"stranger", added).decide() == world.decide()
+    elsewhere = replace(added, processing="elsewhere")
+    assert world.with_event(ALICE, elsewhere).decide() == world.decide()
+
+
+@given(WORLDS, st.data())
+def test_an_answer_does_not_depend_on_the_future(world, data):
+    """As of an instant, what is collected a microsecond later or more is not known."""
+    added = data.draw(events(world.at, 50))
+    future = replace(added, collected_at=max(added.collected_at, world.at + TICK))
+    assert world.with_event(ALICE, future).decide() == world.decide()
+
+
+@given(INSTANTS | ANY_INSTANT, PERIODS, POLICIES)
+def test_a_consent_is_good_until_its_expiry_and_not_at_it(collected, period, policy):
+    """With nothing else in the way: permitted a microsecond before it expires, expired at that instant and after."""
+    assume(collected >= REWRITTEN_ARTICLE.in_force_from)
+    entry = processing(version(consent_validity=period))
+    alone = World(asked(), entry, {ALICE: [granted(collected.isoformat())]}, collected, policy)
+    expiry = alone.decide().expires_at
+    assert expiry is not None
+    assert alone.decide().permitted
+    assert alone.decide(expiry - TICK).reason is Reason.CONSENT_IN_FORCE
+    assert alone.decide(expiry - TICK).valid_until == expiry
+    for late in (expiry, expiry + TICK):
+        assert (alone.decide(late).permitted, alone.decide(late).reason) == (False, Reason.CONSENT_EXPIRED)
+
+
+@given(permitting_worlds())
+def test_a_permit_holds_up_to_its_deadline(world):
+    """On the facts known now, every instant before `valid_until` permits the same request; none under IV is open."""
+    decision = world.decide()
+    assume(decision.permitted and decision.reason is Reason.CONSENT_IN_FORCE)
+    known = {
+        subject: [each for each in given_ if each.collected_at <= world.at] for subject, given_ in world.ledger.items()
+    }
+    then = replace(world, ledger=known)
+    entry = world.processing
+    moments = {change.at for change in entry.status_changes} | {each.effective_from for each in entry.versions}
+    moments = {each for each in moments if each is not None} | {decision.valid_until}
+    for moment in sorted(each + shift for each in moments for shift in (-TICK, 0 * TICK, TICK)):
+        if world.at <= moment < decision.valid_until:
+            assert then.decide(moment).permitted
+
+
+@given(permitting_worlds())
+def test_a_deadline_is_no_later_than_the_law_page_says(world):
+    """No later than the expiry relied on, and than the next material version or suspension already scheduled."""
+    decision = world.decide()
+    assume(decision.permitted and world.processing.purpose in IV and decision.reason is Reason.CONSENT_IN_FORCE)
+    facts = Facts(world.processing, world.ledger, world.at, world.policy)
+    ends = [each.effective_from for each in facts.material() if each.effective_from is not None]
+    ends += [change.at for change in world.processing.status_changes if change.status != "active"]
+    assert world.at < decision.valid_until <= min([decision.expires_at, *(each for each in ends if each > world.at)])
+    assert decision.expires_at == facts.expiry(facts.latest(ALICE)[0])
+    assert decision.consent == facts.latest(ALICE)[0].id
+
+
+@given(WORLDS)
+def test_the_answer_is_a_function_of_its_facts(world):
+    """Asked twice, or for a request that says its defaults, the answer is the same."""
+    assert world.decide() == world.decide()
+    said = world.asked(elements=world.request.elements or frozenset())
+    assert said.decide() == world.decide()
+    assert world.processing.id == ADS

@@ -1,0 +1,80 @@
+from datetime import timedelta
+
+import pytest
+
+from tests.support.api import question, utc
+from tests.support.golden_replay import wire
+
+NOON = utc("2026-06-15T12:00:00Z")
+
+
+@pytest.fixture
+def audit(clocked):
+    """An application with one processing of IV; its clock stands at noon on 15 June 2026."""
+    clocked.register("ads")
+    return clocked
+
+
+def _explain(api, name="alice", **more):
+    return api.ok("POST", "/v1/explanations", {**question(name, "ads"), **more})
+
+
+def test_an_explanation_gives_every_rule_and_the_facts(audit):
+    """An explanation lists the rules tried in order, the last one matched, and the events used; it has no id."""
+    consent = audit.decide("alice", "ads")
+    told = _explain(audit)
+    assert [rule["rule"] for rule in told["rules"] if rule["matched"]] == ["19"]
+    assert [rule["rule"] for rule in told["rules"]][:3] == ["1", "2", "3"]
+    assert [event["id"] for event in told["facts"]["events"]] == [consent["id"]]
+    assert told["facts"]["subject_ref"] == consent["subject_ref"]
+    assert "id" not in told["context"]
+
+
+def test_an_old_decision_is_explained_as_it_was_known_then(audit, clock):
+    """With `at` and `known_at` of an old decision, that decision comes again whatever was recorded since."""
+    then = audit.evaluate("alice", "ads")
+    clock.at = NOON + timedelta(days=1)
+    audit.decide("alice", "ads", collected_at=wire(NOON - timedelta(days=1)))
+    as_known_then = _explain(audit, at=wire(NOON), known_at=wire(NOON))
+    assert as_known_then["context"]["reason"] == then["context"]["reason"] == "no_consent"
+    assert _explain(audit, at=wire(NOON))["context"]["reason"] == "consent_in_force"
+
+
+def test_a_withdrawal_not_yet_known_is_left_out(audit, clock):
+    """What was withdrawn since does not change why a past permit was given."""
+    audit.decide("alice", "ads")
+    clock.at = NOON + timedelta(days=1)
+    audit.withdraw("alice", "ads")
+    assert _explain(audit, at=wire(NOON), known_at=wire(NOON))["decision"] is True
+    assert _explain(audit)["context"]["reason"] == "consent_withdrawn"
+
+
+def test_without_an_instant_it_is_the_live_decision(audit):
+    """Right after a withdrawal an explanation tells the withdrawal, as a live request would be told."""
+    audit.decide("alice", "ads")
+    audit.withdraw("alice", "ads")
+    assert _explain(audit)["context"]["reason"] == audit.reason("alice", "ads") == "consent_withdrawn"
+
+
+def test_no_other_partys_consents_are_told(audit):
+    """The facts name the subject's own events alone, also when another party's decided."""
+    audit.register("training", purpose="service_improvement", party_mode="all_local_users")
+    mine = audit.decide("alice", "training")
+    audit.decide("bob", "training", "refused")
+    asked = question("alice", "training", participants=[{"id": "bob", "local": True}])
+    told = audit.ok("POST", "/v1/explanations", asked)
+    assert told["context"]["reason"] == "other_party"
+    assert [event["id"] for event in told["facts"]["events"]] == [mine["id"]]
+
+
+@pytest.mark.parametrize("at", [0, "2026-06-15", "2026-06-15T12:00:00", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z"])
+def test_an_instant_that_is_none_is_refused(audit, at):
+    """An instant without offset, out of any calendar or no text is 422, for `at` and for `known_at`."""
+    for name in ("at", "known_at"):
+        assert audit.call("POST", "/v1/explanations", {**question("alice", "ads"), name: at}).status_code == 422
+
+
+def test_a_caller_explains_its_processings_alone(audit):
+    """A caller with a list of processings explains those alone."""
+    other = audit.with_key(audit.new_key("audit:read", processings=["stats"]))
+    assert other.call("POST", "/v1/explanations", question("alice", "ads")).status_code == 403

@@ -1,0 +1,292 @@
+import json
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+import psycopg
+import pytest
+from joserfc import jwt
+from joserfc.errors import BadSignatureError, InvalidKeyIdError
+from joserfc.jwk import KeySet
+
+from app.operations.decisions.tokens import LEAD, OVERLAP
+from tests.support.api import question, running
+from tests.support.databases import new_database
+
+pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # by a later RFC than many verifiers know
+
+ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
+ASKS = {"context": {"decision_token": True}}
+
+
+@pytest.fixture(scope="module")
+def pdp(shared):
+    """One processing of each kind; alice consented to the two of IV, and to one of them for the subject line only."""
+    shared.register("ads")
+    shared.register("training", purpose="service_improvement", party_mode="all_local_users")
+    shared.register("spam", purpose="unsolicited_content_detection")
+    shared.decide("alice", "ads")
+    shared.decide("alice", "training", elements=["subject_line"])
+    return shared
+
+
+def ask(pdp, name, identifier, **properties):
+    """The context of an answer that was asked for with a token."""
+    return pdp.ok("POST", ONE, {**question(name, identifier, **properties), **ASKS})["context"]
+
+
+def verified(pdp, token):
+    """The header and the claims of a token that the published keys verify, with another library than the service's."""
+    keys = KeySet.import_key_set(pdp.ok("GET", "/.well-known/jwks.json"))
+    read = jwt.decode(token, keys, algorithms=["EdDSA"])
+    return read.header, read.claims
+
+
+def hashed(text):
+    """Base64url, without padding, of a text's SHA-256."""
+    return urlsafe_b64encode(sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+def test_a_permit_under_iv_carries_a_token_bound_to_all_that_it_says(pdp):
+    """Issuer, caller, decision, processing, elements, user, correspondence, reason and deadlines are its claims."""
+    before = int(time.time())
+    asked = question("alice", "ads", elements=["subject_line", "content"])
+    asked["resource"]["id"] = "poignée-1"
+    context = pdp.ok("POST", ONE, {**asked, **ASKS})["context"]
+    header, claims = verified(pdp, context["decision_token"])
+    assert header.keys() == {"alg", "kid", "typ"}
+    assert (header["alg"], header["typ"]) == ("EdDSA", "sceau-decision+jwt")
+    who = pdp.ok("GET", "/v1/keys")["items"][0]
+    issued = claims.pop("iat")
+    assert before - 5 <= issued <= time.time() + 5
+    assert claims == {
+        "iss": "https://sceau.example.fr",
+        "aud": who["id"],
+        "jti": context["id"],
+        "exp": issued + 60,
+        "processing": "ads",
+        "elements": ["content", "subject_line"],
+        "subject_ref": pdp.client.app.state.services.deployment.pseudonyms.ref("user", "alice").hex(),
+        "subject_type": "user",
+        "subject_sha256": hashed("poignée-1\nalice"),
+        "correspondence_type": "correspondence",
+        "correspondence_sha256": hashed("poignée-1"),
+        "reason": "consent_in_force",
+        "valid_until": context["valid_until"],
+    }
+    assert "alice" not in json.dumps(claims)
+
+
+def test_a_permit_under_iii_carries_one_without_a_deadline_of_its_own(pdp):
+    """An exempt processing's token covers all that it declares and has no `valid_until`."""
+    _, claims = verified(pdp, ask(pdp, "nobody", "spam")["decision_token"])
+    assert (claims["reason"], claims["elements"]) == ("exempt", ["content", "subject_line"])
+    assert "valid_until" not in claims
+    assert claims["exp"] == claims["iat"] + 60
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier", "properties"),
+    [
+        ("bob", "ads", {}),
+        ("alice", "nowhere", {}),
+        ("alice", "ads", {"automated": False}),
+        ("alice", "ads", {"elements": ["attachments"]}),
+        ("alice", "training", {"elements": ["subject_line"]}),
+        ("alice", "training", {"elements": ["content"], "participants": []}),
+        ("nobody", "spam", {"private": False}),
+    ],
+)
+def test_a_deny_never_carries_one(pdp, name, identifier, properties):
+    """Whatever the reason of a deny, there is no token."""
+    answer = pdp.ok("POST", ONE, {**question(name, identifier, **properties), **ASKS})
+    assert answer["decision"] is False
+    assert "decision_token" not in answer["context"]
+
+
+@pytest.mark.parametrize("context", [{}, {"decision_token": False}, {"other": True}])
+def test_without_the_opt_in_there_is_none(pdp, context):
+    """Only `decision_token: true` asks for one."""
+    answer = pdp.ok("POST", ONE, {**question("alice", "ads"), "context": context})
+    assert answer["decision"] is True
+    assert "decision_token" not in answer["context"]
+
+
+@pytest.mark.parametrize("asked", [1, "true", None, {}, []])
+def test_an_opt_in_that_is_no_boolean_is_refused(pdp, asked):
+    """`decision_token` is true or false: anything else is a 400 that names it, and never a quiet no."""
+    answer = pdp.call("POST", ONE, {**question("alice", "ads"), "context": {"decision_token": asked}})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "context.decision_token"
+
+
+def test_each_item_of_a_batch_asks_by_its_own_or_its_inherited_context(pdp):
+    """An item's own context replaces the default one whole, the opt-in with it."""
+    items = [{}, {"context": {}}, {"action": {"name": "spam"}}, {"subject": {"type": "user", "id": "bob"}}]
+    body = {**question("alice", "ads"), "evaluations": [*items, {"context": {"decision_token": "x"}}]}
+    opted = pdp.ok("POST", MANY, {**body, **ASKS})["evaluations"]
+    assert [each["decision"] for each in opted] == [True, True, True, False, False]
+    assert ["decision_token" in each["context"] for each in opted] == [True, False, True, False, False]
+    assert opted[4]["context"]["error"]["status"] == 400
+    tokens = [verified(pdp, opted[place]["context"]["decision_token"])[1] for place in (0, 2)]
+    assert [each["jti"] for each in tokens] == [opted[place]["context"]["id"] for place in (0, 2)]
+    own = pdp.ok("POST", MANY, {**body, "evaluations": [{}, ASKS]})["evaluations"]
+    assert ["decision_token" in each["context"] for each in own] == [False, True]
+
+
+def test_a_token_names_the_caller_that_asked(pdp):
+    """Two callers get tokens for two audiences."""
+    other = pdp.with_key(pdp.new_key("decisions:evaluate"))
+    audiences = {verified(pdp, ask(each, "alice", "ads")["decision_token"])[1]["aud"] for each in (pdp, other)}
+    assert len(audiences) == 2
+
+
+def test_a_plain_answer_carries_none(pdp):
+    """A client that asks for a word gets a word."""
+    answer = pdp.call("POST", ONE, {**question("alice", "ads"), **ASKS}, {"Accept": "text/plain"})
+    assert answer.text == "permit"
+
+
+def test_a_token_answers_nothing_at_sceau(pdp):
+    """Whoever presents a token instead of a key is nobody."""
+    token = ask(pdp, "alice", "ads")["decision_token"]
+    assert pdp.with_key(token).call("POST", ONE, question("alice", "ads")).status_code == 401
+    shown = {**question("bob", "ads"), "context": {"decision_token": True, "token": token}}
+    assert pdp.ok("POST", ONE, shown)["decision"] is False
+
+
+def test_an_altered_token_is_not_verified(pdp):
+    """The control: one character of the claims changed, and the keys do not verify it."""
+    head, claims, signature = ask(pdp, "alice", "ads")["decision_token"].split(".")
+    read = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    forged = urlsafe_b64encode(json.dumps({**read, "processing": "training"}).encode()).decode().rstrip("=")
+    with pytest.raises(BadSignatureError):
+        verified(pdp, f"{head}.{forged}.{signature}")
+
+
+def test_the_published_keys_hold_public_halves_only(pdp):
+    """The key set is JSON that may be kept for five minutes, of Ed25519 keys without `d`."""
+    answer = pdp.with_key(None).call("GET", "/.well-known/jwks.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    (key,) = answer.json()["keys"]
+    assert key.keys() == {"kty", "crv", "x", "kid", "use", "alg"}
+    assert (key["kty"], key["crv"], key["use"], key["alg"]) == ("OKP", "Ed25519", "sig", "EdDSA")
+
+
+def test_the_published_keys_may_be_asked_for_by_head(pdp):
+    """A client that looks first whether its copy is old, as Rspamd does, gets the headers of a GET and no body."""
+    head, got = (pdp.with_key(None).call(method, "/.well-known/jwks.json") for method in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "cache-control", "content-length"):
+        assert head.headers[name] == got.headers[name]
+
+
+def test_a_token_ends_with_its_permit(clocked, clock):
+    """A permit with twenty seconds left has a token of twenty seconds, and no permit no token."""
+    clocked.register("ads")
+    until = datetime.fromisoformat(clocked.decide("alice", "ads")["expires_at"])
+    clock.at = until - timedelta(seconds=20, milliseconds=500)
+    token = ask(clocked, "alice", "ads")["decision_token"]
+    _, claims = verified(clocked, token)
+    assert claims["exp"] == int(until.timestamp())
+    assert claims["exp"] - claims["iat"] == 21  # `iat` is the whole second before
+    clock.at = until - timedelta(milliseconds=1)
+    assert "decision_token" in ask(clocked, "alice", "ads")
+    clock.at = until
+    assert "decision_token" not in ask(clocked, "alice", "ads")
+
+
+def rotate(api, **how):
+    """Rotate the key, and return the new one's `kid`."""
+    return api.ok("POST", "/v1/decision-token-keys", how or None)["id"]
+
+
+def kid(token):
+    """The `kid` of a token."""
+    head = token.split(".")[0]
+    return json.loads(urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+
+
+def published(api):
+    """The `kid` of each published key, the newest first."""
+    return [key["kid"] for key in api.ok("GET", "/.well-known/jwks.json")["keys"]]
+
+
+@pytest.fixture
+def keys(database, clock):
+    """An application whose keys may be rotated; its clock is one that tests set, at the time of the database."""
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        (clock.at,) = connection.execute("SELECT clock_timestamp()").fetchall()[0]
+    with running(database, clock=clock) as api:
+        api.register("spam", purpose="unsolicited_content_detection")
+        yield api
+
+
+def test_a_new_key_is_published_before_it_signs(keys, clock):
+    """For ten minutes the key before signs on, so that whoever keeps the published keys for five can verify."""
+    (old,) = published(keys)
+    new = rotate(keys)
+    assert published(keys) == [new, old]
+    assert kid(ask(keys, "x", "spam")["decision_token"]) == old
+    clock.at += LEAD + timedelta(minutes=1)
+    assert kid(ask(keys, "x", "spam")["decision_token"]) == new
+
+
+def test_an_old_key_goes_once_what_it_signed_has_ended(keys, database):
+    """It is published for as long as its last token may live, and not for ever."""
+    assert LEAD + timedelta(seconds=60) <= OVERLAP
+    (old,) = published(keys)
+    new = rotate(keys)
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        connection.execute("UPDATE decision_key SET retires_at = now() WHERE retires_at IS NOT NULL")
+    keys.client.portal.call(keys.client.app.state.services.tokens.read_again)
+    assert published(keys) == [new]
+    assert old not in published(keys)
+
+
+def test_a_leaked_key_goes_at_once(keys):
+    """Rotated at once, the keys before verify nothing more, and the new one signs."""
+    token = ask(keys, "x", "spam")["decision_token"]
+    rotate(keys)
+    new = rotate(keys, at_once=True)
+    assert published(keys) == [new]
+    assert kid(ask(keys, "x", "spam")["decision_token"]) == new
+    with pytest.raises(InvalidKeyIdError):
+        verified(keys, token)
+
+
+def test_rotation_is_for_callers_of_every_processing(keys):
+    """A caller limited to some processings may not rotate the key of all."""
+    limited = keys.with_key(keys.new_key("keys:manage", processings=["spam"]))
+    assert limited.call("POST", "/v1/decision-token-keys").status_code == 403
+
+
+def test_the_private_half_is_wrapped(keys, database):
+    """What is stored of the private half opens under the master key only; a start without that key signs nothing."""
+    tokens = keys.client.app.state.services.tokens
+    private = tokens._open[0].private.private_bytes_raw()
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        rows = connection.execute("SELECT wrapped_key, public_key FROM decision_key").fetchall()
+    assert all(private not in bytes(each) for row in rows for each in row)
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        connection.execute("UPDATE decision_key SET master_key_id = 'gone'")
+    keys.client.portal.call(tokens.read_again)
+    answer = keys.ok("POST", ONE, {**question("x", "spam"), **ASKS})
+    assert answer["decision"] is True
+    assert "decision_token" not in answer["context"]
+
+
+def test_each_start_finds_the_key_that_the_first_one_made():
+    """Tokens of one process are verified by the keys that another publishes, and a durable log changes nothing."""
+    with new_database() as database:
+        with running(database) as first:
+            first.register("ads")
+            first.decide("alice", "ads")
+            token = ask(first, "alice", "ads")["decision_token"]
+            made = published(first)
+        with running(database, decision_log="durable") as second:
+            assert published(second) == made
+            assert verified(second, token)[1]["reason"] == "consent_in_force"
+            assert "decision_token" in ask(second, "alice", "ads")

@@ -1,0 +1,267 @@
+import hashlib
+import os
+import unicodedata
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.demo.runs import ROOT
+from tests.e2e.axe import findings, provide_axe
+from tests.e2e.debian import Unavailable
+from tests.e2e.pages.consent import ADS, BUTTON, STATISTICS, Operator, press
+from tests.e2e.service import service
+
+IMAGES = ROOT / "docs" / "images"
+WIDTHS = (390, 1280)
+LANGUAGES = ("fr", "en")
+SAID = "e => e.textContent"
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory):
+    """The operator of a service with the sample register."""
+    with service(tmp_path_factory.mktemp("consent") / "data") as (address, key):
+        made = Operator(address, key)
+        made.register()
+        yield made
+        made.client.close()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The accessibility checker's source."""
+    try:
+        return provide_axe()
+    except Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture
+def tab(browser, operator):
+    """A phone's window without scripts, which talks to the service alone and finds nothing to complain about."""
+    with_nothing = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    page = with_nothing.new_page()
+    complaints, hosts = [], set()
+    page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    yield page
+    assert [each for each in complaints if "responded with a status of 404" not in each] == []
+    assert hosts <= {urlsplit(operator.address).netloc}
+    assert with_nothing.cookies() == []
+    with_nothing.close()
+
+
+def test_accept_makes_a_permit_and_the_withdraw_link_a_deny(tab, operator):
+    """In French, without scripts: link, page, accept, permit; then in English: withdraw link, one press, deny."""
+    tab.goto(operator.link("cycle"))
+    assert operator.decision("cycle") == (False, "no_consent")
+    press(tab, ADS, "accept")
+    assert operator.decision("cycle") == (True, "consent_in_force")
+    assert operator.decision("cycle", STATISTICS) == (False, "no_consent")
+    assert "Accord en vigueur jusqu’au" in tab.inner_text("main")
+    tab.goto(operator.link("cycle", ADS, kind="withdraw", lang="en"))
+    press(tab, ADS, "withdraw")
+    assert operator.decision("cycle") == (False, "consent_withdrawn")
+    assert "You withdrew your consent on" in tab.inner_text("main")
+
+
+def test_keyboard_only(browser, operator):
+    """With Tab and Enter alone: past the frame, to refuse, to where one stands; what has focus is always outlined."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(operator.link("keyboard"))
+    seen = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "(() => { const e = document.activeElement, s = getComputedStyle(e);"
+            " return [e.tagName, e.value || e.textContent.trim(), s.outlineStyle, s.outlineWidth]; })()"
+        )
+        seen.append(focused[:2])
+        assert focused[2:] == ["solid", "3px"], focused
+        if focused[:2] == ["BUTTON", "refuse"]:
+            break
+    assert seen[0][1] == "Aller au contenu"
+    assert [each for each in seen if each[0] == "BUTTON"] == [["BUTTON", "accept"], ["BUTTON", "refuse"]]
+    page.keyboard.press("Enter")
+    page.wait_for_url("**#answer-ads-mail")
+    assert operator.decision("keyboard") == (False, "consent_refused")
+    assert page.evaluate("document.activeElement.id") == "answer-ads-mail"
+    for _ in range(2):  # over the link to the CNIL
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.value") == "accept"
+    page.close()
+
+
+def test_the_two_buttons_are_alike(browser, operator):
+    """Every computed style and the size of accept and refuse are the same, at both widths, light and dark."""
+    for width in WIDTHS:
+        for scheme in ("light", "dark"):
+            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            page = context.new_page()
+            page.goto(operator.link("alike"))
+            style = """e => { const s = getComputedStyle(e), b = e.getBoundingClientRect();
+                return [Math.round(b.width), Math.round(b.height), ...[...s].map(n => n + ': ' + s[n])]; }"""
+            accept, refuse = (page.eval_on_selector(BUTTON.format(ADS, what), style) for what in ("accept", "refuse"))
+            placed = ("inline-size", "width", "perspective-origin", "transform-origin")  # rounded: compared above
+            assert len(accept) > 200
+            assert [each for each in accept if not str(each).startswith(placed)] == [
+                each for each in refuse if not str(each).startswith(placed)
+            ]
+            context.close()
+
+
+def test_control_of_the_comparison_of_buttons(browser, operator):
+    """Control: a button made paler is not alike."""
+    page = browser.new_page()
+    page.goto(operator.link("unlike"))
+    refuse = page.locator(BUTTON.format(ADS, "refuse"))
+    before = refuse.evaluate("e => getComputedStyle(e).backgroundColor")
+    refuse.evaluate("e => e.style.setProperty('background-color', 'rgb(250, 250, 250)')")
+    assert refuse.evaluate("e => getComputedStyle(e).backgroundColor") != before
+    page.close()
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_hash_recomputed_in_the_browser(browser, operator, lang):
+    """What the browser shows gives, by the recipe of docs/consent-page.md, the hash that is recorded."""
+    page = browser.new_page()
+    page.goto(operator.link(f"hash-{lang}", ADS, lang=lang))
+    said = [" ".join(each.evaluate(SAID).split()) for each in page.locator("[data-said]").all()]
+    digest = hashlib.sha256(unicodedata.normalize("NFC", "\n".join(said)).encode()).hexdigest()
+    assert page.get_attribute("section", "data-text-sha256") == digest
+    in_page = page.evaluate("""async () => {
+        const said = [...document.querySelectorAll("[data-said]")];
+        const lines = said.map(e => e.textContent.replace(/\\s+/g, " ").trim());
+        const bytes = new TextEncoder().encode(lines.join("\\n").normalize("NFC"));
+        const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+        return [...hash].map(b => b.toString(16).padStart(2, "0")).join("");
+    }""")
+    assert in_page == digest
+    press(page, ADS, "accept")
+    kept = operator.client.get(f"/v1/presented-texts/{digest}").json()["text"]
+    assert kept.split("\n") == said
+    page.close()
+
+
+def test_sent_twice(browser, operator):
+    """The same form from two windows: the second answer is a clear page, and one event is recorded."""
+    address = operator.link("twice", ADS)
+    context = browser.new_context()
+    first, second = context.new_page(), context.new_page()
+    for page in (first, second):
+        page.goto(address)
+    for name in ("form", "seal", "processing", "shown"):
+        field = f"section input[name={name}]"
+        second.eval_on_selector(field, "(e, value) => { e.value = value; }", first.get_attribute(field, "value"))
+    press(first, ADS, "accept")
+    with second.expect_response("**/consent/**") as answered:
+        press(second, ADS, "accept")
+    assert answered.value.status == 409
+    assert "Rien n’a été enregistré deux fois." in second.inner_text("[role=alert]")
+    assert second.evaluate("document.activeElement.id") == "answers"
+    (consent,) = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "twice"}})["items"]
+    assert operator.history(consent["id"]) == ["granted"]
+    context.close()
+
+
+@pytest.mark.parametrize("altered", ["unknown", "altered", "cut"])
+def test_a_link_that_leads_nowhere(tab, operator, altered):
+    """Unknown, altered, cut short: a clear page with a way on, and no button."""
+    path = operator.link("nowhere").partition("?")[0]
+    address = {"unknown": f"{operator.address}/consent/none", "altered": path[:-2] + "..", "cut": path[:-5]}[altered]
+    answer = tab.goto(f"{address}?lang=fr")
+    assert answer.status == 404
+    assert "Ce lien n’est plus valable" in tab.inner_text("h1")
+    assert tab.locator("button").count() == 0
+
+
+def test_a_scanner_that_follows_links_changes_nothing(browser, operator):
+    """A visit that loads everything, follows every link of the page and comes again leaves nothing behind."""
+    page = browser.new_page()
+    address = operator.link("scanner")
+    for _ in range(2):
+        page.goto(address)
+        for anchor in [each.get_attribute("href") for each in page.locator("a").all()]:
+            if not anchor.startswith("http"):
+                page.goto(address.partition("?")[0] + (anchor if anchor[0] in "?#" else ""))
+    assert operator.decision("scanner") == (False, "no_consent")
+    found = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "scanner"}})
+    assert found["items"] == []
+    page.close()
+
+
+def views(operator):
+    """Each page there is: its name and how to come to it, as (address, buttons pressed on the way)."""
+    return {
+        "ask": ((), "decide"),
+        "renewal": (((ADS, "accept"), (STATISTICS, "accept")), "decide"),
+        "error": ((), "error"),
+        "answered": (((ADS, "accept"), (STATISTICS, "refuse")), "decide"),
+        "withdraw": (((ADS, "accept"), (STATISTICS, "accept")), "withdraw"),
+        "ended": ((), "ended"),
+    }
+
+
+def opened(browser, operator, name, width, lang, **context):
+    """One of those pages, in a window of its own."""
+    presses, kind = views(operator)[name]
+    who = f"alice-{name}-{width}-{lang}-{'-'.join(map(str, context.values()))}@exemple-courriel.example"
+    window = browser.new_context(viewport={"width": width, "height": 844}, **context)
+    page = window.new_page()
+    page.goto(operator.link(who, lang=lang) if kind != "ended" else f"{operator.address}/consent/none?lang={lang}")
+    for processing, what in presses:
+        press(page, processing, what)
+    if kind == "withdraw" or name == "renewal":
+        page.goto(operator.link(who, kind=kind, lang=lang))
+    if kind == "error":  # a form that is none of the page's
+        page.eval_on_selector("section input[name=seal]", "e => { e.value = '0'; }")
+        press(page, ADS, "accept")
+    return page
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("name", ["ask", "renewal", "answered", "withdraw", "ended", "error"])
+def test_every_page(browser, operator, axe, tmp_path, name, lang, width):  # noqa: PLR0917 - one of a table
+    """No sideways scrolling, nothing grave for axe-core (also unfolded, also dark), a picture for docs/images."""
+    folder = IMAGES if os.environ.get("SCEAU_TEST_SCREENSHOT") else tmp_path
+    for scheme in ("dark", "light"):
+        page = opened(browser, operator, name, width, lang, color_scheme=scheme)
+        if scheme == "light":
+            page.evaluate("document.activeElement.blur()")
+            if name != "error":  # which is the answer to a form, and not at an address
+                page.goto(page.url.partition("#")[0])
+            page.screenshot(path=folder / f"consent-{name}-{width}-{lang}.png", full_page=True)
+        for fold in page.locator("summary").all():
+            fold.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert findings(page, axe) == []
+        page.context.close()
+    for picture in {folder, IMAGES}:
+        kept = (picture / f"consent-{name}-{width}-{lang}.png").read_bytes()
+        assert kept[:8] == b"\x89PNG\r\n\x1a\n"
+        assert len(kept) < 500_000
+
+
+def test_control_of_the_checker(browser, operator, axe):
+    """Control: a button without a name and a text too pale are found."""
+    page = opened(browser, operator, "ask", 390, "fr", reduced_motion="reduce")
+    page.evaluate("document.querySelector('button').textContent = ''")
+    page.evaluate("document.querySelector('h1').style.color = '#ddd'")
+    found = " ".join(findings(page, axe))
+    assert "button-name" in found
+    assert "color-contrast" in found
+    page.context.close()
+
+
+def test_large_text_and_a_narrow_window(browser, operator):
+    """At 320 px and at twice the size of text nothing is cut off (WCAG 1.4.4, 1.4.10)."""
+    page = opened(browser, operator, "ask", 320, "fr", locale="fr-FR")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    for button in page.locator("button").all():
+        box = button.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 320
+        assert box["height"] >= 44
+    page.context.close()

@@ -1,0 +1,59 @@
+import httpx2
+import pytest
+
+from tests.e2e.axe import findings
+from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
+from tests.e2e.service import service
+
+CONFIRM = {"fr": "J’ai lu ce texte et j’en ai pris connaissance", "en": "I have read this text and taken note of it"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A service whose gate is closed: its address and its first key."""
+    data = tmp_path_factory.mktemp("staff") / "data"
+    with service(data, SCEAU_JOBS="false", SCEAU_STAFF_GATE="enforce") as (address, key):
+        yield address, key
+
+
+def person(site):
+    """The key of a new person who may see the dashboard."""
+    address, key = site
+    body = {"name": "Ada Exemple", "kind": "person", "scopes": ["audit:read"]}
+    with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+        made: str = client.post(f"{address}/v1/keys", json=body).raise_for_status().json()["key"]
+    return made
+
+
+def test_by_keyboard_from_the_dashboard_and_back(browser, site):
+    """With Tab and Enter alone: sign in at the dashboard, be led to the notice, confirm at its end, go on."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{site[0]}/dashboard?lang=fr")
+    give_key(page, person(site))
+    page.wait_for_url("**/staff/notice?lang=fr")
+    assert page.inner_text("h1").startswith("Secret des correspondances")
+    tab_to(page, CONFIRM["fr"])
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".note.good")
+    assert page.get_by_role("button", name=CONFIRM["fr"]).count() == 0
+    page.get_by_role("link", name="Aller au tableau de bord").press("Enter")
+    page.wait_for_url("**/dashboard?lang=fr")
+    assert page.inner_text("h1") == "Tableau de bord"
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_staff_notice(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
+    """No sideways scrolling, nothing grave for axe-core, light and dark, before and after; nothing from elsewhere."""
+    for scheme in SCHEMES:
+        with window(browser, site[0], width=width, scheme=scheme) as page:
+            page.goto(f"{site[0]}/staff/notice?lang={lang}")
+            assert findings(page, axe) == []
+            give_key(page, person(site))
+            page.wait_for_selector("article.notice")
+            for name in ("staff-notice", "staff-acknowledged"):
+                if name == "staff-acknowledged":
+                    page.get_by_role("button", name=CONFIRM[lang]).click()
+                    page.wait_for_selector(".note.good")
+                look(page, axe, width, picture_of(name, width, lang, tmp_path) if scheme == "light" else None)

@@ -1,0 +1,205 @@
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+
+from app.api import docs
+from app.api.callers import routes as keys
+from app.api.consents import routes as consents
+from app.api.decisions import explanations, routes
+from app.api.http.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
+from app.api.register import routes as processings
+from app.api.service import health
+from app.auth.scopes import Scope
+from tests.support.api import EVIDENCE, UNLIMITED, processing, question, running, subject
+from tests.support.databases import new_database
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """An application that takes as many wrong keys as there are routes, and more."""
+    with new_database() as database, running(database, **UNLIMITED) as called:
+        yield called
+
+
+UNKNOWN_ID = "01990000-0000-7000-8000-000000000000"
+OPEN = {
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/start.js",
+    "/docs/{name}",
+    "/assets/{name}",
+    "/consent/{token}",
+    "/dashboard",
+    "/dashboard/sign-in",
+    "/dashboard/sign-out",
+    "/staff/notice",
+    "/staff/sign-in",
+    "/staff/sign-out",
+    "/.well-known/authzen-configuration",
+    "/.well-known/jwks.json",
+    "/.well-known/webhook-keys",
+}
+
+
+def _version():
+    body = {**processing("ads"), "material": False}
+    del body["id"]
+    return body
+
+
+BODIES = {
+    "/access/v1/evaluation": question("alice", "ads"),
+    "/access/v1/evaluations": question("alice", "ads"),
+    "/access/v1/search/subject": question("alice", "ads"),
+    "/access/v1/search/action": question("alice", "ads"),
+    "/v1/processings": processing("ads"),
+    "/v1/processings/{id}": {"status": "active"},
+    "/v1/processings/{id}/versions": _version(),
+    "/v1/consents": {
+        "subject": subject("alice"),
+        "processing": "ads",
+        "decision": "granted",
+        "evidence": EVIDENCE,
+    },
+    "/v1/withdrawals": {"subject": subject("alice")},
+    "/v1/subjects/closures": {"subject": subject("alice")},
+    "/v1/subjects/erasures": {"subject": subject("alice")},
+    "/v1/consents/search": {},
+    "/v1/explanations": question("alice", "ads"),
+    "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
+    "/v1/identities": {
+        "name": "x",
+        "scopes": ["keys:manage"],
+        "identity": {"issuer": "https://login.example", "subject": "x"},
+    },
+    "/v1/staff/notices": {"fr": {"title": "Titre", "body": "Texte"}},
+    "/v1/staff/members": {"name": "Ada"},
+    "/v1/staff/members/{id}": {"status": "left"},
+    "/v1/staff/members/{id}/acknowledgements": {
+        "notice": 1,
+        "language": "fr",
+        "acknowledged_at": "2026-01-01T00:00:00Z",
+    },
+    "/v1/webhooks": {"url": "https://receiver.example/hook"},
+    "/v1/webhooks/{id}/replays": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+}
+
+
+def _routes(api):
+    """Every route of the running application that needs a scope, with those of which it needs one."""
+    found = scopes_by_route(api.client.app)
+    return {route: scopes for route, scopes in found.items() if scopes}
+
+
+def _call(api, method, path):
+    body = BODIES.get(path, {}) if method in {"POST", "PATCH", "PUT"} else None
+    identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks", "/staff")) else "ads"
+    return api.call(
+        method, path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID).replace("{key}", UNKNOWN_ID), body
+    )
+
+
+def test_every_route_names_a_scope_or_is_open_on_purpose(shared):
+    """The routes that need no key are these, and no others."""
+    found = scopes_by_route(shared.client.app)
+    assert {path for (_, path), scope in found.items() if scope is None} == OPEN
+    assert len(_routes(shared)) >= 18
+
+
+def test_every_route_is_refused_without_a_key(shared):
+    """No route that names a scope answers anything but 401 to nobody, or to a wrong key."""
+    guarded = [route for route, scopes in scopes_by_route(shared.client.app).items() if scopes is not None]
+    assert len(guarded) > len(_routes(shared))
+    for method, path in guarded:
+        for key in (None, "sceau_" + "x" * 43, "x"):
+            answer = _call(shared.with_key(key), method, path)
+            assert answer.status_code == 401, (method, path, key)
+            assert answer.headers["www-authenticate"]
+
+
+def test_every_route_is_refused_without_its_scope(shared):
+    """With every scope but its own a route is 403 and says which ones it wants."""
+    for (method, path), scopes in _routes(shared).items():
+        others = [each.value for each in Scope if each not in scopes]
+        answer = _call(shared.with_key(shared.new_key(*others)), method, path)
+        assert answer.status_code == 403, (method, path)
+        assert answer.json()["type"] == "urn:sceau:problem:scope-missing"
+        assert all(scope.value in answer.json()["detail"] for scope in scopes)
+
+
+def test_every_route_is_let_through_with_its_scope_alone(shared):
+    """With one of its own scopes alone no route is 401 or 403: the control of the tests above."""
+    for (method, path), scopes in _routes(shared).items():
+        for scope in scopes:
+            answer = _call(shared.with_key(shared.new_key(scope.value)), method, path)
+            assert answer.status_code not in {401, 403, 500}, (method, path, answer.text)
+
+
+def test_what_is_for_any_caller_is_little(shared):
+    """Two routes ask for a key of any scope: where a person reads the staff notice and acknowledges it."""
+    found = scopes_by_route(shared.client.app)
+    assert {route for route, scopes in found.items() if scopes == frozenset()} == {
+        ("GET", "/v1/staff/notices/current"),
+        ("POST", "/v1/staff/acknowledgements"),
+    }
+
+
+def _guarded():
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    for part in (routes, processings, consents, explanations, keys, health, docs):
+        app.include_router(part.router)
+    scopes_by_route(app)
+    return app
+
+
+def _named(app):
+    """What the refusal to start names."""
+    with pytest.raises(UnguardedRouteError) as caught:
+        scopes_by_route(app)
+    return str(caught.value)
+
+
+async def _surprise():
+    return {}
+
+
+def test_a_route_without_a_scope_keeps_the_application_from_starting():
+    """A route that names no scope and is not marked as open is refused by name."""
+    app = _guarded()
+    app.get("/surprise")(_surprise)
+    assert "/surprise" in _named(app)
+
+
+def test_a_route_in_a_router_of_a_router_is_found_too():
+    """However deep a route is included, its missing scope is seen."""
+    app = _guarded()
+    inner, outer = APIRouter(), APIRouter()
+    inner.get("/surprise")(_surprise)
+    outer.include_router(inner, prefix="/b")
+    app.include_router(outer, prefix="/a")
+    assert "/a/b/surprise" in _named(app)
+
+
+def test_an_application_mounted_inside_is_refused():
+    """What is mounted is no route that names a scope."""
+    app = _guarded()
+    app.mount("/mounted", FastAPI(openapi_url=None, docs_url=None, redoc_url=None))
+    assert "/mounted" in _named(app)
+
+
+def test_a_route_that_names_a_scope_or_is_open_is_accepted():
+    """The control: with a scope among its dependencies, or marked as open, a route may start."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/open")
+    @open_to_all
+    async def let_in():
+        return {}
+
+    app.get("/guarded", dependencies=[Depends(Needs(Scope.AUDIT_READ))])(_surprise)
+    assert scopes_by_route(app) == {
+        ("GET", "/open"): None,
+        ("GET", "/guarded"): frozenset({Scope.AUDIT_READ}),
+    }

@@ -1,0 +1,256 @@
+from datetime import timedelta
+from hashlib import sha256
+
+import pytest
+
+from tests.support.api import processing, utc
+from tests.support.golden_replay import wire
+
+NOON = utc("2026-06-15T12:00:00Z")
+
+
+@pytest.fixture
+def pap(moving, shared_clock):
+    """An application whose clock stands at noon on 15 June 2026."""
+    shared_clock.at = NOON
+    return moving
+
+
+def _version(identifier, **more):
+    body = {**processing(identifier), "material": False, **more}
+    del body["id"]
+    return body
+
+
+def _add(api, identifier, **more):
+    return api.call("POST", f"/v1/processings/{identifier}/versions", _version(identifier, **more))
+
+
+def refusal(answer):
+    """Status and kind of a problem, and the first field that it names if it names one."""
+    told = answer.json()
+    fields = [each["field"] for each in told.get("errors", [])][:1]
+    return (answer.status_code, told["type"].removeprefix("urn:sceau:problem:"), *fields)
+
+
+def test_a_processing_is_in_force_at_once(pap):
+    """A registered processing has version 1, is active and told with the paragraph that governs it."""
+    answer = pap.call("POST", "/v1/processings", processing("new"))
+    told = answer.json()
+    assert answer.status_code == 201
+    assert (told["status"], told["version"]["number"], told["versions"]) == ("active", 1, 1)
+    assert (told["registered_at"], told["version"]["effective_from"]) == (wire(NOON), wire(NOON))
+    assert told["paragraph"] == "L32-3 IV"
+    assert pap.ok("GET", "/v1/processings/new") == told
+
+
+@pytest.mark.parametrize(
+    ("purpose", "paragraph"), [("sorting", "L32-3 III"), ("statistics", "L32-3 IV"), ("other", None)]
+)
+def test_the_paragraph_follows_from_the_purpose(pap, purpose, paragraph):
+    """A purpose of III or IV is told with its paragraph, one in neither list with none."""
+    assert pap.register(f"for-{purpose}", purpose=purpose).get("paragraph") == paragraph
+
+
+def test_a_taken_id_is_a_409(pap):
+    """An id is registered once: a change is a new version."""
+    pap.register("taken")
+    assert refusal(pap.call("POST", "/v1/processings", processing("taken", purpose="sorting"))) == (
+        409,
+        "processing-exists",
+    )
+    assert pap.ok("GET", "/v1/processings/taken")["purpose"] == "advertising"
+
+
+MAY_BE_LEFT_OUT = {"data_recipients", "data_protection_contact"}
+
+
+@pytest.mark.parametrize("left_out", sorted(processing("x").keys() - MAY_BE_LEFT_OUT))
+def test_nothing_of_a_processing_has_a_default(pap, left_out):
+    """Every other member must be given; the party mode above all is the operator's own choice."""
+    body = processing("incomplete")
+    del body[left_out]
+    assert refusal(pap.call("POST", "/v1/processings", body)) == (422, "invalid-request", left_out)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "Ads"),
+        ("id", "a/b"),
+        ("id", ""),
+        ("id", "a" * 101),
+        ("id", "ads\n"),
+        ("purpose", "marketing"),
+        ("elements", []),
+        ("elements", ["headers"]),
+        ("elements", "content"),
+        ("automated", 0),
+        ("automated", "true"),
+        ("party_mode", "nobody"),
+        ("party_mode", None),
+        ("started_on", "2026-02-30"),
+        ("started_on", "2026-01-01T00:00:00Z"),
+        ("started_on", 0),
+        ("started_on", "1767225600"),
+        ("consent_validity", "P2Y"),
+        ("consent_validity", "P13M"),
+        ("consent_validity", "P366D"),
+        ("consent_validity", "P0D"),
+        ("consent_validity", "1 year"),
+        ("consent_validity", "P1Y1D"),
+        ("consent_validity", "PT1H"),
+        ("retention", "30 days"),
+        ("retention", "P"),
+        ("retention", ""),
+        ("name", {}),
+        ("name", {"en": "English alone"}),
+        ("name", {"fr": "x", "de": "y"}),
+        ("name", {"fr": ""}),
+        ("notice", "text"),
+        ("data_recipients", [""]),
+        ("data_recipients", None),
+        ("controller", ""),
+        ("service", "mail\u0000"),
+        ("provider_kind", "other"),
+        ("surprise", 1),
+    ],
+)
+def test_an_invalid_processing_is_refused(pap, field, value):
+    """What is not as it should be is refused with its field, and nothing is registered."""
+    body = {**processing("invalid"), field: value}
+    answer = pap.call("POST", "/v1/processings", body)
+    assert answer.status_code in {400, 422}
+    if answer.status_code == 422:
+        assert answer.json()["errors"][0]["field"].split(".")[0] == field
+    assert pap.call("GET", "/v1/processings/invalid").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("elements", ["content", "subject_line", "attachments"]),
+        ("elements", ["attachments"]),
+        ("data_recipients", ["Régie"]),
+        ("retention", "P31D"),
+        ("retention", "P1M1D"),
+        ("party_mode", "user_only"),
+    ],
+)
+def test_a_material_change_must_be_called_material(pap, field, value):
+    """An element or recipient added, a longer retention or a weaker party mode is refused as immaterial."""
+    name = f"m{sha256(str((field, value)).encode()).hexdigest()[:8]}"
+    pap.register(name, party_mode="all_local_users")
+    usual = {"party_mode": "all_local_users"}
+    assert refusal(_add(pap, name, **{**usual, field: value})) == (422, "invalid-version", field)
+    accepted = _add(pap, name, **{**usual, field: value, "material": True})
+    assert (accepted.status_code, accepted.json()["version"]["number"]) == (201, 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("elements", ["content"]),
+        ("data_recipients", []),
+        ("retention", "P7D"),
+        ("retention", "PT0S"),
+        ("party_mode", "all_parties"),
+        ("consent_validity", "P6M"),
+        ("name", {"fr": "Autre nom"}),
+        ("automated", False),
+    ],
+)
+def test_a_minor_change_keeps_the_consents(pap, field, value):
+    """A change that asks no more of anybody may be immaterial, and keeps the consents given."""
+    name = f"n{sha256(str((field, value)).encode()).hexdigest()[:8]}"
+    pap.register(name, party_mode="all_local_users", data_recipients=["Régie"])
+    consent = pap.decide("alice", name)
+    same = {"party_mode": "all_local_users", "data_recipients": ["Régie"]}
+    assert _add(pap, name, **{**same, field: value}).status_code == 201
+    assert pap.ok("GET", f"/v1/consents/{consent['id']}")["state"] == "in_force"
+
+
+@pytest.mark.parametrize(("field", "value"), [("purpose", "statistics"), ("controller", "Autre SA")])
+def test_purpose_and_controller_never_change(pap, field, value):
+    """Another purpose or controller is another processing, material or not."""
+    name = f"own-{field}"
+    pap.register(name)
+    assert refusal(_add(pap, name, **{field: value, "material": True})) == (422, "invalid-version", field)
+
+
+def test_a_version_comes_now_or_later(pap, shared_clock):
+    """A version in the past is refused; one to come is listed, and in force from its instant."""
+    pap.register("planned")
+    past = wire(NOON - timedelta(minutes=1, microseconds=1))
+    assert refusal(_add(pap, "planned", effective_from=past)) == (422, "invalid-version", "effective_from")
+    told = pap.ok(
+        "POST", "/v1/processings/planned/versions", _version("planned", effective_from="2026-07-01T00:00:00Z")
+    )
+    assert (told["version"]["number"], told["versions"]) == (1, 2)
+    assert len(pap.ok("GET", "/v1/processings/planned/versions")["items"]) == 2
+    shared_clock.at = utc("2026-07-01T00:00:00Z")
+    assert pap.ok("GET", "/v1/processings/planned")["version"]["number"] == 2
+
+
+def test_a_version_never_comes_before_the_one_it_follows(pap):
+    """While a version is to come, another one cannot be in force before it."""
+    pap.register("ordered")
+    assert _add(pap, "ordered", effective_from="2026-08-01T00:00:00Z").status_code == 201
+    for earlier in ({"effective_from": "2026-07-31T23:59:59Z"}, {}):
+        assert refusal(_add(pap, "ordered", **earlier)) == (422, "invalid-version", "effective_from")
+    assert _add(pap, "ordered", effective_from="2026-08-01T00:00:00Z").status_code == 201
+
+
+def test_a_version_carries_the_hash_of_its_texts(pap):
+    """Each version tells its notices and their SHA-256, which is what proves the text shown."""
+    pap.register("hashed", notice={"fr": "Première é"})
+    _add(pap, "hashed", notice={"fr": "Deuxième", "en": "Second"})
+    first, second = pap.ok("GET", "/v1/processings/hashed/versions")["items"]
+    assert first["notice_sha256"] == {"fr": sha256("Première é".encode()).hexdigest()}
+    assert second["notice_sha256"] == {
+        "fr": sha256("Deuxième".encode()).hexdigest(),
+        "en": sha256(b"Second").hexdigest(),
+    }
+    assert (first["number"], second["number"]) == (1, 2)
+
+
+def test_a_material_version_supersedes(pap):
+    """A material version ends the consents before it at once."""
+    pap.register("remade")
+    pap.decide("alice", "remade")
+    assert _add(pap, "remade", material=True).status_code == 201
+    assert pap.reason("alice", "remade") == "consent_superseded"
+
+
+@pytest.mark.parametrize("identifier", ["nowhere", "Nowhere", "a%00b", "%00", "%ff", "%F0%9F%98%80", "a%2Fb", "..%2f"])
+def test_what_is_not_registered_is_not_found(pap, identifier):
+    """An id that nobody registered is 404 on every route, whatever characters it holds."""
+    for method, path, body in (
+        ("GET", f"/v1/processings/{identifier}", None),
+        ("GET", f"/v1/processings/{identifier}/versions", None),
+        ("POST", f"/v1/processings/{identifier}/versions", _version("x")),
+        ("PATCH", f"/v1/processings/{identifier}", {"status": "active"}),
+    ):
+        assert pap.call(method, path, body).status_code in {404, 422}, path
+
+
+def test_the_register_is_listed_by_id(pap):
+    """The list holds every processing with what reading it alone tells."""
+    for name in ("zeta", "alpha"):
+        pap.register(name)
+    items = pap.ok("GET", "/v1/processings")["items"]
+    assert [item["id"] for item in items] == sorted(item["id"] for item in items)
+    assert pap.ok("GET", "/v1/processings/alpha") in items
+
+
+def test_a_caller_works_on_its_processings_alone(pap):
+    """A caller with a list of processings registers, changes, reads and lists those alone."""
+    pap.register("mine")
+    pap.register("theirs")
+    other = pap.with_key(pap.new_key("register:read", "register:write", processings=["mine", "mine-too"]))
+    assert [item["id"] for item in other.ok("GET", "/v1/processings")["items"]] == ["mine"]
+    assert other.call("GET", "/v1/processings/theirs").status_code == 404
+    assert other.call("PATCH", "/v1/processings/theirs", {"status": "suspended"}).status_code == 403
+    assert _add(other, "theirs").status_code == 403
+    assert other.call("POST", "/v1/processings", processing("a-third")).status_code == 403
+    assert other.register("mine-too")["status"] == "active"

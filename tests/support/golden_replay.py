@@ -1,0 +1,166 @@
+"""A golden file through the real API and a real database: its register, each case's events, then the questions."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from app.conformance.cases import GoldenCase, GoldenEvent, GoldenFile
+from app.core.consent import ConsentEvent, EventKind
+from app.core.processing import Processing, ProcessingVersion
+from app.db.database import Database
+from app.db.identifiers import uuid7
+from app.ledger.entries import LedgerEntry
+from app.ledger.pseudonym import Pseudonyms
+from app.ledger.store import append_entries
+from tests.support.api import EVIDENCE, PSEUDONYM_KEY, Api, TestClock, processing, question, subject
+from tests.support.databases import TestDatabase
+
+REGISTERED = datetime(2014, 1, 1, tzinfo=UTC)
+"""What stands for "always": older than any instant of the files."""
+FAR_AHEAD = datetime(2035, 1, 1, tzinfo=UTC)
+UNKNOWN_TEXT = "ab" * 32
+_SYSTEM = {EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.ERASED}
+
+
+def wire(at: datetime) -> str:
+    """An instant as the API writes it."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One golden file on one running application."""
+
+    api: Api
+    clock: TestClock
+    database: TestDatabase
+    file: GoldenFile
+
+    def register(self) -> None:
+        """Register every processing of the file, its versions ahead of their time, its status changes in theirs."""
+        for entry in self.file.processings.values():
+            first, *later = entry.versions
+            self.clock.at = first.effective_from or REGISTERED
+            self.api.ok("POST", "/v1/processings", _body(entry, first))
+            for before, version in zip(entry.versions, later, strict=False):
+                body = _body(entry, version)
+                del body["id"]
+                # The API demands that an added element is called material; the rules take it for that anyway.
+                body["material"] = version.material or not version.elements <= before.elements
+                body["effective_from"] = wire(version.effective_from or REGISTERED)
+                self.api.ok("POST", f"/v1/processings/{entry.id}/versions", body)
+            for change in entry.status_changes:
+                self.clock.at = change.at
+                self.api.ok("PATCH", f"/v1/processings/{entry.id}", {"status": change.status})
+
+    def name(self, case: GoldenCase, subject_id: str) -> str:
+        """A name of the case's own for one of its subjects."""
+        return f"{case.line}.{subject_id}"
+
+    def record(self, case: GoldenCase) -> None:
+        """Record a case's events in ledger order, live where their time allows it, else as imports."""
+        done: dict[str, list[datetime]] = {}
+        for golden in case.events:
+            name = self.name(case, golden.subject_id)
+            before = done.setdefault(name, [])
+            self._event(name, golden, before)
+            before.append(golden.event.collected_at)
+
+    def _event(self, name: str, golden: GoldenEvent, before: Sequence[datetime]) -> None:
+        event = golden.event
+        stated: str | None = None
+        self.clock.at = event.collected_at
+        if any(at >= event.collected_at for at in before):
+            self.clock.at = max(before) + timedelta(hours=1)
+            stated = wire(event.collected_at)
+        if event.kind in _SYSTEM:
+            asyncio.run(self._append(name, event, order=len(before) + 1))
+        elif event.kind is EventKind.CLOSED:
+            assert stated is None, "closures are never imported"
+            self.api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
+        elif event.kind is EventKind.WITHDRAWN:
+            self.api.withdraw(name, event.processing, **({"received_at": stated} if stated else {}))
+        else:
+            self._decision(name, golden, stated)
+
+    def _decision(self, name: str, golden: GoldenEvent, stated: str | None) -> None:
+        event = golden.event
+        entry = self.file.processings[event.processing or ""]
+        evidence: dict[str, Any] = {key: value for key, value in golden.evidence.items() if key != "text_known"}
+        if golden.evidence.get("text_known") is False:
+            evidence["presented_text_sha256"] = UNKNOWN_TEXT
+        more: dict[str, Any] = {"version": event.version, "evidence": evidence}
+        if event.elements is not None:
+            more["elements"] = sorted(event.elements)
+        if golden.capacity:
+            more["capacity"] = dict(golden.capacity)
+        if stated is not None:
+            more["collected_at"] = stated
+        if entry.rests_on_consent:
+            self.api.decide(name, entry.id, event.kind, **more)
+        else:
+            refused = self.api.call("POST", "/v1/consents", _consent(name, entry.id, event.kind, more))
+            assert refused.status_code == 409
+            assert refused.json()["type"] == "urn:sceau:problem:consent-not-applicable"
+
+    async def _append(self, name: str, event: ConsentEvent, *, order: int) -> None:
+        """What a system event is: appended by a job, through no route."""
+        ref = Pseudonyms(bytes.fromhex(PSEUDONYM_KEY)).ref("user", name)
+        at = event.collected_at
+        own = ConsentEvent(id=uuid7(at), kind=event.kind, processing=event.processing, collected_at=at, order=order)
+        database = Database(self.database.app_url)
+        async with database.write() as session:
+            await append_entries(session, [LedgerEntry(ref, own, recorded_at=at, recorded_by=UUID(int=0))])
+        await database.close()
+
+    def question(self, case: GoldenCase) -> dict[str, Any]:
+        """The case's request on the wire; what it leaves out is left out."""
+        asked = case.request.request
+        properties: dict[str, Any] = {}
+        if asked.elements is not None:
+            properties["elements"] = sorted(asked.elements)
+        if not asked.automated:
+            properties["automated"] = False
+        if not asked.private:
+            properties["private"] = False
+        if asked.channel != "online":
+            properties["channel"] = asked.channel
+        if asked.territory != "FR":
+            properties["territory"] = asked.territory
+        if asked.participants is not None:
+            named = zip(case.request.participant_ids, asked.participants, strict=True)
+            properties["participants"] = [{"id": self.name(case, name), "local": each.local} for name, each in named]
+        return question(self.name(case, case.request.subject_id), asked.processing, **properties)
+
+
+def answered_live(file: GoldenFile, case: GoldenCase) -> bool:
+    """Whether nothing that the database holds as done lies after the instant judged."""
+    at, asked = case.request.at, case.request
+    entry = file.processings.get(asked.request.processing)
+    registered = entry is None or (entry.versions[0].effective_from or REGISTERED) <= at
+    changes = [change.at for change in entry.status_changes] if entry is not None else []
+    looked_at = {asked.subject_id, *asked.participant_ids}
+    events = [each.event.collected_at for each in case.events if each.subject_id in looked_at]
+    return registered and all(done <= at for done in [*changes, *events])
+
+
+def _body(entry: Processing, version: ProcessingVersion) -> dict[str, Any]:
+    return processing(
+        entry.id,
+        purpose=entry.purpose,
+        provider_kind=version.provider_kind,
+        elements=sorted(version.elements),
+        automated=version.automated,
+        party_mode=version.party_mode,
+        started_on=version.started_on.isoformat(),
+        consent_validity=str(version.consent_validity),
+        data_recipients=sorted(version.data_recipients),
+    )
+
+
+def _consent(name: str, identifier: str, kind: EventKind, more: dict[str, Any]) -> dict[str, Any]:
+    said = {**EVIDENCE, **more["evidence"]}
+    return {"subject": subject(name), "processing": identifier, "decision": kind, **more, "evidence": said}
