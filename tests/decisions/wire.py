@@ -46,10 +46,10 @@ class Decisions:
             return reply_to(RuntimeError())
         return self._reply(pending.asked.path, pending.credential.encode())
 
-    def observe(self, _, reply, seconds, scope):
+    def observe(self, _, reply, seconds, origin):
         """Remember what was answered."""
         assert seconds >= 0
-        assert scope["type"] == "http"
+        assert origin()["type"] == "http"
         self.observed.append(reply.status)
 
     def _reply(self, path, body):

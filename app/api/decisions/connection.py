@@ -87,14 +87,12 @@ class DecisionProtocol(BoundedProtocol):
             self._send(decisions, asked, found)
             self.begin_step(self.timeout_keep_alive)
             self.server_state.total_requests += 1
-            decisions.observe(asked, found, time.perf_counter() - self._started, cast("Scope", self.scope))
+            decisions.observe(asked, found, time.perf_counter() - self._started, self._origin)
             return
         self.begin_step(inf)
         cycle = PendingCycle(keep_alive=self._keep_alive)
         self.cycle = cast("RequestResponseCycle", cycle)
-        task = self.loop.create_task(
-            self._answer_later(decisions, found, cycle, cast("Scope", self.scope), self._started)
-        )
+        task = self.loop.create_task(self._answer_later(decisions, found, cycle, self._origin(), self._started))
         self.tasks.add(task)  # a server that stops waits for those
         task.add_done_callback(self.tasks.discard)
 
@@ -123,6 +121,10 @@ class DecisionProtocol(BoundedProtocol):
         declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
         return int(declared) <= decisions.max_body_bytes
 
+    def _origin(self) -> Scope:
+        """Where this request comes from, as an ASGI scope says it."""
+        return {"type": "http", "client": self.client, "headers": self.headers, "state": {}}
+
     def _hand_on(self) -> None:
         """Give the application what was taken of a request."""
         body, self._asked, self._body = self._body, None, b""
@@ -138,7 +140,7 @@ class DecisionProtocol(BoundedProtocol):
             self._keep_alive = cycle.keep_alive
             self._send(decisions, pending.asked, reply)
         cycle.response_complete = True
-        decisions.observe(pending.asked, reply, time.perf_counter() - started, scope)
+        decisions.observe(pending.asked, reply, time.perf_counter() - started, lambda: scope)
         self.on_response_complete()
 
     def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:

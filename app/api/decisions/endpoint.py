@@ -3,7 +3,7 @@
 The connection (`app.api.decisions.connection`) and the documented routes (`app.api.decisions.routes`) both come here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -168,11 +168,15 @@ class DecisionEndpoint:
         scope["state"]["caller"] = caller
         return reply
 
-    def observe(self, asked: RequestHead, reply: Reply, seconds: float, scope: Scope) -> None:
-        """Count an answer that was given at the connection, and log one that is no decision."""
+    def observe(self, asked: RequestHead, reply: Reply, seconds: float, origin: Callable[[], Scope]) -> None:
+        """Count an answer that was given at the connection, and log one that is no decision.
+
+        `origin` makes a scope that tells where the request came from; only a refusal needs it.
+        """
         if reply.status == HTTPStatus.OK:
             self._times[asked.path].observe(seconds)
             return
+        scope = origin()
         scope["path"] = asked.path
         note_key(self._services, scope, reply.status)
         answered_line(

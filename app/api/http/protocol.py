@@ -125,8 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def on_message_begin(self) -> None:
-        """Begin a head."""
-        super().on_message_begin()
+        """Begin a head. The application's scope is made once it is known that the application answers."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._in_head, self._head_bytes = True, 0
         self.begin_step(HEAD_SECONDS)
 
@@ -161,6 +161,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def begin_request(self) -> None:
         """Begin a request whose head is whole: for the application, in a task of its own."""
         self.begin_step(REQUEST_SECONDS)
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # makes the scope, and begins the head anew
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.auth.callers import Credential
+from app.auth.limits.rate_limits import Counted
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.from_database import Primary, answer_from_database
 from app.operations.decisions.from_memory import Found, Memory, look, read_and_look, still_stands
@@ -88,7 +89,9 @@ def _counted(point: DecisionPoint, found: Found) -> AnsweredRequest:
     if found.caller is None:
         return AnsweredRequest(None, (), found.at)
     limits = point.primary.limits
-    answers: list[Answer] = [each or Unanswered.NOT_ALLOWED for each in found.judged]
+    answers: Sequence[Answer] = [each or Unanswered.NOT_ALLOWED for each in found.judged]
+    if not limits.limits(Counted.DECISIONS):
+        return AnsweredRequest(found.caller, answers, found.at, None, from_memory=True)
     judged = [each for each in found.judged if each is not None]
     admitted, standing = (
         count_questions(limits, found.caller, [each.exempt for each in judged]) if judged else (None, None)
