@@ -1,4 +1,4 @@
-"""Connections outside the engine's pool: for the feed, the notifier, and the reads of the hot path."""
+"""Connections outside the engine's pool: for the feed, the notifier, and the reads of a replica's memory."""
 
 import asyncio
 import os

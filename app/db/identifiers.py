@@ -42,7 +42,7 @@ def random_hex(digits: int) -> str:
 
 
 def uuid7_text(seconds: float) -> bytes:
-    """A new identifier of version 7 as ASCII text, from an epoch time in seconds: for the hot path."""
+    """A new identifier of version 7 as ASCII text, from an epoch time in seconds."""
     noise = random_hex(19)
     at = "%012x" % (int(seconds * 1000) & 0xFFFFFFFFFFFF)
     variant = _VARIANT[noise[3]]

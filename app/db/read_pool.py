@@ -1,4 +1,4 @@
-"""The pool of the hot path: prepared statements on plain psycopg connections, with a bounded queue and a deadline.
+"""The pool that a replica's memory reads with: plain psycopg connections, a bounded queue and a deadline.
 
 The statements are written once, in SQLAlchemy Core, by the stores; here their compiled text runs without an engine
 around it: 166 µs against 318 for one indexed read on the first machine measured.

@@ -70,7 +70,7 @@ _EVENTS_OF = Statement.compile(
 
 
 async def fetch_events(pool: ReadPool, refs: Collection[bytes]) -> dict[bytes, tuple[ConsentEvent, ...]]:
-    """As `load_events`, on the pool of the hot path; every subject has an entry, empty when it has no event."""
+    """As `load_events`, on the pool that memory reads with; every subject has an entry, empty when it has no event."""
     found: dict[bytes, list[ConsentEvent]] = {ref: [] for ref in refs}
     for row in await pool.fetch(_EVENTS_OF, {"refs": list(refs)}):
         found[row.subject_ref].append(event_of(row))

@@ -121,7 +121,7 @@ class Metrics:
         )
 
     def times(self, route: str) -> RequestTimes:
-        """Where a route of the hot path counts its answers."""
+        """Where a decision endpoint counts its answers."""
         made = RequestTimes(self.requests, self.seconds, route)
         self._times.append(made)
         return made

@@ -87,7 +87,7 @@ def test_an_answer_in_plain_text(pdp, name, word):
 
 @pytest.mark.parametrize(("name", "word"), [("alice", "permit"), ("bob", "deny")])
 def test_a_word_is_answered_from_memory_too(pdp, name, word):
-    """A plain answer takes the short way like any other, and the next JSON answer on it is JSON."""
+    """A plain answer and the next JSON answer on one connection do not disturb each other."""
     memory, asked = pdp.client.app.state.services.memory, question(name, "ads")
 
     def remembered(headers):

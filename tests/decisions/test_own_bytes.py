@@ -28,7 +28,7 @@ def exchanged(who, handle):
 
 @pytest.fixture
 def warm(api):
-    """An application where alice consented and mallory never did, and whose hot path has answered both."""
+    """An application where alice consented and mallory never did, and whose memory has answered both."""
     api.register("ads-mail")
     api.decide("alice", "ads-mail")
     for who in ("alice", "mallory"):

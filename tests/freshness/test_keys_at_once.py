@@ -30,7 +30,7 @@ def test_the_command_revokes_before_it_says_so(database, monkeypatch):
 
 
 def test_the_first_of_two_keys_counts(database):
-    """The hot path and the documented routes take the same of two Authorization headers: the first."""
+    """The decision endpoints and the other routes take the same of two Authorization headers: the first."""
     with running(database) as api:
         _, key = holder(api)
         both = [("Authorization", f"Bearer {key}"), ("Authorization", "Bearer sceau_unknown")]

@@ -144,7 +144,7 @@ def test_connection_close_is_honoured(served, accept):
 
 
 def test_a_connection_is_kept_and_said_to_be(served):
-    """HTTP/1.1 answers say `Connection: keep-alive`, on the short way, the documented one and errors alike."""
+    """HTTP/1.1 answers say `Connection: keep-alive`, for decisions and errors alike."""
     with connected(served) as connection:
         for sent, status in (
             (request("1.1"), 200),
@@ -165,7 +165,7 @@ def test_a_connection_is_kept_and_said_to_be(served):
 @pytest.mark.parametrize("accept", [TEXT, "Accept: */*"])
 def test_a_client_that_has_closed_its_half_is_answered(served, version, accept):
     """Whoever sends a request and then shuts its side of the connection gets the answer, then the end."""
-    for _ in range(3):  # the third is one that the short way knows
+    for _ in range(3):
         status, told, body = parts(to_the_end(served, request(version, accept), half_close=True))
         assert status == 200
         assert b"permit" in body or json.loads(body)["decision"] is True
