@@ -1,4 +1,4 @@
-"""Connections outside the engine's pool: for the feed, the notifier, and the reads of a replica's memory."""
+"""How every connection to PostgreSQL is opened, and connections outside the engine's pool (feed, notifier, memory)."""
 
 import asyncio
 import os
@@ -19,10 +19,24 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
         statement_seconds: the longest that one statement may take.
 
     """
-    milliseconds = max(1, int(statement_seconds * 1000))
     return {
         **conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1)),
-        "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
+        **line_settings(statement_seconds),
+    }
+
+
+def line_settings(statement_seconds: float) -> dict[str, Any]:
+    """What libpq is told of every connection, beside where it leads."""
+    milliseconds = max(1, int(statement_seconds * 1000))
+    session = {
+        "timezone": "UTC",
+        "statement_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": 2 * milliseconds,
+        "client_connection_check_interval": 1000,
+    }
+    return {
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
         "connect_timeout": 2,
         "application_name": "sceau",
         "keepalives_idle": 1,

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.db.connections import line_settings
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
 
@@ -30,19 +31,6 @@ class PoolLimits:
     size: int = 10
     waiting: int = 200
     deadline: timedelta = timedelta(seconds=5)
-
-
-def session_options(deadline: timedelta) -> str:
-    """The PostgreSQL settings of each connection, as a libpq `options` string; times in milliseconds."""
-    milliseconds = int(deadline.total_seconds() * 1000)
-    settings = {
-        "timezone": "UTC",
-        "statement_timeout": milliseconds,
-        "lock_timeout": milliseconds,
-        "idle_in_transaction_session_timeout": 2 * milliseconds,
-        "client_connection_check_interval": 1000,
-    }
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
 class Database:
@@ -126,13 +114,5 @@ def _engine(url: str, limits: PoolLimits) -> AsyncEngine:
         pool_timeout=limits.deadline.total_seconds(),
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={
-            "options": session_options(limits.deadline),
-            "connect_timeout": max(2, int(limits.deadline.total_seconds())),
-            "application_name": "sceau",
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 10_000,
-        },
+        connect_args=line_settings(limits.deadline.total_seconds()),
     )

@@ -1,0 +1,66 @@
+"""Every connection, however it is opened, has the same time-outs and time zone."""
+
+import asyncio
+from datetime import timedelta
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from app.db.connections import connect, connection_settings
+from app.db.database import Database, PoolLimits
+from app.db.read_pool import ReadPool, Statement
+
+NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+SHOWN = {"TimeZone": "UTC", "statement_timeout": "3s", "lock_timeout": "3s"}
+SHOWN["idle_in_transaction_session_timeout"] = "6s"
+ASKED = "SELECT " + ", ".join(f"current_setting('{name}')" for name in NAMES)
+NAMED = "SELECT " + ", ".join(f"current_setting('{name}') AS {name.lower()}" for name in NAMES)
+LIMITS = PoolLimits(size=1, deadline=timedelta(seconds=3))
+
+
+async def by_engine(url):
+    """What a session of the pool of SQLAlchemy shows."""
+    database = Database(url, limits=LIMITS)
+    try:
+        async with database.write() as session:
+            return (await session.execute(text(ASKED))).one()
+    finally:
+        await database.close()
+
+
+async def by_memory(url):
+    """What a session of the pool that memory reads with shows."""
+    pool = ReadPool(url, LIMITS)
+    await pool.open()
+    try:
+        return (await pool.fetch(Statement(NAMED), {}))[0]
+    finally:
+        await pool.close()
+
+
+async def by_feed(url):
+    """What the feed's own connection shows."""
+    async with await connect(url, statement_seconds=3) as connection:
+        return await (await connection.execute(ASKED)).fetchone()
+
+
+async def by_log(url):
+    """What the thread of the decision log shows."""
+    with psycopg.connect(**connection_settings(url, statement_seconds=3)) as connection:
+        return connection.execute(ASKED).fetchone()
+
+
+@pytest.mark.parametrize("opened", [by_engine, by_memory, by_feed, by_log])
+def test_each_connection_has_the_time_outs(database, opened):
+    """Statements, locks and transactions that idle have a bound, and times are UTC."""
+    shown = asyncio.run(opened(database.app_url))
+    assert dict(zip(NAMES, shown, strict=True)) == SHOWN
+
+
+def test_a_connection_without_them_would_be_seen(database):
+    """Control: a plain connection has none of the bounds."""
+    with psycopg.connect(database.app_url.replace("postgresql+psycopg://", "postgresql://")) as connection:
+        shown = connection.execute(ASKED).fetchone()
+    assert shown is not None
+    assert dict(zip(NAMES, shown, strict=True)) != SHOWN
