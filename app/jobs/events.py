@@ -21,7 +21,7 @@ def install(app: procrastinate.App, work: Work) -> None:
         return
 
     async def deliver() -> RunOutcome:
-        dispatched = await run_events(courier, lasting=LASTING)
+        dispatched = await run_events(courier, lasting=LASTING, stopping=work.stopping)
         counts = await count_deliveries(work.database)
         waiting = sum(number for (_, status), number in counts.unfinished.items() if status == "pending")
         return RunOutcome(flagged=dispatched, backlog=counts.undispatched + waiting)

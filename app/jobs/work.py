@@ -4,6 +4,7 @@ Arguments of jobs are stored and logged by Procrastinate: no identifier of a sub
 address, may be one.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -30,12 +31,16 @@ log = structlog.get_logger("sceau.jobs")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What tasks work with, wired by `app.main`; without a courier, no event is dispatched or delivered."""
+    """What tasks work with; without a courier, no event is dispatched or delivered.
+
+    `stopping` is set when this process is to stop: a task that lasts looks at it.
+    """
 
     database: Database
     deployment: Deployment
     courier: Courier | None = None
     event_retention: timedelta = timedelta(days=30)
+    stopping: asyncio.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ async def work_until(
         SettingsError: a setting is missing or wrong.
 
     """
-    work = _work(settings, chance, clock)
+    work = _work(settings, chance, clock, stopping)
     try:
         async with work.database.write() as session:
             await check_deployment(session, work.deployment)
@@ -47,10 +47,10 @@ async def work_until(
         await work.database.close()
 
 
-def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None) -> Work:
+def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None, stopping: asyncio.Event) -> Work:
     deployment, url = deployment_of(settings), required(settings.database_url, "database_url")
     own = Database(url, limits=_COURIER_LIMITS)
     sender, source = Sender(webhook_policy(settings)), str(settings.public_url).rstrip("/")
     courier = Courier(own, deployment, sender, source, chance=chance)
     database = Database(url, limits=_JOBS_LIMITS, clock=clock)
-    return Work(database, deployment, courier, settings.event_retention)
+    return Work(database, deployment, courier, settings.event_retention, stopping)

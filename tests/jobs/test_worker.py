@@ -6,11 +6,14 @@ import pytest
 
 from app.audit.job_runs import latest_runs
 from app.db.database import Database
+from app.jobs import worker
 from app.jobs.application import make_jobs
 from app.jobs.upkeep import take_back_stalled
 from app.jobs.work import RunOutcome, Work, periodic, recorded
 from app.jobs.worker import run_jobs
 from app.wiring.deployment import deployment_of
+from app.wiring.jobs import work_until
+from tests.faults.service import HANGS
 from tests.support.api import settings_for
 from tests.support.databases import APP_ROLE, administrator_url
 
@@ -69,6 +72,30 @@ def test_a_worker_runs_jobs_and_stops_in_time(database, work):
     assert (found.runs, found.failures, found.last_error) == (1, 0, None)
     with psycopg.connect(database.app_url) as connection:
         assert connection.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
+
+
+def test_a_stop_gives_deliveries_back_at_once(database, monkeypatch):
+    """The task that lasts a minute does not use up the time that a stop allows, and is to be done again."""
+    monkeypatch.setattr(worker, "_FINISH_SECONDS", 3_600.0)
+    monkeypatch.setattr(worker, "_DEADLINE_SECONDS", 3_600.0)
+
+    async def story(connection):
+        def delivering():
+            task = "SELECT status::text FROM procrastinate_jobs WHERE task_name = 'events.deliver'"
+            return connection.execute(task).fetchall()
+
+        async def begun():
+            return delivering() == [("doing",)]
+
+        stopping = asyncio.Event()
+        working = asyncio.create_task(work_until(settings_for(database), stopping, chance=lambda: 0.0))
+        await until(begun)
+        stopping.set()
+        assert await asyncio.wait_for(working, HANGS) is True
+        assert delivering() == [("todo",)]
+
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        asyncio.run(story(connection))
 
 
 def test_a_failed_run_is_recorded_and_raised(work):
