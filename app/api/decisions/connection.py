@@ -8,13 +8,14 @@ is too large) takes uvicorn's way to the application, where the documented route
 
 import asyncio
 import time
+from collections.abc import Mapping
 from math import inf
 from typing import Final, cast
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending, RequestHead, asked_of
+from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending, RequestHead, asked_of, first_fields
 from app.api.decisions.replies import Reply, reply_to
 from app.api.http.exchange import usable_id
 from app.api.http.protocol import BODY_TOO_SLOW, BoundedProtocol, header_lines
@@ -54,10 +55,14 @@ class DecisionProtocol(BoundedProtocol):
     def begin_request(self) -> None:
         """Begin a request whose head is whole: a decision's is taken here, if it can be answered here."""
         path = _PATHS.get(self.url)
-        if path is None or self._decisions is None or not self._can_take(self._decisions):
+        if path is None or self._decisions is None:
             super().begin_request()
             return
-        self._asked = asked_of(path, self.headers)
+        fields = first_fields(self.headers)
+        if not self._can_take(fields, self._decisions.max_body_bytes):
+            super().begin_request()
+            return
+        self._asked = asked_of(path, self.headers, fields)
         self._body = b""
         self._started = time.perf_counter()
         self._keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
@@ -68,7 +73,7 @@ class DecisionProtocol(BoundedProtocol):
         if self._asked is None or self._decisions is None:
             super().on_body(body)
             return
-        self._body += body
+        self._body = self._body + body if self._body else body
         if len(self._body) > self._decisions.max_body_bytes:
             self._hand_on()
 
@@ -111,15 +116,14 @@ class DecisionProtocol(BoundedProtocol):
         self._asked = None
         self.refuse(BODY_TOO_SLOW)
 
-    def _can_take(self, decisions: DecisionEndpoint) -> bool:
+    def _can_take(self, fields: Mapping[bytes, bytes], max_body_bytes: int) -> bool:
         """Whether a decision request is answered here: nothing before it is under way, nothing about it is unusual."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if not (cycle is None or cycle.response_complete) or self.parser.get_method() != b"POST":
             return False
-        if self.expect_100_continue or self.flow.write_paused or self.transport.is_closing():
+        if b"expect" in fields or self.flow.write_paused or self.transport.is_closing():
             return False
-        declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
-        return int(declared) <= decisions.max_body_bytes
+        return int(fields.get(b"content-length", b"0")) <= max_body_bytes
 
     def _origin(self) -> Scope:
         """Where this request comes from, as an ASGI scope says it."""

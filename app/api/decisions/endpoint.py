@@ -3,7 +3,7 @@
 The connection (`app.api.decisions.connection`) and the documented routes (`app.api.decisions.routes`) both come here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -67,12 +67,16 @@ class Pending(Struct, frozen=True):
         return f"Pending({self.asked})"
 
 
-def asked_of(path: str, fields: Sequence[tuple[bytes, bytes]]) -> RequestHead:
-    """A request by its header fields, their names in lower case."""
-    first = dict(reversed(fields))  # of two fields of one name, a dict keeps the one that it meets last
+def first_fields(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The header fields by name, the first of each name."""
+    return dict(reversed(headers))  # of two pairs of one name, a dict keeps the one that it meets last
+
+
+def asked_of(path: str, headers: Sequence[tuple[bytes, bytes]], first: Mapping[bytes, bytes]) -> RequestHead:
+    """A request by its header fields, their names in lower case; `first` as `first_fields` made it."""
     accept = first.get(b"accept", b"")
     if accept:
-        accept = b",".join([value for name, value in fields if name == b"accept"])
+        accept = b",".join([value for name, value in headers if name == b"accept"])
     return RequestHead(
         path,
         first.get(b"authorization", b"").decode("latin-1"),

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of
+from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of, first_fields
 from app.api.decisions.models import DecisionResponse, DecisionsResponse
 from app.api.decisions.replies import Reply
 from app.api.decisions.wire import EvaluationRequest, EvaluationsRequest, documented_body
@@ -55,7 +55,8 @@ async def evaluations(request: Request) -> Response:
 
 async def _answer(request: Request, path: str) -> Response:
     endpoint = cast("DecisionEndpoint", request.app.state.decisions)
-    found = endpoint.at_once(asked_of(path, request.headers.raw), await request.body())
+    headers = request.headers.raw
+    found = endpoint.at_once(asked_of(path, headers, first_fields(headers)), await request.body())
     if not isinstance(found, Reply):
         found, request.state.caller = await endpoint.finish(found)
     response = Response(found.body, found.status)

@@ -21,7 +21,9 @@ LONGEST_TARGET: Final = 8_192
 LONGEST_HEAD: Final = 32_768
 """Bytes of a request's head: its first line and all header fields."""
 MOST_FIELDS: Final = 100
-"""Header fields of a request."""
+"""Header fields of a request, those behind a chunked body among them."""
+LONGEST_TRAILER: Final = 1_024
+"""Bytes of one field behind a chunked body."""
 HEAD_SECONDS: Final = 15.0
 """How long a head may take, from the connection or the head's first byte on."""
 REQUEST_SECONDS: Final = 40.0
@@ -74,6 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_half_closed",
         "_head_bytes",
         "_in_head",
+        "_read_bytes",
         "_refusal",
         "_refused_next",
         "_seconds",
@@ -86,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a connection: its first head is awaited for so long."""
         super().connection_made(transport)
         self._in_head = self._ended = self._half_closed = self._step_begun = False
-        self._head_bytes = 0
+        self._head_bytes = self._read_bytes = 0
         self._refusal: Refusal = MALFORMED
         self._refused_next: Refusal | None = None
         self._seconds = self._deadline = self._timer_due = inf
@@ -105,9 +108,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Read on, unless the head has no end; what comes after a refusal is dropped."""
         if self._ended or self._refused_next is not None:
             return
+        self._read_bytes = len(data)
+        begun_before = self._in_head
         super().data_received(data)
         if self._in_head and not self._ended:
-            self._head_bytes += len(data)  # what the parser holds of a field that has not ended yet is among these
+            if begun_before:
+                self._head_bytes += len(data)
+            # What the parser holds of a field that has not ended yet is among these bytes.
             if self._head_bytes > LONGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
         if self._step_begun:
@@ -126,8 +133,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head. The application's scope is made once it is known that the application answers."""
-        self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._in_head, self._head_bytes = True, 0
+        self.url, self.headers = b"", []
+        self._in_head, self._head_bytes = True, self._read_bytes  # at least as many as the head has so far
         self.begin_step(HEAD_SECONDS)
 
     def on_url(self, url: bytes) -> None:
@@ -138,15 +145,12 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Read a field: as uvicorn does, which a second call for each field would ask, and within the bounds."""
-        self._head_bytes += len(name) + len(value)
-        if len(self.headers) >= MOST_FIELDS or self._head_bytes > LONGEST_HEAD:
+        """Read a field of the head, or one behind a chunked body."""
+        headers = self.headers
+        headers.append((name.lower(), value))
+        if len(headers) > MOST_FIELDS or (not self._in_head and len(name) + len(value) > LONGEST_TRAILER):
             self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """End a head; what is to follow has its own time."""
@@ -156,15 +160,19 @@ class BoundedProtocol(HttpToolsProtocol):
             # announces: that body would be read as the connection's next request, with a proxy's next key.
             self._refusal = UPGRADE
             raise _RefusedError
+        if self._head_bytes + self._read_bytes > LONGEST_HEAD and _length(self.headers) > LONGEST_HEAD:
+            self._refusal = HEAD_TOO_LARGE
+            raise _RefusedError
         self.begin_request()
 
     def begin_request(self) -> None:
         """Begin a request whose head is whole: for the application, in a task of its own."""
         self.begin_step(REQUEST_SECONDS)
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         super().on_message_begin()  # makes the scope, and begins the head anew
-        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.url, self.headers = url, headers
         self.scope["headers"] = headers
+        self.expect_100_continue = (b"expect", b"100-continue") in [(name, value.lower()) for name, value in headers]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -248,6 +256,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def too_late(self) -> None:
         """End a connection on which nothing came in time: no request, no end of a body, no end after a refusal."""
         self.transport.close()
+
+
+def _length(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 def header_lines(fields: list[tuple[bytes, bytes]]) -> bytes:
