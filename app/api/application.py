@@ -80,7 +80,7 @@ class Sceau(FastAPI):
             return
         if body is None:
             detail = f"A body holds at most {services.max_body_bytes} bytes."
-            # Who waits for 100 Continue has not sent it: nobody can tell the next request from what may come yet.
+            # A client that waits for 100 Continue has not sent the body: what comes next may be it, or a request.
             waits = any(name == b"expect" for name, _ in scope["headers"])
             large = problem(413, "too-large", detail, headers=_LAST if waits else None)
             await large(scope, receive, exchange.send)

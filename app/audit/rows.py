@@ -55,7 +55,7 @@ def row(  # noqa: PLR0917 - the parts of one row
 
 
 def facts_of(request: DecisionRequest, decision: Decision) -> bytes:
-    """The columns that depend on what was asked and answered, and on nobody."""
+    """The columns that depend on the question and the decision, and on no person."""
     return b"".join(
         (
             _text(request.processing if can_be_an_id(request.processing) else NO_ID),

@@ -1,6 +1,6 @@
 """The issuers whose tokens are taken, and their keys: fetched seldom, kept while an issuer is away, asked for in time.
 
-Whoever sends tokens with key ids that nobody has must not make this process ask the issuer each time, nor wait with
+Tokens with made-up key ids must not make this process ask the issuer each time, nor wait with
 every caller: one fetch at a time, one in so many seconds, and only those wait whose key is not known.
 """
 
@@ -110,7 +110,7 @@ class Issuer:
         return self._tried is None or self._clock() - self._tried >= self._rhythm.interval
 
     async def _joined(self) -> None:
-        """Wait for the fetch under way, or begin one; it goes on when whoever began it has gone."""
+        """Wait for the fetch under way, or begin one; it goes on when the request that began it has ended."""
         if self._flight is None:
             self._tried = self._clock()
             self._flight = asyncio.create_task(self._fetch())
@@ -120,7 +120,7 @@ class Issuer:
     def _landed(self, flight: "asyncio.Task[None]") -> None:
         self._flight = None
         if not flight.cancelled():
-            flight.exception()  # seen: whoever waited may have gone
+            flight.exception()  # retrieved: the requests that waited may have ended
 
     async def _fetch(self) -> None:
         """Fetch, and take what came in the place of what was there."""
@@ -153,6 +153,6 @@ async def keep_fresh(issuers: Sequence[Issuer]) -> None:
     """Fetch the keys of every issuer now and again and again, until cancelled; sooner again after a failure."""
     while True:
         for outcome in await asyncio.gather(*(each.refresh() for each in issuers), return_exceptions=True):
-            if isinstance(outcome, Exception):  # of a kind that nobody thought of: the next round comes all the same
+            if isinstance(outcome, Exception):  # unforeseen: the next round runs nevertheless
                 log.error("fetching an issuer's keys failed", cause=type(outcome).__name__)
         await asyncio.sleep(min(each.pause for each in issuers))

@@ -1,6 +1,6 @@
 """The keys of an issuer (JWK Set, RFC 7517): read, and only those kept that may sign by an algorithm that is allowed.
 
-Asymmetric keys only: a shared secret would let whoever verifies sign too, and `none` proves nothing (RFC 8725, 3.1).
+Asymmetric keys only: a shared secret would let every verifier sign too, and `none` proves nothing (RFC 8725, 3.1).
 """
 
 import json

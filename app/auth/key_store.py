@@ -39,7 +39,7 @@ async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UU
 
 
 def in_force_now() -> ColumnElement[bool]:
-    """Whether a row of the keys is good by the database's clock; its caller may be revoked all the same."""
+    """Whether a row of the keys is good by the database's clock; its caller may be revoked nevertheless."""
     key = caller_key.c
     return key.revoked_at.is_(None) & or_(key.expires_at.is_(None), key.expires_at > func.clock_timestamp())
 

@@ -1,6 +1,6 @@
 """Sessions of the dashboard: a random token in a cookie stands for a key, kept only as a hash, for a short time.
 
-A session is no more than what it was begun with: whoever's key is revoked or has expired has none, from the next
+A session is no more than what it was begun with: a caller whose key is revoked or has expired has none, from the next
 request on.
 """
 

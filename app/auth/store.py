@@ -19,7 +19,7 @@ _NOW: Final = func.clock_timestamp().label("now")
 
 
 async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
-    """The caller who presented this; None when it is nobody's, was revoked, or has expired by the database's clock."""
+    """The caller who presented this; None when it is unknown, revoked, or expired by the database's clock."""
     if credential.token is not None:
         return await _of_token(session, credential.token)
     return await _of_key(session, credential.digest)
@@ -81,10 +81,10 @@ async def load_caller(session: ReadSession, identifier: UUID) -> Caller | None:
 
 
 async def hold_callers(session: WriteSession, identifiers: Collection[UUID]) -> Mapping[UUID, Caller]:
-    """Those of these callers that there are; nobody else changes them or their keys until the transaction ends.
+    """Those of these callers that exist, locked with their keys until the transaction ends.
 
     In the order of their ids, so that two callers who change each other wait for one another and never in a circle;
-    and not against whoever only refers to one (FOR NO KEY UPDATE), for the same reason.
+    and not against transactions that only refer to one (FOR NO KEY UPDATE), for the same reason.
     """
     chosen = select(caller).where(caller.c.id.in_(identifiers)).order_by(caller.c.id)
     return {row.id: caller_of(row) for row in await session.execute(chosen.with_for_update(key_share=True))}

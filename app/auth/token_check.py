@@ -1,6 +1,6 @@
 """Access tokens, checked once and remembered: by their SHA-256, as keys are, until they expire.
 
-A token whose key the issuer has withdrawn is forgotten with it: whoever held that key may have made the token.
+A token whose key the issuer has withdrawn is forgotten with it: the holder of that key may have made the token.
 """
 
 from collections import OrderedDict

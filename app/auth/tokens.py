@@ -86,7 +86,7 @@ def looks_like_token(text: str) -> bool:
 
 
 def read_token(text: str, rules: TokenRules) -> UnverifiedToken:
-    """Read a token, and refuse at once what could not be good whoever signed it.
+    """Read a token, and refuse at once what no signature could make good.
 
     Raises:
         BadTokenError: it is no JWT, or its type, algorithm or issuer is none that is taken.

@@ -226,7 +226,7 @@ def main() -> None:
 
 
 def _refusal(error: Exception) -> str | None:
-    """The line that a refusal ends with; None for an error that nobody foresaw."""
+    """The line that a refusal ends with; None for an unforeseen error."""
     from app.core.errors import DomainError
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError

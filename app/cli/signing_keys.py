@@ -49,7 +49,7 @@ def signing_keys_rotate(
     at_once: Annotated[bool, typer.Option("--at-once", help="Those before leaked: they end now.")] = False,  # noqa: FBT002
     data: DataOption = None,
 ) -> None:
-    """Make a new key. Those before it overlap with it, so that whoever verifies misses nothing."""
+    """Make a new key. Those before it overlap with it, so that verifiers miss nothing."""
     from app.operations.service.signing_keys import rotate_key
     from app.settings import Settings
     from app.wiring.deployment import deployment_of

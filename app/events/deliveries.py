@@ -19,7 +19,7 @@ from app.events.feed import OutboxEvent, Position
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One delivery to attempt now: the how-manieth attempt it is in all, and since it was last queued (from 1)."""
+    """One delivery to attempt now: its attempt number in all, and since it was last queued (from 1)."""
 
     endpoint: UUID
     event: OutboxEvent

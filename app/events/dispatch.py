@@ -1,8 +1,8 @@
 """Turn outbox rows into deliveries: one for each event and endpoint that wants it, in the order of the outbox.
 
 Of one subject's deliveries to one endpoint only the first that is not finished has a `next_at`; the others are held
-until it is delivered or dead. Whoever adds deliveries holds the endpoints' rows FOR UPDATE, and whoever finishes one
-holds its endpoint's row FOR SHARE, so that neither misses what the other does.
+until it is delivered or dead. A transaction that adds deliveries holds the endpoints' rows FOR UPDATE, and one that
+finishes a delivery holds its endpoint's row FOR SHARE, so that neither misses what the other does.
 """
 
 from collections.abc import Collection

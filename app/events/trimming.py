@@ -24,7 +24,7 @@ class Trimmed:
     lost: Mapping[tuple[UUID, str], int] = field(default_factory=dict)
 
 
-# Endpoints first, as whoever touches their deliveries: nobody adds any, or takes some out, meanwhile.
+# Endpoints first, as every transaction that changes deliveries does: none are added or removed meanwhile.
 _HOLD: Final = "SELECT FROM webhook_endpoint ORDER BY id FOR KEY SHARE"
 
 _TRIM: Final = """

@@ -54,7 +54,7 @@ class RecordCache(Generic[Key, Value]):
         self._keep(key, value)
 
     def drop(self, key: Key) -> None:
-        """Forget a record; a read of it that is under way is stale from now on, and nobody joins it any more."""
+        """Forget a record; a read of it that is under way is stale from now on, and no read joins it any more."""
         self._young.pop(key, None)
         self._old.pop(key, None)
         flight = self._flights.pop(key, None)
@@ -96,7 +96,7 @@ class RecordCache(Generic[Key, Value]):
         self._leave(key, flight)
         if not flight.result.done():
             flight.result.set_exception(error)
-            flight.result.exception()  # seen: nobody may have joined
+            flight.result.exception()  # retrieved: no read may have joined
 
     def _mark_flights(self) -> None:
         for flight in self._flights.values():

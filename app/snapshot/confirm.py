@@ -74,7 +74,7 @@ class Confirmer:
             await wait.done
             self.longest_wait = max(self.longest_wait, boot_seconds() - committed)
         finally:
-            self._waits.discard(wait)  # also when whoever wanted the answer has gone
+            self._waits.discard(wait)  # also when the request has ended
 
     async def _poll(self) -> None:
         while self._waits:

@@ -46,7 +46,7 @@ SELECT pg_current_snapshot()::text, (SELECT beat FROM beaten), clock_timestamp()
 
 
 class RowTakenAwayError(Exception):
-    """This incarnation's row is gone: whoever took it may have answered without waiting for it."""
+    """This incarnation's row is gone: the replica that took it may have answered without waiting for it."""
 
 
 @dataclass(frozen=True, slots=True)

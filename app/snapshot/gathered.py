@@ -2,7 +2,7 @@
 
 A statement begins after everything that it reads was asked for, so each reader sees what was committed before it asked.
 Under load a few statements stand for many requests, and with none running a read begins at the end of this pass of the
-event loop: nobody waits for company. Who waits longer than the deadline, or finds too many waiting, is told so.
+event loop, without waiting for more. A read that waits longer than the deadline, or finds too many waiting, fails.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class GatheredReads(Generic[_Value]):
                 taken += 1
             together, self._waiting = self._waiting[:taken], self._waiting[taken:]
             self._keys_waiting -= number
-            together = [each for each in together if not each[1].done()]  # nobody waits for the others any more
+            together = [each for each in together if not each[1].done()]  # no request waits for the others any more
             if not together:
                 continue
             running = asyncio.get_running_loop().create_task(self._run(together))

@@ -178,11 +178,11 @@ class Replica:
         self.known.forget_caller(identifier)
 
     def _feed_lost(self) -> None:
-        """Nobody tells what changes any more: if the database is away, it has been since now."""
+        """The feed no longer reports changes: if the database is away, it has been since now."""
         self.known.away()
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
-        """An issuer has withdrawn these keys: forget whoever was known by a token that rests on one."""
+        """An issuer has withdrawn these keys: forget callers known by a token that rests on one."""
         self.callers.drop_where(lambda held: held.signed_by in keys)
         self.known.forget_signed_by(keys)
 
@@ -268,7 +268,7 @@ async def _lead(
 
 
 def _is_unknown_key(record: object) -> bool:
-    """A key that is not in force is not kept: whoever guesses keys must not fill the memory."""
+    """A key that is not in force is not kept: guessed keys must not fill the memory."""
     return isinstance(record, CallerRecord) and record.caller is None
 
 

@@ -28,7 +28,7 @@ async def load_notice(session: ReadSession, number: int | None = None) -> Notice
 
 
 async def hold_notices(session: WriteSession) -> None:
-    """Let nobody else publish a version until the transaction ends."""
+    """Lock the publishing of versions until the transaction ends."""
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau staff notice'))"))
 
 

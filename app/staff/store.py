@@ -35,7 +35,7 @@ async def load_member(session: ReadSession, identifier: UUID) -> Member | None:
 
 
 async def hold_member(session: WriteSession, identifier: UUID) -> Member | None:
-    """As `load_member`, and nobody else changes it or its name until the transaction ends."""
+    """As `load_member`, locked with its name until the transaction ends."""
     statement = select(staff_member).where(staff_member.c.id == identifier).with_for_update(key_share=True)
     row = (await session.execute(statement)).first()
     return None if row is None else _member(row)

@@ -36,7 +36,7 @@ def rate_limits_of(settings: Settings) -> RateLimits:
 
 
 def unknown_key_limiter_of(settings: Settings) -> UnknownKeyLimiter:
-    """The bound on keys that are nobody's.
+    """The bound on unknown keys.
 
     Raises:
         SettingsError: the quota is none.

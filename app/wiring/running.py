@@ -108,7 +108,7 @@ async def _settle(metrics: Metrics) -> None:
 
 
 async def _collect_cycles() -> None:
-    """Look through everything for cycles that nobody holds any more, once an hour.
+    """Collect unreachable cycles once an hour.
 
     Python would do so each time that memory has grown by a quarter: with half a million subjects in it, for longer
     than an answer may take.

@@ -52,8 +52,8 @@ class NewConsentLink(WireModel):
     subject: SubjectBody
     processings: Annotated[list[ProcessingId], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
     authentication: Authentication = Field(
-        description="How you know that whoever opens the link is this user: `mailbox` (it goes to the user's own "
-        "mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part of the "
+        description="How you know that the person who opens the link is this user: `mailbox` (it goes to the user's "
+        "own mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part of the "
         "evidence"
     )
     kind: LinkKind = Field(description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent")
@@ -74,7 +74,7 @@ class LeftOutBody(BaseModel):
 
 
 class ConsentLinkBody(BaseModel):
-    """The link. Its address is a secret, shown this once: whoever has it decides for the user."""
+    """The link. Its address is a secret, shown this once: a person who has it can decide for the user."""
 
     id: UUID = Field(description="Stands in the evidence of what is decided by it")
     url: str
@@ -99,7 +99,7 @@ class PresentedText(BaseModel):
     responses=problems(_NO_PROCESSING, _NOT_NOW, _INVALID),
 )
 async def post_consent_link(body: NewConsentLink, by: Writer, services: ServicesDep) -> ConsentLinkBody:
-    """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user and nobody else.
+    """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user only.
 
     To decide, each processing must name a `data_protection_contact` (409 `contact-missing`). The link asks for as long
     as the caller may and the key that made it is not revoked; withdrawing by it goes on. What the user refused or

@@ -112,7 +112,7 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, services: Services
     responses=problems(_INVALID),
 )
 async def post_closure(body: SubjectOnly, caller: Ender, services: ServicesDep, write: WriteDep) -> Response:
-    """The account is closed: whoever gets the address next starts with nothing."""
+    """The account is closed: the next holder of the address starts with nothing."""
     caller.require_processing(None)
 
     async def close(session: WriteSession) -> ClosureBody:

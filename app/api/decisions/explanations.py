@@ -101,7 +101,7 @@ async def post_explanation(
             session, deployment.policy, caller, question, at=asked.at, known_at=asked.known_at
         )
     told: dict[str, Any] = answer(found.decision, uuid7(found.at))
-    del told["context"]["id"]  # an explanation is not a decision: nobody may act on it
+    del told["context"]["id"]  # an explanation is not a decision, and must not be acted on
     return ExplanationBody(
         **told,
         at=found.at,

@@ -15,7 +15,7 @@ Network = IPv4Network | IPv6Network
 Proxies = Sequence[Network]
 
 _ONE_SITE: Final = 64
-"""Bits of an IPv6 address that tell one site from another: whoever has one has all the rest."""
+"""Bits of an IPv6 address that tell one site from another: one site holds all of the rest."""
 _LONGEST_LIST: Final = 20
 
 

@@ -131,7 +131,7 @@ class TooLargeError(Exception):
 
 
 class UnauthorizedError(Exception):
-    """Nobody is known to ask. `presented`: something was shown, and it is not in force."""
+    """No credential in force. `presented`: a credential was sent, and it is not in force."""
 
     def __init__(self, *, presented: bool = False) -> None:
         """Say whether anything was shown."""
@@ -253,7 +253,7 @@ def install(app: FastAPI) -> None:
 
 
 def failed() -> Response:
-    """500, for what nobody foresaw."""
+    """500, for an unforeseen error."""
     return problem(500, "internal", "Something failed here.")
 
 

@@ -52,14 +52,14 @@ _UNAUTHORIZED: Final = 401
 
 
 def refuses_unknown_key(services: Services, scope: Scope) -> QuotaStatus | None:
-    """How it stands with a request that is to be refused without a look at its key; None for every other one."""
+    """The quota status of a request that is refused before its key is looked up; None for every other request."""
     if not scope["path"].startswith(_WITH_A_KEY):
         return None
     return services.unknown_keys.refuses(peer_of(scope, services.proxies), _presented(scope))
 
 
 def note_key(services: Services, scope: Scope, status: int) -> None:
-    """Note how a request ended that was looked up: its key was somebody's, or nobody's."""
+    """Note whether the key of a request that was looked up belonged to a caller in force."""
     if not scope["path"].startswith(_WITH_A_KEY):
         return
     if status == _UNAUTHORIZED:

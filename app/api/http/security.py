@@ -126,7 +126,7 @@ async def _found(services: Services, text: str | None, *, gated: bool = False) -
     """Who presented this, and whether they pass the gate of the staff notice, if it is looked at.
 
     Raises:
-        UnauthorizedError: nobody who is known.
+        UnauthorizedError: no credential in force.
         IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
         DatabaseUnavailableError: it cannot be known.
 
@@ -175,7 +175,7 @@ async def refuse_strangers(services: Services, text: str | None) -> None:
     """Refuse a client without a credential in force, before it is told what is wrong with its request.
 
     Raises:
-        UnauthorizedError: nobody who is known, or was when that could last be known.
+        UnauthorizedError: no credential in force, or none when that could last be known.
         IssuerUnavailableError, DatabaseUnavailableError: it cannot be known.
 
     """

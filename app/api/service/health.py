@@ -105,6 +105,6 @@ async def metrics(
             runs = await list_job_runs(session, task=None, days=0)
             changes: int | None = await count_changes(session)
     except DatabaseUnavailableError:
-        counts, runs, changes = None, (), None  # what this process counted itself is told all the same
+        counts, runs, changes = None, (), None  # what this process counted itself is still told
     read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes)])
     return Response(services.metrics.exposition() + read, media_type=MEDIA_TYPE)

@@ -204,7 +204,7 @@ async def patch_member(identifier: Id, body: MemberChange, caller: Officer, writ
     responses=problems(_UNKNOWN, (409, "The member did not leave."), _INVALID),
 )
 async def delete_member(identifier: Id, caller: Officer, services: ServicesDep) -> Response:
-    """Destroy the name and its key. What the member acknowledged stays, under an id that names nobody."""
+    """Destroy the name and its key. What the member acknowledged stays, under an id that identifies no person."""
     async with services.database.write() as session:
         await erase_staff_member(session, caller, identifier)
     return Response(status_code=204)

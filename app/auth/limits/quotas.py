@@ -67,7 +67,7 @@ class OverQuotaError(Exception):
     """A client has used up a quota."""
 
     def __init__(self, standing: QuotaStatus) -> None:
-        """Keep how it stands."""
+        """Keep the quota's status."""
         super().__init__()
         self.standing = standing
 

@@ -62,7 +62,7 @@ class RateLimits:
         return of in self._buckets
 
     def take(self, of: Counted, caller: UUID, units: int = 1) -> QuotaStatus | None:
-        """Count for a caller; how it stands then, None where no limit applies to it.
+        """Count for a caller; returns what is left of its quota, None where no limit applies.
 
         Raises:
             OverQuotaError: its quota is used up, and nothing was counted but the refusal.
@@ -78,7 +78,7 @@ class RateLimits:
             raise
 
     def used_up(self, of: Counted, caller: UUID) -> QuotaStatus | None:
-        """How a caller stands whose next unit would be refused; None for one that may go on."""
+        """The quota status of a caller whose next unit would be refused; None for one that may go on."""
         buckets = self._buckets.get(of)
         if buckets is None or caller in self._excepted:
             return None

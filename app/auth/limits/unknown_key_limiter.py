@@ -22,7 +22,7 @@ class UnknownKeyLimiter:
     """Who failed lately, from where, and who did not."""
 
     def __init__(self, quota: Quota | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nobody failed yet; without a quota nobody is refused."""
+        """No failures yet; without a quota no request is refused."""
         self._clock = clock
         self._peers = Buckets(POLICY, quota) if quota is not None else None
         own = Quota(max(1, quota.units // _SHARE), quota.seconds) if quota is not None else None
@@ -58,7 +58,7 @@ class UnknownKeyLimiter:
             self.alert_until = max(self.alert_until, now + own.wait)
 
     def refuses(self, peer: str, credential: bytes) -> QuotaStatus | None:
-        """How it stands with whom not to look up now; None for whoever is to be looked up."""
+        """The quota status of a request that must not be looked up now; None if it may be."""
         if self._peers is None or self._credentials is None:
             return None
         now = self._clock()

@@ -1,6 +1,6 @@
 """Record that a caller was refused an administrative act: once an hour for each caller and route, whatever it tries.
 
-Only callers with a key in force come this far, so nobody from outside writes here; and one that tries again and again
+Only callers with a key in force come this far, so no stranger writes here; and one that tries again and again
 does not fill an append-only table. The metrics count every refusal.
 """
 

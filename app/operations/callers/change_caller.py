@@ -40,7 +40,7 @@ async def change_caller(
     """Change a caller. What it loses it has lost on every replica when that is answered; what it gains comes soon.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: `by` may decide about nobody any more.
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         NotFoundError: no such caller.
         ScopeNotHeldError: it has, or would get, a scope or a processing that `by` does not have itself.
         CallerRevokedError: it is revoked, which is final.

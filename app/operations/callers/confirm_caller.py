@@ -1,4 +1,4 @@
-"""Ask again, where it counts, whether whoever was let in may still do what they came for.
+"""Check again, inside the write's transaction, that the caller is still in force.
 
 Between the look at a credential and the act a request waits: for a connection, for a lock, for an event to happen.
 What was revoked or narrowed meanwhile is gone once that was answered (docs/callers.md), also for who waits.
@@ -29,7 +29,7 @@ async def confirm_caller(session: ReadSession, by: Authenticated, scope: Scope) 
 async def hold_with(
     session: WriteSession, by: Authenticated | None, scope: Scope, *others: UUID
 ) -> tuple[Caller | None, Mapping[UUID, Caller]]:
-    """Who acts, as it is now, and those of the others that there are; nobody changes them until the transaction ends.
+    """The acting caller as it is now, and those of the others that exist; all are locked until the transaction ends.
 
     A revocation waits for acts that were begun before it, and an act that comes after one finds it. `by` None is an
     operator at the command line.

@@ -28,7 +28,7 @@ class NewCaller:
 
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A caller, one of its keys, and that key itself: for whoever asked for it, and for nobody else."""
+    """A caller, one of its keys, and that key in clear: shown once, to the client that asked for it."""
 
     caller: Caller
     key: ApiKey
@@ -44,7 +44,7 @@ async def create_key(session: WriteSession, by: Authenticated | None, wanted: Ne
         wanted: what the new caller is to be.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: `by` may make nobody any more.
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
         InvalidExpiryError: the key would have expired already.
 
@@ -57,7 +57,7 @@ async def hold_maker(session: WriteSession, by: Authenticated | None, wanted: Ne
     """Who makes a caller, as it is now; until the transaction ends nothing is taken from it.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: it may make nobody any more.
+        CredentialEndedError, ScopeMissingError: the caller is no longer in force, or lacks the scope.
         ScopeNotHeldError: it would hand out a scope or a processing that it does not have itself.
 
     """

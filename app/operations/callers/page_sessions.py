@@ -30,7 +30,7 @@ class SignInForm(StrEnum):
 
 
 class SignInRefused(StrEnum):
-    """Why nobody is signed in."""
+    """Why there is no session."""
 
     PERSONS_ONLY = "persons_only"
     SCOPE_MISSING = "scope_missing"
@@ -59,7 +59,7 @@ def refusal(form: SignInForm, who: Caller) -> SignInRefused | None:
 async def sign_in(session: WriteSession, form: SignInForm, presented: Credential, uses: Uses) -> str | SignInRefused:
     """Begin a session; its token (256 random bits, base64url), or why there is none.
 
-    Sessions begun, and keys in force that may not begin one, go into the audit trail; other keys are nobody's.
+    Sessions begun, and keys in force that may not begin one, go into the audit trail; other keys belong to no caller.
     """
     found = await authenticate(session, presented)
     if found is None:

@@ -1,4 +1,4 @@
-"""Make a caller that is known by the tokens of an issuer: nobody is let in by a token alone."""
+"""Make a caller that is known by an issuer's tokens. A token without such a caller opens nothing."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ async def register_identity(
         check: what knows whose tokens this deployment takes; None where it takes none.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: `by` may make nobody any more.
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
         UnknownIssuerError: no token of that issuer is taken.
         IdentityTakenError: another caller in force is known by it.

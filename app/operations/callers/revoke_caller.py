@@ -18,7 +18,7 @@ async def revoke_caller(session: WriteSession, by: Authenticated | None, identif
     """Revoke a caller: none of its keys and tokens is good any more. A second time changes nothing.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: `by` may decide about nobody any more.
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         NotFoundError: no such caller.
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
 
@@ -35,7 +35,7 @@ async def revoke_key(session: WriteSession, by: Authenticated | None, identifier
     """Revoke one key of a caller; its others stay. A second time changes nothing.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: `by` may decide about nobody any more.
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         NotFoundError: no such caller, or it has no such key.
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
 
@@ -57,7 +57,7 @@ async def held_by(session: WriteSession, by: Authenticated | None, identifier: U
     """The caller, if `by` may decide about it (None may about all), and `by` as it is now: both held.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: `by` may decide about nobody any more.
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         NotFoundError: no such caller.
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
 

@@ -49,7 +49,7 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
         rotation: for how long the keys before it go on, and until when the new one is good.
 
     Raises:
-        CredentialEndedError, ScopeMissingError: `by` may decide about nobody any more.
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         NotFoundError: no such caller.
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
         CallerRevokedError: it is revoked: a new key would not open anything.

@@ -70,7 +70,7 @@ async def answer_consent_form(
     """Record what a button says. Nothing is recorded when anything is raised.
 
     Returns:
-        Whether it was recorded now. False: the form was sent before. Commit all the same: the first time may have ended
+        Whether it was recorded now. False: the form was sent before. Commit nevertheless: the first time may have ended
         before it was confirmed, and this one is confirmed in its place.
 
     Raises:
@@ -78,7 +78,7 @@ async def answer_consent_form(
         ConsentLinkEndedError: it has ended.
         FormNotOursError: the form is not one that this service made for this link.
         FormOutdatedError: the button is no longer there.
-        TextChangedError: the text is no longer the one that the form showed (withdrawing goes on all the same).
+        TextChangedError: the text is no longer the one that the form showed (withdrawing still works).
         JointConsentNeededError: the person is under fifteen.
         TooManyFormsError: too many forms came through this link within an hour.
 

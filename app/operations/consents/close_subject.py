@@ -1,4 +1,4 @@
-"""Close a user's account: whoever gets the address next starts with nothing."""
+"""Close a user's account: the next holder of the address starts with nothing."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -97,7 +97,7 @@ async def create_consent_link(
     Raises:
         NotFoundError: a processing is not registered.
         ConsentNotApplicableError: no consent could permit one of them.
-        ContactMissingError: one names no contact for the protection of data, without which nobody is informed.
+        ContactMissingError: one names no contact for the protection of data, which the person must be told.
         ProcessingSuspendedError: one is suspended, and so is not asked for (withdrawing goes on).
         ProcessingRetiredError: one is retired.
         JointConsentNeededError: the person is under fifteen.

@@ -1,6 +1,6 @@
 """What an operator looks at: register, consents, renewals, decisions, deliveries, staff, jobs, replicas, in numbers.
 
-Each section is read by itself: one that cannot be read is said to be so, and the others are shown. Nobody's identifier
+Each section is read by itself: one that cannot be read is said to be so, and the others are shown. No person's identifier
 or pseudonym is in any of them.
 """
 

@@ -43,7 +43,7 @@ async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
     """The member of that id, held until the transaction ends; a person with access to the API becomes one here.
 
     Raises:
-        NotFoundError: nobody has that id.
+        NotFoundError: no member has that id.
         PersonsOnlyError: a program has.
 
     """
@@ -64,7 +64,7 @@ async def change_staff_member(session: WriteSession, by: Caller, identifier: UUI
     """Note that a member left, or is back; the time of the first note stays.
 
     Raises:
-        NotFoundError: nobody has that id.
+        NotFoundError: no member has that id.
         PersonsOnlyError: a program has.
 
     """
@@ -77,7 +77,7 @@ async def change_staff_member(session: WriteSession, by: Caller, identifier: UUI
 
 
 async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID) -> None:
-    """Destroy the name of a member who left; what they acknowledged stays, under an id that names nobody.
+    """Destroy the name of a member who left; what they acknowledged stays, under an id that identifies no person.
 
     Raises:
         NotFoundError: there is no such member.
@@ -103,7 +103,7 @@ def seal_name(vault: Vault, member: UUID, name: str) -> tuple[str, bytes, bytes]
 
 
 def open_name(vault: Vault, member: UUID, sealed: tuple[str, bytes, bytes]) -> str | None:
-    """The name; None where the keys of this deployment do not open it, so that the others are told all the same."""
+    """The name; None where the keys of this deployment do not open it, so that the others are still told."""
     try:
         return vault.open(_ref(member), SealedId(*sealed))
     except VaultError:
