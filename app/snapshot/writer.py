@@ -42,7 +42,7 @@ class Writer:
         """One transaction; when the block has ended, it is committed and may be answered.
 
         Raises:
-            DatabaseUnavailableError: it was not committed, or that is not known; or it was, and cannot be confirmed yet.
+            DatabaseUnavailableError: it was not committed, or that is unknown; or it was, and cannot be confirmed yet.
                 In each case the same request may be sent again.
 
         """

@@ -53,8 +53,8 @@ class NewConsentLink(WireModel):
     processings: Annotated[list[ProcessingId], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
     authentication: Authentication = Field(
         description="How you know that the person who opens the link is this user: `mailbox` (it goes to the user's "
-        "own mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part of the "
-        "evidence"
+        "own mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part "
+        "of the evidence"
     )
     kind: LinkKind = Field(description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent")
     by_person: StrictBool = Field(

@@ -1,8 +1,8 @@
 """The keys that sign decision tokens, as a process holds them: read at its start, and again every half minute.
 
-Signing needs no database, so a token adds no round trip to a decision, and permits under III have theirs while the database is
-away. A new key is published before it signs, and an old one for as long as what it signed may live: whoever keeps the
-published keys for a while can always verify.
+Signing needs no database, so a token adds no round trip to a decision, and permits under III carry theirs while the
+database is away. A new key is published before it signs, and an old one for as long as what it signed may live, so that
+a verifier that keeps the published keys for a while can always verify.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """What an operator looks at: register, consents, renewals, decisions, deliveries, staff, jobs, replicas, in numbers.
 
-Each section is read by itself: one that cannot be read is said to be so, and the others are shown. No person's identifier
-or pseudonym is in any of them.
+Each section is read by itself: one that cannot be read is said to be so, and the others are shown. No identifier or
+pseudonym of a person is in any of them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
