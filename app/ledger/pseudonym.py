@@ -69,6 +69,7 @@ class Pseudonyms:
         self.ids = ids or SubjectIds()
         self._keyed = hmac.new(key, digestmod="sha256")  # copied for each hash: the key is hashed once
         self._of_subjects = self._begun("subject")
+        self._of_purpose: dict[str, hmac.HMAC] = {}
 
     def ref(self, subject_type: str, identifier: str) -> bytes:
         """The pseudonym (32 bytes) of a subject."""
@@ -78,8 +79,16 @@ class Pseudonyms:
         return made.digest()
 
     def opaque(self, purpose: str, value: str) -> bytes:
-        """A keyed hash (32 bytes) of something that must not be stored in clear, apart for each purpose."""
-        return self._mac("opaque", purpose, value)
+        """A keyed hash (32 bytes) of something that must not be stored in clear, apart for each purpose.
+
+        `purpose` is a word of the code, never of a request: what is hashed of it is kept.
+        """
+        begun = self._of_purpose.get(purpose)
+        if begun is None:
+            begun = self._of_purpose[purpose] = self._begun("opaque", purpose)
+        encoded, made = value.encode(), begun.copy()
+        made.update(_LENGTH.pack(len(encoded)) + encoded)
+        return made.digest()
 
     def check_value(self) -> str:
         """What tells this key from another, and nothing about it: stored to refuse a wrong key at start."""

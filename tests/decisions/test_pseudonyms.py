@@ -1,0 +1,43 @@
+"""Pseudonyms are the HMAC that the ledger has always held, whatever was hashed before them."""
+
+import hmac
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ledger.pseudonym import Pseudonyms, SubjectIds
+
+KEY = b"k" * 32
+EXACT = SubjectIds.parse("exact")
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def slowly(*parts):
+    """HMAC-SHA-256 over the parts, each behind its length in four bytes."""
+    encoded = [part.encode() for part in parts]
+    return hmac.digest(KEY, b"".join(struct.pack(">I", len(each)) + each for each in encoded), "sha256")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "item", "é"]), texts), min_size=1, max_size=6))
+def test_a_subject_ref_depends_on_its_own_type_and_id(subjects):
+    """In whatever order subjects of several types come, each has the ref that it has alone."""
+    pseudonyms = Pseudonyms(KEY, EXACT)
+    for kind, name in subjects * 2:
+        assert pseudonyms.ref(kind, name) == slowly("subject", kind, name)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "ab"]), texts), min_size=1, max_size=6))
+def test_an_opaque_hash_depends_on_its_own_purpose_and_value(values):
+    """What is kept of a purpose changes no hash of it or of another."""
+    pseudonyms = Pseudonyms(KEY)
+    for purpose, value in values * 2:
+        assert pseudonyms.opaque(purpose, value) == slowly("opaque", purpose, value)
+
+
+def test_parts_are_kept_apart():
+    """The same letters split differently are other hashes; another key gives another hash."""
+    pseudonyms = Pseudonyms(KEY, EXACT)
+    assert pseudonyms.ref("ab", "c") != pseudonyms.ref("a", "bc")
+    assert pseudonyms.opaque("ab", "c") != pseudonyms.opaque("a", "bc")
+    assert pseudonyms.ref("a", "b") != Pseudonyms(b"x" * 32, EXACT).ref("a", "b")
