@@ -122,7 +122,7 @@ def _with_token(worded: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def _json(value: dict[str, Any]) -> bytes:
-    return encode(value).encode()
+    return encode(value)
 
 
 def _ids(at: float, number: int) -> Iterator[bytes]:

@@ -1,16 +1,18 @@
 """A decision as AuthZEN JSON: the one place that words an answer, for single calls, batches and explanations."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
+
+import msgspec
 
 from app.core.decision import Decision, Reason
 from app.core.wording import REASON_FOR_USER
 
 _WORDS: Final = {reason: dict(words) for reason, words in REASON_FOR_USER.items()}
 _MARK: Final = UUID(int=0)
-encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_MARK_TEXT: Final = str(_MARK).encode()
+encode: Final = msgspec.json.Encoder().encode
 
 
 def instant(at: datetime) -> str:
@@ -37,8 +39,8 @@ def answer(decision: Decision, identifier: UUID) -> dict[str, Any]:
 
 def answer_parts(decision: Decision) -> tuple[bytes, bytes]:
     """The JSON of one decision as bytes before and after its id."""
-    before, after = encode(answer(decision, _MARK)).split(str(_MARK), 1)
-    return before.encode(), after.encode()
+    before, after = encode(answer(decision, _MARK)).split(_MARK_TEXT, 1)
+    return before, after
 
 
 def item_error(status: int, message: str, reason: Reason | None = None) -> dict[str, Any]:
