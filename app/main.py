@@ -16,7 +16,6 @@ from app.api.application import Sceau
 from app.api.decisions.discovery import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route
-from app.api.http.services import MetricsAccess
 from app.api.openapi import DESCRIPTION
 from app.api.routers import ROUTERS
 from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
@@ -25,7 +24,8 @@ from app.pages import assets
 from app.pages.consents import page as consent
 from app.pages.service import page as dashboard
 from app.pages.staff import page as staff
-from app.settings import LogFormat, Settings, SettingsError
+from app.settings import Settings
+from app.settings.values import LogFormat
 from app.telemetry.logs import configure_logs
 from app.wiring.keys import bootstrap_key
 from app.wiring.parent import end_with_parent
@@ -46,11 +46,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         clock: another clock than the database's, for tests.
 
     """
-    try:
-        metrics_access = MetricsAccess(settings.metrics)
-    except ValueError:
-        raise SettingsError("SCEAU_METRICS is open, scoped or off") from None
-    services = services_of(settings, metrics_access, wall_clock=wall_clock, clock=clock)
+    services = services_of(settings, wall_clock=wall_clock, clock=clock)
     first_key = bootstrap_key(settings)
     app = Sceau(
         title="Sceau",

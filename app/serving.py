@@ -25,7 +25,8 @@ from typing import Final, NoReturn, Self
 import structlog
 
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
-from app.settings import PREFIX, Settings, SettingsError
+from app.settings import Settings
+from app.settings.environment import PREFIX, SettingsError
 
 _RUNNING: Final = "running.json"
 _GRACE_SECONDS: Final = 10

@@ -10,15 +10,14 @@ import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx2
 
 from app.auth.issuer_errors import IssuerUnavailableError
+from app.auth.issuer_trust import is_safe
 from app.auth.key_sets import LARGEST_SET, BadKeySetError, KeySet, read_key_set
 
 _DISCOVERY: Final = "/.well-known/openid-configuration"
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +26,6 @@ class Source:
 
     issuer: str
     keys_url: str | None = None
-
-
-def is_safe(url: str) -> bool:
-    """Whether keys may be read there: over TLS, or from this machine itself."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        return False
-    if not host or parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
 
 
 class KeyFetcher:

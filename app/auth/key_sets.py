@@ -13,20 +13,8 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
-ALGORITHMS: Final = (
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-    "Ed25519",
-    "PS256",
-    "PS384",
-    "PS512",
-    "RS256",
-    "RS384",
-    "RS512",
-)
-"""What may be allowed at all."""
+from app.auth.issuer_trust import ALGORITHMS
+
 LARGEST_SET: Final = 262_144
 """Bytes of a key set that are read."""
 _MOST_KEYS: Final = 100

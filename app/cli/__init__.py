@@ -85,7 +85,8 @@ def worker(
 def migrate() -> None:
     """Bring the database to this version's schema, as its owner, and grant the application role its rights."""
     from app.db.migrate import migrate as migrate_database
-    from app.settings import Settings, required
+    from app.settings import Settings
+    from app.settings.required import required
 
     settings = Settings.load()
     owner = required(settings.database_owner_url, "database_owner_url")
@@ -175,7 +176,7 @@ def openapi() -> None:
 
 
 def _configure_logs(settings: "Settings") -> None:
-    from app.settings import LogFormat
+    from app.settings.values import LogFormat
     from app.telemetry.logs import configure_logs
 
     configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
@@ -233,7 +234,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.revisions import MigrationRefusedError
     from app.operations.service.check_deployment import DeploymentRefusedError
     from app.serving import DataDirectoryInUseError, PortTakenError
-    from app.settings import SettingsError
+    from app.settings.environment import SettingsError
 
     if isinstance(error, DatabaseUnavailableError):
         return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"

@@ -35,7 +35,7 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
         yield None
         return
     from app.serving import local_deployment
-    from app.settings import SettingsError
+    from app.settings.environment import SettingsError
 
     if data is None and not Path(_DATA).is_dir():
         raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")

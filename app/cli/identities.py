@@ -73,7 +73,8 @@ async def _ask() -> bool:
 
 
 def _check() -> "TokenCheck":
-    from app.settings import Settings, SettingsError
+    from app.settings import Settings
+    from app.settings.environment import SettingsError
     from app.wiring.deployment import deployment_of
     from app.wiring.issuers import token_check_of
 
@@ -85,7 +86,7 @@ def _check() -> "TokenCheck":
 
 
 def _only(check: "TokenCheck") -> str:
-    from app.settings import SettingsError
+    from app.settings.environment import SettingsError
 
     names = list(check.issuers)
     if len(names) != 1:

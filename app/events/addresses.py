@@ -39,6 +39,16 @@ class ForbiddenUrlError(ValueError):
     """Why an address of a receiver is refused: a few words, without the address."""
 
 
+def parse_networks(words: str) -> tuple[Network, ...]:
+    """Read networks in CIDR form, separated by commas, such as `10.0.0.0/8,fd00::/8`.
+
+    Raises:
+        ValueError: one is no network.
+
+    """
+    return tuple(ip_network(word.strip()) for word in words.split(",") if word.strip())
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
     """Which addresses may be reached: every public one, and those in the allowed networks."""
@@ -53,7 +63,7 @@ class AddressPolicy:
             ValueError: one is no network.
 
         """
-        return cls(tuple(ip_network(word.strip()) for word in words.split(",") if word.strip()))
+        return cls(parse_networks(words))
 
     def allows_by_name(self, address: Address) -> bool:
         """Whether the operator named a network that holds the address: plain HTTP is for these alone."""

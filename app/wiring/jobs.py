@@ -13,7 +13,8 @@ from app.jobs.work import Work
 from app.jobs.worker import run_jobs
 from app.operations.service.check_deployment import check_deployment
 from app.operations.webhooks.deliver_webhooks import Courier
-from app.settings import Settings, jobs_url, required, webhook_policy
+from app.settings import Settings
+from app.settings.required import jobs_url, required
 from app.wiring.deployment import deployment_of
 
 _JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
@@ -50,7 +51,7 @@ async def work_until(
 def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None, stopping: asyncio.Event) -> Work:
     deployment, url = deployment_of(settings), required(settings.database_url, "database_url")
     own = Database(url, limits=_COURIER_LIMITS)
-    sender, source = Sender(webhook_policy(settings)), str(settings.public_url).rstrip("/")
+    sender, source = Sender(settings.webhook_networks), str(settings.public_url).rstrip("/")
     courier = Courier(own, deployment, sender, source, chance=chance)
     database = Database(url, limits=_JOBS_LIMITS, clock=clock)
     return Work(database, deployment, courier, settings.event_retention, stopping)

@@ -4,7 +4,9 @@ import base64
 import binascii
 from typing import Final
 
-from app.settings import HOW_TO_MAKE, PREFIX, Settings, SettingsError, required
+from app.settings import Settings
+from app.settings.environment import PREFIX, SettingsError
+from app.settings.required import HOW_TO_MAKE, required
 
 _KEY_BYTES: Final = 32
 _BOOTSTRAP_CHARACTERS: Final = 32

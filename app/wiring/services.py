@@ -11,9 +11,10 @@ from app.api.decisions.endpoint import DecisionEndpoint
 from app.api.decisions.tokens import decision_token
 from app.api.decisions.words import Wording
 from app.api.http.headers import headers_of_every_answer
-from app.api.http.services import MetricsAccess, Services
+from app.api.http.services import Services
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
+from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
 from app.core.staff import Gate
@@ -26,31 +27,30 @@ from app.operations.decisions.from_database import Primary
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
-from app.settings import Settings, SettingsError, direct_url, required, webhook_policy
+from app.settings import Settings
+from app.settings.required import direct_url, required
+from app.settings.values import CacheMode, DecisionLogMode
 from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
 from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
-from app.wiring.limits import proxies_of, rate_limits_of, unknown_key_limiter_of
+from app.wiring.limits import rate_limits_of
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
 
 
-def services_of(
-    settings: Settings, metrics_access: MetricsAccess, *, wall_clock: Callable[[], datetime], clock: Clock | None = None
-) -> Services:
+def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock: Clock | None = None) -> Services:
     """What the routes work with; nothing is opened yet.
 
     Args:
         settings: as loaded.
-        metrics_access: who may read the metrics.
         wall_clock: this machine's clock, aware (UTC).
         clock: another clock than the database's, for tests. Memory goes by the database's own, so there is none then.
 
     Raises:
-        SettingsError: a setting is missing or wrong.
+        SettingsError: a key or a URL is missing, or a key is wrong.
 
     """
     database = database_of(settings, clock=clock)
@@ -74,17 +74,17 @@ def services_of(
         uses=uses,
         token_check=check,
         recorder=_recorder(settings, deployment),
-        metrics_access=metrics_access,
+        metrics_access=settings.metrics,
         max_body_bytes=settings.max_body_bytes,
         keep_answers=settings.idempotency_retention,
         log_retention=settings.decision_log_retention,
-        webhook_policy=webhook_policy(settings),
+        webhook_policy=settings.webhook_networks,
         webhook_key_overlap=settings.webhook_key_overlap,
         key_overlap=settings.key_overlap,
         headers=headers_of_every_answer(str(settings.public_url)),
         limits=rate_limits_of(settings),
-        unknown_keys=unknown_key_limiter_of(settings),
-        proxies=proxies_of(settings),
+        unknown_keys=UnknownKeyLimiter(settings.rate_unknown_keys),
+        proxies=settings.trusted_proxies,
         staff_gate=Gate(settings.staff_gate, settings.staff_grace),
         pace=pace,
     )
@@ -93,10 +93,8 @@ def services_of(
 def _memory(
     settings: Settings, database: Database, policy: PeriodPolicy, uses: Uses, check: "TokenCheck | None"
 ) -> Memory | None:
-    if settings.cache == "strict":
+    if settings.cache is CacheMode.STRICT:
         return None
-    if settings.cache != "leased":
-        raise SettingsError("SCEAU_CACHE is leased or strict")
     url = required(settings.database_url, "database_url")
     plan = ReplicaPlan(
         direct_url(settings), pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}"
@@ -110,13 +108,11 @@ def _no_token(_: bytes) -> None:
 
 
 def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
-    if settings.decision_log == "off":
+    if settings.decision_log is DecisionLogMode.OFF:
         return None
-    if settings.decision_log not in {"buffered", "durable"}:
-        raise SettingsError("SCEAU_DECISION_LOG is off, buffered or durable")
     plan = LogPlan(required(settings.database_url, "database_url"), patience=pace_of(settings).lease)
     reference = partial(correspondence_ref, deployment)
-    durable = settings.decision_log == "durable"
+    durable = settings.decision_log is DecisionLogMode.DURABLE
     return Recorder(DecisionLog(plan), reference, durable, settings.decision_log_exempt_share)
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.auth.key_fetch import is_safe
+from app.auth.issuer_trust import is_safe
 from tests.auth.reading import RHYTHM, reading, why_of
 
 

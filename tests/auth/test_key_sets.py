@@ -3,7 +3,8 @@ import json
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
-from app.auth.key_sets import ALGORITHMS, BadKeySetError, read_key_set
+from app.auth.issuer_trust import ALGORITHMS
+from app.auth.key_sets import BadKeySetError, read_key_set
 from tests.support.issuer import new_key
 
 EC, OKP, RSA = new_key("EC"), new_key("OKP"), new_key("RSA")

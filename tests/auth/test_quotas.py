@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.http.peers import parse_proxies, peer_of
+from app.api.http.peers import peer_of
 from app.auth.limits.quotas import Buckets, OverQuotaError, Quota
 from app.auth.limits.rate_limits import Counted, RateLimits, counted_by
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.scopes import Scope
 from app.db.identifiers import random_id
+from app.events.addresses import parse_networks
 
 KEYS = [bytes([number]) * 32 for number in range(100)]
 
@@ -216,11 +217,11 @@ def _from(host, *said):
 )
 def test_where_a_request_comes_from(host, said, expected):
     """The address that connected; from a proxy of ours, the last one that it says and that is no proxy of ours."""
-    assert peer_of(_from(host, *said), parse_proxies("10.0.0.0/8, fd00::/8")) == expected
+    assert peer_of(_from(host, *said), parse_networks("10.0.0.0/8, fd00::/8")) == expected
 
 
 def test_without_proxies_nobody_is_believed():
     """By default what a request says about where it comes from counts for nothing."""
-    assert peer_of(_from("10.0.0.1", "203.0.113.9"), parse_proxies("")) == "10.0.0.1"
+    assert peer_of(_from("10.0.0.1", "203.0.113.9"), parse_networks("")) == "10.0.0.1"
     with pytest.raises(ValueError, match="x"):
-        parse_proxies("10.0.0.0/8,x")
+        parse_networks("10.0.0.0/8,x")

@@ -12,7 +12,6 @@ from fastapi import FastAPI
 
 import app.wiring.running
 import app.wiring.services
-from app.api.http.services import MetricsAccess
 from app.main import create_app, wall_clock
 from app.snapshot.lease import Pace
 from app.wiring.running import running
@@ -43,7 +42,7 @@ class Site:
     def __init__(self, database):
         settings = settings_for(database)
         self.app = _idle.pop() if _idle else create_app(settings)
-        services = services_of(settings, MetricsAccess.OPEN, wall_clock=wall_clock)
+        services = services_of(settings, wall_clock=wall_clock)
         self.services = self.app.state.services = services
         self.app.state.decisions = decisions_of(self.services)
         assert self.services.memory is not None

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 import app.main
-from app.api.http.services import MetricsAccess
 from app.core.article import Purpose
 from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
@@ -131,7 +130,7 @@ def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
 @pytest.fixture(name="replica")
 def idle_replica(database):
     """A replica that is wired and not started."""
-    memory = services_of(settings_for(database), MetricsAccess.OPEN, wall_clock=wall_clock).memory
+    memory = services_of(settings_for(database), wall_clock=wall_clock).memory
     assert memory is not None
     return memory.replica
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.settings import ELSEWHERE, PREFIX, Settings
+from app.settings import Settings
+from app.settings.environment import ELSEWHERE, PREFIX
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

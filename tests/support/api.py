@@ -1,14 +1,17 @@
 """The application as production wires it, called in a few words; and a clock that tests set."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
+from app.settings.environment import PREFIX, SettingsError
 from tests.support.databases import TestDatabase
 
 BOOTSTRAP = "sceau_" + "b" * 43
@@ -57,6 +60,18 @@ def settings_for(database: TestDatabase, **more: Any) -> Settings:
         **more,
     }
     return Settings(**values)
+
+
+def refusal_of(monkeypatch: pytest.MonkeyPatch, **wrong: str) -> str:
+    """What a person reads when the environment holds these settings, named in lower case, and no others."""
+    with monkeypatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            patch.delenv(name)
+        for name, value in wrong.items():
+            patch.setenv(PREFIX + name.upper(), value)
+        with pytest.raises(SettingsError) as refused:
+            Settings.load()
+    return str(refused.value)
 
 
 def subject(name: str, kind: str = "user") -> dict[str, str]:

@@ -19,16 +19,6 @@ _ONE_SITE: Final = 64
 _LONGEST_LIST: Final = 20
 
 
-def parse_proxies(text: str) -> Proxies:
-    """The networks that a setting names, such as `10.0.0.0/8,fd00::/8`.
-
-    Raises:
-        ValueError: one is none.
-
-    """
-    return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
-
-
 def peer_of(scope: Scope, proxies: Proxies) -> str:
     """The address that a request comes from; of IPv6 the site; "" on a local socket."""
     client = scope.get("client")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from fastapi import Depends, Request
@@ -24,6 +23,7 @@ from app.operations.service.deployment import Deployment
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import Pace
 from app.snapshot.writer import Writer
+from app.telemetry.access import MetricsAccess
 from app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -33,14 +33,6 @@ _SIGN_INS: Final = Quota(10, 300)
 """Wrong keys that may be tried at the dashboard's sign-in from one address. A key has 256 random bits and is not
 guessed: the bound keeps attempts from costing more than they should, and the log tells an operator that somebody tries.
 """
-
-
-class MetricsAccess(StrEnum):
-    """Who may read `/metrics`: anyone who reaches the port, callers with `audit:read`, or nobody."""
-
-    OPEN = "open"
-    SCOPED = "scoped"
-    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)

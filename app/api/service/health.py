@@ -10,13 +10,14 @@ from starlette.exceptions import HTTPException
 from app.api.http.problems import unavailable
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import Needs, bearer, open_to_all
-from app.api.http.services import MetricsAccess, ServicesDep
+from app.api.http.services import ServicesDep
 from app.api.service.metrics import IssuerState, change_metrics, delivery_metrics, issuer_states, job_metrics
 from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.list_job_runs import list_job_runs
 from app.operations.webhooks.count_deliveries import count_deliveries
 from app.snapshot.upkeep import count_changes
+from app.telemetry.access import MetricsAccess
 from app.telemetry.families import exposition_of
 from app.telemetry.metrics import MEDIA_TYPE
 

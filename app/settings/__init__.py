@@ -1,0 +1,216 @@
+"""The settings, read from the environment once: names begin with SCEAU_. Only the roots and `app.wiring` read them.
+
+A secret may come from a file instead: SCEAU_MASTER_KEY_FILE holds the path of a file with the key. `.env.example`
+lists them all.
+"""
+
+import os
+from datetime import timedelta
+from typing import Self
+
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.auth.limits.quotas import Quota
+from app.core.period import ONE_YEAR, ConsentPeriod, Counting
+from app.core.staff import GateMode
+from app.events.addresses import AddressPolicy
+from app.ledger.pseudonym import SubjectIds
+from app.settings.environment import PREFIX, SettingsError, from_files, line_of
+from app.settings.values import (
+    Algorithms,
+    BaseUrl,
+    CacheChoice,
+    CacheMode,
+    CallerIds,
+    CallerQuota,
+    CountingChoice,
+    DecisionLogChoice,
+    DecisionLogMode,
+    Issuers,
+    LeaseTime,
+    LogFormat,
+    LogLevel,
+    MetricsChoice,
+    NoticeDays,
+    Period,
+    PostgresUrl,
+    ProxyNetworks,
+    SafeUrls,
+    ScopeClaim,
+    ScopeClaimChoice,
+    SubjectIdRules,
+    TokenTypes,
+    WebhookNetworks,
+)
+from app.telemetry.access import MetricsAccess
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        enable_decoding=False,  # lists are separated by commas, they are no JSON
+        hide_input_in_errors=True,
+    )
+
+    database_url: PostgresUrl | None = Field(default=None, description="DSN of the application role")
+    database_owner_url: PostgresUrl | None = Field(default=None, description="DSN of the schema's owner: migrations")
+    pseudonym_key: SecretStr | None = Field(default=None, description="32 bytes, hex or base64; can never change")
+    master_key: SecretStr | None = Field(default=None, description="ID:KEY of 32 bytes, the newest first; rotates")
+    bootstrap_key: SecretStr | None = Field(default=None, description="The first caller's key, on an empty database")
+    public_url: BaseUrl = Field(default=HttpUrl("http://127.0.0.1:8080"), description="Where callers reach the service")
+    subject_ids: SubjectIdRules = Field(
+        default=SubjectIds(), description="casefold, exact, or casefold,TYPE=exact; cannot change"
+    )
+    consent_validity: Period = Field(default=ONE_YEAR, description="Ceiling for every processing, at most one year")
+    period_counting: CountingChoice = Field(default=Counting.START_OF_DAY, description="start_of_day or same_instant")
+    renewal_notice: NoticeDays = Field(
+        default=(60, 30, 7), description="How long before its expiry a consent is flagged"
+    )
+    max_backdating: timedelta = Field(
+        default=timedelta(minutes=10), ge=timedelta(0), description="For live grants, ISO 8601"
+    )
+    solicitation_pause: Period = Field(
+        default=ConsentPeriod(months=6, days=0), description="How long what was refused is not offered again"
+    )
+    consent_link_validity: timedelta = Field(
+        default=timedelta(days=30),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=366),
+        description="How long a link to the consent page asks",
+    )
+    pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")
+    pool_waiting: int = Field(default=200, ge=0, le=100_000, description="Requests that may wait for one, else 503")
+    database_timeout: timedelta = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=5),
+        description="Deadline of a request's database work",
+    )
+    max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864, description="Largest request body")
+    rate_decisions: CallerQuota = Field(
+        default=None, description="Questions of a caller under IV, N/SECONDS in each worker"
+    )
+    rate_searches: CallerQuota = Field(default=Quota(1_200, 60), description="Reads and searches of a caller, likewise")
+    rate_consents: CallerQuota = Field(
+        default=Quota(12_000, 60), description="Consents and links of a caller; withdrawals never"
+    )
+    rate_administration: CallerQuota = Field(
+        default=Quota(1_200, 60), description="Other administrative requests of a caller"
+    )
+    rate_exceptions: CallerIds = Field(
+        default=frozenset(), description="Ids of callers that none of these limits apply to"
+    )
+    rate_unknown_keys: CallerQuota = Field(
+        default=Quota(300, 60), description="Requests of an address without a key in force"
+    )
+    trusted_proxies: ProxyNetworks = Field(
+        default=(), description="Networks of proxies whose X-Forwarded-For is believed"
+    )
+    cache: CacheChoice = Field(
+        default=CacheMode.LEASED, description="leased, or strict: read the primary for each decision"
+    )
+    cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects each worker remembers")
+    lease: LeaseTime = Field(default=timedelta(seconds=2), description="How long a worker may decide unheard, ≤ PT10S")
+    feed_database_url: PostgresUrl | None = Field(default=None, description="Direct DSN, when a pooler stands between")
+    jobs: bool = Field(default=True, description="Whether serve runs a jobs process beside its workers")
+    jobs_database_url: PostgresUrl | None = Field(default=None, description="Direct DSN for jobs; default: the feed's")
+    decision_log: DecisionLogChoice = Field(
+        default=DecisionLogMode.BUFFERED, description="off, buffered, or durable: permits under IV wait for it"
+    )
+    decision_log_exempt_share: float = Field(default=0.01, ge=0, le=1, description="Share of permits under III logged")
+    decision_log_retention: timedelta = Field(default=timedelta(days=400), description="How long decisions are kept")
+    event_retention: timedelta = Field(
+        default=timedelta(days=30), ge=timedelta(days=8), description="How long events and deliveries are kept, ≥ P8D"
+    )
+    webhook_networks: WebhookNetworks = Field(
+        default=AddressPolicy(), description="Networks that webhooks may reach though they are not public"
+    )
+    webhook_key_overlap: timedelta = Field(
+        default=timedelta(days=7), ge=timedelta(0), description="How long a rotated webhook key or secret still signs"
+    )
+    key_overlap: timedelta = Field(
+        default=timedelta(days=7),
+        ge=timedelta(0),
+        le=timedelta(days=30),
+        description="How long a caller's key is good beside the one that was made in its place",
+    )
+    oidc_issuer: Issuers = Field(default=(), description="Issuers whose access tokens are taken, separated by commas")
+    oidc_audience: str = Field(default="", description="What tokens must be for (`aud`): a name of this deployment")
+    oidc_jwks_url: SafeUrls = Field(
+        default=(), description="Where an issuer's keys are; default: as its discovery says"
+    )
+    oidc_algorithms: Algorithms = Field(
+        default=frozenset({"RS256", "PS256", "ES256", "EdDSA"}), description="How tokens may be signed"
+    )
+    oidc_token_types: TokenTypes = Field(
+        default=frozenset({"at+jwt"}), description="`typ` of access tokens; at+jwt,JWT for older issuers"
+    )
+    oidc_scope_claim: ScopeClaimChoice = Field(
+        default=ScopeClaim.NARROWS, description="narrows or ignored: a token's own scope claim"
+    )
+    oidc_clock_skew: timedelta = Field(
+        default=timedelta(seconds=30),
+        ge=timedelta(0),
+        le=timedelta(minutes=2),
+        description="How far the issuer's clock may be off, at most PT2M",
+    )
+    oidc_keep_keys: timedelta = Field(
+        default=timedelta(hours=24),
+        ge=timedelta(minutes=10),
+        le=timedelta(days=7),
+        description="How long an issuer's keys are used while it is away",
+    )
+    staff_gate: GateMode = Field(
+        default=GateMode.OFF,
+        description="off, warn or enforce: persons who have not acknowledged the staff notice (L32-3, V)",
+    )
+    staff_grace: timedelta = Field(
+        default=timedelta(0),
+        ge=timedelta(0),
+        le=timedelta(days=90),
+        description="How long after a new version of the staff notice the one before is still enough",
+    )
+    metrics: MetricsChoice = Field(
+        default=MetricsAccess.OPEN, description="Who reads /metrics: open, scoped (audit:read) or off"
+    )
+    idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
+    log_level: LogLevel = Field(default="INFO", description="DEBUG to ERROR")
+    log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console")
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings from the environment, and secrets from the files that it names.
+
+        Raises:
+            SettingsError: one is unknown, missing or wrong.
+
+        """
+        try:
+            return cls(**from_files(os.environ, frozenset(cls.model_fields)))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            raise SettingsError(line_of(str(first["loc"][0]), first["type"], first["msg"])) from None
+
+    @model_validator(mode="after")
+    def _tokens_are_complete(self) -> Self:
+        """Refuse some of the settings of access tokens without the others that they need."""
+        if not self.oidc_issuer:
+            for name, value in (("OIDC_AUDIENCE", self.oidc_audience), ("OIDC_JWKS_URL", self.oidc_jwks_url)):
+                if value:
+                    raise SettingsError(
+                        f"{PREFIX}{name} is set and {PREFIX}OIDC_ISSUER is not: say whose tokens are taken"
+                    )
+            return self
+        if self.oidc_jwks_url and len(self.oidc_jwks_url) != len(self.oidc_issuer):
+            how = f"names as many addresses as {PREFIX}OIDC_ISSUER does issuers, or none"
+            raise SettingsError(f"{PREFIX}OIDC_JWKS_URL {how}")
+        if not self.oidc_audience:
+            how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
+            raise SettingsError(f"{PREFIX}OIDC_AUDIENCE {how}")
+        return self

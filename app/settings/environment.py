@@ -1,0 +1,52 @@
+"""Where settings come from: variables of the environment, or files that these name; and how a wrong one is refused."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from app.settings.values import REFUSED
+
+PREFIX: Final = "SCEAU_"
+ELSEWHERE: Final = frozenset({"TEST_DATABASE_URL"})
+"""Names under the prefix that are not the service's."""
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is one line that names it and says how to mend it."""
+
+
+def line_of(setting: str, kind: str, message: str) -> str:
+    """The line that refuses a setting, from pydantic's type of the error and its message."""
+    name = PREFIX + setting.upper()
+    if kind == REFUSED:
+        return f"{name} {message}"
+    said = message.removeprefix("Value error, ")
+    example = ", as in PT5S" if kind.startswith("time_delta") else ""
+    return f"{name}: {said[:1].lower()}{said[1:]}{example}"
+
+
+def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, Any]:
+    """The values in the files that SCEAU_…_FILE variables name.
+
+    Raises:
+        SettingsError: a variable under the prefix is no setting, both a setting and its file are named, or the file
+            cannot be read.
+
+    """
+    found: dict[str, Any] = {}
+    for variable, value in environment.items():
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in ELSEWHERE or name.lower() in names or not value:
+            continue
+        base = name.removesuffix("_FILE")
+        if base == name or base.lower() not in names:
+            raise SettingsError(f"{variable} is no setting of this version: see .env.example")
+        if environment.get(PREFIX + base):
+            raise SettingsError(f"{variable} and {PREFIX}{base} are both set: keep one")
+        try:
+            found[base.lower()] = Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"
+            raise SettingsError(f"{variable}: {detail}") from None
+    return found

@@ -1,0 +1,53 @@
+"""Settings that a command cannot do without, and which URL stands in for another that is not set."""
+
+from typing import Final
+
+from pydantic import SecretStr
+
+from app.settings import Settings
+from app.settings.environment import PREFIX, SettingsError
+
+
+def direct_url(settings: Settings) -> str:
+    """The DSN on which the feed listens: its own, or else the application's.
+
+    Raises:
+        SettingsError: neither is set.
+
+    """
+    feed = settings.feed_database_url
+    return feed.get_secret_value() if feed is not None else required(settings.database_url, "database_url")
+
+
+def jobs_url(settings: Settings) -> str:
+    """The DSN on which workers listen for jobs: their own, or else the feed's.
+
+    Raises:
+        SettingsError: none is set.
+
+    """
+    jobs = settings.jobs_database_url
+    return jobs.get_secret_value() if jobs is not None else direct_url(settings)
+
+
+HOW_TO_MAKE: Final = "make one with `openssl rand -base64 32`"
+"""How an operator makes a key of 32 bytes, for messages."""
+_MADE_BY: Final = {
+    "pseudonym_key": f": {HOW_TO_MAKE}, and keep it as long as the database",
+    "master_key": f": {HOW_TO_MAKE}, and set 1:KEY",
+    "database_url": ": such as postgresql://user:password@host:5432/database",
+    "database_owner_url": ": the database as the role that owns its schema, such as postgresql://owner@host/database",
+}
+
+
+def required(value: SecretStr | None, name: str) -> str:
+    """The value of a setting that this command cannot do without.
+
+    Raises:
+        SettingsError: it is not set.
+
+    """
+    if value is None:
+        how = _MADE_BY.get(name, "")
+        raise SettingsError(f"{PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE){how}")
+    return value.get_secret_value()

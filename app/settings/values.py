@@ -1,0 +1,180 @@
+"""The types of the settings: how the text of each is read, and what a person reads when it is wrong."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, HttpUrl, SecretStr
+from pydantic_core import PydanticCustomError
+
+from app.auth.issuer_trust import ALGORITHMS, is_safe
+from app.auth.limits.quotas import Quota
+from app.core.errors import InvalidNoticeError, InvalidPeriodError
+from app.core.period import ConsentPeriod, Counting
+from app.core.renewal import parse_notices
+from app.events.addresses import AddressPolicy, Network, parse_networks
+from app.ledger.pseudonym import SubjectIds
+from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE
+from app.telemetry.access import MetricsAccess
+
+REFUSED: Final = "refused_setting"
+"""The type of an error whose message follows the name of the setting: `SCEAU_CACHE` `is leased or strict`."""
+
+_TOKEN_TYPES: Final = frozenset({"at+jwt", "jwt"})
+
+
+class CacheMode(StrEnum):
+    """Whether workers decide from memory under a lease, or read the primary for each decision."""
+
+    LEASED = "leased"
+    STRICT = "strict"
+
+
+class DecisionLogMode(StrEnum):
+    """Whether decisions are logged, and whether permits under IV wait until theirs is."""
+
+    OFF = "off"
+    BUFFERED = "buffered"
+    DURABLE = "durable"
+
+
+class ScopeClaim(StrEnum):
+    """What a token's own scope claim does to the scopes of its caller."""
+
+    NARROWS = "narrows"
+    IGNORED = "ignored"
+
+
+class LogFormat(StrEnum):
+    """Log lines are JSON, or text for a person at a console."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def _refused(how: str) -> PydanticCustomError:
+    return PydanticCustomError(REFUSED, "{how}", {"how": how})
+
+
+def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
+    """Reads the text of a setting with `parse`. A wrong text is refused with the setting's name and `how`.
+
+    A value that is no text is a default, or one that code hands in: pydantic checks its type.
+    """
+
+    def read(given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            return parse(given)
+        except (ValueError, InvalidNoticeError):
+            raise _refused(how) from None
+
+    return BeforeValidator(read)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _period(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        return ConsentPeriod.parse(given)
+    except InvalidPeriodError as error:
+        raise ValueError(error.detail) from None
+
+
+def _lease(value: timedelta) -> timedelta:
+    if not SHORTEST_LEASE <= value.total_seconds() <= LONGEST_LEASE:
+        raise _refused("lies between PT0.1S and PT10S")
+    return value
+
+
+def _postgresql_url(value: SecretStr) -> SecretStr:
+    try:
+        url = urlsplit(value.get_secret_value())
+        is_one = url.scheme in {"postgresql", "postgresql+psycopg"} and url.path.strip("/") and url.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ValueError("is not a URL such as postgresql://user:password@host:5432/database")
+    return value
+
+
+def _base_url(value: HttpUrl) -> HttpUrl:
+    if value.query is not None or value.fragment is not None or value.username is not None:
+        raise ValueError("is an address that others begin with: it has no query, fragment or user")
+    return value
+
+
+def _callers(text: str) -> frozenset[UUID]:
+    return frozenset(map(UUID, _listed(text)))
+
+
+def _safe_urls(text: str) -> tuple[str, ...]:
+    urls = _listed(text)
+    if not all(map(is_safe, urls)):
+        raise ValueError
+    return urls
+
+
+def _issuers(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise _refused("names an issuer twice")
+    return names
+
+
+def _algorithms(text: str) -> frozenset[str]:
+    return _some_of(frozenset(ALGORITHMS), _listed(text))
+
+
+def _token_types(text: str) -> frozenset[str]:
+    return _some_of(_TOKEN_TYPES, _listed(text.lower()))
+
+
+def _some_of(allowed: frozenset[str], words: tuple[str, ...]) -> frozenset[str]:
+    if not words or not allowed.issuperset(words):
+        raise ValueError
+    return frozenset(words)
+
+
+_URL: Final = "is an address such as https://login.example.fr/realms/staff (plain HTTP: of this machine only)"
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
+BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
+LeaseTime = Annotated[timedelta, AfterValidator(_lease)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Period = Annotated[ConsentPeriod, BeforeValidator(_period)]
+CountingChoice = Annotated[Counting, _read(Counting, "is start_of_day or same_instant")]
+NoticeDays = Annotated[
+    tuple[int, ...], _read(parse_notices, "is days or weeks, at most 365 days, such as P60D,P30D,P7D")
+]
+SubjectIdRules = Annotated[
+    SubjectIds, _read(SubjectIds.parse, "is casefold or exact, with exceptions such as mxid=exact")
+]
+CallerQuota = Annotated[Quota | None, _read(Quota.parse, "is so many within so many seconds, such as 1200/60, or off")]
+CallerIds = Annotated[frozenset[UUID], _read(_callers, "is a list of ids of callers, as GET /v1/keys shows them")]
+ProxyNetworks = Annotated[
+    tuple[Network, ...], _read(parse_networks, "is a list of networks, such as 10.0.0.0/8,fd00::/8")
+]
+WebhookNetworks = Annotated[
+    AddressPolicy, _read(AddressPolicy.parse, "is a list of networks, such as 10.1.0.0/16,fd00:1::/64")
+]
+CacheChoice = Annotated[CacheMode, _read(CacheMode, "is leased or strict")]
+DecisionLogChoice = Annotated[DecisionLogMode, _read(DecisionLogMode, "is off, buffered or durable")]
+MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "is open, scoped or off")]
+SafeUrls = Annotated[tuple[str, ...], _read(_safe_urls, _URL)]
+Issuers = Annotated[SafeUrls, AfterValidator(_issuers)]
+Algorithms = Annotated[
+    frozenset[str], _read(_algorithms, f"names one or more of {', '.join(ALGORITHMS)}: nothing else proves who signed")
+]
+TokenTypes = Annotated[
+    frozenset[str],
+    _read(_token_types, "is at+jwt, or at+jwt,JWT for an issuer that does not tell access tokens apart"),
+]
+ScopeClaimChoice = Annotated[ScopeClaim, _read(ScopeClaim, "is narrows or ignored")]
