@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel
 from app.audit.store import LoggedDecision, LogQuery
 from app.auth.callers import Caller
@@ -83,7 +83,9 @@ class DecisionsPage(BaseModel):
     response_model_exclude_none=True,
     responses=problems((422, "Some fields are not as they should be.")),
 )
-async def post_decision_search(body: DecisionSearch, caller: Auditor, services: ServicesDep) -> DecisionsPage:
+async def post_decision_search(
+    body: DecisionSearch, caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
+) -> DecisionsPage:
     """List decisions, newest first: every one but the exempt permits, of which a share is logged.
 
     A decision appears within a second of its answer. Subjects and correspondences are found by name and told by
@@ -91,7 +93,6 @@ async def post_decision_search(body: DecisionSearch, caller: Auditor, services: 
     """
     if body.processing is not None:
         caller.require_processing(body.processing)
-    deployment = services.deployment
     allowed = tuple(sorted(caller.processings)) if caller.processings is not None else None
     named = body.correspondence
     query = LogQuery(
@@ -105,7 +106,7 @@ async def post_decision_search(body: DecisionSearch, caller: Auditor, services: 
     )
     asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
     before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
-    async with services.database.write() as session:
+    async with database.write() as session:
         page = await search_decisions(
             session,
             deployment,

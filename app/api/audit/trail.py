@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Instant, PageRequest, SubjectBody, WireModel
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.origin import EntryPoint
@@ -83,13 +83,14 @@ class ActsPage(BaseModel):
     response_model_exclude_none=True,
     responses=problems((422, "Some fields are not as they should be.")),
 )
-async def post_trail_search(body: TrailSearch, caller: Auditor, services: ServicesDep) -> ActsPage:
+async def post_trail_search(
+    body: TrailSearch, caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
+) -> ActsPage:
     """List administrative acts, newest first: who did what, when and on what; who looked at whose record.
 
     A caller that is restricted to some processings sees what was done to those, and what it did itself. Searching is
     an act too.
     """
-    deployment = services.deployment
     named = body.object
     query = TrailQuery(
         acts=body.acts,
@@ -100,7 +101,7 @@ async def post_trail_search(body: TrailSearch, caller: Auditor, services: Servic
     )
     asked = f"trail {caller.id} {body.model_dump_json(exclude={'page'})}"
     before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
-    async with services.database.write() as session:
+    async with database.write() as session:
         page = await read_audit_trail(
             session,
             deployment,

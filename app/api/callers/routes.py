@@ -22,7 +22,7 @@ from app.api.callers.models import (
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, KeyOverlapDep, PseudonymsDep, TokenCheckDep, WriterDep
 from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.operations.callers.change_caller import change_caller
@@ -54,9 +54,9 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _INVALID),
 )
-async def post_key(body: NewKey, by: Deciding, services: ServicesDep) -> NewKeyBody:
+async def post_key(body: NewKey, by: Deciding, writer: WriterDep) -> NewKeyBody:
     """Make a caller and its key. A caller hands out no scope and no processing that it does not hold itself."""
-    async with services.writer.write() as session:
+    async with writer.write() as session:
         return new_key_body(await create_key(session, by, body.wanted(body.expires_at)))
 
 
@@ -67,27 +67,28 @@ async def post_key(body: NewKey, by: Deciding, services: ServicesDep) -> NewKeyB
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, (409, "Another caller is known by this identity."), _INVALID),
 )
-async def post_identity(body: NewIdentity, by: Deciding, services: ServicesDep) -> KeyBody:
+async def post_identity(body: NewIdentity, by: Deciding, writer: WriterDep, token_check: TokenCheckDep) -> KeyBody:
     """Make a caller that shows access tokens of an issuer in the place of a key; no token lets in who is not made here.
 
     It is listed, changed and revoked as every caller is, at `/v1/keys`.
     """
-    async with services.writer.write() as session:
+    async with writer.write() as session:
         identity = body.identity.identity()
-        made = await register_identity(session, by, body.wanted(), identity, services.token_check)
+        made = await register_identity(session, by, body.wanted(), identity, token_check)
     return key_body(CallerView(made, [], {}))
 
 
 @router.get("/v1/keys", summary="List keys", response_model_exclude_none=True, responses=problems(_INVALID))
-async def get_keys(caller: KeyManager, services: ServicesDep, limit: Limit = LIMIT, cursor: Cursor = None) -> KeysPage:
+async def get_keys(
+    caller: KeyManager, database: DatabaseDep, pseudonyms: PseudonymsDep, limit: Limit = LIMIT, cursor: Cursor = None
+) -> KeysPage:
     """Callers with their scopes and when they were last heard, oldest first, revoked ones included; never their keys.
 
     A caller that may name some processings only is shown those callers that may name no others.
     """
-    pseudonyms = services.deployment.pseudonyms
     asked = f"keys {caller.id}"
     after = read_cursor(pseudonyms, asked, cursor)
-    async with services.database.read() as session:
+    async with database.read() as session:
         found = await list_callers(session, caller, after=after, limit=limit + 1)
     page = found[:limit]
     return KeysPage(
@@ -102,9 +103,9 @@ async def get_keys(caller: KeyManager, services: ServicesDep, limit: Limit = LIM
     response_model_exclude_none=True,
     responses=problems(_NO_CALLER, _INVALID),
 )
-async def get_key(identifier: CallerId, caller: KeyManager, services: ServicesDep) -> KeyBody:
+async def get_key(identifier: CallerId, caller: KeyManager, database: DatabaseDep) -> KeyBody:
     """One caller, its keys, and when each was last used."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         return key_body(await find_caller(session, caller, identifier))
 
 
@@ -114,9 +115,9 @@ async def get_key(identifier: CallerId, caller: KeyManager, services: ServicesDe
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _NO_CALLER, _REVOKED, _INVALID),
 )
-async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, services: ServicesDep) -> KeyBody:
+async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, writer: WriterDep) -> KeyBody:
     """Change a caller's name, scopes or processings. What is taken away is gone on every replica when this answers."""
-    async with services.writer.write() as session:
+    async with writer.write() as session:
         await change_caller(session, by, identifier, body.change())
         changed = await find_caller(session, by.caller, identifier)
     return key_body(changed)
@@ -128,9 +129,9 @@ async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, 
     summary="Revoke a caller",
     responses=problems(_FORBIDDEN, _NO_CALLER, _INVALID),
 )
-async def delete_key(identifier: CallerId, by: Deciding, services: ServicesDep) -> Response:
+async def delete_key(identifier: CallerId, by: Deciding, writer: WriterDep) -> Response:
     """Revoke a caller with all of its keys, at once and for good. A second time changes nothing."""
-    async with services.writer.write() as session:
+    async with writer.write() as session:
         await revoke_caller(session, by, identifier)
     return Response(status_code=204)
 
@@ -142,14 +143,16 @@ async def delete_key(identifier: CallerId, by: Deciding, services: ServicesDep) 
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _NO_CALLER, _NOT_NOW, _INVALID),
 )
-async def post_rotation(identifier: CallerId, body: NewRotation, by: Deciding, services: ServicesDep) -> RotatedBody:
+async def post_rotation(
+    identifier: CallerId, body: NewRotation, by: Deciding, writer: WriterDep, key_overlap: KeyOverlapDep
+) -> RotatedBody:
     """Make a new key for a caller, which stays the same caller. Its keys before are still good for `overlap`.
 
     Say `compromised` when somebody else may have one: no replica takes them any more when this answers.
     """
-    wanted = services.key_overlap if body.overlap is None else body.overlap
+    wanted = key_overlap if body.overlap is None else body.overlap
     rotation = Rotation(timedelta(0) if body.compromised else wanted, body.expires_at)
-    async with services.writer.write() as session:
+    async with writer.write() as session:
         rotated = await rotate_key(session, by, identifier, rotation)
     return rotated_body(rotated)
 
@@ -164,9 +167,9 @@ async def delete_one_key(
     identifier: CallerId,
     key: Annotated[UUID, Path(description="The id of one of its keys")],
     by: Deciding,
-    services: ServicesDep,
+    writer: WriterDep,
 ) -> Response:
     """Revoke one key at once; the caller's others stay. A second time changes nothing."""
-    async with services.writer.write() as session:
+    async with writer.write() as session:
         await revoke_key(session, by, identifier, key)
     return Response(status_code=204)

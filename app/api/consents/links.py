@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
@@ -98,7 +98,9 @@ class PresentedText(BaseModel):
     response_model_exclude_none=True,
     responses=problems(_NO_PROCESSING, _NOT_NOW, _INVALID),
 )
-async def post_consent_link(body: NewConsentLink, by: Writer, services: ServicesDep) -> ConsentLinkBody:
+async def post_consent_link(
+    body: NewConsentLink, by: Writer, writer: WriterDep, deployment: DeploymentDep, public_url: PublicUrlDep
+) -> ConsentLinkBody:
     """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user only.
 
     To decide, each processing must name a `data_protection_contact` (409 `contact-missing`). The link asks for as long
@@ -117,9 +119,9 @@ async def post_consent_link(body: NewConsentLink, by: Writer, services: Services
         by_person=body.by_person,
         age_band=body.age_band,
     )
-    async with services.writer.write() as session:
-        made = await create_consent_link(session, services.deployment, by.caller, wanted)
-    return _body(made, body.kind, services.public_url)
+    async with writer.write() as session:
+        made = await create_consent_link(session, deployment, by.caller, wanted)
+    return _body(made, body.kind, public_url)
 
 
 @router.get(
@@ -127,9 +129,9 @@ async def post_consent_link(body: NewConsentLink, by: Writer, services: Services
     summary="Read a text that the consent page showed",
     responses=problems(_NO_TEXT, _INVALID),
 )
-async def get_presented_text(sha256: Digest, _: Reader, services: ServicesDep) -> PresentedText:
+async def get_presented_text(sha256: Digest, _: Reader, database: DatabaseDep) -> PresentedText:
     """The text behind `presented_text_sha256` in the evidence of a consent that the page collected."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         text = await find_text(session, bytes.fromhex(sha256))
     if text is None:
         raise NotFoundError

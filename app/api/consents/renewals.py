@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import ProcessingId
 from app.audit.job_runs import DayOfRuns
 from app.auth.callers import Caller
@@ -58,7 +58,8 @@ class RenewalsPage(BaseModel):
 )
 async def get_renewals(  # noqa: PLR0917 - a query's parts
     caller: Reader,
-    services: ServicesDep,
+    database: DatabaseDep,
+    deployment: DeploymentDep,
     processing: Annotated[ProcessingId | None, Query(description="On this processing only")] = None,
     kind: Annotated[list[FlagKind] | None, Query(description="Of these kinds only; repeat for more")] = None,
     cursor: Cursor = None,
@@ -71,14 +72,14 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
     """
     if processing is not None:
         caller.require_processing(processing)
-    pseudonyms = services.deployment.pseudonyms
+    pseudonyms = deployment.pseudonyms
     kinds = sorted(set(kind or FlagKind))
     asked = f"renewals {caller.id} {processing or ''} {','.join(kinds)}"
     after = read_cursor(pseudonyms, asked, cursor)
-    async with services.database.read() as session:
+    async with database.read() as session:
         page = await list_renewals(
             session,
-            services.deployment.policy,
+            deployment.policy,
             processings=(processing,) if processing is not None else caller.processings,
             kinds=kinds,
             after=after,
@@ -120,12 +121,12 @@ class JobRuns(BaseModel):
 )
 async def get_job_runs(
     _: Auditor,
-    services: ServicesDep,
+    database: DatabaseDep,
     task: Annotated[str | None, Query(max_length=100, description="Of this task only")] = None,
     days: Annotated[int, Query(ge=0, le=_MOST_DAYS, description="0: the last day on which each task ran")] = 0,
 ) -> JobRuns:
     """When each task last ran, how long it took, what it did and left; none runs when no jobs process does."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         runs = await list_job_runs(session, task=task, days=days)
     return JobRuns(items=[_run(each) for each in runs])
 

@@ -22,7 +22,7 @@ from app.api.http.idempotency import WriteDep
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import EventKind
@@ -57,7 +57,7 @@ _NO_CONSENT = (404, "No such consent.")
     response_model=ConsentBody,
     responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
 )
-async def post_consent(body: NewConsent, caller: Writer, services: ServicesDep, write: WriteDep) -> Response:
+async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Record what a user decided on one processing, with the evidence of how.
 
     A grant that was unlawfully collected (a pre-ticked box, no positive act, bundled with the terms …) is recorded
@@ -76,7 +76,7 @@ async def post_consent(body: NewConsent, caller: Writer, services: ServicesDep, 
     )
 
     async def record(session: WriteSession) -> ConsentBody:
-        recorded = await record_consent(session, services.deployment, caller, collected)
+        recorded = await record_consent(session, deployment, caller, collected)
         entry = recorded.entry
         view = ConsentView(entry.event, entry.subject_ref, recorded.state, recorded.expires_at)
         return consent_body(view, recorded.defects)
@@ -90,7 +90,7 @@ async def post_consent(body: NewConsent, caller: Writer, services: ServicesDep, 
     response_model=WithdrawalBody,
     responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
 )
-async def post_withdrawal(body: NewWithdrawal, caller: Ender, services: ServicesDep, write: WriteDep) -> Response:
+async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Withdraw. Once this has answered, no decision permits what was withdrawn.
 
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
@@ -99,7 +99,7 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, services: Services
     withdrawal = Withdrawal(body.subject.name(), body.processing, body.received_at, body.method)
 
     async def withdraw(session: WriteSession) -> WithdrawalBody:
-        recorded = await withdraw_consent(session, services.deployment, caller, withdrawal)
+        recorded = await withdraw_consent(session, deployment, caller, withdrawal)
         return WithdrawalBody(withdrawn=list(recorded.withdrawn), effective_at=recorded.effective_at)
 
     return await write.perform(caller, 200, withdraw)
@@ -111,12 +111,12 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, services: Services
     response_model=ClosureBody,
     responses=problems(_INVALID),
 )
-async def post_closure(body: SubjectOnly, caller: Ender, services: ServicesDep, write: WriteDep) -> Response:
+async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """The account is closed: the next holder of the address starts with nothing."""
     caller.require_processing(None)
 
     async def close(session: WriteSession) -> ClosureBody:
-        closure = await close_subject(session, services.deployment, caller, body.subject.name())
+        closure = await close_subject(session, deployment, caller, body.subject.name())
         return ClosureBody(closed=list(closure.closed), effective_at=closure.effective_at)
 
     return await write.perform(caller, 200, close)
@@ -128,12 +128,12 @@ async def post_closure(body: SubjectOnly, caller: Ender, services: ServicesDep, 
     response_model=ClosureBody,
     responses=problems(_INVALID),
 )
-async def post_erasure(body: SubjectOnly, caller: Eraser, services: ServicesDep, write: WriteDep) -> Response:
+async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Close the account and destroy the key of its id (GDPR art. 17). The ledger keeps the proof, under a pseudonym."""
     caller.require_processing(None)
 
     async def erase(session: WriteSession) -> ClosureBody:
-        closure = await erase_subject(session, services.deployment, caller, body.subject.name())
+        closure = await erase_subject(session, deployment, caller, body.subject.name())
         return ClosureBody(closed=list(closure.closed), effective_at=closure.effective_at)
 
     return await write.perform(caller, 200, erase)
@@ -145,7 +145,9 @@ async def post_erasure(body: SubjectOnly, caller: Eraser, services: ServicesDep,
     response_model_exclude_none=True,
     responses=problems(_INVALID),
 )
-async def post_search(body: ConsentSearch, caller: Reader, services: ServicesDep) -> ConsentsPage:
+async def post_search(
+    body: ConsentSearch, caller: Reader, database: DatabaseDep, deployment: DeploymentDep
+) -> ConsentsPage:
     """List consents by subject, processing, state and expiry; a POST, so that no id stands in a URL.
 
     States are those that a decision would see now. Go on with `page.cursor` until there is no `next_cursor`.
@@ -155,7 +157,7 @@ async def post_search(body: ConsentSearch, caller: Reader, services: ServicesDep
         processings: tuple[str, ...] | None = (body.processing,)
     else:
         processings = tuple(sorted(caller.processings)) if caller.processings is not None else None
-    pseudonyms = services.deployment.pseudonyms
+    pseudonyms = deployment.pseudonyms
     asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
     query = ConsentQuery(
         subject=body.subject.name() if body.subject is not None else None,
@@ -164,8 +166,8 @@ async def post_search(body: ConsentSearch, caller: Reader, services: ServicesDep
         expires_before=body.expires_before,
     )
     after = read_cursor(pseudonyms, asked, body.page.cursor)
-    async with services.database.read() as session:
-        page = await search_consents(session, services.deployment, query, after=after, limit=body.page.limit)
+    async with database.read() as session:
+        page = await search_consents(session, deployment, query, after=after, limit=body.page.limit)
     return ConsentsPage(
         items=[consent_body(view) for view in page.items],
         next_cursor=write_cursor(pseudonyms, asked, page.next_after),
@@ -178,10 +180,12 @@ async def post_search(body: ConsentSearch, caller: Reader, services: ServicesDep
     response_model_exclude_none=True,
     responses=problems(_NO_CONSENT, _INVALID),
 )
-async def get_consent(identifier: ConsentId, caller: Reader, services: ServicesDep) -> ConsentBody:
+async def get_consent(
+    identifier: ConsentId, caller: Reader, database: DatabaseDep, deployment: DeploymentDep
+) -> ConsentBody:
     """One consent and its state now."""
-    async with services.database.read() as session:
-        view = await find_consent(session, services.deployment, identifier)
+    async with database.read() as session:
+        view = await find_consent(session, deployment, identifier)
     if view is None or not caller.may_ask_about(view.event.processing or ""):
         raise NotFoundError
     return consent_body(view)
@@ -193,12 +197,12 @@ async def get_consent(identifier: ConsentId, caller: Reader, services: ServicesD
     response_model_exclude_none=True,
     responses=problems(_NO_CONSENT, _INVALID),
 )
-async def get_history(identifier: ConsentId, caller: Reader, services: ServicesDep) -> HistoryBody:
+async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> HistoryBody:
     """Every ledger entry about this consent's subject and processing: what was decided, when, how, by whose call.
 
     Who read it goes into the audit trail.
     """
-    async with services.database.write() as session:
+    async with database.write() as session:
         history = await consent_history(session, caller, identifier)
     if history is None:
         raise NotFoundError

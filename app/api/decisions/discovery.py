@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.security import open_to_all
-from app.api.http.services import ServicesDep
+from app.api.http.services import SourceDep
 
 WELL_KNOWN: Final = "/.well-known/authzen-configuration"
 CAPABILITIES: Final = ("urn:sceau:capability:decision-token", "urn:sceau:capability:text-plain")
@@ -57,10 +57,9 @@ def discovery_router(public_url: str) -> APIRouter:
 
 
 @open_to_all
-async def configuration(services: ServicesDep, response: Response) -> Configuration:
+async def configuration(base: SourceDep, response: Response) -> Configuration:
     """AuthZEN metadata, from SCEAU_PUBLIC_URL alone. Keep it for five minutes."""
     response.headers["Cache-Control"] = _KEPT
-    base = services.source
     return Configuration(
         policy_decision_point=base,
         access_evaluation_endpoint=f"{base}/access/v1/evaluation",

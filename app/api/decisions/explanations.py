@@ -12,7 +12,7 @@ from app.api.decisions.wire import ExplanationRequest
 from app.api.http.problems import InvalidRequestError, MalformedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import ConsentEvent, EventKind
@@ -82,7 +82,7 @@ class ExplanationBody(BaseModel):
     responses=problems((422, "Some fields are not as they should be.")),
 )
 async def post_explanation(
-    body: Annotated[dict[str, Any], Body()], caller: Auditor, services: ServicesDep
+    body: Annotated[dict[str, Any], Body()], caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
 ) -> ExplanationBody:
     """Replay a question from the register and the ledger: what the answer was, or would have been, and why.
 
@@ -94,9 +94,8 @@ async def post_explanation(
     except MalformedError as error:
         raise InvalidRequestError(error.fields) from None
     caller.require_processing(asked.action.name)
-    deployment = services.deployment
     question = question_of(asked, deployment.pseudonyms.ref).whole()
-    async with services.database.write() as session:
+    async with database.write() as session:
         found = await explain_decision(
             session, deployment.policy, caller, question, at=asked.at, known_at=asked.known_at
         )

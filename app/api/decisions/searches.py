@@ -29,7 +29,7 @@ from app.api.http.paging import read_token, write_token
 from app.api.http.problems import FieldError, MalformedError
 from app.api.http.routing import PROBLEMS, says_json
 from app.api.http.security import Needs
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision import Decision
@@ -63,7 +63,9 @@ class _Place:
     responses=PROBLEMS,
     openapi_extra=documented_body(SubjectSearchRequest),
 )
-async def post_subject_search(request: Request, caller: Searcher, services: ServicesDep) -> Response:
+async def post_subject_search(
+    request: Request, caller: Searcher, database: DatabaseDep, deployment: DeploymentDep
+) -> Response:
     """Subjects of a type for whom the answer would be a permit now (AuthZEN 8.4), as far as Sceau knows their ids.
 
     Of a processing under III, which is permitted for everybody, nobody is listed: `context.everyone` says so. Never
@@ -71,15 +73,15 @@ async def post_subject_search(request: Request, caller: Searcher, services: Serv
     """
     body, asked = await _read(request, SubjectSearchRequest)
     caller.require_processing(asked.action.name)
-    pseudonyms, kind = services.deployment.pseudonyms, asked.subject.type
+    pseudonyms, kind = deployment.pseudonyms, asked.subject.type
     place = _place(pseudonyms, f"subjects {caller.id}", _without(body, "subject", "id"), asked.page)
     if place.limit == 0:
         return _nothing_yet(pseudonyms, place)
     question = _request(pseudonyms, kind, "", asked.action, asked.resource)
     after = UUID(bytes=place.after) if place.after else None
-    async with services.database.write() as session:
+    async with database.write() as session:
         query = SubjectQuery(question, kind)
-        found = await search_subjects(session, services.deployment, caller, query, after=after, limit=place.limit)
+        found = await search_subjects(session, deployment, caller, query, after=after, limit=place.limit)
     results = [{"type": kind, "id": each} for each in found.ids]
     next_after = found.next_after.bytes if found.next_after is not None else None
     return _page(pseudonyms, place, results, next_after, found.everyone)
@@ -92,22 +94,24 @@ async def post_subject_search(request: Request, caller: Searcher, services: Serv
     responses=PROBLEMS,
     openapi_extra=documented_body(ActionSearchRequest),
 )
-async def post_action_search(request: Request, caller: Searcher, services: ServicesDep) -> Response:
+async def post_action_search(
+    request: Request, caller: Searcher, database: DatabaseDep, deployment: DeploymentDep
+) -> Response:
     """Processings for which the answer would be a permit now (AuthZEN 8.6), each on all elements that it declares.
 
     Only processings that the caller may ask about are looked at. Those of III are permitted for anybody, so they are
     found for a subject that Sceau does not know too.
     """
     body, asked = await _read(request, ActionSearchRequest)
-    pseudonyms, kind = services.deployment.pseudonyms, asked.subject.type
+    pseudonyms, kind = deployment.pseudonyms, asked.subject.type
     place = _place(pseudonyms, f"actions {caller.id}", _without(body, "action"), asked.page)
     if place.limit == 0:
         return _nothing_yet(pseudonyms, place)
     question = _request(pseudonyms, kind, asked.subject.id, None, asked.resource)
     after = place.after.decode()
     among = caller.processings
-    async with services.database.read() as session:
-        found = await search_actions(session, services.deployment, question, among, after=after, limit=place.limit)
+    async with database.read() as session:
+        found = await search_actions(session, deployment, question, among, after=after, limit=place.limit)
     results = [{"name": each} for each in found.names]
     return _page(pseudonyms, place, results, found.next_after.encode() if found.next_after is not None else None)
 

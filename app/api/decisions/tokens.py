@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, open_to_all
-from app.api.http.services import Services, ServicesDep
+from app.api.http.services import DecisionTokensDep, DeploymentDep, Services, WriterDep
 from app.api.http.wire import WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
@@ -98,13 +98,13 @@ class RotatedKey(BaseModel):
 @router.head("/.well-known/jwks.json", include_in_schema=False)  # Rspamd looks so whether its copy is old
 @router.get("/.well-known/jwks.json", summary="Keys that verify decision tokens")
 @open_to_all
-async def get_jwks(services: ServicesDep, response: Response) -> JsonWebKeySet:
+async def get_jwks(tokens: DecisionTokensDep, response: Response) -> JsonWebKeySet:
     """The Ed25519 keys that verify decision tokens, as a JSON Web Key Set. Keep them for five minutes at most.
 
     A new key stands here ten minutes before it signs, and an old one until what it signed has ended.
     """
     response.headers["Cache-Control"] = _KEPT
-    keys = [JsonWebKey(**public_jwk(str(key.id), key.public)) for key in services.tokens.published]
+    keys = [JsonWebKey(**public_jwk(str(key.id), key.public)) for key in tokens.published]
     return JsonWebKeySet(keys=keys)
 
 
@@ -119,7 +119,11 @@ async def get_jwks(services: ServicesDep, response: Response) -> JsonWebKeySet:
     ),
 )
 async def post_decision_token_key(
-    caller: Manager, services: ServicesDep, body: SigningKeyRotation | None = None
+    caller: Manager,
+    writer: WriterDep,
+    tokens: DecisionTokensDep,
+    deployment: DeploymentDep,
+    body: SigningKeyRotation | None = None,
 ) -> RotatedKey:
     """Make a new signing key. It is published at once and signs after ten minutes; those before retire after that.
 
@@ -128,7 +132,7 @@ async def post_decision_token_key(
     """
     caller.require_processing(None)
     at_once = body is not None and body.at_once
-    async with services.writer.write() as session:
-        made = await rotate_key(session, services.deployment, DECISION_KEYS, OVERLAP, by=caller.id, at_once=at_once)
-    await services.tokens.read_again()
+    async with writer.write() as session:
+        made = await rotate_key(session, deployment, DECISION_KEYS, OVERLAP, by=caller.id, at_once=at_once)
+    await tokens.read_again()
     return RotatedKey(id=made.id, created_at=made.created_at)

@@ -2,15 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from app.api.http.services import Services, ServicesDep
+from app.api.http.services import KeptAnswersDep, PseudonymsDep, WriterDep
 from app.auth.callers import Caller
 from app.auth.idempotency import Answer, IdempotentCall, earlier_answer, keep_answer
 from app.db.session import WriteSession
+from app.ledger.pseudonym import Pseudonyms
+from app.snapshot.writer import Writer
 
 _LONGEST_KEY: Final = 255
 
@@ -27,10 +30,12 @@ IdempotencyKey = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write request, as far as answering it once is concerned."""
+    """One write request, and what it takes to answer it once. `keep` is how long an answer is given again."""
 
     request: Request
-    services: Services
+    writer: Writer
+    pseudonyms: Pseudonyms
+    keep: timedelta
     key: str | None
 
     async def perform(
@@ -38,10 +43,10 @@ class Write:
     ) -> Response:
         """Run an operation in a transaction and answer after its commit; or give the answer given before."""
         call = await self._call(caller) if self.key is not None else None
-        async with self.services.writer.write() as session:
+        async with self.writer.write() as session:
             given = None
             if call is not None:
-                given = await earlier_answer(session, call, keep=self.services.keep_answers)
+                given = await earlier_answer(session, call, keep=self.keep)
             if given is None:
                 told = await operation(session)
                 given = Answer(status, told.model_dump_json(exclude_none=True) if told is not None else "")
@@ -50,18 +55,19 @@ class Write:
         return Response(given.body or None, given.status, media_type="application/json" if given.body else None)
 
     async def _call(self, caller: Caller) -> IdempotentCall:
-        pseudonyms = self.services.deployment.pseudonyms
         body = (await self.request.body()).decode("utf-8", "replace")
         asked = f"{self.request.method} {self.request.url.path}\n{body}"
         return IdempotentCall(
             caller=caller.id,
-            key_hash=pseudonyms.opaque("idempotency-key", self.key or ""),
-            request_hash=pseudonyms.opaque("idempotent-request", asked),
+            key_hash=self.pseudonyms.opaque("idempotency-key", self.key or ""),
+            request_hash=self.pseudonyms.opaque("idempotent-request", asked),
         )
 
 
-def _write(request: Request, services: ServicesDep, key: IdempotencyKey = None) -> Write:
-    return Write(request, services, key)
+async def _write(
+    request: Request, writer: WriterDep, pseudonyms: PseudonymsDep, keep: KeptAnswersDep, key: IdempotencyKey = None
+) -> Write:
+    return Write(request, writer, pseudonyms, keep, key)
 
 
 WriteDep = Annotated[Write, Depends(_write)]

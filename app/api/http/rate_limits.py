@@ -15,12 +15,12 @@ from app.api.http.peers import peer_of
 from app.api.http.services import Services
 from app.auth.callers import Caller, key_digest
 from app.auth.limits.quotas import QuotaStatus
-from app.auth.limits.rate_limits import Counted
+from app.auth.limits.rate_limits import Counted, RateLimits
 
 _STANDING: Final = "standing"
 
 
-def charge(request: Request, services: Services, of: Counted | None, caller: Caller) -> None:
+def charge(request: Request, limits: RateLimits, of: Counted | None, caller: Caller) -> None:
     """Count a request for its caller.
 
     Raises:
@@ -28,17 +28,17 @@ def charge(request: Request, services: Services, of: Counted | None, caller: Cal
 
     """
     if of is not None:
-        note(request.scope, services.limits.take(of, caller.id))
+        note(request.scope, limits.take(of, caller.id))
 
 
 def note(scope: Scope, standing: QuotaStatus | None) -> None:
-    """Have the answer to a request say how its caller stands."""
+    """Put into the answer to a request how much of its quota the caller has left."""
     if standing is not None:
         scope.setdefault("state", {})[_STANDING] = standing
 
 
 def fields_of(scope: Scope) -> dict[str, str]:
-    """The fields that say how the caller of a request stands; none where no limit applies."""
+    """The header fields about the caller's quota; none where no limit applies."""
     standing: QuotaStatus | None = scope.get("state", {}).get(_STANDING)
     if standing is None:
         return {}
@@ -69,7 +69,7 @@ def note_key(services: Services, scope: Scope, status: int) -> None:
 
 
 def _presented(scope: Scope) -> bytes:
-    """The SHA-256 of what a request presents: the same as that of a key, where it is one."""
+    """The SHA-256 of the credential that a request presents: for a key, the digest by which it is stored."""
     said = next((value for name, value in scope["headers"] if name == b"authorization"), _NOTHING)
     if not said:
         return _NOTHING

@@ -1,6 +1,6 @@
-"""Who calls, and with which scope: said in each route's signature, checked before the route runs.
+"""Finds the caller of a request and checks its scope, as each route's signature says, before the route runs.
 
-Deny by default: an application with a route that names no scope does not start (`check_every_route`).
+Deny by default: an application with a route that names no scope does not start (`scopes_by_route`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -40,18 +40,18 @@ _inside: dict[Callable[..., Any], frozenset[Scope]] = {}
 
 
 class Needs:
-    """A dependency that gives the caller if it has a scope, and refuses otherwise (401, 403).
+    """A dependency that gives the caller if it has one of some scopes, and refuses the request otherwise (401, 403).
 
-    A person who has not acknowledged the staff notice of today is refused, or warned, as SCEAU_STAFF_GATE says
+    It refuses or warns a person who has not acknowledged the staff notice of today, as SCEAU_STAFF_GATE says
     (L32-3, V; docs/staff.md).
     """
 
     gated = True
 
     def __init__(self, *scopes: Scope, counted: bool = True) -> None:
-        """Remember the scopes, one of which is enough, for the check and for the documentation.
+        """Keep the scopes for the check and for the documentation. One of them is enough.
 
-        `counted`: whether rate limits count the route; it counts as what the first scope is for.
+        `counted`: whether rate limits count the route. The first scope says among which requests.
         """
         self.scopes = frozenset(scopes)
         self._named = scopes
@@ -60,10 +60,10 @@ class Needs:
     async def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
     ) -> Caller:
-        """Find the caller by its key.
+        """Find the caller by its key or token.
 
         Raises:
-            UnauthorizedError: no key, or none that is in force.
+            UnauthorizedError: there is no credential, or it is not in force.
             OverQuotaError: the caller has used up its quota.
             StaffAcknowledgementRequiredError: a person who has to acknowledge the staff notice first.
             ScopeMissingError: the caller has none of the scopes.
@@ -74,7 +74,7 @@ class Needs:
         found, aware = await _found(services, text, gated=self.gated)
         request.state.authenticated = found
         request.state.caller = str(found.caller.id)
-        charge(request, services, self.counted, found.caller)
+        charge(request, services.limits, self.counted, found.caller)
         if not aware:
             stop_or_warn(request, found.caller)
         found.caller.require_one_of(self._named)
@@ -82,13 +82,13 @@ class Needs:
 
 
 class AnyCaller(Needs):
-    """A dependency that gives the caller, whatever its scopes, before any gate: what the gate itself asks for."""
+    """A dependency that gives the caller, whatever its scopes. It passes persons who have a notice to acknowledge."""
 
     gated = False
 
 
 def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
-    """A dependency as that one, which also tells which credential showed the caller: for who has to ask again."""
+    """The same dependency, but it gives the credential too: the operation checks it again in its transaction."""
 
     async def shown(request: Request, _: Annotated[Caller, Depends(needs)]) -> Authenticated:
         found: Authenticated = request.state.authenticated
@@ -98,7 +98,7 @@ def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
 
 
 def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
-    """A dependency as that one, which refuses a caller that may name some processings only: for what is of none."""
+    """The same dependency, but it refuses a caller that is limited to some processings: the route is about none."""
 
     async def unlimited(caller: Annotated[Caller, Depends(needs)]) -> Caller:
         caller.require_processing(None)
@@ -108,7 +108,7 @@ def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
 
 
 def stop_or_warn(request: Request, caller: Caller) -> None:
-    """Refuse a person who has not acknowledged the staff notice of today, or have the answer say so.
+    """Refuse a person who has not acknowledged the staff notice of today, or put a warning into the answer.
 
     Raises:
         StaffAcknowledgementRequiredError: SCEAU_STAFF_GATE is `enforce`.
@@ -123,12 +123,12 @@ def stop_or_warn(request: Request, caller: Caller) -> None:
 
 
 async def _found(services: Services, text: str | None, *, gated: bool = False) -> tuple[Authenticated, bool]:
-    """Who presented this, and whether they pass the gate of the staff notice, if it is looked at.
+    """The caller who presented this credential, and whether they pass the staff gate (if `gated`).
 
     Raises:
         UnauthorizedError: no credential in force.
         IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
-        DatabaseUnavailableError: it cannot be known.
+        DatabaseUnavailableError: the database cannot be read.
 
     """
     presented, since = await credential_of(services, text), services.known.forgettings
@@ -143,10 +143,10 @@ async def _found(services: Services, text: str | None, *, gated: bool = False) -
 
 
 async def credential_of(services: Services, text: str | None) -> Credential:
-    """What a client presented, if it can be anybody's at all. A token's signature is checked here, the first time.
+    """The credential that a client presented, if it has the form of one. Checks the signature of a new token.
 
     Raises:
-        UnauthorizedError: nothing, something that no key looks like, or a token that is not good.
+        UnauthorizedError: there is none, it cannot be a key, or it is a token that is not valid.
         IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
 
     """
@@ -166,13 +166,13 @@ async def credential_of(services: Services, text: str | None) -> Credential:
 
 
 def bearer_of(authorization: str) -> str | None:
-    """What stands in an `Authorization` under the scheme Bearer (RFC 6750, section 2.1); None where nothing does."""
+    """The credential in an `Authorization` of the scheme Bearer (RFC 6750, section 2.1); None if there is none."""
     scheme, _, text = authorization.partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
 
 
 async def refuse_strangers(services: Services, text: str | None) -> None:
-    """Refuse a client without a credential in force, before it is told what is wrong with its request.
+    """Refuse a client without a credential in force, before an answer says what is wrong with its request.
 
     Raises:
         UnauthorizedError: no credential in force, or none when that could last be known.

@@ -1,9 +1,13 @@
-"""What the routes work with: made once by `app.main`, found on the application's state."""
+"""What the routes work with: `app.main` makes it once and puts it on the application's state.
+
+A route names the parts that it uses in its signature (`database: DatabaseDep`). `Services` as a whole is for what
+serves every route: limits, the search for the caller, metrics.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from fastapi import Depends, Request
 
@@ -17,6 +21,8 @@ from app.auth.uses import Uses
 from app.core.staff import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
+from app.ledger.pseudonym import Pseudonyms
+from app.ledger.vault import Vault
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
@@ -37,11 +43,11 @@ guessed: the bound keeps attempts from costing more than they should, and the lo
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts that `app.main` wired, and the settings that the edge needs.
+    """The parts that `app.main` wired, and the settings that routes and middleware read.
 
-    `memory` is what this process decides from while it holds a lease; None in strict mode, which reads the primary
-    for each decision. `wall_clock` is this host's own clock, used only until the database's, which counts, was heard;
-    `pace` is that of the deployment's leases.
+    This process decides from `memory` while it holds a lease. It is None in strict mode, which reads the primary for
+    each decision. `wall_clock` is this host's clock: it is used until the process has read the database's, which
+    counts. `pace` has the times of the deployment's leases.
     """
 
     database: Database
@@ -72,7 +78,7 @@ class Services:
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
-        """The present as an epoch time: by the database's clock if this process has heard it, else by this host's."""
+        """Now as an epoch time: by the database's clock once this process has read it, before that by this host's."""
         if self.memory is not None and self.memory.replica.feed.beats:
             return self.memory.replica.now()
         heard = self.known.now()
@@ -94,4 +100,47 @@ def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-ServicesDep = Annotated[Services, Depends(services_of)]
+async def all_services(request: Request) -> Services:
+    """The services as a dependency: a coroutine, which FastAPI calls without a thread."""
+    return services_of(request)
+
+
+ServicesDep = Annotated[Services, Depends(all_services)]
+"""For a route that finds the caller itself, which takes most of the parts."""
+
+
+def _part(read: Callable[[Services], Any]) -> Any:  # noqa: ANN401 - what FastAPI takes
+    """A dependency that gives one part of the services."""
+
+    async def part(request: Request) -> Any:  # noqa: ANN401 - the alias says which
+        return read(services_of(request))
+
+    return Depends(part)
+
+
+DatabaseDep = Annotated[Database, _part(lambda services: services.database)]
+"""For reads, and for writes that no decision rests on."""
+WriterDep = Annotated[Writer, _part(lambda services: services.writer)]
+"""For writes that change decisions: a write answers when no worker decides by what was before it."""
+DeploymentDep = Annotated[Deployment, _part(lambda services: services.deployment)]
+VaultDep = Annotated[Vault, _part(lambda services: services.deployment.vault)]
+PseudonymsDep = Annotated[Pseudonyms, _part(lambda services: services.deployment.pseudonyms)]
+DecisionTokensDep = Annotated[DecisionTokens, _part(lambda services: services.tokens)]
+TokenCheckDep = Annotated["TokenCheck | None", _part(lambda services: services.token_check)]
+"""None where no access tokens are taken."""
+MemoryDep = Annotated[Memory | None, _part(lambda services: services.memory)]
+"""None in strict mode."""
+RecorderDep = Annotated[Recorder | None, _part(lambda services: services.recorder)]
+"""None where no decisions are logged."""
+MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
+MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
+StaffGateDep = Annotated[Gate, _part(lambda services: services.staff_gate)]
+WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webhook_policy)]
+WebhookKeyOverlapDep = Annotated[timedelta, _part(lambda services: services.webhook_key_overlap)]
+KeyOverlapDep = Annotated[timedelta, _part(lambda services: services.key_overlap)]
+KeptAnswersDep = Annotated[timedelta, _part(lambda services: services.keep_answers)]
+"""How long the answer to an Idempotency-Key is given again."""
+PublicUrlDep = Annotated[str, _part(lambda services: services.public_url)]
+SourceDep = Annotated[str, _part(lambda services: services.source)]
+"""The public address without a slash at its end."""
+StaffPageDep = Annotated[str, _part(lambda services: services.staff_page)]

@@ -7,7 +7,7 @@ from fastapi import Depends, Path, Response
 from app.api.http.idempotency import WriteDep
 from app.api.http.routing import PROBLEMS, problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep
 from app.api.register.models import (
     NewProcessing,
     NewVersion,
@@ -62,9 +62,9 @@ async def post_processing(body: NewProcessing, caller: Writer, write: WriteDep) 
     response_model_exclude_none=True,
     responses=PROBLEMS,
 )
-async def get_processings(caller: Reader, services: ServicesDep) -> ProcessingsPage:
+async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsPage:
     """Every processing with its present version and status. A register holds tens of entries: they come whole."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         records = await load_processings(session)
         now = await session.now()
     shown = [record for record in records.values() if caller.may_ask_about(record.id)]
@@ -78,10 +78,10 @@ async def get_processings(caller: Reader, services: ServicesDep) -> ProcessingsP
     responses=problems(_UNKNOWN, _INVALID),
 )
 async def get_processing(
-    identifier: Annotated[Id, Path(alias="id")], caller: Reader, services: ServicesDep
+    identifier: Annotated[Id, Path(alias="id")], caller: Reader, database: DatabaseDep
 ) -> ProcessingView:
     """One processing with its present version and status."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         record = await load_processing(session, identifier) if caller.may_ask_about(identifier) else None
         now = await session.now()
     if record is None:
@@ -95,10 +95,10 @@ async def get_processing(
     responses=problems(_UNKNOWN, _INVALID),
 )
 async def get_versions(
-    identifier: Annotated[Id, Path(alias="id")], caller: Reader, services: ServicesDep
+    identifier: Annotated[Id, Path(alias="id")], caller: Reader, database: DatabaseDep
 ) -> VersionsPage:
     """Every version, those to come included, with the texts that were or will be shown and their hashes."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         record = await load_processing(session, identifier) if caller.may_ask_about(identifier) else None
     if record is None:
         raise NotFoundError

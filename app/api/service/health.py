@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from app.api.http.problems import unavailable
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import Needs, bearer, open_to_all
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, MemoryDep, MetricsAccessDep, MetricsDep, TokenCheckDep
 from app.api.service.metrics import IssuerState, change_metrics, delivery_metrics, issuer_states, job_metrics
 from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError
@@ -58,14 +58,13 @@ async def livez() -> Live:
 
 @router.get("/readyz", summary="Can the process decide?", responses={503: PROBLEMS[503]})
 @open_to_all
-async def readyz(services: ServicesDep) -> Response:
+async def readyz(database: DatabaseDep, memory: MemoryDep, token_check: TokenCheckDep) -> Response:
     """200 while the database answers, else 503."""
     try:
-        await services.database.ping()
+        await database.ping()
     except DatabaseUnavailableError:
         return unavailable(_NO_DATABASE)
-    memory, check = services.memory, services.token_check
-    issuers = list(issuer_states(check)) if check is not None else []
+    issuers = list(issuer_states(token_check)) if token_check is not None else []
     if memory is None:
         ready = Ready(mode="strict", leased=False, issuers=issuers)
     else:
@@ -92,20 +91,22 @@ _METRICS_SCOPE: Final = Needs(Scope.AUDIT_READ)
 @open_to_all
 async def metrics(
     request: Request,
-    services: ServicesDep,
+    database: DatabaseDep,
+    access: MetricsAccessDep,
+    counted: MetricsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)] = None,
 ) -> Response:
     """Counters in the Prometheus text format, summed over the workers. SCEAU_METRICS says who may read them."""
-    if services.metrics_access is MetricsAccess.OFF:
+    if access is MetricsAccess.OFF:
         raise HTTPException(404)
-    if services.metrics_access is MetricsAccess.SCOPED:
+    if access is MetricsAccess.SCOPED:
         await _METRICS_SCOPE(request, credentials)
     try:
-        counts = await count_deliveries(services.database)
-        async with services.database.read() as session:
+        counts = await count_deliveries(database)
+        async with database.read() as session:
             runs = await list_job_runs(session, task=None, days=0)
             changes: int | None = await count_changes(session)
     except DatabaseUnavailableError:
         counts, runs, changes = None, (), None  # what this process counted itself is still told
     read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes)])
-    return Response(services.metrics.exposition() + read, media_type=MEDIA_TYPE)
+    return Response(counted.exposition() + read, media_type=MEDIA_TYPE)

@@ -13,7 +13,7 @@ from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import PROBLEMS, problems, strict_router
 from app.api.http.security import AnyCaller, Needs, everywhere
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep
 from app.api.staff.models import (
     AcknowledgementView,
     CoverageView,
@@ -71,9 +71,9 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
 
 
 @router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=PROBLEMS)
-async def get_notices(_: Officer, services: ServicesDep) -> NoticesPage:
+async def get_notices(_: Officer, database: DatabaseDep) -> NoticesPage:
     """Every version with its texts and their hashes; the last one is that of today."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         return NoticesPage(items=[NoticeView.of(each) for each in await load_notices(session)])
 
 
@@ -83,11 +83,11 @@ async def get_notices(_: Officer, services: ServicesDep) -> NoticesPage:
     response_model_exclude_none=True,
     responses=PROBLEMS,
 )
-async def get_current_notice(caller: Person, services: ServicesDep) -> OwnNotice:
+async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> OwnNotice:
     """The notice of today, and whether the person who asks has acknowledged it. Open to persons before any gate."""
     if caller.kind is not CallerKind.PERSON:
         raise PersonsOnlyError
-    async with services.database.read() as session:
+    async with database.read() as session:
         own = await read_own_standing(session, caller)
     if own.notice is None:
         raise NotFoundError
@@ -96,7 +96,7 @@ async def get_current_notice(caller: Person, services: ServicesDep) -> OwnNotice
         standing=standing(own.notice.number, own.acknowledged),
         acknowledged=own.acknowledged,
         acknowledged_at=own.acknowledged_at,
-        page=services.staff_page,
+        page=staff_page,
     )
 
 
@@ -126,23 +126,24 @@ async def post_acknowledgement(body: NewAcknowledgement, caller: Person, write: 
     response_model_exclude_none=True,
     responses=problems(_INVALID),
 )
-async def get_coverage(
+async def get_coverage(  # noqa: PLR0917 - a filter and a page
     caller: Reader,
-    services: ServicesDep,
+    database: DatabaseDep,
+    pseudonyms: PseudonymsDep,
+    vault: VaultDep,
     only: Annotated[NoticeStanding | None, Query(alias="standing", description="Only members who stand so")] = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> CoverageView:
     """Members by standing: acknowledged, outdated (an older version), missing (none), left. The counts are of all."""
-    deployment = services.deployment
     asked = f"staff coverage {caller.id} {only}"
-    after = read_cursor(deployment.pseudonyms, asked, cursor)
-    async with services.database.read() as session:
-        coverage = await read_staff_coverage(session, deployment.vault)
+    after = read_cursor(pseudonyms, asked, cursor)
+    async with database.read() as session:
+        coverage = await read_staff_coverage(session, vault)
     wanted = [each for each in coverage.members if only is None or each.standing is only]
     rest = [each for each in wanted if after is None or each.id > after]
     page, more = rest[:limit], len(rest) > limit
-    return CoverageView.of(coverage, page, write_cursor(deployment.pseudonyms, asked, page[-1].id if more else None))
+    return CoverageView.of(coverage, page, write_cursor(pseudonyms, asked, page[-1].id if more else None))
 
 
 @router.post(
@@ -152,14 +153,13 @@ async def get_coverage(
     response_model=MemberView,
     responses=problems(_UNKNOWN, _INVALID),
 )
-async def post_member(body: NewMember, caller: Officer, services: ServicesDep, write: WriteDep) -> Response:
+async def post_member(body: NewMember, caller: Officer, vault: VaultDep, write: WriteDep) -> Response:
     """Register somebody without access to the API, so that the coverage knows them; or name a person who has access.
 
     The name is kept sealed. Persons with a key or an identity of their own are members without this.
     """
 
     async def register(session: WriteSession) -> MemberView:
-        vault = services.deployment.vault
         return MemberView.of(await register_staff_member(session, vault, caller, body.name, body.caller))
 
     return await write.perform(caller, 201, register)
@@ -171,9 +171,9 @@ async def post_member(body: NewMember, caller: Officer, services: ServicesDep, w
     response_model_exclude_none=True,
     responses=problems(_UNKNOWN, _INVALID),
 )
-async def get_member(identifier: Id, _: Reader, services: ServicesDep) -> MemberDetail:
+async def get_member(identifier: Id, _: Reader, database: DatabaseDep) -> MemberDetail:
     """One member, and every version that they acknowledged: when, how, in which language, recorded by whom."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         member = await load_member(session, identifier)
         if member is None:
             raise NotFoundError
@@ -203,9 +203,9 @@ async def patch_member(identifier: Id, body: MemberChange, caller: Officer, writ
     summary="Erase the name of a member who left",
     responses=problems(_UNKNOWN, (409, "The member did not leave."), _INVALID),
 )
-async def delete_member(identifier: Id, caller: Officer, services: ServicesDep) -> Response:
+async def delete_member(identifier: Id, caller: Officer, database: DatabaseDep) -> Response:
     """Destroy the name and its key. What the member acknowledged stays, under an id that identifies no person."""
-    async with services.database.write() as session:
+    async with database.write() as session:
         await erase_staff_member(session, caller, identifier)
     return Response(status_code=204)
 

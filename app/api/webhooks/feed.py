@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.http.paging import LIMIT, Limit, read_place, write_place
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
-from app.api.http.services import ServicesDep
+from app.api.http.services import DatabaseDep, PseudonymsDep, SourceDep
 from app.auth.callers import Authenticated
 from app.auth.scopes import Scope
 from app.events.cloud_events import EXAMPLE, cloud_event
@@ -50,9 +50,11 @@ class EventsPage(BaseModel):
         (410, "Events after this cursor are no longer kept."), (422, "Some fields are not as they should be.")
     ),
 )
-async def get_events(
+async def get_events(  # noqa: PLR0917 - a place, a page and a wait
     by: Reader,
-    services: ServicesDep,
+    database: DatabaseDep,
+    pseudonyms: PseudonymsDep,
+    source: SourceDep,
     limit: Limit = LIMIT,
     after: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
     wait: Annotated[
@@ -64,10 +66,9 @@ async def get_events(
     Without `after`, from the oldest event that is kept (`SCEAU_EVENT_RETENTION`). A caller that may name some
     processings only reads the events of those. A key that is revoked while its call waits is told nothing any more.
     """
-    pseudonyms = services.deployment.pseudonyms
     place = read_place(pseudonyms, _FEED, after)
-    page = await read_events(services.database, by, place, limit=limit, wait=wait)
+    page = await read_events(database, by, place, limit=limit, wait=wait)
     return EventsPage(
-        events=[CloudEventBody(**cloud_event(each, services.source)) for each in page.events],
+        events=[CloudEventBody(**cloud_event(each, source)) for each in page.events],
         next=write_place(pseudonyms, _FEED, page.next),
     )

@@ -9,7 +9,14 @@ from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, open_to_all
-from app.api.http.services import ServicesDep
+from app.api.http.services import (
+    DatabaseDep,
+    DeploymentDep,
+    PseudonymsDep,
+    WebhookKeyOverlapDep,
+    WebhookPolicyDep,
+    WriterDep,
+)
 from app.api.webhooks.models import (
     DeliveriesPage,
     DeliveryHistory,
@@ -65,23 +72,24 @@ _FULL = (409, "There are as many endpoints as there may be.")
     response_model=EndpointBody,
     responses=problems(_FORBIDDEN, _FULL, _INVALID),
 )
-async def post_webhook(body: NewEndpoint, caller: Manager, services: ServicesDep, write: WriteDep) -> Response:
+async def post_webhook(
+    body: NewEndpoint, caller: Manager, deployment: DeploymentDep, policy: WebhookPolicyDep, write: WriteDep
+) -> Response:
     """Make an endpoint. It is sent what happens from now on, in order for each user, until it answers 2xx.
 
     Signed as Standard Webhooks 1.0.0 says: `v1a` under the keys of `/.well-known/webhook-keys`.
     """
 
     async def register(session: WriteSession) -> EndpointBody:
-        policy = services.webhook_policy
-        return endpoint_body(await register_webhook(session, services.deployment, caller, body.draft(), policy))
+        return endpoint_body(await register_webhook(session, deployment, caller, body.draft(), policy))
 
     return await write.perform(caller, 201, register)
 
 
 @router.get("/v1/webhooks", summary="List receivers", response_model_exclude_none=True, responses=problems())
-async def get_webhooks(caller: Manager, services: ServicesDep) -> EndpointsPage:
+async def get_webhooks(caller: Manager, database: DatabaseDep) -> EndpointsPage:
     """Every endpoint, disabled ones included, with why they are."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         return EndpointsPage(items=[endpoint_body(each) for each in await list_webhooks(session, caller)])
 
 
@@ -91,9 +99,9 @@ async def get_webhooks(caller: Manager, services: ServicesDep) -> EndpointsPage:
     response_model_exclude_none=True,
     responses=problems(_NO_ENDPOINT, _INVALID),
 )
-async def get_webhook(identifier: EndpointId, caller: Manager, services: ServicesDep) -> EndpointBody:
+async def get_webhook(identifier: EndpointId, caller: Manager, database: DatabaseDep) -> EndpointBody:
     """One endpoint."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         return endpoint_body(await find_webhook(session, caller, identifier))
 
 
@@ -104,7 +112,7 @@ async def get_webhook(identifier: EndpointId, caller: Manager, services: Service
     responses=problems(_FORBIDDEN, _NO_ENDPOINT, _INVALID),
 )
 async def patch_webhook(
-    identifier: EndpointId, body: EndpointChange, caller: Manager, services: ServicesDep, write: WriteDep
+    identifier: EndpointId, body: EndpointChange, caller: Manager, policy: WebhookPolicyDep, write: WriteDep
 ) -> Response:
     """Change what is given. Made active again, an endpoint is sent what waited for it, in order.
 
@@ -114,7 +122,6 @@ async def patch_webhook(
 
     async def change(session: WriteSession) -> EndpointBody:
         before = await find_webhook(session, caller, identifier, hold=True)
-        policy = services.webhook_policy
         return endpoint_body(await change_webhook(session, caller, identifier, body.draft(before), policy))
 
     return await write.perform(caller, 200, change)
@@ -141,12 +148,13 @@ async def delete_webhook(identifier: EndpointId, caller: Manager, write: WriteDe
     summary="Make a symmetric secret",
     responses=problems(_NO_ENDPOINT, _INVALID),
 )
-async def post_secret(identifier: EndpointId, caller: Manager, services: ServicesDep) -> SecretBody:
+async def post_secret(
+    identifier: EndpointId, caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: WebhookKeyOverlapDep
+) -> SecretBody:
     """For receivers that verify `v1` (HMAC) only. A new secret signs beside the one before it for a while."""
-    async with services.writer.write() as session:
+    async with writer.write() as session:
         await find_webhook(session, caller, identifier, hold=True)
-        overlap = services.webhook_key_overlap
-        made, secret = await new_secret(session, services.deployment, caller, identifier, overlap)
+        made, secret = await new_secret(session, deployment, caller, identifier, overlap)
     return SecretBody(id=made.id, secret=secret, created_at=made.created_at)
 
 
@@ -159,16 +167,16 @@ async def post_secret(identifier: EndpointId, caller: Manager, services: Service
 async def get_deliveries(  # noqa: PLR0917 - a filter and a page
     identifier: EndpointId,
     caller: Manager,
-    services: ServicesDep,
+    database: DatabaseDep,
+    pseudonyms: PseudonymsDep,
     status: Annotated[DeliveryStatus | None, Query(description="Only those; `dead` lists the dead letters")] = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> DeliveriesPage:
     """What was sent or waits, by event, with how the last attempt ended."""
-    pseudonyms = services.deployment.pseudonyms
     asked = f"deliveries {caller.id} {identifier} {status}"
     after = read_cursor(pseudonyms, asked, cursor)
-    async with services.database.read() as session:
+    async with database.read() as session:
         await find_webhook(session, caller, identifier)
         found = await list_deliveries(session, identifier, status=status, after=after, limit=limit + 1)
     page = found[:limit]
@@ -185,10 +193,10 @@ async def get_deliveries(  # noqa: PLR0917 - a filter and a page
     responses=problems(_NO_DELIVERY, _INVALID),
 )
 async def get_delivery(
-    identifier: EndpointId, event: EventId, caller: Manager, services: ServicesDep
+    identifier: EndpointId, event: EventId, caller: Manager, database: DatabaseDep
 ) -> DeliveryHistory:
     """Every attempt: when, what the receiver answered or what went wrong, and how long it took."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         await find_webhook(session, caller, identifier)
         found = await find_delivery(session, identifier, event)
     if found is None:
@@ -238,18 +246,19 @@ async def post_replays(identifier: EndpointId, body: SpanToReplay, caller: Manag
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN),
 )
-async def post_key(caller: Manager, services: ServicesDep) -> SigningKeyBody:
+async def post_key(
+    caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: WebhookKeyOverlapDep
+) -> SigningKeyBody:
     """Make a new signing key. The one before signs beside it for `SCEAU_WEBHOOK_KEY_OVERLAP`."""
     caller.require_processing(None)
-    async with services.writer.write() as session:
-        overlap = services.webhook_key_overlap
-        return key_body(await rotate_key(session, services.deployment, WEBHOOK_KEYS, overlap, by=caller.id))
+    async with writer.write() as session:
+        return key_body(await rotate_key(session, deployment, WEBHOOK_KEYS, overlap, by=caller.id))
 
 
 @router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)
 @open_to_all
-async def get_keys(services: ServicesDep) -> SigningKeysBody:
+async def get_keys(database: DatabaseDep) -> SigningKeysBody:
     """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
-    async with services.database.read() as session:
+    async with database.read() as session:
         now = await DatabaseClock().now(session.connection)
         return SigningKeysBody(keys=[key_body(each) for each in await keys_in_force(session, WEBHOOK_KEYS, now)])

@@ -1,18 +1,18 @@
-"""The consent page: `/consent/{token}` shows, and records one press of a button at a time; its token is the only key.
+"""The consent page: `/consent/{token}` shows it, and records one press of a button at a time.
 
-A GET changes nothing. A POST needs a form that this page made (its seal) and counts once (its nonce). No cookie, so
-nothing that another site could make a browser send along: CSRF has no hold here.
+The token in the address is the only credential. A GET changes nothing. A POST needs a form that this page made (its
+seal) and counts once (its nonce). The page sets no cookie, so another site cannot make a browser send one (CSRF).
 """
 
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import Path, Request, Response
+from fastapi import Depends, Path, Request, Response
 from starlette.exceptions import HTTPException
 
 from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
-from app.api.http.services import Services, ServicesDep
+from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep
 from app.core.errors import (
     ConsentLinkEndedError,
     DomainError,
@@ -23,10 +23,11 @@ from app.core.errors import (
     NotFoundError,
     TextChangedError,
 )
-from app.db.database import DatabaseUnavailableError
+from app.db.database import Database, DatabaseUnavailableError
 from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, answer_consent_form
 from app.operations.consents.open_consent_link import open_consent_link
+from app.operations.service.deployment import Deployment
 from app.pages.consents.view import banner_of, consent_page
 from app.pages.consents.words import CONSENT
 from app.pages.forms import read_form
@@ -40,48 +41,66 @@ _FIELDS: Final = frozenset({"form", "seal", "processing", "shown", "press"})
 Token = Annotated[str, Path(description="The secret of a link")]
 
 
+@dataclass(frozen=True, slots=True)
+class _ConsentPage:
+    """The page of one request: reads a link and shows what it asks."""
+
+    request: Request
+    language: Language
+    database: Database
+    deployment: Deployment
+
+    async def show(self, digest: bytes, refusal: DomainError | None = None) -> Response:
+        """Show the page of a link as it stands now, with a refusal above it if there is one."""
+        try:
+            async with self.database.read() as session:
+                opened = await open_consent_link(session, self.deployment, digest)
+        except (NotFoundError, ConsentLinkEndedError) as ended:
+            return _ended(self.request, self.language, ended)
+        page = consent_page(self.deployment, opened, self.language, banner_of(refusal, self.language))
+        status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
+        return render(self.request, "consent.html", self.language, CONSENT, page, status)
+
+
+async def _page(
+    request: Request, language: LanguageDep, database: DatabaseDep, deployment: DeploymentDep
+) -> _ConsentPage:
+    return _ConsentPage(request, language, database, deployment)
+
+
+PageDep = Annotated[_ConsentPage, Depends(_page)]
+
+
 @router.api_route("/consent/{token}", methods=["GET", "HEAD"])
 @open_to_all
-async def show(request: Request, token: Token, language: LanguageDep, services: ServicesDep) -> Response:
-    """The page as it stands; reads only."""
-    return await _page(request, services, token_digest(token), language)
+async def show(token: Token, page: PageDep) -> Response:
+    """Show the page as it stands; this only reads."""
+    return await page.show(token_digest(token))
 
 
 @router.post("/consent/{token}")
 @open_to_all
-async def answer(request: Request, token: Token, language: LanguageDep, services: ServicesDep) -> Response:
+async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
     """Record what a button says, then send the browser back to the page, at what was recorded (RFC 9110, 303)."""
+    request, language = page.request, page.language
     if not from_this_site(request):
         raise HTTPException(403)
     sent = await _read(request)
     digest = token_digest(token)
     form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
     try:
-        async with services.writer.write() as session:
-            recorded = await answer_consent_form(session, services.deployment, form, sent.seal, sent.press)
+        async with writer.write() as session:
+            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.press)
     except (FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:
-        return await _page(request, services, digest, language, refusal)
+        return await page.show(digest, refusal)
     except (NotFoundError, ConsentLinkEndedError) as ended:
         return _ended(request, language, ended)
     except DatabaseUnavailableError:  # perhaps after the commit
         return _unknown(request, language)
     if not recorded:
-        return await _page(request, services, digest, language, FormAlreadySentError())
+        return await page.show(digest, FormAlreadySentError())
     place = f"answer-{sent.processing}" if sent.processing else "answers"
     return Response(status_code=303, headers={"Location": f"?lang={language.value}#{place}"})
-
-
-async def _page(
-    request: Request, services: Services, digest: bytes, language: Language, refusal: DomainError | None = None
-) -> Response:
-    try:
-        async with services.database.read() as session:
-            opened = await open_consent_link(session, services.deployment, digest)
-    except (NotFoundError, ConsentLinkEndedError) as ended:
-        return _ended(request, language, ended)
-    page = consent_page(services.deployment, opened, language, banner_of(refusal, language))
-    status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
-    return render(request, "consent.html", language, CONSENT, page, status)
 
 
 def _ended(request: Request, language: Language, ended: DomainError) -> Response:

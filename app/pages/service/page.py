@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Response
 
 from app.api.http.security import open_to_all, stop_or_warn
+from app.api.http.services import RecorderDep, StaffGateDep
 from app.core.errors import StaffAcknowledgementRequiredError
 from app.operations.callers.page_sessions import SignInForm
 from app.operations.service.show_dashboard import show_dashboard
@@ -22,22 +23,21 @@ VisitDep = Annotated[Visit, Depends(_visit)]
 
 @router.get("/dashboard")
 @open_to_all
-async def show(visit: VisitDep) -> Response:
-    """The dashboard for who is signed in, as long as their key is in force; the sign-in for everybody else.
+async def show(visit: VisitDep, gate: StaffGateDep, recorder: RecorderDep) -> Response:
+    """Show the dashboard to a person whose session is in force; send the others to the sign-in.
 
-    A person who has not acknowledged the staff notice goes there first, or is told so, as SCEAU_STAFF_GATE says.
+    A person who has not acknowledged the staff notice is sent there first, or warned, as SCEAU_STAFF_GATE says.
     """
     caller = await visit.signed_in()
     if caller is None:
         return visit.to_the_form()
-    services = visit.services
-    async with services.database.read() as session:
-        aware = await passes_gate(session, services.staff_gate, caller)
+    async with visit.database.read() as session:
+        aware = await passes_gate(session, gate, caller)
     if not aware:
         try:
             stop_or_warn(visit.request, caller)
         except StaffAcknowledgementRequiredError:
             return visit.to("/staff/notice")
-    shown = await show_dashboard(services.database, caller)
-    page = {**dashboard_page(shown, caller, services.recorder, visit.language), "unaware": not aware}
+    shown = await show_dashboard(visit.database, caller)
+    page = {**dashboard_page(shown, caller, recorder, visit.language), "unaware": not aware}
     return render(visit.request, "dashboard.html", visit.language, DASHBOARD, {**page, "proof": visit.proof})

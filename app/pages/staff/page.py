@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Response
 
 from app.api.http.security import open_to_all
+from app.api.http.services import WriterDep
 from app.auth.callers import Caller
 from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
 from app.operations.callers.page_sessions import SignInForm
@@ -29,14 +30,14 @@ _MOST_DIGITS: Final = 6
 @router.get("/staff/notice")
 @open_to_all
 async def show(visit: VisitDep) -> Response:
-    """The notice of today, and whether this person acknowledged it; the sign-in for everybody else."""
+    """Show the notice of today, and whether this person acknowledged it; without a session, the sign-in."""
     caller = await visit.signed_in()
     return visit.to_the_form() if caller is None else await _page(visit, caller)
 
 
 @router.post("/staff/notice")
 @open_to_all
-async def acknowledge(visit: VisitDep) -> Response:
+async def acknowledge(visit: VisitDep, writer: WriterDep) -> Response:
     """Record that this person took note of the text that was shown, then show the page again (RFC 9110, 303)."""
     caller = await visit.signed_in()
     if caller is None:
@@ -47,7 +48,7 @@ async def acknowledge(visit: VisitDep) -> Response:
         raise FormNotOursError
     shown = Shown(int(number), sent["language"], sent["sha256"])
     try:
-        async with visit.services.writer.write() as session:
+        async with writer.write() as session:
             await acknowledge_notice(session, caller, shown, AcknowledgementMethod.PAGE)
     except TextChangedError:
         return await _page(visit, caller, changed=True)
@@ -55,7 +56,7 @@ async def acknowledge(visit: VisitDep) -> Response:
 
 
 async def _page(visit: Visit, caller: Caller, *, changed: bool = False) -> Response:
-    async with visit.services.database.read() as session:
+    async with visit.database.read() as session:
         own = await read_own_standing(session, caller)
     if own.notice is None:
         raise NotFoundError

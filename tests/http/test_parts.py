@@ -1,0 +1,42 @@
+from fastapi import APIRouter
+from fastapi.routing import iter_route_contexts
+
+from app import main
+from app.api.http.services import DatabaseDep, ServicesDep, all_services
+
+FINDS_THE_CALLER_ITSELF = {("/dashboard/sign-in", "POST"), ("/staff/sign-in", "POST")}
+
+
+def whole(routes) -> set[tuple[str, str]]:
+    """The routes that take the whole of the services, in their signatures or by what these depend on."""
+    return {
+        (context.path or "", method)
+        for context in iter_route_contexts(routes)
+        for method in context.methods or ()
+        if takes_all(context.dependant)
+    }
+
+
+def takes_all(dependant) -> bool:
+    """Whether a dependency is the whole of the services, or has one that is."""
+    return dependant.call is all_services or any(takes_all(each) for each in dependant.dependencies)
+
+
+def test_a_route_names_the_parts_that_it_uses():
+    """No route but the sign-ins to pages, which find the caller themselves, takes more than the parts that it uses."""
+    assert whole(main._ROUTES) == FINDS_THE_CALLER_ITSELF
+
+
+def test_a_route_that_takes_everything_is_found():
+    """Control: of two routes, the one that asks for the services is found, and the one that asks for a part is not."""
+    router = APIRouter()
+
+    @router.get("/whole")
+    async def all_of_it(services: ServicesDep) -> None:
+        """Take everything."""
+
+    @router.get("/part")
+    async def one_of_it(database: DatabaseDep) -> None:
+        """Take the database."""
+
+    assert whole(router.routes) == {("/whole", "GET")}
