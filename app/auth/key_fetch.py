@@ -1,7 +1,7 @@
 """Ask an issuer for its keys: discovery (OpenID Connect Discovery 1.0, section 4), then the JWK Set, within bounds.
 
-Each request has one deadline for all of it, an answer is read up to a bound, redirects are refused, and what comes back
-is never quoted: a message could hold what somebody planted there.
+Each request has one deadline, an answer is read up to a bound, and redirects are refused. No message quotes an answer:
+an attacker could have written it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The keys of an issuer (JWK Set, RFC 7517): read, and only those kept that may sign by an algorithm that is allowed.
+"""Reads the keys of an issuer (JWK Set, RFC 7517), and keeps those that may sign by an allowed algorithm.
 
 Asymmetric keys only: a shared secret would let every verifier sign too, and `none` proves nothing (RFC 8725, 3.1).
 """

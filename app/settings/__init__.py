@@ -1,7 +1,7 @@
-"""The settings, read from the environment once: names begin with SCEAU_. Only the roots and `app.wiring` read them.
+"""The settings of a process, read from the environment once. Only the roots and `app.wiring` read them.
 
-A secret may come from a file instead: SCEAU_MASTER_KEY_FILE holds the path of a file with the key. `.env.example`
-lists them all.
+Names begin with SCEAU_. A secret may come from a file instead: SCEAU_MASTER_KEY_FILE holds the path of a file with the
+key. `.env.example` lists all settings.
 """
 
 import os

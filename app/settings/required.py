@@ -20,7 +20,7 @@ def direct_url(settings: Settings) -> str:
 
 
 def jobs_url(settings: Settings) -> str:
-    """The DSN on which workers listen for jobs: their own, or else the feed's.
+    """The DSN on which jobs processes listen: their own, or else the feed's.
 
     Raises:
         SettingsError: none is set.

@@ -1,4 +1,4 @@
-"""From settings to the keys and choices of a deployment, its database, and the times of the freshness protocol."""
+"""Makes from settings: the keys and choices of a deployment, its database, the times of the freshness protocol."""
 
 from app.core.period import PeriodPolicy
 from app.db.database import Database, PoolLimits

@@ -1,4 +1,4 @@
-"""Whose access tokens are taken, wired from settings: the rules, the issuers with their keys, what fetches them."""
+"""Makes the check of access tokens from settings: its rules, its issuers, and the fetcher of their keys."""
 
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | None":
-    """What checks tokens, and keeps the keys of their issuers fresh; None where no tokens are taken.
+    """Make the check of access tokens, which keeps the keys of their issuers fresh; None where none are accepted.
 
     Args:
         settings: as loaded.
-        pseudonyms: make the references by which callers known by tokens are found.
+        pseudonyms: makes the references by which the callers of tokens are found.
 
     """
     if not settings.oidc_issuer:

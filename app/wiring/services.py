@@ -1,4 +1,4 @@
-"""What the routes work with, wired from settings: the database, the memory of this replica, the log of decisions."""
+"""Makes what the routes work with from settings: the database, the memory of this replica, the log of decisions."""
 
 import os
 import platform
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 
 
 def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock: Clock | None = None) -> Services:
-    """What the routes work with; nothing is opened yet.
+    """Make what the routes work with. This opens no connection.
 
     Args:
         settings: as loaded.
         wall_clock: this machine's clock, aware (UTC).
-        clock: another clock than the database's, for tests. Memory goes by the database's own, so there is none then.
+        clock: another clock than the database's, for tests. There is then no memory, which needs the database's.
 
     Raises:
         SettingsError: a key or a URL is missing, or a key is wrong.
@@ -117,7 +117,7 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
 
 
 def decisions_of(services: Services) -> DecisionEndpoint:
-    """What answers the decision endpoints."""
+    """Make the object that answers the decision endpoints."""
     policy = services.deployment.policy
     primary = Primary(services.database, services.known, services.uses, policy, services.limits)
     point = DecisionPoint(services.memory, primary, services.instant)

@@ -88,8 +88,8 @@ async def post_decision_search(
 ) -> DecisionsPage:
     """List decisions, newest first: every one but the exempt permits, of which a share is logged.
 
-    A decision appears within a second of its answer. Subjects and correspondences are found by name and told by
-    pseudonym only. Who searched for whose goes into the audit trail.
+    A decision appears within a second of its answer. You search for subjects and correspondences by name;
+    answers hold pseudonyms only. The audit trail records who searched for whom.
     """
     if body.processing is not None:
         caller.require_processing(body.processing)

@@ -24,7 +24,7 @@ router = strict_router("audit")
 Auditor = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))]
 
 
-# Ids of ours only: the words of somebody else's ids never reach a statement.
+# Only ids that Sceau made: ids of users never reach a statement.
 ThingId = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$", examples=["ads-mail"])]
 
 

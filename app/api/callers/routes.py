@@ -55,7 +55,7 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     responses=problems(_FORBIDDEN, _INVALID),
 )
 async def post_key(body: NewKey, by: Deciding, writer: WriterDep) -> NewKeyBody:
-    """Make a caller and its key. A caller hands out no scope and no processing that it does not hold itself."""
+    """Make a caller and its key. A caller can give no scope and no processing that it does not hold itself."""
     async with writer.write() as session:
         return new_key_body(await create_key(session, by, body.wanted(body.expires_at)))
 
@@ -68,9 +68,9 @@ async def post_key(body: NewKey, by: Deciding, writer: WriterDep) -> NewKeyBody:
     responses=problems(_FORBIDDEN, (409, "Another caller is known by this identity."), _INVALID),
 )
 async def post_identity(body: NewIdentity, by: Deciding, writer: WriterDep, token_check: TokenCheckDep) -> KeyBody:
-    """Make a caller that shows access tokens of an issuer in the place of a key; no token lets in who is not made here.
+    """Make a caller that presents access tokens of an issuer instead of a key. Tokens of others are refused.
 
-    It is listed, changed and revoked as every caller is, at `/v1/keys`.
+    `/v1/keys` lists, changes and revokes it like every caller.
     """
     async with writer.write() as session:
         identity = body.identity.identity()
@@ -82,9 +82,9 @@ async def post_identity(body: NewIdentity, by: Deciding, writer: WriterDep, toke
 async def get_keys(
     caller: KeyManager, database: DatabaseDep, pseudonyms: PseudonymsDep, limit: Limit = LIMIT, cursor: Cursor = None
 ) -> KeysPage:
-    """Callers with their scopes and when they were last heard, oldest first, revoked ones included; never their keys.
+    """Callers with their scopes and their last use, oldest first, revoked ones included; never their keys.
 
-    A caller that may name some processings only is shown those callers that may name no others.
+    A caller that is limited to some processings sees the callers that are limited to the same or fewer.
     """
     asked = f"keys {caller.id}"
     after = read_cursor(pseudonyms, asked, cursor)
@@ -116,7 +116,7 @@ async def get_key(identifier: CallerId, caller: KeyManager, database: DatabaseDe
     responses=problems(_FORBIDDEN, _NO_CALLER, _REVOKED, _INVALID),
 )
 async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, writer: WriterDep) -> KeyBody:
-    """Change a caller's name, scopes or processings. What is taken away is gone on every replica when this answers."""
+    """Change a caller's name, scopes or processings. When this answers, every replica applies what was taken away."""
     async with writer.write() as session:
         await change_caller(session, by, identifier, body.change())
         changed = await find_caller(session, by.caller, identifier)
@@ -146,9 +146,9 @@ async def delete_key(identifier: CallerId, by: Deciding, writer: WriterDep) -> R
 async def post_rotation(
     identifier: CallerId, body: NewRotation, by: Deciding, writer: WriterDep, key_overlap: KeyOverlapDep
 ) -> RotatedBody:
-    """Make a new key for a caller, which stays the same caller. Its keys before are still good for `overlap`.
+    """Make a new key for a caller, which stays the same caller. Its older keys stay in force for `overlap`.
 
-    Say `compromised` when somebody else may have one: no replica takes them any more when this answers.
+    Say `compromised` when another person may have one: when this answers, no replica accepts the older keys.
     """
     wanted = key_overlap if body.overlap is None else body.overlap
     rotation = Rotation(timedelta(0) if body.compromised else wanted, body.expires_at)

@@ -1,4 +1,4 @@
-"""Consents: what users decided, recorded with its proof; withdrawn as easily; searched and told back."""
+"""Routes that record, withdraw, search and read consents."""
 
 from typing import Annotated
 from uuid import UUID
@@ -40,7 +40,7 @@ router = strict_router("consents")
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
 Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
-"""For what ends a consent: it is never refused for having been asked often."""
+"""For routes that end a consent: no rate limit refuses them."""
 Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
 
@@ -198,9 +198,9 @@ async def get_consent(
     responses=problems(_NO_CONSENT, _INVALID),
 )
 async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> HistoryBody:
-    """Every ledger entry about this consent's subject and processing: what was decided, when, how, by whose call.
+    """Every ledger entry about this consent's subject and processing: what was decided, when, how, and by which call.
 
-    Who read it goes into the audit trail.
+    The audit trail records who read it.
     """
     async with database.write() as session:
         history = await consent_history(session, caller, identifier)

@@ -57,7 +57,7 @@ class EventFacts(BaseModel):
 
 
 class FactsBody(BaseModel):
-    """The facts used. Other parties' consents are used too, and not told."""
+    """The facts used. Other parties' consents are used too, but not shown."""
 
     subject_ref: str
     processing: ProcessingFacts | None = None
@@ -87,7 +87,7 @@ async def post_explanation(
     """Replay a question from the register and the ledger: what the answer was, or would have been, and why.
 
     `at` is the instant judged, `known_at` the instant by which the facts used had been recorded. With both set to the
-    time of an old decision, this gives that decision again. Who asked about whom goes into the audit trail.
+    time of an old decision, this gives that decision again. The audit trail records who asked about whom.
     """
     try:
         asked = read_members(ExplanationRequest, body)

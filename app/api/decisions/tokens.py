@@ -125,10 +125,10 @@ async def post_decision_token_key(
     deployment: DeploymentDep,
     body: SigningKeyRotation | None = None,
 ) -> RotatedKey:
-    """Make a new signing key. It is published at once and signs after ten minutes; those before retire after that.
+    """Make a new signing key. It is published at once and signs after ten minutes. Older keys retire after that.
 
-    With `at_once` the keys before are in force no longer: other workers learn it within half a minute, and whoever
-    keeps the published keys when those run out.
+    With `at_once` older keys are no longer in force. Other workers learn it within half a minute; a client that keeps
+    the published keys learns it when it reads them again.
     """
     caller.require_processing(None)
     at_once = body is not None and body.at_once

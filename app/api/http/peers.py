@@ -1,7 +1,7 @@
-"""Where a request comes from, as far as it matters: to bound those that present no key in force. Never logged or kept.
+"""The address that a request comes from: it bounds requests without a key in force. It is never logged or kept.
 
-Behind a proxy all requests come from the proxy. One that is trusted by a setting may say for whom it asks
-(X-Forwarded-For): the last address in that list that is not a trusted proxy's itself.
+Behind a proxy all requests come from the proxy. A proxy that SCEAU_TRUSTED_PROXIES names may say for whom it asks
+(X-Forwarded-For): the last address in that list that is not a trusted proxy's.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def peer_of(scope: Scope, proxies: Proxies) -> str:
 
 
 def _forwarded(scope: Scope) -> list[str]:
-    """What proxies said, in their order: the last is the nearest one's."""
+    """The addresses that proxies added, in their order: the nearest proxy added the last."""
     listed = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
     return listed.decode("latin-1").split(",")[-_LONGEST_LIST:]
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
 
 _SIGN_INS: Final = Quota(10, 300)
-"""Wrong keys that may be tried at the dashboard's sign-in from one address. A key has 256 random bits and is not
-guessed: the bound keeps attempts from costing more than they should, and the log tells an operator that somebody tries.
+"""Wrong keys that one address may try at the sign-in of a page. A key has 256 random bits and cannot be guessed: the
+bound limits what attempts cost, and the log tells an operator of them.
 """
 
 

@@ -1,7 +1,7 @@
-"""Staff under L32-3 V: the notice in versions, who is to know it, and who does.
+"""Routes about staff under L32-3 V: versions of the notice, members, and their acknowledgements.
 
-The staff are the whole deployment's, whatever they work on: a caller that may name some processings only is neither
-shown them nor decides about them.
+Members of staff belong to the whole deployment, not to a processing. So a caller that is limited to some processings
+neither reads nor changes them.
 """
 
 from typing import Annotated
@@ -84,7 +84,7 @@ async def get_notices(_: Officer, database: DatabaseDep) -> NoticesPage:
     responses=PROBLEMS,
 )
 async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> OwnNotice:
-    """The notice of today, and whether the person who asks has acknowledged it. Open to persons before any gate."""
+    """The notice of today, and whether the calling person has acknowledged it. The staff gate does not apply."""
     if caller.kind is not CallerKind.PERSON:
         raise PersonsOnlyError
     async with database.read() as session:
@@ -108,9 +108,9 @@ async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: 
     responses=problems((409, "That is not the text of today."), _INVALID),
 )
 async def post_acknowledgement(body: NewAcknowledgement, caller: Person, write: WriteDep) -> Response:
-    """Acknowledge the notice of today, as the person whose key this is. A second time tells of the first.
+    """Acknowledge the notice of today, as the person whose key this is. A second time answers as the first time.
 
-    People read and acknowledge it on a page too (`/staff/notice`). Open to persons before any gate.
+    People read and acknowledge it on a page too (`/staff/notice`). The staff gate does not apply.
     """
 
     async def acknowledge(session: WriteSession) -> AcknowledgementView:
@@ -154,9 +154,9 @@ async def get_coverage(  # noqa: PLR0917 - a filter and a page
     responses=problems(_UNKNOWN, _INVALID),
 )
 async def post_member(body: NewMember, caller: Officer, vault: VaultDep, write: WriteDep) -> Response:
-    """Register somebody without access to the API, so that the coverage knows them; or name a person who has access.
+    """Register a person without access to the API, so that the coverage counts them; or name one who has access.
 
-    The name is kept sealed. Persons with a key or an identity of their own are members without this.
+    The name is stored encrypted. Persons with a key or an identity are members without this.
     """
 
     async def register(session: WriteSession) -> MemberView:
@@ -188,7 +188,7 @@ async def get_member(identifier: Id, _: Reader, database: DatabaseDep) -> Member
     responses=problems(_UNKNOWN, _INVALID),
 )
 async def patch_member(identifier: Id, body: MemberChange, caller: Officer, write: WriteDep) -> Response:
-    """Who left is no longer missing. Revoke their access to the API apart (`DELETE /v1/keys/{id}`)."""
+    """A member who left is no longer missing. Revoke their access to the API apart (`DELETE /v1/keys/{id}`)."""
 
     async def change(session: WriteSession) -> MemberView:
         left = body.status is MemberStatus.LEFT

@@ -64,7 +64,7 @@ async def get_events(  # noqa: PLR0917 - a place, a page and a wait
     """Every event once and in order: none is left out or comes later, whatever order transactions commit in.
 
     Without `after`, from the oldest event that is kept (`SCEAU_EVENT_RETENTION`). A caller that may name some
-    processings only reads the events of those. A key that is revoked while its call waits is told nothing any more.
+    processings only reads the events of those. A call that waits gets nothing once its key is revoked.
     """
     place = read_place(pseudonyms, _FEED, after)
     page = await read_events(database, by, place, limit=limit, wait=wait)

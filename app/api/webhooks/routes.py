@@ -75,7 +75,7 @@ _FULL = (409, "There are as many endpoints as there may be.")
 async def post_webhook(
     body: NewEndpoint, caller: Manager, deployment: DeploymentDep, policy: WebhookPolicyDep, write: WriteDep
 ) -> Response:
-    """Make an endpoint. It is sent what happens from now on, in order for each user, until it answers 2xx.
+    """Make an endpoint. It gets each event from now on, in order for each user, until it answers 2xx.
 
     Signed as Standard Webhooks 1.0.0 says: `v1a` under the keys of `/.well-known/webhook-keys`.
     """
@@ -114,10 +114,10 @@ async def get_webhook(identifier: EndpointId, caller: Manager, database: Databas
 async def patch_webhook(
     identifier: EndpointId, body: EndpointChange, caller: Manager, policy: WebhookPolicyDep, write: WriteDep
 ) -> Response:
-    """Change what is given. Made active again, an endpoint is sent what waited for it, in order.
+    """Change the members that are given. An endpoint that is made active again gets the events that waited, in order.
 
-    What waited and is wanted no more is dropped, dead letters too; neither the log nor a replay brings it back to
-    whoever may not be told of it.
+    Events that waited and are no longer wanted are dropped, dead letters too. Neither the log nor a replay gives them
+    to a receiver that may not have them.
     """
 
     async def change(session: WriteSession) -> EndpointBody:
