@@ -5,6 +5,7 @@ No mutation knows what its body then means: the oracle reads it.
 
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ class Mutator:
         """Put something else in one place."""
         of, at = self._place(root)
         if of is not None:
-            of[at] = (of[at][0], self.chance.choice(_ODD))
+            of[at] = (of[at][0], deepcopy(self.chance.choice(_ODD)))  # a copy: it may be changed in its turn
 
     def drop(self, root: Any) -> None:  # noqa: ANN401 - JSON
         """Leave a member out."""
@@ -89,14 +90,14 @@ class Mutator:
         """Add a member that the specification says to ignore; it may look like another."""
         of = self.chance.choice(list(objects(root)) or [Members()])
         value = self.chance.choice([*_ODD, Members([("id", self._id()), ("type", "user")]), self._id()])
-        of.insert(self.chance.randrange(len(of) + 1), (self.chance.choice(_UNKNOWN), value))
+        of.insert(self.chance.randrange(len(of) + 1), (self.chance.choice(_UNKNOWN), deepcopy(value)))
 
     def double(self, root: Any) -> None:  # noqa: ANN401 - JSON
         """Have a member stand twice, with another value or the same."""
         of, at = self._place(root)
         if of is not None:
             name, value = of[at]
-            other = value if self.chance.random() < 0.3 else self._id() if name in _PLACES else Members()  # noqa: PLR2004
+            other = deepcopy(value) if self.chance.random() < 0.3 else self._id() if name in _PLACES else Members()  # noqa: PLR2004
             of.insert(self.chance.randrange(len(of) + 1), (name, other))
 
     def put_id_elsewhere(self, root: Any) -> None:  # noqa: ANN401 - JSON
