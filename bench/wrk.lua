@@ -24,10 +24,14 @@ function init(arguments)
   if arguments[2] and arguments[2] ~= "" then headers["Authorization"] = "Bearer " .. arguments[2] end
   local name, value = (arguments[3] or "-"):match("^([^:]+): (.+)$")
   if name then headers[name] = value end
+  local version = headers["HTTP-Version"] -- no field: the version of the request line
+  headers["HTTP-Version"] = nil
   for line in io.lines(arguments[1]) do
     local path, body = line:match("^([^\t]*)\t(.*)$")
     count = count + 1
-    parts[count] = split(wrk.format("POST", path, headers, body))
+    local whole = wrk.format("POST", path, headers, body)
+    if version then whole = whole:gsub(" HTTP/1.1", " HTTP/" .. version, 1) end
+    parts[count] = split(whole)
   end
   number = os.time() * 4096 % 0x7fffffff
   first, span = tonumber(arguments[4] or "0"), tonumber(arguments[5] or "0")

@@ -1,42 +1,57 @@
-"""What is not the best case of a warm decision: an id of its own in each head, more subjects than are remembered."""
+"""What is not the plain case of a warm decision: other heads and bodies, more subjects than are remembered."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from bench.figures import Spread
-from bench.questions import MARK, short_batch
-from bench.results import Row, beside
+from bench.questions import MARK, short_batch, single
+from bench.results import Row, compared
 from bench.rows.missed import numbered, whoever
-from bench.rows.warm import BATCH, SINGLE, single_target
+from bench.rows.warm import BATCH, SINGLE, SUBJECTS, single_target
 from bench.world import World, generated
 from bench.wrk import Target, interleaved, write_requests
 
 _HELD = 200_000
 _SIZE = 1_000
-_FRESH = {
+_LEAST = 0.6
+_HEADERS = {
     "an X-Request-ID of its own": f"X-Request-ID: 4bf92f3577b34da6a3ce{MARK}",
     "a traceparent of its own": f"traceparent: 00-4bf92f3577b34da6a3ce{MARK}-00f067aa0ba902b7-01",
+    "HTTP/1.0, a connection each": "HTTP-Version: 1.0",
+}
+_BODIES: dict[str, Callable[[str], str]] = {
+    "an extra member": lambda body: body[:-1] + ',"department":"north"}',
+    "an escape in the id": lambda body: body.replace('"id":"user', '"id":"\\u0075ser', 1),
 }
 
 
 def measure(world: World) -> list[Row]:
     """Each against the same subjects asked about with the same head every time, round by round."""
     plain = single_target(world, world.sceau())
-    fresh = [replace(plain, name=name, header=header) for name, header in _FRESH.items()]
+    other = [replace(plain, name=name, header=header) for name, header in _HEADERS.items()]
+    other += [_with_bodies(world, plain, name, change) for name, change in _BODIES.items()]
     held = _held(world)
-    found = interleaved([plain, *fresh, held], world.plan.rounds, world.plan.seconds)
+    found = interleaved([plain, *other, held], world.plan.rounds, world.plan.seconds)
     world.stop("holding")
     rates = {name: [burst.rate for burst in bursts] for name, bursts in found.items()}
     cpu = {name: Spread.of([burst.cpu_microseconds for burst in bursts]).middle for name, bursts in found.items()}
 
     def row(what: str, name: str) -> Row:
-        other = f"8,000 subjects, the same head each time; {cpu[name]:.0f} µs of the server against {cpu['sceau']:.0f}"
-        return beside(f"one decision, {what}", rates[name], rates["sceau"], other=other)
+        plain_case = f"the plain case; {cpu[name]:.0f} µs of the server against {cpu['sceau']:.0f}"
+        return compared(f"one decision, {what}", rates[name], rates["sceau"], _LEAST, other=plain_case)
 
     subjects = held.subjects.count if held.subjects is not None else 0
     return [
-        *(row(f"warm, {name}", name) for name in _FRESH),
+        *(row(f"warm, {each.name}", each.name) for each in other),
         row(f"{subjects:,} subjects held, their decisions not remembered", "holding"),
     ]
+
+
+def _with_bodies(world: World, plain: Target, name: str, change: Callable[[str], str]) -> Target:
+    """The plain requests with their bodies changed."""
+    path = world.scratch / f"{name.replace(' ', '-')}.requests"
+    write_requests(path, ((SINGLE, change(single(number))) for number in range(SUBJECTS)))
+    return replace(plain, name=name, requests=path)
 
 
 def _held(world: World) -> Target:

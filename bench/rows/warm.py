@@ -85,13 +85,13 @@ def _own(found: dict[str, list[Burst]]) -> list[Row]:
     )
     plain, with_log = (Spread.of([burst.p99 for burst in found[name]]) for name in ("sceau", "logged"))
     return [
-        compared(_WARM, ours, bare, 0.70, other="constant answer"),
+        compared(_WARM, ours, bare, 0.75, other="constant answer"),
         by_cpu,
         compared(
             "one decision, warm, with the buffered decision log, against a bare uvicorn app",
             logged,
             bare,
-            0.60,
+            0.62,
             other="constant answer",
         ),
         bounded(
