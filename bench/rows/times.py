@@ -45,11 +45,11 @@ def half_rate(world: World) -> list[Row]:
     return [
         bounded(
             "p99 at half of the maximum rate, open loop, against that of a constant",
-            ratios([each.p99 for each in found], [each.p99 for each in bare]),
+            Spread.of(ratios([each.p99 for each in found], [each.p99 for each in bare])),
             1.5,
             "×",
-            detail=f"{tail:.2f} ms against {of_bare:.2f} ms at {rate:,.0f}/s; median {middle:.2f} ms; the generator's own "
-            f"lag p99 {lag:.3f} ms",
+            detail=f"{tail:.2f} ms against {of_bare:.2f} ms at {rate:,.0f}/s; median {middle:.2f} ms; the generator's "
+            f"own lag p99 {lag:.3f} ms",
             rounds=[asdict(each) for each in (*found, *bare)],
         )
     ]
