@@ -269,3 +269,60 @@ def test_a_quiet_connection_is_closed_and_a_busy_one_is_not():
         assert await client.ended()
 
     run(story)
+
+
+def test_a_long_pipeline_cut_in_a_head_is_answered_whole():
+    """Requests of more bytes together than one head may have are answered, wherever their bytes are cut."""
+
+    async def story(_, client):
+        requests = [request(b"%d" % number, "X-Filler: " + "x" * 900) for number in range(60)]
+        cut = sum(map(len, requests[:-1])) + 40  # within the last head
+        sent = b"".join(requests)
+        client.writer.write(sent[:cut])
+        await asyncio.sleep(0.05)
+        client.writer.write(sent[cut:])
+        assert [(await client.answer())[1]["body"] for _ in requests] == [str(number) for number in range(60)]
+
+    run(story)
+
+
+@pytest.mark.parametrize("path", ["/access/v1/evaluation", OTHER])
+def test_a_field_behind_a_chunked_body_is_no_field_of_the_request(path):
+    """A trailer is not taken into the head: neither an endpoint nor the application sees it."""
+    seen = []
+
+    async def story(made, client):
+        app = made.application
+        asked, called = made.decisions.at_once, type(app).__call__
+
+        def at_once(head, body):
+            seen.append(head.authorization)
+            return asked(head, body)
+
+        async def call(self, scope, receive, send):
+            await asyncio.sleep(0.05)  # the trailer has come by now
+            seen.append(dict(scope["headers"]).get(b"authorization", b"").decode())
+            await called(self, scope, receive, send)
+
+        made.decisions.at_once = at_once
+        type(app).__call__ = call
+        try:
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            body = b"7\r\n" + BODY + b"\r\n0\r\nAuthorization: Bearer stranger\r\n\r\n"
+            assert (await client.ask(head + body))["body"] == BODY.decode()
+        finally:
+            type(app).__call__ = called
+
+    run(story)
+    assert seen == [""]
+
+
+def test_trailers_have_a_bound():
+    """A body with more fields behind it than a request may have is refused."""
+
+    async def story(_, client):
+        head = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.writer.write(head + b"7\r\n" + BODY + b"\r\n0\r\n" + b"X-T: 1\r\n" * 200 + b"\r\n")
+        assert (await client.answer())[0] == 431
+
+    run(story)

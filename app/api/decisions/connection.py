@@ -83,7 +83,7 @@ class DecisionProtocol(BoundedProtocol):
         if asked is None or decisions is None:
             super().on_message_complete()
             return
-        body, self._asked, self._body = self._body, None, b""
+        body, self._asked, self._body, self._in_message = self._body, None, b"", False
         try:
             found = decisions.at_once(asked, body)
         except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there

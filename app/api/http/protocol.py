@@ -22,8 +22,6 @@ LONGEST_HEAD: Final = 32_768
 """Bytes of a request's head: its first line and all header fields."""
 MOST_FIELDS: Final = 100
 """Header fields of a request, those behind a chunked body among them."""
-LONGEST_TRAILER: Final = 1_024
-"""Bytes of one field behind a chunked body."""
 HEAD_SECONDS: Final = 15.0
 """How long a head may take, from the connection or the head's first byte on."""
 REQUEST_SECONDS: Final = 40.0
@@ -71,11 +69,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # Slots: with uvicorn's own attributes there would be more than an instance keeps inline (30), and each look slower.
     __slots__ = (
+        "_begun",
         "_deadline",
         "_ended",
         "_half_closed",
         "_head_bytes",
         "_in_head",
+        "_in_message",
         "_read_bytes",
         "_refusal",
         "_refused_next",
@@ -83,13 +83,14 @@ class BoundedProtocol(HttpToolsProtocol):
         "_step_begun",
         "_timer",
         "_timer_due",
+        "_trailers",
     )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin a connection: its first head is awaited for so long."""
         super().connection_made(transport)
-        self._in_head = self._ended = self._half_closed = self._step_begun = False
-        self._head_bytes = self._read_bytes = 0
+        self._in_head = self._in_message = self._ended = self._half_closed = self._step_begun = False
+        self._head_bytes = self._read_bytes = self._begun = self._trailers = 0
         self._refusal: Refusal = MALFORMED
         self._refused_next: Refusal | None = None
         self._seconds = self._deadline = self._timer_due = inf
@@ -108,13 +109,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """Read on, unless the head has no end; what comes after a refusal is dropped."""
         if self._ended or self._refused_next is not None:
             return
-        self._read_bytes = len(data)
-        begun_before = self._in_head
+        self._read_bytes, self._begun = len(data), 0
+        in_head, in_message = self._in_head, self._in_message
         super().data_received(data)
         if self._in_head and not self._ended:
-            if begun_before:
+            # The parser may hold the beginning of a field, so all bytes count that can be the head's alone. If other
+            # requests stand before it in the read in which it begins, only what was read of it counts there.
+            if in_head and not self._begun:
                 self._head_bytes += len(data)
-            # What the parser holds of a field that has not ended yet is among these bytes.
+            else:
+                alone = self._begun == 1 and not in_message
+                self._head_bytes = len(data) if alone else self._length_of_head()
             if self._head_bytes > LONGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
         if self._step_begun:
@@ -133,8 +138,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head. The application's scope is made once it is known that the application answers."""
-        self.url, self.headers = b"", []
-        self._in_head, self._head_bytes = True, self._read_bytes  # at least as many as the head has so far
+        self.url, self.headers, self._trailers = b"", [], 0
+        self._in_head = self._in_message = True
+        self._head_bytes = 0
+        self._begun += 1
         self.begin_step(HEAD_SECONDS)
 
     def on_url(self, url: bytes) -> None:
@@ -145,10 +152,12 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Read a field of the head, or one behind a chunked body."""
-        headers = self.headers
-        headers.append((name.lower(), value))
-        if len(headers) > MOST_FIELDS or (not self._in_head and len(name) + len(value) > LONGEST_TRAILER):
+        """Read a field of the head; of one behind a chunked body nothing is taken (RFC 9110, section 6.5.1)."""
+        if self._in_head:
+            self.headers.append((name.lower(), value))
+        else:
+            self._trailers += 1
+        if len(self.headers) + self._trailers > MOST_FIELDS:
             self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
 
@@ -160,7 +169,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # announces: that body would be read as the connection's next request, with a proxy's next key.
             self._refusal = UPGRADE
             raise _RefusedError
-        if self._head_bytes + self._read_bytes > LONGEST_HEAD and _length(self.headers) > LONGEST_HEAD:
+        if self._head_bytes + self._read_bytes > LONGEST_HEAD and self._length_of_head() > LONGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
         self.begin_request()
@@ -177,6 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
+        self._in_message = False
         self.begin_step(inf)
         super().on_message_complete()
 
@@ -223,6 +233,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.begin_step(LINGER_SECONDS)
         self._move_deadline()
 
+    def _length_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
     def begin_step(self, seconds: float) -> None:
         """Give what comes next so long, in the place of any other deadline; `inf`: it may take its time.
 
@@ -256,10 +269,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def too_late(self) -> None:
         """End a connection on which nothing came in time: no request, no end of a body, no end after a refusal."""
         self.transport.close()
-
-
-def _length(headers: list[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) for name, value in headers)
 
 
 def header_lines(fields: list[tuple[bytes, bytes]]) -> bytes:
