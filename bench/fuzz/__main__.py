@@ -44,6 +44,7 @@ def main() -> int:
                     asked.without or (),
                 )
                 stages.append(asyncio.run(play_part(name, role, directory, extent)))
+                _tell_findings(stages[-1])
     _tell(stages)
     if asked.json:
         asked.json.write_text(json.dumps([_report(stage) for stage in stages], indent=2) + "\n")
@@ -77,13 +78,17 @@ def _tell(stages: list[Stage]) -> None:
         print(f"{stage.name:<28}" + "".join(f"{n:>11}" for n in (*numbers, seen["rounds"], len(stage.findings))))
     for stage in stages:
         print(f"\n{stage.name}: {dict(sorted(stage.seen.items()))}, {stage.tokens} tokens checked")
-        for finding, again in stage.findings:
-            print(f"\nFOUND in {stage.name}, seed {stage.seed}, round {finding.round}: {finding.what}")
-            print(f"  again, by what follows: {again.what}" if again.what else "  not seen again; what was sent:")
-            for track in again.play:
-                print(f"  a connection{', half closed at last' if track.ends else ''}:")
-                for flight in track.flights:
-                    print(f"    {flight.data!r}" + (f" cut at {list(flight.cuts)[:40]}" if flight.cuts else ""))
+
+
+def _tell_findings(stage: Stage) -> None:
+    """What was found in a part, with its seed and what to send to see it again."""
+    for finding, again in stage.findings:
+        print(f"\nFOUND in {stage.name}, seed {stage.seed}, round {finding.round}: {finding.what}")
+        print(f"  again, by what follows: {again.what}" if again.what else "  not seen again; what was sent:")
+        for track in again.play:
+            print(f"  a connection{', half closed at last' if track.ends else ''}:")
+            for flight in track.flights:
+                print(f"    {flight.data!r}" + (f" cut at {list(flight.cuts)[:40]}" if flight.cuts else ""), flush=True)
 
 
 def _report(stage: Stage) -> dict[str, object]:

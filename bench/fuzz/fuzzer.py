@@ -124,10 +124,12 @@ class Fuzzer:
             wrong = await self._answered(line, heard, began, odd=odd, ends=ends)
             if wrong is not None or not line.clean:
                 return wrong
+        if line.odd and not (line.heard.idle or line.heard.over):
+            return await self._begun(line)
         if ends or line.heard.over:
             line.clean = False
             return await self._closed(line)
-        return await self._begun(line) if line.odd and not line.heard.idle else None
+        return None
 
     async def _answered(self, line: Line, heard: Heard, began: datetime, *, odd: bool, ends: bool) -> str | None:
         """Check the answer to one request; the line is clean after it if more are to come."""

@@ -30,14 +30,13 @@ _BAD_LINES: Final = (
 class Sent:
     """A request as it is sent.
 
-    `blank`: bytes before it that mean nothing. `odd`: it may be refused as malformed, whatever another reader makes of
+    `odd`: it may be refused as malformed, whatever another reader makes of
     it. `mark`: its X-Request-ID, if it has one of its own.
     """
 
     data: bytes
     odd: bool = False
     mark: str = ""
-    blank: bytes = b""
 
 
 @dataclass(slots=True)
@@ -112,7 +111,7 @@ class Heads:
         lines = [f"{draft.method} {draft.target} HTTP/{draft.version}", *(f"{name}:{_value(v)}" for name, v in fields)]
         head = (end.join(lines) + end + end).encode("latin-1")
         body = draft.framed if draft.framed is not None else draft.body
-        return Sent(head + body, draft.odd, draft.mark, draft.blank)
+        return Sent(draft.blank + head + body, draft.odd, draft.mark)
 
     # --- what means the same ----------------------------------------------------------------------------------------
 
@@ -268,11 +267,6 @@ class Heads:
 def _value(value: str) -> str:
     """A field's value with the blank before it; one that begins with NUL has its own blanks."""
     return value[1:] if value.startswith("\0") else f" {value}"
-
-
-def with_blank(sent: Sent) -> bytes:
-    """All bytes of a request."""
-    return sent.blank + sent.data
 
 
 def garbage(chance: random.Random) -> Sent:

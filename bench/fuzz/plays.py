@@ -9,7 +9,7 @@ from typing import Any, Final
 from app.api.http.protocol import LONGEST_HEAD
 from bench.fuzz.bodies import Asker
 from bench.fuzz.facts import Holder
-from bench.fuzz.heads import ACCEPTS, Heads, Sent, garbage, with_blank
+from bench.fuzz.heads import ACCEPTS, Heads, Sent, garbage
 from bench.fuzz.mutations import Mutator
 from bench.fuzz.oracle import BATCH, SINGLE
 from bench.fuzz.world import World
@@ -33,7 +33,7 @@ class Flight:
     @property
     def data(self) -> bytes:
         """All its bytes."""
-        return b"".join(map(with_blank, self.requests))
+        return b"".join(each.data for each in self.requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Playwright:
         sent = self.chance.choice(
             [marked, marked, self.heads.varied(path, body, every, self._holder()), self._request()]
         )
-        size = len(with_blank(sent))
+        size = len(sent.data)
         places, most = list(range(1, size)), self.chance.choice([40, 40, 40, 400])
         if len(places) > most:
             places = sorted(self.chance.sample(places, most))

@@ -66,7 +66,7 @@ class SecondReader:
             self.excess = True
             return found
         try:
-            self._connection.receive_data(data)
+            self._feed(data)
             while not self.over:
                 event = self._connection.next_event()
                 if event is h11.NEED_DATA:
@@ -84,6 +84,12 @@ class SecondReader:
             found.append(Unreadable(str(error)))
         return found
 
+    def _feed(self, data: bytes) -> None:
+        """Go on; empty lines before a request mean nothing (RFC 9112, section 2.2), which h11 does not know."""
+        data = data.lstrip(b"\r\n") if self.idle else data
+        if data:  # to h11 no data is the end of the connection
+            self._connection.receive_data(data)
+
     def _whole(self) -> Heard:
         """The request that has just ended; the reader is made ready for the next."""
         request, connection = self._request, self._connection
@@ -91,12 +97,18 @@ class SecondReader:
         connection.send(_ANSWER)
         connection.send(h11.EndOfMessage())
         self.over = connection.our_state is not h11.DONE
-        if self.over:
-            self.excess = bool(connection.trailing_data[0])
-        else:
-            connection.start_next_cycle()
+        rest = connection.trailing_data[0]
+        self.excess = self.over and bool(rest)
+        if not self.over:
+            self._connection = _connection()
         self._request = None
+        if not self.over:
+            self._feed(rest)
         return _heard(request, self._body, closes=self.over)
+
+
+def _connection() -> h11.Connection:
+    return h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST)
 
 
 def _heard(request: h11.Request, body: bytes, *, closes: bool) -> Heard:
