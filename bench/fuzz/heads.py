@@ -137,7 +137,7 @@ class Heads:
         ]
 
     def _accepts(self, draft: _Draft) -> None:
-        if any(name == "Accept" for name, _ in draft.fields):
+        if any(name.lower() == "accept" for name, _ in draft.fields):
             return
         for accept in (self.chance.choice(["application/json;q=0.2", "application/json"]), "text/plain"):
             draft.fields.insert(self.chance.randrange(len(draft.fields) + 1), ("Accept", accept))
