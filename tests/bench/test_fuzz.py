@@ -11,9 +11,6 @@ from bench.processes import Server, free_port
 from tests.bench.planted import FAULTS
 from tests.support.databases import new_database
 
-WITHOUT = ("trailers", "long")
-"""What the service is known to answer otherwise than it should, without any fault planted."""
-
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
@@ -29,7 +26,7 @@ def planted(tmp_path_factory):
             world = asyncio.run(made_world(server, "tests"))
 
             def play(seed, requests):
-                extent = Extent(seed, requests, 20, WITHOUT, findings=1, shrinking=0.3)
+                extent = Extent(seed, requests, 20, findings=1, shrinking=0.3)
                 return asyncio.run(play_in(world, LogWatch(log), seed, extent))
 
             yield switch, play
