@@ -21,8 +21,11 @@ def test_a_package_that_cannot_be_had_fails_with_what_apt_said(monkeypatch, tmp_
 
 def test_what_is_there_is_not_installed(monkeypatch):
     """Servers that are installed already need no rights."""
+    installed: list[object] = []
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(debian, "install", installed.append)
     debian.provide_servers({"a-shell": "/bin/sh"}, "a test")
+    assert installed == []
 
 
 def test_no_service_starts_while_packages_are_installed(monkeypatch, tmp_path):

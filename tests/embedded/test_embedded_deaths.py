@@ -46,7 +46,7 @@ def test_start_waits_for_a_server_whose_starter_was_killed(who, data):
             starter.started()
             starter.kill()
     with starting(who, data) as starter:
-        starter.started()
+        assert starter.started()
         starter.ask("stop")
 
 

@@ -53,7 +53,7 @@ def test_it_ends_when_the_service_is_killed(serve):
     service = serve(SCEAU_JOBS="true")
     jobs = eventually(lambda: _jobs_process(service))
     service.end(signal.SIGKILL)
-    eventually(lambda: not Path(f"/proc/{jobs}").exists())
+    assert eventually(lambda: not Path(f"/proc/{jobs}").exists())
 
 
 def test_serve_without_jobs_starts_none(serve):

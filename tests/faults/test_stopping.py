@@ -59,8 +59,9 @@ def test_stopping_leaves_nothing_running(alone, place, wanted):
 def test_killing_it_leaves_nothing_running(alone):
     """Kill -9 of the service takes its PostgreSQL with it."""
     started = _descendants(alone.process.pid)
+    assert started
     alone.end(signal.SIGKILL)
-    eventually(lambda: not _run(started))
+    assert eventually(lambda: not _run(started))
 
 
 def test_killing_it_leaves_no_worker_that_nobody_watches(serve):

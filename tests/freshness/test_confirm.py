@@ -72,8 +72,10 @@ def test_a_row_that_is_gone_is_not_waited_for(monkeypatch):
     async def work(rows):
         waiting = rows.confirm()
         await rows.read_again()
+        assert not waiting.done()
         del rows.rows[A]
         await waiting
+        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
 
     waits(monkeypatch, work, a=BEFORE)
 
