@@ -118,6 +118,5 @@ async def play_in(world: World, watch: LogWatch, name: str, extent: Extent) -> S
     finally:
         fuzzer.close()
         world.close()
-    stage.seen.update({f"known: {what}": number for what, number in checker.known.items()})
     stage.decisions, stage.permits, stage.tokens = checker.decisions, checker.permits, checker.tokens.checked
     return stage

@@ -215,3 +215,13 @@ def test_a_whole_request_is_answered_whatever_follows_it_in_the_same_read(served
     received = to_the_end(served, sent + sent + after)
     statuses = [int(each.split(b" ", 1)[0]) for each in received.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [200, 200, 400]
+
+
+@pytest.mark.parametrize("path", [ONE, "/livez"], ids=["decision", "route"])
+@pytest.mark.parametrize("written", ["r-1 ", " r-1\t", "r-1 \t "])
+def test_blanks_around_a_request_id_are_no_part_of_it(served, path, written):
+    """The id comes back without the blanks that stand around a field's value (RFC 9110, 5.5)."""
+    sent = request("1.1", f"X-Request-ID:{written}", path=path, method="POST" if path == ONE else "GET")
+    with connected(served) as connection:
+        connection.sendall(sent)
+        assert one_answer(connection)[1]["x-request-id"] == ["r-1"]

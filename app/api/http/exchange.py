@@ -23,7 +23,8 @@ def request_id(scope: Scope) -> str:
 
 
 def usable_id(given: bytes) -> str:
-    """That id when it is short and printable ASCII, else a new one."""
+    """That id when it is short and printable ASCII, else a new one. Blanks around it do not count (RFC 9110, 5.5)."""
+    given = given.strip(b" \t")
     if given and len(given) <= LONGEST_ID and given.isascii():
         text = given.decode("ascii")
         if text.isprintable():
