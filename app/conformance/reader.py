@@ -11,16 +11,16 @@ from uuid import UUID
 from app.conformance.cases import Expectation, GoldenCase, GoldenEvent, GoldenFile, GoldenRequest, ref_of
 from app.conformance.document import Field, read_document
 from app.conformance.register import read_elements, read_period, read_register
-from app.core.article import Article, Channel, Element
+from app.core.article import FRANCE, TERRITORIES, TIME_ZONES, Article, Channel, Element
 from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.decision import DecisionRequest, Participant, Reason
 from app.core.period import Counting, PeriodPolicy
 from app.core.processing import Processing
 
-_ABOUT_ALL: Final = frozenset({EventKind.WITHDRAWN, EventKind.CLOSED, EventKind.ERASED})
-"""The kinds that may leave the processing out: they then concern every processing of the subject."""
+_ABOUT_ALL: Final = frozenset({EventKind.WITHDRAWN, EventKind.CLOSED, EventKind.ERASED, EventKind.AGE_STATED})
+"""The kinds that may leave the processing out: they are then about the person."""
 
-_EVENT: Final = frozenset({"processing", "version", "elements", "evidence", "capacity"})
+_EVENT: Final = frozenset({"processing", "version", "elements", "evidence", "capacity", "territory"})
 _REQUEST: Final = frozenset({"elements", "automated", "channel", "private", "territory", "participants"})
 _EXPECT: Final = frozenset({"decision", "reason", "article", "valid_until"})
 _FLAGS: Final = frozenset({"separate_from_terms", "conditional", "text_known"})
@@ -72,6 +72,8 @@ def _event(field: Field, order: int, register: Mapping[str, Processing]) -> Gold
     processing, version = _target(said, register)
     evidence = _evidence(said["evidence"]) if "evidence" in said else {}
     capacity = _capacity(said["capacity"]) if "capacity" in said else {}
+    if kind is EventKind.AGE_STATED and "age_band" not in capacity:
+        field.refuse("missing key capacity.age_band: an age is stated by it")
     event = ConsentEvent(
         id=UUID(int=order),
         kind=kind,
@@ -81,6 +83,7 @@ def _event(field: Field, order: int, register: Mapping[str, Processing]) -> Gold
         version=version,
         elements=_named_elements(said["elements"]) if "elements" in said else None,
         collection=_collection(evidence, capacity),
+        territory=_territory(said["territory"]) if "territory" in said else FRANCE,
     )
     return GoldenEvent(said["subject"].text(), event, evidence, capacity)
 
@@ -98,6 +101,13 @@ def _target(said: Mapping[str, Field], register: Mapping[str, Processing]) -> tu
     if register[name].version(version) is None:
         said.get("version", said["processing"]).refuse(f"this file registers no version {version} of {name!r}")
     return name, version
+
+
+def _territory(field: Field) -> str:
+    code = field.text()
+    if code not in TERRITORIES:
+        field.refuse(f"a consent is collected in one of: {', '.join(TIME_ZONES)}")
+    return code
 
 
 def _named_elements(field: Field) -> frozenset[Element]:

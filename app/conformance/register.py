@@ -27,12 +27,15 @@ _OPTIONAL: Final = frozenset(
         "retention",
         "controller",
         "service",
+        "age_statement_required",
         "name",
         "notice",
     }
 )
 _LANGUAGES: Final = frozenset({"fr", "en"})
 _STARTED_ON: Final = date(2020, 1, 1)
+_SERVICE: Final = "mail"
+_RETENTION: Final = Retention.parse("P30D")
 
 
 def read_register(field: Field) -> dict[str, Processing]:
@@ -77,15 +80,16 @@ def _version(said: dict[str, Field]) -> ProcessingVersion:
         consent_validity=read_period(said["consent_validity"]) if "consent_validity" in said else ONE_YEAR,
         material=said["material"].flag() if "material" in said else True,
         data_recipients=frozenset(each.text() for each in recipients),
-        retention=_retention(said["retention"]) if "retention" in said else None,
+        retention=_retention(said["retention"]) if "retention" in said else _RETENTION,
+        service=said["service"].text() if "service" in said else _SERVICE,
+        age_statement_required=said["age_statement_required"].flag() if "age_statement_required" in said else False,
     )
 
 
 def _check_ignored(said: dict[str, Field]) -> None:
     """Look at what decides nothing: it must still be what the register would take."""
-    for key in ("controller", "service"):
-        if key in said:
-            said[key].text()
+    if "controller" in said:
+        said["controller"].text()
     for key in ("name", "notice"):
         if key in said:
             for text in said[key].members(set(), _LANGUAGES).values():

@@ -79,10 +79,25 @@ class Article(StrEnum):
 SECRECY: Final = {ProviderKind.OPERATOR: Article.I, ProviderKind.ONLINE_SERVICE: Article.II}
 """The paragraph that binds each kind of provider to secrecy."""
 
+FRANCE: Final = "FR"
 WALLIS_AND_FUTUNA: Final = "WF"
 
-TERRITORIES: Final = frozenset({"FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", WALLIS_AND_FUTUNA})
-"""ISO 3166-1 codes of the territories where L32-3 applies (VI for Wallis and Futuna)."""
+TIME_ZONES: Final = {
+    FRANCE: PARIS,
+    "GP": ZoneInfo("America/Guadeloupe"),
+    "MQ": ZoneInfo("America/Martinique"),
+    "GF": ZoneInfo("America/Cayenne"),
+    "RE": ZoneInfo("Indian/Reunion"),
+    "YT": ZoneInfo("Indian/Mayotte"),
+    "BL": ZoneInfo("America/St_Barthelemy"),
+    "MF": ZoneInfo("America/Marigot"),
+    "PM": ZoneInfo("America/Miquelon"),
+    WALLIS_AND_FUTUNA: ZoneInfo("Pacific/Wallis"),
+}
+"""The time zone of each territory where L32-3 applies (VI for Wallis and Futuna), by its ISO 3166-1 code."""
+
+TERRITORIES: Final = frozenset(TIME_ZONES)
+"""ISO 3166-1 codes of the territories where L32-3 applies."""
 
 
 def paris_midnight(day: date) -> datetime:

@@ -1,23 +1,20 @@
-"""Consent events and their fold: what a user's decisions amount to for one processing at one instant.
+"""Consent events: what the ledger holds, in the words of the rules.
 
-The ledger is append-only; everything here is derived from its events. The latest decision counts, by time of
-collection, ties by ledger order. L32-3 IV asks for *express* consent: `unlawful` says what makes a grant none.
+The ledger is append-only. What a person's events amount to at an instant is told by `app.core.fold`, what a grant among
+them is worth by `app.core.grant`.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from app.core.article import Element
+from app.core.article import FRANCE, Element
 from app.core.errors import UnknownEventKindError
-from app.core.period import PeriodPolicy
-from app.core.processing import Processing
 
 
 class EventKind(StrEnum):
-    """The kinds of consent event. The first three decide; `closed` wipes; the system's three decide nothing."""
+    """The kinds of consent event. The first three decide, `closed` wipes, and all others decide nothing."""
 
     GRANTED = "granted"
     REFUSED = "refused"
@@ -26,6 +23,8 @@ class EventKind(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     ERASED = "erased"
+    AGE_STATED = "age_stated"
+    RENEWAL_DECLINED = "renewal_declined"
 
 
 DECISIONS = frozenset({EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN})
@@ -49,11 +48,11 @@ class DefaultState(StrEnum):
 
 
 class AgeBand(StrEnum):
-    """The user's age as far as consent is concerned (LIL art. 45: fifteen)."""
+    """The user's age as far as consent is concerned (LIL art. 45: fifteen), from the youngest."""
 
-    ADULT = "adult"
-    MINOR_15_PLUS = "minor_15_plus"
     UNDER_15 = "under_15"
+    MINOR_15_PLUS = "minor_15_plus"
+    ADULT = "adult"
 
 
 class GivenBy(StrEnum):
@@ -75,6 +74,7 @@ class Defect(StrEnum):
     TEXT_UNKNOWN = "text_unknown"
     GIVEN_BY_ANOTHER = "given_by_another"
     JOINT_CONSENT_MISSING = "joint_consent_missing"
+    AGE_UNKNOWN = "age_unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,10 @@ LAWFUL = Collection()
 class ConsentEvent:
     """One entry of the ledger.
 
-    `processing` None means every processing of the subject (a withdrawal from all, a closure, an erasure).
+    `processing` None means every processing of the subject (a withdrawal from all, a closure, an erasure, an age).
     `elements` None covers all that the version declares. `order` is the ledger order within the subject.
-    `expires_at` is the expiry stored when a grant was recorded, if any.
+    `expires_at` is the expiry stored when a grant was recorded, if any. `territory` is where it was collected, as an
+    ISO 3166-1 code.
     """
 
     id: UUID
@@ -111,6 +112,7 @@ class ConsentEvent:
     elements: frozenset[Element] | None = None
     collection: Collection = field(default=LAWFUL)
     expires_at: datetime | None = None
+    territory: str = FRANCE
 
     @property
     def rank(self) -> tuple[datetime, int]:
@@ -126,6 +128,7 @@ class State(StrEnum):
     """The state of a consent (a granted or refused event) at an instant."""
 
     PENDING = "pending"
+    AWAITING_OTHER = "awaiting_other_parent_or_child"
     IN_FORCE = "in_force"
     INVALID = "invalid"
     SUPERSEDED = "superseded"
@@ -140,106 +143,10 @@ def parse_kind(word: str) -> EventKind:
     """Read an event kind; an unknown one is an error, never a grant.
 
     Raises:
-        UnknownEventKindError: the word is none of the seven kinds.
+        UnknownEventKindError: the word is none of the kinds.
 
     """
     try:
         return EventKind(word)
     except ValueError:
         raise UnknownEventKindError from None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a user stands on one processing at an instant, before any question of time or scope.
-
-    `latest` is the decision that counts, if any; `consent` is the latest grant or refusal that counts, which a
-    withdrawal may have ended. `ever_decided` is true even when a closure wiped it. `age_band` is the one last stated
-    by the time of `latest`, adult when none was.
-    """
-
-    latest: ConsentEvent | None
-    consent: ConsentEvent | None
-    ever_decided: bool
-    age_band: AgeBand
-
-
-def history(events: Iterable[ConsentEvent], processing: Processing, at: datetime) -> list[ConsentEvent]:
-    """What concerns that processing and was collected by that instant, oldest first."""
-    concerned = (event for event in events if event.collected_at <= at and event.concerns(processing.id))
-    return sorted(concerned, key=lambda event: event.rank)
-
-
-def since_closure(past: Sequence[ConsentEvent]) -> Sequence[ConsentEvent]:
-    """The part of a history after its last closure: the next holder of the address starts with nothing."""
-    closures = (index for index, event in enumerate(past) if event.kind is EventKind.CLOSED)
-    return past[max(closures, default=-1) + 1 :]
-
-
-def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
-    """Whether a decision counts yet: a grant only once its version is in force, everything else at once."""
-    if event.kind is not EventKind.GRANTED:
-        return event.kind in DECISIONS
-    version = processing.version(event.version or 0)
-    return version is not None and version.in_force_at(at)
-
-
-def fold(events: Iterable[ConsentEvent], processing: Processing, at: datetime) -> Standing:
-    """Fold a subject's events into where they stand on a processing at an instant."""
-    past = history(events, processing, at)
-    live = since_closure(past)
-    counting = [event for event in live if counts(event, processing, at)]
-    latest = counting[-1] if counting else None
-    return Standing(
-        latest=latest,
-        consent=next((event for event in reversed(counting) if event.kind is not EventKind.WITHDRAWN), None),
-        ever_decided=any(event.kind in DECISIONS for event in past),
-        age_band=stated_age_band(live, latest),
-    )
-
-
-def stated_age_band(live: Sequence[ConsentEvent], latest: ConsentEvent | None) -> AgeBand:
-    """The age band last stated by the time of a decision; adult when none was."""
-    if latest is None:
-        return AgeBand.ADULT
-    stated = (
-        event.collection.age_band
-        for event in reversed(live)
-        if event.rank <= latest.rank and event.collection.age_band is not None
-    )
-    return next(stated, AgeBand.ADULT)
-
-
-def defects(collection: Collection, age_band: AgeBand) -> tuple[Defect, ...]:
-    """Everything that makes a grant unlawfully collected (rule 14); empty when it is lawful."""
-    joint = age_band is AgeBand.UNDER_15
-    found = (
-        (Defect.PRE_SELECTED, collection.default_state is DefaultState.SELECTED),
-        (Defect.NO_POSITIVE_ACT, collection.positive_act is PositiveAct.NONE),
-        (Defect.BUNDLED_WITH_TERMS, not collection.separate_from_terms),
-        (Defect.CONDITION_OF_SERVICE, collection.conditional),
-        (Defect.TEXT_UNKNOWN, not collection.text_known),
-        (Defect.JOINT_CONSENT_MISSING, joint and collection.given_by is not GivenBy.BOTH),
-        (Defect.GIVEN_BY_ANOTHER, not joint and collection.given_by not in {GivenBy.SELF, GivenBy.BOTH}),
-    )
-    return tuple(defect for defect, present in found if present)
-
-
-def expiry(grant: ConsentEvent, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
-    """The first instant at which a grant is no longer in force, as judged at an instant.
-
-    The earliest of the stored expiry and of the periods of the version granted and of the version in force at
-    `at`: a period shortened later applies to earlier consents too.
-    """
-    versions = (processing.version(grant.version or 0), processing.version_at(at))
-    limits = [policy.expiry(grant.collected_at, each.consent_validity) for each in versions if each is not None]
-    if grant.expires_at is not None:
-        limits.append(grant.expires_at)
-    return min(limits)
-
-
-def covered(grant: ConsentEvent, processing: Processing) -> frozenset[Element]:
-    """The elements that a grant covers: those it names, or all that its version declares."""
-    version = processing.version(grant.version or 0)
-    declared = version.elements if version is not None else frozenset[Element]()
-    return declared if grant.elements is None else grant.elements & declared

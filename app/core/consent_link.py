@@ -4,14 +4,15 @@ Withdrawing is never harder than giving (GDPR art. 7(3)): wherever a consent hol
 withdraw it, whatever else is over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from app.core.consent import DECISIONS, ConsentEvent, EventKind, State, expiry, history, since_closure
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, State
+from app.core.fold import history, since_closure
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion
-from app.core.state import consent_state
+from app.core.state import consent_expiry, consent_state
 
 
 class LinkKind(StrEnum):
@@ -62,7 +63,7 @@ def latest_decision(events: Iterable[ConsentEvent], processing: Processing, at: 
 
 def situation(
     decision: ConsentEvent | None,
-    events: Iterable[ConsentEvent],
+    events: Sequence[ConsentEvent],
     processing: Processing,
     at: datetime,
     policy: PeriodPolicy,
@@ -98,9 +99,11 @@ def offered(kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool
     return frozenset({Act.ACCEPT, Act.REFUSE})
 
 
-def consent_ends(grant: ConsentEvent, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
+def consent_ends(
+    grant: ConsentEvent, events: Sequence[ConsentEvent], processing: Processing, at: datetime, policy: PeriodPolicy
+) -> datetime:
     """When a grant will end by itself, as known at an instant: its expiry, or a material version already planned."""
-    return _ends(expiry(grant, processing, at, policy), grant.version or 0, processing)
+    return _ends(consent_expiry(grant, events, processing, at, policy), grant.version or 0, processing)
 
 
 def would_end(version: ProcessingVersion, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     UNKNOWN_PROCESSING = "unknown_processing"
     PROCESSING_SUSPENDED = "processing_suspended"
     HUMAN_ACCESS = "human_access"
+    NOT_GOVERNED = "not_governed"
     NOT_APPLICABLE = "not_applicable"
     UNDECLARED_ELEMENT = "undeclared_element"
     EXEMPT = "exempt"
@@ -61,7 +62,8 @@ class DecisionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One answer. `rule` is its row in the table of rules; `valid_until` bounds a permit under IV or the NOTA.
+    """One answer. `rule` is its row in the table of rules; `valid_until` bounds a permit under IV or the NOTA, and any
+    other for whose processing a suspension is scheduled.
 
     `consent` is the id of the grant or refusal that it rests on (or that a withdrawal ended), `expires_at` the
     expiry of that grant. `elements` are what a permit covers: those that the request touches.

@@ -1,6 +1,6 @@
 """The decision: the rules of article L32-3 in order, first match wins, deny by default.
 
-`evaluate` is pure. It starts at deny: a permit is only ever the outcome of rule 7, 10 or 19 (`app.core.rules`).
+`evaluate` is pure. It starts at deny: a permit is only ever the outcome of rule 5, 7, 10 or 19 (`app.core.rules`).
 Nothing that a request carries can widen a permit: `automated: true` does not undo the register, an unknown
 territory is not France.
 """
@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from app.core.article import Article, law_version_at
-from app.core.consent import ConsentEvent, EventKind, expiry
+from app.core.article import TERRITORIES, Article, law_version_at
+from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
+from app.core.grant import Grant, expiry
 from app.core.period import PeriodPolicy
-from app.core.processing import Processing, Status
+from app.core.processing import Processing, ProcessingVersion, Status
 from app.core.rules import RULES, Case, Consents, first_match
 
 DEFAULT_POLICY: Final = PeriodPolicy()
 _ASKED: Final = (
     ("1", "Does Sceau hold the law in force at that instant?"),
+    ("5", "Is the correspondence not private, or the territory one where the article does not apply?"),
     ("2", "Is the processing in the register at that instant?"),
     *((rule.number, rule.asks) for rule in RULES),
 )
@@ -46,7 +48,7 @@ def evaluate(
     Args:
         request: the question.
         processing: the register's entry for `request.processing`, None when there is none.
-        consents: the ledger's events by subject_ref, for the subject and each local participant.
+        consents: all events of each person by subject_ref, for the subject and each local participant.
         at: the instant judged (aware). Events collected later are not seen; scheduled versions bound `valid_until`.
         policy: how this deployment counts periods.
 
@@ -55,15 +57,18 @@ def evaluate(
     if law is None:
         return _refuse(Reason.LAW_VERSION_NOT_HELD, None, None, "1")
     version = processing.version_at(at) if processing is not None else None
+    if not request.private or request.territory not in TERRITORIES:
+        return _not_governed(request, processing, version, at, law.name)
     if processing is None or version is None:
         return _refuse(Reason.UNKNOWN_PROCESSING, Article.I_OR_II, law.name, "2")
     seen = {ref: [event for event in events if event.collected_at <= at] for ref, events in consents.items()}
     case = Case(request, processing, version, seen, at, policy, law.name)
     decision = first_match(case)
-    if decision.reason is Reason.CONSENT_IN_FORCE:
-        until = _until(decision, case)
-        return decision if until == decision.valid_until else replace(decision, valid_until=until)
-    return decision
+    if not decision.permitted:
+        return decision
+    exempt = decision.reason is Reason.EXEMPT
+    until = _suspended_from(processing, at) if exempt else _until(decision, case)
+    return decision if until == decision.valid_until else replace(decision, valid_until=until)
 
 
 def explain(
@@ -85,17 +90,43 @@ def stable_until(
 ) -> datetime | None:
     """Until when the answer to a question about these facts, judged at `at`, cannot change while they do not.
 
-    The next thing that the register has scheduled, or the next expiry of one of the grants; None when there is none.
-    All events must have been collected by `at`.
+    The next thing that the register has scheduled, or the next expiry of one of the grants, each for itself: a joint
+    consent expires with its first act, which is one of them. None when there is none. All events must have been
+    collected by `at`.
     """
     moments = [version.effective_from for version in processing.versions if version.effective_from is not None]
     moments += [change.at for change in processing.status_changes]
     moments += [
-        expiry(event, processing, at, policy)
+        expiry(Grant(event, age=None), processing, at, policy)
         for event in events
-        if event.kind is EventKind.GRANTED and processing.version(event.version or 0) is not None
+        if event.kind is EventKind.GRANTED and event.concerns(processing.id) and processing.version(event.version or 0)
     ]
     return min((moment for moment in moments if moment > at), default=None)
+
+
+def _not_governed(
+    request: DecisionRequest,
+    processing: Processing | None,
+    version: ProcessingVersion | None,
+    at: datetime,
+    law: str,
+) -> Decision:
+    """Rule 5: where the article does not govern, only what it would exempt goes on; nothing of it can be cited."""
+    refused = _refuse(Reason.NOT_APPLICABLE, None, law, "5")
+    if processing is None or version is None or not processing.is_exempt:
+        return refused
+    active = processing.status_at(at) is Status.ACTIVE
+    touched = request.elements or version.elements
+    if not (active and request.automated and version.automated and touched <= version.elements):
+        return refused
+    until = _suspended_from(processing, at)
+    return replace(refused, permitted=True, reason=Reason.NOT_GOVERNED, valid_until=until, elements=touched)
+
+
+def _suspended_from(processing: Processing, at: datetime) -> datetime | None:
+    """The next suspension or retirement already scheduled after an instant; None when there is none."""
+    stops = (change.at for change in processing.status_changes if change.status is not Status.ACTIVE)
+    return min((moment for moment in stops if moment > at), default=None)
 
 
 def _refuse(reason: Reason, article: Article | None, law: str | None, rule: str) -> Decision:
@@ -103,7 +134,7 @@ def _refuse(reason: Reason, article: Article | None, law: str | None, rule: str)
 
 
 def _until(decision: Decision, case: Case) -> datetime:
-    """Until when a permit under IV stands, with what the register has scheduled.
+    """Until when a permit under IV or the NOTA stands, with what the register has scheduled.
 
     The earliest of the expiries relied on and of the next material version or suspension; a minor version that
     would turn this very request down, or that shortens the period, ends or bounds it too.

@@ -11,16 +11,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Self
+from zoneinfo import ZoneInfo
 
-from app.core.article import PARIS
+from app.core.article import FRANCE, PARIS, TIME_ZONES
 from app.core.errors import InvalidPeriodError
 
 
 class Counting(StrEnum):
     """When in the last day a consent lapses.
 
-    `start_of_day`: at 00:00 Europe/Paris on the anniversary of the civil date of collection, exclusive.
+    `start_of_day`: at 00:00 on the anniversary of the civil date of collection, exclusive.
     `same_instant`: at the same local time on the anniversary.
+    Both are counted on the calendar of Paris and on that of the territory of collection; the earlier instant holds.
     """
 
     START_OF_DAY = "start_of_day"
@@ -71,15 +73,17 @@ class PeriodPolicy:
     counting: Counting = Counting.START_OF_DAY
     ceiling: ConsentPeriod = ONE_YEAR
 
-    def expiry(self, collected_at: datetime, period: ConsentPeriod) -> datetime:
+    def expiry(self, collected_at: datetime, period: ConsentPeriod, territory: str = FRANCE) -> datetime:
         """The first instant (UTC) at which a consent is no longer in force.
 
         Args:
             collected_at: the instant of collection, aware.
             period: the period of the processing; the deployment's own and the year of IV bound it.
+            territory: the ISO 3166-1 code of where it was collected. It can only make the period end earlier; one
+                whose time zone is not known here is counted as Paris.
 
         """
-        return _expiry(collected_at, period, self.ceiling, self.counting)
+        return _expiry(collected_at, period, self.ceiling, self.counting, territory)
 
     def shorter(self, period: ConsentPeriod) -> ConsentPeriod:
         """Which of a period and this deployment's ceiling is the shorter, as people are told it (31 days a month)."""
@@ -87,18 +91,22 @@ class PeriodPolicy:
 
 
 @lru_cache(maxsize=4096)
-def _expiry(collected_at: datetime, period: ConsentPeriod, ceiling: ConsentPeriod, counting: Counting) -> datetime:
-    return min(_after(collected_at, each, counting) for each in {period, ceiling, ONE_YEAR})
+def _expiry(
+    collected_at: datetime, period: ConsentPeriod, ceiling: ConsentPeriod, counting: Counting, territory: str
+) -> datetime:
+    zones = {PARIS, TIME_ZONES.get(territory, PARIS)}
+    periods = {period, ceiling, ONE_YEAR}
+    return min(_after(collected_at, each, counting, zone) for each in periods for zone in zones)
 
 
-def _after(collected_at: datetime, period: ConsentPeriod, counting: Counting) -> datetime:
-    local = collected_at.astimezone(PARIS)
+def _after(collected_at: datetime, period: ConsentPeriod, counting: Counting, zone: ZoneInfo) -> datetime:
+    local = collected_at.astimezone(zone)
     day = local.date() + timedelta(days=period.days)
     if period.months:
         month = day.month - 1 + period.months
         day = _last_possible(day.year + month // 12, month % 12 + 1, day.day)
     at = time.min if counting is Counting.START_OF_DAY else local.time()
-    moment = datetime.combine(day, at, PARIS)
+    moment = datetime.combine(day, at, zone)
     # A local time that does not exist, or exists twice, is read as the earlier instant: never beyond the year.
     return min(moment.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
 

@@ -1,7 +1,8 @@
 """A processing activity as the register knows it: its versions, its status, and what a new version may change.
 
 One processing has one purpose and one controller for ever (L32-3 IV: consent is specific to each processing);
-everything else belongs to a numbered version with an instant from which it is in force.
+everything else belongs to a numbered version with an instant from which it is in force. A version that is material is
+another processing for its users: consent to the one before is not consent to it.
 """
 
 import re
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Element, ProviderKind, Purpose
@@ -56,7 +59,12 @@ class StatusChange:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingVersion:
-    """One version of a processing; `effective_from` None means: ever since there is a register."""
+    """One version of a processing.
+
+    `effective_from` None means: ever since there is a register. `material` is what the version says of itself; what it
+    changes can make it material as well (`material_changes`). `age_statement_required`: a grant counts only once an
+    age of the user was stated.
+    """
 
     number: int
     effective_from: datetime | None
@@ -69,13 +77,42 @@ class ProcessingVersion:
     material: bool
     data_recipients: frozenset[str] = frozenset()
     retention: Retention | None = None
+    service: str = ""
+    age_statement_required: bool = False
 
     def in_force_at(self, at: datetime) -> bool:
         """Whether this version has come into force by that instant."""
         return self.effective_from is None or self.effective_from <= at
 
 
-@dataclass(frozen=True, slots=True)
+class Change(StrEnum):
+    """A fact of a version whose change is material whatever the version says of itself."""
+
+    ELEMENTS = "elements"
+    DATA_RECIPIENTS = "data_recipients"
+    RETENTION = "retention"
+    PARTY_MODE = "party_mode"
+    SERVICE = "service"
+    PROVIDER_KIND = "provider_kind"
+
+
+def material_changes(before: ProcessingVersion, after: ProcessingVersion) -> tuple[Change, ...]:
+    """The changes from one version to the next that are material by themselves (law.md, "Material").
+
+    An element or a recipient added, a longer retention, a weaker party mode, another service or provider kind.
+    """
+    found = (
+        (Change.ELEMENTS, not after.elements <= before.elements),
+        (Change.DATA_RECIPIENTS, not after.data_recipients <= before.data_recipients),
+        (Change.RETENTION, _lengthened(before.retention, after.retention)),
+        (Change.PARTY_MODE, PARTY_MODE_STRENGTH[after.party_mode] < PARTY_MODE_STRENGTH[before.party_mode]),
+        (Change.SERVICE, after.service != before.service),
+        (Change.PROVIDER_KIND, after.provider_kind is not before.provider_kind),
+    )
+    return tuple(change for change, present in found if present)
+
+
+@dataclass(frozen=True)
 class Processing:
     """A register entry: versions in ascending number, status changes in ascending time."""
 
@@ -106,14 +143,16 @@ class Processing:
         """The status at an instant; active until the first change."""
         return next((change.status for change in reversed(self.status_changes) if change.at <= at), Status.ACTIVE)
 
+    @cached_property
+    def _material(self) -> tuple[ProcessingVersion, ...]:
+        """The material versions; worked out once, because every decision under IV asks for them."""
+        first = [version for version in self.versions[:1] if version.material]
+        later = [after for before, after in pairwise(self.versions) if after.material or material_changes(before, after)]
+        return (*first, *later)
+
     def material_versions(self, after: int = 0) -> Iterator[ProcessingVersion]:
-        """Versions numbered above `after` that are material: they say so, or add an element to the one before."""
-        before: ProcessingVersion | None = None
-        for version in self.versions:
-            adds = before is not None and not version.elements <= before.elements
-            if version.number > after and (version.material or adds):
-                yield version
-            before = version
+        """Versions numbered above `after` that are material: they say so, or they change what always is."""
+        return (version for version in self._material if version.number > after)
 
     def superseded(self, number: int, at: datetime) -> bool:
         """Whether a material version above `number` has come into force by that instant."""
@@ -124,28 +163,21 @@ def check_successor(before: ProcessingVersion, after: ProcessingVersion) -> None
     """Refuse a version that calls a material change immaterial, or that would come into force out of order.
 
     Raises:
-        InvalidVersionError: `material` is false although an element or a data recipient is added, the retention
-            is lengthened or the party mode is weakened; or it would be in force before the version it follows.
+        InvalidVersionError: `material` is false although `material_changes` finds a change, or the version would be
+            in force before the version it follows.
 
     """
     begins, earliest = after.effective_from, before.effective_from
     if earliest is not None and (begins is None or begins < earliest):
         message = "A version cannot come into force before the version that it follows."
         raise InvalidVersionError(message, field="effective_from")
-    if after.material:
-        return
-    for field, changed in (
-        ("elements", not after.elements <= before.elements),
-        ("data_recipients", not after.data_recipients <= before.data_recipients),
-        ("retention", _lengthened(before.retention, after.retention)),
-        ("party_mode", PARTY_MODE_STRENGTH[after.party_mode] < PARTY_MODE_STRENGTH[before.party_mode]),
-    ):
-        if changed:
-            message = (
-                "This change is material: set `material` to true. An element or data recipient added, a longer "
-                "retention and a weaker party mode always are."
-            )
-            raise InvalidVersionError(message, field=field)
+    changes = material_changes(before, after)
+    if changes and not after.material:
+        message = (
+            "This change is material: set `material` to true. An element or data recipient added, a longer "
+            "retention, a weaker party mode, and another service or provider kind always are."
+        )
+        raise InvalidVersionError(message, field=changes[0])
 
 
 def _lengthened(before: Retention | None, after: Retention | None) -> bool:

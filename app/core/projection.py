@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.core.consent import ConsentEvent, EventKind, counts
+from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import Processing
+from app.core.state import ends
 
 CONSENTS = frozenset({EventKind.GRANTED, EventKind.REFUSED})
 
@@ -46,7 +47,7 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
 
 
 def _row(consent: ConsentEvent, later: Iterable[ConsentEvent], processing: Processing) -> ConsentRow:
-    ended = next((event for event in later if event.concerns(processing.id) and _ends(event, processing)), None)
+    ended = next((event for event in later if event.concerns(processing.id) and _ended_then(event, consent, processing)), None)
     return ConsentRow(
         id=consent.id,
         processing=processing.id,
@@ -59,6 +60,6 @@ def _row(consent: ConsentEvent, later: Iterable[ConsentEvent], processing: Proce
     )
 
 
-def _ends(event: ConsentEvent, processing: Processing) -> bool:
-    """A closure, or a decision that counted from its collection on (a grant ahead of its version ends nothing yet)."""
-    return event.kind is EventKind.CLOSED or counts(event, processing, event.collected_at)
+def _ended_then(event: ConsentEvent, consent: ConsentEvent, processing: Processing) -> bool:
+    """Whether an event ended a consent the moment it was collected (a grant ahead of its version ends nothing yet)."""
+    return ends(event, consent, processing, event.collected_at)

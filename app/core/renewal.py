@@ -14,11 +14,11 @@ from enum import StrEnum
 from typing import Final
 
 from app.core.article import PARIS, paris_midnight
-from app.core.consent import ConsentEvent, State, expiry
+from app.core.consent import ConsentEvent, State
 from app.core.errors import InvalidNoticeError
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, Status
-from app.core.state import consent_state
+from app.core.state import consent_expiry, consent_state
 
 NEVER_FLAGGED: Final = 366
 """The stage of a consent about which nothing was said yet: more than any notice."""
@@ -127,7 +127,7 @@ def examine(  # noqa: PLR0917 - the facts of one consent
         return Examined(None, None)
     if processing.superseded(consent.version or 0, at):
         return Examined(Flag(FlagKind.SUPERSEDED) if state is State.SUPERSEDED else None, OVER_STAGE)
-    expires_at = expiry(consent, processing, at, renewal.policy)
+    expires_at = consent_expiry(consent, events, processing, at, renewal.policy)
     if at >= expires_at:
         return Examined(Flag(FlagKind.EXPIRED) if state is State.EXPIRED else None, EXPIRED_STAGE)
     due = _latest_due(expires_at, _applicable(processing, consent.version or 0, renewal, at), at)

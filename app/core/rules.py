@@ -1,7 +1,7 @@
 """The rules of article L32-3, one function each, named after its row in the table of docs/law.md.
 
-A rule looks at a case and either decides (an `Outcome`) or passes (None). Rules 1 and 2, which come before there is
-a register entry to look at, stand in `app.core.evaluate`.
+A rule looks at a case and either decides (an `Outcome`) or passes (None). The numbers are names: 5 is asked before 2.
+Rules 1, 5 and 2, which come before there must be a register entry to look at, stand in `app.core.evaluate`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,6 @@ from app.core.article import (
     DECREE,
     DECREE_DATE,
     SECRECY,
-    TERRITORIES,
     TEXT_MESSAGES,
     TRANSITION_END,
     WALLIS_AND_FUTUNA,
@@ -22,17 +21,25 @@ from app.core.article import (
     Channel,
     Element,
 )
-from app.core.consent import ConsentEvent, EventKind, Standing, covered, defects, expiry, fold
+from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Participant, Reason
+from app.core.fold import Standing, fold
+from app.core.grant import Grant, age_required, covered, defects, expiry
 from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing, ProcessingVersion, Status
+from app.core.state import grant_among
 
 Consents = Mapping[bytes, Sequence[ConsentEvent]]
+
+_TEXT_CONTENT: Final = frozenset({Element.CONTENT, Element.ATTACHMENTS})
 
 
 @dataclass(frozen=True)
 class Case:
-    """One request about a registered processing, with the facts it is judged on (rules 3 to 19)."""
+    """One request about a registered processing, with the facts it is judged on (rules 3 to 19).
+
+    `consents` holds all events of each person, those about other processings too: age is a fact of the person.
+    """
 
     request: DecisionRequest
     processing: Processing
@@ -54,8 +61,8 @@ class Case:
 
     @property
     def content_by_text_message(self) -> bool:
-        """Whether the content of a text message is touched (rules 7b and 9)."""
-        return self.request.channel is Channel.TEXT_MESSAGE and Element.CONTENT in self.touched
+        """Whether the content of a text message is touched (rules 7b and 9); the picture of an MMS is its content."""
+        return self.request.channel is Channel.TEXT_MESSAGE and not self.touched.isdisjoint(_TEXT_CONTENT)
 
     @cached_property
     def standing(self) -> Standing:
@@ -66,18 +73,22 @@ class Case:
         """Where a subject (the user, or a local participant) stands on this processing."""
         return fold(self.consents.get(subject, ()), self.processing, self.at)
 
-    def expiry_of(self, grant: ConsentEvent) -> datetime:
+    def expiry_of(self, grant: Grant) -> datetime:
         """The first instant at which a grant is no longer in force."""
         return expiry(grant, self.processing, self.at, self.policy)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rule decides: a reason, the paragraph cited, and the consent (a grant or refusal) that it rests on."""
+    """What a rule decides: a reason, the paragraph cited, and the consent (a grant or refusal) that it rests on.
+
+    `grant` is that consent where rules 14 to 19 looked at it as a grant.
+    """
 
     reason: Reason
     article: Article | None
     consent: ConsentEvent | None = None
+    grant: Grant | None = None
     permitted: bool = False
     valid_until: datetime | None = None
 
@@ -101,8 +112,7 @@ def first_match(case: Case) -> Decision:
 
 
 def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
-    consent = outcome.consent
-    granted = consent is not None and consent.kind is EventKind.GRANTED
+    consent = outcome.consent if outcome.grant is None else outcome.grant.event
     return Decision(
         permitted=outcome.permitted,
         reason=outcome.reason,
@@ -110,10 +120,21 @@ def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
         law_version=case.law,
         rule=rule.number,
         consent=consent.id if consent is not None else None,
-        expires_at=case.expiry_of(consent) if consent is not None and granted else None,
+        expires_at=_expires_at(case, outcome),
         valid_until=outcome.valid_until,
         elements=case.touched if outcome.permitted else None,
     )
+
+
+def _expires_at(case: Case, outcome: Outcome) -> datetime | None:
+    """When the grant that an outcome names expires, or expired: also of one that a withdrawal ended."""
+    if outcome.grant is not None:
+        return case.expiry_of(outcome.grant)
+    consent = outcome.consent
+    if consent is None or consent.kind is not EventKind.GRANTED:
+        return None
+    events = case.consents.get(case.request.subject, ())
+    return case.expiry_of(grant_among(consent, events, case.processing, case.at))
 
 
 def _rule_3(case: Case) -> Outcome | None:
@@ -126,12 +147,6 @@ def _rule_4(case: Case) -> Outcome | None:
     if case.request.automated and case.version.automated:
         return None
     return Outcome(Reason.HUMAN_ACCESS, case.secrecy)
-
-
-def _rule_5(case: Case) -> Outcome | None:
-    if case.request.private and case.request.territory in TERRITORIES:
-        return None
-    return Outcome(Reason.NOT_APPLICABLE, None)
 
 
 def _rule_6(case: Case) -> Outcome | None:
@@ -165,15 +180,26 @@ def _rule_9(case: Case) -> Outcome | None:
 
 def _rule_10(case: Case) -> Outcome | None:
     in_transition = DECREE.in_force_from <= case.at < TRANSITION_END
+    if not in_transition or case.request.territory == WALLIS_AND_FUTUNA or not _running_before_decree(case):
+        return None
+    if case.standing.ever_decided:
+        return None
+    if _party_in_the_way(case, unasked_too=False):
+        return Outcome(Reason.OTHER_PARTY, Article.IV)
+    until = min([TRANSITION_END, *(case.expiry_of(grant) for grant in _others_relied_on(case))])
+    return Outcome(Reason.TRANSITION_2017, Article.NOTA, permitted=True, valid_until=until)
+
+
+def _running_before_decree(case: Case) -> bool:
+    """Whether the processing says from its first version on that it ran before the decree, and was not remade since.
+
+    A later version cannot make a processing older than it first said it was.
+    """
     remade = any(
         version.effective_from is not None and DECREE.in_force_from <= version.effective_from <= case.at
         for version in case.processing.material_versions()
     )
-    running_before = case.version.started_on < DECREE_DATE and not remade
-    applies = in_transition and running_before and case.request.territory != WALLIS_AND_FUTUNA
-    if not applies or case.standing.ever_decided:
-        return None
-    return Outcome(Reason.TRANSITION_2017, Article.NOTA, permitted=True, valid_until=TRANSITION_END)
+    return case.processing.versions[0].started_on < DECREE_DATE and not remade
 
 
 def _rule_11(case: Case) -> Outcome | None:
@@ -196,78 +222,95 @@ def _latest_is(case: Case, kind: EventKind, reason: Reason) -> Outcome | None:
 
 
 def _rule_14(case: Case) -> Outcome | None:
-    return _grant_lacks(case, case.standing, Reason.CONSENT_INVALID)
+    return _grant_lacks(case, Reason.CONSENT_INVALID)
 
 
 def _rule_15(case: Case) -> Outcome | None:
-    return _grant_lacks(case, case.standing, Reason.CONSENT_SUPERSEDED)
+    return _grant_lacks(case, Reason.CONSENT_SUPERSEDED)
 
 
 def _rule_16(case: Case) -> Outcome | None:
-    return _grant_lacks(case, case.standing, Reason.CONSENT_EXPIRED)
+    return _grant_lacks(case, Reason.CONSENT_EXPIRED)
 
 
 def _rule_17(case: Case) -> Outcome | None:
-    return _grant_lacks(case, case.standing, Reason.CONSENT_SCOPE)
+    return _grant_lacks(case, Reason.CONSENT_SCOPE)
 
 
-def _grant_lacks(case: Case, standing: Standing, reason: Reason) -> Outcome | None:
-    grant = standing.latest
-    if grant is None or not _LACKS[reason](case, grant, standing):
+def _grant_lacks(case: Case, reason: Reason) -> Outcome | None:
+    grant = case.standing.grant
+    if grant is None or not _LACKS[reason](case, grant):
         return None
-    return Outcome(reason, Article.IV, grant)
+    return Outcome(reason, Article.IV, grant=grant)
 
 
-_LACKS: Final[Mapping[Reason, Callable[[Case, ConsentEvent, Standing], bool]]] = {
-    Reason.CONSENT_INVALID: lambda _, grant, standing: bool(defects(grant.collection, standing.age_band)),
-    Reason.CONSENT_SUPERSEDED: lambda case, grant, _: case.processing.superseded(grant.version or 0, case.at),
-    Reason.CONSENT_EXPIRED: lambda case, grant, _: case.at >= case.expiry_of(grant),
-    Reason.CONSENT_SCOPE: lambda case, grant, _: not case.touched <= covered(grant, case.processing),
+def _unlawful(case: Case, grant: Grant) -> bool:
+    return bool(defects(grant, age_required=age_required(grant.event, case.processing, case.at)))
+
+
+_LACKS: Final[Mapping[Reason, Callable[[Case, Grant], bool]]] = {
+    Reason.CONSENT_INVALID: _unlawful,
+    Reason.CONSENT_SUPERSEDED: lambda case, grant: case.processing.superseded(grant.event.version or 0, case.at),
+    Reason.CONSENT_EXPIRED: lambda case, grant: case.at >= case.expiry_of(grant),
+    Reason.CONSENT_SCOPE: lambda case, grant: not case.touched <= covered(grant, case.processing),
 }
 
 
 def _rule_18(case: Case) -> Outcome | None:
+    return Outcome(Reason.OTHER_PARTY, Article.IV) if _party_in_the_way(case, unasked_too=True) else None
+
+
+def _party_in_the_way(case: Case, *, unasked_too: bool) -> bool:
+    """Whether another party's consent is missing, or the request does not say who the participants are.
+
+    Args:
+        case: the case.
+        unasked_too: whether a local party who never decided is in the way; in the transition of 2017 it is not.
+
+    """
     if case.version.party_mode is PartyMode.USER_ONLY:
-        return None
+        return False
     participants = case.request.participants
-    if participants is not None and all(_party_consents(case, each) for each in participants):
-        return None
-    return Outcome(Reason.OTHER_PARTY, Article.IV)
+    return participants is None or not all(_party_consents(case, each, unasked_too) for each in participants)
 
 
-def _party_consents(case: Case, participant: Participant) -> bool:
+def _party_consents(case: Case, participant: Participant, unasked_too: bool) -> bool:  # noqa: FBT001 - passed on
     """Whether a participant stands in no way: the subject, an outsider where allowed, or a local one in force."""
     if participant.ref == case.request.subject:
         return True
     if not participant.local:
         return case.version.party_mode is not PartyMode.ALL_PARTIES
-    return _grant_in_force(case, case.standing_of(participant.ref)) is not None
+    standing = case.standing_of(participant.ref)
+    if not unasked_too and not standing.ever_decided:
+        return True
+    return _grant_in_force(case, standing) is not None
 
 
-def _grant_in_force(case: Case, standing: Standing) -> ConsentEvent | None:
+def _grant_in_force(case: Case, standing: Standing) -> Grant | None:
     """The latest decision, when it is a grant that rules 14 to 17 find nothing against."""
-    latest = standing.latest
-    if latest is None or latest.kind is not EventKind.GRANTED:
-        return None
-    return None if any(lacks(case, latest, standing) for lacks in _LACKS.values()) else latest
+    grant = standing.grant
+    return None if grant is None or any(lacks(case, grant) for lacks in _LACKS.values()) else grant
+
+
+def _others_relied_on(case: Case) -> list[Grant]:
+    """The grants in force of the local participants, where the party mode asks for them."""
+    others = () if case.version.party_mode is PartyMode.USER_ONLY else case.request.participants or ()
+    standings = [case.standing_of(each.ref) for each in others if each.local]
+    return [grant for standing in standings if (grant := _grant_in_force(case, standing)) is not None]
 
 
 def _rule_19(case: Case) -> Outcome | None:
-    own = case.standing.latest
-    others = () if case.version.party_mode is PartyMode.USER_ONLY else case.request.participants or ()
-    standings = [case.standing_of(each.ref) for each in others if each.local]
-    relied_on = [grant for standing in standings if (grant := _grant_in_force(case, standing)) is not None]
-    expiries = [case.expiry_of(grant) for grant in (own, *relied_on) if grant is not None]
-    return Outcome(Reason.CONSENT_IN_FORCE, Article.IV, own, permitted=True, valid_until=min(expiries))
+    own = case.standing.grant
+    expiries = [case.expiry_of(grant) for grant in (own, *_others_relied_on(case)) if grant is not None]
+    return Outcome(Reason.CONSENT_IN_FORCE, Article.IV, grant=own, permitted=True, valid_until=min(expiries))
 
 
 RULES: Final = (
-    Rule("3", "Is the processing suspended or retired at that instant?", _rule_3),
+    Rule("3", "Is the processing suspended or retired at that instant, or not yet approved?", _rule_3),
     Rule("4", "Would a human read, by the request or by the register?", _rule_4),
-    Rule("5", "Is the correspondence not private, or the territory one where the article does not apply?", _rule_5),
     Rule("6", "Does the request touch an element that the processing did not declare?", _rule_6),
     Rule("7", "Is the purpose one of the five of III, on a channel that III covers?", _rule_7),
-    Rule("7b", "Is the purpose one of III's, with the content of a text message that III leaves out?", _rule_7b),
+    Rule("7b", "Is the purpose one of III's, with content of a text message that III leaves out?", _rule_7b),
     Rule("8", "Is the purpose none of III's and none of IV's?", _rule_8),
     Rule("9", "Is the content of a text message touched for a purpose of IV?", _rule_9),
     Rule("10", "Does the transition of 2017 (NOTA) permit it?", _rule_10),

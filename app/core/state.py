@@ -1,49 +1,83 @@
 """The state of one consent at an instant: the same facts and predicates as the decision, told of one grant.
 
 A list, a filter or a count by state agrees with the decision at the same instant because both come from here
-and from `app.core.consent`.
+and from `app.core.fold`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
-from app.core.consent import (
-    ConsentEvent,
-    EventKind,
-    State,
-    counts,
-    defects,
-    expiry,
-    history,
-    since_closure,
-    stated_age_band,
-)
+from app.core.consent import ConsentEvent, Defect, EventKind, State
+from app.core.fold import ages_stated, counts, history, since_closure
+from app.core.grant import Grant, age_required, awaits_other_side, defects, expiry, grant_of
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 
 
 def consent_state(
     consent: ConsentEvent,
-    events: Iterable[ConsentEvent],
+    events: Sequence[ConsentEvent],
     processing: Processing,
     at: datetime,
     policy: PeriodPolicy,
 ) -> State:
-    """The state of a consent (a granted or refused event among `events`) at an instant.
+    """The state of a consent (a granted or refused event) at an instant.
 
     What ended it first comes first: a closure, a withdrawal, a later decision; then, for a grant, the rules 14
     to 16 in their order.
+
+    Args:
+        consent: the consent, one of `events`.
+        events: all of the person's events, those about other processings too.
+        processing: the register's entry for the consent's processing.
+        at: the instant judged.
+        policy: how this deployment counts periods.
+
     """
     past = history(events, processing, at)
-    ended = _ended_by(consent, past, processing, at)
+    later = (event for event in past if event.rank > consent.rank)
+    ended = next((event for event in later if ends(event, consent, processing, at)), None)
     if ended is not None:
         return _ENDED[ended.kind]
     if consent.kind is EventKind.REFUSED:
         return State.REFUSED
-    return _grant_state(consent, past, processing, at, policy)
+    if not counts(consent, processing, at):
+        return State.PENDING
+    return _grant_state(grant_of(consent, since_closure(past), ages_stated(events, at)), processing, at, policy)
 
 
-_ENDED = {
+def consent_expiry(
+    consent: ConsentEvent,
+    events: Sequence[ConsentEvent],
+    processing: Processing,
+    at: datetime,
+    policy: PeriodPolicy,
+) -> datetime:
+    """The first instant at which a granted event among a person's events is no longer in force, as judged at `at`."""
+    return expiry(grant_among(consent, events, processing, at), processing, at, policy)
+
+
+def grant_among(consent: ConsentEvent, events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> Grant:
+    """A granted event, with what the person's other events say about it by an instant."""
+    return grant_of(consent, since_closure(history(events, processing, at)), ages_stated(events, at))
+
+
+def ends(event: ConsentEvent, consent: ConsentEvent, processing: Processing, at: datetime) -> bool:
+    """Whether a later event ends a consent, as known at an instant.
+
+    A closure, a refusal and a withdrawal end all before them. A grant ends a refusal, and a grant that counts already,
+    unless it is itself superseded and the earlier one is not (law.md, "Latest decision").
+    """
+    if event.kind is EventKind.CLOSED or not counts(event, processing, at):
+        return event.kind is EventKind.CLOSED
+    if event.kind is not EventKind.GRANTED or consent.kind is not EventKind.GRANTED:
+        return True
+    displaced = processing.superseded(event.version or 0, at) and not processing.superseded(consent.version or 0, at)
+    return counts(consent, processing, at) and not displaced
+
+
+_ENDED: Final = {
     EventKind.CLOSED: State.CLOSED,
     EventKind.WITHDRAWN: State.WITHDRAWN,
     EventKind.REFUSED: State.REPLACED,
@@ -51,20 +85,12 @@ _ENDED = {
 }
 
 
-def _ended_by(
-    consent: ConsentEvent, past: Sequence[ConsentEvent], processing: Processing, at: datetime
-) -> ConsentEvent | None:
-    later = (event for event in past if event.rank > consent.rank)
-    return next((event for event in later if event.kind is EventKind.CLOSED or counts(event, processing, at)), None)
-
-
-def _grant_state(
-    grant: ConsentEvent, past: Sequence[ConsentEvent], processing: Processing, at: datetime, policy: PeriodPolicy
-) -> State:
-    if not counts(grant, processing, at):
-        return State.PENDING
-    if defects(grant.collection, stated_age_band(since_closure(past), grant)):
+def _grant_state(grant: Grant, processing: Processing, at: datetime, policy: PeriodPolicy) -> State:
+    found = defects(grant, age_required=age_required(grant.event, processing, at))
+    if found == (Defect.JOINT_CONSENT_MISSING,) and awaits_other_side(grant, at):
+        return State.AWAITING_OTHER
+    if found:
         return State.INVALID
-    if processing.superseded(grant.version or 0, at):
+    if processing.superseded(grant.event.version or 0, at):
         return State.SUPERSEDED
     return State.EXPIRED if at >= expiry(grant, processing, at, policy) else State.IN_FORCE

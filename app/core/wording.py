@@ -29,6 +29,10 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "Personne ne peut lire vos messages, même avec votre consentement.",
             "No person may read your messages, even with your consent.",
         ),
+        Reason.NOT_GOVERNED: _both(
+            "L’article L32-3 ne régit pas cette correspondance : il n’interdit pas cette analyse automatique.",
+            "Article L32-3 does not govern this correspondence: it does not forbid this automated analysis.",
+        ),
         Reason.NOT_APPLICABLE: _both(
             "L'article L32-3 ne régit pas cette correspondance : il n'autorise donc rien ici.",
             "Article L32-3 does not govern this correspondence, so it permits nothing here.",

@@ -7,10 +7,10 @@ from typing import Final
 
 from app.audit.figures import Figure, keep_figure, one_at_a_time, read_one_snapshot
 from app.core.article import PARIS
-from app.core.consent import ConsentEvent, EventKind, State, expiry
+from app.core.consent import ConsentEvent, EventKind, State
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
-from app.core.state import consent_state
+from app.core.state import consent_expiry, consent_state
 from app.db.session import WriteSession
 from app.ledger.counting import ConsentGroup, count_groups, doubted_histories
 from app.register.store import load_processings
@@ -73,7 +73,9 @@ def _key(
     consent: ConsentEvent, events: list[ConsentEvent], processing: Processing, now: datetime, policy: PeriodPolicy
 ) -> Key:
     at = max([now, *(event.collected_at for event in events or [consent])])
-    state = consent_state(consent, events or [consent], processing, at, policy)
+    known = events or [consent]
+    state = consent_state(consent, known, processing, at, policy)
     if state is not State.IN_FORCE:
         return processing.id, state, ""
-    return processing.id, state, f"{expiry(consent, processing, at, policy).astimezone(PARIS):%Y-%m}"
+    lapses = consent_expiry(consent, known, processing, at, policy)
+    return processing.id, state, f"{lapses.astimezone(PARIS):%Y-%m}"

@@ -11,7 +11,7 @@ from uuid import UUID
 from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.consent import AgeBand, fold
+from app.core.consent import AgeBand
 from app.core.consent_link import (
     Authentication,
     LinkKind,
@@ -31,6 +31,7 @@ from app.core.errors import (
     ProcessingSuspendedError,
     SolicitationPausedError,
 )
+from app.core.fold import age_known
 from app.core.processing import Status
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
@@ -161,7 +162,7 @@ def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger,
     if told is None or told.contact is None:
         detail = f"{identifier} names no data_protection_contact: add a version that does, and ask then."
         raise ContactMissingError(detail, field=_FIELD)
-    if (wanted.age_band or fold(ledger.events, facts, ledger.now).age_band) is AgeBand.UNDER_15:
+    if (wanted.age_band or age_known(ledger.events, ledger.now)) is AgeBand.UNDER_15:
         raise JointConsentNeededError(field="age_band")
 
 
@@ -200,7 +201,7 @@ def _to_withdraw(
         facts = records[identifier].facts
         decision = latest_decision(ledger.events, facts, at)
         if decision is not None and situation(decision, ledger.events, facts, at, deployment.policy) is Situation.HOLDS:
-            ends[identifier] = consent_ends(decision, facts, at, deployment.policy)
+            ends[identifier] = consent_ends(decision, ledger.events, facts, at, deployment.policy)
     if not ends:
         raise NothingToWithdrawError(field=_FIELD)
     left_out = [LeftOut(each, LeftOutReason.NO_CONSENT) for each in wanted.processings if each not in ends]

@@ -13,7 +13,7 @@ from app.auth.callers import Caller
 from app.auth.key_store import is_key_revoked
 from app.auth.scopes import Scope
 from app.auth.store import load_caller
-from app.core.consent import AgeBand, EventKind, fold
+from app.core.consent import AgeBand, EventKind
 from app.core.consent_link import (
     Act,
     LinkKind,
@@ -27,6 +27,7 @@ from app.core.consent_link import (
 )
 from app.core.consent_text import LANGUAGES, Asked, ConsentText, consent_text
 from app.core.errors import ConsentLinkEndedError, NotFoundError
+from app.core.fold import age_known
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.db.session import ReadSession
@@ -117,7 +118,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     now = await session.now()
     if caller is None or sealed is None or _account_closed(link, entries):
         raise ConsentLinkEndedError
-    under_15 = _is_under_15(link, entries, records, now)
+    under_15 = _is_under_15(link, entries, now)
     asks = link.kind is LinkKind.DECIDE and now < link.expires_at and await _in_force(session, link, caller)
     items = tuple(
         _item(
@@ -171,13 +172,10 @@ async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -
     return answered_at + ANSWERS_SHOWN
 
 
-def _is_under_15(
-    link: ConsentLink, entries: Sequence[LedgerEntry], records: Mapping[str, ProcessingRecord], now: datetime
-) -> bool:
+def _is_under_15(link: ConsentLink, entries: Sequence[LedgerEntry], now: datetime) -> bool:
     if link.age_band is not None:
         return link.age_band is AgeBand.UNDER_15
-    events = [entry.event for entry in entries]
-    return any(fold(events, record.facts, now).age_band is AgeBand.UNDER_15 for record in records.values())
+    return age_known([entry.event for entry in entries], now) is AgeBand.UNDER_15
 
 
 def _item(
@@ -206,7 +204,7 @@ def _item(
         texts=_texts(record, version, policy),
         situation=stands,
         decision=entry,
-        ends_at=consent_ends(decision, facts, at, policy) if decision is not None and granted else None,
+        ends_at=consent_ends(decision, events, facts, at, policy) if decision is not None and granted else None,
         would_end_at=would_end(in_force, facts, at, policy),
         active=active,
         asked=asked,

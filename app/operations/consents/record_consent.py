@@ -7,7 +7,7 @@ from typing import Any
 
 from app.auth.callers import Caller
 from app.core.article import Element
-from app.core.consent import ConsentEvent, Defect, EventKind, State, defects, expiry, fold
+from app.core.consent import ConsentEvent, Defect, EventKind, State
 from app.core.errors import (
     ConsentNotApplicableError,
     InvalidVersionError,
@@ -15,8 +15,9 @@ from app.core.errors import (
     ProcessingRetiredError,
     UnknownVersionError,
 )
+from app.core.grant import age_required, defects, expiry
 from app.core.processing import Status
-from app.core.state import consent_state
+from app.core.state import consent_state, grant_among
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
@@ -168,8 +169,9 @@ def _recorded(
     events = [*ledger.events, entry.event]
     at = present(ledger.now, {ledger.ref: events}, record)
     state = consent_state(entry.event, events, record.facts, at, deployment.policy)
-    standing = fold(events, record.facts, entry.event.collected_at)
-    found = defects(entry.event.collection, standing.age_band) if state is State.INVALID else ()
-    granted = entry.event.kind is EventKind.GRANTED
-    expires_at = expiry(entry.event, record.facts, at, deployment.policy) if granted else None
-    return RecordedConsent(entry, state, expires_at, found)
+    if entry.event.kind is not EventKind.GRANTED:
+        return RecordedConsent(entry, state, None, ())
+    grant = grant_among(entry.event, events, record.facts, at)
+    required = age_required(entry.event, record.facts, at)
+    found = defects(grant, age_required=required) if state is State.INVALID else ()
+    return RecordedConsent(entry, state, expiry(grant, record.facts, at, deployment.policy), found)

@@ -6,9 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.consent import ConsentEvent, EventKind, State
-from app.core.consent import expiry as expiry_of
 from app.core.period import PeriodPolicy
-from app.core.state import consent_state
+from app.core.state import consent_expiry, consent_state
 from app.db.session import ReadSession
 from app.ledger.projection import ConsentFilter, list_consents
 from app.ledger.store import find_entry, load_events
@@ -107,7 +106,8 @@ def _view(  # noqa: PLR0917 - one consent among facts read together
     record = records[event.processing or ""]
     processing = record.facts
     at = present(now, {ref: events[ref]}, record)
-    expires_at = expiry_of(event, processing, at, policy) if event.kind is EventKind.GRANTED else None
+    granted = event.kind is EventKind.GRANTED
+    expires_at = consent_expiry(event, events[ref], processing, at, policy) if granted else None
     return ConsentView(event, ref, consent_state(event, events[ref], processing, at, policy), expires_at)
 
 

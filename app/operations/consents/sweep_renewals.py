@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.consent import ConsentEvent, EventKind, expiry
+from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine
 from app.db.database import Database
@@ -157,7 +157,7 @@ def _look(
         if found.stage is not None:
             moved.append((each, found.stage))
         if found.flag is not None:
-            lapses = expiry(consent, processing, at, policy)
+            lapses = consent_expiry(consent, of_one, processing, at, policy)
             said.append(Said(each, found.flag, session.new_id(at), lapses))
     return said, moved
 
