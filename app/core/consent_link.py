@@ -61,6 +61,20 @@ def latest_decision(events: Iterable[ConsentEvent], processing: Processing, at: 
     return next((event for event in reversed(live) if event.kind in DECISIONS), None)
 
 
+def renewal_declined(decision: ConsentEvent | None, events: Iterable[ConsentEvent]) -> bool:
+    """Whether the person said, since a consent was given, that it is not to be renewed: nobody reminds them of it."""
+    return (
+        decision is not None
+        and decision.kind is EventKind.GRANTED
+        and any(
+            event.kind is EventKind.RENEWAL_DECLINED
+            and event.processing == decision.processing
+            and event.rank > decision.rank
+            for event in events
+        )
+    )
+
+
 def situation(
     decision: ConsentEvent | None,
     events: Sequence[ConsentEvent],

@@ -62,9 +62,9 @@ class DecisionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One answer. `rule` is its row in the table of rules; `valid_until` bounds a permit under IV or the NOTA, and any
-    other for whose processing a suspension is scheduled.
+    """One answer. `rule` is its row in the table of rules.
 
+    `valid_until` bounds a permit under IV or the NOTA, and any other for whose processing a suspension is scheduled.
     `consent` is the id of the grant or refusal that it rests on (or that a withdrawal ended), `expires_at` the
     expiry of that grant. `elements` are what a permit covers: those that the request touches.
     """

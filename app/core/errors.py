@@ -106,6 +106,12 @@ class NothingToWithdrawError(DomainError):
     slug = "nothing-to-withdraw"
 
 
+class NothingToRenewError(DomainError):
+    """No consent to this processing holds, so there is nothing to renew."""
+
+    slug = "nothing-to-renew"
+
+
 class JointConsentNeededError(DomainError):
     """Under fifteen, a consent is given by the child and a holder of parental responsibility together, not by a link.
 

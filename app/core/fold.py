@@ -6,10 +6,13 @@ The latest decision counts, by time of collection, ties by ledger order; a closu
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
 from app.core.grant import Grant, grant_of
 from app.core.processing import Processing
+
+_AGES: Final = tuple(AgeBand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:
     """The age band last stated of a person by an instant; None when nobody stated one."""
     stated = ages_stated(events, at)
     return stated[-1].collection.age_band if stated else None
+
+
+def makes_younger(band: AgeBand | None, events: Iterable[ConsentEvent], at: datetime) -> bool:
+    """Whether an age stated at an instant is younger than the one known by then, unknown being adult.
+
+    Consents given before may then not count any more (rule 14).
+    """
+    return band is not None and _AGES.index(band) < _AGES.index(age_known(events, at) or AgeBand.ADULT)
 
 
 def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:

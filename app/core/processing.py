@@ -147,7 +147,9 @@ class Processing:
     def _material(self) -> tuple[ProcessingVersion, ...]:
         """The material versions; worked out once, because every decision under IV asks for them."""
         first = [version for version in self.versions[:1] if version.material]
-        later = [after for before, after in pairwise(self.versions) if after.material or material_changes(before, after)]
+        later = [
+            after for before, after in pairwise(self.versions) if after.material or material_changes(before, after)
+        ]
         return (*first, *later)
 
     def material_versions(self, after: int = 0) -> Iterator[ProcessingVersion]:

@@ -4,21 +4,30 @@ A row says what ended a consent for good, as far as events alone tell; whether o
 expired or superseded at an instant is for `app.core.state`. The table can be rebuilt from here and compared.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from app.core.consent import ConsentEvent, EventKind
+from app.core.article import FRANCE
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy
 from app.core.processing import Processing
 from app.core.state import ends
 
 CONSENTS = frozenset({EventKind.GRANTED, EventKind.REFUSED})
+_ONE_DAY: Final = timedelta(days=1)
+"""More than a territory's calendar is behind that of Paris."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRow:
-    """One consent: the event that began it, and the kind and time of the first event that ended it, if any."""
+    """One consent: the event that began it, and the kind and time of the first event that ended it, if any.
+
+    `counted_from` is an instant not after any that its year is counted from, where that may be before `collected_at`:
+    the sweep looks for what may have lapsed by it. The year of a joint consent counts from its first act, and in an
+    overseas territory it may still have been the day before.
+    """
 
     id: UUID
     processing: str
@@ -28,6 +37,7 @@ class ConsentRow:
     expires_at: datetime | None
     ended_by: EventKind | None
     ended_at: datetime | None
+    counted_from: datetime | None = None
 
 
 def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) -> tuple[ConsentRow, ...]:
@@ -40,14 +50,18 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
     """
     ordered = sorted(events, key=lambda event: event.rank)
     return tuple(
-        _row(event, ordered[index + 1 :], register[event.processing])
+        _row(event, ordered[:index], ordered[index + 1 :], register[event.processing])
         for index, event in enumerate(ordered)
         if event.kind in CONSENTS and event.processing is not None
     )
 
 
-def _row(consent: ConsentEvent, later: Iterable[ConsentEvent], processing: Processing) -> ConsentRow:
-    ended = next((event for event in later if event.concerns(processing.id) and _ended_then(event, consent, processing)), None)
+def _row(
+    consent: ConsentEvent, earlier: Sequence[ConsentEvent], later: Iterable[ConsentEvent], processing: Processing
+) -> ConsentRow:
+    ended = next(
+        (event for event in later if event.concerns(processing.id) and _ended_then(event, consent, processing)), None
+    )
     return ConsentRow(
         id=consent.id,
         processing=processing.id,
@@ -57,7 +71,20 @@ def _row(consent: ConsentEvent, later: Iterable[ConsentEvent], processing: Proce
         expires_at=consent.expires_at,
         ended_by=ended.kind if ended is not None else None,
         ended_at=ended.collected_at if ended is not None else None,
+        counted_from=_counted_from(consent, earlier, processing) if consent.kind is EventKind.GRANTED else None,
     )
+
+
+def _counted_from(grant: ConsentEvent, earlier: Sequence[ConsentEvent], processing: Processing) -> datetime | None:
+    """The earliest instant that the year of a grant may be counted from; None when that is its own collection.
+
+    Never too late: two acts may come to be joint when an age is stated afterwards.
+    """
+    before = [event for event in earlier if event.concerns(processing.id) and event.kind in DECISIONS]
+    sides = {before[-1].collection.given_by, grant.collection.given_by} if before else set()
+    acts = [before[-1], grant] if sides == {GivenBy.SELF, GivenBy.PARENT} else [grant]
+    began = min(act.collected_at if act.territory == FRANCE else act.collected_at - _ONE_DAY for act in acts)
+    return None if began == grant.collected_at else began
 
 
 def _ended_then(event: ConsentEvent, consent: ConsentEvent, processing: Processing) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, State
+from app.core.consent_link import renewal_declined
 from app.core.errors import InvalidNoticeError
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, Status
@@ -133,7 +134,8 @@ def examine(  # noqa: PLR0917 - the facts of one consent
     due = _latest_due(expires_at, _applicable(processing, consent.version or 0, renewal, at), at)
     if due is None or due >= stage or status is not Status.ACTIVE:
         return Examined(None, None)
-    return Examined(Flag(FlagKind.DUE, due) if state is State.IN_FORCE else None, due)
+    told = state is State.IN_FORCE and not renewal_declined(consent, events)
+    return Examined(Flag(FlagKind.DUE, due) if told else None, due)
 
 
 _AT_RETIREMENT: Final = {

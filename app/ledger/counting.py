@@ -1,7 +1,8 @@
 """Count every consent for the dashboard: numbers only, in groups that stand and lapse together.
 
 What a consent is at an instant depends, in a few cases, on the subject's other events (`app.core.state`): evidence that
-may be unlawful, a child's age stated earlier, a grant collected before its version came into force. Subjects with any
+may be unlawful, a child's age stated earlier or an age that must be stated, a grant collected before its version came
+into force or in a territory with a calendar of its own. Subjects with any
 such event are left out of the groups and handed over one by one, for the core itself to judge.
 """
 
@@ -48,6 +49,9 @@ UNION
 SELECT consent.subject_ref FROM consent JOIN processing_version
     ON processing_version.processing = consent.processing AND number = version
 WHERE decision = 'granted' AND collected_at < effective_from
+UNION
+SELECT subject_ref FROM consent
+    WHERE processing IN (SELECT processing FROM processing_version WHERE age_statement_required)
 """  # noqa: S608 - a constant
 _GROUPS: Final = text(f"""
 WITH doubted AS MATERIALIZED ({_DOUBTED}), local AS (

@@ -121,6 +121,7 @@ def _values(ref: bytes, row: ConsentRow) -> dict[str, object]:
         "expires_at": row.expires_at,
         "ended_by": row.ended_by.value if row.ended_by is not None else None,
         "ended_at": row.ended_at,
+        "counted_from": row.counted_from,
     }
 
 
@@ -134,4 +135,5 @@ def _row(row: Row[tuple[object, ...]]) -> ConsentRow:
         expires_at=row.expires_at,
         ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
         ended_at=row.ended_at,
+        counted_from=row.counted_from,
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, LargeBinary, Row, any_, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.core.article import Element
+from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
 from app.db.read_pool import ReadPool, Statement
 from app.db.session import ReadSession, WriteSession
@@ -61,7 +61,7 @@ async def load_events(
 
 
 _OF_AN_EVENT = ("subject_ref", "id", "kind", "processing", "collected_at", "seq", "version", "elements")
-_OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at")
+_OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at", "territory")
 _EVENTS_OF = Statement.compile(
     select(*(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION)))
     .where(consent_event.c.subject_ref == any_(bindparam("refs", type_=ARRAY(LargeBinary))))
@@ -105,6 +105,7 @@ def _row(entry: LedgerEntry) -> dict[str, object]:
         "stated_at": entry.stated_at,
         "imported": entry.imported,
         "expires_at": event.expires_at,
+        "territory": None if event.territory == FRANCE else event.territory,
         "counting": entry.counting,
         "evidence": entry.evidence,
         "capacity": entry.capacity,
@@ -144,4 +145,5 @@ def event_of(row: Row[tuple[object, ...]]) -> ConsentEvent:
         elements=None if row.elements is None else _elements(tuple(row.elements)),
         collection=collection_of(row.evidence, row.capacity, text_known=row.text_known is not False),
         expires_at=row.expires_at,
+        territory=row.territory or FRANCE,
     )

@@ -1,7 +1,7 @@
 """Statements of the sweep: what may be due, held against writers, and what was said about it, written in one go.
 
 Everything is for many consents at once: a sweep after a year costs a few statements for each thousand. What is due is
-found by `ix_consent_due` (processing, version, stage, collected_at), and what was flagged leaves the range it was in,
+found by `ix_consent_due` (processing, version, stage, counted_from), and what was flagged leaves the range it was in,
 so that a sweep with nothing to do reads next to nothing however many consents there are.
 """
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import or_, select, text, tuple_
+from sqlalchemy import func, or_, select, text, tuple_
 
 from app.core.consent import ConsentEvent, EventKind
 from app.core.renewal import Flag
@@ -39,7 +39,7 @@ class Held:
 
     subject_ref: bytes
     id: UUID
-    collected_at: datetime
+    counted_from: datetime
     version: int
 
 
@@ -77,7 +77,8 @@ unnest(
 """
 _OF_WANTED: Final = f"""
 FROM consent WHERE {_LIVE} AND consent.processing = wanted.processing
-    AND consent.version = wanted.version AND renewal_stage = wanted.stage AND collected_at < wanted.before
+    AND consent.version = wanted.version AND renewal_stage = wanted.stage
+    AND coalesce(counted_from, collected_at) < wanted.before
 """
 _ANY: Final = text(
     f"SELECT place FROM {_WANTED} WHERE EXISTS (SELECT {_OF_WANTED}) ORDER BY place"  # noqa: S608 - constants
@@ -93,18 +94,18 @@ async def list_groups(session: ReadSession) -> list[StageGroup]:
 
 
 Due = Sequence[tuple[StageGroup, datetime]]
-"""Groups, each with the instant before which its consents are collected."""
+"""Groups, each with the instant before which the years of its consents are counted."""
 
 
 async def with_any_due(session: ReadSession, due: Due) -> list[tuple[StageGroup, datetime]]:
-    """Those that hold a consent collected before their instant: one look at the index for each."""
+    """Those that hold a consent counted from before their instant: one look at the index for each."""
     if not due:
         return []
     return [due[row.place - 1] for row in await session.execute(_ANY, _wanted(due))]
 
 
 async def count_due(session: ReadSession, due: Due, *, most: int) -> int:
-    """How many consents of those groups were collected before their instant; `most` of each."""
+    """How many consents of those groups are counted from before their instant; `most` of each."""
     return int((await session.execute(_COUNT, {**_wanted(due), "most": most})).scalar_one())
 
 
@@ -125,26 +126,27 @@ async def hold_due(
     Args:
         session: the transaction that holds them until it ends.
         group: whose.
-        before: collected before this instant.
+        before: counted from before this instant.
         after: the last one of the batch before.
         limit: how many consents at most.
 
     """
     table = consent.c
+    counted_from = func.coalesce(table.counted_from, table.collected_at)
     statement = (
-        select(table.subject_ref, table.id, table.collected_at)
+        select(table.subject_ref, table.id, counted_from.label("counted_from"))
         .join(subject, subject.c.subject_ref == table.subject_ref)
         .where(table.decision == EventKind.GRANTED.value, table.ended_by.is_(None), table.renewal_stage > 0)
         .where(table.processing == group.processing, table.version == group.version)
-        .where(table.renewal_stage == group.stage, table.collected_at < before)
-        .order_by(table.collected_at, table.id)
+        .where(table.renewal_stage == group.stage, counted_from < before)
+        .order_by(counted_from, table.id)
         .limit(limit)
         .with_for_update(of=subject, skip_locked=True)
     )
     if after is not None:
-        statement = statement.where(tuple_(table.collected_at, table.id) > tuple_(after.collected_at, after.id))
+        statement = statement.where(tuple_(counted_from, table.id) > tuple_(after.counted_from, after.id))
     found = await session.execute(statement)
-    return [Held(row.subject_ref, row.id, row.collected_at, group.version) for row in found]
+    return [Held(row.subject_ref, row.id, row.counted_from, group.version) for row in found]
 
 
 _OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM string_to_table(:refs, ',') AS ref))")
@@ -153,9 +155,10 @@ _OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM 
 async def load_events_about(
     session: WriteSession, refs: Iterable[bytes], processing: str
 ) -> dict[bytes, list[ConsentEvent]]:
-    """What the ledgers of those subjects say about one processing, in ledger order."""
+    """What the ledgers of those subjects say about one processing, and about the person, in ledger order."""
     table = consent_event.c
-    concerned = or_(table.processing == processing, table.processing.is_(None))
+    age_stated = table.capacity["age_band"].astext.is_not(None)
+    concerned = or_(table.processing == processing, table.processing.is_(None), age_stated)
     statement = select(consent_event).where(_OF_REFS, concerned).order_by(table.subject_ref, table.seq)
     found: dict[bytes, list[ConsentEvent]] = {}
     for row in await session.execute(statement, {"refs": as_refs(refs)}):

@@ -19,10 +19,12 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
 from app.core.renewal import FlagKind
 from app.db.schema import metadata
@@ -49,15 +51,16 @@ subject_vault = Table(
 )
 
 _KINDS = ", ".join(f"'{kind}'" for kind in EventKind)
+_OVERSEAS = ", ".join(f"'{code}'" for code in TIME_ZONES if code != FRANCE)
 _PARIS = "AT TIME ZONE 'Europe/Paris'"
 
 DOUBTFUL = (
     "kind = 'granted' AND (evidence->>'default_state' = 'selected' OR evidence->>'positive_act' = 'none'"
     " OR evidence->>'separate_from_terms' = 'false' OR evidence->>'conditional' = 'true' OR text_known IS FALSE"
     " OR capacity->>'given_by' IN ('holder_of_parental_responsibility', 'administrator'))"
-    " OR capacity->>'age_band' = 'under_15'"
+    " OR capacity->>'age_band' = 'under_15' OR territory IS NOT NULL"
 )
-"""Events that may make a consent invalid, their own or one after them (app.core.consent, `defects`); few."""
+"""Events that may make a consent invalid or end early, their own or another of the person (app.core.grant); few."""
 
 consent_event = Table(
     "consent_event",
@@ -78,6 +81,8 @@ consent_event = Table(
     Column("evidence", JSONB(none_as_null=True)),
     Column("capacity", JSONB(none_as_null=True)),
     Column("text_known", Boolean),
+    # Where it was collected, when that was not in metropolitan France (FR).
+    Column("territory", Text),
     Column("recorded_by", Uuid, nullable=False),
     PrimaryKeyConstraint("subject_ref", "seq"),
     CheckConstraint(f"kind IN ({_KINDS})", name="kind"),
@@ -89,6 +94,8 @@ consent_event = Table(
         name="decision_complete",
     ),
     CheckConstraint("elements IS NULL OR cardinality(elements) >= 1", name="some_element"),
+    CheckConstraint(f"territory IN ({_OVERSEAS})", name="territory"),
+    CheckConstraint("kind <> 'age_stated' OR capacity->>'age_band' IS NOT NULL", name="age_stated"),
     CheckConstraint(
         f"expires_at IS NULL OR (expires_at > collected_at"
         f" AND (expires_at {_PARIS}) <= (collected_at {_PARIS}) + interval '1 year')",
@@ -108,6 +115,9 @@ consent = Table(
     Column("decision", Text, nullable=False),
     Column("collected_at", Instant, nullable=False),
     Column("expires_at", Instant),
+    # An instant not after any that its year is counted from, where that may be before `collected_at`: the first act of
+    # a joint consent, or a territory in which it was still the day before. Null where it is `collected_at`.
+    Column("counted_from", Instant),
     Column("ended_by", Text),
     Column("ended_at", Instant),
     # How far the sweep has come with this consent: days of the last notice, 366 for none (app.core.renewal). It only
@@ -125,7 +135,7 @@ Index(
     consent.c.processing,
     consent.c.version,
     consent.c.renewal_stage,
-    consent.c.collected_at,
+    func.coalesce(consent.c.counted_from, consent.c.collected_at),
     consent.c.id,
     postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None) & (consent.c.renewal_stage > 0),
 )

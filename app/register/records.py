@@ -17,7 +17,6 @@ class VersionRecord:
     """
 
     facts: ProcessingVersion
-    service: str
     name: Mapping[str, str]
     notice: Mapping[str, str]
     recorded_at: datetime

@@ -108,7 +108,7 @@ async def add_version(session: WriteSession, identifier: str, version: VersionRe
             number=facts.number,
             effective_from=facts.effective_from,
             provider_kind=facts.provider_kind.value,
-            service=version.service,
+            service=facts.service,
             elements=sorted(element.value for element in facts.elements),
             automated=facts.automated,
             party_mode=facts.party_mode.value,
@@ -120,6 +120,7 @@ async def add_version(session: WriteSession, identifier: str, version: VersionRe
             data_recipients=sorted(facts.data_recipients),
             retention=str(facts.retention),
             data_protection_contact=version.contact,
+            age_statement_required=facts.age_statement_required,
             recorded_at=version.recorded_at,
             recorded_by=by,
         )
@@ -161,5 +162,7 @@ def _version(row: Row[tuple[object, ...]]) -> VersionRecord:
         material=row.material,
         data_recipients=frozenset(row.data_recipients),
         retention=Retention.parse(row.retention),
+        service=row.service,
+        age_statement_required=row.age_statement_required,
     )
-    return VersionRecord(facts, row.service, row.name, row.notice, row.recorded_at, row.data_protection_contact)
+    return VersionRecord(facts, row.name, row.notice, row.recorded_at, row.data_protection_contact)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -59,6 +60,7 @@ processing_version = Table(
     Column("data_recipients", ARRAY(Text), nullable=False),
     Column("retention", Text, nullable=False),
     Column("data_protection_contact", Text),
+    Column("age_statement_required", Boolean, nullable=False, server_default=text("false")),
     Column("recorded_at", Instant, nullable=False),
     Column("recorded_by", Uuid, nullable=False),
     PrimaryKeyConstraint("processing", "number"),

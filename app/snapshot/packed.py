@@ -19,8 +19,8 @@ _NOTHING: Final = -(2**31)
 _NEVER: Final = -(2**63)
 _KINDS: Final = tuple(EventKind)
 _KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS)}
-_EVENT: Final = Struct("<16sBiqqiiiq")
-"""Id, kind, processing, collected_at, order, version, elements, collection, expires_at."""
+_EVENT: Final = Struct("<16sBiqqiiiq2s")
+"""Id, kind, processing, collected_at, order, version, elements, collection, expires_at, territory."""
 
 _Word = TypeVar("_Word", bound=Hashable)
 
@@ -53,7 +53,7 @@ _collections: Final = _Words[Collection]()
 
 
 def pack(events: Iterable[ConsentEvent]) -> bytes:
-    """Events in 57 bytes each, in their order."""
+    """Events in 59 bytes each, in their order."""
     return b"".join(map(_packed, events))
 
 
@@ -73,11 +73,12 @@ def _packed(event: ConsentEvent) -> bytes:
         _elements.number(event.elements),
         _collections.number(event.collection),
         _NEVER if event.expires_at is None else (event.expires_at - _EPOCH) // _MICROSECOND,
+        event.territory.encode(),
     )
 
 
-def _unpacked(fields: tuple[bytes, int, int, int, int, int, int, int, int]) -> ConsentEvent:
-    identifier, kind, processing, collected, order, version, elements, collection, expires = fields
+def _unpacked(fields: tuple[bytes, int, int, int, int, int, int, int, int, bytes]) -> ConsentEvent:
+    identifier, kind, processing, collected, order, version, elements, collection, expires, territory = fields
     return ConsentEvent(
         UUID(bytes=identifier),
         _KINDS[kind],
@@ -88,4 +89,5 @@ def _unpacked(fields: tuple[bytes, int, int, int, int, int, int, int, int]) -> C
         _elements.word(elements),
         _collections.words[collection],
         None if expires == _NEVER else _EPOCH + timedelta(microseconds=expires),
+        territory.decode(),
     )

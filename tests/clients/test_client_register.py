@@ -178,7 +178,7 @@ def worlds(draw):
 def registered(facts):
     """What `GET /v1/processings` says of it."""
     versions = tuple(
-        VersionRecord(facts=each, service="mail", name={"fr": "N"}, notice={"fr": "T"}, recorded_at=NOW, contact=None)
+        VersionRecord(facts=each, name={"fr": "N"}, notice={"fr": "T"}, recorded_at=NOW, contact=None)
         for each in facts.versions
     )
     record = ProcessingRecord("p", "C", facts.purpose, NOW, versions, facts.status_changes)

@@ -41,7 +41,8 @@ def test_what_a_file_leaves_out_is_lawful_and_usual(read):
     assert (version.number, version.effective_from, version.provider_kind) == (1, None, ProviderKind.OPERATOR)
     assert (version.automated, version.material, version.party_mode) == (True, True, PartyMode.USER_ONLY)
     assert (version.started_on, version.consent_validity) == (date(2020, 1, 1), ONE_YEAR)
-    assert (version.data_recipients, version.retention) == (frozenset(), None)
+    assert (version.data_recipients, str(version.retention)) == (frozenset(), "P30D")
+    assert (version.service, version.age_statement_required) == ("mail", False)
     assert (file.processings["ads"].purpose, file.processings["ads"].status_changes) == (Purpose.ADVERTISING, ())
     assert file.policy == PeriodPolicy()
     event = file.cases[0].events[0].event

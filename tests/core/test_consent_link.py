@@ -95,11 +95,11 @@ def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():
 def test_a_consent_ends_at_its_expiry_or_at_a_planned_material_version():
     """The earlier of the two; a version that is not material ends nothing."""
     grant = granted("2026-06-01T10:00:00")
-    assert consent_ends(grant, processing(), NOW, POLICY) == utc("2027-05-31T22:00:00")
+    assert consent_ends(grant, [grant], processing(), NOW, POLICY) == utc("2027-05-31T22:00:00")
     planned = processing(version(), version(2, "2026-08-01"))
-    assert consent_ends(grant, planned, NOW, POLICY) == utc("2026-08-01")
+    assert consent_ends(grant, [grant], planned, NOW, POLICY) == utc("2026-08-01")
     immaterial = processing(version(), version(2, "2026-08-01", material=False))
-    assert consent_ends(grant, immaterial, NOW, POLICY) == utc("2027-05-31T22:00:00")
+    assert consent_ends(grant, [grant], immaterial, NOW, POLICY) == utc("2027-05-31T22:00:00")
     assert would_end(version(), planned, NOW, POLICY) == utc("2026-08-01")
     assert would_end(version(), processing(), NOW, POLICY) == utc("2027-06-14T22:00:00")
 

@@ -38,7 +38,7 @@ def decide(entry, request=None, consents=None, at=AT):
         ({"elements": BOTH}, utc("2026-09-01")),
         ({"automated": False}, utc("2026-09-01")),
         ({"party_mode": PartyMode.ALL_PARTIES}, utc("2026-09-01")),
-        ({"provider_kind": ProviderKind.ONLINE_SERVICE}, YEAR),
+        ({"provider_kind": ProviderKind.ONLINE_SERVICE}, utc("2026-09-01")),
     ],
 )
 def test_a_scheduled_version_bounds_a_permit_that_it_would_end_or_shorten(later, until):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
@@ -27,8 +28,8 @@ def decide(entry, request=None, consents=None, at=AT, policy=None):
 
 
 def test_the_rules_stand_in_the_order_of_the_law_page():
-    """Rules 3 to 19, 7b after 7: the order in which the law page gives them."""
-    numbers = ["3", "4", "5", "6", "7", "7b", *map(str, range(8, 20))]
+    """Rules 3 to 19 but 5, which is asked before 2; 7b after 7."""
+    numbers = ["3", "4", "6", "7", "7b", *map(str, range(8, 20))]
     assert [rule.number for rule in RULES] == numbers
     assert all(rule.asks.endswith((".", "?")) for rule in RULES)
 
@@ -86,13 +87,13 @@ def test_a_processing_is_unknown_until_its_first_version(entry):
     decision, tried = explain(asked(), entry, CONSENTS, AT)
     assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.UNKNOWN_PROCESSING, "2")
     assert (decision.law_version, decision.article) == ("2025-07-02", "L32-3 I-II")
-    assert [(each.number, each.matched) for each in tried] == [("1", False), ("2", True)]
+    assert [(each.number, each.matched) for each in tried] == [("1", False), ("5", False), ("2", True)]
 
 
 def test_an_explanation_tells_every_rule_tried_and_the_one_that_decided():
-    """Rules 1, 2 and so on to the one that matched, which is the decision's own."""
+    """Rules 1, 5, 2 and so on to the one that matched, which is the decision's own."""
     decision, tried = explain(asked(), processing(), {ALICE: [event(EventKind.REFUSED, "2026-03-10")]}, AT)
-    numbers = ["1", "2", "3", "4", "5", "6", "7", "7b", "8", "9", "10", "11", "12"]
+    numbers = ["1", "5", "2", "3", "4", "6", "7", "7b", "8", "9", "10", "11", "12"]
     assert [each.number for each in tried] == numbers
     assert [each.number for each in tried if each.matched] == [decision.rule] == ["12"]
     assert all(each.asks for each in tried)
@@ -155,6 +156,7 @@ OLD = date(2017, 3, 30)
         ([version(1, started_on=OLD), version(2, "2017-06-01T10:00:00.000001", started_on=OLD)], True),
         ([version(1, started_on=OLD), version(2, "2017-05-01", started_on=OLD, material=False)], True),
         ([version(1, started_on=OLD), version(2, "2017-03-01", started_on=OLD)], True),
+        ([version(1, started_on=date(2017, 4, 15)), version(2, "2017-05-01", started_on=OLD, material=False)], False),
     ],
 )
 def test_the_transition_is_for_what_ran_before_and_was_not_remade(versions, permitted):
@@ -172,11 +174,34 @@ def test_the_transition_is_over_for_a_user_who_decided_even_before_a_closure(kin
 
 
 def test_the_transition_ends_for_all_with_september_2017():
-    """A transitional permit stands until the first instant of October in Paris."""
+    """A transitional permit stands until the first instant of October in Paris, or what is scheduled before."""
     entry = processing(version(started_on=OLD))
     decision = decide(entry, consents={}, at=SPRING_2017)
     assert (decision.article, decision.valid_until) == ("L32-3 NOTA", utc("2017-09-30T22:00:00"))
     assert decide(entry, consents={}, at=decision.valid_until).reason is Reason.NO_CONSENT
+    scheduled = [
+        processing(version(started_on=OLD), version(2, "2017-08-01")),
+        processing(version(started_on=OLD), changes=[StatusChange(utc("2017-08-01"), Status.SUSPENDED)]),
+    ]
+    assert {decide(each, consents={}, at=SPRING_2017).valid_until for each in scheduled} == {utc("2017-08-01")}
+
+
+@pytest.mark.parametrize(
+    ("participants", "theirs", "reason"),
+    [
+        (None, [], "other_party"),
+        ((Participant(BOB, local=True),), [], "transition_2017"),
+        ((Participant(BOB, local=False),), [], "other_party"),
+        ((Participant(BOB, local=True),), [event(EventKind.REFUSED, "2017-05-01")], "other_party"),
+        ((Participant(BOB, local=True),), [granted("2017-05-01")], "transition_2017"),
+        ((Participant(BOB, local=True),), [event(EventKind.CLOSED, "2017-05-01", processing=None)], "transition_2017"),
+    ],
+)
+def test_other_parties_are_asked_about_in_the_transition_too(participants, theirs, reason):
+    """A local party who never decided is not in the way; one who refused, or an outsider of `all_parties`, is."""
+    entry = processing(version(started_on=OLD, party_mode=PartyMode.ALL_PARTIES))
+    decision = decide(entry, asked(participants=participants), {BOB: theirs}, SPRING_2017)
+    assert (decision.reason, decision.permitted) == (reason, reason == "transition_2017")
 
 
 # --- other parties ---------------------------------------------------------------------------------------------------
@@ -260,11 +285,34 @@ def test_participants_are_not_looked_up_under_user_only():
 
 
 def test_a_permit_under_iii_stands_on_no_time():
-    """An exempt permit carries no consent, no expiry and no deadline."""
-    entry = processing(purpose=Purpose.ROUTING, changes=[StatusChange(utc("2026-09-01"), Status.SUSPENDED)])
-    decision = decide(entry)
-    assert (decision.permitted, decision.reason, decision.article) == (True, Reason.EXEMPT, "L32-3 III")
-    assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
+    """An exempt permit carries no consent and no expiry, and a deadline only where a suspension is scheduled."""
+    changes = [StatusChange(utc("2026-08-01"), Status.ACTIVE), StatusChange(utc("2026-09-01"), Status.SUSPENDED)]
+    decisions = [decide(processing(purpose=Purpose.ROUTING, changes=each)) for each in (changes[:1], changes)]
+    for decision, until in zip(decisions, [None, utc("2026-09-01")], strict=True):
+        assert (decision.permitted, decision.reason, decision.article) == (True, Reason.EXEMPT, "L32-3 III")
+        assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, until)
+
+
+@pytest.mark.parametrize("request_", [asked(private=False), asked(territory="NC")])
+def test_where_the_article_does_not_govern_only_what_it_would_exempt_goes_on(request_):
+    """An active, automated processing of III within its elements is permitted, and nothing else; nothing is cited."""
+    stopped = [StatusChange(AT, Status.SUSPENDED)]
+    spam, later = Purpose.UNSOLICITED_CONTENT_DETECTION, [StatusChange(utc("2026-09-01"), Status.RETIRED)]
+    permitted = decide(processing(purpose=spam, changes=later), request_)
+    assert (permitted.permitted, permitted.reason, permitted.article) == (True, Reason.NOT_GOVERNED, None)
+    assert (permitted.rule, permitted.valid_until, permitted.elements) == ("5", utc("2026-09-01"), CONTENT)
+    refused = [
+        decide(None, request_),
+        decide(processing(version(1, "2026-07-01"), purpose=spam), request_),
+        decide(processing(purpose=spam, changes=stopped), request_),
+        decide(processing(version(automated=False), purpose=spam), request_),
+        decide(processing(purpose=spam), replace(request_, automated=False)),
+        decide(processing(purpose=spam), replace(request_, elements=BOTH)),
+        decide(processing(), request_),
+        decide(processing(purpose=Purpose.OTHER), request_),
+    ]
+    told = {(each.permitted, each.reason, each.article, each.rule) for each in refused}
+    assert told == {(False, Reason.NOT_APPLICABLE, None, "5")}
 
 
 def test_a_request_is_for_the_pair_it_names():

@@ -1,6 +1,6 @@
 import pytest
 
-from app.core.article import Element, Purpose
+from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidVersionError
 from app.core.processing import PartyMode, Status, StatusChange, can_be_an_id, check_successor
 from app.core.retention import Retention
@@ -98,10 +98,12 @@ SAME = {
         ("data_recipients", frozenset({"Other"})),
         ("retention", Retention.parse("P31D")),
         ("party_mode", PartyMode.USER_ONLY),
+        ("service", "chat"),
+        ("provider_kind", ProviderKind.ONLINE_SERVICE),
     ],
 )
 def test_a_wider_version_that_calls_itself_minor_is_refused(field, change):
-    """An element or recipient added, a longer retention, a weaker party mode: material, and the field is named."""
+    """Each change that is always material is refused as a minor one, and the field is named."""
     after = {**SAME, field: change}
     with pytest.raises(InvalidVersionError, match="material") as caught:
         check_successor(BEFORE, version(2, AFTER, material=False, **after))

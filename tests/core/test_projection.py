@@ -1,8 +1,9 @@
 import pytest
 from hypothesis import given
 
-from app.core.consent import EventKind, State, counts
+from app.core.consent import EventKind, State
 from app.core.evaluate import DEFAULT_POLICY
+from app.core.fold import counts
 from app.core.projection import project
 from app.core.state import consent_state
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version

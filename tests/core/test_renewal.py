@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.core.consent import EventKind, expiry
+from app.core.consent import EventKind
 from app.core.errors import InvalidNoticeError
+from app.core.grant import Grant, expiry
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Status, StatusChange
 from app.core.renewal import (
@@ -117,7 +118,7 @@ def test_the_properties_can_fail():
     entry, at = processing(version()), utc("2027-06-14T22:00:00")
     bound = _bound(entry, Renewal(PeriodPolicy(), ()), at)
     grant = granted((bound - timedelta(hours=1)).isoformat())
-    assert expiry(grant, entry, at, PeriodPolicy()) <= at
+    assert expiry(Grant(grant, None), entry, at, PeriodPolicy()) <= at
     assert grant.collected_at >= bound - timedelta(days=1)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.article import Purpose, law_version_at
-from app.core.consent import AgeBand, EventKind, State
+from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.decision import DecisionRequest, Reason
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
@@ -103,7 +103,7 @@ def test_the_age_of_a_grant_is_the_one_stated_by_then_and_since_the_closure():
     child = granted("2026-01-10", 1, age_band=AgeBand.UNDER_15)
     again = granted("2026-03-10", 3)
     assert state(again, child) is State.INVALID
-    assert state(again, child, event(EventKind.CLOSED, "2026-02-01", 2)) is State.IN_FORCE
+    assert state(again, child, event(EventKind.CLOSED, "2026-02-01", 2, processing=None)) is State.IN_FORCE
 
 
 @given(worlds() | permitting_worlds(), st.booleans())
@@ -123,8 +123,34 @@ def test_states_agree_with_the_decision_at_the_same_instant(world, other_subject
         return
     in_force = decision.reason in {Reason.CONSENT_IN_FORCE, Reason.CONSENT_SCOPE}
     assert states.count(State.IN_FORCE) == int(in_force)
+    states = [State.INVALID if each is State.AWAITING_OTHER else each for each in states]
     named = {Reason.CONSENT_INVALID: State.INVALID, Reason.CONSENT_SUPERSEDED: State.SUPERSEDED}
     named |= {Reason.CONSENT_EXPIRED: State.EXPIRED, Reason.CONSENT_REFUSED: State.REFUSED}
     if in_force or decision.reason in named:
         wanted = State.IN_FORCE if in_force else named[decision.reason]
         assert dict(zip([each.id for each in consents], states, strict=True))[decision.consent] is wanted
+
+
+def test_the_first_act_of_a_joint_consent_awaits_the_other_side_for_thirty_days():
+    """It is invalid for decisions all the while; the second act is in force, and the first is then replaced."""
+    child = granted("2026-06-01", 1, age_band=AgeBand.UNDER_15)
+    parent = granted("2026-06-10", 2, given_by=GivenBy.PARENT)
+    assert state(child) is State.AWAITING_OTHER
+    assert state(child, at=utc("2026-07-01T00:00:00.000001")) is State.INVALID
+    assert state(granted("2026-06-01", 1, age_band=AgeBand.UNDER_15, conditional=True)) is State.INVALID
+    assert (state(child, parent), state(parent, child)) == (State.REPLACED, State.IN_FORCE)
+
+
+def test_a_renewal_of_the_present_version_does_not_end_a_consent_to_the_next():
+    """The consent to the next version waits, and is in force from its beginning; the renewal is then superseded."""
+    entry = processing(version(1), version(2, "2026-06-01"))
+    ahead, renewal = granted("2026-05-01", 1, version=2), granted("2026-05-20", 2)
+    before = utc("2026-05-31")
+    assert (state(ahead, renewal, entry=entry, at=before), state(renewal, ahead, entry=entry, at=before)) == (
+        State.PENDING,
+        State.IN_FORCE,
+    )
+    assert (state(ahead, renewal, entry=entry), state(renewal, ahead, entry=entry)) == (
+        State.IN_FORCE,
+        State.SUPERSEDED,
+    )

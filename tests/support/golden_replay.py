@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.conformance.cases import GoldenCase, GoldenEvent, GoldenFile
 from app.core.consent import ConsentEvent, EventKind
-from app.core.processing import Processing, ProcessingVersion
+from app.core.processing import Processing, ProcessingVersion, material_changes
 from app.db.database import Database
 from app.db.identifiers import uuid7
 from app.ledger.entries import LedgerEntry
@@ -48,8 +48,10 @@ class Replay:
             for before, version in zip(entry.versions, later, strict=False):
                 body = _body(entry, version)
                 del body["id"]
-                # The API demands that an added element is called material; the rules take it for that anyway.
-                body["material"] = version.material or not version.elements <= before.elements
+                # The API demands that what is material is called so; the rules take it for that anyway. Nor does it
+                # take a version that claims to have started before the first one; the rules look at the first.
+                body["material"] = version.material or bool(material_changes(before, version))
+                body["started_on"] = max(version.started_on, first.started_on).isoformat()
                 body["effective_from"] = wire(version.effective_from or REGISTERED)
                 self.api.ok("POST", f"/v1/processings/{entry.id}/versions", body)
             for change in entry.status_changes:
@@ -81,6 +83,13 @@ class Replay:
         elif event.kind is EventKind.CLOSED:
             assert stated is None, "closures are never imported"
             self.api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
+        elif event.kind is EventKind.AGE_STATED:
+            said = {"age_band": event.collection.age_band, "stated_by": "operator", "checked_how": "not_checked"}
+            more = {"at": stated} if stated else {}
+            self.api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **said, **more})
+        elif event.kind is EventKind.RENEWAL_DECLINED:
+            assert stated is None, "a declined renewal is never imported"
+            self.api.ok("POST", "/v1/renewals/declined", {"subject": subject(name), "processing": event.processing})
         elif event.kind is EventKind.WITHDRAWN:
             self.api.withdraw(name, event.processing, **({"received_at": stated} if stated else {}))
         else:
@@ -92,7 +101,7 @@ class Replay:
         evidence: dict[str, Any] = {key: value for key, value in golden.evidence.items() if key != "text_known"}
         if golden.evidence.get("text_known") is False:
             evidence["presented_text_sha256"] = UNKNOWN_TEXT
-        more: dict[str, Any] = {"version": event.version, "evidence": evidence}
+        more: dict[str, Any] = {"version": event.version, "evidence": evidence, "territory": event.territory}
         if event.elements is not None:
             more["elements"] = sorted(event.elements)
         if golden.capacity:
@@ -158,6 +167,9 @@ def _body(entry: Processing, version: ProcessingVersion) -> dict[str, Any]:
         started_on=version.started_on.isoformat(),
         consent_validity=str(version.consent_validity),
         data_recipients=sorted(version.data_recipients),
+        retention=str(version.retention),
+        service=version.service,
+        age_statement_required=version.age_statement_required,
     )
 
 

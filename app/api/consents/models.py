@@ -19,6 +19,7 @@ Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}
 Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 _ALICE: dict[str, Any] = {"type": "user", "id": "alice@example.fr"}
+_YVES: dict[str, Any] = {"type": "user", "id": "yves@example.fr"}
 _ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves: Alice's consents go on
 _EVIDENCE: dict[str, Any] = {
     "method": "web_form",
@@ -53,6 +54,9 @@ class Capacity(WireModel):
     given_by: GivenBy = GivenBy.SELF
 
 
+Territory = Literal["FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", "WF"]
+
+
 class NewConsent(WireModel):
     """A decision that a user took on one processing."""
 
@@ -72,6 +76,9 @@ class NewConsent(WireModel):
         default=None, description="What a grant covers; left out, all that the version declares"
     )
     collected_at: Instant | None = Field(default=None, description="Now when left out")
+    territory: Territory = Field(
+        default="FR", description="Where it was collected (ISO 3166-1): its year ends by the calendar there or in Paris"
+    )
     evidence: Evidence
     capacity: Capacity | None = None
 
@@ -85,6 +92,25 @@ class NewWithdrawal(WireModel):
     processing: ProcessingId | None = None
     received_at: Instant | None = Field(default=None, description="When it reached you, if earlier than now")
     method: Method | None = None
+    capacity: Capacity | None = Field(default=None, description="What the withdrawal says of the person's age")
+
+
+class NewAge(WireModel):
+    """An age of a person, as somebody stated it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"subject": _YVES, "age_band": "minor_15_plus", "stated_by": "self", "checked_how": "not_checked"}
+            ]
+        }
+    )
+
+    subject: SubjectBody
+    age_band: AgeBand
+    stated_by: Literal["self", "holder_of_parental_responsibility", "operator"]
+    checked_how: Literal["not_checked", "identity_document", "payment_card", "account_data", "other"]
+    at: Instant | None = Field(default=None, description="When it was stated, if earlier than now")
 
 
 class SubjectOnly(WireModel):
@@ -136,6 +162,14 @@ class WithdrawalBody(BaseModel):
     """The consents that ended, and since when no decision relies on them."""
 
     withdrawn: list[UUID]
+    effective_at: datetime
+
+
+class AgeBody(BaseModel):
+    """The entry of the ledger that states an age, and since when it counts."""
+
+    id: UUID
+    age_band: AgeBand
     effective_at: datetime
 
 

@@ -4,25 +4,30 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query
-from pydantic import BaseModel, Field
+from fastapi import Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.consents.models import Language, Method
+from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
-from app.api.http.wire import ProcessingId
+from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.audit.job_runs import DayOfRuns
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import State
 from app.core.renewal import FlagKind
+from app.db.session import WriteSession
+from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
 from app.operations.consents.list_renewals import ListedRenewal, list_renewals
 from app.operations.service.list_job_runs import list_job_runs
 
 router = strict_router("renewals")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
+Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
 Auditor = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))]
 
 _INVALID = (422, "Some fields are not as they should be.")
@@ -88,6 +93,53 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
     return RenewalsPage(
         items=[_renewal(each) for each in page.items], next_cursor=write_cursor(pseudonyms, asked, page.next_after)
     )
+
+
+class NewDecline(WireModel):
+    """A person does not want to renew a consent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"subject": {"type": "user", "id": "alice@example.fr"}, "processing": "ads-mail"}]
+        }
+    )
+
+    subject: SubjectBody
+    processing: ProcessingId
+    method: Method | None = None
+    language: Language | None = None
+
+
+class DeclineBody(BaseModel):
+    """The entry of the ledger, and the consent that nobody reminds the person of any more."""
+
+    id: UUID
+    consent: UUID
+    effective_at: datetime
+
+
+@router.post(
+    "/v1/renewals/declined",
+    status_code=201,
+    summary="A person does not want to renew",
+    response_model=DeclineBody,
+    responses=problems((404, "No such processing."), (409, "No consent to it holds."), _INVALID),
+)
+async def post_declined(body: NewDecline, caller: Writer, deployment: DeploymentDep, write: WriteDep) -> Response:
+    """Record it. The consent stands until it ends; no notice, link or reminder asks for its renewal any more.
+
+    A consent given anew begins anew. A person who asks for the page themselves is still shown it (`by_person`).
+    """
+    caller.require_processing(body.processing)
+    evidence = body.model_dump(mode="json", include={"method", "language"}, exclude_none=True)
+    declined = DeclinedRenewal(body.subject.name(), body.processing, evidence)
+
+    async def decline(session: WriteSession) -> DeclineBody:
+        recorded = await decline_renewal(session, deployment, caller, declined)
+        event = recorded.entry.event
+        return DeclineBody(id=event.id, consent=recorded.consent, effective_at=event.collected_at)
+
+    return await write.perform(caller, 201, decline)
 
 
 class JobRunBody(BaseModel):

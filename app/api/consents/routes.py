@@ -6,11 +6,13 @@ from uuid import UUID
 from fastapi import Depends, Path, Response
 
 from app.api.consents.models import (
+    AgeBody,
     ClosureBody,
     ConsentBody,
     ConsentSearch,
     ConsentsPage,
     HistoryBody,
+    NewAge,
     NewConsent,
     NewWithdrawal,
     SubjectOnly,
@@ -33,6 +35,7 @@ from app.operations.consents.consent_history import consent_history
 from app.operations.consents.erase_subject import erase_subject
 from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.search_consents import ConsentQuery, ConsentView, find_consent, search_consents
+from app.operations.consents.state_age import StatedAge, state_age
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
 
 router = strict_router("consents")
@@ -73,6 +76,7 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
         version=body.version,
         elements=frozenset(body.elements) if body.elements is not None else None,
         collected_at=body.collected_at,
+        territory=body.territory,
     )
 
     async def record(session: WriteSession) -> ConsentBody:
@@ -96,13 +100,37 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: Deploy
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
     """
     caller.require_processing(body.processing)
-    withdrawal = Withdrawal(body.subject.name(), body.processing, body.received_at, body.method)
+    capacity = body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None
+    withdrawal = Withdrawal(body.subject.name(), body.processing, body.received_at, body.method, capacity=capacity)
 
     async def withdraw(session: WriteSession) -> WithdrawalBody:
         recorded = await withdraw_consent(session, deployment, caller, withdrawal)
         return WithdrawalBody(withdrawn=list(recorded.withdrawn), effective_at=recorded.effective_at)
 
     return await write.perform(caller, 200, withdraw)
+
+
+@router.post(
+    "/v1/subjects/ages",
+    status_code=201,
+    summary="State the age of a person",
+    response_model=AgeBody,
+    responses=problems(_INVALID),
+)
+async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
+    """Record the age band of a person: who stated it, and how it was checked.
+
+    It counts for every processing, and for consents given before: under 15 a consent must be given jointly (LIL
+    art. 45). Once this has answered, no decision permits what the age forbids. Closing the account forgets it.
+    """
+    caller.require_processing(None)
+    stated = StatedAge(body.subject.name(), body.age_band, body.stated_by, body.checked_how, body.at)
+
+    async def state(session: WriteSession) -> AgeBody:
+        entry = await state_age(session, deployment, caller, stated)
+        return AgeBody(id=entry.event.id, age_band=body.age_band, effective_at=entry.event.collected_at)
+
+    return await write.perform(caller, 201, state)
 
 
 @router.post(

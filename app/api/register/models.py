@@ -106,6 +106,9 @@ class VersionBody(WireModel):
     notice: Words = Field(description="The text shown when consent is asked; its SHA-256 is part of the proof")
     data_recipients: Annotated[list[Label], Field(max_length=100)]
     retention: RetentionText
+    age_statement_required: StrictBool = Field(
+        default=False, description="Whether a grant counts only once an age of the user was stated"
+    )
     data_protection_contact: Contact | None = Field(
         default=None, description="Whom people write to about their data, as the consent page shows it"
     )
@@ -127,6 +130,7 @@ class VersionBody(WireModel):
             data_recipients=frozenset(self.data_recipients),
             retention=Retention.parse(self.retention),
             contact=self.data_protection_contact,
+            age_statement_required=self.age_statement_required,
         )
 
 
@@ -176,6 +180,7 @@ class VersionView(BaseModel):
     notice_sha256: dict[str, str] = Field(description="SHA-256 (hex) of each notice's UTF-8 text")
     data_recipients: list[str]
     retention: str
+    age_statement_required: bool
     data_protection_contact: str | None = None
 
 
@@ -223,7 +228,7 @@ def version_view(version: VersionRecord) -> VersionView:
         effective_from=facts.effective_from or version.recorded_at,
         recorded_at=version.recorded_at,
         provider_kind=facts.provider_kind,
-        service=version.service,
+        service=facts.service,
         elements=sorted(facts.elements),
         automated=facts.automated,
         party_mode=facts.party_mode,
@@ -235,6 +240,7 @@ def version_view(version: VersionRecord) -> VersionView:
         notice_sha256=hashes,
         data_recipients=sorted(facts.data_recipients),
         retention=str(facts.retention),
+        age_statement_required=facts.age_statement_required,
         data_protection_contact=version.contact,
     )
 

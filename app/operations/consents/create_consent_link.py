@@ -11,7 +11,7 @@ from uuid import UUID
 from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.consent import AgeBand
+from app.core.consent import AgeBand, ConsentEvent
 from app.core.consent_link import (
     Authentication,
     LinkKind,
@@ -19,6 +19,7 @@ from app.core.consent_link import (
     consent_ends,
     latest_decision,
     paused_until,
+    renewal_declined,
     situation,
 )
 from app.core.errors import (
@@ -68,6 +69,7 @@ class LeftOutReason(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     NO_CONSENT = "no_consent"
+    RENEWAL_DECLINED = "renewal_declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +180,27 @@ def _to_decide(
         record = records[identifier]
         decision = latest_decision(ledger.events, record.facts, present(ledger.now, {ledger.ref: ledger.events}))
         until = paused_until(decision, deployment.solicitation_pause)
-        if wanted.by_person or decision is None or until is None or until <= ledger.now:
+        declined = renewal_declined(decision, ledger.events) and _holds(ledger, decision, record, deployment)
+        paused = until is not None and until > ledger.now
+        if wanted.by_person or decision is None or not (declined or paused):
             chosen.append(identifier)
+        elif declined:
+            ends = consent_ends(decision, ledger.events, record.facts, ledger.now, deployment.policy)
+            left_out.append(LeftOut(identifier, LeftOutReason.RENEWAL_DECLINED, ends))
         else:
             left_out.append(LeftOut(identifier, LeftOutReason(decision.kind.value), until))
     if not chosen:
         told = ", ".join(f"{each.processing} until {each.until:%Y-%m-%d}" for each in left_out)
         raise SolicitationPausedError(
-            f"Refused or withdrawn, and not to be offered again yet, unless the person asks for it: {told}.",
+            f"Refused, withdrawn or not to be renewed; not to be offered yet, unless the person asks for it: {told}.",
             field=_FIELD,
         )
     return tuple(chosen), left_out, ledger.now + deployment.link_validity
+
+
+def _holds(ledger: OpenLedger, decision: ConsentEvent | None, record: ProcessingRecord, deployment: Deployment) -> bool:
+    at = present(ledger.now, {ledger.ref: ledger.events})
+    return situation(decision, ledger.events, record.facts, at, deployment.policy) is Situation.HOLDS
 
 
 def _to_withdraw(

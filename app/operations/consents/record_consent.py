@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from app.auth.callers import Caller
-from app.core.article import Element
+from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, Defect, EventKind, State
 from app.core.errors import (
     ConsentNotApplicableError,
@@ -15,6 +15,7 @@ from app.core.errors import (
     ProcessingRetiredError,
     UnknownVersionError,
 )
+from app.core.fold import makes_younger
 from app.core.grant import age_required, defects, expiry
 from app.core.processing import Status
 from app.core.state import consent_state, grant_among
@@ -46,6 +47,7 @@ class Collected:
     elements: frozenset[Element] | None = None
     collected_at: datetime | None = None
     presented_text: str | None = None
+    territory: str = FRANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,10 @@ async def record_consent(
         await keep_text(session, collected.presented_text, ledger.now)
     await append(session, ledger, entry)
     recorded = _recorded(deployment, ledger, record, entry)
-    if recorded.state is not State.IN_FORCE or collected.elements is not None:
-        session.narrow()  # a refusal, or a grant that may cover less than the one before it
+    younger = makes_younger(entry.event.collection.age_band, ledger.events, entry.event.collected_at)
+    if recorded.state is not State.IN_FORCE or collected.elements is not None or younger:
+        # A refusal, a grant that may cover less than the one before it, or an age that other consents fall with.
+        session.narrow()
     await tell(session, ledger.ref, collected.kind, when.at, consent=entry.event.id, processing=collected.processing)
     if when.imported:
         await record_import(session, caller, ledger.now)
@@ -127,7 +131,8 @@ def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
 ) -> LedgerEntry:
     granted = collected.kind is EventKind.GRANTED
     evidence, text_known = _evidence(collected, version)
-    expires_at = deployment.policy.expiry(when.at, version.facts.consent_validity) if granted else None
+    period = version.facts.consent_validity
+    expires_at = deployment.policy.expiry(when.at, period, collected.territory) if granted else None
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
         id=session.new_id(recorded_at),
@@ -139,6 +144,7 @@ def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
         elements=collected.elements,
         collection=collection_of(evidence, collected.capacity, text_known=text_known),
         expires_at=expires_at,
+        territory=collected.territory,
     )
     return LedgerEntry(
         subject_ref=ledger.ref,

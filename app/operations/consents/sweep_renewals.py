@@ -17,6 +17,7 @@ from typing import Final
 from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine
+from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import WriteSession
 from app.events.kinds import ClosureCause
@@ -175,7 +176,7 @@ def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[
         Held(ref, event.id, event.collected_at, event.version or 0)
         for ref, of_one in events.items()
         for event in of_one
-        if event.kind is EventKind.GRANTED and event.id not in known
+        if event.kind is EventKind.GRANTED and event.processing == by.group.processing and event.id not in known
     ]
 
 

@@ -10,7 +10,7 @@ from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConsentNotApplicableError, NotFoundError
 from app.db.session import WriteSession
-from app.ledger.entries import LedgerEntry
+from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.append_to_ledger import append, open_ledger, tell
 from app.operations.consents.collection_time import record_import, time_of_narrowing
 from app.operations.service.deployment import Deployment, SubjectName
@@ -21,7 +21,7 @@ from app.register.store import load_processing
 class Withdrawal:
     """What a caller says: `processing` None withdraws from every processing of IV, registered now or later.
 
-    `link`: that of the consent page by which it came, if it did.
+    `link`: that of the consent page by which it came, if it did. `capacity`: what it says of the person's age.
     """
 
     subject: SubjectName
@@ -29,6 +29,7 @@ class Withdrawal:
     received_at: datetime | None = None
     method: str | None = None
     link: UUID | None = None
+    capacity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ async def withdraw_consent(
         processing=withdrawal.processing,
         collected_at=when.at,
         order=ledger.next_order,
+        collection=collection_of(None, withdrawal.capacity, text_known=True),
     )
     told = {"method": withdrawal.method, "link": str(withdrawal.link) if withdrawal.link is not None else None}
     said: Mapping[str, Any] | None = {name: value for name, value in told.items() if value is not None} or None
@@ -77,6 +79,7 @@ async def withdraw_consent(
         imported=when.imported,
         stated_at=withdrawal.received_at,
         evidence=said,
+        capacity=withdrawal.capacity,
     )
     ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
     for row in ended:

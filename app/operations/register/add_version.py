@@ -33,7 +33,7 @@ async def add_version(
         NotFoundError: no such processing.
         ProcessingRetiredError: it is retired.
         InvalidVersionError: purpose or controller differ; `effective_from` is past, or before the version it follows;
-            or the change is material and `material` is false.
+            it claims to have started before the first version did; or the change is material and `material` is false.
 
     """
     record = await lock_processing(session, identifier)
@@ -47,7 +47,10 @@ async def add_version(
         effective_from = now  # the caller's own "now"
     if effective_from is not None and effective_from < now:
         raise InvalidVersionError("A version comes into force now or later, never in the past.", field="effective_from")
-    last = record.versions[-1].facts
+    first, last = record.versions[0].facts, record.versions[-1].facts
+    if draft.started_on < first.started_on:
+        # What ran before 31 March 2017 is told by its first version: a later one cannot make it older (rule 10).
+        raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
     version = draft.version(last.number + 1, effective_from=effective_from or now, material=material, recorded_at=now)
     check_successor(last, version.facts)
     session.narrow()

@@ -29,6 +29,7 @@ class VersionDraft:
     data_recipients: frozenset[str]
     retention: Retention
     contact: str | None = None
+    age_statement_required: bool = False
 
     def version(self, number: int, *, effective_from: datetime, material: bool, recorded_at: datetime) -> VersionRecord:
         """This draft as a numbered version."""
@@ -44,5 +45,7 @@ class VersionDraft:
             material=material,
             data_recipients=self.data_recipients,
             retention=self.retention,
+            service=self.service,
+            age_statement_required=self.age_statement_required,
         )
-        return VersionRecord(facts, self.service, self.name, self.notice, recorded_at, self.contact)
+        return VersionRecord(facts, self.name, self.notice, recorded_at, self.contact)

@@ -1,0 +1,140 @@
+import pytest
+
+from app.core.consent import AgeBand, EventKind
+from app.core.fold import age_known, counts, fold
+from tests.core.builders import ADS, event, granted, processing, utc, version
+
+AT = utc("2026-06-15T12:00:00")
+ONE = processing()
+CLOSED, REFUSED, WITHDRAWN = EventKind.CLOSED, EventKind.REFUSED, EventKind.WITHDRAWN
+DECIDES_NOTHING = (
+    EventKind.EXPIRED,
+    EventKind.SUPERSEDED,
+    EventKind.ERASED,
+    EventKind.AGE_STATED,
+    EventKind.RENEWAL_DECLINED,
+)
+
+
+@pytest.mark.parametrize("kind", DECIDES_NOTHING)
+def test_what_is_no_decision_decides_nothing(kind):
+    """A note of the system, an age or a renewal declined hides neither a grant nor the want of one."""
+    grant = granted("2026-03-10")
+    note = event(kind, "2026-04-01", 2)
+    assert fold([grant, note], ONE, AT).latest is grant
+    alone = fold([note], ONE, AT)
+    assert (alone.latest, alone.ever_decided) == (None, False)
+
+
+def test_the_latest_is_by_collection_then_by_ledger_order():
+    """A later collection wins whatever its place in the ledger; at the same instant the later entry wins."""
+    early, late = granted("2026-03-10", 2), event(WITHDRAWN, "2026-03-11", 1)
+    assert fold([early, late], ONE, AT).latest is late
+    first, second = granted("2026-03-10", 1), event(REFUSED, "2026-03-10", 2)
+    assert fold([second, first], ONE, AT).latest is second
+
+
+def test_what_is_collected_later_than_the_instant_is_not_seen():
+    """An event counts at its very instant and not a microsecond before."""
+    grant = granted("2026-06-15T12:00:00")
+    assert fold([grant], ONE, AT).latest is grant
+    assert fold([grant], ONE, utc("2026-06-15T11:59:59.999999")).latest is None
+
+
+def test_events_about_another_processing_are_not_seen():
+    """Consent is specific to each processing; an event that names none is about all."""
+    assert fold([granted("2026-03-10", processing="other")], ONE, AT).latest is None
+    everything = event(WITHDRAWN, "2026-04-01", 2, processing=None, version=None)
+    assert fold([granted("2026-03-10"), everything], ONE, AT).latest is everything
+    assert (everything.concerns("x"), granted("2026-03-10").concerns(ADS)) == (True, True)
+
+
+def test_a_grant_that_names_no_processing_counts_for_none():
+    """A grant for everything is no consent: it names no version of anything."""
+    assert fold([granted("2026-03-10", processing=None, version=None)], ONE, AT).latest is None
+
+
+def test_a_closure_wipes_what_came_before():
+    """After a closure the next holder of the address starts with nothing; that somebody decided stays known."""
+    closed = event(CLOSED, "2026-04-01", 2, processing=None)
+    standing = fold([granted("2026-03-10"), closed], ONE, AT)
+    assert (standing.latest, standing.ever_decided) == (None, True)
+    again = granted("2026-05-01", 3)
+    assert fold([granted("2026-03-10"), closed, again], ONE, AT).latest is again
+
+
+def test_a_closure_wipes_by_ledger_order_at_the_same_instant():
+    """A grant recorded after the closure of the same instant is the next holder's."""
+    closed = event(CLOSED, "2026-04-01", 2)
+    before, after = granted("2026-04-01", 1), granted("2026-04-01", 3)
+    assert fold([before, closed], ONE, AT).latest is None
+    assert fold([closed, after], ONE, AT).latest is after
+
+
+def test_the_last_of_several_closures_counts():
+    """Each closure wipes again."""
+    events = [
+        event(CLOSED, "2026-02-01", 1),
+        granted("2026-03-01", 2),
+        event(CLOSED, "2026-04-01", 3),
+        event(CLOSED, "2026-05-01", 4),
+    ]
+    assert fold(events, ONE, AT).latest is None
+
+
+def test_a_grant_counts_once_its_version_is_in_force_and_all_else_at_once():
+    """A grant ahead of its version waits; a refusal or withdrawal does not; a version unheard of never counts."""
+    entry = processing(version(1), version(2, "2026-06-15T12:00:00"))
+    ahead = granted("2026-06-01", version=2)
+    assert not counts(ahead, entry, utc("2026-06-15T11:59:59.999999"))
+    assert counts(ahead, entry, AT)
+    assert not counts(granted("2026-06-01", version=3), entry, AT)
+    assert not counts(granted("2026-06-01", version=None), entry, AT)
+    assert counts(event(REFUSED, "2026-06-01", version=3), entry, AT)
+    assert not counts(event(CLOSED, "2026-06-01"), entry, AT)
+
+
+def test_a_grant_ahead_of_its_version_leaves_the_present_one_standing():
+    """Until the new version is in force the earlier grant is the latest that counts."""
+    entry = processing(version(1), version(2, "2026-07-01"))
+    present, ahead = granted("2026-03-10"), granted("2026-06-01", 2, version=2)
+    assert fold([present, ahead], entry, AT).latest is present
+    assert fold([present, ahead], entry, utc("2026-07-01")).latest is ahead
+
+
+def test_a_renewal_of_the_present_version_does_not_displace_a_consent_to_the_next():
+    """Among the grants since the last refusal, withdrawal or closure the latest that is not superseded counts."""
+    entry = processing(version(1), version(2, "2026-06-01"))
+    ahead, renewal = granted("2026-05-01", 1, version=2), granted("2026-05-20", 2)
+    assert fold([ahead, renewal], entry, utc("2026-05-31")).latest is renewal
+    assert fold([ahead, renewal], entry, AT).latest is ahead
+    between = event(REFUSED, "2026-05-10", 3)
+    assert fold([ahead, between, renewal], entry, AT).latest is renewal
+    assert fold([granted("2026-05-01", 1), renewal], entry, AT).latest is renewal
+
+
+@pytest.mark.parametrize(
+    ("stated", "band"),
+    [
+        ([], None),
+        ([None], None),
+        ([AgeBand.UNDER_15, None], AgeBand.UNDER_15),
+        ([AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, None, None], AgeBand.MINOR_15_PLUS),
+        ([None, AgeBand.UNDER_15], AgeBand.UNDER_15),
+    ],
+)
+def test_the_age_known_is_the_one_last_stated(stated, band):
+    """On whatever processing and by whatever kind of event; None when nobody stated one."""
+    kinds = [EventKind.GRANTED, EventKind.AGE_STATED, EventKind.WITHDRAWN, EventKind.REFUSED]
+    events = [
+        event(kinds[order - 1], f"2026-03-{order:02}", order, age_band=age, processing=f"p{order}")
+        for order, age in enumerate(stated, start=1)
+    ]
+    assert age_known(events, AT) is band
+
+
+def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
+    """The next holder of an address has an age of their own; that one processing ended says nothing of the person."""
+    child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
+    assert age_known([child, event(CLOSED, "2026-04-01", 2, processing=None)], AT) is None
+    assert age_known([child, event(CLOSED, "2026-04-01", 2)], AT) is AgeBand.UNDER_15

@@ -1,0 +1,175 @@
+from datetime import timedelta
+
+import pytest
+
+from app.core.article import Element
+from app.core.consent import AgeBand, DefaultState, EventKind, GivenBy, PositiveAct
+from app.core.evaluate import evaluate
+from app.core.grant import Grant, age_for, covered, defects, expiry, grant_of
+from app.core.period import ConsentPeriod, PeriodPolicy
+from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
+
+AT = utc("2026-06-15T12:00:00")
+ONE = processing()
+CHILD = {"age_band": AgeBand.UNDER_15, "given_by": GivenBy.SELF}
+PARENT = {"age_band": AgeBand.UNDER_15, "given_by": GivenBy.PARENT}
+
+
+def stated(band, at, order=9):
+    """An age stated of the person, on no processing."""
+    return event(EventKind.AGE_STATED, at, order, processing=None, version=None, age_band=band)
+
+
+def reason(*events, at=AT, entry=ONE):
+    """Why a decision about alice is what it is."""
+    return evaluate(asked(), entry, {ALICE: list(events)}, at).reason
+
+
+@pytest.mark.parametrize(
+    ("how", "age", "found"),
+    [
+        ({}, AgeBand.ADULT, ()),
+        ({"default_state": DefaultState.SELECTED}, AgeBand.ADULT, ("pre_selected",)),
+        ({"positive_act": PositiveAct.NONE}, AgeBand.ADULT, ("no_positive_act",)),
+        ({"separate_from_terms": False}, AgeBand.ADULT, ("bundled_with_terms",)),
+        ({"conditional": True}, AgeBand.ADULT, ("condition_of_service",)),
+        ({"text_known": False}, AgeBand.ADULT, ("text_unknown",)),
+        ({"given_by": GivenBy.ADMINISTRATOR}, AgeBand.ADULT, ("given_by_another",)),
+        ({"given_by": GivenBy.PARENT}, AgeBand.ADULT, ("given_by_another",)),
+        ({"given_by": GivenBy.PARENT}, AgeBand.MINOR_15_PLUS, ("given_by_another",)),
+        ({"given_by": GivenBy.BOTH}, AgeBand.ADULT, ()),
+        ({"given_by": GivenBy.SELF}, AgeBand.MINOR_15_PLUS, ()),
+        ({"given_by": GivenBy.SELF}, AgeBand.UNDER_15, ("joint_consent_missing",)),
+        ({"given_by": GivenBy.PARENT}, AgeBand.UNDER_15, ("joint_consent_missing",)),
+        ({"given_by": GivenBy.ADMINISTRATOR}, AgeBand.UNDER_15, ("joint_consent_missing",)),
+        ({"given_by": GivenBy.BOTH}, AgeBand.UNDER_15, ()),
+        ({"conditional": True, "text_known": False}, AgeBand.ADULT, ("condition_of_service", "text_unknown")),
+    ],
+)
+def test_each_way_to_collect_a_grant_unlawfully_is_named(how, age, found):
+    """Every defect is found and named, alone or together; what is lawful has none."""
+    assert defects(Grant(granted("2026-03-10", **how), age), age_required=False) == found
+
+
+@pytest.mark.parametrize("act", [each for each in PositiveAct if each is not PositiveAct.NONE])
+def test_any_positive_act_will_do(act):
+    """A click, a tick, a signature or a word is an act."""
+    assert defects(Grant(granted("2026-03-10", positive_act=act), AgeBand.ADULT), age_required=False) == ()
+
+
+def test_an_expiry_is_the_earliest_that_binds():
+    """The period granted for, the one in force when asked and the stored expiry each bound it."""
+    short, long = ConsentPeriod.parse("P3M"), ConsentPeriod.parse("P1Y")
+    grant = granted("2026-03-10T09:00:00")
+    year, quarter = utc("2027-03-09T23:00:00"), utc("2026-06-09T22:00:00")
+    policy = PeriodPolicy()
+    shortened = processing(
+        version(1, consent_validity=long), version(2, "2026-05-01", material=False, consent_validity=short)
+    )
+    assert expiry(Grant(grant, None), shortened, utc("2026-04-30"), policy) == year
+    assert expiry(Grant(grant, None), shortened, utc("2026-05-01"), policy) == quarter
+    lengthened = processing(
+        version(1, consent_validity=short), version(2, "2026-05-01", material=False, consent_validity=long)
+    )
+    assert expiry(Grant(grant, None), lengthened, utc("2026-05-01"), policy) == quarter
+    stored = granted("2026-03-10T09:00:00", expires_at=utc("2026-04-01"))
+    assert expiry(Grant(stored, None), ONE, AT, policy) == utc("2026-04-01")
+    beyond = granted("2026-03-10T09:00:00", expires_at=utc("2030-01-01"))
+    assert expiry(Grant(beyond, None), ONE, AT, policy) == year
+
+
+def test_a_grant_covers_what_it_names_among_what_its_version_declares():
+    """Naming nothing covers all declared; naming what is not declared covers nothing more; no version, nothing."""
+    both = frozenset({Element.CONTENT, Element.SUBJECT_LINE})
+    entry = processing(version(1, elements=both))
+    assert covered(Grant(granted("2026-03-10"), None), entry) == both
+    assert covered(Grant(granted("2026-03-10", elements=frozenset({Element.CONTENT})), None), entry) == {
+        Element.CONTENT
+    }
+    assert covered(Grant(granted("2026-03-10", elements=frozenset({Element.ATTACHMENTS})), None), entry) == frozenset()
+    assert covered(Grant(granted("2026-03-10", elements=frozenset()), None), entry) == frozenset()
+    assert covered(Grant(granted("2026-03-10", version=9, elements=both), None), entry) == frozenset()
+    assert covered(Grant(granted("2026-03-10", version=None), None), entry) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "after", "counts"),
+    [
+        (None, None, None, None),
+        (AgeBand.UNDER_15, None, None, AgeBand.UNDER_15),
+        (AgeBand.UNDER_15, AgeBand.ADULT, None, AgeBand.ADULT),
+        (AgeBand.ADULT, None, AgeBand.UNDER_15, AgeBand.UNDER_15),
+        (AgeBand.UNDER_15, None, AgeBand.ADULT, AgeBand.UNDER_15),
+        (None, AgeBand.MINOR_15_PLUS, AgeBand.ADULT, AgeBand.MINOR_15_PLUS),
+        (None, None, AgeBand.ADULT, AgeBand.ADULT),
+    ],
+)
+def test_the_youngest_counts_of_the_age_at_collection_and_all_stated_since(before, own, after, counts):
+    """Its own age stands before one stated earlier; one stated later counts when it is younger."""
+    grant = granted("2026-03-10", 2, age_band=own)
+    ages = [(before, "2026-01-10", 1), (own, "2026-03-10", 2), (after, "2026-05-10", 3)]
+    assert age_for(grant, [stated(band, at, order) for band, at, order in ages if band is not None]) is counts
+
+
+def test_a_version_that_wants_an_age_takes_no_grant_without_one():
+    """Whether the version granted wants it or the one in force; an age stated by the instant asked about is enough."""
+    wants = processing(version(age_statement_required=True))
+    later = processing(version(1), version(2, "2026-05-01", material=False, age_statement_required=True))
+    before = processing(version(1, age_statement_required=True), version(2, "2026-05-01", material=False))
+    grant = granted("2026-03-10")
+    for entry in (wants, later, before):
+        assert reason(grant, entry=entry) == "consent_invalid"
+        assert reason(grant, stated(AgeBand.ADULT, "2026-06-15T12:00:00"), entry=entry) == "consent_in_force"
+        assert reason(grant, stated(AgeBand.ADULT, "2026-06-15T12:00:00.000001"), entry=entry) == "consent_invalid"
+    assert reason(grant, entry=later, at=utc("2026-04-30")) == "consent_in_force"
+    assert defects(Grant(grant, None), age_required=True) == ("age_unknown",)
+
+
+@pytest.mark.parametrize(("first", "second"), [(CHILD, PARENT), (PARENT, CHILD)])
+def test_two_acts_are_one_joint_consent(first, second):
+    """In either order; the year counts from the first act; one alone, or two of one side, are none."""
+    acts = [granted("2026-03-01T09:00:00", 1, **first), granted("2026-03-20T18:00:00", 2, **second)]
+    decision = evaluate(asked(), ONE, {ALICE: acts}, AT)
+    assert (decision.reason, decision.valid_until) == ("consent_in_force", utc("2027-02-28T23:00:00"))
+    assert decision.consent == acts[1].id
+    assert reason(acts[0]) == reason(acts[1]) == "consent_invalid"
+    assert reason(acts[0], granted("2026-03-20T18:00:00", 2, **first)) == "consent_invalid"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ({}, {"collected_at": timedelta(days=30)}, "consent_in_force"),
+        ({}, {"collected_at": timedelta(days=30, microseconds=1)}, "consent_invalid"),
+        ({"version": 1}, {"version": 2}, "consent_invalid"),
+        ({"conditional": True}, {}, "consent_invalid"),
+        ({}, {"conditional": True}, "consent_invalid"),
+        ({"elements": frozenset({Element.SUBJECT_LINE})}, {}, "consent_scope"),
+        ({"elements": frozenset({Element.CONTENT})}, {"elements": frozenset({Element.CONTENT})}, "consent_in_force"),
+    ],
+)
+def test_what_two_acts_must_have_in_common(first, second, wanted):
+    """Thirty times 24 hours, one version, both lawful; what only one of them covers is not covered."""
+    entry = processing(version(1), version(2, "2026-03-01", material=False))
+    begun = utc("2026-03-01T09:00:00")
+    later = {**second}
+    then = begun + later.pop("collected_at", timedelta(days=1))
+    child = granted(begun.isoformat(), 1, **CHILD, **first)
+    parent = granted(then.isoformat(), 2, **PARENT, **later)
+    assert reason(child, parent, entry=entry) == wanted
+
+
+@pytest.mark.parametrize("kind", [EventKind.REFUSED, EventKind.WITHDRAWN, EventKind.GRANTED])
+def test_a_decision_between_two_acts_keeps_them_apart(kind):
+    """The second act is the next decision after the first, or there is no joint consent."""
+    child, parent = granted("2026-03-01", 1, **CHILD), granted("2026-03-03", 3, **PARENT)
+    between = event(kind, "2026-03-02", 2, given_by=GivenBy.BOTH)
+    assert reason(child, parent) == "consent_in_force"
+    assert reason(child, between, parent) == "consent_invalid"
+
+
+def test_a_parent_completes_nothing_for_a_person_of_fifteen():
+    """Two acts are joined only under 15: from then on the person consents alone, and nobody for them."""
+    own, parent = granted("2026-03-01", 1), granted("2026-03-03", 3, given_by=GivenBy.PARENT)
+    assert grant_of(parent, [own, parent], []).first_act is None
+    assert reason(own, parent) == "consent_invalid"
