@@ -7,6 +7,7 @@ consistent by construction and ten million look-ups would only make the run long
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from bench.questions import COLLECTED, EVIDENCE, EXPIRES, PROCESSING, SUBJECT_TY
 _CHUNK: Final = 250_000
 _BY: Final = str(UUID(int=0))
 _SAID: Final = json.dumps({**EVIDENCE, "presented_text_sha256": "ab" * 32})
+_LOCATOR: Final = "COPY subject_locator (locator, subject_ref, made_by, began_at) FROM STDIN"
 _SUBJECT: Final = "COPY subject (subject_ref, type, created_at) FROM STDIN"
 _EVENT: Final = (
     "COPY consent_event (subject_ref, seq, id, kind, processing, version, elements, collected_at, recorded_at,"
@@ -53,10 +55,12 @@ def load_consents(  # noqa: PLR0917 - what is loaded, in the order of a sentence
         for start in range(first, first + count, _CHUNK):
             numbers = range(start, min(start + _CHUNK, first + count))
             # Sorted, so that each chunk passes over the indexes once, in their order.
-            refs = sorted((pseudonyms.ref(SUBJECT_TYPE, name_of(number)).hex(), number) for number in numbers)
+            located = ((pseudonyms.locator(SUBJECT_TYPE, name_of(number)), number) for number in numbers)
+            refs = sorted((sha256(locator).hexdigest(), locator.hex(), number) for locator, number in located)
             with connection.transaction():
                 for statement, lines in (
                     (_SUBJECT, _subjects(refs, at)),
+                    (_LOCATOR, _locators(refs, pseudonyms.makers()[0], at)),
                     (_EVENT, _events(refs, at, until)),
                     (_CONSENT, _rows(refs, at, until)),
                 ):
@@ -64,7 +68,7 @@ def load_consents(  # noqa: PLR0917 - what is loaded, in the order of a sentence
                         for line in lines:
                             copy.write(line)
             say(f"loaded {numbers.stop:,} of {first + count:,} consents")
-        connection.execute("VACUUM ANALYZE subject, consent_event, consent")
+        connection.execute("VACUUM ANALYZE subject, subject_locator, consent_event, consent")
         connection.execute("CHECKPOINT")
     return (datetime.now(UTC) - began).total_seconds()
 
@@ -73,17 +77,22 @@ def _id(number: int) -> str:
     return f"0199d7a4-0000-7000-8000-{number:012x}"
 
 
-def _subjects(refs: list[tuple[str, int]], at: str) -> Iterator[str]:
-    for ref, _ in refs:
+def _subjects(refs: list[tuple[str, str, int]], at: str) -> Iterator[str]:
+    for ref, _, _ in refs:
         yield f"\\\\x{ref}\t{SUBJECT_TYPE}\t{at}\n"
 
 
-def _events(refs: list[tuple[str, int]], at: str, until: str) -> Iterator[str]:
+def _locators(refs: list[tuple[str, str, int]], made_by: str, at: str) -> Iterator[str]:
+    for ref, locator, _ in refs:
+        yield f"\\\\x{locator}\t\\\\x{ref}\t{made_by}\t{at}\n"
+
+
+def _events(refs: list[tuple[str, str, int]], at: str, until: str) -> Iterator[str]:
     rest = f"{at}\t{at}\tf\t{until}\tstart_of_day\t{_SAID}\tt\t{_BY}\n"
-    for ref, number in refs:
+    for ref, _, number in refs:
         yield f"\\\\x{ref}\t1\t{_id(number)}\tgranted\t{PROCESSING}\t1\t{{content,subject_line}}\t{rest}"
 
 
-def _rows(refs: list[tuple[str, int]], at: str, until: str) -> Iterator[str]:
-    for ref, number in refs:
+def _rows(refs: list[tuple[str, str, int]], at: str, until: str) -> Iterator[str]:
+    for ref, _, number in refs:
         yield f"\\\\x{ref}\t{_id(number)}\t{PROCESSING}\t1\tgranted\t{at}\t{until}\n"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from secrets import token_bytes
 from uuid import UUID
 
 from app.audit.decision_log import DecisionLog
@@ -9,6 +10,8 @@ from app.audit.rows import row
 from app.core.article import Article
 from app.core.decision import Decision, Reason
 
+_WITHOUT_CONSENT = frozenset({Reason.EXEMPT, Reason.NOT_GOVERNED})
+_REF_BYTES = 32
 _RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
 
 
@@ -18,6 +21,9 @@ class Recorder:
 
     `durable`: a permit under IV may be answered only when its row is committed. `reference` makes the keyed reference
     (32 bytes) of a correspondence from its type and id.
+
+    Somebody of whom nothing is recorded, and everybody under III, whom nothing is looked up about, is logged under
+    random bytes: nothing links these rows to a person, or to one another.
     """
 
     log: DecisionLog
@@ -28,7 +34,7 @@ class Recorder:
 
     def wants(self, decision: Decision) -> bool:
         """Whether this decision is logged: evenly spaced ones of the exempt permits, all others."""
-        if decision.reason is not Reason.EXEMPT:
+        if decision.reason not in _WITHOUT_CONSENT:
             return True
         self._owed += self.exempt_share
         if self._owed < 1:
@@ -45,7 +51,7 @@ class Recorder:
         at: float,
         identifier: bytes,
         caller: UUID,
-        subject_ref: bytes,
+        subject_ref: bytes | None,
         correspondence: tuple[str, str],
         decision: Decision,
         log_facts: bytes,
@@ -58,7 +64,8 @@ class Recorder:
         if not self.wants(decision):
             return None
         number = bytes.fromhex(identifier.replace(b"-", b"").decode())
-        logged = row(number, at, caller, subject_ref, self.reference(*correspondence), log_facts)
+        ref = token_bytes(_REF_BYTES) if subject_ref is None else subject_ref
+        logged = row(number, at, caller, ref, self.reference(*correspondence), log_facts)
         if self.must_wait(decision):
             return logged
         self.log.append(logged)

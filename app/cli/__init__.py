@@ -114,7 +114,7 @@ def evaluate(
 
     async def decide(database: "Database") -> dict[str, Any]:
         deployment = deployment_of(Settings.load())
-        question = _question(body, file, deployment.pseudonyms.ref).whole()
+        question = _question(body, file, deployment.pseudonyms.locator).whole()
         async with database.read() as session:
             evaluated = await evaluate_requests(session, deployment.policy, [question])
             return answer(evaluated.decisions[0], uuid7(await session.now()))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from app.core.case import Consents
 from app.core.consent import ConsentEvent
 from app.core.decision import DecisionRequest
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
-from app.core.rules import Consents
 
 
 @dataclass(frozen=True, slots=True)

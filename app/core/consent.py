@@ -48,11 +48,11 @@ class DefaultState(StrEnum):
 
 
 class AgeBand(StrEnum):
-    """The user's age as far as consent is concerned (LIL art. 45: fifteen), from the youngest."""
+    """The user's age as far as consent is concerned (LIL art. 45: fifteen), from the oldest."""
 
-    UNDER_15 = "under_15"
-    MINOR_15_PLUS = "minor_15_plus"
     ADULT = "adult"
+    MINOR_15_PLUS = "minor_15_plus"
+    UNDER_15 = "under_15"
 
 
 class GivenBy(StrEnum):

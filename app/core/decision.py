@@ -46,8 +46,8 @@ class Participant:
 class DecisionRequest:
     """One question: may this processing analyse this correspondence for this subject?
 
-    `subject` and `participants` are pseudonyms (subject_ref). `elements` None or empty touches all that the version
-    in force declares. `participants` None means that the request does not say who they are.
+    `subject` and `participants` are keyed hashes of ids (locators). `elements` None or empty touches all that the
+    version in force declares. `participants` None means that the request does not say who they are.
     """
 
     subject: bytes

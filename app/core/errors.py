@@ -43,6 +43,12 @@ class NotFoundError(DomainError):
     slug = "not-found"
 
 
+class InvalidSubjectError(DomainError):
+    """The subject's id is an address with a domain that IDNA (RFC 5890) does not allow."""
+
+    slug = "invalid-subject"
+
+
 class ProcessingExistsError(DomainError):
     """A processing with this id is registered already; add a version to it instead."""
 

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Final
 
 from app.core.article import TERRITORIES, Article, law_version_at
+from app.core.case import Case, Consents
 from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.core.grant import Grant, expiry
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion, Status
-from app.core.rules import RULES, Case, Consents, first_match
+from app.core.rules import RULES, first_match
 
 DEFAULT_POLICY: Final = PeriodPolicy()
 _ASKED: Final = (
@@ -48,7 +49,7 @@ def evaluate(
     Args:
         request: the question.
         processing: the register's entry for `request.processing`, None when there is none.
-        consents: all events of each person by subject_ref, for the subject and each local participant.
+        consents: all events of each person by locator, for the subject and each local participant.
         at: the instant judged (aware). Events collected later are not seen; scheduled versions bound `valid_until`.
         policy: how this deployment counts periods.
 

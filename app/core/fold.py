@@ -12,7 +12,7 @@ from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
 from app.core.grant import Grant, grant_of
 from app.core.processing import Processing
 
-_AGES: Final = tuple(AgeBand)
+_AGES: Final = tuple(reversed(AgeBand))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Standing:
     """Where a user stands on one processing at an instant, before any question of time or scope.
 
     `latest` is the decision that counts, if any; `consent` is the latest grant or refusal that counts, which a
-    withdrawal may have ended; `grant` is `latest` where that is a grant. `ever_decided` is true even when a closure
-    wiped it.
+    withdrawal may have ended; `grant` is `latest` where that is a grant. `ever_decided` is true also while no decision
+    counts yet. A closure wipes all of it: the next holder of the address never decided.
     """
 
     latest: ConsentEvent | None
@@ -82,7 +82,7 @@ def fold(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -
     return Standing(
         latest=latest,
         consent=latest if granted else ended,
-        ever_decided=any(event.kind in DECISIONS for event in past),
+        ever_decided=any(event.kind in DECISIONS for event in live),
         grant=grant_of(latest, live, ages_stated(events, at)) if latest is not None and granted else None,
     )
 

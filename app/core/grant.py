@@ -28,7 +28,7 @@ JOINT_WINDOW: Final = timedelta(days=30)
 """How long after the first act of a joint consent the second may follow: thirty times 24 hours (law.md)."""
 
 _BOTH_SIDES: Final = frozenset({GivenBy.SELF, GivenBy.PARENT})
-_YOUNGEST_FIRST: Final = {band: place for place, band in enumerate(AgeBand)}
+_YOUNGEST_FIRST: Final = {band: place for place, band in enumerate(reversed(AgeBand))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,102 +4,18 @@ A rule looks at a case and either decides (an `Outcome`) or passes (None). The n
 Rules 1, 5 and 2, which come before there must be a register entry to look at, stand in `app.core.evaluate`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property
 from typing import Final
 
-from app.core.article import (
-    DECREE,
-    DECREE_DATE,
-    SECRECY,
-    TEXT_MESSAGES,
-    TRANSITION_END,
-    WALLIS_AND_FUTUNA,
-    Article,
-    Channel,
-    Element,
-)
-from app.core.consent import ConsentEvent, EventKind
-from app.core.decision import Decision, DecisionRequest, Participant, Reason
-from app.core.fold import Standing, fold
-from app.core.grant import Grant, age_required, covered, defects, expiry
-from app.core.period import PeriodPolicy
-from app.core.processing import PartyMode, Processing, ProcessingVersion, Status
+from app.core.article import DECREE, DECREE_DATE, TEXT_MESSAGES, TRANSITION_END, WALLIS_AND_FUTUNA, Article
+from app.core.case import Case, Outcome, Rule
+from app.core.consent import EventKind
+from app.core.decision import Decision, Participant, Reason
+from app.core.fold import Standing
+from app.core.grant import Grant, age_required, covered, defects
+from app.core.processing import PartyMode, Status
 from app.core.state import grant_among
-
-Consents = Mapping[bytes, Sequence[ConsentEvent]]
-
-_TEXT_CONTENT: Final = frozenset({Element.CONTENT, Element.ATTACHMENTS})
-
-
-@dataclass(frozen=True)
-class Case:
-    """One request about a registered processing, with the facts it is judged on (rules 3 to 19).
-
-    `consents` holds all events of each person, those about other processings too: age is a fact of the person.
-    """
-
-    request: DecisionRequest
-    processing: Processing
-    version: ProcessingVersion
-    consents: Consents
-    at: datetime
-    policy: PeriodPolicy
-    law: str
-
-    @property
-    def touched(self) -> frozenset[Element]:
-        """The elements that the request touches; one that names none touches all declared."""
-        return self.request.elements or self.version.elements
-
-    @property
-    def secrecy(self) -> Article:
-        """The paragraph that binds this provider to secrecy."""
-        return SECRECY[self.version.provider_kind]
-
-    @property
-    def content_by_text_message(self) -> bool:
-        """Whether the content of a text message is touched (rules 7b and 9); the picture of an MMS is its content."""
-        return self.request.channel is Channel.TEXT_MESSAGE and not self.touched.isdisjoint(_TEXT_CONTENT)
-
-    @cached_property
-    def standing(self) -> Standing:
-        """Where the subject stands; looked up by the rules of IV only."""
-        return self.standing_of(self.request.subject)
-
-    def standing_of(self, subject: bytes) -> Standing:
-        """Where a subject (the user, or a local participant) stands on this processing."""
-        return fold(self.consents.get(subject, ()), self.processing, self.at)
-
-    def expiry_of(self, grant: Grant) -> datetime:
-        """The first instant at which a grant is no longer in force."""
-        return expiry(grant, self.processing, self.at, self.policy)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a rule decides: a reason, the paragraph cited, and the consent (a grant or refusal) that it rests on.
-
-    `grant` is that consent where rules 14 to 19 looked at it as a grant.
-    """
-
-    reason: Reason
-    article: Article | None
-    consent: ConsentEvent | None = None
-    grant: Grant | None = None
-    permitted: bool = False
-    valid_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One row of the table of rules: its number in docs/law.md, what it asks, and the function that answers."""
-
-    number: str
-    asks: str
-    check: Callable[[Case], Outcome | None]
 
 
 def first_match(case: Case) -> Decision:

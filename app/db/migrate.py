@@ -22,6 +22,7 @@ PRIVILEGES: Final = {
     # UPDATE on the first column of these two only allows SELECT … FOR UPDATE: triggers refuse an actual UPDATE.
     "processing": "SELECT, INSERT, UPDATE (id)",
     "subject": "SELECT, INSERT, UPDATE (subject_ref)",
+    "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
     "processing_version": "SELECT, INSERT",
     "processing_status_change": "SELECT, INSERT",
     "consent_event": "SELECT, INSERT",

@@ -1,4 +1,4 @@
-"""The jobs' own upkeep: what a killed worker left behind is taken back, and what is finished is removed."""
+"""Upkeep: what a killed worker left behind is taken back, what is finished is removed, keys are exchanged."""
 
 from typing import Final
 
@@ -8,6 +8,7 @@ from procrastinate.jobs import Status
 
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
 from app.operations.service.record_job_run import forget_old_runs
+from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 
 SILENT_SECONDS: Final = 30
 """A worker that has not said for so long that it lives is dead; it says so every ten seconds."""
@@ -16,7 +17,7 @@ _KEPT_HOURS: Final = 7 * 24
 
 
 def install(app: procrastinate.App, work: Work) -> None:
-    """Register the two tasks."""
+    """Register the three tasks."""
 
     async def take_back() -> RunOutcome:
         return RunOutcome(flagged=await take_back_stalled(app))
@@ -29,8 +30,27 @@ def install(app: procrastinate.App, work: Work) -> None:
             await forget_old_runs(session)
         return RunOutcome()
 
+    async def rewrite() -> RunOutcome:
+        return RunOutcome(flagged=await exchange_keys(work))
+
+    periodic(app, work, "subjects.rewrite_locators", MINUTELY, rewrite)
     periodic(app, work, "jobs.take_back", MINUTELY, take_back)
     periodic(app, work, "jobs.clean", HOURLY, clean)
+
+
+async def exchange_keys(work: Work) -> int:
+    """Write the locators of all subjects anew, where the keys that are given want others; how many batches it took."""
+    async with work.database.write() as session:
+        if not await rewriting_is_due(session, work.deployment):
+            return 0
+    batches, after = 0, b""
+    while work.stopping is None or not work.stopping.is_set():
+        async with work.database.write() as session:
+            after = await rewrite_locators(session, work.deployment, after=after)
+        if not after:
+            break
+        batches += 1
+    return batches
 
 
 async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = SILENT_SECONDS) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.consent import AgeBand, EventKind
-from app.core.consent_link import Authentication, LinkKind
+from app.core.page.link import Authentication, LinkKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_tables import consent_form, consent_link, presented_text
 from app.ledger.tables import consent, subject

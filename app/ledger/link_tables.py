@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from app.core.consent import AgeBand
-from app.core.consent_link import Authentication, LinkKind
+from app.core.page.link import Authentication, LinkKind
 from app.db.schema import metadata
 
 Instant = DateTime(timezone=True)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.consent import EventKind
 from app.core.projection import ConsentRow
 from app.db.session import ReadSession, WriteSession
-from app.ledger.tables import consent, subject
+from app.ledger.tables import consent, subject, subject_locator
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,10 @@ async def list_consents(
 
 @dataclass(frozen=True, slots=True)
 class ScannedConsent:
-    """One consent of a processing, as far as the table tells, with the type of its subject."""
+    """One consent of a processing, as far as the table tells, with the type of its subject.
+
+    `locator`: what leads to the subject now; empty when its account was closed or the person erased.
+    """
 
     id: UUID
     subject_ref: bytes
@@ -78,6 +81,7 @@ class ScannedConsent:
     decision: EventKind
     expires_at: datetime | None
     ended_by: EventKind | None
+    locator: bytes
 
 
 async def scan_consents(
@@ -89,7 +93,11 @@ async def scan_consents(
     if after is not None:
         next_ones = next_ones.where(columns.id > after)
     scanned = next_ones.subquery()
-    statement = select(scanned, subject.c.type).join(subject, subject.c.subject_ref == scanned.c.subject_ref)
+    live = select(subject_locator.c.locator).where(
+        subject_locator.c.subject_ref == scanned.c.subject_ref, subject_locator.c.ended_at.is_(None)
+    )
+    locator = live.limit(1).scalar_subquery().label("locator")
+    statement = select(scanned, subject.c.type, locator).join(subject, subject.c.subject_ref == scanned.c.subject_ref)
     return [
         ScannedConsent(
             id=row.id,
@@ -98,6 +106,7 @@ async def scan_consents(
             decision=EventKind(row.decision),
             expires_at=row.expires_at,
             ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
+            locator=row.locator or b"",
         )
         for row in await session.execute(statement.order_by(scanned.c.id))
     ]

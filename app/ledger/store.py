@@ -1,33 +1,23 @@
-"""Reads and writes of the ledger. Events are only ever appended, one subject at a time, under that subject's lock."""
+"""Reads and writes of the ledger. Events are only ever appended, one subject at a time, under that subject's lock.
 
-from collections.abc import Collection, Iterable
+Decisions read by locator (`app.ledger.locators`); all else by subject_ref.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
 from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, Row, any_, bindparam, insert, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
 from app.db.read_pool import ReadPool, Statement
 from app.db.session import ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
-from app.ledger.tables import consent_event, subject
-
-
-async def lock_subject(session: WriteSession, ref: bytes, subject_type: str) -> None:
-    """Hold a subject against other writers until the end of the transaction; it comes to be if it is new.
-
-    Time is to be read after this returns, so that the order of times is the order of the ledger.
-    """
-    held = select(subject.c.subject_ref).where(subject.c.subject_ref == ref).with_for_update()
-    if (await session.execute(held)).first() is not None:
-        return
-    created = upsert(subject).values(subject_ref=ref, type=subject_type, created_at=await session.now())
-    await session.execute(created.on_conflict_do_nothing())
-    await session.execute(held)
+from app.ledger.tables import consent_event, subject_locator
 
 
 async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
@@ -36,45 +26,81 @@ async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
     return [_entry(row) for row in await session.execute(statement)]
 
 
-async def load_events(
-    session: ReadSession, refs: Collection[bytes], *, known_at: datetime | None = None
-) -> dict[bytes, list[ConsentEvent]]:
-    """The consent events of several subjects, by subject_ref, in ledger order, in one statement.
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is recorded of somebody: the subject_ref, and the consent events in ledger order."""
 
-    Args:
-        session: where to read.
-        refs: whose; one without events is left out.
-        known_at: only what had been recorded by that instant; None for everything.
+    ref: bytes
+    events: Sequence[ConsentEvent]
 
-    """
+
+async def load_events(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[ConsentEvent]]:
+    """The consent events of several subjects, by subject_ref, in ledger order, in one statement."""
     statement = (
         select(consent_event)
         .where(consent_event.c.subject_ref.in_(refs))
         .order_by(consent_event.c.subject_ref, consent_event.c.seq)
     )
-    if known_at is not None:
-        statement = statement.where(consent_event.c.recorded_at <= known_at)
     found: dict[bytes, list[ConsentEvent]] = {}
     for row in await session.execute(statement):
         found.setdefault(row.subject_ref, []).append(event_of(row))
     return found
 
 
-_OF_AN_EVENT = ("subject_ref", "id", "kind", "processing", "collected_at", "seq", "version", "elements")
+async def load_people(
+    session: ReadSession, locators: Collection[bytes], *, known_at: datetime | None = None
+) -> dict[bytes, Person]:
+    """Those whom locators lead to now, by locator, in one statement; one that leads nowhere is left out.
+
+    Args:
+        session: where to read.
+        locators: whose.
+        known_at: only the events that had been recorded by that instant; None for all.
+
+    """
+    table, located = consent_event.c, subject_locator.c
+    known = table.subject_ref == located.subject_ref
+    if known_at is not None:
+        known &= table.recorded_at <= known_at
+    statement = (
+        select(located.locator, located.subject_ref.label("ref"), consent_event)
+        .select_from(subject_locator.outerjoin(consent_event, known))
+        .where(located.locator.in_(locators), located.ended_at.is_(None))
+        .order_by(located.locator, table.seq)
+    )
+    return _people(await session.execute(statement))
+
+
+_OF_AN_EVENT = ("id", "kind", "processing", "collected_at", "seq", "version", "elements")
 _OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at", "territory")
-_EVENTS_OF = Statement.compile(
-    select(*(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION)))
-    .where(consent_event.c.subject_ref == any_(bindparam("refs", type_=ARRAY(LargeBinary))))
-    .order_by(consent_event.c.subject_ref, consent_event.c.seq)
+_PEOPLE = Statement.compile(
+    select(
+        subject_locator.c.locator,
+        subject_locator.c.subject_ref.label("ref"),
+        *(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION)),
+    )
+    .select_from(subject_locator.outerjoin(consent_event, consent_event.c.subject_ref == subject_locator.c.subject_ref))
+    .where(subject_locator.c.locator == any_(bindparam("locators", type_=ARRAY(LargeBinary))))
+    .where(subject_locator.c.ended_at.is_(None))
+    .order_by(subject_locator.c.locator, consent_event.c.seq)
 )
 
 
-async def fetch_events(pool: ReadPool, refs: Collection[bytes]) -> dict[bytes, tuple[ConsentEvent, ...]]:
-    """As `load_events`, on the pool that memory reads with; every subject has an entry, empty when it has no event."""
-    found: dict[bytes, list[ConsentEvent]] = {ref: [] for ref in refs}
-    for row in await pool.fetch(_EVENTS_OF, {"refs": list(refs)}):
-        found[row.subject_ref].append(event_of(row))
-    return {ref: tuple(events) for ref, events in found.items()}
+async def fetch_people(pool: ReadPool, locators: Collection[bytes]) -> dict[bytes, Person]:
+    """As `load_people`, on the pool that memory reads with."""
+    return _people(await pool.fetch(_PEOPLE, {"locators": list(locators)}))
+
+
+def _people(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, Person]:
+    events: dict[bytes, list[ConsentEvent]] = {}
+    refs: dict[bytes, bytes] = {}
+    for row in rows:
+        locator = bytes(row.locator)
+        refs[locator] = bytes(row.ref)
+        of_one = events.setdefault(locator, [])
+        if row.id is not None:  # a subject of whom nothing was decided yet has one row without an event
+            of_one.append(event_of(row))
+    return {locator: Person(refs[locator], tuple(of_one)) for locator, of_one in events.items()}
 
 
 async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | None:
@@ -84,7 +110,7 @@ async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | No
 
 
 async def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) -> None:
-    """Append events to one subject's ledger; `lock_subject` must be held."""
+    """Append events to one subject's ledger; the subject must be held (`app.ledger.locators`)."""
     rows = [_row(entry) for entry in entries]
     if rows:
         await session.execute(insert(consent_event), rows)

@@ -40,10 +40,28 @@ subject = Table(
     CheckConstraint("octet_length(subject_ref) = 32", name="ref_length"),
 )
 
+subject_locator = Table(
+    "subject_locator",
+    metadata,
+    Column("locator", LargeBinary, nullable=False),
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    # How the id was normalised and which key was used (app.ledger.pseudonym, `makers`).
+    Column("made_by", Text, nullable=False),
+    Column("began_at", Instant, nullable=False),
+    # When the account was closed; the next one of the same id has another row.
+    Column("ended_at", Instant),
+    PrimaryKeyConstraint("locator", "subject_ref"),
+    CheckConstraint("octet_length(locator) = 32", name="locator_length"),
+    Index("uq_subject_locator_live", "locator", unique=True, postgresql_where=text("ended_at IS NULL")),
+    Index("ix_subject_locator_subject_ref", "subject_ref"),
+)
+
 subject_vault = Table(
     "subject_vault",
     metadata,
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), primary_key=True),
+    # The locator that the id is bound to by its encryption: it goes with the row.
+    Column("sealed_for", LargeBinary, nullable=False),
     Column("master_key_id", Text, nullable=False),
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("sealed_id", LargeBinary, nullable=False),

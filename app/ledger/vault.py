@@ -27,6 +27,7 @@ class SealedId:
     master_key_id: str
     wrapped_key: bytes
     sealed_id: bytes
+    sealed_for: bytes
 
 
 class Vault:
@@ -37,25 +38,26 @@ class Vault:
         self._keys = dict(keys)
         self._current = next(iter(self._keys))
 
-    def seal(self, ref: bytes, identifier: str) -> SealedId:
-        """Encrypt an id for the subject of that pseudonym, under a new key of its own."""
+    def seal(self, bound_to: bytes, identifier: str) -> SealedId:
+        """Encrypt an id under a new key of its own, bound to a locator (or what else stands for its owner)."""
         key = secrets.token_bytes(32)
         return SealedId(
             master_key_id=self._current,
-            wrapped_key=_encrypt(self._keys[self._current], key, ref),
-            sealed_id=_encrypt(key, identifier.encode(), ref),
+            wrapped_key=_encrypt(self._keys[self._current], key, bound_to),
+            sealed_id=_encrypt(key, identifier.encode(), bound_to),
+            sealed_for=bound_to,
         )
 
-    def open(self, ref: bytes, sealed: SealedId) -> str:
+    def open(self, sealed: SealedId) -> str:
         """Decrypt an id.
 
         Raises:
-            VaultError: the master key is not held, or what is stored was altered or belongs to another subject.
+            VaultError: the master key is not held, or what is stored was altered.
 
         """
         try:
-            key = _decrypt(self._keys[sealed.master_key_id], sealed.wrapped_key, ref)
-            return _decrypt(key, sealed.sealed_id, ref).decode()
+            key = _decrypt(self._keys[sealed.master_key_id], sealed.wrapped_key, sealed.sealed_for)
+            return _decrypt(key, sealed.sealed_id, sealed.sealed_for).decode()
         except (KeyError, InvalidTag):
             raise VaultError from None
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import ReadSession, WriteSession
@@ -18,6 +18,7 @@ async def keep_id(session: WriteSession, ref: bytes, sealed: SealedId, at: datet
         "master_key_id": sealed.master_key_id,
         "wrapped_key": sealed.wrapped_key,
         "sealed_id": sealed.sealed_id,
+        "sealed_for": sealed.sealed_for,
         "stored_at": at,
     }
     await session.execute(insert(subject_vault).values(row).on_conflict_do_nothing())
@@ -32,7 +33,7 @@ async def holds_id(session: ReadSession, ref: bytes) -> bool:
 async def load_id(session: ReadSession, ref: bytes) -> SealedId | None:
     """A subject's sealed id; None when it was never kept, or was erased."""
     row = (await session.execute(select(subject_vault).where(subject_vault.c.subject_ref == ref))).first()
-    return None if row is None else SealedId(row.master_key_id, row.wrapped_key, row.sealed_id)
+    return None if row is None else _sealed(row)
 
 
 async def load_ids(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, SealedId]:
@@ -40,15 +41,16 @@ async def load_ids(session: ReadSession, refs: Collection[bytes]) -> dict[bytes,
     if not refs:
         return {}
     found = await session.execute(select(subject_vault).where(subject_vault.c.subject_ref.in_(refs)))
-    return {row.subject_ref: SealedId(row.master_key_id, row.wrapped_key, row.sealed_id) for row in found}
+    return {row.subject_ref: _sealed(row) for row in found}
 
 
-async def destroy_id(session: WriteSession, ref: bytes) -> bool:
-    """Destroy a subject's key and sealed id; False when there was none."""
-    gone = await session.execute(
-        delete(subject_vault).where(subject_vault.c.subject_ref == ref).returning(subject_vault.c.subject_ref)
-    )
-    return gone.first() is not None
+def _sealed(row: Row[tuple[object, ...]]) -> SealedId:
+    return SealedId(row.master_key_id, row.wrapped_key, row.sealed_id, row.sealed_for)
+
+
+async def destroy_ids(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Destroy the keys and sealed ids of subjects."""
+    await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref.in_(list(refs))))
 
 
 async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
@@ -56,3 +58,10 @@ async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
     await session.execute(insert(key_check).values(name=name, value=value).on_conflict_do_nothing())
     stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
     return bool(stored.scalar_one() == value)
+
+
+async def load_check(session: ReadSession, name: str) -> str | None:
+    """The stored check value of that name; None before the first start."""
+    stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
+    value: str | None = stored.scalar_one_or_none()
+    return value

@@ -13,9 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.auth.limits.quotas import Quota
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
-from app.core.staff import GateMode
+from app.core.staff.coverage import GateMode
 from app.events.addresses import AddressPolicy
-from app.ledger.pseudonym import SubjectIds
+from app.ledger.subject_ids import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, line_of
 from app.settings.values import (
     Algorithms,
@@ -60,12 +60,17 @@ class Settings(BaseSettings):
 
     database_url: PostgresUrl | None = Field(default=None, description="DSN of the application role")
     database_owner_url: PostgresUrl | None = Field(default=None, description="DSN of the schema's owner: migrations")
-    pseudonym_key: SecretStr | None = Field(default=None, description="32 bytes, hex or base64; can never change")
+    pseudonym_key: SecretStr | None = Field(
+        default=None, description="32 bytes, hex or base64; exchanged by way of the next"
+    )
+    pseudonym_key_other: SecretStr | None = Field(
+        default=None, description="A second key while one is exchanged for another (docs/operating.md)"
+    )
     master_key: SecretStr | None = Field(default=None, description="ID:KEY of 32 bytes, the newest first; rotates")
     bootstrap_key: SecretStr | None = Field(default=None, description="The first caller's key, on an empty database")
     public_url: BaseUrl = Field(default=HttpUrl("http://127.0.0.1:8080"), description="Where callers reach the service")
     subject_ids: SubjectIdRules = Field(
-        default=SubjectIds(), description="casefold, exact, or casefold,TYPE=exact; cannot change"
+        default=SubjectIds(), description="address, lower or exact, or address,TYPE=exact; cannot change"
     )
     consent_validity: Period = Field(default=ONE_YEAR, description="Ceiling for every processing, at most one year")
     period_counting: CountingChoice = Field(default=Counting.START_OF_DAY, description="start_of_day or same_instant")

@@ -16,7 +16,7 @@ from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
-from app.ledger.pseudonym import SubjectIds
+from app.ledger.subject_ids import SubjectIds
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.access import MetricsAccess
 
@@ -155,7 +155,7 @@ NoticeDays = Annotated[
     tuple[int, ...], _read(parse_notices, "is days or weeks, at most 365 days, such as P60D,P30D,P7D")
 ]
 SubjectIdRules = Annotated[
-    SubjectIds, _read(SubjectIds.parse, "is casefold or exact, with exceptions such as mxid=exact")
+    SubjectIds, _read(SubjectIds.parse, "is address, lower or exact, with exceptions such as mxid=exact")
 ]
 CallerQuota = Annotated[Quota | None, _read(Quota.parse, "is so many within so many seconds, such as 1200/60, or off")]
 CallerIds = Annotated[frozenset[UUID], _read(_callers, "is a list of ids of callers, as GET /v1/keys shows them")]

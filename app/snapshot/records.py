@@ -4,7 +4,6 @@ A record is never changed; another one takes its place. What is decided on it ma
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,15 +12,20 @@ from app.auth.callers import Authenticated, Caller
 from app.auth.uses import Use, Uses
 from app.core.consent import ConsentEvent
 from app.core.processing import PartyMode, Processing
+from app.ledger.store import Person
 from app.register.records import ProcessingRecord
 from app.snapshot.packed import pack, unpack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubjectRecord:
-    """A subject's consent events, packed; none for one that never decided on anything."""
+    """A subject's consent events, packed; none for one that never decided on anything.
+
+    `ref` is its subject_ref; None when nothing is recorded of whoever the locator names.
+    """
 
     packed: bytes
+    ref: bytes | None = None
 
     def events(self) -> tuple[ConsentEvent, ...]:
         """The events, made anew by each call: for a decision that is not remembered."""
@@ -66,9 +70,9 @@ def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
     return CallerRecord(found.caller, until, uses.of(found.credential), found.signed_by)
 
 
-def subject_record(events: Iterable[ConsentEvent]) -> SubjectRecord:
-    """The record of a subject with these events."""
-    return SubjectRecord(pack(events))
+def subject_record(person: Person | None) -> SubjectRecord:
+    """The record of what is known of somebody; None of somebody of whom nothing is."""
+    return SubjectRecord(b"") if person is None else SubjectRecord(pack(person.events), person.ref)
 
 
 def register_record(found: ProcessingRecord | None) -> RegisterRecord:

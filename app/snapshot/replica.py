@@ -18,7 +18,7 @@ from app.auth.uses import Uses
 from app.core.processing import Processing
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
-from app.ledger.store import fetch_events
+from app.ledger.store import fetch_people
 from app.register.store import load_processings
 from app.snapshot.cache import Flight, RecordCache
 from app.snapshot.changes import ChangeKind
@@ -245,9 +245,9 @@ class Replica:
     async def _read_subjects(self, refs: Collection[bytes]) -> Mapping[bytes, SubjectRecord]:
         return await self._gathered.read(refs)
 
-    async def _fetch_subjects(self, refs: Collection[bytes]) -> dict[bytes, SubjectRecord]:
-        found = await fetch_events(self.pool, refs)
-        return {ref: subject_record(events) for ref, events in found.items()}
+    async def _fetch_subjects(self, locators: Collection[bytes]) -> dict[bytes, SubjectRecord]:
+        found = await fetch_people(self.pool, locators)
+        return {locator: subject_record(found.get(locator)) for locator in locators}
 
 
 async def _lead(

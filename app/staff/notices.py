@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.staff import Notice, NoticeText
+from app.core.staff.coverage import Notice, NoticeText
 from app.db.session import ReadSession, WriteSession
 from app.staff.tables import staff_notice
 

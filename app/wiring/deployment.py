@@ -9,7 +9,7 @@ from app.operations.service.deployment import Deployment
 from app.settings import Settings
 from app.settings.required import required
 from app.snapshot.lease import Pace
-from app.wiring.keys import master_keys, pseudonym_key
+from app.wiring.keys import master_keys, other_pseudonym_key, pseudonym_key
 
 
 def deployment_of(settings: Settings) -> Deployment:
@@ -20,7 +20,7 @@ def deployment_of(settings: Settings) -> Deployment:
 
     """
     return Deployment(
-        pseudonyms=Pseudonyms(pseudonym_key(settings), settings.subject_ids),
+        pseudonyms=Pseudonyms(pseudonym_key(settings), settings.subject_ids, other=other_pseudonym_key(settings)),
         vault=Vault(master_keys(settings)),
         policy=PeriodPolicy(settings.period_counting, settings.consent_validity),
         max_backdating=settings.max_backdating,

@@ -25,6 +25,21 @@ def pseudonym_key(settings: Settings) -> bytes:
     return key
 
 
+def other_pseudonym_key(settings: Settings) -> bytes | None:
+    """The second pseudonym key, during an exchange of keys.
+
+    Raises:
+        SettingsError: it is too short.
+
+    """
+    if settings.pseudonym_key_other is None:
+        return None
+    key = _decoded(settings.pseudonym_key_other.get_secret_value(), "PSEUDONYM_KEY_OTHER")
+    if len(key) < _KEY_BYTES:
+        raise SettingsError("SCEAU_PSEUDONYM_KEY_OTHER has fewer than 32 bytes: " + HOW_TO_MAKE)
+    return key
+
+
 def master_keys(settings: Settings) -> dict[str, bytes]:
     """The master keys by key id, the one that seals first; 32 bytes each.
 

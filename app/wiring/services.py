@@ -17,7 +17,7 @@ from app.audit.recorder import Recorder
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
-from app.core.staff import Gate
+from app.core.staff.coverage import Gate
 from app.db.database import Database
 from app.db.read_pool import ReadPool
 from app.db.session import Clock

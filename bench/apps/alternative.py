@@ -27,7 +27,7 @@ from app.core.processing import PartyMode, Processing, ProcessingVersion, Status
 from app.core.retention import Retention
 from app.ledger.entries import collection_of
 from app.ledger.pseudonym import Pseudonyms
-from app.ledger.tables import consent_event
+from app.ledger.tables import consent_event, subject_locator
 from app.register.tables import processing, processing_status_change, processing_version
 
 _url = os.environ["SCEAU_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
@@ -184,7 +184,10 @@ async def evaluation(asked: Evaluation, session: SessionDep, _: Annotated[Caller
         .options(joinedload(ProcessingRow.versions), joinedload(ProcessingRow.changes))
     )
     events = await session.scalars(
-        select(EventRow).where(consent_event.c.subject_ref == request.subject).order_by(consent_event.c.seq)
+        select(EventRow)
+        .join(subject_locator, subject_locator.c.subject_ref == consent_event.c.subject_ref)
+        .where(subject_locator.c.locator == request.subject, subject_locator.c.ended_at.is_(None))
+        .order_by(consent_event.c.seq)
     )
     consents = {request.subject: [_event(row) for row in events]}
     decided = evaluate(request, _processing(entry) if entry is not None else None, consents, datetime.now(UTC))
@@ -206,14 +209,14 @@ def _request(asked: Evaluation) -> DecisionRequest:
     kind, known = asked.subject.type, asked.resource.properties
     others = known.participants
     return DecisionRequest(
-        subject=_pseudonyms.ref(kind, asked.subject.id),
+        subject=_pseudonyms.locator(kind, asked.subject.id),
         processing=asked.action.name,
         elements=frozenset(asked.action.properties.elements) if asked.action.properties.elements else None,
         automated=asked.action.properties.automated,
         channel=known.channel,
         private=known.private,
         territory=known.territory,
-        participants=tuple(Participant(_pseudonyms.ref(kind, other.id), other.local) for other in others)
+        participants=tuple(Participant(_pseudonyms.locator(kind, other.id), other.local) for other in others)
         if others is not None
         else None,
     )

@@ -1,6 +1,6 @@
 """One indexed SELECT over HTTP: plain ASGI, psycopg's own pool, a prepared statement, the rows' number as the answer.
 
-It makes the subject's pseudonym too, since the table is keyed by it; nothing is remembered and nothing is checked.
+It makes the subject's locator too, since the table is keyed by it; nothing is remembered and nothing is checked.
 """
 
 import json
@@ -11,7 +11,10 @@ from psycopg_pool import AsyncConnectionPool
 
 from app.ledger.pseudonym import Pseudonyms
 
-_SELECT: Final = "SELECT * FROM consent_event WHERE subject_ref = %s ORDER BY seq"
+_SELECT: Final = (
+    "SELECT e.* FROM subject_locator AS l JOIN consent_event AS e USING (subject_ref)"
+    " WHERE l.locator = %s AND l.ended_at IS NULL ORDER BY e.seq"
+)
 _pseudonyms = Pseudonyms(bytes.fromhex(os.environ["SCEAU_PSEUDONYM_KEY"]))
 _pool = AsyncConnectionPool(
     os.environ["SCEAU_DATABASE_URL"],
@@ -33,7 +36,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: 
         await send({"type": "http.response.body", "body": b""})
         return
     asked = json.loads(body)
-    ref = _pseudonyms.ref(asked["subject"]["type"], asked["subject"]["id"])
+    ref = _pseudonyms.locator(asked["subject"]["type"], asked["subject"]["id"])
     async with _pool.connection() as connection:
         rows = await (await connection.execute(_SELECT, [ref])).fetchall()
     answer = b'{"rows":%d}' % len(rows)

@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _measured(name: str, messages: int) -> bool:
-    settings = {"SCEAU_SUBJECT_IDS": "casefold,mxid=exact"}
+    settings = {"SCEAU_SUBJECT_IDS": "address,mxid=exact"}
     with tempfile.TemporaryDirectory() as folder, administered(Path(folder) / "data", **settings) as sceau:
         add_processings(sceau.api)
         with _PAIRS[name](sceau) as (without, asking, analysed):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+import idna
+
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
@@ -19,9 +21,15 @@ EVALUATE: Final = "decisions:evaluate"
 
 
 def reference(kind: str, name: str) -> bytes:
-    """A stand-in for a subject's pseudonym: the same for two ids that are one subject's (NFC and case folding)."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
-    return f"{kind}\n{folded}".encode()
+    """A stand-in for a subject's locator: the same for two ids that are one subject's."""
+    local, mark, domain = name.partition(":") if name.startswith("@") else name.rpartition("@")
+    host, colon, port = domain.partition(":")
+    same = idna.encode(host, uts46=True).decode() + colon + port if mark else domain
+    return f"{kind}\n{_lower(local)}{mark}{same if mark else _lower(same)}".encode()
+
+
+def _lower(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 @dataclass(slots=True)

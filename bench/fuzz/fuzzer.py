@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from bench.fuzz.checking import Checker
 from bench.fuzz.heads import Heads
 from bench.fuzz.lines import Answer, Line, NoAnswerError
-from bench.fuzz.oracle import MOST_BYTES
 from bench.fuzz.plays import Flight, Play, Playwright, Track
 from bench.fuzz.reading import Heard, Unreadable
 from bench.fuzz.world import IDLE_SECONDS, World
@@ -137,8 +136,7 @@ class Fuzzer:
             answer = await line.answer()
         except NoAnswerError as error:
             line.clean = False
-            cut_off = len(heard.body) > MOST_BYTES and heard.closes  # its answer may come before its body, and the end
-            if not (line.heard.excess or (odd and ends) or cut_off):
+            if not (line.heard.excess or (odd and ends)):
                 return f"no answer ({error}) to {_told(heard)}"
             # A service that closes while something comes resets the connection, and what it said may be lost.
             self.seen["no answer, the service closed while something came"] += 1

@@ -20,7 +20,8 @@ from app.auth.scopes import Scope
 from app.core.consent import EventKind
 from app.core.period import ONE_YEAR, PeriodPolicy
 from app.db.database import Database
-from app.ledger.pseudonym import Pseudonyms, SubjectIds
+from app.ledger.pseudonym import Pseudonyms
+from app.ledger.subject_ids import SubjectIds
 from app.ledger.vault import Vault
 from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
@@ -31,7 +32,7 @@ from bench.questions import EVIDENCE, PROCESSING, SUBJECT_TYPE, name_of
 from bench.sweep.verdict import Verdict, judge
 from bench.sweep.worker import STEPS
 
-DEPLOYMENT: Final = Deployment(Pseudonyms(b"\x11" * 32, SubjectIds.parse("casefold")), Vault({"1": b"\x22" * 32}))
+DEPLOYMENT: Final = Deployment(Pseudonyms(b"\x11" * 32, SubjectIds.parse("address")), Vault({"1": b"\x22" * 32}))
 _CALLER: Final = Caller(UUID(int=1), "race", frozenset(Scope), None, datetime(2020, 1, 1, tzinfo=UTC))
 _HANGS: Final = 300.0
 

@@ -31,8 +31,10 @@ def searched():
         made = api.ok("POST", "/v1/keys", {"name": "dpo", "scopes": ["audit:read", "register:write"]})
         officer = api.with_key(made["key"])
         officer.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+        for name in ("alice", "zoe"):
+            api.decide(name, "stats")
         officer.ok("POST", "/v1/explanations", question("alice", "ads"))
-        api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
+        api.ok("POST", "/v1/subjects/closures", {"subject": subject("zoe")})
         yield api, officer, made["id"]
 
 
@@ -144,6 +146,7 @@ def test_what_was_looked_up_and_cannot_be_recorded_is_not_told(world, unwritable
 def test_an_explanation_names_whose_record_and_no_word_of_the_question(world):
     """The entry has the subject's pseudonym; a processing that is not registered is the caller's own word: left out."""
     world.api.register("ads")
+    world.api.decide("alice", "ads")
     for processing_asked in ("ads", "alice.in-the-action"):
         world.api.ok("POST", "/v1/explanations", {**question("alice", processing_asked), "at": "2026-01-01T00:00:00Z"})
     known, unknown = trail(world.database)[-2:]
@@ -218,15 +221,16 @@ def test_an_unusable_request_id_is_not_kept(world):
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ({"acts": ["processing.suspended", "decision.explained"]}, ["decision.explained", "processing.suspended"]),
+        ({"acts": ["processing.suspended", "subject.closed"]}, ["subject.closed", "processing.suspended"]),
         ({"object": {"type": "processing", "id": "stats"}}, ["processing.registered"]),
-        ({"subject": subject("alice")}, ["subject.closed", "decision.explained"]),
+        ({"subject": subject("alice")}, ["decision.explained"]),
+        ({"subject": subject("zoe")}, []),
         ({"subject": subject("nobody")}, []),
         ({"until": "2020-01-01T00:00:00Z"}, []),
     ],
 )
 def test_searching(searched, query, expected):
-    """The trail is narrowed by act, object, subject and time, newest first."""
+    """The trail is narrowed by act, object, subject and time, newest first; a closed account is nobody's any more."""
     api, _, _ = searched
     assert _found(api, **query) == expected
 

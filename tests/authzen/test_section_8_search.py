@@ -63,7 +63,12 @@ def test_section_8_1_of_an_exempt_processing_nobody_is_listed(pdp):
 
 @pytest.mark.parametrize(
     ("action", "properties"),
-    [("archive", {}), ("rested", {}), ("ads", {"elements": ["attachments"]}), ("spam", {"private": False})],
+    [
+        ("archive", {}),
+        ("rested", {}),
+        ("ads", {"elements": ["attachments"]}),
+        ("spam", {"private": False, "automated": False}),
+    ],
 )
 def test_section_8_1_what_nobody_is_permitted_finds_nobody(pdp, action, properties):
     """A question that is denied whoever it is about finds nobody, and says nothing of everyone."""

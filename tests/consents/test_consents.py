@@ -42,8 +42,8 @@ DEFECTS = [
     ("employer", {}, {"given_by": "administrator"}, ["given_by_another"]),
     ("parent for an adult", {}, {"given_by": "holder_of_parental_responsibility"}, ["given_by_another"]),
     ("parent for fifteen", {}, {"age_band": "minor_15_plus", "given_by": "administrator"}, ["given_by_another"]),
-    ("child alone", {}, UNDER_15, ["joint_consent_missing"]),
-    ("parent alone", {}, {**UNDER_15, "given_by": "holder_of_parental_responsibility"}, ["joint_consent_missing"]),
+    ("employer for a child", {}, {**UNDER_15, "given_by": "administrator"}, ["joint_consent_missing"]),
+    ("child alone, pre-selected", {"default_state": "selected"}, UNDER_15, ["pre_selected", "joint_consent_missing"]),
     ("two at once", {"default_state": "selected", "conditional": True}, None, ["pre_selected", "condition_of_service"]),
 ]
 
@@ -81,10 +81,11 @@ def test_child_and_parent_together_consent(pip):
 
 
 def test_a_grant_that_states_no_age_keeps_the_one_stated_before(pip):
-    """Without an age band the one last stated for the subject and processing counts."""
+    """Without an age band the one last stated for the person counts, on whichever processing it was."""
     pip.decide("young", "ads", capacity={**UNDER_15, "given_by": "both"})
-    assert pip.decide("young", "ads")["defects"] == ["joint_consent_missing"]
-    assert pip.decide("young", "half-year")["state"] == "in_force"
+    for name in ("ads", "half-year"):
+        assert pip.decide("young", name)["state"] == "awaiting_other_parent_or_child"
+        assert pip.reason("young", name) == "consent_invalid"
 
 
 def test_a_text_of_another_processing_is_unknown(pip):

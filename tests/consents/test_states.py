@@ -26,6 +26,7 @@ class User:
         self.api, self.clock = api, clock
         number = next(_numbers)
         self.name, self.processing = f"user{number}", f"ads{number}"
+        self.closed_at = None
         clock.at = START
         api.register(self.processing)
 
@@ -44,8 +45,9 @@ class User:
 
     def import_grant(self):
         """Find an older paper consent."""
-        stated = (self.clock.at - timedelta(days=40)).isoformat()
-        self.api.decide(self.name, self.processing, collected_at=stated)
+        stated = self.clock.at - timedelta(days=40)
+        if self.closed_at is None or stated > self.closed_at:  # else it is the consent of whoever had the id before
+            self.api.decide(self.name, self.processing, collected_at=stated.isoformat())
 
     def refuse(self):
         """Refuse."""
@@ -61,11 +63,14 @@ class User:
 
     def import_withdrawal(self):
         """Find an older letter of withdrawal."""
-        self.api.withdraw(self.name, self.processing, received_at=(self.clock.at - timedelta(days=20)).isoformat())
+        received = self.clock.at - timedelta(days=20)
+        if self.closed_at is None or received > self.closed_at:
+            self.api.withdraw(self.name, self.processing, received_at=received.isoformat())
 
     def close(self):
         """Close the account."""
-        self.api.ok("POST", "/v1/subjects/closures", {"subject": subject(self.name)})
+        closed = self.api.ok("POST", "/v1/subjects/closures", {"subject": subject(self.name)})
+        self.closed_at = max(self.closed_at or utc(closed["effective_at"]), utc(closed["effective_at"]))
 
     def change(self):
         """Change the processing at once."""

@@ -148,12 +148,17 @@ def test_a_withdrawal_from_all_covers_what_is_registered_later(pip, shared_clock
     assert pip.decide("m", "later-for-withdrawals")["state"] == "in_force"
 
 
-def test_a_closure_covers_what_is_registered_later(pip):
-    """A closure holds against older imports to a processing that is registered afterwards."""
+def test_what_was_collected_before_a_closure_is_refused_after_it(pip):
+    """It belongs to whoever had the id then, for a processing that is registered afterwards too."""
     pip.ok("POST", "/v1/subjects/closures", {"subject": subject("n")})
     pip.register("later-for-closures")
-    consent = pip.decide("n", "later-for-closures", collected_at=_ago(days=30))
-    assert consent["state"] == "closed"
+    evidence = {"subject": subject("n"), "processing": "later-for-closures", "evidence": EVIDENCE}
+    for decision in ("granted", "refused"):
+        body = {**evidence, "decision": decision, "collected_at": _ago(days=30)}
+        refused = pip.call("POST", "/v1/consents", body)
+        assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:collection-time")
+    withdrawal = {"subject": subject("n"), "received_at": _ago(days=30)}
+    assert pip.call("POST", "/v1/withdrawals", withdrawal).status_code == 422
     assert pip.reason("n", "later-for-closures") == "no_consent"
 
 

@@ -104,9 +104,14 @@ class Facts:
         if path.startswith("/access/") or path == "/v1/explanations":
             real["action"] = lambda given: {**given, "name": CONSENTED} if isinstance(given, dict) else given
         if path.startswith("/v1/processings"):
-            registered = {"retention": "P30D", "consent_validity": "P6M"}
+            registered: dict[str, Any] = {"retention": "P30D", "consent_validity": "P6M"}
             if path.endswith("/versions"):
-                registered |= {"controller": "Exemple SAS", "purpose": "advertising"}
+                registered |= {
+                    "controller": "Exemple SAS",
+                    "purpose": "advertising",
+                    "started_on": "2020-01-01",
+                    "material": True,
+                }
             real |= {name: _always(value) for name, value in registered.items()}
         if path == "/v1/identities":
             real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given

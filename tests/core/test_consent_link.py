@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from app.core.consent import EventKind
-from app.core.consent_link import (
+from app.core.page.link import (
     Act,
     LinkKind,
     Situation,

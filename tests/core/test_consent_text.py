@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element, Purpose
-from app.core.consent_text import LANGUAGES, Asked, consent_text
+from app.core.page.text import LANGUAGES, Asked, consent_text
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 

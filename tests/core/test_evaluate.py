@@ -1,5 +1,4 @@
 from dataclasses import replace
-from datetime import date
 from uuid import UUID
 
 import pytest
@@ -137,71 +136,6 @@ def test_an_earlier_deadline_of_the_deployment_counts():
     )
     quarter = PeriodPolicy(ceiling=ConsentPeriod.parse("P3M"))
     assert decide(processing(), policy=quarter).reason is Reason.CONSENT_EXPIRED
-
-
-# --- the transition of 2017 ------------------------------------------------------------------------------------------
-
-SPRING_2017 = utc("2017-06-01T10:00:00")
-OLD = date(2017, 3, 30)
-
-
-@pytest.mark.parametrize(
-    ("versions", "permitted"),
-    [
-        ([version(1, started_on=OLD)], True),
-        ([version(1, started_on=date(2017, 3, 31))], False),
-        ([version(1, "2017-03-30T21:59:59", started_on=OLD)], True),
-        ([version(1, "2017-03-30T22:00:00", started_on=OLD)], False),
-        ([version(1, started_on=OLD), version(2, "2017-06-01T10:00:00", started_on=OLD)], False),
-        ([version(1, started_on=OLD), version(2, "2017-06-01T10:00:00.000001", started_on=OLD)], True),
-        ([version(1, started_on=OLD), version(2, "2017-05-01", started_on=OLD, material=False)], True),
-        ([version(1, started_on=OLD), version(2, "2017-03-01", started_on=OLD)], True),
-        ([version(1, started_on=date(2017, 4, 15)), version(2, "2017-05-01", started_on=OLD, material=False)], False),
-    ],
-)
-def test_the_transition_is_for_what_ran_before_and_was_not_remade(versions, permitted):
-    """Started before the decree, and no material version in force since."""
-    decision = decide(processing(*versions), consents={}, at=SPRING_2017)
-    assert (decision.reason is Reason.TRANSITION_2017) == permitted == decision.permitted
-
-
-@pytest.mark.parametrize("kind", [EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN])
-def test_the_transition_is_over_for_a_user_who_decided_even_before_a_closure(kind):
-    """Who ever decided is asked no more, although a closure wiped what they decided."""
-    events = [event(kind, "2017-04-10", 1), event(EventKind.CLOSED, "2017-05-01", 2)]
-    decision = decide(processing(version(started_on=OLD)), consents={ALICE: events}, at=SPRING_2017)
-    assert decision.reason is Reason.NO_CONSENT
-
-
-def test_the_transition_ends_for_all_with_september_2017():
-    """A transitional permit stands until the first instant of October in Paris, or what is scheduled before."""
-    entry = processing(version(started_on=OLD))
-    decision = decide(entry, consents={}, at=SPRING_2017)
-    assert (decision.article, decision.valid_until) == ("L32-3 NOTA", utc("2017-09-30T22:00:00"))
-    assert decide(entry, consents={}, at=decision.valid_until).reason is Reason.NO_CONSENT
-    scheduled = [
-        processing(version(started_on=OLD), version(2, "2017-08-01")),
-        processing(version(started_on=OLD), changes=[StatusChange(utc("2017-08-01"), Status.SUSPENDED)]),
-    ]
-    assert {decide(each, consents={}, at=SPRING_2017).valid_until for each in scheduled} == {utc("2017-08-01")}
-
-
-@pytest.mark.parametrize(
-    ("participants", "theirs", "reason"),
-    [
-        (None, [], "other_party"),
-        ((Participant(BOB, local=True),), [], "transition_2017"),
-        ((Participant(BOB, local=False),), [], "other_party"),
-        ((Participant(BOB, local=True),), [event(EventKind.REFUSED, "2017-05-01")], "other_party"),
-        ((Participant(BOB, local=True),), [granted("2017-05-01")], "transition_2017"),
-        ((Participant(BOB, local=True),), [event(EventKind.CLOSED, "2017-05-01", processing=None)], "transition_2017"),
-    ],
-)
-def test_other_parties_are_asked_about_in_the_transition_too(participants, theirs, reason):
-    """A local party who never decided is not in the way; one who refused, or an outsider of `all_parties`, is."""
-    entry = processing(version(started_on=OLD, party_mode=PartyMode.ALL_PARTIES))
-    decision = decide(entry, asked(participants=participants), {BOB: theirs}, SPRING_2017)
-    assert (decision.reason, decision.permitted) == (reason, reason == "transition_2017")
 
 
 # --- other parties ---------------------------------------------------------------------------------------------------

@@ -55,10 +55,10 @@ def test_a_grant_that_names_no_processing_counts_for_none():
 
 
 def test_a_closure_wipes_what_came_before():
-    """After a closure the next holder of the address starts with nothing; that somebody decided stays known."""
+    """After a closure the next holder of the address starts with nothing, as if nobody had ever decided."""
     closed = event(CLOSED, "2026-04-01", 2, processing=None)
     standing = fold([granted("2026-03-10"), closed], ONE, AT)
-    assert (standing.latest, standing.ever_decided) == (None, True)
+    assert (standing.latest, standing.ever_decided) == (None, False)
     again = granted("2026-05-01", 3)
     assert fold([granted("2026-03-10"), closed, again], ONE, AT).latest is again
 

@@ -76,7 +76,9 @@ def test_event_change_and_outbox_carry_one_transaction(registered):
     _run(registered, record)
     with psycopg.connect(registered.owner_url) as connection:
         ((ref, xmin),) = connection.execute("SELECT subject_ref, xmin::text FROM consent_event").fetchall()
-        changed = connection.execute("SELECT xid::text FROM change WHERE kind = 1 AND ref = %s", [ref]).fetchall()
+        changed = connection.execute(
+            "SELECT xid::text FROM change WHERE kind = 1 AND ref = (SELECT locator FROM subject_locator)"
+        ).fetchall()
         told = connection.execute("SELECT xid::text, type FROM outbox WHERE subject_ref = %s", [ref]).fetchall()
     assert changed == [(xmin,)]
     assert told == [(xmin, "fr.sceau.consent.granted")]

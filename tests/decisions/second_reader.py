@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from app.core.article import Channel, Element
 from app.core.decision import DecisionRequest
 from app.core.decision import Participant as Party
+from app.core.errors import InvalidSubjectError
 
 
 def _no_control(text: str) -> str:
@@ -199,13 +200,27 @@ def read(body: bytes, ref: Any) -> DecisionRequest | None:
         return None
     kind, said, how = asked.subject.type, asked.resource.properties, asked.action.properties
     parties = said.participants
+    try:
+        subject = ref(kind, asked.subject.id)
+    except InvalidSubjectError:
+        return None
     return DecisionRequest(
-        subject=ref(kind, asked.subject.id),
+        subject=subject,
         processing=asked.action.name,
         elements=frozenset(how.elements) if how.elements is not None else None,
         automated=how.automated,
         channel=said.channel,
         private=said.private,
         territory=said.territory,
-        participants=None if parties is None else tuple(Party(ref(kind, each.id), each.local) for each in parties),
+        participants=None
+        if parties is None
+        else tuple(Party(_party(kind, each.id, ref), each.local) for each in parties),
     )
+
+
+def _party(kind: str, identifier: str, ref: Any) -> bytes:
+    """A party's pseudonym; that of nobody for an address that names no domain."""
+    try:
+        return bytes(ref(kind, identifier))
+    except InvalidSubjectError:
+        return bytes(32)

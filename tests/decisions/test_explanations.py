@@ -24,7 +24,7 @@ def test_an_explanation_gives_every_rule_and_the_facts(audit):
     consent = audit.decide("alice", "ads")
     told = _explain(audit)
     assert [rule["rule"] for rule in told["rules"] if rule["matched"]] == ["19"]
-    assert [rule["rule"] for rule in told["rules"]][:3] == ["1", "2", "3"]
+    assert [rule["rule"] for rule in told["rules"]][:4] == ["1", "5", "2", "3"]
     assert [event["id"] for event in told["facts"]["events"]] == [consent["id"]]
     assert told["facts"]["subject_ref"] == consent["subject_ref"]
     assert "id" not in told["context"]

@@ -97,5 +97,8 @@ def test_how_many_cases_are_answered_live():
         "one second before the withdrawal",
         "suspended",
         "valid_until stops at a suspension already scheduled",
+        "before it was learnt the answer was what it was",
+        "an exempt permit says until when, where a suspension is scheduled",
+        "transition: a suspension already scheduled bounds the permit",
     }
     assert sum(answered_live(EDGES, case) for case in EDGES.cases) == len(EDGES.cases) - 1

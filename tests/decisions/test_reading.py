@@ -12,7 +12,7 @@ from app.ledger.pseudonym import Pseudonyms
 from tests.decisions import second_reader
 from tests.support.api import question
 
-REF = Pseudonyms(b"k" * 32).ref
+REF = Pseudonyms(b"k" * 32).locator
 USUAL = {
     **question("alice@example.fr", "ads", elements=["content"], automated=True, channel="online", private=True),
     "context": {},

@@ -15,9 +15,9 @@ from app.snapshot.records import register_record, subject_record
 
 OF = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
 ASKED = DecisionRequest(b"alice", "ads", None, True, Channel.ONLINE, True, "FR", None)
-JUDGED = judge(ASKED, None, {}, datetime(2026, 6, 15, tzinfo=UTC), PeriodPolicy())
+JUDGED = judge(ASKED, None, {}, datetime(2026, 6, 15, tzinfo=UTC), PeriodPolicy(), None)
 KEY = (OF, b"alice", None)
-REGISTER, RECORD = register_record(None), subject_record(())
+REGISTER, RECORD = register_record(None), subject_record(None)
 
 
 def kept():
@@ -31,7 +31,7 @@ def test_a_remembered_decision_needs_the_very_same_records():
     """An equal record is another one: something changed between."""
     held = kept()
     assert held.get(KEY, REGISTER, (RECORD,), 49.9) is JUDGED
-    assert held.get(KEY, REGISTER, (subject_record(()),), 49.9) is None
+    assert held.get(KEY, REGISTER, (subject_record(None),), 49.9) is None
     assert held.get(KEY, register_record(None), (RECORD,), 49.9) is None
     assert held.get(KEY, REGISTER, (), 49.9) is None
     assert held.get(KEY, REGISTER, (RECORD, RECORD), 49.9) is None

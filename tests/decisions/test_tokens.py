@@ -11,7 +11,7 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError
 from joserfc.jwk import KeySet
 
 from app.operations.decisions.tokens import LEAD, OVERLAP
-from tests.support.api import question, running
+from tests.support.api import question, running, subject
 from tests.support.databases import new_database
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # by a later RFC than many verifiers know
@@ -58,6 +58,7 @@ def test_a_permit_under_iv_carries_a_token_bound_to_all_that_it_says(pdp):
     assert header.keys() == {"alg", "kid", "typ"}
     assert (header["alg"], header["typ"]) == ("EdDSA", "sceau-decision+jwt")
     who = pdp.ok("GET", "/v1/keys")["items"][0]
+    found = pdp.ok("POST", "/v1/consents/search", {"subject": subject("alice"), "processing": "ads"})["items"][0]
     issued = claims.pop("iat")
     assert before - 5 <= issued <= time.time() + 5
     assert claims == {
@@ -67,7 +68,7 @@ def test_a_permit_under_iv_carries_a_token_bound_to_all_that_it_says(pdp):
         "exp": issued + 60,
         "processing": "ads",
         "elements": ["content", "subject_line"],
-        "subject_ref": pdp.client.app.state.services.deployment.pseudonyms.ref("user", "alice").hex(),
+        "subject_ref": found["subject_ref"],
         "subject_type": "user",
         "subject_sha256": hashed("poignée-1\nalice"),
         "correspondence_type": "correspondence",
@@ -95,7 +96,7 @@ def test_a_permit_under_iii_carries_one_without_a_deadline_of_its_own(pdp):
         ("alice", "ads", {"elements": ["attachments"]}),
         ("alice", "training", {"elements": ["subject_line"]}),
         ("alice", "training", {"elements": ["content"], "participants": []}),
-        ("nobody", "spam", {"private": False}),
+        ("nobody", "spam", {"private": False, "automated": False}),
     ],
 )
 def test_a_deny_never_carries_one(pdp, name, identifier, properties):

@@ -32,7 +32,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
 @pytest.fixture(scope="session")
 def sceau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sceau]:
     """A running service for mail and chat servers to ask; each test module registers processings of its own."""
-    with administered(tmp_path_factory.mktemp("sceau") / "data", SCEAU_SUBJECT_IDS="casefold,mxid=exact") as running:
+    with administered(tmp_path_factory.mktemp("sceau") / "data", SCEAU_SUBJECT_IDS="address,mxid=exact") as running:
         yield running
 
 

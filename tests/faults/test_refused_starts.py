@@ -89,7 +89,7 @@ REFUSED = {
     "over a year, in days": ({"CONSENT_VALIDITY": "P366D"}, "SCEAU_CONSENT_VALIDITY", "one year"),
     "no period": ({"CONSENT_VALIDITY": "a year"}, "SCEAU_CONSENT_VALIDITY", "P1Y"),
     "another counting": ({"PERIOD_COUNTING": "midnight_after"}, "SCEAU_PERIOD_COUNTING", "start_of_day"),
-    "another normalisation": ({"SUBJECT_IDS": "lower"}, "SCEAU_SUBJECT_IDS", "casefold"),
+    "another normalisation": ({"SUBJECT_IDS": "casefold"}, "SCEAU_SUBJECT_IDS", "address"),
     "a notice of a year": ({"RENEWAL_NOTICE": "P1Y"}, "SCEAU_RENEWAL_NOTICE", "P60D,P30D,P7D"),
     "another log": ({"DECISION_LOG": "on"}, "SCEAU_DECISION_LOG", "durable"),
     "a host for a network": ({"WEBHOOK_NETWORKS": "intranet"}, "SCEAU_WEBHOOK_NETWORKS", "10.1.0.0/16"),
@@ -200,7 +200,7 @@ def test_two_readings_of_paris(start, monkeypatch):
 
 def test_a_deployment_is_wired_without_a_database(database):
     """Control: the settings that the refusals start from are right."""
-    assert deployment_of(settings_for(database)).pseudonyms.check_value()
+    assert deployment_of(settings_for(database)).pseudonyms.check_value("address")
 
 
 def test_a_port_that_is_taken(place, server):

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import time
 from contextlib import suppress
 
 import pytest
@@ -225,3 +226,18 @@ def test_blanks_around_a_request_id_are_no_part_of_it(served, path, written):
     with connected(served) as connection:
         connection.sendall(sent)
         assert one_answer(connection)[1]["x-request-id"] == ["r-1"]
+
+
+@pytest.mark.parametrize("path", [ONE, f"{MANY}?"])
+@pytest.mark.parametrize("header", ["Expect: 100-continue", CLOSE])
+def test_an_answer_that_comes_before_the_body_is_not_lost(served, path, header):
+    """A client that is refused for the size, and sends its body all the same, reads the refusal before the end."""
+    body = b" " * 3_000_000
+    head = request("1.1", header, path=path, body=b"", length=len(body))
+    with connected(served) as connection:
+        connection.sendall(head)
+        time.sleep(0.2)  # the answer is on its way
+        for start in range(0, len(body), 100_000):
+            connection.sendall(body[start : start + 100_000])
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 413 ")

@@ -12,8 +12,9 @@ import uvicorn
 
 from app.api.decisions.connection import DecisionProtocol
 from app.api.http import protocol as bounded_protocol
+from app.api.http.early_refusals import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS
 from app.api.http.headers import SECURITY_HEADERS
-from app.api.http.protocol import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, BoundedProtocol
+from app.api.http.protocol import BoundedProtocol
 
 HANGS = 60
 LINE = b"GET / HTTP/1.1\r\n"

@@ -66,6 +66,13 @@ BODIES = {
     "/v1/withdrawals": {"subject": subject("alice")},
     "/v1/subjects/closures": {"subject": subject("alice")},
     "/v1/subjects/erasures": {"subject": subject("alice")},
+    "/v1/subjects/ages": {
+        "subject": subject("alice"),
+        "age_band": "adult",
+        "stated_by": "operator",
+        "checked_how": "not_checked",
+    },
+    "/v1/renewals/declined": {"subject": subject("alice"), "processing": "ads"},
     "/v1/consents/search": {},
     "/v1/explanations": question("alice", "ads"),
     "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},

@@ -13,7 +13,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLAINED = ROOT / "docs" / "mutation.md"
-MODULES = ("rules", "evaluate", "consent", "period", "processing", "state", "projection", "article", "retention")
+MODULES = (
+    "rules",
+    "evaluate",
+    "fold",
+    "grant",
+    "consent",
+    "period",
+    "processing",
+    "state",
+    "projection",
+    "article",
+    "retention",
+)
 TOO_LONG = 160
 WORDS_IN = ("article", "consent", "decision", "period", "processing")
 

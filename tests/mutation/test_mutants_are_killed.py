@@ -5,6 +5,7 @@ import pytest
 from app.conformance.reader import read_file
 from app.conformance.run import run
 from app.core import evaluate, rules
+from app.core.case import Outcome
 from app.core.consent import EventKind
 from app.core.decision import Reason
 from tests.mutation.mutants import MODULES, explained_survivors, mutants_of, mutated_tree
@@ -35,7 +36,7 @@ def test_a_rule_that_never_fires_is_found_out(monkeypatch, number):
 def test_a_rule_that_always_fires_is_found_out(monkeypatch, number):
     """A rule that answers every case it is asked about is found out; the last one always does."""
     reasons = {rule.number: rule for rule in rules.RULES}
-    outcome = rules.Outcome(Reason.EVIDENCE_UNAVAILABLE, None)
+    outcome = Outcome(Reason.EVIDENCE_UNAVAILABLE, None)
     assert reasons[number].check is not None
     assert failures_with(monkeypatch, number, lambda _case: outcome) > 0
 

@@ -107,6 +107,15 @@ BODIES: dict[Route, list[Any]] = {
     ],
     ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/closures"): [{"subject": subject(_address("subject"))}],
+    ("POST", "/v1/subjects/ages"): [
+        {
+            "subject": subject(_address("subject")),
+            "age_band": "under_15",
+            "stated_by": "operator",
+            "checked_how": "account_data",
+        }
+    ],
+    ("POST", "/v1/renewals/declined"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],
     ("POST", "/v1/consents/search"): [
         {"subject": subject(_address("subject")), "processing": "ads-mail", "state": "in_force"},

@@ -5,7 +5,7 @@ from hashlib import sha256
 import psycopg
 import pytest
 
-from app.core.staff_notice import FIRST_NOTICE
+from app.core.staff.notice import FIRST_NOTICE
 from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.staff import TEXT, acknowledge, covered, person, publish, shown

@@ -258,6 +258,8 @@ UNRECORDED: Mapping[Route, str] = {
         "/access/v1/search/action",
     ): "changes nothing, and tells of one user, whom the caller names, what is permitted",
     ("POST", "/v1/consents"): "the ledger's own event says who recorded what and when; imports are recorded beside",
+    ("POST", "/v1/subjects/ages"): "the ledger's own event says who recorded what and when",
+    ("POST", "/v1/renewals/declined"): "the ledger's own event says who recorded what and when",
     ("POST", "/v1/withdrawals"): "the ledger's own event says who recorded what and when",
     ("POST", "/v1/consents/search"): "changes nothing, and tells states only: what a preference page shows each user",
     ("POST", "/consent/{token}"): "the person's own act, in the ledger",

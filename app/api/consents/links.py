@@ -14,8 +14,8 @@ from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.core.consent import AgeBand
-from app.core.consent_link import Authentication, LinkKind
 from app.core.errors import NotFoundError
+from app.core.page.link import Authentication, LinkKind
 from app.ledger.link_store import find_text
 from app.operations.consents.create_consent_link import LeftOutReason, MadeLink, WantedLink, create_consent_link
 

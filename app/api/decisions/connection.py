@@ -17,8 +17,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending, RequestHead, asked_of, first_fields
 from app.api.decisions.replies import Reply, reply_to
+from app.api.http.early_refusals import BODY_TOO_SLOW, header_lines
 from app.api.http.exchange import usable_id
-from app.api.http.protocol import BODY_TOO_SLOW, BoundedProtocol, header_lines
+from app.api.http.protocol import BoundedProtocol
 
 BODY_SECONDS: Final = 15.0
 """How long a body may take, from the end of its head on."""

@@ -94,7 +94,7 @@ class DecisionEndpoint:
         self._services = services
         self._point = point
         self._wording = wording
-        self._refs = services.deployment.pseudonyms.ref
+        self._refs = services.deployment.pseudonyms.locator
         # A durable log has a permit wait for the commit of its row: then nothing is answered at once.
         self._waits = services.recorder is not None and services.recorder.durable
         self.max_body_bytes = services.max_body_bytes

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Body, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.api.decisions.models import DecisionContext
 from app.api.decisions.reading import question_of, read_members
@@ -59,7 +59,9 @@ class EventFacts(BaseModel):
 class FactsBody(BaseModel):
     """The facts used. Other parties' consents are used too, but not shown."""
 
-    subject_ref: str
+    subject_ref: str | None = Field(
+        default=None, description="The subject's pseudonym (hex); absent when nothing is recorded of it"
+    )
     processing: ProcessingFacts | None = None
     events: list[EventFacts]
 
@@ -94,7 +96,7 @@ async def post_explanation(
     except MalformedError as error:
         raise InvalidRequestError(error.fields) from None
     caller.require_processing(asked.action.name)
-    question = question_of(asked, deployment.pseudonyms.ref).whole()
+    question = question_of(asked, deployment.pseudonyms.locator).whole()
     async with database.write() as session:
         found = await explain_decision(
             session, deployment.policy, caller, question, at=asked.at, known_at=asked.known_at
@@ -107,7 +109,7 @@ async def post_explanation(
         known_at=found.known_at,
         rules=[RuleBody(rule=rule.number, asks=rule.asks, matched=rule.matched) for rule in found.rules],
         facts=FactsBody(
-            subject_ref=question.subject.hex(),
+            subject_ref=found.subject_ref.hex() if found.subject_ref is not None else None,
             processing=_processing(found),
             events=[_event(event) for event in found.events],
         ),

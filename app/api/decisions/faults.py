@@ -71,5 +71,10 @@ def refuse_faults(kind: str, identifier: str, name: str, resource: Resource) -> 
             raise _refused(field, "has control characters")
 
 
+def refused_domain(field: str) -> MalformedError:
+    """What an address with a domain that IDNA does not allow is told."""
+    return _refused(field, "has a domain that IDNA does not allow (RFC 5890)")
+
+
 def _refused(field: str, message: str) -> MalformedError:
     return MalformedError(WRONG, [FieldError(field=field, message=message)])

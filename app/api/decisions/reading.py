@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET
 
-from app.api.decisions.faults import WRONG, field_at_fault, refuse_faults
+from app.api.decisions.faults import WRONG, field_at_fault, refuse_faults, refused_domain
 from app.api.decisions.wire import (
     MOST_ITEMS,
     MOST_PARTICIPANTS,
@@ -30,6 +30,7 @@ from app.api.decisions.wire import (
 from app.api.http.problems import MalformedError, TooLargeError
 from app.api.http.strict_json import BadJsonError, parse
 from app.core.decision import Participant as Party
+from app.core.errors import InvalidSubjectError
 from app.operations.decisions.question import Circumstances, Question
 
 Refs = Callable[[str, str], bytes]
@@ -37,6 +38,8 @@ Refs = Callable[[str, str], bytes]
 
 _Wire = TypeVar("_Wire", bound=Wire)
 _NO_CONTEXT: Final = Context()
+_NOBODY: Final = bytes(32)
+"""The locator of nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +150,29 @@ def circumstances(name: str, action: Action | None, resource: Resource) -> Circu
 
 
 def parties(kind: str, listed: Sequence[ParticipantBody], refs: Refs) -> tuple[Party, ...]:
-    """The other parties, who are of the subject's type, by their pseudonyms."""
-    return tuple([Party(refs(kind, each.id), each.local) for each in listed])
+    """The other parties, who are of the subject's type, by their locators.
+
+    An address with a domain that IDNA does not allow is nobody's here: it leads to no consent.
+    """
+    return tuple([Party(_locator_or_none(kind, each.id, refs) or _NOBODY, each.local) for each in listed])
+
+
+def _locator_or_none(kind: str, identifier: str, refs: Refs) -> bytes | None:
+    try:
+        return refs(kind, identifier)
+    except InvalidSubjectError:
+        return None
 
 
 def _question(subject: Subject, action: Action, resource: Resource, context: Context, refs: Refs) -> Question:
     refuse_faults(subject.type, subject.id, action.name, resource)
     listed = resource.properties.participants
+    locator = _locator_or_none(subject.type, subject.id, refs)
+    if locator is None:
+        raise refused_domain("subject.id")
     return Question(
         circumstances(action.name, action, resource),
-        refs(subject.type, subject.id),
+        locator,
         None if listed is None else partial(parties, subject.type, listed, refs),
         (resource.type, resource.id),
         (subject.type, subject.id),

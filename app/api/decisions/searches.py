@@ -140,8 +140,8 @@ def _request(
     """
     refuse_faults(kind, identifier, action.name if action else "", resource)
     of, listed = circumstances(action.name if action else "", action, resource), resource.properties.participants
-    others = None if listed is None else parties(kind, listed, pseudonyms.ref)
-    subject = pseudonyms.ref(kind, identifier) if identifier else _NOBODY
+    others = None if listed is None else parties(kind, listed, pseudonyms.locator)
+    subject = pseudonyms.locator(kind, identifier) if identifier else _NOBODY
     return Question(of, subject, None, (resource.type, resource.id), (kind, "")).request(others)
 
 

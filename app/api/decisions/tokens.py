@@ -13,11 +13,11 @@ from app.api.http.services import DecisionTokensDep, DeploymentDep, Services, Wr
 from app.api.http.wire import WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.decision import Decision
 from app.core.decision_token import correspondence_hash, lifetime, subject_hash
 from app.keyring.ed25519 import base64url, public_jwk
 from app.keyring.store import DECISION_KEYS
 from app.operations.decisions.answers import instant
+from app.operations.decisions.judging import Judged
 from app.operations.decisions.question import Question
 from app.operations.decisions.tokens import KEPT_AT_MOST, OVERLAP
 from app.operations.service.signing_keys import rotate_key
@@ -29,12 +29,13 @@ _KEPT: Final = f"public, max-age={int(KEPT_AT_MOST.total_seconds())}"
 
 
 def decision_token(  # noqa: PLR0917 - what a token is bound to
-    services: Services, caller: Caller, at: float, question: Question, found: Decision, identifier: UUID
+    services: Services, caller: Caller, at: float, question: Question, judged: Judged, identifier: UUID
 ) -> str | None:
     """The token of a permit that was given at an epoch time; None for a deny, or when none can be made.
 
     Ids stand in it as hashes over the correspondence's handle, which the token does not carry.
     """
+    found = judged.decision
     given = datetime.fromtimestamp(at, UTC)
     life = lifetime(given, found.valid_until) if found.permitted else None
     if life is None:
@@ -49,7 +50,7 @@ def decision_token(  # noqa: PLR0917 - what a token is bound to
         "exp": ends,
         "processing": question.processing,
         "elements": sorted(found.elements or ()),
-        "subject_ref": question.subject.hex(),
+        **({} if judged.subject_ref is None else {"subject_ref": judged.subject_ref.hex()}),
         "subject_type": kind,
         "subject_sha256": base64url(subject_hash(handle, name)),
         "correspondence_type": of,

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.api.decisions.reading import BadItem, Batch
 from app.audit.recorder import Recorder
 from app.auth.callers import Caller
-from app.core.decision import Decision, Reason
+from app.core.decision import Reason
 from app.db.identifiers import uuid7_text, uuid7_texts
 from app.operations.decisions.answers import answer, encode, item_error
 from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Unanswered
@@ -31,7 +31,7 @@ _ITEMS: Final = {
     Unanswered.UNKNOWABLE: item_error(503, UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE),
 }
 
-Token = Callable[[Caller, float, Question, Decision, UUID], str | None]
+Token = Callable[[Caller, float, Question, Judged, UUID], str | None]
 """Makes a decision token of a permit that was given to a caller at an epoch time under an id; None if none can be."""
 
 
@@ -100,7 +100,7 @@ class Wording:
                 answered.at,
                 identifier,
                 caller.id,
-                question.subject,
+                judged.subject_ref,
                 question.correspondence,
                 decision,
                 judged.log_facts,
@@ -110,7 +110,7 @@ class Wording:
         self._counts.count_outcome(judged.outcome)
         if question.wants_token and caller is not None and decision.permitted:
             number = UUID(identifier.decode())
-            token = self._token(caller, answered.at, question, decision, number)
+            token = self._token(caller, answered.at, question, judged, number)
             if token is not None:
                 return _json(_with_token(answer(decision, number), token))
         before, after = judged.wire

@@ -47,6 +47,7 @@ _STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.InvalidPeriodError: 422,
     errors.InvalidUrlError: 422,
     errors.InvalidVersionError: 422,
+    errors.InvalidSubjectError: 400,
     errors.JointConsentNeededError: 409,
     errors.KnownByTokenError: 409,
     errors.MemberActiveError: 409,

@@ -7,21 +7,24 @@ connection closed. Nothing is decided here.
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.api.http.headers import SECURITY_HEADERS
-from app.api.http.problems import MEDIA_TYPE, problem
+from app.api.http.early_refusals import (
+    HEAD_TOO_LARGE,
+    HEAD_TOO_SLOW,
+    LONGEST_HEAD,
+    LONGEST_TARGET,
+    MALFORMED,
+    MOST_FIELDS,
+    TARGET_TOO_LONG,
+    UPGRADE,
+    Refusal,
+    answer_to,
+)
 
-LONGEST_TARGET: Final = 8_192
-"""Bytes of a request's target: path and query."""
-LONGEST_HEAD: Final = 32_768
-"""Bytes of a request's head: its first line and all header fields."""
-MOST_FIELDS: Final = 100
-"""Header fields of a request, those behind a chunked body among them."""
 HEAD_SECONDS: Final = 15.0
 """How long a head may take, from the connection or the head's first byte on."""
 REQUEST_SECONDS: Final = 40.0
@@ -29,28 +32,6 @@ REQUEST_SECONDS: Final = 40.0
 sent on without an end after an answer."""
 LINGER_SECONDS: Final = 2.0
 """How long a client that was refused may go on sending before it is cut off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a request is answered before the application sees it."""
-
-    status: int
-    slug: str
-    detail: str
-
-
-MALFORMED: Final = Refusal(400, "malformed", "This is no HTTP request.")
-TARGET_TOO_LONG: Final = Refusal(414, "target-too-long", f"Path and query hold at most {LONGEST_TARGET} bytes.")
-HEAD_TOO_LARGE: Final = Refusal(
-    431,
-    "head-too-large",
-    f"A request has at most {MOST_FIELDS} header fields and {LONGEST_HEAD} bytes before its body.",
-)
-UPGRADE: Final = Refusal(400, "upgrade-refused", "This service speaks HTTP/1.1 only: send no Upgrade.")
-HEAD_TOO_SLOW: Final = Refusal(408, "timeout", "The head did not arrive in time.")
-BODY_TOO_SLOW: Final = Refusal(408, "timeout", "The body did not arrive in time.")
-REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW, UPGRADE)
 
 
 class _RefusedError(Exception):
@@ -183,6 +164,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["headers"] = headers
         self.expect_100_continue = (b"expect", b"100-continue") in [(name, value.lower()) for name, value in headers]
         super().on_headers_complete()
+        if self.expect_100_continue or not self.cycle.keep_alive:
+            # An answer that ends the connection may come before the body, which may be sent all the same.
+            self.cycle.transport = cast("asyncio.Transport", _LastWords(self))
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -226,12 +210,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self.begin_step(REQUEST_SECONDS)
             self._move_deadline()
             return
-        self._ended = True
         self.refused[refusal.slug] += 1
-        self.transport.write(_answer(refusal, self.server_state.default_headers))
+        self.transport.write(answer_to(refusal, self.server_state.default_headers))
+        self.linger()
+
+    def linger(self) -> None:
+        """End what is sent, and drop what still comes until the client ends, for a while at most."""
+        self._ended = True
         self.transport.write_eof()
         self.begin_step(LINGER_SECONDS)
         self._move_deadline()
+
+    def end_after_answer(self) -> None:
+        """Close after an answer; the rest of a body that is not read is let come first."""
+        if self._in_message and not self._ended and not self.transport.is_closing():
+            self.linger()
+        else:
+            self.transport.close()
 
     def _length_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -271,19 +266,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def header_lines(fields: list[tuple[bytes, bytes]]) -> bytes:
-    """Header fields as they are sent, each with its line end."""
-    return b"".join([b"%s: %s\r\n" % field for field in fields])
+class _LastWords:
+    """The transport of an answer that may come before the body of its request: it ends without a reset."""
 
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        self._protocol = protocol
 
-def _answer(refusal: Refusal, own: list[tuple[bytes, bytes]]) -> bytes:
-    """A whole answer that ends its connection: the server's own headers, those of every answer, the problem."""
-    body = bytes(problem(refusal.status, refusal.slug, refusal.detail).body)
-    fields = {
-        **{name.lower(): value for name, value in SECURITY_HEADERS.items()},
-        "content-type": MEDIA_TYPE,
-        "content-length": str(len(body)),
-        "connection": "close",
-    }
-    lines = [*own, *((name.encode(), value.encode()) for name, value in fields.items())]
-    return STATUS_LINE[refusal.status] + header_lines(lines) + b"\r\n" + body
+    def write(self, data: bytes) -> None:
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self._protocol.end_after_answer()

@@ -22,7 +22,7 @@ from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.core.errors import StaffAcknowledgementRequiredError
-from app.core.staff import GateMode
+from app.core.staff.coverage import GateMode
 from app.db.database import DatabaseUnavailableError
 from app.operations.staff.gate import passes_gate
 

@@ -18,7 +18,7 @@ from app.auth.limits.quotas import Buckets, Quota
 from app.auth.limits.rate_limits import RateLimits
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
-from app.core.staff import Gate
+from app.core.staff.coverage import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.ledger.pseudonym import Pseudonyms

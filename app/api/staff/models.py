@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from app.api.http.wire import Instant, Name, WireModel
-from app.core.staff import Notice, NoticeStanding, NoticeText
-from app.core.staff_notice import FIRST_NOTICE
+from app.core.staff.coverage import Notice, NoticeStanding, NoticeText
+from app.core.staff.notice import FIRST_NOTICE
 from app.operations.staff.acknowledge_notice import Shown
 from app.operations.staff.read_staff_coverage import Coverage, Covered
 from app.staff.records import Acknowledgement, AcknowledgementMethod, Member

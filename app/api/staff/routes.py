@@ -32,7 +32,7 @@ from app.api.staff.models import (
 from app.auth.callers import Caller, CallerKind
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError, PersonsOnlyError
-from app.core.staff import NoticeStanding, standing
+from app.core.staff.coverage import NoticeStanding, standing
 from app.db.session import WriteSession
 from app.operations.staff.acknowledge_notice import acknowledge_notice, record_paper
 from app.operations.staff.gate import read_own_standing

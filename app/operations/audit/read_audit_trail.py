@@ -10,6 +10,7 @@ from app.audit.trail import Entry, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.db.session import WriteSession
 from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import ref_of
 
 _FILTERS: Final = ("acts", "caller", "since", "until")
 
@@ -36,7 +37,7 @@ async def read_audit_trail(
 
     A caller that may name some processings only sees what was done to those, and what it did itself.
     """
-    ref = deployment.pseudonyms.ref(subject.type, subject.id) if subject is not None else None
+    ref = await ref_of(session, deployment, subject) if subject is not None else None
     within = tuple(sorted(caller.processings)) if caller.processings is not None else None
     narrowed = replace(query, target=replace(query.target, subject_ref=ref), within=within, caller_within=caller.id)
     found = await search_trail(session, narrowed, before=before, limit=limit + 1)

@@ -11,6 +11,7 @@ from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.db.session import WriteSession
 from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import ref_of
 from app.register.store import load_processing
 
 _WORDS: Final = {
@@ -53,7 +54,7 @@ async def search_decisions(
 
     Who searched, by what and for whose decisions is recorded: each page, for each shows more.
     """
-    ref = deployment.pseudonyms.ref(subject.type, subject.id) if subject is not None else None
+    ref = await ref_of(session, deployment, subject) if subject is not None else None
     narrowed = replace(query, ref=ref)
     found = await search_log(session, narrowed, before=before, limit=limit + 1)
     page = found[:limit]

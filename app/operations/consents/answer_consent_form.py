@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Final
 
 from app.core.consent import EventKind
-from app.core.consent_link import Act
 from app.core.errors import (
     ConsentLinkEndedError,
     FormNotOursError,
@@ -18,9 +17,10 @@ from app.core.errors import (
     TextChangedError,
     TooManyFormsError,
 )
+from app.core.page.link import Act
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
-from app.ledger.store import lock_subject
+from app.ledger.locators import hold_ref
 from app.ledger.vault_store import load_id
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
 from app.operations.consents.record_consent import Collected, record_consent
@@ -87,7 +87,7 @@ async def answer_consent_form(
     if link is None:
         raise NotFoundError
     # First of all locks, as in every other write about this subject: what is read from here on does not change.
-    await lock_subject(session, link.subject_ref, link.subject_type)
+    await hold_ref(session, link.subject_ref)
     opened = await open_consent_link(session, deployment, form.token_sha256)
     if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
         raise FormNotOursError
@@ -120,11 +120,11 @@ def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[Show
 
 
 async def _subject(session: WriteSession, deployment: Deployment, link: ConsentLink) -> SubjectName:
-    """The subject by the id in the vault, under which every write finds the same pseudonym."""
+    """The subject by the id in the vault. Its account is open, so every write finds the same ledger by it."""
     sealed = await load_id(session, link.subject_ref)
     if sealed is None:
         raise ConsentLinkEndedError
-    return SubjectName(link.subject_type, deployment.vault.open(link.subject_ref, sealed))
+    return SubjectName(link.subject_type, deployment.vault.open(sealed))
 
 
 async def _record(  # noqa: PLR0917 - one press of a button, and all that it proves

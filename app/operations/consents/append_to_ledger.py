@@ -11,8 +11,9 @@ from app.db.session import WriteSession
 from app.events.kinds import ClosureCause
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.entries import LedgerEntry
+from app.ledger.locators import hold_subject
 from app.ledger.projection import project_subject
-from app.ledger.store import append_entries, load_entries, lock_subject
+from app.ledger.store import append_entries, load_entries
 from app.ledger.vault_store import holds_id, keep_id
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings
@@ -23,9 +24,15 @@ _NEXT_INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class OpenLedger:
-    """One subject's ledger, held by this transaction: what it holds, and the instant read under its lock."""
+    """One subject's ledger, held by this transaction: what it holds, and the instant read under its lock.
+
+    `closed_until`: when an earlier account of the same id was closed, if one was. `locators`: what replicas remember
+    the subject by.
+    """
 
     ref: bytes
+    locators: tuple[bytes, ...]
+    closed_until: datetime | None
     entries: Sequence[LedgerEntry]
     now: datetime
 
@@ -47,13 +54,19 @@ class OpenLedger:
 
 
 async def open_ledger(session: WriteSession, deployment: Deployment, name: SubjectName) -> OpenLedger:
-    """Hold a subject's ledger until the end of the transaction, and keep the subject's id in the vault."""
-    ref = deployment.pseudonyms.ref(name.type, name.id)
-    await lock_subject(session, ref, name.type)
+    """Hold a subject's ledger until the end of the transaction, and keep the subject's id in the vault.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    pseudonyms = deployment.pseudonyms
+    found_by = dict(zip(pseudonyms.locators(name.type, name.id), pseudonyms.makers(), strict=True))
+    held = await hold_subject(session, found_by, name.type)
     now = await session.now()
-    if not await holds_id(session, ref):
-        await keep_id(session, ref, deployment.vault.seal(ref, name.id), now)
-    return OpenLedger(ref, await load_entries(session, ref), now)
+    if not await holds_id(session, held.ref):
+        await keep_id(session, held.ref, deployment.vault.seal(held.locators[0], name.id), now)
+    return OpenLedger(held.ref, held.locators, held.closed_until, await load_entries(session, held.ref), now)
 
 
 async def append(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) -> list[ConsentRow]:
@@ -70,7 +83,8 @@ async def append(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) 
     open_before = {row.id for row in project(ledger.events, register) if row.ended_by is None}
     rows = project(events, register)
     await project_subject(session, ledger.ref, rows)
-    await record_change(session, ChangeKind.SUBJECT, ledger.ref)
+    for locator in ledger.locators:
+        await record_change(session, ChangeKind.SUBJECT, locator)
     return [row for row in rows if row.ended_by is not None and row.id in open_before]
 
 

@@ -11,6 +11,7 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
+from app.ledger.locators import end_account
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
 from app.operations.service.deployment import Deployment, SubjectName
 
@@ -24,12 +25,16 @@ class Closure:
 
 
 async def close_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
-    """Append a closure: it wipes everything decided before it, for every processing registered now or later."""
+    """Append a closure: it wipes everything decided before it, for every processing registered now or later.
+
+    Whoever has the same id next begins with another subject_ref, and sees nothing of this one's past.
+    """
     ledger = await open_ledger(session, deployment, subject)
     _, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
     at = ledger.after_everything
     for row in ended:
         await tell(session, ledger.ref, EventKind.CLOSED, at, consent=row.id, processing=row.processing)
+    await end_account(session, ledger.ref, at)
     told = {"ended": len(ended)}
     await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=ledger.ref), told)
     return Closure(tuple(row.id for row in ended), at)

@@ -27,13 +27,15 @@ def time_of_grant(
     """When a grant counts as collected.
 
     Raises:
-        CollectionTimeError: in the future; or further back than `max_backdating`, by a caller that may not import.
+        CollectionTimeError: in the future; further back than `max_backdating`, by a caller that may not import; or
+            before an earlier account of the same id was closed.
 
     """
     if stated is None:
         return CollectionTime(ledger.now, imported=False)
     if stated > ledger.now:
         raise CollectionTimeError("A grant cannot be collected in the future.", field="collected_at")
+    _refuse_before_closure(ledger, stated, "collected_at")
     return _within(ledger, deployment, caller, stated) or CollectionTime(stated, imported=False)
 
 
@@ -45,7 +47,8 @@ def time_of_narrowing(
     Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date.
 
     Raises:
-        CollectionTimeError: the stated time lies in the future by more than a clock's error.
+        CollectionTimeError: the stated time lies in the future by more than a clock's error, or is that of an import
+            from before an earlier account of the same id was closed.
 
     """
     live = CollectionTime(ledger.after_everything, imported=False)
@@ -55,12 +58,23 @@ def time_of_narrowing(
         raise CollectionTimeError("This time lies in the future.", field=field)
     if Scope.CONSENTS_IMPORT not in caller.scopes:
         return live
-    return _within(ledger, deployment, caller, stated) or live
+    found = _within(ledger, deployment, caller, stated)
+    if found is not None:
+        _refuse_before_closure(ledger, stated, field)
+    return found or live
 
 
 async def record_import(session: WriteSession, caller: Caller, now: datetime) -> None:
     """Record that this caller imports, once a day (UTC): each import stands in the ledger itself, marked as one."""
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
+
+
+def _refuse_before_closure(ledger: OpenLedger, stated: datetime, field: str) -> None:
+    """Refuse what was collected before an earlier account of this id was closed: it is of whoever had the id then."""
+    if ledger.closed_until is not None and stated <= ledger.closed_until:
+        raise CollectionTimeError(
+            "An account of this id was closed after that time: this belongs to whoever had the id before.", field=field
+        )
 
 
 def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime) -> CollectionTime | None:

@@ -12,16 +12,6 @@ from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.consent import AgeBand, ConsentEvent
-from app.core.consent_link import (
-    Authentication,
-    LinkKind,
-    Situation,
-    consent_ends,
-    latest_decision,
-    paused_until,
-    renewal_declined,
-    situation,
-)
 from app.core.errors import (
     ConsentNotApplicableError,
     ContactMissingError,
@@ -33,6 +23,16 @@ from app.core.errors import (
     SolicitationPausedError,
 )
 from app.core.fold import age_known
+from app.core.page.link import (
+    Authentication,
+    LinkKind,
+    Situation,
+    consent_ends,
+    latest_decision,
+    paused_until,
+    renewal_declined,
+    situation,
+)
 from app.core.processing import Status
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
-from app.core.consent_link import Situation, latest_decision, situation
 from app.core.errors import ConsentNotApplicableError, NotFoundError, NothingToRenewError
+from app.core.page.link import Situation, latest_decision, situation
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
 from app.operations.consents.append_to_ledger import append, open_ledger, tell

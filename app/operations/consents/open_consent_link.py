@@ -14,7 +14,9 @@ from app.auth.key_store import is_key_revoked
 from app.auth.scopes import Scope
 from app.auth.store import load_caller
 from app.core.consent import AgeBand, EventKind
-from app.core.consent_link import (
+from app.core.errors import ConsentLinkEndedError, NotFoundError
+from app.core.fold import age_known
+from app.core.page.link import (
     Act,
     LinkKind,
     Situation,
@@ -25,9 +27,7 @@ from app.core.consent_link import (
     situation,
     would_end,
 )
-from app.core.consent_text import LANGUAGES, Asked, ConsentText, consent_text
-from app.core.errors import ConsentLinkEndedError, NotFoundError
-from app.core.fold import age_known
+from app.core.page.text import LANGUAGES, Asked, ConsentText, consent_text
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.db.session import ReadSession
@@ -130,7 +130,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     works = asks or any(item.situation is Situation.HOLDS for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
     controllers = tuple(dict.fromkeys(records[each].controller for each in link.processings))
-    account = account_hint(deployment.vault.open(link.subject_ref, sealed))
+    account = account_hint(deployment.vault.open(sealed))
     return OpenedLink(link, caller, account, controllers, items, under_15, asks, now, shown_until)
 
 

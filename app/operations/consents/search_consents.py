@@ -13,6 +13,7 @@ from app.ledger.projection import ConsentFilter, list_consents
 from app.ledger.store import find_entry, load_events
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import ref_of
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
@@ -56,7 +57,7 @@ async def search_consents(
     A state is computed, never stored: candidates are read in batches until the page is full or enough were looked at,
     so a page may hold fewer than `limit` and still have a next one.
     """
-    wanted = _filter(deployment, query)
+    wanted = await _filter(session, deployment, query)
     items: list[ConsentView] = []
     scanned = 0
     while scanned < _SCANNED_AT_MOST:
@@ -111,10 +112,10 @@ def _view(  # noqa: PLR0917 - one consent among facts read together
     return ConsentView(event, ref, consent_state(event, events[ref], processing, at, policy), expires_at)
 
 
-def _filter(deployment: Deployment, query: ConsentQuery) -> ConsentFilter:
+async def _filter(session: ReadSession, deployment: Deployment, query: ConsentQuery) -> ConsentFilter:
     subject = query.subject
     return ConsentFilter(
-        ref=deployment.pseudonyms.ref(subject.type, subject.id) if subject is not None else None,
+        ref=await ref_of(session, deployment, subject) if subject is not None else None,
         processings=query.processings,
         decision=EventKind.REFUSED if query.state is State.REFUSED else None,
     )

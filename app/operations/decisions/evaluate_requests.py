@@ -11,7 +11,7 @@ from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing
 from app.db.session import ReadSession
-from app.ledger.store import load_events
+from app.ledger.store import load_people
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.lease import boot_seconds
@@ -22,11 +22,15 @@ _PARTIES_AT_MOST: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one request is judged on: the register entry, the events of those whose consents it needs, the instant."""
+    """What one request is judged on: the register entry, the events of those whose consents it needs, the instant.
+
+    `consents` are by locator. `subject_ref`: the subject's, if it was looked up and something is recorded of it.
+    """
 
     processing: Processing | None
     consents: Mapping[bytes, Sequence[ConsentEvent]]
     at: datetime
+    subject_ref: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +79,21 @@ async def read_facts(
         subjects_needed(request, record.facts if record is not None else None)
         for request, record in zip(requests, entries, strict=True)
     ]
-    refs = set[bytes]().union(*needed)
-    consents = await load_events(session, refs) if refs else {}
+    locators = set[bytes]().union(*needed)
+    people = await load_people(session, locators) if locators else {}
     asked = boot_seconds()
     now = await session.now()
     of_each = []
-    for record, mine in zip(entries, needed, strict=True):
-        own = {ref: consents[ref] for ref in mine if ref in consents}
-        of_each.append(Facts(record.facts if record is not None else None, own, present(now, own, record)))
+    for request, record, mine in zip(requests, entries, needed, strict=True):
+        own = {locator: people[locator].events for locator in mine if locator in people}
+        processing = record.facts if record is not None else None
+        ref = people[request.subject].ref if request.subject in own else None
+        of_each.append(Facts(processing, own, present(now, own, record), ref))
     return FactsRead(of_each, now, asked)
 
 
 def subjects_needed(request: DecisionRequest, processing: Processing | None) -> set[bytes]:
-    """Whose consents a request can depend on: nobody's under III, the participants' only in a mode that asks."""
+    """The locators of those whose consents count: nobody under III, participants only in a mode that asks for them."""
     if processing is None or not processing.rests_on_consent:
         return set()
     needed = {request.subject}

@@ -13,14 +13,17 @@ from app.core.evaluate import RuleTried, explain
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.session import WriteSession
-from app.ledger.store import load_events
+from app.ledger.store import load_people
 from app.operations.decisions.evaluate_requests import present, subjects_needed
 from app.register.store import load_processings
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision, the rules tried in order, and the facts used; `events` are the subject's own, not other parties'."""
+    """A decision, the rules tried in order, and the facts used; `events` are the subject's own, not other parties'.
+
+    `subject_ref`: the subject's, None when nothing is recorded of it since the account was last closed.
+    """
 
     decision: Decision
     at: datetime
@@ -28,6 +31,7 @@ class Explanation:
     rules: Sequence[RuleTried]
     processing: Processing | None
     events: Sequence[ConsentEvent]
+    subject_ref: bytes | None
 
 
 async def explain_decision(
@@ -53,15 +57,17 @@ async def explain_decision(
     records = await load_processings(session, [request.processing], known_at=known_at)
     record = records.get(request.processing)
     processing = record.facts if record is not None else None
-    refs = subjects_needed(request, processing)
-    consents = await load_events(session, refs, known_at=known_at) if refs else {}
+    locators = subjects_needed(request, processing) | {request.subject}
+    people = await load_people(session, locators, known_at=known_at)
+    consents = {locator: person.events for locator, person in people.items()}
+    ref = people[request.subject].ref if request.subject in people else None
     now = await session.now()
     judged = at or present(now, consents, record)
     decision, rules = explain(request, processing, consents, judged, policy)
     concerned = [event for event in consents.get(request.subject, ()) if event.concerns(request.processing)]
     told = {"at": at.isoformat() if at else None, "known_at": known_at.isoformat() if known_at else None}
-    target = Target(subject_ref=request.subject)
+    target = Target(subject_ref=ref)
     if record is not None:  # else it is a word of the caller's own
         target = replace(target, thing=TargetKind.PROCESSING, id=request.processing)
     await record_act(session, ActKind.DECISION_EXPLAINED, caller.id, target, told)
-    return Explanation(decision, judged, known_at or now, rules, processing, concerned)
+    return Explanation(decision, judged, known_at or now, rules, processing, concerned, ref)

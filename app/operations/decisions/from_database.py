@@ -102,7 +102,7 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     read = await read_facts(session, requests, records)
     primary.known.heard(read.now, read.asked)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
-        answers[place] = judge(request, facts.processing, facts.consents, facts.at, primary.policy)
+        answers[place] = judge(request, facts.processing, facts.consents, facts.at, primary.policy, facts.subject_ref)
     return read.now.timestamp()
 
 
@@ -129,4 +129,4 @@ def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: 
         return Unanswered.UNKNOWABLE
     # Never before what is recorded as done: a suspension that this process has read binds it, whatever any clock says.
     done = max((change.at for change in processing.status_changes), default=at)
-    return judge(question.whole(), processing, {}, max(at, done), primary.policy)
+    return judge(question.whole(), processing, {}, max(at, done), primary.policy, None)

@@ -222,7 +222,9 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
     consents = {ref: record.events() for ref, record in held.items()}
     events = [event for each in consents.values() for event in each]
     at = max(datetime.fromtimestamp(now, UTC), *(event.collected_at for event in events), register.latest or _LONG_AGO)
-    judged = judge(question.request(participants), register.processing, consents, at, memory.policy)
+    own = held.get(question.subject)
+    request = question.request(participants)
+    judged = judge(request, register.processing, consents, at, memory.policy, own.ref if own is not None else None)
     until = None
     if register.processing is not None:
         until = stable_until(register.processing, events, at, memory.policy)

@@ -22,7 +22,8 @@ class Judged(Struct, frozen=True, eq=False):
 
     `wire`: its JSON as bytes before and after the decision's id. `outcome`: permitted, and the word of the reason.
     `log_facts`: the columns of its log row that depend on the question and the decision only. `exempt`: the processing
-    is one of III, so that no quota counts the question.
+    is one of III, so that no quota counts the question. `subject_ref`: of the subject, None where nothing is recorded
+    of it or, under III, nothing was looked up.
     """
 
     decision: Decision
@@ -30,6 +31,7 @@ class Judged(Struct, frozen=True, eq=False):
     outcome: tuple[bool, str]
     log_facts: bytes
     exempt: bool
+    subject_ref: bytes | None
 
 
 class Unanswered(Enum):
@@ -57,14 +59,15 @@ class AnsweredRequest(Struct, frozen=True):
     from_memory: bool = False
 
 
-def judge(
+def judge(  # noqa: PLR0917 - the question and each of the facts
     request: DecisionRequest,
     processing: Processing | None,
     consents: Mapping[bytes, Sequence[ConsentEvent]],
     at: datetime,
     policy: PeriodPolicy,
+    subject_ref: bytes | None,
 ) -> Judged:
-    """Judge a request on these facts at an instant (`app.core.evaluate`)."""
+    """Judge a request on these facts at an instant (`app.core.evaluate`); `consents` are by locator."""
     decision = evaluate(request, processing, consents, at, policy)
     return Judged(
         decision,
@@ -72,4 +75,5 @@ def judge(
         (decision.permitted, decision.reason.value),
         facts_of(request, decision),
         processing is not None and processing.is_exempt,
+        subject_ref,
     )

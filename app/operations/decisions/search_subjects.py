@@ -24,7 +24,7 @@ from app.operations.service.deployment import Deployment
 _SCANNED_AT_MOST: Final = 2_000
 _BATCH: Final = 500
 _NOBODY: Final = bytes(32)
-"""The pseudonym of no subject: no id is known that has it, and no consent is recorded under it."""
+"""The locator of no subject: no id is known that has it, and it leads to no consent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,10 @@ async def _permitted(
     session: ReadSession, deployment: Deployment, query: SubjectQuery, rows: Sequence[ScannedConsent], now: datetime
 ) -> dict[UUID, str]:
     """The ids of the subjects that would be permitted, each under the one consent that the permit rests on."""
-    candidates = [row for row in rows if row.kind == query.kind and _may_stand(row, now)]
+    candidates = [row for row in rows if row.kind == query.kind and row.locator and _may_stand(row, now)]
     if not candidates:
         return {}
-    questions = [replace(query.question, subject=row.subject_ref) for row in candidates]
+    questions = [replace(query.question, subject=row.locator) for row in candidates]
     evaluated = await evaluate_requests(session, deployment.policy, questions)
     relied_on = {
         row.id: row.subject_ref
@@ -109,7 +109,7 @@ async def _permitted(
     }
     kept = await load_ids(session, set(relied_on.values()))
     return {
-        consent: deployment.vault.open(ref, sealed)
+        consent: deployment.vault.open(sealed)
         for consent, ref in relied_on.items()
         if (sealed := kept.get(ref)) is not None
     }

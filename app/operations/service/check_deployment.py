@@ -3,8 +3,10 @@
 from app.db.revisions import SchemaBehindError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
-from app.ledger.vault_store import agree_on_check
+from app.ledger.locators import BEFORE_LOCATORS, lacks_rows, made_by
+from app.ledger.vault_store import agree_on_check, load_check
 from app.operations.service.deployment import Deployment
+from app.operations.service.rewrite_locators import rewrite_locators
 
 
 class DeploymentRefusedError(Exception):
@@ -27,15 +29,7 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
         await check_schema(session)
     except SchemaBehindError as error:
         raise DeploymentRefusedError("the database's schema is behind this code: run `sceau migrate`") from error
-    pseudonyms = deployment.pseudonyms
-    if not await agree_on_check(session, "subject_ids", str(pseudonyms.ids)):
-        raise DeploymentRefusedError(
-            "SCEAU_SUBJECT_IDS differs from the setting that this database's pseudonyms were made with: set it back"
-        )
-    if not await agree_on_check(session, "pseudonym", pseudonyms.check_value()):
-        raise DeploymentRefusedError(
-            "SCEAU_PSEUDONYM_KEY is not the key that this database's pseudonyms were made with: give that one"
-        )
+    await _check_pseudonyms(session, deployment)
     for name, value in deployment.vault.check_values().items():
         if not await agree_on_check(session, name, value):
             raise DeploymentRefusedError(
@@ -54,3 +48,25 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
     if await may_rewrite_ledger(session):
         return ["SCEAU_DATABASE_URL is a role that may rewrite the ledger: give the service a role of its own"]
     return []
+
+
+async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> None:
+    """Refuse a key or a normalisation by which the subjects of this database would not be found."""
+    pseudonyms = deployment.pseudonyms
+    first = await load_check(session, "subject_ids") or str(pseudonyms.ids)
+    await agree_on_check(session, "subject_ids", first)
+    if not await agree_on_check(session, "normalisation", str(pseudonyms.ids)):
+        raise DeploymentRefusedError(
+            "SCEAU_SUBJECT_IDS differs from the setting that this database's subjects are found by: set it back"
+        )
+    known = await agree_on_check(session, "pseudonym", pseudonyms.check_value(first))
+    own = pseudonyms.makers()[0]
+    if not known and (not await made_by(session, own) or await lacks_rows(session, own)):
+        raise DeploymentRefusedError(
+            "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
+            "(and to exchange it, the new one as SCEAU_PSEUDONYM_KEY_OTHER: docs/operating.md)"
+        )
+    if known and await made_by(session, BEFORE_LOCATORS):
+        after = b""
+        while after := await rewrite_locators(session, deployment, after=after):
+            pass

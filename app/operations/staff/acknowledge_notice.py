@@ -15,7 +15,7 @@ from app.core.errors import (
     PersonsOnlyError,
     TextChangedError,
 )
-from app.core.staff import Notice
+from app.core.staff.coverage import Notice
 from app.db.session import WriteSession
 from app.operations.staff.members import ensure_member
 from app.staff.notices import load_notice

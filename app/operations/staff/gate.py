@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.auth.callers import Caller, CallerKind
-from app.core.staff import Gate, GateMode, Notice
+from app.core.staff.coverage import Gate, GateMode, Notice
 from app.db.session import ReadSession
 from app.staff.notices import load_notice
 from app.staff.store import load_acknowledgements

@@ -105,7 +105,7 @@ def seal_name(vault: Vault, member: UUID, name: str) -> tuple[str, bytes, bytes]
 def open_name(vault: Vault, member: UUID, sealed: tuple[str, bytes, bytes]) -> str | None:
     """The name; None where the keys of this deployment do not open it, so that the others are still told."""
     try:
-        return vault.open(_ref(member), SealedId(*sealed))
+        return vault.open(SealedId(*sealed, _ref(member)))
     except VaultError:
         log.warning("a name cannot be opened: is its master key still in SCEAU_MASTER_KEY?", member=str(member))
         return None

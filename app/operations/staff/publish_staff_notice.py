@@ -5,8 +5,8 @@ from uuid import UUID
 
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
-from app.core.staff import Notice, NoticeText
-from app.core.staff_notice import FIRST_NOTICE
+from app.core.staff.coverage import Notice, NoticeText
+from app.core.staff.notice import FIRST_NOTICE
 from app.db.session import WriteSession
 from app.staff.notices import add_notice, hold_notices, load_notice
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.auth.store import list_persons
 from app.core.errors import NotFoundError
-from app.core.staff import Notice, NoticeStanding, standing
+from app.core.staff.coverage import Notice, NoticeStanding, standing
 from app.db.session import ReadSession
 from app.ledger.vault import Vault
 from app.operations.staff.members import open_name

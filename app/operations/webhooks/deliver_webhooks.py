@@ -159,7 +159,7 @@ async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, clai
         ref = claim.event.subject_ref
         sealed = await load_id(session, ref)
         try:
-            known = courier.deployment.vault.open(ref, sealed) if sealed is not None else None
+            known = courier.deployment.vault.open(sealed) if sealed is not None else None
         except VaultError:
             log.warning("a subject's id cannot be opened: a master key is missing", endpoint=str(endpoint.id))
             known = None

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.core.consent_link import Act, LinkKind, Situation
-from app.core.consent_text import ConsentText, listed
 from app.core.errors import DomainError, FormAlreadySentError, FormOutdatedError, TextChangedError
+from app.core.page.link import Act, LinkKind, Situation
+from app.core.page.text import ConsentText, listed
 from app.operations.consents.answer_consent_form import ConsentForm, Press
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
 from app.operations.service.deployment import Deployment

@@ -1,4 +1,4 @@
-"""What the consent page says around the text that is hashed (`app.core.consent_text`): frame, buttons, state."""
+"""What the consent page says around the text that is hashed (`app.core.page.text`): frame, buttons, state."""
 
 from typing import Final
 

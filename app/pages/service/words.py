@@ -173,6 +173,7 @@ STATUSES: Final[Catalogue] = {
 STATES: Final[Catalogue] = {
     "in_force": both("en vigueur", "in force"),
     "pending": both("en attente de sa version", "pending its version"),
+    "awaiting_other_parent_or_child": both("en attente du parent ou de l’enfant", "awaiting the parent or the child"),
     "invalid": both("invalide", "invalid"),
     "superseded": both("dépassé par une version", "superseded"),
     "expired": both("expiré", "expired"),
@@ -210,6 +211,7 @@ REASONS: Final[Catalogue] = {
     "processing_suspended": both("traitement suspendu ou retiré", "processing suspended or retired"),
     "human_access": both("accès humain", "human access"),
     "not_applicable": both("hors du champ de L32-3", "outside L32-3"),
+    "not_governed": both("non régi par L32-3", "not governed by L32-3"),
     "undeclared_element": both("élément non déclaré", "undeclared element"),
     "channel_not_covered": both("canal non couvert", "channel not covered"),
     "purpose_not_permitted": both("finalité interdite", "purpose not permitted"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.staff import Notice, standing
+from app.core.staff.coverage import Notice, standing
 from app.operations.staff.gate import OwnStanding
 from app.pages.dates import day, moment
 from app.pages.languages import Language

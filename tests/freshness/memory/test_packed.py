@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.consent import Collection, ConsentEvent, EventKind, GivenBy
+from app.ledger.store import Person
 from app.snapshot.packed import pack, unpack
 from app.snapshot.records import subject_record
 from tests.core.properties.strategies import ANY_INSTANT, ledgers
 
 GRANT = ConsentEvent(UUID(int=2**127 + 1), EventKind.GRANTED, "ads", datetime(2026, 3, 10, 9, tzinfo=UTC), 2**40, 3)
+REF = bytes(32)
 
 
 @given(ANY_INSTANT.flatmap(ledgers))
@@ -49,12 +51,13 @@ def test_events_that_differ_are_packed_differently():
         replace(GRANT, elements=frozenset()),
         replace(GRANT, collection=Collection(given_by=GivenBy.PARENT)),
         replace(GRANT, expires_at=GRANT.collected_at),
+        replace(GRANT, territory="GP"),
     ]
     assert len({pack([each]) for each in [GRANT, *others]}) == 1 + len(others)
 
 
 def test_records_of_equal_events_are_not_equal():
     """A record is equal to itself only: what was decided on one that a change has replaced is not used again."""
-    assert subject_record([GRANT]) != subject_record([GRANT])
-    assert subject_record([GRANT]).events() == (GRANT,)
-    assert subject_record([]).events() == ()
+    assert subject_record(Person(REF, [GRANT])) != subject_record(Person(REF, [GRANT]))
+    assert subject_record(Person(REF, [GRANT])).events() == (GRANT,)
+    assert subject_record(None).events() == ()

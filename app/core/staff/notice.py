@@ -7,7 +7,7 @@ Sources: CPCE art. L32-3 (I to V) and D. 98-5 I, whose third paragraph wants the
 from collections.abc import Mapping
 from typing import Final
 
-from app.core.staff import NoticeText
+from app.core.staff.coverage import NoticeText
 
 _FR: Final = """\
 Vous travaillez pour un service qui achemine ou conserve des correspondances privées. La loi veut que vous connaissiez \

@@ -1,0 +1,56 @@
+"""What is answered to a request that is refused before the application sees it: HTTP/1.1 as bytes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from app.api.http.headers import SECURITY_HEADERS
+from app.api.http.problems import MEDIA_TYPE, problem
+
+LONGEST_TARGET: Final = 8_192
+"""Bytes of a request's target: path and query."""
+LONGEST_HEAD: Final = 32_768
+"""Bytes of a request's head: its first line and all header fields."""
+MOST_FIELDS: Final = 100
+"""Header fields of a request, those behind a chunked body among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is answered before the application sees it."""
+
+    status: int
+    slug: str
+    detail: str
+
+
+MALFORMED: Final = Refusal(400, "malformed", "This is no HTTP request.")
+TARGET_TOO_LONG: Final = Refusal(414, "target-too-long", f"Path and query hold at most {LONGEST_TARGET} bytes.")
+HEAD_TOO_LARGE: Final = Refusal(
+    431,
+    "head-too-large",
+    f"A request has at most {MOST_FIELDS} header fields and {LONGEST_HEAD} bytes before its body.",
+)
+UPGRADE: Final = Refusal(400, "upgrade-refused", "This service speaks HTTP/1.1 only: send no Upgrade.")
+HEAD_TOO_SLOW: Final = Refusal(408, "timeout", "The head did not arrive in time.")
+BODY_TOO_SLOW: Final = Refusal(408, "timeout", "The body did not arrive in time.")
+REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW, UPGRADE)
+
+
+def header_lines(fields: list[tuple[bytes, bytes]]) -> bytes:
+    """Header fields as they are sent, each with its line end."""
+    return b"".join([b"%s: %s\r\n" % field for field in fields])
+
+
+def answer_to(refusal: Refusal, own: list[tuple[bytes, bytes]]) -> bytes:
+    """A whole answer that ends its connection: the server's own headers, those of every answer, the problem."""
+    body = bytes(problem(refusal.status, refusal.slug, refusal.detail).body)
+    fields = {
+        **{name.lower(): value for name, value in SECURITY_HEADERS.items()},
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    lines = [*own, *((name.encode(), value.encode()) for name, value in fields.items())]
+    return STATUS_LINE[refusal.status] + header_lines(lines) + b"\r\n" + body

@@ -1,0 +1,205 @@
+"""From what a caller names to whose ledger it is: one row for each account, from a locator to a random subject_ref.
+
+Closing an account ends its row, so that the next holder of the address begins with another subject_ref; erasing a
+person deletes the rows, and nothing leads from the id to the past any more, whoever holds the key. A question about
+somebody without a row makes none.
+"""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Row, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.db.session import ReadSession, WriteSession
+from app.ledger.tables import subject, subject_locator
+
+REF_BYTES: Final = 32
+BEFORE_LOCATORS: Final = "casefold"
+"""What made the rows that revision 0021 carried over: ids were case-folded, and a database has had one key only."""
+_LIVE: Final = subject_locator.c.ended_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A subject that this transaction holds.
+
+    `locators`: those of its live rows, under which replicas remember it. `closed_until`: when an earlier account of the
+    same id was closed, if one was: nothing collected by then is this person's.
+    """
+
+    ref: bytes
+    locators: tuple[bytes, ...]
+    closed_until: datetime | None = None
+
+
+async def find_ref(session: ReadSession, locator: bytes) -> bytes | None:
+    """The subject_ref that a locator leads to now; None when nothing is recorded of whoever it names."""
+    found = await session.execute(
+        select(subject_locator.c.subject_ref).where(subject_locator.c.locator == locator, _LIVE)
+    )
+    ref: bytes | None = found.scalar_one_or_none()
+    return ref
+
+
+async def hold_subject(session: WriteSession, found_by: Mapping[bytes, str], subject_type: str) -> Located:
+    """Hold a subject against other writers until the end of the transaction; it comes to be if it is new.
+
+    Time is to be read after this returns, so that the order of times is the order of the ledger.
+
+    Args:
+        session: the transaction.
+        found_by: the locators that the subject is written down under, one for each key, each with what made it.
+        subject_type: the type of a subject that is new.
+
+    """
+    locators = list(found_by)
+    while True:
+        ref = await _hold_row(session, locators)
+        if ref is not None:
+            break
+        await _begin(
+            session, locators[0], found_by[locators[0]], subject_type
+        )  # or another writer has: waited for here
+    for other in locators[1:]:
+        await _add_row(session, other, found_by[other], ref)
+    closed = await session.execute(
+        select(func.max(subject_locator.c.ended_at)).where(subject_locator.c.locator.in_(locators))
+    )
+    return Located(ref, tuple(locators), closed.scalar_one())
+
+
+async def hold_ref(session: WriteSession, ref: bytes) -> None:
+    """Hold a subject that is known by its subject_ref, in the order in which every writer does."""
+    rows = select(subject_locator.c.locator).where(subject_locator.c.subject_ref == ref).with_for_update()
+    await session.execute(rows)
+    await session.execute(select(subject.c.subject_ref).where(subject.c.subject_ref == ref).with_for_update())
+
+
+async def _hold_row(session: WriteSession, locators: Sequence[bytes]) -> bytes | None:
+    row = select(subject_locator.c.subject_ref).where(subject_locator.c.locator.in_(locators), _LIVE).with_for_update()
+    ref: bytes | None = (await session.execute(row)).scalars().first()
+    if ref is not None:
+        await session.execute(select(subject.c.subject_ref).where(subject.c.subject_ref == ref).with_for_update())
+    return ref
+
+
+_BEGIN: Final = text("""
+WITH located AS (
+    INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)
+    ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING RETURNING subject_ref
+)
+INSERT INTO subject (subject_ref, type, created_at) SELECT subject_ref, :type, :now FROM located
+""")
+_ADD: Final = text("""
+INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)
+ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING
+""")
+
+
+async def _begin(session: WriteSession, locator: bytes, made_by: str, subject_type: str) -> None:
+    ref = secrets.token_bytes(REF_BYTES)
+    said = {"locator": locator, "ref": ref, "made_by": made_by, "now": await session.now(), "type": subject_type}
+    await session.execute(_BEGIN, said)
+
+
+async def _add_row(session: WriteSession, locator: bytes, made_by: str, ref: bytes) -> None:
+    said = {"locator": locator, "ref": ref, "made_by": made_by, "now": await session.now()}
+    await session.execute(_ADD, said)
+
+
+async def end_account(session: WriteSession, ref: bytes, at: datetime) -> None:
+    """End the rows of an account that was closed: its id leads nowhere until somebody decides anew."""
+    rows = update(subject_locator).where(subject_locator.c.subject_ref == ref, _LIVE)
+    await session.execute(rows.values(ended_at=at))
+
+
+async def refs_behind(session: ReadSession, locators: Collection[bytes]) -> list[bytes]:
+    """Every subject that an id leads or has led to, closed accounts included."""
+    rows = select(subject_locator.c.subject_ref).where(subject_locator.c.locator.in_(locators)).distinct()
+    return list((await session.execute(rows)).scalars())
+
+
+async def sever(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Delete the rows of subjects for good: nothing leads to them from an id any more (GDPR art. 17)."""
+    await session.execute(delete(subject_locator).where(subject_locator.c.subject_ref.in_(list(refs))))
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRows:
+    """The rows of one subject: locators, each with what made it, and when the account began and ended."""
+
+    ref: bytes
+    type: str
+    rows: Mapping[bytes, str]
+    began_at: datetime
+    ended_at: datetime | None
+
+
+async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> list[SubjectRows]:
+    """The next subjects that have rows, in order of subject_ref, held until the end of the transaction."""
+    refs = select(subject_locator.c.subject_ref).where(subject_locator.c.subject_ref > after).distinct()
+    chosen = list((await session.execute(refs.order_by(subject_locator.c.subject_ref).limit(limit))).scalars())
+    statement = (
+        select(subject_locator, subject.c.type)
+        .join(subject, subject.c.subject_ref == subject_locator.c.subject_ref)
+        .where(subject_locator.c.subject_ref.in_(chosen))
+        .order_by(subject_locator.c.subject_ref)
+        .with_for_update()
+    )
+    found: dict[bytes, list[Row[tuple[object, ...]]]] = {}
+    for row in await session.execute(statement):
+        found.setdefault(bytes(row.subject_ref), []).append(row)
+    return [
+        SubjectRows(
+            ref=ref,
+            type=rows[0].type,
+            rows={bytes(row.locator): row.made_by for row in rows},
+            began_at=min(row.began_at for row in rows),
+            ended_at=rows[0].ended_at,
+        )
+        for ref, rows in found.items()
+    ]
+
+
+async def replace_rows(session: WriteSession, held: SubjectRows, wanted: Mapping[bytes, str]) -> None:
+    """Give a subject these rows in the place of those that it has.
+
+    One that another open account has already is left out: two ids that were two persons are never made one, so that
+    the second is found by nobody, which denies.
+    """
+    await session.execute(delete(subject_locator).where(subject_locator.c.subject_ref == held.ref))
+    if wanted:
+        rows = [
+            {
+                "locator": locator,
+                "subject_ref": held.ref,
+                "made_by": made_by,
+                "began_at": held.began_at,
+                "ended_at": held.ended_at,
+            }
+            for locator, made_by in wanted.items()
+        ]
+        await session.execute(upsert(subject_locator).on_conflict_do_nothing(), rows)
+
+
+async def made_by(session: ReadSession, maker: str) -> bool:
+    """Whether some row was made by that key, in that way."""
+    rows = select(subject_locator.c.locator).where(subject_locator.c.made_by == maker).limit(1)
+    return (await session.execute(rows)).first() is not None
+
+
+async def made_by_others(session: ReadSession, makers: Collection[str]) -> bool:
+    """Whether some row was made by none of these."""
+    rows = select(subject_locator.c.locator).where(subject_locator.c.made_by.not_in(list(makers))).limit(1)
+    return (await session.execute(rows)).first() is not None
+
+
+async def lacks_rows(session: ReadSession, maker: str) -> bool:
+    """Whether some open account has no row that this key made."""
+    own = select(subject_locator.c.subject_ref).where(subject_locator.c.made_by == maker)
+    rows = select(subject_locator.c.locator).where(_LIVE, subject_locator.c.subject_ref.not_in(own)).limit(1)
+    return (await session.execute(rows)).first() is not None

@@ -1,0 +1,21 @@
+"""Whose ledger a caller means by a type and an id: for reads, which see one account only, the one that is open now."""
+
+from typing import Final
+
+from app.db.session import ReadSession
+from app.ledger.locators import REF_BYTES, find_ref
+from app.operations.service.deployment import Deployment, SubjectName
+
+_NOBODY: Final = bytes(REF_BYTES)
+"""No subject has this subject_ref: they are random."""
+
+
+async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName) -> bytes:
+    """The subject_ref of a name; one that nobody has when nothing is recorded, since a closure or an erasure perhaps.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    found = await find_ref(session, deployment.pseudonyms.locator(name.type, name.id))
+    return _NOBODY if found is None else found

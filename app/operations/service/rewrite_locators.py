@@ -1,0 +1,55 @@
+"""Write the locators of subjects anew from the ids in the vault: for another key, or another way to normalise ids.
+
+Two keys overlap (docs/operating.md): while SCEAU_PSEUDONYM_KEY_OTHER is set every subject is written down under both,
+and when all are, the two may change places; when the old one is no longer given, its rows are deleted.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from app.db.session import WriteSession
+from app.ledger.locators import SubjectRows, lacks_rows, made_by_others, next_subjects, replace_rows
+from app.ledger.pseudonym import Pseudonyms
+from app.ledger.vault_store import load_ids
+from app.operations.service.deployment import Deployment
+from app.snapshot.changes import ChangeKind, record_change
+
+BATCH: Final = 1_000
+
+
+async def rewrite_locators(session: WriteSession, deployment: Deployment, *, after: bytes, batch: int = BATCH) -> bytes:
+    """Write the rows of the next subjects as they should be, in the order of subject_ref.
+
+    Rows of subjects whose id is not kept any more stay as they are, unless a key that is no longer given made them.
+
+    Returns:
+        The last subject_ref looked at; empty when there was none left.
+
+    """
+    subjects = await next_subjects(session, after=after, limit=batch)
+    if not subjects:
+        return b""
+    sealed = await load_ids(session, [each.ref for each in subjects])
+    for each in subjects:
+        kept = sealed.get(each.ref)
+        wanted = _wanted(deployment.pseudonyms, each, deployment.vault.open(kept)) if kept is not None else each.rows
+        if wanted == each.rows:
+            continue
+        session.narrow()  # a replica that remembers the subject by a row that goes must forget it
+        for locator in {*wanted, *each.rows}:
+            await record_change(session, ChangeKind.SUBJECT, locator)
+        await replace_rows(session, each, wanted)
+    return subjects[-1].ref
+
+
+async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> bool:
+    """Whether some row was made by a key that is not given any more, or some open account lacks one of those wanted."""
+    makers = deployment.pseudonyms.makers()
+    if await made_by_others(session, makers):
+        return True
+    return any([await lacks_rows(session, maker) for maker in makers])
+
+
+def _wanted(pseudonyms: Pseudonyms, subject: SubjectRows, identifier: str) -> dict[bytes, str]:
+    locators: Sequence[bytes] = pseudonyms.locators(subject.type, identifier)
+    return dict(zip(locators, pseudonyms.makers(), strict=True))

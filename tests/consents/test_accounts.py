@@ -1,0 +1,175 @@
+"""Who a subject is: one account of one id, found by a row that a closure ends and an erasure deletes."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.jobs.upkeep import exchange_keys
+from app.jobs.work import Work
+from tests.support.api import PSEUDONYM_KEY, question, running, subject
+from tests.support.databases import administrator_url, new_database
+
+OTHER_KEY = "33" * 32
+SEARCHES = ("/v1/consents/search", "/v1/decisions/search", "/v1/audit-trail/search")
+
+
+def _rows(database, statement):
+    with psycopg.connect(administrator_url(database.name)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def _close(api, name):
+    return api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
+
+
+def _erase(api, name):
+    return api.ok("POST", "/v1/subjects/erasures", {"subject": subject(name)})
+
+
+def _explained(api, name):
+    return api.ok("POST", "/v1/explanations", question(name, "ads"))["facts"]
+
+
+def _found(api, name):
+    """What every search finds of an id; the searches themselves are in the trail, under nobody."""
+    return [len(api.ok("POST", path, {"subject": subject(name)})["items"]) for path in SEARCHES[:2]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("zoe@straße.example", "zoe@strasse.example"),
+        ("zoe@faß.example", "zoe@fass.example"),
+        ("straße@exemple.fr", "strasse@exemple.fr"),
+        ("ﬁ@exemple.fr", "fi@exemple.fr"),
+    ],
+)
+def test_two_people_are_never_one(api, one, other):
+    """What case folding takes for one are two, and a consent of one permits nothing for the other."""
+    api.register("ads")
+    api.decide(one, "ads")
+    assert api.reason(one, "ads") == "consent_in_force"
+    assert api.reason(other, "ads") == "no_consent"
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("zoe@BÜCHER.example", "Zoe@xn--bcher-kva.example"),
+        ("@Zoe:Exemple.FR", "@zoe:exemple.fr"),
+        ("zoe@[192.0.2.1]", "ZOE@[192.0.2.1]"),
+    ],
+)
+def test_one_domain_in_two_writings_is_one(api, written, same):
+    """A domain is compared as A-labels, in lower case (RFC 5890)."""
+    api.register("ads")
+    consent = api.decide(written, "ads")
+    assert api.withdraw(same)["withdrawn"] == [consent["id"]]
+
+
+@pytest.mark.parametrize("name", ["zoe@exa mple.fr", "zoe@-a.example", "zoe@", "@zoe:☃.example"])
+def test_a_domain_that_idna_refuses_is_a_400(api, name):
+    """Such an address is nobody's: neither a question nor a write takes it, and no row is made for it."""
+    api.register("ads")
+    assert api.call("POST", "/access/v1/evaluation", question(name, "ads")).status_code == 400
+    for path in ("/v1/withdrawals", "/v1/subjects/closures", "/v1/consents/search"):
+        refused = api.call("POST", path, {"subject": subject(name)})
+        assert (refused.status_code, refused.json()["type"]) == (400, "urn:sceau:problem:invalid-subject")
+    permit = api.call(
+        "POST", "/access/v1/evaluation", question("zoe", "ads", participants=[{"id": name, "local": True}])
+    )
+    assert permit.json()["decision"] is False
+
+
+def test_a_question_makes_no_row(api, database):
+    """Asking about somebody of whom nothing is recorded leaves the tables of subjects as they are."""
+    api.register("ads")
+    assert api.reason("stranger", "ads") == "no_consent"
+    assert "subject_ref" not in _explained(api, "stranger")
+    assert _rows(database, "SELECT FROM subject_locator") == _rows(database, "SELECT FROM subject") == []
+
+
+def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, database):
+    """After a closure the id leads to another subject_ref, under which no search or explanation finds the past."""
+    api.register("ads")
+    before = api.decide("alice", "ads")
+    api.reason("alice", "ads")
+    _close(api, "alice")
+    assert _found(api, "alice") == [0, 0]
+    after = api.decide("alice", "ads", "refused")
+    assert after["subject_ref"] != before["subject_ref"]
+    assert [each["id"] for each in _explained(api, "alice")["events"]] == [after["id"]]
+    assert _found(api, "alice")[0] == 1
+    assert api.reason("alice", "ads") == "consent_refused"
+    refs = {bytes(ref).hex() for (ref,) in _rows(database, "SELECT subject_ref FROM consent_event")}
+    assert refs == {before["subject_ref"], after["subject_ref"]}
+
+
+def test_after_an_erasure_nothing_leads_to_the_past(api, database):
+    """No row of an erased person is left to find it by, of an account that was closed before neither."""
+    api.register("ads")
+    api.decide("alice", "ads")
+    _close(api, "alice")
+    api.decide("alice", "ads")
+    assert len(_rows(database, "SELECT FROM subject_locator")) == 2
+    _erase(api, "alice")
+    assert _rows(database, "SELECT FROM subject_locator") == _rows(database, "SELECT FROM subject_vault") == []
+    assert _found(api, "alice") == [0, 0]
+    assert api.reason("alice", "ads") == "no_consent"
+    assert len(_rows(database, "SELECT FROM consent_event")) == 5
+
+
+def test_decisions_about_nobody_are_not_linked(api, database):
+    """Under III, and about somebody of whom nothing is recorded, each decision is logged under bytes of its own."""
+    api.register("ads")
+    api.register("spam", purpose="unsolicited_content_detection")
+    with running(database, decision_log="durable", decision_log_exempt_share=1.0) as logging:
+        for name in ("stranger", "stranger", "alice"):
+            logging.reason(name, "ads")
+            logging.reason(name, "spam")
+    refs = [ref for (ref,) in _rows(database, "SELECT subject_ref FROM decision_log")]
+    assert len(set(refs)) == len(refs) == 6
+
+
+def test_the_pseudonym_key_is_exchanged_while_subjects_come_and_go():
+    """Under both keys everybody is found by either; then the new one alone finds all, and the old one nobody."""
+    both: dict[str, Any] = {"pseudonym_key": PSEUDONYM_KEY, "pseudonym_key_other": OTHER_KEY}
+    swapped: dict[str, Any] = {"pseudonym_key": OTHER_KEY, "pseudonym_key_other": PSEUDONYM_KEY}
+    with new_database() as database:
+        with running(database) as api:
+            api.register("ads")
+            api.decide("early", "ads")
+        with running(database, **both) as api:
+            api.decide("late", "ads")
+            _exchange(api)
+        with running(database, **swapped) as api:
+            assert {api.reason(name, "ads") for name in ("early", "late")} == {"consent_in_force"}
+            api.withdraw("early")
+        with running(database, **both) as api:
+            assert api.reason("early", "ads") == "consent_withdrawn"
+        with running(database, pseudonym_key=OTHER_KEY) as api:
+            _exchange(api)
+            assert [api.reason(name, "ads") for name in ("early", "late")] == ["consent_withdrawn", "consent_in_force"]
+        assert len(_rows(database, "SELECT FROM subject_locator")) == 2
+
+
+def test_a_key_under_which_somebody_is_not_found_is_refused():
+    """Before every open account has its row the new key cannot stand alone: it would forget withdrawals."""
+    with new_database() as database:
+        with running(database) as api:
+            api.register("ads")
+            api.decide("early", "ads")
+        with running(database, pseudonym_key_other=OTHER_KEY) as api:
+            api.decide("late", "ads")
+        with (
+            pytest.raises(Exception, match="SCEAU_PSEUDONYM_KEY is not a key"),
+            running(database, pseudonym_key=OTHER_KEY),
+        ):
+            pass
+
+
+def _exchange(api):
+    """What the task does, in one go."""
+    services = api.client.app.state.services
+    api.client.portal.call(exchange_keys, Work(services.database, services.deployment))
