@@ -11,6 +11,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from app.core.consent import EventKind
 from bench.fuzz.facts import Facts, Holder, instant, reference
 from bench.fuzz.oracle import Item
 
@@ -23,7 +24,7 @@ class Tokens:
 
     facts: Facts
     checked: int = 0
-    refs: dict[bytes, str] = field(default_factory=dict)
+    refs: dict[tuple[bytes, int], str] = field(default_factory=dict)
 
     def wrong(self, token: str | None, item: Item, holder: Holder, number: UUID, context: dict[str, Any]) -> str | None:
         """What is wrong with the token of a decision, or with there being one, or none."""
@@ -54,7 +55,9 @@ class Tokens:
         if claims.get("valid_until") != context.get("valid_until") or not 0 < claims["exp"] - claims["iat"] <= _LONGEST:
             return "its token lives too long"
         shown = claims.get("subject_ref")  # None under III: nothing is looked up about anybody
-        known = shown and self.refs.setdefault(reference(subject["type"], subject["id"]), shown)
+        account = reference(subject["type"], subject["id"])
+        closed = sum(event.kind is EventKind.CLOSED for event in self.facts.events.get(account, ()))
+        known = shown and self.refs.setdefault((account, closed), shown)
         return None if known == shown else "its token is about another subject"
 
     def _claims(self, token: str) -> dict[str, Any] | None:
