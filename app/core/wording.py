@@ -14,11 +14,11 @@ def _both(fr: str, en: str) -> Mapping[str, str]:
 REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
     {
         Reason.LAW_VERSION_NOT_HELD: _both(
-            "La question porte sur une date antérieure au 9 octobre 2016 : le texte d'alors n'est pas connu ici.",
+            "La question porte sur une date antérieure au 9 octobre 2016 : le texte d’alors n’est pas connu ici.",
             "The question is about a date before 9 October 2016: the text then in force is not held here.",
         ),
         Reason.UNKNOWN_PROCESSING: _both(
-            "Ce traitement n'est pas déclaré : vos messages ne sont pas analysés.",
+            "Ce traitement n’est pas déclaré : vos messages ne sont pas analysés.",
             "This processing is not registered: your messages are not analysed.",
         ),
         Reason.PROCESSING_SUSPENDED: _both(
@@ -26,19 +26,19 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "This processing is suspended or has ended: your messages are not analysed.",
         ),
         Reason.HUMAN_ACCESS: _both(
-            "Personne ne peut lire vos messages, même avec votre consentement.",
-            "No person may read your messages, even with your consent.",
+            "Ce traitement ne permet à personne de lire vos messages, même avec votre consentement.",
+            "This processing lets nobody read your messages, even with your consent.",
         ),
         Reason.NOT_GOVERNED: _both(
             "L’article L32-3 ne régit pas cette correspondance : il n’interdit pas cette analyse automatique.",
             "Article L32-3 does not govern this correspondence: it does not forbid this automated analysis.",
         ),
         Reason.NOT_APPLICABLE: _both(
-            "L'article L32-3 ne régit pas cette correspondance : il n'autorise donc rien ici.",
+            "L’article L32-3 ne régit pas cette correspondance : il n’autorise donc rien ici.",
             "Article L32-3 does not govern this correspondence, so it permits nothing here.",
         ),
         Reason.UNDECLARED_ELEMENT: _both(
-            "Ce traitement n'a pas déclaré l'élément de vos messages qu'il voulait analyser.",
+            "Ce traitement n’a pas déclaré l’élément de vos messages qu’il voulait analyser.",
             "This processing did not declare the part of your messages that it wanted to analyse.",
         ),
         Reason.EXEMPT: _both(
@@ -46,11 +46,11 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "This automated analysis (display, sorting, routing, spam, malware) does not need your consent.",
         ),
         Reason.CHANNEL_NOT_COVERED: _both(
-            "La loi ne permet pas d'analyser ainsi le contenu d'un message textuel.",
+            "La loi ne permet pas d’analyser ainsi le contenu d’un message textuel.",
             "The law does not allow the content of a text message to be analysed in this way.",
         ),
         Reason.PURPOSE_NOT_PERMITTED: _both(
-            "La loi ne permet pas d'analyser vos messages dans ce but, même avec votre consentement.",
+            "La loi ne permet pas d’analyser vos messages dans ce but, même avec votre consentement.",
             "The law does not allow your messages to be analysed for this purpose, even with your consent.",
         ),
         Reason.TRANSITION_2017: _both(
@@ -58,7 +58,7 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "Processing older than 31 March 2017: your first consent could wait until the end of September 2017.",
         ),
         Reason.NO_CONSENT: _both(
-            "Vous n'avez pas donné votre consentement à ce traitement.",
+            "Vous n’avez pas donné votre consentement à ce traitement.",
             "You have not consented to this processing.",
         ),
         Reason.CONSENT_REFUSED: _both(
@@ -70,7 +70,7 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "You have withdrawn your consent to this processing.",
         ),
         Reason.CONSENT_INVALID: _both(
-            "Votre consentement n'a pas été recueilli régulièrement : il ne compte pas.",
+            "Votre consentement n’a pas été recueilli régulièrement : il ne compte pas.",
             "Your consent was not lawfully collected: it does not count.",
         ),
         Reason.CONSENT_SUPERSEDED: _both(
@@ -78,7 +78,7 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "This processing has changed since you consented: you must be asked again.",
         ),
         Reason.CONSENT_EXPIRED: _both(
-            "Votre consentement a plus d'un an, ou la durée annoncée est écoulée : il faut vous le redemander.",
+            "Votre consentement a plus d’un an, ou la durée annoncée est écoulée : il faut vous le redemander.",
             "Your consent is more than a year old, or the period announced is over: you must be asked again.",
         ),
         Reason.CONSENT_SCOPE: _both(
@@ -86,7 +86,7 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "Your consent does not cover all that this processing wanted to analyse.",
         ),
         Reason.OTHER_PARTY: _both(
-            "Le consentement de toutes les personnes requises n'est pas établi pour cette correspondance.",
+            "Le consentement de toutes les personnes requises n’est pas établi pour cette correspondance.",
             "The consent of everyone required is not established for this correspondence.",
         ),
         Reason.CONSENT_IN_FORCE: _both(
@@ -94,7 +94,7 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "You have consented to this processing. You can withdraw that consent at any time.",
         ),
         Reason.EVIDENCE_UNAVAILABLE: _both(
-            "Votre consentement n'a pas pu être vérifié : vos messages ne sont pas analysés.",
+            "Votre consentement n’a pas pu être vérifié : vos messages ne sont pas analysés.",
             "Your consent could not be verified: your messages are not analysed.",
         ),
     }

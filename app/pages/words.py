@@ -10,14 +10,14 @@ SHARED: Final[Catalogue] = {
     "switch": both("In English", "En français"),
     "switch_label": both("Langue", "Language"),
     "about": both(
-        "Cette page ne dépose aucun cookie et ne charge rien d'un autre site.",
+        "Cette page ne dépose aucun cookie et ne charge rien d’un autre site.",
         "This page sets no cookie and loads nothing from any other site.",
     ),
     "again": both("Recharger la page", "Load the page again"),
 }
 
 _FAILED: Final = both(
-    "Une panne nous empêche d'afficher cette page. Réessayez dans quelques instants.",
+    "Une panne nous empêche d’afficher cette page. Réessayez dans quelques instants.",
     "Something failed here, and this page cannot be shown. Please try again in a moment.",
 )
 _UNKNOWN: Final = both(
@@ -27,33 +27,33 @@ _UNKNOWN: Final = both(
 
 ERRORS: Final[Mapping[int, Catalogue]] = {
     400: {
-        "title": both("Demande incompréhensible", "Request not understood"),
+        "title": both("Demande non valide", "Request not understood"),
         "detail": both(
-            "Ce qui a été envoyé n'est pas ce que cette page attend. Rien n'a été enregistré.",
+            "Ce qui a été envoyé n’est pas ce que cette page attend. Rien n’a été enregistré.",
             "What was sent is not what this page expects. Nothing was recorded.",
         ),
     },
     403: {
         "title": both("Accès refusé", "Not allowed"),
         "detail": both(
-            "Cette demande n'est pas permise. Rien n'a été enregistré.", "This is not allowed. Nothing was recorded."
+            "Cette demande n’est pas permise. Rien n’a été enregistré.", "This is not allowed. Nothing was recorded."
         ),
     },
     404: {
         "title": both("Page introuvable", "Page not found"),
-        "detail": both("Il n'y a rien à cette adresse.", "There is nothing at this address."),
+        "detail": both("Il n’y a rien à cette adresse.", "There is nothing at this address."),
     },
     413: {
         "title": both("Envoi trop long", "Too much was sent"),
         "detail": both(
-            "Ce qui a été envoyé est trop long. Rien n'a été enregistré.",
+            "Ce qui a été envoyé est trop long. Rien n’a été enregistré.",
             "What was sent is too long. Nothing was recorded.",
         ),
     },
     429: {
-        "title": both("Trop d'envois", "Too many requests"),
+        "title": both("Trop d’envois", "Too many requests"),
         "detail": both(
-            "Trop d'envois en peu de temps. Rien de plus n'a été enregistré. Réessayez plus tard.",
+            "Trop d’envois en peu de temps. Rien de plus n’a été enregistré. Réessayez plus tard.",
             "Too many requests in a short time. Nothing more was recorded. Please try again later.",
         ),
     },

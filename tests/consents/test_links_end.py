@@ -61,13 +61,13 @@ def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(clocked, c
     clock.at = utc("2027-05-01T12:00:00Z")
     page = person.open()
     assert page.buttons == {"ads-mail": ["withdraw"]}
-    assert "Ce lien ne sert plus à répondre." in page.text()
+    assert "Ce lien ne permet plus de répondre." in page.text()
     fields = page.filled("withdraw", "ads-mail")
     told = person.send(fields)
     assert told.status == 200
     assert "Vos réponses sont enregistrées." in told.text()
     assert "Vous avez retiré votre accord le 1er mai 2027 à 14 h 00" in told.text()
-    assert "Ce lien ne sert plus qu'à montrer vos réponses, jusqu'au 8 mai 2027 à 14 h 00" in told.text()
+    assert "Ce lien permet seulement de consulter vos réponses, jusqu'au 8 mai 2027 à 14 h 00" in told.text()
     assert told.buttons == {}
     again = person.send(fields)
     assert again.status == 409

@@ -39,12 +39,12 @@ def test_every_question_is_answered_in_french():
     ]
     assert all(row.answers for row in text.rows)
     assert answers(text, "who") == [
-        "Exemple SAS, responsable de ce traitement.",
+        "Exemple SAS, responsable du traitement.",
         "Contact pour la protection de vos données : dpo@exemple.example",
     ]
-    assert answers(text, "what_for")[0] == "De la publicité."
+    assert answers(text, "what_for")[0] == "À des fins publicitaires."
     assert answers(text, "what")[0] == "Le contenu de vos messages et leur objet."
-    assert answers(text, "how_long")[0].startswith("Votre accord vaut 1 an,")
+    assert answers(text, "how_long")[0].startswith("Votre consentement est valable 1 an au plus,")
     assert answers(text, "how_long")[1] == "Les données tirées de l’analyse sont conservées 30 jours."
     assert answers(text, "others") == ["Régie A et Régie B."]
     assert "Rien ne change dans votre messagerie." in answers(text, "refuse")[0]
@@ -59,7 +59,7 @@ def test_what_the_register_lacks_is_said():
     """No contact, nobody else, nothing kept, nothing said of keeping: each is told as it is."""
     text = consent_text(asked(contact=None, recipients=frozenset(), retention=Retention.parse("PT0S")), "en")
     assert answers(text, "who")[1].startswith("No dedicated data-protection contact has been registered here")
-    assert answers(text, "others") == ["Nobody else."]
+    assert answers(text, "others") == ["No recipient is registered."]
     assert answers(text, "how_long")[1] == "The data drawn from the analysis are not kept."
     assert len(answers(consent_text(asked(retention=None), "en"), "how_long")) == 1
 
@@ -81,12 +81,13 @@ def test_a_text_registered_in_french_only_stays_french():
         (
             set(Element),
             "Le contenu de vos messages, leur objet, l’identité de vos correspondants et les pièces jointes.",
-            "The content of your messages, their subject line, who you correspond with and attachments.",
+            "The content of your messages, their subject line, the identity of the people you correspond with and "
+            "attachments.",
         ),
         (
             {Element.SUBJECT_LINE, Element.CORRESPONDENT_IDENTITY},
             "L’objet de vos messages et l’identité de vos correspondants.",
-            "The subject line of your messages and who you correspond with.",
+            "The subject line of your messages and the identity of the people you correspond with.",
         ),
     ],
 )
@@ -99,7 +100,10 @@ def test_elements_in_words(elements, fr, en):
 
 def test_nobody_is_told_to_read_only_when_nobody_does():
     """That nobody reads is said of an automated analysis only."""
-    assert answers(consent_text(asked(), "en"), "what")[1] == "The analysis is automated: nobody reads your messages."
+    assert (
+        answers(consent_text(asked(), "en"), "what")[1]
+        == "The analysis is fully automated: for this processing, no person reads your messages."
+    )
     assert len(answers(consent_text(asked(automated=False), "en"), "what")) == 1
 
 
@@ -115,7 +119,7 @@ def test_the_hash_is_of_the_lines_in_order():
     text = consent_text(asked(name={"fr": "Publicite\N{COMBINING ACUTE ACCENT}  ici"}), "fr")
     lines = text.plain.split("\n")
     assert lines[0] == "Publicité ici"
-    assert lines[1] == "Qui ?"
+    assert lines[1] == "Qui est responsable ?"
     assert "Rien d'autre." in lines
     assert lines[-1] == answers(text, "rights")[-1]
     assert text.sha256 == hashlib.sha256(text.plain.encode()).hexdigest()
@@ -152,6 +156,6 @@ def test_the_french_is_typeset_and_what_is_registered_is_not_touched():
     """Sceau's own words have the apostrophe of print; a controller's name stays as it was registered."""
     text = consent_text(asked(controller="L'Exemple"), "fr")
     assert [line for line in text.plain.split("\n") if "'" in line] == [
-        "L'Exemple, responsable de ce traitement.",
+        "L'Exemple, responsable du traitement.",
         "Rien d'autre.",
     ]

@@ -97,7 +97,7 @@ def test_the_whole_cycle(browser, year):
     assert (told["consent"], told["notice"]) == (consent, "P60D")
     assert operator.decision(WHO) == (True, "consent_in_force")
     page.goto(first)
-    assert "Ce lien ne sert plus à répondre." in page.inner_text("main")
+    assert "Ce lien ne permet plus de répondre." in page.inner_text("main")
     assert page.locator("button").count() == 1  # to withdraw: as easy as it was to give
 
     year.day(366)

@@ -28,7 +28,7 @@ def test_a_form_counts_once(shared, person, request):
     assert person.send(fields).status == 200
     again = person.send(fields)
     assert again.status == 409
-    assert "Rien n'a été enregistré deux fois." in again.text()
+    assert "Votre réponse n'a été enregistrée qu'une fois." in again.text()
     assert "Accord en vigueur jusqu'au" in again.text()
     assert [each["kind"] for each in events(shared, request.node.name, "ads-mail")] == ["granted"]
 

@@ -38,12 +38,12 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
     page = Person(shared, link(shared, "reader", "ads-mail")).open()
     before = page.text().partition("J'accepte pour")[0]
     for told in (
-        "Exemple SAS, responsable de ce traitement.",
+        "Exemple SAS, responsable du traitement.",
         "dpo@exemple.example",
-        "De la publicité. Texte de ads-mail Base légale : votre consentement (RGPD, article 6",
+        "À des fins publicitaires. Texte de ads-mail Base légale : votre consentement (RGPD, article 6",
         "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",
         "Le contenu de vos messages et leur objet.",
-        "Votre accord vaut 1 an",
+        "Votre consentement est valable 1 an",
         "Si vous acceptez maintenant : jusqu'au",
         "conservées 30 jours",
         "Rien ne change dans votre messagerie.",
@@ -51,7 +51,7 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
         "Régie SA.",
         "www.cnil.fr/fr/plaintes",
         "Cette page n'est pas faite pour les moins de 15 ans",
-        "Vous n'avez pas répondu : il n'y a pas d'accord.",
+        "Vous n'avez pas encore répondu : aucun consentement n'est enregistré.",
     ):
         assert told in before, told
 
@@ -160,8 +160,8 @@ def test_renewal(clocked, clock):
     assert "If you renew now: until 31 May 2028 inclusive." in page.text()
     assert "I renew my consent" in page.text()
     assert "“I refuse”" not in page.text()
-    assert "Not to renew: close the page, and your consent ends on its date" in page.text()
-    assert "a consent in force lasts until its date" in page.text()
+    assert "If you do not want to renew, close the page, and your consent ends on its date" in page.text()
+    assert "a consent already given stays valid until its end date" in page.text()
     assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
     person.press("accept", "ads-mail")
     clock.at = utc("2027-06-20T10:00:00Z")

@@ -20,7 +20,7 @@ def test_decisions_by_day_and_reason(database):
     with running(database, decision_log_exempt_share=0.5) as api:
         page = Visitor(api).sign_in()
     text = page.text("decisions")
-    assert "share only: 50%." in text
+    assert "log keeps only 50%." in text
     assert re.search(r"Day Permitted Denied \d+ \w+ \d{4} 2 3 \d+ \w+ \d{4} 0 0", text)
     for reason, number in (
         ("consent in force Permitted", 1),

@@ -75,7 +75,7 @@ def test_a_wrong_key(visitor, key):
     """No key, one that is none, or one too long: the form again, which says so and does not repeat it."""
     page = visitor.sign_in(key)
     assert page.status == 403
-    assert "No key in force is that one." in page.text()
+    assert "That key is not valid." in page.text()
     assert not key or key not in page.html
     assert SIGN_IN in visitor.get().html
 

@@ -57,11 +57,11 @@ class Seen:
         return dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', form))
 
     def text(self, section: str | None = None) -> str:
-        """What can be read on it, or in one of its sections."""
+        """What can be read on it, or in one of its sections, with the apostrophes of a keyboard."""
         part = self.html
         if section is not None:
             part = part.split(f'data-section="{section}"', 1)[1].split("</section>", 1)[0].partition(">")[2]
-        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", part)).split())
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", part)).split()).replace("’", "'")
 
 
 class Visitor:

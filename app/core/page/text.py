@@ -21,30 +21,36 @@ Texts = Mapping[str, str]
 LANGUAGES: Final = ("fr", "en")
 
 _PURPOSE: Final[Mapping[Purpose, Texts]] = {
-    Purpose.ADVERTISING: {"fr": "De la publicité.", "en": "Advertising."},
-    Purpose.STATISTICS: {"fr": "Des statistiques.", "en": "Statistics."},
-    Purpose.SERVICE_IMPROVEMENT: {"fr": "Améliorer le service.", "en": "Improving the service."},
+    Purpose.ADVERTISING: {"fr": "À des fins publicitaires.", "en": "For advertising."},
+    Purpose.STATISTICS: {"fr": "À des fins statistiques.", "en": "For statistics."},
+    Purpose.SERVICE_IMPROVEMENT: {
+        "fr": "Pour améliorer le service qui vous est rendu.",
+        "en": "To improve the service that you are given.",
+    },
 }
 
 _ELEMENT: Final[Mapping[Element, Texts]] = {
     Element.CONTENT: {"fr": "le contenu de vos messages", "en": "the content of your messages"},
     Element.SUBJECT_LINE: {"fr": "leur objet", "en": "their subject line"},
-    Element.CORRESPONDENT_IDENTITY: {"fr": "l’identité de vos correspondants", "en": "who you correspond with"},
+    Element.CORRESPONDENT_IDENTITY: {
+        "fr": "l’identité de vos correspondants",
+        "en": "the identity of the people you correspond with",
+    },
     Element.ATTACHMENTS: {"fr": "les pièces jointes", "en": "attachments"},
 }
 
 _SAID: Final[Mapping[str, Texts]] = {
-    "who": {"fr": "Qui ?", "en": "Who?"},
+    "who": {"fr": "Qui est responsable ?", "en": "Who is responsible?"},
     "controller": {
-        "fr": "{controller}, responsable de ce traitement.",
-        "en": "{controller}, the controller of this processing.",
+        "fr": "{controller}, responsable du traitement.",
+        "en": "{controller}, the data controller.",
     },
     "contact": {
         "fr": "Contact pour la protection de vos données : {contact}",
         "en": "Data-protection contact: {contact}",
     },
     "no_contact": {
-        "fr": "Aucun contact dédié à la protection des données n’a été déclaré ici : écrivez au responsable lui-même.",
+        "fr": "Aucun contact dédié à la protection des données n’a été déclaré ici : adressez-vous au responsable.",
         "en": "No dedicated data-protection contact has been registered here: write to the controller itself.",
     },
     "basis": {
@@ -56,13 +62,14 @@ _SAID: Final[Mapping[str, Texts]] = {
     "what_for": {"fr": "Pour quoi faire ?", "en": "What for?"},
     "what": {"fr": "Qu’est-ce qui est analysé ?", "en": "What is analysed?"},
     "automated": {
-        "fr": "L’analyse est automatique : personne ne lit vos messages.",
-        "en": "The analysis is automated: nobody reads your messages.",
+        "fr": "L’analyse est entièrement automatisée : pour ce traitement, aucune personne ne lit vos messages.",
+        "en": "The analysis is fully automated: for this processing, no person reads your messages.",
     },
     "how_long": {"fr": "Jusqu’à quand ?", "en": "Until when?"},
     "validity": {
-        "fr": "Votre accord vaut {period}, puis s’éteint de lui-même. Il n’est jamais prolongé sans vous.",
-        "en": "Your consent lasts {period}, then ends by itself. It is never extended without you.",
+        "fr": "Votre consentement est valable {period} au plus, puis prend fin automatiquement. Il n’est renouvelé "
+        "que si vous répondez de nouveau.",
+        "en": "Your consent lasts {period} at most, then ends automatically. It is renewed only if you answer again.",
     },
     "kept": {
         "fr": "Les données tirées de l’analyse sont conservées {retention}.",
@@ -74,28 +81,31 @@ _SAID: Final[Mapping[str, Texts]] = {
     },
     "refuse": {"fr": "Et si je refuse ?", "en": "What if I refuse?"},
     "refusing": {
-        "fr": "Rien ne change dans votre messagerie. Sans réponse de votre part, aucun nouvel accord n’est donné ; un "
-        "accord en vigueur dure jusqu’à sa date, sauf si vous le retirez.",
-        "en": "Nothing changes in your mailbox. If you do not answer, no new consent is given; a consent in force "
-        "lasts until its date, unless you withdraw it.",
+        "fr": "Sans réponse de votre part, aucun nouvel accord n’est donné ; un consentement déjà donné reste valable "
+        "jusqu’à sa date de fin, sauf si vous le retirez.",
+        "en": "If you do not answer, no new consent is given; a consent already given stays valid until its end date, "
+        "unless you withdraw it.",
     },
     "withdraw": {"fr": "Et si je change d’avis ?", "en": "What if I change my mind?"},
     "withdrawing": {
-        "fr": "Vous pouvez retirer votre accord à tout moment, aussi facilement que vous l’avez donné : gardez le lien "
-        "de cette page, elle montre alors un bouton « Je retire mon accord ». Le retrait prend effet aussitôt, sans "
-        "remettre en cause ce qui a été fait avant.",
-        "en": "You can withdraw your consent at any time, as easily as you gave it: keep the link to this page, which "
-        "then shows a button “I withdraw my consent”. Withdrawing takes effect at once, without calling into "
-        "question what was done before.",
+        "fr": "Vous pouvez retirer votre accord à tout moment, aussi facilement que vous l’avez donné : conservez le "
+        "lien de cette page : vous y trouverez le bouton « Je retire mon accord ». Le retrait prend effet aussitôt, "
+        "sans remettre en cause la licéité de ce qui a été fait avant.",
+        "en": "You can withdraw your consent at any time, as easily as you gave it: keep the link to this page: "
+        "you will find the button “I withdraw my consent” there. Withdrawing takes effect at once. It does not "
+        "affect the lawfulness of what was done before (GDPR, article 7(3)).",
     },
     "others": {"fr": "Qui d’autre reçoit ces données ?", "en": "Who else receives these data?"},
-    "nobody": {"fr": "Personne d’autre.", "en": "Nobody else."},
-    "rights": {"fr": "Mes droits ?", "en": "My rights?"},
+    "nobody": {
+        "fr": "Aucun destinataire n’est déclaré.",
+        "en": "No recipient is registered.",
+    },
+    "rights": {"fr": "Quels sont mes droits ?", "en": "What are my rights?"},
     "access": {
         "fr": "Vous pouvez demander au responsable l’accès à vos données, leur rectification, leur effacement, leur "
-        "portabilité ou la limitation de leur usage.",
-        "en": "You can ask the controller for access to your data, to have them corrected, erased, handed over to you "
-        "or their use restricted.",
+        "portabilité ou la limitation de leur traitement (RGPD, articles 15 à 20).",
+        "en": "You can ask the controller for access to your data, and for them to be corrected, erased, "
+        "transferred to you, or their processing restricted (GDPR, articles 15 to 20).",
     },
     "complaint": {
         "fr": "Vous pouvez introduire une réclamation auprès de la CNIL : www.cnil.fr/fr/plaintes, ou 3 place de "

@@ -10,62 +10,67 @@ from typing import Final
 from app.core.staff.coverage import NoticeText
 
 _FR: Final = """\
-Vous travaillez pour un service qui achemine ou conserve des correspondances privées. La loi veut que vous connaissiez \
-les obligations qui en résultent (code des postes et des communications électroniques, articles L32-3, V, et D. 98-5).
+Vous travaillez pour un service qui achemine ou conserve des correspondances privées. La loi impose de porter à votre \
+connaissance les obligations qui en résultent (code des postes et des communications électroniques, articles L32-3, \
+V, et D. 98-5).
 
 # Ce qui est secret
 
-Le secret couvre le contenu des correspondances, l'identité des correspondants, l'intitulé des \
-messages et les documents joints. Il s'impose à l'entreprise et à chaque membre de son personnel (L32-3, I et II).
+Le secret couvre le contenu des correspondances, l’identité des correspondants, l’intitulé des \
+messages et les documents joints. Il s’impose à l’entreprise et à chaque membre de son personnel (L32-3, I et II).
 
-# Ce que vous ne faites pas
+# Ce qui vous est interdit
 
 - ouvrir, lire, copier, détourner, retarder ou supprimer une correspondance, ou révéler ce que vous en savez, y \
 compris qui écrit à qui ;
-- donner à quelqu'un un accès qui le lui permettrait ;
-- mettre en service une analyse automatisée des correspondances qui n'est pas inscrite au registre, ou en changer la \
+- donner à quelqu’un un accès qui le lui permettrait ;
+- mettre en service une analyse automatisée des correspondances qui n’est pas inscrite au registre, ou en changer la \
 finalité.
 
-# Ce qu'une machine peut faire sans consentement
+# Ce qu’une machine peut faire sans consentement
 
-L'affichage, le tri et l'acheminement des messages, la détection des \
-contenus non sollicités et des programmes malveillants (III). Ce qui a été analysé pour cela ne sert à rien d'autre.
+L’affichage, le tri et l’acheminement des messages, la détection des \
+contenus non sollicités et des programmes malveillants (III). Ce qui a été analysé à ces fins ne peut servir à aucune \
+autre.
 
-# Ce qui exige le consentement de l'utilisateur
+# Ce qui exige le consentement de l’utilisateur
 
 Analyser les correspondances à des fins publicitaires, statistiques ou \
-d'amélioration du service est interdit sans le consentement exprès de l'utilisateur, donné pour chaque traitement et \
-recueilli de nouveau au moins une fois par an (IV). Un refus ou un retrait s'applique aussitôt. Aucun consentement \
-n'autorise un humain à lire.
+d’amélioration du service est interdit sans le consentement exprès de l’utilisateur, donné pour chaque traitement et \
+recueilli de nouveau au moins une fois par an (IV). Un refus ou un retrait s’applique aussitôt. Aucun consentement \
+n’autorise un humain à lire.
 
-# Les peines
+# Les sanctions pénales encourues
 
-- révéler une information à caractère secret que l'on détient par sa profession ou ses fonctions : un an \
-d'emprisonnement et 15 000 euros d'amende (code pénal, article 226-13) ;
+- révéler une information à caractère secret que l’on détient par sa profession ou ses fonctions : un an \
+d’emprisonnement et 15 000 euros d’amende (code pénal, article 226-13) ;
 - de mauvaise foi, ouvrir, supprimer, retarder ou détourner des correspondances adressées à des tiers ou en prendre \
 frauduleusement connaissance, intercepter, détourner, utiliser ou divulguer des correspondances électroniques, ou \
-installer un appareil qui le permet : un an d'emprisonnement et 45 000 euros d'amende (article 226-15) ;
-- pour l'agent d'un exploitant de réseaux ouverts au public ou d'un fournisseur de services de télécommunications, \
-pour la personne dépositaire de l'autorité publique ou chargée d'une mission de service public, dans l'exercice de ses \
-fonctions et hors les cas prévus par la loi : ordonner, commettre ou faciliter l'interception ou le détournement de \
-correspondances, l'utilisation ou la divulgation de leur contenu : trois ans d'emprisonnement et 45 000 euros \
-d'amende (article 432-9).
+installer un appareil qui le permet : un an d’emprisonnement et 45 000 euros d’amende (article 226-15) ;
+- pour l’agent d’un exploitant de réseaux ouverts au public ou d’un fournisseur de services de télécommunications, \
+pour la personne dépositaire de l’autorité publique ou chargée d’une mission de service public, dans l’exercice de ses \
+fonctions et hors les cas prévus par la loi : ordonner, commettre ou faciliter l’interception ou le détournement de \
+correspondances, l’utilisation ou la divulgation de leur contenu, comme leur ouverture, leur suppression ou leur \
+retard : trois ans d’emprisonnement et 45 000 euros d’amende (article 432-9, ses deux alinéas).
+
+Le secret dure au-delà de votre contrat : vous y restez tenu après votre départ.
 
 # En cas de doute
 
-N'ouvrez pas, n'analysez pas : demandez. [À compléter par l'opérateur : à qui s'adresser, comment \
+N’ouvrez pas, n’analysez pas : demandez. [À compléter par l’opérateur : à qui s’adresser, comment \
 signaler un incident, qui a quels accès et dans quels cas.]"""
 
 _EN: Final = """\
-You work for a service that carries or keeps private correspondence. The law wants you to know the duties that follow \
-(code des postes et des communications électroniques, articles L32-3, V, and D. 98-5). The law itself is in French.
+You work for a service that carries or keeps private correspondence. The law requires that you be told of the \
+duties that follow (code des postes et des communications électroniques, articles L32-3, V, and D. 98-5). The law \
+itself is in French.
 
 # What is secret
 
 The secrecy covers the content of correspondence, the identity of the correspondents, the subject line \
 and the attachments. It binds the company and each member of its staff (L32-3, I and II).
 
-# What you do not do
+# What you must not do
 
 - open, read, copy, divert, delay or delete a correspondence, or reveal what you know of it, such as who writes to whom;
 - give anybody access that would let them do so;
@@ -74,12 +79,12 @@ and the attachments. It binds the company and each member of its staff (L32-3, I
 # What a machine may do without consent
 
 Displaying, sorting and routing messages, detecting unsolicited content and \
-malicious software (III). What was analysed for that serves nothing else.
+malicious software (III). What was analysed for that must not be used for anything else.
 
-# What needs the user's consent
+# What needs the user’s consent
 
 Analysing correspondence for advertising, statistics or improvement of the service is \
-forbidden without the user's express consent, given for each processing and collected again at least once a year (IV). \
+forbidden without the user’s express consent, given for each processing and collected again at least once a year (IV). \
 A refusal or withdrawal counts at once. No consent lets a human being read.
 
 # The penalties
@@ -92,7 +97,10 @@ so: one year of imprisonment and a fine of 45,000 euros (article 226-15);
 - for the agent of an operator of networks open to the public or of a provider of telecommunications services, and for \
 whoever holds public authority or a mission of public service, in the exercise of their office and outside the cases \
 that the law provides for: ordering, committing or facilitating the interception or diversion of correspondence, or \
-the use or disclosure of its content: three years of imprisonment and a fine of 45,000 euros (article 432-9).
+the use or disclosure of its content, and likewise its opening, deletion or delay: three years of imprisonment and a \
+fine of 45,000 euros (article 432-9, both paragraphs).
+
+Secrecy outlasts your job: you remain bound by it after you leave.
 
 # When in doubt
 

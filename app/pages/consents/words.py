@@ -5,73 +5,78 @@ from typing import Final
 from app.pages.languages import Catalogue, both
 
 CONSENT: Final[Catalogue] = {
-    "title_decide": both("Acceptez-vous que vos messages soient analysés ?", "May your messages be analysed?"),
+    "title_decide": both(
+        "Acceptez-vous que vos messages soient analysés ?", "Do you agree to your messages being analysed?"
+    ),
     "title_renew": both("Renouvelez-vous votre accord ?", "Do you renew your consent?"),
     "title_withdraw": both("Retirer votre accord", "Withdraw your consent"),
-    "title_answers": both("Vos réponses sur l'analyse de vos messages", "Your answers about analysing your messages"),
-    "title_ended": both("Ce lien n'est plus valable", "This link no longer works"),
+    "title_answers": both("Vos réponses sur l’analyse de vos messages", "Your answers about analysing your messages"),
+    "title_ended": both("Ce lien n’est plus valable", "This link no longer works"),
     "account": both("Votre compte :", "Your account:"),
     "asks_together": both(
         "vous demandent votre accord. Vous répondez à chaque demande séparément.",
         "ask for your consent. You answer each request on its own.",
     ),
-    "asks_one": both("vous demande votre accord pour un traitement.", "asks for your consent to one processing."),
+    "asks_one": both(
+        "vous demande votre accord pour un traitement.", "asks for your consent to one use of your messages."
+    ),
     "asks_many": both(
         "vous demande votre accord. Vous répondez à chaque demande séparément.",
         "asks for your consent. You answer each request on its own.",
     ),
     "nothing_chosen": both(
-        "Rien n'est choisi d'avance. La loi interdit cette analyse sans votre accord.",
-        "Nothing is chosen in advance. The law forbids this analysis without your consent.",
+        "Aucune réponse n’est présélectionnée. Sans votre consentement exprès, la loi interdit cette analyse.",
+        "No answer is selected in advance. Without your express consent the law forbids this analysis.",
     ),
     "withdraw_intro": both(
-        "Appuyez sur le bouton, c'est tout. L'analyse cesse aussitôt, et rien d'autre ne change dans votre messagerie.",
-        "Press the button, and that is all. The analysis stops at once, and nothing else changes in your mailbox.",
+        "Il suffit d’appuyer sur le bouton. L’analyse cesse aussitôt.",
+        "Just press the button. The analysis stops at once.",
     ),
     "over": both(
-        "Ce lien ne sert plus à répondre. Il sert encore à retirer un accord en vigueur.",
+        "Ce lien ne permet plus de répondre. Il permet encore de retirer un accord en vigueur.",
         "This link can no longer be used to answer. It can still be used to withdraw a consent in force.",
     ),
     "age": both(
-        "Cette page n'est pas faite pour les moins de 15 ans : la loi demande alors l'accord de l'enfant avec celui "
-        "d'un parent. Si vous avez moins de 15 ans, ne répondez pas ici.",
-        "This page is not for people under 15: the law then asks for the child's consent together with a parent's. If "
-        "you are under 15, do not answer here.",
+        "Si vous avez moins de 15 ans, ne répondez pas ici : la loi exige votre consentement et celui d’un titulaire "
+        "de l’autorité parentale.",
+        "If you are under 15, do not answer here: the law requires your consent and that of a holder of parental "
+        "responsibility.",
     ),
-    "under_15_title": both("Cette page n'est pas pour vous", "This page is not for you"),
+    "under_15_title": both("Cette page n’est pas pour vous", "This page is not for you"),
     "under_15": both(
-        "Vous avez moins de 15 ans : votre accord doit être donné avec celui d'un parent (RGPD, article 8 ; loi du "
-        "6 janvier 1978, article 45). Vos messages ne sont pas analysés tant que cet accord à deux n'a pas été donné "
-        "autrement.",
-        "You are under 15: your consent must be given together with a parent's (GDPR, article 8; French law of "
+        "Vous avez moins de 15 ans : votre accord doit être donné avec celui d’un parent (RGPD, article 8 ; loi du "
+        "6 janvier 1978, article 45). Vos messages ne sont pas analysés tant que vous et lui n’avez pas consenti "
+        "ensemble par un autre moyen.",
+        "You are under 15: your consent must be given together with a parent’s (GDPR, article 8; French law of "
         "6 January 1978, article 45). Your messages are not analysed unless that joint consent has been given in "
         "another way.",
     ),
-    "under_15_nothing": both("Cette page n'enregistre rien.", "This page records nothing."),
+    "under_15_nothing": both("Cette page n’enregistre rien.", "This page records nothing."),
     "under_15_withdraws": both(
-        "Cette page n'enregistre ni accord ni refus : elle permet seulement de retirer un accord en vigueur.",
+        "Cette page n’enregistre ni accord ni refus : elle permet seulement de retirer un accord en vigueur.",
         "This page records no consent and no refusal: it only lets you withdraw a consent in force.",
     ),
     "to_decide": both("À vous de répondre", "Your answer"),
     "so_far": both("Où vous en êtes", "Where you stand"),
     "undecided": both(
-        "Vous n'avez pas répondu : il n'y a pas d'accord.", "You have not answered: there is no consent."
+        "Vous n’avez pas encore répondu : aucun consentement n’est enregistré.",
+        "You have not answered yet: no consent is recorded.",
     ),
     "holds": both("Vous avez accepté", "You accepted"),
-    "holds_until": both("Accord en vigueur jusqu'au", "Consent in force until"),
-    "lapsed": both("Votre accord n'est plus en vigueur.", "Your consent is no longer in force."),
+    "holds_until": both("Accord en vigueur jusqu’au", "Consent in force until"),
+    "lapsed": both("Votre accord n’est plus en vigueur.", "Your consent is no longer in force."),
     "lapsed_was": both("Vous aviez accepté", "You had accepted"),
-    "invalid": both("Aucun accord valable n'est enregistré.", "No valid consent is recorded."),
+    "invalid": both("Aucun accord valable n’est enregistré.", "No valid consent is recorded."),
     "refused": both("Vous avez refusé", "You refused"),
     "refused_effect": both("Vos messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),
     "withdrawn": both("Vous avez retiré votre accord", "You withdrew your consent"),
     "on": both("le", "on"),
     "inactive": both(
-        "Ce traitement est suspendu ou a pris fin : rien n'est analysé et rien ne vous est demandé.",
+        "Ce traitement est suspendu ou a pris fin : rien n’est analysé et rien ne vous est demandé.",
         "This processing is suspended or has ended: nothing is analysed and nothing is asked of you.",
     ),
-    "if_accepted": both("Si vous acceptez maintenant : jusqu'au", "If you accept now: until"),
-    "if_renewed": both("Si vous renouvelez maintenant : jusqu'au", "If you renew now: until"),
+    "if_accepted": both("Si vous acceptez maintenant : jusqu’au", "If you accept now: until"),
+    "if_renewed": both("Si vous renouvelez maintenant : jusqu’au", "If you renew now: until"),
     "to_refuse": both(
         "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",
         "To refuse: press “I refuse”, or close the page.",
@@ -79,8 +84,8 @@ CONSENT: Final[Catalogue] = {
     "to_let_end": both(
         "Pour ne pas renouveler : fermez la page, et votre accord cesse à sa date ; ou appuyez sur « Je retire mon "
         "accord », et il cesse aussitôt.",
-        "Not to renew: close the page, and your consent ends on its date; or press “I withdraw my consent”, and it "
-        "ends at once.",
+        "If you do not want to renew, close the page, and your consent ends on its date; or press “I withdraw my "
+        "consent”, and it ends at once.",
     ),
     "to_stay_refused": both(
         "Vous avez déjà refusé : fermez la page, et rien ne change.",
@@ -90,11 +95,11 @@ CONSENT: Final[Catalogue] = {
         "Vous avez retiré votre accord : fermez la page, et rien ne change.",
         "You have withdrawn your consent: close the page, and nothing changes.",
     ),
-    "accept": both("J'accepte", "I accept"),
+    "accept": both("J’accepte", "I accept"),
     "renew": both("Je renouvelle mon accord", "I renew my consent"),
     "refuse": both("Je refuse", "I refuse"),
     "withdraw": both("Je retire mon accord", "I withdraw my consent"),
-    "refuse_all": both("Je refuse tout", "I refuse all"),
+    "refuse_all": both("Je refuse tout", "I refuse everything"),
     "withdraw_all": both("Je retire tous mes accords", "I withdraw all my consents"),
     "all_title": both("Tout en une fois", "All at once"),
     "all_refuse": both(
@@ -107,10 +112,10 @@ CONSENT: Final[Catalogue] = {
     ),
     "for": both("pour", "for"),
     "read_again": both("Relire ce qui vous a été demandé", "Read again what was asked"),
-    "read_today": both("Lire le texte d'aujourd'hui", "Read today's text"),
+    "read_today": both("Lire le texte d’aujourd’hui", "Read today’s text"),
     "text_changed_since": both(
-        "Le texte ci-dessous est celui d'aujourd'hui ; votre réponse porte sur la version",
-        "The text below is today's; your answer is about version",
+        "Le texte ci-dessous est celui d’aujourd’hui ; votre réponse porte sur la version",
+        "The text below is today’s; your answer is about version",
     ),
     "proof": both("Preuve", "Proof"),
     "fingerprint": both("Empreinte SHA-256 de ce texte", "SHA-256 fingerprint of this text"),
@@ -119,42 +124,42 @@ CONSENT: Final[Catalogue] = {
     "receipt_text": both("empreinte du texte montré", "fingerprint of the text shown"),
     "recompute": both(
         "Elle se recalcule depuis cette page : le nom du traitement, puis chaque question et chaque réponse dans "
-        "l'ordre, une par ligne, espaces réduits à un seul, en UTF-8 (NFC).",
+        "l’ordre, une par ligne, espaces réduits à un seul, en UTF-8 (NFC).",
         "Anyone can compute it from this page: the name of the processing, then each question and each answer in "
         "order, one a line, white space reduced to single spaces, in UTF-8 (NFC).",
     ),
     "keep_link": both(
-        "Gardez ce lien : il montre vos réponses et permet d'en changer. Ne le transmettez à personne : qui l'a peut "
-        "répondre à votre place.",
+        "Gardez ce lien : il montre vos réponses et permet d’en changer. Ne le transmettez à personne : toute personne "
+        "qui le détient peut répondre à votre place.",
         "Keep this link: it shows your answers and lets you change them. Pass it on to nobody: whoever has it can "
         "answer in your place.",
     ),
     "shown_until": both(
-        "Ce lien ne sert plus qu'à montrer vos réponses, jusqu'au {until}. Pour en changer, demandez un nouveau lien "
-        "au service qui vous a envoyé celui-ci.",
+        "Ce lien permet seulement de consulter vos réponses, jusqu’au {until}. Pour en changer, demandez un nouveau "
+        "lien au service qui vous a envoyé celui-ci.",
         "This link now only shows your answers, until {until}. To change them, ask for a new link from the service "
         "that sent you this one.",
     ),
     "keep_withdraw": both(
         "Gardez ce lien : il montre vos réponses et permet de retirer un accord en vigueur. Ne le transmettez à "
-        "personne : qui l'a peut le faire à votre place.",
+        "personne : toute personne qui le détient peut le faire à votre place.",
         "Keep this link: it shows your answers and lets you withdraw a consent in force. Pass it on to nobody: whoever "
         "has it can do that in your place.",
     ),
-    "asks_until": both("Vous pouvez répondre ici jusqu'au", "You can answer here until"),
+    "asks_until": both("Vous pouvez répondre ici jusqu’au", "You can answer here until"),
     "all_answered": both("Vos réponses sont enregistrées.", "Your answers are recorded."),
     "already_sent": both(
-        "Ce formulaire avait déjà été envoyé. Rien n'a été enregistré deux fois. Voici où vous en êtes.",
-        "This form had been sent before. Nothing was recorded twice. This is where you stand.",
+        "Ce formulaire avait déjà été envoyé. Votre réponse n’a été enregistrée qu’une fois. Voici votre situation.",
+        "This form had been sent before. Your answer was recorded once only. This is where you stand.",
     ),
     "text_changed": both(
-        "Le texte a changé depuis que vous avez ouvert la page. Rien n'a été enregistré. Voici le nouveau texte : "
+        "Le texte a changé depuis que vous avez ouvert la page. Rien n’a été enregistré. Voici le nouveau texte : "
         "répondez de nouveau si vous le souhaitez.",
         "The text has changed since you opened the page. Nothing was recorded. This is the new text: answer again if "
         "you wish.",
     ),
     "outdated": both(
-        "La situation a changé depuis que vous avez ouvert la page. Rien n'a été enregistré. Voici où vous en êtes.",
+        "La situation a changé depuis que vous avez ouvert la page. Rien n’a été enregistré. Voici votre situation.",
         "Things have changed since you opened the page. Nothing was recorded. This is where you stand.",
     ),
     "title_unknown": both(
@@ -162,16 +167,16 @@ CONSENT: Final[Catalogue] = {
     ),
     "unknown_why": both(
         "Une panne nous a empêchés de le vérifier. Rechargez la page : elle montre ce qui est enregistré, et vous "
-        "pourrez répondre de nouveau si besoin. Une réponse n'est jamais comptée deux fois.",
+        "pourrez répondre de nouveau si besoin. Une réponse n’est jamais comptée deux fois.",
         "A failure kept us from making sure. Load the page again: it shows what is recorded, and you can answer again "
         "if need be. No answer is ever counted twice.",
     ),
     "ended_why": both(
-        "Il a expiré, il est incomplet, il a été désactivé, ou le compte qu'il concernait a été fermé.",
+        "Il a expiré, il est incomplet, il a été désactivé, ou le compte qu’il concernait a été fermé.",
         "It has expired, it is incomplete, it was disabled, or the account that it was about was closed.",
     ),
     "ended_what": both(
-        "Vérifiez que l'adresse est entière. Pour répondre ou retirer un accord, demandez un nouveau lien au service "
+        "Vérifiez que l’adresse est entière. Pour répondre ou retirer un accord, demandez un nouveau lien au service "
         "qui vous a envoyé celui-ci.",
         "Check that the address is whole. To answer or to withdraw a consent, ask for a new link from the service that "
         "sent you this one.",

@@ -8,12 +8,12 @@ DASHBOARD: Final[Catalogue] = {
     "title": both("Tableau de bord", "Dashboard"),
     "sign_in_title": both("Tableau de bord : connexion", "Dashboard: sign in"),
     "sign_in_lead": both(
-        "Entrez une clé d'API qui a la permission audit:read. Elle est vérifiée une fois, et n'est ni affichée, ni "
+        "Entrez une clé d’API qui a la permission audit:read. Elle est vérifiée une fois, et n’est ni affichée, ni "
         "gardée, ni mise dans une adresse.",
         "Enter an API key that has the scope audit:read. It is checked once, and is neither shown, nor kept, nor put "
         "into an address.",
     ),
-    "key": both("Clé d'API", "API key"),
+    "key": both("Clé d’API", "API key"),
     "key_help": both(
         "Elle commence par sceau_. La session prend fin après 30 minutes sans activité, au plus tard après 12 heures, "
         "et dès que la clé est révoquée.",
@@ -22,46 +22,46 @@ DASHBOARD: Final[Catalogue] = {
     ),
     "sign_in": both("Se connecter", "Sign in"),
     "sign_out": both("Se déconnecter", "Sign out"),
-    "wrong_key": both("Aucune clé en vigueur n'est celle-là.", "No key in force is that one."),
+    "wrong_key": both("Cette clé n’est pas valable.", "That key is not valid."),
     "scope_missing": both(
-        "Cette clé n'a pas la permission audit:read.", "This key does not have the scope audit:read."
+        "Cette clé n’a pas la permission audit:read.", "This key does not have the scope audit:read."
     ),
     "too_many": both(
         "Trop de clés essayées. Réessayez dans cinq minutes.", "Too many keys were tried. Try again in five minutes."
     ),
     "cookies": both(
-        "Cette page n'utilise que deux cookies, dont elle a besoin : l'un protège le formulaire de connexion, l'autre "
-        "garde la session ouverte. Elle ne charge rien d'un autre site.",
+        "Cette page n’utilise que deux cookies, dont elle a besoin : l’un protège le formulaire de connexion, l’autre "
+        "garde la session ouverte. Elle ne charge rien d’un autre site.",
         "This page uses two cookies only, which it needs: one protects the sign-in form, the other keeps the session "
         "open. It loads nothing from any other site.",
     ),
     "unaware": both(
-        "Vous n'avez pas pris connaissance de la notice du personnel en vigueur.",
+        "Vous n’avez pas pris connaissance de la notice du personnel en vigueur.",
         "You have not acknowledged the staff notice of today.",
     ),
     "read_notice": both("La lire", "Read it"),
     "lead": both(
-        "Des nombres seulement : aucune personne, aucun message n'y figure.",
-        "Numbers only: no person and no message stands here.",
+        "Des nombres seulement : aucune personne, aucun message n’y figure.",
+        "Numbers only: no person or message appears here.",
     ),
     "restricted": both("Vous voyez les traitements de cette clé :", "You see the processings of this key:"),
     "sections": both("Sections", "Sections"),
     "as_of": both("Situation au", "As of"),
     "failed": both(
-        "Cette section n'a pas pu être lue. Le journal du service dit pourquoi.",
-        "This section could not be read. The service's log says why.",
+        "Cette section n’a pas pu être lue. Le journal du service dit pourquoi.",
+        "This section could not be read. The service’s log says why.",
     ),
     "never": both(
-        "Rien n'a encore été compté : le processus des tâches compte toutes les minutes quand il tourne.",
+        "Rien n’a encore été compté : le processus des tâches compte toutes les minutes quand il tourne.",
         "Nothing was counted yet: the jobs process counts every minute while it runs.",
     ),
     "stale": both(
-        "Compté il y a plus d'une heure : vérifiez que le processus des tâches tourne.",
+        "Compté il y a plus d’une heure : vérifiez que le processus des tâches tourne.",
         "Counted more than an hour ago: see whether the jobs process runs.",
     ),
     # Register
     "register": both("Registre", "Register"),
-    "register_empty": both("Aucun traitement n'est inscrit.", "No processing is registered."),
+    "register_empty": both("Aucun traitement n’est inscrit.", "No processing is registered."),
     "register_caption": both("Traitements inscrits", "Registered processings"),
     "processing": both("Traitement", "Processing"),
     "purpose": both("Finalité", "Purpose"),
@@ -75,12 +75,12 @@ DASHBOARD: Final[Catalogue] = {
     "version_to_come": both("à venir : version", "to come: version"),
     # Consents
     "consents": both("Consentements par état", "Consents by state"),
-    "consents_empty": both("Aucun consentement n'est enregistré.", "No consent is recorded."),
+    "consents_empty": both("Aucun consentement n’est enregistré.", "No consent is recorded."),
     # Renewals
     "renewals": both("Renouvellements à venir", "Renewals to come"),
-    "renewals_empty": both("Aucun consentement n'est en vigueur.", "No consent is in force."),
+    "renewals_empty": both("Aucun consentement n’est en vigueur.", "No consent is in force."),
     "renewals_note": both(
-        "Consentements en vigueur, par mois où ils prendront fin s'ils ne sont pas renouvelés.",
+        "Consentements en vigueur, par mois où ils prendront fin s’ils ne sont pas renouvelés.",
         "Consents in force, by the month in which they lapse unless they are renewed.",
     ),
     "renewals_chart": both("Fin des consentements en vigueur, par mois", "Consents in force that lapse, by month"),
@@ -90,16 +90,15 @@ DASHBOARD: Final[Catalogue] = {
     # Decisions
     "decisions": both("Décisions", "Decisions"),
     "decisions_off": both(
-        "Le journal des décisions est désactivé (SCEAU_DECISION_LOG) : rien n'est compté.",
+        "Le journal des décisions est désactivé (SCEAU_DECISION_LOG) : rien n’est compté.",
         "The decision log is off (SCEAU_DECISION_LOG): nothing is counted.",
     ),
     "decisions_empty": both(
-        "Aucune décision n'est au journal des 14 derniers jours.", "No decision of the last 14 days is in the log."
+        "Aucune décision n’est au journal des 14 derniers jours.", "No decision of the last 14 days is in the log."
     ),
     "decisions_note": both(
-        "Décisions du journal, par jour à Paris. Des permis sans consentement (III), le journal ne garde que cette "
-        "part :",
-        "Decisions in the log, by day in Paris. Of the permits without consent (III) the log keeps this share only:",
+        "Décisions du journal, par jour à Paris. Autorisations sans consentement (III) : le journal n’en conserve que ",
+        "Decisions in the log, by day in Paris. Permits without consent (III): the log keeps only ",
     ),
     "decisions_chart": both("Décisions par jour, permises et refusées", "Decisions by day, permitted and denied"),
     "day": both("Jour", "Day"),
@@ -109,9 +108,9 @@ DASHBOARD: Final[Catalogue] = {
     "reason": both("Motif", "Reason"),
     "total": both("Total", "Total"),
     # Deliveries
-    "deliveries": both("Envois aux récepteurs", "Deliveries to receivers"),
-    "deliveries_empty": both("Aucun récepteur n'est enregistré.", "No receiver is registered."),
-    "deliveries_caption": both("Récepteurs d'événements", "Receivers of events"),
+    "deliveries": both("Notifications envoyées", "Deliveries to receivers"),
+    "deliveries_empty": both("Aucun récepteur n’est enregistré.", "No receiver is registered."),
+    "deliveries_caption": both("Récepteurs d’événements", "Receivers of events"),
     "receiver": both("Récepteur", "Receiver"),
     "active": both("actif", "active"),
     "disabled": both("désactivé", "disabled"),
@@ -122,7 +121,7 @@ DASHBOARD: Final[Catalogue] = {
     "lost": both("Périmés sans livraison", "Too old, undelivered"),
     "delivered": both("Réussis", "Succeeded"),
     "attempts_failed": both("Essais échoués", "Failed attempts"),
-    "undispatched": both("Événements pas encore répartis :", "Events not dispatched yet:"),
+    "undispatched": both("Événements en attente de distribution :", "Events not dispatched yet:"),
     # Staff
     "staff": both("Personnel", "Staff"),
     "staff_note": both(
@@ -130,7 +129,7 @@ DASHBOARD: Final[Catalogue] = {
         "Who has taken note of the duties of L32-3 (V). The names are in GET /v1/staff/coverage.",
     ),
     "staff_to_complete": both(
-        "La notice du personnel a un passage que l'opérateur doit encore écrire : POST /v1/staff/notices.",
+        "La notice du personnel a un passage que l’opérateur doit encore écrire : POST /v1/staff/notices.",
         "The staff notice has a passage that the operator has yet to write: POST /v1/staff/notices.",
     ),
     "staff_caption": both("Notice du personnel, version", "Staff notice, version"),
@@ -140,24 +139,24 @@ DASHBOARD: Final[Catalogue] = {
     "staff_left": both("partis", "left"),
     # Jobs
     "jobs": both("Tâches de fond", "Background jobs"),
-    "jobs_empty": both("Aucune tâche n'a encore tourné.", "No job has run yet."),
+    "jobs_empty": both("Aucune tâche n’a encore tourné.", "No job has run yet."),
     "jobs_caption": both("Dernier jour de chaque tâche (UTC)", "Last day of each task (UTC)"),
     "task": both("Tâche", "Task"),
     "last_run": both("Dernière exécution", "Last run"),
     "took": both("Durée", "Took"),
     "flagged": both("Traités", "Dealt with"),
-    "backlog": both("Restent", "Left"),
+    "backlog": both("Reste à traiter", "Left"),
     "runs": both("Exécutions", "Runs"),
     "failures": both("Échecs", "Failures"),
     # Replicas
-    "replicas": both("Réplicas", "Replicas"),
+    "replicas": both("Répliques", "Replicas"),
     "replicas_empty": both(
-        "Aucun réplica ne décide de mémoire : chaque décision lit la base.",
+        "Aucune réplique ne décide à partir de sa mémoire : chaque décision lit la base.",
         "No replica decides from memory: each decision reads the database.",
     ),
     "replicas_caption": both("Processus qui décident de mémoire", "Processes that decide from memory"),
-    "replica": both("Réplica", "Replica"),
-    "lag": both("Entendu il y a", "Heard ago"),
+    "replica": both("Réplique", "Replica"),
+    "lag": both("Dernier signe", "Heard ago"),
     "beats": both("Battements", "Beats"),
     "lease": both("Bail", "Lease"),
     "fresh": both("à jour", "up to date"),
@@ -207,7 +206,7 @@ REASONS: Final[Catalogue] = {
     "consent_superseded": both("consentement à une version dépassée", "consent superseded"),
     "consent_expired": both("consentement expiré", "consent expired"),
     "consent_scope": both("au-delà du consentement", "beyond the consent"),
-    "other_party": both("autre partie sans consentement", "another party's consent is missing"),
+    "other_party": both("autre partie sans consentement", "another party’s consent is missing"),
     "processing_suspended": both("traitement suspendu ou retiré", "processing suspended or retired"),
     "human_access": both("accès humain", "human access"),
     "not_applicable": both("hors du champ de L32-3", "outside L32-3"),
