@@ -69,6 +69,7 @@ class World:
             "SCEAU_MASTER_KEY": "1:" + "22" * 32,
             "SCEAU_BOOTSTRAP_KEY": KEY,
             "SCEAU_DECISION_LOG": "off",
+            "SCEAU_REGISTER_APPROVAL": "one",
             "SCEAU_RATE_CONSENTS": "999999999/60",  # counted as in production, and never used up
             **more,
         }

@@ -11,6 +11,7 @@ from app.api.consents import renewals
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.decisions import tokens as decision_tokens
+from app.api.register import controllers
 from app.api.register import routes as register
 from app.api.service import health
 from app.api.staff import routes as staff
@@ -23,6 +24,7 @@ ROUTERS: Final = tuple(
         routes,
         searches,
         register,
+        controllers,
         consents,
         consent_links,
         renewals,

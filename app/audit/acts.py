@@ -20,12 +20,17 @@ class ActKind(StrEnum):
     CONSENT_HISTORY_READ = "consent.history_read"
     CONSENT_LINKS_MADE = "consent_links.made"
     CONSENTS_IMPORTED = "consents.imported"
+    CONTROLLER_REGISTERED = "controller.registered"
+    CONTROLLER_VERSIONED = "controller.versioned"
     DASHBOARD_SIGNED_IN = "dashboard.signed_in"
     DECISION_EXPLAINED = "decision.explained"
     DECISIONS_SEARCHED = "decisions.searched"
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"
+    PROCESSING_APPROVED = "processing.approved"
+    PROCESSING_PROPOSED = "processing.proposed"
     PROCESSING_REGISTERED = "processing.registered"
+    PROCESSING_REJECTED = "processing.rejected"
     PROCESSING_RESUMED = "processing.resumed"
     PROCESSING_RETIRED = "processing.retired"
     PROCESSING_SUSPENDED = "processing.suspended"
@@ -55,6 +60,7 @@ class TargetKind(StrEnum):
 
     CALLER = "caller"
     CONSENT = "consent"
+    CONTROLLER = "controller"
     PROCESSING = "processing"
     SIGNING_KEY = "signing_key"
     STAFF_MEMBER = "staff_member"
@@ -80,11 +86,16 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.CALLER_CHANGED: frozenset({"changed", "scopes_before", "scopes", "processings_before", "processings"}),
     ActKind.CALLER_MADE: frozenset({"known_by", "kind", "scopes", "processings", "expires_at"}),
     ActKind.CONSENT_HISTORY_READ: frozenset({"processing"}),
+    ActKind.CONTROLLER_REGISTERED: frozenset({"kind"}),
+    ActKind.CONTROLLER_VERSIONED: frozenset({"version"}),
     ActKind.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
+    ActKind.PROCESSING_APPROVED: frozenset({"version"}),
+    ActKind.PROCESSING_PROPOSED: frozenset({"version"}),
     ActKind.PROCESSING_REGISTERED: frozenset({"version", "purpose"}),
+    ActKind.PROCESSING_REJECTED: frozenset({"version"}),
     ActKind.PROCESSING_VERSIONED: frozenset({"version", "material", "effective_from"}),
     ActKind.PROJECTION_REPAIRED: frozenset({"consents"}),
     ActKind.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),

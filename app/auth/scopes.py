@@ -13,6 +13,7 @@ class Scope(StrEnum):
     DECISIONS_EVALUATE = "decisions:evaluate"
     DECISIONS_SEARCH = "decisions:search"
     KEYS_MANAGE = "keys:manage"
+    REGISTER_APPROVE = "register:approve"
     REGISTER_READ = "register:read"
     REGISTER_WRITE = "register:write"
     STAFF_WRITE = "staff:write"

@@ -95,6 +95,18 @@ async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:
     return (await hold_callers(session, [identifier])).get(identifier)
 
 
+async def made_each_other(session: ReadSession, one: UUID, other: UUID) -> bool:
+    """Whether one of two callers made the other, directly or through callers that it made."""
+    return one in await _makers(session, other) or other in await _makers(session, one)
+
+
+async def _makers(session: ReadSession, identifier: UUID) -> set[UUID]:
+    """Who made a caller, who made that one, and so on."""
+    above = select(caller.c.created_by).where(caller.c.id == identifier).cte("above", recursive=True)
+    above = above.union(select(caller.c.created_by).join(above, caller.c.id == above.c.created_by))
+    return {each for each in (await session.execute(select(above.c.created_by))).scalars() if each is not None}
+
+
 async def list_callers(
     session: ReadSession, *, after: UUID | None, limit: int, within: frozenset[str] | None = None
 ) -> list[Caller]:

@@ -171,6 +171,7 @@ def openapi() -> None:
         "database_url": "postgresql://nobody@localhost/none",
         "pseudonym_key": "00" * 32,
         "master_key": "00" * 32,
+        "register_approval": "one",
     }
     typer.echo(json.dumps(create_app(Settings(**placeholders)).openapi(), indent=2, ensure_ascii=False))
 

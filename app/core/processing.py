@@ -1,7 +1,7 @@
 """A processing activity as the register knows it: its versions, its status, and what a new version may change.
 
-One processing has one purpose and one controller for ever (L32-3 IV: consent is specific to each processing);
-everything else belongs to a numbered version with an instant from which it is in force. A version that is material is
+One processing has one purpose for ever (L32-3 IV: consent is specific to each processing); everything else, its
+controllers too, belongs to a numbered version with an instant from which it is in force. A version that is material is
 another processing for its users: consent to the one before is not consent to it.
 """
 
@@ -42,8 +42,9 @@ PARTY_MODE_STRENGTH = {mode: strength for strength, mode in enumerate(PartyMode)
 
 
 class Status(StrEnum):
-    """Whether a processing may run at all; `retired` is final."""
+    """Whether a processing may run at all; `retired` is final, `proposed` lasts until another person has approved."""
 
+    PROPOSED = "proposed"
     ACTIVE = "active"
     SUSPENDED = "suspended"
     RETIRED = "retired"
@@ -63,7 +64,7 @@ class ProcessingVersion:
 
     `effective_from` None means: ever since there is a register. `material` is what the version says of itself; what it
     changes can make it material as well (`material_changes`). `age_statement_required`: a grant counts only once an
-    age of the user was stated.
+    age of the user was stated. `controllers` are ids of controllers' records.
     """
 
     number: int
@@ -79,6 +80,7 @@ class ProcessingVersion:
     retention: Retention | None = None
     service: str = ""
     age_statement_required: bool = False
+    controllers: frozenset[str] = frozenset()
 
     def in_force_at(self, at: datetime) -> bool:
         """Whether this version has come into force by that instant."""
@@ -94,12 +96,14 @@ class Change(StrEnum):
     PARTY_MODE = "party_mode"
     SERVICE = "service"
     PROVIDER_KIND = "provider_kind"
+    CONTROLLERS = "controllers"
 
 
 def material_changes(before: ProcessingVersion, after: ProcessingVersion) -> tuple[Change, ...]:
     """The changes from one version to the next that are material by themselves (law.md, "Material").
 
-    An element or a recipient added, a longer retention, a weaker party mode, another service or provider kind.
+    An element or a recipient added, a longer retention, a weaker party mode, another service, provider kind or set of
+    controllers.
     """
     found = (
         (Change.ELEMENTS, not after.elements <= before.elements),
@@ -108,6 +112,7 @@ def material_changes(before: ProcessingVersion, after: ProcessingVersion) -> tup
         (Change.PARTY_MODE, PARTY_MODE_STRENGTH[after.party_mode] < PARTY_MODE_STRENGTH[before.party_mode]),
         (Change.SERVICE, after.service != before.service),
         (Change.PROVIDER_KIND, after.provider_kind is not before.provider_kind),
+        (Change.CONTROLLERS, after.controllers != before.controllers),
     )
     return tuple(change for change, present in found if present)
 
@@ -176,8 +181,8 @@ def check_successor(before: ProcessingVersion, after: ProcessingVersion) -> None
     changes = material_changes(before, after)
     if changes and not after.material:
         message = (
-            "This change is material: set `material` to true. An element or data recipient added, a longer "
-            "retention, a weaker party mode, and another service or provider kind always are."
+            "This change is material: set `material` to true. An element or data recipient added, a longer retention, "
+            "a weaker party mode, and another service, provider kind or set of controllers always are."
         )
         raise InvalidVersionError(message, field=changes[0])
 

@@ -19,11 +19,15 @@ from app.db.revisions import MIGRATIONS, MigrationRefusedError, known_revisions
 
 PRIVILEGES: Final = {
     "alembic_version": "SELECT",
-    # UPDATE on the first column of these two only allows SELECT … FOR UPDATE: triggers refuse an actual UPDATE.
+    # UPDATE on the first column of these three only allows SELECT … FOR UPDATE: triggers refuse an actual UPDATE.
     "processing": "SELECT, INSERT, UPDATE (id)",
     "subject": "SELECT, INSERT, UPDATE (subject_ref)",
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
+    "controller": "SELECT, INSERT, UPDATE (id)",
+    "controller_version": "SELECT, INSERT",
     "processing_version": "SELECT, INSERT",
+    "processing_proposal": "SELECT, INSERT",
+    "processing_ruling": "SELECT, INSERT",
     "processing_status_change": "SELECT, INSERT",
     "consent_event": "SELECT, INSERT",
     "consent": "SELECT, INSERT, UPDATE, DELETE",

@@ -1,12 +1,17 @@
 """Register entries with all that they tell people: what `app.core.processing` decides on, and the words around it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
+from uuid import UUID
 
 from app.core.article import Purpose
 from app.core.processing import Processing, ProcessingVersion, StatusChange
+from app.core.register.controllers import ControllerKind
+from app.core.register.version_diff import Told
+from app.register.particulars import Particulars
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +19,7 @@ class VersionRecord:
     """One version: the facts that rules look at, its words in each language, and when it was recorded.
 
     `contact`: the controller's data-protection contact, as people are told it; None when none is registered.
+    `controllers` are ids in the order in which they are named, `reason` is why whoever added the version did.
     """
 
     facts: ProcessingVersion
@@ -21,6 +27,24 @@ class VersionRecord:
     notice: Mapping[str, str]
     recorded_at: datetime
     contact: str | None = None
+    controllers: tuple[str, ...] = ()
+    particulars: Particulars = field(default_factory=Particulars)
+    reason: str | None = None
+
+    @property
+    def texts(self) -> tuple[Mapping[str, str], ...]:
+        """What people read: changed without a material version, it takes a second person's approval."""
+        return (self.name, self.notice, self.particulars.consequences or {})
+
+    @property
+    def told(self) -> Told:
+        """What no rule reads, by the names of the API."""
+        return {
+            "name": dict(self.name),
+            "notice": dict(self.notice),
+            "data_protection_contact": self.contact,
+            **self.particulars.as_json(),
+        }
 
     def notice_hash(self, language: str) -> str | None:
         """SHA-256 (hex) of the notice in a language (BCP 47: `fr`, `fr-FR`), UTF-8; None when there is no such text."""
@@ -34,7 +58,11 @@ class VersionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingRecord:
-    """One processing as registered."""
+    """One processing as registered.
+
+    `controller` is the legal name of the first controller of its latest version, `controller_names` has those of all
+    that its versions name, by id.
+    """
 
     id: str
     controller: str
@@ -42,6 +70,11 @@ class ProcessingRecord:
     registered_at: datetime
     versions: tuple[VersionRecord, ...]
     status_changes: tuple[StatusChange, ...]
+    controller_names: Mapping[str, str] = field(default_factory=dict)
+
+    def names_of(self, version: VersionRecord) -> tuple[str, ...]:
+        """The legal names of a version's controllers, in their order."""
+        return tuple(self.controller_names.get(each, each) for each in version.controllers) or (self.controller,)
 
     @property
     def facts(self) -> Processing:
@@ -56,3 +89,87 @@ class ProcessingRecord:
     def version(self, number: int) -> VersionRecord | None:
         """The version of that number, if there is one."""
         return next((version for version in self.versions if version.facts.number == number), None)
+
+
+class VersionState(StrEnum):
+    """Whether a version waits for a second person, was approved (or needed nobody), or was rejected."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a second person answered to a proposal, when, and why."""
+
+    approved: bool
+    reason: str
+    at: datetime
+    by: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A version that needed a second person: who proposed it, and what became of it; `ruling` None while it waits."""
+
+    version: VersionRecord
+    by: UUID
+    ruling: Ruling | None = None
+
+    @property
+    def state(self) -> VersionState:
+        """What became of it."""
+        if self.ruling is None:
+            return VersionState.PROPOSED
+        return VersionState.APPROVED if self.ruling.approved else VersionState.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A register entry as people see it: what was approved, and what was ever proposed, in ascending number."""
+
+    record: ProcessingRecord
+    proposals: Sequence[Proposal] = ()
+
+    @property
+    def waiting(self) -> Proposal | None:
+        """The proposal that nobody has answered yet: there is one at most."""
+        return next((each for each in self.proposals if each.ruling is None), None)
+
+    @property
+    def last_number(self) -> int:
+        """The highest number that a version ever had, rejected ones included."""
+        return max(each.facts.number for each in (*self.record.versions, *(each.version for each in self.proposals)))
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerVersion:
+    """What is known of a controller from an instant on; another legal name is another version of the same controller.
+
+    `country` is an ISO 3166-1 alpha-2 code.
+    """
+
+    number: int
+    legal_name: str
+    recorded_at: datetime
+    postal_address: str | None = None
+    contact: str | None = None
+    data_protection_officer: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRecord:
+    """A controller: a legal person, by its identifier, with its versions in ascending number."""
+
+    id: str
+    kind: ControllerKind
+    identifier: str | None
+    registered_at: datetime
+    versions: tuple[ControllerVersion, ...]
+
+    @property
+    def legal_name(self) -> str:
+        """Its name of today."""
+        return self.versions[-1].legal_name

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, insert, select
@@ -11,8 +12,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
 from app.core.processing import PartyMode, ProcessingVersion, Status, StatusChange, can_be_an_id
+from app.core.register.controllers import id_of_name
 from app.core.retention import Retention
 from app.db.session import ReadSession, WriteSession
+from app.register.particulars import Particulars
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.tables import processing, processing_status_change, processing_version
 
@@ -20,7 +23,7 @@ from app.register.tables import processing, processing_status_change, processing
 async def load_processings(
     session: ReadSession, ids: Collection[str] | None = None, *, known_at: datetime | None = None
 ) -> dict[str, ProcessingRecord]:
-    """Register entries by id, in the order of ids.
+    """Register entries by id, in the order of ids, with what has been approved; controllers named as registered.
 
     Args:
         session: where to read.
@@ -45,12 +48,14 @@ async def load_processings(
         changes = changes.where(processing_status_change.c.at <= known_at)
     # Heads first: a processing registered between the statements is then left out whole, never seen without versions.
     found = (await session.execute(heads)).all()
+    controllers = {row.id: row.controller for row in found}
     by_version = defaultdict[str, list[VersionRecord]](list)
     for row in await session.execute(versions):
-        by_version[row.processing].append(_version(row))
+        if row.processing in controllers:
+            by_version[row.processing].append(version_of(row, controllers[row.processing]))
     by_change = defaultdict[str, list[StatusChange]](list)
     for row in await session.execute(changes):
-        by_change[row.processing].append(StatusChange(row.at, Status(row.status)))
+        by_change[row.processing].append(_change(row))
     return {row.id: _record(row, by_version[row.id], by_change[row.id]) for row in found}
 
 
@@ -83,7 +88,7 @@ async def hold_processing(session: WriteSession, identifier: str) -> ProcessingR
 
 
 async def add_processing(session: WriteSession, record: ProcessingRecord, *, by: UUID) -> bool:
-    """Register a processing with its first versions; False when its id is taken."""
+    """Register a processing with its first versions and status; False when its id is taken."""
     statement = upsert(processing).values(
         id=record.id,
         controller=record.controller,
@@ -96,44 +101,58 @@ async def add_processing(session: WriteSession, record: ProcessingRecord, *, by:
         return False
     for version in record.versions:
         await add_version(session, record.id, version, by=by)
+    for change in record.status_changes:
+        await add_status_change(session, record.id, change, by=by)
     return True
 
 
 async def add_version(session: WriteSession, identifier: str, version: VersionRecord, *, by: UUID) -> None:
     """Append a version to a registered processing."""
+    await session.execute(insert(processing_version).values(values_of(identifier, version, by)))
+
+
+def values_of(identifier: str, version: VersionRecord, by: UUID) -> dict[str, Any]:
+    """The columns of a version's row, proposed or not."""
     facts = version.facts
-    await session.execute(
-        insert(processing_version).values(
-            processing=identifier,
-            number=facts.number,
-            effective_from=facts.effective_from,
-            provider_kind=facts.provider_kind.value,
-            service=facts.service,
-            elements=sorted(element.value for element in facts.elements),
-            automated=facts.automated,
-            party_mode=facts.party_mode.value,
-            started_on=facts.started_on,
-            consent_validity=str(facts.consent_validity),
-            material=facts.material,
-            name=dict(version.name),
-            notice=dict(version.notice),
-            data_recipients=sorted(facts.data_recipients),
-            retention=str(facts.retention),
-            data_protection_contact=version.contact,
-            age_statement_required=facts.age_statement_required,
-            recorded_at=version.recorded_at,
-            recorded_by=by,
-        )
-    )
+    return {
+        "processing": identifier,
+        "number": facts.number,
+        "effective_from": facts.effective_from,
+        "provider_kind": facts.provider_kind.value,
+        "service": facts.service,
+        "elements": sorted(element.value for element in facts.elements),
+        "automated": facts.automated,
+        "party_mode": facts.party_mode.value,
+        "started_on": facts.started_on,
+        "consent_validity": str(facts.consent_validity),
+        "material": facts.material,
+        "name": dict(version.name),
+        "notice": dict(version.notice),
+        "data_recipients": sorted(facts.data_recipients),
+        "retention": str(facts.retention),
+        "data_protection_contact": version.contact,
+        "age_statement_required": facts.age_statement_required,
+        "recorded_at": version.recorded_at,
+        "recorded_by": by,
+        "controllers": list(version.controllers),
+        "particulars": version.particulars.as_json(),
+        "reason": version.reason,
+    }
 
 
 async def add_status_change(session: WriteSession, identifier: str, change: StatusChange, *, by: UUID) -> None:
     """Append a status change to a registered processing."""
+    awaiting = change.status is Status.PROPOSED
+    stored = Status.SUSPENDED if awaiting else change.status
     await session.execute(
         insert(processing_status_change).values(
-            processing=identifier, at=change.at, status=change.status.value, recorded_by=by
+            processing=identifier, at=change.at, status=stored.value, recorded_by=by, awaiting_approval=awaiting
         )
     )
+
+
+def _change(row: Row[tuple[object, ...]]) -> StatusChange:
+    return StatusChange(row.at, Status.PROPOSED if row.awaiting_approval else Status(row.status))
 
 
 def _record(
@@ -149,7 +168,9 @@ def _record(
     )
 
 
-def _version(row: Row[tuple[object, ...]]) -> VersionRecord:
+def version_of(row: Row[tuple[object, ...]], controller: str) -> VersionRecord:
+    """The version of a row; one that older code wrote names no controllers and has the processing's own, by name."""
+    controllers = tuple(row.controllers) if row.controllers else (id_of_name(controller),)
     facts = ProcessingVersion(
         number=row.number,
         effective_from=row.effective_from,
@@ -164,5 +185,15 @@ def _version(row: Row[tuple[object, ...]]) -> VersionRecord:
         retention=Retention.parse(row.retention),
         service=row.service,
         age_statement_required=row.age_statement_required,
+        controllers=frozenset(controllers),
     )
-    return VersionRecord(facts, row.name, row.notice, row.recorded_at, row.data_protection_contact)
+    return VersionRecord(
+        facts,
+        row.name,
+        row.notice,
+        row.recorded_at,
+        contact=row.data_protection_contact,
+        controllers=controllers,
+        particulars=Particulars.from_json(row.particulars),
+        reason=row.reason,
+    )

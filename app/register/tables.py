@@ -1,4 +1,12 @@
-"""The register's tables. Versions and status changes are append-only (docs/decisions)."""
+"""The register's tables. All of them are append-only (docs/decisions).
+
+A version that waits for a second person stands in `processing_proposal` alone, so that nothing that decides can meet
+it; approval copies it into `processing_version`. A new processing that waits stands in both, under a status that
+denies: it is stored as `suspended` with `awaiting_approval`, which code of before reads as suspended.
+"""
+
+from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -8,10 +16,12 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Integer,
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -19,13 +29,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import PartyMode, Status
+from app.core.register.controllers import ControllerKind
 from app.db.schema import metadata
 
 Instant = DateTime(timezone=True)
 
 
-def one_of(column: str, words: type[Purpose | ProviderKind | PartyMode | Status]) -> CheckConstraint:
-    """A CHECK that a column holds one of an enum's words."""
+STORED_STATUSES = (Status.ACTIVE, Status.SUSPENDED, Status.RETIRED)
+
+
+def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
+    """A CHECK that a column holds one of these words."""
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -41,36 +55,90 @@ processing = Table(
     one_of("purpose", Purpose),
 )
 
-processing_version = Table(
-    "processing_version",
+controller = Table(
+    "controller",
     metadata,
-    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("identifier", Text),
+    Column("registered_at", Instant, nullable=False),
+    Column("registered_by", Uuid),
+    UniqueConstraint("kind", "identifier"),
+    CheckConstraint("kind = 'other' OR identifier IS NOT NULL", name="identified"),
+    one_of("kind", ControllerKind),
+)
+
+controller_version = Table(
+    "controller_version",
+    metadata,
+    Column("controller", Text, ForeignKey("controller.id", ondelete="RESTRICT"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("effective_from", Instant, nullable=False),
-    Column("provider_kind", Text, nullable=False),
-    Column("service", Text, nullable=False),
-    Column("elements", ARRAY(Text), nullable=False),
-    Column("automated", Boolean, nullable=False),
-    Column("party_mode", Text, nullable=False),
-    Column("started_on", Date, nullable=False),
-    Column("consent_validity", Text, nullable=False),
-    Column("material", Boolean, nullable=False),
-    Column("name", JSONB, nullable=False),
-    Column("notice", JSONB, nullable=False),
-    Column("data_recipients", ARRAY(Text), nullable=False),
-    Column("retention", Text, nullable=False),
-    Column("data_protection_contact", Text),
-    Column("age_statement_required", Boolean, nullable=False, server_default=text("false")),
+    Column("legal_name", Text, nullable=False),
+    Column("postal_address", Text),
+    Column("contact", Text),
+    Column("data_protection_officer", Text),
+    Column("country", Text),
     Column("recorded_at", Instant, nullable=False),
-    Column("recorded_by", Uuid, nullable=False),
-    PrimaryKeyConstraint("processing", "number"),
+    Column("recorded_by", Uuid),
+    PrimaryKeyConstraint("controller", "number"),
     CheckConstraint("number >= 1", name="number"),
-    CheckConstraint("cardinality(elements) >= 1", name="some_element"),
-    CheckConstraint(
-        "elements <@ ARRAY[" + ", ".join(f"'{word}'" for word in Element) + "]::text[]", name="known_elements"
+    CheckConstraint("country ~ '^[A-Z]{2}$'", name="country"),
+)
+
+
+def _what_a_version_says() -> tuple[Any, ...]:
+    """Columns and checks of a version, proposed or not."""
+    return (
+        Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
+        Column("number", Integer, nullable=False),
+        Column("effective_from", Instant, nullable=False),
+        Column("provider_kind", Text, nullable=False),
+        Column("service", Text, nullable=False),
+        Column("elements", ARRAY(Text), nullable=False),
+        Column("automated", Boolean, nullable=False),
+        Column("party_mode", Text, nullable=False),
+        Column("started_on", Date, nullable=False),
+        Column("consent_validity", Text, nullable=False),
+        Column("material", Boolean, nullable=False),
+        Column("name", JSONB, nullable=False),
+        Column("notice", JSONB, nullable=False),
+        Column("data_recipients", ARRAY(Text), nullable=False),
+        Column("retention", Text, nullable=False),
+        Column("data_protection_contact", Text),
+        Column("age_statement_required", Boolean, nullable=False, server_default=text("false")),
+        Column("recorded_at", Instant, nullable=False),
+        Column("recorded_by", Uuid, nullable=False),
+        Column("controllers", ARRAY(Text)),
+        Column("particulars", JSONB),
+        Column("reason", Text),
+        PrimaryKeyConstraint("processing", "number"),
+        CheckConstraint("number >= 1", name="number"),
+        CheckConstraint("cardinality(elements) >= 1", name="some_element"),
+        CheckConstraint(
+            "elements <@ ARRAY[" + ", ".join(f"'{word}'" for word in Element) + "]::text[]", name="known_elements"
+        ),
+        one_of("provider_kind", ProviderKind),
+        one_of("party_mode", PartyMode),
+    )
+
+
+processing_version = Table("processing_version", metadata, *_what_a_version_says())
+
+processing_proposal = Table("processing_proposal", metadata, *_what_a_version_says())
+
+processing_ruling = Table(
+    "processing_ruling",
+    metadata,
+    Column("processing", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("approved", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("ruled_by", Uuid, nullable=False),
+    PrimaryKeyConstraint("processing", "number"),
+    ForeignKeyConstraint(
+        ["processing", "number"], ["processing_proposal.processing", "processing_proposal.number"], ondelete="RESTRICT"
     ),
-    one_of("provider_kind", ProviderKind),
-    one_of("party_mode", PartyMode),
 )
 
 processing_status_change = Table(
@@ -80,6 +148,7 @@ processing_status_change = Table(
     Column("at", Instant, nullable=False),
     Column("status", Text, nullable=False),
     Column("recorded_by", Uuid, nullable=False),
+    Column("awaiting_approval", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("processing", "at"),
-    one_of("status", Status),
+    one_of("status", STORED_STATUSES),
 )

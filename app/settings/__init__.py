@@ -19,6 +19,7 @@ from app.ledger.subject_ids import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, line_of
 from app.settings.values import (
     Algorithms,
+    ApprovalChoice,
     BaseUrl,
     CacheChoice,
     CacheMode,
@@ -170,6 +171,10 @@ class Settings(BaseSettings):
         ge=timedelta(minutes=10),
         le=timedelta(days=7),
         description="How long an issuer's keys are used while it is away",
+    )
+    register_approval: ApprovalChoice | None = Field(
+        default=None,
+        description="one or two: persons that it takes to register a processing; no default but on the embedded server",
     )
     staff_gate: GateMode = Field(
         default=GateMode.OFF,

@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from app.core.register.approval import RegisterApproval
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
 
@@ -32,6 +33,11 @@ def jobs_url(settings: Settings) -> str:
 
 HOW_TO_MAKE: Final = "make one with `openssl rand -base64 32`"
 """How an operator makes a key of 32 bytes, for messages."""
+HOW_MANY: Final = (
+    "set two, so that a new processing is denied until a second person has approved it, or one, if a single key may "
+    "register what is analysed without consent"
+)
+"""What an operator chooses who brings a database."""
 _MADE_BY: Final = {
     "pseudonym_key": f": {HOW_TO_MAKE}, and keep it as long as the database",
     "master_key": f": {HOW_TO_MAKE}, and set 1:KEY",
@@ -51,3 +57,15 @@ def required(value: SecretStr | None, name: str) -> str:
         how = _MADE_BY.get(name, "")
         raise SettingsError(f"{PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE){how}")
     return value.get_secret_value()
+
+
+def register_approval(settings: Settings) -> RegisterApproval:
+    """How many persons it takes to register a processing; the embedded server's own start sets `one`.
+
+    Raises:
+        SettingsError: it is not set: who has a database of their own decides it.
+
+    """
+    if settings.register_approval is None:
+        raise SettingsError(f"{PREFIX}REGISTER_APPROVAL is not set: {HOW_MANY}")
+    return settings.register_approval

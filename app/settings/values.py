@@ -14,6 +14,7 @@ from app.auth.issuer_trust import ALGORITHMS, is_safe
 from app.auth.limits.quotas import Quota
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting
+from app.core.register.approval import RegisterApproval
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.subject_ids import SubjectIds
@@ -166,6 +167,7 @@ WebhookNetworks = Annotated[
     AddressPolicy, _read(AddressPolicy.parse, "is a list of networks, such as 10.1.0.0/16,fd00:1::/64")
 ]
 CacheChoice = Annotated[CacheMode, _read(CacheMode, "is leased or strict")]
+ApprovalChoice = Annotated[RegisterApproval, _read(RegisterApproval, "is one or two")]
 DecisionLogChoice = Annotated[DecisionLogMode, _read(DecisionLogMode, "is off, buffered or durable")]
 MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "is open, scoped or off")]
 SafeUrls = Annotated[tuple[str, ...], _read(_safe_urls, _URL)]

@@ -28,7 +28,7 @@ from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.settings import Settings
-from app.settings.required import direct_url, required
+from app.settings.required import direct_url, register_approval, required
 from app.settings.values import CacheMode, DecisionLogMode
 from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.replica import Replica, ReplicaPlan
@@ -85,6 +85,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         limits=rate_limits_of(settings),
         unknown_keys=UnknownKeyLimiter(settings.rate_unknown_keys),
         proxies=settings.trusted_proxies,
+        register_approval=register_approval(settings),
         staff_gate=Gate(settings.staff_gate, settings.staff_grace),
         pace=pace,
     )

@@ -54,6 +54,7 @@ def environment(url: str, **more: str) -> dict[str, str]:
         "SCEAU_MASTER_KEY": "first:" + "22" * 32,
         "SCEAU_BOOTSTRAP_KEY": KEY,
         "SCEAU_LOG_LEVEL": "DEBUG",
+        "SCEAU_REGISTER_APPROVAL": "one",
         "SCEAU_MAX_BODY_BYTES": str(MOST_BYTES),
         **UNLIMITED,
         **more,

@@ -107,6 +107,7 @@ class Fleet:
             "SCEAU_MASTER_KEY": "first:" + "22" * 32,
             "SCEAU_BOOTSTRAP_KEY": KEY,
             "SCEAU_LOG_LEVEL": "WARNING",
+            "SCEAU_REGISTER_APPROVAL": "one",
             "SCEAU_RATE_CONSENTS": "off",
             "SCEAU_RATE_ADMINISTRATION": "off",
             "SCEAU_RATE_UNKNOWN_KEYS": "off",

@@ -90,6 +90,7 @@ NAMED = {
     ("POST", "/v1/explanations"): lambda name: ("", question("alice", name)),
     ("POST", "/v1/decisions/search"): lambda name: ("", {"processing": name}),
     ("POST", "/v1/processings/{id}/versions"): lambda name: ("", _version(name)),
+    ("POST", "/v1/processings/previews"): lambda name: ("", processing(name)),
     ("PATCH", "/v1/processings/{id}"): lambda _: ("", {"status": "active"}),
     ("POST", "/v1/webhooks"): lambda name: ("", {"url": HOOK, "processings": [name]}),
     ("POST", "/v1/keys"): lambda name: ("", {"name": "x", "scopes": ["audit:read"], "processings": [name]}),
@@ -151,6 +152,8 @@ EVERY_ONE = {
     ("POST", "/v1/webhook-keys"): None,
     ("POST", "/v1/decision-token-keys"): None,
     ("POST", "/v1/processings"): processing("new"),
+    ("POST", "/v1/controllers"): {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS"},
+    ("POST", "/v1/controllers/{id}/versions"): {"legal_name": "Exemple SA"},
     ("POST", "/v1/staff/notices"): TEXT,
     ("GET", "/v1/staff/notices"): None,
     ("GET", "/v1/staff/coverage"): None,
@@ -167,6 +170,10 @@ APART = {
     ("POST", "/v1/identities"): "as POST /v1/keys, and needs an issuer: tests/callers/test_access_tokens.py",
     ("POST", "/v1/audit-trail/search"): "what was done to others is left out: tests/audit/test_trail.py",
     ("GET", "/v1/presented-texts/{sha256}"): "a text that any user of the page may read, found by its hash only",
+    ("POST", "/v1/processings/{id}/approvals"): "needs a version that waits: tests/register/test_four_eyes.py",
+    ("POST", "/v1/processings/{id}/rejections"): "needs a version that waits: tests/register/test_four_eyes.py",
+    ("GET", "/v1/controllers"): "legal persons, of no processing",
+    ("GET", "/v1/controllers/{id}"): "a legal person, of no processing",
     ("GET", "/v1/job-runs"): "numbers of background tasks: of no processing",
     **{
         (method, f"/v1/staff/{path}"): "what a person themselves knows of the law"

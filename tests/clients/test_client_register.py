@@ -9,13 +9,13 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from app.api.register.models import processing_view
+from app.api.register.views import processing_view
 from app.core.article import EXEMPT_PURPOSES, Purpose
 from app.core.article import Channel as CoreChannel
 from app.core.article import Element as CoreElement
 from app.core.decision import DecisionRequest
 from app.core.evaluate import evaluate
-from app.register.records import ProcessingRecord, VersionRecord
+from app.register.records import ProcessingRecord, Registered, VersionRecord
 from sceau_client import Cause, Channel, Element, ExemptPurpose, Outcome, Question
 from sceau_client.register import Register, read_register
 from sceau_client.wire import NotUnderstoodError
@@ -182,7 +182,7 @@ def registered(facts):
         for each in facts.versions
     )
     record = ProcessingRecord("p", "C", facts.purpose, NOW, versions, facts.status_changes)
-    return json.loads(processing_view(record, NOW).model_dump_json(exclude_none=True))
+    return json.loads(processing_view(Registered(record), NOW).model_dump_json(exclude_none=True))
 
 
 @given(worlds())

@@ -178,9 +178,8 @@ def test_a_version_that_loses_its_contact_is_not_asked_for(asking):
     """A link that was sent collects nothing for a version that tells no contact."""
     asking.register("losing")
     person = Person(asking, link(asking, "alice", "losing"))
-    asking.ok(
-        "POST", "/v1/processings/losing/versions", {**VERSION, "data_protection_contact": None, "material": False}
-    )
+    without = {**VERSION, "notice": processing("losing")["notice"], "data_protection_contact": None, "material": False}
+    asking.ok("POST", "/v1/processings/losing/versions", without)
     page = person.open()
     assert page.buttons == {}
     assert "Vous pouvez répondre ici" not in page.text()
@@ -190,7 +189,8 @@ def test_the_contact_is_registered_and_told(api):
     """The register keeps the data-protection contact of each version, which may change without being material."""
     registered = api.register("ads-mail", data_protection_contact="dpo@exemple.example")
     assert registered["version"]["data_protection_contact"] == "dpo@exemple.example"
-    later = {**VERSION, "data_protection_contact": "cnil@exemple.example", "material": False}
+    same = {**VERSION, "notice": processing("ads-mail")["notice"]}
+    later = {**same, "data_protection_contact": "cnil@exemple.example", "material": False}
     api.ok("POST", "/v1/processings/ads-mail/versions", later)
     versions = api.ok("GET", "/v1/processings/ads-mail/versions")["items"]
     assert [each["data_protection_contact"] for each in versions] == ["dpo@exemple.example", "cnil@exemple.example"]

@@ -9,12 +9,15 @@ from schemathesis import Case
 from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
+from tests.support.two_persons import add, person
 
 AnyCase = Case[Any]
 CONSENTED = "ads-mail"
 ISSUER = "http://127.0.0.1:1/realms/staff"
 """Whose tokens the application takes; nobody shows any here, and nobody answers there."""
 USERS = ("alice@example.fr", "bob@example.fr")
+RULINGS = ("/approvals", "/rejections")
+ADDRESS = "https://www.exemple.example/"
 INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before", "expires_at")
 
 
@@ -31,6 +34,8 @@ class Facts:
     members: tuple[str, ...] = ()
     webhooks: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    approver: str | None = None
 
     @classmethod
     def made_by(cls, api: Api) -> "Facts":
@@ -47,14 +52,17 @@ class Facts:
         webhooks = tuple(api.ok("POST", "/v1/webhooks", {"url": url})["id"] for _ in range(4))
         keys = tuple((each["id"], each["keys"][0]["id"]) for each in made)
         known = (*processings, "archive", "filter")
-        person = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": ["audit:read"]})["key"]
+        ada = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": ["audit:read"]})["key"]
         members = tuple(api.ok("POST", "/v1/staff/members", {"name": "Bob"})["id"] for _ in range(8))
         for member in members[::2]:
             api.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
-        return cls(api, known, consents, keys, (text,), person, members, webhooks, _dispatched(api))
+        events, (waiting, approver) = _dispatched(api), _proposed(api)
+        return cls(api, known, consents, keys, (text,), ada, members, webhooks, events, waiting, approver)
 
     def key_for(self, path: str) -> str | None:
         """The key that a path is called with: a person's where only persons may call."""
+        if path.endswith(RULINGS) and self.api.key is not None:
+            return self.approver
         for_persons = path in {"/v1/staff/notices/current", "/v1/staff/acknowledgements"}
         return self.person if for_persons and self.api.key is not None else self.api.key
 
@@ -83,12 +91,18 @@ class Facts:
             "keys": tuple(caller for caller, _ in self.keys),
             "webhooks": self.webhooks,
             "staff": self.members,
+            "controllers": ("joint",),
         }
+        if path.endswith(RULINGS):
+            return self.waiting
         return found.get(path.split("/")[2], self.processings)
 
     def _body(self, path: str, body: dict[str, Any], number: int) -> dict[str, Any]:
         left_out = INSTANTS if number % 2 else ()
         made = {name: value for name, value in body.items() if name not in left_out}
+        if path.startswith("/v1/processings") and "purpose" in made:
+            made = {name: value for name, value in made.items() if name not in {"controllers", "recipients"}}
+            made |= {"controller": "", "data_recipients": []}
         for name, real in self._real(path, number).items():
             if name in made:
                 made[name] = real(made[name])
@@ -104,15 +118,9 @@ class Facts:
         if path.startswith("/access/") or path == "/v1/explanations":
             real["action"] = lambda given: {**given, "name": CONSENTED} if isinstance(given, dict) else given
         if path.startswith("/v1/processings"):
-            registered: dict[str, Any] = {"retention": "P30D", "consent_validity": "P6M"}
-            if path.endswith("/versions"):
-                registered |= {
-                    "controller": "Exemple SAS",
-                    "purpose": "advertising",
-                    "started_on": "2020-01-01",
-                    "material": True,
-                }
-            real |= {name: _always(value) for name, value in registered.items()}
+            real |= _of_a_version(path)
+        if path == "/v1/controllers":
+            real["kind"] = _always("other")
         if path == "/v1/identities":
             real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given
         if path == "/v1/consent-links":
@@ -131,6 +139,29 @@ class Facts:
             real["version"] = lambda given: given if given is None else 1
             real["elements"] = lambda given: given if given is None else ["content"]
         return real
+
+
+def _of_a_version(path: str) -> dict[str, Callable[[Any], Any]]:
+    """What makes a version one that may be registered, whatever else it says."""
+    registered: dict[str, Any] = {"retention": "P30D", "consent_validity": "P6M", "controller": "Exemple SAS"}
+    registered |= dict.fromkeys(("derived_data_erased_within", "effective_from"))
+    registered |= dict.fromkeys(("privacy_policy", "legal_notice", "accessibility_statement", "logo"), ADDRESS)
+    if path.endswith(("/versions", "/previews")):
+        registered |= {"purpose": "advertising", "material": True, "started_on": "2020-01-01"}
+    if path.endswith(RULINGS):
+        registered["version"] = 2
+    return {name: _always(value) for name, value in registered.items()}
+
+
+def _proposed(api: Api) -> tuple[tuple[str, ...], str]:
+    """Processings of which a version waits, and the key of a person who may answer."""
+    api.ok("POST", "/v1/controllers", {"id": "joint", "kind": "other", "legal_name": "Exemple SA"})
+    names = tuple(f"waiting-{number}" for number in range(8))
+    program = api.with_key(api.new_key("register:write"))
+    for name in names:
+        api.register(name)
+        assert add(program, name, notice={"fr": "Autre."}, reason="Clearer words.").status_code == 201
+    return names, person(api, "Bob", "register:approve").key or ""
 
 
 def _dispatched(api: Api) -> tuple[str, ...]:

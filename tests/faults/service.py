@@ -48,6 +48,8 @@ def environment(**more: str) -> dict[str, str]:
         "SCEAU_MASTER_KEY": MASTER_KEY,
         "SCEAU_BOOTSTRAP_KEY": BOOTSTRAP,
     }
+    if "SCEAU_DATABASE_URL" in more:  # who brings a database chooses; on one of its own the service has a default
+        keys["SCEAU_REGISTER_APPROVAL"] = "one"
     return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **keys, **more}
 
 

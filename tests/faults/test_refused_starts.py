@@ -30,6 +30,7 @@ def start(monkeypatch, capsys, database):
             "DATABASE_OWNER_URL": database.owner_url,
             "PSEUDONYM_KEY": PSEUDONYM_KEY,
             "MASTER_KEY": MASTER_KEY,
+            "REGISTER_APPROVAL": "one",
             "LOG_LEVEL": "ERROR",
             **settings,
         }
@@ -91,6 +92,8 @@ REFUSED = {
     "another counting": ({"PERIOD_COUNTING": "midnight_after"}, "SCEAU_PERIOD_COUNTING", "start_of_day"),
     "another normalisation": ({"SUBJECT_IDS": "casefold"}, "SCEAU_SUBJECT_IDS", "address"),
     "a notice of a year": ({"RENEWAL_NOTICE": "P1Y"}, "SCEAU_RENEWAL_NOTICE", "P60D,P30D,P7D"),
+    "no choice of approval": ({"REGISTER_APPROVAL": None}, "SCEAU_REGISTER_APPROVAL", "a second person"),
+    "three persons": ({"REGISTER_APPROVAL": "three"}, "SCEAU_REGISTER_APPROVAL", "one or two"),
     "another log": ({"DECISION_LOG": "on"}, "SCEAU_DECISION_LOG", "durable"),
     "a host for a network": ({"WEBHOOK_NETWORKS": "intranet"}, "SCEAU_WEBHOOK_NETWORKS", "10.1.0.0/16"),
     "another cache": ({"CACHE": "eventual"}, "SCEAU_CACHE", "strict"),

@@ -56,6 +56,11 @@ BODIES = {
     "/access/v1/search/action": question("alice", "ads"),
     "/v1/processings": processing("ads"),
     "/v1/processings/{id}": {"status": "active"},
+    "/v1/processings/previews": processing("ads"),
+    "/v1/processings/{id}/approvals": {"version": 1, "reason": "Read and compared."},
+    "/v1/processings/{id}/rejections": {"version": 1, "reason": "Read and compared."},
+    "/v1/controllers": {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS"},
+    "/v1/controllers/{id}/versions": {"legal_name": "Exemple SA"},
     "/v1/processings/{id}/versions": _version(),
     "/v1/consents": {
         "subject": subject("alice"),

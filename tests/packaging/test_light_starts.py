@@ -23,6 +23,7 @@ NOWHERE = {
     "SCEAU_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     "SCEAU_PSEUDONYM_KEY": PSEUDONYM_KEY,
     "SCEAU_MASTER_KEY": MASTER_KEY,
+    "SCEAU_REGISTER_APPROVAL": "one",
 }
 """Settings of a whole deployment whose database cannot be reached: a start gets as far as that, and ends."""
 CASES = "tests/conformance/decisions.yaml"

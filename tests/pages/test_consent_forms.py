@@ -6,6 +6,7 @@ from app.db.database import DatabaseUnavailableError, PoolLimits
 from app.operations.consents import answer_consent_form
 from tests.support.api import processing, running, subject
 from tests.support.consent_page import Page, Person, link
+from tests.support.two_persons import other_words
 
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 
@@ -97,8 +98,10 @@ def test_a_text_that_changed_meanwhile_is_not_consented_to(api, material):
     person = Person(api, link(api, "slow", "ads-mail"))
     page = old = person.open()
     notice = {"fr": "Nouveau texte.", "en": "New text."}
-    body = {**VERSION, "notice": notice, "material": material}
-    api.ok("POST", "/v1/processings/ads-mail/versions", body)
+    if material:
+        api.ok("POST", "/v1/processings/ads-mail/versions", {**VERSION, "notice": notice, "material": True})
+    else:
+        other_words(api, "ads-mail", notice)
     for press in ("accept", "refuse"):
         page = person.send(old.filled(press, "ads-mail"))
         assert page.status == 409
@@ -128,8 +131,7 @@ def test_a_changed_text_keeps_nobody_from_withdrawing(api):
     api.decide("leaver", "ads-mail")
     person = Person(api, link(api, "leaver", "ads-mail", kind="withdraw"))
     fields = person.open().filled("withdraw", "ads-mail")
-    changed = {**VERSION, "notice": {"fr": "Autre."}, "material": False}
-    api.ok("POST", "/v1/processings/ads-mail/versions", changed)
+    other_words(api, "ads-mail", {"fr": "Autre."})
     assert person.send(fields).status == 200
     assert api.reason("leaver", "ads-mail") == "consent_withdrawn"
 

@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from tests.support.api import processing, question, utc
+from tests.support.api import question, utc
 from tests.support.consent_page import Page, Person, consents, link
+from tests.support.two_persons import other_words
 
 ALL = ("ads-mail", "stats-mail", "better-mail")
 
@@ -46,11 +47,11 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
         "Votre consentement est valable 1 an",
         "Si vous acceptez maintenant : jusqu'au",
         "conservées 30 jours",
-        "Rien ne change dans votre messagerie.",
+        "aucun nouvel accord n'est donné",
         "Vous pouvez retirer votre accord à tout moment",
         "Régie SA.",
         "www.cnil.fr/fr/plaintes",
-        "Cette page n'est pas faite pour les moins de 15 ans",
+        "Si vous avez moins de 15 ans, ne répondez pas ici",
         "Vous n'avez pas encore répondu : aucun consentement n'est enregistré.",
     ):
         assert told in before, told
@@ -189,9 +190,7 @@ def test_what_is_read_again_is_what_was_asked(api):
     person = Person(api, link(api, "rereader", "ads-mail"))
     assert "Relire ce qui vous a été demandé" in person.press("accept", "ads-mail").text()
     assert "Read today's text" in Person(api, person.path, "en").open().text()
-    version = {name: value for name, value in processing("ads-mail").items() if name != "id"}
-    changed = {**version, "notice": {"fr": "Autre."}, "material": False}
-    api.ok("POST", "/v1/processings/ads-mail/versions", changed)
+    other_words(api, "ads-mail", {"fr": "Autre."})
     page = person.open()
     assert "Lire le texte d'aujourd'hui" in page.text()
     assert "Relire" not in page.text()

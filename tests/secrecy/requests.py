@@ -72,6 +72,14 @@ BODIES: dict[Route, list[Any]] = {
     ],
     ("POST", "/v1/processings"): [processing("ads-mail"), processing(_address("processing"))],
     ("POST", "/v1/processings/{id}/versions"): [{**_VERSION, "material": False}],
+    ("POST", "/v1/processings/previews"): [processing("ads-mail"), processing(_address("processing"))],
+    ("POST", "/v1/processings/{id}/approvals"): [{"version": 1, "reason": "Read and compared."}],
+    ("POST", "/v1/processings/{id}/rejections"): [{"version": 1, "reason": "Read and compared."}],
+    ("POST", "/v1/controllers"): [
+        {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS", "country": "FR"},
+        {"id": _address("processing"), "kind": "siren", "identifier": _address("malformed"), "legal_name": "x"},
+    ],
+    ("POST", "/v1/controllers/{id}/versions"): [{"legal_name": "Exemple SA", "country": "FR"}],
     ("PATCH", "/v1/processings/{id}"): [{"status": "active"}],
     ("POST", "/v1/consents"): [
         {**_DECISION, "decision": "granted"},
@@ -160,6 +168,8 @@ KNOWN: dict[Route, list[str]] = {
     ("GET", "/docs/{name}"): ["start.js", "swagger-ui.css"],
     ("GET", "/assets/{name}"): ["sceau.css"],
     ("GET", "/v1/presented-texts/{sha256}"): ["0" * 64],
+    ("GET", "/v1/controllers/{id}"): ["exemple"],
+    ("POST", "/v1/controllers/{id}/versions"): ["exemple"],
     **{(method, "/consent/{token}"): [f"Z{MARKERS['token'].word}"] for method in ("GET", "HEAD", "POST")},
     **{
         (method, f"/v1/keys/{{id}}{more}"): [str(UUID(int=1))]
@@ -173,8 +183,8 @@ KNOWN: dict[Route, list[str]] = {
 }
 """What stands in the path of a route, where it is not a processing or a consent."""
 
-FREE_WORDS = frozenset({"name", "controller", "service"})
-"""What an administrator calls callers, controllers and services: their own words, kept and shown as they are."""
+FREE_WORDS = frozenset({"name", "controller", "service", "legal_name", "identifier", "reason"})
+"""What an administrator calls callers, controllers and services, and why: their own words, kept as they are."""
 
 UNKNOWN_PATHS = ("/{}", "/v1/consents/{}/nothing", "/access/v1/{}", "/docs/{}/more", "/%2e%2e/{}", "//{}")
 LOUD_HEADERS = (

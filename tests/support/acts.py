@@ -77,9 +77,32 @@ class World:
 
 
 def _version(world: World) -> Any:
-    body = {**processing("x"), "material": False}
+    identifier = world.registered()
+    body = {**processing(identifier), "material": False}
     del body["id"]
-    return world.send("POST", f"/v1/processings/{world.registered()}/versions", body)
+    return world.send("POST", f"/v1/processings/{identifier}/versions", body)
+
+
+def _rule(world: World, answer: str) -> Any:
+    """A program proposes other texts, and a person answers."""
+    identifier = world.registered()
+    body = {**processing("x"), "notice": {"fr": "Autre."}, "material": False, "reason": "A typing error."}
+    del body["id"]
+    writer = world.api.with_key(world.api.new_key("register:write"))
+    writer.ok("POST", f"/v1/processings/{identifier}/versions", body)
+    person = {"name": "x", "kind": "person", "scopes": ["register:approve"]}
+    approver = world.api.with_key(world.api.ok("POST", "/v1/keys", person)["key"])
+    ruling = {"version": 2, "reason": "Read and compared."}
+    return approver.call("POST", f"/v1/processings/{identifier}/{answer}", ruling, IDENTIFIED)
+
+
+CONTROLLER = {"kind": "other", "legal_name": "Exemple SAS"}
+
+
+def _rename(world: World) -> Any:
+    identifier = f"exemple-{len(world.api.ok('GET', '/v1/controllers')['items'])}"
+    world.api.ok("POST", "/v1/controllers", {**CONTROLLER, "id": identifier})
+    return world.send("POST", f"/v1/controllers/{identifier}/versions", {"legal_name": "Exemple SA"})
 
 
 def _revoke_key(world: World) -> Any:
@@ -151,6 +174,13 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         lambda world: world.send("POST", "/v1/processings", processing("ads-new")),
     ),
     ("POST", "/v1/processings/{id}/versions"): ("processing.versioned", _version),
+    ("POST", "/v1/processings/{id}/approvals"): ("processing.approved", lambda world: _rule(world, "approvals")),
+    ("POST", "/v1/processings/{id}/rejections"): ("processing.rejected", lambda world: _rule(world, "rejections")),
+    ("POST", "/v1/controllers"): (
+        "controller.registered",
+        lambda world: world.send("POST", "/v1/controllers", {**CONTROLLER, "id": "exemple-new"}),
+    ),
+    ("POST", "/v1/controllers/{id}/versions"): ("controller.versioned", _rename),
     ("PATCH", "/v1/processings/{id}"): (
         "processing.suspended",
         lambda world: world.send("PATCH", f"/v1/processings/{world.registered()}", {"status": "suspended"}),
@@ -251,6 +281,7 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
 """Each route that must leave an entry: which act, and a call that succeeds."""
 
 UNRECORDED: Mapping[Route, str] = {
+    ("POST", "/v1/processings/previews"): "changes nothing: shows a text",
     ("POST", "/access/v1/evaluation"): "decisions are in the decision log",
     ("POST", "/access/v1/evaluations"): "decisions are in the decision log",
     (

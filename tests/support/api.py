@@ -54,6 +54,7 @@ def settings_for(database: TestDatabase, **more: Any) -> Settings:
         "database_url": database.app_url,
         "database_owner_url": database.owner_url,
         "pseudonym_key": PSEUDONYM_KEY,
+        "register_approval": "one",
         "master_key": MASTER_KEY,
         "bootstrap_key": BOOTSTRAP,
         "public_url": "https://sceau.example.fr",

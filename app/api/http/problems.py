@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from app.api.http.rate_limits import note
 from app.api.http.refusals import note_refusal
+from app.api.http.statuses import STATUS
 from app.api.http.strict_json import BadJsonError
 from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.limits.quotas import OverQuotaError
@@ -22,54 +23,13 @@ from app.auth.limits.unknown_key_limiter import POLICY as UNKNOWN_KEYS
 from app.core import errors
 from app.db.database import DatabaseUnavailableError
 
+AT_FAULT: Final = "at_fault"
+"""Pydantic's type of an error of a body as a whole whose context names the `field` that it is the fault of."""
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 _CHALLENGE: Final = 'Bearer realm="sceau"'
 _MOST_FIELDS: Final = 20
 _LONGEST_NAME: Final = 100
-
-_STATUS: Final[Mapping[type[errors.DomainError], int]] = {
-    errors.CallerRevokedError: 409,
-    errors.CollectionTimeError: 422,
-    errors.ConsentLinkEndedError: 410,
-    errors.ConsentNotApplicableError: 409,
-    errors.ContactMissingError: 409,
-    errors.CredentialEndedError: 401,
-    errors.CursorTooOldError: 410,
-    errors.FormAlreadySentError: 409,
-    errors.FormNotOursError: 400,
-    errors.FormOutdatedError: 409,
-    errors.IdempotencyMismatchError: 422,
-    errors.IdentityTakenError: 409,
-    errors.InvalidCursorError: 422,
-    errors.InvalidExpiryError: 422,
-    errors.InvalidNoticeError: 422,
-    errors.InvalidPeriodError: 422,
-    errors.InvalidUrlError: 422,
-    errors.InvalidVersionError: 422,
-    errors.InvalidSubjectError: 400,
-    errors.JointConsentNeededError: 409,
-    errors.KnownByTokenError: 409,
-    errors.MemberActiveError: 409,
-    errors.NotFoundError: 404,
-    errors.NothingToWithdrawError: 409,
-    errors.OwnAcknowledgementError: 409,
-    errors.PersonsOnlyError: 403,
-    errors.ProcessingExistsError: 409,
-    errors.ProcessingNotAllowedError: 403,
-    errors.ProcessingRetiredError: 409,
-    errors.ProcessingSuspendedError: 409,
-    errors.ScopeMissingError: 403,
-    errors.ScopeNotHeldError: 403,
-    errors.SolicitationPausedError: 409,
-    errors.StaffAcknowledgementRequiredError: 403,
-    errors.TextChangedError: 409,
-    errors.TooManyEndpointsError: 409,
-    errors.TooManyFormsError: 429,
-    errors.TooManyKeysError: 409,
-    errors.UnknownIssuerError: 422,
-    errors.UnknownVersionError: 422,
-}
 
 
 class FieldError(BaseModel):
@@ -193,7 +153,7 @@ def over_quota(scope: Scope, error: OverQuotaError) -> Response:
 
 def status_of(error: errors.DomainError) -> int:
     """The HTTP status of a domain error; 422 for one that has none of its own."""
-    return _STATUS.get(type(error), 422)
+    return STATUS.get(type(error), 422)
 
 
 def refused(error: errors.DomainError) -> Response:
@@ -209,17 +169,19 @@ def refused(error: errors.DomainError) -> Response:
 
 def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
     """Pydantic's errors as fields and messages, without the values: the first of them, under names of a sane length."""
-    return [
-        FieldError(
-            field=".".join(str(part)[:_LONGEST_NAME] for part in each["loc"][skip:]) or "body", message=each["msg"]
+    told = []
+    for each in found[:_MOST_FIELDS]:
+        at_fault = (each["ctx"]["field"],) if each["type"] == AT_FAULT else ()
+        parts = (*each["loc"][skip:], *at_fault)
+        told.append(
+            FieldError(field=".".join(str(part)[:_LONGEST_NAME] for part in parts) or "body", message=each["msg"])
         )
-        for each in found[:_MOST_FIELDS]
-    ]
+    return told
 
 
 def fields_of(error: ValidationError) -> list[FieldError]:
     """The fields at fault in a value that a model refused."""
-    return field_errors(error.errors(include_url=False, include_context=False, include_input=False))
+    return field_errors(error.errors(include_url=False, include_input=False))
 
 
 _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {

@@ -18,6 +18,7 @@ from app.auth.limits.quotas import Buckets, Quota
 from app.auth.limits.rate_limits import RateLimits
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
+from app.core.register.approval import RegisterApproval
 from app.core.staff.coverage import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
@@ -73,6 +74,7 @@ class Services:
     unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     sign_ins: Buckets = field(default_factory=lambda: Buckets("sign-in", _SIGN_INS))
     proxies: Proxies = ()
+    register_approval: RegisterApproval = RegisterApproval.TWO
     staff_gate: Gate = field(default_factory=Gate)
     pace: Pace = field(default_factory=Pace)
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
@@ -134,6 +136,7 @@ RecorderDep = Annotated[Recorder | None, _part(lambda services: services.recorde
 """None where no decisions are logged."""
 MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
+RegisterApprovalDep = Annotated[RegisterApproval, _part(lambda services: services.register_approval)]
 StaffGateDep = Annotated[Gate, _part(lambda services: services.staff_gate)]
 WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webhook_policy)]
 WebhookKeyOverlapDep = Annotated[timedelta, _part(lambda services: services.webhook_key_overlap)]

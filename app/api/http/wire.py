@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic_core import PydanticCustomError
 
 from app.api.http.paging import LIMIT, MOST
+from app.api.http.problems import AT_FAULT
 from app.operations.service.deployment import SubjectName
 
 
@@ -45,6 +47,11 @@ Instant = Annotated[
     Field(description="RFC 3339, with its offset"),
 ]
 Territory = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
+
+
+def at_fault(field: str, how: str) -> PydanticCustomError:
+    """An error that a body as a whole has, told under the field that it is the fault of."""
+    return PydanticCustomError(AT_FAULT, "{how}", {"how": how, "field": field})
 
 
 class WireModel(BaseModel):

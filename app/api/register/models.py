@@ -1,75 +1,29 @@
-"""The register on the wire."""
+"""What callers send to the register."""
 
-import re
-from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from app.api.http.wire import Instant, Name, ProcessingId, WireModel
+from app.api.http.wire import Instant, ProcessingId, WireModel, at_fault
+from app.api.register.fields import (
+    CivilDate,
+    ConsentValidity,
+    Contact,
+    ControllerId,
+    Label,
+    LegalName,
+    ParticularsBody,
+    Reason,
+    RetentionText,
+    Words,
+)
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod
 from app.core.processing import PartyMode, Status
 from app.core.retention import Retention
 from app.operations.register.version_draft import VersionDraft
-from app.register.records import ProcessingRecord, VersionRecord
 
-
-def _consent_period(text: str) -> str:
-    try:
-        ConsentPeriod.parse(text)
-    except InvalidPeriodError as error:
-        raise ValueError(error.detail) from None
-    return text
-
-
-def _retention(text: str) -> str:
-    try:
-        Retention.parse(text)
-    except InvalidPeriodError as error:
-        raise ValueError(error.detail) from None
-    return text
-
-
-_CIVIL_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-def _written_out(value: object) -> object:
-    """Pydantic would also take a number for seconds since 1970, or a time at midnight."""
-    if not isinstance(value, str) or _CIVIL_DATE.fullmatch(value) is None:
-        raise ValueError("must be a date such as 2026-01-15")
-    return value
-
-
-CivilDate = Annotated[date, BeforeValidator(_written_out)]
-ConsentValidity = Annotated[
-    StrictStr,
-    Field(pattern=r"^P[1-9][0-9]{0,2}[YMWD]$", description="ISO 8601, at most one year", examples=["P1Y"]),
-    AfterValidator(_consent_period),
-]
-RetentionText = Annotated[
-    StrictStr,
-    Field(pattern=r"^P[0-9YMWDTHS]{2,40}$", description="ISO 8601 duration", examples=["P30D"]),
-    AfterValidator(_retention),
-]
-Sentence = Annotated[StrictStr, Field(min_length=1, max_length=10_000)]
-Contact = Annotated[StrictStr, Field(min_length=1, max_length=300)]
-Label = Annotated[Name, Field(max_length=128)]
-
-
-class Words(WireModel):
-    """A text in French and in English; French is required."""
-
-    fr: Sentence
-    en: Sentence | None = None
-
-    def by_language(self) -> dict[str, str]:
-        """The languages there are."""
-        return self.model_dump(exclude_none=True)
-
-
-_VERSION_EXAMPLE: dict[str, Any] = {
+VERSION_EXAMPLE: dict[str, Any] = {
     "controller": "Exemple Courriel SAS",
     "provider_kind": "operator",
     "service": "mail",
@@ -90,10 +44,17 @@ _VERSION_EXAMPLE: dict[str, Any] = {
 }
 
 
-class VersionBody(WireModel):
+class VersionBody(ParticularsBody):
     """All that one version of a processing says."""
 
-    controller: Annotated[StrictStr, Field(min_length=1, max_length=300)]
+    controller: LegalName | None = Field(
+        default=None,
+        description="The controller's legal name: it stands for a record of kind `other`, which is made if there is "
+        "none. Either this or `controllers`",
+    )
+    controllers: Annotated[list[ControllerId], Field(min_length=1, max_length=20)] | None = Field(
+        default=None, description="Ids of the controllers' records; several are joint controllers (GDPR 26)"
+    )
     provider_kind: ProviderKind
     service: Label = Field(description="Which service runs it, such as mail or chat")
     purpose: Purpose
@@ -104,7 +65,10 @@ class VersionBody(WireModel):
     consent_validity: ConsentValidity
     name: Words
     notice: Words = Field(description="The text shown when consent is asked; its SHA-256 is part of the proof")
-    data_recipients: Annotated[list[Label], Field(max_length=100)]
+    data_recipients: Annotated[list[Label], Field(max_length=100)] | None = Field(
+        default=None,
+        description="Names of who else receives data, none if it is empty; may be left out beside recipients",
+    )
     retention: RetentionText
     age_statement_required: StrictBool = Field(
         default=False, description="Whether a grant counts only once an age of the user was stated"
@@ -113,10 +77,29 @@ class VersionBody(WireModel):
         default=None, description="Whom people write to about their data, as the consent page shows it"
     )
 
-    def draft(self) -> VersionDraft:
+    @model_validator(mode="after")
+    def _names_controllers_once(self) -> Self:
+        if (self.controller is None) == (self.controllers is None):
+            raise at_fault("controller", "name the controllers either in controllers or by one legal name here")
+        if self.controllers is not None and len(set(self.controllers)) < len(self.controllers):
+            raise at_fault("controllers", "names a controller twice")
+        return self
+
+    @model_validator(mode="after")
+    def _recipients_agree(self) -> Self:
+        if self.data_recipients is None and self.recipients is None:
+            raise at_fault("data_recipients", "must be given: an empty list says that nobody receives data")
+        named = {each.name for each in self.recipients or ()}
+        if self.data_recipients is not None and self.recipients is not None and named != set(self.data_recipients):
+            raise at_fault("data_recipients", "must be the names of recipients, or be left out")
+        return self
+
+    def draft(self, reason: str | None = None) -> VersionDraft:
         """The core's form of it."""
+        named = self.data_recipients
         return VersionDraft(
             controller=self.controller,
+            controllers=tuple(self.controllers or ()),
             purpose=self.purpose,
             provider_kind=self.provider_kind,
             service=self.service,
@@ -127,17 +110,19 @@ class VersionBody(WireModel):
             consent_validity=ConsentPeriod.parse(self.consent_validity),
             name=self.name.by_language(),
             notice=self.notice.by_language(),
-            data_recipients=frozenset(self.data_recipients),
+            data_recipients=frozenset(named if named is not None else [each.name for each in self.recipients or ()]),
             retention=Retention.parse(self.retention),
             contact=self.data_protection_contact,
             age_statement_required=self.age_statement_required,
+            particulars=self.particulars(),
+            reason=reason,
         )
 
 
 class NewProcessing(VersionBody):
     """A processing to register, with its first version."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "ads-mail", **_VERSION_EXAMPLE}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "ads-mail", **VERSION_EXAMPLE}]})
 
     id: ProcessingId
 
@@ -146,11 +131,14 @@ class NewVersion(VersionBody):
     """A full new version of a registered processing."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{**_VERSION_EXAMPLE, "retention": "P7D", "material": False}]}
+        json_schema_extra={"examples": [{**VERSION_EXAMPLE, "retention": "P7D", "material": False}]}
     )
 
     material: StrictBool = Field(description="Whether consents given before must be asked again")
     effective_from: Instant | None = Field(default=None, description="Now or later; now when left out")
+    reason: Reason | None = Field(
+        default=None, description="Why the texts change; required when they do and `material` is false"
+    )
 
 
 class StatusBody(WireModel):
@@ -158,107 +146,15 @@ class StatusBody(WireModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "active"}, {"status": "suspended"}]})
 
-    status: Status
+    status: Literal[Status.ACTIVE, Status.SUSPENDED, Status.RETIRED]
 
 
-class VersionView(BaseModel):
-    """One version as registered."""
+class RulingBody(WireModel):
+    """A second person's answer to a proposed version."""
 
-    number: int
-    effective_from: datetime
-    recorded_at: datetime
-    provider_kind: ProviderKind
-    service: str
-    elements: list[Element]
-    automated: bool
-    party_mode: PartyMode
-    started_on: date
-    consent_validity: str
-    material: bool
-    name: dict[str, str]
-    notice: dict[str, str]
-    notice_sha256: dict[str, str] = Field(description="SHA-256 (hex) of each notice's UTF-8 text")
-    data_recipients: list[str]
-    retention: str
-    age_statement_required: bool
-    data_protection_contact: str | None = None
-
-
-class StatusView(BaseModel):
-    """One change of status."""
-
-    at: datetime
-    status: Status
-
-
-class ProcessingView(BaseModel):
-    """A processing: its present version and status; `paragraph` is the one of L32-3 that governs its purpose."""
-
-    id: str
-    controller: str
-    purpose: Purpose
-    paragraph: str | None = Field(
-        default=None, description="`L32-3 III` or `L32-3 IV`; absent for a purpose in neither"
-    )
-    status: Status
-    registered_at: datetime
-    version: VersionView | None = Field(default=None, description="The version in force")
-    versions: int = Field(description="How many versions there are, those to come included")
-    status_changes: list[StatusView]
-
-
-class ProcessingsPage(BaseModel):
-    """All processings, by id."""
-
-    items: list[ProcessingView]
-
-
-class VersionsPage(BaseModel):
-    """All versions of one processing, by number."""
-
-    items: list[VersionView]
-
-
-def version_view(version: VersionRecord) -> VersionView:
-    """The wire form of a version."""
-    facts = version.facts
-    hashes = {language: digest for language in version.notice if (digest := version.notice_hash(language)) is not None}
-    return VersionView(
-        number=facts.number,
-        effective_from=facts.effective_from or version.recorded_at,
-        recorded_at=version.recorded_at,
-        provider_kind=facts.provider_kind,
-        service=facts.service,
-        elements=sorted(facts.elements),
-        automated=facts.automated,
-        party_mode=facts.party_mode,
-        started_on=facts.started_on,
-        consent_validity=str(facts.consent_validity),
-        material=facts.material,
-        name=dict(version.name),
-        notice=dict(version.notice),
-        notice_sha256=hashes,
-        data_recipients=sorted(facts.data_recipients),
-        retention=str(facts.retention),
-        age_statement_required=facts.age_statement_required,
-        data_protection_contact=version.contact,
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"version": 2, "reason": "A typing error is mended; nothing else changes."}]}
     )
 
-
-def processing_view(record: ProcessingRecord, at: datetime) -> ProcessingView:
-    """The wire form of a processing at an instant."""
-    facts = record.facts
-    current = facts.version_at(at)
-    shown = record.version(current.number) if current is not None else None
-    paragraph = "L32-3 III" if facts.is_exempt else "L32-3 IV" if facts.rests_on_consent else None
-    return ProcessingView(
-        id=record.id,
-        controller=record.controller,
-        purpose=record.purpose,
-        paragraph=paragraph,
-        status=facts.status_at(at),
-        registered_at=record.registered_at,
-        version=version_view(shown) if shown is not None else None,
-        versions=len(record.versions),
-        status_changes=[StatusView(at=change.at, status=change.status) for change in record.status_changes],
-    )
+    version: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+    reason: Reason

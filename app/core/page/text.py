@@ -45,6 +45,10 @@ _SAID: Final[Mapping[str, Texts]] = {
         "fr": "{controller}, responsable du traitement.",
         "en": "{controller}, the data controller.",
     },
+    "controllers": {
+        "fr": "{controller}, responsables conjoints de ce traitement.",
+        "en": "{controller}, the joint controllers of this processing.",
+    },
     "contact": {
         "fr": "Contact pour la protection de vos données : {contact}",
         "en": "Data-protection contact: {contact}",
@@ -120,7 +124,8 @@ _SAID: Final[Mapping[str, Texts]] = {
 class Asked:
     """What one version of a processing says to the person asked: facts and registered words.
 
-    `contact` None: none is registered. `validity` is the shortest of the periods that bound the consent.
+    `controller` names all of them; `joint`: they are several. `contact` None: none is registered. `validity` is the
+    shortest of the periods that bound the consent.
     """
 
     controller: str
@@ -133,6 +138,7 @@ class Asked:
     retention: Retention | None
     name: Texts
     notice: Texts
+    joint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +218,7 @@ def _controller(asked: Asked, language: str) -> tuple[Passage, Passage]:
         if asked.contact is None
         else _passage("contact", language, contact=asked.contact)
     )
-    return _passage("controller", language, controller=asked.controller), contact
+    return _passage("controllers" if asked.joint else "controller", language, controller=asked.controller), contact
 
 
 def _purpose(asked: Asked, language: str) -> list[Passage]:

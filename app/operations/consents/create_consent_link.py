@@ -34,6 +34,7 @@ from app.core.page.link import (
     situation,
 )
 from app.core.processing import Status
+from app.core.register.errors import ProcessingNotApprovedError
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.operations.consents.append_to_ledger import OpenLedger, open_ledger
@@ -154,6 +155,8 @@ def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger,
     status = facts.status_at(ledger.now)
     if status is Status.RETIRED:
         raise ProcessingRetiredError(f"{identifier} is retired: nothing is asked for it any more.", field=_FIELD)
+    if status is Status.PROPOSED:
+        raise ProcessingNotApprovedError(f"{identifier} is not approved yet: nothing is asked before.", field=_FIELD)
     if status is Status.SUSPENDED:
         raise ProcessingSuspendedError(f"{identifier} is suspended: nothing is asked meanwhile.", field=_FIELD)
     version = facts.version_at(ledger.now)

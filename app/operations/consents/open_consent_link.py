@@ -27,7 +27,7 @@ from app.core.page.link import (
     situation,
     would_end,
 )
-from app.core.page.text import LANGUAGES, Asked, ConsentText, consent_text
+from app.core.page.text import ConsentText
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.db.session import ReadSession
@@ -36,8 +36,10 @@ from app.ledger.link_store import ConsentLink, find_link, last_form
 from app.ledger.store import load_entries
 from app.ledger.vault_store import load_id
 from app.operations.decisions.evaluate_requests import present
+from app.operations.service.consent_texts import consent_texts
 from app.operations.service.deployment import Deployment
-from app.register.records import ProcessingRecord, VersionRecord
+from app.register.controllers import name_controllers
+from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
 ANSWERS_SHOWN: Final = timedelta(days=7)
@@ -112,7 +114,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     if link is None:
         raise NotFoundError
     entries = await load_entries(session, link.subject_ref)
-    records = await load_processings(session, link.processings)
+    records = await name_controllers(session, await load_processings(session, link.processings))
     caller = await load_caller(session, link.created_by)
     sealed = await load_id(session, link.subject_ref)
     now = await session.now()
@@ -129,9 +131,15 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     )
     works = asks or any(item.situation is Situation.HOLDS for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
-    controllers = tuple(dict.fromkeys(records[each].controller for each in link.processings))
+    controllers = tuple(dict.fromkeys(name for each in link.processings for name in _controllers(records[each], now)))
     account = account_hint(deployment.vault.open(sealed))
     return OpenedLink(link, caller, account, controllers, items, under_15, asks, now, shown_until)
+
+
+def _controllers(record: ProcessingRecord, now: datetime) -> tuple[str, ...]:
+    """Who answers for the version that is shown."""
+    in_force = record.facts.version_at(now) or record.facts.versions[0]
+    return record.names_of(record.version(in_force.number) or record.versions[0])
 
 
 def _account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
@@ -201,7 +209,7 @@ def _item(
     return ShownProcessing(
         id=record.id,
         version=in_force.number,
-        texts=_texts(record, version, policy),
+        texts=consent_texts(record.purpose, record.names_of(version), version, policy),
         situation=stands,
         decision=entry,
         ends_at=consent_ends(decision, events, facts, at, policy) if decision is not None and granted else None,
@@ -215,20 +223,3 @@ def _item(
             decided_here=entry is not None and entry.event.order > link.ledger_order,
         ),
     )
-
-
-def _texts(record: ProcessingRecord, version: VersionRecord, policy: PeriodPolicy) -> dict[str, ConsentText]:
-    facts = version.facts
-    asked = Asked(
-        controller=record.controller,
-        contact=version.contact,
-        purpose=record.purpose,
-        elements=facts.elements,
-        automated=facts.automated,
-        recipients=facts.data_recipients,
-        validity=policy.shorter(facts.consent_validity),
-        retention=facts.retention,
-        name=version.name,
-        notice=version.notice,
-    )
-    return {language: consent_text(asked, language) for language in LANGUAGES}

@@ -18,6 +18,7 @@ from app.core.errors import (
 from app.core.fold import makes_younger
 from app.core.grant import age_required, defects, expiry
 from app.core.processing import Status
+from app.core.register.errors import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
@@ -69,6 +70,7 @@ async def record_consent(
         NotFoundError: no such processing.
         ConsentNotApplicableError: its purpose does not rest on consent.
         ProcessingRetiredError: it is retired: nothing is asked for it any more.
+        ProcessingNotApprovedError: it waits for a second person: nothing is asked for it yet.
         UnknownVersionError: no such version of it.
         InvalidVersionError: an element is named that the version does not declare.
         CollectionTimeError: the time of collection is one that this caller may not state.
@@ -78,10 +80,7 @@ async def record_consent(
     record = await load_processing(session, collected.processing)
     if record is None:
         raise NotFoundError("No such processing is registered.", field="processing")
-    if not record.facts.rests_on_consent:
-        raise ConsentNotApplicableError(field="processing")
-    if record.facts.status_at(ledger.now) is Status.RETIRED and collected.kind is EventKind.GRANTED:
-        raise ProcessingRetiredError(field="processing")
+    _check_asked(record, collected, ledger.now)
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
@@ -97,6 +96,16 @@ async def record_consent(
     if when.imported:
         await record_import(session, caller, ledger.now)
     return recorded
+
+
+def _check_asked(record: ProcessingRecord, collected: Collected, now: datetime) -> None:
+    if not record.facts.rests_on_consent:
+        raise ConsentNotApplicableError(field="processing")
+    status = record.facts.status_at(now)
+    if status is Status.RETIRED and collected.kind is EventKind.GRANTED:
+        raise ProcessingRetiredError(field="processing")
+    if status is Status.PROPOSED and collected.kind is EventKind.GRANTED:
+        raise ProcessingNotApprovedError(field="processing")
 
 
 def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:

@@ -1,4 +1,4 @@
-"""Add a version to a processing, in force now or later."""
+"""Add a version to a processing, in force now or later, or propose it to a second person."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,9 +8,14 @@ from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import InvalidVersionError, NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, check_successor
+from app.core.register.approval import RegisterApproval, needs_approval
+from app.core.register.errors import ProposalPendingError
 from app.db.session import WriteSession
+from app.operations.register.read_register import read_names
+from app.operations.register.resolve_controllers import resolve_controllers
 from app.operations.register.version_draft import VersionDraft
-from app.register.records import ProcessingRecord
+from app.register.proposals import add_proposal, load_proposals
+from app.register.records import Proposal, Registered, VersionRecord
 from app.register.store import add_version as append_version
 from app.register.store import lock_processing
 from app.snapshot.changes import ChangeKind, record_change
@@ -23,52 +28,93 @@ async def add_version(
     caller: Caller,
     identifier: str,
     draft: VersionDraft,
+    approval: RegisterApproval,
     *,
     material: bool,
     effective_from: datetime | None = None,
-) -> ProcessingRecord:
-    """Append a full new version.
+) -> Registered:
+    """Append a full new version, or propose it: other texts in a version that is not material always wait.
 
     Raises:
         NotFoundError: no such processing.
         ProcessingRetiredError: it is retired.
-        InvalidVersionError: purpose or controller differ; `effective_from` is past, or before the version it follows;
-            it claims to have started before the first version did; or the change is material and `material` is false.
+        ProposalPendingError: an earlier version of it waits for a second person.
+        InvalidVersionError: the purpose differs; a controller is not registered; `effective_from` is past, or before
+            the version it follows; it claims to have started before the first version did; the change is material and
+            `material` is false; or a justification is missing, or the reason why texts change.
 
     """
     record = await lock_processing(session, identifier)
     if record is None:
         raise NotFoundError
     now = await session.now()
-    if record.facts.status_at(now) is Status.RETIRED:
-        raise ProcessingRetiredError
-    _check_identity(record, draft)
-    if effective_from is not None and now - _CLOCK_ERROR <= effective_from < now:
-        effective_from = now  # the caller's own "now"
-    if effective_from is not None and effective_from < now:
-        raise InvalidVersionError("A version comes into force now or later, never in the past.", field="effective_from")
-    first, last = record.versions[0].facts, record.versions[-1].facts
-    if draft.started_on < first.started_on:
-        # What ran before 31 March 2017 is told by its first version: a later one cannot make it older (rule 10).
-        raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
-    version = draft.version(last.number + 1, effective_from=effective_from or now, material=material, recorded_at=now)
-    check_successor(last, version.facts)
+    known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    _check(known, draft, now)
+    begins, last = _begins(effective_from, now), record.versions[-1]
+    controllers = await resolve_controllers(session, caller, draft)
+    version = draft.version(
+        known.last_number + 1, effective_from=begins, material=material, recorded_at=now, controllers=controllers
+    )
+    check_successor(last.facts, version.facts)
+    if _waits(approval, last, version):
+        return await _propose(session, caller, known, version)
+    await append_approved(session, caller, identifier, version)
+    await _record(session, caller, identifier, version)
+    added = replace(record, versions=(*record.versions, version))
+    return await read_names(session, Registered(added, known.proposals))
+
+
+async def _record(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> None:
+    facts = version.facts
+    told: dict[str, Detail] = {
+        "version": facts.number,
+        "material": facts.material,
+        "effective_from": (facts.effective_from or version.recorded_at).isoformat(),
+    }
+    await record_act(session, ActKind.PROCESSING_VERSIONED, caller.id, Target(TargetKind.PROCESSING, identifier), told)
+
+
+async def append_approved(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> None:
+    """Put a version where decisions meet it; it may forbid what was permitted, so every replica must have heard."""
     session.narrow()
     await append_version(session, identifier, version, by=caller.id)
     await record_change(session, ChangeKind.PROCESSING, identifier.encode())
-    told: dict[str, Detail] = {
-        "version": version.facts.number,
-        "material": material,
-        "effective_from": (effective_from or now).isoformat(),
-    }
-    await record_act(session, ActKind.PROCESSING_VERSIONED, caller.id, Target(TargetKind.PROCESSING, identifier), told)
-    return replace(record, versions=(*record.versions, version))
 
 
-def _check_identity(record: ProcessingRecord, draft: VersionDraft) -> None:
-    for field, same in (
-        ("purpose", record.purpose is draft.purpose),
-        ("controller", record.controller == draft.controller),
-    ):
-        if not same:
-            raise InvalidVersionError(f"The {field} cannot change: that is a new processing.", field=field)
+def _begins(effective_from: datetime | None, now: datetime) -> datetime:
+    if effective_from is None or now - _CLOCK_ERROR <= effective_from < now:  # the caller's own "now"
+        return now
+    if effective_from < now:
+        raise InvalidVersionError("A version comes into force now or later, never in the past.", field="effective_from")
+    return effective_from
+
+
+def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
+    record = known.record
+    if record.facts.status_at(now) is Status.RETIRED:
+        raise ProcessingRetiredError
+    if known.waiting is not None:
+        raise ProposalPendingError
+    if record.purpose is not draft.purpose:
+        raise InvalidVersionError("The purpose cannot change: that is a new processing.", field="purpose")
+    if draft.started_on < record.versions[0].facts.started_on:
+        # What ran before 31 March 2017 is told by its first version: a later one cannot make it older (rule 10).
+        raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
+
+
+def _waits(approval: RegisterApproval, last: VersionRecord, version: VersionRecord) -> bool:
+    texts_changed = version.texts != last.texts
+    if texts_changed and not version.facts.material and version.reason is None:
+        message = (
+            "The texts change and the version is not material: say why in `reason`; another person approves it. Or set "
+            "`material` to true."
+        )
+        raise InvalidVersionError(message, field="reason")
+    return needs_approval(approval, last.facts, version.facts, texts_changed=texts_changed)
+
+
+async def _propose(session: WriteSession, caller: Caller, known: Registered, version: VersionRecord) -> Registered:
+    await add_proposal(session, known.record.id, version, by=caller.id)
+    target = Target(TargetKind.PROCESSING, known.record.id)
+    await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": version.facts.number})
+    return await read_names(session, replace(known, proposals=(*known.proposals, Proposal(version, caller.id))))

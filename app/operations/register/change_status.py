@@ -9,8 +9,11 @@ from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
+from app.core.register.errors import ProcessingNotApprovedError
 from app.db.session import WriteSession
-from app.register.records import ProcessingRecord
+from app.operations.register.read_register import read_names
+from app.register.proposals import load_proposals
+from app.register.records import Registered
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
@@ -22,12 +25,13 @@ _ACTS: Final = {
 }
 
 
-async def change_status(session: WriteSession, caller: Caller, identifier: str, status: Status) -> ProcessingRecord:
+async def change_status(session: WriteSession, caller: Caller, identifier: str, status: Status) -> Registered:
     """Give a processing a status from now on; the one it has already is a no-op.
 
     Raises:
         NotFoundError: no such processing.
         ProcessingRetiredError: it is retired, which is final.
+        ProcessingNotApprovedError: it waits for a second person, and can only be retired.
 
     """
     record = await lock_processing(session, identifier)
@@ -38,12 +42,16 @@ async def change_status(session: WriteSession, caller: Caller, identifier: str, 
     await record_change(session, ChangeKind.PROCESSING, identifier.encode())
     if status is not Status.ACTIVE:
         session.narrow()
+    known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
     if before is status:
-        return record
+        return await read_names(session, known)
     if before is Status.RETIRED:
         raise ProcessingRetiredError
+    if before is Status.PROPOSED and status is not Status.RETIRED:
+        raise ProcessingNotApprovedError
     now = await session.now()
     change = StatusChange(max(now, last.at + _NEXT_INSTANT) if last is not None else now, status)
     await add_status_change(session, identifier, change, by=caller.id)
     await record_act(session, _ACTS[status], caller.id, Target(TargetKind.PROCESSING, identifier))
-    return replace(record, status_changes=(*record.status_changes, change))
+    changed = replace(record, status_changes=(*record.status_changes, change))
+    return await read_names(session, replace(known, record=changed))

@@ -20,10 +20,10 @@ from app.events.counts import DeliveryCounts, load_counts
 from app.events.endpoints import Endpoint
 from app.operations.audit import count_logged_decisions
 from app.operations.consents import count_consents
+from app.operations.register.read_register import read_register
 from app.operations.staff.read_staff_coverage import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
-from app.register.records import ProcessingRecord
-from app.register.store import load_processings
+from app.register.records import Registered
 from app.snapshot.roll import ReplicaSeen, list_replicas
 
 Content = TypeVar("Content")
@@ -64,7 +64,7 @@ class Deliveries:
 class Dashboard:
     """Every section."""
 
-    register: Read[Mapping[str, ProcessingRecord]]
+    register: Read[Mapping[str, Registered]]
     consents: Read[Sequence[ConsentCount]]
     decisions: Read[Sequence[DecisionCount]]
     deliveries: Read[Deliveries]
@@ -76,9 +76,9 @@ class Dashboard:
 async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
     """Everything that this caller may see: of the processings that it may name, and of the service as a whole."""
 
-    async def register(session: ReadSession) -> Read[Mapping[str, ProcessingRecord]]:
+    async def register(session: ReadSession) -> Read[Mapping[str, Registered]]:
         now = await session.now()
-        return Read(now, now, await load_processings(session, caller.processings))
+        return Read(now, now, await read_register(session, caller.processings))
 
     async def consents(session: ReadSession) -> Read[Sequence[ConsentCount]]:
         now, figure = await session.now(), await load_figure(session, count_consents.NAME)

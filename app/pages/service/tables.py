@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 from app.audit.figures import DecisionCount
 from app.audit.job_runs import DayOfRuns
 from app.core.article import SECRECY
+from app.core.page.text import listed
+from app.core.register.approval import warnings_of
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Deliveries
 from app.pages.dates import day, integer, moment, seconds
 from app.pages.languages import Language
 from app.pages.rendering import words
 from app.pages.service.words import PURPOSES, REASONS, STATUSES
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, Registered, VersionRecord
 from app.snapshot.roll import ReplicaSeen
 
 
@@ -49,17 +51,15 @@ class Table:
 _NUMBER: Final = "number"
 
 
-def register_table(
-    register: Mapping[str, ProcessingRecord], now: datetime, language: Language, t: dict[str, str]
-) -> Table:
-    """Each processing with the paragraph that its purpose falls under and its state."""
+def register_table(register: Mapping[str, Registered], now: datetime, language: Language, t: dict[str, str]) -> Table:
+    """Each processing with the paragraph that its purpose falls under, its state, and what is unusual or waits."""
     columns = [Column(t[name]) for name in ("processing", "purpose", "paragraph", "state", "version")]
     rows = [_processing(record, now, language, t) for record in register.values()]
     return Table(t["register_caption"], columns, rows)
 
 
-def _processing(record: ProcessingRecord, now: datetime, language: Language, t: dict[str, str]) -> list[Cell]:
-    facts = record.facts
+def _processing(known: Registered, now: datetime, language: Language, t: dict[str, str]) -> list[Cell]:
+    record, facts = known.record, known.record.facts
     current = facts.version_at(now) or facts.versions[0]
     told = record.version(current.number)
     name = (told.name.get(language.value) or next(iter(told.name.values()), "")) if told is not None else ""
@@ -71,16 +71,27 @@ def _processing(record: ProcessingRecord, now: datetime, language: Language, t: 
         paragraph = Cell(SECRECY[current.provider_kind].removeprefix("L32-3 "), t["forbidden"], "bad-text")
     status = facts.status_at(now).value
     coming = next((each for each in facts.versions if not each.in_force_at(now)), None)
+    said = [t[f"warning_{warning.value}"] for warning in warnings_of(record.purpose, current)]
     to_come = ""
-    if coming is not None and coming.effective_from is not None:
+    if known.waiting is not None:
+        to_come = f"{t['version_to_approve']} {known.waiting.version.facts.number}"
+    elif coming is not None and coming.effective_from is not None:
         to_come = f"{t['version_to_come']} {coming.number}, {day(coming.effective_from, language)}"
     return [
         Cell(record.id, name),
-        Cell(words(PURPOSES, language)[record.purpose.value], record.controller),
+        Cell(words(PURPOSES, language)[record.purpose.value], _controllers(record, told, language)),
         paragraph,
-        Cell(words(STATUSES, language)[status], css="" if status == "active" else "warn-text"),
+        Cell(
+            words(STATUSES, language)[status],
+            "; ".join(said),
+            "" if status == "active" and not said else "warn-text",
+        ),
         Cell(str(current.number), to_come),
     ]
+
+
+def _controllers(record: ProcessingRecord, version: VersionRecord | None, language: Language) -> str:
+    return listed(record.names_of(version), language.value) if version is not None else record.controller
 
 
 def reasons_table(counts: Sequence[DecisionCount], days: Sequence[str], language: Language, t: dict[str, str]) -> Table:

@@ -29,7 +29,7 @@ from app.pages.service.tables import (
     replicas_table,
 )
 from app.pages.service.words import DASHBOARD, STATES
-from app.register.records import ProcessingRecord
+from app.register.records import Registered
 from app.snapshot.roll import ReplicaSeen
 
 _STALE: Final = timedelta(hours=1)
@@ -125,7 +125,7 @@ def _section(
 
 
 def _register(
-    section: DashboardSection, content: Mapping[str, ProcessingRecord], now: datetime, wording: DashboardWording
+    section: DashboardSection, content: Mapping[str, Registered], now: datetime, wording: DashboardWording
 ) -> None:
     section.empty = None if content else wording.t["register_empty"]
     section.show(register_table(content, now, wording.language, wording.t))

@@ -73,6 +73,9 @@ DASHBOARD: Final[Catalogue] = {
     "exempt": both("sans consentement", "no consent needed"),
     "on_consent": both("avec consentement", "on consent"),
     "version_to_come": both("à venir : version", "to come: version"),
+    "version_to_approve": both("à approuver : version", "to be approved: version"),
+    "warning_data_recipients": both("transmet à des tiers", "gives data to others"),
+    "warning_retention": both("conserve plus de 30 jours", "keeps data for over 30 days"),
     # Consents
     "consents": both("Consentements par état", "Consents by state"),
     "consents_empty": both("Aucun consentement n’est enregistré.", "No consent is recorded."),
@@ -164,6 +167,7 @@ DASHBOARD: Final[Catalogue] = {
 }
 
 STATUSES: Final[Catalogue] = {
+    "proposed": both("à approuver", "to be approved"),
     "active": both("actif", "active"),
     "suspended": both("suspendu", "suspended"),
     "retired": both("retiré", "retired"),
@@ -207,7 +211,9 @@ REASONS: Final[Catalogue] = {
     "consent_expired": both("consentement expiré", "consent expired"),
     "consent_scope": both("au-delà du consentement", "beyond the consent"),
     "other_party": both("autre partie sans consentement", "another party’s consent is missing"),
-    "processing_suspended": both("traitement suspendu ou retiré", "processing suspended or retired"),
+    "processing_suspended": both(
+        "traitement suspendu, retiré ou pas encore approuvé", "processing suspended, retired or not approved yet"
+    ),
     "human_access": both("accès humain", "human access"),
     "not_applicable": both("hors du champ de L32-3", "outside L32-3"),
     "not_governed": both("non régi par L32-3", "not governed by L32-3"),

@@ -47,9 +47,9 @@ def test_every_question_is_answered_in_french():
     assert answers(text, "how_long")[0].startswith("Votre consentement est valable 1 an au plus,")
     assert answers(text, "how_long")[1] == "Les données tirées de l’analyse sont conservées 30 jours."
     assert answers(text, "others") == ["Régie A et Régie B."]
-    assert "Rien ne change dans votre messagerie." in answers(text, "refuse")[0]
+    assert "aucun nouvel accord n’est donné" in answers(text, "refuse")[0]
     assert "à tout moment" in answers(text, "withdraw")[0]
-    assert "prend effet aussitôt, sans remettre en cause ce qui a été fait avant." in answers(text, "withdraw")[0]
+    assert "prend effet aussitôt, sans remettre en cause la licéité de ce qui a été fait avant." in answers(text, "withdraw")[0]
     assert answers(text, "what_for")[-1].startswith("Base légale : votre consentement (RGPD, article 6")
     assert "introduire une réclamation auprès de la CNIL" in answers(text, "rights")[1]
     assert "www.cnil.fr" in answers(text, "rights")[1]
@@ -81,8 +81,10 @@ def test_a_text_registered_in_french_only_stays_french():
         (
             set(Element),
             "Le contenu de vos messages, leur objet, l’identité de vos correspondants et les pièces jointes.",
-            "The content of your messages, their subject line, the identity of the people you correspond with and "
-            "attachments.",
+            (
+                "The content of your messages, their subject line, the identity of the people you correspond with"
+                " and attachments."
+            ),
         ),
         (
             {Element.SUBJECT_LINE, Element.CORRESPONDENT_IDENTITY},

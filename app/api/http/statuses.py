@@ -1,0 +1,56 @@
+"""The HTTP status of each domain error."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.core import errors
+from app.core.register import errors as register_errors
+
+STATUS: Final[Mapping[type[errors.DomainError], int]] = {
+    errors.CallerRevokedError: 409,
+    errors.CollectionTimeError: 422,
+    errors.ConsentLinkEndedError: 410,
+    errors.ConsentNotApplicableError: 409,
+    errors.ContactMissingError: 409,
+    errors.CredentialEndedError: 401,
+    errors.CursorTooOldError: 410,
+    errors.FormAlreadySentError: 409,
+    errors.FormNotOursError: 400,
+    errors.FormOutdatedError: 409,
+    errors.IdempotencyMismatchError: 422,
+    errors.IdentityTakenError: 409,
+    errors.InvalidCursorError: 422,
+    errors.InvalidExpiryError: 422,
+    errors.InvalidNoticeError: 422,
+    errors.InvalidPeriodError: 422,
+    errors.InvalidUrlError: 422,
+    errors.InvalidVersionError: 422,
+    errors.InvalidSubjectError: 400,
+    errors.NothingToRenewError: 409,
+    errors.JointConsentNeededError: 409,
+    errors.KnownByTokenError: 409,
+    errors.MemberActiveError: 409,
+    errors.NotFoundError: 404,
+    errors.NothingToWithdrawError: 409,
+    errors.OwnAcknowledgementError: 409,
+    errors.PersonsOnlyError: 403,
+    errors.ProcessingExistsError: 409,
+    errors.ProcessingNotAllowedError: 403,
+    errors.ProcessingRetiredError: 409,
+    errors.ProcessingSuspendedError: 409,
+    errors.ScopeMissingError: 403,
+    errors.ScopeNotHeldError: 403,
+    errors.SolicitationPausedError: 409,
+    errors.StaffAcknowledgementRequiredError: 403,
+    errors.TextChangedError: 409,
+    errors.TooManyEndpointsError: 409,
+    errors.TooManyFormsError: 429,
+    errors.TooManyKeysError: 409,
+    errors.UnknownIssuerError: 422,
+    errors.UnknownVersionError: 422,
+    register_errors.ControllerExistsError: 409,
+    register_errors.NotProposedError: 409,
+    register_errors.OwnProposalError: 403,
+    register_errors.ProcessingNotApprovedError: 409,
+    register_errors.ProposalPendingError: 409,
+}

@@ -1,0 +1,212 @@
+"""What the register answers."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from app.api.register.fields import ParticularsView
+from app.core.article import Element, ProviderKind, Purpose
+from app.core.processing import PartyMode, Status
+from app.core.register.approval import RegisterWarning, warnings_of
+from app.core.register.version_diff import version_changes
+from app.register.records import ProcessingRecord, Proposal, Registered, Ruling, VersionRecord, VersionState
+
+
+class VersionView(ParticularsView):
+    """One version as registered."""
+
+    number: int
+    effective_from: datetime
+    recorded_at: datetime
+    controllers: list[str] = Field(description="Ids of the controllers' records")
+    provider_kind: ProviderKind
+    service: str
+    elements: list[Element]
+    automated: bool
+    party_mode: PartyMode
+    started_on: date
+    consent_validity: str
+    material: bool
+    name: dict[str, str]
+    notice: dict[str, str]
+    notice_sha256: dict[str, str] = Field(description="SHA-256 (hex) of each notice's UTF-8 text")
+    data_recipients: list[str]
+    retention: str
+    age_statement_required: bool
+    data_protection_contact: str | None = None
+
+
+class ChangeView(BaseModel):
+    """One fact that differs from the version before; null where there is nothing."""
+
+    field: str
+    before: Any = None
+    after: Any = None
+    material: bool = Field(description="Whether it makes a version material by itself")
+
+
+class RulingView(BaseModel):
+    """What a second person answered, and why; `by` is the id of a caller."""
+
+    approved: bool
+    reason: str
+    at: datetime
+    by: UUID
+
+
+class ListedVersionView(VersionView):
+    """One version, what it changed, and how it was approved if it had to be."""
+
+    state: VersionState = Field(description="`approved` also where no second person was needed")
+    reason: str | None = Field(default=None, description="Why whoever added it did")
+    proposed_by: UUID | None = Field(default=None, description="The caller that proposed it")
+    ruling: RulingView | None = None
+    changes: list[ChangeView] | None = Field(
+        default=None, description="What differs from the approved version before it; absent of the first"
+    )
+
+
+class StatusView(BaseModel):
+    """One change of status."""
+
+    at: datetime
+    status: Status
+
+
+class ProcessingView(BaseModel):
+    """A processing: its present version and status; `paragraph` is the one of L32-3 that governs its purpose."""
+
+    id: str
+    controller: str = Field(description="The legal name, today, of the first of its controllers")
+    controllers: list[str] = Field(description="Ids of the records of its controllers")
+    purpose: Purpose
+    paragraph: str | None = Field(
+        default=None, description="`L32-3 III` or `L32-3 IV`; absent for a purpose in neither"
+    )
+    status: Status
+    warnings: list[RegisterWarning] = Field(description="What is unusual for a purpose of III, and was justified")
+    registered_at: datetime
+    version: VersionView | None = Field(default=None, description="The version in force")
+    versions: int = Field(description="How many approved versions there are, those to come included")
+    proposed_version: int | None = Field(default=None, description="The version that waits for a second person")
+    status_changes: list[StatusView]
+
+
+class ProcessingsPage(BaseModel):
+    """All processings, by id."""
+
+    items: list[ProcessingView]
+
+
+class VersionsPage(BaseModel):
+    """All versions of one processing, by number."""
+
+    items: list[ListedVersionView]
+
+
+class PreviewedText(BaseModel):
+    """A text as the consent page would show it: `plain` is what is hashed, `html` its part of the page, unstyled."""
+
+    plain: str
+    sha256: str
+    html: str
+
+
+class PreviewView(BaseModel):
+    """The text of a processing in each language."""
+
+    texts: dict[str, PreviewedText]
+
+
+def version_view(version: VersionRecord) -> VersionView:
+    """The wire form of a version."""
+    return VersionView.model_validate(_told(version))
+
+
+def _told(version: VersionRecord) -> dict[str, Any]:
+    facts = version.facts
+    hashes = {language: digest for language in version.notice if (digest := version.notice_hash(language)) is not None}
+    return {
+        **version.particulars.as_json(),
+        "number": facts.number,
+        "effective_from": facts.effective_from or version.recorded_at,
+        "recorded_at": version.recorded_at,
+        "controllers": list(version.controllers),
+        "provider_kind": facts.provider_kind,
+        "service": facts.service,
+        "elements": sorted(facts.elements),
+        "automated": facts.automated,
+        "party_mode": facts.party_mode,
+        "started_on": facts.started_on,
+        "consent_validity": str(facts.consent_validity),
+        "material": facts.material,
+        "name": dict(version.name),
+        "notice": dict(version.notice),
+        "notice_sha256": hashes,
+        "data_recipients": sorted(facts.data_recipients),
+        "retention": str(facts.retention),
+        "age_statement_required": facts.age_statement_required,
+        "data_protection_contact": version.contact,
+    }
+
+
+def versions_view(known: Registered) -> VersionsPage:
+    """Every version by number, with those that were only ever proposed."""
+    proposals = {each.version.facts.number: each for each in known.proposals}
+    approved = {each.facts.number: each for each in known.record.versions}
+    items = []
+    for number in sorted(proposals.keys() | approved.keys()):
+        proposal = proposals.get(number)
+        version = approved[number] if number in approved else proposals[number].version
+        before = [each for each in known.record.versions if each.facts.number < number][-1:]
+        items.append(_listed(version, before, proposal))
+    return VersionsPage(items=items)
+
+
+def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: Proposal | None) -> ListedVersionView:
+    changes = [
+        ChangeView(field=each.field, before=each.before, after=each.after, material=each.material)
+        for last in before
+        for each in version_changes(last.facts, version.facts, told_before=last.told, told_after=version.told)
+    ]
+    return ListedVersionView(
+        **_told(version),
+        state=proposal.state if proposal is not None else VersionState.APPROVED,
+        reason=version.reason,
+        proposed_by=proposal.by if proposal is not None else None,
+        ruling=_ruling(proposal.ruling) if proposal is not None and proposal.ruling is not None else None,
+        changes=changes if before else None,
+    )
+
+
+def _ruling(ruling: Ruling) -> RulingView:
+    return RulingView(approved=ruling.approved, reason=ruling.reason, at=ruling.at, by=ruling.by)
+
+
+def processing_view(known: Registered, at: datetime) -> ProcessingView:
+    """The wire form of a processing at an instant."""
+    record, facts = known.record, known.record.facts
+    current = facts.version_at(at)
+    shown = record.version(current.number) if current is not None else None
+    paragraph = "L32-3 III" if facts.is_exempt else "L32-3 IV" if facts.rests_on_consent else None
+    return ProcessingView(
+        id=record.id,
+        controller=_first_name(record, shown),
+        controllers=list((shown or record.versions[0]).controllers),
+        purpose=record.purpose,
+        paragraph=paragraph,
+        status=facts.status_at(at),
+        warnings=list(warnings_of(record.purpose, current)) if current is not None else [],
+        registered_at=record.registered_at,
+        version=version_view(shown) if shown is not None else None,
+        versions=len(record.versions),
+        proposed_version=known.waiting.version.facts.number if known.waiting is not None else None,
+        status_changes=[StatusView(at=change.at, status=change.status) for change in record.status_changes],
+    )
+
+
+def _first_name(record: ProcessingRecord, shown: VersionRecord | None) -> str:
+    return record.names_of(shown or record.versions[0])[0]

@@ -1,0 +1,1 @@
+"""Who answers for processings, who may register them, and what one version changes of another."""

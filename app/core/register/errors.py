@@ -1,0 +1,33 @@
+"""What the register refuses about controllers and approvals, in the manner of `app.core.errors`."""
+
+from app.core.errors import DomainError
+
+
+class ControllerExistsError(DomainError):
+    """A controller with this id or identifier is registered already; a new name or address is a version of it."""
+
+    slug = "controller-exists"
+
+
+class ProcessingNotApprovedError(DomainError):
+    """The processing is proposed: until another person has approved it, it can only be retired."""
+
+    slug = "processing-not-approved"
+
+
+class ProposalPendingError(DomainError):
+    """A version of this processing waits to be approved or rejected: nothing is added to it before."""
+
+    slug = "proposal-pending"
+
+
+class NotProposedError(DomainError):
+    """This version does not wait for anybody: it was never proposed, or it was approved or rejected already."""
+
+    slug = "not-proposed"
+
+
+class OwnProposalError(DomainError):
+    """Another person approves: the caller proposed this itself, made the caller that did, or was made by it."""
+
+    slug = "own-proposal"

@@ -1,0 +1,118 @@
+"""Approve or reject what another person proposed to the register."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from app.audit.acts import ActKind, Target, TargetKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller, CallerKind
+from app.auth.store import made_each_other
+from app.core.errors import NotFoundError, PersonsOnlyError, ProcessingRetiredError
+from app.core.processing import Status, StatusChange
+from app.core.register.errors import NotProposedError, OwnProposalError
+from app.db.session import WriteSession
+from app.operations.register.add_version import append_approved
+from app.operations.register.read_register import read_names
+from app.register.proposals import add_ruling, load_proposals
+from app.register.records import ProcessingRecord, Proposal, Registered, Ruling
+from app.register.store import add_status_change, lock_processing
+from app.snapshot.changes import ChangeKind, record_change
+
+_NEXT_INSTANT = timedelta(microseconds=1)
+
+
+async def approve_version(
+    session: WriteSession, caller: Caller, identifier: str, number: int, reason: str
+) -> Registered:
+    """Approve a version: it is in force from then on, or from its own instant if that is later.
+
+    Raises:
+        NotFoundError: no such processing, or no such version of it.
+        NotProposedError: the version does not wait.
+        ProcessingRetiredError: the processing is retired.
+        PersonsOnlyError: the caller is a program.
+        OwnProposalError: the caller proposed it, made the caller that did, or was made by it.
+
+    """
+    record, known, proposal = await _find(session, identifier, number)
+    _check_person(caller)
+    if caller.id == proposal.by or await made_each_other(session, caller.id, proposal.by):
+        raise OwnProposalError
+    now = await session.now()
+    ruling = Ruling(approved=True, reason=reason, at=_after(record, now), by=caller.id)
+    if number == 1:
+        record = await _change_status(session, caller, record, StatusChange(ruling.at, Status.ACTIVE))
+    else:
+        facts = proposal.version.facts
+        begins = max(facts.effective_from or now, now)
+        version = replace(proposal.version, facts=replace(facts, effective_from=begins), recorded_at=now)
+        await append_approved(session, caller, identifier, version)
+        record = replace(record, versions=(*record.versions, version))
+    return await _keep(session, caller, replace(known, record=record), proposal, ruling)
+
+
+async def reject_version(
+    session: WriteSession, caller: Caller, identifier: str, number: int, reason: str
+) -> Registered:
+    """Reject a version: it never comes into force. A new processing is retired with its first one.
+
+    A person may reject what they proposed themselves: that takes it back.
+
+    Raises:
+        NotFoundError: no such processing, or no such version of it.
+        NotProposedError: the version does not wait.
+        ProcessingRetiredError: the processing is retired.
+        PersonsOnlyError: the caller is a program.
+
+    """
+    record, known, proposal = await _find(session, identifier, number)
+    _check_person(caller)
+    ruling = Ruling(approved=False, reason=reason, at=_after(record, await session.now()), by=caller.id)
+    if number == 1:
+        session.narrow()
+        record = await _change_status(session, caller, record, StatusChange(ruling.at, Status.RETIRED))
+    return await _keep(session, caller, replace(known, record=record), proposal, ruling)
+
+
+async def _find(session: WriteSession, identifier: str, number: int) -> tuple[ProcessingRecord, Registered, Proposal]:
+    record = await lock_processing(session, identifier)
+    if record is None:
+        raise NotFoundError
+    known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    waiting = known.waiting
+    if waiting is None or waiting.version.facts.number != number:
+        if number > known.last_number:
+            raise NotFoundError("There is no such version.", field="version")
+        raise NotProposedError(field="version")
+    if record.status_changes and record.status_changes[-1].status is Status.RETIRED:
+        raise ProcessingRetiredError
+    return record, known, waiting
+
+
+def _check_person(caller: Caller) -> None:
+    if caller.kind is not CallerKind.PERSON:
+        raise PersonsOnlyError
+
+
+def _after(record: ProcessingRecord, now: datetime) -> datetime:
+    """Now, or just after the last change of status if a clock stood still or was set back."""
+    return max([now, *(change.at + _NEXT_INSTANT for change in record.status_changes[-1:])])
+
+
+async def _change_status(
+    session: WriteSession, caller: Caller, record: ProcessingRecord, change: StatusChange
+) -> ProcessingRecord:
+    await add_status_change(session, record.id, change, by=caller.id)
+    await record_change(session, ChangeKind.PROCESSING, record.id.encode())
+    return replace(record, status_changes=(*record.status_changes, change))
+
+
+async def _keep(
+    session: WriteSession, caller: Caller, known: Registered, proposal: Proposal, ruling: Ruling
+) -> Registered:
+    number = proposal.version.facts.number
+    await add_ruling(session, known.record.id, number, ruling)
+    act = ActKind.PROCESSING_APPROVED if ruling.approved else ActKind.PROCESSING_REJECTED
+    await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, known.record.id), {"version": number})
+    ruled = tuple(replace(each, ruling=ruling) if each is proposal else each for each in known.proposals)
+    return await read_names(session, replace(known, proposals=ruled))

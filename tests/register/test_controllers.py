@@ -1,0 +1,128 @@
+import pytest
+
+from tests.support.api import processing, utc
+from tests.support.two_persons import add
+
+SIREN = "732829320"
+NOON = utc("2026-06-15T12:00:00Z")
+
+
+@pytest.fixture
+def pap(moving, shared_clock):
+    """An application whose clock stands at noon on 15 June 2026."""
+    shared_clock.at = NOON
+    return moving
+
+
+def controller(name, **more):
+    """A controller to register."""
+    return {"id": name, "kind": "other", "legal_name": f"{name} SA", **more}
+
+
+def named(**more):
+    """What takes the place of `controller` in a body."""
+    return {"controller": None, **more}
+
+
+def refusal(answer):
+    """Status and the first field at fault, or the kind of problem."""
+    told = answer.json()
+    return answer.status_code, told.get("errors", [{"field": told["type"].removeprefix("urn:sceau:problem:")}])[0][
+        "field"
+    ]
+
+
+def test_a_controller_is_registered_by_its_siren(pap):
+    """A controller is told with its identifier and its first name and address; the list has it too."""
+    body = controller("by-siren", kind="siren", identifier=SIREN, country="FR", postal_address="1 rue, Paris")
+    told = pap.ok("POST", "/v1/controllers", body)
+    assert (told["kind"], told["identifier"], told["legal_name"]) == ("siren", SIREN, "by-siren SA")
+    assert told["versions"][0]["postal_address"] == "1 rue, Paris"
+    assert pap.ok("GET", "/v1/controllers/by-siren") == told
+    assert told in pap.ok("GET", "/v1/controllers")["items"]
+    other = controller("again", kind="siren", identifier=SIREN)
+    for taken in (body, other):
+        assert refusal(pap.call("POST", "/v1/controllers", taken)) == (409, "controller-exists")
+
+
+@pytest.mark.parametrize(
+    ("field", "more"),
+    [
+        ("identifier", {"kind": "siren", "identifier": "732829321"}),
+        ("identifier", {"kind": "siren"}),
+        ("identifier", {"kind": "lei", "identifier": SIREN}),
+        ("kind", {"kind": "siret", "identifier": SIREN}),
+        ("country", {"country": "France"}),
+        ("legal_name", {"legal_name": ""}),
+        ("id", {"id": "Not An Id"}),
+    ],
+)
+def test_a_wrong_controller_is_refused(pap, field, more):
+    """An identifier with a wrong check digit, another kind, a country that is no code: 422, naming the field."""
+    assert refusal(pap.call("POST", "/v1/controllers", {**controller("wrong"), **more})) == (422, field)
+    assert pap.call("GET", "/v1/controllers/wrong").status_code == 404
+
+
+def test_renaming_is_not_another_controller(pap):
+    """A new legal name is a version: processings are told under it, and no consent ends."""
+    pap.ok("POST", "/v1/controllers", controller("renamed"))
+    body = {**processing("of-renamed"), "controllers": ["renamed"]}
+    del body["controller"]
+    assert pap.ok("POST", "/v1/processings", body)["controller"] == "renamed SA"
+    pap.decide("alice", "of-renamed")
+    told = pap.ok("POST", "/v1/controllers/renamed/versions", {"legal_name": "Nouveau nom SA"})
+    assert [each["number"] for each in told["versions"]] == [1, 2]
+    assert pap.ok("GET", "/v1/processings/of-renamed")["controller"] == "Nouveau nom SA"
+    assert pap.reason("alice", "of-renamed") == "consent_in_force"
+    assert pap.call("POST", "/v1/controllers/nobody/versions", {"legal_name": "x"}).status_code == 404
+
+
+def test_a_legal_name_stands_for_a_record(pap):
+    """The old field makes a record of kind `other` once, and finds it again by the name that it has today."""
+    first = pap.register("by-name", controller="Par nom SA")
+    (identifier,) = first["controllers"]
+    assert pap.register("by-name-too", controller="Par nom SA")["controllers"] == [identifier]
+    made = pap.ok("GET", f"/v1/controllers/{identifier}")
+    assert (made["kind"], made["legal_name"], "identifier" in made) == ("other", "Par nom SA", False)
+    pap.ok("POST", f"/v1/controllers/{identifier}/versions", {"legal_name": "Par autre nom SA"})
+    for name in ("Par autre nom SA", "Par nom SA"):
+        assert add(pap, "by-name", controller=name).json()["controllers"] == [identifier]
+
+
+def test_another_set_of_controllers_is_material(pap):
+    """Naming another controller, or one more, must be called material, and supersedes the consents before."""
+    for name in ("joint-a", "joint-b"):
+        pap.ok("POST", "/v1/controllers", controller(name))
+    pap.register("joint", controller="Exemple SAS")
+    pap.decide("alice", "joint")
+    assert refusal(add(pap, "joint", controller="Autre SA")) == (422, "controllers")
+    both = named(controllers=["joint-b", "joint-a"])
+    assert refusal(add(pap, "joint", **both)) == (422, "controllers")
+    told = add(pap, "joint", **both, material=True).json()
+    assert (told["controller"], told["controllers"]) == ("joint-b SA", ["joint-b", "joint-a"])
+    assert pap.reason("alice", "joint") == "consent_superseded"
+    turned = named(controllers=["joint-a", "joint-b"])
+    assert add(pap, "joint", **turned).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("field", "more"),
+    [
+        ("controller", {"controllers": ["by-both"]}),
+        ("controller", {"controller": None}),
+        ("controllers", {"controller": None, "controllers": []}),
+        ("controllers", {"controller": None, "controllers": ["nobody"]}),
+        ("controllers", {"controller": None, "controllers": ["nobody", "nobody"]}),
+    ],
+)
+def test_controllers_are_named_in_one_way(pap, field, more):
+    """Ids or one legal name, never both nor neither; an id that is nobody's is refused."""
+    assert refusal(pap.call("POST", "/v1/processings", processing("ambiguous", **more))) == (422, field)
+    assert pap.call("GET", "/v1/processings/ambiguous").status_code == 404
+
+
+def test_a_caller_of_some_processings_changes_no_controller(pap):
+    """Controllers are everybody's: a caller with a list of processings names them and changes none."""
+    limited = pap.with_key(pap.new_key("register:write", "register:read", processings=["mine-alone"]))
+    assert limited.call("POST", "/v1/controllers", controller("theirs")).status_code == 403
+    assert limited.register("mine-alone")["controller"] == "Exemple SAS"

@@ -1,0 +1,134 @@
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from tests.support.api import processing, utc
+from tests.support.two_persons import add
+
+NOON = utc("2026-06-15T12:00:00Z")
+ALL: dict[str, Any] = {
+    "categories_of_persons": ["Abonnés", "Correspondants"],
+    "recipients": [{"name": "Régie", "role": "processor", "country": "IE"}, {"name": "Hébergeur"}],
+    "transfers": [{"country": "US", "safeguards": "Standard contractual clauses of 2021"}],
+    "storage_location": "Roubaix, France",
+    "security_measures": "Encrypted at rest",
+    "dpia_reference": "AIPD-2026-04",
+    "automated_decisions": "None",
+    "privacy_policy": "https://www.exemple.example/privacy",
+    "legal_notice": "https://www.exemple.example/legal",
+    "accessibility_statement": "https://www.exemple.example/accessibility",
+    "logo": "https://www.exemple.example/logo.svg",
+    "consequences": {"fr": "Rien ne change.", "en": "Nothing changes."},
+    "conditional": False,
+    "derived_data_erased_within": "P7D",
+}
+
+
+@pytest.fixture
+def pap(moving, shared_clock):
+    """An application whose clock stands at noon on 15 June 2026."""
+    shared_clock.at = NOON
+    return moving
+
+
+def body(identifier, **more):
+    """A processing whose recipients are named with their roles."""
+    made = {**processing(identifier), **more}
+    if "recipients" in more and "data_recipients" not in more:
+        del made["data_recipients"]
+    return made
+
+
+def field(answer):
+    """Status and the first field at fault."""
+    return answer.status_code, answer.json()["errors"][0]["field"].split(".")[0]
+
+
+def test_what_gdpr_30_asks_is_kept_as_it_was_said(pap):
+    """Every particular of a version is told as it was given; the names of recipients are its data recipients."""
+    told = pap.ok("POST", "/v1/processings", body("told", **ALL))["version"]
+    assert told["data_recipients"] == ["Hébergeur", "Régie"]
+    assert {name: told[name] for name in ALL} == {**ALL, "recipients": [ALL["recipients"][0], {"name": "Hébergeur"}]}
+    assert pap.ok("GET", "/v1/processings/told")["version"] == told
+
+
+def test_a_new_recipient_is_material_however_it_is_named(pap):
+    """A recipient added among `recipients` is a data recipient added."""
+    pap.ok("POST", "/v1/processings", body("shared", recipients=[{"name": "Régie"}]))
+    more = {"recipients": [{"name": "Régie"}, {"name": "Courtier"}], "data_recipients": None}
+    assert field(add(pap, "shared", **more)) == (422, "data_recipients")
+    role = {"recipients": [{"name": "Régie", "role": "joint controller"}], "data_recipients": None}
+    assert add(pap, "shared", **role).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("at_fault", "more"),
+    [
+        ("data_recipients", {"recipients": [{"name": "Régie"}], "data_recipients": ["Courtier"]}),
+        ("data_recipients", {"data_recipients": None}),
+        ("privacy_policy", {"privacy_policy": "http://www.exemple.example/"}),
+        ("legal_notice", {"legal_notice": "https://user@exemple.example/"}),
+        ("logo", {"logo": "javascript:alert(1)"}),
+        ("accessibility_statement", {"accessibility_statement": "https://"}),
+        ("transfers", {"transfers": [{"country": "US"}]}),
+        ("recipients", {"recipients": [{"name": "Régie", "country": "us"}]}),
+        ("conditional", {"conditional": "no"}),
+        ("consequences", {"consequences": {"en": "English alone"}}),
+        ("derived_data_erased_within", {"derived_data_erased_within": "a week"}),
+    ],
+)
+def test_a_wrong_particular_is_refused(pap, at_fault, more):
+    """Addresses are https, durations ISO 8601, countries codes; recipients and data recipients agree."""
+    assert field(pap.call("POST", "/v1/processings", body("wrong", **more))) == (422, at_fault)
+
+
+@pytest.mark.parametrize(
+    ("warning", "more"),
+    [("data_recipients", {"data_recipients": ["Régie"]}), ("retention", {"retention": "P31D"})],
+)
+def test_what_is_unusual_under_iii_is_justified_and_warned_of(pap, warning, more):
+    """A purpose of III with a data recipient or a long retention is refused without a justification, warned of with."""
+    name = f"filter-{warning}".replace("_", "-")
+    filtering = body(name, purpose="sorting", **more)
+    assert field(pap.call("POST", "/v1/processings", filtering)) == (422, "justification")
+    told = pap.ok("POST", "/v1/processings", {**filtering, "justification": "Shared block list."})
+    assert (told["warnings"], told["version"]["justification"]) == ([warning], "Shared block list.")
+    assert pap.register(f"{name}-iv", **more)["warnings"] == []
+
+
+def test_a_later_version_is_justified_too(pap):
+    """A version that keeps longer under III is refused without a justification."""
+    pap.register("kept", purpose="sorting")
+    longer = {"purpose": "sorting", "retention": "P1Y", "material": True}
+    assert field(add(pap, "kept", **longer)) == (422, "justification")
+    assert add(pap, "kept", **longer, justification="Investigations.").json()["warnings"] == ["retention"]
+
+
+def test_a_preview_is_the_text_that_will_be_shown(pap):
+    """A preview tells each language's text and its hash, as the page will hash it, and records nothing."""
+    asked = body("previewed", controller="Essai & Cie", notice={"fr": "Texte <b>", "en": "Text"})
+    texts = pap.ok("POST", "/v1/processings/previews", asked)["texts"]
+    assert set(texts) == {"fr", "en"}
+    for told in texts.values():
+        assert told["sha256"] == sha256(told["plain"].encode()).hexdigest()
+        assert "Essai & Cie" in told["plain"]
+        assert "Essai &amp; Cie" in told["html"]
+    assert "Texte &lt;b&gt;" in texts["fr"]["html"]
+    assert pap.call("GET", "/v1/processings/previewed").status_code == 404
+    assert "Essai & Cie" not in str(pap.ok("GET", "/v1/controllers"))
+
+
+def test_a_preview_names_joint_controllers(pap):
+    """Several controllers are told as joint ones."""
+    for name in ("Un", "Deux"):
+        pap.ok("POST", "/v1/controllers", {"id": name.lower(), "kind": "other", "legal_name": name})
+    asked = body("previewed", controller=None, controllers=["un", "deux"])
+    texts = pap.ok("POST", "/v1/processings/previews", asked)["texts"]
+    assert "Un et Deux, responsables conjoints de ce traitement." in texts["fr"]["plain"]
+
+
+def test_nobody_is_shown_a_text_under_iii(pap):
+    """A purpose that asks nobody has no text to preview."""
+    answer = pap.call("POST", "/v1/processings/previews", body("previewed", purpose="sorting"))
+    assert answer.status_code == 409

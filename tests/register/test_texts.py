@@ -1,0 +1,68 @@
+from datetime import timedelta
+
+import pytest
+
+from tests.support.api import utc
+from tests.support.two_persons import add, person, rule, states
+
+NOON = utc("2026-06-15T12:00:00Z")
+OTHER = {"fr": "Autre texte", "en": "Another text"}
+
+
+@pytest.fixture
+def pap(moving, shared_clock):
+    """An application whose register takes one person; its clock stands at noon on 15 June 2026."""
+    shared_clock.at = NOON
+    return moving
+
+
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [(1, {"notice": OTHER}), (2, {"name": OTHER}), (3, {"consequences": {"fr": "Rien ne change."}})],
+)
+def test_texts_changed_as_minor_wait_for_another_person(pap, shared_clock, number, change):
+    """Whatever the setting, consents do not go on under other words until a second person has approved them."""
+    name = f"words-{number}"
+    pap.register(name)
+    pap.decide("alice", name)
+    ada, bob = person(pap, "Ada"), person(pap, "Bob")
+    told = add(ada, name, reason="A typing error.", **change).json()
+    assert (told["version"]["number"], told["proposed_version"]) == (1, 2)
+    assert rule(ada, name, 2).status_code == 403
+    shared_clock.at += timedelta(seconds=1)
+    assert rule(bob, name, 2).json()["version"]["number"] == 2
+    assert pap.reason("alice", name) == "consent_in_force"
+    listed = pap.ok("GET", f"/v1/processings/{name}/versions")["items"][1]
+    assert (listed["state"], listed["reason"]) == ("approved", "A typing error.")
+
+
+def test_other_texts_without_a_reason_are_refused(pap):
+    """Other texts in a version that is not material need a reason that is kept."""
+    pap.register("unsaid")
+    answer = add(pap, "unsaid", notice=OTHER)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "reason")
+    assert states(pap, "unsaid") == [(1, "approved")]
+
+
+def test_other_texts_in_a_material_version_wait_for_nobody(pap):
+    """A material version asks everybody again: its texts need no second person where one registers."""
+    pap.register("anew")
+    assert add(pap, "anew", notice=OTHER, material=True).json()["version"]["number"] == 2
+
+
+def test_each_version_tells_what_it_changed(pap):
+    """Of each version after the first the register tells each fact before and after, and what is material by itself."""
+    pap.register("told")
+    add(pap, "told", retention="P7D", elements=["content", "attachments"], material=True, storage_location="Roubaix")
+    first, second = pap.ok("GET", "/v1/processings/told/versions")["items"]
+    assert first["changes"] is None
+    assert second["changes"] == [
+        {
+            "field": "elements",
+            "before": ["content", "subject_line"],
+            "after": ["attachments", "content"],
+            "material": True,
+        },
+        {"field": "retention", "before": "P30D", "after": "P7D", "material": False},
+        {"field": "storage_location", "before": None, "after": "Roubaix", "material": False},
+    ]
