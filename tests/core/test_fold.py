@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.consent import AgeBand, EventKind
-from app.core.fold import age_known, counts, fold
+from app.core.fold import age_known, counts, fold, makes_younger
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
@@ -138,3 +138,20 @@ def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
     child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
     assert age_known([child, event(CLOSED, "2026-04-01", 2, processing=None)], AT) is None
     assert age_known([child, event(CLOSED, "2026-04-01", 2)], AT) is AgeBand.UNDER_15
+
+
+@pytest.mark.parametrize(
+    ("known", "band", "younger"),
+    [
+        (None, AgeBand.UNDER_15, True),
+        (None, AgeBand.ADULT, False),
+        (None, None, False),
+        (AgeBand.UNDER_15, AgeBand.UNDER_15, False),
+        (AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, False),
+        (AgeBand.ADULT, AgeBand.MINOR_15_PLUS, True),
+    ],
+)
+def test_an_age_makes_somebody_younger_than_was_known(known, band, younger):
+    """Unknown is adult; the same band, an older one or none is not younger."""
+    events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
+    assert makes_younger(band, events, AT) is younger

@@ -49,7 +49,10 @@ def test_every_question_is_answered_in_french():
     assert answers(text, "others") == ["Régie A et Régie B."]
     assert "aucun nouvel accord n’est donné" in answers(text, "refuse")[0]
     assert "à tout moment" in answers(text, "withdraw")[0]
-    assert "prend effet aussitôt, sans remettre en cause la licéité de ce qui a été fait avant." in answers(text, "withdraw")[0]
+    assert (
+        "prend effet aussitôt, sans remettre en cause la licéité de ce qui a été fait avant."
+        in answers(text, "withdraw")[0]
+    )
     assert answers(text, "what_for")[-1].startswith("Base légale : votre consentement (RGPD, article 6")
     assert "introduire une réclamation auprès de la CNIL" in answers(text, "rights")[1]
     assert "www.cnil.fr" in answers(text, "rights")[1]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from app.core.errors import InvalidPeriodError
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from tests.core.builders import utc
-from tests.core.properties.oracle import CIVIL, civil_date, lapse, later_date, midnight
 from tests.core.properties.strategies import ANY_INSTANT, INSTANTS, PERIODS, POLICIES, TICK
+from tests.core.properties.years import PARIS, civil_date, lapse, later_date, midnight
 
 START_OF_DAY = PeriodPolicy()
 SAME_INSTANT = PeriodPolicy(counting=Counting.SAME_INSTANT)
@@ -92,8 +92,8 @@ def test_an_expiry_is_never_later_than_one_civil_year(collected, period, policy)
     """Whatever the period and the counting, the anniversary in Paris is reached and never passed."""
     expiry = policy.expiry(collected, period)
     anniversary = later_date(civil_date(collected), 12, 0)
-    clock = collected.astimezone(CIVIL).time()
-    wall = expiry.astimezone(CIVIL).replace(tzinfo=None)
+    clock = collected.astimezone(PARIS).time()
+    wall = expiry.astimezone(PARIS).replace(tzinfo=None)
     assert collected < expiry
     assert wall <= datetime.combine(anniversary, clock)
     if policy.counting is Counting.START_OF_DAY:

@@ -1,18 +1,21 @@
 """An oracle of the table of rules, written from the law page alone: slow, flat, and sharing no code with app.core.
 
 It reads the fields of the core's values and nothing else: every row's condition is worked out, then the first that
-holds is taken. Dates are counted by hand, on civil dates.
+holds is taken. What time does to a consent is counted by hand, in `tests.core.properties.years`.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
 
-CIVIL = ZoneInfo("Europe/Paris")
+from tests.core.properties.years import civil_date, lapse, longer, midnight
+
 EXEMPT = {"display", "sorting", "routing", "unsolicited_content_detection", "malware_detection"}
 ON_CONSENT = {"advertising", "statistics", "service_improvement"}
 COVERED = ["FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", "WF"]
+MODES = ["user_only", "all_local_users", "all_parties"]
 DECIDING = ("granted", "refused", "withdrawn")
+TWO_ACTS = {"self", "holder_of_parental_responsibility"}
+DECREE = date(2017, 3, 31)
 
 
 @dataclass(frozen=True)
@@ -23,45 +26,6 @@ class Answer:
     reason: str
     article: str | None
     valid_until: datetime | None = None
-
-
-def civil_date(instant):
-    """The date on a wall calendar in Paris."""
-    return instant.astimezone(CIVIL).date()
-
-
-def midnight(day):
-    """The instant at which a date begins in Paris: neither of its two offsets is ever in doubt at midnight."""
-    for hours in (2, 1):
-        instant = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=hours)
-        if instant.astimezone(CIVIL).replace(tzinfo=None) == datetime(day.year, day.month, day.day):  # noqa: DTZ001
-            return instant
-    raise AssertionError(day)
-
-
-def later_date(day, months, days):
-    """The date so many months later, or the last of that month, then so many days later."""
-    year, month = day.year, day.month
-    for _ in range(months):
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-    number = day.day
-    while True:
-        try:
-            return date(year, month, number) + timedelta(days=days)
-        except ValueError:
-            number -= 1
-
-
-def lapse(collected_at, months, days, counting):
-    """When a period that began then is over."""
-    day = later_date(civil_date(collected_at), months, days)
-    if counting == "start_of_day":
-        return midnight(day)
-    clock = collected_at.astimezone(CIVIL).replace(tzinfo=None).time()
-    wanted = datetime.combine(day, clock)
-    guesses = [(wanted - timedelta(hours=hours)).replace(tzinfo=UTC) for hours in (2, 1)]
-    real = [guess for guess in guesses if guess.astimezone(CIVIL).replace(tzinfo=None) == wanted]
-    return min(real or guesses)
 
 
 class Facts:
@@ -90,161 +54,235 @@ class Facts:
                 said = change.status
         return said
 
+    def suspensions(self):
+        """When the processing is due to stop."""
+        return [each.at for each in self.entry.status_changes if each.at > self.at and each.status != "active"]
+
     def material(self):
-        """The versions that are material, by number."""
+        """The versions that are material, by what they say or by what they change."""
         found = []
         for index, each in enumerate(self.entry.versions):
-            added = index > 0 and bool(each.elements - self.entry.versions[index - 1].elements)
-            if each.material or added:
+            if each.material or (index > 0 and changed(self.entry.versions[index - 1], each)):
                 found.append(each)
         return found
 
+    def superseded(self, number):
+        """Whether a material version after that one has come into force."""
+        return any(each.number > number and self.begun(each.number) for each in self.material())
+
+    def said(self, subject):
+        """All that was recorded of a person up to now, on whatever processing, in order."""
+        known = [each for each in self.ledger.get(subject, ()) if not each.collected_at > self.at]
+        return sorted(known, key=lambda each: (each.collected_at, each.order))
+
     def told(self, subject):
-        """The subject's events about this processing up to now, in order."""
-        about = [
-            each
-            for each in self.ledger.get(subject, ())
-            if each.processing in (None, self.entry.id) and not each.collected_at > self.at
-        ]
-        return sorted(about, key=lambda each: (each.collected_at, each.order))
+        """The part of it that is about this processing."""
+        return [each for each in self.said(subject) if each.processing in (None, self.entry.id)]
 
     def ever_decided(self, subject):
-        """Whether the subject ever said yes, no or no more."""
-        return any(each.kind in DECIDING for each in self.told(subject))
+        """Whether whoever has the account now ever said yes, no or no more."""
+        said = [each.kind for each in self.told(subject)]
+        since = max((at for at, kind in enumerate(said) if kind == "closed"), default=-1)
+        return any(kind in DECIDING for kind in said[since + 1 :])
 
     def latest(self, subject):
-        """The decision that counts and the age that goes with it."""
-        decision, age, age_then = None, "adult", "adult"
+        """The decision that counts: a refusal, a withdrawal, a grant, or None."""
+        ending, grants = None, []
         for each in self.told(subject):
-            if each.kind == "closed":
-                decision, age, age_then = None, "adult", "adult"
-                continue
-            age = each.collection.age_band or age
-            if each.kind in ("refused", "withdrawn") or (each.kind == "granted" and self.begun(each.version)):
-                decision, age_then = each, age
-        return decision, age_then
+            if each.kind in ("refused", "withdrawn", "closed"):
+                ending, grants = (None if each.kind == "closed" else each), []
+            elif each.kind == "granted" and self.begun(each.version):
+                grants.append(each)
+        standing = [each for each in grants if not self.superseded(each.version)]
+        return (standing or grants or [ending])[-1]
 
-    def expiry(self, grant):
-        """The earliest of what was stored and of the periods that bind this grant."""
-        ends = [lapse(grant.collected_at, 12, 0, self.policy.counting)]
-        ceiling = self.policy.ceiling
-        ends.append(lapse(grant.collected_at, ceiling.months, ceiling.days, self.policy.counting))
-        for each in self.entry.versions:
-            if each.number == grant.version or each is self.in_force:
-                period = each.consent_validity
-                ends.append(lapse(grant.collected_at, period.months, period.days, self.policy.counting))
-        if grant.expires_at is not None:
-            ends.append(grant.expires_at)
+    def bands(self, subject, grant):
+        """The ages that count for a grant: the one that stood when it was collected, and all that were stated since."""
+        stood, since, given = None, [], False
+        for each in self.said(subject):
+            band = each.collection.age_band
+            if each.kind == "closed" and each.processing is None:
+                stood = None
+            elif each is grant:
+                stood, given = band or stood, True
+            elif band and given:
+                since.append(band)
+            elif band:
+                stood = band
+        return [band for band in (stood, *since) if band]
+
+    def acts(self, subject, grant):
+        """The acts that make the consent: the grant, after the other's where a child and a parent acted one by one."""
+        steps = [each for each in self.told(subject) if each.kind in (*DECIDING, "closed")]
+        first = ([None, *steps])[steps.index(grant)]
+        if first is None or first.kind != "granted":
+            return [grant]
+        joint = (
+            "under_15" in self.bands(subject, grant)
+            and {first.collection.given_by, grant.collection.given_by} == TWO_ACTS
+            and first.version == grant.version
+            and grant.collected_at - first.collected_at <= timedelta(hours=30 * 24)
+        )
+        return [first, grant] if joint else [grant]
+
+    def unlawful(self, subject, acts):
+        """Row 14."""
+        bands = self.bands(subject, acts[-1])
+        versions = [each for each in self.entry.versions if each.number == acts[-1].version or each is self.in_force]
+        alone = {"both"} if "under_15" in bands else {"self", "both"}
+        return (
+            any(ill_collected(each.collection) for each in acts)
+            or (len(acts) == 1 and acts[0].collection.given_by not in alone)
+            or (not bands and any(each.age_statement_required for each in versions))
+        )
+
+    def expiry(self, acts):
+        """The earliest of what was stored and of the periods that bind each act."""
+        ends = [each.expires_at for each in acts if each.expires_at is not None]
+        versions = [each for each in self.entry.versions if each.number == acts[0].version or each is self.in_force]
+        periods = [self.policy.ceiling, *(each.consent_validity for each in versions)]
+        lengths = [(12, 0), *((each.months, each.days) for each in periods)]
+        for act in acts:
+            ends += [lapse(act.collected_at, *each, self.policy.counting, act.territory) for each in lengths]
         return min(ends)
+
+    def consent(self, subject):
+        """The acts of the consent that the subject's latest decision amounts to, if it is one."""
+        decision = self.latest(subject)
+        return self.acts(subject, decision) if decision is not None and decision.kind == "granted" else None
 
     def wrong_with(self, subject, touched):
         """What stands in the way of this subject's consent: one of the words of rows 11 to 17, or None."""
-        decision, age = self.latest(subject)
+        decision = self.latest(subject)
         if decision is None:
             return "no_consent"
         if decision.kind != "granted":
             return {"refused": "consent_refused", "withdrawn": "consent_withdrawn"}[decision.kind]
-        above = [each.number for each in self.material() if each.number > decision.version]
-        declared = next(each.elements for each in self.entry.versions if each.number == decision.version)
-        beyond = touched - declared or (decision.elements is not None and touched - decision.elements)
+        acts = self.acts(subject, decision)
+        covered = set(next(each.elements for each in self.entry.versions if each.number == decision.version))
+        for act in acts:
+            covered &= covered if act.elements is None else act.elements
         rows = (
-            ("consent_invalid", unlawful(decision.collection, age)),
-            ("consent_superseded", any(self.begun(number) for number in above)),
-            ("consent_expired", self.at >= self.expiry(decision)),
-            ("consent_scope", beyond),
+            ("consent_invalid", self.unlawful(subject, acts)),
+            ("consent_superseded", self.superseded(decision.version)),
+            ("consent_expired", self.at >= self.expiry(acts)),
+            ("consent_scope", not touched <= covered),
         )
         return next((word for word, holds in rows if holds), None)
 
 
-def unlawful(how, age):
-    """Row 14."""
+def changed(before, after):
+    """Whether a version is another processing for its users than the one before it."""
+    return (
+        bool(after.elements - before.elements)
+        or bool(after.data_recipients - before.data_recipients)
+        or longer(before.retention and before.retention.text, after.retention and after.retention.text)
+        or MODES.index(after.party_mode) < MODES.index(before.party_mode)
+        or after.service != before.service
+        or after.provider_kind != before.provider_kind
+    )
+
+
+def ill_collected(how):
+    """What is wrong with an act by itself, whoever it is by."""
     return (
         how.default_state == "selected"
         or how.positive_act == "none"
         or not how.separate_from_terms
         or how.conditional
         or not how.text_known
-        or how.given_by not in ({"both"} if age == "under_15" else {"self", "both"})
     )
 
 
 def transition(facts, request):
-    """Row 10."""
-    today = civil_date(facts.at)
+    """Row 10, but for the other parties."""
     remade = any(
         each.effective_from is not None
-        and civil_date(each.effective_from) >= date(2017, 3, 31)
+        and civil_date(each.effective_from) >= DECREE
         and each.effective_from <= facts.at
         for each in facts.material()
     )
     return (
-        date(2017, 3, 31) <= today <= date(2017, 9, 30)
-        and facts.in_force.started_on < date(2017, 3, 31)
+        DECREE <= civil_date(facts.at) <= date(2017, 9, 30)
+        and facts.entry.versions[0].started_on < DECREE
         and not remade
         and request.territory != "WF"
         and not facts.ever_decided(request.subject)
     )
 
 
-def relied_on(facts, request):
-    """The subjects whose consent a permit rests on, and whether the participants stand in its way (row 18)."""
+def other_parties(facts, request, touched, undecided_too):
+    """The other parties whose consent a permit rests on, or None when they stand in its way (row 18)."""
     mode = facts.in_force.party_mode
     if mode == "user_only":
-        return [request.subject], False
-    if request.participants is None:
-        return [request.subject], True
-    outsiders = [each for each in request.participants if not each.local and each.ref != request.subject]
-    locals_ = [each.ref for each in request.participants if each.local]
-    touched = request.elements or facts.in_force.elements
-    missing = any(facts.wrong_with(each, touched) for each in locals_ if each != request.subject)
-    return [request.subject, *locals_], missing or (mode == "all_parties" and bool(outsiders))
+        return []
+    others = [each for each in request.participants or () if each.ref != request.subject]
+    if request.participants is None or (mode == "all_parties" and not all(each.local for each in others)):
+        return None
+    asked = [each.ref for each in others if each.local]
+    if undecided_too:
+        asked = [each for each in asked if facts.ever_decided(each)]
+    return None if any(facts.wrong_with(each, touched) for each in asked) else asked
 
 
-def answer(request, entry, ledger, at, policy):
-    """The answer to a request, without what the register has scheduled for later."""
-    if at < midnight(date(2016, 10, 9)):
-        return Answer(False, "law_version_not_held", None)
-    facts = Facts(entry, ledger, at, policy) if entry is not None else None
-    if facts is None or facts.in_force is None:
-        return Answer(False, "unknown_processing", "L32-3 I-II")
+def governed(facts, request, touched):
+    """The row that holds where the article applies, and the subjects whose consent it rests on."""
     secrecy = "L32-3 I" if facts.in_force.provider_kind == "operator" else "L32-3 II"
-    touched = request.elements or facts.in_force.elements
-    texted = request.channel == "text_message" and "content" in touched
-    exempt, on_consent = entry.purpose in EXEMPT, entry.purpose in ON_CONSENT
-    covered = civil_date(at) >= date(2025, 7, 2) and request.territory != "WF"
+    purpose = facts.entry.purpose
+    texted = request.channel == "text_message" and bool(touched & {"content", "attachments"})
+    covered = civil_date(facts.at) >= date(2025, 7, 2) and request.territory != "WF"
+    nota = transition(facts, request)
     wrong = facts.wrong_with(request.subject, touched)
-    subjects, party_missing = relied_on(facts, request)
+    parties = other_parties(facts, request, touched, undecided_too=nota)
     rows = (
         (facts.status() != "active", False, "processing_suspended", secrecy),
         (not (request.automated and facts.in_force.automated), False, "human_access", secrecy),
-        (not request.private or request.territory not in COVERED, False, "not_applicable", None),
         (bool(touched - facts.in_force.elements), False, "undeclared_element", secrecy),
-        (exempt and texted and not covered, False, "channel_not_covered", "L32-3 III"),
-        (exempt, True, "exempt", "L32-3 III"),
-        (not on_consent, False, "purpose_not_permitted", secrecy),
+        (purpose in EXEMPT and texted and not covered, False, "channel_not_covered", "L32-3 III"),
+        (purpose in EXEMPT, True, "exempt", "L32-3 III"),
+        (purpose not in ON_CONSENT, False, "purpose_not_permitted", secrecy),
         (texted, False, "channel_not_covered", "L32-3 IV"),
-        (transition(facts, request), True, "transition_2017", "L32-3 NOTA"),
-        (wrong is not None, False, wrong, "L32-3 IV"),
-        (party_missing, False, "other_party", "L32-3 IV"),
+        (nota and parties is not None, True, "transition_2017", "L32-3 NOTA"),
+        (wrong is not None and not nota, False, wrong, "L32-3 IV"),
+        (parties is None, False, "other_party", "L32-3 IV"),
         (True, True, "consent_in_force", "L32-3 IV"),
     )
-    permitted, reason, article = next(row[1:] for row in rows if row[0])
-    until = None
-    if reason == "transition_2017":
-        until = midnight(date(2017, 10, 1))
-    elif reason == "consent_in_force":
-        until = min(facts.expiry(facts.latest(each)[0]) for each in subjects)
-    return Answer(permitted, reason, article, until)
+    row = next(row[1:] for row in rows if row[0])
+    return row, [*([] if nota else [request.subject]), *(parties or ())]
+
+
+def answer(request, entry, ledger, at, policy):
+    """The answer to a request, without what the register has scheduled for later under IV and the NOTA."""
+    if at < midnight(date(2016, 10, 9)):
+        return Answer(False, "law_version_not_held", None)
+    facts = Facts(entry, ledger, at, policy) if entry is not None else None
+    known = facts is not None and facts.in_force is not None
+    touched = (request.elements or facts.in_force.elements) if known else frozenset()
+    if not request.private or request.territory not in COVERED:
+        runs = known and facts.status() == "active" and request.automated and facts.in_force.automated
+        goes_on = runs and entry.purpose in EXEMPT and touched <= facts.in_force.elements
+        until = min(facts.suspensions(), default=None) if goes_on else None
+        return Answer(goes_on, "not_governed" if goes_on else "not_applicable", None, until)
+    if not known:
+        return Answer(False, "unknown_processing", "L32-3 I-II")
+    row, subjects = governed(facts, request, touched)
+    ends = []
+    if row[1] == "exempt":
+        ends = facts.suspensions()
+    elif row[0]:
+        ends = [facts.expiry(facts.consent(each)) for each in subjects]
+        ends += [midnight(date(2017, 10, 1))] if row[1] == "transition_2017" else []
+    return Answer(*row, min(ends, default=None))
 
 
 def full_answer(request, entry, ledger, at, policy):
     """The answer, with `valid_until` no later than what the register has scheduled allows."""
     now = answer(request, entry, ledger, at, policy)
-    if now.reason != "consent_in_force":
+    if now.reason not in ("consent_in_force", "transition_2017"):
         return now
     known = {subject: [each for each in events if each.collected_at <= at] for subject, events in ledger.items()}
-    material = [each.effective_from for each in Facts(entry, known, at, policy).material()]
-    ends = {change.at for change in entry.status_changes if change.status != "active"} | set(material)
+    facts = Facts(entry, known, at, policy)
+    ends = {*facts.suspensions(), *(each.effective_from for each in facts.material())}
     moments = {change.at for change in entry.status_changes} | {each.effective_from for each in entry.versions}
     until = now.valid_until
     for moment in sorted(each for each in moments if each is not None and each > at):

@@ -7,45 +7,36 @@ one, half a year, the year and its neighbours.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import combinations, product
+from itertools import product
 from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
 
-from app.core.article import Channel, Element, ProviderKind, Purpose
+from app.core.article import EXEMPT_PURPOSES, Channel
 from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.decision import Decision, DecisionRequest, Participant
 from app.core.evaluate import evaluate
-from app.core.period import ConsentPeriod, Counting, PeriodPolicy
-from app.core.processing import PartyMode, Processing, ProcessingVersion, Status, StatusChange
-from tests.core.builders import ADS, ALICE, BOB, CAROL, utc
-
-IV = (Purpose.ADVERTISING, Purpose.STATISTICS, Purpose.SERVICE_IMPROVEMENT)
-PERIODS = st.sampled_from(
-    [ConsentPeriod.parse(text) for text in ["P1Y", "P1Y", "P1Y", "P6M", "P1M", "P90D", "P12W", "P365D"]]
+from app.core.period import Counting, PeriodPolicy
+from app.core.processing import PartyMode, Processing
+from tests.core.builders import ADS, ALICE, BOB, CAROL
+from tests.core.properties.registers import (
+    DISTANCES,
+    ELEMENTS,
+    EVERY_SET,
+    INSTANTS,
+    IV,
+    PERIODS,
+    TICK,
+    processings,
+    running,
+    versions,
 )
-TURNING_POINTS = [
-    "2016-10-08T22:00:00",
-    "2017-03-30T22:00:00",
-    "2017-05-15T09:30:00",
-    "2017-09-30T22:00:00",
-    "2025-07-01T22:00:00",
-    "2026-03-29T01:00:00",
-    "2026-06-15T12:00:00",
-    "2026-10-25T00:30:00",
-    "2028-02-29T11:00:00",
-    "2029-02-27T23:00:00",
-]
-TICK = timedelta(microseconds=1)
-DAYS = (1, 2, 29, 31, 60, 89, 90, 91, 150, 181, 184, 300, 363, 364, 365, 366, 367, 400)
-DISTANCES = st.sampled_from([timedelta(0), TICK, timedelta(seconds=1)] * 2 + [timedelta(days=days) for days in DAYS])
-INSTANTS = st.sampled_from([utc(base) + ticks * TICK for base in TURNING_POINTS for ticks in (0, -1, 1)])
+
 ANY_INSTANT = st.datetimes(datetime(2016, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-ELEMENTS = st.sampled_from([frozenset(some) for size in range(1, 5) for some in combinations(Element, size)])
 # One draw for each: a world of many draws costs more to make than to judge.
 ONE_DEFECT: tuple[dict[str, Any], ...] = (
-    *[{}] * 5,
+    *[{}] * 15,
     {"positive_act": PositiveAct.NONE},
     {"positive_act": PositiveAct.SIGNED},
     {"default_state": DefaultState.SELECTED},
@@ -57,6 +48,13 @@ AGES = (None, None, None, *AgeBand)
 GIVERS = (GivenBy.SELF, GivenBy.SELF, GivenBy.SELF, *GivenBy)
 COLLECTIONS = st.just(Collection()) | st.sampled_from(
     [Collection(**how, age_band=age, given_by=giver) for how, age, giver in product(ONE_DEFECT, AGES, GIVERS)]
+)
+NO_AGE = st.just(Collection())
+STATEMENTS = st.sampled_from([Collection(age_band=age) for age in AgeBand])
+NAMED = st.sampled_from([None] * 30 + EVERY_SET)
+# What a grant's record says of its expiry (days after collection) and of the territory where it was collected.
+RECORDS = st.sampled_from(
+    [(None, "FR")] * 5 + [(200, "FR"), (200, "GP")] + [(None, place) for place in ("GP", "RE", "PM", "WF", "YT", "NC")]
 )
 POLICIES = st.builds(PeriodPolicy, st.sampled_from(Counting), PERIODS)
 
@@ -75,6 +73,15 @@ class World:
         """What the core answers, now or at another instant."""
         return evaluate(self.request, self.processing, self.ledger, at or self.at, self.policy)
 
+    def no_wider_than(self, other: "World") -> bool:
+        """Whether this world permits nothing that the other does not, nor for longer."""
+        now, then = self.decide(), other.decide()
+        if not now.permitted:
+            return True
+        if now.valid_until is None or then.valid_until is None:
+            return then.permitted and now.valid_until == then.valid_until
+        return then.permitted and now.valid_until <= then.valid_until
+
     def with_event(self, subject: bytes, added: ConsentEvent) -> "World":
         """The same world with one more event."""
         return replace(self, ledger={**self.ledger, subject: [*self.ledger.get(subject, ()), added]})
@@ -85,51 +92,16 @@ class World:
 
 
 @st.composite
-def versions(draw, at):
-    """One to three versions in ascending number and time."""
-    starts = draw(
-        st.lists(DISTANCES.flatmap(lambda far: st.sampled_from([at - far, at + far])), max_size=2).map(sorted)
-    )
-    first = draw(st.sampled_from([None] * 6 + [at - timedelta(days=500), at, at + TICK]))
-    modes = draw(st.sampled_from([[PartyMode.USER_ONLY], list(PartyMode)]))
-    return tuple(
-        ProcessingVersion(
-            number=number,
-            effective_from=start,
-            provider_kind=draw(st.sampled_from(ProviderKind)),
-            elements=draw(ELEMENTS),
-            automated=draw(st.sampled_from([True] * 9 + [False])),
-            party_mode=draw(st.sampled_from(modes)),
-            started_on=draw(st.sampled_from([date(2014, 5, 1), date(2017, 3, 30), date(2017, 3, 31)])),
-            consent_validity=draw(PERIODS),
-            material=draw(st.sampled_from([False, False, True])),
-        )
-        for number, start in enumerate([first, *(each for each in starts if first is None or each >= first)], start=1)
-    )
-
-
-@st.composite
-def processings(draw, at):
-    """A register entry, mostly of IV and mostly active."""
-    changes = draw(st.sampled_from([0, 0, 0, 1, 2]))
-    times = sorted(draw(DISTANCES) * draw(st.sampled_from([-1, 1])) for _ in range(changes))
-    return Processing(
-        ADS,
-        draw(st.sampled_from(IV * 4 + tuple(Purpose))),
-        draw(versions(at)),
-        tuple(StatusChange(at + far, draw(st.sampled_from([Status.ACTIVE, Status.SUSPENDED]))) for far in times),
-    )
-
-
-@st.composite
 def events(draw, at, order, kinds=tuple(EventKind), collections=COLLECTIONS):
     """One event at a distance before, at or after the instant asked about."""
     kind = draw(st.sampled_from((EventKind.GRANTED,) * len(kinds) + kinds if EventKind.GRANTED in kinds else kinds))
-    # A decision is specific to one processing; what ends it may be about all.
-    about = draw(st.sampled_from([ADS] * 5 + ["other"] + ([] if kind in {"granted", "refused"} else [None])))
+    # A decision is specific to one processing; what ends it, and an age, may be about all.
+    general = [] if kind in {"granted", "refused"} else [None] * 3
+    about = draw(st.sampled_from([ADS] * 5 + ["other"] + general))
     after = draw(st.sampled_from([False] * 5 + [True]))
     far = draw(DISTANCES)
     collected_at = at + far if after else at - far
+    stored, territory = draw(RECORDS)
     return ConsentEvent(
         id=UUID(int=order),
         kind=kind,
@@ -137,19 +109,93 @@ def events(draw, at, order, kinds=tuple(EventKind), collections=COLLECTIONS):
         collected_at=collected_at,
         order=order,
         version=draw(st.sampled_from([1, 1, 1, 2, 3])) if about else None,
-        elements=draw(st.sampled_from([None, None, draw(ELEMENTS)])),
-        collection=draw(collections),
-        expires_at=draw(st.sampled_from([None] * 4 + [collected_at + timedelta(days=200)])),
+        elements=draw(NAMED),
+        collection=draw(STATEMENTS if kind == "age_stated" and collections is COLLECTIONS else collections),
+        expires_at=stored and collected_at + timedelta(days=stored),
+        territory=territory,
     )
+
+
+CHILD, PARENT = GivenBy.SELF, GivenBy.PARENT
+ACTORS = st.sampled_from(
+    [(CHILD, PARENT), (PARENT, CHILD)] * 5 + [(CHILD, CHILD), (PARENT, PARENT), (CHILD, GivenBy.BOTH)]
+)
+GAPS = st.sampled_from([timedelta(days=30) + ticks * TICK for ticks in (0, -1, 1)] + [timedelta(0), timedelta(days=3)])
+# What is stated of the age before the first act, by the first, by the second, and after it.
+YOUNG, TEEN, GROWN = AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, AgeBand.ADULT
+KNOWN_CHILD = [(None, YOUNG, YOUNG, None), (None, YOUNG, None, TEEN), (YOUNG, None, None, None)]
+LIVES = [
+    *KNOWN_CHILD * 3,
+    (None, None, YOUNG, None),
+    (None, None, None, YOUNG),
+    (None, YOUNG, TEEN, None),
+    (YOUNG, None, TEEN, None),
+    (GROWN, None, None, YOUNG),
+    *[(None, None, None, None)] * 4,
+]
+BETWEEN: list[dict[str, Any]] = [
+    *[{}] * 5,
+    *[{"kind": EventKind.CLOSED, "processing": None}] * 3,
+    {"kind": EventKind.REFUSED},
+    {"kind": EventKind.WITHDRAWN, "processing": None},
+    {"kind": EventKind.RENEWAL_DECLINED},
+    {"kind": EventKind.EXPIRED},
+    {"kind": EventKind.GRANTED, "processing": "other"},
+    {"kind": EventKind.GRANTED, "version": 2},
+    {"kind": EventKind.AGE_STATED, "collection": Collection(age_band=TEEN)},
+]
+
+
+@st.composite
+def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
+    """A grant and another soon after it, as by a child and a parent, with what was said before, between and after."""
+    gap, (one, other) = draw(GAPS), draw(ACTORS)
+    second = at - draw(st.sampled_from([timedelta(days=days) for days in (1, 20, 80, 180, 333, 363, 0, 0, -1)]))
+    before, first_says, second_says, after = draw(st.sampled_from(lives))
+    act = ConsentEvent(UUID(int=71), EventKind.GRANTED, ADS, second - gap, 71, draw(st.sampled_from([1, 1, 1, 2])))
+    acts = [
+        replace(act, collection=Collection(age_band=first_says, given_by=one)),
+        replace(
+            act,
+            id=UUID(int=73),
+            order=73,
+            collected_at=second,
+            collection=Collection(age_band=second_says, given_by=other),
+        ),
+    ]
+    told = [_stated(before, second - gap, 70)] if before is not None else []
+    middle = draw(st.sampled_from(between))
+    if middle:
+        told.append(replace(act, id=UUID(int=72), order=72, collected_at=second - gap / 2, **middle))
+    if after is not None:
+        told.append(_stated(after, second + timedelta(hours=1), 74))
+    # What is particular of one of the two, whichever it is.
+    index, (stored, territory) = draw(st.sampled_from([0, 1])), draw(RECORDS)
+    acts[index] = replace(
+        acts[index],
+        version=draw(st.sampled_from([act.version] * 5 + [1, 2])),
+        elements=draw(NAMED),
+        collection=replace(acts[index].collection, **draw(st.sampled_from(ONE_DEFECT))),
+        expires_at=stored and acts[index].collected_at + timedelta(days=stored),
+        territory=territory,
+    )
+    return [*told, *acts]
+
+
+def _stated(age, at, order):
+    return ConsentEvent(UUID(int=order), EventKind.AGE_STATED, None, at, order, collection=Collection(age_band=age))
 
 
 @st.composite
 def ledgers(draw, at):
     """The events of alice, bob and carol, in one ledger order."""
-    subjects = draw(st.lists(st.sampled_from([ALICE, ALICE, ALICE, BOB, BOB, CAROL]), max_size=6))
+    subjects = draw(st.lists(st.sampled_from([ALICE, ALICE, ALICE, BOB, BOB, CAROL]), max_size=5))
     ledger: dict[bytes, list[ConsentEvent]] = {}
     for order, subject in enumerate(subjects, start=1):
         ledger.setdefault(subject, []).append(draw(events(at, order)))
+    pair_of = draw(st.sampled_from([None, None, None, ALICE, BOB]))
+    if pair_of is not None:
+        ledger.setdefault(pair_of, []).extend(draw(two_acts(at)))
     return ledger
 
 
@@ -159,7 +205,7 @@ PARTICIPANTS = st.lists(
 
 
 @st.composite
-def requests(draw, usual=3):
+def requests(draw, usual=6):
     """A request about alice; the usual values come up so many times as often as the rest."""
 
     def mostly(value, *others):
@@ -188,25 +234,55 @@ def worlds(draw, instants=INSTANTS):
 def permitting_worlds(draw):
     """A world in which alice consented last, to the first version of a processing of IV: most of these permit."""
     world = draw(worlds())
-    register = world.processing
-    automated = tuple(replace(each, automated=True) for each in register.versions)
-    begun = (replace(automated[0], effective_from=None), *automated[1:])
-    entry = replace(
-        register,
-        purpose=draw(st.sampled_from(IV)),
-        versions=begun,
-        status_changes=tuple(each for each in register.status_changes if each.at > world.at),
-    )
-    collected_at = world.at - draw(
-        st.sampled_from([timedelta(0), TICK, *(timedelta(days=days) for days in (1, 20, 80, 180, 363))])
-    )
-    grant = ConsentEvent(
-        UUID(int=99), EventKind.GRANTED, ADS, collected_at, 99, 1, draw(st.none() | st.none() | ELEMENTS)
-    )
+    entry = running(world.processing, world.at, draw(st.sampled_from(IV)))
+    if draw(st.sampled_from([True, True, False])):
+        far = draw(st.sampled_from([timedelta(0), TICK, *(timedelta(days=days) for days in (1, 20, 80, 180, 363))]))
+        grant = ConsentEvent(UUID(int=99), EventKind.GRANTED, ADS, world.at - far, 99, 1, draw(NAMED))
+        acts = [replace(grant, territory=draw(RECORDS)[1])]
+    else:
+        acts = [replace(each, version=1) for each in draw(two_acts(world.at, tuple(KNOWN_CHILD), ({},)))]
+    begun = min(each.collected_at for each in acts)
     earlier = [
-        each for each in world.ledger.get(ALICE, ()) if each.collected_at < collected_at or each.collected_at > world.at
+        each for each in world.ledger.get(ALICE, ()) if each.collected_at < begun or each.collected_at > world.at
     ]
+    earlier = [each for each in earlier if each.order not in {act.order for act in acts}]
     request = replace(draw(requests(usual=20)), automated=True, private=True, territory="FR")
     if draw(st.booleans()):
         request = replace(request, elements=None)
-    return replace(world, processing=entry, request=request, ledger={**world.ledger, ALICE: [*earlier, grant]})
+    return replace(world, processing=entry, request=request, ledger={**world.ledger, ALICE: [*earlier, *acts]})
+
+
+@st.composite
+def transition_worlds(draw):
+    """A world around the six months of 2017, most often with an old processing and a user who never decided."""
+    world = draw(worlds(instants=INSTANTS.filter(lambda at: at.year == 2017)))
+    entry = running(world.processing, world.at, draw(st.sampled_from(IV)))
+    changes = {"started_on": date(2014, 5, 1), "party_mode": draw(st.sampled_from(PartyMode))}
+    entry = replace(entry, versions=(replace(entry.versions[0], **changes), *entry.versions[1:]))
+    request = replace(world.request, automated=True, private=True, channel=Channel.ONLINE, elements=None)
+    request = replace(
+        request, participants=draw(PARTICIPANTS), territory=draw(st.sampled_from(["FR", "FR", "WF", "RE"]))
+    )
+    ledger = world.ledger if draw(st.booleans()) else {**world.ledger, ALICE: ()}
+    return replace(world, processing=entry, request=request, ledger=ledger)
+
+
+@st.composite
+def exempt_worlds(draw):
+    """A world in which a processing of III runs, and may be due to stop."""
+    at = draw(INSTANTS)
+    entry = running(draw(processings(at)), at, draw(st.sampled_from(sorted(EXEMPT_PURPOSES))))
+    return World(draw(requests(usual=2)), entry, {}, at, PeriodPolicy())
+
+
+@st.composite
+def consent_worlds(draw):
+    """A world where nothing but alice's own consent is in question: mostly two acts, on a running processing of IV."""
+    at = draw(INSTANTS)
+    entry = running(Processing(ADS, IV[0], draw(versions(at))), at, IV[0])
+    told = [*draw(st.lists(events(at, 60), max_size=1)), *draw(two_acts(at))]
+    return World(DecisionRequest(ALICE, ADS, participants=()), entry, {ALICE: told}, at, draw(POLICIES))
+
+
+WORLDS = worlds() | permitting_worlds() | consent_worlds()
+SUBJECTS = st.sampled_from([ALICE, ALICE, BOB, CAROL])

@@ -1,0 +1,164 @@
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from uuid import UUID
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from app.core.article import TERRITORIES
+from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
+from app.core.decision import Reason
+from app.core.processing import PartyMode
+from tests.core.builders import ADS, ALICE, BOB
+from tests.core.properties.oracle import TWO_ACTS, Facts, changed
+from tests.core.properties.strategies import (
+    ANY_INSTANT,
+    COLLECTIONS,
+    ELEMENTS,
+    INSTANTS,
+    KNOWN_CHILD,
+    NO_AGE,
+    PERIODS,
+    POLICIES,
+    RECORDS,
+    STATEMENTS,
+    SUBJECTS,
+    TICK,
+    WORLDS,
+    events,
+    permitting_worlds,
+    two_acts,
+)
+from tests.core.properties.years import lapse
+
+UNLAWFUL = st.sampled_from(
+    [
+        Collection(positive_act=PositiveAct.NONE),
+        Collection(default_state=DefaultState.SELECTED),
+        Collection(separate_from_terms=False),
+        Collection(conditional=True),
+        Collection(text_known=False),
+        Collection(given_by=GivenBy.ADMINISTRATOR),
+        Collection(age_band=AgeBand.UNDER_15, given_by=GivenBy.SELF),
+        Collection(age_band=AgeBand.UNDER_15, given_by=GivenBy.PARENT),
+    ]
+)
+
+
+def a_grant(at, order, version, **facts):
+    """A lawful grant to that version."""
+    return ConsentEvent(UUID(int=order), EventKind.GRANTED, ADS, at, order, version, **facts)
+
+
+@given(WORLDS, SUBJECTS, st.data())
+def test_an_age_is_the_person_s_whichever_processing_it_was_stated_on(world, subject, data):
+    """A statement weighs the same on this processing, on another or on none, and made with a decision on another."""
+    stated = data.draw(events(world.at, 50, kinds=(EventKind.AGE_STATED,), collections=STATEMENTS))
+    same = [replace(stated, processing=about) for about in (ADS, "other", None)]
+    same += [replace(stated, processing="other", kind=kind) for kind in (EventKind.GRANTED, EventKind.REFUSED)]
+    answers = [world.with_event(subject, each).decide() for each in same]
+    assert answers == answers[:1] * len(same)
+
+
+@given(WORLDS, SUBJECTS, st.data())
+def test_declining_to_renew_decides_nothing(world, subject, data):
+    """Wherever it falls, `renewal_declined` leaves every answer as it is."""
+    declined = data.draw(events(world.at, 50, kinds=(EventKind.RENEWAL_DECLINED,), collections=NO_AGE))
+    assert world.with_event(subject, declined).decide() == world.decide()
+
+
+@given(permitting_worlds(), st.data())
+def test_a_joint_consent_never_outlasts_either_of_its_acts(world, data):
+    """What a child and a parent gave one by one ends no later than the year of each act, wherever it was collected."""
+    acts = data.draw(two_acts(world.at, tuple(KNOWN_CHILD), ({},)))
+    grants = [each for each in acts if each.kind == "granted"]
+    assume({each.collection.given_by for each in grants} == TWO_ACTS)
+    decision = replace(world, ledger={**world.ledger, ALICE: acts}).decide()
+    for act in grants:
+        year = lapse(act.collected_at, 12, 0, world.policy.counting, act.territory)
+        assert not decision.permitted or decision.valid_until <= min(year, act.expires_at or year)
+
+
+@given(permitting_worlds(), st.data())
+def test_child_and_parent_may_act_in_either_order(world, data):
+    """Of two acts for a person known to be a child, it makes no difference which is whose, whatever falls between."""
+    between = ({}, {}, {"kind": EventKind.REFUSED}, {"kind": EventKind.EXPIRED}, {"processing": "other"})
+    acts = data.draw(two_acts(world.at, ((AgeBand.UNDER_15, None, None, None),), between))
+    swap = {GivenBy.SELF: GivenBy.PARENT, GivenBy.PARENT: GivenBy.SELF}
+    other = [
+        replace(each, collection=replace(how, given_by=swap.get(how.given_by, how.given_by)))
+        for each, how in ((each, each.collection) for each in acts)
+    ]
+    one, two = (replace(world, ledger={**world.ledger, ALICE: told}).decide() for told in (acts, other))
+    assert one == two
+
+
+@given(permitting_worlds(), UNLAWFUL, st.data())
+def test_nothing_said_later_makes_an_unlawful_grant_lawful(world, how, data):
+    """Short of another grant, what was unlawfully collected permits nothing, whatever is stated or noted afterwards."""
+    *earlier, grant = world.ledger[ALICE]
+    world = replace(world, ledger={**world.ledger, ALICE: [*earlier, replace(grant, collection=how)]})
+    assume(world.decide().reason is Reason.CONSENT_INVALID)
+    kinds = tuple(kind for kind in EventKind if kind is not EventKind.GRANTED)
+    later = data.draw(events(world.at, 100, kinds=kinds))
+    assert not world.with_event(ALICE, replace(later, collected_at=world.at)).decide().permitted
+
+
+@given(permitting_worlds(), st.sampled_from([1, 2, 3]), ELEMENTS, st.data())
+def test_whether_a_version_is_material_does_not_depend_on_who_asks(world, number, named, data):
+    """At one instant, the consents to a version are superseded for everybody and every request, or for nobody."""
+    declared = Facts(world.processing, {}, world.at, world.policy).in_force.elements
+    adult = Collection(age_band=AgeBand.ADULT)
+    mine = a_grant(world.at - timedelta(days=1), 1, number, collection=adult)
+    theirs = a_grant(world.at, 2, number, collection=adult, elements=named, territory=data.draw(RECORDS)[1])
+    world = replace(world, ledger={ALICE: [mine], BOB: [theirs]})
+    other = world.asked(subject=BOB, elements=named & declared, participants=())
+    reasons = [world.asked(elements=None).decide().reason, other.decide().reason]
+    assert len({reason is Reason.CONSENT_SUPERSEDED for reason in reasons}) == 1
+
+
+@given(WORLDS)
+def test_a_version_cannot_call_immaterial_what_it_changes(world):
+    """Where a change is material by itself, an answer does not depend on what the version says of it."""
+    first, *later = world.processing.versions
+    said = [
+        replace(after, material=not after.material) if changed(before, after) else after
+        for before, after in pairwise(world.processing.versions)
+    ]
+    assert len(said) == len(later)
+    entry = replace(world.processing, versions=(first, *said))
+    assert replace(world, processing=entry).decide() == world.decide()
+
+
+@given(permitting_worlds(), COLLECTIONS, st.booleans(), st.data())
+def test_a_renewal_of_the_present_version_never_displaces_a_consent_to_the_next(world, how, user_only, data):
+    """Once the next version is in force, a later yes to the one before it changes nothing for who consented to it."""
+    known = {
+        subject: [each for each in told if each.collected_at <= world.at] for subject, told in world.ledger.items()
+    }
+    present = Facts(world.processing, known, world.at, world.policy).in_force
+    due = world.at + data.draw(st.sampled_from([TICK, timedelta(days=1), timedelta(days=300)]))
+    next_one = replace(present, number=present.number + 1, effective_from=due, material=True)
+    next_one = replace(next_one, party_mode=PartyMode.USER_ONLY) if user_only else next_one
+    versions = [each for each in world.processing.versions if each.number <= present.number]
+    entry = replace(world.processing, versions=(*versions, next_one), status_changes=())
+    ahead = replace(world, processing=entry, ledger=known).with_event(
+        ALICE, a_grant(world.at, 100, next_one.number, collection=how)
+    )
+    renewed = ahead.with_event(ALICE, a_grant(world.at, 101, present.number))
+    for moment in (due, due + timedelta(days=20)):
+        assert renewed.decide(moment) == ahead.decide(moment)
+
+
+@given(WORLDS)
+def test_a_territory_never_lengthens_what_is_permitted(world):
+    """What is permitted on consents collected anywhere is permitted, for at least as long, as if all were French."""
+    french = {subject: [replace(each, territory="FR") for each in told] for subject, told in world.ledger.items()}
+    assert world.no_wider_than(replace(world, ledger=french))
+
+
+@given(INSTANTS | ANY_INSTANT, PERIODS, POLICIES, st.sampled_from([*sorted(TERRITORIES), "NC", "US", ""]))
+def test_a_territory_never_lengthens_a_year(collected, period, policy, territory):
+    """Wherever it was collected, a consent lapses after its collection and no later than one collected in Paris."""
+    assert collected < policy.expiry(collected, period, territory) <= policy.expiry(collected, period)
