@@ -21,7 +21,7 @@ from sceau_client.register import Register, read_register
 from sceau_client.wire import NotUnderstoodError
 from tests.clients import scenes
 from tests.clients.scenes import DENY, HANDLES, about, saying, scene
-from tests.core.properties.strategies import processings
+from tests.core.properties.registers import processings
 from tests.faults.service import eventually
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)

@@ -13,7 +13,8 @@ from app.core.evaluate import evaluate, stable_until
 from app.core.period import ConsentPeriod, PeriodPolicy
 from app.core.processing import PartyMode, Status, StatusChange
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
-from tests.core.properties.strategies import TICK, permitting_worlds, worlds
+from tests.core.properties.registers import TICK
+from tests.core.properties.strategies import permitting_worlds, worlds
 
 AT = utc("2026-06-15T12:00:00")
 YEAR = utc("2027-03-09T23:00:00")

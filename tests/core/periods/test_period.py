@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from app.core.errors import InvalidPeriodError
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from tests.core.builders import utc
-from tests.core.properties.strategies import ANY_INSTANT, INSTANTS, PERIODS, POLICIES, TICK
+from tests.core.properties.registers import INSTANTS, PERIODS, TICK
+from tests.core.properties.strategies import ANY_INSTANT, POLICIES
 from tests.core.properties.years import PARIS, civil_date, lapse, later_date, midnight
 
 START_OF_DAY = PeriodPolicy()

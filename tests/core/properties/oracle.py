@@ -6,6 +6,7 @@ holds is taken. What time does to a consent is counted by hand, in `tests.core.p
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from tests.core.properties.years import civil_date, lapse, longer, midnight
 
@@ -34,7 +35,7 @@ class Facts:
     def __init__(self, entry, ledger, at, policy):
         """Keep the facts; work out which version is in force."""
         self.entry, self.ledger, self.at, self.policy = entry, ledger, at, policy
-        self.in_force = None
+        self.in_force: Any = None
         for each in entry.versions:
             if each.effective_from is None or each.effective_from <= at:
                 self.in_force = each
@@ -87,7 +88,8 @@ class Facts:
 
     def latest(self, subject):
         """The decision that counts: a refusal, a withdrawal, a grant, or None."""
-        ending, grants = None, []
+        ending: Any = None
+        grants: list[Any] = []
         for each in self.told(subject):
             if each.kind in ("refused", "withdrawn", "closed"):
                 ending, grants = (None if each.kind == "closed" else each), []
@@ -255,7 +257,7 @@ def answer(request, entry, ledger, at, policy):
     """The answer to a request, without what the register has scheduled for later under IV and the NOTA."""
     if at < midnight(date(2016, 10, 9)):
         return Answer(False, "law_version_not_held", None)
-    facts = Facts(entry, ledger, at, policy) if entry is not None else None
+    facts: Any = Facts(entry, ledger, at, policy) if entry is not None else None
     known = facts is not None and facts.in_force is not None
     touched = (request.elements or facts.in_force.elements) if known else frozenset()
     if not request.private or request.territory not in COVERED:
@@ -272,7 +274,8 @@ def answer(request, entry, ledger, at, policy):
     elif row[0]:
         ends = [facts.expiry(facts.consent(each)) for each in subjects]
         ends += [midnight(date(2017, 10, 1))] if row[1] == "transition_2017" else []
-    return Answer(*row, min(ends, default=None))
+    permitted, reason, article = row
+    return Answer(permitted, reason, article, min(ends, default=None))
 
 
 def full_answer(request, entry, ledger, at, policy):

@@ -2,14 +2,8 @@ from hypothesis import given, settings
 
 from tests.core.builders import utc
 from tests.core.properties.oracle import full_answer
-from tests.core.properties.strategies import (
-    INSTANTS,
-    consent_worlds,
-    exempt_worlds,
-    permitting_worlds,
-    transition_worlds,
-    worlds,
-)
+from tests.core.properties.registers import INSTANTS
+from tests.core.properties.strategies import consent_worlds, exempt_worlds, permitting_worlds, transition_worlds, worlds
 
 USUAL = settings.get_profile("core").max_examples
 FIRST_YEARS = INSTANTS.filter(lambda at: at < utc("2018-01-01"))

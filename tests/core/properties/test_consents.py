@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from hypothesis import assume, given
@@ -12,19 +13,16 @@ from app.core.decision import Reason
 from app.core.processing import PartyMode
 from tests.core.builders import ADS, ALICE, BOB
 from tests.core.properties.oracle import TWO_ACTS, Facts, changed
+from tests.core.properties.registers import ELEMENTS, INSTANTS, PERIODS, TICK
 from tests.core.properties.strategies import (
     ANY_INSTANT,
     COLLECTIONS,
-    ELEMENTS,
-    INSTANTS,
     KNOWN_CHILD,
     NO_AGE,
-    PERIODS,
     POLICIES,
     RECORDS,
     STATEMENTS,
     SUBJECTS,
-    TICK,
     WORLDS,
     events,
     permitting_worlds,
@@ -83,7 +81,13 @@ def test_a_joint_consent_never_outlasts_either_of_its_acts(world, data):
 @given(permitting_worlds(), st.data())
 def test_child_and_parent_may_act_in_either_order(world, data):
     """Of two acts for a person known to be a child, it makes no difference which is whose, whatever falls between."""
-    between = ({}, {}, {"kind": EventKind.REFUSED}, {"kind": EventKind.EXPIRED}, {"processing": "other"})
+    between: tuple[dict[str, Any], ...] = (
+        {},
+        {},
+        {"kind": EventKind.REFUSED},
+        {"kind": EventKind.EXPIRED},
+        {"processing": "other"},
+    )
     acts = data.draw(two_acts(world.at, ((AgeBand.UNDER_15, None, None, None),), between))
     swap = {GivenBy.SELF: GivenBy.PARENT, GivenBy.PARENT: GivenBy.SELF}
     other = [
@@ -108,7 +112,8 @@ def test_nothing_said_later_makes_an_unlawful_grant_lawful(world, how, data):
 @given(permitting_worlds(), st.sampled_from([1, 2, 3]), ELEMENTS, st.data())
 def test_whether_a_version_is_material_does_not_depend_on_who_asks(world, number, named, data):
     """At one instant, the consents to a version are superseded for everybody and every request, or for nobody."""
-    declared = Facts(world.processing, {}, world.at, world.policy).in_force.elements
+    in_force: Any = Facts(world.processing, {}, world.at, world.policy).in_force
+    declared = in_force.elements
     adult = Collection(age_band=AgeBand.ADULT)
     mine = a_grant(world.at - timedelta(days=1), 1, number, collection=adult)
     theirs = a_grant(world.at, 2, number, collection=adult, elements=named, territory=data.draw(RECORDS)[1])
@@ -137,7 +142,7 @@ def test_a_renewal_of_the_present_version_never_displaces_a_consent_to_the_next(
     known = {
         subject: [each for each in told if each.collected_at <= world.at] for subject, told in world.ledger.items()
     }
-    present = Facts(world.processing, known, world.at, world.policy).in_force
+    present: Any = Facts(world.processing, known, world.at, world.policy).in_force
     due = world.at + data.draw(st.sampled_from([TICK, timedelta(days=1), timedelta(days=300)]))
     next_one = replace(present, number=present.number + 1, effective_from=due, material=True)
     next_one = replace(next_one, party_mode=PartyMode.USER_ONLY) if user_only else next_one

@@ -8,15 +8,12 @@ from app.core.consent import EventKind
 from app.core.decision import Reason
 from tests.core.builders import ADS, ALICE, asked, granted, processing, version
 from tests.core.properties.oracle import EXEMPT, ON_CONSENT, Facts
+from tests.core.properties.registers import INSTANTS, IV, PERIODS, TICK
 from tests.core.properties.strategies import (
     ANY_INSTANT,
-    INSTANTS,
-    IV,
     NO_AGE,
-    PERIODS,
     POLICIES,
     SUBJECTS,
-    TICK,
     WORLDS,
     World,
     events,

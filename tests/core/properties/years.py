@@ -72,5 +72,5 @@ def longer(before, after):
 
 def whole(text):
     """A retention of one unit, in months and days."""
-    count, unit = re.fullmatch(r"P(\d+)([YMD])", text).groups()
+    ((count, unit),) = re.findall(r"^P(\d+)([YMD])$", text)
     return {"Y": (int(count) * 12, 0), "M": (int(count), 0), "D": (0, int(count))}[unit]
