@@ -24,7 +24,8 @@ class EndpointStatus(StrEnum):
 class Endpoint:
     """A receiver: `types` None is every type, `processings` None every processing.
 
-    `status_reason` says why it is disabled: `by_request`, or `gone` when it answered 410.
+    `status_reason` says why it is disabled: `by_request`, `gone` when it answered 410, or `maker_ended` when the caller
+    that made or last changed it (`created_by`) may not do any more what it does.
     """
 
     id: UUID

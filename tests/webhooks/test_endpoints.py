@@ -56,7 +56,7 @@ def test_a_repeated_write_makes_one_endpoint(post):
 def test_a_restricted_caller_manages_its_processings_only(post):
     """A caller that may name some processings can be told of no others, and does not see who is."""
     whole = post.endpoint(HOOK)
-    restricted = post.api.with_key(post.api.new_key("webhooks:manage", processings=["ads"]))
+    restricted = post.api.with_key(post.api.new_key("webhooks:manage", "consents:read", processings=["ads"]))
     for wanted in ({"url": HOOK}, {"url": HOOK, "processings": ["other"]}):
         assert restricted.call("POST", "/v1/webhooks", wanted).status_code == 403
     mine = restricted.ok("POST", "/v1/webhooks", {"url": HOOK, "processings": ["ads"]})

@@ -89,7 +89,7 @@ def test_what_it_had_is_neither_seen_nor_replayed_by_whoever_may_not(two):
         two.api.decide("alice", "ads")
         two.delivered(endpoint, 2)
         two.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"processings": ["ads"]})
-        restricted = two.api.with_key(two.api.new_key("webhooks:manage", processings=["ads"]))
+        restricted = two.api.with_key(two.api.new_key("webhooks:manage", "consents:read", processings=["ads"]))
         path = f"/v1/webhooks/{endpoint}"
         restricted.ok("PATCH", path, {"include_subject": True})
         seen = restricted.ok("GET", f"{path}/deliveries")["items"]

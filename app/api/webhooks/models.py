@@ -95,7 +95,9 @@ class EndpointBody(BaseModel):
     processings: list[str] | None = None
     include_subject: bool
     status: EndpointStatus
-    status_reason: str | None = Field(default=None, description="Why it is disabled: by_request, or gone (it said 410)")
+    status_reason: str | None = Field(
+        default=None, description="Why it is disabled: by_request, gone (it said 410), maker_ended"
+    )
     status_at: datetime
     created_at: datetime
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from app.auth.store import load_caller
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import DatabaseClock, ReadSession, WriteSession
 from app.events.cloud_events import MEDIA_TYPE, KnownSubject, cloud_event
@@ -35,7 +36,7 @@ from app.events.signing import SigningKeys, signature_headers
 from app.ledger.vault import VaultError
 from app.ledger.vault_store import load_id
 from app.operations.service.deployment import Deployment
-from app.operations.webhooks.disable_webhook import GONE, disable_webhook
+from app.operations.webhooks.disable_webhook import GONE, MAKER_ENDED, answered_for, disable_webhook
 from app.operations.webhooks.webhook_secrets import signing_keys
 
 SCHEDULE: Final = tuple(map(float, (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)))
@@ -130,6 +131,9 @@ async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message
         # Read before the claim: what is sent is wanted by, and goes to, one and the same state of the endpoint.
         endpoint = await load_endpoint(session, identifier)
         if endpoint is None:
+            return []
+        if not answered_for(endpoint, await load_caller(session, endpoint.created_by)):
+            await disable_webhook(session, identifier, MAKER_ENDED, now)
             return []
         claims = await claim_deliveries(session, identifier, now=now, lease=courier.lease, limit=limit)
         if not claims:

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.audit.acts import ActKind, Detail, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
+from app.auth.scopes import Scope
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
 from app.db.session import DatabaseClock, ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
@@ -51,6 +52,7 @@ async def register_webhook(
     """Make an endpoint: it gets the events that are dispatched from now on.
 
     Raises:
+        ScopeMissingError: it would be told who users are, and the caller may not read consents.
         InvalidUrlError: its address is none that can be sent to.
         ProcessingNotAllowedError: it would be told of a processing that the caller may not name.
         TooManyEndpointsError: there are as many as there may be.
@@ -77,17 +79,17 @@ async def change_webhook(
     """Give an endpoint other properties; made active again, it gets what waited for it.
 
     What waited and is wanted no more is dropped, and counted in the trail; what is left of very much is dropped when
-    it comes due.
+    it comes due. Whoever changes an endpoint answers for it from then on: it ends with what that caller loses.
 
     Raises:
-        InvalidUrlError, ProcessingNotAllowedError: as for `register_webhook`.
+        ScopeMissingError, InvalidUrlError, ProcessingNotAllowedError: as for `register_webhook`.
         NotFoundError: there is no such endpoint, or it tells of more than the caller may name.
 
     """
     before = await find_webhook(session, caller, identifier, hold=True)
     _check(caller, draft, policy)
     now = await DatabaseClock().now(session.connection)
-    drafted = _drafted(draft, identifier, before.created_by, now)
+    drafted = _drafted(draft, identifier, caller.id, now)
     unchanged = drafted.status is before.status
     changed = replace(
         drafted,
@@ -139,6 +141,8 @@ def _target(identifier: UUID) -> Target:
 
 
 def _check(caller: Caller, draft: EndpointDraft, policy: AddressPolicy) -> None:
+    if draft.include_subject:
+        caller.require(Scope.CONSENTS_READ)
     if not caller.covers((), draft.processings):
         raise ProcessingNotAllowedError(field="processings")
     try:

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.audit.acts import ActKind, Detail, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
+from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.db.session import DatabaseClock, WriteSession
 from app.events.feed import load_progress
@@ -22,6 +23,7 @@ async def replay_delivery(session: WriteSession, caller: Caller, endpoint: UUID,
     """Queue one delivery anew, whatever became of it.
 
     Raises:
+        ScopeMissingError: the caller may not read consents.
         NotFoundError: there is no such delivery, or the endpoint is not the caller's to see.
 
     """
@@ -48,6 +50,7 @@ async def replay_span(
         How many were queued; as many as there may be at once means that there may be more.
 
     Raises:
+        ScopeMissingError: the caller may not read consents.
         NotFoundError: there is no such endpoint, or it is not the caller's to see.
 
     """
@@ -60,6 +63,7 @@ async def replay_span(
 async def _replay(
     session: WriteSession, caller: Caller, identifier: UUID, replay: Replay, told: Mapping[str, Detail]
 ) -> int:
+    caller.require(Scope.CONSENTS_READ)  # what is sent again tells the past of many users at once
     endpoint = await find_webhook(session, caller, identifier, hold=True)
     now = await DatabaseClock().now(session.connection)
     queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)

@@ -119,6 +119,7 @@ DASHBOARD: Final[Catalogue] = {
     "disabled": both("désactivé", "disabled"),
     "by_request": both("sur demande", "by request"),
     "gone": both("a répondu 410", "answered 410"),
+    "maker_ended": both("son auteur n’en a plus le droit", "its maker lost the right"),
     "pending": both("En attente", "Pending"),
     "dead": both("Abandonnés", "Given up"),
     "lost": both("Périmés sans livraison", "Too old, undelivered"),
