@@ -36,6 +36,7 @@ class ActKind(StrEnum):
     PROCESSING_SUSPENDED = "processing.suspended"
     PROCESSING_VERSIONED = "processing.versioned"
     PROJECTION_REPAIRED = "projection.repaired"
+    RENEWAL_SUBJECTS_READ = "renewals.subjects_read"
     REQUEST_REFUSED = "request.refused"
     SCHEMA_MIGRATED = "schema.migrated"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
@@ -98,6 +99,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.PROCESSING_REJECTED: frozenset({"version"}),
     ActKind.PROCESSING_VERSIONED: frozenset({"version", "material", "effective_from"}),
     ActKind.PROJECTION_REPAIRED: frozenset({"consents"}),
+    ActKind.RENEWAL_SUBJECTS_READ: frozenset({"found"}),
     ActKind.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
     ActKind.SCHEMA_MIGRATED: frozenset({"before", "after"}),
     ActKind.SIGNING_KEY_ROTATED: frozenset({"purpose", "at_once"}),

@@ -18,4 +18,5 @@ class Scope(StrEnum):
     REGISTER_WRITE = "register:write"
     STAFF_WRITE = "staff:write"
     SUBJECTS_ERASE = "subjects:erase"
+    SUBJECTS_READ = "subjects:read"
     WEBHOOKS_MANAGE = "webhooks:manage"

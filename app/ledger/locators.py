@@ -123,6 +123,12 @@ async def refs_behind(session: ReadSession, locators: Collection[bytes]) -> list
     return list((await session.execute(rows)).scalars())
 
 
+async def types_of(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, str]:
+    """The types of subjects, by subject_ref."""
+    rows = await session.execute(select(subject.c.subject_ref, subject.c.type).where(subject.c.subject_ref.in_(refs)))
+    return {row.subject_ref: row.type for row in rows}
+
+
 async def sever(session: WriteSession, refs: Collection[bytes]) -> None:
     """Delete the rows of subjects for good: nothing leads to them from an id any more (GDPR art. 17)."""
     await session.execute(delete(subject_locator).where(subject_locator.c.subject_ref.in_(list(refs))))

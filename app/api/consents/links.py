@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
@@ -18,6 +18,8 @@ from app.core.errors import NotFoundError
 from app.core.page.link import Authentication, LinkKind
 from app.ledger.link_store import find_text
 from app.operations.consents.create_consent_link import LeftOutReason, MadeLink, WantedLink, create_consent_link
+from app.operations.consents.whose_consent import whose_consent
+from app.operations.service.deployment import SubjectName
 
 router = strict_router("consents")
 
@@ -45,12 +47,17 @@ def _each_once(processings: list[str]) -> list[str]:
 
 
 class NewConsentLink(WireModel):
-    """Whose link, about which processings, and what it is for."""
+    """Whose link, about which processings, and what it is for: a subject and processings, or a consent to renew."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "by_person": True}]})
 
-    subject: SubjectBody
-    processings: Annotated[list[ProcessingId], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
+    subject: SubjectBody | None = None
+    processings: (
+        Annotated[list[ProcessingId], Field(min_length=1, max_length=20), AfterValidator(_each_once)] | None
+    ) = None
+    consent: UUID | None = Field(
+        default=None, description="In the place of both: the user and the processing of this consent"
+    )
     authentication: Authentication = Field(
         description="How you know that the person who opens the link is this user: `mailbox` (it goes to the user's "
         "own mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part "
@@ -63,6 +70,20 @@ class NewConsentLink(WireModel):
     age_band: AgeBand | None = Field(
         default=None, description="The user's age as far as consent is concerned; left out, the one last stated"
     )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "NewConsentLink":
+        named = self.subject is not None and self.processings is not None
+        none = self.subject is None and self.processings is None
+        if not (named if self.consent is None else none):
+            raise ValueError("give a subject and processings, or a consent")
+        return self
+
+    def named(self) -> tuple[SubjectName, tuple[str, ...]]:
+        """The subject and the processings of a link that names them."""
+        if self.subject is None or self.processings is None:
+            raise ValueError("a link by consent names neither")
+        return self.subject.name(), tuple(self.processings)
 
 
 class LeftOutBody(BaseModel):
@@ -108,18 +129,22 @@ async def post_consent_link(
     withdrew in the last six months (a setting) is left out, unless they asked for it. Not replayed under an
     Idempotency-Key: a repetition makes another link, and both work.
     """
-    for processing in body.processings:
+    for processing in body.processings or ():
         by.caller.require_processing(processing)
-    wanted = WantedLink(
-        subject=body.subject.name(),
-        processings=tuple(body.processings),
-        kind=body.kind,
-        authentication=body.authentication,
-        credential=by.credential,
-        by_person=body.by_person,
-        age_band=body.age_band,
-    )
     async with writer.write() as session:
+        if body.consent is not None:
+            subject, processings = await whose_consent(session, deployment, by.caller, body.consent)
+        else:
+            subject, processings = body.named()
+        wanted = WantedLink(
+            subject=subject,
+            processings=processings,
+            kind=body.kind,
+            authentication=body.authentication,
+            credential=by.credential,
+            by_person=body.by_person,
+            age_band=body.age_band,
+        )
         made = await create_consent_link(session, deployment, by.caller, wanted)
     return _body(made, body.kind, public_url)
 

@@ -1,7 +1,7 @@
 """The yearly renewal as operators see it: which consents were flagged, and what the jobs did."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
@@ -12,7 +12,7 @@ from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import DatabaseDep, DeploymentDep
+from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.audit.job_runs import DayOfRuns
 from app.auth.callers import Caller
@@ -21,7 +21,7 @@ from app.core.consent import State
 from app.core.renewal import FlagKind
 from app.db.session import WriteSession
 from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
-from app.operations.consents.list_renewals import ListedRenewal, list_renewals
+from app.operations.consents.list_renewals import ListedRenewal, list_renewals, name_subjects
 from app.operations.service.list_job_runs import list_job_runs
 
 router = strict_router("renewals")
@@ -46,6 +46,9 @@ class RenewalBody(BaseModel):
     flagged_at: datetime
     expires_at: datetime = Field(description="The expiry that counted when it was flagged")
     state: State
+    subject: SubjectBody | None = Field(
+        default=None, description="Who is to be reminded: with `include=subject`, while the id is kept"
+    )
 
 
 class RenewalsPage(BaseModel):
@@ -64,13 +67,19 @@ class RenewalsPage(BaseModel):
 async def get_renewals(  # noqa: PLR0917 - a query's parts
     caller: Reader,
     database: DatabaseDep,
+    writer: WriterDep,
     deployment: DeploymentDep,
     processing: Annotated[ProcessingId | None, Query(description="On this processing only")] = None,
     kind: Annotated[list[FlagKind] | None, Query(description="Of these kinds only; repeat for more")] = None,
+    include: Annotated[
+        Literal["subject"] | None, Query(description="Name the users too: needs `subjects:read`, and is recorded")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = LIMIT,
 ) -> RenewalsPage:
     """What the sweep flagged: each notice of each consent once, then that it expired, was superseded or closed.
+
+    With `include=subject` it answers whom to remind; `POST /v1/consent-links` with the consent's id makes the link.
 
     To be told without asking, use webhooks or `GET /v1/events`, which leave nothing out: a flag that is being
     written while this list is read may stand before the end of a page that was given already.
@@ -90,6 +99,9 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
             after=after,
             limit=limit,
         )
+    if include is not None:
+        async with writer.write() as writing:
+            page = await name_subjects(writing, deployment, caller, page)
     return RenewalsPage(
         items=[_renewal(each) for each in page.items], next_cursor=write_cursor(pseudonyms, asked, page.next_after)
     )
@@ -195,6 +207,7 @@ def _renewal(each: ListedRenewal) -> RenewalBody:
         flagged_at=flag.flagged_at,
         expires_at=flag.expires_at,
         state=each.state,
+        subject=SubjectBody(type=each.subject.type, id=each.subject.id) if each.subject is not None else None,
     )
 
 

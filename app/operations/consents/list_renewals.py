@@ -1,24 +1,35 @@
 """List what the sweep flagged, each with the state of its consent now."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from app.audit.acts import NOTHING, ActKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
 from app.core.consent import State
 from app.core.period import PeriodPolicy
 from app.core.renewal import FlagKind
-from app.db.session import ReadSession
+from app.db.session import ReadSession, WriteSession
 from app.ledger.flags import FlagRecord, list_flags
+from app.ledger.locators import types_of
+from app.ledger.vault_store import load_ids
 from app.operations.consents.search_consents import view_consents
+from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRenewal:
-    """A flag, and the state that a decision would see its consent in now."""
+    """A flag, and the state that a decision would see its consent in now.
+
+    `subject`: who is to be reminded, where that was asked for and the id is still kept.
+    """
 
     flag: FlagRecord
     state: State
+    subject: SubjectName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +56,25 @@ async def list_renewals(
     views = await view_consents(session, policy, [(flag.subject_ref, flag.consent) for flag in shown])
     items = [ListedRenewal(flag, view.state) for flag, view in zip(shown, views, strict=True)]
     return RenewalPage(items, shown[-1].id if len(flags) > limit else None)
+
+
+async def name_subjects(
+    session: WriteSession, deployment: Deployment, caller: Caller, page: RenewalPage
+) -> RenewalPage:
+    """The same page with the users by their ids; who read them, and how many, is recorded.
+
+    Raises:
+        ScopeMissingError: the caller may not read who users are.
+
+    """
+    caller.require(Scope.SUBJECTS_READ)
+    refs = {each.flag.subject_ref for each in page.items}
+    sealed, kinds = await load_ids(session, refs), await types_of(session, refs)
+    named = [
+        replace(each, subject=SubjectName(kinds[ref], deployment.vault.open(kept)))
+        if (kept := sealed.get(ref := each.flag.subject_ref)) is not None
+        else each
+        for each in page.items
+    ]
+    await record_act(session, ActKind.RENEWAL_SUBJECTS_READ, caller.id, NOTHING, {"found": len(sealed)})
+    return replace(page, items=named)
