@@ -85,6 +85,11 @@ def _first_act(second: ConsentEvent, live: Sequence[ConsentEvent]) -> ConsentEve
     return first if joint else None
 
 
+def is_joint(grant: Grant) -> bool:
+    """Whether child and holder of parental responsibility gave it, together or in two acts."""
+    return grant.event.collection.given_by is GivenBy.BOTH or grant.first_act is not None
+
+
 def defects(grant: Grant, *, age_required: bool) -> tuple[Defect, ...]:
     """Everything that makes a grant unlawfully collected (rule 14); empty when it is lawful.
 
@@ -95,7 +100,7 @@ def defects(grant: Grant, *, age_required: bool) -> tuple[Defect, ...]:
     """
     child = grant.age is AgeBand.UNDER_15
     given_by = grant.event.collection.given_by
-    joint = given_by is GivenBy.BOTH or grant.first_act is not None
+    joint = is_joint(grant)
     found = {defect for act in grant.acts for defect in _of_its_collection(act.collection)}
     if child and not joint:
         found.add(Defect.JOINT_CONSENT_MISSING)

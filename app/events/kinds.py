@@ -10,6 +10,7 @@ class EventType(StrEnum):
     REFUSED = "fr.sceau.consent.refused"
     WITHDRAWN = "fr.sceau.consent.withdrawn"
     RENEWAL_DUE = "fr.sceau.consent.renewal_due"
+    CONFIRMATION_DUE = "fr.sceau.consent.confirmation_due"
     RENEWAL_DECLINED = "fr.sceau.consent.renewal_declined"
     EXPIRED = "fr.sceau.consent.expired"
     SUPERSEDED = "fr.sceau.consent.superseded"

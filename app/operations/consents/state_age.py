@@ -4,13 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.auth.callers import Caller
-from app.core.consent import AgeBand, ConsentEvent, EventKind
-from app.core.fold import makes_younger
+from app.core.consent import AgeBand, ConsentEvent, EventKind, State
+from app.core.fold import age_known, fold, makes_younger
+from app.core.grant import is_joint
+from app.core.state import consent_state
 from app.db.session import WriteSession
+from app.events.many import Message, put_many
 from app.ledger.entries import LedgerEntry, collection_of
-from app.operations.consents.append_to_ledger import append, open_ledger
+from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger
 from app.operations.consents.collection_time import record_import, time_of_narrowing
+from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
+from app.register.store import load_processings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +63,30 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     await append(session, ledger, entry)
     if when.imported:
         await record_import(session, caller, ledger.now)
+    await _ask_for_confirmation(session, deployment, ledger, event)
     return entry
+
+
+async def _ask_for_confirmation(
+    session: WriteSession, deployment: Deployment, ledger: OpenLedger, stated: ConsentEvent
+) -> None:
+    """Tell receivers, once, of each joint consent in force whose person is a child no more: they decide alone now.
+
+    The consent stands until it ends; that it is worth a confirmation by the person is for the operator (facts of LIL
+    art. 45). Told when the band last known was under 15 and the new one is not.
+    """
+    before = age_known(ledger.events, stated.collected_at)
+    if before is not AgeBand.UNDER_15 or stated.collection.age_band is AgeBand.UNDER_15:
+        return
+    events = [*ledger.events, stated]
+    records = await load_processings(session, {each.processing for each in events if each.processing is not None})
+    messages = []
+    for identifier, record in records.items():
+        at = present(ledger.now, {ledger.ref: events}, record)
+        grant = fold(events, record.facts, at).grant
+        if grant is None or not is_joint(grant):
+            continue
+        if consent_state(grant.event, events, record.facts, at, deployment.policy) is State.IN_FORCE:
+            data = {"consent": str(grant.event.id), "processing": identifier}
+            messages.append(Message(session.new_id(at), ledger.ref, "confirmation_due", at, data))
+    await put_many(session, messages)

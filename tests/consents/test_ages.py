@@ -1,0 +1,87 @@
+"""The age of a person: stated on its own, counted for every processing, and told on when a child comes of age."""
+
+import psycopg
+import pytest
+
+from tests.support.api import subject
+
+CHILD = {"age_band": "under_15"}
+PARENT = {"age_band": "under_15", "given_by": "holder_of_parental_responsibility"}
+
+
+def _age(api, name, band, **more):
+    body = {"subject": subject(name), "age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
+    return api.call("POST", "/v1/subjects/ages", body)
+
+
+def _told(database, kind):
+    with psycopg.connect(database.owner_url) as owner:
+        query = "SELECT data->>'consent' FROM outbox WHERE type = %s ORDER BY xid, seq"
+        return [consent for (consent,) in owner.execute(query, [f"fr.sceau.consent.{kind}"])]
+
+
+def test_an_age_stated_of_the_person_ends_what_was_given_alone(api):
+    """It counts for consents given before, on whatever processing, from the moment it is answered."""
+    api.register("ads")
+    api.decide("zoe", "ads")
+    assert api.reason("zoe", "ads") == "consent_in_force"
+    assert _age(api, "zoe", "under_15").status_code == 201
+    assert api.reason("zoe", "ads") == "consent_invalid"
+
+
+def test_a_child_known_on_one_processing_does_not_consent_alone_to_another(api):
+    """What was once stated with one consent counts for the next, of another processing."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    api.decide("zoe", "stats", capacity={**CHILD, "given_by": "both"})
+    api.decide("zoe", "ads")
+    assert [api.reason("zoe", name) for name in ("stats", "ads")] == ["consent_in_force", "consent_invalid"]
+
+
+@pytest.mark.parametrize("acts", [(CHILD, PARENT), (PARENT, CHILD)])
+def test_two_acts_are_one_joint_consent(api, acts):
+    """The first awaits the other and permits nothing; the second makes both one consent, in either order."""
+    api.register("ads")
+    first = api.decide("zoe", "ads", capacity=acts[0])
+    assert first["state"] == "awaiting_other_parent_or_child"
+    assert api.reason("zoe", "ads") == "consent_invalid"
+    assert api.decide("zoe", "ads", capacity=acts[1])["state"] == "in_force"
+    assert api.reason("zoe", "ads") == "consent_in_force"
+
+
+def test_a_withdrawal_may_say_the_age(api):
+    """What it says counts for other processings too."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    for name in ("ads", "stats"):
+        api.decide("zoe", name)
+    api.withdraw("zoe", "ads", capacity=CHILD)
+    assert api.reason("zoe", "stats") == "consent_invalid"
+
+
+def test_an_age_must_be_stated_where_the_version_says_so(api):
+    """Without one a grant permits nothing; one stated afterwards is enough."""
+    api.register("teens", age_statement_required=True)
+    consent = api.decide("zoe", "teens")
+    assert (consent["state"], consent["defects"]) == ("invalid", ["age_unknown"])
+    _age(api, "zoe", "adult")
+    assert api.reason("zoe", "teens") == "consent_in_force"
+
+
+def test_receivers_are_told_once_when_a_child_comes_of_age(api, database):
+    """Of each joint consent in force, when the age last known was under 15; the consent itself goes on."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    consent = api.decide("zoe", "ads", capacity={**CHILD, "given_by": "both"})
+    api.decide("zoe", "stats", capacity={**CHILD, "given_by": "both"})
+    api.withdraw("zoe", "stats")
+    for band in ("minor_15_plus", "minor_15_plus", "adult"):
+        _age(api, "zoe", band)
+    assert _told(database, "confirmation_due") == [consent["id"]]
+    assert api.reason("zoe", "ads") == "consent_in_force"
+
+
+def test_an_age_is_not_stated_for_the_future(api):
+    """An age that is to come is no fact yet."""
+    refused = _age(api, "zoe", "adult", at="2100-01-01T00:00:00Z")
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:collection-time")
