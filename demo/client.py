@@ -45,6 +45,10 @@ class Client:
             raise Refused(f"{method} {path} was answered {status}: {detail}")
         return told
 
+    def another(self, key: str) -> "Client":
+        """The same service, called with another key."""
+        return Client(str(self._http.base_url), key)
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()

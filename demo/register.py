@@ -31,6 +31,7 @@ def _processing(
         },
         "data_recipients": [],
         "retention": "P30D",
+        "data_protection_contact": "dpo@exemple-courriel.example",
         **more,
     }
 

@@ -14,6 +14,7 @@ from demo.consents import record_consents
 from demo.enforcement import Decided, MailServer
 from demo.letters import Letter, read_letter
 from demo.mailboxes import Mailbox
+from demo.people import People
 from demo.refusal import Refused
 from demo.register import register_sample
 from demo.survey import Survey, survey
@@ -73,6 +74,8 @@ class Story:
                 self._decide(administrator, Client(url, made["key"]), found, order)
             finally:
                 administrator.must("DELETE", f"/v1/keys/{made['id']}")
+            self._title("People: a child, a renewal declined, a text changed by two persons, an erasure")
+            People(administrator, self._line).tell()
         finally:
             administrator.close()
 
@@ -131,6 +134,9 @@ class Story:
         self._console.print(f"API page  {url}/docs", soft_wrap=True)
         self._console.print(f"Key       in {key_file} (press Authorize there)", soft_wrap=True)
         self._console.print("Ctrl-C stops it; what was recorded stays for the next run.")
+
+    def _line(self, text: str) -> None:
+        self._console.print(f"- {text}", markup=False)
 
     def _title(self, text: str) -> None:
         self._console.print(f"\n{text}\n", style="bold", markup=False)

@@ -127,3 +127,13 @@ def test_service_ends_when_the_demo_is_killed(left_running, data):
             return None
 
     assert eventually(starts) is not None
+
+
+def test_what_happens_to_people_is_told_as_the_service_answered_it(shipped):
+    """A child and a parent, a renewal declined, a text that two persons change, an erasure: each with its answer."""
+    told = " ".join(shipped.out.split())
+    assert "a child consents alone: awaiting_other_parent_or_child; a decision says consent_invalid" in told
+    assert "a parent does too: in_force; a decision says consent_in_force" in told
+    assert "renewal declined: a decision still says consent_in_force; a reminder is answered 409" in told
+    assert "its own author approves it: 403 urn:sceau:problem:own-proposal" in told
+    assert "erased: 1 consent found by the id before, 0 after; a decision says no_consent" in told
