@@ -6,7 +6,7 @@ import pytest
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.consent import EventKind
 from app.core.decision import DecisionRequest, Participant, Reason
-from app.core.evaluate import evaluate, explain
+from app.core.evaluate import evaluate, explain, stable_until
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import PartyMode, Status, StatusChange
 from app.core.rules import RULES
@@ -220,8 +220,13 @@ def test_participants_are_not_looked_up_under_user_only():
 
 def test_a_permit_under_iii_stands_on_no_time():
     """An exempt permit carries no consent and no expiry, and a deadline only where a suspension is scheduled."""
-    changes = [StatusChange(utc("2026-08-01"), Status.ACTIVE), StatusChange(utc("2026-09-01"), Status.SUSPENDED)]
-    decisions = [decide(processing(purpose=Purpose.ROUTING, changes=each)) for each in (changes[:1], changes)]
+    changes = [
+        StatusChange(utc("2026-01-01"), Status.SUSPENDED),
+        StatusChange(utc("2026-02-01"), Status.ACTIVE),
+        StatusChange(utc("2026-09-01"), Status.SUSPENDED),
+        StatusChange(utc("2026-10-01"), Status.RETIRED),
+    ]
+    decisions = [decide(processing(purpose=Purpose.ROUTING, changes=each)) for each in (changes[:2], changes)]
     for decision, until in zip(decisions, [None, utc("2026-09-01")], strict=True):
         assert (decision.permitted, decision.reason, decision.article) == (True, Reason.EXEMPT, "L32-3 III")
         assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, until)
@@ -254,3 +259,19 @@ def test_a_request_is_for_the_pair_it_names():
     assert decide(processing(), DecisionRequest(BOB, ADS)).reason is Reason.NO_CONSENT
     elsewhere = {ALICE: [granted("2026-03-10", processing="other")]}
     assert decide(processing(), consents=elsewhere).reason is Reason.NO_CONSENT
+
+
+def test_a_permit_says_what_it_covers_and_a_refusal_nothing():
+    """The elements touched: those that the request names, or all that the version declares."""
+    entry = processing(version(elements=BOTH))
+    permits = [decide(entry, asked(elements=each), {ALICE: [GRANT]}).elements for each in (CONTENT, None)]
+    assert permits == [CONTENT, BOTH]
+    assert decide(entry, consents={}).elements is None
+
+
+def test_an_answer_is_stable_until_something_about_its_own_processing_ends():
+    """A consent to another processing bounds nothing; one's own does, and so does what the register has scheduled."""
+    other = granted("2026-01-10", 1, processing="other")
+    assert stable_until(processing(), [other], AT) is None
+    assert stable_until(processing(), [other, GRANT], AT) == YEAR
+    assert stable_until(processing(version(1), version(2, "2026-08-01")), [GRANT], AT) == utc("2026-08-01")

@@ -155,3 +155,12 @@ def test_an_age_makes_somebody_younger_than_was_known(known, band, younger):
     """Unknown is adult; the same band, an older one or none is not younger."""
     events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
     assert makes_younger(band, events, AT) is younger
+
+
+def test_an_age_to_come_is_not_known_and_the_last_closure_counts():
+    """What is stated after the instant is not seen; each closure of the account forgets what was stated before."""
+    child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
+    later = event(EventKind.AGE_STATED, "2026-06-16", 2, processing=None, age_band=AgeBand.UNDER_15)
+    assert age_known([later], AT) is None
+    closures = [event(CLOSED, at, 5, processing=None) for at in ("2026-01-10", "2026-04-10")]
+    assert age_known([child, *closures], AT) is None

@@ -5,7 +5,7 @@ import pytest
 from app.core.article import Element
 from app.core.consent import AgeBand, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.evaluate import evaluate
-from app.core.grant import Grant, age_for, covered, defects, expiry, grant_of
+from app.core.grant import Grant, age_for, awaits_other_side, covered, defects, expiry, grant_of
 from app.core.period import ConsentPeriod, PeriodPolicy
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 
@@ -173,3 +173,21 @@ def test_a_parent_completes_nothing_for_a_person_of_fifteen():
     own, parent = granted("2026-03-01", 1), granted("2026-03-03", 3, given_by=GivenBy.PARENT)
     assert grant_of(parent, [own, parent], []).first_act is None
     assert reason(own, parent) == "consent_invalid"
+
+
+@pytest.mark.parametrize(
+    ("age", "given_by", "first_act", "after", "awaits"),
+    [
+        (AgeBand.UNDER_15, GivenBy.SELF, None, timedelta(days=30), True),
+        (AgeBand.UNDER_15, GivenBy.PARENT, None, timedelta(0), True),
+        (AgeBand.UNDER_15, GivenBy.SELF, None, timedelta(days=30, microseconds=1), False),
+        (AgeBand.UNDER_15, GivenBy.BOTH, None, timedelta(0), False),
+        (AgeBand.UNDER_15, GivenBy.SELF, granted("2026-03-01"), timedelta(0), False),
+        (AgeBand.MINOR_15_PLUS, GivenBy.SELF, None, timedelta(0), False),
+        (None, GivenBy.PARENT, None, timedelta(0), False),
+    ],
+)
+def test_one_side_awaits_the_other_for_thirty_days(age, given_by, first_act, after, awaits):
+    """Under 15 only, of one side only, while the second act may still follow."""
+    act = granted("2026-03-10", 2, given_by=given_by)
+    assert awaits_other_side(Grant(act, age, first_act), act.collected_at + after) is awaits

@@ -164,3 +164,10 @@ def test_what_can_be_an_id(text):
 def test_what_cannot_be_an_id(text):
     """An address cannot, nor can anything else that is no plain word."""
     assert not can_be_an_id(text)
+
+
+def test_the_first_material_change_is_named():
+    """Of several changes that a version calls minor the first of their order is the field at fault."""
+    with pytest.raises(InvalidVersionError) as caught:
+        check_successor(BEFORE, version(2, AFTER, material=False, **{**SAME, "elements": MORE, "service": "chat"}))
+    assert caught.value.field == "elements"

@@ -85,3 +85,11 @@ def test_other_parties_are_asked_about_in_the_transition_too(participants, their
     entry = processing(version(started_on=OLD, party_mode=PartyMode.ALL_PARTIES))
     decision = decide(entry, asked(participants=participants), {BOB: theirs}, SPRING_2017)
     assert (decision.reason, decision.permitted) == (reason, reason == "transition_2017")
+
+
+def test_a_transitional_permit_ends_with_the_consent_of_another_party():
+    """What it relies on bounds it: the other party's consent, where that ends before September."""
+    entry = processing(version(started_on=OLD, party_mode=PartyMode.ALL_PARTIES))
+    theirs = granted("2017-05-01", expires_at=utc("2017-07-01"))
+    asks = asked(participants=(Participant(BOB, local=True),))
+    assert decide(entry, asks, {BOB: [theirs]}, SPRING_2017).valid_until == utc("2017-07-01")

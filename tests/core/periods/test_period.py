@@ -172,3 +172,11 @@ def test_a_period_is_written_in_iso_8601(text, written):
     """A period is written in the shortest of months or days, twelve months as a year."""
     assert str(ConsentPeriod.parse(text)) == written
     assert ConsentPeriod.parse(written) == ConsentPeriod.parse(text)
+
+
+def test_the_shorter_period_is_the_one_people_are_told():
+    """Days are compared with days and months with months; the deployment's ceiling counts when it is shorter."""
+    quarter, month, days = (ConsentPeriod.parse(each) for each in ("P3M", "P1M", "P30D"))
+    assert PeriodPolicy(ceiling=month).shorter(quarter) == month
+    assert PeriodPolicy(ceiling=ConsentPeriod.parse("P90D")).shorter(days) == days
+    assert PeriodPolicy(ceiling=days).shorter(ConsentPeriod.parse("P90D")) == days
