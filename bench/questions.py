@@ -5,6 +5,7 @@ The subjects are those that `bench.loading` puts into the database: the same nam
 
 import json
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 PROCESSING: Final = "ads-mail"
@@ -14,6 +15,7 @@ MARK: Final = "@@@@@@@@@@@@"
 
 COLLECTED: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
 EXPIRES: Final = COLLECTED + timedelta(days=300)
+NOTICE: Final = {"fr": "Nous lisons vos messages.", "en": "We read your messages."}
 EVIDENCE: Final = {
     "method": "web_form",
     "positive_act": "button_clicked",
@@ -22,6 +24,7 @@ EVIDENCE: Final = {
     "conditional": False,
     "language": "fr",
     "notice_version": 1,
+    "presented_text_sha256": sha256(NOTICE["fr"].encode()).hexdigest(),
 }
 REGISTERED: Final = {
     "id": PROCESSING,
@@ -35,7 +38,7 @@ REGISTERED: Final = {
     "started_on": "2020-01-01",
     "consent_validity": "P1Y",
     "name": {"fr": "Publicité", "en": "Advertising"},
-    "notice": {"fr": "Nous lisons vos messages.", "en": "We read your messages."},
+    "notice": NOTICE,
     "data_recipients": [],
     "retention": "P30D",
 }
@@ -87,9 +90,10 @@ def short_batch(first: int, size: int) -> str:
 
 
 def grant(number: int) -> str:
-    """A consent, as a form would send it."""
+    """A consent of now, as a form would send it."""
     subject = {"type": SUBJECT_TYPE, "id": name_of(number)}
-    return _compact({"subject": subject, "processing": PROCESSING, "decision": "granted", "evidence": EVIDENCE})
+    said = {"decision": "granted", "collected_at": datetime.now(UTC).isoformat(), "evidence": EVIDENCE}
+    return _compact({"subject": subject, "processing": PROCESSING, **said})
 
 
 def withdrawal(number: int) -> str:

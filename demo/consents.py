@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
 from demo.client import Client
-from demo.register import ADS, STATISTICS, TRAINING
+from demo.register import ADS, STATISTICS, TRAINING, notice_of
 
 _MORE_THAN_A_YEAR: Final = timedelta(days=400)
 _EVIDENCE: Final[Mapping[str, Any]] = MappingProxyType(
@@ -32,14 +33,14 @@ class Wish:
 
     def body(self, user: str, now: datetime) -> dict[str, Any]:
         """The request that records it."""
-        evidence = {**_EVIDENCE, **({"default_state": "selected"} if self.how == PRE_TICKED else {})}
-        old = {"collected_at": (now - _MORE_THAN_A_YEAR).isoformat()} if self.how == OLD else {}
+        shown = {"presented_text_sha256": sha256(notice_of(self.processing).encode()).hexdigest()}
+        evidence = {**_EVIDENCE, **shown, **_SAID.get(self.how, {})}
         return {
             "subject": {"type": "user", "id": user},
             "processing": self.processing,
             "decision": "refused" if self.how == REFUSED else "granted",
+            "collected_at": (now - _MORE_THAN_A_YEAR if self.how == OLD else now).isoformat(),
             "evidence": evidence,
-            **old,
         }
 
 
@@ -47,6 +48,14 @@ GRANTED: Final = "granted"
 REFUSED: Final = "refused"
 OLD: Final = "granted 400 days ago"
 PRE_TICKED: Final = "granted, box ticked before"
+_SAID: Final[Mapping[str, Mapping[str, Any]]] = {
+    PRE_TICKED: {"default_state": "selected"},
+    OLD: {
+        "method": "paper",
+        "positive_act": "signed",
+        "document_sha256": sha256(b"A form in the archives").hexdigest(),
+    },
+}
 
 _GRANTS_ALL: Final = (Wish(ADS, GRANTED), Wish(STATISTICS, GRANTED), Wish(TRAINING, GRANTED))
 _ALONE: Final = ((Wish(ADS, GRANTED), Wish(STATISTICS, OLD), Wish(TRAINING, PRE_TICKED)),)

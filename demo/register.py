@@ -69,6 +69,12 @@ SAMPLE: Final = (
 )
 
 
+def notice_of(identifier: str) -> str:
+    """The French notice of a processing of the sample."""
+    text: str = next(each for each in SAMPLE if each["id"] == identifier)["notice"]["fr"]
+    return text
+
+
 def register_sample(client: Client) -> tuple[list[dict[str, Any]], int]:
     """Register what is missing of the sample; the whole register, in its order, and how many were new."""
     there = {each["id"] for each in client.must("GET", "/v1/processings")["items"]}

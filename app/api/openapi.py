@@ -1,5 +1,6 @@
 """The OpenAPI document beyond what FastAPI derives: each operation's scope, and the bodies read by hand."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -9,6 +10,8 @@ from app.api.http.problems import Problem
 from app.api.http.security import scopes_by_route
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fastapi import FastAPI
 
 
@@ -35,8 +38,8 @@ SECTIONS: Final = (
 """The headings of the page at /docs, in the order in which an administrator needs them."""
 
 
-def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
-    """Complete FastAPI's document in place."""
+def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[str, Any]:
+    """Complete FastAPI's document in place; `now` dates what it proposes."""
     document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
     for (method, path), scopes in scopes_by_route(app).items():
         operation = document["paths"].get(path, {}).get(method.lower())
@@ -62,4 +65,11 @@ def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
+    _date_the_consent(schemas["NewConsent"]["examples"][0], now)
     return document
+
+
+def _date_the_consent(proposal: dict[str, Any], now: "datetime") -> None:
+    """Propose a consent signed at noon UTC of the day before: one of a fixed date would lapse."""
+    yesterday = (now - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    proposal["collected_at"] = f"{yesterday:%Y-%m-%dT%H:%M:%SZ}"

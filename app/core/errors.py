@@ -89,9 +89,15 @@ class UnknownVersionError(DomainError):
 
 
 class CollectionTimeError(DomainError):
-    """The time of collection is in the future, or further back than this caller may record."""
+    """The time of collection is in the future, before the text existed, or further back than this caller may record."""
 
     slug = "collection-time"
+
+
+class InvalidEvidenceError(DomainError):
+    """The evidence of a grant contradicts itself or the version granted."""
+
+    slug = "invalid-evidence"
 
 
 class ProcessingSuspendedError(DomainError):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,6 +35,7 @@ _SHAPES: Final[dict[str, dict[str, Any]]] = {
     "coming": {"party_mode": "all_local_users"},
     _WAVERING: {},
 }
+_NOTICE: Final = {"fr": "Texte", "en": "Text"}
 EVIDENCE: Final = {
     "method": "web_form",
     "positive_act": "button_clicked",
@@ -41,7 +43,7 @@ EVIDENCE: Final = {
     "separate_from_terms": True,
     "conditional": False,
     "language": "fr",
-    "notice_version": 1,
+    "presented_text_sha256": sha256(_NOTICE["fr"].encode()).hexdigest(),
 }
 
 
@@ -134,11 +136,14 @@ class World:
 
     async def _consent(self, kind: str, subject: str, name: str, decision: EventKind) -> None:
         elements = ["content"] if decision is EventKind.GRANTED and self.chance.random() < 0.15 else None  # noqa: PLR2004
+        now = datetime.now(UTC)
+        shown = self.facts.processings[self.processing(name)].version_at(now)
         body = {
             "subject": {"type": kind, "id": subject},
             "processing": self.processing(name),
             "decision": decision.value,
-            "evidence": {**EVIDENCE, "notice_version": 1},
+            "collected_at": now.isoformat(),
+            "evidence": {**EVIDENCE, "notice_version": shown.number if shown is not None else 1},
             **({"elements": elements} if elements else {}),
         }
         said = await self.call("POST", "/v1/consents", body)
@@ -266,7 +271,7 @@ def _version_body(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "started_on": "2020-01-01",
         "consent_validity": "P1Y",
         "name": {"fr": "Traitement", "en": "Processing"},
-        "notice": {"fr": "Texte", "en": "Text"},
+        "notice": _NOTICE,
         "data_recipients": [],
         "retention": "P30D",
         **more,

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ from bench.stale.client import CallError
 from bench.stale.fleet import KEY
 from bench.stale.history import CONSENT, STATUS, WITHDRAWN, History, Written
 
+_NOTICE: Final = {"fr": "Texte", "en": "Text"}
 _EVIDENCE: Final = {
     "method": "web_form",
     "positive_act": "button_clicked",
@@ -26,6 +29,7 @@ _EVIDENCE: Final = {
     "conditional": False,
     "language": "fr",
     "notice_version": 1,
+    "presented_text_sha256": sha256(_NOTICE["fr"].encode()).hexdigest(),
 }
 _CYCLES: Final = 6
 _REFUSED, _CLOSED, _ERASED = 0.08, 0.13, 0.17
@@ -47,13 +51,13 @@ async def register(crew: Crew, *, party_mode: str = "user_only") -> str | None:
     """Register a processing that rests on consent; None when it is not known to be."""
     processing = f"ads-{next(_numbers)}-{uuid4().hex[:8]}"
     with suppress(CallError):
-        body = {"id": processing, **_version(1), "party_mode": party_mode}
+        body = {"id": processing, **_version(), "party_mode": party_mode}
         status, _ = await crew.workers[crew.worker()].calls.call("POST", "/v1/processings", body, KEY)
         return processing if status == _CREATED else None
     return None
 
 
-def _version(number: int) -> dict[str, Any]:
+def _version() -> dict[str, Any]:
     return {
         "controller": "Exemple SAS",
         "provider_kind": "operator",
@@ -65,7 +69,7 @@ def _version(number: int) -> dict[str, Any]:
         "started_on": "2020-01-01",
         "consent_validity": "P1Y",
         "name": {"fr": "Traitement", "en": "Processing"},
-        "notice": {"fr": f"Texte {number}", "en": f"Text {number}"},
+        "notice": _NOTICE,
         "data_recipients": [],
         "retention": "P30D",
     }
@@ -78,6 +82,7 @@ class Group:
     crew: Crew
     history: History
     topic: Topic
+    version: int = 1
 
     async def probe(self) -> None:
         """Ask about all of them, everywhere."""
@@ -89,7 +94,9 @@ class Group:
 
     async def _grant(self, subject: str) -> bool:
         processing = self.topic.processing
-        body = {"processing": processing, "decision": "granted", "evidence": _EVIDENCE, "subject": _named(subject)}
+        said: dict[str, Any] = {"decision": "granted", "collected_at": datetime.now(UTC).isoformat()}
+        said["evidence"] = {**_EVIDENCE, "notice_version": self.version}
+        body = {"processing": processing, "subject": _named(subject), **said}
         kind = Written("granted", CONSENT, narrows=False, subject=subject, processing=processing)
         return await self.crew.write(self.history, kind, ("POST", "/v1/consents"), body) is not None
 
@@ -165,20 +172,20 @@ async def _register(crew: Crew) -> History:
             if crew.finishing or not await group.grant():
                 return
             await group.probe()
-            if number % 2:
-                await _material_version(group, number)
-            elif not await _suspended(group):
+            if not await (_material_version(group) if number % 2 else _suspended(group)):
                 return
 
     return await crew.attended(group.history, group.topic, cycles)
 
 
-async def _material_version(group: Group, number: int) -> None:
+async def _material_version(group: Group) -> bool:
     processing = group.topic.processing
     kind = Written("material version", CONSENT, narrows=True, processing=processing)
     where = ("POST", f"/v1/processings/{processing}/versions")
-    await group.crew.write(group.history, kind, where, {**_version(number), "material": True})
+    added = await group.crew.write(group.history, kind, where, {**_version(), "material": True}) is not None
+    group.version += added
     await group.probe()
+    return added
 
 
 async def _suspended(group: Group) -> bool:

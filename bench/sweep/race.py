@@ -28,7 +28,7 @@ from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consen
 from app.operations.service.deployment import Deployment, SubjectName
 from bench.loading import load_consents
 from bench.processes import ROOT
-from bench.questions import EVIDENCE, PROCESSING, SUBJECT_TYPE, name_of
+from bench.questions import EVIDENCE, NOTICE, PROCESSING, SUBJECT_TYPE, name_of
 from bench.sweep.verdict import Verdict, judge
 from bench.sweep.worker import STEPS
 
@@ -85,7 +85,7 @@ def register(administrator_url: str) -> None:
             " recorded_at, recorded_by) VALUES (%s, 1, now() - interval '3 years', 'operator', 'mail',"
             " '{content,subject_line}', true, 'user_only', '2020-01-01', 'P1Y', true, '{}', %s, '{}', 'P30D',"
             " now() - interval '3 years', %s)",
-            [PROCESSING, json.dumps({"fr": "Texte"}), UUID(int=0)],
+            [PROCESSING, json.dumps(NOTICE), UUID(int=0)],
         )
 
 
@@ -168,9 +168,8 @@ async def _decide(app_url: str, plan: Plan) -> int:
                 if chance.random() < 0.5:  # noqa: PLR2004 - one half
                     await withdraw_consent(session, DEPLOYMENT, _CALLER, Withdrawal(name, PROCESSING))
                 else:
-                    await record_consent(
-                        session, DEPLOYMENT, _CALLER, Collected(name, PROCESSING, EventKind.GRANTED, EVIDENCE)
-                    )
+                    renewed = Collected(name, PROCESSING, EventKind.GRANTED, EVIDENCE, collected_at=datetime.now(UTC))
+                    await record_consent(session, DEPLOYMENT, _CALLER, renewed)
     finally:
         await database.close()
     return len(numbers)

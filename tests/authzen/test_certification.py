@@ -1,6 +1,7 @@
 """The OpenID AuthZEN certification scenario, core level, over HTTP against a real `sceau serve`, by data alone."""
 
 import signal
+from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from tests.faults.service import Service
+from tests.support.consents import written
 from tests.support.databases import new_database
 
 DATA = yaml.safe_load((Path(__file__).parent / "certification.yaml").read_text(encoding="utf-8"))
@@ -30,7 +32,7 @@ def pdp(tmp_path_factory):
             for processing in DATA["processings"]:
                 service.ok("POST", "/v1/processings", processing)
             for consent in DATA["consents"]:
-                service.ok("POST", "/v1/consents", consent)
+                service.ok("POST", "/v1/consents", {**consent, "collected_at": written(datetime.now(UTC))})
             yield service
         finally:
             service.end(signal.SIGTERM)

@@ -13,7 +13,8 @@ from app.api.http.security import scopes_by_route
 from app.auth.scopes import Scope
 from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.faults.service import eventually
-from tests.support.api import EVIDENCE, Api, processing, question, running, subject
+from tests.support.api import Api, processing, question, running, subject
+from tests.support.consents import grant
 from tests.support.databases import new_database
 from tests.support.staff import TEXT
 
@@ -71,7 +72,7 @@ def _version(name):
 
 
 def _consent(name):
-    return {"subject": subject("bob"), "processing": name, "decision": "granted", "evidence": EVIDENCE}
+    return grant("bob", name)
 
 
 def _link(name):
@@ -102,6 +103,7 @@ BY_ID = {
     ("GET", "/v1/processings/{id}/versions"): lambda _, name: (name, None),
     ("GET", "/v1/consents/{id}"): lambda world, name: (world.consents[name], None),
     ("GET", "/v1/consents/{id}/history"): lambda world, name: (world.consents[name], None),
+    ("GET", "/v1/consent-events/{id}"): lambda world, name: (world.consents[name], None),
     ("GET", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], None),
     ("PATCH", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], {"include_subject": False}),
     ("POST", "/v1/webhooks/{id}/secrets"): lambda world, name: (world.webhooks[name], None),

@@ -10,7 +10,8 @@ from sceau_client import Cause, Element, HandleMaker, Outcome, Parties, Question
 from sceau_client.tokens import TokenVerifier
 from tests.clients.scenes import LETTER, about
 from tests.faults.service import Service, eventually, free_port
-from tests.support.api import BOOTSTRAP, EVIDENCE, processing, subject
+from tests.support import consents
+from tests.support.api import BOOTSTRAP, processing, subject
 from tests.support.databases import new_database
 
 HANDLES = HandleMaker(b"\x07" * 32)
@@ -58,8 +59,7 @@ def caller_of(service, *scopes):
 
 def grant(service, name, which):
     """Consent to a processing."""
-    body = {"subject": subject(name), "processing": which, "decision": "granted", "evidence": EVIDENCE}
-    service.ok("POST", "/v1/consents", body)
+    service.ok("POST", "/v1/consents", consents.grant(name, which))
 
 
 @pytest.fixture

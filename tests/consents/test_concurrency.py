@@ -73,10 +73,11 @@ def test_two_writers_on_one_consent_are_both_recorded(pair):
         events = _events(database, granted["id"])
         assert [seq for seq, _, _ in events] == [1, 2]
         assert sorted(kind for _, kind, _ in events) == ["granted", "refused"]
-        assert events[0][2] < events[1][2]
+        last = max(events, key=lambda event: (event[2], event[0]))[1]
+        assert last == "refused" or events[0][1] == "refused"
         reasons = {"granted": "consent_in_force", "refused": "consent_refused"}
-        assert one.reason(name, "ads") == other.reason(name, "ads") == reasons[events[-1][1]]
-        first = granted if events[0][1] == "granted" else refused
+        assert one.reason(name, "ads") == other.reason(name, "ads") == reasons[last]
+        first = granted if last == "refused" else refused
         assert one.ok("GET", f"/v1/consents/{first['id']}")["state"] == "replaced"
     assert _rebuilt(database, repair=False)[1] == 0
 
@@ -98,7 +99,8 @@ def test_many_writers_on_one_subject_leave_one_order(pair):
     identifier = next(answer["id"] for answer in done if "id" in answer)
     events = _events(database, identifier)
     assert [seq for seq, _, _ in events] == list(range(1, 13))
-    assert [at for _, _, at in events] == sorted({at for _, _, at in events})
+    ends = [at for _, kind, at in events if kind != "granted"]
+    assert ends == sorted(set(ends))  # each later than all before it; a grant keeps the time that its form says
     assert _rebuilt(database, repair=False)[1] == 0
     assert one.reason("busy", "ads") == other.reason("busy", "ads")
 

@@ -52,7 +52,7 @@ def test_a_subjects_consents_in_the_order_recorded(pip):
 
 def test_nobody_has_no_consents(pip):
     """A subject that nobody knows has an empty list, not an error."""
-    assert pip.ok("POST", SEARCH, {"subject": subject("nobody")}) == {"items": []}
+    assert pip.ok("POST", SEARCH, {"subject": subject("nobody")}) == {"items": [], "known": False}
 
 
 def test_a_search_by_processing(pip):

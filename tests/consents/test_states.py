@@ -27,8 +27,9 @@ class User:
         number = next(_numbers)
         self.name, self.processing = f"user{number}", f"ads{number}"
         self.closed_at = None
-        clock.at = START
+        clock.at = START - timedelta(days=7)  # the clock may be set back, not to before the text existed
         api.register(self.processing)
+        clock.at = START
 
     def grant(self):
         """Consent."""

@@ -2,7 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.api import EVIDENCE, running, subject, utc
+from tests.support.api import running, subject, utc
+from tests.support.consents import SIGNED, grant
 from tests.support.databases import new_database
 from tests.support.golden_replay import wire
 
@@ -31,7 +32,7 @@ def _ago(**ago):
 
 
 def _post(api, name, **more):
-    body = {"subject": subject(name), "processing": "ads", "decision": "granted", "evidence": EVIDENCE, **more}
+    body = {**grant(name, "ads", at=NOON), **more}
     return api.call("POST", "/v1/consents", body)
 
 
@@ -125,7 +126,7 @@ def test_an_imported_withdrawal_leaves_a_later_consent(pip):
     """A withdrawal imported at its own past date does not end a consent collected since."""
     pip.decide("k", "ads")
     withdrawn = pip.withdraw("k", "ads", received_at=_ago(days=3))
-    assert withdrawn == {"withdrawn": [], "effective_at": _ago(days=3)}
+    assert (withdrawn["withdrawn"], withdrawn["effective_at"]) == ([], _ago(days=3))
     assert pip.reason("k", "ads") == "consent_in_force"
 
 
@@ -152,9 +153,9 @@ def test_what_was_collected_before_a_closure_is_refused_after_it(pip):
     """It belongs to whoever had the id then, for a processing that is registered afterwards too."""
     pip.ok("POST", "/v1/subjects/closures", {"subject": subject("n")})
     pip.register("later-for-closures")
-    evidence = {"subject": subject("n"), "processing": "later-for-closures", "evidence": EVIDENCE}
+    signed = grant("n", "later-for-closures", at=NOON - timedelta(days=30), evidence=SIGNED)
     for decision in ("granted", "refused"):
-        body = {**evidence, "decision": decision, "collected_at": _ago(days=30)}
+        body = {**signed, "decision": decision}
         refused = pip.call("POST", "/v1/consents", body)
         assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:collection-time")
     withdrawal = {"subject": subject("n"), "received_at": _ago(days=30)}

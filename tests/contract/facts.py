@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from schemathesis import Case
@@ -9,6 +10,7 @@ from schemathesis import Case
 from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
+from tests.support.consents import notice_of, proof, written
 from tests.support.two_persons import add, person
 
 AnyCase = Case[Any]
@@ -88,6 +90,7 @@ class Facts:
         """Ids of what a path is about."""
         found = {
             "consents": self.consents,
+            "consent-events": self.consents,
             "keys": tuple(caller for caller, _ in self.keys),
             "webhooks": self.webhooks,
             "staff": self.members,
@@ -103,6 +106,8 @@ class Facts:
         if path.startswith("/v1/processings") and "purpose" in made:
             made = {name: value for name, value in made.items() if name not in {"controllers", "recipients"}}
             made |= {"controller": "", "data_recipients": []}
+        if path == "/v1/consents" and made.get("decision") == "granted":
+            made |= {"collected_at": written(datetime.now(UTC)), "evidence": proof(notice_of(CONSENTED))}
         for name, real in self._real(path, number).items():
             if name in made:
                 made[name] = real(made[name])

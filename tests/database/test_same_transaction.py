@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -13,11 +14,13 @@ from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
 from app.operations.service.deployment import SubjectName
 from app.wiring.deployment import deployment_of
-from tests.support.api import EVIDENCE, settings_for, utc
+from tests.support.api import settings_for, utc
+from tests.support.consents import SIGNED, notice_of, proof
 
 CALLER = Caller(UUID(int=1), "test", frozenset(Scope), None, utc("2026-01-01T00:00:00Z"))
 ALICE = SubjectName("user", "alice@example.fr")
-GRANT = Collected(ALICE, "ads-mail", EventKind.GRANTED, EVIDENCE)
+SAID = proof(notice_of("ads-mail"), SIGNED)
+GRANT = Collected(ALICE, "ads-mail", EventKind.GRANTED, SAID, collected_at=datetime.now(UTC) - timedelta(seconds=1))
 TRACES = ("subject", "subject_vault", "consent_event", "consent", "change", "outbox")
 
 

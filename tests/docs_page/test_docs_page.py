@@ -166,6 +166,7 @@ def test_every_body_has_a_proposal(document):
 def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     """The proposals tried in order are all there are, but for operations on what an earlier answer or setting gave."""
     of_answers = {("get", "/v1/consents/{id}"), ("get", "/v1/consents/{id}/history")}
+    of_answers |= {("get", "/v1/consent-events/{id}")}
     of_answers |= {("get", "/v1/presented-texts/{sha256}")}
     of_answers |= {("post", "/v1/identities")}  # names an issuer, which only its deployment knows
     beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")

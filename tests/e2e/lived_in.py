@@ -11,7 +11,8 @@ from app.audit.job_runs import JobRun
 from app.core.decision import Reason
 from app.db.identifiers import uuid7
 from tests.e2e.pages.consent import ADS, STATISTICS, Operator
-from tests.support.api import EVIDENCE, processing, subject
+from tests.support.api import processing, subject
+from tests.support.consents import SIGNED, grant, proof
 from tests.support.dashboard import count, run_recorded
 from tests.support.databases import TestDatabase
 
@@ -77,8 +78,10 @@ def _consents(operator: Operator) -> None:
 
 
 def _decide(operator: Operator, name: str, identifier: str, decision: str, at: datetime) -> None:
-    body = {"subject": subject(name), "processing": identifier, "decision": decision, "evidence": EVIDENCE}
-    operator.ok("/v1/consents", {**body, "collected_at": at.isoformat()})
+    known = operator.client.get(f"/v1/processings/{identifier}/versions").raise_for_status().json()
+    said = proof(known["items"][0]["notice"], SIGNED)
+    body = {**grant(name, identifier, at=at), "decision": decision, "evidence": said}
+    operator.ok("/v1/consents", body)
 
 
 def _decisions(connection: psycopg.Connection, at: datetime, back: int) -> None:

@@ -9,6 +9,8 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import httpx2
@@ -196,10 +198,12 @@ def test_container_decides_and_the_answer_follows_a_withdrawal(api):
             "conditional": False,
             "language": "fr",
             "notice_version": 1,
+            "presented_text_sha256": sha256(processing["notice"]["fr"].encode()).hexdigest(),
         },
     }
     assert api.post("/v1/processings", json=processing).status_code == 201
     assert decision(api, question) == (False, "no_consent")
+    consent["collected_at"] = datetime.now(UTC).isoformat()
     assert api.post("/v1/consents", json=consent).status_code == 201
     assert decision(api, question) == (True, "consent_in_force")
     assert api.post("/v1/withdrawals", json={"subject": ALICE}).status_code == 200

@@ -7,8 +7,9 @@ from typing import Any
 import psycopg
 
 from tests.faults.service import Server, Service, eventually
-from tests.support.api import EVIDENCE, processing, subject
+from tests.support.api import processing, subject
 from tests.support.api import question as asked
+from tests.support.consents import grant
 
 ADS = processing("ads-mail")
 FILTER = processing("filter", purpose="unsolicited_content_detection")
@@ -26,7 +27,7 @@ def question(name: str, identifier: str) -> dict[str, Any]:
 
 def decision(name: str, said: str = "granted") -> dict[str, Any]:
     """A consent to ads-mail, or a refusal."""
-    return {"subject": subject(name), "processing": "ads-mail", "decision": said, "evidence": EVIDENCE}
+    return {**grant(name, "ads-mail"), "decision": said}
 
 
 def withdrawal(name: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from app.snapshot.lease import Pace
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
 from tests.freshness.gate import PAUSE, Gate, until
-from tests.support.api import BOOTSTRAP, EVIDENCE, question, settings_for, subject
+from tests.support import consents
+from tests.support.api import BOOTSTRAP, question, settings_for, subject
 from tests.support.api import processing as processing_body
 from tests.support.databases import administrator_url
 
@@ -186,8 +187,7 @@ class World:
 
     async def grant(self, site, name):
         """Record a consent at a site."""
-        body = {"subject": subject(name), "processing": self.processing, "decision": "granted", "evidence": EVIDENCE}
-        await site.ok("POST", "/v1/consents", body)
+        await site.ok("POST", "/v1/consents", consents.grant(name, self.processing))
 
     async def withdraw(self, **headers):
         """Withdraw at A, and return when it is answered."""

@@ -5,14 +5,13 @@ import os
 from typer.testing import CliRunner
 
 from app.cli import app as command
-from tests.support.api import EVIDENCE, question, running, subject
+from tests.support.api import question, running
 
 
 def holder(api):
     """A processing, a subject who consents to it, and a key that asks: its id and itself."""
     api.register("ads")
-    body = {"subject": subject("alice"), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}
-    api.ok("POST", "/v1/consents", body)
+    api.decide("alice", "ads")
     made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["decisions:evaluate"]})
     return made["id"], made["key"]
 

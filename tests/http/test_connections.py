@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 
 from tests.faults.service import HANGS, Service
-from tests.support.api import BOOTSTRAP, EVIDENCE, processing, question, subject
+from tests.support.api import BOOTSTRAP, processing, question
+from tests.support.consents import grant
 from tests.support.databases import new_database
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
@@ -25,8 +26,7 @@ def served(tmp_path_factory):
         service = Service(tmp_path_factory.mktemp("served") / "log", settings).wait_until_it_listens()
         try:
             service.ok("POST", "/v1/processings", processing("ads"))
-            decision = {"subject": subject("alice"), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}
-            service.ok("POST", "/v1/consents", decision)
+            service.ok("POST", "/v1/consents", grant("alice", "ads"))
             yield service
         finally:
             service.end(signal.SIGTERM)

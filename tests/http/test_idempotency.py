@@ -1,11 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import psycopg
 import pytest
 
-from tests.support.api import EVIDENCE, processing, running, subject, utc
+from tests.support.api import processing, running, subject, utc
+from tests.support.consents import grant
 from tests.support.databases import administrator_url
 
 NOON = utc("2026-06-15T12:00:00Z")
@@ -18,12 +20,17 @@ def pip(shared):
     return shared
 
 
-def _consent(name, **more):
-    return {"subject": subject(name), "processing": "ads", "decision": "granted", "evidence": EVIDENCE, **more}
+PRESSED: dict[tuple[Any, Any], datetime] = {}
+"""When the form of a key was sent first: a repetition says the same."""
+
+
+def _consent(api, key, name, **more):
+    now = api.clock.at if api.clock is not None else datetime.now(UTC)
+    return {**grant(name, "ads", at=PRESSED.setdefault((api.client, key), now)), **more}
 
 
 def _post(api, key, name, path="/v1/consents", **more):
-    body = _consent(name, **more) if path == "/v1/consents" else {"subject": subject(name), **more}
+    body = _consent(api, key, name, **more) if path == "/v1/consents" else {"subject": subject(name), **more}
     return api.call("POST", path, body, {"Idempotency-Key": key})
 
 

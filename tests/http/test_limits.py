@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from app.api import application
 from app.api.decisions.wire import MOST_ITEMS, MOST_PARTICIPANTS
 from app.api.http.strict_json import BadJsonError, parse
-from tests.support.api import EVIDENCE, processing, question, running, subject
+from tests.support.api import processing, question, running, subject
+from tests.support.consents import grant
 from tests.support.databases import new_database
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
@@ -74,7 +75,7 @@ def test_well_formed_bodies_are_not(world):
         (ONE, question("alice", "ads")),
         (MANY, {**question("alice", "ads"), "evaluations": [{}] * MOST_ITEMS}),
         ("/v1/processings", processing("other", notice={"fr": "é" * 10_000})),
-        ("/v1/consents", {"subject": subject("a"), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}),
+        ("/v1/consents", grant("a", "ads")),
         ("/v1/keys", {"name": "x" * 128, "scopes": ["audit:read"]}),
     )
     for route, body in bodies:

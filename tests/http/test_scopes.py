@@ -9,7 +9,8 @@ from app.api.http.security import Needs, UnguardedRouteError, open_to_all, scope
 from app.api.register import routes as processings
 from app.api.service import health
 from app.auth.scopes import Scope
-from tests.support.api import EVIDENCE, UNLIMITED, processing, question, running, subject
+from tests.support.api import UNLIMITED, processing, question, running, subject
+from tests.support.consents import SIGNED, grant
 from tests.support.databases import new_database
 
 
@@ -62,12 +63,7 @@ BODIES = {
     "/v1/controllers": {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS"},
     "/v1/controllers/{id}/versions": {"legal_name": "Exemple SA"},
     "/v1/processings/{id}/versions": _version(),
-    "/v1/consents": {
-        "subject": subject("alice"),
-        "processing": "ads",
-        "decision": "granted",
-        "evidence": EVIDENCE,
-    },
+    "/v1/consents": grant("alice", "ads", evidence=SIGNED),
     "/v1/withdrawals": {"subject": subject("alice")},
     "/v1/subjects/closures": {"subject": subject("alice")},
     "/v1/subjects/erasures": {"subject": subject("alice")},

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from tests.secrecy.markers import MARKERS
-from tests.support.api import BOOTSTRAP, EVIDENCE, processing, subject
+from tests.support.api import BOOTSTRAP, processing, subject
+from tests.support.consents import SIGNED, grant
 
 Route = tuple[str, str]
 ISSUER = "https://login.example"
@@ -48,7 +49,7 @@ def _unknown_processing() -> dict[str, Any]:
 
 
 _VERSION = {name: value for name, value in processing("ads-mail").items() if name != "id"}
-_DECISION = {"subject": subject(_address("subject")), "processing": "ads-mail", "evidence": EVIDENCE}
+_DECISION = grant(_address("subject"), "ads-mail", evidence=SIGNED)
 
 BODIES: dict[Route, list[Any]] = {
     ("POST", "/access/v1/evaluation"): [
@@ -225,7 +226,7 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
     """Every request that this route is sent."""
     method, template = route
     bodies: list[Any] = BODIES.get(route, [None])
-    of_consent = template.startswith("/v1/consents/")
+    of_consent = template.startswith(("/v1/consents/", "/v1/consent-events/"))
     of_webhook = template.startswith("/v1/webhooks/")
     known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
     json_type = {"Content-Type": "application/json"}

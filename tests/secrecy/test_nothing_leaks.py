@@ -6,8 +6,9 @@ from app.api.http.security import scopes_by_route
 from app.main import create_app
 from tests.secrecy.markers import MARKERS, PLANTED, Marker, leaks
 from tests.secrecy.requests import BODIES, ISSUER, Route, Sent, requests_beside_every_route, requests_for
-from tests.support.api import EVIDENCE, processing, settings_for, subject
+from tests.support.api import processing, settings_for, subject
 from tests.support.consent_page import Page
+from tests.support.consents import grant
 from tests.support.databases import TestDatabase
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -30,8 +31,7 @@ def consent(deployment):
     service = deployment.service
     service.ok("POST", "/v1/processings", processing("ads-mail", party_mode="all_local_users"))
     service.ok("POST", "/v1/processings", processing("filter", purpose="unsolicited_content_detection"))
-    decision = {"subject": subject("nobody"), "processing": "ads-mail", "decision": "granted", "evidence": EVIDENCE}
-    identifier: str = service.ok("POST", "/v1/consents", decision)["id"]
+    identifier: str = service.ok("POST", "/v1/consents", grant("nobody", "ads-mail"))["id"]
     return identifier
 
 

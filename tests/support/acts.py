@@ -20,6 +20,7 @@ HOOK = {"url": "https://receiver.example/hook"}
 ISSUER = "https://login.example.fr"
 TOKENS: dict[str, Any] = {"oidc_issuer": ISSUER, "oidc_audience": "sceau"}
 """Settings of a deployment that takes tokens: without, no identity can be registered."""
+READ = "consent.history_read"
 SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 
 
@@ -198,10 +199,8 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "decision.explained",
         lambda world: world.send("POST", "/v1/explanations", question("alice", world.registered())),
     ),
-    ("GET", "/v1/consents/{id}/history"): (
-        "consent.history_read",
-        lambda world: world.send("GET", f"/v1/consents/{world.consent()}/history"),
-    ),
+    ("GET", "/v1/consents/{id}/history"): (READ, lambda it: it.send("GET", f"/v1/consents/{it.consent()}/history")),
+    ("GET", "/v1/consent-events/{id}"): (READ, lambda it: it.send("GET", f"/v1/consent-events/{it.consent()}")),
     ("POST", "/v1/decisions/search"): (
         "decisions.searched",
         lambda world: world.send("POST", "/v1/decisions/search", {"subject": subject("alice")}),

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
+from tests.support.consents import EVIDENCE, notice_of, proven
 from tests.support.databases import TestDatabase
 
 BOOTSTRAP = "sceau_" + "b" * 43
@@ -22,16 +23,6 @@ UNLIMITED: dict[str, Any] = {
     f"rate_{name}": "off" for name in ("decisions", "searches", "consents", "administration", "unknown_keys")
 }
 """Settings for tests that send thousands of requests as one caller, wrong keys among them."""
-
-EVIDENCE = {
-    "method": "web_form",
-    "positive_act": "button_clicked",
-    "default_state": "unselected",
-    "separate_from_terms": True,
-    "conditional": False,
-    "language": "fr",
-    "notice_version": 1,
-}
 
 
 class TestClock:
@@ -94,7 +85,7 @@ def processing(identifier: str, **more: Any) -> dict[str, Any]:
         "started_on": "2020-01-01",
         "consent_validity": "P1Y",
         "name": {"fr": "Traitement", "en": "Processing"},
-        "notice": {"fr": f"Texte de {identifier}", "en": f"Text of {identifier}"},
+        "notice": notice_of(identifier),
         "data_recipients": [],
         "retention": "P30D",
         "data_protection_contact": "dpo@exemple.example",
@@ -105,14 +96,15 @@ def processing(identifier: str, **more: Any) -> dict[str, Any]:
 class Api:
     """A caller of the API: requests in a few words, as the all-scopes caller or with another key."""
 
-    def __init__(self, client: TestClient, key: str | None = BOOTSTRAP) -> None:
-        """Call through a client with a key; None calls without one."""
+    def __init__(self, client: TestClient, key: str | None = BOOTSTRAP, clock: TestClock | None = None) -> None:
+        """Call through a client with a key, None calls without one; `clock` is the application's, if it is a test's."""
         self.client = client
         self.key = key
+        self.clock = clock
 
     def with_key(self, key: str | None) -> "Api":
         """The same application, called with another key."""
-        return Api(self.client, key)
+        return Api(self.client, key, self.clock)
 
     def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         """One request; a body that is bytes goes as it is, said to be JSON."""
@@ -133,10 +125,20 @@ class Api:
         return self.ok("POST", "/v1/processings", processing(identifier, **more))
 
     def decide(self, name: str, identifier: str, decision: str = "granted", **more: Any) -> Any:
-        """Record a grant or a refusal."""
+        """Record a grant, with the proof that it must have, or a refusal."""
+        if decision == "granted":
+            now = self.clock.at if self.clock is not None else datetime.now(UTC)
+            more = proven(more, self._versions(identifier), now)
         evidence = {**EVIDENCE, **more.pop("evidence", {})}
         body = {"subject": subject(name), "processing": identifier, "decision": decision, "evidence": evidence, **more}
         return self.ok("POST", "/v1/consents", body)
+
+    def _versions(self, identifier: str) -> list[dict[str, Any]]:
+        """What the register says of a processing's versions; what tests register, when it is not told."""
+        told = self.with_key(BOOTSTRAP).call("GET", f"/v1/processings/{identifier}/versions")
+        if told.status_code == 200:
+            return [each for each in told.json()["items"] if each["state"] == "approved"]
+        return [{"number": 1, "effective_from": "1970-01-01T00:00:00Z", "notice": notice_of(identifier)}]
 
     def withdraw(self, name: str, identifier: str | None = None, **more: Any) -> Any:
         """Withdraw from one processing, or from all."""
@@ -177,7 +179,7 @@ def running(database: TestDatabase, *, clock: TestClock | None = None, **setting
     """The application on a test database, started and stopped as in production."""
     app = create_app(settings_for(database, **settings), clock=clock)
     with TestClient(app, base_url="http://testserver", raise_server_exceptions=False) as client:
-        yield Api(client)
+        yield Api(client, clock=clock)
 
 
 def utc(text: str) -> datetime:

@@ -16,7 +16,8 @@ from app.ledger.entries import LedgerEntry
 from app.ledger.locators import hold_subject
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.store import append_entries
-from tests.support.api import EVIDENCE, PSEUDONYM_KEY, Api, TestClock, processing, question, subject
+from tests.support.api import PSEUDONYM_KEY, Api, TestClock, processing, question, subject
+from tests.support.consents import grant
 from tests.support.databases import TestDatabase
 
 REGISTERED = datetime(2014, 1, 1, tzinfo=UTC)
@@ -177,5 +178,4 @@ def _body(entry: Processing, version: ProcessingVersion) -> dict[str, Any]:
 
 
 def _consent(name: str, identifier: str, kind: EventKind, more: dict[str, Any]) -> dict[str, Any]:
-    said = {**EVIDENCE, **more["evidence"]}
-    return {"subject": subject(name), "processing": identifier, "decision": kind, **more, "evidence": said}
+    return {**grant(name, identifier, **more), "decision": kind}

@@ -6,7 +6,8 @@ import psycopg
 
 from app.operations.webhooks.trim_events import trim_events
 from tests.faults.service import eventually
-from tests.support.api import EVIDENCE, running, subject
+from tests.support.api import running
+from tests.support.consents import grant
 
 PUT = """
     INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
@@ -97,8 +98,8 @@ def test_pages_of_concurrent_writes_hold_each_event_once_and_in_order(post):
     def write(number):
         name, answers = f"user{number % 3}", []
         for step in range(4):
-            body = {"subject": subject(name), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}
-            answers.append(post.api.ok("POST", "/v1/consents", body, {"Idempotency-Key": f"{number} {step}"})["id"])
+            key = {"Idempotency-Key": f"{number} {step}"}
+            answers.append(post.api.ok("POST", "/v1/consents", grant(name, "ads"), key)["id"])
         return answers
 
     with ThreadPoolExecutor(8) as pool:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.service import Server, Service, children, eventually
-from tests.support.api import EVIDENCE, processing, subject
+from tests.support.api import processing
+from tests.support.consents import grant
 from tests.webhooks.receivers import answering, listening, silent
 
 
@@ -25,8 +26,7 @@ def served(tmp_path_factory):
 
 def _grant(service, name):
     """Record a consent."""
-    body = {"subject": subject(name), "processing": "ads", "decision": "granted", "evidence": EVIDENCE}
-    return service.ok("POST", "/v1/consents", body)["id"]
+    return service.ok("POST", "/v1/consents", grant(name, "ads"))["id"]
 
 
 def test_the_jobs_process_of_serve_delivers(stage, served):

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from app.api.http.wire import Instant, PageRequest, ProcessingId, SubjectBody, WireModel
+from app.api.http.wire import NOTICE_EXAMPLE, Instant, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
 from app.core.article import PARIS, Element
 from app.core.consent import AgeBand, DefaultState, Defect, EventKind, GivenBy, PositiveAct, State
 from app.ledger.entries import LedgerEntry
@@ -17,18 +18,21 @@ Method = Literal["web_form", "in_app", "api", "paper", "phone"]
 Version = Annotated[StrictInt, Field(ge=1, le=2_147_483_647)]
 Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["fr"])]
 Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9A-Fa-f]{64}$")]
 
 _ALICE: dict[str, Any] = {"type": "user", "id": "alice@example.fr"}
 _YVES: dict[str, Any] = {"type": "user", "id": "yves@example.fr"}
 _ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves: Alice's consents go on
 _EVIDENCE: dict[str, Any] = {
-    "method": "web_form",
-    "positive_act": "button_clicked",
+    "method": "paper",
+    "positive_act": "signed",
     "default_state": "unselected",
     "separate_from_terms": True,
     "conditional": False,
     "language": "fr",
     "notice_version": 1,
+    "presented_text_sha256": sha256(NOTICE_EXAMPLE["fr"].encode()).hexdigest(),
+    "document_sha256": sha256(b"The form as it was scanned").hexdigest(),
 }
 
 
@@ -41,9 +45,14 @@ class Evidence(WireModel):
     separate_from_terms: StrictBool = Field(description="Whether it was asked apart from the terms of use")
     conditional: StrictBool = Field(description="Whether the service depended on it")
     language: Language
-    notice_version: Version | Token = Field(description="Which version of the notice was shown")
-    presented_text_sha256: Annotated[StrictStr, Field(pattern=r"^[0-9A-Fa-f]{64}$")] | None = Field(
-        default=None, description="SHA-256 of the text shown; left out, the registered notice in that language"
+    notice_version: Version | Token = Field(
+        description="Which version of the notice was shown: for a grant, the number of the version granted"
+    )
+    presented_text_sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the text shown, in UTF-8; a grant must have it"
+    )
+    document_sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the form, as kept, when it was signed on paper"
     )
 
 
@@ -62,7 +71,15 @@ class NewConsent(WireModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"subject": _ALICE, "processing": "ads-mail", "decision": "granted", "evidence": _EVIDENCE}]
+            "examples": [
+                {
+                    "subject": _ALICE,
+                    "processing": "ads-mail",
+                    "decision": "granted",
+                    "collected_at": "2026-11-02T09:30:00Z",  # the document says the day before it is made
+                    "evidence": _EVIDENCE,
+                }
+            ]
         }
     )
 
@@ -70,17 +87,28 @@ class NewConsent(WireModel):
     processing: ProcessingId
     decision: Literal["granted", "refused"]
     version: Version | None = Field(
-        default=None, description="The version decided on; left out, the one in force when it was collected"
+        default=None,
+        description="The version decided on; left out, a grant's is the notice's, a refusal's the one then in force",
     )
     elements: Annotated[list[Element], Field(min_length=1, max_length=16)] | None = Field(
         default=None, description="What a grant covers; left out, all that the version declares"
     )
-    collected_at: Instant | None = Field(default=None, description="Now when left out")
+    collected_at: Instant | None = Field(
+        default=None, description="When the user decided: a grant must have it; a refusal that leaves it out is of now"
+    )
     territory: Territory = Field(
         default="FR", description="Where it was collected (ISO 3166-1): its year ends by the calendar there or in Paris"
     )
     evidence: Evidence
     capacity: Capacity | None = None
+
+    @model_validator(mode="after")
+    def _grants_prove(self) -> Self:
+        if self.decision == "granted" and self.collected_at is None:
+            raise at_fault("collected_at", "a grant says when it was collected")
+        if self.decision == "granted" and self.evidence.presented_text_sha256 is None:
+            raise at_fault("evidence.presented_text_sha256", "a grant says which text was shown, by its SHA-256")
+        return self
 
 
 class NewWithdrawal(WireModel):
@@ -156,11 +184,18 @@ class ConsentsPage(BaseModel):
 
     items: list[ConsentBody]
     next_cursor: str | None = None
+    known: bool | None = Field(
+        default=None,
+        description="When a subject is searched: whether anything is recorded of it that this caller may see, "
+        "withdrawals and ages included",
+    )
 
 
 class WithdrawalBody(BaseModel):
-    """The consents that ended, and since when no decision relies on them."""
+    """The entry of the ledger, the consents that ended, and since when no decision relies on them."""
 
+    id: UUID
+    matched: bool = Field(description="False when nothing was recorded of that id before: is it the right one?")
     withdrawn: list[UUID]
     effective_at: datetime
 
@@ -174,8 +209,9 @@ class AgeBody(BaseModel):
 
 
 class ClosureBody(BaseModel):
-    """The consents that ended with the account, and since when."""
+    """The entry of the ledger, the consents that ended with the account, and since when."""
 
+    id: UUID | None = Field(default=None, description="Absent when there was nobody to erase")
     closed: list[UUID]
     effective_at: datetime
 

@@ -11,6 +11,7 @@ from app.api.consents.models import (
     ConsentBody,
     ConsentSearch,
     ConsentsPage,
+    EventBody,
     HistoryBody,
     NewAge,
     NewConsent,
@@ -31,7 +32,7 @@ from app.core.consent import EventKind
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.operations.consents.close_subject import close_subject
-from app.operations.consents.consent_history import consent_history
+from app.operations.consents.consent_history import consent_history, read_event
 from app.operations.consents.erase_subject import erase_subject
 from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.search_consents import ConsentQuery, ConsentView, find_consent, search_consents
@@ -46,11 +47,13 @@ Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
 """For routes that end a consent: no rate limit refuses them."""
 Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
+EventId = Annotated[UUID, Path(alias="id", description="The id of an entry of the ledger")]
 
 _INVALID = (422, "Some fields are not as they should be.")
 _NOT_CONSENT = (409, "The processing's purpose does not rest on consent, or it is retired.")
 _NO_PROCESSING = (404, "No such processing.")
 _NO_CONSENT = (404, "No such consent.")
+_NO_EVENT = (404, "No such entry.")
 
 
 @router.post(
@@ -62,6 +65,10 @@ _NO_CONSENT = (404, "No such consent.")
 )
 async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Record what a user decided on one processing, with the evidence of how.
+
+    A grant says when it was collected and which text was shown, and its parts must agree: the version with the notice,
+    the language with the text, the act with the method. Nothing left out is filled in. A grant older than the version's
+    registration must be a form signed on paper, named by `document_sha256`. A refusal is recorded whatever it lacks.
 
     A grant that was unlawfully collected (a pre-ticked box, no positive act, bundled with the terms …) is recorded
     and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
@@ -98,6 +105,7 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: Deploy
     """Withdraw. Once this has answered, no decision permits what was withdrawn.
 
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
+    `matched: false` says that nothing at all was known of that id: the person may have consented by another name.
     """
     caller.require_processing(body.processing)
     capacity = body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None
@@ -105,7 +113,12 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: Deploy
 
     async def withdraw(session: WriteSession) -> WithdrawalBody:
         recorded = await withdraw_consent(session, deployment, caller, withdrawal)
-        return WithdrawalBody(withdrawn=list(recorded.withdrawn), effective_at=recorded.effective_at)
+        return WithdrawalBody(
+            id=recorded.id,
+            matched=recorded.matched,
+            withdrawn=list(recorded.withdrawn),
+            effective_at=recorded.effective_at,
+        )
 
     return await write.perform(caller, 200, withdraw)
 
@@ -145,7 +158,7 @@ async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentD
 
     async def close(session: WriteSession) -> ClosureBody:
         closure = await close_subject(session, deployment, caller, body.subject.name())
-        return ClosureBody(closed=list(closure.closed), effective_at=closure.effective_at)
+        return ClosureBody(id=closure.id, closed=list(closure.closed), effective_at=closure.effective_at)
 
     return await write.perform(caller, 200, close)
 
@@ -162,7 +175,7 @@ async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: Deployment
 
     async def erase(session: WriteSession) -> ClosureBody:
         closure = await erase_subject(session, deployment, caller, body.subject.name())
-        return ClosureBody(closed=list(closure.closed), effective_at=closure.effective_at)
+        return ClosureBody(id=closure.id, closed=list(closure.closed), effective_at=closure.effective_at)
 
     return await write.perform(caller, 200, erase)
 
@@ -178,7 +191,8 @@ async def post_search(
 ) -> ConsentsPage:
     """List consents by subject, processing, state and expiry; a POST, so that no id stands in a URL.
 
-    States are those that a decision would see now. Go on with `page.cursor` until there is no `next_cursor`.
+    States are those that a decision would see now. Go on with `page.cursor` until there is no `next_cursor`. A person
+    who only ever withdrew has no consent to list: `known` says that something is recorded all the same.
     """
     if body.processing is not None:
         caller.require_processing(body.processing)
@@ -199,6 +213,7 @@ async def post_search(
     return ConsentsPage(
         items=[consent_body(view) for view in page.items],
         next_cursor=write_cursor(pseudonyms, asked, page.next_after),
+        known=page.known,
     )
 
 
@@ -235,3 +250,21 @@ async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseD
     if history is None:
         raise NotFoundError
     return HistoryBody(items=[event_body(entry) for entry in history.entries])
+
+
+@router.get(
+    "/v1/consent-events/{id}",
+    summary="Read one entry of the ledger",
+    response_model_exclude_none=True,
+    responses=problems(_NO_EVENT, _INVALID),
+)
+async def get_event(identifier: EventId, caller: Reader, database: DatabaseDep) -> EventBody:
+    """One entry by its id, of whatever kind: a consent, a refusal, a withdrawal, a closure, an age.
+
+    The audit trail records who read it. An entry about every processing is for callers that may see all of them.
+    """
+    async with database.write() as session:
+        entry = await read_event(session, caller, identifier)
+    if entry is None:
+        raise NotFoundError
+    return event_body(entry)

@@ -12,6 +12,12 @@ from app.api.http.paging import LIMIT, MOST
 from app.api.http.problems import AT_FAULT
 from app.operations.service.deployment import SubjectName
 
+NOTICE_EXAMPLE: Final = {
+    "fr": "Avec votre accord, le contenu et l'objet de vos messages sont analysés pour choisir des publicités.",
+    "en": "If you agree, the content and subject line of your messages are analysed to choose advertisements.",
+}
+"""The text of the proposed processing, to which the proposed consent says yes."""
+
 
 def _no_control(text: str) -> str:
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):

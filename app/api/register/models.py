@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from app.api.http.wire import Instant, ProcessingId, WireModel, at_fault
+from app.api.http.wire import NOTICE_EXAMPLE, Instant, ProcessingId, WireModel, at_fault
 from app.api.register.fields import (
     CivilDate,
     ConsentValidity,
@@ -34,10 +34,7 @@ VERSION_EXAMPLE: dict[str, Any] = {
     "started_on": "2026-01-15",
     "consent_validity": "P1Y",
     "name": {"fr": "Publicité dans la messagerie", "en": "Advertising in the mailbox"},
-    "notice": {
-        "fr": "Avec votre accord, le contenu et l'objet de vos messages sont analysés pour choisir des publicités.",
-        "en": "If you agree, the content and subject line of your messages are analysed to choose advertisements.",
-    },
+    "notice": dict(NOTICE_EXAMPLE),
     "data_recipients": ["Exemple Régie SA"],
     "retention": "P30D",
     "data_protection_contact": "dpo@exemple-courriel.example",

@@ -18,8 +18,9 @@ from app.operations.service.deployment import Deployment, SubjectName
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The consents that ended with the account, and since when."""
+    """The entry, the consents that ended with the account, and since when; no entry where there was nobody to erase."""
 
+    id: UUID | None
     closed: tuple[UUID, ...]
     effective_at: datetime
 
@@ -30,14 +31,14 @@ async def close_subject(session: WriteSession, deployment: Deployment, caller: C
     Whoever has the same id next begins with another subject_ref, and sees nothing of this one's past.
     """
     ledger = await open_ledger(session, deployment, subject)
-    _, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
+    after, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
     at = ledger.after_everything
     for row in ended:
         await tell(session, ledger.ref, EventKind.CLOSED, at, consent=row.id, processing=row.processing)
     await end_account(session, ledger.ref, at)
     told = {"ended": len(ended)}
     await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=ledger.ref), told)
-    return Closure(tuple(row.id for row in ended), at)
+    return Closure(after.events[-1].id, tuple(row.id for row in ended), at)
 
 
 async def append_for_all(

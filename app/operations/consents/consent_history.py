@@ -1,4 +1,4 @@
-"""The history of one consent: every ledger entry about its subject and processing, as recorded."""
+"""The history of one consent: every ledger entry about its subject and processing, as recorded; or one entry alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,3 +36,21 @@ async def consent_history(session: WriteSession, caller: Caller, identifier: UUI
     target = Target(TargetKind.CONSENT, str(identifier), entry.subject_ref)
     await record_act(session, ActKind.CONSENT_HISTORY_READ, caller.id, target, {"processing": processing})
     return ConsentHistory(processing, [each for each in entries if each.event.concerns(processing)])
+
+
+async def read_event(session: WriteSession, caller: Caller, identifier: UUID) -> LedgerEntry | None:
+    """The entry with that id; who looked at it is recorded.
+
+    None when there is none, or it is not the caller's to see: one about every processing is seen by a caller that is
+    limited to none.
+    """
+    entry = await find_entry(session, identifier)
+    if entry is None:
+        return None
+    processing = entry.event.processing
+    if not (caller.processings is None if processing is None else caller.may_ask_about(processing)):
+        return None
+    target = Target(TargetKind.CONSENT, str(identifier), entry.subject_ref)
+    details = {"processing": processing} if processing is not None else {}
+    await record_act(session, ActKind.CONSENT_HISTORY_READ, caller.id, target, details)
+    return entry

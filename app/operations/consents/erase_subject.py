@@ -31,7 +31,7 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     if closure is not None:
         return closure
     await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(), {"ended": 0})
-    return Closure((), await session.now())
+    return Closure(None, (), await session.now())
 
 
 async def _close_and_erase(
@@ -40,9 +40,10 @@ async def _close_and_erase(
     ledger = await open_ledger(session, deployment, subject)
     at = ledger.after_everything
     ledger, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
+    closure = ledger.events[-1].id
     await append_for_all(session, caller, ledger, EventKind.ERASED)
     for row in ended:
         await tell(session, ledger.ref, EventKind.ERASED, at, consent=row.id, processing=row.processing)
     told = {"ended": len(ended)}
     await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(subject_ref=ledger.ref), told)
-    return Closure(tuple(row.id for row in ended), at)
+    return Closure(closure, tuple(row.id for row in ended), at)

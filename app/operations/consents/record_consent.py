@@ -9,6 +9,7 @@ from app.auth.callers import Caller
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, Defect, EventKind, State
 from app.core.errors import (
+    CollectionTimeError,
     ConsentNotApplicableError,
     InvalidVersionError,
     NotFoundError,
@@ -24,6 +25,7 @@ from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.consents.check_evidence import check_evidence, check_text_existed
 from app.operations.consents.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
@@ -36,7 +38,8 @@ class Collected:
     """What a caller says was collected. `evidence` and `capacity` hold the words of design section 4.
 
     `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and its hash is the
-    evidence's. No API caller can set it.
+    evidence's. No API caller can set it, and only with it may a grant leave `collected_at` out: the page's presses are
+    timed by the database's clock.
     """
 
     subject: SubjectName
@@ -73,7 +76,8 @@ async def record_consent(
         ProcessingNotApprovedError: it waits for a second person: nothing is asked for it yet.
         UnknownVersionError: no such version of it.
         InvalidVersionError: an element is named that the version does not declare.
-        CollectionTimeError: the time of collection is one that this caller may not state.
+        CollectionTimeError: the time of collection is missing, or one that this caller may not state.
+        InvalidEvidenceError: the evidence of a grant is incomplete, or contradicts itself or the version.
 
     """
     ledger = await open_ledger(session, deployment, collected.subject)
@@ -83,6 +87,7 @@ async def record_consent(
     _check_asked(record, collected, ledger.now)
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
+    _check_proof(collected, version, when)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
     if collected.presented_text is not None:
         await keep_text(session, collected.presented_text, ledger.now)
@@ -110,23 +115,37 @@ def _check_asked(record: ProcessingRecord, collected: Collected, now: datetime) 
 
 def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:
     if collected.kind is EventKind.GRANTED:
+        if collected.collected_at is None and collected.presented_text is None:
+            raise CollectionTimeError("A grant says when it was collected.", field="collected_at")
         return time_of_grant(ledger, deployment, caller, collected.collected_at)
     return time_of_narrowing(ledger, deployment, caller, collected.collected_at, field="collected_at")
 
 
 def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> VersionRecord:
-    """The version decided on: the one named, else the one in force when it was collected, else the first.
+    """The version decided on: the one named, of a grant by its notice too.
 
-    Never the one in force now: a paper consent imported after a material change says yes to what was asked before it.
+    Of a refusal that names none, the one in force when it was collected, else the first; never the one in force now.
     """
-    then = record.facts.version_at(at)
-    number = collected.version if collected.version is not None else then.number if then is not None else 1
+    number, field = collected.version, "version"
+    shown = collected.evidence["notice_version"]
+    if number is None and collected.kind is EventKind.GRANTED and isinstance(shown, int):
+        number, field = shown, "evidence.notice_version"
+    if number is None:
+        then = record.facts.version_at(at)
+        number = then.number if then is not None else 1
     version = record.version(number)
     if version is None:
-        raise UnknownVersionError(field="version")
+        raise UnknownVersionError(field=field)
     if collected.elements is not None and not collected.elements <= version.facts.elements:
         raise InvalidVersionError("The version does not declare every element named.", field="elements")
     return version
+
+
+def _check_proof(collected: Collected, version: VersionRecord, when: CollectionTime) -> None:
+    """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check."""
+    if collected.kind is EventKind.GRANTED and collected.presented_text is None:
+        check_evidence(collected.evidence, version)
+        check_text_existed(collected.evidence, version, when.at)
 
 
 def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
@@ -169,13 +188,12 @@ def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
 
 
 def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
-    """The evidence with the hash of the text shown, and whether the register holds that text for the version."""
+    """The evidence as it was said, or with the hash of the page's text; and whether the register holds the text."""
     said = collected.evidence
     if collected.presented_text is not None:
         return {**said, "presented_text_sha256": text_digest(collected.presented_text).hex()}, True
-    digest = said.get("presented_text_sha256") or version.notice_hash(said["language"])
-    known = digest is not None and version.holds_text(digest)
-    return {**said, "presented_text_sha256": digest}, known
+    digest = said.get("presented_text_sha256")
+    return dict(said), digest is not None and version.holds_text(digest)
 
 
 def _recorded(

@@ -1,7 +1,7 @@
 """List consents by subject, processing, state and expiry, each with its state as a decision would see it now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -43,10 +43,14 @@ class ConsentView:
 
 @dataclass(frozen=True, slots=True)
 class ConsentPage:
-    """Some consents, and where the next page begins; None when there is none."""
+    """Some consents, and where the next page begins; None when there is none.
+
+    `known`: whether anything at all is recorded of the subject searched about those processings; None without one.
+    """
 
     items: Sequence[ConsentView]
     next_after: UUID | None
+    known: bool | None = None
 
 
 async def search_consents(
@@ -58,6 +62,26 @@ async def search_consents(
     so a page may hold fewer than `limit` and still have a next one.
     """
     wanted = await _filter(session, deployment, query)
+    page = await _list(session, deployment, query, wanted, after=after, limit=limit)
+    return replace(page, known=await _known(session, wanted.ref, query.processings) if wanted.ref else None)
+
+
+async def _known(session: ReadSession, ref: bytes, processings: tuple[str, ...] | None) -> bool:
+    """Whether the subject has an entry about one of the processings, or about all; None for any entry."""
+    events = (await load_events(session, {ref})).get(ref, [])
+    return any(processings is None or any(map(event.concerns, processings)) for event in events)
+
+
+async def _list(
+    session: ReadSession,
+    deployment: Deployment,
+    query: ConsentQuery,
+    wanted: ConsentFilter,
+    *,
+    after: UUID | None,
+    limit: int,
+) -> ConsentPage:
+    """The next page, without what is known of the subject."""
     items: list[ConsentView] = []
     scanned = 0
     while scanned < _SCANNED_AT_MOST:

@@ -34,8 +34,10 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class RecordedWithdrawal:
-    """The consents that ended, and since when."""
+    """The entry, the consents that ended, and since when. `matched`: whether anything had been recorded of the id."""
 
+    id: UUID
+    matched: bool
     withdrawn: tuple[UUID, ...]
     effective_at: datetime
 
@@ -86,4 +88,5 @@ async def withdraw_consent(
         await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
     if when.imported:
         await record_import(session, caller, ledger.now)
-    return RecordedWithdrawal(tuple(row.id for row in ended), when.at)
+    ids = tuple(row.id for row in ended)
+    return RecordedWithdrawal(event.id, bool(ledger.entries), ids, when.at)

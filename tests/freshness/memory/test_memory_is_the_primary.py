@@ -3,9 +3,11 @@
 import random
 from typing import Any, cast
 
-from tests.support.api import EVIDENCE, processing, question, running, subject
+from tests.support.api import processing, question, running, subject
+from tests.support.consents import grant
 
 SUBJECTS = ["alice", "bob", "carol", "Zoë"]
+CREATED = 201
 PROCESSINGS = ["own", "local", "all", "spam"]
 MODES = {"own": "user_only", "local": "all_local_users", "all": "all_parties"}
 
@@ -17,17 +19,18 @@ def registered(identifier, **more):
     return processing(identifier, party_mode=MODES[identifier], **more)
 
 
-def some_write(chance):
-    """One write: method, path, body. It may be refused."""
+def some_write(chance, latest):
+    """One write: method, path, body; a grant is to the latest version. It may be refused."""
     name, identifier = chance.choice(SUBJECTS), chance.choice(PROCESSINGS[:3])
-    named, evidence = {"subject": subject(name), "processing": identifier}, {"evidence": EVIDENCE}
+    named = {"subject": subject(name), "processing": identifier}
     elements = chance.choice([{}, {}, {"elements": ["content"]}])
+    decided = grant(name, identifier, evidence={"notice_version": latest[identifier]})
     version = {key: value for key, value in registered(identifier).items() if key != "id"}
     material = {"material": chance.random() < 0.7}
     return chance.choice(
         [
-            *[("POST", "/v1/consents", {**named, "decision": "granted", **evidence, **elements})] * 6,
-            ("POST", "/v1/consents", {**named, "decision": "refused", **evidence}),
+            *[("POST", "/v1/consents", {**decided, **elements})] * 6,
+            ("POST", "/v1/consents", {**decided, "decision": "refused"}),
             ("POST", "/v1/withdrawals", named),
             ("POST", "/v1/withdrawals", {"subject": subject(name)}),
             ("POST", "/v1/subjects/closures", {"subject": subject(name)}),
@@ -61,8 +64,11 @@ def test_memory_and_primary_agree(database):
         memory = cast("Any", leased.client.app).state.services.memory
         for identifier in PROCESSINGS:
             strict.ok("POST", "/v1/processings", registered(identifier))
+        latest = dict.fromkeys(PROCESSINGS, 1)
         for _ in range(50):
-            leased.call(*some_write(chance))
+            write = some_write(chance, latest)
+            if leased.call(*write).status_code == CREATED and write[1].endswith("/versions"):
+                latest[write[1].split("/")[3]] += 1
             asked = [some_question(chance) for _ in range(4)]
             for each in asked:
                 path = "/access/v1/evaluation"

@@ -1,0 +1,220 @@
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from tests.support.api import processing, subject, utc
+from tests.support.consents import EVIDENCE, SIGNED, grant, hash_of, notice_of, written
+
+REGISTERED, NOON = utc("2026-06-01T00:00:00Z"), utc("2026-06-15T12:00:00Z")
+SECOND = {"fr": "Deuxième texte", "en": "Second text"}
+
+
+@pytest.fixture
+def pip(moving, shared_clock):
+    """`ads`, `stats` and `french` of 1 June, the last without English; the clock stands at noon on 15 June 2026."""
+    shared_clock.at = REGISTERED
+    for name, notice in (("ads", notice_of("ads")), ("stats", notice_of("stats")), ("french", {"fr": "Texte"})):
+        if moving.call("GET", f"/v1/processings/{name}").status_code == 404:
+            moving.register(name, notice=notice)
+    shared_clock.at = NOON
+    return moving
+
+
+def _body(name, *, at=NOON, **more):
+    return grant(name, "ads", at=at, **more)
+
+
+def _refused(pip, body, field, slug):
+    answer = pip.call("POST", "/v1/consents", body)
+    assert (answer.status_code, answer.json()["type"]) == (422, f"urn:sceau:problem:{slug}"), answer.text
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+
+
+def test_a_grant_says_when_it_was_collected(pip):
+    """A grant without its time is 422; a refusal without it is of now."""
+    body = _body("a")
+    del body["collected_at"]
+    _refused(pip, body, "collected_at", "invalid-request")
+    assert pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})["collected_at"] == written(NOON)
+
+
+def test_a_grant_says_which_text_was_shown(pip):
+    """A grant without the hash of the text is 422; a refusal without it is recorded as it was said."""
+    body = {**_body("b"), "evidence": EVIDENCE}
+    _refused(pip, body, "evidence.presented_text_sha256", "invalid-request")
+    refusal = pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})
+    (entry,) = pip.ok("GET", f"/v1/consents/{refusal['id']}/history")["items"]
+    assert entry["evidence"] == EVIDENCE
+
+
+@pytest.mark.parametrize("left_out", ["nothing", "the time and the hash"])
+def test_a_grant_repeated_late_does_not_outrank_a_withdrawal(pip, shared_clock, left_out):
+    """The same body sent again after a withdrawal permits nothing: it is as old as it says, or it is refused."""
+    body = _body(left_out)
+    if left_out != "nothing":
+        body = {**body, "evidence": EVIDENCE}
+        del body["collected_at"]
+    pip.call("POST", "/v1/consents", body)
+    shared_clock.at = NOON + timedelta(minutes=2)
+    pip.withdraw(left_out, "ads")
+    shared_clock.at = NOON + timedelta(minutes=4)
+    pip.call("POST", "/v1/consents", body)
+    assert pip.reason(left_out, "ads") == "consent_withdrawn"
+
+
+def test_the_notice_is_that_of_the_version(pip):
+    """A grant whose notice is a token is 422, and so is one of another number than the version named."""
+    for more in ({"version": 1}, {}):
+        token = _body("c", evidence={"notice_version": "v1"}, **more)
+        _refused(pip, token, "evidence.notice_version", "invalid-evidence")
+    pip.register("two")
+    pip.ok("POST", "/v1/processings/two/versions", _second("two"))
+    other = {**_body("c", evidence={"notice_version": 2}), "processing": "two", "version": 1}
+    _refused(pip, other, "evidence.notice_version", "invalid-evidence")
+    _refused(pip, _body("c", evidence={"notice_version": 9}), "evidence.notice_version", "unknown-version")
+    assert pip.decide("c", "ads", "refused", evidence={"notice_version": "v1"})["state"] == "refused"
+
+
+def _second(identifier):
+    body = processing(identifier, notice=SECOND, material=True)
+    del body["id"]
+    return body
+
+
+def test_the_notice_names_the_version(pip, shared_clock):
+    """A grant that names no version is to that of its notice, whichever is in force."""
+    pip.register("named")
+    shared_clock.at = NOON + timedelta(minutes=1)
+    pip.ok("POST", "/v1/processings/named/versions", _second("named"))
+    at = written(shared_clock.at)
+    assert pip.ok("POST", "/v1/consents", {**grant("d", "named"), "collected_at": at})["version"] == 1
+    shown = {**EVIDENCE, "notice_version": 2, "presented_text_sha256": hash_of(SECOND["fr"])}
+    said = {**grant("d", "named"), "collected_at": at, "evidence": shown}
+    assert (pip.ok("POST", "/v1/consents", said)["version"], pip.reason("d", "named")) == (2, "consent_in_force")
+
+
+def test_the_language_is_that_of_the_text(pip):
+    """The French notice, said to have been read in English, is 422; in a French of some country it is taken."""
+    french = hash_of(notice_of("ads")["fr"])
+    wrong = _body("e", evidence={"language": "en", "presented_text_sha256": french})
+    _refused(pip, wrong, "evidence.language", "invalid-evidence")
+    right = _body("e", evidence={"language": "fr-BE", "presented_text_sha256": french.upper()})
+    assert pip.ok("POST", "/v1/consents", right)["state"] == "in_force"
+
+
+@pytest.mark.parametrize("digest", [hash_of("Texte"), "ab" * 32])
+def test_a_language_that_the_version_has_not_is_refused(pip, digest):
+    """A text in a language that the register does not hold is 422, whatever its hash."""
+    said = {"language": "en", "presented_text_sha256": digest}
+    _refused(pip, grant("f", "french", at=NOON, evidence=said), "evidence.language", "invalid-evidence")
+
+
+def test_a_text_that_nobody_registered_is_kept_as_invalid(pip):
+    """A hash that the register does not hold is recorded with its defect, and never permits."""
+    consent = pip.ok("POST", "/v1/consents", _body("g", evidence={"presented_text_sha256": "ab" * 32}))
+    assert (consent["state"], consent["defects"]) == ("invalid", ["text_unknown"])
+    assert pip.reason("g", "ads") == "consent_invalid"
+
+
+METHODS = {"web_form", "in_app", "api", "paper", "phone"}
+FITTING = {
+    "button_clicked": {"web_form", "in_app", "api"},
+    "box_ticked": {"web_form", "in_app", "api", "paper"},
+    "signed": {"web_form", "in_app", "api", "paper"},
+    "spoken": {"phone"},
+    "none": METHODS,
+}
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("act", FITTING)
+def test_the_act_fits_the_method(pip, act, method):
+    """Nobody clicks a button by phone, or speaks on paper: 422."""
+    body = _body(f"{act} {method}", evidence={"positive_act": act, "method": method})
+    if method not in FITTING[act]:
+        _refused(pip, body, "evidence.positive_act", "invalid-evidence")
+        assert pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})["state"] == "refused"
+    else:
+        pip.ok("POST", "/v1/consents", body)
+
+
+EARLIER = REGISTERED - timedelta(days=30)
+
+
+@pytest.mark.parametrize("left_out", ["method", "positive_act", "document_sha256"])
+def test_a_text_was_not_shown_before_it_existed(pip, left_out):
+    """A grant older than the version's registration is 422, unless it is a form signed on paper that is named."""
+    said = {name: value for name, value in SIGNED.items() if name != left_out}
+    if left_out == "positive_act":
+        said["positive_act"] = "box_ticked"
+    _refused(pip, _body("h", at=EARLIER, evidence=said), "collected_at", "collection-time")
+    kept = pip.ok("POST", "/v1/consents", _body("h", at=EARLIER, evidence=SIGNED))
+    assert (kept["state"], kept["collected_at"]) == ("in_force", written(EARLIER))
+    (entry,) = pip.ok("GET", f"/v1/consents/{kept['id']}/history")["items"][-1:]
+    assert entry["evidence"]["document_sha256"] == SIGNED["document_sha256"]
+    pip.ok("POST", "/v1/subjects/erasures", {"subject": subject("h")})
+
+
+def test_a_text_is_shown_from_its_registration_on(pip):
+    """A grant of the very instant at which the version was registered is taken; one a moment earlier is not."""
+    _refused(pip, _body("i", at=REGISTERED - timedelta(microseconds=1)), "collected_at", "collection-time")
+    assert pip.ok("POST", "/v1/consents", _body("i", at=REGISTERED))["state"] == "in_force"
+
+
+def test_what_narrows_is_never_refused_for_its_age(pip):
+    """A refusal and a withdrawal from before the registration are recorded."""
+    assert pip.decide("j", "ads", "refused", collected_at=written(EARLIER))["state"] == "refused"
+    assert pip.withdraw("j", "ads", received_at=written(EARLIER))["effective_at"] == written(EARLIER)
+
+
+def test_a_withdrawal_says_whether_anybody_was_known(pip):
+    """A withdrawal under a name that nobody consented by is recorded, and says so; the next one is known."""
+    first, second = pip.withdraw("k", "ads"), pip.withdraw("k", "ads")
+    assert (first["withdrawn"], first["matched"], second["matched"]) == ([], False, True)
+    pip.decide("l", "ads")
+    assert pip.withdraw("l", "stats")["matched"] is True
+
+
+def test_every_entry_is_shown_by_its_id(pip):
+    """Grants, withdrawals and closures are answered with ids, by which each is read; another id is 404."""
+    granted = pip.decide("m", "ads")["id"]
+    withdrawn = pip.withdraw("m", "ads", method="phone")["id"]
+    closed = pip.ok("POST", "/v1/subjects/closures", {"subject": subject("m")})["id"]
+    shown = [pip.ok("GET", f"/v1/consent-events/{each}") for each in (granted, withdrawn, closed)]
+    assert [(each["id"], each["kind"]) for each in shown] == [
+        (granted, "granted"),
+        (withdrawn, "withdrawn"),
+        (closed, "closed"),
+    ]
+    assert shown[1]["evidence"] == {"method": "phone"}
+    assert pip.call("GET", f"/v1/consent-events/{uuid4()}").status_code == 404
+
+
+def test_an_erasure_of_nobody_has_no_entry(pip):
+    """An erasure answers with the id of its closure; where nobody was known there is none."""
+    assert "id" not in pip.ok("POST", "/v1/subjects/erasures", {"subject": subject("nobody")})
+    pip.withdraw("n")
+    erased = pip.ok("POST", "/v1/subjects/erasures", {"subject": subject("n")})["id"]
+    assert pip.ok("GET", f"/v1/consent-events/{erased}")["kind"] == "closed"
+
+
+def test_entries_of_others_processings_are_not_shown(pip):
+    """A caller limited to one processing sees its entries alone, and none about all of them."""
+    limited = pip.with_key(pip.new_key("consents:read", processings=["ads"]))
+    entries = [pip.withdraw("o", "ads")["id"], pip.withdraw("o", "stats")["id"], pip.withdraw("o")["id"]]
+    answers = [limited.call("GET", f"/v1/consent-events/{each}").status_code for each in entries]
+    assert answers == [200, 404, 404]
+
+
+def test_a_search_finds_who_only_ever_withdrew(pip):
+    """Somebody of whom only a withdrawal is recorded has no consents, and is known, to those who may see it."""
+    pip.withdraw("p", "stats")
+    asked = {"subject": subject("p")}
+    assert pip.ok("POST", "/v1/consents/search", asked) == {"items": [], "known": True}
+    assert pip.ok("POST", "/v1/consents/search", {**asked, "processing": "ads"})["known"] is False
+    limited = pip.with_key(pip.new_key("consents:read", processings=["ads"]))
+    assert limited.ok("POST", "/v1/consents/search", asked)["known"] is False
+    assert "known" not in pip.ok("POST", "/v1/consents/search", {})
+    pip.ok("POST", "/v1/subjects/closures", asked)
+    assert pip.ok("POST", "/v1/consents/search", asked)["known"] is False
