@@ -31,7 +31,7 @@ def notice_of(identifier: str) -> dict[str, str]:
 def proof(notice: Mapping[str, str], said: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The evidence of a grant to whom that notice was shown, in the language that the evidence names."""
     evidence = {**EVIDENCE, **(said or {})}
-    text = notice.get(str(evidence["language"]), next(iter(notice.values())))
+    text = notice.get(str(evidence["language"]).lower().split("-", maxsplit=1)[0], next(iter(notice.values())))
     return {"presented_text_sha256": hash_of(text), **evidence}
 
 
