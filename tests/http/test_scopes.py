@@ -137,7 +137,7 @@ def test_every_route_is_refused_without_its_scope(shared):
         assert all(scope.value in answer.json()["detail"] for scope in scopes)
 
 
-BESIDE = {path: ("consents:read",) for path in ("/replays", "/replay")}
+BESIDE = dict.fromkeys(("/replays", "/replay"), ("consents:read",))
 """What a route whose path ends so needs beside its own scope: it hands out the past."""
 
 

@@ -25,10 +25,10 @@ from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
-from app.operations.consents.check_evidence import check_evidence, check_text_existed
 from app.operations.consents.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
+from app.register.evidence import check_evidence, check_text_existed
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.store import load_processing
 
