@@ -10,6 +10,11 @@ OPEN = ("/livez", "/readyz", "/metrics", *WELL_KNOWN)
 METHODS = ("get", "post", "patch", "delete", "put")
 # Everything that must be known before an operation's own proposal can work, in the order of the page.
 STORY = (
+    ("post", "/v1/controllers", 201),
+    ("get", "/v1/controllers", 200),
+    ("get", "/v1/controllers/{id}", 200),
+    ("post", "/v1/controllers/{id}/versions", 201),
+    ("post", "/v1/processings/previews", 200),
     ("post", "/v1/processings", 201),
     ("get", "/v1/processings", 200),
     ("get", "/v1/processings/{id}", 200),
@@ -169,6 +174,8 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     of_answers |= {("get", "/v1/consent-events/{id}")}
     of_answers |= {("get", "/v1/presented-texts/{sha256}")}
     of_answers |= {("post", "/v1/identities")}  # names an issuer, which only its deployment knows
+    # Where two persons decide: the first one's proposal is there to be ruled on.
+    of_answers |= {("post", f"/v1/processings/{{id}}/{ruling}") for ruling in ("approvals", "rejections")}
     beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")
     of_answers |= {each for each in operations(document) if each[1].startswith(beginnings)}
     of_answers |= {("get", "/v1/staff/notices/current"), ("post", "/v1/staff/acknowledgements")}  # for persons

@@ -7,6 +7,7 @@ from app.api.http import idempotency as writing
 from app.api.register import routes as processings
 from app.auth.idempotency import earlier_answer
 from app.operations.register.change_status import change_status
+from app.register.records import Registered
 from app.register.store import load_processing
 from app.snapshot.confirm import Confirmer
 from app.snapshot.lease import boot_seconds
@@ -102,7 +103,7 @@ def repeated_status_at_once(patch):
     async def change(session, caller, identifier: str, status):
         record = await load_processing(session, identifier)
         same = record is not None and bool(record.status_changes) and record.status_changes[-1].status is status
-        return record if same else await real(session, caller, identifier, status)
+        return Registered(record, ()) if same else await real(session, caller, identifier, status)
 
     patch(processings, "change_status", change)
 
