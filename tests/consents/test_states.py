@@ -32,7 +32,9 @@ class User:
         clock.at = START
 
     def grant(self):
-        """Consent."""
+        """Consent, as whoever has the id now: after its last closure."""
+        if self.closed_at is not None and self.clock.at <= self.closed_at:
+            self.clock.at = self.closed_at + timedelta(milliseconds=1)
         self.api.decide(self.name, self.processing)
 
     def grant_unlawfully(self):

@@ -57,7 +57,7 @@ def test_a_version_is_told_although_the_clock_went_back(pap, shared_clock):
     pap.register("behind")
     shared_clock.at = NOON - timedelta(hours=1)
     assert pap.ok("GET", "/v1/processings/behind")["version"]["number"] == 1
-    assert pap.decide("alice", "behind")["version"] == 1
+    assert pap.decide("alice", "behind", "refused")["version"] == 1
 
 
 def test_retired_is_final(pap):

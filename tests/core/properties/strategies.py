@@ -118,7 +118,7 @@ def events(draw, at, order, kinds=tuple(EventKind), collections=COLLECTIONS):
 
 CHILD, PARENT = GivenBy.SELF, GivenBy.PARENT
 ACTORS = st.sampled_from(
-    [(CHILD, PARENT), (PARENT, CHILD)] * 5 + [(CHILD, CHILD), (PARENT, PARENT), (CHILD, GivenBy.BOTH)]
+    [(CHILD, PARENT), (PARENT, CHILD)] * 3 + [(CHILD, CHILD), (PARENT, PARENT), (CHILD, GivenBy.BOTH)]
 )
 GAPS = st.sampled_from([timedelta(days=30) + ticks * TICK for ticks in (0, -1, 1)] + [timedelta(0), timedelta(days=3)])
 # What is stated of the age before the first act, by the first, by the second, and after it.
@@ -138,7 +138,9 @@ BETWEEN: list[dict[str, Any]] = [
     *[{"kind": EventKind.CLOSED, "processing": None}] * 3,
     {"kind": EventKind.REFUSED},
     {"kind": EventKind.WITHDRAWN, "processing": None},
+    {"kind": EventKind.CLOSED},
     {"kind": EventKind.RENEWAL_DECLINED},
+    *[{"collection": Collection(given_by=actor)} for actor in (CHILD, PARENT)],
     {"kind": EventKind.EXPIRED},
     {"kind": EventKind.GRANTED, "processing": "other"},
     {"kind": EventKind.GRANTED, "version": 2},

@@ -102,8 +102,9 @@ def repeated_status_at_once(patch):
 
     async def change(session, caller, identifier: str, status):
         record = await load_processing(session, identifier)
-        same = record is not None and bool(record.status_changes) and record.status_changes[-1].status is status
-        return Registered(record, ()) if same else await real(session, caller, identifier, status)
+        if record is not None and record.status_changes and record.status_changes[-1].status is status:
+            return Registered(record, ())
+        return await real(session, caller, identifier, status)
 
     patch(processings, "change_status", change)
 
