@@ -48,7 +48,9 @@ class ActKind(StrEnum):
     STAFF_PAGE_SIGNED_IN = "staff_page.signed_in"
     SUBJECT_CLOSED = "subject.closed"
     SUBJECT_ERASED = "subject.erased"
+    SUBJECTS_LINKED = "subjects.linked"
     SUBJECTS_SEARCHED = "subjects.searched"
+    SUBJECTS_UNLINKED = "subjects.unlinked"
     WEBHOOK_CHANGED = "webhook.changed"
     WEBHOOK_MADE = "webhook.made"
     WEBHOOK_REMOVED = "webhook.removed"
@@ -108,6 +110,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.STAFF_NOTICE_PUBLISHED: frozenset({"languages"}),
     ActKind.SUBJECT_CLOSED: frozenset({"ended"}),
     ActKind.SUBJECT_ERASED: frozenset({"ended"}),
+    ActKind.SUBJECTS_LINKED: frozenset({"basis", "ended"}),
     ActKind.SUBJECTS_SEARCHED: frozenset({"found"}),
     ActKind.WEBHOOK_CHANGED: frozenset({"changed", "status", "dropped"}),
     ActKind.WEBHOOK_MADE: frozenset({"include_subject", "processings"}),

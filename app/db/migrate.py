@@ -23,6 +23,8 @@ PRIVILEGES: Final = {
     "processing": "SELECT, INSERT, UPDATE (id)",
     "subject": "SELECT, INSERT, UPDATE (subject_ref)",
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
+    "subject_alias": "SELECT, INSERT, DELETE",
+    "solicitation": "SELECT, INSERT, UPDATE (asked, last_asked_at)",
     "controller": "SELECT, INSERT, UPDATE (id)",
     "controller_version": "SELECT, INSERT",
     "processing_version": "SELECT, INSERT",

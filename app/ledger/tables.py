@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.core.aliases import AliasBasis
 from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
 from app.core.renewal import FlagKind
@@ -156,6 +157,35 @@ Index(
     func.coalesce(consent.c.counted_from, consent.c.collected_at),
     consent.c.id,
     postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None) & (consent.c.renewal_stage > 0),
+)
+
+subject_alias = Table(
+    "subject_alias",
+    metadata,
+    Column("first_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    Column("second_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("stated_at", Instant, nullable=False),
+    Column("stated_by", Uuid, nullable=False),
+    PrimaryKeyConstraint("first_ref", "second_ref"),
+    CheckConstraint("first_ref < second_ref", name="ordered"),
+    CheckConstraint("basis IN (" + ", ".join(f"'{basis}'" for basis in AliasBasis) + ")", name="basis"),
+    Index("ix_subject_alias_second_ref", "second_ref"),
+)
+
+# How often a person was asked to renew a consent, by whomever: three times at most (app.core.page.link).
+solicitation = Table(
+    "solicitation",
+    metadata,
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    Column("consent", Uuid, nullable=False),
+    # The version asked for: the consent's own, or the one that superseded it.
+    Column("version", Integer, nullable=False),
+    Column("asked", SmallInteger, nullable=False),
+    Column("last_asked_at", Instant, nullable=False),
+    PrimaryKeyConstraint("subject_ref", "consent", "version"),
+    CheckConstraint("asked >= 1", name="asked"),
 )
 
 renewal_flag = Table(

@@ -149,6 +149,8 @@ EVERY_ONE = {
         "stated_by": "operator",
         "checked_how": "not_checked",
     },
+    ("POST", "/v1/subjects/links"): {"from": subject("bob"), "to": subject("bobby"), "basis": "user_proved"},
+    ("POST", "/v1/subjects/links/removals"): {"from": subject("bob"), "to": subject("bobby")},
     ("POST", "/v1/webhooks"): {"url": HOOK},
     ("POST", "/v1/keys"): {"name": "x", "scopes": ["audit:read"]},
     ("POST", "/v1/webhook-keys"): None,

@@ -25,6 +25,8 @@ STORY = (
     ("post", "/v1/consent-links", 201),
     ("post", "/v1/renewals/declined", 201),
     ("post", "/v1/subjects/ages", 201),
+    ("post", "/v1/subjects/links", 201),
+    ("post", "/v1/subjects/links/removals", 200),
     ("post", "/access/v1/evaluation", 200),
     ("post", "/access/v1/evaluations", 200),
     ("post", "/access/v1/search/subject", 200),

@@ -73,6 +73,8 @@ BODIES = {
         "stated_by": "operator",
         "checked_how": "not_checked",
     },
+    "/v1/subjects/links": {"from": subject("alice"), "to": subject("alicia"), "basis": "user_proved"},
+    "/v1/subjects/links/removals": {"from": subject("alice"), "to": subject("alicia")},
     "/v1/renewals/declined": {"subject": subject("alice"), "processing": "ads"},
     "/v1/consents/search": {},
     "/v1/explanations": question("alice", "ads"),

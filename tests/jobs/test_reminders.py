@@ -10,7 +10,7 @@ from app.core.renewal import Renewal
 from app.db.database import Database
 from app.operations.consents.sweep_renewals import sweep_renewals
 from tests.support.acts import trail
-from tests.support.api import subject, utc
+from tests.support.api import processing, subject, utc
 
 DUE = utc("2027-04-16T10:00:00Z")
 LINK = {"kind": "decide", "authentication": "mailbox"}
@@ -85,3 +85,46 @@ def test_whoever_declined_is_not_reminded(due, database):
     assert told == (1,)
     nothing = api.call("POST", "/v1/renewals/declined", {"subject": subject("bob"), "processing": "ads"})
     assert (nothing.status_code, nothing.json()["type"]) == (409, "urn:sceau:problem:nothing-to-renew")
+
+
+def _asked(api, **more):
+    body = {**LINK, "subject": subject("alice"), "processings": ["ads"], **more}
+    return api.call("POST", "/v1/consent-links", body)
+
+
+def test_a_renewal_is_asked_for_three_times(due):
+    """Whoever asks: a fourth link is refused, but for the person who comes by themselves; a new consent begins anew."""
+    api, _ = due
+    campaign = api.with_key(api.new_key("consents:write"))
+    for caller in (api, campaign, api):
+        assert _asked(caller).status_code == 201
+    refused = _asked(campaign)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
+    assert _asked(api, by_person=True).status_code == 201
+    assert _asked(api, kind="withdraw").status_code == 201
+    api.decide("alice", "ads")
+    assert _asked(api).status_code == 201
+
+
+def test_what_was_asked_for_three_times_is_left_out_beside_others(due):
+    """The link offers the rest, and says why one is not there; a first request is not counted."""
+    api, _ = due
+    api.register("stats", purpose="statistics")
+    for _each in range(3):
+        _asked(api)
+    made = _asked(api, processings=["ads", "stats"]).json()
+    assert made["processings"] == ["stats"]
+    assert made["left_out"] == [{"processing": "ads", "reason": "solicited_three_times"}]
+    for _each in range(4):
+        assert _asked(api, processings=["stats"]).status_code == 201
+
+
+def test_a_material_version_is_asked_for_anew(due):
+    """Three links for the version that was consented to do not keep the next one from being asked for."""
+    api, _ = due
+    for _each in range(3):
+        _asked(api)
+    assert _asked(api).status_code == 409
+    more = {key: value for key, value in processing("ads").items() if key != "id"}
+    api.ok("POST", "/v1/processings/ads/versions", {**more, "retention": "P60D", "material": True})
+    assert _asked(api).status_code == 201

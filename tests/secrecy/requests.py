@@ -124,6 +124,13 @@ BODIES: dict[Route, list[Any]] = {
             "checked_how": "account_data",
         }
     ],
+    ("POST", "/v1/subjects/links"): [
+        {"from": subject(_address("subject")), "to": subject(_address("participant")), "basis": "user_proved"}
+    ],
+    ("POST", "/v1/subjects/links/removals"): [
+        {"from": subject(_address("subject")), "to": subject(_address("participant"))},
+        {"from": subject(_address("subject")), "to": subject(_address("malformed"))},
+    ],
     ("POST", "/v1/renewals/declined"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],
     ("POST", "/v1/consents/search"): [

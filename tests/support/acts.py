@@ -123,6 +123,13 @@ def _link(world: World) -> Any:
     return world.send("POST", "/v1/consent-links", {**body, "kind": "decide"})
 
 
+NAMES = {"from": subject("dora"), "to": subject("theodora")}
+
+
+def _names(world: World) -> Any:
+    return world.send("POST", "/v1/subjects/links", {**NAMES, "basis": "user_proved"})
+
+
 def _replay(world: World) -> Any:
     endpoint, event = world.delivery()
     return world.send("POST", f"/v1/webhooks/{endpoint}/deliveries/{event}/replay")
@@ -190,6 +197,11 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ("POST", "/v1/subjects/closures"): (
         "subject.closed",
         lambda world: world.send("POST", "/v1/subjects/closures", {"subject": subject("bob")}),
+    ),
+    ("POST", "/v1/subjects/links"): ("subjects.linked", _names),
+    ("POST", "/v1/subjects/links/removals"): (
+        "subjects.unlinked",
+        lambda world: (_names(world), world.send("POST", "/v1/subjects/links/removals", NAMES))[1],
     ),
     ("POST", "/v1/subjects/erasures"): (
         "subject.erased",

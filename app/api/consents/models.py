@@ -21,8 +21,6 @@ Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9A-Fa-f]{64}$")]
 
 _ALICE: dict[str, Any] = {"type": "user", "id": "alice@example.fr"}
-_YVES: dict[str, Any] = {"type": "user", "id": "yves@example.fr"}
-_ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves: Alice's consents go on
 _EVIDENCE: dict[str, Any] = {
     "method": "paper",
     "positive_act": "signed",
@@ -123,32 +121,6 @@ class NewWithdrawal(WireModel):
     capacity: Capacity | None = Field(default=None, description="What the withdrawal says of the person's age")
 
 
-class NewAge(WireModel):
-    """An age of a person, as somebody stated it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"subject": _YVES, "age_band": "minor_15_plus", "stated_by": "self", "checked_how": "not_checked"}
-            ]
-        }
-    )
-
-    subject: SubjectBody
-    age_band: AgeBand
-    stated_by: Literal["self", "holder_of_parental_responsibility", "operator"]
-    checked_how: Literal["not_checked", "identity_document", "payment_card", "account_data", "other"]
-    at: Instant | None = Field(default=None, description="When it was stated, if earlier than now")
-
-
-class SubjectOnly(WireModel):
-    """Just the user concerned."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _ZOE}]})
-
-    subject: SubjectBody
-
-
 class ConsentSearch(WireModel):
     """Which consents to list; what is left out does not narrow the list."""
 
@@ -197,22 +169,6 @@ class WithdrawalBody(BaseModel):
     id: UUID
     matched: bool = Field(description="False when nothing was recorded of that id before: is it the right one?")
     withdrawn: list[UUID]
-    effective_at: datetime
-
-
-class AgeBody(BaseModel):
-    """The entry of the ledger that states an age, and since when it counts."""
-
-    id: UUID
-    age_band: AgeBand
-    effective_at: datetime
-
-
-class ClosureBody(BaseModel):
-    """The entry of the ledger, the consents that ended with the account, and since when."""
-
-    id: UUID | None = Field(default=None, description="Absent when there was nobody to erase")
-    closed: list[UUID]
     effective_at: datetime
 
 

@@ -6,17 +6,13 @@ from uuid import UUID
 from fastapi import Depends, Path, Response
 
 from app.api.consents.models import (
-    AgeBody,
-    ClosureBody,
     ConsentBody,
     ConsentSearch,
     ConsentsPage,
     EventBody,
     HistoryBody,
-    NewAge,
     NewConsent,
     NewWithdrawal,
-    SubjectOnly,
     WithdrawalBody,
     consent_body,
     event_body,
@@ -31,12 +27,9 @@ from app.auth.scopes import Scope
 from app.core.consent import EventKind
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
-from app.operations.consents.close_subject import close_subject
 from app.operations.consents.consent_history import consent_history, read_event
-from app.operations.consents.erase_subject import erase_subject
 from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.search_consents import ConsentQuery, ConsentView, find_consent, search_consents
-from app.operations.consents.state_age import StatedAge, state_age
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
 
 router = strict_router("consents")
@@ -45,7 +38,6 @@ Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
 Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
 """For routes that end a consent: no rate limit refuses them."""
-Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
 EventId = Annotated[UUID, Path(alias="id", description="The id of an entry of the ledger")]
 
@@ -121,63 +113,6 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: Deploy
         )
 
     return await write.perform(caller, 200, withdraw)
-
-
-@router.post(
-    "/v1/subjects/ages",
-    status_code=201,
-    summary="State the age of a person",
-    response_model=AgeBody,
-    responses=problems(_INVALID),
-)
-async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """Record the age band of a person: who stated it, and how it was checked.
-
-    It counts for every processing, and for consents given before: under 15 a consent must be given jointly (LIL
-    art. 45). Once this has answered, no decision permits what the age forbids. Closing the account forgets it.
-    """
-    caller.require_processing(None)
-    stated = StatedAge(body.subject.name(), body.age_band, body.stated_by, body.checked_how, body.at)
-
-    async def state(session: WriteSession) -> AgeBody:
-        entry = await state_age(session, deployment, caller, stated)
-        return AgeBody(id=entry.event.id, age_band=body.age_band, effective_at=entry.event.collected_at)
-
-    return await write.perform(caller, 201, state)
-
-
-@router.post(
-    "/v1/subjects/closures",
-    summary="An account is closed",
-    response_model=ClosureBody,
-    responses=problems(_INVALID),
-)
-async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """The account is closed: the next holder of the address starts with nothing."""
-    caller.require_processing(None)
-
-    async def close(session: WriteSession) -> ClosureBody:
-        closure = await close_subject(session, deployment, caller, body.subject.name())
-        return ClosureBody(id=closure.id, closed=list(closure.closed), effective_at=closure.effective_at)
-
-    return await write.perform(caller, 200, close)
-
-
-@router.post(
-    "/v1/subjects/erasures",
-    summary="Erase a user",
-    response_model=ClosureBody,
-    responses=problems(_INVALID),
-)
-async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """Close the account and destroy the key of its id (GDPR art. 17). The ledger keeps the proof, under a pseudonym."""
-    caller.require_processing(None)
-
-    async def erase(session: WriteSession) -> ClosureBody:
-        closure = await erase_subject(session, deployment, caller, body.subject.name())
-        return ClosureBody(id=closure.id, closed=list(closure.closed), effective_at=closure.effective_at)
-
-    return await write.perform(caller, 200, erase)
 
 
 @router.post(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.core import errors
+from app.core.aliases import SameSubjectError, TooManyNamesError
 from app.core.register import errors as register_errors
 
 STATUS: Final[Mapping[type[errors.DomainError], int]] = {
@@ -48,6 +49,8 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.TooManyKeysError: 409,
     errors.UnknownIssuerError: 422,
     errors.UnknownVersionError: 422,
+    SameSubjectError: 422,
+    TooManyNamesError: 409,
     register_errors.ControllerExistsError: 409,
     register_errors.NotProposedError: 409,
     register_errors.OwnProposalError: 403,

@@ -7,12 +7,17 @@ withdraw it, whatever else is over.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+from uuid import UUID
 
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, State
 from app.core.fold import history, since_closure
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion
 from app.core.state import consent_expiry, consent_state
+
+MOST_SOLICITATIONS: Final = 3
+"""How often a person is asked to renew one consent, whoever asks."""
 
 
 class LinkKind(StrEnum):
@@ -73,6 +78,25 @@ def renewal_declined(decision: ConsentEvent | None, events: Iterable[ConsentEven
             for event in events
         )
     )
+
+
+def solicited(
+    decision: ConsentEvent | None,
+    events: Sequence[ConsentEvent],
+    processing: Processing,
+    at: datetime,
+    policy: PeriodPolicy,
+) -> tuple[UUID, int] | None:
+    """What asking now would be a renewal of: the consent, and the version asked for; None for a first request.
+
+    A consent that a material version superseded is asked for anew: it is another version that the person reads.
+    """
+    if decision is None or decision.kind is not EventKind.GRANTED:
+        return None
+    if consent_state(decision, events, processing, at, policy) is not State.SUPERSEDED:
+        return decision.id, decision.version or 0
+    version = processing.version_at(at)
+    return (decision.id, version.number) if version is not None else None
 
 
 def situation(

@@ -24,6 +24,7 @@ from app.core.errors import (
 )
 from app.core.fold import age_known
 from app.core.page.link import (
+    MOST_SOLICITATIONS,
     Authentication,
     LinkKind,
     Situation,
@@ -32,11 +33,13 @@ from app.core.page.link import (
     paused_until,
     renewal_declined,
     situation,
+    solicited,
 )
 from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
+from app.ledger.solicitations import Asked, count_solicitations, load_solicitations
 from app.operations.consents.append_to_ledger import OpenLedger, open_ledger
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
@@ -71,6 +74,7 @@ class LeftOutReason(StrEnum):
     WITHDRAWN = "withdrawn"
     NO_CONSENT = "no_consent"
     RENEWAL_DECLINED = "renewal_declined"
+    SOLICITED = "solicited_three_times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,11 @@ async def create_consent_link(
     """
     ledger = await open_ledger(session, deployment, wanted.subject)
     records = await load_processings(session, wanted.processings)
+    asked = await load_solicitations(session, ledger.ref)
     for identifier in wanted.processings:
         _check(records.get(identifier), identifier, ledger, wanted)
     chosen, left_out, expires_at = (
-        _to_decide(deployment, ledger, records, wanted)
+        _to_decide(deployment, ledger, records, wanted, asked)
         if wanted.kind is LinkKind.DECIDE
         else _to_withdraw(deployment, ledger, records, wanted)
     )
@@ -136,6 +141,9 @@ async def create_consent_link(
         credential=wanted.credential,
     )
     await add_link(session, link)
+    if wanted.kind is LinkKind.DECIDE and not wanted.by_person:
+        renewals = [_renewal(deployment, ledger, records[each]) for each in chosen]
+        await count_solicitations(session, ledger.ref, [each for each in renewals if each is not None], ledger.now)
     # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
     await record_act(session, ActKind.CONSENT_LINKS_MADE, caller.id, once=f"{ledger.now:%Y-%m-%d}")
     return MadeLink(token, link.id, chosen, expires_at, tuple(left_out))
@@ -175,9 +183,16 @@ _Chosen = tuple[tuple[str, ...], list[LeftOut], datetime]
 
 
 def _to_decide(
-    deployment: Deployment, ledger: OpenLedger, records: Mapping[str, ProcessingRecord], wanted: WantedLink
+    deployment: Deployment,
+    ledger: OpenLedger,
+    records: Mapping[str, ProcessingRecord],
+    wanted: WantedLink,
+    asked: Mapping[Asked, int],
 ) -> _Chosen:
-    """What may be asked now: all of it when the person comes by themselves, else what no recent decision declined."""
+    """What may be asked now: all of it when the person comes by themselves.
+
+    Else what no recent decision declined, and no three links have asked for already.
+    """
     chosen, left_out = [], []
     for identifier in wanted.processings:
         record = records[identifier]
@@ -185,7 +200,12 @@ def _to_decide(
         until = paused_until(decision, deployment.solicitation_pause)
         declined = renewal_declined(decision, ledger.events) and _holds(ledger, decision, record, deployment)
         paused = until is not None and until > ledger.now
-        if wanted.by_person or decision is None or not (declined or paused):
+        renewal = _renewal(deployment, ledger, record)
+        if wanted.by_person or decision is None:
+            chosen.append(identifier)
+        elif renewal is not None and asked.get(renewal, 0) >= MOST_SOLICITATIONS and not declined:
+            left_out.append(LeftOut(identifier, LeftOutReason.SOLICITED))
+        elif not (declined or paused):
             chosen.append(identifier)
         elif declined:
             ends = consent_ends(decision, ledger.events, record.facts, ledger.now, deployment.policy)
@@ -193,12 +213,23 @@ def _to_decide(
         else:
             left_out.append(LeftOut(identifier, LeftOutReason(decision.kind.value), until))
     if not chosen:
-        told = ", ".join(f"{each.processing} until {each.until:%Y-%m-%d}" for each in left_out)
         raise SolicitationPausedError(
-            f"Refused, withdrawn or not to be renewed; not to be offered yet, unless the person asks for it: {told}.",
+            "Refused, withdrawn, not to be renewed or asked for three times; not to be offered, unless the person asks "
+            f"for it: {', '.join(map(_told, left_out))}.",
             field=_FIELD,
         )
     return tuple(chosen), left_out, ledger.now + deployment.link_validity
+
+
+def _told(left_out: LeftOut) -> str:
+    return f"{left_out.processing} until {left_out.until:%Y-%m-%d}" if left_out.until else left_out.processing
+
+
+def _renewal(deployment: Deployment, ledger: OpenLedger, record: ProcessingRecord) -> Asked | None:
+    """What asking for a processing now would be a renewal of."""
+    at = present(ledger.now, {ledger.ref: ledger.events})
+    decision = latest_decision(ledger.events, record.facts, at)
+    return solicited(decision, ledger.events, record.facts, at, deployment.policy)
 
 
 def _holds(ledger: OpenLedger, decision: ConsentEvent | None, record: ProcessingRecord, deployment: Deployment) -> bool:

@@ -26,6 +26,7 @@ from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
 from app.operations.consents.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
+from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.evidence import check_evidence, check_text_existed
@@ -80,6 +81,8 @@ async def record_consent(
         InvalidEvidenceError: the evidence of a grant is incomplete, or contradicts itself or the version.
 
     """
+    if collected.kind is EventKind.REFUSED:
+        await hold_people(session, deployment, collected.subject)
     ledger = await open_ledger(session, deployment, collected.subject)
     record = await load_processing(session, collected.processing)
     if record is None:
@@ -98,6 +101,7 @@ async def record_consent(
         # A refusal, a grant that may cover less than the one before it, or an age that other consents fall with.
         session.narrow()
     await tell(session, ledger.ref, collected.kind, when.at, consent=entry.event.id, processing=collected.processing)
+    await follow(session, ledger, entry)
     if when.imported:
         await record_import(session, caller, ledger.now)
     return recorded

@@ -13,6 +13,7 @@ from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.append_to_ledger import append, open_ledger, tell
 from app.operations.consents.collection_time import record_import, time_of_narrowing
+from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processing
 
@@ -34,7 +35,10 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class RecordedWithdrawal:
-    """The entry, the consents that ended, and since when. `matched`: whether anything had been recorded of the id."""
+    """The entry, the consents that ended, under the person's other names too, and since when.
+
+    `matched`: whether anything had been recorded of the id.
+    """
 
     id: UUID
     matched: bool
@@ -60,6 +64,7 @@ async def withdraw_consent(
         if not record.facts.rests_on_consent:
             raise ConsentNotApplicableError(field="processing")
     session.narrow()
+    await hold_people(session, deployment, withdrawal.subject)
     ledger = await open_ledger(session, deployment, withdrawal.subject)
     when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
     recorded_at = max(ledger.now, when.at)
@@ -86,7 +91,8 @@ async def withdraw_consent(
     ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
     for row in ended:
         await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
+    elsewhere = await follow(session, ledger, entry)
     if when.imported:
         await record_import(session, caller, ledger.now)
-    ids = tuple(row.id for row in ended)
-    return RecordedWithdrawal(event.id, bool(ledger.entries), ids, when.at)
+    ids = tuple(row.id for row in [*ended, *elsewhere])
+    return RecordedWithdrawal(event.id, bool(ledger.entries or elsewhere), ids, when.at)

@@ -157,7 +157,7 @@ def test_sent_twice(browser, operator):
     with second.expect_response("**/consent/**") as answered:
         press(second, ADS, "accept")
     assert answered.value.status == 409
-    assert "Rien n’a été enregistré deux fois." in second.inner_text("[role=alert]")
+    assert "Votre réponse n’a été enregistrée qu’une fois." in second.inner_text("[role=alert]")
     assert second.evaluate("document.activeElement.id") == "answers"
     (consent,) = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "twice"}})["items"]
     assert operator.history(consent["id"]) == ["granted"]

@@ -5,7 +5,7 @@ from tests.e2e.axe import findings
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
 
-CONFIRM = {"fr": "J’ai lu ce texte et j’en ai pris connaissance", "en": "I have read this text and taken note of it"}
+CONFIRM = {"fr": "J’ai pris connaissance de ce texte", "en": "I have read this text and taken note of it"}
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
 from app.ledger.locators import end_account
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.service.deployment import Deployment, SubjectName
 
 
@@ -28,13 +29,16 @@ class Closure:
 async def close_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
     """Append a closure: it wipes everything decided before it, for every processing registered now or later.
 
-    Whoever has the same id next begins with another subject_ref, and sees nothing of this one's past.
+    The person's other names are closed with it. Whoever has the same id next begins with another subject_ref, and sees
+    nothing of this one's past.
     """
+    await hold_people(session, deployment, subject)
     ledger = await open_ledger(session, deployment, subject)
     after, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
     at = ledger.after_everything
     for row in ended:
         await tell(session, ledger.ref, EventKind.CLOSED, at, consent=row.id, processing=row.processing)
+    ended += await follow(session, ledger, after.entries[-1])
     await end_account(session, ledger.ref, at)
     told = {"ended": len(ended)}
     await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=ledger.ref), told)

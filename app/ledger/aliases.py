@@ -1,0 +1,78 @@
+"""Which accounts are one person's, as the operator stated it. Accounts that are closed drop out."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, insert, or_, select, text
+
+from app.core.aliases import AliasBasis
+from app.db.session import ReadSession, WriteSession
+from app.ledger.tables import subject_alias, subject_locator
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Two accounts that are one person's, who said so, when, and on what basis."""
+
+    id: UUID
+    first: bytes
+    second: bytes
+    basis: AliasBasis
+    stated_at: datetime
+    stated_by: UUID
+
+
+_NAMES: Final = text("""
+WITH RECURSIVE person (ref) AS (
+    SELECT CAST(:ref AS bytea)
+    UNION
+    SELECT CASE WHEN subject_alias.first_ref = person.ref THEN subject_alias.second_ref ELSE subject_alias.first_ref END
+    FROM person JOIN subject_alias ON person.ref IN (subject_alias.first_ref, subject_alias.second_ref)
+)
+SELECT ref FROM person
+WHERE EXISTS (SELECT FROM subject_locator WHERE subject_ref = person.ref AND ended_at IS NULL) ORDER BY ref
+""")
+
+
+async def accounts_of(session: ReadSession, ref: bytes) -> list[bytes]:
+    """Every open account of the person who has this one, in order of subject_ref, this one among them."""
+    return [bytes(each) for each in (await session.execute(_NAMES, {"ref": ref})).scalars()]
+
+
+async def find_alias(session: ReadSession, one: bytes, other: bytes) -> Alias | None:
+    """The row that says that two accounts are one person's; None when none says so directly."""
+    first, second = sorted((one, other))
+    rows = select(subject_alias).where(subject_alias.c.first_ref == first, subject_alias.c.second_ref == second)
+    row = (await session.execute(rows)).first()
+    if row is None:
+        return None
+    return Alias(row.id, first, second, AliasBasis(row.basis), row.stated_at, row.stated_by)
+
+
+async def add_alias(session: WriteSession, alias: Alias) -> None:
+    """Add a row; both accounts must be held (`app.ledger.locators`)."""
+    first, second = sorted((alias.first, alias.second))
+    row = {"id": alias.id, "first_ref": first, "second_ref": second, "basis": alias.basis.value}
+    await session.execute(insert(subject_alias).values(**row, stated_at=alias.stated_at, stated_by=alias.stated_by))
+
+
+async def remove_alias(session: WriteSession, identifier: UUID) -> None:
+    """Remove a row: the two are taken for two persons from now on."""
+    await session.execute(delete(subject_alias).where(subject_alias.c.id == identifier))
+
+
+async def forget_aliases(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Remove every row about accounts that are erased."""
+    about = or_(subject_alias.c.first_ref.in_(list(refs)), subject_alias.c.second_ref.in_(list(refs)))
+    await session.execute(delete(subject_alias).where(about))
+
+
+async def locators_of(session: ReadSession, ref: bytes) -> tuple[bytes, ...]:
+    """The locators under which replicas remember an open account."""
+    rows = select(subject_locator.c.locator).where(
+        subject_locator.c.subject_ref == ref, subject_locator.c.ended_at.is_(None)
+    )
+    return tuple(bytes(each) for each in (await session.execute(rows)).scalars())

@@ -1,0 +1,1 @@
+"""What concerns a person and every processing at once: accounts, ages, and names that belong together."""

@@ -1,0 +1,153 @@
+"""Names that are one person's: a no follows from one to the other, a yes never does, and nobody else is touched."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from tests.support.api import subject
+
+
+def _link(api, one, other, basis="user_proved"):
+    body = {"from": subject(one), "to": subject(other), "basis": basis}
+    return api.call("POST", "/v1/subjects/links", body)
+
+
+def _linked(api, *names):
+    for other in names[1:]:
+        assert _link(api, names[0], other).status_code == 201
+
+
+def _history(api, consent):
+    return api.ok("GET", f"/v1/consents/{consent}/history")["items"]
+
+
+@pytest.mark.parametrize(("said_by", "other"), [("ali", "alice"), ("alice", "ali")])
+def test_a_withdrawal_follows_both_ways(api, said_by, other):
+    """It ends the consent under the other name as soon as it is answered, and names it; the entry says what it follows.
+
+    Without the link the other name's consent goes on: that is the control.
+    """
+    api.register("ads")
+    api.decide(other, "ads")
+    assert api.withdraw(said_by, "ads")["withdrawn"] == []
+    assert api.reason(other, "ads") == "consent_in_force"
+    _linked(api, "alice", "ali")
+    consent = api.decide(other, "ads")["id"]
+    said = api.withdraw(said_by, "ads")
+    assert said["withdrawn"] == [consent]
+    assert said["matched"] is True
+    assert api.reason(other, "ads") == "consent_withdrawn"
+    assert _history(api, consent)[-1]["evidence"]["followed"] == said["id"]
+
+
+def test_a_refusal_follows(api):
+    """A refusal under one name is one under the other, of the same processing only."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    _linked(api, "alice", "ali")
+    for name in ("ads", "stats"):
+        api.decide("ali", name)
+    api.decide("alice", "ads", "refused")
+    assert [api.reason("ali", name) for name in ("ads", "stats")] == ["consent_refused", "consent_in_force"]
+
+
+def test_a_closure_follows(api):
+    """Closing one name closes the other: whoever has either next starts with nothing."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    consent = api.decide("ali", "ads")["id"]
+    closed = api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
+    assert closed["closed"] == [consent]
+    assert api.reason("ali", "ads") == "no_consent"
+    # The next holders of both addresses are two persons.
+    api.decide("ali", "ads")
+    api.withdraw("alice")
+    assert api.reason("ali", "ads") == "consent_in_force"
+
+
+def test_a_grant_never_follows(api):
+    """Whoever consents under one name has not consented under the other."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    api.decide("alice", "ads")
+    assert api.reason("ali", "ads") == "no_consent"
+
+
+def test_it_follows_from_name_to_name(api):
+    """Three names of one person, linked two by two, end together; a stranger's consent stands."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    _linked(api, "ali", "alicia")
+    for name in ("alice", "ali", "alicia", "bob"):
+        api.decide(name, "ads")
+    api.withdraw("alicia")
+    assert {api.reason(name, "ads") for name in ("alice", "ali", "alicia")} == {"consent_withdrawn"}
+    assert api.reason("bob", "ads") == "consent_in_force"
+
+
+def test_stating_it_ends_what_was_refused_since_under_the_other_name(api):
+    """A yes that is older than the other name's no ends with the link; one that is younger stands."""
+    for name in ("ads", "stats"):
+        api.register(name, purpose="statistics")
+    first = api.decide("ali", "ads")["id"]
+    api.withdraw("alice")
+    api.decide("ali", "stats")
+    stated = _link(api, "alice", "ali")
+    assert stated.json()["withdrawn"] == [first]
+    assert [api.reason("ali", name) for name in ("ads", "stats")] == ["consent_withdrawn", "consent_in_force"]
+
+
+def test_stating_it_twice_is_one_link(api):
+    """In whichever order: the same id is answered, and nothing ends."""
+    first = _link(api, "alice", "ali").json()
+    again = _link(api, "ali", "alice", "provider_account").json()
+    assert (again["id"], again["basis"], again["withdrawn"]) == (first["id"], "user_proved", [])
+
+
+def test_a_name_is_not_linked_with_itself(api):
+    """Two spellings of one address are one account already."""
+    answer = _link(api, "alice@exemple.example", "ALICE@Exemple.example")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sceau:problem:same-subject")
+
+
+def test_a_person_has_fifty_names_at_most(api):
+    """What is shared by more than that is no one person's."""
+    for number in range(49):
+        assert _link(api, "alice", f"a{number}").status_code == 201
+    answer = _link(api, "alice", "one-more")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:too-many-names")
+
+
+def test_a_link_is_removed(api):
+    """Nothing follows any more; what nobody stated cannot be removed."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    api.decide("ali", "ads")
+    names = {"from": subject("ali"), "to": subject("alice")}
+    assert api.call("POST", "/v1/subjects/links/removals", names).status_code == 200
+    api.withdraw("alice")
+    assert api.reason("ali", "ads") == "consent_in_force"
+    assert api.call("POST", "/v1/subjects/links/removals", names).status_code == 404
+
+
+def test_an_erasure_forgets_the_links(api, database):
+    """The other name is closed with it; no row says any more that the two were one person's."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    api.decide("ali", "ads")
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+    assert api.reason("ali", "ads") == "no_consent"
+    with psycopg.connect(database.owner_url) as owner:
+        assert owner.execute("SELECT count(*) FROM subject_alias").fetchone() == (0,)
+
+
+def test_withdrawals_under_two_names_at_once_do_not_wait_for_each_other(api):
+    """Each holds both ledgers in one order: all are answered, and both names have said no."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    for name in ("alice", "ali"):
+        api.decide(name, "ads")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: api.withdraw(("alice", "ali")[number % 2]), range(16)))
+    assert {api.reason(name, "ads") for name in ("alice", "ali")} == {"consent_withdrawn"}
