@@ -10,8 +10,10 @@ _QUESTIONS: Final = {
     "unsaid": """SELECT count(*) FROM consent c WHERE ended_by IS NULL AND id = ANY (SELECT id FROM raced)
         AND NOT EXISTS (SELECT FROM renewal_flag f WHERE f.subject_ref = c.subject_ref AND f.consent = c.id)""",
     "twice": "SELECT count(*) FROM (SELECT FROM renewal_flag GROUP BY consent HAVING count(*) > 1) AS double",
+    # By when the end was recorded: a renewal says when it was collected, which may be before a flag made meanwhile.
     "wrong": """SELECT count(*) FROM renewal_flag f JOIN consent c ON c.subject_ref = f.subject_ref AND c.id = f.consent
-        WHERE c.ended_at <= f.flagged_at""",
+        JOIN consent_event e ON e.subject_ref = c.subject_ref AND e.collected_at = c.ended_at AND e.id <> c.id
+        WHERE e.recorded_at <= f.flagged_at""",
     "without_event": """SELECT count(*) FROM renewal_flag f WHERE kind = 'expired' AND NOT EXISTS
         (SELECT FROM consent_event e WHERE e.subject_ref = f.subject_ref AND e.id = f.id AND e.kind = 'expired')""",
     "events_without_flag": """SELECT count(*) FROM consent_event e WHERE kind IN ('expired', 'superseded')

@@ -18,6 +18,7 @@ CONSENTED = "ads-mail"
 ISSUER = "http://127.0.0.1:1/realms/staff"
 """Whose tokens the application takes; nobody shows any here, and nobody answers there."""
 USERS = ("alice@example.fr", "bob@example.fr")
+NAMES = ("nadia", "nadine")
 RULINGS = ("/approvals", "/rejections")
 ADDRESS = "https://www.exemple.example/"
 INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before", "expires_at")
@@ -58,6 +59,11 @@ class Facts:
         members = tuple(api.ok("POST", "/v1/staff/members", {"name": "Bob"})["id"] for _ in range(8))
         for member in members[::2]:
             api.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
+        api.ok(
+            "POST",
+            "/v1/subjects/links",
+            {**dict(zip(("from", "to"), map(subject, NAMES), strict=True)), "basis": "user_proved"},
+        )
         events, (waiting, approver) = _dispatched(api), _proposed(api)
         return cls(api, known, consents, keys, (text,), ada, members, webhooks, events, waiting, approver)
 
@@ -130,6 +136,8 @@ class Facts:
             real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
+        if path.startswith("/v1/subjects/links"):
+            real |= {"from": _always(subject(NAMES[0])), "to": _always(subject(NAMES[1]))}
         if path.startswith("/v1/staff"):
             today = self.api.ok("GET", "/v1/staff/notices")["items"][-1]
             real |= {"notice": _always(today["number"]), "text_sha256": _always(today["texts"]["fr"]["sha256"])}
