@@ -15,7 +15,7 @@ from app.api.register import controllers
 from app.api.register import routes as register
 from app.api.service import health
 from app.api.staff import routes as staff
-from app.api.webhooks import feed
+from app.api.webhooks import acknowledgements, feed
 from app.api.webhooks import routes as webhooks
 
 ROUTERS: Final = tuple(
@@ -33,6 +33,7 @@ ROUTERS: Final = tuple(
         decision_log,
         audit_trail,
         feed,
+        acknowledgements,
         webhooks,
         staff,
         callers,

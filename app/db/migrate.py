@@ -60,6 +60,8 @@ PRIVILEGES: Final = {
     "procrastinate_events": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_periodic_defers": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_workers": "SELECT, INSERT, UPDATE, DELETE",
+    "effect_owed": "SELECT, INSERT, UPDATE (stopped_at, erased_at)",
+    "effect_acknowledged": "SELECT, INSERT",
     "event_progress": "SELECT, INSERT, UPDATE",
     "webhook_endpoint": "SELECT, INSERT, UPDATE, DELETE",
     "webhook_key": "SELECT, INSERT, UPDATE",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
 
+from app.events.effects import ENDING
 from app.events.feed import OutboxEvent
 
 MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
@@ -33,6 +34,8 @@ def cloud_event(event: OutboxEvent, source: str, *, subject: KnownSubject | None
 
     """
     data: dict[str, Any] = dict(event.data)
+    if event.type in ENDING:
+        data["effects"] = ["stop", "erase_derived_data"]
     if subject is not None:
         data["subject"] = {"type": subject.type, "id": subject.id}
     return {

@@ -6,7 +6,21 @@ counts. So rows below a snapshot's `xmin` are complete (no gap), and a subject's
 (no reordering), whatever order transactions began or ended in: docs/decisions/0010-order-of-events.md.
 """
 
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.schema import metadata
@@ -38,3 +52,34 @@ event_progress = Table(
     Column("event", Uuid, nullable=False),
 )
 """How far the outbox is `dispatched` to webhooks, and up to where it was `dropped` because it was old."""
+
+# What the end of a consent asks of receivers (app.events.effects); `due_at` where the register says how soon.
+effect_owed = Table(
+    "effect_owed",
+    metadata,
+    Column("event", Uuid, primary_key=True),
+    Column("processing", Text, nullable=False),
+    Column("consent", Uuid, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("due_at", Instant),
+    Column("stopped_at", Instant),
+    Column("erased_at", Instant),
+)
+Index(
+    "ix_effect_owed_open",
+    effect_owed.c.processing,
+    postgresql_where=effect_owed.c.stopped_at.is_(None) | effect_owed.c.erased_at.is_(None),
+)
+
+effect_acknowledged = Table(
+    "effect_acknowledged",
+    metadata,
+    Column("event", Uuid, ForeignKey("effect_owed.event", ondelete="RESTRICT"), nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("caller", Uuid, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("number", BigInteger),
+    PrimaryKeyConstraint("event", "effect", "caller"),
+    CheckConstraint("effect IN ('stopped', 'derived_data_erased')", name="effect"),
+    CheckConstraint("number >= 0", name="number"),
+)

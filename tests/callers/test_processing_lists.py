@@ -174,6 +174,7 @@ APART = {
     ("POST", "/v1/identities"): "as POST /v1/keys, and needs an issuer: tests/callers/test_access_tokens.py",
     ("POST", "/v1/audit-trail/search"): "what was done to others is left out: tests/audit/test_trail.py",
     ("GET", "/v1/presented-texts/{sha256}"): "a text that any user of the page may read, found by its hash only",
+    ("POST", "/v1/acknowledgements"): "an event of another processing is not found: tests/webhooks/test_effects.py",
     ("POST", "/v1/processings/{id}/approvals"): "needs a version that waits: tests/register/test_four_eyes.py",
     ("POST", "/v1/processings/{id}/rejections"): "needs a version that waits: tests/register/test_four_eyes.py",
     ("GET", "/v1/controllers"): "legal persons, of no processing",

@@ -39,6 +39,7 @@ class Facts:
     events: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     approver: str | None = None
+    ended: str = ""
 
     @classmethod
     def made_by(cls, api: Api) -> "Facts":
@@ -65,7 +66,8 @@ class Facts:
             {**dict(zip(("from", "to"), map(subject, NAMES), strict=True)), "basis": "user_proved"},
         )
         events, (waiting, approver) = _dispatched(api), _proposed(api)
-        return cls(api, known, consents, keys, (text,), ada, members, webhooks, events, waiting, approver)
+        ended = _ended(api)
+        return cls(api, known, consents, keys, (text,), ada, members, webhooks, events, waiting, approver, ended)
 
     def key_for(self, path: str) -> str | None:
         """The key that a path is called with: a person's where only persons may call."""
@@ -121,6 +123,13 @@ class Facts:
             made["page"] = {name: value for name, value in made["page"].items() if name != "cursor"}
         return made
 
+    def _of_events_and_names(self, path: str) -> dict[str, Callable[[Any], Any]]:
+        if path == "/v1/acknowledgements":
+            return {"event": _always(self.ended)}
+        if path.startswith("/v1/subjects/links"):
+            return {"from": _always(subject(NAMES[0])), "to": _always(subject(NAMES[1]))}
+        return {}
+
     def _real(self, path: str, number: int) -> dict[str, Callable[[Any], Any]]:
         real: dict[str, Callable[[Any], Any]] = {
             "subject": lambda _: subject(USERS[number % len(USERS)]),
@@ -136,8 +145,7 @@ class Facts:
             real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
-        if path.startswith("/v1/subjects/links"):
-            real |= {"from": _always(subject(NAMES[0])), "to": _always(subject(NAMES[1]))}
+        real |= self._of_events_and_names(path)
         if path.startswith("/v1/staff"):
             today = self.api.ok("GET", "/v1/staff/notices")["items"][-1]
             real |= {"notice": _always(today["number"]), "text_sha256": _always(today["texts"]["fr"]["sha256"])}
@@ -185,6 +193,14 @@ def _dispatched(api: Api) -> tuple[str, ...]:
     while done < len(USERS):
         done += portal.call(dispatch_events, database)
     return tuple(event["id"] for event in api.ok("GET", "/v1/events")["events"])
+
+
+def _ended(api: Api) -> str:
+    """An event that told of the end of a consent."""
+    api.decide("oscar", CONSENTED)
+    api.withdraw("oscar", CONSENTED)
+    told = api.ok("GET", "/v1/events?limit=100")["events"]
+    return str(next(event["id"] for event in told if event["type"].endswith(".withdrawn")))
 
 
 def _always(value: Any) -> Callable[[Any], Any]:

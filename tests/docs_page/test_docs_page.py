@@ -178,6 +178,7 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     of_answers |= {("post", "/v1/identities")}  # names an issuer, which only its deployment knows
     # Where two persons decide: the first one's proposal is there to be ruled on.
     of_answers |= {("post", f"/v1/processings/{{id}}/{ruling}") for ruling in ("approvals", "rejections")}
+    of_answers |= {("post", "/v1/acknowledgements")}  # of an event that the feed told
     beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")
     of_answers |= {each for each in operations(document) if each[1].startswith(beginnings)}
     of_answers |= {("get", "/v1/staff/notices/current"), ("post", "/v1/staff/acknowledgements")}  # for persons

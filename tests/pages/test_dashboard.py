@@ -20,7 +20,7 @@ START = "2026-06-15T10:00:00Z"
 
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 
-SECTIONS = ("register", "consents", "renewals", "decisions", "deliveries", "staff", "jobs", "replicas")
+SECTIONS = ("register", "consents", "renewals", "decisions", "deliveries", "effects", "staff", "jobs", "replicas")
 
 
 @pytest.fixture

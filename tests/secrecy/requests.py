@@ -131,6 +131,10 @@ BODIES: dict[Route, list[Any]] = {
         {"from": subject(_address("subject")), "to": subject(_address("participant"))},
         {"from": subject(_address("subject")), "to": subject(_address("malformed"))},
     ],
+    ("POST", "/v1/acknowledgements"): [
+        {"event": str(UUID(int=1)), "effect": "stopped"},
+        {"event": _address("malformed"), "effect": "stopped"},
+    ],
     ("POST", "/v1/renewals/declined"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],
     ("POST", "/v1/consents/search"): [

@@ -37,7 +37,7 @@ class NewEndpoint(WireModel):
                 {
                     "url": "https://crm.example.fr/hooks/sceau",
                     "types": ["fr.sceau.consent.renewal_due", "fr.sceau.consent.expired"],
-                    "include_subject": False,
+                    "include_subject": True,
                 }
             ]
         }

@@ -17,6 +17,7 @@ from app.auth.callers import Caller
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.events.counts import DeliveryCounts, load_counts
+from app.events.effects import EffectCount, count_effects
 from app.events.endpoints import Endpoint
 from app.operations.audit import count_logged_decisions
 from app.operations.consents import count_consents
@@ -68,6 +69,7 @@ class Dashboard:
     consents: Read[Sequence[ConsentCount]]
     decisions: Read[Sequence[DecisionCount]]
     deliveries: Read[Deliveries]
+    effects: Read[Sequence[EffectCount]]
     staff: Read[Coverage]
     jobs: Read[Sequence[DayOfRuns]]
     replicas: Read[Sequence[ReplicaSeen]]
@@ -99,28 +101,40 @@ async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
         now = await session.now()
         return Read(now, now, Deliveries(await list_webhooks(session, caller), await load_counts(session)))
 
-    async def staff(session: ReadSession) -> Read[Coverage]:
+    async def effects(session: ReadSession) -> Read[Sequence[EffectCount]]:
         now = await session.now()
-        return Read(now, now, await read_staff_coverage(session))
-
-    async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
-        now = await session.now()
-        return Read(now, now, await latest_runs(session))
-
-    async def replicas(session: ReadSession) -> Read[Sequence[ReplicaSeen]]:
-        found = await list_replicas(session)
-        now = await session.now()  # after the rows: an age is never negative
-        return Read(now, now, found)
+        seen = [each for each in await count_effects(session, now) if caller.may_ask_about(each.processing)]
+        return Read(now, now, seen)
 
     return Dashboard(
         await _read(database, register),
         await _read(database, consents),
         await _read(database, decisions),
         await _read(database, deliveries),
+        await _read(database, effects),
         await _read(database, staff),
         await _read(database, jobs),
         await _read(database, replicas),
     )
+
+
+async def staff(session: ReadSession) -> Read[Coverage]:
+    """Who of the staff took note of the notice."""
+    now = await session.now()
+    return Read(now, now, await read_staff_coverage(session))
+
+
+async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
+    """What each background task did last."""
+    now = await session.now()
+    return Read(now, now, await latest_runs(session))
+
+
+async def replicas(session: ReadSession) -> Read[Sequence[ReplicaSeen]]:
+    """Which processes decide from memory."""
+    found = await list_replicas(session)
+    now = await session.now()  # after the rows: an age is never negative
+    return Read(now, now, found)
 
 
 _FAILED: Final[Read[Any]] = Read()

@@ -12,6 +12,7 @@ from app.audit.job_runs import DayOfRuns
 from app.core.article import SECRECY
 from app.core.page.text import listed
 from app.core.register.approval import warnings_of
+from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Deliveries
 from app.pages.dates import day, integer, moment, seconds
@@ -116,6 +117,24 @@ def reasons_table(counts: Sequence[DecisionCount], days: Sequence[str], language
         for reason in sorted(answers, key=lambda each: (not answers[each], each))
     ]
     return Table(t["reasons_caption"], columns, rows)
+
+
+def effects_table(counts: Sequence[EffectCount], language: Language, t: dict[str, str]) -> Table:
+    """What receivers did not acknowledge yet, by processing; what is overdue stands out."""
+    columns = [
+        Column(t["processing"]),
+        *(Column(t[name], number=True) for name in ("not_stopped", "not_erased", "overdue")),
+    ]
+    rows = [
+        [
+            Cell(each.processing),
+            Cell(integer(each.not_stopped, language), css=_NUMBER),
+            Cell(integer(each.not_erased, language), css=_NUMBER),
+            Cell(integer(each.overdue, language), css=f"{_NUMBER} bad-text" if each.overdue else _NUMBER),
+        ]
+        for each in counts
+    ]
+    return Table(t["effects_caption"], columns, rows)
 
 
 def deliveries_table(deliveries: Deliveries, language: Language, t: dict[str, str]) -> Table:

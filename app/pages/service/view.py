@@ -12,6 +12,7 @@ from app.audit.recorder import Recorder
 from app.auth.callers import Caller
 from app.core.article import PARIS
 from app.core.consent import State
+from app.events.effects import EffectCount
 from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, Read
 from app.operations.staff.read_staff_coverage import Coverage
 from app.pages.dates import day, integer, moment, month, percent
@@ -23,6 +24,7 @@ from app.pages.service.tables import (
     Column,
     Table,
     deliveries_table,
+    effects_table,
     jobs_table,
     reasons_table,
     register_table,
@@ -98,6 +100,7 @@ def dashboard_page(shown: Dashboard, caller: Caller, recorder: Recorder | None, 
         _section("renewals", shown.consents, wording, _renewals),
         _section("decisions", shown.decisions, wording, _decisions_of(recorder)),
         _section("deliveries", shown.deliveries, wording, _deliveries_of(caller)),
+        _section("effects", shown.effects, wording, _effects),
         _section("staff", shown.staff, wording, _staff),
         _section("jobs", shown.jobs, wording, _jobs),
         _section("replicas", shown.replicas, wording, _replicas),
@@ -223,6 +226,12 @@ def _deliveries_of(caller: Caller) -> Callable[[DashboardSection, Deliveries, da
         section.show(deliveries_table(content, wording.language, wording.t))
 
     return fill
+
+
+def _effects(section: DashboardSection, content: Sequence[EffectCount], _: datetime, wording: DashboardWording) -> None:
+    section.empty = None if content else wording.t["effects_empty"]
+    section.note = wording.t["effects_note"]
+    section.show(effects_table(content, wording.language, wording.t))
 
 
 def _staff(section: DashboardSection, content: Coverage, _: datetime, wording: DashboardWording) -> None:

@@ -112,6 +112,19 @@ DASHBOARD: Final[Catalogue] = {
     "total": both("Total", "Total"),
     # Deliveries
     "deliveries": both("Notifications envoyées", "Deliveries to receivers"),
+    "effects": both("Effets des retraits", "Effects of withdrawals"),
+    "effects_empty": both(
+        "Aucun retrait n’attend d’accusé de réception.", "No end of a consent waits to be acknowledged."
+    ),
+    "effects_note": both(
+        "Les récepteurs confirment par POST /v1/acknowledgements qu’ils ont cessé l’analyse et effacé les données qui "
+        "en ont été tirées.",
+        "Receivers confirm with POST /v1/acknowledgements that they stopped the analysis and erased what was derived.",
+    ),
+    "effects_caption": both("Fins de consentement non confirmées", "Ends of consents that are not acknowledged"),
+    "not_stopped": both("Arrêt non confirmé", "Stop not acknowledged"),
+    "not_erased": both("Effacement non confirmé", "Erasure not acknowledged"),
+    "overdue": both("Effacement en retard", "Erasure overdue"),
     "deliveries_empty": both("Aucun récepteur n’est enregistré.", "No receiver is registered."),
     "deliveries_caption": both("Récepteurs d’événements", "Receivers of events"),
     "receiver": both("Récepteur", "Receiver"),

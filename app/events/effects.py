@@ -1,0 +1,136 @@
+"""What receivers still owe after a consent ended: to stop, and to erase what was derived; and who said it was done.
+
+Rows are made from the outbox, by the transaction that dispatches it or by the first acknowledgement, and outlive it: a
+processing may have months to erase.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core.consent import EventKind
+from app.db.session import ReadSession, WriteSession
+from app.events.feed import Position
+from app.events.outbox import TYPE_PREFIX
+from app.events.tables import effect_acknowledged, effect_owed
+
+
+class Effect(StrEnum):
+    """What the end of a consent asks of whoever analysed: GDPR art. 7(3) and 17(1)(b)."""
+
+    STOPPED = "stopped"
+    ERASED = "derived_data_erased"
+
+
+ENDING: Final = frozenset(
+    TYPE_PREFIX + kind.value
+    for kind in (
+        EventKind.REFUSED,
+        EventKind.WITHDRAWN,
+        EventKind.CLOSED,
+        EventKind.ERASED,
+        EventKind.EXPIRED,
+        EventKind.SUPERSEDED,
+    )
+)
+"""Types of event after which nothing may be analysed any more; a refusal counts where it ended a consent."""
+
+_OWE: Final = """
+INSERT INTO effect_owed (event, processing, consent, occurred_at, due_at)
+SELECT o.id, o.data ->> 'processing', CAST(o.data ->> 'consent' AS uuid), o.occurred_at,
+    o.occurred_at + CAST(CAST(:delays AS jsonb) ->> (o.data ->> 'processing') AS interval)
+FROM outbox AS o
+WHERE o.type = ANY (:types) AND (o.type <> :refused OR EXISTS (
+        SELECT FROM consent AS c WHERE c.subject_ref = o.subject_ref AND c.processing = o.data ->> 'processing'
+            AND c.decision = 'granted' AND c.ended_by = 'refused' AND c.ended_at = o.occurred_at))
+"""
+_SPAN: Final = """
+    AND (o.xid, o.seq, o.id) > (CAST(:after_xid AS text)::xid8, :after_seq, :after_event)
+    AND (o.xid, o.seq, o.id) <= (CAST(:last_xid AS text)::xid8, :last_seq, :last_event)
+ON CONFLICT DO NOTHING
+"""
+_ONE: Final = "    AND o.id = :event ON CONFLICT DO NOTHING"
+_TYPES: Final = {"types": sorted(ENDING), "refused": TYPE_PREFIX + EventKind.REFUSED.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One end of a consent, by when what was derived is to be erased, and what was said to be done, when first."""
+
+    event: UUID
+    processing: str
+    due_at: datetime | None
+    stopped_at: datetime | None
+    erased_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectCount:
+    """Of a processing: ends of consents that nobody said to have stopped for, or erased after, and what is overdue."""
+
+    processing: str
+    not_stopped: int
+    not_erased: int
+    overdue: int
+
+
+async def owe(session: WriteSession, after: Position, last: Position, delays: Mapping[str, str | None]) -> None:
+    """Write down what is owed for the events after one position up to another.
+
+    Args:
+        session: the transaction that dispatches them.
+        after: the position before the first.
+        last: that of the last.
+        delays: how soon each processing erases what it derived (ISO 8601), by its id; None where it does not say.
+
+    """
+    span = {
+        "after_xid": str(after.xid), "after_seq": after.seq, "after_event": after.event,
+        "last_xid": str(last.xid), "last_seq": last.seq, "last_event": last.event,
+    }  # fmt: skip
+    await session.execute(text(_OWE + _SPAN), {**span, **_TYPES, "delays": json.dumps(dict(delays))})
+
+
+async def owe_one(session: WriteSession, event: UUID, delays: Mapping[str, str | None]) -> None:
+    """Write down what is owed for one event, that is acknowledged before it was dispatched."""
+    await session.execute(text(_OWE + _ONE), {"event": event, **_TYPES, "delays": json.dumps(dict(delays))})
+
+
+async def find_owed(session: WriteSession, event: UUID) -> Owed | None:
+    """What is owed for an event, held by this transaction; None when nothing is."""
+    row = (await session.execute(select(effect_owed).where(effect_owed.c.event == event).with_for_update())).first()
+    if row is None:
+        return None
+    return Owed(row.event, row.processing, row.due_at, row.stopped_at, row.erased_at)
+
+
+async def acknowledge(  # noqa: PLR0917 - one statement of one receiver
+    session: WriteSession, owed: Owed, effect: Effect, by: UUID, at: datetime, count: int | None
+) -> None:
+    """Keep what a receiver says; the first of each kind closes it. The row must be held (`find_owed`)."""
+    said = {"event": owed.event, "effect": effect.value, "caller": by, "at": at, "number": count}
+    await session.execute(insert(effect_acknowledged).values(said).on_conflict_do_nothing())
+    column = effect_owed.c.stopped_at if effect is Effect.STOPPED else effect_owed.c.erased_at
+    first = update(effect_owed).where(effect_owed.c.event == owed.event, column.is_(None))
+    await session.execute(first.values({column.name: at}))
+
+
+_COUNT: Final = text("""
+SELECT processing, count(*) FILTER (WHERE stopped_at IS NULL) AS not_stopped,
+    count(*) FILTER (WHERE erased_at IS NULL) AS not_erased,
+    count(*) FILTER (WHERE erased_at IS NULL AND due_at < :now) AS overdue
+FROM effect_owed WHERE stopped_at IS NULL OR erased_at IS NULL GROUP BY processing ORDER BY processing
+""")
+
+
+async def count_effects(session: ReadSession, now: datetime) -> list[EffectCount]:
+    """What is not acknowledged yet, by processing; from a partial index of those rows."""
+    rows = await session.execute(_COUNT, {"now": now})
+    return [EffectCount(row.processing, row.not_stopped, row.not_erased, row.overdue) for row in rows]

@@ -1,0 +1,112 @@
+"""What receivers say they did after a consent ended: stopped, and erased; the dashboard counts the rest."""
+
+import asyncio
+import re
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from app.db.database import Database
+from app.operations.webhooks.dispatch_events import dispatch_events
+from tests.support.api import subject
+from tests.support.dashboard import Visitor
+
+
+def _event(api, kind="withdrawn"):
+    """The last event of a kind, as the feed tells it."""
+    told = api.ok("GET", "/v1/events")["events"]
+    return [each for each in told if each["type"] == f"fr.sceau.consent.{kind}"][-1]
+
+
+def _say(api, event, effect, **more):
+    return api.call("POST", "/v1/acknowledgements", {"event": event, "effect": effect, **more})
+
+
+@pytest.fixture
+def withdrawn(api):
+    """A withdrawal of a consent to a processing that erases what it derived within a month; its event."""
+    api.register("ads", derived_data_erased_within="P1M")
+    api.decide("alice", "ads")
+    api.withdraw("alice", "ads")
+    return _event(api)
+
+
+def test_an_end_asks_to_stop_and_to_erase(api, withdrawn):
+    """The event of a withdrawal says both; that of a consent says neither."""
+    assert withdrawn["data"]["effects"] == ["stop", "erase_derived_data"]
+    assert "effects" not in _event(api, "granted")["data"]
+
+
+def test_receivers_say_what_they_did(api, withdrawn):
+    """Each effect is acknowledged by itself; the answer tells what nobody said yet. Saying it again changes nothing."""
+    stopped = _say(api, withdrawn["id"], "stopped")
+    assert (stopped.status_code, stopped.json()["outstanding"]) == (201, ["derived_data_erased"])
+    for _each in range(2):
+        assert _say(api, withdrawn["id"], "derived_data_erased", count=12).json()["outstanding"] == []
+
+
+def test_nothing_is_acknowledged_that_ended_no_consent(api, withdrawn):
+    """A consent given, a refusal that ended none, and an event that never was are 404."""
+    assert withdrawn
+    api.decide("bob", "ads", "refused")
+    for event in (_event(api, "granted")["id"], _event(api, "refused")["id"], str(uuid4())):
+        assert _say(api, event, "stopped").status_code == 404
+    api.decide("carol", "ads")
+    api.decide("carol", "ads", "refused")
+    assert _say(api, _event(api, "refused")["id"], "stopped").status_code == 201
+
+
+def test_a_caller_acknowledges_for_the_processings_that_it_may_name(api, withdrawn):
+    """For another processing's event it is told that there is none; without the scope it is refused."""
+    api.register("stats", purpose="statistics")
+    other = api.with_key(api.new_key("events:acknowledge", processings=["stats"]))
+    assert _say(other, withdrawn["id"], "stopped").status_code == 404
+    reader = api.with_key(api.new_key("consents:read"))
+    assert _say(reader, withdrawn["id"], "stopped").status_code == 403
+
+
+def _shown(api):
+    """The row of the dashboard's section: not stopped, not erased, overdue; None when nothing waits."""
+    text = Visitor(api).sign_in().text("effects")
+    found = re.search(r"Erasure overdue ads (\d+) (\d+) (\d+)$", text)
+    assert found or "No end of a consent waits" in text, text
+    return found and tuple(map(int, found.groups()))
+
+
+def _dispatch(database):
+    async def once():
+        made = Database(database.app_url)
+        try:
+            return await dispatch_events(made)
+        finally:
+            await made.close()
+
+    return asyncio.run(once())
+
+
+def test_what_is_overdue_is_counted(api, database, withdrawn):
+    """Dispatching writes down what is owed, and by when as the register says; once it is erased it is not shown."""
+    assert _dispatch(database) > 0
+    with psycopg.connect(database.owner_url) as owner:
+        due = owner.execute("SELECT due_at - occurred_at >= interval '28 days' FROM effect_owed").fetchall()
+        assert due == [(True,)]
+        owner.execute("UPDATE effect_owed SET due_at = now() - interval '1 day'")
+    assert _shown(api) == (1, 1, 1)
+    _say(api, withdrawn["id"], "stopped")
+    assert _shown(api) == (0, 1, 1)
+    _say(api, withdrawn["id"], "derived_data_erased")
+    assert _shown(api) is None
+
+
+def test_an_erased_person_leaves_nothing_to_find(api, database):
+    """What is owed names an event, a consent and a processing: no id, and no pseudonym."""
+    api.register("ads")
+    api.decide("alice", "ads")
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+    _dispatch(database)
+    with psycopg.connect(database.owner_url) as owner:
+        named = "SELECT column_name FROM information_schema.columns WHERE table_name LIKE 'effect%'"
+        columns = owner.execute(named).fetchall()
+        assert owner.execute("SELECT count(*) FROM effect_owed").fetchone() == (1,)
+    assert not {name for (name,) in columns} & {"subject_ref", "subject", "locator"}
