@@ -13,6 +13,7 @@ from app.core.page.link import (
     offered,
     paused_until,
     situation,
+    solicited,
     would_end,
 )
 from app.core.period import ConsentPeriod, PeriodPolicy
@@ -134,3 +135,21 @@ def test_an_account_is_hinted_at_and_never_told(identifier, hint):
     """Two characters at most of what names the person, and the domain: never the whole id."""
     assert account_hint(identifier) == hint
     assert account_hint(identifier) != identifier
+
+
+@pytest.mark.parametrize(
+    ("events", "register", "asked"),
+    [
+        ((), processing(), None),
+        ((event(EventKind.REFUSED, "2026-06-02", 2),), processing(), None),
+        ((granted("2026-06-01"),), processing(), 1),
+        ((granted("2025-06-01"),), processing(), 1),
+        ((granted("2026-05-01"),), processing(version(), version(2, "2026-06-01")), 2),
+        ((granted("2026-05-01"),), processing(version(), version(2, "2026-06-01", material=False)), 1),
+    ],
+)
+def test_what_asking_now_would_renew(events, register, asked):
+    """A consent is renewed in its own version until a material one supersedes it; a first request renews nothing."""
+    decision = latest_decision(events, register, NOW)
+    expected = None if asked is None else (decision.id, asked)
+    assert solicited(decision, events, register, NOW, POLICY) == expected
