@@ -151,5 +151,5 @@ def test_an_account_is_hinted_at_and_never_told(identifier, hint):
 def test_what_asking_now_would_renew(events, register, asked):
     """A consent is renewed in its own version until a material one supersedes it; a first request renews nothing."""
     decision = latest_decision(events, register, NOW)
-    expected = None if asked is None else (decision.id, asked)
+    expected = (decision.id, asked) if decision is not None and asked is not None else None
     assert solicited(decision, events, register, NOW, POLICY) == expected
