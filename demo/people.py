@@ -134,7 +134,7 @@ class People:
         """The version in force with another notice, said not to be material."""
         view = self._administrator.must("GET", f"/v1/processings/{STATISTICS}")
         version = view["version"]
-        words = f"{version['notice']['fr'].split(' (')[0]} (revu le {datetime.now(UTC):%Y-%m-%d à %H:%M:%S})"
+        words = f"{version['notice']['fr'].split(' (')[0]} (relu, version {view['versions'] + 1})"
         kept = (
             *("provider_kind", "service", "elements", "automated", "party_mode", "started_on", "consent_validity"),
             *("name", "data_recipients", "retention"),

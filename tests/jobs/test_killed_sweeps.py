@@ -29,7 +29,7 @@ def test_each_consent_is_flagged_exactly_once(race, database):
 
     `./dev bench sweep` does the same on 100,000 consents with ten kills.
     """
-    outcome = race(Plan(1_500, kills=len(STEPS), batch=50))
+    outcome = race(Plan(900, kills=len(STEPS), batch=30))
     assert outcome.verdict.faults == {}
     assert outcome.killed == list(STEPS)
     assert outcome.verdict.ended_after_flag > 0
@@ -39,14 +39,14 @@ def test_each_consent_is_flagged_exactly_once(race, database):
 
 def test_without_lock_and_key_it_is_flagged_twice(race):
     """Control: workers that hold nobody, on flags that have no key, flag some consents twice, and the race sees it."""
-    plan = Plan(600, kills=0, batch=100, decide_one_in=600, mutant="without_lock")
+    plan = Plan(300, kills=0, batch=50, decide_one_in=300, mutant="without_lock")
     outcome = race(plan, "ALTER TABLE renewal_flag DROP CONSTRAINT pk_renewal_flag")
     assert outcome.verdict.twice > 0
 
 
 def test_without_a_second_look_a_wrong_flag_is_seen(race):
     """Control: workers that believe what they read before they held a subject flag some who had decided anew."""
-    outcome = race(Plan(1_000, workers=2, kills=0, batch=250, decide_one_in=2, mutant="without_second_look"))
+    outcome = race(Plan(400, workers=2, kills=0, batch=100, decide_one_in=2, mutant="without_second_look"))
     assert outcome.verdict.wrong > 0
 
 

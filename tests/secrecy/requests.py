@@ -233,15 +233,30 @@ def _malformed(body: Any) -> Iterator[bytes]:
                 yield json.dumps({**body, name: marked}).encode()
 
 
+def _in_path(route: Route, consent: str) -> list[str]:
+    """The paths of a route that exist, or could."""
+    _, template = route
+    of_consent = template.startswith(("/v1/consents/", "/v1/consent-events/"))
+    of_webhook = template.startswith("/v1/webhooks/")
+    known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
+    return [template.format(id=each, name=each, token=each, sha256=each, event=each, key=each) for each in known]
+
+
+def well_formed(route: Route, consent: str) -> Iterator[Sent]:
+    """The requests of a route that get as far as the database: with a key in force, and a body as it should be."""
+    method, _ = route
+    for path in _in_path(route, consent):
+        for body in BODIES.get(route, [None]):
+            kind = {} if body is None else {"Content-Type": "application/json"}
+            yield Sent(method, path, None if body is None else json.dumps(body).encode(), _headers(**kind))
+
+
 def requests_for(route: Route, consent: str) -> Iterator[Sent]:
     """Every request that this route is sent."""
     method, template = route
     bodies: list[Any] = BODIES.get(route, [None])
-    of_consent = template.startswith(("/v1/consents/", "/v1/consent-events/"))
-    of_webhook = template.startswith("/v1/webhooks/")
-    known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
     json_type = {"Content-Type": "application/json"}
-    for path in [template.format(id=each, name=each, token=each, sha256=each, event=each, key=each) for each in known]:
+    for path in _in_path(route, consent):
         asked = f"{path}?cursor={_address('query')}&limit={_address('query')}&{_address('query')}=1"
         for number, body in enumerate(bodies):
             if body is None:

@@ -9,14 +9,20 @@ import pytest
 
 from app.db.database import Database
 from app.operations.webhooks.dispatch_events import dispatch_events
+from tests.faults.service import eventually
 from tests.support.api import subject
 from tests.support.dashboard import Visitor
 
 
 def _event(api, kind="withdrawn"):
     """The last event of a kind, as the feed tells it."""
-    told = api.ok("GET", "/v1/events")["events"]
-    return [each for each in told if each["type"] == f"fr.sceau.consent.{kind}"][-1]
+
+    def told():
+        # A transaction of another test may hold an event back for a moment (app/events/dispatch.py).
+        events = api.ok("GET", "/v1/events")["events"]
+        return [each for each in events if each["type"] == f"fr.sceau.consent.{kind}"]
+
+    return eventually(told)[-1]
 
 
 def _say(api, event, effect, **more):
