@@ -14,6 +14,7 @@ from tests.mutation.mutants import MODULES, ROOT, Mutant, explained_survivors, m
 from tests.mutation.trial import golden_failures
 
 SECONDS = 300
+SURVIVED = 0
 FOUND_OUT = (1, 2)
 """pytest's exit codes for a test that failed and for one that could not even be imported."""
 
@@ -55,6 +56,8 @@ def _killed_by_tests(mutant: Mutant) -> bool:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return False  # listed like a survivor: nothing was found out
+    if done.returncode not in {SURVIVED, *FOUND_OUT}:
+        raise RuntimeError(f"pytest could not try {mutant.name}: {done.stdout.decode()}{done.stderr.decode()}")
     return done.returncode in FOUND_OUT
 
 
