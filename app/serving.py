@@ -99,7 +99,7 @@ def _own_server(data: Path) -> Iterator[None]:
             f"{PREFIX}DATABASE_OWNER_URL": server.url(role=OWNER_ROLE, database=DATABASE),
         }
         os.environ.update(addresses)
-        _choose_approval()
+        _choose_for_one_machine()
         migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
         note = data / _RUNNING
         _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
@@ -109,11 +109,11 @@ def _own_server(data: Path) -> Iterator[None]:
             note.unlink(missing_ok=True)
 
 
-def _choose_approval() -> None:
-    """One person registers processings, unless somebody has chosen: a machine of its own is often one person's."""
-    name = f"{PREFIX}REGISTER_APPROVAL"
-    if not os.environ.get(name) and not os.environ.get(f"{name}_FILE"):
-        os.environ[name] = "one"
+def _choose_for_one_machine() -> None:
+    """One person registers processings and no standby has a copy, unless somebody has chosen otherwise."""
+    for name, choice in ((f"{PREFIX}REGISTER_APPROVAL", "one"), (f"{PREFIX}DURABILITY", "local")):
+        if not os.environ.get(name) and not os.environ.get(f"{name}_FILE"):
+            os.environ[name] = choice
 
 
 def serve(host: str, port: int, workers: int, *, jobs: bool) -> None:

@@ -70,6 +70,7 @@ class World:
             "SCEAU_BOOTSTRAP_KEY": KEY,
             "SCEAU_DECISION_LOG": "off",
             "SCEAU_REGISTER_APPROVAL": "one",
+            "SCEAU_DURABILITY": "local",
             "SCEAU_RATE_CONSENTS": "999999999/60",  # counted as in production, and never used up
             **more,
         }

@@ -172,6 +172,7 @@ def openapi() -> None:
         "pseudonym_key": "00" * 32,
         "master_key": "00" * 32,
         "register_approval": "one",
+        "durability": "local",
     }
     typer.echo(json.dumps(create_app(Settings(**placeholders)).openapi(), indent=2, ensure_ascii=False))
 
@@ -187,9 +188,11 @@ def _check(settings: "Settings") -> None:
     """Refuse a wrong setting or database before anything listens, in words: a worker could only end."""
     from app.main import create_app
     from app.operations.service.check_deployment import check_deployment
+    from app.operations.service.check_durability import check_durability
     from app.wiring.deployment import deployment_of
 
     async def check(database: "Database") -> None:
+        await check_durability(database)
         async with database.write() as session:
             await check_deployment(session, deployment_of(settings))
 

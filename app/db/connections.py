@@ -1,14 +1,141 @@
-"""How every connection to PostgreSQL is opened, and connections outside the engine's pool (feed, notifier, memory)."""
+"""How every connection to PostgreSQL is opened: to a primary, with time-outs, and with its warnings heard."""
 
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import Diagnostic
+
+from app.db.primary import IDENTITY, Accepts, is_no_standby
+
+_HOST_SECONDS: Final = 2
+"""How long one host of a DSN is tried: the least that libpq takes."""
+
+
+_NEXT_HOST_SECONDS: Final = 0.5
+_Opened = TypeVar("_Opened", bound="HeardConnection")
+
+
+class HeardConnection(psycopg.AsyncConnection[Any]):
+    """A connection that notes the server's warnings, and which server it was opened to (`app.db.primary`).
+
+    A COMMIT that a time-out cut short while it waited for a synchronous standby succeeds, with a warning only: the
+    transaction is committed on this server, and nobody knows whether it is on any other.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 - as psycopg
+        """Listen from the start."""
+        super().__init__(*arguments, **more)
+        self.warned = False
+        self.server: str | None = None
+        self.add_notice_handler(self._hear)
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **settings: Any) -> Self:  # noqa: ANN401
+        """Connect to the first host of a DSN that is a server that the setting `accepts` takes.
+
+        The next host is tried once the one before has failed or has said nothing for half a second, so that a host that
+        is a black hole does not use up the deadline of whoever waits. Else it takes and raises what psycopg does.
+        """
+        accepts, open_one = settings.pop("accepts", is_no_standby), super().connect
+        opened = [cls._open(open_one(conninfo, **of_one), accepts) for of_one in _one_host_each(settings)]
+        return await _first_to_answer(opened)
+
+    @staticmethod
+    async def _open(opening: "Coroutine[Any, Any, _Opened]", accepts: Accepts) -> "_Opened":
+        """Open a connection, learn which server it leads to, and close it again where that is not wanted."""
+        connection = await opening
+        try:
+            commits = connection.autocommit
+            await connection.set_autocommit(True)
+            row = await (await connection.execute(f"SELECT {IDENTITY}")).fetchone()
+            await connection.set_autocommit(commits)
+            connection.server = None if row is None else row[0]
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+        if accepts(connection.server):
+            return connection
+        connection.pgconn.finish()
+        raise psycopg.OperationalError("it is a standby, or not the primary that is believed now")
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether the server answers within that time; if it does not, the connection is shut."""
+        commits, status = self.autocommit, psycopg.pq.TransactionStatus.IDLE
+        if self.closed or self.info.transaction_status is not status:
+            return False
+        try:
+            with hanging_up_after(self, seconds):
+                await self.set_autocommit(True)
+                await self.execute("")
+                await self.set_autocommit(commits)
+        except psycopg.Error:
+            return False
+        return True
+
+    def _hear(self, notice: Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self.warned = True
+
+
+def _one_host_each(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The settings of a connection to each host that a DSN names, in its order."""
+    hosts = str(settings.get("host") or "").split(",")
+    ports = str(settings.get("port") or "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return [{**settings, "host": host, "port": port or None} for host, port in zip(hosts, ports, strict=True)]
+
+
+async def _first_to_answer(attempts: Sequence[Coroutine[Any, Any, _Opened]]) -> _Opened:
+    """What the first attempt that succeeds gives; the last error when none does. The other attempts are ended."""
+    running: set[asyncio.Task[_Opened]] = set()
+    waiting, failed = list(attempts), None
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(asyncio.create_task(waiting.pop(0)))
+            seconds = _NEXT_HOST_SECONDS if waiting else None
+            done, running = await asyncio.wait(running, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if task.exception() is None:
+                    running |= done - {task}
+                    return task.result()
+                failed = task.exception()
+    finally:
+        for attempt in waiting:
+            attempt.close()
+        for task in running:
+            _end(task)
+    raise failed or psycopg.OperationalError("the DSN names no host")
+
+
+def _end(task: "asyncio.Task[_Opened]") -> None:
+    """Cancel an attempt that is not wanted any more, and close what it opened all the same."""
+    task.cancel()
+    task.add_done_callback(
+        lambda ended: None if ended.cancelled() or ended.exception() else ended.result().pgconn.finish()
+    )
+
+
+def role_of(url: str) -> str | None:
+    """The role that a DSN names; None when it names none."""
+    role = conninfo_to_dict(_libpq(url)).get("user")
+    return None if role is None else str(role)
+
+
+def patience(url: str) -> float:
+    """Seconds in which every host of a DSN can have been tried."""
+    hosts = str(conninfo_to_dict(_libpq(url)).get("host") or "").split(",")
+    return float(_HOST_SECONDS * len(hosts) + 1)
+
+
+def _libpq(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
 def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]:
@@ -20,9 +147,15 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
 
     """
     return {
-        **conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1)),
+        **conninfo_to_dict(_libpq(url)),
         **line_settings(statement_seconds),
     }
+
+
+def owner_settings(url: str, *, connect_seconds: int) -> dict[str, Any]:
+    """What libpq is told for a migration's DSN: no statement time-outs, which migrations set themselves."""
+    reached = {"connect_timeout": connect_seconds, "target_session_attrs": "read-write"}
+    return {**conninfo_to_dict(_libpq(url)), **reached}
 
 
 def line_settings(statement_seconds: float) -> dict[str, Any]:
@@ -33,11 +166,14 @@ def line_settings(statement_seconds: float) -> dict[str, Any]:
         "statement_timeout": milliseconds,
         "lock_timeout": milliseconds,
         "idle_in_transaction_session_timeout": 2 * milliseconds,
+        # An answer means "durable": a role or a database may have been given less.
+        "synchronous_commit": "on",
         "client_connection_check_interval": 1000,
     }
     return {
         "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
-        "connect_timeout": 2,
+        "connect_timeout": _HOST_SECONDS,
+        "target_session_attrs": "read-write",  # of several hosts, the one that is no standby
         "application_name": "sceau",
         "keepalives_idle": 1,
         "keepalives_interval": 1,
@@ -46,10 +182,12 @@ def line_settings(statement_seconds: float) -> dict[str, Any]:
     }
 
 
-async def connect(url: str, *, statement_seconds: float) -> psycopg.AsyncConnection[Any]:
-    """An autocommit connection of one's own."""
+async def connect(
+    url: str, *, statement_seconds: float, autocommit: bool = True, accepts: Accepts = is_no_standby
+) -> HeardConnection:
+    """A connection of one's own, to a server that `accepts` takes."""
     settings = connection_settings(url, statement_seconds=statement_seconds)
-    return await psycopg.AsyncConnection.connect(autocommit=True, **settings)
+    return await HeardConnection.connect(autocommit=autocommit, accepts=accepts, **settings)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The service's connection to PostgreSQL: one bounded pool, deadlines, and one error for "cannot know now".
 
 Every connection has statement, lock and idle-in-transaction time-outs and TCP keepalives. A call that finds the
-waiting queue full, or whose deadline passes, gets `DatabaseUnavailableError` and nothing half-written.
+waiting queue full, or whose deadline passes, gets `DatabaseUnavailableError` and nothing half-written. What a permit
+may rest on is read by `read_from` or `read_and_prove`, which tell one server from another.
 """
 
 import asyncio
@@ -9,19 +10,43 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final, cast
 
-from sqlalchemy import text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy import event, text
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.db.connections import line_settings
+from app.db.connections import HeardConnection, connect, hanging_up_after
+from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
+
+_TRIES: Final = 3
+"""Connections tried until one leads to the server that is wanted."""
+_PING_SECONDS: Final = 1.0
+_HANGING_UP_SECONDS: Final = 0.25
+"""What a call is given beyond its deadline to end by an error of its connection."""
 
 
 class DatabaseUnavailableError(Exception):
     """The database cannot be read or written now."""
+
+
+class OutcomeUnknownError(DatabaseUnavailableError):
+    """Nobody knows whether a transaction was recorded, or whether it would outlive the server that recorded it."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a call has come: whether it has asked for a COMMIT whose outcome is not known yet."""
+
+    committing: bool = False
+
+    def unavailable(self) -> DatabaseUnavailableError:
+        """What a failure at this point means."""
+        return OutcomeUnknownError() if self.committing else DatabaseUnavailableError()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +61,28 @@ class PoolLimits:
 class Database:
     """Opens read and write sessions; wired once, opened by the first call, closed at shutdown."""
 
-    def __init__(self, url: str, *, limits: PoolLimits | None = None, clock: Clock | None = None) -> None:
-        """Prepare the pool; nothing is connected yet."""
+    def __init__(
+        self, url: str, *, limits: PoolLimits | None = None, clock: Clock | None = None, synchronous: bool = False
+    ) -> None:
+        """Prepare the pool; nothing is connected yet.
+
+        Args:
+            url: a DSN, of one host or of several.
+            limits: how much of the database to use.
+            clock: another clock than the database's, for tests.
+            synchronous: whether nothing may be recorded where no COMMIT waits for a standby.
+
+        """
+        self._synchronous = synchronous
         self._limits = limits or PoolLimits()
         self._clock = clock or DatabaseClock()
         self._waiting = 0
-        self._engine = _engine(url, self._limits)
+        self._accepts: Accepts = is_no_standby
+        self._engine = self._make_engine(url)
+
+    def follow(self, accepts: Accepts) -> None:
+        """Use connections to servers that this takes, and no others."""
+        self._accepts = accepts
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -55,15 +96,63 @@ class Database:
             yield ReadSession(await connection.execution_options(isolation_level="AUTOCOMMIT"), self._clock)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[WriteSession]:
-        """One transaction, committed when the block ends well and rolled back when it raises.
+    async def read_from(self, server: str) -> AsyncIterator[ReadSession]:
+        """A session whose statements are answered by the server of that identity; each sees what is committed by then.
+
+        It is a transaction, so that a pooler keeps it on one server.
 
         Raises:
-            DatabaseUnavailableError: as for `read`; nothing was recorded, unless the answer to COMMIT was lost.
+            DatabaseUnavailableError: as for `read`; or no connection leads to that server.
 
         """
-        async with self._guarded(), self._connection() as connection, connection.begin():
+        async with self._guarded() as progress, self._transaction(progress, server) as connection:
+            yield ReadSession(connection, self._clock)
+
+    @asynccontextmanager
+    async def read_and_prove(self, *, by_commit: bool) -> AsyncIterator[ReadSession]:
+        """A session for reading while no beat tells which server is the primary.
+
+        Args:
+            by_commit: end with a COMMIT that writes: behind a synchronous standby it succeeds on the present primary
+                alone, so that what was read before it was current. Without, it is only known to be no standby.
+
+        Raises:
+            DatabaseUnavailableError: as for `read`; also when the block has ended and the proof failed.
+
+        """
+        async with self._guarded() as progress, self._transaction(progress, None) as connection:
+            if await _identity(connection) is None:
+                raise NotThePrimaryError
+            yield ReadSession(connection, self._clock)
+            if by_commit:
+                await connection.execute(text(PROOF))
+
+    @asynccontextmanager
+    async def write(self, server: str | None = None) -> AsyncIterator[WriteSession]:
+        """One transaction, committed when the block ends well and rolled back when it raises.
+
+        Args:
+            server: the identity of the server that it must be recorded on; None for whichever the DSN leads to.
+
+        Raises:
+            OutcomeUnknownError: the answer to COMMIT was lost, or it waited in vain for a synchronous standby.
+            DatabaseUnavailableError: as for `read`; nothing was recorded.
+
+        """
+        async with self._guarded() as progress, self._transaction(progress, server) as connection:
             yield WriteSession(connection, self._clock)
+
+    async def is_durable(self) -> bool:
+        """Whether commits wait for a standby, where they must.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+
+        """
+        if not self._synchronous:
+            return True
+        async with self.read() as session:
+            return bool((await session.execute(text(f"SELECT {HAS_STANDBY}"))).scalar_one())
 
     async def ping(self) -> None:
         """Ask the database for nothing.
@@ -79,6 +168,28 @@ class Database:
         """Close every connection."""
         await self._engine.dispose()
 
+    def _make_engine(self, url: str) -> AsyncEngine:
+        seconds = self._limits.deadline.total_seconds()
+        engine = create_async_engine(
+            "postgresql+psycopg://",
+            async_creator=lambda: connect(url, statement_seconds=seconds, autocommit=False, accepts=self._accepts),
+            pool_size=self._limits.size,
+            max_overflow=0,
+            pool_timeout=seconds,
+            hide_parameters=True,
+        )
+        event.listen(engine.sync_engine, "checkout", self._check)
+        return engine
+
+    def _check(self, adapted: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
+        """Have the pool forget all its connections where one that was used before is dead or leads elsewhere."""
+        if not record.info.setdefault("used", False):
+            record.info["used"] = True
+            return
+        is_wanted = self._accepts(cast("HeardConnection", adapted.driver_connection).server)
+        if not is_wanted or not adapted.run_async(lambda heard: heard.answers(_PING_SECONDS)):
+            raise InvalidatePoolError
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         if self._waiting >= self._limits.waiting:
@@ -89,30 +200,71 @@ class Database:
         finally:
             self._waiting -= 1
         try:
-            yield connection
+            # Before the deadline of the call: a wait that is cancelled has psycopg ask a silent server to cancel, and
+            # wait for that.
+            with hanging_up_after(await _heard(connection), self._limits.deadline.total_seconds()):
+                yield connection
         finally:
             await connection.close()
 
     @asynccontextmanager
-    async def _guarded(self) -> AsyncIterator[None]:
+    async def _transaction(self, progress: _Progress, server: str | None) -> AsyncIterator[AsyncConnection]:
+        """A transaction on that server, or on any; committed at the end, which fails where the COMMIT was warned of."""
+        for _ in range(_TRIES):
+            async with self._connection() as connection, connection.begin() as transaction:
+                if not await self._is_right(connection, server):
+                    await transaction.rollback()
+                    await connection.invalidate()
+                    continue
+                yield connection
+                await _commit(connection, transaction, progress)
+                return
+        raise NotThePrimaryError
+
+    async def _is_right(self, connection: AsyncConnection, server: str | None) -> bool:
+        """Whether a connection leads to that server, and to one whose commits wait for a standby if they must."""
+        if server is None and not self._synchronous:
+            return True
+        told = (await connection.execute(text(f"SELECT {IDENTITY}, {HAS_STANDBY}"))).one()
+        return server in {None, told[0]} and (told[1] or not self._synchronous)
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[_Progress]:
+        progress = _Progress()
         try:
-            async with asyncio.timeout(self._limits.deadline.total_seconds()):
-                yield
-        except (OperationalError, InterfaceError, InternalError, PoolTimeoutError, TimeoutError) as error:
-            raise DatabaseUnavailableError from error
+            async with asyncio.timeout(self._limits.deadline.total_seconds() + _HANGING_UP_SECONDS):
+                yield progress
+        except (
+            OperationalError,
+            InterfaceError,
+            InternalError,
+            PoolTimeoutError,
+            TimeoutError,
+            NotThePrimaryError,
+        ) as error:
+            raise progress.unavailable() from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise DatabaseUnavailableError from error
+                raise progress.unavailable() from error
             raise
 
 
-def _engine(url: str, limits: PoolLimits) -> AsyncEngine:
-    return create_async_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
-        pool_size=limits.size,
-        max_overflow=0,
-        pool_timeout=limits.deadline.total_seconds(),
-        pool_pre_ping=True,
-        hide_parameters=True,
-        connect_args=line_settings(limits.deadline.total_seconds()),
-    )
+async def _identity(connection: AsyncConnection) -> str | None:
+    identity: str | None = (await connection.execute(text(f"SELECT {IDENTITY}"))).scalar_one()
+    return identity
+
+
+async def _heard(connection: AsyncConnection) -> HeardConnection:
+    """The driver's own connection."""
+    return cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
+
+
+async def _commit(connection: AsyncConnection, transaction: AsyncTransaction, progress: _Progress) -> None:
+    """Commit, and hear whether the server says that the commit may not have reached its standby."""
+    heard = await _heard(connection)
+    heard.warned = False
+    progress.committing = True
+    await transaction.commit()
+    if heard.warned:
+        raise OutcomeUnknownError
+    progress.committing = False

@@ -4,16 +4,17 @@ Runs as the owner of the schema, never as the application: afterwards the applic
 `PRIVILEGES` says. On the ledger that is INSERT and SELECT.
 """
 
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from psycopg import errors
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from app.db.connections import owner_settings, role_of
 from app.db.identifiers import uuid7
 from app.db.revisions import MIGRATIONS, MigrationRefusedError, known_revisions
 
@@ -110,23 +111,22 @@ def migrate(owner_url: str, application_url: str, *, revision: str = "head") -> 
         MigrationRefusedError: it could not be done, and nothing was.
 
     """
-    owner, application = make_url(owner_url), make_url(application_url)
-    role = application.username
-    engine = create_engine(
-        owner.set(drivername="postgresql+psycopg"),
-        hide_parameters=True,
-        connect_args={"connect_timeout": _CONNECT_SECONDS},
-    )
+    owner, role = role_of(owner_url), role_of(application_url)
+    engine = create_engine("postgresql+psycopg://", hide_parameters=True, creator=lambda: _as_owner(owner_url))
     try:
         with engine.begin() as connection:
             if not upgrade(connection, revision):
                 return
-            if role and role != owner.username and revision == "head":
+            if role and role != owner and revision == "head":
                 _grant(connection, role)
     except DBAPIError as error:
-        raise MigrationRefusedError(_refusal(error, owner.username, role)) from error
+        raise MigrationRefusedError(_refusal(error, owner, role)) from error
     finally:
         engine.dispose()
+
+
+def _as_owner(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(**owner_settings(url, connect_seconds=_CONNECT_SECONDS))
 
 
 def _refusal(error: DBAPIError, owner: str | None, role: str | None) -> str:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg.rows import namedtuple_row
@@ -16,13 +16,24 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from app.db.connections import connection_settings
+from app.db.connections import HeardConnection, connection_settings, hanging_up_after
 from app.db.database import DatabaseUnavailableError, PoolLimits
+from app.db.primary import IDENTITY, Accepts, NotThePrimaryError, is_no_standby
+
+_TRIES: Final = 3
+"""Connections tried until one leads to the server that is wanted."""
+
+_HANGING_UP_SECONDS: Final = 0.25
+"""What a call is given beyond its deadline to end by an error of its connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A compiled statement: its text with named psycopg parameters."""
+    """A compiled statement: its text with named psycopg parameters.
+
+    Each row carries `server`, the identity of the server that answered (`app.db.primary`), and `found`, which is true
+    but for the one row that stands where nothing was found.
+    """
 
     text: str
 
@@ -30,7 +41,10 @@ class Statement:
     def compile(cls, clause: ClauseElement) -> "Statement":
         """Compile a Core statement for psycopg, parameters by name."""
         dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-        return cls(str(clause.compile(dialect=dialect)))
+        asked = str(clause.compile(dialect=dialect))
+        # One statement, so that a pooler cannot have one server answer and another say who it is.
+        rows = f"(SELECT true AS found, rows.* FROM ({asked}) AS rows) AS asked"  # noqa: S608 - of our own making
+        return cls(f"SELECT {IDENTITY} AS server, asked.* FROM (VALUES (1)) AS one LEFT JOIN {rows} ON true")  # noqa: S608
 
 
 class ReadPool:
@@ -39,10 +53,12 @@ class ReadPool:
     def __init__(self, url: str, limits: PoolLimits) -> None:
         """Prepare; `open` connects."""
         self.deadline = limits.deadline.total_seconds()
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[HeardConnection] = AsyncConnectionPool(
+            connection_class=HeardConnection,
             kwargs={
                 **connection_settings(url, statement_seconds=self.deadline),
                 "autocommit": True,
+                "accepts": self._is_accepted,
                 "row_factory": namedtuple_row,
                 "prepare_threshold": 1,
             },
@@ -51,8 +67,23 @@ class ReadPool:
             max_waiting=limits.waiting,
             timeout=self.deadline,
             reconnect_timeout=1.0,
+            check=self._check,
             open=False,
         )
+        self._accepts: Accepts = is_no_standby
+
+    def follow(self, accepts: Accepts) -> None:
+        """Use connections to servers that this takes, and no others."""
+        self._accepts = accepts
+
+    def _is_accepted(self, identity: str | None) -> bool:
+        return self._accepts(identity)
+
+    async def _check(self, connection: HeardConnection) -> None:
+        """Have the pool replace a connection that was opened to a server that is not believed any more."""
+        if not self._is_accepted(connection.server):
+            await connection.close()  # or the pool would take it back and give it out again
+            raise psycopg.OperationalError("it leads to another server")
 
     async def open(self) -> None:
         """Begin to connect, in the background."""
@@ -62,16 +93,36 @@ class ReadPool:
         """Close every connection."""
         await self._pool.close(timeout=timedelta(seconds=2).total_seconds())
 
-    async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> list[Any]:
-        """The rows of a statement.
+    async def fetch(self, server: str, statement: Statement, values: Mapping[str, Any]) -> list[Any]:
+        """The rows of a statement, answered by the server of that identity; their order is not kept.
 
         Raises:
-            DatabaseUnavailableError: no connection, a broken one, an overfull queue, or the deadline passed.
+            DatabaseUnavailableError: no connection, a broken one, none to that server, an overfull queue, or the
+                deadline passed.
 
         """
         try:
-            async with asyncio.timeout(self.deadline), self._pool.connection() as connection:
-                cursor = await connection.execute(statement.text, values)
-                return await cursor.fetchall()
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests, TimeoutError) as error:
+            async with asyncio.timeout(self.deadline + _HANGING_UP_SECONDS):
+                return await self._fetch(server, statement, values)
+        except _UNAVAILABLE as error:
             raise DatabaseUnavailableError from error
+
+    async def _fetch(self, server: str, statement: Statement, values: Mapping[str, Any]) -> list[Any]:
+        for _ in range(_TRIES):
+            async with self._pool.connection() as connection:
+                with hanging_up_after(connection, self.deadline):
+                    rows = await (await connection.execute(statement.text, values)).fetchall()
+                if rows[0].server == server:
+                    return [row for row in rows if row.found]
+                await connection.close()  # the pool replaces it
+        raise NotThePrimaryError
+
+
+_UNAVAILABLE: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    TooManyRequests,
+    TimeoutError,
+    NotThePrimaryError,
+)

@@ -82,13 +82,13 @@ _PEOPLE = Statement.compile(
     .select_from(subject_locator.outerjoin(consent_event, consent_event.c.subject_ref == subject_locator.c.subject_ref))
     .where(subject_locator.c.locator == any_(bindparam("locators", type_=ARRAY(LargeBinary))))
     .where(subject_locator.c.ended_at.is_(None))
-    .order_by(subject_locator.c.locator, consent_event.c.seq)
 )
 
 
-async def fetch_people(pool: ReadPool, locators: Collection[bytes]) -> dict[bytes, Person]:
-    """As `load_people`, on the pool that memory reads with."""
-    return _people(await pool.fetch(_PEOPLE, {"locators": list(locators)}))
+async def fetch_people(pool: ReadPool, server: str, locators: Collection[bytes]) -> dict[bytes, Person]:
+    """As `load_people`, on the pool that memory reads with, from the server of that identity."""
+    rows = await pool.fetch(server, _PEOPLE, {"locators": list(locators)})
+    return _people(sorted(rows, key=lambda row: row.seq or 0))
 
 
 def _people(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, Person]:

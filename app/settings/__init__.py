@@ -28,6 +28,7 @@ from app.settings.values import (
     CountingChoice,
     DecisionLogChoice,
     DecisionLogMode,
+    DurabilityChoice,
     Issuers,
     LeaseTime,
     LogFormat,
@@ -117,6 +118,10 @@ class Settings(BaseSettings):
     )
     trusted_proxies: ProxyNetworks = Field(
         default=(), description="Networks of proxies whose X-Forwarded-For is believed"
+    )
+    durability: DurabilityChoice | None = Field(
+        default=None,
+        description="synchronous (a standby has each decision) or local; no default but on the embedded server",
     )
     cache: CacheChoice = Field(
         default=CacheMode.LEASED, description="leased, or strict: read the primary for each decision"

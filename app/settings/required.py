@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from app.core.register.approval import RegisterApproval
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
+from app.settings.values import Durability
 
 
 def direct_url(settings: Settings) -> str:
@@ -38,6 +39,11 @@ HOW_MANY: Final = (
     "register what is analysed without consent"
 )
 """What an operator chooses who brings a database."""
+WHAT_SURVIVES: Final = (
+    "set synchronous where PostgreSQL has a synchronous standby, so that no withdrawal is lost with a server, or local "
+    "where the loss of its one server may lose decisions that were answered"
+)
+"""What an operator chooses who brings a database."""
 _MADE_BY: Final = {
     "pseudonym_key": f": {HOW_TO_MAKE}, and keep it as long as the database",
     "master_key": f": {HOW_TO_MAKE}, and set 1:KEY",
@@ -57,6 +63,18 @@ def required(value: SecretStr | None, name: str) -> str:
         how = _MADE_BY.get(name, "")
         raise SettingsError(f"{PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE){how}")
     return value.get_secret_value()
+
+
+def durability(settings: Settings) -> Durability:
+    """What a recorded decision survives; the embedded server's own start sets `local`.
+
+    Raises:
+        SettingsError: it is not set: who has a database of their own decides it.
+
+    """
+    if settings.durability is None:
+        raise SettingsError(f"{PREFIX}DURABILITY is not set: {WHAT_SURVIVES}")
+    return settings.durability
 
 
 def register_approval(settings: Settings) -> RegisterApproval:

@@ -34,6 +34,13 @@ class CacheMode(StrEnum):
     STRICT = "strict"
 
 
+class Durability(StrEnum):
+    """What a recorded decision survives: the loss of a server (a synchronous standby has it), or only its restart."""
+
+    LOCAL = "local"
+    SYNCHRONOUS = "synchronous"
+
+
 class DecisionLogMode(StrEnum):
     """Whether decisions are logged, and whether permits under IV wait until theirs is."""
 
@@ -97,14 +104,20 @@ def _lease(value: timedelta) -> timedelta:
 
 
 def _postgresql_url(value: SecretStr) -> SecretStr:
-    try:
-        url = urlsplit(value.get_secret_value())
-        is_one = url.scheme in {"postgresql", "postgresql+psycopg"} and url.path.strip("/") and url.port != 0
-    except ValueError:
-        is_one = False
-    if not is_one:
+    if not _names_a_database(value.get_secret_value()):
         raise ValueError("is not a URL such as postgresql://user:password@host:5432/database")
     return value
+
+
+def _names_a_database(text: str) -> bool:
+    """Whether it is a PostgreSQL URL with a database, of one host or of several (`h1:5432,h2:5432`, as in libpq)."""
+    try:
+        url = urlsplit(text)
+        hosts = [urlsplit(f"//{host}") for host in url.netloc.rpartition("@")[2].split(",")]
+        ports = [host.port for host in hosts]
+    except ValueError:
+        return False
+    return url.scheme in {"postgresql", "postgresql+psycopg"} and bool(url.path.strip("/")) and 0 not in ports
 
 
 def _base_url(value: HttpUrl) -> HttpUrl:
@@ -167,6 +180,7 @@ WebhookNetworks = Annotated[
     AddressPolicy, _read(AddressPolicy.parse, "is a list of networks, such as 10.1.0.0/16,fd00:1::/64")
 ]
 CacheChoice = Annotated[CacheMode, _read(CacheMode, "is leased or strict")]
+DurabilityChoice = Annotated[Durability, _read(Durability, "is synchronous or local")]
 ApprovalChoice = Annotated[RegisterApproval, _read(RegisterApproval, "is one or two")]
 DecisionLogChoice = Annotated[DecisionLogMode, _read(DecisionLogMode, "is off, buffered or durable")]
 MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "is open, scoped or off")]

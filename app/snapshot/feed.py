@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import psycopg
 import structlog
 
-from app.db.connections import connect, hanging_up_after
+from app.db.connections import HeardConnection, connect, hanging_up_after, patience
 from app.db.identifiers import random_id
+from app.db.primary import IDENTITY, NotThePrimaryError, is_older
 from app.snapshot.lease import Lease, Pace, boot_seconds
 from app.snapshot.snapshots import TransactionSnapshot
 
@@ -29,7 +29,7 @@ WITH gone AS (DELETE FROM replica WHERE id = %(old)s)
 INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%(id)s, %(lease_ms)s, clock_timestamp(), %(about)s)
 """
 
-_BEAT: Final = """
+_BEAT: Final = f"""
 WITH beaten AS (
     UPDATE replica SET beat = beat + 1, applied = coalesce(%(cursor)s::pg_snapshot, applied),
         seen_at = clock_timestamp()
@@ -41,8 +41,8 @@ WITH beaten AS (
     LIMIT %(limit)s
 )
 SELECT pg_current_snapshot()::text, (SELECT beat FROM beaten), clock_timestamp(),
-    ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news)
-"""
+    ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news), {IDENTITY}
+"""  # noqa: S608 - constants
 
 
 class RowTakenAwayError(Exception):
@@ -51,17 +51,22 @@ class RowTakenAwayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The answer to a beat: what the statement saw, when it ran, and what had changed."""
+    """The answer to a beat: what the statement saw, when it ran, what had changed, and which server says so."""
 
     sent: float
     snapshot: TransactionSnapshot
     cursor: str
     clock: datetime
     changes: Sequence[tuple[int, bytes]]
+    server: str
 
 
 class Feed:
     """Runs until it is stopped; owns the lease.
+
+    `server` is the identity of the server that answered the last beat of this incarnation, None before the first.
+    `connected` is true from when a connection stands until it is given up: a replica that is connected and holds no
+    lease waits for a beat that does not commit, and nothing proves that its server is the primary.
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
     once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
@@ -83,6 +88,10 @@ class Feed:
         self.beats = 0
         self.last_beat = 0.0
         self.database_ahead = 0.0
+        self.server: str | None = None
+        self.connected = False
+        self._newest: str | None = None
+        self._moved = asyncio.Event()
         self._url = url
         self._pace = pace
         self._drop = drop
@@ -107,6 +116,27 @@ class Feed:
                 self.lease.give_up()
             await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
 
+    def accepts(self, identity: str | None) -> bool:
+        """Whether a server may be read and written now: the one of the last beat; without one, none that was replaced.
+
+        A primary that was replaced stands on an earlier timeline than the one that replaced it.
+        """
+        if identity is None:
+            return False
+        if self.server is not None:
+            return identity == self.server
+        return self._newest is None or not is_older(identity, self._newest)
+
+    async def settled(self) -> None:
+        """Return when a lease is held, or nothing is connected; a beat that hangs ends both within a lease."""
+        while self.connected and not self.lease.held():
+            await self._moved.wait()
+
+    def _move(self) -> None:
+        """Wake whoever waits for the next beat or for the end of this incarnation."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
     async def retire(self) -> None:
         """Give up the lease, then the row; never the other way round. Call it when `run` has been cancelled."""
         self.lease.give_up()
@@ -118,9 +148,10 @@ class Feed:
 
     async def _live(self) -> None:
         """One incarnation: connect, listen, register, and beat until something fails."""
-        async with asyncio.timeout(max(2.0, self._pace.lease)):
-            connection = await connect(self._url, statement_seconds=self._pace.lease)
+        async with asyncio.timeout(patience(self._url)):
+            connection = await connect(self._url, statement_seconds=self._pace.lease, accepts=self.accepts)
         try:
+            self.connected = True
             with hanging_up_after(connection, max(2.0, self._pace.lease)):
                 await self._begin(connection)
             cursor: str | None = None
@@ -128,10 +159,12 @@ class Feed:
                 cursor = await self._step(connection, cursor)
         finally:
             self.lease.give_up()
+            self.server, self.connected = None, False
+            self._move()
             # Not `close()`: a connection that hangs must not keep this task from beginning anew.
             connection.pgconn.finish()
 
-    async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def _begin(self, connection: HeardConnection) -> None:
         await connection.execute(f"LISTEN {CHANNEL}")
         incarnation = random_id()
         row = {
@@ -143,7 +176,7 @@ class Feed:
         await connection.execute(_REGISTER, row)
         self.incarnation = incarnation
 
-    async def _step(self, connection: psycopg.AsyncConnection[Any], cursor: str | None) -> str:
+    async def _step(self, connection: HeardConnection, cursor: str | None) -> str:
         """One beat and what follows from it; the new cursor."""
         beat = await self._beat(connection, cursor)
         # From here to the extension of the lease nothing is awaited.
@@ -155,20 +188,25 @@ class Feed:
             self._drop(beat.changes)
         self.database_ahead = ahead
         self.last_beat = beat.sent
+        self.server = self._newest = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
         self.beats += 1
+        self._move()
         if not beat.changes and cursor is not None:
             async for _ in connection.notifies(timeout=self._pace.heartbeat, stop_after=1):
                 pass
         return beat.cursor
 
-    async def _beat(self, connection: psycopg.AsyncConnection[Any], cursor: str | None) -> Beat:
+    async def _beat(self, connection: HeardConnection, cursor: str | None) -> Beat:
         sent = boot_seconds()
         values = {"id": self.incarnation, "cursor": cursor, "limit": self._pace.row_limit + 1}
+        connection.warned = False
         with hanging_up_after(connection, self._pace.lease):
             answer = await connection.execute(_BEAT, values)
             row = await answer.fetchone()
         if row is None or row[1] is None:
             raise RowTakenAwayError
+        if row[4] is None or connection.warned or row[4] != (self.server or row[4]):
+            raise NotThePrimaryError  # a standby, a commit that no standby has seen, or another timeline
         changes = [(int(kind), bytes.fromhex(ref)) for kind, _, ref in (each.partition(":") for each in row[3])]
-        return Beat(sent, TransactionSnapshot.parse(row[0]), row[0], row[2], changes)
+        return Beat(sent, TransactionSnapshot.parse(row[0]), row[0], row[2], changes, row[4])

@@ -125,6 +125,8 @@ class Replica:
         self.feed = Feed(
             plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, lost=self._feed_lost, about=plan.about
         )
+        for reads in (pool, database):
+            reads.follow(self.feed.accepts)
         self.known = _Held(self.callers, self.register, self.feed)
         self.lease = self.feed.lease
         self.joins = 0
@@ -231,14 +233,20 @@ class Replica:
             found[key] = await _join(flight, self.pool.deadline)
         return found
 
+    def _server(self) -> str:
+        """The identity of the server that answered the last beat: what another says is not kept."""
+        if self.feed.server is None:
+            raise DatabaseUnavailableError
+        return self.feed.server
+
     async def _read_callers(self, digests: Collection[bytes]) -> dict[bytes, CallerRecord]:
-        async with self._database.read() as session:
+        async with self._database.read_from(self._server()) as session:
             shown = [Credential(digest, self._token_of(digest)) for digest in digests]
             found = {each.digest: await authenticate(session, each) for each in shown}
         return {digest: caller_record(each, self._uses) for digest, each in found.items()}
 
     async def _read_processings(self, ids: Collection[str]) -> dict[str, RegisterRecord]:
-        async with self._database.read() as session:
+        async with self._database.read_from(self._server()) as session:
             found = await load_processings(session, ids)
         return {identifier: register_record(found.get(identifier)) for identifier in ids}
 
@@ -246,7 +254,7 @@ class Replica:
         return await self._gathered.read(refs)
 
     async def _fetch_subjects(self, locators: Collection[bytes]) -> dict[bytes, SubjectRecord]:
-        found = await fetch_people(self.pool, locators)
+        found = await fetch_people(self.pool, self._server(), locators)
         return {locator: subject_record(found.get(locator)) for locator in locators}
 
 

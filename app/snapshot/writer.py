@@ -7,7 +7,7 @@ permit what it forbids. The order of the steps is that of docs/freshness.md.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.db.database import Database
+from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError
 from app.db.session import WriteSession
 from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
@@ -42,11 +42,11 @@ class Writer:
         """One transaction; when the block has ended, it is committed and may be answered.
 
         Raises:
-            DatabaseUnavailableError: it was not committed, or that is unknown; or it was, and cannot be confirmed yet.
-                In each case the same request may be sent again.
+            OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
+            DatabaseUnavailableError: it was not committed. In each case the same request may be sent again.
 
         """
-        async with self._database.write() as session:
+        async with self._database.write(self._replica.feed.server if self._replica is not None else None) as session:
             yield session
         committed = boot_seconds()
         done = session.committing
@@ -55,4 +55,7 @@ class Writer:
         elif self._known is not None:
             self._known.forget(done.changes)
         if done.narrowing and done.xid is not None:
-            await self.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))
+            try:
+                await self.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))
+            except DatabaseUnavailableError as error:
+                raise OutcomeUnknownError from error

@@ -7,7 +7,8 @@ from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.service.deployment import Deployment
 from app.settings import Settings
-from app.settings.required import required
+from app.settings.required import durability, required
+from app.settings.values import Durability
 from app.snapshot.lease import Pace
 from app.wiring.keys import master_keys, other_pseudonym_key, pseudonym_key
 
@@ -43,7 +44,18 @@ def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:
         SettingsError: its URL is not set.
 
     """
-    return Database(required(settings.database_url, "database_url"), limits=pool_limits(settings), clock=clock)
+    url = required(settings.database_url, "database_url")
+    return Database(url, limits=pool_limits(settings), clock=clock, synchronous=is_synchronous(settings))
+
+
+def is_synchronous(settings: Settings) -> bool:
+    """Whether a standby must have each decision before it is answered.
+
+    Raises:
+        SettingsError: nobody said.
+
+    """
+    return durability(settings) is Durability.SYNCHRONOUS
 
 
 def pace_of(settings: Settings) -> Pace:

@@ -12,10 +12,11 @@ from app.jobs.application import make_jobs
 from app.jobs.work import Work
 from app.jobs.worker import run_jobs
 from app.operations.service.check_deployment import check_deployment
+from app.operations.service.check_durability import check_durability
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
 from app.settings.required import jobs_url, required
-from app.wiring.deployment import deployment_of
+from app.wiring.deployment import deployment_of, is_synchronous
 
 _JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
 _COURIER_LIMITS: Final = PoolLimits(size=4, waiting=1_000, deadline=timedelta(seconds=30))  # attempts under way wait
@@ -39,6 +40,7 @@ async def work_until(
     """
     work = _work(settings, chance, clock, stopping)
     try:
+        await check_durability(work.database)
         async with work.database.write() as session:
             await check_deployment(session, work.deployment)
         return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
@@ -50,8 +52,8 @@ async def work_until(
 
 def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None, stopping: asyncio.Event) -> Work:
     deployment, url = deployment_of(settings), required(settings.database_url, "database_url")
-    own = Database(url, limits=_COURIER_LIMITS)
+    own = Database(url, limits=_COURIER_LIMITS, synchronous=is_synchronous(settings))
     sender, source = Sender(settings.webhook_networks), str(settings.public_url).rstrip("/")
     courier = Courier(own, deployment, sender, source, chance=chance)
-    database = Database(url, limits=_JOBS_LIMITS, clock=clock)
+    database = Database(url, limits=_JOBS_LIMITS, clock=clock, synchronous=is_synchronous(settings))
     return Work(database, deployment, courier, settings.event_retention, stopping)

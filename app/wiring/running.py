@@ -16,6 +16,7 @@ from app.operations.audit.keep_log import keep_log, turn_over
 from app.operations.callers.create_key import create_first_key
 from app.operations.callers.keep_uses import flush_uses, keep_uses
 from app.operations.service.check_deployment import check_deployment
+from app.operations.service.check_durability import check_durability, keep_checking
 from app.operations.service.signing_keys import ensure_key
 from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
@@ -40,6 +41,7 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
 
     """
     try:
+        await check_durability(services.database)
         async with services.database.write() as session:
             for warning in await check_deployment(session, services.deployment):
                 log.warning(warning)
@@ -72,6 +74,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
         _collect_cycles(),
         keep_uses(services.database, services.uses),
         services.tokens.keep(),
+        keep_checking(services.database),
         keep_up(services.database, services.pace),  # in strict mode too: workers that died leave their rows
     )
     tasks = [asyncio.create_task(each) for each in lasting]

@@ -31,9 +31,10 @@ from app.settings import Settings
 from app.settings.required import direct_url, register_approval, required
 from app.settings.values import CacheMode, DecisionLogMode
 from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
+from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
-from app.wiring.deployment import database_of, deployment_of, pace_of, pool_limits
+from app.wiring.deployment import database_of, deployment_of, is_synchronous, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
 from app.wiring.limits import rate_limits_of
 
@@ -61,10 +62,12 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     known = replica.known if replica is not None else LastKnown(KNOWN_SECONDS)
     if check is not None:
         check.withdrawn = (replica or known).forget_signed_by
-    pace = pace_of(settings)
+    pace, synchronous = pace_of(settings), is_synchronous(settings)
+    feed = replica.feed if replica is not None else None
     return Services(
         database=database,
         deployment=deployment,
+        reads=PrimaryReads(database, feed, synchronous=synchronous, deadline=settings.database_timeout.total_seconds()),
         writer=Writer(database, replica, longest=pace.lease + pace.margin, known=known),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
@@ -120,7 +123,7 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
 def decisions_of(services: Services) -> DecisionEndpoint:
     """Make the object that answers the decision endpoints."""
     policy = services.deployment.policy
-    primary = Primary(services.database, services.known, services.uses, policy, services.limits)
+    primary = Primary(services.reads, services.known, services.uses, policy, services.limits)
     point = DecisionPoint(services.memory, primary, services.instant)
     wording = Wording(services.metrics.decisions, services.recorder, partial(decision_token, services))
     return DecisionEndpoint(services, point, wording)

@@ -55,6 +55,7 @@ def environment(url: str, **more: str) -> dict[str, str]:
         "SCEAU_BOOTSTRAP_KEY": KEY,
         "SCEAU_LOG_LEVEL": "DEBUG",
         "SCEAU_REGISTER_APPROVAL": "one",
+        "SCEAU_DURABILITY": "local",
         "SCEAU_MAX_BODY_BYTES": str(MOST_BYTES),
         **UNLIMITED,
         **more,

@@ -30,6 +30,7 @@ def _command(database, monkeypatch, group):
     for name in [name for name in os.environ if name.startswith("SCEAU_")]:
         monkeypatch.delenv(name)  # the suite's own, which are no settings
     monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
+    monkeypatch.setenv("SCEAU_DURABILITY", "local")
 
     def run(*words):
         done = CliRunner().invoke(command, [group, *words])

@@ -9,10 +9,11 @@ from sqlalchemy import text
 
 from app.db.connections import connect, connection_settings
 from app.db.database import Database, PoolLimits
+from app.db.primary import IDENTITY
 from app.db.read_pool import ReadPool, Statement
 
-NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-SHOWN = {"TimeZone": "UTC", "statement_timeout": "3s", "lock_timeout": "3s"}
+NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
+SHOWN = {"TimeZone": "UTC", "synchronous_commit": "on", "statement_timeout": "3s", "lock_timeout": "3s"}
 SHOWN["idle_in_transaction_session_timeout"] = "6s"
 ASKED = "SELECT " + ", ".join(f"current_setting('{name}')" for name in NAMES)
 NAMED = "SELECT " + ", ".join(f"current_setting('{name}') AS {name.lower()}" for name in NAMES)
@@ -29,12 +30,20 @@ async def by_engine(url):
         await database.close()
 
 
+async def server_of(url):
+    """The identity of the server that a DSN leads to."""
+    async with await connect(url, statement_seconds=3) as connection:
+        (identity,) = await (await connection.execute(f"SELECT {IDENTITY}")).fetchone()
+        return identity
+
+
 async def by_memory(url):
     """What a session of the pool that memory reads with shows."""
     pool = ReadPool(url, LIMITS)
     await pool.open()
     try:
-        return (await pool.fetch(Statement(NAMED), {}))[0]
+        (told,) = await pool.fetch(await server_of(url), Statement.compile(text(NAMED)), {})
+        return told[2:]  # which server, and that something was found
     finally:
         await pool.close()
 

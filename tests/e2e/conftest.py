@@ -13,8 +13,13 @@ from tests.e2e import buildah, debian
 from tests.e2e.axe import provide_axe
 from tests.e2e.service import Sceau, administered
 
-GROUPS = {"tests/e2e/mail/": "mail", "tests/e2e/chat/": "chat", "tests/e2e/test_image": "image"}
-"""What stays with one worker because its servers, or its store of images, are there once; all else is of the pages."""
+GROUPS = {
+    "tests/e2e/mail/": "mail",
+    "tests/e2e/chat/": "chat",
+    "tests/e2e/test_image": "image",
+    "tests/e2e/replication/": "replication",
+}
+"""What stays with one worker because its servers, or its store of images, are there once, or load the machine; all else is of the pages."""
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc] # xdist says nothing of its types

@@ -84,6 +84,7 @@ def settings(tmp_path_factory) -> Iterator[dict[str, str]]:
                 "SCEAU_MASTER_KEY": f"1:{secrets.token_hex(32)}",
                 "SCEAU_PSEUDONYM_KEY": secrets.token_hex(32),
                 "SCEAU_REGISTER_APPROVAL": "one",
+                "SCEAU_DURABILITY": "local",
             }
 
 

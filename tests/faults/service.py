@@ -49,7 +49,7 @@ def environment(**more: str) -> dict[str, str]:
         "SCEAU_BOOTSTRAP_KEY": BOOTSTRAP,
     }
     if "SCEAU_DATABASE_URL" in more:  # who brings a database chooses; on one of its own the service has a default
-        keys["SCEAU_REGISTER_APPROVAL"] = "one"
+        keys |= {"SCEAU_REGISTER_APPROVAL": "one", "SCEAU_DURABILITY": "local"}
     return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **keys, **more}
 
 

@@ -31,6 +31,7 @@ def start(monkeypatch, capsys, database):
             "PSEUDONYM_KEY": PSEUDONYM_KEY,
             "MASTER_KEY": MASTER_KEY,
             "REGISTER_APPROVAL": "one",
+            "DURABILITY": "local",
             "LOG_LEVEL": "ERROR",
             **settings,
         }
@@ -93,6 +94,8 @@ REFUSED = {
     "another normalisation": ({"SUBJECT_IDS": "casefold"}, "SCEAU_SUBJECT_IDS", "address"),
     "a notice of a year": ({"RENEWAL_NOTICE": "P1Y"}, "SCEAU_RENEWAL_NOTICE", "P60D,P30D,P7D"),
     "no choice of approval": ({"REGISTER_APPROVAL": None}, "SCEAU_REGISTER_APPROVAL", "a second person"),
+    "no choice of durability": ({"DURABILITY": None}, "SCEAU_DURABILITY", "standby"),
+    "a durability of its own": ({"DURABILITY": "eventual"}, "SCEAU_DURABILITY", "synchronous or local"),
     "three persons": ({"REGISTER_APPROVAL": "three"}, "SCEAU_REGISTER_APPROVAL", "one or two"),
     "another log": ({"DECISION_LOG": "on"}, "SCEAU_DECISION_LOG", "durable"),
     "a host for a network": ({"WEBHOOK_NETWORKS": "intranet"}, "SCEAU_WEBHOOK_NETWORKS", "10.1.0.0/16"),

@@ -90,8 +90,8 @@ class Site:
         write = self.services.database.write
 
         @asynccontextmanager
-        async def held_write():
-            async with write() as session:
+        async def held_write(*server):
+            async with write(*server) as session:
                 yield session
                 await self.before_commit.pass_through()
 
@@ -102,8 +102,8 @@ class Site:
         await self._stack.enter_async_context(running(self.services, BOOTSTRAP))
 
     async def leased(self):
-        """Return when it holds a lease."""
-        await until(self.lease.held)
+        """Return when it holds a lease, and knows from which server."""
+        await until(lambda: self.lease.held() and self.feed.server is not None)
 
     async def stop(self):
         """Let every step pass, and stop."""
@@ -194,9 +194,10 @@ class World:
         await self.a.ok("POST", "/v1/withdrawals", {"subject": subject(self.name)}, **headers)
 
     async def ask(self, site):
-        """Whether a site permits."""
-        said = await site.ok("POST", "/access/v1/evaluation", question(self.name, self.processing))
-        return said["decision"]
+        """Whether a site permits; it does not where it answers that nothing can be known now."""
+        status, said = await site.call("POST", "/access/v1/evaluation", question(self.name, self.processing))
+        assert status in {200, 503}, said
+        return said.get("decision", False)
 
     async def fill(self, site):
         """Have a site hold the permit in memory."""

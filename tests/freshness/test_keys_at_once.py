@@ -21,6 +21,7 @@ def test_the_command_revokes_before_it_says_so(database, monkeypatch):
     for name in [name for name in os.environ if name.startswith("SCEAU_")]:
         monkeypatch.delenv(name)  # the suite's own, which are no settings
     monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
+    monkeypatch.setenv("SCEAU_DURABILITY", "local")
     with running(database, lease="PT10S") as api:
         identifier, key = holder(api)
         assert api.with_key(key).evaluate("alice", "ads")["decision"]

@@ -47,12 +47,17 @@ def _services(api):
 def away(api):
     """The database cannot be read."""
     database = _services(api).database
-    vars(database)["read"] = _unreadable
+    ways = ("read", "read_from", "read_and_prove")
+    vars(database).update(dict.fromkeys(ways, _unreadable))
     yield
-    del vars(database)["read"]
+    for way in ways:
+        del vars(database)[way]
 
 
 class _unreadable:  # noqa: N801 - stands for a method
+    def __init__(self, *_, **__):
+        """Take what the method takes."""
+
     async def __aenter__(self):
         raise DatabaseUnavailableError
 
@@ -160,7 +165,7 @@ def test_a_database_clock_that_is_set_back_is_followed(replica):
 
     async def beat(*_):
         at = datetime.now(UTC) + timedelta(hours=next(hours))
-        return Beat(sent, TransactionSnapshot.parse("1:1:"), "1:1:", at, [])
+        return Beat(sent, TransactionSnapshot.parse("1:1:"), "1:1:", at, [], "server")
 
     async def beaten():
         vars(feed)["_beat"] = beat

@@ -84,8 +84,9 @@ def main(module: str, node: str, variant: str) -> int:
         del sys.modules[name]
     sys.meta_path.insert(0, MutantImporter(module, tree))
     folder = ROOT / "tests" / "core"
-    first = [str(folder / f"test_{name}.py") for name in FAST_FIRST]
-    rest = [str(path) for path in sorted(folder.rglob("test_*.py")) if str(path) not in first]
+    found_tests = {path.stem.removeprefix("test_"): str(path) for path in sorted(folder.rglob("test_*.py"))}
+    first = [found_tests.pop(name) for name in FAST_FIRST]
+    rest = list(found_tests.values())
     quiet = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "--no-header", "--tb=no", f"--confcutdir={folder}"]
     return int(pytest.main([*quiet, *first, *rest]))
 

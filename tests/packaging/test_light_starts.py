@@ -24,6 +24,7 @@ NOWHERE = {
     "SCEAU_PSEUDONYM_KEY": PSEUDONYM_KEY,
     "SCEAU_MASTER_KEY": MASTER_KEY,
     "SCEAU_REGISTER_APPROVAL": "one",
+    "SCEAU_DURABILITY": "local",
 }
 """Settings of a whole deployment whose database cannot be reached: a start gets as far as that, and ends."""
 CASES = "tests/conformance/decisions.yaml"

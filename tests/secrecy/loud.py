@@ -54,9 +54,9 @@ def _sabotaged(self):
     return _connection(self)
 
 
-async def _fetching(self, statement, values):
+async def _fetching(self, server, statement, values):
     _sabotage()
-    return await _fetch(self, statement, values)
+    return await _fetch(self, server, statement, values)
 
 
 def _exposing(self):

@@ -5,6 +5,7 @@ from typing import cast
 import pytest
 
 from app.api.http.services import Services
+from tests.faults.service import eventually
 from tests.support.api import running
 
 
@@ -20,6 +21,7 @@ def test_hits_misses_beats_lag_and_confirmations_are_told(database):
     with running(database, cache="leased") as api:
         api.register("ads")
         api.decide("alice", "ads")
+        eventually(lambda: api.ok("GET", "/readyz")["leased"])
         for _ in range(4):
             api.evaluate("alice", "ads")
         api.withdraw("alice", "ads")
@@ -41,12 +43,13 @@ def test_hits_misses_beats_lag_and_confirmations_are_told(database):
 
 
 def test_what_memory_may_not_answer_is_told(database, monkeypatch):
-    """While no lease is held, questions are answered by the primary, and counted as such."""
+    """While the feed is away and no lease is held, questions are answered by the primary, and counted as such."""
     with running(database, cache="leased") as api:
         api.register("ads")
         services = cast("Services", api.client.app.state.services)  # type: ignore[attr-defined]
         assert services.memory is not None
         monkeypatch.setattr(services.memory.replica.lease, "held", lambda: False)
+        monkeypatch.setattr(services.memory.replica.feed, "connected", False)
         for _ in range(3):
             assert api.reason("alice", "ads") == "no_consent"
         text = api.call("GET", "/metrics").text

@@ -15,6 +15,7 @@ def sceau(database, monkeypatch):
         monkeypatch.delenv(name)  # the suite's own, which are no settings
     for name, value in (
         ("DATABASE_URL", database.app_url),
+        ("DURABILITY", "local"),
         ("PSEUDONYM_KEY", PSEUDONYM_KEY),
         ("MASTER_KEY", MASTER_KEY),
     ):

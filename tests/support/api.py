@@ -46,6 +46,7 @@ def settings_for(database: TestDatabase, **more: Any) -> Settings:
         "database_owner_url": database.owner_url,
         "pseudonym_key": PSEUDONYM_KEY,
         "register_approval": "one",
+        "durability": "local",
         "master_key": MASTER_KEY,
         "bootstrap_key": BOOTSTRAP,
         "public_url": "https://sceau.example.fr",

@@ -29,7 +29,7 @@ from app.api.http.paging import read_token, write_token
 from app.api.http.problems import FieldError, MalformedError
 from app.api.http.routing import PROBLEMS, says_json
 from app.api.http.security import Needs
-from app.api.http.services import DatabaseDep, DeploymentDep
+from app.api.http.services import DeploymentDep, PrimaryReadsDep, WriterDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision import Decision
@@ -64,7 +64,7 @@ class _Place:
     openapi_extra=documented_body(SubjectSearchRequest),
 )
 async def post_subject_search(
-    request: Request, caller: Searcher, database: DatabaseDep, deployment: DeploymentDep
+    request: Request, caller: Searcher, writer: WriterDep, deployment: DeploymentDep
 ) -> Response:
     """Subjects of a type for whom the answer would be a permit now (AuthZEN 8.4), as far as Sceau knows their ids.
 
@@ -79,7 +79,7 @@ async def post_subject_search(
         return _nothing_yet(pseudonyms, place)
     question = _request(pseudonyms, kind, "", asked.action, asked.resource)
     after = UUID(bytes=place.after) if place.after else None
-    async with database.write() as session:
+    async with writer.write() as session:
         query = SubjectQuery(question, kind)
         found = await search_subjects(session, deployment, caller, query, after=after, limit=place.limit)
     results = [{"type": kind, "id": each} for each in found.ids]
@@ -95,7 +95,7 @@ async def post_subject_search(
     openapi_extra=documented_body(ActionSearchRequest),
 )
 async def post_action_search(
-    request: Request, caller: Searcher, database: DatabaseDep, deployment: DeploymentDep
+    request: Request, caller: Searcher, reads: PrimaryReadsDep, deployment: DeploymentDep
 ) -> Response:
     """Processings for which the answer would be a permit now (AuthZEN 8.6), each on all elements that it declares.
 
@@ -110,7 +110,7 @@ async def post_action_search(
     question = _request(pseudonyms, kind, asked.subject.id, None, asked.resource)
     after = place.after.decode()
     among = caller.processings
-    async with database.read() as session:
+    async with reads.read() as session:
         found = await search_actions(session, deployment, question, among, after=after, limit=place.limit)
     results = [{"name": each} for each in found.names]
     return _page(pseudonyms, place, results, found.next_after.encode() if found.next_after is not None else None)

@@ -21,7 +21,7 @@ from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.limits.quotas import OverQuotaError
 from app.auth.limits.unknown_key_limiter import POLICY as UNKNOWN_KEYS
 from app.core import errors
-from app.db.database import DatabaseUnavailableError
+from app.db.database import DatabaseUnavailableError, OutcomeUnknownError
 
 AT_FAULT: Final = "at_fault"
 """Pydantic's type of an error of a body as a whole whose context names the `field` that it is the fault of."""
@@ -135,6 +135,15 @@ def unavailable(detail: str = "The database cannot be reached; nothing was recor
     return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def outcome_unknown() -> Response:
+    """503 of a write whose COMMIT was not answered, or that no standby is known to have."""
+    return problem(503, "outcome-unknown", _UNKNOWN, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+_UNKNOWN: Final = (
+    "It is not known whether this was recorded. Send it again, with the same Idempotency-Key if it has one: the answer "
+    "will tell."
+)
 _INVALID: Final = "Some fields are not as they should be."
 _NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing was recorded. Try again."
 
@@ -187,6 +196,7 @@ def fields_of(error: ValidationError) -> list[FieldError]:
 _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
     BadJsonError: lambda error: problem(400, "malformed", str(error)),
     DatabaseUnavailableError: lambda _: unavailable(),
+    OutcomeUnknownError: lambda _: outcome_unknown(),
     InvalidRequestError: lambda error: problem(422, "invalid-request", _INVALID, fields=error.fields),
     IssuerUnavailableError: lambda _: unavailable(_NO_ISSUER),
     MalformedError: lambda error: problem(400, "malformed", error.detail, fields=error.fields),

@@ -22,7 +22,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (403, "The caller lacks the scope, or may not name this processing."),
         (413, "The body is too large."),
         (429, "The caller asks too often, or somebody at its address without a key does; `Retry-After` says when."),
-        (503, "The database cannot be reached; nothing was recorded."),
+        (503, "The database cannot be reached; nothing was recorded, or that is not known: the type tells."),
     )
 }
 

@@ -29,6 +29,7 @@ from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import Pace
+from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.writer import Writer
 from app.telemetry.access import MetricsAccess
 from app.telemetry.metrics import Metrics
@@ -52,6 +53,7 @@ class Services:
     """
 
     database: Database
+    reads: PrimaryReads
     deployment: Deployment
     writer: Writer
     tokens: DecisionTokens
@@ -122,6 +124,8 @@ def _part(read: Callable[[Services], Any]) -> Any:  # noqa: ANN401 - what FastAP
 
 DatabaseDep = Annotated[Database, _part(lambda services: services.database)]
 """For reads, and for writes that no decision rests on."""
+PrimaryReadsDep = Annotated[PrimaryReads, _part(lambda services: services.reads)]
+"""For reads that tell what would be permitted."""
 WriterDep = Annotated[Writer, _part(lambda services: services.writer)]
 """For writes that change decisions: a write answers when no worker decides by what was before it."""
 DeploymentDep = Annotated[Deployment, _part(lambda services: services.deployment)]

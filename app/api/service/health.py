@@ -23,6 +23,7 @@ from app.telemetry.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["operation"])
 
+_NO_STANDBY = "PostgreSQL has no synchronous standby, as SCEAU_DURABILITY wants: nothing is recorded until it has one."
 _NO_DATABASE = "The database cannot be reached: purposes of III are still answered, nothing else is."
 
 
@@ -35,9 +36,9 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """The process can decide.
 
-    `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now; `lag_seconds` since the beat
-    was sent that its lease counts from; `hit_rate` the share (0 to 1) of requests that memory answered, null before the
-    first. Those three say something only in the mode `leased`.
+    `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now; `lag_seconds` since the beat was
+    sent that its lease counts from, null without one; `hit_rate` the share (0 to 1) of requests that memory answered,
+    null before the first. Those three say something only in the mode `leased`.
     `issuers` are those whose access tokens are taken, in the order in which they were set.
     """
 
@@ -59,9 +60,11 @@ async def livez() -> Live:
 @router.get("/readyz", summary="Can the process decide?", responses={503: PROBLEMS[503]})
 @open_to_all
 async def readyz(database: DatabaseDep, memory: MemoryDep, token_check: TokenCheckDep) -> Response:
-    """200 while the database answers, else 503."""
+    """200 while the database answers and records as durably as SCEAU_DURABILITY says, else 503."""
     try:
         await database.ping()
+        if not await database.is_durable():
+            return unavailable(_NO_STANDBY)
     except DatabaseUnavailableError:
         return unavailable(_NO_DATABASE)
     issuers = list(issuer_states(token_check)) if token_check is not None else []
@@ -72,7 +75,7 @@ async def readyz(database: DatabaseDep, memory: MemoryDep, token_check: TokenChe
         ready = Ready(
             mode="leased",
             leased=memory.replica.lease.held(),
-            lag_seconds=round(memory.replica.lag(), 3),
+            lag_seconds=round(memory.replica.lag(), 3) if memory.replica.lease.held() else None,
             hit_rate=round(memory.hits / asked, 4) if asked else None,
             issuers=issuers,
         )

@@ -14,7 +14,7 @@ from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
-from app.db.database import Database, DatabaseUnavailableError
+from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.operations.decisions.evaluate_requests import read_facts
 from app.operations.decisions.judging import Answer, AnsweredRequest, Unanswered, judge
@@ -23,13 +23,14 @@ from app.operations.decisions.quota import count_questions
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.last_known import LastKnown
+from app.snapshot.primary_reads import PrimaryReads
 
 
 @dataclass(frozen=True, slots=True)
 class Primary:
     """Where facts are read when memory may not be used, and what is remembered of them for an outage."""
 
-    database: Database
+    reads: PrimaryReads
     known: LastKnown
     uses: Uses
     policy: PeriodPolicy
@@ -54,7 +55,7 @@ async def answer_from_database(
 
     """
     try:
-        async with primary.database.read() as session:
+        async with primary.reads.read() as session:
             return await _answer(session, primary, presented, questions, instant)
     except DatabaseUnavailableError:
         primary.known.away()

@@ -30,6 +30,7 @@ def lease_before_drops(patch):
 
     async def step(self: Feed, connection, cursor: str | None):
         beat = await self._beat(connection, cursor)
+        self.server = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
         await PAUSE.pass_through()
         _forget(self, beat, cursor)
@@ -45,6 +46,7 @@ def not_cleared_on_registration(patch):
         beat = await self._beat(connection, cursor)
         if cursor is not None:
             _forget(self, beat, cursor)
+        self.server = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
         return await _rest_of_step(self, connection, cursor, beat)
 
@@ -72,6 +74,7 @@ def lease_before_registration(patch):
     begin = Feed._begin
 
     async def early(self: Feed, connection):
+        self.server = connection.server
         self.lease.extend(boot_seconds(), self._pace.lease)
         await PAUSE.pass_through()
         await begin(self, connection)
@@ -105,7 +108,7 @@ def cursor_after_read(patch):
         read = await beat(self, connection, cursor)
         await PAUSE.pass_through()
         row = await (await connection.execute("SELECT pg_current_snapshot()::text")).fetchone()
-        return Beat(read.sent, TransactionSnapshot.parse(row[0]), row[0], read.clock, read.changes)
+        return Beat(read.sent, TransactionSnapshot.parse(row[0]), row[0], read.clock, read.changes, read.server)
 
     patch(Feed, "_beat", late)
 

@@ -1,0 +1,45 @@
+"""Which server answered, and whether it is the one that may be believed (docs/freshness.md, "More than one server").
+
+A primary that was frozen and thawed, a standby, or one half of a split cluster answers reads as if nothing had
+happened. So every read that a permit may rest on carries the identity of its server, and counts only if that is the one
+whose beat was answered last.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+IDENTITY: Final = (
+    "CASE WHEN pg_is_in_recovery() THEN NULL ELSE concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), "
+    "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8), extract(epoch FROM pg_postmaster_start_time())) END"
+)
+"""SQL: the cluster, its timeline and the start of this server; NULL on a standby. 13 µs; any role may ask it."""
+
+PROOF: Final = "SELECT pg_logical_emit_message(true, 'sceau', '')"
+"""SQL that writes to the log of the server and changes nothing.
+
+A transaction that holds it commits only where commits can: behind a synchronous standby, on the present primary alone.
+"""
+
+
+Accepts = Callable[[str | None], bool]
+"""Whether a server of that identity is wanted."""
+
+
+def is_no_standby(identity: str | None) -> bool:
+    """Accept any server that is not a standby."""
+    return identity is not None
+
+
+def is_older(identity: str, known: str) -> bool:
+    """Whether a server stands on an earlier timeline of the same cluster than one known before: it was replaced."""
+    cluster, timeline, _ = identity.split(" ")
+    known_cluster, known_timeline, _ = known.split(" ")
+    return cluster == known_cluster and int(timeline, 16) < int(known_timeline, 16)
+
+
+HAS_STANDBY: Final = "current_setting('synchronous_standby_names') <> ''"
+"""SQL: whether a COMMIT waits for a standby at all. That one is there is shown by the COMMIT that returns."""
+
+
+class NotThePrimaryError(Exception):
+    """The server that answered is a standby, not the one that is believed now, or lacks the standby it should have."""

@@ -1,0 +1,39 @@
+"""Whether decisions are recorded as durably as the operator said (SCEAU_DURABILITY)."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from app.db.database import Database, DatabaseUnavailableError
+from app.operations.service.check_deployment import DeploymentRefusedError
+
+_EACH_SECONDS: Final = 60.0
+NO_STANDBY: Final = (
+    "SCEAU_DURABILITY is synchronous, and PostgreSQL has no synchronous standby: set its synchronous_standby_names, or "
+    "set local, where the loss of its one server may lose decisions that were answered"
+)
+log = structlog.get_logger("sceau")
+
+
+async def check_durability(database: Database) -> None:
+    """Refuse a deployment that promises a standby and has none.
+
+    Raises:
+        DeploymentRefusedError: a commit would wait for no standby.
+        DatabaseUnavailableError: the database cannot be read.
+
+    """
+    if not await database.is_durable():
+        raise DeploymentRefusedError(NO_STANDBY)
+
+
+async def keep_checking(database: Database) -> None:
+    """Say every minute, until cancelled, if the standby has been given up: nothing is recorded until it is back."""
+    while True:
+        await asyncio.sleep(_EACH_SECONDS)
+        try:
+            if not await database.is_durable():
+                log.error("no synchronous standby: nothing is recorded")
+        except DatabaseUnavailableError:
+            continue  # others say so

@@ -1,0 +1,60 @@
+"""Where a decision reads when memory may not be used: a server that is proven to be the primary, or none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import ReadSession
+from app.snapshot.feed import Feed
+
+
+class PrimaryReads:
+    """Opens sessions for reading what a permit may rest on.
+
+    While a lease is held, the server that answered the last beat is read. While the feed is connected and its beat does
+    not commit, nothing is: behind a synchronous standby only a beat that commits proves a primary. Without a feed the
+    read proves itself, by a commit of its own where the deployment has a synchronous standby.
+    """
+
+    def __init__(self, database: Database, feed: Feed | None, *, synchronous: bool, deadline: float) -> None:
+        """Prepare.
+
+        Args:
+            database: what is read.
+            feed: this process's own; None in strict mode.
+            synchronous: whether the deployment's commits wait for a standby.
+            deadline: the most seconds to wait for a beat.
+
+        """
+        self._database = database
+        self._feed = feed
+        self._synchronous = synchronous
+        self._deadline = deadline
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A session on a primary.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, or nothing proves that what answers is the primary.
+
+        """
+        server = await self._server()
+        if server is not None:
+            async with self._database.read_from(server) as session:
+                yield session
+        else:
+            async with self._database.read_and_prove(by_commit=self._synchronous) as session:
+                yield session
+
+    async def _server(self) -> str | None:
+        """The server of the last beat; None where no feed can tell."""
+        if self._feed is None:
+            return None
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._feed.settled()
+        except TimeoutError:
+            raise DatabaseUnavailableError from None
+        return self._feed.server if self._feed.lease.held() else None

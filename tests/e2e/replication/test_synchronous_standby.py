@@ -1,0 +1,149 @@
+"""A deployment that promises a synchronous standby answers nothing that only one server has."""
+
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.faults.service import COMMAND, HANGS, ROOT, environment, eventually, free_port
+from tests.faults.words import ADS, FILTER, decision, question, withdrawal
+from tests.e2e.replication.nodes import dsn
+
+EVALUATION = "/access/v1/evaluation"
+
+
+@pytest.fixture
+def pair(nodes):
+    """A primary whose commits wait for its standby."""
+    primary, standby = nodes
+    primary.set("synchronous_standby_names", standby.name)
+    eventually(lambda: primary.sql("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
+    return primary, standby
+
+
+@pytest.fixture
+def synchronous(pair, serve):
+    """Start a service that promises it, with a consent of alice and bob."""
+
+    def start(**more):
+        service = serve(SCEAU_DURABILITY="synchronous", **more)
+        for each in (ADS, FILTER):
+            service.ok("POST", "/v1/processings", each)
+        for user in ("alice", "bob"):
+            service.ok("POST", "/v1/consents", decision(user))
+            assert _decision(service, user) is True
+        service.ok("POST", EVALUATION, question("alice", "filter"))
+        return service
+
+    return start
+
+
+def _decision(service, user, processing="ads-mail"):
+    """The decision, or the problem that stood in its way."""
+    answer = service.call("POST", EVALUATION, question(user, processing))
+    return answer.json().get("decision", answer.json().get("type"))
+
+
+def _refused(address, **settings):
+    """What `sceau serve` says when it does not start on that database."""
+    given = {"SCEAU_DATABASE_URL": address, "SCEAU_DATABASE_TIMEOUT": "PT2S", "SCEAU_JOBS": "false", **settings}
+    done = subprocess.run(
+        [*COMMAND, "serve", "--port", str(free_port())],
+        env=environment(**given),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+def _unavailable(told):
+    return told == "urn:sceau:problem:evidence-unavailable"
+
+
+def test_without_its_standby_a_primary_is_not_believed(pair, synchronous):
+    """No beat commits: IV is 503, III goes on, no withdrawal is 2xx; once the standby is back all is as before."""
+    _, standby = pair
+    service = synchronous()
+    standby.freeze()
+    eventually(lambda: _unavailable(_decision(service, "alice")))
+    assert _decision(service, "alice", "filter") is True
+    answers = [service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code for _ in range(3)]
+    assert answers == [503, 503, 503]
+    standby.thaw()
+    eventually(lambda: service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code == 200)
+    eventually(lambda: _decision(service, "bob") is True)
+    assert _decision(service, "alice") is False
+
+
+def test_whoever_reads_on_permits_without_a_proof(pair, synchronous):
+    """Control: a service that reads the primary whether or not its commits return goes on to permit."""
+    _, standby = pair
+    service = synchronous(without="no proof")
+    standby.freeze()
+    eventually(lambda: service.call("GET", "/readyz").json()["leased"] is False)
+    assert _decision(service, "alice") is True
+    standby.thaw()
+
+
+@pytest.mark.parametrize(("without", "status"), [(None, 503), ("deaf", 200)])
+def test_a_commit_that_was_not_replicated_is_not_answered(pair, synchronous, without, status):
+    """A COMMIT whose wait is cancelled succeeds with a warning: 503 `outcome-unknown`; the control does not hear it."""
+    primary, standby = pair
+    service = synchronous(without=without, SCEAU_DATABASE_TIMEOUT="PT20S")
+    cancel = (
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+        "AND query LIKE 'COMMIT%' AND application_name = 'sceau'"
+    )
+    standby.freeze()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(service.call, "POST", "/v1/withdrawals", withdrawal("alice"))
+            eventually(lambda: primary.sql(cancel) and asked.done())
+        answer = asked.result()
+    finally:
+        standby.thaw()
+    assert answer.status_code == status
+    if status == 503:
+        assert answer.json()["type"] == "urn:sceau:problem:outcome-unknown"
+        again = eventually(lambda: service.call("POST", "/v1/withdrawals", withdrawal("alice")))
+        assert again.status_code in {200, 503}
+
+
+def test_a_standby_that_is_given_up_ends_writes(pair, synchronous):
+    """Once the server waits for no standby any more nothing is recorded, and `/readyz` says why."""
+    primary, _ = pair
+    service = synchronous()
+    primary.set("synchronous_standby_names", "")
+    eventually(lambda: service.call("GET", "/readyz").status_code == 503)
+    assert "synchronous standby" in service.call("GET", "/readyz").json()["detail"]
+    assert service.call("POST", "/v1/withdrawals", withdrawal("bob")).status_code == 503
+
+
+def test_it_does_not_start_without_a_standby(nodes):
+    """A service that is to have a standby and has none says so and ends."""
+    said = _refused(dsn("sceau_app", nodes), SCEAU_DURABILITY="synchronous")
+    assert "synchronous_standby_names" in said
+
+
+def test_it_does_not_start_on_a_standby(nodes):
+    """A DSN that leads to a standby alone is refused."""
+    said = _refused(nodes[1].url("sceau_app"))
+    assert "cannot be reached" in said
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_host_that_is_a_black_hole_is_left(nodes, serve, first):
+    """Whichever host of a DSN takes connections and never answers, the other one is found, and holds the lease."""
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        hosts = [f"127.0.0.1:{hole.getsockname()[1]}", f"127.0.0.1:{nodes[0].port}"]
+        address = ",".join(hosts if first == 0 else reversed(hosts))
+        service = serve(SCEAU_DATABASE_URL=f"postgresql://sceau_app@{address}/sceau")
+        eventually(lambda: service.call("GET", "/readyz").json().get("leased"))
+        service.ok("POST", "/v1/processings", ADS)
+        service.ok("POST", "/v1/consents", decision("alice"))
+        assert _decision(service, "alice") is True
