@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from app.db.connections import connect, connection_settings
 from app.db.database import Database, PoolLimits
-from app.db.primary import IDENTITY
 from app.db.read_pool import ReadPool, Statement
 
 NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
@@ -33,8 +32,7 @@ async def by_engine(url):
 async def server_of(url):
     """The identity of the server that a DSN leads to."""
     async with await connect(url, statement_seconds=3) as connection:
-        (identity,) = await (await connection.execute(f"SELECT {IDENTITY}")).fetchone()
-        return identity
+        return connection.server
 
 
 async def by_memory(url):

@@ -19,7 +19,9 @@ GROUPS = {
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
 }
-"""What stays with one worker because its servers, or its store of images, are there once, or load the machine; all else is of the pages."""
+"""What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
+the pages.
+"""
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc] # xdist says nothing of its types

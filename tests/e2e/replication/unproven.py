@@ -10,6 +10,10 @@ from app.db.read_pool import ReadPool
 from app.snapshot.primary_reads import PrimaryReads
 
 
+def _nothing(_self, _given):
+    """Do nothing."""
+
+
 def _any_server() -> None:
     """Believe whichever server answers a read."""
 
@@ -23,9 +27,13 @@ def _any_server() -> None:
         async with self.read() as session:
             yield session
 
-    ReadPool.follow = Database.follow = lambda _self, _accepts: None
-    ReadPool._fetch = fetch
-    Database.read_from = read_from
+    for owner, name, stand_in in (
+        (ReadPool, "follow", _nothing),
+        (Database, "follow", _nothing),
+        (ReadPool, "_fetch", fetch),
+        (Database, "read_from", read_from),
+    ):
+        setattr(owner, name, stand_in)
 
 
 def _no_proof() -> None:
@@ -36,12 +44,12 @@ def _no_proof() -> None:
         async with self._database.read() as session:
             yield session
 
-    PrimaryReads.read = read
+    setattr(PrimaryReads, "read", read)  # noqa: B010 - a method is not to be assigned to, says mypy
 
 
 def _deaf() -> None:
     """Hear no warning of the server."""
-    HeardConnection._hear = lambda _self, _notice: None
+    setattr(HeardConnection, "_hear", _nothing)  # noqa: B010 - as above
 
 
 {"any server": _any_server, "no proof": _no_proof, "deaf": _deaf}[os.environ["UNPROVEN"]]()
