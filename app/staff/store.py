@@ -1,5 +1,6 @@
 """Where members of staff, their sealed names and their acknowledgements are kept."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -90,12 +91,15 @@ async def load_acknowledgements(session: ReadSession, member: UUID) -> list[Ackn
     return [_acknowledgement(row) for row in await session.execute(in_order.where(table.member == member))]
 
 
-async def latest_of_each(session: ReadSession, *, own: bool) -> dict[UUID, tuple[int, datetime]]:
-    """The highest version that each member acknowledged, and when first; `own`: without what was signed on paper."""
+async def latest_of_each(
+    session: ReadSession, among: Collection[int], *, own: bool
+) -> dict[UUID, tuple[int, datetime]]:
+    """The highest of these versions that each member acknowledged, and when first; `own`: without paper."""
     table = staff_acknowledgement.c
     statement = (
         select(table.member, table.notice, table.acknowledged_at)
         .ext(distinct_on(table.member))
+        .where(table.notice.in_(among))
         .order_by(table.member, table.notice.desc(), table.acknowledged_at)
     )
     if own:

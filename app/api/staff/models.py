@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from app.api.http.wire import Instant, Name, WireModel
+from app.core.staff.completeness import Lack, lacking
 from app.core.staff.coverage import Notice, NoticeStanding, NoticeText
-from app.core.staff.notice import FIRST_NOTICE
 from app.operations.staff.acknowledge_notice import Shown
 from app.operations.staff.read_staff_coverage import Coverage, Covered
 from app.staff.records import Acknowledgement, AcknowledgementMethod, Member
@@ -18,6 +18,21 @@ Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Body = Annotated[StrictStr, Field(min_length=1, max_length=50_000)]
 Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
 Version = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+
+
+_SAID: Final = {
+    "fr": NoticeText(
+        "Secret des correspondances",
+        "# Ce qui est secret\n\nLe contenu…\n\n# Les sanctions pénales encourues\n\n- code pénal, article 432-9, ses "
+        "deux alinéas : …\n\nLe secret dure au-delà de votre contrat.",
+    ),
+    "en": NoticeText(
+        "Secrecy of correspondence",
+        "# What is secret\n\nThe content…\n\n# The penalties\n\n- code pénal, article 432-9, both paragraphs: …\n\n"
+        "Secrecy outlasts your job.",
+    ),
+}
+"""The example: the shape of a notice, and the least that it must say."""
 
 
 class NoticeLanguage(StrEnum):
@@ -43,12 +58,7 @@ class NewNotice(WireModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "fr": {"title": "Secret des correspondances", "body": "# Ce qui est secret\n\nLe contenu…"},
-                    "en": {"title": "Secrecy of correspondence", "body": "# What is secret\n\nThe content…"},
-                }
-            ]
+            "examples": [{language: {"title": said.title, "body": said.body} for language, said in _SAID.items()}]
         }
     )
 
@@ -74,12 +84,14 @@ class NoticeView(BaseModel):
 
     number: int
     published_at: datetime
-    to_be_completed: bool = Field(description="Whether a passage is left that the operator has to write")
+    to_be_completed: bool = Field(description="Whether it leaves something out: nobody can acknowledge it then")
+    lacking: dict[str, list[Lack]] = Field(description="What it leaves out, by language")
     texts: dict[str, NoticeTextView]
 
     @classmethod
     def of(cls, notice: Notice) -> Self:
         """The wire form of a version."""
+        lacks = {language: list(found) for language, found in lacking(notice.texts).items()}
         texts = {
             language: NoticeTextView(title=text.title, body=text.body, sha256=text.sha256)
             for language, text in notice.texts.items()
@@ -87,7 +99,8 @@ class NoticeView(BaseModel):
         return cls(
             number=notice.number,
             published_at=notice.published_at,
-            to_be_completed=notice.to_be_completed,
+            to_be_completed=bool(lacks),
+            lacking=lacks,
             texts=texts,
         )
 
@@ -112,7 +125,7 @@ class NewAcknowledgement(WireModel):
     """What was read: the version of today, in a language, by its hash."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 1, "language": "fr", "text_sha256": FIRST_NOTICE["fr"].sha256}]}
+        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256}]}
     )
 
     notice: Version
@@ -128,7 +141,7 @@ class PaperAcknowledgement(WireModel):
     """What a member signed on paper: which version, in which language, and when."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 1, "language": "fr", "acknowledged_at": "2026-06-15T12:00:00Z"}]}
+        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "acknowledged_at": "2026-06-15T12:00:00Z"}]}
     )
 
     notice: Version

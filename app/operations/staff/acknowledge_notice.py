@@ -15,7 +15,9 @@ from app.core.errors import (
     PersonsOnlyError,
     TextChangedError,
 )
+from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Notice
+from app.core.staff.errors import NoticeUnfinishedError
 from app.db.session import WriteSession
 from app.operations.staff.members import ensure_member
 from app.staff.notices import load_notice
@@ -40,6 +42,7 @@ async def acknowledge_notice(
     Raises:
         PersonsOnlyError: the caller is a program.
         TextChangedError: what was shown is not the text of today.
+        NoticeUnfinishedError: it is, and leaves out what staff must be told.
 
     """
     if who.kind is not CallerKind.PERSON:
@@ -47,6 +50,8 @@ async def acknowledge_notice(
     notice = await load_notice(session)
     if notice is None or shown.notice != notice.number or not _is_text(notice, shown):
         raise TextChangedError
+    if lacking(notice.texts):
+        raise NoticeUnfinishedError
     now = await session.now()
     return await _record(session, _Signed(who.id, shown, way, now), now, by=who.id)
 
@@ -57,6 +62,7 @@ async def record_paper(session: WriteSession, by: Caller, member: UUID, shown: S
     Raises:
         NotFoundError: there is no such member, or no such version in that language.
         PersonsOnlyError: a program has that id.
+        NoticeUnfinishedError: that version leaves out what staff must be told.
         OwnAcknowledgementError: the member has access, and so the page: paper would open the gate to who never read.
         CollectionTimeError: it would have been signed before the version was published, or later than now.
 
@@ -68,6 +74,8 @@ async def record_paper(session: WriteSession, by: Caller, member: UUID, shown: S
     notice = await load_notice(session, shown.notice)
     if notice is None or shown.language not in notice.texts:
         raise NotFoundError
+    if lacking(notice.texts):
+        raise NoticeUnfinishedError
     now = await session.now()
     if not notice.published_at <= at <= now:
         message = "Signed after the version was published, and not in the future."

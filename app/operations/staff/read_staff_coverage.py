@@ -9,11 +9,12 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.auth.store import list_persons
 from app.core.errors import NotFoundError
+from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Notice, NoticeStanding, standing
 from app.db.session import ReadSession
 from app.ledger.vault import Vault
 from app.operations.staff.members import open_name
-from app.staff.notices import load_notice
+from app.staff.notices import load_notices
 from app.staff.records import Acknowledgement, Member
 from app.staff.store import latest_of_each, load_acknowledgements, load_members, load_names
 
@@ -38,7 +39,8 @@ class Covered:
 class Coverage:
     """Everybody, by id (oldest first), as against the notice of today.
 
-    Paper counts for those alone who have no access: the others are asked by the gate, which does not take it.
+    Paper counts for those alone who have no access: the others are asked by the gate, which does not take it. An
+    acknowledgement of a version that leaves out what staff must be told counts for nobody.
     """
 
     notice: Notice
@@ -58,11 +60,13 @@ async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) 
         NotFoundError: there is no notice.
 
     """
-    notice = await load_notice(session)
-    if notice is None:
+    notices = await load_notices(session)
+    if not notices:
         raise NotFoundError
+    notice, complete = notices[-1], {each.number for each in notices if not lacking(each.texts)}
     members, persons = await load_members(session), {each.id: each for each in await list_persons(session)}
-    latest, own = await latest_of_each(session, own=False), await latest_of_each(session, own=True)
+    latest = await latest_of_each(session, complete, own=False)
+    own = await latest_of_each(session, complete, own=True)
     with_access = {each.id for each in persons.values() if each.revoked_at is None}
     names = await load_names(session) if vault is not None else {}
     opened = {} if vault is None else {member: open_name(vault, member, sealed) for member, sealed in names.items()}

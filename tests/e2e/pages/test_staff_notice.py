@@ -1,6 +1,7 @@
 import httpx2
 import pytest
 
+from app.core.staff.notice import FIRST_NOTICE
 from tests.e2e.axe import findings
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
@@ -13,7 +14,18 @@ def site(tmp_path_factory):
     """A service whose gate is closed: its address and its first key."""
     data = tmp_path_factory.mktemp("staff") / "data"
     with service(data, SCEAU_JOBS="false", SCEAU_STAFF_GATE="enforce") as (address, key):
+        with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+            client.post(f"{address}/v1/staff/notices", json=completed()).raise_for_status()
         yield address, key
+
+
+def completed():
+    """The text that ships, as an operator completes it."""
+    told = {"fr": "[À compléter par l’opérateur : ", "en": "[To be completed by the operator: "}
+    return {
+        language: {"title": text.title, "body": text.body.replace(told[language], "[")}
+        for language, text in FIRST_NOTICE.items()
+    }
 
 
 def person(site):
