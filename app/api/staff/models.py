@@ -11,6 +11,7 @@ from app.api.http.wire import Instant, Name, WireModel
 from app.core.staff.completeness import Lack, lacking
 from app.core.staff.coverage import Notice, NoticeStanding, NoticeText
 from app.operations.staff.acknowledge_notice import Shown
+from app.operations.staff.doubtful import MarkedAcknowledgement
 from app.operations.staff.read_staff_coverage import Coverage, Covered
 from app.staff.records import Acknowledgement, AcknowledgementMethod, Member
 
@@ -33,6 +34,9 @@ _SAID: Final = {
     ),
 }
 """The example: the shape of a notice, and the least that it must say."""
+
+
+_ROTATED: Final = "Whether somebody else rotated the member's key within the week before: they could have made it"
 
 
 class NoticeLanguage(StrEnum):
@@ -165,11 +169,14 @@ class AcknowledgementView(BaseModel):
     acknowledged_at: datetime
     recorded_at: datetime
     recorded_by: UUID
+    rotated_by_other: bool = Field(description=_ROTATED)
 
     @classmethod
-    def of(cls, found: Acknowledgement) -> Self:
+    def of(cls, told: MarkedAcknowledgement) -> Self:
         """The wire form of an acknowledgement."""
-        return cls(**{name: getattr(found, name) for name in Acknowledgement.__dataclass_fields__})
+        found = told.acknowledgement
+        kept = {name: getattr(found, name) for name in Acknowledgement.__dataclass_fields__}
+        return cls(**kept, rotated_by_other=told.rotated_by_other)
 
 
 class MemberStatus(StrEnum):
@@ -233,6 +240,7 @@ class CoveredView(BaseModel):
     standing: NoticeStanding
     acknowledged: int | None = Field(default=None, description="The latest version that was acknowledged")
     acknowledged_at: datetime | None = None
+    rotated_by_other: bool = Field(description=_ROTATED)
     left_at: datetime | None = None
 
     @classmethod
@@ -247,6 +255,7 @@ class CoverageView(BaseModel):
     notice: int
     published_at: datetime
     counts: dict[NoticeStanding, int]
+    rotated_by_other: int = Field(description="How many of the acknowledged are marked so")
     items: list[CoveredView]
     next_cursor: str | None = None
 
@@ -255,4 +264,5 @@ class CoverageView(BaseModel):
         """The wire form of a page of it."""
         told: dict[str, Any] = {"notice": coverage.notice.number, "published_at": coverage.notice.published_at}
         items = [CoveredView.of(each) for each in page]
-        return cls(**told, counts=dict(coverage.counts), items=items, next_cursor=next_cursor)
+        told |= {"counts": dict(coverage.counts), "rotated_by_other": coverage.rotated_by_other}
+        return cls(**told, items=items, next_cursor=next_cursor)

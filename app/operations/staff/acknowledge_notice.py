@@ -19,6 +19,7 @@ from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Notice
 from app.core.staff.errors import NoticeUnfinishedError
 from app.db.session import WriteSession
+from app.operations.staff.doubtful import MarkedAcknowledgement, tell_acknowledgements
 from app.operations.staff.members import ensure_member
 from app.staff.notices import load_notice
 from app.staff.records import Acknowledgement, AcknowledgementMethod
@@ -36,7 +37,7 @@ class Shown:
 
 async def acknowledge_notice(
     session: WriteSession, who: Caller, shown: Shown, way: AcknowledgementMethod
-) -> Acknowledgement:
+) -> MarkedAcknowledgement:
     """Record that a person took note of the notice of today; a second time changes nothing and tells of the first.
 
     Raises:
@@ -56,7 +57,9 @@ async def acknowledge_notice(
     return await _record(session, _Signed(who.id, shown, way, now), now, by=who.id)
 
 
-async def record_paper(session: WriteSession, by: Caller, member: UUID, shown: Shown, at: datetime) -> Acknowledgement:
+async def record_paper(
+    session: WriteSession, by: Caller, member: UUID, shown: Shown, at: datetime
+) -> MarkedAcknowledgement:
     """Record what a member signed on paper; of any version, at the time at which it was signed.
 
     Raises:
@@ -92,7 +95,7 @@ class _Signed:
     at: datetime
 
 
-async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: UUID) -> Acknowledgement:
+async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: UUID) -> MarkedAcknowledgement:
     await ensure_member(session, signed.member)
     shown = signed.shown
     new = Acknowledgement(
@@ -113,7 +116,8 @@ async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: 
         told: dict[str, Detail] = {"notice": shown.notice, "language": shown.language, "way": signed.way.value}
         target = Target(TargetKind.STAFF_MEMBER, str(signed.member))
         await record_act(session, ActKind.STAFF_ACKNOWLEDGED, by, target, told)
-    return kept
+    [marked] = await tell_acknowledgements(session, [kept])
+    return marked
 
 
 def _is_text(notice: Notice, shown: Shown) -> bool:

@@ -239,6 +239,7 @@ def _staff(section: DashboardSection, content: Coverage, _: datetime, wording: D
     t = wording.t
     section.note = t["staff_to_complete"] if lacking(content.notice.texts) else t["staff_note"]
     rows = [(t[f"staff_{each.value}"], wording.number(number)) for each, number in content.counts.items()]
+    rows.append((t["staff_rotated"], wording.number(content.rotated_by_other)))
     caption = f"{t['staff_caption']} {wording.number(content.notice.number)}"
     section.groups = [SmallTable(caption, (t["state"], t["number"]), rows)]
 

@@ -153,6 +153,10 @@ DASHBOARD: Final[Catalogue] = {
     "staff_acknowledged": both("à jour", "up to date"),
     "staff_outdated": both("version ancienne", "older version"),
     "staff_missing": both("jamais", "never"),
+    "staff_rotated": both(
+        "à jour, mais moins d’une semaine après un changement de clé fait par quelqu’un d’autre",
+        "up to date, but within a week after somebody else rotated the key",
+    ),
     "staff_left": both("partis", "left"),
     # Jobs
     "jobs": both("Tâches de fond", "Background jobs"),
