@@ -1,6 +1,6 @@
 import pytest
 
-from app.core.typesetting import typeset
+from app.core.page.typesetting import typeset
 
 
 @pytest.mark.parametrize(
