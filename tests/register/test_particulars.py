@@ -122,9 +122,9 @@ def test_a_preview_is_the_text_that_will_be_shown(pap):
 
 
 def told_in(html):
-    """The text of a preview's HTML, line by line, with one space for every run of white space."""
+    """The lines of text of a preview's HTML, with one space for every run of white space."""
     lines = [unescape(re.sub(r"<[^>]+>", "", line)) for line in html.split("\n")]
-    return "\n".join(" ".join(line.split()) for line in lines if line)
+    return [" ".join(line.split()) for line in lines if line]
 
 
 def badly_spaced(html):
@@ -133,7 +133,7 @@ def badly_spaced(html):
 
 
 def test_a_preview_is_spaced_as_the_page_is(pap):
-    """French has no-break spaces and curly apostrophes, English none, and the HTML has the text that is hashed."""
+    """French has no-break spaces and curly apostrophes, English none; no line is other than what is hashed."""
     notice = {"fr": "Pourquoi ? Pour « mesurer » : 10 000 envois.", "en": "Why? To measure : all."}
     texts = pap.ok("POST", "/v1/processings/previews", body("previewed", notice=notice))["texts"]
     assert badly_spaced(texts["fr"]["html"]) == []
@@ -141,7 +141,7 @@ def test_a_preview_is_spaced_as_the_page_is(pap):
     assert "Qu’est-ce qui est analysé\xa0?" in texts["fr"]["html"]
     assert "\xa0" not in texts["en"]["html"]
     for told in texts.values():
-        assert told_in(told["html"]) == told["plain"]
+        assert set(told_in(told["html"])) <= set(told["plain"].split("\n"))
 
 
 def test_bad_spacing_is_seen():

@@ -10,7 +10,7 @@ from app.core.page.typesetting import typeset
 def previewed(text: ConsentText) -> PreviewedText:
     """A text as it is hashed, and as HTML: a heading, then questions and answers, spaced as on the page.
 
-    Spacing changes white space only, so that the HTML has the hash of the text.
+    Spacing changes white space only, any run of which the hash takes for one space.
     """
     lines = [_element("h2", text.name, text.language), '<dl class="said">']
     for row in text.rows:
