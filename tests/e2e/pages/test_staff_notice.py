@@ -1,3 +1,5 @@
+import re
+
 import httpx2
 import pytest
 
@@ -6,6 +8,10 @@ from tests.e2e.axe import findings
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
 
+WHOM_TO_ASK = {
+    "fr": "Adressez-vous à l’équipe de sécurité, qui tient la liste des accès ; signalez-lui tout incident sans attendre.",
+    "en": "Ask the security team, which keeps the list of who has access; report any incident to it at once.",
+}
 CONFIRM = {"fr": "J’ai pris connaissance de ce texte", "en": "I have read this text and taken note of it"}
 
 
@@ -21,9 +27,8 @@ def site(tmp_path_factory):
 
 def completed():
     """The text that ships, as an operator completes it."""
-    told = {"fr": "[À compléter par l’opérateur : ", "en": "[To be completed by the operator: "}
     return {
-        language: {"title": text.title, "body": text.body.replace(told[language], "[")}
+        language: {"title": text.title, "body": re.sub(r"\[[^]]*\]", WHOM_TO_ASK[language], text.body)}
         for language, text in FIRST_NOTICE.items()
     }
 
