@@ -9,7 +9,7 @@ from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, 
 from tests.e2e.service import service
 
 WHOM_TO_ASK = {
-    "fr": "Adressez-vous à l’équipe de sécurité, qui tient la liste des accès ; signalez-lui tout incident sans attendre.",
+    "fr": "Adressez-vous à l’équipe de sécurité, qui tient la liste des accès ; signalez-lui tout incident.",
     "en": "Ask the security team, which keeps the list of who has access; report any incident to it at once.",
 }
 CONFIRM = {"fr": "J’ai pris connaissance de ce texte", "en": "I have read this text and taken note of it"}
