@@ -1,7 +1,8 @@
 """Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL.
 
 Nothing here may hold an identifier of a person, a key, a URL or words that somebody typed: ids of ours, pseudonyms,
-words of enums, numbers and times.
+words of enums, numbers and times. Two acts are written in SQL by the database itself (revision 0025): a day of the
+decision log that is dropped, and limits that the owner changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +25,11 @@ class ActKind(StrEnum):
     CONTROLLER_VERSIONED = "controller.versioned"
     DASHBOARD_SIGNED_IN = "dashboard.signed_in"
     DECISION_EXPLAINED = "decision.explained"
+    DECISION_LOG_DROPPED = "decision_log.dropped"
     DECISIONS_SEARCHED = "decisions.searched"
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"
+    OWNER_LIMITS_CHANGED = "owner_limits.changed"
     PROCESSING_APPROVED = "processing.approved"
     PROCESSING_PROPOSED = "processing.proposed"
     PROCESSING_REGISTERED = "processing.registered"
@@ -92,9 +95,13 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.CONTROLLER_REGISTERED: frozenset({"kind"}),
     ActKind.CONTROLLER_VERSIONED: frozenset({"version"}),
     ActKind.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
+    ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "is_exact", "role"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
+    ActKind.OWNER_LIMITS_CHANGED: frozenset(
+        {"log_floor_days_before", "log_floor_days", "clock_tolerance_before", "clock_tolerance"}
+    ),
     ActKind.PROCESSING_APPROVED: frozenset({"version"}),
     ActKind.PROCESSING_PROPOSED: frozenset({"version"}),
     ActKind.PROCESSING_REGISTERED: frozenset({"version", "purpose"}),

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, func, select
 
 from app.audit.tables import decision_log
+from app.db.owner_limits import owner_limit
 from app.db.session import ReadSession, WriteSession
 
 
@@ -78,8 +79,16 @@ async def make_partition(session: WriteSession, day: date) -> None:
     await session.execute(select(func.sceau_make_log_partition(day)))
 
 
+async def load_log_floor(session: ReadSession) -> timedelta:
+    """How long each day of the log is kept at least: the owner of the database sets it."""
+    return timedelta(days=(await session.execute(select(owner_limit.c.log_floor_days))).scalar_one())
+
+
 async def drop_before(session: WriteSession, day: date) -> int:
-    """Drop the partitions of all days before one; how many there were."""
+    """Drop the partitions of all days before one, none of them younger than the floor; how many there were.
+
+    The function leaves an entry in the trail for each (`decision_log.dropped`).
+    """
     return int((await session.execute(select(func.sceau_drop_log_before(day)))).scalar_one())
 
 

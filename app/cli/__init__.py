@@ -19,6 +19,7 @@ import typer
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.identities import identities
 from app.cli.keys import keys
+from app.cli.limits import limits
 from app.cli.signing_keys import signing_keys
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
+app.add_typer(limits, name="limits")
 app.add_typer(signing_keys, name="signing-keys")
 
 
@@ -235,6 +237,7 @@ def _refusal(error: Exception) -> str | None:
     from app.core.errors import DomainError
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError
+    from app.db.owner_limits import OwnerLimitsRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.operations.service.check_deployment import DeploymentRefusedError
     from app.serving import DataDirectoryInUseError, PortTakenError
@@ -248,6 +251,7 @@ def _refusal(error: Exception) -> str | None:
         DomainError,
         EmbeddedServerError,
         MigrationRefusedError,
+        OwnerLimitsRefusedError,
         PortTakenError,
         SettingsError,
     )

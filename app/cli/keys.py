@@ -10,6 +10,7 @@ import typer
 from app.auth.callers import ApiKey, CallerKind
 from app.auth.scopes import Scope
 from app.cli.connecting import DataOption, confirmed, connected
+from app.cli.durations import duration
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -20,19 +21,10 @@ if TYPE_CHECKING:
 keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
 
-def _duration(text: str) -> timedelta:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(timedelta).validate_python(text)
-    except ValidationError:
-        raise typer.BadParameter("is a duration such as P90D or PT12H (ISO 8601)") from None
-
-
 Caller = Annotated[UUID, typer.Argument(help="The caller's id.")]
 ExpiresIn = Annotated[
     timedelta | None,
-    typer.Option(parser=_duration, metavar="P90D", help="How long the key is good; none: until it is revoked."),
+    typer.Option(parser=duration, metavar="P90D", help="How long the key is good; none: until it is revoked."),
 ]
 
 
@@ -108,7 +100,7 @@ def keys_rotate(
     identifier: Caller,
     overlap: Annotated[
         timedelta | None,
-        typer.Option(parser=_duration, metavar="P7D", help="How long its keys before are still good."),
+        typer.Option(parser=duration, metavar="P7D", help="How long its keys before are still good."),
     ] = None,
     compromised: Annotated[bool, typer.Option("--compromised", help="End its keys before at once.")] = False,  # noqa: FBT002
     expires_in: ExpiresIn = None,

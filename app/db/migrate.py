@@ -48,6 +48,7 @@ PRIVILEGES: Final = {
     "change": "SELECT, INSERT, DELETE",
     "decision_log": "SELECT, INSERT",
     "administrative_act": "SELECT, INSERT",
+    "owner_limit": "SELECT",
     "staff_notice": "SELECT, INSERT",
     "staff_member": "SELECT, INSERT, UPDATE (left_at)",
     "staff_name": "SELECT, INSERT, DELETE",

@@ -23,9 +23,10 @@ from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.http.services import services_of
 from app.auth.issuer_errors import IssuerUnavailableError
 from app.core.errors import DomainError
+from app.core.page.typesetting import typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
-from app.pages.typography import linked, typeset
+from app.pages.typography import linked
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED
 
 if TYPE_CHECKING:

@@ -46,3 +46,12 @@ class Acknowledgement:
     acknowledged_at: datetime
     recorded_at: datetime
     recorded_by: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LatestKnown:
+    """The latest version that a member acknowledged, when and how."""
+
+    notice: int
+    acknowledged_at: datetime
+    way: AcknowledgementMethod

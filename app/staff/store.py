@@ -1,5 +1,6 @@
 """Where members of staff, their sealed names and their acknowledgements are kept."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.db.session import ReadSession, WriteSession
-from app.staff.records import Acknowledgement, AcknowledgementMethod, Member
+from app.staff.records import Acknowledgement, AcknowledgementMethod, LatestKnown, Member
 from app.staff.tables import staff_acknowledgement, staff_member, staff_name
 
 
@@ -90,17 +91,21 @@ async def load_acknowledgements(session: ReadSession, member: UUID) -> list[Ackn
     return [_acknowledgement(row) for row in await session.execute(in_order.where(table.member == member))]
 
 
-async def latest_of_each(session: ReadSession, *, own: bool) -> dict[UUID, tuple[int, datetime]]:
-    """The highest version that each member acknowledged, and when first; `own`: without what was signed on paper."""
+async def latest_of_each(session: ReadSession, among: Collection[int], *, own: bool) -> dict[UUID, LatestKnown]:
+    """The highest of these versions that each member acknowledged, and how first; `own`: without paper."""
     table = staff_acknowledgement.c
     statement = (
-        select(table.member, table.notice, table.acknowledged_at)
+        select(table.member, table.notice, table.acknowledged_at, table.way)
         .ext(distinct_on(table.member))
+        .where(table.notice.in_(among))
         .order_by(table.member, table.notice.desc(), table.acknowledged_at)
     )
     if own:
         statement = statement.where(table.way != AcknowledgementMethod.PAPER.value)
-    return {row.member: (row.notice, row.acknowledged_at) for row in await session.execute(statement)}
+    return {
+        row.member: LatestKnown(row.notice, row.acknowledged_at, AcknowledgementMethod(row.way))
+        for row in await session.execute(statement)
+    }
 
 
 def _member(row: Row[Any]) -> Member:

@@ -125,6 +125,7 @@ def test_old_days_are_dropped_and_today_never(database):
         pass
     old = datetime.now(UTC).date() - timedelta(days=30)
     with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        connection.execute("UPDATE owner_limit SET log_floor_days = 20")
         name = f"decision_log_{old:%Y%m%d}"
         connection.execute(
             f"CREATE TABLE {name} PARTITION OF decision_log FOR VALUES FROM ('{old}') TO ('{old + timedelta(days=1)}')"
@@ -269,6 +270,7 @@ def test_turning_over_holds_up_nobody(database):
         psycopg.connect(database.app_url) as writer,
         psycopg.connect(database.app_url, options="-c lock_timeout=100ms") as maker,
     ):
+        owner.execute("UPDATE owner_limit SET log_floor_days = 20")
         owner.execute(
             f"CREATE TABLE decision_log_{old:%Y%m%d} PARTITION OF decision_log"
             f" FOR VALUES FROM ('{old}') TO ('{old + timedelta(days=1)}')"

@@ -16,7 +16,7 @@ from tests.faults.service import eventually
 from tests.support.api import Api, processing, question, running, subject
 from tests.support.consents import grant
 from tests.support.databases import new_database
-from tests.support.staff import TEXT
+from tests.support.staff import TEXT, publish
 
 EVERYTHING = [scope.value for scope in Scope]
 NOWHERE = "01990000-0000-7000-8000-000000000000"
@@ -54,6 +54,7 @@ def world():
             api.evaluate("alice", name)
             body = {"name": name, "scopes": ["decisions:evaluate"], "processings": [name]}
             callers[name] = api.ok("POST", "/v1/keys", body)
+        publish(api)
         member = api.ok("POST", "/v1/staff/members", {"name": "Ada"})
         portal, services = api.client.portal, api.client.app.state.services  # type: ignore[attr-defined]
         assert portal is not None
@@ -165,7 +166,7 @@ EVERY_ONE = {
     ("GET", "/v1/staff/members/{id}"): None,
     ("PATCH", "/v1/staff/members/{id}"): {"status": "left"},
     ("DELETE", "/v1/staff/members/{id}"): None,
-    ("POST", "/v1/staff/members/{id}/acknowledgements"): {"notice": 1, "language": "fr", "acknowledged_at": SIGNED},
+    ("POST", "/v1/staff/members/{id}/acknowledgements"): {"notice": 2, "language": "fr", "acknowledged_at": SIGNED},
 }
 """Requests that concern every processing, or one that nobody could have listed: 403 for a limited caller."""
 

@@ -11,6 +11,7 @@ from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import notice_of, proof, written
+from tests.support.staff import TEXT, publish
 from tests.support.two_persons import add, person
 
 AnyCase = Case[Any]
@@ -57,6 +58,7 @@ class Facts:
         keys = tuple((each["id"], each["keys"][0]["id"]) for each in made)
         known = (*processings, "archive", "filter")
         ada = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": ["audit:read"]})["key"]
+        publish(api)
         members = tuple(api.ok("POST", "/v1/staff/members", {"name": "Bob"})["id"] for _ in range(8))
         for member in members[::2]:
             api.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
@@ -149,6 +151,7 @@ class Facts:
         if path.startswith("/v1/staff"):
             today = self.api.ok("GET", "/v1/staff/notices")["items"][-1]
             real |= {"notice": _always(today["number"]), "text_sha256": _always(today["texts"]["fr"]["sha256"])}
+            real |= {language: _always(text) for language, text in TEXT.items()}
             real |= {
                 "language": _always("fr"),
                 "caller": _always(None),

@@ -186,7 +186,8 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
 
 
 def test_proposals_for_persons_work_unedited(api, document):
-    """A person who presses the buttons acknowledges the text that ships."""
+    """A person who presses the buttons acknowledges the text that the page's own example publishes."""
+    api.ok("POST", "/v1/staff/notices", proposal(document, operations(document)["post", "/v1/staff/notices"]))
     _, ada = person(api)
     for method, path, status in (
         ("GET", "/v1/staff/notices/current", 200),

@@ -12,6 +12,7 @@ from app.auth.scopes import Scope
 from tests.support.api import UNLIMITED, processing, question, running, subject
 from tests.support.consents import SIGNED, grant
 from tests.support.databases import new_database
+from tests.support.staff import TEXT
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ BODIES = {
         "scopes": ["keys:manage"],
         "identity": {"issuer": "https://login.example", "subject": "x"},
     },
-    "/v1/staff/notices": {"fr": {"title": "Titre", "body": "Texte"}},
+    "/v1/staff/notices": TEXT,
     "/v1/staff/members": {"name": "Ada"},
     "/v1/staff/members/{id}": {"status": "left"},
     "/v1/staff/members/{id}/acknowledgements": {

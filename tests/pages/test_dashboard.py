@@ -74,7 +74,7 @@ def test_before_anything_was_counted(api):
         assert "Nothing was counted yet" in page.text(section)
     assert "No receiver is registered." in page.text("deliveries")
     assert "No job has run yet." in page.text("jobs")
-    assert "a passage that the operator has yet to write" in page.text("staff")
+    assert "The staff notice is not complete" in page.text("staff")
 
 
 def test_counted_and_nothing_there(api, database):

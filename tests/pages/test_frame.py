@@ -7,7 +7,6 @@ from starlette.requests import Request
 from app.pages import words as shared
 from app.pages.languages import Language, accepted
 from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render, words
-from app.pages.typography import typeset
 
 
 @pytest.mark.parametrize(
@@ -81,17 +80,3 @@ def test_a_template_cannot_leave_a_word_out(api):
     request = Request({"type": "http", "app": api.client.app, "headers": [], "query_string": b""})
     with pytest.raises(UndefinedError):
         render(request, "error.html", Language.FR, {}, {"title": "no detail"})
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Le 25 novembre 2026 à 12 h 40 : 15 000 euros ?", "Le 25_novembre 2026 à 12_h_40_: 15_000_euros_?"),
-        ("« Oui » ; le 1er mars, 6 mois ou 1 an !", "«_Oui_»_; le 1er_mars, 6_mois ou 1_an_!"),
-        ("75334 Paris Cedex 07, 3 place de Fontenoy", "75334 Paris Cedex 07, 3 place de Fontenoy"),
-    ],
-)
-def test_french_spacing(text, expected):
-    """No line ends before high punctuation, nor within a number, a date, an hour or a length; English is left alone."""
-    assert typeset(text, "fr") == expected.replace("_", "\N{NO-BREAK SPACE}")
-    assert typeset(text, "en") == text

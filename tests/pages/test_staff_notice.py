@@ -9,7 +9,7 @@ from tests.support.api import running
 from tests.support.dashboard import SITE, Visitor
 from tests.support.databases import new_database
 from tests.support.issuer import issuing
-from tests.support.staff import TEXT, person, publish
+from tests.support.staff import ENOUGH, TEXT, person, publish
 
 SIGN_IN = "/staff/sign-in"
 
@@ -18,6 +18,7 @@ SIGN_IN = "/staff/sign-in"
 def staffed():
     """An application whose gate is closed."""
     with new_database() as database, running(database, staff_gate="enforce") as api:
+        publish(api)
         yield api
 
 
@@ -113,7 +114,7 @@ def test_text_of_the_operator_is_text(database):
     """Whatever an operator writes is shown and never run."""
     with running(database) as api:
         _, ada = person(api)
-        publish(api, fr={"title": "<b>T</b>", "body": "# <script>x</script>\n\n- <img src=x>"})
+        publish(api, fr={"title": "<b>T</b>", "body": f"{ENOUGH['fr']}\n\n# <script>x</script>\n\n- <img src=x>"})
         page = Visitor(api, "fr").sign_in(str(ada.key), SIGN_IN)
     assert not re.search(r"<script|<img|<b>", page.html)
     assert "<script>x</script>" in page.text()
@@ -188,6 +189,7 @@ def registered(api, provider):
 def test_a_person_known_by_tokens_acknowledges_too(database):
     """An access token opens the page as a key does; what was acknowledged counts for every token of that identity."""
     with issuing() as provider, running(database, staff_gate="enforce", **provider.settings) as api:
+        publish(api)
         identifier = registered(api, provider)
         assert api.with_key(provider.token("ada")).call("GET", "/v1/processings").status_code == 403
         visitor = Visitor(api)

@@ -1,4 +1,6 @@
+import re
 from hashlib import sha256
+from html import unescape
 from typing import Any
 
 import pytest
@@ -117,6 +119,35 @@ def test_a_preview_is_the_text_that_will_be_shown(pap):
     assert "Texte &lt;b&gt;" in texts["fr"]["html"]
     assert pap.call("GET", "/v1/processings/previewed").status_code == 404
     assert "Essai & Cie" not in str(pap.ok("GET", "/v1/controllers"))
+
+
+def told_in(html):
+    """The lines of text of a preview's HTML, with one space for every run of white space."""
+    lines = [unescape(re.sub(r"<[^>]+>", "", line)) for line in html.split("\n")]
+    return [" ".join(line.split()) for line in lines if line]
+
+
+def badly_spaced(html):
+    """Places where a line could end before high punctuation or within guillemets, and typewriter apostrophes."""
+    return re.findall(r".{0,9}(?: [?!:;»]|« |')", unescape(html))
+
+
+def test_a_preview_is_spaced_as_the_page_is(pap):
+    """French has no-break spaces and curly apostrophes, English none; no line is other than what is hashed."""
+    notice = {"fr": "Pourquoi ? Pour « mesurer » : 10 000 envois.", "en": "Why? To measure : all."}
+    texts = pap.ok("POST", "/v1/processings/previews", body("previewed", notice=notice))["texts"]
+    assert badly_spaced(texts["fr"]["html"]) == []
+    assert "Pourquoi\xa0? Pour «\xa0mesurer\xa0»\xa0: 10\xa0000 envois." in texts["fr"]["html"]
+    assert "Qu’est-ce qui est analysé\xa0?" in texts["fr"]["html"]
+    assert "\xa0" not in texts["en"]["html"]
+    for told in texts.values():
+        assert set(told_in(told["html"])) <= set(told["plain"].split("\n"))
+
+
+def test_bad_spacing_is_seen():
+    """The control: an ordinary space before high punctuation, one within guillemets, a typewriter's apostrophe."""
+    assert len(badly_spaced("Pourquoi ? ... « oui ... l'an ... l&#x27;an")) == 4
+    assert badly_spaced("Pourquoi\xa0? «\xa0oui\xa0» l’an") == []
 
 
 def test_a_preview_names_joint_controllers(pap):

@@ -9,6 +9,7 @@ from uuid import UUID
 from tests.secrecy.markers import MARKERS
 from tests.support.api import BOOTSTRAP, processing, subject
 from tests.support.consents import SIGNED, grant
+from tests.support.staff import TEXT
 
 Route = tuple[str, str]
 ISSUER = "https://login.example"
@@ -104,7 +105,7 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/staff/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
     ("POST", "/staff/sign-out"): [{"proof": _address("malformed")}],
     ("POST", "/staff/notice"): [{"proof": _address("malformed"), "notice": "1", "language": "fr", "sha256": "0"}],
-    ("POST", "/v1/staff/notices"): [{"fr": {"title": "Titre", "body": "Texte"}}],
+    ("POST", "/v1/staff/notices"): [TEXT],
     ("POST", "/v1/staff/acknowledgements"): [{"notice": 1, "language": "fr", "text_sha256": "0" * 64}],
     ("POST", "/v1/staff/members"): [
         {"name": _address("staff")},

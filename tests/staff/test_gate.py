@@ -6,13 +6,14 @@ from app.api.http.security import scopes_by_route
 from app.auth.scopes import Scope
 from tests.support.api import running
 from tests.support.databases import new_database
-from tests.support.staff import acknowledge, paper_of_before, person, publish
+from tests.support.staff import acknowledge, acknowledged_before, paper_of_before, person, publish
 
 REQUIRED = "urn:sceau:problem:staff-acknowledgement-required"
 PAGE = "https://sceau.example.fr/staff/notice"
 HEADER = "sceau-staff-notice"
 DECISIONS = {"/access/v1/evaluation", "/access/v1/evaluations"}
 SELF = {("GET", "/v1/staff/notices/current"), ("POST", "/v1/staff/acknowledgements")}
+PUBLISHING = {("GET", "/v1/staff/notices"), ("POST", "/v1/staff/notices")}
 EVERY = [scope.value for scope in Scope]
 
 
@@ -27,6 +28,7 @@ def enforced_database():
 def enforced(enforced_database):
     """An application whose gate is closed."""
     with running(enforced_database, staff_gate="enforce") as api:
+        publish(api)
         yield api
 
 
@@ -34,6 +36,7 @@ def enforced(enforced_database):
 def warned():
     """An application whose gate only warns."""
     with new_database() as database, running(database, staff_gate="warn") as api:
+        publish(api)
         yield api
 
 
@@ -60,9 +63,9 @@ def stopped(api):
 
 
 def test_every_administrative_route_is_behind_the_gate(enforced):
-    """Without an acknowledgement a person with every scope asks for decisions and acknowledges, and nothing else."""
+    """Without an acknowledgement a person with every scope decides, acknowledges, completes the notice, no more."""
     _, ada = person(enforced, *EVERY)
-    assert stopped(ada) == {route for route in guarded(enforced) if route[1] not in DECISIONS} - SELF
+    assert stopped(ada) == {route for route in guarded(enforced) if route[1] not in DECISIONS} - SELF - PUBLISHING
     assert len(stopped(ada)) > 30
 
 
@@ -139,6 +142,7 @@ def test_off_is_off(api):
 def test_a_grace_is_for_those_who_knew_the_version_before(database):
     """With a grace, a new version asks without stopping whoever acknowledged the last one; newcomers are stopped."""
     with running(database, staff_gate="enforce", staff_grace="P14D") as api:
+        publish(api)
         _, ada = person(api, "register:read")
         acknowledge(ada)
         publish(api)
@@ -156,3 +160,23 @@ def test_refusals_of_the_gate_are_in_the_trail(database):
             ada.call("GET", "/v1/processings")
         entries = api.ok("POST", "/v1/audit-trail/search", {"acts": ["request.refused"], "caller": identifier})["items"]
     assert [each["detail"]["problem"] for each in entries] == ["staff-acknowledgement-required"]
+
+
+def test_an_incomplete_notice_opens_nothing_until_somebody_completes_it(database):
+    """What was acknowledged of an incomplete version opens nothing; a person completes it, and then passes."""
+    with running(database, staff_gate="enforce") as api:
+        identifier, ada = person(api, "register:read", "staff:write")
+        acknowledged_before(database, identifier)
+        assert ada.call("GET", "/v1/processings").json()["type"] == REQUIRED
+        publish(ada)
+        acknowledge(ada)
+        assert ada.call("GET", "/v1/processings").status_code == 200
+
+
+def test_a_grace_is_not_for_those_who_knew_an_incomplete_version(database):
+    """The version before counts within the grace only if it was complete."""
+    with running(database, staff_gate="enforce", staff_grace="P14D") as api:
+        identifier, ada = person(api, "register:read")
+        acknowledged_before(database, identifier)
+        publish(api)
+        assert ada.call("GET", "/v1/processings").json()["type"] == REQUIRED

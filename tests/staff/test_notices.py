@@ -8,7 +8,7 @@ import pytest
 from app.core.staff.notice import FIRST_NOTICE
 from tests.faults.service import eventually
 from tests.support.api import running
-from tests.support.staff import TEXT, acknowledge, covered, person, publish, shown
+from tests.support.staff import ENOUGH, TEXT, acknowledge, acknowledged_before, covered, person, publish, shown
 
 PAST = "2020-01-01T00:00:00Z"
 
@@ -19,6 +19,7 @@ def test_the_text_that_ships_is_version_1(api):
     """A new deployment has a notice: the obligations and penalties, with a passage for the operator to write."""
     (first,) = api.ok("GET", "/v1/staff/notices")["items"]
     assert (first["number"], first["to_be_completed"]) == (1, True)
+    assert first["lacking"] == {"fr": ["passage_to_complete"], "en": ["passage_to_complete"]}
     for language, text in FIRST_NOTICE.items():
         assert first["texts"][language] == {"title": text.title, "body": text.body, "sha256": text.sha256}
 
@@ -34,11 +35,51 @@ def test_a_version_is_published_once_and_for_all(api):
     """Versions are numbered, told whole, and none can be changed; French is required."""
     made = publish(api)
     assert (made["number"], made["to_be_completed"]) == (2, False)
-    assert made["texts"]["fr"]["sha256"] == sha256(b"Titre\n# Un\n\nTexte").hexdigest()
+    assert made["texts"]["fr"]["sha256"] == sha256(f"Titre\n{ENOUGH['fr']}".encode()).hexdigest()
     assert publish(api, fr=TEXT["fr"])["texts"].keys() == {"fr"}
     assert [each["number"] for each in api.ok("GET", "/v1/staff/notices")["items"]] == [1, 2, 3]
     assert api.call("POST", "/v1/staff/notices", {"en": TEXT["en"]}).status_code == 422
     assert api.call("PATCH", "/v1/staff/notices/1", TEXT).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "instead", "lack"),
+    [
+        ("fr", "# Un", "[À compléter]", "passage_to_complete"),
+        ("fr", "432-9", "432", "code_penal_432_9"),
+        ("fr", "ses deux alinéas", "", "both_paragraphs_of_432_9"),
+        ("fr", "Le secret dure", "Il dure", "secrecy_after_leaving"),
+        ("en", "# One", "[To be completed]", "passage_to_complete"),
+        ("en", "432-9", "432", "code_penal_432_9"),
+        ("en", "both paragraphs", "", "both_paragraphs_of_432_9"),
+        ("en", "Secrecy outlasts", "It outlasts", "secrecy_after_leaving"),
+    ],
+)
+def test_an_incomplete_version_is_not_published(staffed, language, said, instead, lack):
+    """Whichever language leaves something out, the version is refused, and the answer says what it lacks and where."""
+    body = ENOUGH[language].replace(said, instead)
+    answer = staffed.call("POST", "/v1/staff/notices", {**TEXT, language: {"title": "T", "body": body}})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sceau:problem:incomplete-notice")
+    assert [each["field"] for each in answer.json()["errors"]] == [f"{language}.body"]
+    assert lack in answer.json()["errors"][0]["message"]
+
+
+def test_an_incomplete_version_is_acknowledged_by_nobody(database):
+    """The text that ships is refused, by key and on paper; what was acknowledged of it before counts for nobody."""
+    with running(database) as api:
+        identifier, ada = person(api)
+        answer = ada.call("POST", "/v1/staff/acknowledgements", shown(ada))
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:notice-unfinished")
+        member = api.ok("POST", "/v1/staff/members", {"name": "Hal"})["id"]
+        signed = api.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
+        paper = {"notice": 1, "language": "fr", "acknowledged_at": signed}
+        assert api.call("POST", f"/v1/staff/members/{member}/acknowledgements", paper).status_code == 409
+        acknowledged_before(database, identifier)
+        assert covered(api, identifier)["standing"] == "missing"
+        publish(api)
+        assert covered(api, identifier)["standing"] == "missing"
+        acknowledge(ada)
+        assert covered(api, identifier)["standing"] == "acknowledged"
 
 
 # --- acknowledging ---------------------------------------------------------------------------------------------------
@@ -85,6 +126,7 @@ def test_a_program_acknowledges_nothing(staffed):
 def test_acknowledgements_cannot_be_changed(database):
     """Not even by the schema's owner: the same holds as for the ledger."""
     with running(database) as api:
+        publish(api)
         acknowledge(person(api)[1])
     with psycopg.connect(database.owner_url) as owner, pytest.raises(psycopg.errors.InsufficientPrivilege):
         owner.execute("UPDATE staff_acknowledgement SET notice = 1")
@@ -100,16 +142,17 @@ def test_coverage(api):
     carol, _ = person(api, name="Carol")
     dora = api.ok("POST", "/v1/staff/members", {"name": "Dora"})["id"]
     gone = api.ok("POST", "/v1/staff/members", {"name": "Gone"})["id"]
+    publish(api)
     acknowledge(bob_calls)
     publish(api)
     acknowledge(ada_calls)
     api.ok("PATCH", f"/v1/staff/members/{gone}", {"status": "left"})
     page = api.ok("GET", "/v1/staff/coverage")
-    assert page["notice"] == 2
+    assert page["notice"] == 3
     assert page["counts"] == {"acknowledged": 1, "outdated": 1, "missing": 2, "left": 1}
     assert {each["id"]: (each["name"], each["standing"], each.get("acknowledged")) for each in page["items"]} == {
-        ada: ("Ada", "acknowledged", 2),
-        bob: ("Bob", "outdated", 1),
+        ada: ("Ada", "acknowledged", 3),
+        bob: ("Bob", "outdated", 2),
         carol: ("Carol", "missing", None),
         dora: ("Dora", "missing", None),
         gone: ("Gone", "left", None),
@@ -160,8 +203,8 @@ def test_a_name_is_kept_sealed(database):
 def test_who_left_can_be_forgotten(staffed):
     """Erasing takes the name for good and leaves what was acknowledged, under an id that names nobody."""
     member = staffed.ok("POST", "/v1/staff/members", {"name": "Eve"})["id"]
-    signed = staffed.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
-    paper = {"notice": 1, "language": "fr", "acknowledged_at": signed}
+    signed = staffed.ok("GET", "/v1/staff/notices")["items"][1]["published_at"]
+    paper = {"notice": 2, "language": "fr", "acknowledged_at": signed}
     staffed.ok("POST", f"/v1/staff/members/{member}/acknowledgements", paper)
     early = staffed.call("DELETE", f"/v1/staff/members/{member}")
     assert (early.status_code, early.json()["type"]) == (409, "urn:sceau:problem:member-active")
@@ -170,7 +213,7 @@ def test_who_left_can_be_forgotten(staffed):
         assert staffed.call("DELETE", f"/v1/staff/members/{member}").status_code == 204
     found = covered(staffed, member)
     assert "name" not in found
-    assert (found["standing"], found["acknowledged"]) == ("left", 1)
+    assert (found["standing"], found["acknowledged"]) == ("left", 2)
 
 
 def test_somebody_can_come_back(staffed):

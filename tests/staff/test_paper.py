@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support.api import running
-from tests.support.staff import acknowledge, covered, paper_of_before, person
+from tests.support.staff import acknowledge, covered, paper_of_before, person, publish
 
 PAST = "2020-01-01T00:00:00Z"
 
@@ -14,8 +14,8 @@ def test_paper_is_recorded_by_somebody_else(staffed):
     """When it was signed, when it was recorded, and by whom; the text is the one that the version holds."""
     officer, officer_calls = person(staffed, "staff:write")
     member = staffed.ok("POST", "/v1/staff/members", {"name": "Hal"})["id"]
-    first = staffed.ok("GET", "/v1/staff/notices")["items"][0]
-    body = {"notice": 1, "language": "en", "acknowledged_at": first["published_at"]}
+    first = staffed.ok("GET", "/v1/staff/notices")["items"][1]
+    body = {"notice": 2, "language": "en", "acknowledged_at": first["published_at"]}
     made = officer_calls.ok("POST", f"/v1/staff/members/{member}/acknowledgements", body)
     assert (made["way"], made["recorded_by"], made["acknowledged_at"]) == ("paper", officer, first["published_at"])
     assert made["text_sha256"] == first["texts"]["en"]["sha256"]
@@ -23,9 +23,9 @@ def test_paper_is_recorded_by_somebody_else(staffed):
 
 
 def _paper(api, member):
-    """The answer to whoever records that somebody signed version 1, on the day on which it was published."""
-    signed = api.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
-    body = {"notice": 1, "language": "fr", "acknowledged_at": signed}
+    """The answer to whoever records that somebody signed version 2, on the day on which it was published."""
+    signed = api.ok("GET", "/v1/staff/notices")["items"][1]["published_at"]
+    body = {"notice": 2, "language": "fr", "acknowledged_at": signed}
     return api.call("POST", f"/v1/staff/members/{member}/acknowledgements", body)
 
 
@@ -51,8 +51,9 @@ def test_who_has_access_no_more_may_have_signed(staffed):
 def test_a_paper_does_not_stand_in_the_way_of_one_s_own(database):
     """What was recorded on paper for who has access counts for nothing; what they do themselves is recorded beside."""
     with running(database) as api:
+        publish(api)
         identifier, ada = person(api)
-        paper_of_before(database, identifier)
+        paper_of_before(database, identifier, 2)
         assert covered(api, identifier)["standing"] == "missing"
         assert ada.ok("GET", "/v1/staff/notices/current")["standing"] == "missing"
         first = acknowledge(ada)
@@ -67,7 +68,7 @@ def test_a_paper_does_not_stand_in_the_way_of_one_s_own(database):
 def test_paper_is_signed_between_publication_and_now(staffed, at):
     """Nobody signed a text before it was published, or tomorrow."""
     member = staffed.ok("POST", "/v1/staff/members", {"name": "Ivy"})["id"]
-    body = {"notice": 1, "language": "fr", "acknowledged_at": at}
+    body = {"notice": 2, "language": "fr", "acknowledged_at": at}
     answer = staffed.call("POST", f"/v1/staff/members/{member}/acknowledgements", body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "acknowledged_at")
 

@@ -12,6 +12,7 @@ from tests.faults.service import eventually
 from tests.support.api import BOOTSTRAP, Api, processing, question, subject
 from tests.support.dashboard import SITE, Visitor
 from tests.support.databases import TestDatabase
+from tests.support.staff import TEXT, publish
 
 Route = tuple[str, str]
 REQUEST_ID = "trail-test-1"
@@ -147,6 +148,7 @@ def _person(world: World) -> str:
 
 
 def _acknowledge(world: World) -> Any:
+    publish(world.api)
     person = world.api.with_key(_person(world))
     notice = person.ok("GET", "/v1/staff/notices/current")["notice"]
     shown = {"notice": notice["number"], "language": "fr", "text_sha256": notice["texts"]["fr"]["sha256"]}
@@ -154,6 +156,7 @@ def _acknowledge(world: World) -> Any:
 
 
 def _acknowledge_on_the_page(world: World) -> Any:
+    publish(world.api)
     visitor = Visitor(world.api)
     fields = visitor.sign_in(_person(world), "/staff/sign-in").fields
     return world.api.client.post(f"{SITE}/staff/notice", data=fields, headers=IDENTIFIED, follow_redirects=False)
@@ -165,8 +168,8 @@ def _member(world: World) -> str:
 
 
 def _paper(world: World) -> Any:
-    published = world.api.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
-    signed = {"notice": 1, "language": "fr", "acknowledged_at": published}
+    notice = publish(world.api)
+    signed = {"notice": notice["number"], "language": "fr", "acknowledged_at": notice["published_at"]}
     return world.send("POST", f"/v1/staff/members/{_member(world)}/acknowledgements", signed)
 
 
@@ -276,7 +279,7 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ("POST", "/v1/staff/acknowledgements"): ("staff.acknowledged", _acknowledge),
     ("POST", "/v1/staff/notices"): (
         "staff_notice.published",
-        lambda world: world.send("POST", "/v1/staff/notices", {"fr": {"title": "Titre", "body": "Texte"}}),
+        lambda world: world.send("POST", "/v1/staff/notices", TEXT),
     ),
     ("POST", "/v1/staff/members"): (
         "staff_member.registered",

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.api import TestClock, running, utc
 from tests.support.databases import new_database
+from tests.support.staff import publish
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,7 @@ def staffed_database():
 
 @pytest.fixture(scope="module")
 def staffed(staffed_database):
-    """An application of which each test uses persons of its own."""
+    """An application with a complete notice, of which each test uses persons of its own."""
     with running(staffed_database) as api:
+        publish(api)
         yield api

@@ -20,6 +20,11 @@ _PARTITIONS = """
 SELECT sceau_make_log_partition((now() AT TIME ZONE 'UTC')::date + ahead) FROM generate_series(0, 1) AS ahead"""
 """What each application would make as it starts, and what would keep its database from being lent again."""
 
+_ANY_CLOCK = """
+SET session_replication_role = replica; -- no trigger: the trail of a test begins with what the test does
+UPDATE owner_limit SET clock_tolerance = '1000 years'"""
+"""Tests set their application's clock years ahead of the database's; what refuses that has tests of its own."""
+
 _numbers = count(1)
 _free: dict[str, list[tuple["TestDatabase", AsMade]]] = {}
 """Databases that wait to be lent again, by the template that they were copied from."""
@@ -58,6 +63,7 @@ def make_template() -> None:
     migrate(administrator_url(name), administrator_url(name, role=APP_ROLE))
     with psycopg.connect(administrator_url(name), autocommit=True) as connection:
         connection.execute(_PARTITIONS)
+        connection.execute(_ANY_CLOCK)
 
 
 def drop_template() -> None:

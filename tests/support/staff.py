@@ -7,7 +7,12 @@ import psycopg
 from tests.support.api import Api
 from tests.support.databases import TestDatabase
 
-TEXT = {"fr": {"title": "Titre", "body": "# Un\n\nTexte"}, "en": {"title": "Title", "body": "# One\n\nText"}}
+ENOUGH = {
+    "fr": "# Un\n\n- code pénal, article 432-9, ses deux alinéas\n\nLe secret dure au-delà de votre contrat.",
+    "en": "# One\n\n- code pénal, article 432-9, both paragraphs\n\nSecrecy outlasts your job.",
+}
+"""The least that a notice must say."""
+TEXT = {"fr": {"title": "Titre", "body": ENOUGH["fr"]}, "en": {"title": "Title", "body": ENOUGH["en"]}}
 
 
 def person(api: Api, *scopes: str, name: str = "Ada") -> tuple[str, Api]:
@@ -28,15 +33,24 @@ def acknowledge(api: Api, language: str = "fr") -> Any:
     return api.ok("POST", "/v1/staff/acknowledgements", shown(api, language))
 
 
+def acknowledged_before(database: TestDatabase, identifier: str, notice: int = 1) -> None:
+    """An acknowledgement of one's own of a version that was not complete, as code of before revision 0025 took it."""
+    _insert(database, identifier, notice, "api")
+
+
 def paper_of_before(database: TestDatabase, identifier: str, notice: int = 1) -> None:
     """A paper that was recorded for a person with access, as code of before revision 0016 let one do."""
+    _insert(database, identifier, notice, "paper")
+
+
+def _insert(database: TestDatabase, identifier: str, notice: int, way: str) -> None:
     with psycopg.connect(database.app_url) as connection:
         member = "INSERT INTO staff_member (id, caller, registered_at) VALUES (%(id)s, %(id)s, now())"
         connection.execute(member, {"id": identifier})
         connection.execute(
-            "INSERT INTO staff_acknowledgement SELECT gen_random_uuid(), %s, number, 'fr', sha256(''), 'paper',"
+            "INSERT INTO staff_acknowledgement SELECT gen_random_uuid(), %s, number, 'fr', sha256(''), %s,"
             " published_at, now(), gen_random_uuid() FROM staff_notice WHERE number = %s",
-            [identifier, notice],
+            [identifier, way, notice],
         )
 
 

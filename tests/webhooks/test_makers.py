@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.operations.webhooks import deliver_webhooks
 from tests.faults.service import eventually
 from tests.webhooks.receivers import answering
 
@@ -33,6 +34,36 @@ def test_the_past_is_sent_again_only_by_one_who_may_read_it(post):
     assert post.api.call("POST", f"/v1/webhooks/{mine['id']}/replays", SPAN).status_code == 202
 
 
+def test_one_delivery_is_sent_again_only_by_one_who_may_read_it(post):
+    """The same holds of a single delivery that is replayed."""
+    receiver = post.receiver(answering(204))
+    weak, _ = _maker(post.api, "webhooks:manage")
+    mine = weak.ok("POST", "/v1/webhooks", {"url": receiver.url})["id"]
+    post.api.decide("alice", "ads")
+    post.dispatch(1)
+    with post.working():
+        post.delivered(mine, 1)
+    [delivery] = post.deliveries(mine)
+    again = f"/v1/webhooks/{mine}/deliveries/{delivery['event']}/replay"
+    assert weak.call("POST", again).status_code == 403
+    assert post.api.call("POST", again).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"url": "https://elsewhere.example/hook"}, {"status": "active"}, {"types": None}, {"processings": ["ads"]}],
+)
+def test_who_may_not_read_takes_over_no_endpoint_that_names_users(post, change):
+    """Neither sent elsewhere, nor made active again, nor narrowed: whoever changes it would answer for it."""
+    strong, _ = _maker(post.api, "webhooks:manage", "consents:read")
+    weak, _ = _maker(post.api, "webhooks:manage")
+    theirs = strong.ok("POST", "/v1/webhooks", {"url": HOOK, "include_subject": True})
+    path = f"/v1/webhooks/{theirs['id']}"
+    assert weak.call("PATCH", path, change).status_code == 403
+    assert weak.ok("GET", path)["url"] == HOOK
+    assert weak.call("PATCH", path, {**change, "include_subject": False}).status_code == 200  # it names nobody then
+
+
 @pytest.mark.parametrize("loses", ["everything", "reading", "managing", "nothing"])
 def test_an_endpoint_ends_with_its_maker_or_what_it_lost(post, loses):
     """Nothing more is sent for a maker that was revoked or narrowed; the endpoint says so, and another may take it."""
@@ -58,3 +89,17 @@ def test_an_endpoint_ends_with_its_maker_or_what_it_lost(post, loses):
         post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"status": "active"})
         with post.working():
             post.delivered(endpoint, 1)
+
+
+def test_without_the_check_users_would_be_named_for_whoever_is_gone(post, monkeypatch):
+    """The control: with deliveries that do not look at the maker, the same endpoint sends the user's id."""
+    monkeypatch.setattr(deliver_webhooks, "answered_for", lambda *_: True)
+    receiver = post.receiver(answering(204))
+    maker, identifier = _maker(post.api, "webhooks:manage", "consents:read")
+    endpoint = maker.ok("POST", "/v1/webhooks", {"url": receiver.url, "include_subject": True})["id"]
+    post.api.ok("DELETE", f"/v1/keys/{identifier}")
+    post.api.decide("alice", "ads")
+    post.dispatch(1)
+    with post.working():
+        post.delivered(endpoint, 1)
+    assert receiver.received[0].event["data"]["subject"]["id"] == "alice"

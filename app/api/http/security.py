@@ -81,10 +81,14 @@ class Needs:
         return found.caller
 
 
-class AnyCaller(Needs):
-    """A dependency that gives the caller, whatever its scopes. It passes persons who have a notice to acknowledge."""
+class NeedsUngated(Needs):
+    """The same, but it passes persons who have a notice to acknowledge."""
 
     gated = False
+
+
+class AnyCaller(NeedsUngated):
+    """A dependency that gives the caller, whatever its scopes. It passes persons who have a notice to acknowledge."""
 
 
 def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:

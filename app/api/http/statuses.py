@@ -6,6 +6,7 @@ from typing import Final
 from app.core import errors
 from app.core.aliases import SameSubjectError, TooManyNamesError
 from app.core.register import errors as register_errors
+from app.core.staff import errors as staff_errors
 
 STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.CallerRevokedError: 409,
@@ -56,4 +57,6 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     register_errors.OwnProposalError: 403,
     register_errors.ProcessingNotApprovedError: 409,
     register_errors.ProposalPendingError: 409,
+    staff_errors.IncompleteNoticeError: 422,
+    staff_errors.NoticeUnfinishedError: 409,
 }

@@ -4,10 +4,14 @@ from html import escape
 
 from app.api.register.views import PreviewedText
 from app.core.page.text import ConsentText, Passage
+from app.core.page.typesetting import typeset
 
 
 def previewed(text: ConsentText) -> PreviewedText:
-    """A text as it is hashed, and as HTML: a heading, then questions and answers, as on the page."""
+    """A text as it is hashed, and as HTML: a heading, then questions and answers, spaced as on the page.
+
+    Spacing changes white space only, any run of which the hash takes for one space.
+    """
     lines = [_element("h2", text.name, text.language), '<dl class="said">']
     for row in text.rows:
         lines.append(_element("dt", Passage(row.question, text.language), text.language))
@@ -17,4 +21,4 @@ def previewed(text: ConsentText) -> PreviewedText:
 
 def _element(tag: str, passage: Passage, language: str) -> str:
     spoken = f' lang="{passage.language}"' if passage.language != language else ""
-    return f"<{tag}{spoken}>{escape(passage.text)}</{tag}>"
+    return f"<{tag}{spoken}>{escape(typeset(passage.text, passage.language))}</{tag}>"

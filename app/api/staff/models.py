@@ -2,15 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from app.api.http.wire import Instant, Name, WireModel
+from app.core.staff.completeness import Lack, lacking
 from app.core.staff.coverage import Notice, NoticeStanding, NoticeText
-from app.core.staff.notice import FIRST_NOTICE
 from app.operations.staff.acknowledge_notice import Shown
+from app.operations.staff.doubtful import MarkedAcknowledgement
 from app.operations.staff.read_staff_coverage import Coverage, Covered
 from app.staff.records import Acknowledgement, AcknowledgementMethod, Member
 
@@ -18,6 +19,24 @@ Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Body = Annotated[StrictStr, Field(min_length=1, max_length=50_000)]
 Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
 Version = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+
+
+_SAID: Final = {
+    "fr": NoticeText(
+        "Secret des correspondances",
+        "# Ce qui est secret\n\nLe contenu…\n\n# Les sanctions pénales encourues\n\n- code pénal, article 432-9, ses "
+        "deux alinéas : …\n\nLe secret dure au-delà de votre contrat.",
+    ),
+    "en": NoticeText(
+        "Secrecy of correspondence",
+        "# What is secret\n\nThe content…\n\n# The penalties\n\n- code pénal, article 432-9, both paragraphs: …\n\n"
+        "Secrecy outlasts your job.",
+    ),
+}
+"""The example: the shape of a notice, and the least that it must say."""
+
+
+_ROTATED: Final = "Whether somebody else rotated the member's key within the week before: they could have made it"
 
 
 class NoticeLanguage(StrEnum):
@@ -43,12 +62,7 @@ class NewNotice(WireModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "fr": {"title": "Secret des correspondances", "body": "# Ce qui est secret\n\nLe contenu…"},
-                    "en": {"title": "Secrecy of correspondence", "body": "# What is secret\n\nThe content…"},
-                }
-            ]
+            "examples": [{language: {"title": said.title, "body": said.body} for language, said in _SAID.items()}]
         }
     )
 
@@ -74,12 +88,14 @@ class NoticeView(BaseModel):
 
     number: int
     published_at: datetime
-    to_be_completed: bool = Field(description="Whether a passage is left that the operator has to write")
+    to_be_completed: bool = Field(description="Whether it leaves something out: nobody can acknowledge it then")
+    lacking: dict[str, list[Lack]] = Field(description="What it leaves out, by language")
     texts: dict[str, NoticeTextView]
 
     @classmethod
     def of(cls, notice: Notice) -> Self:
         """The wire form of a version."""
+        lacks = {language: list(found) for language, found in lacking(notice.texts).items()}
         texts = {
             language: NoticeTextView(title=text.title, body=text.body, sha256=text.sha256)
             for language, text in notice.texts.items()
@@ -87,7 +103,8 @@ class NoticeView(BaseModel):
         return cls(
             number=notice.number,
             published_at=notice.published_at,
-            to_be_completed=notice.to_be_completed,
+            to_be_completed=bool(lacks),
+            lacking=lacks,
             texts=texts,
         )
 
@@ -112,7 +129,7 @@ class NewAcknowledgement(WireModel):
     """What was read: the version of today, in a language, by its hash."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 1, "language": "fr", "text_sha256": FIRST_NOTICE["fr"].sha256}]}
+        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256}]}
     )
 
     notice: Version
@@ -128,7 +145,7 @@ class PaperAcknowledgement(WireModel):
     """What a member signed on paper: which version, in which language, and when."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 1, "language": "fr", "acknowledged_at": "2026-06-15T12:00:00Z"}]}
+        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "acknowledged_at": "2026-06-15T12:00:00Z"}]}
     )
 
     notice: Version
@@ -152,11 +169,14 @@ class AcknowledgementView(BaseModel):
     acknowledged_at: datetime
     recorded_at: datetime
     recorded_by: UUID
+    rotated_by_other: bool = Field(description=_ROTATED)
 
     @classmethod
-    def of(cls, found: Acknowledgement) -> Self:
+    def of(cls, told: MarkedAcknowledgement) -> Self:
         """The wire form of an acknowledgement."""
-        return cls(**{name: getattr(found, name) for name in Acknowledgement.__dataclass_fields__})
+        found = told.acknowledgement
+        kept = {name: getattr(found, name) for name in Acknowledgement.__dataclass_fields__}
+        return cls(**kept, rotated_by_other=told.rotated_by_other)
 
 
 class MemberStatus(StrEnum):
@@ -220,6 +240,7 @@ class CoveredView(BaseModel):
     standing: NoticeStanding
     acknowledged: int | None = Field(default=None, description="The latest version that was acknowledged")
     acknowledged_at: datetime | None = None
+    rotated_by_other: bool = Field(description=_ROTATED)
     left_at: datetime | None = None
 
     @classmethod
@@ -234,6 +255,7 @@ class CoverageView(BaseModel):
     notice: int
     published_at: datetime
     counts: dict[NoticeStanding, int]
+    rotated_by_other: int = Field(description="How many of the acknowledged are marked so")
     items: list[CoveredView]
     next_cursor: str | None = None
 
@@ -242,4 +264,5 @@ class CoverageView(BaseModel):
         """The wire form of a page of it."""
         told: dict[str, Any] = {"notice": coverage.notice.number, "published_at": coverage.notice.published_at}
         items = [CoveredView.of(each) for each in page]
-        return cls(**told, counts=dict(coverage.counts), items=items, next_cursor=next_cursor)
+        told |= {"counts": dict(coverage.counts), "rotated_by_other": coverage.rotated_by_other}
+        return cls(**told, items=items, next_cursor=next_cursor)

@@ -12,7 +12,7 @@ from fastapi import Depends, Path, Query, Response
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import PROBLEMS, problems, strict_router
-from app.api.http.security import AnyCaller, Needs, everywhere
+from app.api.http.security import AnyCaller, Needs, NeedsUngated, everywhere
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep
 from app.api.staff.models import (
     AcknowledgementView,
@@ -47,6 +47,8 @@ router = strict_router("staff")
 
 Person = Annotated[Caller, Depends(AnyCaller())]
 Officer = Annotated[Caller, Depends(everywhere(Needs(Scope.STAFF_WRITE)))]
+Publisher = Annotated[Caller, Depends(everywhere(NeedsUngated(Scope.STAFF_WRITE)))]
+"""Not behind the gate: while the notice is incomplete nobody can acknowledge it, and somebody has to complete it."""
 Reader = Annotated[Caller, Depends(everywhere(Needs(Scope.AUDIT_READ, Scope.STAFF_WRITE)))]
 Id = Annotated[UUID, Path(alias="id", description="The id of a member; a caller's own id where the member is one")]
 
@@ -61,8 +63,12 @@ _INVALID = (422, "Some fields are not as they should be.")
     response_model=NoticeView,
     responses=problems(_INVALID),
 )
-async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Response:
-    """Publish a version, in force at once and for good. Everybody is asked again; no version is ever changed."""
+async def post_notice(body: NewNotice, caller: Publisher, write: WriteDep) -> Response:
+    """Publish a version, in force at once and for good. Everybody is asked again; no version is ever changed.
+
+    One that leaves out what staff must be told is refused: a passage to be completed, code pénal 432-9 with both of its
+    paragraphs, that secrecy outlasts the job. The staff gate does not apply.
+    """
 
     async def publish(session: WriteSession) -> NoticeView:
         return NoticeView.of(await publish_staff_notice(session, caller.id, body.texts()))
@@ -71,7 +77,7 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
 
 
 @router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=PROBLEMS)
-async def get_notices(_: Officer, database: DatabaseDep) -> NoticesPage:
+async def get_notices(_: Publisher, database: DatabaseDep) -> NoticesPage:
     """Every version with its texts and their hashes; the last one is that of today."""
     async with database.read() as session:
         return NoticesPage(items=[NoticeView.of(each) for each in await load_notices(session)])
@@ -105,7 +111,7 @@ async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: 
     status_code=201,
     summary="Acknowledge the staff notice",
     response_model=AcknowledgementView,
-    responses=problems((409, "That is not the text of today."), _INVALID),
+    responses=problems((409, "That is not the text of today, or it is not complete."), _INVALID),
 )
 async def post_acknowledgement(body: NewAcknowledgement, caller: Person, write: WriteDep) -> Response:
     """Acknowledge the notice of today, as the person whose key this is. A second time answers as the first time.
@@ -215,7 +221,7 @@ async def delete_member(identifier: Id, caller: Officer, database: DatabaseDep) 
     status_code=201,
     summary="Record what a member signed on paper",
     response_model=AcknowledgementView,
-    responses=problems(_UNKNOWN, (409, "The member has access: they acknowledge it themselves."), _INVALID),
+    responses=problems(_UNKNOWN, (409, "The member has access, or that version is not complete."), _INVALID),
 )
 async def post_paper(identifier: Id, body: PaperAcknowledgement, caller: Officer, write: WriteDep) -> Response:
     """Record the acknowledgement of a member who has no access to the API. Keep the paper, with the version's text."""

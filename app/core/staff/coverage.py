@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
-
-PLACES_TO_COMPLETE: Final = ("[À compléter", "[To be completed")
-"""How a passage begins that an operator has to write; the text that ships has such passages."""
 
 
 class NoticeStanding(StrEnum):
@@ -61,14 +57,9 @@ class Notice:
         chosen = language if language in self.texts else "fr"
         return chosen, self.texts[chosen]
 
-    @property
-    def to_be_completed(self) -> bool:
-        """Whether a passage is left for the operator to write."""
-        return any(place in text.body for text in self.texts.values() for place in PLACES_TO_COMPLETE)
-
 
 def standing(current: int, acknowledged: int | None, *, left: bool = False) -> NoticeStanding:
-    """How somebody stands whose latest acknowledgement was of that version (None: of none)."""
+    """How somebody stands whose latest acknowledgement that counts was of that version (None: of none)."""
     if left:
         return NoticeStanding.LEFT
     if acknowledged is None:
@@ -87,7 +78,7 @@ class Gate:
     grace: timedelta = timedelta(0)
 
     def is_open(self, notice: Notice, acknowledged: int | None, at: datetime) -> bool:
-        """Whether somebody whose latest acknowledgement was of that version passes at an instant."""
+        """Whether somebody passes at an instant whose latest acknowledgement that counts was of that version."""
         now = standing(notice.number, acknowledged)
         in_grace = acknowledged == notice.number - 1 and at < notice.published_at + self.grace
         return now is NoticeStanding.ACKNOWLEDGED or (now is NoticeStanding.OUTDATED and in_grace)

@@ -47,11 +47,13 @@ d’emprisonnement et 15 000 euros d’amende (code pénal, article 226-13) ;
 - de mauvaise foi, ouvrir, supprimer, retarder ou détourner des correspondances adressées à des tiers ou en prendre \
 frauduleusement connaissance, intercepter, détourner, utiliser ou divulguer des correspondances électroniques, ou \
 installer un appareil qui le permet : un an d’emprisonnement et 45 000 euros d’amende (article 226-15) ;
-- pour l’agent d’un exploitant de réseaux ouverts au public ou d’un fournisseur de services de télécommunications, \
-pour la personne dépositaire de l’autorité publique ou chargée d’une mission de service public, dans l’exercice de ses \
-fonctions et hors les cas prévus par la loi : ordonner, commettre ou faciliter l’interception ou le détournement de \
-correspondances, l’utilisation ou la divulgation de leur contenu, comme leur ouverture, leur suppression ou leur \
-retard : trois ans d’emprisonnement et 45 000 euros d’amende (article 432-9, ses deux alinéas).
+- ordonner, commettre ou faciliter, hors les cas prévus par la loi, pour la personne dépositaire de l’autorité \
+publique ou chargée d’une mission de service public, dans l’exercice ou à l’occasion de l’exercice de ses fonctions : \
+le détournement, la suppression ou l’ouverture de correspondances, ou la révélation de leur contenu (premier alinéa) ; \
+pour elle comme pour l’agent d’un exploitant de réseaux ouverts au public ou d’un fournisseur de services de \
+télécommunications, dans l’exercice de ses fonctions : l’interception ou le détournement de correspondances transmises \
+par voie de télécommunications, l’utilisation ou la divulgation de leur contenu (second alinéa). Trois ans \
+d’emprisonnement et 45 000 euros d’amende dans les deux cas (article 432-9, ses deux alinéas).
 
 Le secret dure au-delà de votre contrat : vous y restez tenu après votre départ.
 
@@ -94,11 +96,13 @@ euros (code pénal, article 226-13);
 - in bad faith, opening, deleting, delaying or diverting correspondence addressed to others or fraudulently learning \
 its content, intercepting, diverting, using or disclosing electronic correspondence, or installing a device that does \
 so: one year of imprisonment and a fine of 45,000 euros (article 226-15);
-- for the agent of an operator of networks open to the public or of a provider of telecommunications services, and for \
-whoever holds public authority or a mission of public service, in the exercise of their office and outside the cases \
-that the law provides for: ordering, committing or facilitating the interception or diversion of correspondence, or \
-the use or disclosure of its content, and likewise its opening, deletion or delay: three years of imprisonment and a \
-fine of 45,000 euros (article 432-9, both paragraphs).
+- ordering, committing or facilitating, outside the cases that the law provides for: by whoever holds public authority \
+or a mission of public service, in the exercise of their office or on the occasion of it, the diversion, deletion or \
+opening of correspondence, or the disclosure of its content (first paragraph); by them and by the agent of an operator \
+of networks open to the public or of a provider of telecommunications services, in the exercise of their office, the \
+interception or diversion of correspondence carried by telecommunications, or the use or disclosure of its content \
+(second paragraph). In both cases three years of imprisonment and a fine of 45,000 euros (article 432-9, both \
+paragraphs).
 
 Secrecy outlasts your job: you remain bound by it after you leave.
 

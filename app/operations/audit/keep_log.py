@@ -5,7 +5,7 @@ from datetime import UTC, timedelta
 
 import structlog
 
-from app.audit.store import drop_before, make_partition
+from app.audit.store import drop_before, load_log_floor, make_partition
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import DatabaseClock, WriteSession
 
@@ -29,10 +29,16 @@ async def keep_log(database: Database, retention: timedelta) -> None:
 
 
 async def turn_over(session: WriteSession, retention: timedelta) -> None:
-    """Make the partitions that will be needed, and drop the days (UTC) that are older than the retention."""
+    """Make the partitions that will be needed, and drop the days (UTC) that are older than the retention.
+
+    No day younger than the owner's floor is dropped: a retention that is shorter waits for it.
+    """
     today = (await DatabaseClock().now(session.connection)).astimezone(UTC).date()
     for day in (today, today + timedelta(days=1)):
         await make_partition(session, day)
-    dropped = await drop_before(session, today - max(retention, timedelta(days=1)))
+    floor = await load_log_floor(session)
+    if retention < floor:
+        log.warning("the owner's floor keeps days longer than SCEAU_DECISION_LOG_RETENTION", days=floor.days)
+    dropped = await drop_before(session, today - max(retention, floor))
     if dropped:
         log.info("old days of the decision log dropped", days=dropped)

@@ -15,8 +15,11 @@ from app.core.errors import (
     PersonsOnlyError,
     TextChangedError,
 )
+from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Notice
+from app.core.staff.errors import NoticeUnfinishedError
 from app.db.session import WriteSession
+from app.operations.staff.doubtful import MarkedAcknowledgement, tell_acknowledgements
 from app.operations.staff.members import ensure_member
 from app.staff.notices import load_notice
 from app.staff.records import Acknowledgement, AcknowledgementMethod
@@ -34,12 +37,13 @@ class Shown:
 
 async def acknowledge_notice(
     session: WriteSession, who: Caller, shown: Shown, way: AcknowledgementMethod
-) -> Acknowledgement:
+) -> MarkedAcknowledgement:
     """Record that a person took note of the notice of today; a second time changes nothing and tells of the first.
 
     Raises:
         PersonsOnlyError: the caller is a program.
         TextChangedError: what was shown is not the text of today.
+        NoticeUnfinishedError: it is, and leaves out what staff must be told.
 
     """
     if who.kind is not CallerKind.PERSON:
@@ -47,16 +51,21 @@ async def acknowledge_notice(
     notice = await load_notice(session)
     if notice is None or shown.notice != notice.number or not _is_text(notice, shown):
         raise TextChangedError
+    if lacking(notice.texts):
+        raise NoticeUnfinishedError
     now = await session.now()
     return await _record(session, _Signed(who.id, shown, way, now), now, by=who.id)
 
 
-async def record_paper(session: WriteSession, by: Caller, member: UUID, shown: Shown, at: datetime) -> Acknowledgement:
+async def record_paper(
+    session: WriteSession, by: Caller, member: UUID, shown: Shown, at: datetime
+) -> MarkedAcknowledgement:
     """Record what a member signed on paper; of any version, at the time at which it was signed.
 
     Raises:
         NotFoundError: there is no such member, or no such version in that language.
         PersonsOnlyError: a program has that id.
+        NoticeUnfinishedError: that version leaves out what staff must be told.
         OwnAcknowledgementError: the member has access, and so the page: paper would open the gate to who never read.
         CollectionTimeError: it would have been signed before the version was published, or later than now.
 
@@ -68,6 +77,8 @@ async def record_paper(session: WriteSession, by: Caller, member: UUID, shown: S
     notice = await load_notice(session, shown.notice)
     if notice is None or shown.language not in notice.texts:
         raise NotFoundError
+    if lacking(notice.texts):
+        raise NoticeUnfinishedError
     now = await session.now()
     if not notice.published_at <= at <= now:
         message = "Signed after the version was published, and not in the future."
@@ -84,7 +95,7 @@ class _Signed:
     at: datetime
 
 
-async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: UUID) -> Acknowledgement:
+async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: UUID) -> MarkedAcknowledgement:
     await ensure_member(session, signed.member)
     shown = signed.shown
     new = Acknowledgement(
@@ -105,7 +116,8 @@ async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: 
         told: dict[str, Detail] = {"notice": shown.notice, "language": shown.language, "way": signed.way.value}
         target = Target(TargetKind.STAFF_MEMBER, str(signed.member))
         await record_act(session, ActKind.STAFF_ACKNOWLEDGED, by, target, told)
-    return kept
+    [marked] = await tell_acknowledgements(session, [kept])
+    return marked
 
 
 def _is_text(notice: Notice, shown: Shown) -> bool:

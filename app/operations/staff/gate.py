@@ -1,12 +1,14 @@
 """Whether a person passes the gate before administrative routes: who knows the notice of today does.
 
 What somebody else recorded for them on paper does not count: who has access reads and acknowledges it themselves.
+Neither does an acknowledgement of a version that leaves out what staff must be told.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.auth.callers import Caller, CallerKind
+from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Gate, GateMode, Notice
 from app.db.session import ReadSession
 from app.staff.notices import load_notice
@@ -23,7 +25,7 @@ async def passes_gate(session: ReadSession, gate: Gate, caller: Caller) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OwnStanding:
-    """The notice of today, and what one person acknowledged themselves: the latest version, and when."""
+    """The notice of today, and what one person acknowledged themselves: the latest version that counts, and when."""
 
     notice: Notice | None
     acknowledged: int | None = None
@@ -34,6 +36,8 @@ async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding
     """How a person stands towards the notice of today."""
     notice = await load_notice(session)
     own = [each for each in await load_acknowledgements(session, caller.id) if each.way.is_own]
-    if not own:
-        return OwnStanding(notice)
-    return OwnStanding(notice, own[-1].notice, own[-1].acknowledged_at)
+    for each in reversed(own):  # by version, the latest first: mostly the first one counts
+        version = await load_notice(session, each.notice)
+        if version is not None and not lacking(version.texts):
+            return OwnStanding(notice, each.notice, each.acknowledged_at)
+    return OwnStanding(notice)

@@ -9,12 +9,15 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.auth.store import list_persons
 from app.core.errors import NotFoundError
+from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Notice, NoticeStanding, standing
+from app.core.staff.rotations import KeyMade, rotated_by_other
 from app.db.session import ReadSession
 from app.ledger.vault import Vault
+from app.operations.staff.doubtful import MarkedAcknowledgement, keys_made, tell_acknowledgements
 from app.operations.staff.members import open_name
-from app.staff.notices import load_notice
-from app.staff.records import Acknowledgement, Member
+from app.staff.notices import load_notices
+from app.staff.records import LatestKnown, Member
 from app.staff.store import latest_of_each, load_acknowledgements, load_members, load_names
 
 
@@ -22,7 +25,8 @@ from app.staff.store import latest_of_each, load_acknowledgements, load_members,
 class Covered:
     """One member: how they stand, and the latest version that they acknowledged.
 
-    `name` None: it was erased. `access`: whether it is a person with access to the API.
+    `name` None: it was erased. `access`: whether it is a person with access to the API. `rotated_by_other`: whether
+    somebody else rotated their key within the week before they acknowledged.
     """
 
     id: UUID
@@ -31,6 +35,7 @@ class Covered:
     standing: NoticeStanding
     acknowledged: int | None
     acknowledged_at: datetime | None
+    rotated_by_other: bool
     left_at: datetime | None
 
 
@@ -38,7 +43,8 @@ class Covered:
 class Coverage:
     """Everybody, by id (oldest first), as against the notice of today.
 
-    Paper counts for those alone who have no access: the others are asked by the gate, which does not take it.
+    Paper counts for those alone who have no access: the others are asked by the gate, which does not take it. An
+    acknowledgement of a version that leaves out what staff must be told counts for nobody.
     """
 
     notice: Notice
@@ -50,6 +56,11 @@ class Coverage:
         counted = Counter(each.standing for each in self.members)
         return {each: counted[each] for each in NoticeStanding}
 
+    @property
+    def rotated_by_other(self) -> int:
+        """How many know the notice of today by an acknowledgement that somebody else could have made."""
+        return sum(each.rotated_by_other and each.standing is NoticeStanding.ACKNOWLEDGED for each in self.members)
+
 
 async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) -> Coverage:
     """The coverage of today; with the vault, the names too.
@@ -58,13 +69,16 @@ async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) 
         NotFoundError: there is no notice.
 
     """
-    notice = await load_notice(session)
-    if notice is None:
+    notices = await load_notices(session)
+    if not notices:
         raise NotFoundError
+    notice, complete = notices[-1], {each.number for each in notices if not lacking(each.texts)}
     members, persons = await load_members(session), {each.id: each for each in await list_persons(session)}
-    latest, own = await latest_of_each(session, own=False), await latest_of_each(session, own=True)
+    latest = await latest_of_each(session, complete, own=False)
+    own = await latest_of_each(session, complete, own=True)
     with_access = {each.id for each in persons.values() if each.revoked_at is None}
     names = await load_names(session) if vault is not None else {}
+    keys = await keys_made(session, persons)
     opened = {} if vault is None else {member: open_name(vault, member, sealed) for member, sealed in names.items()}
     everybody = sorted(members.keys() | persons.keys())
     return Coverage(
@@ -77,6 +91,7 @@ async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) 
                 persons.get(each),
                 (own if each in with_access else latest).get(each),
                 opened.get(each),
+                keys.get(each, ()),
             )
             for each in everybody
         ],
@@ -88,24 +103,28 @@ def _covered(  # noqa: PLR0917 - what is known of one member
     current: int,
     member: Member | None,
     person: Caller | None,
-    latest: tuple[int, datetime] | None,
+    latest: LatestKnown | None,
     name: str | None,
+    keys: Sequence[KeyMade],
 ) -> Covered:
     left_at = member.left_at if member is not None else None
     if left_at is None and person is not None:
         left_at = person.revoked_at
-    version, at = latest or (None, None)
+    version = latest.notice if latest is not None else None
     return Covered(
         id=identifier,
         name=name or (person.name if person is not None else None),
         access=person is not None,
         standing=standing(current, version, left=left_at is not None),
         acknowledged=version,
-        acknowledged_at=at,
+        acknowledged_at=latest.acknowledged_at if latest is not None else None,
+        rotated_by_other=latest is not None
+        and latest.way.is_own
+        and rotated_by_other(identifier, keys, latest.acknowledged_at),
         left_at=left_at,
     )
 
 
-async def read_acknowledgements(session: ReadSession, member: UUID) -> Sequence[Acknowledgement]:
+async def read_acknowledgements(session: ReadSession, member: UUID) -> Sequence[MarkedAcknowledgement]:
     """What one member acknowledged, by version."""
-    return await load_acknowledgements(session, member)
+    return await tell_acknowledgements(session, await load_acknowledgements(session, member))

@@ -12,6 +12,7 @@ from app.audit.recorder import Recorder
 from app.auth.callers import Caller
 from app.core.article import PARIS
 from app.core.consent import State
+from app.core.staff.completeness import lacking
 from app.events.effects import EffectCount
 from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, Read
 from app.operations.staff.read_staff_coverage import Coverage
@@ -236,8 +237,9 @@ def _effects(section: DashboardSection, content: Sequence[EffectCount], _: datet
 
 def _staff(section: DashboardSection, content: Coverage, _: datetime, wording: DashboardWording) -> None:
     t = wording.t
-    section.note = t["staff_to_complete"] if content.notice.to_be_completed else t["staff_note"]
+    section.note = t["staff_to_complete"] if lacking(content.notice.texts) else t["staff_note"]
     rows = [(t[f"staff_{each.value}"], wording.number(number)) for each, number in content.counts.items()]
+    rows.append((t["staff_rotated"], wording.number(content.rotated_by_other)))
     caption = f"{t['staff_caption']} {wording.number(content.notice.number)}"
     section.groups = [SmallTable(caption, (t["state"], t["number"]), rows)]
 

@@ -146,13 +146,17 @@ DASHBOARD: Final[Catalogue] = {
         "Who has taken note of the duties of L32-3 (V). The names are in GET /v1/staff/coverage.",
     ),
     "staff_to_complete": both(
-        "La notice du personnel a un passage que l’opérateur doit encore écrire : POST /v1/staff/notices.",
-        "The staff notice has a passage that the operator has yet to write: POST /v1/staff/notices.",
+        "La notice du personnel est incomplète, personne ne peut la confirmer : POST /v1/staff/notices.",
+        "The staff notice is not complete, so nobody can acknowledge it yet: POST /v1/staff/notices.",
     ),
     "staff_caption": both("Notice du personnel, version", "Staff notice, version"),
     "staff_acknowledged": both("à jour", "up to date"),
     "staff_outdated": both("version ancienne", "older version"),
     "staff_missing": both("jamais", "never"),
+    "staff_rotated": both(
+        "à jour, mais moins d’une semaine après un changement de clé fait par quelqu’un d’autre",
+        "up to date, but within a week after somebody else rotated the key",
+    ),
     "staff_left": both("partis", "left"),
     # Jobs
     "jobs": both("Tâches de fond", "Background jobs"),

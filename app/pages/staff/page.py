@@ -11,6 +11,7 @@ from app.api.http.security import open_to_all
 from app.api.http.services import WriterDep
 from app.auth.callers import Caller
 from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
+from app.core.staff.errors import NoticeUnfinishedError
 from app.operations.callers.page_sessions import SignInForm
 from app.operations.staff.acknowledge_notice import Shown, acknowledge_notice
 from app.operations.staff.gate import read_own_standing
@@ -50,7 +51,7 @@ async def acknowledge(visit: VisitDep, writer: WriterDep) -> Response:
     try:
         async with writer.write() as session:
             await acknowledge_notice(session, caller, shown, AcknowledgementMethod.PAGE)
-    except TextChangedError:
+    except (TextChangedError, NoticeUnfinishedError):
         return await _page(visit, caller, changed=True)
     return visit.to("/staff/notice")
 

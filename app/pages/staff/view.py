@@ -5,6 +5,7 @@ from typing import Any
 
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
+from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Notice, standing
 from app.operations.staff.gate import OwnStanding
 from app.pages.dates import day, moment
@@ -45,6 +46,7 @@ def notice_page(notice: Notice, own: OwnStanding, who: Caller, language: Languag
         "number": notice.number,
         "published": day(notice.published_at, language),
         "sha256": text.sha256,
+        "unfinished": bool(lacking(notice.texts)),
         "standing": standing(notice.number, own.acknowledged).value,
         "acknowledged_at": moment(own.acknowledged_at, language) if own.acknowledged_at is not None else None,
         "signed_in_as": who.name,

@@ -51,6 +51,12 @@ STAFF: Final[Catalogue] = {
         "Le texte a changé pendant que vous le lisiez : rien n’a été enregistré. Voici celui d’aujourd’hui.",
         "The text changed while you were reading it: nothing was recorded. Here is the one of today.",
     ),
+    "unfinished": both(
+        "Ce texte n’est pas encore complet : il ne peut pas être confirmé. Il vous sera présenté de nouveau dès que "
+        "l’entreprise l’aura complété.",
+        "This text is not complete yet, so it cannot be confirmed. You will be asked to read it once the company has "
+        "completed it.",
+    ),
     "only_french": both("", "This text is in French only."),
     "confirm_title": both("Confirmer", "Confirm"),
     "confirm": both("J’ai pris connaissance de ce texte", "I have read this text and taken note of it"),
@@ -58,7 +64,7 @@ STAFF: Final[Catalogue] = {
         "Sont enregistrés : qui vous êtes, la version, la langue, la date, et l’empreinte du texte affiché. Ce n’est "
         "pas un accord : vos obligations ne dépendent pas de ce bouton.",
         "What is recorded: who you are, the version, the language, the date, and the fingerprint of the text shown. "
-        "This is no agreement: your duties do not depend on this button.",
+        "This is not an agreement: your duties do not depend on this button.",
     ),
     "fingerprint": both("Empreinte du texte (SHA-256)", "Fingerprint of the text (SHA-256)"),
     "to_dashboard": both("Aller au tableau de bord", "Go to the dashboard"),

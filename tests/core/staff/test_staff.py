@@ -69,7 +69,7 @@ YEARS["en"] = {"226-13": "one year", "226-15": "one year", "432-9": "three years
 def test_the_text_that_ships_tells_the_penalties(language, article):
     """Each article of the code pénal stands with its imprisonment and its fine (D. 98-5, third paragraph)."""
     (item,) = [line for line in FIRST_NOTICE[language].body.splitlines() if article in line]
-    assert f"{YEARS[language][article]} " in item
+    assert f"{YEARS[language][article]} " in item.lower()
     thousands, rest = PENALTIES[article]
     assert re.search(rf"{thousands}[ ,]{rest} euros", item)
 
@@ -94,11 +94,9 @@ def test_the_text_that_ships_tells_the_obligations(language):
 
 
 def test_both_languages_say_the_same_things():
-    """The two texts have the same headings, paragraphs and list items, and each a passage to be completed."""
+    """The two texts have the same headings, paragraphs and list items."""
     shapes = [[(each.kind, len(each.lines)) for each in blocks_of(text.body)] for text in FIRST_NOTICE.values()]
     assert shapes[0] == shapes[1]
-    assert Notice(1, NOON, FIRST_NOTICE).to_be_completed
-    assert not Notice(2, NOON, {"fr": TEXT}).to_be_completed
 
 
 def test_blocks():

@@ -1,10 +1,17 @@
+import re
+
 import httpx2
 import pytest
 
+from app.core.staff.notice import FIRST_NOTICE
 from tests.e2e.axe import findings
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
 
+WHOM_TO_ASK = {
+    "fr": "Adressez-vous à l’équipe de sécurité, qui tient la liste des accès ; signalez-lui tout incident.",
+    "en": "Ask the security team, which keeps the list of who has access; report any incident to it at once.",
+}
 CONFIRM = {"fr": "J’ai pris connaissance de ce texte", "en": "I have read this text and taken note of it"}
 
 
@@ -13,7 +20,17 @@ def site(tmp_path_factory):
     """A service whose gate is closed: its address and its first key."""
     data = tmp_path_factory.mktemp("staff") / "data"
     with service(data, SCEAU_JOBS="false", SCEAU_STAFF_GATE="enforce") as (address, key):
+        with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+            client.post(f"{address}/v1/staff/notices", json=completed()).raise_for_status()
         yield address, key
+
+
+def completed():
+    """The text that ships, as an operator completes it."""
+    return {
+        language: {"title": text.title, "body": re.sub(r"\[[^]]*\]", WHOM_TO_ASK[language], text.body)}
+        for language, text in FIRST_NOTICE.items()
+    }
 
 
 def person(site):

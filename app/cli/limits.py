@@ -1,0 +1,54 @@
+"""`sceau limits`: what the owner of the database alone sets, which the service's own role cannot change."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.connecting import DataOption, deployment
+from app.cli.durations import duration
+
+if TYPE_CHECKING:
+    from app.db.owner_limits import OwnerLimits
+
+limits = typer.Typer(no_args_is_help=True, help="Show and set what the owner of the database alone sets.")
+
+
+@limits.command("show")
+def limits_show(data: DataOption = None) -> None:
+    """Show how long the decision log is kept at least, and how far clocks may differ."""
+    _tell(_limits(data))
+
+
+@limits.command("set")
+def limits_set(
+    log_floor: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="P365D", help="No day of the decision log younger than this is dropped."),
+    ] = None,
+    clock_tolerance: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="PT10S", help="How far ahead of the database's clock an entry may lie."),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Set them, as the role of SCEAU_DATABASE_OWNER_URL. The trail of administrative acts keeps before and after."""
+    _tell(_limits(data, log_floor, clock_tolerance))
+
+
+def _limits(
+    data: DataOption, log_floor: timedelta | None = None, clock_tolerance: timedelta | None = None
+) -> "OwnerLimits":
+    from app.db.owner_limits import owner_limits
+    from app.settings import Settings
+    from app.settings.required import required
+
+    with deployment(data):
+        owner = required(Settings.load().database_owner_url, "database_owner_url")
+        return owner_limits(owner, log_floor=log_floor, clock_tolerance=clock_tolerance)
+
+
+def _tell(found: "OwnerLimits") -> None:
+    typer.echo(f"The decision log is kept for {found.log_floor.days} days at least.")
+    seconds = f"{found.clock_tolerance.total_seconds():g}"
+    typer.echo(f"Nothing is recorded more than {seconds} seconds ahead of the database's clock.")

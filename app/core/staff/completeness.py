@@ -1,0 +1,113 @@
+"""What a staff notice must say before anybody's acknowledgement of it counts (L32-3, V; D. 98-5 I, third paragraph).
+
+These checks look for words. They find a notice that was left unfinished or that leaves a penalty out; whether the text
+is good, only its reader can say.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+from unicodedata import combining, normalize
+
+from app.core.staff.coverage import NoticeText
+
+
+class Lack(StrEnum):
+    """What a text leaves out."""
+
+    PASSAGE_TO_COMPLETE = "passage_to_complete"
+    CODE_PENAL_432_9 = "code_penal_432_9"
+    BOTH_PARAGRAPHS_OF_432_9 = "both_paragraphs_of_432_9"
+    SECRECY_AFTER_LEAVING = "secrecy_after_leaving"
+
+
+_PLACES_TO_COMPLETE: Final = re.compile(r"\[ ?(a completer|to be completed)")
+_SIGNS: Final = str.maketrans(dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | {0x2019: "'"})
+"""Hyphens, dashes, minus and apostrophe, as a keyboard has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NoticeWords:
+    """The words of one language, without accents and in lower case.
+
+    `both`: one phrase that names both paragraphs; `each`: or these two, each of which names one.
+    `secrecy` and `after` stand in one sentence of a text that says that secrecy outlasts the job.
+    """
+
+    both: re.Pattern[str]
+    each: tuple[re.Pattern[str], re.Pattern[str]]
+    secrecy: re.Pattern[str]
+    after: re.Pattern[str]
+
+
+_WORDS: Final[Mapping[str, _NoticeWords]] = {
+    "fr": _NoticeWords(
+        both=re.compile(r"\b(deux alineas|(alineas?|al\.) ?1(er)? et 2|premier et (second|deuxieme) alineas?)\b"),
+        each=(
+            re.compile(r"\b((alinea|al\.) ?1(er)?|(premier|1er) alinea)\b"),
+            re.compile(r"\b((alinea|al\.) ?2|(second|deuxieme|2e) alinea)\b"),
+        ),
+        secrecy=re.compile(r"\b(secrets?|tenue?s?|confidentialite|obligations?)\b"),
+        after=re.compile(
+            r"\b(apres|au-dela de|survi(t|vent) a|malgre)\b.{0,40}"
+            r"\b(departs?|contrats?|fonctions?|emplois?|missions?|services?|relation de travail|cessation|fin)\b"
+            r"|\bsans limit(e|ation) de (duree|temps)\b"
+        ),
+    ),
+    "en": _NoticeWords(
+        both=re.compile(r"\b(both (of its )?paragraphs|paragraphs 1 and 2|first and second paragraphs?)\b"),
+        each=(
+            re.compile(r"\b(paragraph 1|first paragraph)\b"),
+            re.compile(r"\b(paragraph 2|second paragraph)\b"),
+        ),
+        secrecy=re.compile(r"\b(secrecy|secrets?|bound|confidentiality|dut(y|ies))\b"),
+        after=re.compile(
+            r"\b(after|beyond|outlasts?|survives?|outlives?)\b.{0,40}"
+            r"\b(leave|leaving|left|departure|job|contract|employment|end|ends|office|work)\b"
+            r"|\bwithout limit (of|in) time\b"
+        ),
+    ),
+}
+
+
+@lru_cache(maxsize=64)
+def lacks_of(text: NoticeText, language: str) -> tuple[Lack, ...]:
+    """What one text leaves out, in the order of `Lack`; nothing when it is complete.
+
+    Args:
+        text: the title and the body.
+        language: `fr` or `en`.
+
+    """
+    said = _plain(f"{text.title}\n{text.body}")
+    words = _WORDS[language]
+    of_article = "\n".join(line for line in said.split("\n") if "432-9" in line)
+    sentences = re.split(r"[.!?\n]", said)
+    found = {
+        Lack.PASSAGE_TO_COMPLETE: _PLACES_TO_COMPLETE.search(said) is not None,
+        Lack.CODE_PENAL_432_9: not of_article,
+        Lack.BOTH_PARAGRAPHS_OF_432_9: not _names_both(of_article, words),
+        Lack.SECRECY_AFTER_LEAVING: not any(
+            words.secrecy.search(each) and words.after.search(each) for each in sentences
+        ),
+    }
+    return tuple(lack for lack, is_lacking in found.items() if is_lacking)
+
+
+def lacking(texts: Mapping[str, NoticeText]) -> dict[str, tuple[Lack, ...]]:
+    """What a notice leaves out, by language; a language that is complete is not there."""
+    found = {language: lacks_of(text, language) for language, text in texts.items()}
+    return {language: lacks for language, lacks in found.items() if lacks}
+
+
+def _names_both(lines: str, words: _NoticeWords) -> bool:
+    return words.both.search(lines) is not None or all(each.search(lines) for each in words.each)
+
+
+def _plain(text: str) -> str:
+    """A text in lower case, without accents, with one kind of hyphen, apostrophe and space."""
+    bare = "".join(each for each in normalize("NFKD", text.translate(_SIGNS)) if not combining(each))
+    return re.sub(r"[^\S\n]+", " ", bare.translate(_SIGNS).lower())

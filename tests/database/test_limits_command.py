@@ -1,0 +1,57 @@
+"""`sceau limits`: the owner of the database shows and sets what the service cannot change."""
+
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app as command
+from app.cli import main
+from tests.support.acts import trail
+
+
+@pytest.fixture
+def sceau(database, monkeypatch):
+    """The command, on the test's database as its owner: its exit status and what it prints."""
+    for name in [name for name in os.environ if name.startswith("SCEAU_")]:
+        monkeypatch.delenv(name)  # the suite's own, which are no settings
+    monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
+    monkeypatch.setenv("SCEAU_DATABASE_OWNER_URL", database.owner_url)
+
+    def run(*words):
+        done = CliRunner().invoke(command, ["limits", *words])
+        return done.exit_code, done.output
+
+    return run
+
+
+def test_the_owner_sets_and_sees_them(sceau, database):
+    """What is given is changed and the other stays; the trail has before and after."""
+    status, said = sceau("set", "--log-floor", "P365D")
+    assert (status, said.splitlines()[0]) == (0, "The decision log is kept for 365 days at least.")
+    status, said = sceau("set", "--clock-tolerance", "PT5S")
+    assert said.splitlines() == [
+        "The decision log is kept for 365 days at least.",
+        "Nothing is recorded more than 5 seconds ahead of the database's clock.",
+    ]
+    assert sceau("show") == (0, said)
+    changed = [each["detail"] for each in trail(database) if each["act"] == "owner_limits.changed"]
+    assert [(each["log_floor_days_before"], each["log_floor_days"]) for each in changed] == [(30, 365), (365, 365)]
+
+
+@pytest.mark.parametrize("wrong", [["--log-floor", "P0D"], ["--log-floor", "PT36H"], ["--log-floor", "a year"]])
+def test_a_floor_that_is_none_is_refused(sceau, wrong):
+    """No days, half a day and no duration change nothing."""
+    assert sceau("set", *wrong)[0] != 0
+    assert "for 30 days" in sceau("show")[1]
+
+
+def test_the_service_s_role_is_refused_in_words(sceau, database, monkeypatch, capsys):
+    """With the service's role in the owner's place, one line says which setting is at fault."""
+    monkeypatch.setenv("SCEAU_DATABASE_OWNER_URL", database.app_url)
+    monkeypatch.setattr("sys.argv", ["sceau", "limits", "set", "--log-floor", "P1D"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "SCEAU_DATABASE_OWNER_URL must name the owner" in capsys.readouterr().err
+    assert "for 30 days" in sceau("show")[1]

@@ -1,0 +1,77 @@
+"""An acknowledgement within a week of somebody else's rotation of the key is marked wherever it is told."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.api import running
+from tests.support.dashboard import Visitor
+from tests.support.staff import acknowledge, covered, person, publish
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def published(clocked):
+    """An application with a complete notice, on a clock that the test moves."""
+    publish(clocked)
+    return clocked
+
+
+def rotated(by, identifier):
+    """The application called with the key that somebody's rotation made, later than the first key."""
+    if by.clock is not None:
+        by.clock.at += timedelta(seconds=1)
+    return by.with_key(by.ok("POST", f"/v1/keys/{identifier}/rotations", {})["key"])
+
+
+def marks(api, identifier):
+    """Whether the acknowledgement is marked: at the member, in the coverage, and in the coverage's count."""
+    [told] = api.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"]
+    count = api.ok("GET", "/v1/staff/coverage")["rotated_by_other"]
+    return told["rotated_by_other"], covered(api, identifier)["rotated_by_other"], count
+
+
+def test_whoever_rotated_could_have_made_it(published):
+    """Within the week after somebody else's rotation, the answer itself, member, coverage and count say so."""
+    identifier, _ = person(published)
+    assert acknowledge(rotated(published, identifier))["rotated_by_other"] is True
+    assert marks(published, identifier) == (True, True, 1)
+
+
+def test_after_the_week_nothing_is_marked(published, clock):
+    """The control: a week later the person had the key to themselves."""
+    identifier, _ = person(published)
+    ada = rotated(published, identifier)
+    clock.at += WEEK
+    assert acknowledge(ada)["rotated_by_other"] is False
+    assert marks(published, identifier) == (False, False, 0)
+
+
+def test_one_s_own_rotation_and_the_first_key_mark_nothing(published):
+    """Controls: the person rotated herself; the person was only given her first key."""
+    ada, calls = person(published, "keys:manage", "audit:read")
+    acknowledge(rotated(calls, ada))
+    bob, first = person(published, name="Bob")
+    acknowledge(first)
+    assert (marks(published, ada), marks(published, bob)) == ((False, False, 0), (False, False, 0))
+
+
+def test_a_rotation_afterwards_marks_nothing(published):
+    """What was acknowledged before the rotation was acknowledged with the key of before."""
+    identifier, ada = person(published)
+    acknowledge(ada)
+    rotated(published, identifier)
+    assert marks(published, identifier) == (False, False, 0)
+
+
+def test_the_dashboard_counts_them(database):
+    """The staff section has a row of its own for them, beside the standings."""
+    with running(database) as api:
+        publish(api)
+        identifier, _ = person(api)
+        ada = rotated(api, identifier)
+        row = "up to date, but within a week after somebody else rotated the key"
+        assert f"{row} 0" in Visitor(api).sign_in(str(ada.key)).text("staff")
+        acknowledge(ada)
+        assert f"{row} 1" in Visitor(api).sign_in(str(ada.key)).text("staff")
