@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.service import COMMAND, Service
 from tests.e2e.replication.nodes import Node, dsn, give_away
+from tests.faults.service import COMMAND, Service
 
 
 @pytest.fixture

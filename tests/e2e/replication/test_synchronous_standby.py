@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.e2e.replication.nodes import dsn
 from tests.faults.service import COMMAND, HANGS, ROOT, environment, eventually, free_port
 from tests.faults.words import ADS, FILTER, decision, question, withdrawal
-from tests.e2e.replication.nodes import dsn
 
 EVALUATION = "/access/v1/evaluation"
 
