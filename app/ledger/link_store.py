@@ -1,5 +1,6 @@
 """Reads and writes of links to the consent page, of the forms sent through them, and of the texts that were shown."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -131,6 +132,14 @@ async def find_text(session: ReadSession, digest: bytes) -> str | None:
         await session.execute(select(presented_text.c.text).where(presented_text.c.sha256 == digest))
     ).scalar_one_or_none()
     return text
+
+
+async def find_texts(session: ReadSession, digests: Collection[bytes]) -> dict[bytes, str]:
+    """The texts that were shown and have those SHA-256, by it; those that are not kept are left out."""
+    if not digests:
+        return {}
+    kept = select(presented_text.c.sha256, presented_text.c.text).where(presented_text.c.sha256.in_(digests))
+    return {bytes(row.sha256): row.text for row in await session.execute(kept)}
 
 
 async def remove_ended_links(session: WriteSession, *, at: datetime, answered_before: datetime, limit: int) -> int:

@@ -46,6 +46,7 @@ class Act(StrEnum):
 
     ACCEPT = "accept"
     REFUSE = "refuse"
+    DECLINE = "decline"
     WITHDRAW = "withdraw"
 
 
@@ -117,7 +118,9 @@ def situation(
     return Situation.REFUSED if decision.kind is EventKind.REFUSED else Situation.WITHDRAWN
 
 
-def offered(kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool) -> frozenset[Act]:
+def offered(
+    kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool, declined: bool = False
+) -> frozenset[Act]:
     """The buttons that a link shows for a processing.
 
     Args:
@@ -125,11 +128,13 @@ def offered(kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool
         stands: where the person stands.
         asks: whether it may still be asked: the link has not expired, the processing is active, the person may answer.
         decided_here: whether the person decided since the link was made; then only a change of mind is offered.
+        declined: whether the person said that the consent is not to be renewed; they may still change their mind.
 
     """
     if stands is Situation.HOLDS:
-        renewal = kind is LinkKind.DECIDE and asks and not decided_here
-        return frozenset({Act.ACCEPT, Act.WITHDRAW}) if renewal else frozenset({Act.WITHDRAW})
+        if kind is not LinkKind.DECIDE or not asks or decided_here:
+            return frozenset({Act.WITHDRAW})
+        return frozenset({Act.ACCEPT, Act.WITHDRAW} if declined else {Act.ACCEPT, Act.DECLINE, Act.WITHDRAW})
     if kind is LinkKind.WITHDRAW or not asks:
         return frozenset()
     if decided_here and stands in {Situation.REFUSED, Situation.WITHDRAWN}:
@@ -157,23 +162,6 @@ def paused_until(decision: ConsentEvent | None, pause: ConsentPeriod) -> datetim
     if decision is None or decision.kind is EventKind.GRANTED:
         return None
     return PeriodPolicy(Counting.SAME_INSTANT).expiry(decision.collected_at, pause)
-
-
-_SHOWN = 2
-_SHOWN_TAIL = 40
-
-
-def account_hint(identifier: str) -> str:
-    """An account as its page names it: enough for its owner to know it again, too little for another to write to.
-
-    The first two characters at most, and never the whole of what stands before the domain: `al…@example.fr`.
-    """
-    at = identifier.rfind("@")
-    end = at if at > 0 else identifier.rfind(":")
-    name, tail = (identifier[:end], identifier[end:]) if end > 0 else (identifier, "")
-    if len(tail) > _SHOWN_TAIL:
-        tail = f"…{tail[-_SHOWN_TAIL:]}"
-    return f"{name[: max(0, min(_SHOWN, len(name) - 1))]}…{tail}"
 
 
 _HOLDING = frozenset({State.IN_FORCE, State.PENDING})

@@ -4,7 +4,7 @@ The token in the address is the only credential. A GET changes nothing. A POST n
 seal) and counts once (its nonce). The page sets no cookie, so another site cannot make a browser send one (CSRF).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 from fastapi import Depends, Path, Request, Response
@@ -26,13 +26,14 @@ from app.core.errors import (
 from app.db.database import Database, DatabaseUnavailableError
 from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, answer_consent_form
-from app.operations.consents.open_consent_link import open_consent_link
+from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
+from app.operations.consents.shown_processing import ShownProcessing
 from app.operations.service.deployment import Deployment
-from app.pages.consents.view import banner_of, consent_page
+from app.pages.consents.view import banner_of, consent_page, whole
 from app.pages.consents.words import CONSENT
 from app.pages.forms import read_form
 from app.pages.languages import Language, LanguageDep
-from app.pages.rendering import from_this_site, page_router, render, words
+from app.pages.rendering import from_this_site, page_router, render, standing_alone, words
 
 router = page_router()
 
@@ -57,9 +58,22 @@ class _ConsentPage:
                 opened = await open_consent_link(session, self.deployment, digest)
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
-        page = consent_page(self.deployment, opened, self.language, banner_of(refusal, self.language))
+        language = whole(opened, self.language)
+        page = consent_page(self.deployment, opened, language, banner_of(refusal, language))
         status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
-        return render(self.request, "consent.html", self.language, CONSENT, page, status)
+        return render(self.request, "consent.html", language, CONSENT, page, status)
+
+    def kept(self, opened: OpenedLink, item: ShownProcessing, language: str) -> str:
+        """What the page shows about one processing, without anything of the person, and with its style: for evidence.
+
+        Dates, account, and what ties forms and receipts to somebody are left out, so that it is the same for everyone
+        who is shown this version in this state by this build.
+        """
+        alone = replace(opened, items=(item,))
+        page = consent_page(self.deployment, alone, Language(language), None, blank=True)
+        return standing_alone(
+            bytes(render(self.request, "consent.html", Language(language), CONSENT, page).body).decode()
+        )
 
 
 async def _page(
@@ -90,7 +104,7 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
     form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
     try:
         async with writer.write() as session:
-            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.press)
+            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.press, page.kept)
     except (FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:
         return await page.show(digest, refusal)
     except (NotFoundError, ConsentLinkEndedError) as ended:

@@ -3,11 +3,11 @@ from itertools import product
 import pytest
 
 from app.core.consent import EventKind
+from app.core.page.account import account_hint
 from app.core.page.link import (
     Act,
     LinkKind,
     Situation,
-    account_hint,
     consent_ends,
     latest_decision,
     offered,
@@ -62,7 +62,7 @@ def test_a_grant_for_a_version_to_come_holds():
         ("decide", "invalid", True, False, {"accept", "refuse"}),
         ("withdraw", "invalid", True, False, set()),
         ("decide", "refused", True, False, {"accept", "refuse"}),
-        ("decide", "holds", True, False, {"accept", "withdraw"}),
+        ("decide", "holds", True, False, {"accept", "decline", "withdraw"}),
         ("decide", "holds", True, True, {"withdraw"}),
         ("decide", "refused", True, True, {"accept"}),
         ("decide", "withdrawn", True, True, {"accept"}),
@@ -78,6 +78,20 @@ def test_a_grant_for_a_version_to_come_holds():
 def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
     """What each kind of link offers, wherever the person stands."""
     found = offered(LinkKind(kind), Situation(situation), asks=asks, decided_here=decided_here)
+    assert found == {Act(act) for act in acts}
+
+
+@pytest.mark.parametrize(
+    ("kind", "stands", "asks", "here", "acts"),
+    [
+        ("decide", "holds", True, False, {"accept", "withdraw"}),
+        ("decide", "holds", True, True, {"withdraw"}),
+        ("withdraw", "holds", False, False, {"withdraw"}),
+    ],
+)
+def test_who_declined_to_renew_is_not_asked_that_again(kind, stands, asks, here, acts):
+    """After "I do not renew" the page offers to withdraw, and a change of mind, and nothing else."""
+    found = offered(LinkKind(kind), Situation(stands), asks=asks, decided_here=here, declined=True)
     assert found == {Act(act) for act in acts}
 
 
@@ -134,3 +148,20 @@ def test_an_account_is_hinted_at_and_never_told(identifier, hint):
     """Two characters at most of what names the person, and the domain: never the whole id."""
     assert account_hint(identifier) == hint
     assert account_hint(identifier) != identifier
+
+
+@pytest.mark.parametrize(
+    ("identifier", "hint"),
+    [
+        ("+33612345678", "+33 6 •• •• •• 78"),
+        ("0612345678", "06 •• •• •• 78"),
+        ("06 12 34 56 78", "06 •• •• •• 78"),
+        ("+442079460958", "+44 •• •• •• •• 58"),
+        ("+35212345", "+35 •• •• 45"),
+    ],
+)
+def test_a_telephone_number_is_recognisable_and_not_told(identifier, hint):
+    """How it begins and its last two digits, in pairs; what is not said to be a number is hinted at as any other id."""
+    assert account_hint(identifier, "phone") == hint
+    assert account_hint(identifier, "user") == f"{identifier[:2]}…"
+    assert account_hint("alice", "phone") == "al…"
