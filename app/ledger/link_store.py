@@ -22,7 +22,7 @@ class ConsentLink:
 
     `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
     `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it; None in links
-    of code before revision 0019.
+    of code before revision 0019. `return_to`: where the page lets the person go back to.
     """
 
     token_sha256: bytes
@@ -39,6 +39,7 @@ class ConsentLink:
     expires_at: datetime
     ledger_order: int
     credential: UUID | None
+    return_to: str | None = None
 
 
 def token_digest(token: str) -> bytes:
@@ -68,6 +69,7 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
             expires_at=link.expires_at,
             ledger_order=link.ledger_order,
             credential=link.credential,
+            return_to=link.return_to,
         )
     )
 
@@ -97,6 +99,7 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
         expires_at=row.expires_at,
         ledger_order=row.ledger_order,
         credential=row.credential,
+        return_to=row.return_to,
     )
 
 

@@ -48,6 +48,8 @@ consent_link = Table(
     Column("ledger_order", Integer, nullable=False),
     # What its maker was known by. None in links of code before revision 0019.
     Column("credential", Uuid),
+    # Where the page lets people go back to after an answer, of an origin that was listed when the link was made.
+    Column("return_to", Text),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
     CheckConstraint("cardinality(processings) >= 1", name="some_processing"),
     CheckConstraint("expires_at > created_at", name="lasts"),

@@ -5,13 +5,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
+from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
-from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, WriterDep
+from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.auth.callers import Authenticated, Caller
+from app.auth.return_origins import Origins, listed_address
 from app.auth.scopes import Scope
 from app.core.consent import AgeBand
 from app.core.errors import NotFoundError
@@ -46,6 +48,9 @@ def _each_once(processings: list[str]) -> list[str]:
     return processings
 
 
+ReturnAddress = Annotated[StrictStr, Field(min_length=9, max_length=500, examples=["https://mail.example.fr/done"])]
+
+
 class NewConsentLink(WireModel):
     """Whose link, about which processings, and what it is for: a subject and processings, or a consent to renew."""
 
@@ -69,6 +74,12 @@ class NewConsentLink(WireModel):
     )
     age_band: AgeBand | None = Field(
         default=None, description="The user's age as far as consent is concerned; left out, the one last stated"
+    )
+
+    return_to: ReturnAddress | None = Field(
+        default=None,
+        description="Where the page offers to go back to after an answer: an address of an origin that the setting "
+        "`SCEAU_RETURN_TO_ORIGINS` lists; put nothing of the person in it",
     )
 
     @model_validator(mode="after")
@@ -119,8 +130,13 @@ class PresentedText(BaseModel):
     response_model_exclude_none=True,
     responses=problems(_NO_PROCESSING, _NOT_NOW, _INVALID),
 )
-async def post_consent_link(
-    body: NewConsentLink, by: Writer, writer: WriterDep, deployment: DeploymentDep, public_url: PublicUrlDep
+async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it needs
+    body: NewConsentLink,
+    by: Writer,
+    writer: WriterDep,
+    deployment: DeploymentDep,
+    public_url: PublicUrlDep,
+    origins: ReturnOriginsDep,
 ) -> ConsentLinkBody:
     """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user only.
 
@@ -131,6 +147,7 @@ async def post_consent_link(
     """
     for processing in body.processings or ():
         by.caller.require_processing(processing)
+    return_to = _listed(body.return_to, origins) if body.return_to is not None else None
     async with writer.write() as session:
         if body.consent is not None:
             subject, processings = await whose_consent(session, deployment, by.caller, body.consent)
@@ -144,6 +161,7 @@ async def post_consent_link(
             credential=by.credential,
             by_person=body.by_person,
             age_band=body.age_band,
+            return_to=return_to,
         )
         made = await create_consent_link(session, deployment, by.caller, wanted)
     return _body(made, body.kind, public_url)
@@ -161,6 +179,20 @@ async def get_presented_text(sha256: Digest, _: Reader, database: DatabaseDep) -
     if text is None:
         raise NotFoundError
     return PresentedText(sha256=sha256, text=text)
+
+
+def _listed(address: str, origins: Origins) -> str:
+    """An address to go back to, as it is kept.
+
+    Raises:
+        InvalidRequestError: it is of no origin that the operator listed.
+
+    """
+    kept = listed_address(address, origins)
+    if kept is None:
+        how = "must be an https address of an origin that SCEAU_RETURN_TO_ORIGINS lists, without a user"
+        raise InvalidRequestError([FieldError(field="return_to", message=how)])
+    return kept
 
 
 def _body(made: MadeLink, kind: LinkKind, public_url: str) -> ConsentLinkBody:

@@ -55,7 +55,7 @@ class WantedLink:
     """What a caller asks for: whose link, about which processings, for what.
 
     `credential`: the key that asks, or the caller's id where a token does. `by_person`: the person asked to decide, so
-    that what was refused may be offered. `age_band` None: not stated.
+    that what was refused may be offered. `age_band` None: not stated. `return_to`: an address that was checked.
     """
 
     subject: SubjectName
@@ -65,6 +65,7 @@ class WantedLink:
     credential: UUID
     by_person: bool = False
     age_band: AgeBand | None = None
+    return_to: str | None = None
 
 
 class LeftOutReason(StrEnum):
@@ -139,6 +140,7 @@ async def create_consent_link(
         expires_at=expires_at,
         ledger_order=ledger.next_order - 1,
         credential=wanted.credential,
+        return_to=wanted.return_to,
     )
     await add_link(session, link)
     if wanted.kind is LinkKind.DECIDE and not wanted.by_person:

@@ -124,6 +124,19 @@ CONSENT: Final[Catalogue] = {
     "receipt_save": both("Reçu de vos réponses, à conserver :", "Receipt of your answers, to keep:"),
     "receipt_html": both("à lire ou à imprimer", "to read or print"),
     "receipt_json": both("pour un logiciel (JSON)", "for software (JSON)"),
+    "receipt_title": both("Reçu de vos réponses", "Receipt of your answers"),
+    "receipt_file": both("recu-de-consentement", "consent-receipt"),
+    "receipt_made": both("Établi le", "Made on"),
+    "receipt_unsigned": both(
+        "Ce reçu n’est pas signé : son numéro de réponse permet de retrouver l’enregistrement.",
+        "This receipt is not signed: the number of an answer leads to its record.",
+    ),
+    "receipt_controller": both("Responsable du traitement", "Data controller"),
+    "receipt_event": both("Numéro de la réponse", "Number of the answer"),
+    "receipt_processing": both("Traitement", "Processing"),
+    "receipt_fingerprint": both("Empreinte SHA-256 du texte montré", "SHA-256 fingerprint of the text shown"),
+    "receipt_page": both("Empreinte SHA-256 de la page montrée", "SHA-256 fingerprint of the page shown"),
+    "receipt_shown": both("Texte montré", "Text shown"),
     "return_to": both("Retourner à", "Return to"),
     "recompute": both(
         "Elle se recalcule depuis cette page : titre, premières lignes, nom du traitement, boutons, chaque question et "
