@@ -143,14 +143,15 @@ class Person:
         """Follow the link."""
         return Page(self.api.client.get(f"{self.path}?lang={self.lang}", headers=headers))
 
-    def send(self, fields: dict[str, str], **headers: str) -> Page:
-        """Send a form, and read where it leads."""
-        address = f"{self.path}?lang={self.lang}"
+    def send(self, fields: dict[str, str], *, action: str = "", **headers: str) -> Page:
+        """Send a form to where it says, or in this person's language, and read where it leads."""
+        address = self.path + (action or f"?lang={self.lang}")
         return Page(self.api.client.post(address, data=fields, headers=headers, follow_redirects=True))
 
     def press(self, press: str, processing: str = "") -> Page:
         """Open the page and press a button."""
-        return self.send(self.open().filled(press, processing))
+        page = self.open()
+        return self.send(page.filled(press, processing), action=page.forms[0]["action"])
 
 
 def consents(api, name):

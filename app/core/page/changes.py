@@ -16,6 +16,7 @@ _BETWEEN: Final[Texts] = {
     "en": "{fact}: before, {before}; now, {after}.",
 }
 _ONLY: Final[Texts] = {"fr": "{fact}.", "en": "{fact}."}
+_AT_ONCE: Final[Texts] = {"fr": "aussitôt", "en": "at once"}
 _NONE: Final[Texts] = {"fr": "rien", "en": "nothing"}
 
 
@@ -44,6 +45,7 @@ def _line(change: ToldChange, language: str) -> Passage:
     return Passage(_BETWEEN[language].format(fact=fact, before=before, after=after), language, marks)
 
 
+_DURATIONS: Final = frozenset({"retention", "derived_data_erased_within"})
 _NAMES: Final = frozenset({"data_recipients", "controllers", "data_protection_contact", "storage_location"})
 
 
@@ -53,10 +55,12 @@ def _value(field: str, value: object, language: str) -> str | None:
         return listed([ELEMENT[Element(each)][language] for each in value], language)
     if field == "consent_validity":
         return period_in_words(ConsentPeriod.parse(str(value)), language)
-    if field in {"retention", "derived_data_erased_within"}:
-        return _NONE[language] if value is None else retention_in_words(Retention.parse(str(value)), language)
-    if field in _NAMES:
-        if isinstance(value, list):
-            return listed([str(each) for each in value], language) if value else _NONE[language]
-        return _NONE[language] if value is None else str(value)
+    if field in _DURATIONS or field in _NAMES:
+        return _duration_or_name(field, value, language) if value not in (None, []) else _NONE[language]
     return None
+
+
+def _duration_or_name(field: str, value: object, language: str) -> str:
+    if field in _DURATIONS:
+        return retention_in_words(Retention.parse(str(value)), language) or _AT_ONCE[language]
+    return listed([str(each) for each in value], language) if isinstance(value, list) else str(value)
