@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from app.core.page.passages import FILLED, Mark, Passage
 
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
-_ASIDE: Final = Markup("<bdi>{}</bdi>")
+_ASIDE: Final = Markup("<bdi{}>{}</bdi>")
 _LINK: Final = Markup('<a href="{}" rel="noopener noreferrer">{}</a>')
 _DATE: Final = Markup("<span data-filled>{}</span>")
 _LEADS: Final = ("https://", "mailto:", "tel:")
@@ -45,18 +45,21 @@ def worded(passage: Passage, when: str = "") -> Markup:
         if found < 0:
             continue
         end = found + len(mark.text)
-        html += escape(text[place:found]) + _marked(mark, text[found:end])
+        html += escape(text[place:found]) + _marked(mark, text[found:end], passage.language)
         place = end
     return html + escape(text[place:])
 
 
-def _marked(mark: Mark, text: str) -> Markup:
+def _marked(mark: Mark, text: str, language: str) -> Markup:
     if mark.address is not None and mark.address.startswith(_LEADS):
         return _LINK.format(mark.address, text)
-    return _ASIDE.format(text)
+    return _ASIDE.format(_lang(mark.language or language, language), text)
 
 
 def spoken(passage: Passage, language: str) -> Markup:
     """The attributes of the element that holds a passage: its language where it is not the page's, its direction."""
-    lang = Markup(' lang="{}"').format(passage.language) if passage.language != language else Markup()
-    return lang + (Markup(' dir="auto"') if passage.own else Markup())
+    return _lang(passage.language, language) + (Markup(' dir="auto"') if passage.own else Markup())
+
+
+def _lang(spoken_in: str, language: str) -> Markup:
+    return Markup(' lang="{}"').format(spoken_in) if spoken_in != language else Markup()

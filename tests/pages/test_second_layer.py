@@ -163,6 +163,7 @@ def test_words_of_others_are_set_apart_and_only_safe_addresses_are_links():
     assert worded(passage) == (
         f'<bdi>&lt;Nom&gt;</bdi>{kept}: <a href="mailto:a@b.example" rel="noopener noreferrer">a@b.example</a>{kept}?'
     )
+    assert worded(Passage("a b.", "en", (Mark("b", language="fr"),))) == 'a <bdi lang="fr">b</bdi>.'
     unsafe = Passage("x y", "en", (Mark("x", "javascript:alert(1)"), Mark("not there")))
     assert worded(unsafe) == "<bdi>x</bdi> y"
     assert worded(Passage("jusqu’au ….", "fr", dated=True), "1er mars 2027") == (

@@ -26,10 +26,11 @@ _REACHED: Final = re.compile(rf"(?P<https>{_HTTPS})|(?P<mail>{_MAIL})|(?<![\w+])
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Words in a passage that somebody else gave, and the address that they lead to, if any."""
+    """Words in a passage that somebody else gave, the address that they lead to, and their language, if they have any."""
 
     text: str
     address: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

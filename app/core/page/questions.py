@@ -162,7 +162,7 @@ def _what(asked: Asked, language: str) -> list[Passage]:
     if asked.automated:
         said.append(_passage("automated", language))
     if asked.persons:
-        marks = [Mark(each) for each in asked.persons]
+        marks = [Mark(each, language="fr") for each in asked.persons]
         said.append(_named("persons", language, marks, persons=listed(asked.persons, language)))
     return said
 
@@ -210,7 +210,8 @@ def _recipients(recipients: Sequence[Receiver], language: str) -> list[Passage]:
 def _recipient(recipient: Receiver, language: str) -> Passage:
     country = country_name(recipient.country, language) if recipient.country is not None else None
     parts = [each for each in (recipient.name, recipient.role, country) if each]
-    return Passage(f"{', '.join(parts)}.", language, tuple(Mark(each) for each in parts if each != country))
+    marks = [Mark(each, language="fr" if each == recipient.role else None) for each in parts if each != country]
+    return Passage(f"{', '.join(parts)}.", language, tuple(marks))
 
 
 def _transfer(transfer: Transfer, language: str) -> list[Passage]:
