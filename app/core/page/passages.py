@@ -26,7 +26,7 @@ _REACHED: Final = re.compile(rf"(?P<https>{_HTTPS})|(?P<mail>{_MAIL})|(?<![\w+])
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Words in a passage that somebody else gave, the address that they lead to, and their language, if they have any."""
+    """Words in a passage that somebody else gave; where they lead, and their language, where that is known."""
 
     text: str
     address: str | None = None
