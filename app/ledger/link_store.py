@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.consent import AgeBand, EventKind
+from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.page.link import Authentication, LinkKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_tables import consent_form, consent_link, presented_text
@@ -23,6 +23,7 @@ class ConsentLink:
     `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
     `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it; None in links
     of code before revision 0019. `return_to`: where the page lets the person go back to.
+    `given_by`: whose act it records, of a link of kind `joint`; None of any other.
     """
 
     token_sha256: bytes
@@ -40,6 +41,7 @@ class ConsentLink:
     ledger_order: int
     credential: UUID | None
     return_to: str | None = None
+    given_by: GivenBy | None = None
 
 
 def token_digest(token: str) -> bytes:
@@ -70,6 +72,7 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
             ledger_order=link.ledger_order,
             credential=link.credential,
             return_to=link.return_to,
+            given_by=link.given_by.value if link.given_by is not None else None,
         )
     )
 
@@ -100,6 +103,7 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
         ledger_order=row.ledger_order,
         credential=row.credential,
         return_to=row.return_to,
+        given_by=GivenBy(row.given_by) if row.given_by is not None else None,
     )
 
 

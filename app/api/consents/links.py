@@ -68,7 +68,10 @@ class NewConsentLink(WireModel):
         "own mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part "
         "of the evidence"
     )
-    kind: LinkKind = Field(description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent")
+    kind: LinkKind = Field(
+        description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent; `joint` asks a child "
+        "under 15 and a holder of parental responsibility, each by a link of their own"
+    )
     by_person: StrictBool = Field(
         default=False, description="The user asked to decide: what was refused lately is offered too"
     )
@@ -105,6 +108,13 @@ class LeftOutBody(BaseModel):
     until: datetime | None = Field(default=None, description="When it may be offered again")
 
 
+class ParentLinkBody(BaseModel):
+    """The link of the holder of parental responsibility: as secret as the child's, and for nobody else."""
+
+    id: UUID
+    url: str
+
+
 class ConsentLinkBody(BaseModel):
     """The link. Its address is a secret, shown this once: a person who has it can decide for the user."""
 
@@ -114,6 +124,9 @@ class ConsentLinkBody(BaseModel):
     processings: list[str] = Field(description="What the page offers")
     expires_at: datetime = Field(description="When it stops asking; what it collected it can withdraw for longer")
     left_out: list[LeftOutBody]
+    parent: ParentLinkBody | None = Field(
+        default=None, description="Of kind `joint`: the other link; `url` is then the child's"
+    )
 
 
 class PresentedText(BaseModel):
@@ -198,11 +211,16 @@ def _listed(address: str, origins: Origins) -> str:
 def _body(made: MadeLink, kind: LinkKind, public_url: str) -> ConsentLinkBody:
     return ConsentLinkBody(
         id=made.id,
-        url=f"{public_url.rstrip('/')}/consent/{made.token}",
+        url=_address(public_url, made),
         kind=kind,
         processings=list(made.processings),
         expires_at=made.expires_at,
         left_out=[
             LeftOutBody(processing=each.processing, reason=each.reason, until=each.until) for each in made.left_out
         ],
+        parent=ParentLinkBody(id=made.parent.id, url=_address(public_url, made.parent)) if made.parent else None,
     )
+
+
+def _address(public_url: str, made: MadeLink) -> str:
+    return f"{public_url.rstrip('/')}/consent/{made.token}"

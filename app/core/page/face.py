@@ -6,6 +6,7 @@ part of the text that is hashed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from app.core.page.link import Act, Situation
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from app.core.page.questions import Asked
 
 _ORDER: Final = (Act.ACCEPT, Act.REFUSE, Act.DECLINE, Act.WITHDRAW)
+
+
+class Audience(StrEnum):
+    """Who reads the page: whoever decides alone, or one of the two who decide together under fifteen."""
+
+    ALONE = "alone"
+    CHILD = "child"
+    PARENT = "parent"
+
+
+ASKING: Final = frozenset({"title_decide", "title_renew", "title_child", "title_parent"})
+"""The titles of pages that await an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +96,24 @@ class Frame:
         return (self.title, self.who.text, self.what.text, *(each.text for each in self.more))
 
     @classmethod
-    def of(cls, asked: Sequence["Asked"], language: str, title: str, *, asking: bool) -> "Frame":
+    def of(
+        cls,
+        asked: Sequence["Asked"],
+        language: str,
+        title: str,
+        *,
+        asking: bool,
+        audience: Audience = Audience.ALONE,
+    ) -> "Frame":
         """The frame of a page about these; `asking`: a consent can be given on it."""
         names = tuple(dict.fromkeys(who.name for each in asked for who in each.controllers))
-        awaited = asking and title in {"title_decide", "title_renew"}
+        awaited = asking and title in ASKING
         word = ("ask_together" if names[1:] else "asks") if awaited else "asked"
+        if awaited and audience is Audience.CHILD:
+            word = "asks_child"
         who = FRAME[word][language].format(controller=listed(names, language))
         more = [FRAME["one_by_one"][language]] if awaited and asked[1:] else []
-        more += [FRAME["age"][language]] if asking else []
+        more += [FRAME["age" if audience is Audience.ALONE else audience.value][language]] if asking else []
         return cls(
             FRAME[title][language],
             Passage(who, language, tuple(map(Mark, names))),

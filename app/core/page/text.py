@@ -12,7 +12,7 @@ from functools import cached_property
 from hashlib import sha256
 
 from app.core.article import Element, Purpose
-from app.core.page.face import FIRST, Face, Frame, until_line
+from app.core.page.face import FIRST, Audience, Face, Frame, until_line
 from app.core.page.passages import LANGUAGES, Answered, Passage, Texts, listed, registered
 from app.core.page.questions import (
     Asked,
@@ -106,7 +106,11 @@ def consent_text(asked: Asked, language: str, face: Face = FIRST) -> ConsentText
 
 
 def on_one_page(
-    asked: Sequence[tuple[Asked, Face]], language: str, *, title: str = "title_decide"
+    asked: Sequence[tuple[Asked, Face]],
+    language: str,
+    *,
+    title: str = "title_decide",
+    audience: Audience = Audience.ALONE,
 ) -> tuple[ConsentText, ...]:
     """The texts of the processings that one page shows: what they have in common is said once.
 
@@ -114,9 +118,11 @@ def on_one_page(
         asked: each processing, and the buttons that it has.
         language: `fr` or `en`.
         title: the word of the page's title in `app.core.page.words.FRAME`.
+        audience: who reads it.
 
     """
-    frame = Frame.of([each for each, _ in asked], language, title, asking=any(face.accepts for _, face in asked))
+    asking = any(face.accepts for _, face in asked)
+    frame = Frame.of([each for each, _ in asked], language, title, asking=asking, audience=audience)
     texts = [_alone(each, language, face) for each, face in asked]
     common = _common(texts)
     return tuple(

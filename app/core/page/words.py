@@ -162,6 +162,14 @@ FRAME: Final[Mapping[str, Texts]] = {
         "fr": "Acceptez-vous que vos messages soient analysés ?",
         "en": "Do you agree to your messages being analysed?",
     },
+    "title_child": {
+        "fr": "Es-tu d’accord pour qu’un programme analyse tes messages ?",
+        "en": "Do you agree to a program analysing your messages?",
+    },
+    "title_parent": {
+        "fr": "Acceptez-vous que les messages de votre enfant soient analysés ?",
+        "en": "Do you agree to your child’s messages being analysed?",
+    },
     "title_renew": {"fr": "Renouvelez-vous votre accord ?", "en": "Do you renew your consent?"},
     "title_withdraw": {"fr": "Retirer votre accord", "en": "Withdraw your consent"},
     "title_answers": {
@@ -170,6 +178,21 @@ FRAME: Final[Mapping[str, Texts]] = {
     },
     "asks": {"fr": "{controller} vous demande votre accord.", "en": "{controller} asks for your consent."},
     "ask_together": {"fr": "{controller} vous demandent votre accord.", "en": "{controller} ask for your consent."},
+    "asks_child": {"fr": "Question de : {controller}.", "en": "The question comes from {controller}."},
+    "child": {
+        "fr": "Tu as moins de 15 ans : il faut ton accord, et celui d’un de tes parents ou de la personne responsable "
+        "de toi. Si l’un de vous dit non, rien n’est analysé. Tu as le droit de dire non, et de changer d’avis plus "
+        "tard. Si tu ne comprends pas, demande à un adulte en qui tu as confiance.",
+        "en": "You are under 15: we need your yes, and a yes from one of your parents or whoever is responsible for "
+        "you. If either of you says no, nothing is analysed. You may say no, and you may change your mind later. If "
+        "you do not understand, ask an adult whom you trust.",
+    },
+    "parent": {
+        "fr": "Vous répondez comme titulaire de l’autorité parentale : la loi exige votre consentement et celui de "
+        "l’enfant. Si l’un des deux refuse, rien n’est analysé. Dans ce texte, « vos messages » désigne les siens.",
+        "en": "You answer as a holder of parental responsibility: the law requires your consent and the child’s. If "
+        "either of you refuses, nothing is analysed. In this text, “your messages” means the child’s.",
+    },
     "asked": {"fr": "Demandé par {controller}.", "en": "Asked by {controller}."},
     "until": {"fr": "{purposes}, jusqu’au ….", "en": "{purposes}, until …."},
     "until_latest": {"fr": "{purposes}, jusqu’au … au plus tard.", "en": "{purposes}, until … at the latest."},

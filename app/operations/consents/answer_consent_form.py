@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from app.core.consent import EventKind
+from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.errors import (
     ConsentLinkEndedError,
     FormNotOursError,
@@ -17,7 +17,7 @@ from app.core.errors import (
     TextChangedError,
     TooManyFormsError,
 )
-from app.core.page.link import Act
+from app.core.page.link import Act, LinkKind
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
 from app.ledger.locators import hold_ref
@@ -163,8 +163,10 @@ async def _record(
         declined = DeclinedRenewal(subject, item.id, {"method": "web_form", "link": str(link.id)})
         await decline_renewal(session, deployment, opened.caller, declined)
         return
-    capacity = {"given_by": "self"}
-    if link.age_band is not None:
+    capacity = {"given_by": (link.given_by or GivenBy.SELF).value}
+    if link.kind is LinkKind.JOINT:
+        capacity["age_band"] = AgeBand.UNDER_15.value
+    elif link.age_band is not None:
         capacity["age_band"] = link.age_band.value
     await record_consent(session, deployment, opened.caller, _collected(opened, subject, said, capacity))
 

@@ -37,6 +37,7 @@ from app.register.controllers import load_controllers, name_controllers
 from app.register.records import ControllerRecord, ProcessingRecord
 from app.register.store import load_processings
 
+_WITHDRAWN_BY_IT: Final = frozenset({Situation.HOLDS, Situation.AWAITING})
 ANSWERS_SHOWN: Final = timedelta(days=7)
 """For how long after the last answer through it a link shows that answer, when it is good for nothing else."""
 
@@ -91,8 +92,10 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     now = await session.now()
     if caller is None or sealed is None or _account_closed(link, entries):
         raise ConsentLinkEndedError
-    under_15 = _is_under_15(link, entries, now)
-    asks = link.kind is LinkKind.DECIDE and now < link.expires_at and await _in_force(session, link, caller)
+    young = _is_under_15(link, entries, now)
+    joint = link.kind is LinkKind.JOINT
+    under_15 = young and not joint
+    asks = link.kind.asks and (young or not joint) and now < link.expires_at and await _in_force(session, link, caller)
     known = await load_controllers(session, _controllers_of(records, now))
     shown = [
         show_processing(
@@ -101,9 +104,9 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
         )
         for each in link.processings
     ]
-    title = title_of(link.kind, shown, asks=asks)
-    items = await _with_presented(session, with_texts(shown, title))
-    works = asks or any(item.situation is Situation.HOLDS for item in items) or _withdraws(link, now)
+    title = title_of(link, shown, asks=asks)
+    items = await _with_presented(session, with_texts(link, shown, title))
+    works = asks or any(item.situation in _WITHDRAWN_BY_IT for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
     account = account_hint(deployment.vault.open(sealed), link.subject_type)
     return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until)
@@ -170,6 +173,7 @@ async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -
 
 
 def _is_under_15(link: ConsentLink, entries: Sequence[LedgerEntry], now: datetime) -> bool:
-    if link.age_band is not None:
+    """Whether the person is known to be under fifteen; of a joint link, still is."""
+    if link.age_band is not None and link.kind is not LinkKind.JOINT:
         return link.age_band is AgeBand.UNDER_15
-    return age_known([entry.event for entry in entries], now) is AgeBand.UNDER_15
+    return (age_known([entry.event for entry in entries], now) or link.age_band) is AgeBand.UNDER_15

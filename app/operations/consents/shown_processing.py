@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from app.core.consent import EventKind, State
+from app.core.consent import EventKind, GivenBy, State
 from app.core.page.changes import ToldChange
-from app.core.page.face import Face
+from app.core.page.face import Audience, Face
 from app.core.page.link import (
     Act,
-    LinkKind,
     Situation,
     consent_ends,
     latest_decision,
@@ -79,19 +78,26 @@ def shown_digest(items: Sequence[ShownProcessing], language: str) -> str:
     return sha256("\n".join(item.shown(language) for item in items).encode()).hexdigest()
 
 
-def title_of(kind: LinkKind, items: Sequence[ShownProcessing], *, asks: bool) -> str:
+_AUDIENCES = {None: Audience.ALONE, GivenBy.SELF: Audience.CHILD, GivenBy.PARENT: Audience.PARENT}
+
+
+def title_of(link: ConsentLink, items: Sequence[ShownProcessing], *, asks: bool) -> str:
     """The word of the page's title (`app.core.page.words.FRAME`)."""
+    audience = _AUDIENCES[link.given_by]
     awaited = [item for item in items if item.face.open]
+    if awaited and audience is not Audience.ALONE:
+        return f"title_{audience.value}"
     if awaited:
         return "title_renew" if all(item.face.renews for item in awaited) else "title_decide"
-    deciding = kind is LinkKind.DECIDE and asks
+    deciding = link.kind.asks and asks
     return "title_withdraw" if not deciding and any(Act.WITHDRAW in item.acts for item in items) else "title_answers"
 
 
-def with_texts(items: Sequence[ShownProcessing], title: str) -> tuple[ShownProcessing, ...]:
+def with_texts(link: ConsentLink, items: Sequence[ShownProcessing], title: str) -> tuple[ShownProcessing, ...]:
     """The processings with their texts in each language, as one page shows them together."""
     asked = [(item.facts, item.face) for item in items]
-    pages = {language: on_one_page(asked, language, title=title) for language in LANGUAGES}
+    audience = _AUDIENCES[link.given_by]
+    pages = {language: on_one_page(asked, language, title=title, audience=audience) for language in LANGUAGES}
     return tuple(
         replace(item, texts={language: texts[place] for language, texts in pages.items()})
         for place, item in enumerate(items)
@@ -156,6 +162,8 @@ def _face(
     stands = situation(decision, events, record.facts, at, policy)
     declined = stands is Situation.HOLDS and renewal_declined(decision, events)
     here = decision is not None and decision.order > link.ledger_order
+    if decision is not None and stands is Situation.AWAITING:
+        here = decision.collection.given_by is link.given_by
     acts = offered(link.kind, stands, asks=asked, decided_here=here, declined=declined)
     return Face(acts, stands, declined)
 

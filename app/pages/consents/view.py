@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.errors import DomainError, FormAlreadySentError, FormOutdatedError, TextChangedError
-from app.core.page.link import Act, LinkKind, Situation
+from app.core.page.face import ASKING
+from app.core.page.link import Act, Situation
 from app.core.page.passages import Passage, listed
 from app.core.page.text import ConsentText
 from app.core.page.words import FRAME
@@ -23,7 +24,6 @@ _BANNERS: Final = (
     (TextChangedError, "text_changed"),
     (FormOutdatedError, "outdated"),
 )
-_TITLES_OF_ASKING: Final = frozenset({"title_decide", "title_renew"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,10 @@ def banner_of(refusal: DomainError | None, language: Language) -> str | None:
 
 def _standing(opened: OpenedLink, language: Language, t: dict[str, str]) -> dict[str, Any]:
     """The title, and what the page says of the whole link."""
-    deciding = opened.link.kind is LinkKind.DECIDE
+    deciding = opened.link.kind.asks
     under_15 = opened.under_15 and deciding
     holding = bool(opened.offering(Act.WITHDRAW))
-    awaited = opened.title in _TITLES_OF_ASKING
+    awaited = opened.title in ASKING
     decided = any(item.decision is not None for item in opened.items)
     frame = opened.items[0].text(language.value).frame
     told = t["under_15_withdraws" if holding else "under_15_nothing"]
@@ -164,6 +164,8 @@ def _state(item: ShownProcessing, times: Times, t: dict[str, str]) -> tuple[str,
         holds = f"{t['holds_until']} {times.until(item.ends_at)}."
         declined = (t["declined"],) if item.face.declined else ()
         return "good", (holds, *declined, f"{t['holds']} {when}", *stopped)
+    if item.situation is Situation.AWAITING:
+        return "warn", (t["awaiting"], f"{t['awaiting_since']} {when}", *stopped)
     if item.situation is Situation.INVALID:
         return "warn", (t["invalid"], *stopped)
     if item.situation is Situation.LAPSED:

@@ -37,6 +37,13 @@ CONSENT: Final[Catalogue] = {
     "holds_until": both("Accord en vigueur jusqu’au", "Consent in force until"),
     "lapsed": both("Votre accord n’est plus en vigueur.", "Your consent is no longer in force."),
     "lapsed_was": both("Vous aviez accepté", "You had accepted"),
+    "awaiting": both(
+        "Un premier accord est enregistré. Il manque encore l’autre, de l’enfant ou du parent : rien n’est analysé "
+        "d’ici là.",
+        "One of the two consents is recorded. The other one, the child’s or the parent’s, is missing: nothing is "
+        "analysed until then.",
+    ),
+    "awaiting_since": both("Premier accord donné", "The first one was given"),
     "invalid": both("Aucun accord valable n’est enregistré.", "No valid consent is recorded."),
     "refused": both("Vous avez refusé", "You refused"),
     "refused_effect": both("Vos messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),

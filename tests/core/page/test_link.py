@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from app.core.consent import EventKind
+from app.core.consent import AgeBand, EventKind
 from app.core.page.account import account_hint
 from app.core.page.link import (
     Act,
@@ -48,6 +48,13 @@ def test_where_a_person_stands(events, expected):
     assert stands(*events) is expected
 
 
+def test_the_first_act_of_a_joint_consent_awaits_the_other():
+    """Under fifteen, one side's grant is neither a consent nor an unlawful one, for thirty days."""
+    child = granted("2026-06-10", age_band=AgeBand.UNDER_15)
+    assert stands(child) is Situation.AWAITING
+    assert stands(child, at=utc("2026-07-20")) is Situation.INVALID
+
+
 def test_a_grant_for_a_version_to_come_holds():
     """Collected ahead of a change, it can be withdrawn, so that it is told as a consent that holds."""
     register = processing(version(), version(2, "2026-07-01"))
@@ -73,6 +80,13 @@ def test_a_grant_for_a_version_to_come_holds():
         ("withdraw", "holds", True, False, {"withdraw"}),
         ("withdraw", "withdrawn", True, True, set()),
         ("withdraw", "undecided", True, False, set()),
+        ("joint", "undecided", True, False, {"accept", "refuse"}),
+        ("joint", "awaiting", True, False, {"accept", "refuse"}),
+        ("joint", "awaiting", True, True, {"withdraw"}),
+        ("joint", "awaiting", False, False, {"withdraw"}),
+        ("joint", "holds", True, True, {"withdraw"}),
+        ("decide", "awaiting", True, False, {"withdraw"}),
+        ("withdraw", "awaiting", False, False, {"withdraw"}),
     ],
 )
 def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
@@ -96,10 +110,12 @@ def test_who_declined_to_renew_is_not_asked_that_again(kind, stands, asks, here,
 
 
 def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():
-    """Withdrawing is offered exactly where a consent holds; accepting never alone to a person who has not answered."""
+    """Withdrawing is offered where a consent holds, or one act of a joint one; accepting never alone at first."""
     for kind, stand, asks, here in product(LinkKind, Situation, BOOLEANS, BOOLEANS):
         acts = offered(kind, stand, asks=asks, decided_here=here)
-        assert (Act.WITHDRAW in acts) is (stand is Situation.HOLDS)
+        others_turn = kind is LinkKind.JOINT and asks and not here
+        awaits = stand is Situation.AWAITING and not others_turn
+        assert (Act.WITHDRAW in acts) is (stand is Situation.HOLDS or awaits)
         if Act.ACCEPT in acts and not here:
             assert acts & {Act.REFUSE, Act.WITHDRAW}
         if kind is LinkKind.WITHDRAW:

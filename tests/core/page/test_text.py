@@ -4,7 +4,7 @@ import re
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element, Purpose
-from app.core.page.face import FIRST, Face
+from app.core.page.face import FIRST, Audience, Face
 from app.core.page.link import Act, Situation
 from app.core.page.passages import LANGUAGES
 from app.core.page.questions import Asked, Receiver, Who
@@ -196,6 +196,22 @@ def test_each_way_of_standing_is_another_text():
         texts = [consent_text(asked(), language, face) for face in STANDING]
         assert len({text.sha256 for text in texts}) == len(STANDING)
         assert len({text.body for text in texts}) == 1
+
+
+@pytest.mark.parametrize(
+    ("audience", "title", "who", "how"),
+    [
+        (Audience.CHILD, "title_child", "Question de : Exemple SAS.", "Tu as moins de 15 ans : il faut ton accord"),
+        (Audience.PARENT, "title_parent", "Exemple SAS vous demande votre accord.", "Vous répondez comme titulaire"),
+    ],
+)
+def test_child_and_parent_read_their_own_first_lines(audience, title, who, how):
+    """Of a joint consent each page speaks to its reader, instead of warning those under fifteen."""
+    (text,) = on_one_page([(asked(), FIRST)], "fr", title=title, audience=audience)
+    assert text.lines[1] == who
+    assert text.lines[3].startswith(how)
+    assert AGE not in text.lines
+    assert text.sha256 != consent_text(asked(), "fr").sha256
 
 
 @pytest.mark.parametrize("title", ["title_renew", "title_answers", "title_withdraw"])

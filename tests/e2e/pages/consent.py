@@ -103,6 +103,12 @@ class Operator:
         }
         return f"{self.ok('/v1/consent-links', body)['url']}?lang={lang}"
 
+    def joint(self, name: str, reader: str, lang: str = "fr") -> str:
+        """The address of the child's or the parent's link about the advertising, in a language."""
+        body = {"subject": subject(name), "processings": [ADS], "authentication": "mailbox", "age_band": "under_15"}
+        made = self.ok("/v1/consent-links", {**body, "kind": "joint"})
+        return f"{(made if reader == 'child' else made['parent'])['url']}?lang={lang}"
+
     def decision(self, name: str, identifier: str = ADS) -> tuple[bool, str]:
         """What a mail server is told: permit or deny, and the reason."""
         told = self.ok("/access/v1/evaluation", question(name, identifier))

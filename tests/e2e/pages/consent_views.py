@@ -17,6 +17,8 @@ VIEWS: Final[dict[str, tuple[tuple[tuple[str, str], ...], str, tuple[str, ...]]]
     "refused": (((ADS, "refuse"),), "decide", (ADS,)),
     "answered": (((ADS, "accept"), (STATISTICS, "refuse")), "decide", _BOTH),
     "withdraw": (((ADS, "accept"), (STATISTICS, "accept")), "withdraw", _BOTH),
+    "child": ((), "child", (ADS,)),
+    "parent": ((), "parent", (ADS,)),
     "ended": ((), "ended", _BOTH),
     "error": ((), "error", _BOTH),
 }
@@ -28,8 +30,12 @@ def opened(browser: Browser, operator: Operator, name: str, width: int, lang: st
     presses, then, about = VIEWS[name]
     who = f"alice-{name}-{width}-{lang}-{'-'.join(map(str, context.values()))}@exemple-courriel.example"
     page = browser.new_context(viewport={"width": width, "height": 844}, **context).new_page()
-    known = then != "ended"
-    page.goto(operator.link(who, *about, lang=lang) if known else f"{operator.address}/consent/none?lang={lang}")
+    if then == "ended":
+        page.goto(f"{operator.address}/consent/none?lang={lang}")
+    elif then in {"child", "parent"}:
+        page.goto(operator.joint(who, then, lang))
+    else:
+        page.goto(operator.link(who, *about, lang=lang))
     for processing, what in presses:
         press(page, processing, what)
     if then in {"again", "decline", "withdraw"}:

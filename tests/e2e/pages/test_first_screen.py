@@ -40,6 +40,14 @@ def test_both_answers_are_on_the_first_screen(phone, operator, lang):
     assert phone.evaluate("window.scrollY") == 0
 
 
+@pytest.mark.parametrize("reader", ["child", "parent"])
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_child_and_parent_see_both_answers_at_once(phone, operator, reader, lang):
+    """The plain words for a child leave room for both answers on the first screen, and so do the parent's."""
+    phone.goto(operator.joint(f"{reader}-{lang}@exemple-courriel.example", reader, lang))
+    assert seen(phone, *two(ADS)) == [True, True]
+
+
 @pytest.mark.parametrize("lang", ["fr", "en"])
 def test_of_several_the_first_answers_and_refusing_everything_are_on_the_first_screen(phone, operator, lang):
     """Where two are asked, both answers to the first and the one that refuses everything are seen at once."""
