@@ -30,6 +30,7 @@ def test_two_acts_in_either_order_are_one_consent(shared, child_first):
     assert "Un premier accord est enregistré." in waiting.text()
     page = second.press("accept", "ads-mail")
     assert "Accord en vigueur jusqu'au" in page.text()
+    assert "Les deux accords sont donnés, le second le" in page.text()
     assert shared.reason(name, "ads-mail") == "consent_in_force"
     for person in (child, parent):
         assert person.open().buttons == {"ads-mail": ["withdraw"]}
@@ -46,7 +47,9 @@ def test_a_refusal_of_either_permits_nothing(shared, side):
     persons = two(shared, name, "ads-mail")
     persons[1 - side].press("accept", "ads-mail")
     page = persons[side].press("refuse", "ads-mail")
-    assert "Vous avez refusé le" in page.text()
+    for each in (page, persons[1 - side].open()):
+        assert "L'un des deux a refusé le" in each.text()
+        assert "Vous avez" not in each.text()
     assert shared.reason(name, "ads-mail") == "consent_refused"
 
 
@@ -79,6 +82,8 @@ def test_each_page_speaks_to_its_reader(shared):
     assert "ne répondez pas ici" not in page.text()
     other = parent.open()
     assert "Acceptez-vous que les messages de votre enfant soient analysés ?" in other.text()
+    assert "Compte de l'enfant : yo…" in other.text()
+    assert "Votre compte : yo…" in page.text()
     assert "« vos messages » désigne les siens" in other.text().replace("\N{NO-BREAK SPACE}", " ")
     for each in (page, other):
         assert each.fingerprint("ads-mail") == each.stated["ads-mail"]

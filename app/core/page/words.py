@@ -224,12 +224,12 @@ FRAME: Final[Mapping[str, Texts]] = {
         "en": "You do not renew: close the page, and your consent ends on its date.",
     },
     "to_stay_refused": {
-        "fr": "Vous avez déjà refusé : fermez la page, et rien ne change.",
-        "en": "You have refused already: close the page, and nothing changes.",
+        "fr": "Un refus est déjà enregistré : fermez la page, et rien ne change.",
+        "en": "A refusal is recorded already: close the page, and nothing changes.",
     },
     "to_stay_withdrawn": {
-        "fr": "Vous avez retiré votre accord : fermez la page, et rien ne change.",
-        "en": "You have withdrawn your consent: close the page, and nothing changes.",
+        "fr": "Le retrait est enregistré : fermez la page, et rien ne change.",
+        "en": "The withdrawal is recorded: close the page, and nothing changes.",
     },
     "accept": {"fr": "J’accepte", "en": "I accept"},
     "renew": {"fr": "Je renouvelle", "en": "I renew"},

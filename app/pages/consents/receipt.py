@@ -8,9 +8,8 @@ from app.ledger.entries import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink
 from app.operations.consents.shown_processing import ShownProcessing
 from app.pages.consents.times import Times
-from app.pages.consents.words import CONSENT
+from app.pages.consents.words import words_for
 from app.pages.languages import Language
-from app.pages.rendering import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +31,12 @@ class KeptAnswer:
 
 def receipt_page(opened: OpenedLink, language: Language) -> dict[str, Any]:
     """The context of `receipt.html`."""
-    t = words(CONSENT, language)
+    t = words_for(opened.link.given_by, language)
     times = Times(language)
     answers = [_answer(item, item.decision, times, t) for item in opened.items if item.decision is not None]
     return {
         "title": t["receipt_title"],
+        "account_of": t["account"],
         "account": opened.account,
         "made": times.moment(opened.now),
         "answers": answers,

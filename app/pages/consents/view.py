@@ -15,7 +15,7 @@ from app.operations.consents.shown_processing import ShownProcessing
 from app.operations.service.deployment import Deployment
 from app.pages.consents.forms import SealedForm, Seals
 from app.pages.consents.times import Times
-from app.pages.consents.words import CONSENT
+from app.pages.consents.words import CONSENT, words_for
 from app.pages.languages import Language
 from app.pages.rendering import words
 
@@ -60,7 +60,7 @@ def consent_page(
     deployment: Deployment, opened: OpenedLink, language: Language, banner: str | None, *, blank: bool = False
 ) -> dict[str, Any]:
     """The context of `consent.html`. `blank`: without anything of the person, for the page that is kept as evidence."""
-    t = words(CONSENT, language)
+    t = words_for(opened.link.given_by, language)
     times = Times(language, blank=blank)
     seals = Seals(deployment, opened, language, t, blank=blank)
     refusable, holding = opened.offering(Act.REFUSE), opened.offering(Act.WITHDRAW)
@@ -72,6 +72,7 @@ def consent_page(
         "controllers": listed(_names(opened), language.value),
         "frame": frame,
         "until": times.until(max(item.would_end_at for item in opened.items)),
+        "account_of": t["account"],
         "account": "…" if blank else opened.account,
         "asks_until": times.day(opened.link.expires_at) if any(each.asked for each in opened.items) else None,
         "shown_until": (

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from app.pages.languages import Catalogue, both
+from app.core.consent import GivenBy
+from app.pages.languages import Catalogue, Language, both
 
 CONSENT: Final[Catalogue] = {
     "title_ended": both("Ce lien n’est plus valable", "This link no longer works"),
@@ -37,6 +38,11 @@ CONSENT: Final[Catalogue] = {
     "holds_until": both("Accord en vigueur jusqu’au", "Consent in force until"),
     "lapsed": both("Votre accord n’est plus en vigueur.", "Your consent is no longer in force."),
     "lapsed_was": both("Vous aviez accepté", "You had accepted"),
+    "account_joint": both("Compte de l’enfant :", "The child’s account:"),
+    "holds_joint": both("Les deux accords sont donnés, le second", "Both consents are given, the second one"),
+    "lapsed_was_joint": both("Le dernier accord avait été donné", "The last one had been given"),
+    "refused_joint": both("L’un des deux a refusé", "One of the two refused"),
+    "withdrawn_joint": both("L’un des deux a retiré l’accord", "One of the two withdrew the consent"),
     "awaiting": both(
         "Un premier accord est enregistré. Il manque encore l’autre, de l’enfant ou du parent : rien n’est analysé "
         "d’ici là.",
@@ -154,3 +160,13 @@ CONSENT: Final[Catalogue] = {
         "(NFC).",
     ),
 }
+
+
+def words_for(given_by: GivenBy | None, language: Language) -> dict[str, str]:
+    """The words in a language; on the pages of a child and a parent, those that fit whichever of them acted."""
+    t = {name: texts[language] for name, texts in CONSENT.items()}
+    if given_by is None:
+        return t
+    joint = {name.removesuffix("_joint"): text for name, text in t.items() if name.endswith("_joint")}
+    own = {"account": t["account"]} if given_by is GivenBy.SELF else {}
+    return {**t, **joint, **own}
