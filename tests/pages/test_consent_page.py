@@ -173,7 +173,9 @@ def test_renewal(clocked, clock):
     assert person.open().buttons == {"ads-mail": ["withdraw"]}
 
 
-@pytest.mark.parametrize(("declined", "told"), [("refuse", "Un refus est déjà enregistré"), ("withdraw", "Vous avez retiré")])
+@pytest.mark.parametrize(
+    ("declined", "told"), [("refuse", "Un refus est déjà enregistré"), ("withdraw", "Vous avez retiré")]
+)
 def test_a_card_that_was_declined_names_the_buttons_that_it_has(shared, declined, told):
     """Where only accepting is offered again, nobody is told to press a button that is not there."""
     person = Person(shared, link(shared, f"decliner-{declined}", "ads-mail"))

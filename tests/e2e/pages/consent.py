@@ -120,5 +120,6 @@ class Operator:
 
 
 def press(page: Page, processing: str, what: str) -> None:
-    """Press a button of a processing."""
-    page.click(BUTTON.format(processing, what))
+    """Press a button of a processing, and wait for the page that answers."""
+    with page.expect_navigation():
+        page.click(BUTTON.format(processing, what))
