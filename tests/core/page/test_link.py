@@ -13,6 +13,7 @@ from app.core.page.link import (
     offered,
     paused_until,
     situation,
+    solicited,
     would_end,
 )
 from app.core.period import ConsentPeriod, PeriodPolicy
@@ -143,6 +144,16 @@ def test_a_refusal_is_not_asked_again_for_a_while():
     assert paused_until(refused, half_a_year) == utc("2027-02-28T11:00:00")
     withdrawn = event(EventKind.WITHDRAWN, "2026-01-15T10:00:00")
     assert paused_until(withdrawn, half_a_year) == utc("2026-07-15T09:00:00")
+
+
+def test_what_asking_would_renew():
+    """A consent that was given, in its version; in the new version where a material one superseded it; else nothing."""
+    grant = granted("2026-06-01")
+    assert solicited(None, [], processing(), NOW, POLICY) is None
+    assert solicited(event(EventKind.REFUSED, "2026-06-01"), [], processing(), NOW, POLICY) is None
+    assert solicited(grant, [grant], processing(), NOW, POLICY) == (grant.id, 1)
+    changed = processing(version(), version(2, "2026-06-10"))
+    assert solicited(grant, [grant], changed, NOW, POLICY) == (grant.id, 2)
 
 
 @pytest.mark.parametrize(

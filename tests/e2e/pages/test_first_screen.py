@@ -116,6 +116,16 @@ def test_every_answer_folds_the_page_alike(phone, operator, answer):
     assert not phone.locator("section details[open]").count()
 
 
+def test_the_page_prints_whole(phone, operator):
+    """On paper the second layer is there although it is folded on the screen, and buttons are not."""
+    phone.goto(operator.link("printer@exemple-courriel.example", ADS))
+    height = "document.querySelector('section details').getBoundingClientRect().height"
+    assert phone.evaluate(height) < 50
+    phone.emulate_media(media="print")
+    assert phone.evaluate(height) > PHONE["height"]
+    assert not phone.locator(BUTTON.format(ADS, "accept")).is_visible()
+
+
 @pytest.mark.parametrize("zoom", [2, 4])
 def test_zoomed(browser, operator, zoom):
     """At 200 % and 400 % of a window of 1280 × 1024 nothing scrolls sideways, and every button can be pressed."""
