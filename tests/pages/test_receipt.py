@@ -41,7 +41,8 @@ def test_the_receipt_tells_the_whole_answer(clocked, clock):
     shown = [" ".join(line.split()).replace("’", "'") for line in asked.said["ads-mail"]]
     assert all(line in text for line in shown)
     assert "margaux@" not in answer.text
-    assert not re.search(r"<link|<script|<img|https?://", answer.text)
+    assert not re.search(r"<link|<script|<img|https?://|url\(", answer.text)
+    assert "<style>" in answer.text
 
 
 def test_the_receipt_as_json(shared):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.api.http.problems import RETRY_AFTER_SECONDS
@@ -103,7 +103,8 @@ class _ConsentPage:
         file = {"Content-Disposition": f'attachment; filename="{name}-{opened.now:%Y-%m-%d}.{form.value}"'}
         if form is ReceiptForm.JSON:
             return JSONResponse(receipt_json(opened), headers={**PAGE_HEADERS, **file})
-        return render(self.request, "receipt.html", language, CONSENT, receipt_page(opened, language), 200, file)
+        page = render(self.request, "receipt.html", language, CONSENT, receipt_page(opened, language))
+        return HTMLResponse(standing_alone(bytes(page.body).decode()), headers={**PAGE_HEADERS, **file})
 
     def _way_back(self, opened: OpenedLink) -> WayBack | None:
         """Where the person may go back to once they have answered: a link to press, never a redirect."""
