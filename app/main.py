@@ -22,6 +22,7 @@ from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
 from app.pages import assets
 from app.pages.consents import page as consent
+from app.pages.rendering import error_page
 from app.pages.service import page as dashboard
 from app.pages.staff import page as staff
 from app.settings import Settings
@@ -62,6 +63,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         lifespan=lambda _: running(services, first_key),
     )
     app.state.services = services
+    app.state.error_page = error_page
     app.state.decisions = decisions_of(services)
     watch_replica(services)
     watch_issuers(services)

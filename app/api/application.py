@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http import problems
 from app.api.http.exchange import Exchange, answered_line, request_id
+from app.api.http.for_people import ForPeople, wants_page
 from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services
@@ -45,48 +46,52 @@ class Sceau(FastAPI):
         services: Services = self.state.services
         started = time.perf_counter()
         exchange = Exchange(scope, send, request_id(scope), services.headers)
+        scope["app"] = self
+        answered = exchange.send
+        if wants_page(scope):
+            answered = ForPeople(scope, receive, exchange.send, self.state.error_page).send
         try:
-            await self._within_limits(scope, receive, exchange)
+            await self._within_limits(scope, receive, exchange, answered)
         except Exception:
             log.exception("failed", request_id=exchange.loggable_id)
             if not exchange.started:
-                await problems.failed()(scope, receive, exchange.send)
+                await problems.failed()(scope, receive, answered)
         finally:
             self._observe(scope, exchange, time.perf_counter() - started)
 
-    async def _within_limits(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+    async def _within_limits(self, scope: Scope, receive: Receive, exchange: Exchange, answered: Send) -> None:
         """Answer by FastAPI's routes, unless too many unknown keys came from there."""
         services: Services = self.state.services
         standing = refuses_unknown_key(services, scope) if services.unknown_keys.alert_until else None
         if standing is not None:
-            await over_quota(scope, OverQuotaError(standing))(scope, receive, exchange.send)
+            await over_quota(scope, OverQuotaError(standing))(scope, receive, answered)
             return
         way = EntryPoint.PAGE if scope["path"].startswith(_PAGES) else EntryPoint.API
         with arriving(Origin(way, exchange.loggable_id)):
-            await self._answer(scope, receive, exchange)
+            await self._answer(scope, receive, answered)
 
-    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, answered: Send) -> None:
         services: Services = self.state.services
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await _read(scope, receive, services.max_body_bytes)
         except TimeoutError:
             late = problem(408, "timeout", "The body did not arrive in time.", headers=_LAST)
-            await late(scope, receive, exchange.send)
+            await late(scope, receive, answered)
             return
         except _CutOffError:
             # Who has gone hears nothing of it; a client that has closed its half of the connection alone does.
             cut = problem(400, "malformed", "The body ended before it was whole: nothing was done.", headers=_LAST)
-            await cut(scope, receive, exchange.send)
+            await cut(scope, receive, answered)
             return
         if body is None:
             detail = f"A body holds at most {services.max_body_bytes} bytes."
             # A client that waits for 100 Continue has not sent the body: what comes next may be it, or a request.
             waits = any(name == b"expect" for name, _ in scope["headers"])
             large = problem(413, "too-large", detail, headers=_LAST if waits else None)
-            await large(scope, receive, exchange.send)
+            await large(scope, receive, answered)
             return
-        await super().__call__(scope, _replay(body, receive), exchange.send)
+        await super().__call__(scope, _replay(body, receive), answered)
 
     def _observe(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
         services: Services = self.state.services

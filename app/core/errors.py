@@ -139,6 +139,12 @@ class ConsentLinkEndedError(DomainError):
     slug = "consent-link-ended"
 
 
+class JointConsentNotApplicableError(DomainError):
+    """Nobody has stated that this person is under fifteen: a consent is then given by the person alone."""
+
+    slug = "joint-consent-not-applicable"
+
+
 class FormNotOursError(DomainError):
     """The form is not one that this page showed."""
 

@@ -1,5 +1,6 @@
 """Reads and writes of links to the consent page, of the forms sent through them, and of the texts that were shown."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -8,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.consent import AgeBand, EventKind
+from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.page.link import Authentication, LinkKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_tables import consent_form, consent_link, presented_text
@@ -21,7 +22,8 @@ class ConsentLink:
 
     `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
     `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it; None in links
-    of code before revision 0019.
+    of code before revision 0019. `return_to`: where the page lets the person go back to.
+    `given_by`: whose act it records, of a link of kind `joint`; None of any other.
     """
 
     token_sha256: bytes
@@ -38,6 +40,8 @@ class ConsentLink:
     expires_at: datetime
     ledger_order: int
     credential: UUID | None
+    return_to: str | None = None
+    given_by: GivenBy | None = None
 
 
 def token_digest(token: str) -> bytes:
@@ -67,6 +71,8 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
             expires_at=link.expires_at,
             ledger_order=link.ledger_order,
             credential=link.credential,
+            return_to=link.return_to,
+            given_by=link.given_by.value if link.given_by is not None else None,
         )
     )
 
@@ -96,6 +102,8 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
         expires_at=row.expires_at,
         ledger_order=row.ledger_order,
         credential=row.credential,
+        return_to=row.return_to,
+        given_by=GivenBy(row.given_by) if row.given_by is not None else None,
     )
 
 
@@ -131,6 +139,14 @@ async def find_text(session: ReadSession, digest: bytes) -> str | None:
         await session.execute(select(presented_text.c.text).where(presented_text.c.sha256 == digest))
     ).scalar_one_or_none()
     return text
+
+
+async def find_texts(session: ReadSession, digests: Collection[bytes]) -> dict[bytes, str]:
+    """The texts that were shown and have those SHA-256, by it; those that are not kept are left out."""
+    if not digests:
+        return {}
+    kept = select(presented_text.c.sha256, presented_text.c.text).where(presented_text.c.sha256.in_(digests))
+    return {bytes(row.sha256): row.text for row in await session.execute(kept)}
 
 
 async def remove_ended_links(session: WriteSession, *, at: datetime, answered_before: datetime, limit: int) -> int:

@@ -48,9 +48,15 @@ consent_link = Table(
     Column("ledger_order", Integer, nullable=False),
     # What its maker was known by. None in links of code before revision 0019.
     Column("credential", Uuid),
+    # Where the page lets people go back to after an answer, of an origin that was listed when the link was made.
+    Column("return_to", Text),
+    # Of a joint link: whose of the two acts it records.
+    Column("given_by", Text),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
     CheckConstraint("cardinality(processings) >= 1", name="some_processing"),
     CheckConstraint("expires_at > created_at", name="lasts"),
+    CheckConstraint("given_by IN ('self', 'holder_of_parental_responsibility')", name="given_by"),
+    CheckConstraint("(kind = 'joint') = (given_by IS NOT NULL)", name="joint_has_a_side"),
     _one_of("kind", LinkKind),
     _one_of("authentication", Authentication),
     _one_of("age_band", AgeBand),

@@ -4,6 +4,7 @@ A page is never kept by a cache, sends no referrer (an address may be a secret),
 another origin and stands in no frame. Add a page with `page_router()` and `render`.
 """
 
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
 from hashlib import sha256
@@ -26,7 +27,7 @@ from app.core.errors import DomainError
 from app.core.page.typesetting import typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
-from app.pages.typography import linked
+from app.pages.typography import spoken, worded
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ PAGE_HEADERS: Final = {
 }
 """Beside those of every answer (app.api.http.headers), whose Content-Security-Policy is for JSON."""
 
+_STYLED: Final = re.compile(r'<link rel="stylesheet"[^>]*>')
 _SERVER_ERROR: Final = 500
 _SAFE: Final = frozenset({"GET", "HEAD"})
 log = structlog.get_logger("sceau.pages")
@@ -65,7 +67,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(typeset=typeset, linked=linked)
+    made.filters.update(typeset=typeset, worded=worded, spoken=spoken)
     return made
 
 
@@ -91,7 +93,7 @@ def render(  # noqa: PLR0917 - what a page is made of
     """A page.
 
     The template finds its words as `t` (the shared ones too), `language`, `root` (the path before every route) and
-    what `context` holds; `title` must be in it.
+    what `context` holds; `title` must be in it, and `only` may say that there is no other language to switch to.
 
     Raises:
         jinja2.UndefinedError: the template names something that is not there.
@@ -106,10 +108,15 @@ def render(  # noqa: PLR0917 - what a page is made of
             other=language.other.value,
             root=root_of(request),
             style_version=_style_version,
-            **context,
+            **{"only": False, **context},
         )
     )
     return HTMLResponse(html, status, {**PAGE_HEADERS, **(headers or {})})
+
+
+def standing_alone(html: str) -> str:
+    """A page with its style sheet within it, so that it looks the same when it is read years later."""
+    return _STYLED.sub(lambda _: f"<style>{STYLE.read_text(encoding='utf-8')}</style>", html, count=1)
 
 
 def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:

@@ -1,13 +1,48 @@
-"""A filter of templates: the one address that the text links to."""
+"""Filters of templates: French spacing, words of others set apart, addresses as links, dates in their places."""
 
 from typing import Final
 
 from markupsafe import Markup, escape
 
-_COMPLAINTS: Final = "www.cnil.fr/fr/plaintes"
-_LINK: Final = Markup('<a href="https://{0}" rel="noopener noreferrer">{0}</a>').format(_COMPLAINTS)
+from app.core.page.passages import FILLED, Mark, Passage
+from app.core.page.typesetting import typeset
+
+_ASIDE: Final = Markup("<bdi{}>{}</bdi>")
+_LINK: Final = Markup('<a href="{}" rel="noopener noreferrer">{}</a>')
+_DATE: Final = Markup("<span data-filled>{}</span>")
+_LEADS: Final = ("https://", "mailto:", "tel:")
 
 
-def linked(text: str) -> Markup:
-    """Escaped text in which the address of the CNIL's complaints page is a link."""
-    return escape(text).replace(_COMPLAINTS, _LINK)
+def worded(passage: Passage, when: str = "") -> Markup:
+    """A passage as HTML; `when` is the date of one that has a place for it.
+
+    Words that others gave are set apart, since they may run from right to left; addresses among them become links.
+    """
+    text = typeset(passage.text, passage.language)
+    if passage.dated:
+        before, _, after = text.partition(FILLED)
+        return escape(before) + _DATE.format(typeset(when, passage.language)) + escape(after)
+    html, place = Markup(), 0
+    for mark in passage.marks:
+        found = passage.text.find(mark.text, place)  # spacing changes no length
+        if found < 0:
+            continue
+        end = found + len(mark.text)
+        html += escape(text[place:found]) + _marked(mark, text[found:end], passage.language)
+        place = end
+    return html + escape(text[place:])
+
+
+def _marked(mark: Mark, text: str, language: str) -> Markup:
+    if mark.address is not None and mark.address.startswith(_LEADS):
+        return _LINK.format(mark.address, text)
+    return _ASIDE.format(_lang(mark.language or language, language), text)
+
+
+def spoken(passage: Passage, language: str) -> Markup:
+    """The attributes of the element that holds a passage: its language where it is not the page's, its direction."""
+    return _lang(passage.language, language) + (Markup(' dir="auto"') if passage.own else Markup())
+
+
+def _lang(spoken_in: str, language: str) -> Markup:
+    return Markup(' lang="{}"').format(spoken_in) if spoken_in != language else Markup()

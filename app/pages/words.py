@@ -43,11 +43,32 @@ ERRORS: Final[Mapping[int, Catalogue]] = {
         "title": both("Page introuvable", "Page not found"),
         "detail": both("Il n’y a rien à cette adresse.", "There is nothing at this address."),
     },
+    405: {
+        "title": both("Rien à faire ici de cette façon", "That cannot be done here"),
+        "detail": both(
+            "Cette adresse ne répond pas à ce type de demande. Ouvrez-la dans un navigateur. Rien n’a été enregistré.",
+            "This address does not answer that kind of request. Open it in a browser. Nothing was recorded.",
+        ),
+    },
+    408: {
+        "title": both("Envoi trop lent", "What was sent took too long"),
+        "detail": both(
+            "Ce qui a été envoyé n’est pas arrivé à temps. Rien n’a été enregistré. Réessayez.",
+            "What was sent did not arrive in time. Nothing was recorded. Please try again.",
+        ),
+    },
     413: {
         "title": both("Envoi trop long", "Too much was sent"),
         "detail": both(
             "Ce qui a été envoyé est trop long. Rien n’a été enregistré.",
             "What was sent is too long. Nothing was recorded.",
+        ),
+    },
+    415: {
+        "title": both("Envoi d’une forme inconnue", "Sent in an unknown form"),
+        "detail": both(
+            "Ce qui a été envoyé n’a pas la forme que cette page attend. Rien n’a été enregistré.",
+            "What was sent does not have the form that this page expects. Nothing was recorded.",
         ),
     },
     429: {

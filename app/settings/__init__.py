@@ -38,6 +38,7 @@ from app.settings.values import (
     Period,
     PostgresUrl,
     ProxyNetworks,
+    ReturnOrigins,
     SafeUrls,
     ScopeClaim,
     ScopeClaimChoice,
@@ -90,6 +91,9 @@ class Settings(BaseSettings):
         ge=timedelta(minutes=1),
         le=timedelta(days=366),
         description="How long a link to the consent page asks",
+    )
+    return_to_origins: ReturnOrigins = Field(
+        default=frozenset(), description="Origins that the consent page may offer to go back to, with commas"
     )
     pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")
     pool_waiting: int = Field(default=200, ge=0, le=100_000, description="Requests that may wait for one, else 503")

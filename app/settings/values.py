@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from app.auth.issuer_trust import ALGORITHMS, is_safe
 from app.auth.limits.quotas import Quota
+from app.auth.return_origins import Origins, parse_origins
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting
 from app.core.register.approval import RegisterApproval
@@ -175,6 +176,9 @@ CallerQuota = Annotated[Quota | None, _read(Quota.parse, "is so many within so m
 CallerIds = Annotated[frozenset[UUID], _read(_callers, "is a list of ids of callers, as GET /v1/keys shows them")]
 ProxyNetworks = Annotated[
     tuple[Network, ...], _read(parse_networks, "is a list of networks, such as 10.0.0.0/8,fd00::/8")
+]
+ReturnOrigins = Annotated[
+    Origins, _read(parse_origins, "is a list of origins, such as https://mail.example.fr (plain HTTP: of this machine)")
 ]
 WebhookNetworks = Annotated[
     AddressPolicy, _read(AddressPolicy.parse, "is a list of networks, such as 10.1.0.0/16,fd00:1::/64")

@@ -52,7 +52,9 @@ class Facts:
         api.register("filter", purpose="unsolicited_content_detection")
         consents = tuple(api.decide(name, CONSENTED)["id"] for name in USERS)
         made = [api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["decisions:evaluate"]}) for _ in range(4)]
-        text = Person(api, link(api, "carol@example.fr", CONSENTED)).press("refuse", CONSENTED).stated[CONSENTED]
+        carol = Person(api, link(api, "carol@example.fr", CONSENTED))
+        text = carol.open().stated[CONSENTED]
+        carol.press("refuse", CONSENTED)
         url = "https://receiver.example/hook"
         webhooks = tuple(api.ok("POST", "/v1/webhooks", {"url": url})["id"] for _ in range(4))
         keys = tuple((each["id"], each["keys"][0]["id"]) for each in made)

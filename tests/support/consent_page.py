@@ -31,6 +31,9 @@ def link(api: Api, name: str, *processings: str, kind: str = "decide", **more: A
     return urlsplit(address).path
 
 
+_VOID = frozenset({"meta", "link", "input", "br", "img"})
+
+
 class Page(HTMLParser):
     """One answer, read: its forms with their fields and buttons, its texts that are hashed, its landmarks."""
 
@@ -42,11 +45,13 @@ class Page(HTMLParser):
         self.html: str = answer.text
         self.forms: list[dict[str, str]] = []
         self.presses: list[list[str]] = []
-        self.said: dict[str, list[str]] = {}
         self.stated: dict[str, str] = {}
         self.tags: list[str] = []
+        self.links: list[str] = []
+        self._pieces: list[tuple[str, str]] = []
         self._processing = ""
-        self._hearing = False
+        self._depth = 0
+        self._filled = 0
         self.feed(self.html)
 
     def handle_starttag(self, tag, attrs):
@@ -55,11 +60,18 @@ class Page(HTMLParser):
         self.tags.append(tag)
         if "data-processing" in given:
             self._processing = given["data-processing"] or ""
-            self.said[self._processing] = []
             self.stated[self._processing] = given["data-text-sha256"] or ""
-        if "data-said" in given:
-            self._hearing = True
-            self.said[self._processing].append("")
+        if self._depth and tag not in _VOID:
+            self._depth += 1
+            if self._filled or "data-filled" in given:
+                self._filled += 1
+                self._hear("…" if self._filled == 1 else "")
+        elif "data-said" in given:
+            self._depth = 1
+            self._pieces.append((self._processing, ""))
+        self._note(tag, given)
+
+    def _note(self, tag, given):
         if tag == "form":
             self.forms.append({"action": given["action"] or ""})
             self.presses.append([])
@@ -67,16 +79,30 @@ class Page(HTMLParser):
             self.forms[-1][given["name"] or ""] = given["value"] or ""
         if tag == "button":
             self.presses[-1].append(given["value"] or "")
+        if tag == "a":
+            self.links.append(given["href"] or "")
+
+    def _hear(self, text):
+        of, said = self._pieces[-1]
+        self._pieces[-1] = (of, said + text)
 
     def handle_endtag(self, tag):
         """Note the end of a tag."""
-        if tag in {"h2", "dt", "dd"}:
-            self._hearing = False
+        if self._depth:
+            self._depth -= 1
+            self._filled = max(0, self._filled - 1)
+        elif tag == "section":
+            self._processing = ""
 
     def handle_data(self, data):
         """Hear what is hashed."""
-        if self._hearing:
-            self.said[self._processing][-1] += data
+        if self._depth and not self._filled:
+            self._hear(data)
+
+    @property
+    def said(self) -> dict[str, list[str]]:
+        """What is hashed of each processing: all of it that stands in no other's section, in the order of the page."""
+        return {each: [text for of, text in self._pieces if of in {"", each}] for each in self.stated}
 
     @property
     def buttons(self) -> dict[str, list[str]]:
@@ -100,7 +126,8 @@ class Page(HTMLParser):
 
     def text(self) -> str:
         """What can be read on it, with the apostrophes of a keyboard."""
-        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split()).replace("’", "'")
+        in_line = re.sub(r"</?(?:a|bdi|code|span|strong)\b[^>]*>", "", self.html)
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", in_line)).split()).replace("’", "'")
 
 
 class Person:
@@ -116,14 +143,15 @@ class Person:
         """Follow the link."""
         return Page(self.api.client.get(f"{self.path}?lang={self.lang}", headers=headers))
 
-    def send(self, fields: dict[str, str], **headers: str) -> Page:
-        """Send a form, and read where it leads."""
-        address = f"{self.path}?lang={self.lang}"
+    def send(self, fields: dict[str, str], *, action: str = "", **headers: str) -> Page:
+        """Send a form to where it says, or in this person's language, and read where it leads."""
+        address = self.path + (action or f"?lang={self.lang}")
         return Page(self.api.client.post(address, data=fields, headers=headers, follow_redirects=True))
 
     def press(self, press: str, processing: str = "") -> Page:
         """Open the page and press a button."""
-        return self.send(self.open().filled(press, processing))
+        page = self.open()
+        return self.send(page.filled(press, processing), action=page.forms[0]["action"])
 
 
 def consents(api, name):

@@ -5,13 +5,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
+from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
-from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, WriterDep
+from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.auth.callers import Authenticated, Caller
+from app.auth.return_origins import Origins, listed_address
 from app.auth.scopes import Scope
 from app.core.consent import AgeBand
 from app.core.errors import NotFoundError
@@ -46,6 +48,9 @@ def _each_once(processings: list[str]) -> list[str]:
     return processings
 
 
+ReturnAddress = Annotated[StrictStr, Field(min_length=9, max_length=500, examples=["https://mail.example.fr/done"])]
+
+
 class NewConsentLink(WireModel):
     """Whose link, about which processings, and what it is for: a subject and processings, or a consent to renew."""
 
@@ -63,12 +68,21 @@ class NewConsentLink(WireModel):
         "own mailbox or account and nowhere else), `signed_in`, `signed_in_strong` (two factors), `in_person`; part "
         "of the evidence"
     )
-    kind: LinkKind = Field(description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent")
+    kind: LinkKind = Field(
+        description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent; `joint` asks a child "
+        "under 15 and a holder of parental responsibility, each by a link of their own"
+    )
     by_person: StrictBool = Field(
         default=False, description="The user asked to decide: what was refused lately is offered too"
     )
     age_band: AgeBand | None = Field(
         default=None, description="The user's age as far as consent is concerned; left out, the one last stated"
+    )
+
+    return_to: ReturnAddress | None = Field(
+        default=None,
+        description="Where the page offers to go back to after an answer: an address of an origin that the setting "
+        "`SCEAU_RETURN_TO_ORIGINS` lists; put nothing of the person in it",
     )
 
     @model_validator(mode="after")
@@ -94,6 +108,13 @@ class LeftOutBody(BaseModel):
     until: datetime | None = Field(default=None, description="When it may be offered again")
 
 
+class ParentLinkBody(BaseModel):
+    """The link of the holder of parental responsibility: as secret as the child's, and for nobody else."""
+
+    id: UUID
+    url: str
+
+
 class ConsentLinkBody(BaseModel):
     """The link. Its address is a secret, shown this once: a person who has it can decide for the user."""
 
@@ -103,6 +124,9 @@ class ConsentLinkBody(BaseModel):
     processings: list[str] = Field(description="What the page offers")
     expires_at: datetime = Field(description="When it stops asking; what it collected it can withdraw for longer")
     left_out: list[LeftOutBody]
+    parent: ParentLinkBody | None = Field(
+        default=None, description="Of kind `joint`: the other link; `url` is then the child's"
+    )
 
 
 class PresentedText(BaseModel):
@@ -119,8 +143,13 @@ class PresentedText(BaseModel):
     response_model_exclude_none=True,
     responses=problems(_NO_PROCESSING, _NOT_NOW, _INVALID),
 )
-async def post_consent_link(
-    body: NewConsentLink, by: Writer, writer: WriterDep, deployment: DeploymentDep, public_url: PublicUrlDep
+async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it needs
+    body: NewConsentLink,
+    by: Writer,
+    writer: WriterDep,
+    deployment: DeploymentDep,
+    public_url: PublicUrlDep,
+    origins: ReturnOriginsDep,
 ) -> ConsentLinkBody:
     """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user only.
 
@@ -131,6 +160,7 @@ async def post_consent_link(
     """
     for processing in body.processings or ():
         by.caller.require_processing(processing)
+    return_to = _listed(body.return_to, origins) if body.return_to is not None else None
     async with writer.write() as session:
         if body.consent is not None:
             subject, processings = await whose_consent(session, deployment, by.caller, body.consent)
@@ -144,6 +174,7 @@ async def post_consent_link(
             credential=by.credential,
             by_person=body.by_person,
             age_band=body.age_band,
+            return_to=return_to,
         )
         made = await create_consent_link(session, deployment, by.caller, wanted)
     return _body(made, body.kind, public_url)
@@ -163,14 +194,33 @@ async def get_presented_text(sha256: Digest, _: Reader, database: DatabaseDep) -
     return PresentedText(sha256=sha256, text=text)
 
 
+def _listed(address: str, origins: Origins) -> str:
+    """An address to go back to, as it is kept.
+
+    Raises:
+        InvalidRequestError: it is of no origin that the operator listed.
+
+    """
+    kept = listed_address(address, origins)
+    if kept is None:
+        how = "must be an https address of an origin that SCEAU_RETURN_TO_ORIGINS lists, without a user"
+        raise InvalidRequestError([FieldError(field="return_to", message=how)])
+    return kept
+
+
 def _body(made: MadeLink, kind: LinkKind, public_url: str) -> ConsentLinkBody:
     return ConsentLinkBody(
         id=made.id,
-        url=f"{public_url.rstrip('/')}/consent/{made.token}",
+        url=_address(public_url, made),
         kind=kind,
         processings=list(made.processings),
         expires_at=made.expires_at,
         left_out=[
             LeftOutBody(processing=each.processing, reason=each.reason, until=each.until) for each in made.left_out
         ],
+        parent=ParentLinkBody(id=made.parent.id, url=_address(public_url, made.parent)) if made.parent else None,
     )
+
+
+def _address(public_url: str, made: MadeLink) -> str:
+    return f"{public_url.rstrip('/')}/consent/{made.token}"

@@ -79,6 +79,7 @@ class Services:
     register_approval: RegisterApproval = RegisterApproval.TWO
     staff_gate: Gate = field(default_factory=Gate)
     pace: Pace = field(default_factory=Pace)
+    return_origins: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
@@ -148,6 +149,8 @@ KeyOverlapDep = Annotated[timedelta, _part(lambda services: services.key_overlap
 KeptAnswersDep = Annotated[timedelta, _part(lambda services: services.keep_answers)]
 """How long the answer to an Idempotency-Key is given again."""
 PublicUrlDep = Annotated[str, _part(lambda services: services.public_url)]
+ReturnOriginsDep = Annotated[frozenset[str], _part(lambda services: services.return_origins)]
+"""Origins that the consent page may offer to go back to."""
 SourceDep = Annotated[str, _part(lambda services: services.source)]
 """The public address without a slash at its end."""
 StaffPageDep = Annotated[str, _part(lambda services: services.staff_page)]

@@ -30,6 +30,7 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.InvalidSubjectError: 400,
     errors.NothingToRenewError: 409,
     errors.JointConsentNeededError: 409,
+    errors.JointConsentNotApplicableError: 409,
     errors.KnownByTokenError: 409,
     errors.MemberActiveError: 409,
     errors.NotFoundError: 404,

@@ -21,10 +21,16 @@ MOST_SOLICITATIONS: Final = 3
 
 
 class LinkKind(StrEnum):
-    """What a link was made for."""
+    """What a link was made for; `joint`: one of the two by which a child and a parent each decide."""
 
     DECIDE = "decide"
     WITHDRAW = "withdraw"
+    JOINT = "joint"
+
+    @property
+    def asks(self) -> bool:
+        """Whether a consent can be given by such a link at all."""
+        return self is not LinkKind.WITHDRAW
 
 
 class Authentication(StrEnum):
@@ -46,14 +52,16 @@ class Act(StrEnum):
 
     ACCEPT = "accept"
     REFUSE = "refuse"
+    DECLINE = "decline"
     WITHDRAW = "withdraw"
 
 
 class Situation(StrEnum):
-    """Where a person stands on a processing, as the page tells it."""
+    """Where a person stands on a processing, as the page tells it; `awaiting`: the other act of a joint consent."""
 
     UNDECIDED = "undecided"
     HOLDS = "holds"
+    AWAITING = "awaiting"
     LAPSED = "lapsed"
     INVALID = "invalid"
     REFUSED = "refused"
@@ -111,26 +119,34 @@ def situation(
         return Situation.UNDECIDED
     if decision.kind is EventKind.GRANTED:
         state = consent_state(decision, events, processing, at, policy)
-        if state is State.INVALID:
-            return Situation.INVALID
+        if state in _TOLD:
+            return _TOLD[state]
         return Situation.HOLDS if state in _HOLDING else Situation.LAPSED
     return Situation.REFUSED if decision.kind is EventKind.REFUSED else Situation.WITHDRAWN
 
 
-def offered(kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool) -> frozenset[Act]:
+def offered(
+    kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool, declined: bool = False
+) -> frozenset[Act]:
     """The buttons that a link shows for a processing.
 
     Args:
         kind: what the link was made for.
         stands: where the person stands.
         asks: whether it may still be asked: the link has not expired, the processing is active, the person may answer.
-        decided_here: whether the person decided since the link was made; then only a change of mind is offered.
+        decided_here: whether the person decided since the link was made, or gave this side of a joint consent; then
+            only a change of mind is offered.
+        declined: whether the person said that the consent is not to be renewed; they may still change their mind.
 
     """
     if stands is Situation.HOLDS:
-        renewal = kind is LinkKind.DECIDE and asks and not decided_here
-        return frozenset({Act.ACCEPT, Act.WITHDRAW}) if renewal else frozenset({Act.WITHDRAW})
-    if kind is LinkKind.WITHDRAW or not asks:
+        if not kind.asks or not asks or decided_here:
+            return frozenset({Act.WITHDRAW})
+        return frozenset({Act.ACCEPT, Act.WITHDRAW} if declined else {Act.ACCEPT, Act.DECLINE, Act.WITHDRAW})
+    if stands is Situation.AWAITING:
+        others_turn = kind is LinkKind.JOINT and asks and not decided_here
+        return frozenset({Act.ACCEPT, Act.REFUSE} if others_turn else {Act.WITHDRAW})
+    if not kind.asks or not asks:
         return frozenset()
     if decided_here and stands in {Situation.REFUSED, Situation.WITHDRAWN}:
         return frozenset({Act.ACCEPT})
@@ -159,23 +175,7 @@ def paused_until(decision: ConsentEvent | None, pause: ConsentPeriod) -> datetim
     return PeriodPolicy(Counting.SAME_INSTANT).expiry(decision.collected_at, pause)
 
 
-_SHOWN = 2
-_SHOWN_TAIL = 40
-
-
-def account_hint(identifier: str) -> str:
-    """An account as its page names it: enough for its owner to know it again, too little for another to write to.
-
-    The first two characters at most, and never the whole of what stands before the domain: `al…@example.fr`.
-    """
-    at = identifier.rfind("@")
-    end = at if at > 0 else identifier.rfind(":")
-    name, tail = (identifier[:end], identifier[end:]) if end > 0 else (identifier, "")
-    if len(tail) > _SHOWN_TAIL:
-        tail = f"…{tail[-_SHOWN_TAIL:]}"
-    return f"{name[: max(0, min(_SHOWN, len(name) - 1))]}…{tail}"
-
-
+_TOLD = {State.INVALID: Situation.INVALID, State.AWAITING_OTHER: Situation.AWAITING}
 _HOLDING = frozenset({State.IN_FORCE, State.PENDING})
 
 

@@ -1,13 +1,13 @@
 """Record what a person pressed on the consent page: once for each form that was shown, with its evidence."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from app.core.consent import EventKind
+from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.errors import (
     ConsentLinkEndedError,
     FormNotOursError,
@@ -17,13 +17,15 @@ from app.core.errors import (
     TextChangedError,
     TooManyFormsError,
 )
-from app.core.page.link import Act
+from app.core.page.link import Act, LinkKind
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
 from app.ledger.locators import hold_ref
 from app.ledger.vault_store import load_id
-from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
+from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
+from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
 from app.operations.consents.record_consent import Collected, record_consent
+from app.operations.consents.shown_processing import ShownProcessing, shown_digest
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
 from app.operations.service.deployment import Deployment, SubjectName
 
@@ -37,11 +39,16 @@ class Press(StrEnum):
 
     ACCEPT = "accept"
     REFUSE = "refuse"
+    DECLINE = "decline"
     WITHDRAW = "withdraw"
     REFUSE_ALL = "refuse_all"
     WITHDRAW_ALL = "withdraw_all"
 
 
+PageAsShown = Callable[[OpenedLink, ShownProcessing, str], str]
+"""Makes what the page shows about one processing in a language (HTML), without anything of the person."""
+
+_NARROWS: Final = frozenset({Act.WITHDRAW, Act.DECLINE})
 _ALL: Final = {Press.REFUSE_ALL: Act.REFUSE, Press.WITHDRAW_ALL: Act.WITHDRAW}
 
 
@@ -64,10 +71,15 @@ class ConsentForm:
         return deployment.pseudonyms.opaque("consent-form", said).hex()
 
 
-async def answer_consent_form(
-    session: WriteSession, deployment: Deployment, form: ConsentForm, seal: str, press: Press
+async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and how its page looked
+    session: WriteSession,
+    deployment: Deployment,
+    form: ConsentForm,
+    seal: str,
+    press: Press,
+    page: PageAsShown,
 ) -> bool:
-    """Record what a button says. Nothing is recorded when anything is raised.
+    """Record what a button says, with the text and the page that were shown. Raised: nothing is recorded.
 
     Returns:
         Whether it was recorded now. False: the form was sent before. Commit nevertheless: the first time may have ended
@@ -99,7 +111,9 @@ async def answer_consent_form(
     items = _meant(opened, form, press)
     subject = await _subject(session, deployment, link)
     for item in items:
-        await _record(session, deployment, opened, subject, item, form.language, _ALL.get(press) or Act(press.value))
+        await _record(
+            session, deployment, opened, subject, _Said(form, item, _ALL.get(press) or Act(press.value), page)
+        )
     return True
 
 
@@ -112,10 +126,10 @@ def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[Show
     if opened.under_15 and act is not Act.WITHDRAW:
         raise JointConsentNeededError
     items = opened.offering(act) if of_all else [item for item in opened.items if item.id == form.processing]
-    if act is not Act.WITHDRAW and shown_digest(items, form.language) != form.shown:
-        raise TextChangedError
     if not items or any(act not in item.acts for item in items):
         raise FormOutdatedError
+    if act not in _NARROWS and shown_digest(items, form.language) != form.shown:
+        raise TextChangedError
     return items
 
 
@@ -127,33 +141,48 @@ async def _subject(session: WriteSession, deployment: Deployment, link: ConsentL
     return SubjectName(link.subject_type, deployment.vault.open(sealed))
 
 
-async def _record(  # noqa: PLR0917 - one press of a button, and all that it proves
-    session: WriteSession,
-    deployment: Deployment,
-    opened: OpenedLink,
-    subject: SubjectName,
-    item: ShownProcessing,
-    language: str,
-    act: Act,
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one press says of one processing, and how its page looked."""
+
+    form: ConsentForm
+    item: ShownProcessing
+    act: Act
+    page: PageAsShown
+
+
+async def _record(
+    session: WriteSession, deployment: Deployment, opened: OpenedLink, subject: SubjectName, said: _Said
 ) -> None:
-    if act is Act.WITHDRAW:
-        withdrawal = Withdrawal(subject, item.id, method="web_form", link=opened.link.id)
+    link, item = opened.link, said.item
+    if said.act is Act.WITHDRAW:
+        withdrawal = Withdrawal(subject, item.id, method="web_form", link=link.id)
         await withdraw_consent(session, deployment, opened.caller, withdrawal)
         return
-    link = opened.link
-    capacity = {"given_by": "self"}
-    if link.age_band is not None:
+    if said.act is Act.DECLINE:
+        declined = DeclinedRenewal(subject, item.id, {"method": "web_form", "link": str(link.id)})
+        await decline_renewal(session, deployment, opened.caller, declined)
+        return
+    capacity = {"given_by": (link.given_by or GivenBy.SELF).value}
+    if link.kind is LinkKind.JOINT:
+        capacity["age_band"] = AgeBand.UNDER_15.value
+    elif link.age_band is not None:
         capacity["age_band"] = link.age_band.value
-    collected = Collected(
+    await record_consent(session, deployment, opened.caller, _collected(opened, subject, said, capacity))
+
+
+def _collected(opened: OpenedLink, subject: SubjectName, said: _Said, capacity: dict[str, str]) -> Collected:
+    link, item, language = opened.link, said.item, said.form.language
+    return Collected(
         subject=subject,
         processing=item.id,
-        kind=EventKind.GRANTED if act is Act.ACCEPT else EventKind.REFUSED,
+        kind=EventKind.GRANTED if said.act is Act.ACCEPT else EventKind.REFUSED,
         evidence={
             "method": "web_form",
             "positive_act": "button_clicked",
             "default_state": "unselected",
             "separate_from_terms": True,
-            "conditional": False,
+            "conditional": bool(item.facts.conditional),
             "language": language,
             "notice_version": item.version,
             "authentication": link.authentication.value,
@@ -161,6 +190,6 @@ async def _record(  # noqa: PLR0917 - one press of a button, and all that it pro
         },
         capacity=capacity,
         version=item.version,
-        presented_text=item.texts[language].plain,
+        presented_text=item.text(language).plain,
+        presented_page=said.page(opened, item, language),
     )
-    await record_consent(session, deployment, opened.caller, collected)

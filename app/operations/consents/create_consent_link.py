@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -11,11 +11,12 @@ from uuid import UUID
 from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.consent import AgeBand, ConsentEvent
+from app.core.consent import AgeBand, ConsentEvent, GivenBy
 from app.core.errors import (
     ConsentNotApplicableError,
     ContactMissingError,
     JointConsentNeededError,
+    JointConsentNotApplicableError,
     NotFoundError,
     NothingToWithdrawError,
     ProcessingRetiredError,
@@ -55,7 +56,7 @@ class WantedLink:
     """What a caller asks for: whose link, about which processings, for what.
 
     `credential`: the key that asks, or the caller's id where a token does. `by_person`: the person asked to decide, so
-    that what was refused may be offered. `age_band` None: not stated.
+    that what was refused may be offered. `age_band` None: not stated. `return_to`: an address that was checked.
     """
 
     subject: SubjectName
@@ -65,6 +66,7 @@ class WantedLink:
     credential: UUID
     by_person: bool = False
     age_band: AgeBand | None = None
+    return_to: str | None = None
 
 
 class LeftOutReason(StrEnum):
@@ -88,13 +90,14 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class MadeLink:
-    """The link with its token, which is shown this once."""
+    """The link with its token, which is shown this once; `parent`: the other one of a joint consent."""
 
     token: str
     id: UUID
     processings: tuple[str, ...]
     expires_at: datetime
     left_out: tuple[LeftOut, ...]
+    parent: "MadeLink | None" = None
 
 
 async def create_consent_link(
@@ -102,13 +105,16 @@ async def create_consent_link(
 ) -> MadeLink:
     """Make a link. One that decides lasts `link_validity`; one that withdraws, as long as the longest consent.
 
+    A joint one is two: for the child, and for the holder of parental responsibility.
+
     Raises:
         NotFoundError: a processing is not registered.
         ConsentNotApplicableError: no consent could permit one of them.
         ContactMissingError: one names no contact for the protection of data, which the person must be told.
         ProcessingSuspendedError: one is suspended, and so is not asked for (withdrawing goes on).
         ProcessingRetiredError: one is retired.
-        JointConsentNeededError: the person is under fifteen.
+        JointConsentNeededError: the person is under fifteen, and the link is not joint.
+        JointConsentNotApplicableError: the link is joint, and the person is not known to be under fifteen.
         SolicitationPausedError: every one was refused or withdrawn too recently.
         NothingToWithdrawError: no consent to any of them is in force.
 
@@ -118,11 +124,38 @@ async def create_consent_link(
     asked = await load_solicitations(session, ledger.ref)
     for identifier in wanted.processings:
         _check(records.get(identifier), identifier, ledger, wanted)
+    _check_age(ledger, wanted)
     chosen, left_out, expires_at = (
         _to_decide(deployment, ledger, records, wanted, asked)
-        if wanted.kind is LinkKind.DECIDE
+        if wanted.kind.asks
         else _to_withdraw(deployment, ledger, records, wanted)
     )
+    sides = (GivenBy.SELF, GivenBy.PARENT) if wanted.kind is LinkKind.JOINT else (None,)
+    offer = _Offer(ledger, caller, wanted, chosen, expires_at, tuple(left_out))
+    links = [await _make(session, offer, side) for side in sides]
+    if wanted.kind.asks and not wanted.by_person:
+        renewals = [_renewal(deployment, ledger, records[each]) for each in chosen]
+        await count_solicitations(session, ledger.ref, [each for each in renewals if each is not None], ledger.now)
+    # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
+    await record_act(session, ActKind.CONSENT_LINKS_MADE, caller.id, once=f"{ledger.now:%Y-%m-%d}")
+    return replace(links[0], parent=links[1]) if links[1:] else links[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What links are made of."""
+
+    ledger: OpenLedger
+    caller: Caller
+    wanted: WantedLink
+    chosen: tuple[str, ...]
+    expires_at: datetime
+    left_out: tuple[LeftOut, ...]
+
+
+async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> MadeLink:
+    """Keep one link: of a joint consent, that of one side."""
+    ledger, wanted = offer.ledger, offer.wanted
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     link = ConsentLink(
         token_sha256=token_digest(token),
@@ -130,23 +163,20 @@ async def create_consent_link(
         subject_ref=ledger.ref,
         subject_type=wanted.subject.type,
         kind=wanted.kind,
-        processings=chosen,
+        processings=offer.chosen,
         authentication=wanted.authentication,
         by_person=wanted.by_person,
-        age_band=wanted.age_band,
+        age_band=wanted.age_band if side is None else AgeBand.UNDER_15,
         created_at=ledger.now,
-        created_by=caller.id,
-        expires_at=expires_at,
+        created_by=offer.caller.id,
+        expires_at=offer.expires_at,
         ledger_order=ledger.next_order - 1,
         credential=wanted.credential,
+        return_to=wanted.return_to,
+        given_by=side,
     )
     await add_link(session, link)
-    if wanted.kind is LinkKind.DECIDE and not wanted.by_person:
-        renewals = [_renewal(deployment, ledger, records[each]) for each in chosen]
-        await count_solicitations(session, ledger.ref, [each for each in renewals if each is not None], ledger.now)
-    # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
-    await record_act(session, ActKind.CONSENT_LINKS_MADE, caller.id, once=f"{ledger.now:%Y-%m-%d}")
-    return MadeLink(token, link.id, chosen, expires_at, tuple(left_out))
+    return MadeLink(token, link.id, offer.chosen, offer.expires_at, offer.left_out)
 
 
 def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger, wanted: WantedLink) -> None:
@@ -175,8 +205,15 @@ def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger,
     if told is None or told.contact is None:
         detail = f"{identifier} names no data_protection_contact: add a version that does, and ask then."
         raise ContactMissingError(detail, field=_FIELD)
-    if (wanted.age_band or age_known(ledger.events, ledger.now)) is AgeBand.UNDER_15:
+
+
+def _check_age(ledger: OpenLedger, wanted: WantedLink) -> None:
+    """Refuse to ask a child alone, and a grown-up together with a parent."""
+    young = (wanted.age_band or age_known(ledger.events, ledger.now)) is AgeBand.UNDER_15
+    if young and wanted.kind is LinkKind.DECIDE:
         raise JointConsentNeededError(field="age_band")
+    if not young and wanted.kind is LinkKind.JOINT:
+        raise JointConsentNotApplicableError(field="age_band")
 
 
 _Chosen = tuple[tuple[str, ...], list[LeftOut], datetime]

@@ -4,9 +4,8 @@ Reads only: a mail scanner that follows a link changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 from app.auth.callers import Caller
@@ -16,58 +15,31 @@ from app.auth.store import load_caller
 from app.core.consent import AgeBand, EventKind
 from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.fold import age_known
-from app.core.page.link import (
-    Act,
-    LinkKind,
-    Situation,
-    account_hint,
-    consent_ends,
-    latest_decision,
-    offered,
-    situation,
-    would_end,
-)
-from app.core.page.text import ConsentText
-from app.core.period import PeriodPolicy
-from app.core.processing import Status
+from app.core.page.account import account_hint
+from app.core.page.link import Act, LinkKind, Situation
+from app.core.page.passages import LANGUAGES
+from app.core.page.questions import Who
 from app.db.session import ReadSession
 from app.ledger.entries import LedgerEntry
-from app.ledger.link_store import ConsentLink, find_link, last_form
+from app.ledger.link_store import ConsentLink, find_link, find_texts, last_form
 from app.ledger.store import load_entries
 from app.ledger.vault_store import load_id
-from app.operations.decisions.evaluate_requests import present
-from app.operations.service.consent_texts import consent_texts
+from app.operations.consents.shown_processing import (
+    ShownProcessing,
+    show_processing,
+    title_of,
+    version_shown,
+    with_texts,
+)
+from app.operations.service.consent_texts import who_is
 from app.operations.service.deployment import Deployment
-from app.register.controllers import name_controllers
-from app.register.records import ProcessingRecord
+from app.register.controllers import load_controllers, name_controllers
+from app.register.records import ControllerRecord, ProcessingRecord
 from app.register.store import load_processings
 
+_WITHDRAWN_BY_IT: Final = frozenset({Situation.HOLDS, Situation.AWAITING})
 ANSWERS_SHOWN: Final = timedelta(days=7)
 """For how long after the last answer through it a link shows that answer, when it is good for nothing else."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownProcessing:
-    """One processing on the page.
-
-    `decision` is the person's last one, if any, and `ends_at` when a consent that holds will end by itself;
-    `would_end_at` when one given now would. `acts` are the buttons; `asked`: the link may collect an answer now.
-    """
-
-    id: str
-    version: int
-    texts: Mapping[str, ConsentText]
-    situation: Situation
-    decision: LedgerEntry | None
-    ends_at: datetime | None
-    would_end_at: datetime
-    active: bool
-    asked: bool
-    acts: frozenset[Act]
-
-    def shown(self, language: str) -> str:
-        """What identifies the text as shown: processing, version and hash."""
-        return f"{self.id} {self.version} {self.texts[language].sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +47,13 @@ class OpenedLink:
     """A link that works: what it is, who made it, what it shows. `under_15`: it records no decision but withdrawals.
 
     `account` is a hint at whose page this is, never the whole id. `shown_until`: when the page goes, of a link that
-    only shows what was answered by it; None while it asks or withdraws.
+    only shows what was answered by it; None while it asks or withdraws. `title`: its word among those of the page.
     """
 
     link: ConsentLink
     caller: Caller
     account: str
-    controllers: tuple[str, ...]
+    title: str
     items: tuple[ShownProcessing, ...]
     under_15: bool
     asks: bool
@@ -92,10 +64,10 @@ class OpenedLink:
         """The processings for which a button is there."""
         return tuple(item for item in self.items if act in item.acts)
 
-
-def shown_digest(items: Sequence[ShownProcessing], language: str) -> str:
-    """SHA-256 (hex) of what several processings show, one line each."""
-    return sha256("\n".join(item.shown(language) for item in items).encode()).hexdigest()
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages in which everything on the page is there."""
+        return tuple(each for each in LANGUAGES if all(each in item.facts.languages for item in self.items))
 
 
 async def open_consent_link(session: ReadSession, deployment: Deployment, token_sha256: bytes) -> OpenedLink:
@@ -120,26 +92,46 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     now = await session.now()
     if caller is None or sealed is None or _account_closed(link, entries):
         raise ConsentLinkEndedError
-    under_15 = _is_under_15(link, entries, now)
-    asks = link.kind is LinkKind.DECIDE and now < link.expires_at and await _in_force(session, link, caller)
-    items = tuple(
-        _item(
-            *(link, entries, records[each], now, deployment.policy),
+    young = _is_under_15(link, entries, now)
+    joint = link.kind is LinkKind.JOINT
+    under_15 = young and not joint
+    asks = link.kind.asks and (young or not joint) and now < link.expires_at and await _in_force(session, link, caller)
+    known = await load_controllers(session, _controllers_of(records, now))
+    shown = [
+        show_processing(
+            *(link, entries, records[each], _who(records[each], known, now), now, deployment.policy),
             asks=asks and not under_15 and caller.may_ask_about(each),
         )
         for each in link.processings
-    )
-    works = asks or any(item.situation is Situation.HOLDS for item in items) or _withdraws(link, now)
+    ]
+    title = title_of(link, shown, asks=asks)
+    items = await _with_presented(session, with_texts(link, shown, title))
+    works = asks or any(item.situation in _WITHDRAWN_BY_IT for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
-    controllers = tuple(dict.fromkeys(name for each in link.processings for name in _controllers(records[each], now)))
-    account = account_hint(deployment.vault.open(sealed))
-    return OpenedLink(link, caller, account, controllers, items, under_15, asks, now, shown_until)
+    account = account_hint(deployment.vault.open(sealed), link.subject_type)
+    return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until)
 
 
-def _controllers(record: ProcessingRecord, now: datetime) -> tuple[str, ...]:
+def _controllers_of(records: Mapping[str, ProcessingRecord], now: datetime) -> frozenset[str]:
+    return frozenset(each for record in records.values() for each in version_shown(record, now).controllers)
+
+
+def _who(record: ProcessingRecord, known: Mapping[str, ControllerRecord], now: datetime) -> tuple[Who, ...]:
     """Who answers for the version that is shown."""
-    in_force = record.facts.version_at(now) or record.facts.versions[0]
-    return record.names_of(record.version(in_force.number) or record.versions[0])
+    named = tuple(who_is(known[each]) for each in version_shown(record, now).controllers if each in known)
+    return named or (Who(record.controller),)
+
+
+async def _with_presented(session: ReadSession, items: Sequence[ShownProcessing]) -> tuple[ShownProcessing, ...]:
+    """The processings with the texts that were shown for the decisions about them, where those are kept."""
+    digests = {item.id: _digest_of(item.decision) for item in items}
+    texts = await find_texts(session, [each for each in digests.values() if each is not None])
+    return tuple(replace(item, presented=texts.get(digests[item.id] or b"")) for item in items)
+
+
+def _digest_of(decision: LedgerEntry | None) -> bytes | None:
+    said = (decision.evidence or {}).get("presented_text_sha256") if decision is not None else None
+    return bytes.fromhex(said) if isinstance(said, str) else None
 
 
 def _account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
@@ -181,45 +173,7 @@ async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -
 
 
 def _is_under_15(link: ConsentLink, entries: Sequence[LedgerEntry], now: datetime) -> bool:
-    if link.age_band is not None:
+    """Whether the person is known to be under fifteen; of a joint link, still is."""
+    if link.age_band is not None and link.kind is not LinkKind.JOINT:
         return link.age_band is AgeBand.UNDER_15
-    return age_known([entry.event for entry in entries], now) is AgeBand.UNDER_15
-
-
-def _item(
-    link: ConsentLink,
-    entries: Sequence[LedgerEntry],
-    record: ProcessingRecord,
-    now: datetime,
-    policy: PeriodPolicy,
-    *,
-    asks: bool,
-) -> ShownProcessing:
-    facts = record.facts
-    events = [entry.event for entry in entries]
-    at = present(now, {link.subject_ref: events}, record)
-    decision = latest_decision(events, facts, at)
-    entry = next((each for each in entries if decision is not None and each.event.id == decision.id), None)
-    stands = situation(decision, events, facts, at, policy)
-    in_force = facts.version_at(at) or facts.versions[0]
-    version = record.version(in_force.number) or record.versions[0]
-    active = facts.status_at(at) is Status.ACTIVE
-    asked = asks and active and in_force.automated and version.contact is not None
-    granted = decision is not None and decision.kind is EventKind.GRANTED
-    return ShownProcessing(
-        id=record.id,
-        version=in_force.number,
-        texts=consent_texts(record.purpose, record.names_of(version), version, policy),
-        situation=stands,
-        decision=entry,
-        ends_at=consent_ends(decision, events, facts, at, policy) if decision is not None and granted else None,
-        would_end_at=would_end(in_force, facts, at, policy),
-        active=active,
-        asked=asked,
-        acts=offered(
-            link.kind,
-            stands,
-            asks=asked,
-            decided_here=entry is not None and entry.event.order > link.ledger_order,
-        ),
-    )
+    return (age_known([entry.event for entry in entries], now) or link.age_band) is AgeBand.UNDER_15

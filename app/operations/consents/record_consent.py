@@ -40,7 +40,7 @@ class Collected:
 
     `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and its hash is the
     evidence's. No API caller can set it, and only with it may a grant leave `collected_at` out: the page's presses are
-    timed by the database's clock.
+    timed by the database's clock. `presented_page`: that page without anything of the person, kept likewise.
     """
 
     subject: SubjectName
@@ -52,6 +52,7 @@ class Collected:
     elements: frozenset[Element] | None = None
     collected_at: datetime | None = None
     presented_text: str | None = None
+    presented_page: str | None = None
     territory: str = FRANCE
 
 
@@ -92,8 +93,9 @@ async def record_consent(
     version = _version(record, collected, when.at)
     _check_proof(collected, version, when)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
-    if collected.presented_text is not None:
-        await keep_text(session, collected.presented_text, ledger.now)
+    for kept in (collected.presented_text, collected.presented_page):
+        if kept is not None:
+            await keep_text(session, kept, ledger.now)
     await append(session, ledger, entry)
     recorded = _recorded(deployment, ledger, record, entry)
     younger = makes_younger(entry.event.collection.age_band, ledger.events, entry.event.collected_at)
@@ -195,7 +197,10 @@ def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, A
     """The evidence as it was said, or with the hash of the page's text; and whether the register holds the text."""
     said = collected.evidence
     if collected.presented_text is not None:
-        return {**said, "presented_text_sha256": text_digest(collected.presented_text).hex()}, True
+        shown = {"presented_text_sha256": text_digest(collected.presented_text).hex()}
+        if collected.presented_page is not None:
+            shown["presented_page_sha256"] = text_digest(collected.presented_page).hex()
+        return {**said, **shown}, True
     digest = said.get("presented_text_sha256")
     return dict(said), digest is not None and version.holds_text(digest)
 

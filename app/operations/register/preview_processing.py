@@ -10,7 +10,7 @@ from app.core.register.controllers import ControllerKind, id_of_name
 from app.db.session import ReadSession
 from app.operations.register.resolve_controllers import find_controllers
 from app.operations.register.version_draft import VersionDraft
-from app.operations.service.consent_texts import consent_texts
+from app.operations.service.consent_texts import consent_texts, who_is
 from app.register.records import ControllerRecord, ControllerVersion
 
 
@@ -34,4 +34,4 @@ async def preview_processing(
     unknown = ControllerRecord(id_of_name(name), ControllerKind.OTHER, None, now, (ControllerVersion(1, name, now),))
     controllers = [each or unknown for each in found]
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
-    return consent_texts(draft.purpose, [each.legal_name for each in controllers], version, policy)
+    return consent_texts(draft.purpose, [who_is(each) for each in controllers], version, policy)

@@ -4,15 +4,18 @@ The token in the address is the only credential. A GET changes nothing. A POST n
 seal) and counts once (its nonce). The page sets no cookie, so another site cannot make a browser send one (CSRF).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Annotated, Final
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
-from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep
+from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
+from app.auth.return_origins import listed_host
 from app.core.errors import (
     ConsentLinkEndedError,
     DomainError,
@@ -26,19 +29,36 @@ from app.core.errors import (
 from app.db.database import Database, DatabaseUnavailableError
 from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, answer_consent_form
-from app.operations.consents.open_consent_link import open_consent_link
+from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
+from app.operations.consents.shown_processing import ShownProcessing
 from app.operations.service.deployment import Deployment
-from app.pages.consents.view import banner_of, consent_page
+from app.pages.consents.receipt import receipt_json, receipt_page
+from app.pages.consents.view import banner_of, consent_page, whole
 from app.pages.consents.words import CONSENT
 from app.pages.forms import read_form
 from app.pages.languages import Language, LanguageDep
-from app.pages.rendering import from_this_site, page_router, render, words
+from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, render, standing_alone, words
 
 router = page_router()
 
 _FIELDS: Final = frozenset({"form", "seal", "processing", "shown", "press"})
 
 Token = Annotated[str, Path(description="The secret of a link")]
+
+
+class ReceiptForm(StrEnum):
+    """How the receipt of the answers is wanted."""
+
+    HTML = "html"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """An address of the operator's, and its host as people are told it."""
+
+    address: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +77,52 @@ class _ConsentPage:
                 opened = await open_consent_link(session, self.deployment, digest)
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
-        page = consent_page(self.deployment, opened, self.language, banner_of(refusal, self.language))
+        language = whole(opened, self.language)
+        page = consent_page(self.deployment, opened, language, banner_of(refusal, language))
+        page["return_to"] = self._way_back(opened)
         status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
-        return render(self.request, "consent.html", self.language, CONSENT, page, status)
+        return render(self.request, "consent.html", language, CONSENT, page, status)
+
+    async def receipt(self, digest: bytes, form: ReceiptForm) -> Response:
+        """The answers of a link as a file to keep.
+
+        Raises:
+            NotFoundError: there is no such link, or nothing was answered.
+            ConsentLinkEndedError: it has ended.
+
+        """
+        try:
+            async with self.database.read() as session:
+                opened = await open_consent_link(session, self.deployment, digest)
+        except (NotFoundError, ConsentLinkEndedError) as ended:
+            return _ended(self.request, self.language, ended)
+        if all(item.decision is None for item in opened.items):
+            raise NotFoundError
+        language = whole(opened, self.language)
+        name = words(CONSENT, language)["receipt_file"]
+        file = {"Content-Disposition": f'attachment; filename="{name}-{opened.now:%Y-%m-%d}.{form.value}"'}
+        if form is ReceiptForm.JSON:
+            return JSONResponse(receipt_json(opened), headers={**PAGE_HEADERS, **file})
+        page = render(self.request, "receipt.html", language, CONSENT, receipt_page(opened, language))
+        return HTMLResponse(standing_alone(bytes(page.body).decode()), headers={**PAGE_HEADERS, **file})
+
+    def _way_back(self, opened: OpenedLink) -> WayBack | None:
+        """Where the person may go back to once they have answered: a link to press, never a redirect."""
+        host = listed_host(opened.link.return_to, services_of(self.request).return_origins)
+        answered = any(item.here for item in opened.items)
+        return WayBack(opened.link.return_to, host) if answered and host and opened.link.return_to else None
+
+    def kept(self, opened: OpenedLink, item: ShownProcessing, language: str) -> str:
+        """What the page shows about one processing, without anything of the person, and with its style: for evidence.
+
+        Dates, account, and what ties forms and receipts to somebody are left out, so that it is the same for everyone
+        who is shown this version in this state by this build.
+        """
+        alone = replace(opened, items=(item,))
+        page = consent_page(self.deployment, alone, Language(language), None, blank=True)
+        return standing_alone(
+            bytes(render(self.request, "consent.html", Language(language), CONSENT, page).body).decode()
+        )
 
 
 async def _page(
@@ -73,8 +136,12 @@ PageDep = Annotated[_ConsentPage, Depends(_page)]
 
 @router.api_route("/consent/{token}", methods=["GET", "HEAD"])
 @open_to_all
-async def show(token: Token, page: PageDep) -> Response:
-    """Show the page as it stands; this only reads."""
+async def show(
+    token: Token, page: PageDep, receipt: Annotated[ReceiptForm | None, Query(description="The receipt instead")] = None
+) -> Response:
+    """Show the page as it stands, or the receipt of what was answered; this only reads."""
+    if receipt is not None:
+        return await page.receipt(token_digest(token), receipt)
     return await page.show(token_digest(token))
 
 
@@ -90,7 +157,7 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
     form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
     try:
         async with writer.write() as session:
-            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.press)
+            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.press, page.kept)
     except (FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:
         return await page.show(digest, refusal)
     except (NotFoundError, ConsentLinkEndedError) as ended:

@@ -1,18 +1,21 @@
-"""What the consent page's template is given: sections, sentences, buttons and their sealed forms."""
+"""What the consent page's template is given: first lines, sections, where the person stands, and the sealed forms."""
 
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.errors import DomainError, FormAlreadySentError, FormOutdatedError, TextChangedError
-from app.core.page.link import Act, LinkKind, Situation
-from app.core.page.text import ConsentText, listed
-from app.operations.consents.answer_consent_form import ConsentForm, Press
-from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
+from app.core.page.face import ASKING
+from app.core.page.link import Act, Situation
+from app.core.page.passages import Passage, listed
+from app.core.page.text import ConsentText
+from app.core.page.words import FRAME
+from app.operations.consents.answer_consent_form import Press
+from app.operations.consents.open_consent_link import OpenedLink
+from app.operations.consents.shown_processing import ShownProcessing
 from app.operations.service.deployment import Deployment
-from app.pages.consents.words import CONSENT
-from app.pages.dates import day, moment, until
+from app.pages.consents.forms import SealedForm, Seals
+from app.pages.consents.times import Times
+from app.pages.consents.words import CONSENT, words_for
 from app.pages.languages import Language
 from app.pages.rendering import words
 
@@ -21,17 +24,6 @@ _BANNERS: Final = (
     (TextChangedError, "text_changed"),
     (FormOutdatedError, "outdated"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SealedForm:
-    """The hidden fields of a form, and its buttons as (value, label) in the order of reading."""
-
-    form: str
-    seal: str
-    processing: str
-    shown: str
-    buttons: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,65 +37,62 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ConsentSection:
-    """One processing on the page. `open`: the whole text stands there, being asked; else `read` unfolds it.
+    """One processing on the page. `open`: an answer is awaited, and the buttons come last; else they come first.
 
-    `if_accepted` and `if_refused` say what follows from which button, outside the text that is hashed: that is one and
-    the same whatever buttons stand below it.
+    `read` unfolds the details. `until`: up to when a consent given now would last.
     """
 
     id: str
     text: ConsentText
     version: int
     open: bool
+    accepts: bool
     read: str
     tone: str
     state: tuple[str, ...]
-    if_accepted: str | None
-    if_refused: str | None
+    until: str
     older_version: int | None
     receipt: Receipt | None
     form: SealedForm | None
 
 
-def consent_page(deployment: Deployment, opened: OpenedLink, language: Language, banner: str | None) -> dict[str, Any]:
-    """The context of `consent.html`."""
-    t = words(CONSENT, language)
-    asked = opened.offering(Act.REFUSE)
-    pending = [item for item in opened.items if len(item.acts) > 1]
-    renewing = all(item.situation is Situation.HOLDS for item in pending)
-    decided = any(item.decision is not None for item in opened.items)
-    holding = opened.offering(Act.WITHDRAW)
-    deciding = opened.link.kind is LinkKind.DECIDE
-    under_15 = opened.under_15 and deciding
-    if under_15:
-        title = t["under_15_title"]
-    elif deciding and opened.asks and pending:
-        title = t["title_renew" if renewing else "title_decide"]
-    else:
-        title = t["title_withdraw"] if holding and not (deciding and opened.asks) else t["title_answers"]
+def consent_page(
+    deployment: Deployment, opened: OpenedLink, language: Language, banner: str | None, *, blank: bool = False
+) -> dict[str, Any]:
+    """The context of `consent.html`. `blank`: without anything of the person, for the page that is kept as evidence."""
+    t = words_for(opened.link.given_by, language)
+    times = Times(language, blank=blank)
+    seals = Seals(deployment, opened, language, t, blank=blank)
+    refusable, holding = opened.offering(Act.REFUSE), opened.offering(Act.WITHDRAW)
+    sections = [_section(item, seals, times, t) for item in opened.items]
+    frame = opened.items[0].text(language.value).frame
     return {
-        "title": title,
+        **_standing(opened, language, t),
         "banner": banner,
-        "controllers": listed(opened.controllers, language.value),
-        "asks": t["asks_together" if opened.controllers[1:] else "asks_many" if opened.items[1:] else "asks_one"],
-        "account": opened.account,
-        "asking": deciding and opened.asks and bool(pending) and not opened.under_15,
-        "under_15": t["under_15_withdraws" if holding else "under_15_nothing"]
-        if opened.under_15 and deciding
-        else None,
-        "withdrawing": bool(holding) and not (deciding and opened.asks),
-        "over": deciding and not opened.asks,
-        "answered": decided and not pending and not opened.under_15 and (deciding or not holding),
-        "asks_until": day(opened.link.expires_at, language) if any(each.asked for each in opened.items) else None,
+        "controllers": listed(_names(opened), language.value),
+        "frame": frame,
+        "until": times.until(max(item.would_end_at for item in opened.items)),
+        "account_of": t["account"],
+        "account": "…" if blank else opened.account,
+        "asks_until": times.day(opened.link.expires_at) if any(each.asked for each in opened.items) else None,
         "shown_until": (
-            t["shown_until"].format(until=moment(opened.shown_until, language)) if opened.shown_until else None
+            t["shown_until"].format(until=times.moment(opened.shown_until)) if opened.shown_until else None
         ),
-        "sections": [_section(deployment, opened, item, language, t) for item in opened.items],
-        "refuse_all": _form(deployment, opened, language, asked, "", [Press.REFUSE_ALL], t) if asked[1:] else None,
-        "withdraw_all": (
-            _form(deployment, opened, language, holding, "", [Press.WITHDRAW_ALL], t) if holding[1:] else None
-        ),
+        "common": opened.items[0].text(language.value).common,
+        "sections": sections,
+        "refuse_all": seals.form(refusable, "", [Press.REFUSE_ALL]) if refusable[1:] else None,
+        "withdraw_all": seals.form(holding, "", [Press.WITHDRAW_ALL]) if holding[1:] else None,
+        "receipts": not blank and any(section.receipt is not None for section in sections),
+        "links": _links(opened, language.value),
+        "only": language.other.value not in opened.languages,
+        "of": FRAME["of"][language.value],
+        "return_to": None,
     }
+
+
+def whole(opened: OpenedLink, language: Language) -> Language:
+    """The language asked for, if everything on the page is there in it; else French, which is always whole."""
+    return language if language.value in opened.languages else Language.FR
 
 
 def banner_of(refusal: DomainError | None, language: Language) -> str | None:
@@ -112,80 +101,75 @@ def banner_of(refusal: DomainError | None, language: Language) -> str | None:
     return words(CONSENT, language)[word] if word is not None else None
 
 
-def _section(
-    deployment: Deployment, opened: OpenedLink, item: ShownProcessing, language: Language, t: dict[str, str]
-) -> ConsentSection:
-    accepting = Act.ACCEPT in item.acts
-    renewing = accepting and item.situation is Situation.HOLDS
-    presses = [press for press in (Press.ACCEPT, Press.REFUSE, Press.WITHDRAW) if Act(press.value) in item.acts]
-    labels = {**t, "accept": t["renew"], "if_accepted": t["if_renewed"]} if renewing else t
-    tone, state = _state(item, language, t)
+def _standing(opened: OpenedLink, language: Language, t: dict[str, str]) -> dict[str, Any]:
+    """The title, and what the page says of the whole link."""
+    deciding = opened.link.kind.asks
+    under_15 = opened.under_15 and deciding
+    holding = bool(opened.offering(Act.WITHDRAW))
+    awaited = opened.title in ASKING
+    decided = any(item.decision is not None for item in opened.items)
+    frame = opened.items[0].text(language.value).frame
+    told = t["under_15_withdraws" if holding else "under_15_nothing"]
+    return {
+        "title": t["under_15_title"] if under_15 or frame is None else frame.title,
+        "under_15": told if under_15 else None,
+        "withdrawing": holding and not (deciding and opened.asks),
+        "over": deciding and not opened.asks,
+        "answered": decided and not awaited and not under_15 and (deciding or not holding),
+        "undecided": all(item.decision is None for item in opened.items),
+    }
+
+
+def _names(opened: OpenedLink) -> list[str]:
+    return list(dict.fromkeys(who.name for item in opened.items for who in item.facts.controllers))
+
+
+def _links(opened: OpenedLink, language: str) -> list[Passage]:
+    """The operator's privacy policy, legal notice and accessibility statement, each address once."""
+    rows = [row for item in opened.items for row in (*item.text(language).common, *item.text(language).rows)]
+    return list(dict.fromkeys(passage for row in rows if row.topic == "more" for passage in row.answers))
+
+
+def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str]) -> ConsentSection:
+    text = item.text(times.language.value)
+    presses = [Press(act) for act, _ in text.face.buttons(text.language)]
+    tone, state = _state(item, times, t)
     decision = item.decision
     about = decision.event.version if decision is not None else None
-    evidence = (decision.evidence if decision is not None else None) or {}
-    shown_then = evidence.get("presented_text_sha256")
+    shown_then = ((decision.evidence if decision is not None else None) or {}).get("presented_text_sha256")
+    same = set(text.body) <= set((item.presented or "").split("\n"))
+    receipt = Receipt(str(decision.event.id), about, shown_then) if decision is not None else None
     return ConsentSection(
         id=item.id,
-        text=item.texts[language.value],
+        text=text,
         version=item.version,
-        open=accepting,
-        read=t["read_again" if shown_then == item.texts[language.value].sha256 else "read_today"],
+        open=item.face.open,
+        accepts=item.face.accepts,
+        read=t["all_details"] if item.face.open else t["read_again" if same else "read_today"],
         tone=tone,
         state=state,
-        if_accepted=f"{labels['if_accepted']} {until(item.would_end_at, language)}." if accepting else None,
-        if_refused=_if_refused(item, t) if accepting else None,
+        until=times.until(item.would_end_at),
         older_version=about if about is not None and about != item.version else None,
-        receipt=(Receipt(str(decision.event.id), about, shown_then) if decision is not None else None),
-        form=_form(deployment, opened, language, [item], item.id, presses, labels) if presses else None,
+        receipt=None if times.blank else receipt,
+        form=seals.form([item], item.id, presses) if presses else None,
     )
 
 
-def _if_refused(item: ShownProcessing, t: dict[str, str]) -> str:
-    """How to say no, in terms of the buttons that stand there."""
-    if Act.REFUSE in item.acts:
-        return t["to_refuse"]
-    if item.situation is Situation.HOLDS:
-        return t["to_let_end"]
-    return t["to_stay_refused" if item.situation is Situation.REFUSED else "to_stay_withdrawn"]
-
-
-def _state(item: ShownProcessing, language: Language, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The tone of the note that says where the person stands, and its sentences."""
+def _state(item: ShownProcessing, times: Times, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The tone of the note that says where the person stands, and its sentences, the shortest first."""
     stopped = () if item.active else (t["inactive"],)
     if item.decision is None:
-        return "", stopped or (t["undecided"],)
-    when = f"{t['on']} {moment(item.decision.event.collected_at, language)}."
+        return "", stopped or (() if item.face.open else (t["undecided"],))
+    when = f"{t['on']} {times.moment(item.decision.event.collected_at)}."
     if item.situation is Situation.HOLDS and item.ends_at is not None:
-        holds = f"{t['holds_until']} {until(item.ends_at, language)}."
-        return "good", (f"{t['holds']} {when}", holds, *stopped)
+        holds = f"{t['holds_until']} {times.until(item.ends_at)}."
+        declined = (t["declined"],) if item.face.declined else ()
+        return "good", (holds, *declined, f"{t['holds']} {when}", *stopped)
+    if item.situation is Situation.AWAITING:
+        return "warn", (t["awaiting"], f"{t['awaiting_since']} {when}", *stopped)
     if item.situation is Situation.INVALID:
         return "warn", (t["invalid"], *stopped)
     if item.situation is Situation.LAPSED:
         return "warn", (t["lapsed"], f"{t['lapsed_was']} {when}", *stopped)
     said = t["refused"] if item.situation is Situation.REFUSED else t["withdrawn"]
     return "plain", (f"{said} {when}", t["refused_effect"], *stopped)
-
-
-def _form(  # noqa: PLR0917 - a form, and what it is about
-    deployment: Deployment,
-    opened: OpenedLink,
-    language: Language,
-    items: Sequence[ShownProcessing],
-    processing: str,
-    presses: Sequence[Press],
-    labels: dict[str, str],
-) -> SealedForm:
-    form = ConsentForm(
-        token_sha256=opened.link.token_sha256,
-        nonce=secrets.token_bytes(16),
-        processing=processing,
-        language=language.value,
-        shown=shown_digest(items, language.value),
-    )
-    return SealedForm(
-        form=form.nonce.hex(),
-        seal=form.seal(deployment),
-        processing=processing,
-        shown=form.shown,
-        buttons=tuple((press.value, labels[press.value]) for press in presses),
-    )

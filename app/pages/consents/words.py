@@ -2,32 +2,12 @@
 
 from typing import Final
 
-from app.pages.languages import Catalogue, both
+from app.core.consent import GivenBy
+from app.pages.languages import Catalogue, Language, both
 
 CONSENT: Final[Catalogue] = {
-    "title_decide": both(
-        "Acceptez-vous que vos messages soient analysés ?", "Do you agree to your messages being analysed?"
-    ),
-    "title_renew": both("Renouvelez-vous votre accord ?", "Do you renew your consent?"),
-    "title_withdraw": both("Retirer votre accord", "Withdraw your consent"),
-    "title_answers": both("Vos réponses sur l’analyse de vos messages", "Your answers about analysing your messages"),
     "title_ended": both("Ce lien n’est plus valable", "This link no longer works"),
     "account": both("Votre compte :", "Your account:"),
-    "asks_together": both(
-        "vous demandent votre accord. Vous répondez à chaque demande séparément.",
-        "ask for your consent. You answer each request on its own.",
-    ),
-    "asks_one": both(
-        "vous demande votre accord pour un traitement.", "asks for your consent to one use of your messages."
-    ),
-    "asks_many": both(
-        "vous demande votre accord. Vous répondez à chaque demande séparément.",
-        "asks for your consent. You answer each request on its own.",
-    ),
-    "nothing_chosen": both(
-        "Aucune réponse n’est présélectionnée. Sans votre consentement exprès, la loi interdit cette analyse.",
-        "No answer is selected in advance. Without your express consent the law forbids this analysis.",
-    ),
     "withdraw_intro": both(
         "Il suffit d’appuyer sur le bouton. L’analyse cesse aussitôt.",
         "Just press the button. The analysis stops at once.",
@@ -35,12 +15,6 @@ CONSENT: Final[Catalogue] = {
     "over": both(
         "Ce lien ne permet plus de répondre. Il permet encore de retirer un accord en vigueur.",
         "This link can no longer be used to answer. It can still be used to withdraw a consent in force.",
-    ),
-    "age": both(
-        "Si vous avez moins de 15 ans, ne répondez pas ici : la loi exige votre consentement et celui d’un titulaire "
-        "de l’autorité parentale.",
-        "If you are under 15, do not answer here: the law requires your consent and that of a holder of parental "
-        "responsibility.",
     ),
     "under_15_title": both("Cette page n’est pas pour vous", "This page is not for you"),
     "under_15": both(
@@ -56,8 +30,6 @@ CONSENT: Final[Catalogue] = {
         "Cette page n’enregistre ni accord ni refus : elle permet seulement de retirer un accord en vigueur.",
         "This page records no consent and no refusal: it only lets you withdraw a consent in force.",
     ),
-    "to_decide": both("À vous de répondre", "Your answer"),
-    "so_far": both("Où vous en êtes", "Where you stand"),
     "undecided": both(
         "Vous n’avez pas encore répondu : aucun consentement n’est enregistré.",
         "You have not answered yet: no consent is recorded.",
@@ -66,6 +38,18 @@ CONSENT: Final[Catalogue] = {
     "holds_until": both("Accord en vigueur jusqu’au", "Consent in force until"),
     "lapsed": both("Votre accord n’est plus en vigueur.", "Your consent is no longer in force."),
     "lapsed_was": both("Vous aviez accepté", "You had accepted"),
+    "account_joint": both("Compte de l’enfant :", "The child’s account:"),
+    "holds_joint": both("Les deux accords sont donnés, le second", "Both consents are given, the second one"),
+    "lapsed_was_joint": both("Le dernier accord avait été donné", "The last one had been given"),
+    "refused_joint": both("L’un des deux a refusé", "One of the two refused"),
+    "withdrawn_joint": both("L’un des deux a retiré l’accord", "One of the two withdrew the consent"),
+    "awaiting": both(
+        "Un premier accord est enregistré. Il manque encore l’autre, de l’enfant ou du parent : rien n’est analysé "
+        "d’ici là.",
+        "One of the two consents is recorded. The other one, the child’s or the parent’s, is missing: nothing is "
+        "analysed until then.",
+    ),
+    "awaiting_since": both("Premier accord donné", "The first one was given"),
     "invalid": both("Aucun accord valable n’est enregistré.", "No valid consent is recorded."),
     "refused": both("Vous avez refusé", "You refused"),
     "refused_effect": both("Vos messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),
@@ -75,42 +59,8 @@ CONSENT: Final[Catalogue] = {
         "Ce traitement est suspendu ou a pris fin : rien n’est analysé et rien ne vous est demandé.",
         "This processing is suspended or has ended: nothing is analysed and nothing is asked of you.",
     ),
-    "if_accepted": both("Si vous acceptez maintenant : jusqu’au", "If you accept now: until"),
-    "if_renewed": both("Si vous renouvelez maintenant : jusqu’au", "If you renew now: until"),
-    "to_refuse": both(
-        "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",
-        "To refuse: press “I refuse”, or close the page.",
-    ),
-    "to_let_end": both(
-        "Pour ne pas renouveler : fermez la page, et votre accord cesse à sa date ; ou appuyez sur « Je retire mon "
-        "accord », et il cesse aussitôt.",
-        "If you do not want to renew, close the page, and your consent ends on its date; or press “I withdraw my "
-        "consent”, and it ends at once.",
-    ),
-    "to_stay_refused": both(
-        "Vous avez déjà refusé : fermez la page, et rien ne change.",
-        "You have refused already: close the page, and nothing changes.",
-    ),
-    "to_stay_withdrawn": both(
-        "Vous avez retiré votre accord : fermez la page, et rien ne change.",
-        "You have withdrawn your consent: close the page, and nothing changes.",
-    ),
-    "accept": both("J’accepte", "I accept"),
-    "renew": both("Je renouvelle mon accord", "I renew my consent"),
-    "refuse": both("Je refuse", "I refuse"),
-    "withdraw": both("Je retire mon accord", "I withdraw my consent"),
     "refuse_all": both("Je refuse tout", "I refuse everything"),
     "withdraw_all": both("Je retire tous mes accords", "I withdraw all my consents"),
-    "all_title": both("Tout en une fois", "All at once"),
-    "all_refuse": both(
-        "Vous pouvez refuser en une fois tout ce qui attend votre réponse.",
-        "You can refuse at once everything that awaits your answer.",
-    ),
-    "all_withdraw": both(
-        "Vous pouvez retirer en une fois tous les accords de cette page.",
-        "You can withdraw at once every consent on this page.",
-    ),
-    "for": both("pour", "for"),
     "read_again": both("Relire ce qui vous a été demandé", "Read again what was asked"),
     "read_today": both("Lire le texte d’aujourd’hui", "Read today’s text"),
     "text_changed_since": both(
@@ -121,13 +71,6 @@ CONSENT: Final[Catalogue] = {
     "fingerprint": both("Empreinte SHA-256 de ce texte", "SHA-256 fingerprint of this text"),
     "version": both("version", "version"),
     "receipt": both("Reçu : réponse n°", "Receipt: answer no."),
-    "receipt_text": both("empreinte du texte montré", "fingerprint of the text shown"),
-    "recompute": both(
-        "Elle se recalcule depuis cette page : le nom du traitement, puis chaque question et chaque réponse dans "
-        "l’ordre, une par ligne, espaces réduits à un seul, en UTF-8 (NFC).",
-        "Anyone can compute it from this page: the name of the processing, then each question and each answer in "
-        "order, one a line, white space reduced to single spaces, in UTF-8 (NFC).",
-    ),
     "keep_link": both(
         "Gardez ce lien : il montre vos réponses et permet d’en changer. Ne le transmettez à personne : toute personne "
         "qui le détient peut répondre à votre place.",
@@ -181,4 +124,49 @@ CONSENT: Final[Catalogue] = {
         "Check that the address is whole. To answer or to withdraw a consent, ask for a new link from the service that "
         "sent you this one.",
     ),
+    "declined": both(
+        "Vous avez choisi de ne pas le renouveler : il cesse à cette date.",
+        "You chose not to renew it: it ends on that date.",
+    ),
+    "for": both("pour", "for"),
+    "common": both("Qui est responsable, vos droits, la loi", "Who is responsible, your rights, the law"),
+    "all_details": both("Tout savoir avant de répondre", "Everything to know before you answer"),
+    "all_refuse": both("Tout refuser en une fois", "Refuse everything at once"),
+    "all_withdraw": both("Tout retirer en une fois", "Withdraw everything at once"),
+    "receipt_text": both("empreinte du texte montré", "fingerprint of the text shown"),
+    "receipt_save": both("Reçu de vos réponses, à conserver :", "Receipt of your answers, to keep:"),
+    "receipt_html": both("à lire ou à imprimer", "to read or print"),
+    "receipt_json": both("pour un logiciel (JSON)", "for software (JSON)"),
+    "receipt_title": both("Reçu de vos réponses", "Receipt of your answers"),
+    "receipt_file": both("recu-de-consentement", "consent-receipt"),
+    "receipt_made": both("Établi le", "Made on"),
+    "receipt_unsigned": both(
+        "Ce reçu n’est pas signé : son numéro de réponse permet de retrouver l’enregistrement.",
+        "This receipt is not signed: the number of an answer leads to its record.",
+    ),
+    "receipt_controller": both("Responsable du traitement", "Data controller"),
+    "receipt_event": both("Numéro de la réponse", "Number of the answer"),
+    "receipt_processing": both("Traitement", "Processing"),
+    "receipt_fingerprint": both("Empreinte SHA-256 du texte montré", "SHA-256 fingerprint of the text shown"),
+    "receipt_page": both("Empreinte SHA-256 de la page montrée", "SHA-256 fingerprint of the page shown"),
+    "receipt_shown": both("Texte montré", "Text shown"),
+    "return_to": both("Retourner à", "Return to"),
+    "recompute": both(
+        "Elle se recalcule depuis cette page : titre, premières lignes, nom du traitement, boutons, chaque question et "
+        "chaque réponse, dans l’ordre, une par ligne, dates remplacées par « … », espaces réduits à un seul, en UTF-8 "
+        "(NFC).",
+        "Anyone can compute it from this page: title, first lines, name of the processing, buttons, each question and "
+        "each answer, in order, one a line, dates replaced by “…”, white space reduced to single spaces, in UTF-8 "
+        "(NFC).",
+    ),
 }
+
+
+def words_for(given_by: GivenBy | None, language: Language) -> dict[str, str]:
+    """The words in a language; on the pages of a child and a parent, those that fit whichever of them acted."""
+    t = {name: texts[language] for name, texts in CONSENT.items()}
+    if given_by is None:
+        return t
+    joint = {name.removesuffix("_joint"): text for name, text in t.items() if name.endswith("_joint")}
+    own = {"account": t["account"]} if given_by is GivenBy.SELF else {}
+    return {**t, **joint, **own}

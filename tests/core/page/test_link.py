@@ -2,12 +2,12 @@ from itertools import product
 
 import pytest
 
-from app.core.consent import EventKind
+from app.core.consent import AgeBand, EventKind
+from app.core.page.account import account_hint
 from app.core.page.link import (
     Act,
     LinkKind,
     Situation,
-    account_hint,
     consent_ends,
     latest_decision,
     offered,
@@ -49,6 +49,13 @@ def test_where_a_person_stands(events, expected):
     assert stands(*events) is expected
 
 
+def test_the_first_act_of_a_joint_consent_awaits_the_other():
+    """Under fifteen, one side's grant is neither a consent nor an unlawful one, for thirty days."""
+    child = granted("2026-06-10", age_band=AgeBand.UNDER_15)
+    assert stands(child) is Situation.AWAITING
+    assert stands(child, at=utc("2026-07-20")) is Situation.INVALID
+
+
 def test_a_grant_for_a_version_to_come_holds():
     """Collected ahead of a change, it can be withdrawn, so that it is told as a consent that holds."""
     register = processing(version(), version(2, "2026-07-01"))
@@ -63,7 +70,7 @@ def test_a_grant_for_a_version_to_come_holds():
         ("decide", "invalid", True, False, {"accept", "refuse"}),
         ("withdraw", "invalid", True, False, set()),
         ("decide", "refused", True, False, {"accept", "refuse"}),
-        ("decide", "holds", True, False, {"accept", "withdraw"}),
+        ("decide", "holds", True, False, {"accept", "decline", "withdraw"}),
         ("decide", "holds", True, True, {"withdraw"}),
         ("decide", "refused", True, True, {"accept"}),
         ("decide", "withdrawn", True, True, {"accept"}),
@@ -74,6 +81,13 @@ def test_a_grant_for_a_version_to_come_holds():
         ("withdraw", "holds", True, False, {"withdraw"}),
         ("withdraw", "withdrawn", True, True, set()),
         ("withdraw", "undecided", True, False, set()),
+        ("joint", "undecided", True, False, {"accept", "refuse"}),
+        ("joint", "awaiting", True, False, {"accept", "refuse"}),
+        ("joint", "awaiting", True, True, {"withdraw"}),
+        ("joint", "awaiting", False, False, {"withdraw"}),
+        ("joint", "holds", True, True, {"withdraw"}),
+        ("decide", "awaiting", True, False, {"withdraw"}),
+        ("withdraw", "awaiting", False, False, {"withdraw"}),
     ],
 )
 def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
@@ -82,11 +96,27 @@ def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
     assert found == {Act(act) for act in acts}
 
 
+@pytest.mark.parametrize(
+    ("kind", "stands", "asks", "here", "acts"),
+    [
+        ("decide", "holds", True, False, {"accept", "withdraw"}),
+        ("decide", "holds", True, True, {"withdraw"}),
+        ("withdraw", "holds", False, False, {"withdraw"}),
+    ],
+)
+def test_who_declined_to_renew_is_not_asked_that_again(kind, stands, asks, here, acts):
+    """After "I do not renew" the page offers to withdraw, and a change of mind, and nothing else."""
+    found = offered(LinkKind(kind), Situation(stands), asks=asks, decided_here=here, declined=True)
+    assert found == {Act(act) for act in acts}
+
+
 def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():
-    """Withdrawing is offered exactly where a consent holds; accepting never alone to a person who has not answered."""
+    """Withdrawing is offered where a consent holds, or one act of a joint one; accepting never alone at first."""
     for kind, stand, asks, here in product(LinkKind, Situation, BOOLEANS, BOOLEANS):
         acts = offered(kind, stand, asks=asks, decided_here=here)
-        assert (Act.WITHDRAW in acts) is (stand is Situation.HOLDS)
+        others_turn = kind is LinkKind.JOINT and asks and not here
+        awaits = stand is Situation.AWAITING and not others_turn
+        assert (Act.WITHDRAW in acts) is (stand is Situation.HOLDS or awaits)
         if Act.ACCEPT in acts and not here:
             assert acts & {Act.REFUSE, Act.WITHDRAW}
         if kind is LinkKind.WITHDRAW:
@@ -114,6 +144,16 @@ def test_a_refusal_is_not_asked_again_for_a_while():
     assert paused_until(refused, half_a_year) == utc("2027-02-28T11:00:00")
     withdrawn = event(EventKind.WITHDRAWN, "2026-01-15T10:00:00")
     assert paused_until(withdrawn, half_a_year) == utc("2026-07-15T09:00:00")
+
+
+def test_what_asking_would_renew():
+    """A consent that was given, in its version; in the new version where a material one superseded it; else nothing."""
+    grant = granted("2026-06-01")
+    assert solicited(None, [], processing(), NOW, POLICY) is None
+    assert solicited(event(EventKind.REFUSED, "2026-06-01"), [], processing(), NOW, POLICY) is None
+    assert solicited(grant, [grant], processing(), NOW, POLICY) == (grant.id, 1)
+    changed = processing(version(), version(2, "2026-06-10"))
+    assert solicited(grant, [grant], changed, NOW, POLICY) == (grant.id, 2)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +193,20 @@ def test_what_asking_now_would_renew(events, register, asked):
     decision = latest_decision(events, register, NOW)
     expected = (decision.id, asked) if decision is not None and asked is not None else None
     assert solicited(decision, events, register, NOW, POLICY) == expected
+
+
+@pytest.mark.parametrize(
+    ("identifier", "hint"),
+    [
+        ("+33612345678", "+33 6 •• •• •• 78"),
+        ("0612345678", "06 •• •• •• 78"),
+        ("06 12 34 56 78", "06 •• •• •• 78"),
+        ("+442079460958", "+44 •• •• •• •• 58"),
+        ("+35212345", "+35 •• •• 45"),
+    ],
+)
+def test_a_telephone_number_is_recognisable_and_not_told(identifier, hint):
+    """How it begins and its last two digits, in pairs; what is not said to be a number is hinted at as any other id."""
+    assert account_hint(identifier, "phone") == hint
+    assert account_hint(identifier, "user") == f"{identifier[:2]}…"
+    assert account_hint("alice", "phone") == "al…"

@@ -1,9 +1,14 @@
 import hashlib
+import re
 
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element, Purpose
-from app.core.page.text import LANGUAGES, Asked, consent_text
+from app.core.page.face import FIRST, Audience, Face
+from app.core.page.link import Act, Situation
+from app.core.page.passages import LANGUAGES
+from app.core.page.questions import Asked, Receiver, Who
+from app.core.page.text import consent_text, on_one_page
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 
@@ -11,12 +16,12 @@ from app.core.retention import Retention
 def asked(**more):
     """A processing that asks, with whatever is different."""
     facts = {
-        "controller": "Exemple SAS",
+        "controllers": (Who("Exemple SAS"),),
         "contact": "dpo@exemple.example",
         "purpose": Purpose.ADVERTISING,
         "elements": frozenset({Element.CONTENT, Element.SUBJECT_LINE}),
         "automated": True,
-        "recipients": frozenset({"Régie B", "Régie A"}),
+        "recipients": (Receiver("Régie B"), Receiver("Régie A")),
         "validity": ConsentPeriod.parse("P1Y"),
         "retention": Retention.parse("P30D"),
         "name": {"fr": "Publicité", "en": "Advertising"},
@@ -24,6 +29,12 @@ def asked(**more):
         **more,
     }
     return Asked(**facts)
+
+
+AGE = (
+    "Si vous avez moins de 15 ans, ne répondez pas ici : la loi exige votre consentement et celui d’un titulaire de "
+    "l’autorité parentale."
+)
 
 
 def answers(text, topic):
@@ -35,7 +46,7 @@ def test_every_question_is_answered_in_french():
     """Who, what for, what, until when, refusing, withdrawing, others, rights: in that order, none empty."""
     text = consent_text(asked(), "fr")
     assert [row.topic for row in text.rows] == [
-        *("who", "what_for", "what", "how_long", "refuse", "withdraw", "others", "rights"),
+        *("who", "what_for", "basis", "what", "how_long", "refuse", "withdraw", "others", "rights"),
     ]
     assert all(row.answers for row in text.rows)
     assert answers(text, "who") == [
@@ -47,20 +58,20 @@ def test_every_question_is_answered_in_french():
     assert answers(text, "how_long")[0].startswith("Votre consentement est valable 1 an au plus,")
     assert answers(text, "how_long")[1] == "Les données tirées de l’analyse sont conservées 30 jours."
     assert answers(text, "others") == ["Régie A et Régie B."]
-    assert "aucun nouvel accord n’est donné" in answers(text, "refuse")[0]
+    assert "aucun nouvel accord n’est donné" in answers(text, "refuse")[1]
     assert "à tout moment" in answers(text, "withdraw")[0]
     assert (
         "prend effet aussitôt, sans remettre en cause la licéité de ce qui a été fait avant."
         in answers(text, "withdraw")[0]
     )
-    assert answers(text, "what_for")[-1].startswith("Base légale : votre consentement (RGPD, article 6")
+    assert answers(text, "basis")[0].startswith("Votre consentement (RGPD, article 6")
     assert "introduire une réclamation auprès de la CNIL" in answers(text, "rights")[1]
     assert "www.cnil.fr" in answers(text, "rights")[1]
 
 
 def test_what_the_register_lacks_is_said():
     """No contact, nobody else, nothing kept, nothing said of keeping: each is told as it is."""
-    text = consent_text(asked(contact=None, recipients=frozenset(), retention=Retention.parse("PT0S")), "en")
+    text = consent_text(asked(contact=None, recipients=(), retention=Retention.parse("PT0S")), "en")
     assert answers(text, "who")[1].startswith("No dedicated data-protection contact has been registered here")
     assert answers(text, "others") == ["No recipient is registered."]
     assert answers(text, "how_long")[1] == "The data drawn from the analysis are not kept."
@@ -123,10 +134,18 @@ def test_the_hash_is_of_the_lines_in_order():
     """Name, questions and answers, one a line, white space collapsed, NFC, UTF-8: as docs/consent-page.md says."""
     text = consent_text(asked(name={"fr": "Publicite\N{COMBINING ACUTE ACCENT}  ici"}), "fr")
     lines = text.plain.split("\n")
-    assert lines[0] == "Publicité ici"
-    assert lines[1] == "Qui est responsable ?"
+    assert lines[:6] == [
+        "Acceptez-vous que vos messages soient analysés ?",
+        "Exemple SAS vous demande votre accord.",
+        "À des fins publicitaires, jusqu’au ….",
+        AGE,
+        "Publicité ici",
+        "Le contenu de vos messages et leur objet.",
+    ]
+    assert lines[6:8] == ["Si vous acceptez maintenant : jusqu’au ….", "Qui est responsable ?"]
     assert "Rien d'autre." in lines
-    assert lines[-1] == answers(text, "rights")[-1]
+    assert lines[-3] == answers(text, "rights")[-1]
+    assert lines[-2:] == ["J’accepte pour Publicité ici", "Je refuse pour Publicité ici"]
     assert text.sha256 == hashlib.sha256(text.plain.encode()).hexdigest()
 
 
@@ -137,9 +156,9 @@ def test_the_hash_is_of_the_lines_in_order():
         {"elements": frozenset(Element)},
         {"retention": Retention.parse("P31D")},
         {"validity": ConsentPeriod.parse("P6M")},
-        {"recipients": frozenset()},
+        {"recipients": ()},
         {"notice": {"fr": "Autre."}},
-        {"controller": "Autre SAS"},
+        {"controllers": (Who("Autre SAS"),)},
         {"purpose": Purpose.STATISTICS},
     ],
 )
@@ -149,18 +168,93 @@ def test_whatever_is_told_is_in_the_hash(more):
         assert consent_text(asked(), language).sha256 != consent_text(asked(**more), language).sha256
 
 
-def test_no_button_is_named_that_may_not_stand_there():
-    """The one text stands above different buttons: it names that of withdrawing, for later, and no other."""
-    for language, quoted in (("fr", "« Je"), ("en", "“I ")):
-        named = [line for line in consent_text(asked(), language).plain.split("\n") if quoted in line]
-        assert len(named) == 1
-        assert "Je retire mon accord" in named[0] or "I withdraw my consent" in named[0]
+STANDING = [
+    FIRST,
+    Face(frozenset({Act.ACCEPT, Act.DECLINE, Act.WITHDRAW}), Situation.HOLDS),
+    Face(frozenset({Act.ACCEPT, Act.WITHDRAW}), Situation.HOLDS, declined=True),
+    Face(frozenset({Act.ACCEPT}), Situation.REFUSED),
+    Face(frozenset({Act.ACCEPT}), Situation.WITHDRAWN),
+    Face(frozenset({Act.WITHDRAW}), Situation.HOLDS),
+    Face(frozenset(), Situation.REFUSED),
+]
+
+
+@pytest.mark.parametrize("face", STANDING)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_button_is_named_that_may_not_stand_there(face, language):
+    """A text names the buttons beside it, and that of withdrawing, for later; no other."""
+    text = consent_text(asked(), language, face)
+    labels = [label for _, label in face.buttons(language)]
+    labels.append({"fr": "Je retire mon accord", "en": "I withdraw my consent"}[language])
+    named = re.findall("« (.*?) »|“(.*?)”", text.plain)
+    assert {one or other for one, other in named} <= set(labels)
+
+
+def test_each_way_of_standing_is_another_text():
+    """Buttons and what they do are hashed: no two ways of being asked share a hash; all say what the register says."""
+    for language in LANGUAGES:
+        texts = [consent_text(asked(), language, face) for face in STANDING]
+        assert len({text.sha256 for text in texts}) == len(STANDING)
+        assert len({text.body for text in texts}) == 1
+
+
+@pytest.mark.parametrize(
+    ("audience", "title", "who", "how"),
+    [
+        (Audience.CHILD, "title_child", "Question de : Exemple SAS.", "Tu as moins de 15 ans : il faut ton accord"),
+        (Audience.PARENT, "title_parent", "Exemple SAS vous demande votre accord.", "Vous répondez comme titulaire"),
+    ],
+)
+def test_child_and_parent_read_their_own_first_lines(audience, title, who, how):
+    """Of a joint consent each page speaks to its reader, instead of warning those under fifteen."""
+    (text,) = on_one_page([(asked(), FIRST)], "fr", title=title, audience=audience)
+    assert text.lines[1] == who
+    assert text.lines[3].startswith(how)
+    assert AGE not in text.lines
+    assert text.sha256 != consent_text(asked(), "fr").sha256
+
+
+@pytest.mark.parametrize("title", ["title_renew", "title_answers", "title_withdraw"])
+def test_the_title_and_the_first_lines_are_in_the_hash(title):
+    """Another title is another text."""
+    for language in LANGUAGES:
+        (other,) = on_one_page([(asked(), FIRST)], language, title=title)
+        assert other.sha256 != consent_text(asked(), language).sha256
+
+
+def test_buttons_come_last_while_an_answer_is_awaited_and_first_afterwards():
+    """Lines are hashed in the order of the page: open, details before buttons; folded, buttons before details."""
+    positions = {}
+    for face in STANDING:
+        lines = consent_text(asked(), "fr", face).lines
+        buttons = [
+            place for place, line in enumerate(lines) if line.startswith(("J’accepte pour", "Je retire mon accord p"))
+        ]
+        positions[face] = (buttons[:1], lines.index("Qui est responsable ?"))
+    assert all(buttons[0] > details for face, (buttons, details) in positions.items() if face.open)
+    assert all(buttons[0] < details for face, (buttons, details) in positions.items() if buttons and not face.open)
+
+
+def test_what_several_have_in_common_is_said_once():
+    """The same controller, law, withdrawal and rights stand before the cards; what differs stays in each."""
+    ads = asked()
+    statistics = asked(purpose=Purpose.STATISTICS, notice={"fr": "Compter."}, contact="dpo@exemple.example")
+    one, other = on_one_page([(ads, FIRST), (statistics, FIRST)], "fr")
+    assert one.common == other.common
+    assert {"who", "basis", "withdraw", "rights"} <= {row.topic for row in one.common}
+    assert "what_for" in {row.topic for row in one.rows}
+    assert not {row.topic for row in one.rows} & {row.topic for row in one.common}
+    assert one.lines[:5] == other.lines[:5]
+    assert one.lines[2] == "À des fins publicitaires et à des fins statistiques, jusqu’au … au plus tard."
+    assert one.lines[3] == "Vous répondez à chaque demande séparément."
+    assert one.sha256 != other.sha256
 
 
 def test_the_french_is_typeset_and_what_is_registered_is_not_touched():
     """Sceau's own words have the apostrophe of print; a controller's name stays as it was registered."""
-    text = consent_text(asked(controller="L'Exemple"), "fr")
+    text = consent_text(asked(controllers=(Who("L'Exemple"),)), "fr")
     assert [line for line in text.plain.split("\n") if "'" in line] == [
+        "L'Exemple vous demande votre accord.",
         "L'Exemple, responsable du traitement.",
         "Rien d'autre.",
     ]

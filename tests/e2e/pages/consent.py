@@ -12,10 +12,35 @@ CONTACT = "dpo@exemple-courriel.example"
 ADS, STATISTICS = "ads-mail", "stats-mail"
 BUTTON = "section[data-processing={}] button[value={}]"
 
+CONTROLLERS = (
+    {
+        "id": "exemple-courriel",
+        "kind": "other",
+        "legal_name": CONTROLLER,
+        "postal_address": "12 rue des Archives, 75004 Paris",
+        "contact": "+33 1 23 45 67 89",
+        "data_protection_officer": "Mme Martin, dpo@exemple-courriel.example",
+        "country": "FR",
+    },
+)
+SITE = "https://www.exemple-courriel.example"
+ADDRESSES = {
+    "privacy_policy": f"{SITE}/confidentialite",
+    "legal_notice": f"{SITE}/mentions-legales",
+    "accessibility_statement": f"{SITE}/accessibilite",
+}
+
+
+def _sample(identifier: str, **more: Any) -> dict[str, Any]:
+    """A processing of the sample's controller."""
+    body = processing(identifier, data_protection_contact=CONTACT, storage_location="Roubaix (France)", **more)
+    del body["controller"]
+    return {**body, **ADDRESSES, "controllers": ["exemple-courriel"], "derived_data_erased_within": "P30D"}
+
+
 PROCESSINGS = (
-    processing(
+    _sample(
         ADS,
-        controller=CONTROLLER,
         name={"fr": "Publicité dans la messagerie", "en": "Advertising in the mailbox"},
         notice={
             "fr": "Le contenu et l’objet de vos messages sont analysés pour choisir les publicités affichées à côté de "
@@ -24,11 +49,15 @@ PROCESSINGS = (
             "beside your inbox.",
         },
         data_recipients=["Exemple Régie SA"],
-        data_protection_contact=CONTACT,
+        recipients=[{"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"}],
+        consequences={
+            "fr": "Votre boîte reste la même ; les publicités affichées ne sont pas choisies d’après vos messages.",
+            "en": "Your mailbox stays the same; the advertisements shown are not chosen by your messages.",
+        },
+        conditional=False,
     ),
-    processing(
+    _sample(
         STATISTICS,
-        controller=CONTROLLER,
         purpose="statistics",
         elements=["correspondent_identity"],
         consent_validity="P6M",
@@ -37,7 +66,6 @@ PROCESSINGS = (
             "fr": "Le nombre de messages échangés d’un service à l’autre est compté.",
             "en": "How many messages go from one service to another is counted.",
         },
-        data_protection_contact=CONTACT,
     ),
 )
 
@@ -60,6 +88,8 @@ class Operator:
 
     def register(self) -> None:
         """Register the sample."""
+        for each in CONTROLLERS:
+            self.ok("/v1/controllers", each)
         for each in PROCESSINGS:
             self.ok("/v1/processings", each)
 
@@ -73,6 +103,12 @@ class Operator:
         }
         return f"{self.ok('/v1/consent-links', body)['url']}?lang={lang}"
 
+    def joint(self, name: str, reader: str, lang: str = "fr") -> str:
+        """The address of the child's or the parent's link about the advertising, in a language."""
+        body = {"subject": subject(name), "processings": [ADS], "authentication": "mailbox", "age_band": "under_15"}
+        made = self.ok("/v1/consent-links", {**body, "kind": "joint"})
+        return f"{(made if reader == 'child' else made['parent'])['url']}?lang={lang}"
+
     def decision(self, name: str, identifier: str = ADS) -> tuple[bool, str]:
         """What a mail server is told: permit or deny, and the reason."""
         told = self.ok("/access/v1/evaluation", question(name, identifier))
@@ -84,5 +120,6 @@ class Operator:
 
 
 def press(page: Page, processing: str, what: str) -> None:
-    """Press a button of a processing."""
-    page.click(BUTTON.format(processing, what))
+    """Press a button of a processing, and wait for the page that answers."""
+    with page.expect_navigation():
+        page.click(BUTTON.format(processing, what))

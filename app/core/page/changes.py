@@ -1,0 +1,66 @@
+"""What a material version changed since a person answered, in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.article import Element
+from app.core.durations import period_in_words, retention_in_words
+from app.core.page.passages import Mark, Passage, Texts, listed
+from app.core.page.words import CHANGED, ELEMENT
+from app.core.period import ConsentPeriod
+from app.core.retention import Retention
+
+_BETWEEN: Final[Texts] = {
+    "fr": "{fact} : avant, {before} ; maintenant, {after}.",
+    "en": "{fact}: before, {before}; now, {after}.",
+}
+_ONLY: Final[Texts] = {"fr": "{fact}.", "en": "{fact}."}
+_AT_ONCE: Final[Texts] = {"fr": "aussitôt", "en": "at once"}
+_NONE: Final[Texts] = {"fr": "rien", "en": "nothing"}
+
+
+@dataclass(frozen=True, slots=True)
+class ToldChange:
+    """One fact that differs, by its field in the register; values as JSON has them, None where there is nothing."""
+
+    field: str
+    before: object = None
+    after: object = None
+
+
+def change_lines(changes: Sequence[ToldChange], language: str) -> list[Passage]:
+    """A sentence for each fact that people are told of; both values where they say something to a person."""
+    return [_line(each, language) for each in changes if each.field in CHANGED]
+
+
+def _line(change: ToldChange, language: str) -> Passage:
+    fact = CHANGED[change.field][language]
+    fact = f"{fact[:1].upper()}{fact[1:]}"
+    before, after = (_value(change.field, value, language) for value in (change.before, change.after))
+    if before is None or after is None:
+        return Passage(_ONLY[language].format(fact=fact), language)
+    names = [value for value in (change.before, change.after) if change.field in _NAMES and value]
+    marks = tuple(Mark(name) for value in names for name in map(str, value if isinstance(value, list) else [value]))
+    return Passage(_BETWEEN[language].format(fact=fact, before=before, after=after), language, marks)
+
+
+_DURATIONS: Final = frozenset({"retention", "derived_data_erased_within"})
+_NAMES: Final = frozenset({"data_recipients", "controllers", "data_protection_contact", "storage_location"})
+
+
+def _value(field: str, value: object, language: str) -> str | None:
+    """A value in words; None where its own form would say nothing to a person."""
+    if field == "elements" and isinstance(value, list):
+        return listed([ELEMENT[Element(each)][language] for each in value], language)
+    if field == "consent_validity":
+        return period_in_words(ConsentPeriod.parse(str(value)), language)
+    if field in _DURATIONS or field in _NAMES:
+        return _duration_or_name(field, value, language) if value not in (None, []) else _NONE[language]
+    return None
+
+
+def _duration_or_name(field: str, value: object, language: str) -> str:
+    if field in _DURATIONS:
+        return retention_in_words(Retention.parse(str(value)), language) or _AT_ONCE[language]
+    return listed([str(each) for each in value], language) if isinstance(value, list) else str(value)

@@ -1,0 +1,88 @@
+"""What the page's text is made of: passages in a language, the words in them that others gave, and where they lead.
+
+A passage of Sceau's own may hold a name or an address from the register. Such words are marked, so that the page can
+set them apart (they may run from right to left) and make links of addresses.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+Texts = Mapping[str, str]
+LANGUAGES: Final = ("fr", "en")
+
+COMPLAINTS: Final = "www.cnil.fr/fr/plaintes"
+FILLED: Final = "…"
+"""What stands in the hashed text where the page shows a date."""
+
+_HTTPS: Final = (
+    r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%!$&()*+,;=:@/-]*)?(?:\?[A-Za-z0-9._~%!$&=+/-]*)?"
+)
+_MAIL: Final = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_PHONE: Final = r"\+?[0-9](?:[ .-]?[0-9]){7,14}"
+_REACHED: Final = re.compile(rf"(?P<https>{_HTTPS})|(?P<mail>{_MAIL})|(?<![\w+])(?P<phone>{_PHONE})(?!\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Words in a passage that somebody else gave; where they lead, and their language, where that is known."""
+
+    text: str
+    address: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of the text, and the language that it is in.
+
+    `own`: all of it was written by the operator. `marks`: words within it that come from elsewhere, in their order.
+    `dated`: a date belongs where `FILLED` stands.
+    """
+
+    text: str
+    language: str
+    marks: tuple[Mark, ...] = ()
+    own: bool = False
+    dated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question that the page answers. `topic` is its word in `app.core.page.words`."""
+
+    topic: str
+    question: str
+    answers: tuple[Passage, ...]
+
+
+def registered(texts: Texts, language: str) -> Passage:
+    """A registered text in a language, or in French, which is always there."""
+    told = language if language in texts else "fr"
+    return Passage(texts[told], told, own=True)
+
+
+def paragraphs(passage: Passage) -> list[Passage]:
+    """A registered text as one passage for each line that says something."""
+    return [Passage(part, passage.language, own=True) for part in passage.text.splitlines() if part.strip()]
+
+
+def listed(parts: Sequence[str], language: str) -> str:
+    """Names one after the other: `A, B et C`, `A, B and C`."""
+    last = {"fr": " et ", "en": " and "}[language]
+    return last.join([*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]])
+
+
+def reached(text: str) -> tuple[Mark, ...]:
+    """The e-mail addresses, telephone numbers and https addresses in a text, as links (RFC 6068, RFC 3966)."""
+    return tuple(Mark(found.group(), _address(found)) for found in _REACHED.finditer(text))
+
+
+def _address(found: re.Match[str]) -> str:
+    text = found.group()
+    if found.lastgroup == "mail":
+        return f"mailto:{text.replace('%', '%25')}"
+    if found.lastgroup == "phone":
+        return "tel:" + re.sub(r"[ .-]", "", text)
+    return text

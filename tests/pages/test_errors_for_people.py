@@ -1,0 +1,101 @@
+"""Whatever is refused at the address of a page is told in a page; what software asks is answered as before."""
+
+import pytest
+
+from app.api.http.for_people import wants_page
+from app.db.database import PoolLimits
+from tests.support.api import running
+from tests.support.consent_page import Person, link
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
+
+
+def is_page(answer, lang="fr"):
+    """Whether an answer is a page of ours, in a language, under the headers of pages."""
+    return (
+        answer.headers["content-type"] == "text/html; charset=utf-8"
+        and f'<html lang="{lang}">' in answer.text
+        and answer.headers["x-robots-tag"].startswith("noindex")
+        and "x-request-id" in answer.headers
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/consent", 404),
+        ("GET", "/consent/", 404),
+        ("GET", "/consent/none", 404),
+        ("GET", "/consent/none/more", 404),
+        ("PUT", "/consent/none", 405),
+        ("DELETE", "/consent/none", 405),
+        ("POST", "/consent/none", 400),
+        ("GET", "/dashboard/none", 404),
+        ("GET", "/staff/none", 404),
+    ],
+)
+def test_a_person_reads_a_page(shared, method, path, status):
+    """No route, another method, no form: each in HTML, in the language that the browser wants."""
+    nobody = shared.with_key(None).client
+    answer = nobody.request(method, path, headers=BROWSER)
+    assert answer.status_code == status
+    assert is_page(answer)
+    english = nobody.request(method, path, headers={**BROWSER, "Accept-Language": "en"})
+    assert is_page(english, "en")
+
+
+def test_the_methods_there_are_stay_told(shared):
+    """A page of 405 keeps the field that names the methods."""
+    answer = shared.with_key(None).client.put("/consent/none", headers=BROWSER)
+    assert "GET" in answer.headers["allow"]
+
+
+def test_too_long_is_a_page(database):
+    """A body beyond the service's own bound, which is refused before any route."""
+    with running(database, max_body_bytes=1_024) as api:
+        answer = api.client.post("/consent/none", content=b"a" * 2_000, headers=BROWSER)
+        assert answer.status_code == 413
+        assert is_page(answer)
+        assert "Rien n’a été enregistré." in answer.text
+
+
+def test_a_database_that_is_away_is_told_in_a_page(database):
+    """503, with when to try again."""
+    with running(database) as api:
+        api.register("ads-mail")
+        person = Person(api, link(api, "waiting", "ads-mail"))
+        reached = api.client.app.state.services.database  # type: ignore[attr-defined]
+        reached._limits = PoolLimits(waiting=0)
+        answer = api.client.get(person.path, headers=BROWSER)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert is_page(answer)
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/none", "/access/v1/none", "/nothing", "/consents"])
+def test_software_reads_problem_documents(shared, path):
+    """Elsewhere, and at `/` for whoever does not ask for HTML, an error is a problem document as before."""
+    headers = BROWSER if path != "/" else {"Accept": "*/*"}
+    answer = shared.with_key(None).client.get(path, headers=headers)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "expected"),
+    [
+        ("/consent/x", "*/*", True),
+        ("/consent/x", "", True),
+        ("/consent/x", "application/json", False),
+        ("/consent/x/y", "application/problem+json", False),
+        ("/consent/x", "application/json, text/html;q=0.5", True),
+        ("/", "text/html", True),
+        ("/", "*/*", False),
+        ("/v1/consents", "text/html", False),
+        ("/consentements", "text/html", False),
+    ],
+)
+def test_who_is_a_person(path, accept, expected):
+    """At the addresses of pages everybody who does not ask for JSON alone; at `/` who asks for HTML; nowhere else."""
+    headers = [(b"accept", accept.encode())] if accept else []
+    assert wants_page({"type": "http", "path": path, "headers": headers}) is expected

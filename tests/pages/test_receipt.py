@@ -1,0 +1,120 @@
+"""What a person can keep of their answers, and the page that is kept as evidence."""
+
+import hashlib
+import json
+import re
+
+import psycopg
+
+from tests.support.api import utc
+from tests.support.consent_page import Page, Person, history, link
+
+
+def receipt(person, form="html"):
+    """The receipt by a link."""
+    return person.api.client.get(f"{person.path}?lang={person.lang}&receipt={form}")
+
+
+def test_the_receipt_tells_the_whole_answer(clocked, clock):
+    """What, who, when, until when, the number of the answer, the version, the text shown and its hash: as a file."""
+    clocked.register("ads-mail")
+    clock.at = utc("2026-11-25T11:40:00Z")
+    person = Person(clocked, link(clocked, "margaux@example.fr", "ads-mail"))
+    asked = person.open()
+    page = person.press("accept", "ads-mail")
+    assert "?lang=fr&receipt=html" in page.links
+    answer = receipt(person)
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == 'attachment; filename="recu-de-consentement-2026-11-25.html"'
+    (recorded,) = history(clocked, "margaux@example.fr")
+    text = Page(answer).text()
+    for told in (
+        "Votre compte : ma…@example.fr",
+        "Vous avez accepté le 25 novembre 2026 à 12 h 40 (heure de Paris). Accord en vigueur jusqu'au",
+        "Exemple SAS",
+        recorded["id"],
+        "ads-mail, version 1",
+        asked.stated["ads-mail"],
+        "Établi le 25 novembre 2026",
+    ):
+        assert told in text, told
+    shown = [" ".join(line.split()).replace("’", "'") for line in asked.said["ads-mail"]]
+    assert all(line in text for line in shown)
+    assert "margaux@" not in answer.text
+    assert not re.search(r"<link|<script|<img|https?://|url\(", answer.text)
+    assert "<style>" in answer.text
+
+
+def test_the_receipt_as_json(shared):
+    """The same for software; the hash is that of the text in it."""
+    person = Person(shared, link(shared, "by-json", "ads-mail", "stats-mail"), "en")
+    person.press("refuse", "ads-mail")
+    answer = receipt(person, "json")
+    assert answer.headers["content-type"].startswith("application/json")
+    (told,) = json.loads(answer.text)["answers"]
+    (recorded,) = history(shared, "by-json")
+    assert (told["event"], told["decision"], told["version"]) == (recorded["id"], "refused", 1)
+    assert hashlib.sha256(told["presented_text"].encode()).hexdigest() == told["presented_text_sha256"]
+    assert "in_force_until" not in told
+
+
+def test_a_withdrawal_has_a_receipt(shared):
+    """Who withdrew can keep that too."""
+    person = Person(shared, link(shared, "by-withdrawing", "ads-mail"))
+    person.press("accept", "ads-mail")
+    person.press("withdraw", "ads-mail")
+    assert "Vous avez retiré votre accord le" in Page(receipt(person)).text()
+
+
+def test_there_is_no_receipt_without_an_answer_or_a_link(shared):
+    """Before an answer, by an unknown link, in another form: a page that says so."""
+    person = Person(shared, link(shared, "by-nothing", "ads-mail"))
+    assert receipt(person).status_code == 404
+    assert not any("receipt" in each for each in person.open().links)
+    assert receipt(person, "pdf").status_code == 400
+    assert receipt(Person(shared, "/consent/none")).status_code == 404
+
+
+def test_the_page_is_kept_without_the_person(api, database):
+    """One page for everyone who was shown this version in this language: no account, no date, nothing of a form."""
+    api.register("ads-mail")
+    kept = []
+    for name in ("alice@example.fr", "bob@example.org"):
+        person = Person(api, link(api, name, "ads-mail"))
+        person.press("accept", "ads-mail")
+        (recorded,) = history(api, name)
+        kept.append(recorded["evidence"]["presented_page_sha256"])
+    assert kept[0] == kept[1]
+    html = api.ok("GET", f"/v1/presented-texts/{kept[0]}")["text"]
+    assert "al…" not in html
+    assert not re.search(r"name=\"(?:form|seal|shown)\" value=\"[^\"]", html)
+    assert "Votre compte : <strong" in html.replace("\N{NO-BREAK SPACE}", " ")
+    assert "<style>" in html
+    assert 'class="answers"' in html
+    with psycopg.connect(database.owner_url) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM presented_text").fetchone() or (0,)
+    assert count == 2
+
+
+def test_the_kept_page_shows_the_text_that_was_hashed(shared):
+    """Read off the page that was kept, the text gives the hash that stands beside it in the evidence."""
+    person = Person(shared, link(shared, "kept", "ads-mail", "stats-mail"), "en")
+    person.press("accept", "ads-mail")
+    (recorded,) = history(shared, "kept")
+    html = shared.ok("GET", f"/v1/presented-texts/{recorded['evidence']['presented_page_sha256']}")["text"]
+
+    class Answer:
+        status_code, headers, text = 200, {}, html
+
+    assert Page(Answer()).fingerprint("ads-mail") == recorded["evidence"]["presented_text_sha256"]
+
+
+def test_another_language_is_another_page(shared):
+    """The English page that was kept is not the French one."""
+    digests = set()
+    for lang in ("fr", "en"):
+        person = Person(shared, link(shared, f"page-{lang}", "ads-mail"), lang)
+        person.press("refuse", "ads-mail")
+        (recorded,) = history(shared, f"page-{lang}")
+        digests.add(recorded["evidence"]["presented_page_sha256"])
+    assert len(digests) == 2

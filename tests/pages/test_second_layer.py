@@ -1,0 +1,210 @@
+"""What the page shows beside the two answers: the operator's particulars, the languages, the way out of a renewal."""
+
+import re
+
+import pytest
+from markupsafe import Markup
+
+from app.core.page.passages import Mark, Passage
+from app.pages.typography import spoken, worded
+from tests.support.api import processing, subject, utc
+from tests.support.consent_page import Person, ask_link, history, link
+
+VERSION = {name: value for name, value in processing("x").items() if name != "id"}
+PARTICULARS = {
+    "recipients": [{"name": "Régie SA", "role": "sous-traitant", "country": "FR"}],
+    "transfers": [{"country": "US", "safeguards": "Clauses contractuelles types."}],
+    "storage_location": "Roubaix",
+    "automated_decisions": "Aucune.",
+    "consequences": {"fr": "D'autres publicités.", "en": "Other advertisements."},
+    "conditional": False,
+    "derived_data_erased_within": "P30D",
+    "privacy_policy": "https://www.exemple.example/privacy",
+    "legal_notice": "https://www.exemple.example/legal",
+    "accessibility_statement": "https://www.exemple.example/a11y",
+}
+
+
+def register_whole(api):
+    """A processing with everything that the register can hold, of a controller with an address."""
+    controller = {
+        "id": "exemple",
+        "kind": "other",
+        "legal_name": "Exemple SAS",
+        "postal_address": "1 rue de la Paix, 75002 Paris",
+        "data_protection_officer": "dpo@exemple.example",
+    }
+    api.ok("POST", "/v1/controllers", controller)
+    body = {name: value for name, value in processing("ads-mail", **PARTICULARS).items() if name != "controller"}
+    del body["data_recipients"]
+    api.ok("POST", "/v1/processings", {**body, "controllers": ["exemple"]})
+
+
+def test_the_page_shows_what_the_register_holds(api):
+    """Address, officer, role and country, transfers, place, decisions, consequences, erasure; links as links."""
+    register_whole(api)
+    page = Person(api, link(api, "reader", "ads-mail")).open()
+    for told in (
+        "Exemple SAS, 1 rue de la Paix, 75002 Paris, responsable du traitement.",
+        "Délégué à la protection des données : dpo@exemple.example",
+        "Régie SA, sous-traitant, France.",
+        "Vers ce pays : États-Unis. Garanties : Clauses contractuelles types.",
+        "Où sont-elles conservées ? Roubaix",
+        "D'autres publicités.",
+        "effacées sous 30 jours",
+    ):
+        assert told in page.text(), told
+    for address in (
+        "mailto:dpo@exemple.example",
+        *(value for value in PARTICULARS.values() if str(value)[:5] == "https"),
+    ):
+        assert address in page.links
+    assert page.links.count("https://www.exemple.example/a11y") == 2  # among the details, and at the foot
+    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
+    english = Person(api, link(api, "reader", "ads-mail"), "en").open()
+    assert '<dd data-said lang="fr" dir="auto">Roubaix</dd>' in english.html
+
+
+def test_a_service_that_depends_on_the_consent_is_told_and_kept_as_such(api):
+    """What the register says of conditions goes into the evidence: such a consent never permits."""
+    api.register("tied", conditional=True)
+    person = Person(api, link(api, "tied-down", "tied"))
+    assert "Le responsable déclare qu'un service dépend de cet accord." in person.open().text()
+    person.press("accept", "tied")
+    (recorded,) = history(api, "tied-down")
+    assert recorded["evidence"]["conditional"] is True
+    assert api.reason("tied-down", "tied") == "consent_invalid"
+
+
+def test_what_a_material_version_changed_is_shown(api):
+    """Who had accepted an earlier version reads what differs, before and after."""
+    api.register("ads-mail")
+    person = Person(api, link(api, "follower", "ads-mail"))
+    person.press("accept", "ads-mail")
+    longer = {**VERSION, "notice": processing("ads-mail")["notice"], "retention": "P90D", "material": True}
+    api.ok("POST", "/v1/processings/ads-mail/versions", longer)
+    page = Person(api, link(api, "follower", "ads-mail")).open()
+    assert "Vous aviez répondu sur la version 1. Depuis :" in page.text()
+    assert "La durée de conservation : avant, 30 jours ; maintenant, 90 jours." in page.text()
+    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
+    assert "Depuis :" not in Person(api, link(api, "newcomer", "ads-mail")).open().text()
+
+
+def test_only_whole_languages_are_offered(api):
+    """A processing without an English notice has a French page whatever is asked for, and no switch."""
+    api.register("ads-mail", notice={"fr": "Avis."})
+    api.register("stats-mail", purpose="statistics")
+    for asked, offered in ((("ads-mail",), False), (("stats-mail",), True), (("ads-mail", "stats-mail"), False)):
+        page = Person(api, link(api, "polyglot", *asked), "en").open()
+        assert ('<html lang="en">' in page.html) is offered
+        assert ("languages" in page.html) is offered
+    person = Person(api, link(api, "answering", "ads-mail"), "en")
+    person.press("accept", "ads-mail")
+    (recorded,) = history(api, "answering")
+    assert recorded["evidence"]["language"] == "fr"
+
+
+def test_a_telephone_account_is_recognisable(api):
+    """How the number begins and its last two digits; never the number."""
+    api.register("ads-mail")
+    answer = api.call(
+        "POST",
+        "/v1/consent-links",
+        {
+            "subject": subject("+33612345678", "phone"),
+            "processings": ["ads-mail"],
+            "authentication": "in_person",
+            "kind": "decide",
+        },
+    )
+    page = Person(api, answer.json()["url"].removeprefix("https://sceau.example.fr")).open()
+    assert "Votre compte : +33 6 •• •• •• 78" in page.text()
+    assert "612345678" not in page.html
+
+
+def test_not_to_renew_is_a_button_like_the_others(clocked, clock):
+    """It ends nothing, is recorded once, folds the page, and nobody is reminded or asked again."""
+    clocked.register("ads-mail")
+    clocked.decide("stayer", "ads-mail")
+    clock.at = utc("2027-06-01T10:00:00Z")
+    person = Person(clocked, link(clocked, "stayer", "ads-mail"))
+    page = person.press("decline", "ads-mail")
+    assert page.status == 200
+    assert "Accord en vigueur jusqu'au 14 juin 2027 inclus. Vous avez choisi de ne pas le renouveler" in page.text()
+    assert page.buttons == {"ads-mail": ["accept", "withdraw"]}
+    assert page.html.index("<form") < page.html.index("<details")
+    assert clocked.reason("stayer", "ads-mail") == "consent_in_force"
+    assert [each["kind"] for each in history(clocked, "stayer")] == ["granted", "renewal_declined"]
+    again = ask_link(clocked, "stayer", "ads-mail")
+    assert (again.status_code, again.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
+    clock.at = utc("2027-06-02T10:00:00Z")
+    assert person.press("accept", "ads-mail").buttons == {"ads-mail": ["withdraw"]}
+
+
+def test_a_form_that_declines_counts_once_and_where_it_is_offered(clocked, clock):
+    """Sent twice, or by who holds nothing, it records nothing more."""
+    clocked.register("ads-mail")
+    clocked.decide("stayer", "ads-mail")
+    clock.at = utc("2027-06-01T10:00:00Z")
+    person = Person(clocked, link(clocked, "stayer", "ads-mail"))
+    fields = person.open().filled("decline", "ads-mail")
+    assert person.send(fields).status == 200
+    assert person.send(fields).status == 409
+    newcomer = Person(clocked, link(clocked, "newcomer", "ads-mail"))
+    refused = newcomer.send({**newcomer.open().filled("accept", "ads-mail"), "press": "decline"})
+    assert refused.status == 409
+    assert [each["kind"] for each in history(clocked, "stayer")] == ["granted", "renewal_declined"]
+
+
+def test_words_of_others_are_set_apart_and_only_safe_addresses_are_links():
+    """Marked words stand in bdi, addresses of known schemes in links, all escaped; French spacing is kept."""
+    passage = Passage("<Nom> : a@b.example ?", "fr", (Mark("<Nom>"), Mark("a@b.example", "mailto:a@b.example")))
+    kept = "\N{NO-BREAK SPACE}"
+    assert worded(passage) == (
+        f'<bdi>&lt;Nom&gt;</bdi>{kept}: <a href="mailto:a@b.example" rel="noopener noreferrer">a@b.example</a>{kept}?'
+    )
+    assert worded(Passage("a b.", "en", (Mark("b", language="fr"),))) == 'a <bdi lang="fr">b</bdi>.'
+    unsafe = Passage("x y", "en", (Mark("x", "javascript:alert(1)"), Mark("not there")))
+    assert worded(unsafe) == "<bdi>x</bdi> y"
+    assert worded(Passage("jusqu’au ….", "fr", dated=True), "1er mars 2027") == (
+        f"jusqu’au <span data-filled>1er{kept}mars 2027</span>."
+    )
+    assert worded(Passage("jusqu’au ….", "fr", dated=True), "<b>") == "jusqu’au <span data-filled>&lt;b&gt;</span>."
+
+
+@pytest.mark.parametrize(
+    ("passage", "attributes"),
+    [
+        (Passage("a", "fr"), ""),
+        (Passage("a", "en"), ' lang="en"'),
+        (Passage("a", "fr", own=True), ' dir="auto"'),
+        (Passage("a", "en", own=True), ' lang="en" dir="auto"'),
+    ],
+)
+def test_each_element_says_its_language_and_direction(passage, attributes):
+    """Another language than the page's is named; the direction of the operator's own words is left to them."""
+    assert spoken(passage, "fr") == Markup(attributes)
+
+
+def test_what_is_common_is_said_once(shared):
+    """Of several requests of one controller, who is responsible, the law and the rights are on the page once."""
+    page = Person(shared, link(shared, "once", "stats-mail", "better-mail")).open()
+    for said in (
+        "Qui est responsable ?",
+        "Sur quelle base légale ?",
+        "Quels sont mes droits ?",
+        "Et si je change d'avis ?",
+    ):
+        assert page.text().count(said) == 1
+    assert page.text().count("Pour quoi faire ?") == 2
+    for each in ("stats-mail", "better-mail"):
+        assert page.fingerprint(each) == page.stated[each]
+
+
+def test_the_page_never_holds_its_own_address(shared):
+    """A page that is saved or printed does not give its secret away."""
+    person = Person(shared, link(shared, "secret", "ads-mail"))
+    token = person.path.rpartition("/")[2]
+    for page in (person.open(), person.press("accept", "ads-mail")):
+        assert token not in page.html
+        assert not re.search(r"/consent/", page.html)
