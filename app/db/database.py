@@ -16,7 +16,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.connections import HeardConnection, connect, hanging_up_after
@@ -217,7 +217,7 @@ class Database:
                     await connection.invalidate()
                     continue
                 yield connection
-                await _commit(connection, transaction, progress)
+                await _commit(connection, progress)
                 return
         raise NotThePrimaryError
 
@@ -259,12 +259,12 @@ async def _heard(connection: AsyncConnection) -> HeardConnection:
     return cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
 
 
-async def _commit(connection: AsyncConnection, transaction: AsyncTransaction, progress: _Progress) -> None:
+async def _commit(connection: AsyncConnection, progress: _Progress) -> None:
     """Commit, and hear whether the server says that the commit may not have reached its standby."""
     heard = await _heard(connection)
     heard.warned = False
     progress.committing = True
-    await transaction.commit()
+    await connection.commit()
     if heard.warned:
         raise OutcomeUnknownError
     progress.committing = False

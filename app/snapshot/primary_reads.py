@@ -17,20 +17,20 @@ class PrimaryReads:
     read proves itself, by a commit of its own where the deployment has a synchronous standby.
     """
 
-    def __init__(self, database: Database, feed: Feed | None, *, synchronous: bool, deadline: float) -> None:
+    def __init__(self, database: Database, feed: Feed | None, *, synchronous: bool, patience: float) -> None:
         """Prepare.
 
         Args:
             database: what is read.
             feed: this process's own; None in strict mode.
             synchronous: whether the deployment's commits wait for a standby.
-            deadline: the most seconds to wait for a beat.
+            patience: the most seconds to wait for a beat: a lease, after which a connection that is silent is given up.
 
         """
         self._database = database
         self._feed = feed
         self._synchronous = synchronous
-        self._deadline = deadline
+        self._patience = patience
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -53,7 +53,7 @@ class PrimaryReads:
         if self._feed is None:
             return None
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self._patience):
                 await self._feed.settled()
         except TimeoutError:
             raise DatabaseUnavailableError from None

@@ -67,7 +67,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     return Services(
         database=database,
         deployment=deployment,
-        reads=PrimaryReads(database, feed, synchronous=synchronous, deadline=settings.database_timeout.total_seconds()),
+        reads=PrimaryReads(database, feed, synchronous=synchronous, patience=pace.lease),
         writer=Writer(database, replica, longest=pace.lease + pace.margin, known=known),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,

@@ -61,6 +61,7 @@ def sceau(database, monkeypatch):
     for name in [name for name in os.environ if name.startswith("SCEAU_")]:
         monkeypatch.delenv(name)  # the suite's own, which are no settings
     monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
+    monkeypatch.setenv("SCEAU_DURABILITY", "local")
     return lambda *words: CliRunner().invoke(command, words).exit_code
 
 
