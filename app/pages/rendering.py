@@ -49,6 +49,7 @@ PAGE_HEADERS: Final = {
 """Beside those of every answer (app.api.http.headers), whose Content-Security-Policy is for JSON."""
 
 _STYLED: Final = re.compile(r'<link rel="stylesheet"[^>]*>')
+_LOGO: Final = re.compile(r'<img class="logo"[^>]*>\n?')
 _SERVER_ERROR: Final = 500
 _SAFE: Final = frozenset({"GET", "HEAD"})
 log = structlog.get_logger("sceau.pages")
@@ -108,6 +109,7 @@ def render(  # noqa: PLR0917 - what a page is made of
             other=language.other.value,
             root=root_of(request),
             style_version=_style_version,
+            logo=services_of(request).logo is not None,
             **{"only": False, **context},
         )
     )
@@ -115,8 +117,9 @@ def render(  # noqa: PLR0917 - what a page is made of
 
 
 def standing_alone(html: str) -> str:
-    """A page with its style sheet within it, so that it looks the same when it is read years later."""
-    return _STYLED.sub(lambda _: f"<style>{STYLE.read_text(encoding='utf-8')}</style>", html, count=1)
+    """A page with its style sheet within it and without the logo: it says the same when it is read years later."""
+    styled = _STYLED.sub(lambda _: f"<style>{STYLE.read_text(encoding='utf-8')}</style>", html, count=1)
+    return _LOGO.sub("", styled)
 
 
 def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:

@@ -33,6 +33,7 @@ from app.settings.values import (
     LeaseTime,
     LogFormat,
     LogLevel,
+    LogoFile,
     MetricsChoice,
     NoticeDays,
     Period,
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     return_to_origins: ReturnOrigins = Field(
         default=frozenset(), description="Origins that the consent page may offer to go back to, with commas"
     )
+    logo: LogoFile | None = Field(default=None, description="A PNG of 100 KiB at most for the consent page: its path")
     pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")
     pool_waiting: int = Field(default=200, ge=0, le=100_000, description="Requests that may wait for one, else 503")
     database_timeout: timedelta = Field(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -127,6 +128,24 @@ def _base_url(value: HttpUrl) -> HttpUrl:
     return value
 
 
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_MOST_LOGO_BYTES: Final = 102_400
+
+
+def _logo(path: str | bytes) -> bytes:
+    """The picture itself, so that a page cannot fail for a file that went away."""
+    if isinstance(path, bytes):
+        return path
+    try:
+        with Path(path).open("rb") as file:
+            read = file.read(_MOST_LOGO_BYTES + 1)
+    except OSError as error:
+        raise ValueError("names no file that can be read") from error
+    if not read.startswith(_PNG) or len(read) > _MOST_LOGO_BYTES:
+        raise ValueError("is not the path of a PNG of 100 KiB at most")
+    return read
+
+
 def _callers(text: str) -> frozenset[UUID]:
     return frozenset(map(UUID, _listed(text)))
 
@@ -164,6 +183,7 @@ PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
 BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
 LeaseTime = Annotated[timedelta, AfterValidator(_lease)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LogoFile = Annotated[bytes, BeforeValidator(_logo)]
 Period = Annotated[ConsentPeriod, BeforeValidator(_period)]
 CountingChoice = Annotated[Counting, _read(Counting, "is start_of_day or same_instant")]
 NoticeDays = Annotated[

@@ -92,6 +92,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         staff_gate=Gate(settings.staff_gate, settings.staff_grace),
         pace=pace,
         return_origins=settings.return_to_origins,
+        logo=settings.logo,
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 
-from app.core.consent import EventKind, State
+from app.core.consent import EventKind, GivenBy, State
 from app.core.evaluate import DEFAULT_POLICY
 from app.core.fold import counts
 from app.core.projection import project
@@ -93,3 +93,49 @@ def test_a_grant_that_comes_to_count_replaces_one_that_a_row_says_was_withdrawn(
     assert ends(events, {ADS: register}) == [EventKind.WITHDRAWN, EventKind.WITHDRAWN]
     states = [consent_state(each, events, register, utc("2026-05-02"), DEFAULT_POLICY) for each in events[:2]]
     assert states == [State.REPLACED, State.WITHDRAWN]
+
+
+MARCH_1 = utc("2026-03-01T12:00:00")
+CHILD, PARENT = GivenBy.SELF, GivenBy.PARENT
+
+
+def counted_from(*events):
+    """From when the year of the last consent may be counted."""
+    return project(events, ONE)[-1].counted_from
+
+
+def act(day, order, given_by=CHILD, **facts):
+    """A grant given by one side, at noon of a day of March."""
+    return granted(f"2026-03-0{day}T12:00:00", order, given_by=given_by, **facts)
+
+
+@pytest.mark.parametrize(("first", "second"), [(CHILD, PARENT), (PARENT, CHILD)])
+def test_the_year_of_two_acts_may_be_counted_from_the_first(first, second):
+    """Grants by both sides, one right after the other, may be one joint consent; alone each counts for itself."""
+    assert counted_from(act(1, 1, first), act(5, 2, second)) == MARCH_1
+    assert counted_from(act(1, 1, first)) is None
+    assert counted_from(act(1, 1, first), act(5, 2, first)) is None
+
+
+@pytest.mark.parametrize(("first", "second"), [(GivenBy.BOTH, PARENT), (CHILD, GivenBy.BOTH), (PARENT, PARENT)])
+def test_acts_of_other_sides_are_none_of_it(first, second):
+    """Only an act of the child alone and one of a parent alone complete one another."""
+    assert counted_from(act(1, 1, first), act(5, 2, second)) is None
+
+
+def test_the_first_act_is_the_decision_right_before():
+    """Neither a note nor a decision on another processing stands between two acts; an earlier act is passed by."""
+    between = [
+        event(EventKind.AGE_STATED, "2026-03-03", 3, processing=None, version=None),
+        event(EventKind.WITHDRAWN, "2026-03-03", 4, processing="other"),
+        event(EventKind.RENEWAL_DECLINED, "2026-03-04", 5),
+    ]
+    assert counted_from(act(1, 1, PARENT), act(2, 2, CHILD), *between, act(5, 6, PARENT)) == utc("2026-03-02T12:00:00")
+
+
+def test_a_consent_collected_far_away_may_be_counted_from_the_day_before():
+    """Where it was collected it may have been the day before as seen from Paris; a refusal is counted from nothing."""
+    assert counted_from(act(5, 1, territory="GP")) == utc("2026-03-04T12:00:00")
+    assert counted_from(act(1, 1, PARENT), act(5, 2, CHILD, territory="GP")) == MARCH_1
+    assert counted_from(event(EventKind.REFUSED, "2026-03-05", 1, territory="GP")) is None
+    assert counted_from(act(1, 1, PARENT), event(EventKind.REFUSED, "2026-03-05", 2)) is None

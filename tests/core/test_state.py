@@ -154,3 +154,28 @@ def test_a_renewal_of_the_present_version_does_not_end_a_consent_to_the_next():
         State.IN_FORCE,
         State.SUPERSEDED,
     )
+
+
+def test_what_has_not_begun_is_ended_like_any_other():
+    """A withdrawal, a refusal or a closure ends a grant that is ahead of its version too."""
+    register = processing(version(1), version(2, "2026-07-01"))
+    ahead = granted("2026-05-01", 1, version=2)
+    for kind, expected in ((EventKind.WITHDRAWN, State.WITHDRAWN), (EventKind.REFUSED, State.REPLACED)):
+        ended = consent_state(ahead, [ahead, event(kind, "2026-05-02", 2)], register, AT, POLICY)
+        assert ended is expected
+
+
+def test_a_refusal_is_ended_by_any_later_grant():
+    """Also by one to a version that a material one superseded since: the refusal is not the person's last word."""
+    register = processing(version(1), version(2, "2026-03-01"))
+    refusal = event(EventKind.REFUSED, "2026-04-01", 1, version=2)
+    grant = granted("2026-04-02", 2, version=1)
+    assert consent_state(refusal, [refusal, grant], register, AT, POLICY) is State.REPLACED
+
+
+def test_of_two_grants_to_a_superseded_version_the_later_replaces_the_earlier():
+    """Only a grant that is still good is not displaced."""
+    register = processing(version(1), version(2, "2026-06-01"))
+    first, second = granted("2026-04-01", 1), granted("2026-04-02", 2)
+    assert consent_state(first, [first, second], register, AT, POLICY) is State.REPLACED
+    assert consent_state(second, [first, second], register, AT, POLICY) is State.SUPERSEDED

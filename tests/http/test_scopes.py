@@ -31,6 +31,7 @@ OPEN = {
     "/docs",
     "/docs/start.js",
     "/docs/{name}",
+    "/assets/logo.png",
     "/assets/{name}",
     "/consent/{token}",
     "/dashboard",

@@ -7,6 +7,8 @@ from starlette.requests import Request
 from app.pages import words as shared
 from app.pages.languages import Language, accepted
 from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render, words
+from tests.support.api import refusal_of, running
+from tests.support.consent_page import link
 
 
 @pytest.mark.parametrize(
@@ -48,13 +50,38 @@ def test_style_sheet_fetches_nothing(api):
     assert not re.search(r"url\(|@import|https?:", answer.text)
 
 
+OWN_LOGO = '<img class="logo" src="{{ root }}/assets/logo.png" alt="" height="32">'
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"picture"
+
+
+def test_the_logo_is_served_from_here(database, tmp_path):
+    """With SCEAU_LOGO the consent page shows the operator's picture, from its own address; without, it shows none."""
+    (tmp_path / "logo.png").write_bytes(PICTURE)
+    with running(database, logo=str(tmp_path / "logo.png")) as api:
+        api.register("ads")
+        shown = api.with_key(None).call("GET", link(api, "alice", "ads"))
+        assert 'src="/assets/logo.png"' in shown.text
+        served = api.with_key(None).call("GET", "/assets/logo.png")
+        assert (served.status_code, served.headers["content-type"], served.content) == (200, "image/png", PICTURE)
+    with running(database) as api:
+        assert "<img" not in api.with_key(None).call("GET", link(api, "alice", "ads")).text
+        assert api.with_key(None).call("GET", "/assets/logo.png").status_code == 404
+
+
+@pytest.mark.parametrize("written", [b"<svg/>", PICTURE + b"0" * 102_400, None])
+def test_a_logo_that_is_none_is_refused(monkeypatch, tmp_path, written):
+    """Only a PNG of 100 KiB at most is taken, and a file that is not there is not passed over."""
+    if written is not None:
+        (tmp_path / "logo.png").write_bytes(written)
+    assert "SCEAU_LOGO" in refusal_of(monkeypatch, logo=str(tmp_path / "logo.png"))
+
+
 def test_no_template_runs_or_loads_anything():
     """No template has a script, a style or an event handler of its own, or an address of another site to load."""
     for template in (HERE / "templates").glob("*.html"):
         text = template.read_text(encoding="utf-8")
-        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:|<iframe|<img|\|\s*safe", text), (
-            template.name
-        )
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:|<iframe|\|\s*safe", text), template.name
+        assert set(re.findall(r"<img[^>]*>", text)) <= {OWN_LOGO}, template.name
         assert not re.search(r"(src|action)=\"https?:|<link[^>]+https?:", text), template.name
 
 

@@ -80,6 +80,7 @@ class Services:
     staff_gate: Gate = field(default_factory=Gate)
     pace: Pace = field(default_factory=Pace)
     return_origins: frozenset[str] = frozenset()
+    logo: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
