@@ -3,11 +3,12 @@
 Keys and requests are stored as keyed hashes only: a client may have put an identifier into either.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ARRAY, LargeBinary, cast, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.tables import idempotency
@@ -75,4 +76,11 @@ async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answe
     """Keep the answer given in this transaction."""
     table = idempotency.c
     statement = update(idempotency).where(table.caller == call.caller, table.key_hash == call.key_hash)
-    await session.execute(statement.values(status=answer.status, body=answer.body))
+    about = sorted(session.committing.subjects) or None
+    await session.execute(statement.values(status=answer.status, body=answer.body, subject_refs=about))
+
+
+async def forget_answers(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Forget the answers to writes about these subjects: they name what was recorded."""
+    about = idempotency.c.subject_refs.op("&&")(cast(list(refs), ARRAY(LargeBinary)))
+    await session.execute(delete(idempotency).where(about))

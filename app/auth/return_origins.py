@@ -31,7 +31,8 @@ def parse_origins(text: str) -> Origins:
 def listed_address(address: str, origins: Origins) -> str | None:
     """An address as it is kept, if its origin is listed; None for anything else."""
     url = _parsed(address)
-    return str(url) if url is not None and _origin(url) in origins else None
+    kept = str(url) if url is not None and _origin(url) in origins else None
+    return kept if listed_host(kept, origins) is not None else None  # percent-encoded, it may have become too long
 
 
 def listed_host(address: str | None, origins: Origins) -> str | None:

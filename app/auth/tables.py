@@ -80,9 +80,12 @@ idempotency = Table(
     Column("request_hash", LargeBinary, nullable=False),
     Column("status", SmallInteger),
     Column("body", Text),
+    # Whom the write was about: the answer goes with them.
+    Column("subject_refs", ARRAY(LargeBinary)),
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("caller", "key_hash"),
     Index("ix_idempotency_caller_created_at", "caller", "created_at"),
+    Index("ix_idempotency_subject_refs", "subject_refs", postgresql_using="gin"),
 )
 
 dashboard_session = Table(

@@ -4,12 +4,13 @@ The operator states which names are one person's (`provider_account`, `user_prov
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from app.core.consent import DECISIONS, ConsentEvent, EventKind
+from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
 from app.core.errors import DomainError
-from app.core.fold import since_closure
+from app.core.fold import age_known, makes_younger, since_closure
 
 FOLLOWED: Final = frozenset({EventKind.WITHDRAWN, EventKind.REFUSED, EventKind.CLOSED})
 """What is recorded under every name of a person once it is recorded under one."""
@@ -46,6 +47,42 @@ def processings_ended(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEven
     """
     consented = {event.processing for event in theirs if event.kind is EventKind.GRANTED and event.processing}
     return sorted(each for each in consented if _no_is_later(_last_word(mine, each), _last_word(theirs, each)))
+
+
+def noes_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) -> list[tuple[str | None, datetime]]:
+    """The refusals and withdrawals under one name that must stand under the other too, each with its own date.
+
+    There they end nothing that is recorded (`processings_ended` has that); but a consent that was collected before one
+    of them, and arrives later, must not outlive it. A name of None is every processing.
+    """
+    live = since_closure(sorted(mine, key=lambda event: event.rank))
+    carried: list[tuple[str | None, datetime]] = []
+    for processing in sorted({event.processing for event in live if event.processing is not None}):
+        no, their = _last_word(mine, processing), _last_word(theirs, processing)
+        if no is None or no.kind is EventKind.GRANTED:
+            continue
+        if their is None or (their.kind is not EventKind.GRANTED and their.collected_at < no.collected_at):
+            carried.append((processing, no.collected_at))
+    of_all = _withdrawn_from_all(live)
+    if of_all is not None and not any(event.collected_at <= of_all for event in theirs if event.kind in _SAID):
+        carried.append((None, of_all))
+    return carried
+
+
+_SAID: Final = frozenset({EventKind.GRANTED, EventKind.CLOSED})
+"""What a withdrawal from everything would end if it stood before it, or what begins the account anew."""
+
+
+def _withdrawn_from_all(events: Sequence[ConsentEvent]) -> datetime | None:
+    """When somebody last withdrew from every processing at once."""
+    found = [each.collected_at for each in events if each.processing is None and each.kind is EventKind.WITHDRAWN]
+    return max(found, default=None)
+
+
+def age_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent], at: datetime) -> AgeBand | None:
+    """The age known under one name, if the person is younger by it than under the other: age is the person's."""
+    band = age_known(mine, at)
+    return band if makes_younger(band, theirs, at) else None
 
 
 def _last_word(events: Sequence[ConsentEvent], processing: str) -> ConsentEvent | None:

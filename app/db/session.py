@@ -53,11 +53,13 @@ class ReadSession:
 class Committing:
     """What whoever commits a transaction must know afterwards.
 
-    `changes` are the cached facts that it changes, as (kind, ref); `narrowing` says that some of it forbids what was
-    permitted, so that it must not be answered while a replica could still permit; `xid` is the transaction's own.
+    `subjects` are those whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref);
+    `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
+    still permit; `xid` is the transaction's own.
     """
 
     changes: list[tuple[int, bytes]] = field(default_factory=list)
+    subjects: set[bytes] = field(default_factory=set)
     narrowing: bool = False
     xid: int | None = None
 

@@ -66,10 +66,17 @@ async def hold_subject(session: WriteSession, found_by: Mapping[bytes, str], sub
         )  # or another writer has: waited for here
     for other in locators[1:]:
         await _add_row(session, other, found_by[other], ref)
+    session.committing.subjects.add(ref)
     closed = await session.execute(
         select(func.max(subject_locator.c.ended_at)).where(subject_locator.c.locator.in_(locators))
     )
     return Located(ref, tuple(locators), closed.scalar_one())
+
+
+async def hold_names(session: WriteSession, locators: Collection[bytes]) -> None:
+    """Keep accounts from being begun under these locators until the end of the transaction."""
+    for locator in sorted(locators):
+        await session.execute(_HOLD_NAME, {"name": locator.hex()})
 
 
 async def hold_ref(session: WriteSession, ref: bytes) -> None:
@@ -94,6 +101,7 @@ WITH located AS (
 )
 INSERT INTO subject (subject_ref, type, created_at) SELECT subject_ref, :type, :now FROM located
 """)
+_HOLD_NAME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _ADD: Final = text("""
 INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)
 ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING
@@ -101,6 +109,7 @@ ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING
 
 
 async def _begin(session: WriteSession, locator: bytes, made_by: str, subject_type: str) -> None:
+    await hold_names(session, [locator])
     ref = secrets.token_bytes(REF_BYTES)
     said = {"locator": locator, "ref": ref, "made_by": made_by, "now": await session.now(), "type": subject_type}
     await session.execute(_BEGIN, said)

@@ -35,12 +35,20 @@ class _Wait:
 class Confirmer:
     """Lets the writes of one process wait together: one query serves all that are waiting."""
 
-    def __init__(self, database: Database, *, longest: float, own: Callable[[], UUID | None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        longest: float,
+        own: Callable[[], UUID | None],
+        server: Callable[[], str | None] = lambda: None,
+    ) -> None:
         """Prepare.
 
         Args:
             database: where the replicas' rows are.
             longest: seconds after a commit at which no lease taken before it can be held: lease and margin.
+            server: the identity of the server that is the primary; None where nothing tells.
             own: this process's live incarnation, whose memory most writes have dropped themselves; None without one.
 
         """
@@ -50,6 +58,7 @@ class Confirmer:
         self._database = database
         self._longest = longest
         self._own = own
+        self._server = server
         self._waits: set[_Wait] = set()
         self._polling: asyncio.Task[None] | None = None
 
@@ -114,6 +123,8 @@ class Confirmer:
             wait.done.set_exception(error)
 
     async def _rows(self) -> dict[UUID, TransactionSnapshot | None]:
-        async with self._database.read() as session:
+        server = self._server()
+        reading = self._database.read() if server is None else self._database.read_from(server)
+        async with reading as session:
             found = await session.execute(select(replica.c.id, replica.c.applied.cast(Text).label("applied")))
             return {row.id: TransactionSnapshot.parse(row.applied) if row.applied else None for row in found}

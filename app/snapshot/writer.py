@@ -31,7 +31,10 @@ class Writer:
 
         """
         self.confirmer = Confirmer(
-            database, longest=longest, own=lambda: replica.feed.incarnation if replica is not None else None
+            database,
+            longest=longest,
+            own=lambda: replica.feed.incarnation if replica is not None else None,
+            server=lambda: replica.feed.server if replica is not None else None,
         )
         self._database = database
         self._replica = replica
@@ -54,6 +57,8 @@ class Writer:
             self._replica.committed(done.changes)
         elif self._known is not None:
             self._known.forget(done.changes)
+        if done.narrowing and done.xid is None:
+            raise RuntimeError("a narrowing transaction that changes nothing must say that it repeats one")
         if done.narrowing and done.xid is not None:
             try:
                 await self.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))

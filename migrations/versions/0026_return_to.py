@@ -3,7 +3,7 @@
 The columns are nullable and have no default: nothing is rewritten, and code of before writes links as it did. It does not
 know the kind `joint`: of such a link its page is an error. Going back removes those links; what was decided by them stays.
 
-Revision: 0026, after 0024.
+Revision: 0026, after 0025.
 """
 
 import sqlalchemy as sa

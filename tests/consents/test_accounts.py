@@ -1,5 +1,6 @@
 """Who a subject is: one account of one id, found by a row that a closure ends and an erasure deletes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -173,3 +174,29 @@ def _exchange(api):
     """What the task does, in one go."""
     services = api.client.app.state.services
     api.client.portal.call(exchange_keys, Work(services.database, services.deployment))
+
+
+def test_a_first_consent_beside_an_erasure_is_closed_or_comes_after(api):
+    """Recorded while somebody unknown is erased, it is closed by that or comes after; none is severed unclosed."""
+    api.register("ads")
+    for number in range(20):
+        name = f"racer{number}"
+        with ThreadPoolExecutor(2) as pool:
+            erased = pool.submit(_erase, api, name)
+            consented = pool.submit(api.decide, name, "ads")
+        ended = erased.result()["closed"]
+        permitted = api.reason(name, "ads") == "consent_in_force"
+        assert permitted is (consented.result()["id"] not in ended)
+        assert api.withdraw(name, "ads")["matched"] is permitted
+
+
+def test_an_erasure_forgets_kept_answers(api):
+    """The answer to an Idempotency-Key names what was recorded: it goes with the person, and is not given again."""
+    api.register("ads")
+    body = {"subject": subject("alice")}
+    before = api.decide("alice", "ads")["id"]
+    kept = {"Idempotency-Key": "said-once"}
+    assert before in api.call("POST", "/v1/subjects/closures", body, kept).text
+    assert before in api.call("POST", "/v1/subjects/closures", body, kept).text
+    _erase(api, "alice")
+    assert before not in api.call("POST", "/v1/subjects/closures", body, kept).text

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from tests.support.api import subject
+from tests.support.consent_page import Person, link
 
 CHILD = {"age_band": "under_15"}
 PARENT = {"age_band": "under_15", "given_by": "holder_of_parental_responsibility"}
@@ -85,3 +86,19 @@ def test_an_age_is_not_stated_for_the_future(api):
     """An age that is to come is no fact yet."""
     refused = _age(api, "zoe", "adult", at="2100-01-01T00:00:00Z")
     assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:collection-time")
+
+
+@pytest.mark.parametrize("band", ["adult", "minor_15_plus"])
+def test_a_link_does_not_outlive_an_age_stated_since(api, band):
+    """A page made for an adult asks nothing of somebody who is said to be under fifteen since, and revives nothing."""
+    api.register("ads", data_protection_contact="dpo@exemple.example")
+    api.register("stats", purpose="statistics", data_protection_contact="dpo@exemple.example")
+    person = Person(api, link(api, "kid", "ads", "stats", age_band=band))
+    assert person.press("accept", "stats").status == 200
+    assert api.reason("kid", "stats") == "consent_in_force"
+    form = person.open().filled("accept", "ads")
+    age = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
+    api.ok("POST", "/v1/subjects/ages", {"subject": subject("kid"), **age})
+    assert "accept" not in person.open().buttons.get("ads", [])
+    person.send(form)
+    assert [api.reason("kid", each) for each in ("ads", "stats")] == ["no_consent", "consent_invalid"]

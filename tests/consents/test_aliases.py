@@ -1,6 +1,7 @@
 """Names that are one person's: a no follows from one to the other, a yes never does, and nobody else is touched."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -38,7 +39,7 @@ def test_a_withdrawal_follows_both_ways(api, said_by, other):
     assert said["withdrawn"] == [consent]
     assert said["matched"] is True
     assert api.reason(other, "ads") == "consent_withdrawn"
-    assert _history(api, consent)[-1]["evidence"]["followed"] == said["id"]
+    assert _history(api, consent)[-1]["evidence"]["followed"] == "another_name"
 
 
 def test_a_refusal_follows(api):
@@ -151,3 +152,49 @@ def test_withdrawals_under_two_names_at_once_do_not_wait_for_each_other(api):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: api.withdraw(("alice", "ali")[number % 2]), range(16)))
     assert {api.reason(name, "ads") for name in ("alice", "ali")} == {"consent_withdrawn"}
+
+
+def _ago(**times):
+    return (datetime.now(UTC) - timedelta(**times)).isoformat()
+
+
+@pytest.mark.parametrize("times", [{"days": 60}, {"minutes": 2}])
+def test_a_consent_that_arrives_late_does_not_outlive_a_no_of_before_the_link(api, times):
+    """Collected under one name before it was withdrawn under the other: whatever was linked first, it is over."""
+    api.register("ads")
+    collected = _ago(**times)
+    api.withdraw("alice", "ads")
+    _link(api, "alice", "ali")
+    api.decide("ali", "ads", collected_at=collected)
+    assert api.reason("ali", "ads") == "consent_withdrawn"
+    api.decide("ali", "ads")
+    assert api.reason("ali", "ads") == "consent_in_force"
+
+
+@pytest.mark.parametrize("linked_first", [True, False])
+def test_an_age_is_the_persons_under_every_name(api, linked_first):
+    """Under fifteen under one name, the person consents alone under no other; an older age does not follow."""
+    api.register("ads")
+    age = {"subject": subject("kid"), "stated_by": "operator", "checked_how": "identity_document"}
+    if linked_first:
+        _link(api, "kid", "kiddo")
+    api.decide("kiddo", "ads")
+    assert api.reason("kiddo", "ads") == "consent_in_force"
+    api.ok("POST", "/v1/subjects/ages", {**age, "age_band": "under_15"})
+    if not linked_first:
+        _link(api, "kid", "kiddo")
+    assert api.reason("kiddo", "ads") == "consent_invalid"
+    api.ok("POST", "/v1/subjects/ages", {**age, "age_band": "adult"})
+    assert api.reason("kiddo", "ads") == "consent_invalid"
+
+
+def test_what_followed_does_not_name_the_entry_that_it_follows(api):
+    """After an erasure of one name, nothing in the history of the other leads to an entry of the erased one."""
+    api.register("ads")
+    one, other = api.decide("alice", "ads"), api.decide("ali", "ads")
+    _link(api, "alice", "ali")
+    api.withdraw("alice", "ads")
+    theirs = {each["id"] for each in _history(api, one["id"])}
+    mine = str(_history(api, other["id"]))
+    assert "another_name" in mine
+    assert not any(each in mine for each in theirs)

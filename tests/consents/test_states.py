@@ -32,13 +32,18 @@ class User:
         clock.at = START
 
     def grant(self):
-        """Consent, as whoever has the id now: after its last closure."""
+        """Consent, as whoever has the id now."""
+        self._after_its_closure()
+        self.api.decide(self.name, self.processing)
+
+    def _after_its_closure(self):
+        """What was collected by the last closure of the id is another's, and refused."""
         if self.closed_at is not None and self.clock.at <= self.closed_at:
             self.clock.at = self.closed_at + timedelta(milliseconds=1)
-        self.api.decide(self.name, self.processing)
 
     def grant_unlawfully(self):
         """Consent by a box that was ticked already."""
+        self._after_its_closure()
         self.api.decide(self.name, self.processing, evidence={"default_state": "selected"})
 
     def grant_ahead(self):

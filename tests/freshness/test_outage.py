@@ -5,6 +5,7 @@ import json
 import time
 from base64 import urlsafe_b64decode
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -14,8 +15,11 @@ import pytest
 import app.main
 from app.core.article import Purpose
 from app.core.processing import Processing
+from app.db import database as database_module
 from app.db.database import DatabaseUnavailableError
+from app.db.primary import NotThePrimaryError
 from app.main import wall_clock
+from app.operations.decisions import from_database
 from app.snapshot.feed import Beat
 from app.snapshot.records import RegisterRecord
 from app.snapshot.snapshots import TransactionSnapshot
@@ -249,3 +253,23 @@ def test_what_a_feed_confirmed_to_the_end_is_known_however_late_it_is_asked_for(
     assert replica.known.exempt_processing("scan") is None
     replica.known._away_since = now - 4990
     assert replica.known.exempt_processing("scan") is scan
+
+
+def test_what_an_unproven_read_told_is_not_remembered(database, monkeypatch):
+    """A replaced server says that a suspended filter is active, and its proof fails: nothing is decided on that."""
+    with running(database, cache="strict") as api:
+        exempt(api, "filter")
+        api.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})
+        assert api.reason("alice", "filter") == "processing_suspended"
+        load = vars(from_database)["load_processings"]
+
+        async def replaced(session, ids):
+            return {key: replace(each, status_changes=()) for key, each in (await load(session, ids)).items()}
+
+        async def fails(*_):
+            raise NotThePrimaryError
+
+        monkeypatch.setattr(from_database, "load_processings", replaced)
+        monkeypatch.setattr(database_module, "_commit", fails)
+        answer = api.call("POST", ONE, question("alice", "filter"))
+        assert not answer.json().get("decision"), answer.text

@@ -56,7 +56,8 @@ class Write:
 
     async def _call(self, caller: Caller) -> IdempotentCall:
         body = (await self.request.body()).decode("utf-8", "replace")
-        asked = f"{self.request.method} {self.request.url.path}\n{body}"
+        # With the key in it, so that nobody who holds the database can try bodies without knowing the key.
+        asked = f"{self.key}\n{self.request.method} {self.request.url.path}\n{body}"
         return IdempotentCall(
             caller=caller.id,
             key_hash=self.pseudonyms.opaque("idempotency-key", self.key or ""),

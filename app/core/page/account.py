@@ -7,6 +7,7 @@ _SHOWN: Final = 2
 _SHOWN_TAIL: Final = 40
 _PHONES: Final = frozenset({"phone", "tel", "msisdn", "phone_number"})
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{5,22}", re.ASCII)
+_SCHEMES: Final = frozenset({"tel", "sip", "sips", "mailto", "xmpp", "sms"})
 _HIDDEN: Final = "••"
 _FRANCE: Final = "+33"
 _NATIONAL_DIGITS: Final = 9
@@ -20,8 +21,11 @@ def account_hint(identifier: str, kind: str = "") -> str:
     """
     if kind.lower() in _PHONES and _PHONE.fullmatch(identifier) is not None:
         return _phone(identifier)
-    at = identifier.rfind("@")
-    end = at if at > 0 else identifier.rfind(":")
+    scheme, _, rest = identifier.partition(":")
+    if scheme.lower() in _SCHEMES:
+        return account_hint(rest, "phone" if _PHONE.fullmatch(rest) is not None else kind)
+    # A colon stands before a domain only in ids such as @alice:example.fr.
+    end = identifier.rfind(":") if identifier.startswith("@") else max(0, identifier.rfind("@"))
     name, tail = (identifier[:end], identifier[end:]) if end > 0 else (identifier, "")
     if len(tail) > _SHOWN_TAIL:
         tail = f"…{tail[-_SHOWN_TAIL:]}"

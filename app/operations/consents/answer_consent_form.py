@@ -166,8 +166,8 @@ async def _record(
     capacity = {"given_by": (link.given_by or GivenBy.SELF).value}
     if link.kind is LinkKind.JOINT:
         capacity["age_band"] = AgeBand.UNDER_15.value
-    elif link.age_band is not None:
-        capacity["age_band"] = link.age_band.value
+    elif opened.age_band is not None:
+        capacity["age_band"] = opened.age_band.value
     await record_consent(session, deployment, opened.caller, _collected(opened, subject, said, capacity))
 
 

@@ -47,7 +47,8 @@ class OpenedLink:
     """A link that works: what it is, who made it, what it shows. `under_15`: it records no decision but withdrawals.
 
     `account` is a hint at whose page this is, never the whole id. `shown_until`: when the page goes, of a link that
-    only shows what was answered by it; None while it asks or withdraws. `title`: its word among those of the page.
+    only shows what was answered by it; None while it asks or withdraws. `age_band`: what it was made with, unless
+    an age was stated since. `title`: its word among those of the page.
     """
 
     link: ConsentLink
@@ -59,6 +60,7 @@ class OpenedLink:
     asks: bool
     now: datetime
     shown_until: datetime | None
+    age_band: AgeBand | None = None
 
     def offering(self, act: Act) -> tuple[ShownProcessing, ...]:
         """The processings for which a button is there."""
@@ -109,7 +111,8 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     works = asks or any(item.situation in _WITHDRAWN_BY_IT for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
     account = account_hint(deployment.vault.open(sealed), link.subject_type)
-    return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until)
+    age_band = None if _bands_since(link, entries) else link.age_band
+    return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until, age_band)
 
 
 def _controllers_of(records: Mapping[str, ProcessingRecord], now: datetime) -> frozenset[str]:
@@ -172,8 +175,17 @@ async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -
     return answered_at + ANSWERS_SHOWN
 
 
+def _bands_since(link: ConsentLink, entries: Sequence[LedgerEntry]) -> list[AgeBand]:
+    """The ages stated since a link was made."""
+    since = (entry.event for entry in entries if entry.event.order > link.ledger_order)
+    return [event.collection.age_band for event in since if event.collection.age_band is not None]
+
+
 def _is_under_15(link: ConsentLink, entries: Sequence[LedgerEntry], now: datetime) -> bool:
-    """Whether the person is known to be under fifteen; of a joint link, still is."""
+    """Whether the person is known to be under fifteen; of a joint link, still is.
+
+    What the link was made with stands beside what was stated since: the youngest counts.
+    """
     if link.age_band is not None and link.kind is not LinkKind.JOINT:
-        return link.age_band is AgeBand.UNDER_15
+        return AgeBand.UNDER_15 in {link.age_band, *_bands_since(link, entries)}
     return (age_known([entry.event for entry in entries], now) or link.age_band) is AgeBand.UNDER_15

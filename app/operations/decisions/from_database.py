@@ -5,15 +5,16 @@ Without the database, purposes of III are still answered, for a caller and from 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from app.auth.callers import Caller, Credential
+from app.auth.callers import Authenticated, Caller, Credential
 from app.auth.limits.rate_limits import RateLimits
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.period import PeriodPolicy
+from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.operations.decisions.evaluate_requests import read_facts
@@ -54,22 +55,53 @@ async def answer_from_database(
         DatabaseUnavailableError: the database is away and this credential was never seen.
 
     """
+    learnt = _Learnt(primary.known.forgettings)
     try:
         async with primary.reads.read() as session:
-            return await _answer(session, primary, presented, questions, instant)
+            answered = await _answer(session, primary, presented, questions, instant, learnt)
+        # Only now is it known that the server which told it is the primary.
+        learnt.remember(primary.known)
+        return answered
     except DatabaseUnavailableError:
         primary.known.away()
         return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
 
 
-async def _answer(
-    session: ReadSession, primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
+@dataclass(slots=True)
+class _Learnt:
+    """What a read told, to be remembered for an outage once its server is known to be the primary.
+
+    `since` is `LastKnown.forgettings` as it was before the read.
+    """
+
+    since: int
+    caller: tuple[bytes, Authenticated] | None = None
+    processings: dict[str, Processing | None] = field(default_factory=dict)
+    clock: tuple[datetime, float] | None = None
+
+    def remember(self, known: LastKnown) -> None:
+        """Remember all of it."""
+        if self.caller is not None:
+            known.remember_caller(*self.caller, self.since)
+        for identifier, processing in self.processings.items():
+            known.remember_processing(identifier, processing, self.since)
+        if self.clock is not None:
+            known.heard(*self.clock)
+
+
+async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is learnt of it
+    session: ReadSession,
+    primary: Primary,
+    presented: Credential,
+    questions: Sequence[Question],
+    instant: float,
+    learnt: _Learnt,
 ) -> AnsweredRequest:
-    since = primary.known.forgettings
     found = await authenticate(session, presented)
-    primary.known.remember_caller(presented.digest, found, since)
     if found is None:
+        primary.known.remember_caller(presented.digest, None, learnt.since)  # forgetting needs no proof
         return AnsweredRequest(None, (), instant)
+    learnt.caller = (presented.digest, found)
     caller = found.caller
     primary.uses.note(found)
     caller.require(Scope.DECISIONS_EVALUATE)
@@ -83,10 +115,11 @@ async def _answer(
             if not is_admitted:
                 answers[place] = Unanswered.LIMITED
         places = [place for place, is_admitted in zip(places, admitted, strict=True) if is_admitted]
-    now = await _judge_in_place(session, primary, questions, places, answers, records)
+    learnt.clock = await _judge_in_place(session, primary, questions, places, answers, records)
+    now = learnt.clock[0].timestamp()
     for identifier in {questions[place].processing for place in places}:
         record = records.get(identifier)
-        primary.known.remember_processing(identifier, record.facts if record is not None else None, since)
+        learnt.processings[identifier] = record.facts if record is not None else None
     return AnsweredRequest(caller, answers, now, standing)
 
 
@@ -97,14 +130,13 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     places: Sequence[int],
     answers: list[Answer],
     records: Mapping[str, ProcessingRecord],
-) -> float:
-    """Judge the questions in these places, and return the database's time as an epoch time."""
+) -> tuple[datetime, float]:
+    """Judge the questions in these places; the database's time, and when it was asked for by CLOCK_BOOTTIME."""
     requests = [questions[place].whole() for place in places]
     read = await read_facts(session, requests, records)
-    primary.known.heard(read.now, read.asked)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
         answers[place] = judge(request, facts.processing, facts.consents, facts.at, primary.policy, facts.subject_ref)
-    return read.now.timestamp()
+    return read.now, read.asked
 
 
 def _is_exempt(record: ProcessingRecord | None) -> bool:

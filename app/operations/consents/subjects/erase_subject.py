@@ -1,17 +1,21 @@
 """Erase a user: close the account and sever the id from the ledger, which keeps the proof, not of whom."""
 
+from collections.abc import Sequence
+
 from app.audit.acts import ActKind, Target
 from app.audit.trail import record_act
 from app.auth.callers import Caller
+from app.auth.idempotency import forget_answers
 from app.core.consent import EventKind
 from app.db.session import WriteSession
 from app.ledger.aliases import forget_aliases
-from app.ledger.locators import find_ref, refs_behind, sever
+from app.ledger.locators import hold_names, refs_behind, sever
 from app.ledger.vault_store import destroy_ids
 from app.operations.consents.append_to_ledger import open_ledger, tell
 from app.operations.consents.subjects.close_subject import Closure, append_for_all
-from app.operations.consents.subjects.follow import follow, hold_people
+from app.operations.consents.subjects.follow import account_of, follow, hold_people
 from app.operations.service.deployment import Deployment, SubjectName
+from app.snapshot.changes import ChangeKind, record_change
 
 
 async def erase_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
@@ -26,16 +30,27 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
 
     """
     locators = deployment.pseudonyms.locators(subject.type, subject.id)
-    live = await find_ref(session, locators[0])
+    # Before it is looked for: a first consent that is recorded meanwhile is waited for, and closed, or comes after.
+    await hold_names(session, locators)
+    live = await account_of(session, deployment, subject)
     closure = await _close_and_erase(session, deployment, caller, subject) if live is not None else None
+    await _confirm_for_all(session, locators)
     refs = await refs_behind(session, locators)
     await destroy_ids(session, refs)
     await sever(session, refs)
     await forget_aliases(session, refs)
+    await forget_answers(session, refs)
     if closure is not None:
         return closure
     await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(), {"ended": 0})
     return Closure(None, (), await session.now())
+
+
+async def _confirm_for_all(session: WriteSession, locators: Sequence[bytes]) -> None:
+    """Have replicas forget the id, also where this repeats an erasure that may not have been confirmed."""
+    session.narrow()
+    for locator in locators:
+        await record_change(session, ChangeKind.SUBJECT, locator)
 
 
 async def _close_and_erase(

@@ -4,15 +4,17 @@ Each name keeps a ledger of its own, and its rules read that alone: what follows
 the one that it follows.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
+from app.auth.callers import Caller
 from app.core.aliases import FOLLOWED
-from app.core.consent import EventKind
+from app.core.consent import AgeBand, ConsentEvent, EventKind
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.aliases import accounts_of, locators_of
-from app.ledger.entries import LedgerEntry
+from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.locators import end_account, find_ref, hold_ref
 from app.ledger.store import load_entries
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
@@ -63,6 +65,17 @@ async def follow(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) 
     return ended
 
 
+async def carry_age(
+    session: WriteSession, caller: Caller, band: AgeBand, ledger: OpenLedger, evidence: Mapping[str, str]
+) -> None:
+    """Record an age under another name of the person: it is the person's (facts of LIL art. 45), not a name's."""
+    at, capacity = ledger.after_everything, {"age_band": band.value}
+    collection = collection_of(None, capacity, text_known=True)
+    event = ConsentEvent(session.new_id(at), EventKind.AGE_STATED, None, at, ledger.next_order, collection=collection)
+    entry = LedgerEntry(ledger.ref, event, at, caller.id, evidence=dict(evidence), capacity=capacity)
+    await append(session, ledger, entry)
+
+
 async def open_account(session: WriteSession, ref: bytes, ledger: OpenLedger) -> OpenLedger:
     """The ledger of another account of the same person, held by this transaction."""
     await hold_ref(session, ref)
@@ -75,7 +88,8 @@ async def _record_under(session: WriteSession, other: OpenLedger, entry: LedgerE
     at = said.collected_at if entry.imported else max(said.collected_at, other.after_everything)
     recorded_at = max(entry.recorded_at, at)
     event = replace(said, id=session.new_id(recorded_at), collected_at=at, order=other.next_order)
-    evidence = {**(entry.evidence or {}), "followed": str(said.id)}
+    # Not which entry: once one name is erased, nothing may lead from the other to it.
+    evidence = {**(entry.evidence or {}), "followed": "another_name"}
     copied = replace(entry, subject_ref=other.ref, event=event, recorded_at=recorded_at, evidence=evidence)
     ended = [row for row in await append(session, other, copied) if row.decision is EventKind.GRANTED]
     if said.kind is EventKind.REFUSED:

@@ -7,14 +7,22 @@ from uuid import UUID
 from app.audit.acts import ActKind, Target
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.aliases import MOST_NAMES, AliasBasis, SameSubjectError, TooManyNamesError, processings_ended
+from app.core.aliases import (
+    MOST_NAMES,
+    AliasBasis,
+    SameSubjectError,
+    TooManyNamesError,
+    age_to_carry,
+    noes_to_carry,
+    processings_ended,
+)
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.ledger.aliases import Alias, accounts_of, add_alias, find_alias, remove_alias
 from app.ledger.entries import LedgerEntry
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger
-from app.operations.consents.subjects.follow import account_of, hold_people, open_account, tell_of
+from app.operations.consents.subjects.follow import account_of, carry_age, hold_people, open_account, tell_of
 from app.operations.service.deployment import Deployment, SubjectName
 
 
@@ -39,7 +47,7 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
         TooManyNamesError: the person would have more names than one may.
 
     """
-    session.narrow()
+    await session.repeat()  # also where nothing is ended: the first time may have ended something, unconfirmed
     ledgers = await _hold_both(session, deployment, one, other)
     refs = [ledger.ref for ledger in ledgers]
     if refs[0] == refs[1]:
@@ -97,7 +105,23 @@ async def _end_what_was_refused(
             ended = {each for said in mine for each in processings_ended(said.events, ledger.events)}
             for processing in sorted(ended):
                 withdrawn += await _withdraw(session, caller, alias, ledger, processing)
+            for said in mine:
+                await _carry(session, caller, alias, said, ledger)
     return withdrawn
+
+
+async def _carry(session: WriteSession, caller: Caller, alias: Alias, said: OpenLedger, ledger: OpenLedger) -> None:
+    """Record under one name the noes of another, at their own dates, and its age where that is the younger."""
+    evidence = {"alias": str(alias.id)}
+    for processing, at in noes_to_carry(said.events, ledger.events):
+        current = await open_account(session, ledger.ref, ledger)
+        event = ConsentEvent(session.new_id(ledger.now), EventKind.WITHDRAWN, processing, at, current.next_order)
+        recorded_at = max(ledger.now, at)
+        entry = LedgerEntry(current.ref, event, recorded_at, caller.id, imported=True, evidence=evidence)
+        await append(session, current, entry)
+    band = age_to_carry(said.events, ledger.events, ledger.now)
+    if band is not None:
+        await carry_age(session, caller, band, await open_account(session, ledger.ref, ledger), evidence)
 
 
 async def _withdraw(

@@ -10,9 +10,11 @@ from app.core.grant import is_joint
 from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.events.many import Message, put_many
+from app.ledger.aliases import accounts_of
 from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger
 from app.operations.consents.collection_time import record_import, time_of_narrowing
+from app.operations.consents.subjects.follow import carry_age, hold_people, open_account
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings
@@ -36,6 +38,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         CollectionTimeError: `at` lies in the future.
 
     """
+    await hold_people(session, deployment, stated.subject)
     ledger = await open_ledger(session, deployment, stated.subject)
     when = time_of_narrowing(ledger, deployment, caller, stated.at, field="at")
     capacity = {"age_band": stated.age_band.value}
@@ -58,9 +61,15 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         evidence={"stated_by": stated.stated_by, "checked_how": stated.checked_how},
         capacity=capacity,
     )
-    if makes_younger(stated.age_band, ledger.events, when.at):
+    # Of a repetition too, which makes nobody younger: its first time may not have been confirmed.
+    if stated.age_band is not AgeBand.ADULT or makes_younger(stated.age_band, ledger.events, when.at):
         session.narrow()
     await append(session, ledger, entry)
+    for ref in await accounts_of(session, ledger.ref):
+        other = await open_account(session, ref, ledger)
+        if ref != ledger.ref and makes_younger(stated.age_band, other.events, ledger.now):
+            session.narrow()
+            await carry_age(session, caller, stated.age_band, other, {"followed": "another_name"})
     if when.imported:
         await record_import(session, caller, ledger.now)
     await _ask_for_confirmation(session, deployment, ledger, event)

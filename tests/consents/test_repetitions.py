@@ -1,0 +1,52 @@
+"""A narrowing write whose process died before it was confirmed is confirmed when it is repeated."""
+
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+
+from app.db.database import OutcomeUnknownError
+from app.snapshot.writer import Writer
+from tests.faults.service import eventually
+from tests.support.api import running, subject
+from tests.support.databases import new_database
+
+AGE = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
+REQUESTS = {
+    "withdrawal": ("/v1/withdrawals", {"subject": subject("alice"), "processing": "ads"}),
+    "closure": ("/v1/subjects/closures", {"subject": subject("alice")}),
+    "erasure": ("/v1/subjects/erasures", {"subject": subject("alice")}),
+    "link": ("/v1/subjects/links", {"from": subject("ali"), "to": subject("alice"), "basis": "user_proved"}),
+    "age": ("/v1/subjects/ages", {"subject": subject("alice"), **AGE}),
+}
+
+
+def _is_leased(api):
+    return api.ok("GET", "/readyz")["leased"]
+
+
+@asynccontextmanager
+async def _dies(self):
+    """Commit, and end before anybody is told."""
+    async with self._database.write() as session:
+        yield session
+    raise OutcomeUnknownError
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+def test_a_repetition_is_answered_when_no_worker_permits_any_more(monkeypatch, what):
+    """Two workers hold the permit; the first try is committed and its process ends; after the second none permits."""
+    path, body = REQUESTS[what]
+    with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
+        one.register("ads")
+        for name in ("alice", "ali"):
+            one.decide(name, "ads")
+        one.withdraw("ali", "ads")
+        for each in (one, two):
+            eventually(partial(_is_leased, each))
+            assert each.reason("alice", "ads") == "consent_in_force"
+        with monkeypatch.context() as patch:
+            patch.setattr(Writer, "write", _dies)
+            assert one.call("POST", path, body).json()["type"] == "urn:sceau:problem:outcome-unknown"
+        assert one.call("POST", path, body).status_code in {200, 201}
+        assert not {"consent_in_force"} & {one.reason("alice", "ads"), two.reason("alice", "ads")}
