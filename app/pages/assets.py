@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import HTTPException, Path, Request, Response
+from fastapi import Path, Request, Response
 from fastapi.responses import FileResponse
 
 from app.api.http.security import open_to_all
@@ -18,7 +18,7 @@ async def logo(request: Request) -> Response:
     """The operator's logo (SCEAU_LOGO), if there is one."""
     picture = services_of(request).logo
     if picture is None:
-        raise HTTPException(404)
+        return Response(status_code=404)  # to an element of a page, not to a person
     return Response(picture, media_type="image/png", headers={"Cache-Control": "public, max-age=3600"})
 
 

@@ -59,12 +59,10 @@ BEGIN
     IF NEW.recorded_at <= clock_timestamp() + tolerance THEN
         RETURN NEW;
     END IF;
-    -- A withdrawal is recorded whatever happens to the clock, and just after the entries that it must outrank: those of
-    -- the subject, or the one that it follows from another name. They passed this check themselves.
+    -- A withdrawal is recorded whatever happens to the clock, and just after the entries of the subject, which it must
+    -- outrank. They passed this check themselves.
     IF TG_TABLE_NAME = 'consent_event' THEN
-        IF EXISTS (SELECT FROM consent_event WHERE subject_ref = NEW.subject_ref AND recorded_at >= just_before)
-            OR EXISTS (SELECT FROM consent_event
-                WHERE id = (NEW.evidence ->> 'followed')::uuid AND recorded_at >= just_before) THEN
+        IF EXISTS (SELECT FROM consent_event WHERE subject_ref = NEW.subject_ref AND recorded_at >= just_before) THEN
             RETURN NEW;
         END IF;
     END IF;

@@ -85,8 +85,8 @@ async def open_account(session: WriteSession, ref: bytes, ledger: OpenLedger) ->
 async def _record_under(session: WriteSession, other: OpenLedger, entry: LedgerEntry) -> list[ConsentRow]:
     said = entry.event
     # An import keeps its own past date; what is said live ends everything that stands under the other name.
-    at = said.collected_at if entry.imported else max(said.collected_at, other.after_everything)
-    recorded_at = max(entry.recorded_at, at)
+    at = said.collected_at if entry.imported else other.after_everything
+    recorded_at = entry.recorded_at if entry.imported else at
     event = replace(said, id=session.new_id(recorded_at), collected_at=at, order=other.next_order)
     # Not which entry: once one name is erased, nothing may lead from the other to it.
     evidence = {**(entry.evidence or {}), "followed": "another_name"}
