@@ -63,11 +63,12 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     if check is not None:
         check.withdrawn = (replica or known).forget_signed_by
     pace, synchronous = pace_of(settings), is_synchronous(settings)
+    patience = min(pace.lease, settings.database_timeout.total_seconds())
     feed = replica.feed if replica is not None else None
     return Services(
         database=database,
         deployment=deployment,
-        reads=PrimaryReads(database, feed, synchronous=synchronous, patience=pace.lease),
+        reads=PrimaryReads(database, feed, synchronous=synchronous, patience=patience),
         writer=Writer(database, replica, longest=pace.lease + pace.margin, known=known),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,

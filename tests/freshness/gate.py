@@ -24,6 +24,11 @@ class Gate:
         """Whether somebody stands before it."""
         return self._standing > 0
 
+    @property
+    def standing(self) -> int:
+        """How many stand before it."""
+        return self._standing
+
     def close(self, *, after: int = 0) -> None:
         """Let so many more pass, and nobody else."""
         self._allowed = after

@@ -151,12 +151,17 @@ async def commit_during_a_beat(world):
     """The withdrawal is committed between a beat of B and what follows from it."""
     await world.begin()
     await world.fill(world.b)
+    after = world.b.after_beat
+    after.close()
+    await until(lambda: after.waiting)
+    # The next beat of B is the one: that which stands there may have passed the point where the mutant waits, as may A's.
     world.pause.close()
-    world.b.after_beat.close()
-    await until(lambda: world.b.after_beat.waiting or world.pause.waiting)
+    come = after.arrivals
+    after.close(after=1)
+    await until(lambda: after.arrivals > come or world.pause.standing == len((world.a, world.b)))
     writing = await world.committed(world.withdraw())
     world.pause.open()
-    world.b.after_beat.open()
+    after.open()
     await writing
     return await world.ask(world.b)
 

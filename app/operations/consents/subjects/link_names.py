@@ -24,6 +24,7 @@ from app.ledger.entries import LedgerEntry
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger
 from app.operations.consents.subjects.follow import account_of, carry_age, hold_people, open_account, tell_of
 from app.operations.service.deployment import Deployment, SubjectName
+from app.snapshot.changes import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,11 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
         TooManyNamesError: the person would have more names than one may.
 
     """
-    await session.repeat()  # also where nothing is ended: the first time may have ended something, unconfirmed
+    session.narrow()
     ledgers = await _hold_both(session, deployment, one, other)
+    # Also where nothing is ended: the first time may have ended something, and not have been confirmed.
+    for locator in {each for ledger in ledgers for each in ledger.locators}:
+        await record_change(session, ChangeKind.SUBJECT, locator)
     refs = [ledger.ref for ledger in ledgers]
     if refs[0] == refs[1]:
         raise SameSubjectError(field="to")
