@@ -48,6 +48,7 @@ class User:
 
     def grant_ahead(self):
         """Consent to the newest version, in force or not."""
+        self._after_its_closure()
         versions = self.api.ok("GET", f"/v1/processings/{self.processing}")["versions"]
         self.api.decide(self.name, self.processing, version=versions)
 

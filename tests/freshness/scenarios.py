@@ -154,7 +154,7 @@ async def commit_during_a_beat(world):
     after = world.b.after_beat
     after.close()
     await until(lambda: after.waiting)
-    # The next beat of B is the one: that which stands there may have passed the point where the mutant waits, as may A's.
+    # The next beat of B is the one: what stands there, or before it at A, may have passed where the mutant waits.
     world.pause.close()
     come = after.arrivals
     after.close(after=1)

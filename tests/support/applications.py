@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.api import TestClock, running, utc
+from tests.support.api import UNLIMITED, TestClock, running, utc
 from tests.support.databases import new_database
 from tests.support.staff import publish
 
@@ -23,7 +23,7 @@ def shared_clock():
 @pytest.fixture(scope="module")
 def moving(shared_clock):
     """An application whose clock is `shared_clock`, shared by the tests of a file."""
-    with new_database() as database, running(database, clock=shared_clock) as called:
+    with new_database() as database, running(database, clock=shared_clock, **UNLIMITED) as called:
         yield called
 
 
