@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ class Node:
     def _signal(self, wanted: signal.Signals) -> None:
         assert self.process is not None
         for pid in [self.process.pid, *children(self.process.pid)]:
-            os.kill(pid, wanted)
+            with suppress(ProcessLookupError):  # it ended since it was listed
+                os.kill(pid, wanted)
 
 
 def dsn(role: str, nodes: Sequence[Node]) -> str:
