@@ -13,11 +13,14 @@ from psycopg.errors import Diagnostic
 
 from app.db.primary import IDENTITY, Accepts, is_no_standby
 
+TRIES: Final = 3
+"""Connections of a pool tried until one leads to the server that is wanted."""
+HANGING_UP_SECONDS: Final = 0.25
+"""What a call is given beyond its deadline to end by an error of its connection."""
 _HOST_SECONDS: Final = 2
 """How long one host of a DSN is tried: the least that libpq takes."""
-
-
 _NEXT_HOST_SECONDS: Final = 0.5
+"""How long a host may say nothing before the next one is tried beside it."""
 _Opened = TypeVar("_Opened", bound="HeardConnection")
 
 

@@ -19,15 +19,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.db.connections import HeardConnection, connect, hanging_up_after
+from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
-_TRIES: Final = 3
-"""Connections tried until one leads to the server that is wanted."""
 _PING_SECONDS: Final = 1.0
-_HANGING_UP_SECONDS: Final = 0.25
-"""What a call is given beyond its deadline to end by an error of its connection."""
 
 
 class DatabaseUnavailableError(Exception):
@@ -105,7 +101,7 @@ class Database:
             DatabaseUnavailableError: as for `read`; or no connection leads to that server.
 
         """
-        async with self._guarded() as progress, self._transaction(progress, server) as connection:
+        async with self._guarded(), self._begun(server) as connection:
             yield ReadSession(connection, self._clock)
 
     @asynccontextmanager
@@ -120,12 +116,14 @@ class Database:
             DatabaseUnavailableError: as for `read`; also when the block has ended and the proof failed.
 
         """
-        async with self._guarded() as progress, self._transaction(progress, None) as connection:
-            if await _identity(connection) is None:
+        async with self._guarded(), self._begun(None) as connection:
+            if (await connection.execute(text(f"SELECT {IDENTITY}"))).scalar_one() is None:
                 raise NotThePrimaryError
             yield ReadSession(connection, self._clock)
             if by_commit:
                 await connection.execute(text(PROOF))
+                if not await _commit(connection):
+                    raise NotThePrimaryError
 
     @asynccontextmanager
     async def write(self, server: str | None = None) -> AsyncIterator[WriteSession]:
@@ -139,8 +137,12 @@ class Database:
             DatabaseUnavailableError: as for `read`; nothing was recorded.
 
         """
-        async with self._guarded() as progress, self._transaction(progress, server) as connection:
+        async with self._guarded() as progress, self._begun(server) as connection:
             yield WriteSession(connection, self._clock)
+            progress.committing = True
+            if not await _commit(connection):
+                raise OutcomeUnknownError
+            progress.committing = False
 
     async def is_durable(self) -> bool:
         """Whether commits wait for a standby, where they must.
@@ -208,17 +210,14 @@ class Database:
             await connection.close()
 
     @asynccontextmanager
-    async def _transaction(self, progress: _Progress, server: str | None) -> AsyncIterator[AsyncConnection]:
-        """A transaction on that server, or on any; committed at the end, which fails where the COMMIT was warned of."""
-        for _ in range(_TRIES):
-            async with self._connection() as connection, connection.begin() as transaction:
-                if not await self._is_right(connection, server):
-                    await transaction.rollback()
-                    await connection.invalidate()
-                    continue
-                yield connection
-                await _commit(connection, progress)
-                return
+    async def _begun(self, server: str | None) -> AsyncIterator[AsyncConnection]:
+        """A connection to that server, or to any, with a transaction begun, which is rolled back unless committed."""
+        for _ in range(TRIES):
+            async with self._connection() as connection:
+                if await self._is_right(connection, server):
+                    yield connection
+                    return
+                await connection.invalidate()
         raise NotThePrimaryError
 
     async def _is_right(self, connection: AsyncConnection, server: str | None) -> bool:
@@ -232,7 +231,7 @@ class Database:
     async def _guarded(self) -> AsyncIterator[_Progress]:
         progress = _Progress()
         try:
-            async with asyncio.timeout(self._limits.deadline.total_seconds() + _HANGING_UP_SECONDS):
+            async with asyncio.timeout(self._limits.deadline.total_seconds() + HANGING_UP_SECONDS):
                 yield progress
         except (
             OperationalError,
@@ -249,22 +248,14 @@ class Database:
             raise
 
 
-async def _identity(connection: AsyncConnection) -> str | None:
-    identity: str | None = (await connection.execute(text(f"SELECT {IDENTITY}"))).scalar_one()
-    return identity
-
-
 async def _heard(connection: AsyncConnection) -> HeardConnection:
     """The driver's own connection."""
     return cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
 
 
-async def _commit(connection: AsyncConnection, progress: _Progress) -> None:
-    """Commit, and hear whether the server says that the commit may not have reached its standby."""
+async def _commit(connection: AsyncConnection) -> bool:
+    """Commit; False where the server warned that its standby may not have the transaction."""
     heard = await _heard(connection)
     heard.warned = False
-    progress.committing = True
     await connection.commit()
-    if heard.warned:
-        raise OutcomeUnknownError
-    progress.committing = False
+    return not heard.warned

@@ -37,8 +37,14 @@ def is_older(identity: str, known: str) -> bool:
     return cluster == known_cluster and int(timeline, 16) < int(known_timeline, 16)
 
 
-HAS_STANDBY: Final = "current_setting('synchronous_standby_names') <> ''"
-"""SQL: whether a COMMIT waits for a standby at all. That one is there is shown by the COMMIT that returns."""
+HAS_STANDBY: Final = (
+    "current_setting('synchronous_standby_names') <> '' "
+    "AND current_setting('synchronous_commit') NOT IN ('off', 'local')"
+)
+"""SQL: whether a COMMIT of this session waits for a standby. That one is there is shown by the COMMIT that returns.
+
+A pooler may have dropped what a connection asks for (`synchronous_commit = on`).
+"""
 
 
 class NotThePrimaryError(Exception):

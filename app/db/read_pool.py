@@ -16,15 +16,15 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from app.db.connections import HeardConnection, connection_settings, hanging_up_after
+from app.db.connections import (
+    HANGING_UP_SECONDS,
+    TRIES,
+    HeardConnection,
+    connection_settings,
+    hanging_up_after,
+)
 from app.db.database import DatabaseUnavailableError, PoolLimits
 from app.db.primary import IDENTITY, Accepts, NotThePrimaryError, is_no_standby
-
-_TRIES: Final = 3
-"""Connections tried until one leads to the server that is wanted."""
-
-_HANGING_UP_SECONDS: Final = 0.25
-"""What a call is given beyond its deadline to end by an error of its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ class ReadPool:
 
         """
         try:
-            async with asyncio.timeout(self.deadline + _HANGING_UP_SECONDS):
+            async with asyncio.timeout(self.deadline + HANGING_UP_SECONDS):
                 return await self._fetch(server, statement, values)
         except _UNAVAILABLE as error:
             raise DatabaseUnavailableError from error
 
     async def _fetch(self, server: str, statement: Statement, values: Mapping[str, Any]) -> list[Any]:
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             async with self._pool.connection() as connection:
                 with hanging_up_after(connection, self.deadline):
                     rows = await (await connection.execute(statement.text, values)).fetchall()

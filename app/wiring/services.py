@@ -54,21 +54,15 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         SettingsError: a key or a URL is missing, or a key is wrong.
 
     """
-    database = database_of(settings, clock=clock)
-    deployment = deployment_of(settings)
+    database, deployment, pace = database_of(settings, clock=clock), deployment_of(settings), pace_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     memory = _memory(settings, database, deployment.policy, uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
-    known = replica.known if replica is not None else LastKnown(KNOWN_SECONDS)
-    if check is not None:
-        check.withdrawn = (replica or known).forget_signed_by
-    pace, synchronous = pace_of(settings), is_synchronous(settings)
-    patience = min(pace.lease, settings.database_timeout.total_seconds())
-    feed = replica.feed if replica is not None else None
+    known = _known(replica, check)
     return Services(
         database=database,
         deployment=deployment,
-        reads=PrimaryReads(database, feed, synchronous=synchronous, patience=patience),
+        reads=_reads(settings, database, replica),
         writer=Writer(database, replica, longest=pace.lease + pace.margin, known=known),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
@@ -95,6 +89,20 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         return_origins=settings.return_to_origins,
         logo=settings.logo,
     )
+
+
+def _known(replica: Replica | None, check: "TokenCheck | None") -> LastKnown:
+    """What is remembered for an outage; keys that an issuer withdraws are forgotten there."""
+    known = replica.known if replica is not None else LastKnown(KNOWN_SECONDS)
+    if check is not None:
+        check.withdrawn = (replica or known).forget_signed_by
+    return known
+
+
+def _reads(settings: Settings, database: Database, replica: Replica | None) -> PrimaryReads:
+    patience = min(pace_of(settings).lease, settings.database_timeout.total_seconds())
+    feed = replica.feed if replica is not None else None
+    return PrimaryReads(database, feed, synchronous=is_synchronous(settings), patience=patience)
 
 
 def _memory(

@@ -88,6 +88,7 @@ def test_a_replica_that_registers_later_is_not_waited_for(monkeypatch):
         await rows.read_again()
         rows.rows = {A: AFTER, B: None}
         await waiting
+        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
 
     waits(monkeypatch, work, a=BEFORE)
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from base64 import urlsafe_b64decode
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -15,12 +15,11 @@ import pytest
 import app.main
 from app.core.article import Purpose
 from app.core.processing import Processing
-from app.db import database as database_module
 from app.db.database import DatabaseUnavailableError
-from app.db.primary import NotThePrimaryError
 from app.main import wall_clock
 from app.operations.decisions import from_database
 from app.snapshot.feed import Beat
+from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.records import RegisterRecord
 from app.snapshot.snapshots import TransactionSnapshot
 from app.snapshot.upkeep import keep_up
@@ -133,7 +132,8 @@ def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
         psycopg.connect(database.owner_url, autocommit=True) as connection,
     ):
         connection.execute(DEAD)
-        eventually(lambda: connection.execute("SELECT count(*) FROM replica").fetchone() == (0,))
+        gone = eventually(lambda: connection.execute("SELECT count(*) FROM replica").fetchone() == (0,))
+        assert gone
 
 
 @pytest.fixture(name="replica")
@@ -266,10 +266,13 @@ def test_what_an_unproven_read_told_is_not_remembered(database, monkeypatch):
         async def replaced(session, ids):
             return {key: replace(each, status_changes=()) for key, each in (await load(session, ids)).items()}
 
-        async def fails(*_):
-            raise NotThePrimaryError
+        @asynccontextmanager
+        async def unproven(self):
+            async with self._database.read() as session:
+                yield session
+            raise DatabaseUnavailableError
 
         monkeypatch.setattr(from_database, "load_processings", replaced)
-        monkeypatch.setattr(database_module, "_commit", fails)
+        monkeypatch.setattr(PrimaryReads, "read", unproven)
         answer = api.call("POST", ONE, question("alice", "filter"))
         assert not answer.json().get("decision"), answer.text
