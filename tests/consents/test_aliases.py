@@ -198,3 +198,18 @@ def test_what_followed_does_not_name_the_entry_that_it_follows(api):
     mine = str(_history(api, other["id"]))
     assert "another_name" in mine
     assert not any(each in mine for each in theirs)
+
+
+def test_an_age_that_a_consent_or_a_withdrawal_states_is_the_persons_too(api):
+    """However it is stated, under fifteen counts for every name; what follows carries no older age and no link."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    _link(api, "kid", "kiddo")
+    api.decide("kiddo", "ads")
+    api.decide("kid", "stats", capacity={"age_band": "under_15", "given_by": "self"})
+    assert api.reason("kiddo", "ads") == "consent_invalid"
+    api.withdraw("kid", "stats", capacity={"age_band": "adult"})
+    api.decide("kiddo", "ads")
+    assert api.reason("kiddo", "ads") == "consent_invalid"
+    consent = api.ok("POST", "/v1/consents/search", {"subject": subject("kiddo")})["items"][0]["id"]
+    assert all("link" not in (each.get("evidence") or {}) for each in _history(api, consent))

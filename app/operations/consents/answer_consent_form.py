@@ -20,12 +20,12 @@ from app.core.errors import (
 from app.core.page.link import Act, LinkKind
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
-from app.ledger.locators import hold_ref
 from app.ledger.vault_store import load_id
 from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
 from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
 from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.shown_processing import ShownProcessing, shown_digest
+from app.operations.consents.subjects.follow import hold_person
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
 from app.operations.service.deployment import Deployment, SubjectName
 
@@ -99,7 +99,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     if link is None:
         raise NotFoundError
     # First of all locks, as in every other write about this subject: what is read from here on does not change.
-    await hold_ref(session, link.subject_ref)
+    await hold_person(session, link.subject_ref)
     opened = await open_consent_link(session, deployment, form.token_sha256)
     if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
         raise FormNotOursError

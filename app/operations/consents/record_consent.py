@@ -7,7 +7,7 @@ from typing import Any
 
 from app.auth.callers import Caller
 from app.core.article import FRANCE, Element
-from app.core.consent import ConsentEvent, Defect, EventKind, State
+from app.core.consent import AgeBand, ConsentEvent, Defect, EventKind, State
 from app.core.errors import (
     CollectionTimeError,
     ConsentNotApplicableError,
@@ -16,7 +16,6 @@ from app.core.errors import (
     ProcessingRetiredError,
     UnknownVersionError,
 )
-from app.core.fold import makes_younger
 from app.core.grant import age_required, defects, expiry
 from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError
@@ -82,7 +81,8 @@ async def record_consent(
         InvalidEvidenceError: the evidence of a grant is incomplete, or contradicts itself or the version.
 
     """
-    if collected.kind is EventKind.REFUSED:
+    minor = (collected.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
+    if collected.kind is EventKind.REFUSED or minor:  # what is recorded under the person's other names too
         await hold_people(session, deployment, collected.subject)
     ledger = await open_ledger(session, deployment, collected.subject)
     record = await load_processing(session, collected.processing)
@@ -98,9 +98,8 @@ async def record_consent(
             await keep_text(session, kept, ledger.now)
     await append(session, ledger, entry)
     recorded = _recorded(deployment, ledger, record, entry)
-    younger = makes_younger(entry.event.collection.age_band, ledger.events, entry.event.collected_at)
-    if recorded.state is not State.IN_FORCE or collected.elements is not None or younger:
-        # A refusal, a grant that may cover less than the one before it, or an age that other consents fall with.
+    if recorded.state is not State.IN_FORCE or collected.elements is not None or minor:
+        # A refusal, a grant that may cover less than the one before it, or an age that other consents may fall with.
         session.narrow()
     await tell(session, ledger.ref, collected.kind, when.at, consent=entry.event.id, processing=collected.processing)
     await follow(session, ledger, entry)

@@ -11,10 +11,11 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConsentNotApplicableError, NotFoundError
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
-from app.operations.consents.append_to_ledger import append, open_ledger, tell
-from app.operations.consents.collection_time import record_import, time_of_narrowing
+from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.consents.collection_time import CollectionTime, record_import, time_of_narrowing
 from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import ProcessingRecord
 from app.register.store import load_processing
 
 
@@ -58,15 +59,33 @@ async def withdraw_consent(
 
     """
     if withdrawal.processing is not None:
-        record = await load_processing(session, withdrawal.processing)
-        if record is None:
-            raise NotFoundError("No such processing is registered.", field="processing")
-        if not record.facts.rests_on_consent:
-            raise ConsentNotApplicableError(field="processing")
+        _check(await load_processing(session, withdrawal.processing))
     session.narrow()
     await hold_people(session, deployment, withdrawal.subject)
     ledger = await open_ledger(session, deployment, withdrawal.subject)
     when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
+    entry = _entry(session, caller, ledger, withdrawal, when)
+    ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
+    for row in ended:
+        await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
+    elsewhere = await follow(session, ledger, entry)
+    if when.imported:
+        await record_import(session, caller, ledger.now)
+    ids = tuple(row.id for row in [*ended, *elsewhere])
+    return RecordedWithdrawal(entry.event.id, bool(ledger.entries or elsewhere), ids, when.at)
+
+
+def _check(record: ProcessingRecord | None) -> None:
+    """Refuse what nobody can consent to, and so nobody withdraws from."""
+    if record is None:
+        raise NotFoundError("No such processing is registered.", field="processing")
+    if not record.facts.rests_on_consent:
+        raise ConsentNotApplicableError(field="processing")
+
+
+def _entry(
+    session: WriteSession, caller: Caller, ledger: OpenLedger, withdrawal: Withdrawal, when: CollectionTime
+) -> LedgerEntry:
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
         id=session.new_id(recorded_at),
@@ -78,7 +97,7 @@ async def withdraw_consent(
     )
     told = {"method": withdrawal.method, "link": str(withdrawal.link) if withdrawal.link is not None else None}
     said: Mapping[str, Any] | None = {name: value for name, value in told.items() if value is not None} or None
-    entry = LedgerEntry(
+    return LedgerEntry(
         subject_ref=ledger.ref,
         event=event,
         recorded_at=recorded_at,
@@ -88,11 +107,3 @@ async def withdraw_consent(
         evidence=said,
         capacity=withdrawal.capacity,
     )
-    ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
-    for row in ended:
-        await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
-    elsewhere = await follow(session, ledger, entry)
-    if when.imported:
-        await record_import(session, caller, ledger.now)
-    ids = tuple(row.id for row in [*ended, *elsewhere])
-    return RecordedWithdrawal(event.id, bool(ledger.entries or elsewhere), ids, when.at)

@@ -1,16 +1,18 @@
 """A refusal, a withdrawal or a closure under one name of a person is recorded under the others too; a grant never is.
 
-Each name keeps a ledger of its own, and its rules read that alone: what follows is an entry like any other, which names
-the one that it follows.
+An age that is younger than what was known under another name is recorded there as well. Each name keeps a ledger of its
+own, and its rules read that alone: what follows is an entry like any other. It does not say which entry it follows:
+once one name is erased, nothing may lead from the other to it.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
-from app.auth.callers import Caller
 from app.core.aliases import FOLLOWED
 from app.core.consent import AgeBand, ConsentEvent, EventKind
+from app.core.fold import makes_younger
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.aliases import accounts_of, locators_of
@@ -20,19 +22,25 @@ from app.ledger.store import load_entries
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
 from app.operations.service.deployment import Deployment, SubjectName
 
+_FOLLOWED: Final = {"followed": "another_name"}
+
 
 async def hold_people(session: WriteSession, deployment: Deployment, *names: SubjectName) -> None:
     """Hold all accounts of some people, in the one order in which writers hold several: two never wait for each other.
 
     A person with one account only is left to whoever opens that.
     """
-    accounts: set[bytes] = set()
-    for name in names:
-        ref = await account_of(session, deployment, name)
-        accounts.update(await accounts_of(session, ref) if ref is not None else ())
+    refs = [await account_of(session, deployment, name) for name in names]
+    accounts = {each for ref in refs if ref is not None for each in await accounts_of(session, ref)}
     if len(accounts) > 1:
         for each in sorted(accounts):
             await hold_ref(session, each)
+
+
+async def hold_person(session: WriteSession, ref: bytes) -> None:
+    """Hold every account of the person who has this one, in the same order."""
+    for each in await accounts_of(session, ref) or [ref]:
+        await hold_ref(session, each)
 
 
 async def account_of(session: WriteSession, deployment: Deployment, name: SubjectName) -> bytes | None:
@@ -44,35 +52,42 @@ async def account_of(session: WriteSession, deployment: Deployment, name: Subjec
 
 
 async def follow(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) -> list[ConsentRow]:
-    """Record under the person's other names what was recorded under one, and tell receivers.
+    """Record under the person's other names what was recorded under one, if it follows, and tell receivers.
 
     Args:
         session: a transaction that holds the person (`hold_people`).
         ledger: that of the name under which it was said.
-        entry: what was said: of a kind that follows.
+        entry: what was said.
 
     Returns:
         The grants that ended with it under other names.
 
     """
-    if entry.event.kind not in FOLLOWED:
-        return []
+    band, follows = entry.event.collection.age_band, entry.event.kind in FOLLOWED
     ended: list[ConsentRow] = []
+    if band is None and not follows:
+        return ended
     for ref in await accounts_of(session, ledger.ref):
-        if ref != ledger.ref:
-            other = await open_account(session, ref, ledger)
-            ended += await _record_under(session, other, entry)
+        if ref == ledger.ref:
+            continue
+        if band is not None:
+            await carry_age(session, entry.recorded_by, band, await open_account(session, ref, ledger), _FOLLOWED)
+        if follows:
+            ended += await _record_under(session, await open_account(session, ref, ledger), entry)
     return ended
 
 
 async def carry_age(
-    session: WriteSession, caller: Caller, band: AgeBand, ledger: OpenLedger, evidence: Mapping[str, str]
+    session: WriteSession, by: UUID, band: AgeBand, ledger: OpenLedger, evidence: Mapping[str, str]
 ) -> None:
-    """Record an age under another name of the person: it is the person's (facts of LIL art. 45), not a name's."""
+    """Record an age under another name of the person, if they are younger by it than was known there (LIL art. 45)."""
+    if not makes_younger(band, ledger.events, ledger.after_everything):
+        return
+    session.narrow()
     at, capacity = ledger.after_everything, {"age_band": band.value}
     collection = collection_of(None, capacity, text_known=True)
     event = ConsentEvent(session.new_id(at), EventKind.AGE_STATED, None, at, ledger.next_order, collection=collection)
-    entry = LedgerEntry(ledger.ref, event, at, caller.id, evidence=dict(evidence), capacity=capacity)
+    entry = LedgerEntry(ledger.ref, event, at, by, evidence=dict(evidence), capacity=capacity)
     await append(session, ledger, entry)
 
 
@@ -87,10 +102,19 @@ async def _record_under(session: WriteSession, other: OpenLedger, entry: LedgerE
     # An import keeps its own past date; what is said live ends everything that stands under the other name.
     at = said.collected_at if entry.imported else other.after_everything
     recorded_at = entry.recorded_at if entry.imported else at
-    event = replace(said, id=session.new_id(recorded_at), collected_at=at, order=other.next_order)
-    # Not which entry: once one name is erased, nothing may lead from the other to it.
-    evidence = {**(entry.evidence or {}), "followed": "another_name"}
-    copied = replace(entry, subject_ref=other.ref, event=event, recorded_at=recorded_at, evidence=evidence)
+    collection = replace(said.collection, age_band=None)  # `carry_age` has that, where it is the younger
+    event = replace(
+        said, id=session.new_id(recorded_at), collected_at=at, order=other.next_order, collection=collection
+    )
+    evidence = {name: value for name, value in (entry.evidence or {}).items() if name != "link"}
+    copied = replace(
+        entry,
+        subject_ref=other.ref,
+        event=event,
+        recorded_at=recorded_at,
+        evidence={**evidence, **_FOLLOWED},
+        capacity=None,
+    )
     ended = [row for row in await append(session, other, copied) if row.decision is EventKind.GRANTED]
     if said.kind is EventKind.REFUSED:
         await tell(session, other.ref, said.kind, at, consent=event.id, processing=said.processing or "")

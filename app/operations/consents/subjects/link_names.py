@@ -125,7 +125,7 @@ async def _carry(session: WriteSession, caller: Caller, alias: Alias, said: Open
         await append(session, current, entry)
     band = age_to_carry(said.events, ledger.events, ledger.now)
     if band is not None:
-        await carry_age(session, caller, band, await open_account(session, ledger.ref, ledger), evidence)
+        await carry_age(session, caller.id, band, await open_account(session, ledger.ref, ledger), evidence)
 
 
 async def _withdraw(

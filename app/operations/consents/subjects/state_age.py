@@ -10,11 +10,10 @@ from app.core.grant import is_joint
 from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.events.many import Message, put_many
-from app.ledger.aliases import accounts_of
 from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger
-from app.operations.consents.collection_time import record_import, time_of_narrowing
-from app.operations.consents.subjects.follow import carry_age, hold_people, open_account
+from app.operations.consents.collection_time import CollectionTime, record_import, time_of_narrowing
+from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings
@@ -41,6 +40,21 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     await hold_people(session, deployment, stated.subject)
     ledger = await open_ledger(session, deployment, stated.subject)
     when = time_of_narrowing(ledger, deployment, caller, stated.at, field="at")
+    entry = _entry(session, caller, ledger, stated, when)
+    # Of a repetition too, which makes nobody younger: its first time may not have been confirmed.
+    if stated.age_band is not AgeBand.ADULT or makes_younger(stated.age_band, ledger.events, when.at):
+        session.narrow()
+    await append(session, ledger, entry)
+    await follow(session, ledger, entry)
+    if when.imported:
+        await record_import(session, caller, ledger.now)
+    await _ask_for_confirmation(session, deployment, ledger, entry.event)
+    return entry
+
+
+def _entry(
+    session: WriteSession, caller: Caller, ledger: OpenLedger, stated: StatedAge, when: CollectionTime
+) -> LedgerEntry:
     capacity = {"age_band": stated.age_band.value}
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
@@ -51,7 +65,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         order=ledger.next_order,
         collection=collection_of(None, capacity, text_known=True),
     )
-    entry = LedgerEntry(
+    return LedgerEntry(
         subject_ref=ledger.ref,
         event=event,
         recorded_at=recorded_at,
@@ -61,19 +75,6 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         evidence={"stated_by": stated.stated_by, "checked_how": stated.checked_how},
         capacity=capacity,
     )
-    # Of a repetition too, which makes nobody younger: its first time may not have been confirmed.
-    if stated.age_band is not AgeBand.ADULT or makes_younger(stated.age_band, ledger.events, when.at):
-        session.narrow()
-    await append(session, ledger, entry)
-    for ref in await accounts_of(session, ledger.ref):
-        other = await open_account(session, ref, ledger)
-        if ref != ledger.ref and makes_younger(stated.age_band, other.events, ledger.now):
-            session.narrow()
-            await carry_age(session, caller, stated.age_band, other, {"followed": "another_name"})
-    if when.imported:
-        await record_import(session, caller, ledger.now)
-    await _ask_for_confirmation(session, deployment, ledger, event)
-    return entry
 
 
 async def _ask_for_confirmation(
