@@ -22,10 +22,15 @@ FIELD = b"X-Field: value\r\n"
 
 
 async def application(scope, receive, send):
-    """Answers at once, whether or not the body has come; /whole waits for it."""
+    """Answers at once, whether or not the body has come; /whole waits for it, /halting halts within its answer."""
     while scope["path"] == "/whole" and (await receive()).get("more_body", False):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    if scope["path"] == "/halting":
+        await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        await asyncio.sleep(0.2)
+        await send({"type": "http.response.body", "body": b"k"})
+        return
     await send({"type": "http.response.body", "body": b"ok"})
 
 
@@ -147,6 +152,54 @@ def test_a_body_that_never_ends_ends_with_its_connection(monkeypatch):
     head = b"POST %s HTTP/1.1\r\nContent-Length: 100\r\n\r\nsome"
     assert exchange(head % b"/", monkeypatch=monkeypatch, REQUEST_SECONDS=0.05).startswith(b"HTTP/1.1 200 OK")
     assert exchange(head % b"/whole", monkeypatch=monkeypatch, REQUEST_SECONDS=0.05) == b""
+
+
+_CHUNKED = b"POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n%s\r\n"
+_BROKEN = {
+    "no chunk": (b"ZZ\r\n", (400, "malformed")),
+    "one chunk": (b"1\r\na\r\nZZ\r\n", (400, "malformed")),
+    "trailers": (b"0\r\n" + FIELD * (MOST_FIELDS + 1), (431, "head-too-large")),
+}
+
+
+@pytest.mark.parametrize("broken", _BROKEN)
+@pytest.mark.parametrize("target", [b"/", b"/whole"])
+@pytest.mark.parametrize("field", [b"", b"Connection: close\r\n", b"Expect: 100-continue\r\n"])
+def test_a_broken_body_behind_its_head_gets_the_refusal_alone(broken, target, field, caplog):
+    """A body that breaks in the read of its head is refused once; what the application says then is dropped."""
+    tail, expected = _BROKEN[broken]
+    assert problem_of(exchange(_CHUNKED % (target, field) + tail)) == expected
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.mark.parametrize("broken", _BROKEN)
+@pytest.mark.parametrize("target", [b"/", b"/halting"])
+def test_a_body_that_breaks_behind_its_answer_adds_nothing_to_it(broken, target, caplog):
+    """A request that was answered before its body broke, or whose answer has begun, has that one answer."""
+
+    async def told():
+        async with served() as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(_CHUNKED % (target, b""))
+            begun = await asyncio.wait_for(reader.readuntil(b"o"), HANGS)
+            begun += await asyncio.wait_for(reader.readuntil(b"\r\n\r\no"), HANGS)
+            writer.write(_BROKEN[broken][0])
+            rest = await asyncio.wait_for(reader.read(), HANGS)
+            writer.close()
+            return begun + rest
+
+    answer = asyncio.run(told())
+    assert answer.endswith(b"\r\n\r\nok")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+def test_a_next_request_behind_an_unread_body_is_judged_by_itself():
+    """A body that was let go by, and then a head without bounds: the answer, and the refusal of the next request."""
+    answers = exchange(_CHUNKED % (b"/", b"") + b"1\r\na\r\n0\r\n\r\n" + LINE + b"no field\r\n\r\n")
+    first, second = answers.split(b"\r\n\r\nok")
+    assert first.startswith(b"HTTP/1.1 200 OK")
+    assert problem_of(second) == (400, "malformed")
 
 
 def test_a_connection_that_was_answered_has_no_such_deadline():

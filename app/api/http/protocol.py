@@ -100,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._head_bytes += len(data)
             else:
                 alone = self._begun == 1 and not in_message
-                self._head_bytes = len(data) if alone else self._length_of_head()
+                self._head_bytes = len(data) if alone else _length_of(self.url, self.headers)
             if self._head_bytes > LONGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
         if self._step_begun:
@@ -144,15 +144,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End a head; what is to follow has its own time."""
-        self._in_head = False
         if self.parser.should_upgrade():
             # The parser takes a request that asks to upgrade (or CONNECT) to end with its head, whatever body the head
             # announces: that body would be read as the connection's next request, with a proxy's next key.
             self._refusal = UPGRADE
             raise _RefusedError
-        if self._head_bytes + self._read_bytes > LONGEST_HEAD and self._length_of_head() > LONGEST_HEAD:
+        if self._head_bytes + self._read_bytes > LONGEST_HEAD and _length_of(self.url, self.headers) > LONGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
+        self._in_head = False
         self.begin_request()
 
     def begin_request(self) -> None:
@@ -180,7 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.is_answering():
             return
         if self._refused_next is not None:
-            self.refuse(self._refused_next)
+            self._end_with(self._refused_next)
         elif self._half_closed:
             self.transport.close()  # the rest of what was begun will not come
 
@@ -189,12 +189,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.refuse(self._refusal)
 
     def is_answering(self) -> bool:
-        """Whether a whole request on this connection awaits its answer."""
+        """Whether a whole request on this connection awaits its answer, or an answer has begun."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is None or cycle.response_complete:
             return False
         # uvicorn keeps the last request here; those queued before it are whole.
-        return not cycle.more_body or bool(self.pipeline)
+        return not cycle.more_body or bool(self.pipeline) or cycle.response_started
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer, and end what is sent; what still comes is read for a while, or its sender might lose the answer.
@@ -204,11 +204,22 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         if self._ended or self.transport.is_closing():
             return
-        self._in_head = False
+        in_body, self._in_head = self._in_message and not self._in_head, False
         if self.is_answering():
             self._refused_next = refusal
+            if self.cycle.more_body:
+                # The answer that has begun is the only one of this request: the connection ends behind it.
+                self.cycle.keep_alive, self.cycle.transport = False, cast("asyncio.Transport", _LastWords(self))
             self.begin_step(REQUEST_SECONDS)
             self._move_deadline()
+            return
+        if in_body and self.cycle.response_complete:
+            self.linger()  # a request has one answer
+        else:
+            self._end_with(refusal)
+
+    def _end_with(self, refusal: Refusal) -> None:
+        if self._ended or self.transport.is_closing():
             return
         self.refused[refusal.slug] += 1
         self.transport.write(answer_to(refusal, self.server_state.default_headers))
@@ -217,6 +228,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def linger(self) -> None:
         """End what is sent, and drop what still comes until the client ends, for a while at most."""
         self._ended = True
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not cycle.response_complete:
+            # The application has a request whose rest will not be read. To it, that client has left: what it says is
+            # dropped, and a "100 Continue" too, since nothing may be written behind the end.
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False
+            cycle.message_event.set()
         self.transport.write_eof()
         self.begin_step(LINGER_SECONDS)
         self._move_deadline()
@@ -227,9 +244,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.linger()
         else:
             self.transport.close()
-
-    def _length_of_head(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def begin_step(self, seconds: float) -> None:
         """Give what comes next so long, in the place of any other deadline; `inf`: it may take its time.
@@ -264,6 +278,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def too_late(self) -> None:
         """End a connection on which nothing came in time: no request, no end of a body, no end after a refusal."""
         self.transport.close()
+
+
+def _length_of(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) for name, value in headers)
 
 
 class _LastWords:
