@@ -21,6 +21,8 @@ DataOption = Annotated[
     typer.Option("--data", help="Use this directory's own PostgreSQL and keys, unless SCEAU_DATABASE_URL is set."),
 ]
 _DATA: Final = ".sceau"
+_OF_ONES_OWN: Final = ("SCEAU_DATABASE_OWNER_URL", "SCEAU_PSEUDONYM_KEY", "SCEAU_MASTER_KEY")
+"""Settings that only somebody with a database of their own has."""
 
 
 @contextmanager
@@ -37,6 +39,10 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
     from app.serving import local_deployment
     from app.settings.environment import SettingsError
 
+    named = [name for name in _OF_ONES_OWN if os.environ.get(name) or os.environ.get(f"{name}_FILE")]
+    if data is None and named:
+        # Whoever names keys or an owner means a deployment of their own, not the folder that a demo left.
+        raise SettingsError(f"SCEAU_DATABASE_URL is not set, and {named[0]} is: set both, or use --data DIR")
     if data is None and not Path(_DATA).is_dir():
         raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
     directory = (data or Path(_DATA)).absolute()

@@ -17,4 +17,4 @@ def duration(text: str) -> timedelta:
     try:
         return TypeAdapter(timedelta).validate_python(text)
     except ValidationError:
-        raise typer.BadParameter("is a duration such as P90D or PT12H (ISO 8601)") from None
+        raise typer.BadParameter("must be a duration such as P90D or PT12H (ISO 8601)") from None

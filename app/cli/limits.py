@@ -33,6 +33,8 @@ def limits_set(
     data: DataOption = None,
 ) -> None:
     """Set them, as the role of SCEAU_DATABASE_OWNER_URL. The trail of administrative acts keeps before and after."""
+    if log_floor is None and clock_tolerance is None:
+        raise typer.BadParameter("give --log-floor, --clock-tolerance or both")
     _tell(_limits(data, log_floor, clock_tolerance))
 
 
@@ -43,12 +45,16 @@ def _limits(
     from app.settings import Settings
     from app.settings.required import required
 
+    given = Settings.load().database_owner_url if data is None else None
+    if given is not None:
+        return owner_limits(given.get_secret_value(), log_floor=log_floor, clock_tolerance=clock_tolerance)
     with deployment(data):
         owner = required(Settings.load().database_owner_url, "database_owner_url")
         return owner_limits(owner, log_floor=log_floor, clock_tolerance=clock_tolerance)
 
 
 def _tell(found: "OwnerLimits") -> None:
-    typer.echo(f"The decision log is kept for {found.log_floor.days} days at least.")
-    seconds = f"{found.clock_tolerance.total_seconds():g}"
+    days = found.log_floor.days
+    typer.echo(f"The decision log is kept for at least {days} {'day' if days == 1 else 'days'}.")
+    seconds = f"{found.clock_tolerance.total_seconds():.3f}".rstrip("0").rstrip(".")
     typer.echo(f"Nothing is recorded more than {seconds} seconds ahead of the database's clock.")

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
-from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NotThePrimaryError, is_no_standby
+from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
 _PING_SECONDS: Final = 1.0
@@ -28,6 +28,10 @@ _PING_SECONDS: Final = 1.0
 
 class DatabaseUnavailableError(Exception):
     """The database cannot be read or written now."""
+
+
+class NotDurableError(DatabaseUnavailableError):
+    """PostgreSQL lacks the synchronous standby that the deployment wants: nothing is read for decisions or recorded."""
 
 
 class OutcomeUnknownError(DatabaseUnavailableError):
@@ -40,8 +44,10 @@ class _Progress:
 
     committing: bool = False
 
-    def unavailable(self) -> DatabaseUnavailableError:
+    def unavailable(self, cause: BaseException) -> DatabaseUnavailableError:
         """What a failure at this point means."""
+        if isinstance(cause, NoStandbyError):
+            return NotDurableError()
         return OutcomeUnknownError() if self.committing else DatabaseUnavailableError()
 
 
@@ -221,11 +227,20 @@ class Database:
         raise NotThePrimaryError
 
     async def _is_right(self, connection: AsyncConnection, server: str | None) -> bool:
-        """Whether a connection leads to that server, and to one whose commits wait for a standby if they must."""
+        """Whether a connection leads to that server.
+
+        Raises:
+            NoStandbyError: it does, and its commits wait for no standby, as they must.
+
+        """
         if server is None and not self._synchronous:
             return True
         told = (await connection.execute(text(f"SELECT {IDENTITY}, {HAS_STANDBY}"))).one()
-        return server in {None, told[0]} and (told[1] or not self._synchronous)
+        if server not in {None, told[0]}:
+            return False
+        if self._synchronous and not told[1]:
+            raise NoStandbyError
+        return True
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[_Progress]:
@@ -241,10 +256,10 @@ class Database:
             TimeoutError,
             NotThePrimaryError,
         ) as error:
-            raise progress.unavailable() from error
+            raise progress.unavailable(error) from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise progress.unavailable() from error
+                raise progress.unavailable(error) from error
             raise
 
 

@@ -4,18 +4,18 @@ Runs as the owner of the schema, never as the application: afterwards the applic
 `PRIVILEGES` says. On the ledger that is INSERT and SELECT.
 """
 
-from typing import Any, Final
+from typing import Final
 
-import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from psycopg import errors
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from app.db.connections import owner_settings, role_of
+from app.db.connections import role_of
 from app.db.identifiers import uuid7
+from app.db.owner import owner_engine
 from app.db.revisions import MIGRATIONS, MigrationRefusedError, known_revisions
 
 PRIVILEGES: Final = {
@@ -77,7 +77,6 @@ PRIVILEGES: Final = {
 
 _LOCK_SECONDS: Final = 5
 _TURN_SECONDS: Final = 120
-_CONNECT_SECONDS: Final = 10
 
 
 FUNCTIONS: Final = ("sceau_make_log_partition(date)", "sceau_drop_log_before(date)")
@@ -113,7 +112,7 @@ def migrate(owner_url: str, application_url: str, *, revision: str = "head") -> 
 
     """
     owner, role = role_of(owner_url), role_of(application_url)
-    engine = create_engine("postgresql+psycopg://", hide_parameters=True, creator=lambda: _as_owner(owner_url))
+    engine = owner_engine(owner_url)
     try:
         with engine.begin() as connection:
             if not upgrade(connection, revision):
@@ -124,10 +123,6 @@ def migrate(owner_url: str, application_url: str, *, revision: str = "head") -> 
         raise MigrationRefusedError(_refusal(error, owner, role)) from error
     finally:
         engine.dispose()
-
-
-def _as_owner(url: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(**owner_settings(url, connect_seconds=_CONNECT_SECONDS))
 
 
 def _refusal(error: DBAPIError, owner: str | None, role: str | None) -> str:

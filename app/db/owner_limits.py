@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, Interval, Table, create_engine, select, text, update
-from sqlalchemy.engine import make_url
+from psycopg import errors
+from sqlalchemy import Boolean, CheckConstraint, Column, Integer, Interval, Table, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from app.db.owner import owner_engine
 from app.db.schema import metadata
 
 owner_limit: Final = Table(
@@ -25,7 +26,7 @@ owner_limit: Final = Table(
     CheckConstraint("clock_tolerance >= '0'::interval", name="clock_tolerance"),
 )
 
-_CONNECT_SECONDS: Final = 10
+_LONGEST_FLOOR: Final = timedelta(days=36_500)
 
 
 class OwnerLimitsRefusedError(Exception):
@@ -54,24 +55,35 @@ def owner_limits(
         OwnerLimitsRefusedError: they were not changed.
 
     """
-    if log_floor is not None and log_floor != timedelta(days=log_floor.days):
-        raise OwnerLimitsRefusedError("the log is kept for whole days: such as P90D")
+    whole = log_floor is None or log_floor == timedelta(days=log_floor.days)
+    if not whole or (log_floor is not None and not timedelta(days=1) <= log_floor <= _LONGEST_FLOOR):
+        raise OwnerLimitsRefusedError("--log-floor must be whole days, from P1D to P36500D")
+    if clock_tolerance is not None and clock_tolerance < timedelta(0):
+        raise OwnerLimitsRefusedError("--clock-tolerance must not be negative")
     wanted = {
         "log_floor_days": log_floor.days if log_floor is not None else None,
         "clock_tolerance": clock_tolerance,
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
-    owner = make_url(owner_url).set(drivername="postgresql+psycopg")
-    engine = create_engine(owner, hide_parameters=True, connect_args={"connect_timeout": _CONNECT_SECONDS})
+    engine = owner_engine(owner_url)
     try:
         with engine.begin() as connection:
             if changes:
                 connection.execute(update(owner_limit).values(changes))
             row = connection.execute(select(owner_limit)).one()
     except DBAPIError as error:
-        cause = type(error.orig).__name__
-        message = f"the database refused ({cause}): SCEAU_DATABASE_OWNER_URL must name the owner of a migrated schema"
-        raise OwnerLimitsRefusedError(message) from error
+        raise OwnerLimitsRefusedError(_refusal(error.orig)) from error
     finally:
         engine.dispose()
     return OwnerLimits(timedelta(days=row.log_floor_days), row.clock_tolerance)
+
+
+def _refusal(cause: BaseException | None) -> str:
+    """What a person is told: which setting is at fault, and what to do."""
+    if isinstance(cause, errors.InsufficientPrivilege):
+        return "the role of SCEAU_DATABASE_OWNER_URL does not own the schema: name the role that does"
+    if isinstance(cause, errors.UndefinedTable):
+        return "the schema is behind this version: run `sceau migrate` first"
+    if getattr(cause, "sqlstate", None) is None:
+        return "the database cannot be reached as its owner: check SCEAU_DATABASE_OWNER_URL and that it runs"
+    return f"the database refused it ({type(cause).__name__}), and nothing was changed: see its log"

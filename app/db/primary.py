@@ -48,4 +48,8 @@ A pooler may have dropped what a connection asks for (`synchronous_commit = on`)
 
 
 class NotThePrimaryError(Exception):
-    """The server that answered is a standby, not the one that is believed now, or lacks the standby it should have."""
+    """The server that answered is a standby, or not the one that is believed now."""
+
+
+class NoStandbyError(NotThePrimaryError):
+    """No commit waits for a standby on the server that answered, and the deployment wants one."""

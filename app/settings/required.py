@@ -40,8 +40,8 @@ HOW_MANY: Final = (
 )
 """What an operator chooses who brings a database."""
 WHAT_SURVIVES: Final = (
-    "set synchronous where PostgreSQL has a synchronous standby, so that no withdrawal is lost with a server, or local "
-    "where the loss of its one server may lose decisions that were answered"
+    "set it to synchronous if PostgreSQL has a synchronous standby, or to local if it has none (losing the server may "
+    "then lose decisions that were answered)"
 )
 """What an operator chooses who brings a database."""
 _MADE_BY: Final = {

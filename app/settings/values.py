@@ -69,6 +69,11 @@ def _refused(how: str) -> PydanticCustomError:
     return PydanticCustomError(REFUSED, "{how}", {"how": how})
 
 
+def _must(how: str) -> str:
+    """`is one or two` as a demand."""
+    return f"must be {how.removeprefix('is ')}" if how.startswith("is ") else how
+
+
 def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
     """Reads the text of a setting with `parse`. A wrong text is refused with the setting's name and `how`.
 
@@ -81,7 +86,7 @@ def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
         try:
             return parse(given)
         except (ValueError, InvalidNoticeError):
-            raise _refused(how) from None
+            raise _refused(_must(how)) from None
 
     return BeforeValidator(read)
 
@@ -140,9 +145,11 @@ def _logo(path: str | bytes) -> bytes:
         with Path(path).open("rb") as file:
             read = file.read(_MOST_LOGO_BYTES + 1)
     except OSError as error:
-        raise ValueError("names no file that can be read") from error
-    if not read.startswith(_PNG) or len(read) > _MOST_LOGO_BYTES:
-        raise ValueError("is not the path of a PNG of 100 KiB at most")
+        raise _refused("names a file that cannot be read: it must be the path of a PNG") from error
+    if not read.startswith(_PNG):
+        raise _refused("names a file that is no PNG")
+    if len(read) > _MOST_LOGO_BYTES:
+        raise _refused("names a PNG that is larger than 100 KiB")
     return read
 
 
@@ -177,7 +184,7 @@ def _some_of(allowed: frozenset[str], words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(words)
 
 
-_URL: Final = "is an address such as https://login.example.fr/realms/staff (plain HTTP: of this machine only)"
+_URL: Final = "is an address such as https://login.example.fr/realms/staff (https; plain HTTP only for this machine)"
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
 BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
@@ -198,7 +205,10 @@ ProxyNetworks = Annotated[
     tuple[Network, ...], _read(parse_networks, "is a list of networks, such as 10.0.0.0/8,fd00::/8")
 ]
 ReturnOrigins = Annotated[
-    Origins, _read(parse_origins, "is a list of origins, such as https://mail.example.fr (plain HTTP: of this machine)")
+    Origins,
+    _read(
+        parse_origins, "is a list of https origins, such as https://mail.example.fr (plain HTTP only for this machine)"
+    ),
 ]
 WebhookNetworks = Annotated[
     AddressPolicy, _read(AddressPolicy.parse, "is a list of networks, such as 10.1.0.0/16,fd00:1::/64")

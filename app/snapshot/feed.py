@@ -16,7 +16,7 @@ import structlog
 
 from app.db.connections import HeardConnection, connect, hanging_up_after, patience
 from app.db.identifiers import random_id
-from app.db.primary import IDENTITY, NotThePrimaryError, is_older
+from app.db.primary import HAS_STANDBY, IDENTITY, NoStandbyError, NotThePrimaryError, is_older
 from app.snapshot.lease import Lease, Pace, boot_seconds
 from app.snapshot.snapshots import TransactionSnapshot
 
@@ -41,7 +41,7 @@ WITH beaten AS (
     LIMIT %(limit)s
 )
 SELECT pg_current_snapshot()::text, (SELECT beat FROM beaten), clock_timestamp(),
-    ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news), {IDENTITY}
+    ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news), {IDENTITY}, {HAS_STANDBY}
 """  # noqa: S608 - constants
 
 
@@ -68,6 +68,8 @@ class Feed:
     `connected` is true from when a connection stands until it is given up: a replica that is connected and holds no
     lease waits for a beat that does not commit, and nothing proves that its server is the primary.
 
+    `synchronous`: a beat counts only where commits wait for a standby, without which it proves no primary.
+
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
     once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
     """
@@ -81,6 +83,7 @@ class Feed:
         drop_all: Callable[[], None],
         lost: Callable[[], None],
         about: str,
+        synchronous: bool = False,
     ) -> None:
         """Prepare; nothing is connected yet."""
         self.lease = Lease()
@@ -98,6 +101,7 @@ class Feed:
         self._drop_all = drop_all
         self._lost = lost
         self._about = about
+        self._synchronous = synchronous
 
     async def run(self) -> None:
         """Keep an incarnation alive, and begin another whenever one ends."""
@@ -208,5 +212,7 @@ class Feed:
             raise RowTakenAwayError
         if row[4] is None or connection.warned or row[4] != (self.server or row[4]):
             raise NotThePrimaryError  # a standby, a commit that no standby has seen, or another timeline
+        if self._synchronous and not row[5]:
+            raise NoStandbyError
         changes = [(int(kind), bytes.fromhex(ref)) for kind, _, ref in (each.partition(":") for each in row[3])]
         return Beat(sent, TransactionSnapshot.parse(row[0]), row[0], row[2], changes, row[4])

@@ -45,12 +45,16 @@ _PROCESSINGS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ReplicaPlan:
-    """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds."""
+    """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
+
+    `synchronous`: whether the deployment's commits wait for a standby.
+    """
 
     feed_url: str
     pace: Pace
     subjects: int
     about: str
+    synchronous: bool = False
 
 
 class _Held(LastKnown):
@@ -123,7 +127,13 @@ class Replica:
         self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
         self.pool = pool
         self.feed = Feed(
-            plan.feed_url, plan.pace, drop=self.drop, drop_all=self.drop_all, lost=self._feed_lost, about=plan.about
+            plan.feed_url,
+            plan.pace,
+            drop=self.drop,
+            drop_all=self.drop_all,
+            lost=self._feed_lost,
+            about=plan.about,
+            synchronous=plan.synchronous,
         )
         for reads in (pool, database):
             reads.follow(self.feed.accepts)

@@ -112,7 +112,11 @@ def _memory(
         return None
     url = required(settings.database_url, "database_url")
     plan = ReplicaPlan(
-        direct_url(settings), pace_of(settings), settings.cache_subjects, about=f"{platform.node()} {os.getpid()}"
+        direct_url(settings),
+        pace_of(settings),
+        settings.cache_subjects,
+        about=f"{platform.node()} {os.getpid()}",
+        synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))
     return Memory(Replica(plan, database, pool, uses, check.known if check is not None else _no_token), policy)

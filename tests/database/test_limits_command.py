@@ -28,10 +28,10 @@ def sceau(database, monkeypatch):
 def test_the_owner_sets_and_sees_them(sceau, database):
     """What is given is changed and the other stays; the trail has before and after."""
     status, said = sceau("set", "--log-floor", "P365D")
-    assert (status, said.splitlines()[0]) == (0, "The decision log is kept for 365 days at least.")
+    assert (status, said.splitlines()[0]) == (0, "The decision log is kept for at least 365 days.")
     status, said = sceau("set", "--clock-tolerance", "PT5S")
     assert said.splitlines() == [
-        "The decision log is kept for 365 days at least.",
+        "The decision log is kept for at least 365 days.",
         "Nothing is recorded more than 5 seconds ahead of the database's clock.",
     ]
     assert sceau("show") == (0, said)
@@ -43,7 +43,7 @@ def test_the_owner_sets_and_sees_them(sceau, database):
 def test_a_floor_that_is_none_is_refused(sceau, wrong):
     """No days, half a day and no duration change nothing."""
     assert sceau("set", *wrong)[0] != 0
-    assert "for 30 days" in sceau("show")[1]
+    assert "for at least 30 days" in sceau("show")[1]
 
 
 def test_the_service_s_role_is_refused_in_words(sceau, database, monkeypatch, capsys):
@@ -53,5 +53,5 @@ def test_the_service_s_role_is_refused_in_words(sceau, database, monkeypatch, ca
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
-    assert "SCEAU_DATABASE_OWNER_URL must name the owner" in capsys.readouterr().err
-    assert "for 30 days" in sceau("show")[1]
+    assert "the role of SCEAU_DATABASE_OWNER_URL does not own the schema" in capsys.readouterr().err
+    assert "for at least 30 days" in sceau("show")[1]

@@ -262,7 +262,7 @@ def test_metrics_count_refusals_by_policy(database):
 )
 def test_a_wrong_limit_keeps_the_service_from_starting(monkeypatch, name, value):
     """A limit that cannot be read is refused by its name; it is never taken for none."""
-    assert f"SCEAU_{name.upper()} is " in refusal_of(monkeypatch, **{name: value})
+    assert f"SCEAU_{name.upper()} must be " in refusal_of(monkeypatch, **{name: value})
 
 
 def test_quotas_come_back(database):

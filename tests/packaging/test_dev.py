@@ -109,7 +109,7 @@ def test_without_network_one_line_says_what_to_do(checkout):
     assert failed.returncode == 1
     *_, reason, advice = failed.stderr.splitlines()
     assert reason == "error: no route to the index"
-    assert advice == "dev: could not install (output above). Without network, run ./dev once while there is one"
+    assert advice == "dev: could not install (output above). The first run needs a network; later ones do not"
     assert checkout.run("sceau").returncode == 0
 
 

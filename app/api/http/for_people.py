@@ -17,6 +17,10 @@ ErrorPage = Callable[[Request, int, Mapping[str, str] | None], Response]
 """Makes the page of a status; `app.pages` has it, and `app.main` hands it in."""
 
 _PAGES: Final = ("/consent", "/dashboard", "/staff")
+_FOR_PROGRAMS: Final = (
+    *("/access/", "/v1/", "/.well-known/", "/assets/", "/docs", "/openapi.json"),
+    *("/metrics", "/livez", "/readyz"),
+)
 _KEPT: Final = ("allow", "retry-after", "connection", "ratelimit", "ratelimit-policy")
 _HTML: Final = "text/html"
 
@@ -24,17 +28,18 @@ _HTML: Final = "text/html"
 def wants_page(scope: Scope) -> bool:
     """Whether a problem at this address is for a person to read.
 
-    Below the addresses of pages always, unless the client asks for JSON and not for HTML; at `/` where it asks for it.
+    Below the addresses of pages always, unless the client asks for JSON and not for HTML; at `/` and at addresses that
+    nothing answers, where it asks for HTML.
     """
     path: str = scope["path"]
-    if path != "/" and not path.startswith(_PAGES):  # nearly every request: nothing else is read
+    if path.startswith(_FOR_PROGRAMS):  # nearly every request: nothing else is read
         return False
     headers = Headers(scope=scope)
     accept = headers.get("accept", "").lower()
     browses = _HTML in accept or headers.get("sec-fetch-mode") == "navigate"
     if any(path == page or path.startswith(f"{page}/") for page in _PAGES):
         return browses or "json" not in accept
-    return path == "/" and browses
+    return browses
 
 
 class ForPeople:

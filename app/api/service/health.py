@@ -7,7 +7,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.api.http.problems import unavailable
+from app.api.http.problems import NO_STANDBY, unavailable
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import Needs, bearer, open_to_all
 from app.api.http.services import DatabaseDep, MemoryDep, MetricsAccessDep, MetricsDep, TokenCheckDep
@@ -23,7 +23,6 @@ from app.telemetry.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["operation"])
 
-_NO_STANDBY = "PostgreSQL has no synchronous standby, as SCEAU_DURABILITY wants: nothing is recorded until it has one."
 _NO_DATABASE = "The database cannot be reached: purposes of III are still answered, nothing else is."
 
 
@@ -36,13 +35,14 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """The process can decide.
 
+    `status` is `degraded` while no lease is held: III is answered, IV only if the database is proven to be the primary.
     `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now; `lag_seconds` since the beat was
     sent that its lease counts from, null without one; `hit_rate` the share (0 to 1) of requests that memory answered,
     null before the first. Those three say something only in the mode `leased`.
     `issuers` are those whose access tokens are taken, in the order in which they were set.
     """
 
-    status: str = "ready"
+    status: Literal["ready", "degraded"] = "ready"
     mode: Literal["leased", "strict"]
     leased: bool
     lag_seconds: float | None = None
@@ -64,7 +64,7 @@ async def readyz(database: DatabaseDep, memory: MemoryDep, token_check: TokenChe
     try:
         await database.ping()
         if not await database.is_durable():
-            return unavailable(_NO_STANDBY)
+            return unavailable(NO_STANDBY)
     except DatabaseUnavailableError:
         return unavailable(_NO_DATABASE)
     issuers = list(issuer_states(token_check)) if token_check is not None else []
@@ -72,10 +72,12 @@ async def readyz(database: DatabaseDep, memory: MemoryDep, token_check: TokenChe
         ready = Ready(mode="strict", leased=False, issuers=issuers)
     else:
         asked = memory.hits + memory.misses
+        leased = memory.replica.lease.held()
         ready = Ready(
+            status="ready" if leased else "degraded",
             mode="leased",
-            leased=memory.replica.lease.held(),
-            lag_seconds=round(memory.replica.lag(), 3) if memory.replica.lease.held() else None,
+            leased=leased,
+            lag_seconds=round(memory.replica.lag(), 3) if leased else None,
             hit_rate=round(memory.hits / asked, 4) if asked else None,
             issuers=issuers,
         )

@@ -182,7 +182,7 @@ async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> M
 def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger, wanted: WantedLink) -> None:
     """Refuse what cannot be asked, or cannot be withdrawn."""
     if record is None:
-        raise NotFoundError("One of the processings is not registered.", field=_FIELD)
+        raise NotFoundError(f"No processing {identifier} is registered.", field=_FIELD)
     facts = record.facts
     if not facts.rests_on_consent:
         raise ConsentNotApplicableError(

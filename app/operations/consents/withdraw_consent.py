@@ -38,7 +38,7 @@ class Withdrawal:
 class RecordedWithdrawal:
     """The entry, the consents that ended, under the person's other names too, and since when.
 
-    `matched`: whether anything had been recorded of the id.
+    `matched`: whether anything but withdrawals had been recorded of the id.
     """
 
     id: UUID
@@ -72,7 +72,9 @@ async def withdraw_consent(
     if when.imported:
         await record_import(session, caller, ledger.now)
     ids = tuple(row.id for row in [*ended, *elsewhere])
-    return RecordedWithdrawal(entry.event.id, bool(ledger.entries or elsewhere), ids, when.at)
+    # Earlier withdrawals do not make an id known: a repetition must not hide that it was the wrong one.
+    known = any(event.kind is not EventKind.WITHDRAWN for event in ledger.events)
+    return RecordedWithdrawal(entry.event.id, known or bool(elsewhere), ids, when.at)
 
 
 def _check(record: ProcessingRecord | None) -> None:

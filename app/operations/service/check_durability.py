@@ -11,7 +11,7 @@ from app.operations.service.check_deployment import DeploymentRefusedError
 _EACH_SECONDS: Final = 60.0
 NO_STANDBY: Final = (
     "SCEAU_DURABILITY is synchronous, and PostgreSQL has no synchronous standby: set its synchronous_standby_names, or "
-    "set local, where the loss of its one server may lose decisions that were answered"
+    "set SCEAU_DURABILITY to local (losing the server may then lose decisions that were answered)"
 )
 log = structlog.get_logger("sceau")
 

@@ -43,7 +43,7 @@ async def acknowledge_effect(
         await owe_one(session, event, await erasure_delays(session))
         owed = await find_owed(session, event)
     if owed is None or not caller.may_ask_about(owed.processing):
-        raise NotFoundError(field="event")
+        raise NotFoundError("No event of that id ended a consent, or it is not kept any more.", field="event")
     now = await session.now()
     await acknowledge(session, owed, effect, caller.id, now, count)
     return AcknowledgedEffect(owed, effect, now)

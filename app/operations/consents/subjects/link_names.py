@@ -84,7 +84,7 @@ async def unlink_names(
     refs = [await account_of(session, deployment, name) for name in (one, other)]
     alias = None if None in refs else await find_alias(session, *(ref for ref in refs if ref is not None))
     if alias is None:
-        raise NotFoundError
+        raise NotFoundError("Nothing says that these two names are one person's.")
     await hold_people(session, deployment, one, other)
     await remove_alias(session, alias.id)
     await record_act(session, ActKind.SUBJECTS_UNLINKED, caller.id, Target(subject_ref=refs[0]))
