@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, LargeBinary, cast, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.tables import idempotency
-from app.core.errors import IdempotencyMismatchError
+from app.core.errors import AnswerErasedError, IdempotencyMismatchError
 from app.db.session import WriteSession
 
 _TRIMMED_AT_ONCE = 20
@@ -43,6 +43,7 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
 
     Raises:
         IdempotencyMismatchError: the key was used with another request.
+        AnswerErasedError: its answer was about somebody who was erased since.
 
     """
     now = await session.now()
@@ -68,6 +69,8 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
     before = (await session.execute(mine)).one()
     if before.request_hash != call.request_hash:
         raise IdempotencyMismatchError
+    if before.status is None:
+        raise AnswerErasedError
     await session.repeat()
     return Answer(before.status, before.body)
 
@@ -81,6 +84,9 @@ async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answe
 
 
 async def forget_answers(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Forget the answers to writes about these subjects: they name what was recorded."""
+    """Forget the answers to writes about these subjects, which name what was recorded, and whom they were about.
+
+    The keys stay claimed: a client that lost its answer, and repeats the write, must not record it anew.
+    """
     about = idempotency.c.subject_refs.op("&&")(cast(list(refs), ARRAY(LargeBinary)))
-    await session.execute(delete(idempotency).where(about))
+    await session.execute(update(idempotency).where(about).values(status=None, body=None, subject_refs=None))

@@ -80,7 +80,7 @@ idempotency = Table(
     Column("request_hash", LargeBinary, nullable=False),
     Column("status", SmallInteger),
     Column("body", Text),
-    # Whom the write was about: the answer goes with them.
+    # Whom the write was about: the answer goes with them, and the key stays claimed, without a status.
     Column("subject_refs", ARRAY(LargeBinary)),
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("caller", "key_hash"),

@@ -4,13 +4,14 @@ The operator states which names are one person's (`provider_account`, `user_prov
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
+from app.core.consent import AgeBand, ConsentEvent, EventKind
 from app.core.errors import DomainError
-from app.core.fold import age_known, makes_younger, since_closure
+from app.core.fold import age_known, ages_stated, makes_younger, since_closure, stays_as_young
 
 FOLLOWED: Final = frozenset({EventKind.WITHDRAWN, EventKind.REFUSED, EventKind.CLOSED})
 """What is recorded under every name of a person once it is recorded under one."""
@@ -37,61 +38,55 @@ class TooManyNamesError(DomainError):
     slug = "too-many-names"
 
 
-def processings_ended(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) -> list[str]:
-    """The processings on which a no under one name is later than the yes under the other, which it then ends.
-
-    Args:
-        mine: the events of the name under which the no may stand, in ledger order.
-        theirs: those of the other name, in ledger order.
-
-    """
-    consented = {event.processing for event in theirs if event.kind is EventKind.GRANTED and event.processing}
-    return sorted(each for each in consented if _no_is_later(_last_word(mine, each), _last_word(theirs, each)))
+_NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 
 
 def noes_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) -> list[tuple[str | None, datetime]]:
-    """The refusals and withdrawals under one name that must stand under the other too, each with its own date.
+    """The refusals and withdrawals under one name that must be recorded under the other too, each at its own date.
 
-    There they end nothing that is recorded (`processings_ended` has that); but a consent that was collected before one
-    of them, and arrives later, must not outlive it. A name of None is every processing.
+    Of each processing, and of all of them at once (None), the latest: it ends every yes that an earlier one ends. One
+    is left out where a later no, which covers as much, stands already. Recorded at its own date, it ends under
+    the other name what it would have ended if it had been said there: each yes collected by then, whether that is
+    recorded already or arrives later.
+
+    Args:
+        mine: the events of the name under which the noes stand, in any order.
+        theirs: those of the other name.
+
     """
-    live = since_closure(sorted(mine, key=lambda event: event.rank))
-    carried: list[tuple[str | None, datetime]] = []
-    for processing in sorted({event.processing for event in live if event.processing is not None}):
-        no, their = _last_word(mine, processing), _last_word(theirs, processing)
-        if no is None or no.kind is EventKind.GRANTED:
-            continue
-        if their is None or (their.kind is not EventKind.GRANTED and their.collected_at < no.collected_at):
-            carried.append((processing, no.collected_at))
-    of_all = _withdrawn_from_all(live)
-    if of_all is not None and not any(event.collected_at <= of_all for event in theirs if event.kind in _SAID):
-        carried.append((None, of_all))
+    said, there = _latest_noes(mine), _latest_noes(theirs)
+    of_all = said.get(None)
+    return [
+        (processing, at)
+        for processing, at in sorted(said.items(), key=lambda each: each[0] or "")
+        if not any(scope in there and at < there[scope] for scope in (processing, None))
+        and (processing is None or of_all is None or of_all < at)
+    ]
+
+
+def _latest_noes(events: Sequence[ConsentEvent]) -> dict[str | None, datetime]:
+    """When somebody last said no to each processing, and to all at once (None), since their account was closed."""
+    # A closure about one processing is the sweep's, of one that is retired, and concerns no other (ADR 15).
+    whole = [event for event in events if event.kind is not EventKind.CLOSED or event.processing is None]
+    live = since_closure(sorted(whole, key=lambda event: event.rank))
+    return {event.processing: event.collected_at for event in live if event.kind in _NOES}
+
+
+def ages_to_carry(
+    mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent], at: datetime
+) -> list[tuple[AgeBand, datetime]]:
+    """The ages known under one name that must be recorded under the other too: age is the person's (LIL art. 45).
+
+    Each at its own date, where the person is younger by it than was known there then; and, at `at`, the age known now
+    if it is a minor's and nobody younger is known there: what was made there for an adult must not be used any more.
+    """
+    known, carried = list(theirs), []
+    for event in ages_stated(mine, at):
+        band = event.collection.age_band
+        if band is not None and makes_younger(band, known, event.collected_at):
+            known.append(replace(event, order=1 + max((each.order for each in known), default=0)))
+            carried.append((band, event.collected_at))
+    now = age_known(mine, at)
+    if now is not None and stays_as_young(now, known, at):
+        carried.append((now, at))
     return carried
-
-
-_SAID: Final = frozenset({EventKind.GRANTED, EventKind.CLOSED})
-"""What a withdrawal from everything would end if it stood before it, or what begins the account anew."""
-
-
-def _withdrawn_from_all(events: Sequence[ConsentEvent]) -> datetime | None:
-    """When somebody last withdrew from every processing at once."""
-    found = [each.collected_at for each in events if each.processing is None and each.kind is EventKind.WITHDRAWN]
-    return max(found, default=None)
-
-
-def age_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent], at: datetime) -> AgeBand | None:
-    """The age known under one name, if the person is younger by it than under the other: age is the person's."""
-    band = age_known(mine, at)
-    return band if makes_younger(band, theirs, at) else None
-
-
-def _last_word(events: Sequence[ConsentEvent], processing: str) -> ConsentEvent | None:
-    about = sorted((event for event in events if event.concerns(processing)), key=lambda event: event.rank)
-    decisions = [event for event in since_closure(about) if event.kind in DECISIONS]
-    return decisions[-1] if decisions else None
-
-
-def _no_is_later(no: ConsentEvent | None, yes: ConsentEvent | None) -> bool:
-    if no is None or yes is None or no.kind is EventKind.GRANTED or yes.kind is not EventKind.GRANTED:
-        return False
-    return yes.collected_at <= no.collected_at

@@ -187,6 +187,12 @@ class IdempotencyMismatchError(DomainError):
     slug = "idempotency-key-reused"
 
 
+class AnswerErasedError(DomainError):
+    """This was recorded under this Idempotency-Key, and its subject was erased since: nothing is recorded now."""
+
+    slug = "subject-erased"
+
+
 class ScopeMissingError(DomainError):
     """The caller lacks the scope that this needs."""
 

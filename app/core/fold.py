@@ -63,6 +63,13 @@ def makes_younger(band: AgeBand | None, events: Iterable[ConsentEvent], at: date
     return band is not None and _AGES.index(band) < _AGES.index(age_known(events, at) or AgeBand.ADULT)
 
 
+def stays_as_young(band: AgeBand | None, events: Iterable[ConsentEvent], at: datetime) -> bool:
+    """Whether an age stated at an instant is a minor's, and nobody younger is known by then."""
+    if band is None or band is AgeBand.ADULT:
+        return False
+    return _AGES.index(band) <= _AGES.index(age_known(events, at) or AgeBand.ADULT)
+
+
 def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
     """Whether a decision counts yet: a grant only once its version is in force, everything else at once."""
     if event.kind is not EventKind.GRANTED:

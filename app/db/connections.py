@@ -55,9 +55,11 @@ class HeardConnection(psycopg.AsyncConnection[Any]):
         connection = await opening
         try:
             commits = connection.autocommit
-            await connection.set_autocommit(True)
-            row = await (await connection.execute(f"SELECT {IDENTITY}")).fetchone()
-            await connection.set_autocommit(commits)
+            # A host may take a login and then say nothing: whoever waited for it would be kept for good.
+            with hanging_up_after(connection, _HOST_SECONDS):
+                await connection.set_autocommit(True)
+                row = await (await connection.execute(f"SELECT {IDENTITY}")).fetchone()
+                await connection.set_autocommit(commits)
             connection.server = None if row is None else row[0]
         except BaseException:
             connection.pgconn.finish()
@@ -87,11 +89,16 @@ class HeardConnection(psycopg.AsyncConnection[Any]):
 
 
 def _one_host_each(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The settings of a connection to each host that a DSN names, in its order."""
-    hosts = str(settings.get("host") or "").split(",")
-    ports = str(settings.get("port") or "").split(",")
-    ports = ports * len(hosts) if len(ports) == 1 else ports
-    return [{**settings, "host": host, "port": port or None} for host, port in zip(hosts, ports, strict=True)]
+    """The settings of a connection to each host that a DSN names, in its order.
+
+    What a DSN leaves out is left to libpq, which looks into its environment (PGHOST, PGPORT).
+    """
+    lists = {name: str(settings[name]).split(",") for name in ("host", "hostaddr", "port") if settings.get(name)}
+    count = max((len(each) for name, each in lists.items() if name != "port"), default=1)
+    if any(len(each) not in {1, count} for each in lists.values()):
+        raise psycopg.OperationalError("the DSN does not name as many hosts as ports")
+    spread = {name: each * count if len(each) == 1 else each for name, each in lists.items()}
+    return [{**settings, **{name: each[at] for name, each in spread.items()}} for at in range(count)]
 
 
 async def _first_to_answer(attempts: Sequence[Coroutine[Any, Any, _Opened]]) -> _Opened:
@@ -133,8 +140,7 @@ def role_of(url: str) -> str | None:
 
 def patience(url: str) -> float:
     """Seconds in which every host of a DSN can have been tried."""
-    hosts = str(conninfo_to_dict(_libpq(url)).get("host") or "").split(",")
-    return float(_HOST_SECONDS * len(hosts) + 1)
+    return float(_HOST_SECONDS * len(_one_host_each(conninfo_to_dict(_libpq(url)))) + 1)
 
 
 def _libpq(url: str) -> str:

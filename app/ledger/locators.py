@@ -81,6 +81,7 @@ async def hold_names(session: WriteSession, locators: Collection[bytes]) -> None
 
 async def hold_ref(session: WriteSession, ref: bytes) -> None:
     """Hold a subject that is known by its subject_ref, in the order in which every writer does."""
+    session.committing.subjects.add(ref)
     rows = select(subject_locator.c.locator).where(subject_locator.c.subject_ref == ref).with_for_update()
     await session.execute(rows)
     await session.execute(select(subject.c.subject_ref).where(subject.c.subject_ref == ref).with_for_update())

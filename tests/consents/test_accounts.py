@@ -1,14 +1,20 @@
 """Who a subject is: one account of one id, found by a row that a closure ends and an erasure deletes."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import psycopg
 import pytest
 
+from app.db.database import Database
 from app.jobs.upkeep import exchange_keys
 from app.jobs.work import Work
+from app.operations.service.rewrite_locators import rewrite_locators
+from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, question, running, subject
+from tests.support.consents import grant
 from tests.support.databases import administrator_url, new_database
 
 OTHER_KEY = "33" * 32
@@ -190,13 +196,67 @@ def test_a_first_consent_beside_an_erasure_is_closed_or_comes_after(api):
         assert api.withdraw(name, "ads")["matched"] is permitted
 
 
-def test_an_erasure_forgets_kept_answers(api):
-    """The answer to an Idempotency-Key names what was recorded: it goes with the person, and is not given again."""
+def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, database):
+    """What a key was answered goes with the person; a client that lost the answer is refused when it repeats the write.
+
+    Otherwise the consent of somebody who was erased would stand again.
+    """
     api.register("ads")
-    body = {"subject": subject("alice")}
-    before = api.decide("alice", "ads")["id"]
-    kept = {"Idempotency-Key": "said-once"}
-    assert before in api.call("POST", "/v1/subjects/closures", body, kept).text
-    assert before in api.call("POST", "/v1/subjects/closures", body, kept).text
+    body, kept = grant("alice", "ads"), {"Idempotency-Key": "said-once"}
+    consent = api.call("POST", "/v1/consents", body, kept).json()["id"]
+    assert api.call("POST", "/v1/consents", body, kept).json()["id"] == consent
     _erase(api, "alice")
-    assert before not in api.call("POST", "/v1/subjects/closures", body, kept).text
+    again = api.call("POST", "/v1/consents", body, kept)
+    assert (again.status_code, again.json()["type"]) == (409, "urn:sceau:problem:subject-erased")
+    assert api.reason("alice", "ads") == "no_consent"
+    assert consent not in str(_rows(database, "SELECT body FROM idempotency"))
+
+
+@pytest.mark.parametrize("path", ["withdrawals", "subjects/closures"])
+def test_an_erasure_forgets_what_was_answered_under_another_name(api, database, path):
+    """An answer that names consents under several names goes with each of them; until then it is kept."""
+    api.register("ads")
+    api.ok("POST", "/v1/subjects/links", {"from": subject("alice"), "to": subject("ali"), "basis": "provider_account"})
+    consent = api.decide("ali", "ads")["id"]
+    api.call("POST", f"/v1/{path}", {"subject": subject("alice")}, {"Idempotency-Key": "said-once"})
+    kept = "SELECT body FROM idempotency"
+    assert consent in str(_rows(database, kept))
+    _erase(api, "ali")
+    assert consent not in str(_rows(database, kept))
+
+
+@pytest.mark.parametrize("came_back", [True, False])
+def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
+    """While the rows of an account that was closed are written for another key, an erasure waits, and severs them."""
+    with new_database() as database, running(database, pseudonym_key_other=OTHER_KEY) as both:
+        with running(database) as single:
+            single.register("ads")
+            single.decide("alice", "ads")
+            _close(single, "alice")
+            if came_back:
+                single.decide("alice", "ads")
+        deployment = both.client.app.state.services.deployment
+        rewritten, erasing = Event(), Event()
+
+        async def rewrite():
+            made = Database(database.app_url)
+            async with made.write() as session:
+                await rewrite_locators(session, deployment, after=b"")
+                rewritten.set()
+                await asyncio.to_thread(_waited_for, database, erasing)
+            await made.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(asyncio.run, rewrite())
+            assert rewritten.wait(10)
+            erasing.set()
+            _erase(both, "alice")
+            done.result()
+        assert _rows(database, "SELECT FROM subject_locator") == []
+
+
+def _waited_for(database, begun):
+    """Return once another session waits for what this one holds."""
+    assert begun.wait(10)
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    eventually(lambda: _rows(database, waiting))

@@ -7,6 +7,8 @@ import psycopg
 import pytest
 
 from tests.support.api import subject
+from tests.support.consent_page import Person, link
+from tests.support.sweeping import sweep
 
 
 def _link(api, one, other, basis="user_proved"):
@@ -213,3 +215,80 @@ def test_an_age_that_a_consent_or_a_withdrawal_states_is_the_persons_too(api):
     assert api.reason("kiddo", "ads") == "consent_invalid"
     consent = api.ok("POST", "/v1/consents/search", {"subject": subject("kiddo")})["items"][0]["id"]
     assert all("link" not in (each.get("evidence") or {}) for each in _history(api, consent))
+
+
+def _withdrawn_from_all(api, _):
+    api.decide("ali", "ads", collected_at=_ago(days=90))
+    api.withdraw("alice", received_at=_ago(days=30))
+
+
+def _agreed_again_elsewhere(api, _):
+    api.withdraw("alice", "stats", received_at=_ago(days=55))
+    api.decide("alice", "stats", collected_at=_ago(days=50))
+
+
+def _retired_meanwhile(api, database):
+    api.decide("alice", "ads", collected_at=_ago(days=90))
+    api.withdraw("alice", "stats", received_at=_ago(days=30))
+    api.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
+    sweep(database)
+
+
+def _a_no_between_two_acts(api, _):
+    child = {"age_band": "under_15", "given_by": "self"}
+    api.decide("ali", "stats", capacity=child, collected_at=_ago(days=70))
+    api.withdraw("alice", "stats", received_at=_ago(days=65))
+    api.decide(
+        "ali", "stats", capacity={**child, "given_by": "holder_of_parental_responsibility"}, collected_at=_ago(days=62)
+    )
+
+
+def _a_child_then(api, _):
+    age = {"subject": subject("alice"), "stated_by": "operator", "checked_how": "account_data"}
+    api.ok("POST", "/v1/subjects/ages", {**age, "age_band": "under_15", "at": _ago(days=90)})
+    api.ok("POST", "/v1/subjects/ages", {**age, "age_band": "adult", "at": _ago(days=30)})
+
+
+@pytest.mark.parametrize("linked_first", [True, False], ids=["linked first", "linked afterwards"])
+@pytest.mark.parametrize(
+    "past", [_withdrawn_from_all, _agreed_again_elsewhere, _retired_meanwhile, _a_no_between_two_acts, _a_child_then]
+)
+def test_it_is_the_same_whatever_was_recorded_first(api, database, past, linked_first):
+    """A yes to stats of sixty days ago, which arrives last under one name, meets what was said under the other."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    if linked_first:
+        _link(api, "alice", "ali")
+    past(api, database)
+    if not linked_first:
+        _link(api, "ali", "alice")
+    if past is not _a_no_between_two_acts:
+        api.decide("ali", "stats", collected_at=_ago(days=60))
+    assert api.evaluate("ali", "stats")["decision"] is False
+
+
+@pytest.mark.parametrize("known_by", ["ali", "alice"])
+def test_an_age_stated_under_one_name_stops_a_link_made_under_the_other(api, known_by):
+    """A page that was made for an adult asks nothing once the person is said to be a child, whom one knew or not."""
+    api.register("ads")
+    _link(api, "alice", "ali")
+    age = {"stated_by": "operator", "checked_how": "account_data", "age_band": "under_15"}
+    api.ok("POST", "/v1/subjects/ages", {**age, "subject": subject("alice")})
+    person = Person(api, link(api, "alice", "ads", age_band="adult"))
+    assert person.open().buttons == {"ads": ["accept", "refuse"]}
+    api.ok("POST", "/v1/subjects/ages", {**age, "subject": subject(known_by)})
+    assert person.open().buttons == {}
+
+
+@pytest.mark.parametrize("known", [[], ["alice"], ["alice", "ali"]], ids=len)
+def test_two_links_of_the_same_names_at_once_are_one(api, known):
+    """Stated in either order, of names with and without an account: neither waits for the other's account in vain."""
+    api.register("ads")
+    for number in range(8):
+        names = [f"alice{number}", f"ali{number}"]
+        for name in known:
+            api.decide(f"{name}{number}", "ads")
+        with ThreadPoolExecutor(2) as pool:
+            made = list(pool.map(lambda pair: _link(api, *pair), [names, names[::-1]]))
+        assert [each.status_code for each in made] == [201, 201]
+        assert made[0].json()["id"] == made[1].json()["id"]

@@ -1,18 +1,14 @@
 """What ends a link to the consent page, what it is good for until then, and what it still does afterwards."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
-from app.core.period import PeriodPolicy
-from app.core.renewal import Renewal
-from app.db.database import Database
 from app.operations.consents.remove_ended_links import remove_ended_links
-from app.operations.consents.sweep_renewals import sweep_renewals
 from tests.support.api import Api, TestClock, processing, subject, utc
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import TestDatabase
+from tests.support.sweeping import sweep
 
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 
@@ -137,15 +133,7 @@ def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database
     people = [Person(clocked, link(clocked, "alice", "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
     clocked.ok("PATCH", "/v1/processings/ended", {"status": "retired"})
     clock.at = utc("2026-06-16T12:00:00Z")
-
-    async def sweep() -> None:
-        made = Database(database.app_url, clock=clock)
-        try:
-            await sweep_renewals(made, Renewal(PeriodPolicy()))
-        finally:
-            await made.close()
-
-    asyncio.run(sweep())
+    sweep(database, clock)
     closed = clocked.ok("POST", "/v1/consents/search", {"subject": subject("alice"), "processing": "ended"})["items"]
     assert [each["state"] for each in closed] == ["closed"]
     assert [person.open().status for person in people] == [200, 200]

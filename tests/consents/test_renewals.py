@@ -4,12 +4,10 @@ from datetime import timedelta
 import pytest
 
 from app.audit.job_runs import JobRun
-from app.core.period import PeriodPolicy
-from app.core.renewal import Renewal
 from app.db.database import Database
-from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.service.record_job_run import record_job_run
 from tests.support.api import utc
+from tests.support.sweeping import sweep
 
 
 @pytest.fixture
@@ -20,21 +18,13 @@ def swept(clocked, clock, database):
     for name, about in (("alice", "ads"), ("bob", "ads"), ("alice", "stats")):
         clocked.decide(name, about)
 
-    def sweep(at):
+    def sweep_at(at):
         clock.at = utc(at)
+        sweep(database, clock)
 
-        async def opened():
-            made = Database(database.app_url, clock=clock)
-            try:
-                await sweep_renewals(made, Renewal(PeriodPolicy()))
-            finally:
-                await made.close()
-
-        asyncio.run(opened())
-
-    sweep("2027-05-20T12:00:00Z")
+    sweep_at("2027-05-20T12:00:00Z")
     clocked.decide("alice", "ads")
-    sweep("2027-06-20T12:00:00Z")
+    sweep_at("2027-06-20T12:00:00Z")
     return clocked
 
 

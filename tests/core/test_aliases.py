@@ -1,64 +1,36 @@
+"""What one name of a person says about the others: the latest noes and the younger ages are recorded there too."""
+
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.core.aliases import FOLLOWED, age_to_carry, noes_to_carry, processings_ended
+from app.core.aliases import FOLLOWED, ages_to_carry, noes_to_carry
 from app.core.consent import AgeBand, EventKind
-from tests.core.builders import ADS, event, granted, utc
+from app.core.fold import fold
+from app.core.grant import defects
+from tests.core.builders import ADS, event, granted, processing, utc
 
-CLOSED, REFUSED, WITHDRAWN = EventKind.CLOSED, EventKind.REFUSED, EventKind.WITHDRAWN
+AGE, CLOSED, EXPIRED, GRANTED = EventKind.AGE_STATED, EventKind.CLOSED, EventKind.EXPIRED, EventKind.GRANTED
+REFUSED, WITHDRAWN = EventKind.REFUSED, EventKind.WITHDRAWN
+MARCH, APRIL, MAY, JUNE = (utc(f"2026-0{month}-01") for month in (3, 4, 5, 6))
 YES = granted("2026-03-10", 1)
 
 
-@pytest.mark.parametrize("kind", [REFUSED, WITHDRAWN])
-@pytest.mark.parametrize(("said_on", "ended"), [("2026-03-09", []), ("2026-03-10", [ADS]), ("2026-03-11", [ADS])])
-def test_a_no_ends_a_yes_that_is_not_later(kind, said_on, ended):
-    """A refusal or withdrawal under one name ends the other name's consent unless that was given later."""
-    assert processings_ended([event(kind, said_on, 2)], [YES]) == ended
-
-
-def test_the_latest_decision_of_each_name_is_compared():
-    """What a name said before its latest decision counts no more, in whatever order the events come."""
-    agreed_again = [event(REFUSED, "2026-04-01", 2), granted("2026-05-01", 3)]
-    assert processings_ended(agreed_again, [YES]) == []
-    assert processings_ended(agreed_again[::-1], [YES]) == []
-    refused_since = [YES, event(REFUSED, "2026-05-01", 4)]
-    assert processings_ended([event(WITHDRAWN, "2026-06-01", 5)], refused_since) == []
-
-
-def test_each_processing_stands_for_itself():
-    """A refusal of one processing says nothing of another; a withdrawal of everything ends each, sorted by name."""
-    theirs = [granted("2026-03-10", 1, processing="stats"), granted("2026-03-10", 2, processing=ADS)]
-    assert processings_ended([event(REFUSED, "2026-04-01", 3, processing="stats")], theirs) == ["stats"]
-    everything = event(WITHDRAWN, "2026-04-01", 3, processing=None, version=None)
-    assert processings_ended([everything], theirs) == [ADS, "stats"]
-
-
-def test_who_said_nothing_ends_nothing():
-    """Without a decision under one of the names, or with a note of the system only, nothing is ended."""
-    assert processings_ended([], [YES]) == []
-    assert processings_ended([event(REFUSED, "2026-04-01", 2)], []) == []
-    assert processings_ended([event(EventKind.EXPIRED, "2026-04-01", 2)], [YES]) == []
-
-
-@pytest.mark.parametrize("closed_is_mine", [True, False])
-def test_a_closure_forgets_what_either_name_said_before(closed_is_mine):
-    """Neither a no nor a yes from before the account was closed counts."""
-    no, closed = event(REFUSED, "2026-04-01", 2), event(CLOSED, "2026-05-01", 3, processing=None, version=None)
-    mine, theirs = ([no, closed], [YES]) if closed_is_mine else ([no], [YES, closed])
-    assert processings_ended(mine, theirs) == []
-    assert processings_ended([no], [YES]) == [ADS]
-
-
-def test_a_grant_is_never_followed():
-    """Only what narrows follows from name to name."""
-    assert frozenset({WITHDRAWN, REFUSED, CLOSED}) == FOLLOWED
-
-
-APRIL = utc("2026-04-01")
-
-
-def no(kind=EventKind.WITHDRAWN, day="2026-04-01", order=2, processing=ADS):
+def no(kind=WITHDRAWN, day="2026-04-01", order=2, processing=ADS):
     """A no, about a processing or about all."""
     return event(kind, day, order, processing=processing, version=None if processing is None else 1)
+
+
+def closed(day, order, processing=None):
+    """A closure of the account, or the sweep's of one processing."""
+    return event(CLOSED, day, order, processing=processing, version=None)
+
+
+def age(band, day, order=1):
+    """An age, stated on no processing."""
+    return event(AGE, day, order, processing=None, version=None, age_band=band)
 
 
 @pytest.mark.parametrize("kind", [REFUSED, WITHDRAWN])
@@ -66,45 +38,106 @@ def no(kind=EventKind.WITHDRAWN, day="2026-04-01", order=2, processing=ADS):
     ("theirs", "carried"),
     [
         ([], [(ADS, APRIL)]),
+        ([YES], [(ADS, APRIL)]),
+        ([granted("2026-05-01")], [(ADS, APRIL)]),
         ([no(day="2026-03-01")], [(ADS, APRIL)]),
-        ([no(day="2026-04-01")], []),
+        ([no(day="2026-04-01"), granted("2026-04-01", 3)], [(ADS, APRIL)]),
         ([no(day="2026-05-01")], []),
-        ([YES], []),
-        ([granted("2026-05-01")], []),
-        ([granted("2026-03-10", processing="stats")], [(ADS, APRIL)]),
+        ([no(day="2026-05-01", processing=None)], []),
+        ([no(day="2026-05-01", processing="stats")], [(ADS, APRIL)]),
+        ([no(day="2026-05-01"), closed("2026-05-02", 3)], [(ADS, APRIL)]),
     ],
 )
 def test_a_no_stands_under_the_other_name_too(kind, theirs, carried):
-    """With its own date, where nothing as late was said; what it ends there is not carried but ended."""
+    """With its own date, unless a later no that covers as much stands there."""
     assert noes_to_carry([no(kind)], theirs) == carried
 
 
-def test_only_the_last_word_is_carried():
-    """A yes, a no before the last yes and a note are not carried; each processing is for itself, sorted by name."""
-    assert noes_to_carry([no(), granted("2026-05-01", 3)], []) == []
-    mine = [no(processing="stats", order=1), no(order=2), event(EventKind.EXPIRED, "2026-04-02", 3, processing="other")]
-    assert noes_to_carry(mine, []) == [(ADS, APRIL), ("stats", APRIL)]
+def test_the_latest_no_of_each_processing_is_carried():
+    """Also one before a yes under its own name; of the processings sorted by name, and of all of them at once."""
+    assert noes_to_carry([no(), granted("2026-05-01", 3)], []) == [(ADS, APRIL)]
+    mine = [no(day="2026-05-01", order=3), no(order=2), no(day="2026-03-01", order=4, processing=None)]
+    assert noes_to_carry(mine, []) == noes_to_carry(mine[::-1], []) == [(None, MARCH), (ADS, MAY)]
+    assert noes_to_carry([no(), no(processing=None)], []) == [(None, APRIL)]
+    assert noes_to_carry([no(processing="stats"), no()], []) == [(ADS, APRIL), ("stats", APRIL)]
+
+
+def test_what_is_no_no_is_not_carried():
+    """A yes, a note of the system, a closure of one processing, and what was said before the account was closed."""
+    assert noes_to_carry([YES, event(EXPIRED, "2026-04-02", 3), closed("2026-04-03", 4, "stats")], []) == []
+    assert noes_to_carry([no(), closed("2026-05-01", 3)], []) == []
+    assert noes_to_carry([no(), closed("2026-05-01", 3, "stats")], []) == [(ADS, APRIL)]
+
+
+def test_a_grant_is_never_followed():
+    """Only what narrows follows from name to name."""
+    assert frozenset({WITHDRAWN, REFUSED, CLOSED}) == FOLLOWED
+
+
+CHILD, MINOR, ADULT = AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, AgeBand.ADULT
 
 
 @pytest.mark.parametrize(
-    ("theirs", "carried"),
+    ("mine", "theirs", "carried"),
     [
-        ([], [(None, APRIL)]),
-        ([granted("2026-05-01")], [(None, APRIL)]),
-        ([granted("2026-04-01")], []),
-        ([event(CLOSED, "2026-03-01", 1, processing=None, version=None)], []),
+        ([], [], []),
+        ([age(ADULT, "2026-04-01")], [age(CHILD, "2026-04-01")], []),
+        ([age(ADULT, "2026-04-01")], [], []),
+        ([age(CHILD, "2026-04-01")], [], [(CHILD, APRIL), (CHILD, JUNE)]),
+        ([age(CHILD, "2026-04-01")], [age(ADULT, "2026-03-01")], [(CHILD, APRIL), (CHILD, JUNE)]),
+        ([age(CHILD, "2026-04-01")], [age(CHILD, "2026-03-01")], [(CHILD, JUNE)]),
+        ([age(MINOR, "2026-04-01")], [age(CHILD, "2026-03-01")], []),
+        ([age(CHILD, "2026-04-01")], [age(ADULT, "2026-05-01")], [(CHILD, APRIL), (CHILD, JUNE)]),
+        ([age(CHILD, "2026-03-01"), age(ADULT, "2026-05-01", 2)], [], [(CHILD, MARCH)]),
+        ([age(MINOR, "2026-03-01"), age(CHILD, "2026-04-01", 2)], [], [(MINOR, MARCH), (CHILD, APRIL), (CHILD, JUNE)]),
+        ([age(CHILD, "2026-03-01"), age(CHILD, "2026-04-01", 2)], [], [(CHILD, MARCH), (CHILD, JUNE)]),
+        ([age(CHILD, "2026-07-01")], [], []),
     ],
 )
-def test_a_withdrawal_from_everything_is_carried_where_it_ends_nothing(theirs, carried):
-    """It stands for processings that nobody has named yet too; what it would end is ended one by one."""
-    assert noes_to_carry([no(processing=None, day="2026-03-01", order=1), no(processing=None)], theirs) == carried
+def test_an_age_is_carried_to_where_the_person_would_be_older(mine, theirs, carried):
+    """At its date where it makes younger, and at the instant of the link (June) a minor's; nothing that makes older."""
+    assert ages_to_carry(mine, theirs, JUNE) == carried
 
 
-def test_an_age_is_carried_to_where_the_person_would_be_older():
-    """The younger of two ages is the person's; without one, and where the other name knows it, nothing is carried."""
-    child = event(EventKind.AGE_STATED, "2026-04-01", 1, processing=None, version=None, age_band=AgeBand.UNDER_15)
-    adult = event(EventKind.AGE_STATED, "2026-04-01", 1, processing=None, version=None, age_band=AgeBand.ADULT)
-    at = utc("2026-06-01")
-    assert age_to_carry([child], [], at) is AgeBand.UNDER_15
-    assert age_to_carry([child], [adult], at) is AgeBand.UNDER_15
-    assert age_to_carry([child], [child], at) is age_to_carry([adult], [child], at) is age_to_carry([], [], at) is None
+DAYS = st.dates(utc("2026-01-01").date(), utc("2026-06-30").date()).map(str)
+SAID = st.lists(st.tuples(st.sampled_from([GRANTED, REFUSED, WITHDRAWN]), st.sampled_from([ADS, None]), DAYS))
+
+
+def _events(said):
+    return [
+        event(kind, day, order, processing=ADS if kind is not WITHDRAWN else about, version=1)
+        for order, (kind, about, day) in enumerate(said, 1)
+    ]
+
+
+def _in_order(events):
+    return [replace(each, order=order) for order, each in enumerate(events, 1)]
+
+
+@given(mine=SAID, theirs=SAID, late=st.lists(DAYS, max_size=3))
+def test_linked_afterwards_is_as_linked_before(mine, theirs, late):
+    """With the noes that are carried, a name permits what it would permit with every no of the other, late yeses too.
+
+    Each no that is left out is one that changes nothing; without any carried the property fails.
+    """
+    mine, theirs = _events(mine), _events(theirs)
+    late = [granted(day) for day in late]
+    carried = [no(day=str(at), processing=about) for about, at in noes_to_carry(mine, theirs)]
+    every = [each for each in mine if each.kind is not GRANTED]
+    now = utc("2026-07-01")
+    afterwards = fold(_in_order([*theirs, *carried, *late]), processing(), now)
+    before = fold(_in_order([*theirs, *every, *late]), processing(), now)
+    assert (afterwards.grant is None) == (before.grant is None)
+
+
+@given(ages=st.lists(st.tuples(st.sampled_from(AgeBand), DAYS)), days=st.lists(DAYS, min_size=1), link=DAYS.map(utc))
+def test_what_a_child_consented_to_alone_counts_under_no_name(ages, days, link):
+    """Whom somebody took for under fifteen when they consented, or since, has not consented under the other name."""
+    mine = [age(band, day, order) for order, (band, day) in enumerate(ages, 1)]
+    theirs = [granted(day, order) for order, day in enumerate(days, 1)]
+    carried = [age(band, str(at), 100 + order) for order, (band, at) in enumerate(ages_to_carry(mine, theirs, link))]
+    known = [each for each in mine if each.collected_at <= link]
+    as_one, linked = (fold([*theirs, *_in_order(other)], processing(), link).grant for other in (known, carried))
+    if as_one is not None and defects(as_one, age_required=False):
+        assert linked is not None
+        assert defects(linked, age_required=False)

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 
-from app.db.connections import connect, connection_settings
+from app.db.connections import connect, connection_settings, patience
 from app.db.database import Database, PoolLimits
 from app.db.read_pool import ReadPool, Statement
 
@@ -71,3 +72,14 @@ def test_a_connection_without_them_would_be_seen(database):
         shown = connection.execute(ASKED).fetchone()
     assert shown is not None
     assert dict(zip(NAMES, shown, strict=True)) != SHOWN
+
+
+def test_what_a_dsn_leaves_out_is_looked_for_in_the_environment(database, monkeypatch):
+    """A DSN without a host leads where PGHOST says, as libpq's own do; several addresses are tried one by one."""
+    told = conninfo_to_dict(database.app_url.replace("+psycopg", ""))
+    monkeypatch.setenv("PGHOST", str(told["host"]))
+    monkeypatch.setenv("PGPORT", str(told.get("port", 5432)))
+    assert asyncio.run(server_of(f"postgresql://{told['user']}@/{told['dbname']}"))
+    assert patience("postgresql://a@/b?hostaddr=192.0.2.1,192.0.2.2") == patience("postgresql://a@one,two/b")
+    with pytest.raises(psycopg.OperationalError, match="as many hosts as ports"):
+        asyncio.run(server_of("postgresql://a@one:1,two:2,three:3/b?hostaddr=192.0.2.1,192.0.2.2"))

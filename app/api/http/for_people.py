@@ -21,6 +21,7 @@ _FOR_PROGRAMS: Final = (
     *("/access/", "/v1/", "/.well-known/", "/assets/", "/docs", "/openapi.json"),
     *("/metrics", "/livez", "/readyz"),
 )
+_READS: Final = frozenset({"GET", "HEAD"})
 _KEPT: Final = ("allow", "retry-after", "connection", "ratelimit", "ratelimit-policy")
 _HTML: Final = "text/html"
 
@@ -28,8 +29,8 @@ _HTML: Final = "text/html"
 def wants_page(scope: Scope) -> bool:
     """Whether a problem at this address is for a person to read.
 
-    Below the addresses of pages always, unless the client asks for JSON and not for HTML; at `/` and at addresses that
-    nothing answers, where it asks for HTML.
+    Below the addresses of pages always, unless the client asks for JSON and not for HTML; at `/` where it asks for
+    HTML, and at addresses that nothing answers, where it only reads: what is sent to them comes from a program.
     """
     path: str = scope["path"]
     if path.startswith(_FOR_PROGRAMS):  # nearly every request: nothing else is read
@@ -39,7 +40,7 @@ def wants_page(scope: Scope) -> bool:
     browses = _HTML in accept or headers.get("sec-fetch-mode") == "navigate"
     if any(path == page or path.startswith(f"{page}/") for page in _PAGES):
         return browses or "json" not in accept
-    return browses
+    return browses and (path == "/" or scope["method"] in _READS)
 
 
 class ForPeople:

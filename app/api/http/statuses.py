@@ -9,6 +9,7 @@ from app.core.register import errors as register_errors
 from app.core.staff import errors as staff_errors
 
 STATUS: Final[Mapping[type[errors.DomainError], int]] = {
+    errors.AnswerErasedError: 409,
     errors.CallerRevokedError: 409,
     errors.CollectionTimeError: 422,
     errors.ConsentLinkEndedError: 410,

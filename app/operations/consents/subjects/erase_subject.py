@@ -35,15 +35,21 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     live = await account_of(session, deployment, subject)
     closure = await _close_and_erase(session, deployment, caller, subject) if live is not None else None
     await _confirm_for_all(session, locators)
-    refs = await refs_behind(session, locators)
-    await destroy_ids(session, refs)
-    await sever(session, refs)
-    await forget_aliases(session, refs)
-    await forget_answers(session, refs)
+    await _sever_all(session, locators)
     if closure is not None:
         return closure
     await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(), {"ended": 0})
     return Closure(None, (), await session.now())
+
+
+async def _sever_all(session: WriteSession, locators: Sequence[bytes]) -> None:
+    """Destroy what leads from the id to any account, closed ones included, and back."""
+    # Again until nothing is found: rows that were being rewritten for another key are new ones once they are free.
+    while refs := await refs_behind(session, locators):
+        await destroy_ids(session, refs)
+        await sever(session, refs)
+        await forget_aliases(session, refs)
+        await forget_answers(session, refs)
 
 
 async def _confirm_for_all(session: WriteSession, locators: Sequence[bytes]) -> None:

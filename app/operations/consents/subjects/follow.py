@@ -1,23 +1,24 @@
 """A refusal, a withdrawal or a closure under one name of a person is recorded under the others too; a grant never is.
 
-An age that is younger than what was known under another name is recorded there as well. Each name keeps a ledger of its
+So is an age of a minor, unless somebody younger is known there. Each name keeps a ledger of its
 own, and its rules read that alone: what follows is an entry like any other. It does not say which entry it follows:
 once one name is erased, nothing may lead from the other to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from app.core.aliases import FOLLOWED
 from app.core.consent import AgeBand, ConsentEvent, EventKind
-from app.core.fold import makes_younger
+from app.core.fold import stays_as_young
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.aliases import accounts_of, locators_of
 from app.ledger.entries import LedgerEntry, collection_of
-from app.ledger.locators import end_account, find_ref, hold_ref
+from app.ledger.locators import end_account, find_ref, hold_names, hold_ref
 from app.ledger.store import load_entries
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
 from app.operations.service.deployment import Deployment, SubjectName
@@ -28,13 +29,19 @@ _FOLLOWED: Final = {"followed": "another_name"}
 async def hold_people(session: WriteSession, deployment: Deployment, *names: SubjectName) -> None:
     """Hold all accounts of some people, in the one order in which writers hold several: two never wait for each other.
 
-    A person with one account only is left to whoever opens that.
+    Names come before accounts: a name without an account is held too, or two writers might each begin one and wait for
+    the other's. A person with one account only is left to whoever opens that.
     """
+    if len(names) == 1 and len(await _accounts(session, deployment, names)) <= 1:
+        return
+    await hold_names(session, {each for name in names for each in deployment.pseudonyms.locators(name.type, name.id)})
+    for each in sorted(await _accounts(session, deployment, names)):
+        await hold_ref(session, each)
+
+
+async def _accounts(session: WriteSession, deployment: Deployment, names: Sequence[SubjectName]) -> set[bytes]:
     refs = [await account_of(session, deployment, name) for name in names]
-    accounts = {each for ref in refs if ref is not None for each in await accounts_of(session, ref)}
-    if len(accounts) > 1:
-        for each in sorted(accounts):
-            await hold_ref(session, each)
+    return {each for ref in refs if ref is not None for each in await accounts_of(session, ref)}
 
 
 async def hold_person(session: WriteSession, ref: bytes) -> None:
@@ -71,23 +78,32 @@ async def follow(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) 
         if ref == ledger.ref:
             continue
         if band is not None:
-            await carry_age(session, entry.recorded_by, band, await open_account(session, ref, ledger), _FOLLOWED)
+            other = await open_account(session, ref, ledger)
+            if stays_as_young(band, other.events, other.after_everything):
+                await record_age(session, entry.recorded_by, (band, other.after_everything), other, _FOLLOWED)
         if follows:
             ended += await _record_under(session, await open_account(session, ref, ledger), entry)
     return ended
 
 
-async def carry_age(
-    session: WriteSession, by: UUID, band: AgeBand, ledger: OpenLedger, evidence: Mapping[str, str]
+async def record_age(
+    session: WriteSession, by: UUID, age: tuple[AgeBand, datetime], ledger: OpenLedger, evidence: Mapping[str, str]
 ) -> None:
-    """Record an age under another name of the person, if they are younger by it than was known there (LIL art. 45)."""
-    if not makes_younger(band, ledger.events, ledger.after_everything):
-        return
+    """Record under another name of the person an age, and since when it is known (LIL art. 45)."""
     session.narrow()
-    at, capacity = ledger.after_everything, {"age_band": band.value}
-    collection = collection_of(None, capacity, text_known=True)
-    event = ConsentEvent(session.new_id(at), EventKind.AGE_STATED, None, at, ledger.next_order, collection=collection)
-    entry = LedgerEntry(ledger.ref, event, at, by, evidence=dict(evidence), capacity=capacity)
+    band, at = age
+    capacity, recorded_at = {"age_band": band.value}, max(ledger.now, at)
+    event = ConsentEvent(
+        session.new_id(recorded_at),
+        EventKind.AGE_STATED,
+        None,
+        at,
+        ledger.next_order,
+        collection=collection_of(None, capacity, text_known=True),
+    )
+    entry = LedgerEntry(
+        ledger.ref, event, recorded_at, by, imported=at < ledger.now, evidence=dict(evidence), capacity=capacity
+    )
     await append(session, ledger, entry)
 
 
@@ -102,7 +118,7 @@ async def _record_under(session: WriteSession, other: OpenLedger, entry: LedgerE
     # An import keeps its own past date; what is said live ends everything that stands under the other name.
     at = said.collected_at if entry.imported else other.after_everything
     recorded_at = entry.recorded_at if entry.imported else at
-    collection = replace(said.collection, age_band=None)  # `carry_age` has that, where it is the younger
+    collection = replace(said.collection, age_band=None)  # `record_age` has that
     event = replace(
         said, id=session.new_id(recorded_at), collected_at=at, order=other.next_order, collection=collection
     )

@@ -12,17 +12,17 @@ from app.core.aliases import (
     AliasBasis,
     SameSubjectError,
     TooManyNamesError,
-    age_to_carry,
+    ages_to_carry,
     noes_to_carry,
-    processings_ended,
 )
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
+from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.aliases import Alias, accounts_of, add_alias, find_alias, remove_alias
 from app.ledger.entries import LedgerEntry
-from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger
-from app.operations.consents.subjects.follow import account_of, carry_age, hold_people, open_account, tell_of
+from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.consents.subjects.follow import account_of, hold_people, open_account, record_age
 from app.operations.service.deployment import Deployment, SubjectName
 from app.snapshot.changes import ChangeKind, record_change
 
@@ -38,7 +38,7 @@ class StatedAlias:
 async def link_names(  # noqa: PLR0917 - two names and what is said of them
     session: WriteSession, deployment: Deployment, caller: Caller, one: SubjectName, other: SubjectName, by: AliasBasis
 ) -> StatedAlias:
-    """State that two names are one person's. What was refused under one since it was consented to under the other ends.
+    """State that two names are one person's. What is refused under one ends under the other, as of the refusal.
 
     Stating it again answers what stands. Nothing is ever permitted by it.
 
@@ -64,7 +64,7 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
         raise TooManyNamesError(field="to")
     now = ledgers[0].now
     alias = Alias(session.new_id(now), refs[0], refs[1], by, now, caller.id)
-    withdrawn = await _end_what_was_refused(session, caller, alias, ledgers[0], persons)
+    withdrawn = await _carry_over(session, caller, alias, ledgers[0], persons)
     await add_alias(session, alias)
     told = {"basis": by.value, "ended": len(withdrawn)}
     # One of the two pseudonyms only: after an erasure, nothing may lead from one name to the other.
@@ -98,42 +98,31 @@ async def _hold_both(
     return [await open_ledger(session, deployment, name) for name in (one, other)]
 
 
-async def _end_what_was_refused(
+async def _carry_over(
     session: WriteSession, caller: Caller, alias: Alias, held: OpenLedger, persons: list[list[bytes]]
 ) -> list[UUID]:
-    """Withdraw, under each name of one person, what was refused or withdrawn later under a name of the other."""
+    """Record under each name of one person the noes and the ages of the other; the consents that ended with it."""
     opened = [[await open_account(session, ref, held) for ref in accounts] for accounts in persons]
     withdrawn: list[UUID] = []
     for mine, theirs in ((opened[0], opened[1]), (opened[1], opened[0])):
         for ledger in theirs:
-            ended = {each for said in mine for each in processings_ended(said.events, ledger.events)}
-            for processing in sorted(ended):
-                withdrawn += await _withdraw(session, caller, alias, ledger, processing)
             for said in mine:
-                await _carry(session, caller, alias, said, ledger)
+                withdrawn += await _carry(session, caller, alias, said, ledger.ref)
     return withdrawn
 
 
-async def _carry(session: WriteSession, caller: Caller, alias: Alias, said: OpenLedger, ledger: OpenLedger) -> None:
-    """Record under one name the noes of another, at their own dates, and its age where that is the younger."""
-    evidence = {"alias": str(alias.id)}
+async def _carry(session: WriteSession, caller: Caller, alias: Alias, said: OpenLedger, ref: bytes) -> list[UUID]:
+    """The same from one name to one other. Each is recorded at its own date, as an import would be."""
+    evidence, ended = {"alias": str(alias.id)}, list[ConsentRow]()
+    ledger = await open_account(session, ref, said)
     for processing, at in noes_to_carry(said.events, ledger.events):
-        current = await open_account(session, ledger.ref, ledger)
-        event = ConsentEvent(session.new_id(ledger.now), EventKind.WITHDRAWN, processing, at, current.next_order)
-        recorded_at = max(ledger.now, at)
-        entry = LedgerEntry(current.ref, event, recorded_at, caller.id, imported=True, evidence=evidence)
-        await append(session, current, entry)
-    band = age_to_carry(said.events, ledger.events, ledger.now)
-    if band is not None:
-        await carry_age(session, caller.id, band, await open_account(session, ledger.ref, ledger), evidence)
-
-
-async def _withdraw(
-    session: WriteSession, caller: Caller, alias: Alias, ledger: OpenLedger, processing: str
-) -> list[UUID]:
-    current = await open_account(session, ledger.ref, ledger)  # with what was appended for another processing
-    at = current.after_everything
-    event = ConsentEvent(session.new_id(at), EventKind.WITHDRAWN, processing, at, current.next_order)
-    entry = LedgerEntry(current.ref, event, at, caller.id, evidence={"alias": str(alias.id)})
-    ended = [row for row in await append(session, current, entry) if row.decision is EventKind.GRANTED]
-    return await tell_of(session, current.ref, EventKind.WITHDRAWN, ended, entry)
+        current = await open_account(session, ref, said)  # with what was carried before
+        event = ConsentEvent(session.new_id(said.now), EventKind.WITHDRAWN, processing, at, current.next_order)
+        entry = LedgerEntry(ref, event, max(said.now, at), caller.id, imported=at < said.now, evidence=evidence)
+        ended += [row for row in await append(session, current, entry) if row.decision is EventKind.GRANTED]
+    for row in ended:
+        # Told as of now: whoever is to erase what was derived has heard of it only now.
+        await tell(session, ref, EventKind.WITHDRAWN, said.now, consent=row.id, processing=row.processing)
+    for age in ages_to_carry(said.events, ledger.events, said.now):
+        await record_age(session, caller.id, age, await open_account(session, ref, said), evidence)
+    return [row.id for row in ended]
