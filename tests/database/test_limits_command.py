@@ -1,8 +1,10 @@
 """`sceau limits`: the owner of the database shows and sets what the service cannot change."""
 
 import os
+from urllib.parse import quote
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
 from app.cli import app as command
@@ -39,9 +41,19 @@ def test_the_owner_sets_and_sees_them(sceau, database):
     assert [(each["log_floor_days_before"], each["log_floor_days"]) for each in changed] == [(30, 365), (365, 365)]
 
 
-@pytest.mark.parametrize("wrong", [["--log-floor", "P0D"], ["--log-floor", "PT36H"], ["--log-floor", "a year"]])
-def test_a_floor_that_is_none_is_refused(sceau, wrong):
-    """No days, half a day and no duration change nothing."""
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["--log-floor", "P0D"],
+        ["--log-floor", "PT36H"],
+        ["--log-floor", "P36501D"],
+        ["--log-floor", "a year"],
+        ["--clock-tolerance", "-PT1S"],
+    ],
+)
+def test_a_limit_that_is_none_is_refused(sceau, wrong):
+    """Nothing given, no days, half a day, more than a century, no duration, a negative one: nothing is changed."""
     assert sceau("set", *wrong)[0] != 0
     assert "for at least 30 days" in sceau("show")[1]
 
@@ -55,3 +67,17 @@ def test_the_service_s_role_is_refused_in_words(sceau, database, monkeypatch, ca
     assert ended.value.code == 1
     assert "the role of SCEAU_DATABASE_OWNER_URL does not own the schema" in capsys.readouterr().err
     assert "for at least 30 days" in sceau("show")[1]
+
+
+def test_the_owner_s_address_is_enough(sceau, database, monkeypatch):
+    """Without the service's settings, and with several hosts of which one is away, the owner sees the limits."""
+    monkeypatch.delenv("SCEAU_DATABASE_URL")
+    told = conninfo_to_dict(database.owner_url.replace("+psycopg", ""))
+    hosts = f"/nowhere,{told['host']}"
+    url = f"postgresql://{told['user']}@/{told['dbname']}?host={quote(hosts, safe='/,')}&port={told.get('port', 5432)}"
+    monkeypatch.setenv("SCEAU_DATABASE_OWNER_URL", url)
+    assert sceau("show")[0] == 0
+    monkeypatch.setenv("SCEAU_DATABASE_OWNER_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setattr("sys.argv", ["sceau", "limits", "show"])
+    with pytest.raises(SystemExit):
+        main()

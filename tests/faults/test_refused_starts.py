@@ -236,3 +236,15 @@ def test_a_data_directory_that_is_in_use(place):
     finally:
         second.end()
         first.end()
+
+
+def test_a_deployment_without_its_database_is_not_the_folder_of_a_demo(start, tmp_path, monkeypatch):
+    """Where keys or an owner are named and no database is, no `.sceau` that happens to lie there is used."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".sceau").mkdir()
+    for named in ("DATABASE_OWNER_URL", "PSEUDONYM_KEY", "MASTER_KEY"):
+        others = {name: None for name in ("DATABASE_OWNER_URL", "PSEUDONYM_KEY", "MASTER_KEY") if name != named}
+        said, status = start(DATABASE_URL=None, **others)
+        assert status == 1
+        assert f"SCEAU_DATABASE_URL is not set, and SCEAU_{named} is" in _one_line(said)
+    assert list((tmp_path / ".sceau").iterdir()) == []

@@ -33,6 +33,8 @@ def is_page(answer, lang="fr"):
         ("POST", "/consent/none", 400),
         ("GET", "/dashboard/none", 404),
         ("GET", "/staff/none", 404),
+        ("GET", "/consents", 404),
+        ("GET", "/nothing/here", 404),
     ],
 )
 def test_a_person_reads_a_page(shared, method, path, status):
@@ -72,11 +74,20 @@ def test_a_database_that_is_away_is_told_in_a_page(database):
         assert is_page(answer)
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/none", "/access/v1/none", "/nothing", "/consents"])
-def test_software_reads_problem_documents(shared, path):
-    """Elsewhere, and at `/` for whoever does not ask for HTML, an error is a problem document as before."""
-    headers = BROWSER if path != "/" else {"Accept": "*/*"}
-    answer = shared.with_key(None).client.get(path, headers=headers)
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", "/", {"Accept": "*/*"}),
+        ("GET", "/nothing", {"Accept": "*/*"}),
+        ("POST", "/nothing", BROWSER),
+        ("GET", "/v1/none", BROWSER),
+        ("GET", "/access/v1/none", BROWSER),
+        ("GET", "/metrics/none", BROWSER),
+    ],
+)
+def test_software_reads_problem_documents(shared, method, path, headers):
+    """At addresses for programs always, at unknown ones without a wish for HTML, or where something is sent."""
+    answer = shared.with_key(None).client.request(method, path, headers=headers)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -92,10 +103,11 @@ def test_software_reads_problem_documents(shared, path):
         ("/", "text/html", True),
         ("/", "*/*", False),
         ("/v1/consents", "text/html", False),
-        ("/consentements", "text/html", False),
+        ("/consentements", "text/html", True),
+        ("/consentements", "*/*", False),
     ],
 )
 def test_who_is_a_person(path, accept, expected):
-    """At the addresses of pages everybody who does not ask for JSON alone; at `/` who asks for HTML; nowhere else."""
+    """At the addresses of pages who does not ask for JSON alone; elsewhere who asks for HTML, but not of programs'."""
     headers = [(b"accept", accept.encode())] if accept else []
-    assert wants_page({"type": "http", "path": path, "headers": headers}) is expected
+    assert wants_page({"type": "http", "method": "GET", "path": path, "headers": headers}) is expected

@@ -69,8 +69,10 @@ def test_without_its_standby_a_primary_is_not_believed(pair, synchronous):
     """No beat commits: IV is 503, III goes on, no withdrawal is 2xx; once the standby is back all is as before."""
     _, standby = pair
     service = synchronous()
+    assert service.call("GET", "/readyz").json()["status"] == "ready"
     standby.freeze()
     eventually(lambda: _unavailable(_decision(service, "alice")))
+    assert service.call("GET", "/readyz").json()["status"] == "degraded"
     assert _decision(service, "alice", "filter") is True
     answers = [service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code for _ in range(3)]
     assert answers == [503, 503, 503]
@@ -115,13 +117,17 @@ def test_a_commit_that_was_not_replicated_is_not_answered(pair, synchronous, wit
 
 
 def test_a_standby_that_is_given_up_ends_writes(pair, synchronous):
-    """Once the server waits for no standby any more nothing is recorded, and `/readyz` says why."""
+    """Once the server waits for no standby nothing is recorded, and IV not answered; `/readyz` and writes say why."""
     primary, _ = pair
     service = synchronous()
     primary.set("synchronous_standby_names", "")
     eventually(lambda: service.call("GET", "/readyz").status_code == 503)
-    assert "synchronous standby" in service.call("GET", "/readyz").json()["detail"]
-    assert service.call("POST", "/v1/withdrawals", withdrawal("bob")).status_code == 503
+    said = service.call("POST", "/v1/withdrawals", withdrawal("bob"))
+    assert said.status_code == 503
+    for answer in (said, service.call("GET", "/readyz")):
+        assert "synchronous standby" in answer.json()["detail"]
+    eventually(lambda: _unavailable(_decision(service, "alice")))
+    assert _decision(service, "alice", "filter") is True
 
 
 def test_it_does_not_start_without_a_standby(nodes):
