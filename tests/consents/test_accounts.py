@@ -235,7 +235,7 @@ def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
             _close(single, "alice")
             if came_back:
                 single.decide("alice", "ads")
-        deployment = both.client.app.state.services.deployment
+        deployment = both.client.app.state.services.deployment  # type: ignore[attr-defined]
         rewritten, erasing = Event(), Event()
 
         async def rewrite():
