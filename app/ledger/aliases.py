@@ -25,21 +25,34 @@ class Alias:
     stated_by: UUID
 
 
-_NAMES: Final = text("""
+_PERSON: Final = """
 WITH RECURSIVE person (ref) AS (
-    SELECT CAST(:ref AS bytea)
+    {begin}
     UNION
     SELECT CASE WHEN subject_alias.first_ref = person.ref THEN subject_alias.second_ref ELSE subject_alias.first_ref END
     FROM person JOIN subject_alias ON person.ref IN (subject_alias.first_ref, subject_alias.second_ref)
 )
 SELECT ref FROM person
 WHERE EXISTS (SELECT FROM subject_locator WHERE subject_ref = person.ref AND ended_at IS NULL) ORDER BY ref
-""")
+"""
+_OF_ACCOUNT: Final = text(_PERSON.format(begin="SELECT CAST(:ref AS bytea)"))
+_OF_NAMES: Final = text(
+    _PERSON.format(
+        begin="SELECT subject_ref FROM subject_locator WHERE locator = ANY(CAST(:locators AS bytea[])) "
+        "AND ended_at IS NULL"
+    )
+)
 
 
 async def accounts_of(session: ReadSession, ref: bytes) -> list[bytes]:
     """Every open account of the person who has this one, in order of subject_ref, this one among them."""
-    return [bytes(each) for each in (await session.execute(_NAMES, {"ref": ref})).scalars()]
+    return [bytes(each) for each in (await session.execute(_OF_ACCOUNT, {"ref": ref})).scalars()]
+
+
+async def accounts_behind(session: ReadSession, locators: Collection[bytes]) -> list[bytes]:
+    """Every open account of the people whom some locators lead to, in order of subject_ref."""
+    rows = await session.execute(_OF_NAMES, {"locators": list(locators)})
+    return [bytes(each) for each in rows.scalars()]
 
 
 async def find_alias(session: ReadSession, one: bytes, other: bytes) -> Alias | None:

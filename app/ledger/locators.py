@@ -15,7 +15,7 @@ from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.db.session import ReadSession, WriteSession
-from app.ledger.tables import subject, subject_locator
+from app.ledger.tables import subject, subject_locator, subject_vault
 
 REF_BYTES: Final = 32
 BEFORE_LOCATORS: Final = "casefold"
@@ -28,12 +28,13 @@ class Located:
     """A subject that this transaction holds.
 
     `locators`: those of its live rows, under which replicas remember it. `closed_until`: when an earlier account of the
-    same id was closed, if one was: nothing collected by then is this person's.
+    same id was closed, if one was: nothing collected by then is this person's. `id_kept`: whether the vault has its id.
     """
 
     ref: bytes
     locators: tuple[bytes, ...]
-    closed_until: datetime | None = None
+    closed_until: datetime | None
+    id_kept: bool
 
 
 async def find_ref(session: ReadSession, locator: bytes) -> bytes | None:
@@ -67,10 +68,11 @@ async def hold_subject(session: WriteSession, found_by: Mapping[bytes, str], sub
     for other in locators[1:]:
         await _add_row(session, other, found_by[other], ref)
     session.committing.subjects.add(ref)
-    closed = await session.execute(
-        select(func.max(subject_locator.c.ended_at)).where(subject_locator.c.locator.in_(locators))
-    )
-    return Located(ref, tuple(locators), closed.scalar_one())
+    closed = select(func.max(subject_locator.c.ended_at)).where(subject_locator.c.locator.in_(locators))
+    kept = select(subject_vault.c.stored_at).where(subject_vault.c.subject_ref == ref).exists()
+    behind = select(closed.scalar_subquery().label("closed_until"), kept.label("id_kept"))
+    told = (await session.execute(behind)).one()
+    return Located(ref, tuple(locators), told.closed_until, told.id_kept)
 
 
 async def hold_names(session: WriteSession, locators: Collection[bytes]) -> None:

@@ -3,7 +3,7 @@
 Always one row for each consent, computed by `app.core.projection` from all of the subject's events; never patched.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -27,9 +27,10 @@ class ConsentFilter:
     expires_before: datetime | None = None
 
 
-async def project_subject(session: WriteSession, ref: bytes, rows: Iterable[ConsentRow]) -> None:
-    """Make the table say what the ledger says of one subject; only what differs is written."""
-    before = await load_rows(session, ref)
+async def project_subject(
+    session: WriteSession, ref: bytes, rows: Iterable[ConsentRow], before: Mapping[UUID, ConsentRow]
+) -> None:
+    """Make the table say what the ledger says of one subject; only what differs from what it said is written."""
     for row in rows:
         if before.get(row.id) == row:
             continue

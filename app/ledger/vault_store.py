@@ -24,12 +24,6 @@ async def keep_id(session: WriteSession, ref: bytes, sealed: SealedId, at: datet
     await session.execute(insert(subject_vault).values(row).on_conflict_do_nothing())
 
 
-async def holds_id(session: ReadSession, ref: bytes) -> bool:
-    """Whether a subject's id is kept."""
-    found = await session.execute(select(subject_vault.c.stored_at).where(subject_vault.c.subject_ref == ref))
-    return found.first() is not None
-
-
 async def load_id(session: ReadSession, ref: bytes) -> SealedId | None:
     """A subject's sealed id; None when it was never kept, or was erased."""
     row = (await session.execute(select(subject_vault).where(subject_vault.c.subject_ref == ref))).first()

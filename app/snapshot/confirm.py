@@ -14,11 +14,14 @@ from sqlalchemy import select
 from sqlalchemy.types import Text
 
 from app.db.database import Database
+from app.db.read_pool import ReadPool, Statement
 from app.snapshot.lease import boot_seconds
 from app.snapshot.snapshots import TransactionSnapshot
 from app.snapshot.tables import replica
 
 _POLL_SECONDS: Final = 0.003
+_ROWS: Final = select(replica.c.id, replica.c.applied.cast(Text).label("applied"))
+_STATEMENT: Final = Statement.compile(_ROWS)
 
 
 @dataclass(slots=True, eq=False)
@@ -41,15 +44,15 @@ class Confirmer:
         *,
         longest: float,
         own: Callable[[], UUID | None],
-        server: Callable[[], str | None] = lambda: None,
+        proven: Callable[[], tuple[ReadPool, str] | None] = lambda: None,
     ) -> None:
         """Prepare.
 
         Args:
             database: where the replicas' rows are.
             longest: seconds after a commit at which no lease taken before it can be held: lease and margin.
-            server: the identity of the server that is the primary; None where nothing tells.
             own: this process's live incarnation, whose memory most writes have dropped themselves; None without one.
+            proven: where to read instead, and the identity of the server that is the primary; None where nothing tells.
 
         """
         self.by_notice = 0
@@ -58,7 +61,7 @@ class Confirmer:
         self._database = database
         self._longest = longest
         self._own = own
-        self._server = server
+        self._proven = proven
         self._waits: set[_Wait] = set()
         self._polling: asyncio.Task[None] | None = None
 
@@ -123,8 +126,11 @@ class Confirmer:
             wait.done.set_exception(error)
 
     async def _rows(self) -> dict[UUID, TransactionSnapshot | None]:
-        server = self._server()
-        reading = self._database.read() if server is None else self._database.read_from(server)
-        async with reading as session:
-            found = await session.execute(select(replica.c.id, replica.c.applied.cast(Text).label("applied")))
-            return {row.id: TransactionSnapshot.parse(row.applied) if row.applied else None for row in found}
+        proven = self._proven()
+        if proven is not None:
+            pool, server = proven
+            rows = await pool.fetch(server, _STATEMENT, {})
+        else:
+            async with self._database.read() as session:
+                rows = list(await session.execute(_ROWS))
+        return {row.id: TransactionSnapshot.parse(row.applied) if row.applied else None for row in rows}

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError
+from app.db.read_pool import ReadPool
 from app.db.session import WriteSession
 from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
@@ -34,11 +35,16 @@ class Writer:
             database,
             longest=longest,
             own=lambda: replica.feed.incarnation if replica is not None else None,
-            server=lambda: replica.feed.server if replica is not None else None,
+            proven=self._proven,
         )
         self._database = database
         self._replica = replica
         self._known = known
+
+    def _proven(self) -> tuple[ReadPool, str] | None:
+        """Where to read on the primary, as this process's feed knows it."""
+        server = self._replica.feed.server if self._replica is not None else None
+        return None if self._replica is None or server is None else (self._replica.pool, server)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:

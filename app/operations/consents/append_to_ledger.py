@@ -1,7 +1,7 @@
 """The one way into the ledger: under the subject's lock, append events, project them, and tell replicas and others."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,8 +14,9 @@ from app.ledger.entries import LedgerEntry
 from app.ledger.locators import hold_subject
 from app.ledger.projection import project_subject
 from app.ledger.store import append_entries, load_entries
-from app.ledger.vault_store import holds_id, keep_id
+from app.ledger.vault_store import keep_id
 from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.changes import ChangeKind, record_change
 
@@ -27,7 +28,7 @@ class OpenLedger:
     """One subject's ledger, held by this transaction: what it holds, and the instant read under its lock.
 
     `closed_until`: when an earlier account of the same id was closed, if one was. `locators`: what replicas remember
-    the subject by.
+    the subject by. `register`: the entries that were read under the lock, each once, and handed on.
     """
 
     ref: bytes
@@ -35,6 +36,7 @@ class OpenLedger:
     closed_until: datetime | None
     entries: Sequence[LedgerEntry]
     now: datetime
+    register: dict[str, ProcessingRecord] = field(default_factory=dict)
 
     @property
     def next_order(self) -> int:
@@ -64,7 +66,7 @@ async def open_ledger(session: WriteSession, deployment: Deployment, name: Subje
     found_by = dict(zip(pseudonyms.locators(name.type, name.id), pseudonyms.makers(), strict=True))
     held = await hold_subject(session, found_by, name.type)
     now = await session.now()
-    if not await holds_id(session, held.ref):
+    if not held.id_kept:
         await keep_id(session, held.ref, deployment.vault.seal(held.locators[0], name.id), now)
     return OpenLedger(held.ref, held.locators, held.closed_until, await load_entries(session, held.ref), now)
 
@@ -78,14 +80,25 @@ async def append(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) 
     """
     await append_entries(session, [entry])
     events = [*ledger.events, entry.event]
-    records = await load_processings(session, {event.processing for event in events if event.processing is not None})
+    named = {event.processing for event in events if event.processing is not None}
+    records = await entries_of_register(session, ledger, named)
     register = {identifier: record.facts for identifier, record in records.items()}
-    open_before = {row.id for row in project(ledger.events, register) if row.ended_by is None}
+    before = {row.id: row for row in project(ledger.events, register)}
     rows = project(events, register)
-    await project_subject(session, ledger.ref, rows)
+    await project_subject(session, ledger.ref, rows, before)
     for locator in ledger.locators:
         await record_change(session, ChangeKind.SUBJECT, locator)
-    return [row for row in rows if row.ended_by is not None and row.id in open_before]
+    return [row for row in rows if row.ended_by is not None and row.id in before and before[row.id].ended_by is None]
+
+
+async def entries_of_register(
+    session: WriteSession, ledger: OpenLedger, ids: Collection[str]
+) -> Mapping[str, ProcessingRecord]:
+    """Entries of the register by id, read once under a subject's lock; one that is not registered is left out."""
+    missing = set(ids) - ledger.register.keys()
+    if missing:
+        ledger.register.update(await load_processings(session, missing))
+    return {each: ledger.register[each] for each in ids if each in ledger.register}
 
 
 async def tell(

@@ -23,14 +23,19 @@ from app.core.state import consent_state, grant_among
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
-from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.consents.append_to_ledger import (
+    OpenLedger,
+    append,
+    entries_of_register,
+    open_ledger,
+    tell,
+)
 from app.operations.consents.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
 from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.evidence import check_evidence, check_text_existed
 from app.register.records import ProcessingRecord, VersionRecord
-from app.register.store import load_processing
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ async def record_consent(
     if collected.kind is EventKind.REFUSED or minor:  # what is recorded under the person's other names too
         await hold_people(session, deployment, collected.subject)
     ledger = await open_ledger(session, deployment, collected.subject)
-    record = await load_processing(session, collected.processing)
+    record = (await entries_of_register(session, ledger, [collected.processing])).get(collected.processing)
     if record is None:
         raise NotFoundError("No such processing is registered.", field="processing")
     _check_asked(record, collected, ledger.now)

@@ -11,12 +11,17 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConsentNotApplicableError, NotFoundError
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
-from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
+from app.operations.consents.append_to_ledger import (
+    OpenLedger,
+    append,
+    entries_of_register,
+    open_ledger,
+    tell,
+)
 from app.operations.consents.collection_time import CollectionTime, record_import, time_of_narrowing
 from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
-from app.register.store import load_processing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,12 @@ async def withdraw_consent(
         CollectionTimeError: `received_at` lies in the future.
 
     """
-    if withdrawal.processing is not None:
-        _check(await load_processing(session, withdrawal.processing))
     session.narrow()
     await hold_people(session, deployment, withdrawal.subject)
     ledger = await open_ledger(session, deployment, withdrawal.subject)
+    if withdrawal.processing is not None:
+        named = await entries_of_register(session, ledger, [withdrawal.processing])
+        _check(named.get(withdrawal.processing))
     when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
     entry = _entry(session, caller, ledger, withdrawal, when)
     ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]

@@ -5,7 +5,7 @@ own, and its rules read that alone: what follows is an entry like any other. It 
 once one name is erased, nothing may lead from the other to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ from app.core.consent import AgeBand, ConsentEvent, EventKind
 from app.core.fold import stays_as_young
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
-from app.ledger.aliases import accounts_of, locators_of
+from app.ledger.aliases import accounts_behind, accounts_of, locators_of
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.locators import end_account, find_ref, hold_names, hold_ref
 from app.ledger.store import load_entries
@@ -32,16 +32,12 @@ async def hold_people(session: WriteSession, deployment: Deployment, *names: Sub
     Names come before accounts: a name without an account is held too, or two writers might each begin one and wait for
     the other's. A person with one account only is left to whoever opens that.
     """
-    if len(names) == 1 and len(await _accounts(session, deployment, names)) <= 1:
+    locators = {each for name in names for each in deployment.pseudonyms.locators(name.type, name.id)}
+    if len(names) == 1 and len(await accounts_behind(session, locators)) <= 1:
         return
-    await hold_names(session, {each for name in names for each in deployment.pseudonyms.locators(name.type, name.id)})
-    for each in sorted(await _accounts(session, deployment, names)):
+    await hold_names(session, locators)
+    for each in await accounts_behind(session, locators):
         await hold_ref(session, each)
-
-
-async def _accounts(session: WriteSession, deployment: Deployment, names: Sequence[SubjectName]) -> set[bytes]:
-    refs = [await account_of(session, deployment, name) for name in names]
-    return {each for ref in refs if ref is not None for each in await accounts_of(session, ref)}
 
 
 async def hold_person(session: WriteSession, ref: bytes) -> None:
