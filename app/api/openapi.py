@@ -66,6 +66,7 @@ def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     _date_the_consent(schemas["NewConsent"]["examples"][0], now)
+    _date_the_consent(schemas["ConsentBatch"]["examples"][0]["items"][0], now)
     return document
 
 

@@ -6,8 +6,8 @@ from app.api import docs
 from app.api.audit import decision_log
 from app.api.audit import trail as audit_trail
 from app.api.callers import routes as callers
+from app.api.consents import batches, renewals, subjects
 from app.api.consents import links as consent_links
-from app.api.consents import renewals, subjects
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.decisions import tokens as decision_tokens
@@ -26,6 +26,7 @@ ROUTERS: Final = tuple(
         register,
         controllers,
         consents,
+        batches,
         subjects,
         consent_links,
         renewals,

@@ -173,7 +173,8 @@ def line_settings(statement_seconds: float) -> dict[str, Any]:
     session = {
         "timezone": "UTC",
         "statement_timeout": milliseconds,
-        "lock_timeout": milliseconds,
+        # Within the deadline of the whole, so that who waits in vain is told that others hold it.
+        "lock_timeout": max(1, milliseconds // 2),
         "idle_in_transaction_session_timeout": 2 * milliseconds,
         # An answer means "durable": a role or a database may have been given less.
         "synchronous_commit": "on",

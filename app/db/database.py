@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, cast
 
+from psycopg import errors
 from sqlalchemy import event, text
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
@@ -24,6 +25,7 @@ from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
 _PING_SECONDS: Final = 1.0
+_HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 
 
 class DatabaseUnavailableError(Exception):
@@ -32,6 +34,10 @@ class DatabaseUnavailableError(Exception):
 
 class NotDurableError(DatabaseUnavailableError):
     """PostgreSQL lacks the synchronous standby that the deployment wants: nothing is read for decisions or recorded."""
+
+
+class BusyError(DatabaseUnavailableError):
+    """Another transaction holds what this one needs, and did not let it go in time; nothing was recorded."""
 
 
 class OutcomeUnknownError(DatabaseUnavailableError):
@@ -48,6 +54,8 @@ class _Progress:
         """What a failure at this point means."""
         if isinstance(cause, NoStandbyError):
             return NotDurableError()
+        if not self.committing and isinstance(getattr(cause, "orig", None), _HELD_BY_OTHERS):
+            return BusyError()
         return OutcomeUnknownError() if self.committing else DatabaseUnavailableError()
 
 

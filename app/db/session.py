@@ -4,15 +4,22 @@ The two are different types, so that an operation says in its signature which on
 `Database.write` does, at the edge.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Executable, Text, cast, func, select
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.identifiers import uuid7
+
+
+class PartRefusedError(Exception):
+    """The database refused a statement of a part of a transaction, for what it says; the rest of it stands."""
 
 
 class Clock(Protocol):
@@ -73,6 +80,31 @@ class WriteSession(ReadSession):
     def narrow(self) -> None:
         """Say that this transaction forbids something that was permitted, or repeats one that did."""
         self.committing.narrowing = True
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """Run a part of the transaction for itself: when it raises, what it wrote is undone, and the rest stands.
+
+        Within, `committing.subjects` are those of this part alone.
+
+        Raises:
+            PartRefusedError: the database refused a statement of this part.
+
+        """
+        whole = self.committing
+        before, changes = whole.subjects, len(whole.changes)
+        whole.subjects = set()
+        try:
+            async with self.connection.begin_nested():
+                yield
+        except BaseException as error:
+            del whole.changes[changes:]
+            whole.subjects = before
+            ends_all = isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False)
+            if isinstance(error, DBAPIError) and not ends_all:
+                raise PartRefusedError from error
+            raise
+        whole.subjects |= before
 
     async def repeat(self) -> None:
         """Say that this transaction repeats one that may have died between its commit and its answer.

@@ -172,6 +172,8 @@ EVERY_ONE = {
 
 APART = {
     ("POST", "/access/v1/evaluations"): "each item by itself: tested below",
+    ("POST", "/v1/consents/batch"): "each item by itself: tests/consents/test_batches.py",
+    ("POST", "/v1/withdrawals/batch"): "each item by itself, as those of consents",
     ("POST", "/v1/identities"): "as POST /v1/keys, and needs an issuer: tests/callers/test_access_tokens.py",
     ("POST", "/v1/audit-trail/search"): "what was done to others is left out: tests/audit/test_trail.py",
     ("GET", "/v1/presented-texts/{sha256}"): "a text that any user of the page may read, found by its hash only",

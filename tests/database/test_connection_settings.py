@@ -13,7 +13,7 @@ from app.db.database import Database, PoolLimits
 from app.db.read_pool import ReadPool, Statement
 
 NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
-SHOWN = {"TimeZone": "UTC", "synchronous_commit": "on", "statement_timeout": "3s", "lock_timeout": "3s"}
+SHOWN = {"TimeZone": "UTC", "synchronous_commit": "on", "statement_timeout": "3s", "lock_timeout": "1500ms"}
 SHOWN["idle_in_transaction_session_timeout"] = "6s"
 ASKED = "SELECT " + ", ".join(f"current_setting('{name}')" for name in NAMES)
 NAMED = "SELECT " + ", ".join(f"current_setting('{name}') AS {name.lower()}" for name in NAMES)

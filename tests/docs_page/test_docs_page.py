@@ -22,6 +22,7 @@ STORY = (
     ("get", "/v1/processings/{id}/versions", 200),
     ("post", "/v1/processings/{id}/versions", 201),
     ("post", "/v1/consents", 201),
+    ("post", "/v1/consents/batch", 200),
     ("post", "/v1/consent-links", 201),
     ("post", "/v1/renewals/declined", 201),
     ("post", "/v1/subjects/ages", 201),
@@ -32,6 +33,7 @@ STORY = (
     ("post", "/access/v1/search/subject", 200),
     ("post", "/access/v1/search/action", 200),
     ("post", "/v1/withdrawals", 200),
+    ("post", "/v1/withdrawals/batch", 200),
     ("post", "/v1/subjects/closures", 200),
     ("post", "/v1/subjects/erasures", 200),
     ("post", "/v1/consents/search", 200),
@@ -216,6 +218,9 @@ def test_proposals_work_unedited_in_order(api, document):
         (False, "no_consent"),
     ]
     assert answers["post", "/v1/withdrawals"].json()["withdrawn"] == [consent["id"]]
+    (granted,) = answers["post", "/v1/consents/batch"].json()["items"]
+    (withdrawn,) = answers["post", "/v1/withdrawals/batch"].json()["items"]
+    assert withdrawn["answer"]["withdrawn"] == [granted["answer"]["id"]]
     again = api.ok("POST", "/access/v1/evaluation", proposal(document, known["post", "/access/v1/evaluation"]))
     assert again["context"]["reason"] == "consent_withdrawn"
     assert answers["post", "/v1/explanations"].json()["context"]["reason"] == "consent_withdrawn"

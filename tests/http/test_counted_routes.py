@@ -10,6 +10,8 @@ POLICY, LIMIT = "ratelimit-policy", "ratelimit"
 
 NOT_COUNTED = {
     ("POST", "/v1/withdrawals"): "taking back is as easy as giving",
+    ("POST", "/v1/withdrawals/batch"): "the same, for many",
+    ("POST", "/v1/consents/batch"): "counted by item",
     ("POST", "/v1/subjects/closures"): "the same, for all of a person's consents",
     ("POST", "/v1/subjects/erasures"): "the same, and the person's right",
     ("POST", "/v1/subjects/links"): "a no under one name ends what was consented to under the other",

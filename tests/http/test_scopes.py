@@ -66,7 +66,9 @@ BODIES = {
     "/v1/controllers/{id}/versions": {"legal_name": "Exemple SA"},
     "/v1/processings/{id}/versions": _version(),
     "/v1/consents": grant("alice", "ads", evidence=SIGNED),
+    "/v1/consents/batch": {"items": [grant("alice", "ads", evidence=SIGNED)]},
     "/v1/withdrawals": {"subject": subject("alice")},
+    "/v1/withdrawals/batch": {"items": [{"subject": subject("alice")}]},
     "/v1/subjects/closures": {"subject": subject("alice")},
     "/v1/subjects/erasures": {"subject": subject("alice")},
     "/v1/subjects/ages": {

@@ -89,6 +89,10 @@ BODIES: dict[Route, list[Any]] = {
         {**_DECISION, "decision": "granted", "processing": "filter"},
         {**_DECISION, "decision": "granted", "processing": "unknown"},
     ],
+    ("POST", "/v1/consents/batch"): [
+        {"items": [{**_DECISION, "decision": "granted"}, {**_DECISION, "decision": _address("malformed")}]},
+        {"items": _address("malformed")},
+    ],
     ("POST", "/v1/consent-links"): [
         {
             "subject": subject(_address("subject")),
@@ -116,6 +120,9 @@ BODIES: dict[Route, list[Any]] = {
         {"notice": 1, "language": "fr", "acknowledged_at": "2026-01-01T00:00:00Z"}
     ],
     ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
+    ("POST", "/v1/withdrawals/batch"): [
+        {"items": [{"subject": subject(_address("subject")), "processing": "ads-mail"}, _address("malformed")]}
+    ],
     ("POST", "/v1/subjects/closures"): [{"subject": subject(_address("subject"))}],
     ("POST", "/v1/subjects/ages"): [
         {

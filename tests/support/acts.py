@@ -303,6 +303,8 @@ UNRECORDED: Mapping[Route, str] = {
         "/access/v1/search/action",
     ): "changes nothing, and tells of one user, whom the caller names, what is permitted",
     ("POST", "/v1/consents"): "the ledger's own event says who recorded what and when; imports are recorded beside",
+    ("POST", "/v1/consents/batch"): "as POST /v1/consents, item by item",
+    ("POST", "/v1/withdrawals/batch"): "as POST /v1/withdrawals, item by item",
     ("POST", "/v1/acknowledgements"): "the row of the acknowledgement says who said what, and when",
     ("POST", "/v1/subjects/ages"): "the ledger's own event says who recorded what and when",
     ("POST", "/v1/renewals/declined"): "the ledger's own event says who recorded what and when",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
@@ -32,6 +32,16 @@ _EVIDENCE: dict[str, Any] = {
     "presented_text_sha256": sha256(NOTICE_EXAMPLE["fr"].encode()).hexdigest(),
     "document_sha256": sha256(b"The form as it was scanned").hexdigest(),
 }
+
+
+CONSENT_EXAMPLE: Final[dict[str, Any]] = {
+    "subject": _ALICE,
+    "processing": "ads-mail",
+    "decision": "granted",
+    "collected_at": "2026-11-02T09:30:00Z",  # the document says the day before it is made
+    "evidence": _EVIDENCE,
+}
+"""What the documents propose."""
 
 
 class Evidence(WireModel):
@@ -67,19 +77,7 @@ Territory = Literal["FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", "WF"]
 class NewConsent(WireModel):
     """A decision that a user took on one processing."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "subject": _ALICE,
-                    "processing": "ads-mail",
-                    "decision": "granted",
-                    "collected_at": "2026-11-02T09:30:00Z",  # the document says the day before it is made
-                    "evidence": _EVIDENCE,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [CONSENT_EXAMPLE]})
 
     subject: SubjectBody
     processing: ProcessingId

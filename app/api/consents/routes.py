@@ -17,6 +17,7 @@ from app.api.consents.models import (
     consent_body,
     event_body,
 )
+from app.api.consents.recording import recording_of_consent, recording_of_withdrawal
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
@@ -24,13 +25,9 @@ from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.consent import EventKind
 from app.core.errors import NotFoundError
-from app.db.session import WriteSession
 from app.operations.consents.consent_history import consent_history, read_event
-from app.operations.consents.record_consent import Collected, record_consent
-from app.operations.consents.search_consents import ConsentQuery, ConsentView, find_consent, search_consents
-from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.consents.search_consents import ConsentQuery, find_consent, search_consents
 
 router = strict_router("consents")
 
@@ -65,26 +62,7 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
     A grant that was unlawfully collected (a pre-ticked box, no positive act, bundled with the terms …) is recorded
     and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
     """
-    caller.require_processing(body.processing)
-    collected = Collected(
-        subject=body.subject.name(),
-        processing=body.processing,
-        kind=EventKind(body.decision),
-        evidence=body.evidence.model_dump(mode="json", exclude_none=True),
-        capacity=body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None,
-        version=body.version,
-        elements=frozenset(body.elements) if body.elements is not None else None,
-        collected_at=body.collected_at,
-        territory=body.territory,
-    )
-
-    async def record(session: WriteSession) -> ConsentBody:
-        recorded = await record_consent(session, deployment, caller, collected)
-        entry = recorded.entry
-        view = ConsentView(entry.event, entry.subject_ref, recorded.state, recorded.expires_at)
-        return consent_body(view, recorded.defects)
-
-    return await write.perform(caller, 201, record)
+    return await write.perform(caller, 201, recording_of_consent(body, caller, deployment))
 
 
 @router.post(
@@ -99,20 +77,7 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: Deploy
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
     `matched: false` says that nothing at all was known of that id: the person may have consented by another name.
     """
-    caller.require_processing(body.processing)
-    capacity = body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None
-    withdrawal = Withdrawal(body.subject.name(), body.processing, body.received_at, body.method, capacity=capacity)
-
-    async def withdraw(session: WriteSession) -> WithdrawalBody:
-        recorded = await withdraw_consent(session, deployment, caller, withdrawal)
-        return WithdrawalBody(
-            id=recorded.id,
-            matched=recorded.matched,
-            withdrawn=list(recorded.withdrawn),
-            effective_at=recorded.effective_at,
-        )
-
-    return await write.perform(caller, 200, withdraw)
+    return await write.perform(caller, 200, recording_of_withdrawal(body, caller, deployment))
 
 
 @router.post(

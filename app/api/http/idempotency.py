@@ -42,25 +42,38 @@ class Write:
         self, caller: Caller, status: int, operation: Callable[[WriteSession], Awaitable[BaseModel | None]]
     ) -> Response:
         """Run an operation in a transaction and answer after its commit; or give the answer given before."""
-        call = await self._call(caller) if self.key is not None else None
+        call = await self.call(caller)
         async with self.writer.write() as session:
-            given = None
-            if call is not None:
-                given = await earlier_answer(session, call, keep=self.keep)
-            if given is None:
-                told = await operation(session)
-                given = Answer(status, told.model_dump_json(exclude_none=True) if told is not None else "")
-                if call is not None:
-                    await keep_answer(session, call, given)
+            given = await self.once(session, call, status, operation)
         return Response(given.body or None, given.status, media_type="application/json" if given.body else None)
 
-    async def _call(self, caller: Caller) -> IdempotentCall:
+    async def once(
+        self,
+        session: WriteSession,
+        call: IdempotentCall | None,
+        status: int,
+        operation: Callable[[WriteSession], Awaitable[BaseModel | None]],
+    ) -> Answer:
+        """The answer of an operation, or the one that its key was given before."""
+        given = await earlier_answer(session, call, keep=self.keep) if call is not None else None
+        if given is None:
+            told = await operation(session)
+            given = Answer(status, told.model_dump_json(exclude_none=True) if told is not None else "")
+            if call is not None:
+                await keep_answer(session, call, given)
+        return given
+
+    async def call(self, caller: Caller, part: int | None = None) -> IdempotentCall | None:
+        """What stands for this request, or for a part of it, under its key; None without one."""
+        if self.key is None:
+            return None
+        key = self.key if part is None else f"{part}\n{self.key}"  # no key of a header has a line break
         body = (await self.request.body()).decode("utf-8", "replace")
         # With the key in it, so that nobody who holds the database can try bodies without knowing the key.
-        asked = f"{self.key}\n{self.request.method} {self.request.url.path}\n{body}"
+        asked = f"{key}\n{self.request.method} {self.request.url.path}\n{body}"
         return IdempotentCall(
             caller=caller.id,
-            key_hash=self.pseudonyms.opaque("idempotency-key", self.key or ""),
+            key_hash=self.pseudonyms.opaque("idempotency-key", key),
             request_hash=self.pseudonyms.opaque("idempotent-request", asked),
         )
 

@@ -21,7 +21,7 @@ from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.limits.quotas import OverQuotaError
 from app.auth.limits.unknown_key_limiter import POLICY as UNKNOWN_KEYS
 from app.core import errors
-from app.db.database import DatabaseUnavailableError, NotDurableError, OutcomeUnknownError
+from app.db.database import BusyError, DatabaseUnavailableError, NotDurableError, OutcomeUnknownError
 
 AT_FAULT: Final = "at_fault"
 """Pydantic's type of an error of a body as a whole whose context names the `field` that it is the fault of."""
@@ -143,6 +143,7 @@ def outcome_unknown() -> Response:
 NO_STANDBY: Final = (
     "PostgreSQL has no synchronous standby, which SCEAU_DURABILITY wants: nothing is recorded until it has one."
 )
+_BUSY: Final = "Others are writing about the same user or name; nothing was recorded. Try again."
 _UNKNOWN: Final = (
     "It is not known whether this was recorded. Send it again, with the same Idempotency-Key if it has one: the answer "
     "will tell."
@@ -199,6 +200,7 @@ def fields_of(error: ValidationError) -> list[FieldError]:
 _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
     BadJsonError: lambda error: problem(400, "malformed", str(error)),
     DatabaseUnavailableError: lambda _: unavailable(),
+    BusyError: lambda _: unavailable(_BUSY),
     NotDurableError: lambda _: unavailable(NO_STANDBY),
     OutcomeUnknownError: lambda _: outcome_unknown(),
     InvalidRequestError: lambda error: problem(422, "invalid-request", _INVALID, fields=error.fields),

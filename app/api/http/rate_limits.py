@@ -20,15 +20,15 @@ from app.auth.limits.rate_limits import Counted, RateLimits
 _STANDING: Final = "standing"
 
 
-def charge(request: Request, limits: RateLimits, of: Counted | None, caller: Caller) -> None:
-    """Count a request for its caller.
+def charge(request: Request, limits: RateLimits, of: Counted | None, caller: Caller, units: int = 1) -> None:
+    """Count a request for its caller, or so many as it asks for.
 
     Raises:
         OverQuotaError: the caller's quota is used up.
 
     """
     if of is not None:
-        note(request.scope, limits.take(of, caller.id))
+        note(request.scope, limits.take(of, caller.id, units))
 
 
 def note(scope: Scope, standing: QuotaStatus | None) -> None:

@@ -140,6 +140,7 @@ MemoryDep = Annotated[Memory | None, _part(lambda services: services.memory)]
 """None in strict mode."""
 RecorderDep = Annotated[Recorder | None, _part(lambda services: services.recorder)]
 """None where no decisions are logged."""
+RateLimitsDep = Annotated[RateLimits, _part(lambda services: services.limits)]
 MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
 RegisterApprovalDep = Annotated[RegisterApproval, _part(lambda services: services.register_approval)]

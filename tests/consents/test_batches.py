@@ -1,0 +1,158 @@
+"""Many decisions in one request: each is what it would be alone, and one that is refused leaves the others."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from app.api.consents import batches
+from tests.support.api import running, subject
+from tests.support.consents import grant
+from tests.support.databases import new_database
+
+CONSENTS, WITHDRAWALS = "/v1/consents/batch", "/v1/withdrawals/batch"
+
+
+@pytest.fixture(scope="module")
+def shared_database():
+    """A database for all of these tests."""
+    with new_database() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pip(shared_database):
+    """An application with two processings of IV and one of III."""
+    with running(shared_database, cache="leased") as api:
+        api.register("ads")
+        api.register("stats", purpose="statistics")
+        api.register("spam", purpose="unsolicited_content_detection")
+        yield api
+
+
+def _withdrawal(name, about=None):
+    return {"subject": subject(name), **({"processing": about} if about is not None else {})}
+
+
+def _items(api, path, items, key=None):
+    return api.ok("POST", path, {"items": items}, {"Idempotency-Key": key} if key else {})["items"]
+
+
+def _told(answer):
+    """An answer without what is of its own: ids and times."""
+    own = ("id", "subject_ref", "collected_at", "collected_on", "expires_at", "effective_at", "withdrawn")
+    return {name: value for name, value in answer.items() if name not in own}
+
+
+REFUSED = [
+    {"subject": subject("x"), "processing": "ads"},
+    {**grant("x", "ads"), "more": 1},
+    {**grant("x", "ads"), "collected_at": None},
+    grant("x", "nowhere"),
+    grant("x", "spam"),
+    grant("a@exa mple..fr", "ads"),
+    {**grant("x", "ads"), "version": 9},
+    "no object",
+    None,
+]
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_each_item_is_answered_as_it_would_be_alone(pip, monkeypatch, size):
+    """Grants, refusals and what is refused, in any order: status and body are those of single requests."""
+    monkeypatch.setattr(batches, "_TOGETHER", size)
+    good = [grant(f"one{size}", "ads"), {**grant(f"two{size}", "stats"), "decision": "refused"}]
+    items = [REFUSED[0], good[0], *REFUSED[1:5], good[1], *REFUSED[5:]]
+    told = _items(pip, CONSENTS, items)
+    assert len(told) == len(items)
+    for item, one in zip(items, told, strict=True):
+        alone = pip.call("POST", "/v1/consents", item)
+        assert one["status"] == alone.status_code
+        if alone.status_code == 201:
+            assert _told(one["answer"]) == _told(alone.json())
+        else:
+            assert one["problem"]["type"] == alone.json()["type"]
+    assert [pip.reason(f"one{size}", "ads"), pip.reason(f"two{size}", "stats")] == [
+        "consent_in_force",
+        "consent_refused",
+    ]
+
+
+def test_withdrawals_of_a_batch_hold_once_it_has_answered(pip):
+    """Each ends what it names; one of a processing that nobody registered is refused for itself."""
+    names = [f"many{number}" for number in range(60)]
+    granted = _items(pip, CONSENTS, [grant(name, "ads") for name in names])
+    told = _items(pip, WITHDRAWALS, [_withdrawal("x", "nowhere"), *[_withdrawal(name, "ads") for name in names]])
+    assert told[0]["problem"]["type"] == "urn:sceau:problem:not-found"
+    assert [each["answer"]["withdrawn"] for each in told[1:]] == [[each["answer"]["id"]] for each in granted]
+    assert {pip.reason(name, "ads") for name in names} == {"consent_withdrawn"}
+
+
+def test_the_items_of_one_person_keep_their_order(pip):
+    """The last of several decisions about one processing is the one that counts."""
+    items = [grant("order", "ads"), {**grant("order", "ads"), "decision": "refused"}]
+    _items(pip, CONSENTS, items)
+    assert pip.reason("order", "ads") == "consent_refused"
+
+
+def test_a_repetition_under_its_key_records_nothing_anew(pip, shared_database):
+    """Also where the first time ended in the middle: what was recorded is answered again, and the rest is recorded."""
+    items = [grant(f"twice{number}", "ads") for number in range(4)]
+    first = _items(pip, CONSENTS, items, "batch-one")
+    assert _items(pip, CONSENTS, items, "batch-one") == first
+    with psycopg.connect(shared_database.owner_url, autocommit=True) as owner:
+        owner.execute("DELETE FROM idempotency WHERE body LIKE %s", [f"%{first[2]['answer']['id']}%"])
+    again = _items(pip, CONSENTS, items, "batch-one")
+    assert [one == other for one, other in zip(first, again, strict=True)] == [True, True, False, True]
+    changed = _items(pip, CONSENTS, [*items[:3], grant("other", "ads")], "batch-one")
+    assert {each["problem"]["type"] for each in changed} == {"urn:sceau:problem:idempotency-key-reused"}
+
+
+@pytest.mark.parametrize("items", [[], [{}] * 1_001, "none"])
+def test_a_list_that_is_none_is_refused_whole(pip, items):
+    """No item, more than a thousand, no list: 422, and nothing is recorded."""
+    assert pip.call("POST", CONSENTS, {"items": items}).status_code == 422
+
+
+def test_a_caller_s_limits_count_items(database):
+    """A caller that is limited to some processings is refused per item; its quota counts items, not withdrawals."""
+    with running(database, rate_consents="10/60") as api:
+        api.register("ads")
+        api.register("stats")
+        limited = api.with_key(api.new_key("consents:write", processings=["ads"]))
+        told = _items(limited, CONSENTS, [grant("a", "ads"), grant("a", "stats")])
+        assert [each["status"] for each in told] == [201, 403]
+        assert limited.call("POST", CONSENTS, {"items": [grant("b", "ads")] * 20}).status_code == 200
+        assert limited.call("POST", CONSENTS, {"items": [grant("b", "ads")]}).status_code == 429
+        assert [each["status"] for each in _items(limited, WITHDRAWALS, [_withdrawal("a", "ads")] * 30)] == [200] * 30
+        assert api.with_key(api.new_key("decisions:evaluate")).call("POST", CONSENTS, {"items": [1]}).status_code == 403
+
+
+def test_batches_about_the_same_people_do_not_wait_for_each_other(pip):
+    """In whatever order each names them, all are recorded at the first try."""
+    names = [f"crowd{number}" for number in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        sent = [names, names[::-1], names[20:] + names[:20], names[::2] + names[1::2]]
+        told = list(pool.map(lambda some: _items(pip, WITHDRAWALS, [_withdrawal(each) for each in some]), sent))
+    assert {each["status"] for some in told for each in some} == {200}
+
+
+def test_a_subject_that_others_hold_leaves_the_rest(pip, shared_database):
+    """While somebody else holds one of them, that item alone is 503; the others are recorded one by one."""
+    names = [f"held{number}" for number in range(3)]
+    _items(pip, CONSENTS, [grant(name, "ads") for name in names])
+    with psycopg.connect(shared_database.owner_url) as owner:
+        refs = {each["answer"]["subject_ref"] for each in _items(pip, CONSENTS, [grant(names[1], "ads")])}
+        owner.execute("SELECT FROM subject WHERE encode(subject_ref, 'hex') = ANY(%s) FOR UPDATE", [list(refs)])
+        told = _items(pip, WITHDRAWALS, [_withdrawal(name, "ads") for name in names])
+    assert [each["status"] for each in told] == [200, 503, 200]
+    assert told[1]["problem"]["detail"].startswith("Others are writing about the same user")
+    assert pip.reason(names[0], "ads") == "consent_withdrawn"
+
+
+def test_the_documents_name_the_items(pip):
+    """OpenAPI shows what an item is, although each is checked for itself."""
+    document = pip.ok("GET", "/openapi.json")
+    (one,) = [document["components"]["schemas"]["ConsentBatch"]["properties"]["items"]["items"]["$ref"]]
+    assert one == "#/components/schemas/NewConsent"
+    assert one.rpartition("/")[2] in document["components"]["schemas"]
