@@ -317,6 +317,22 @@ def test_a_field_behind_a_chunked_body_is_no_field_of_the_request(path):
     assert seen == [""]
 
 
+@pytest.mark.parametrize("before", ["at the connection", "later", "by the application"])
+def test_a_body_that_breaks_is_refused_whatever_was_answered_before(before):
+    """The answer to the request before, however it was given, is not taken for one to the request that breaks."""
+
+    async def story(made, client):
+        made.decisions.misses = before == "later"
+        made.decisions.read.set()
+        await client.ask(request(path=OTHER if before == "by the application" else "/access/v1/evaluation"))
+        made.decisions.misses = False
+        head = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.writer.write(head + b"7\r\n" + BODY + b"\r\nno chunk\r\n\r\n")
+        assert (await client.answer())[0] == 400
+
+    run(story)
+
+
 def test_trailers_have_a_bound():
     """A body with more fields behind it than a request may have is refused."""
 

@@ -1,5 +1,6 @@
 """What is answered to a request that is refused before the application sees it: HTTP/1.1 as bytes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,3 +55,8 @@ def answer_to(refusal: Refusal, own: list[tuple[bytes, bytes]]) -> bytes:
     }
     lines = [*own, *((name.encode(), value.encode()) for name, value in fields.items())]
     return STATUS_LINE[refusal.status] + header_lines(lines) + b"\r\n" + body
+
+
+def head_length(target: bytes, fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """How long a head is by what was understood of it: the target, and the names and values of its fields."""
+    return len(target) + sum(len(name) + len(value) for name, value in fields)

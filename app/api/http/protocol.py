@@ -23,6 +23,7 @@ from app.api.http.early_refusals import (
     UPGRADE,
     Refusal,
     answer_to,
+    head_length,
 )
 
 HEAD_SECONDS: Final = 15.0
@@ -54,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_deadline",
         "_ended",
         "_half_closed",
+        "_handed_on",
         "_head_bytes",
         "_in_head",
         "_in_message",
@@ -70,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin a connection: its first head is awaited for so long."""
         super().connection_made(transport)
-        self._in_head = self._in_message = self._ended = self._half_closed = self._step_begun = False
+        self._in_head = self._in_message = self._ended = self._half_closed = self._step_begun = self._handed_on = False
         self._head_bytes = self._read_bytes = self._begun = self._trailers = 0
         self._refusal: Refusal = MALFORMED
         self._refused_next: Refusal | None = None
@@ -100,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._head_bytes += len(data)
             else:
                 alone = self._begun == 1 and not in_message
-                self._head_bytes = len(data) if alone else _length_of(self.url, self.headers)
+                self._head_bytes = len(data) if alone else head_length(self.url, self.headers)
             if self._head_bytes > LONGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
         if self._step_begun:
@@ -121,7 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a head. The application's scope is made once it is known that the application answers."""
         self.url, self.headers, self._trailers = b"", [], 0
         self._in_head = self._in_message = True
-        self._head_bytes = 0
+        self._handed_on, self._head_bytes = False, 0
         self._begun += 1
         self.begin_step(HEAD_SECONDS)
 
@@ -149,7 +151,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # announces: that body would be read as the connection's next request, with a proxy's next key.
             self._refusal = UPGRADE
             raise _RefusedError
-        if self._head_bytes + self._read_bytes > LONGEST_HEAD and _length_of(self.url, self.headers) > LONGEST_HEAD:
+        if self._head_bytes + self._read_bytes > LONGEST_HEAD and head_length(self.url, self.headers) > LONGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
         self._in_head = False
@@ -164,6 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["headers"] = headers
         self.expect_100_continue = (b"expect", b"100-continue") in [(name, value.lower()) for name, value in headers]
         super().on_headers_complete()
+        self._handed_on = True  # from here on uvicorn's cycle is that of this request
         if self.expect_100_continue or not self.cycle.keep_alive:
             # An answer that ends the connection may come before the body, which may be sent all the same.
             self.cycle.transport = cast("asyncio.Transport", _LastWords(self))
@@ -213,7 +216,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.begin_step(REQUEST_SECONDS)
             self._move_deadline()
             return
-        if in_body and self.cycle.response_complete:
+        if in_body and self._handed_on and self.cycle.response_complete:
             self.linger()  # a request has one answer
         else:
             self._end_with(refusal)
@@ -278,10 +281,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def too_late(self) -> None:
         """End a connection on which nothing came in time: no request, no end of a body, no end after a refusal."""
         self.transport.close()
-
-
-def _length_of(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    return len(url) + sum(len(name) + len(value) for name, value in headers)
 
 
 class _LastWords:
