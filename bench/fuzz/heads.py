@@ -71,7 +71,14 @@ class Heads:
             *[self._permuted, self._cased, self._unknown_fields, self._spaced, self._accepts, self._content_type],
             *[self._chunked, self._chunked, self._version, self._closing, self._query, self._target, self._expect],
             *[self._length_odd, self._lengths, self._folded, self._line_ends, self._upgrade, self._method, self._blank],
-            *[self._authorization, self._absolute, self._many_fields, self._trailers, self._bad_line],
+            *[
+                self._authorization,
+                self._absolute,
+                self._many_fields,
+                self._trailers,
+                self._bad_line,
+                self._broken_chunks,
+            ],
         ]
         self._variants = [each for each in self._variants if each.__name__.lstrip("_") not in self.without]
 
@@ -257,6 +264,16 @@ class Heads:
         draft.odd = True
         number, size = self.chance.choice([(120, 1), (30, 1_500)])
         draft.fields[1:1] = [(f"X-{each}", "x" * size) for each in range(number)]
+
+    def _broken_chunks(self, draft: _Draft) -> None:
+        """A body that breaks: a chunk without a size, first or last, or too many fields behind the chunks."""
+        if draft.length is None:
+            return
+        self._chunked(draft)
+        draft.odd = True
+        whole = (draft.framed or b"").removesuffix(b"0\r\n\r\n")
+        no_size, fields = b"ZZ\r\n\r\n", b"0\r\n" + b"X-T: x\r\n" * 120 + b"\r\n"
+        draft.framed = self.chance.choice([no_size, whole + no_size, whole + fields])
 
     def _bad_line(self, draft: _Draft) -> None:
         draft.odd = True
