@@ -1,4 +1,9 @@
-"""Revision 0021 carries a hundred thousand subjects over to random subject_refs behind locators, and back."""
+"""Revision 0021 carries subjects over to random subject_refs behind locators, and back.
+
+Ten thousand here; `tests/e2e/test_many_subjects.py` has a hundred thousand.
+"""
+
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -7,7 +12,7 @@ from app.db.migrate import downgrade, upgrade
 from tests.database.conftest import connected
 from tests.support.databases import fresh_database
 
-SUBJECTS = 100_000
+SUBJECTS = 10_000
 # One in ten closed the account, and its next holder consented anew; one in ten was erased.
 FILL = """
 INSERT INTO processing (id, controller, purpose, registered_at, registered_by)
@@ -62,12 +67,19 @@ HELD = {
 
 @pytest.fixture(scope="module")
 def carried():
-    """The rows of before, of after, and of before again; with each, the database as it then was."""
+    """Ten thousand of them."""
+    with carried_over(SUBJECTS) as rows_of_each:
+        yield SUBJECTS, *rows_of_each
+
+
+@contextmanager
+def carried_over(count):
+    """The rows of before, of after, and of before again, of so many subjects."""
     with fresh_database() as database:
         with connected(database.owner_url) as connection:
             downgrade(connection, "0020")
         with psycopg.connect(database.owner_url) as owner:
-            owner.execute(FILL.format(count=SUBJECTS))
+            owner.execute(FILL.format(count=count))
         before = rows(database)
         with connected(database.owner_url) as connection:
             upgrade(connection)
@@ -91,9 +103,9 @@ def locators(database):
 
 def test_every_account_has_a_random_subject_ref_of_its_own(carried):
     """A ledger is split at its closures; nothing of before stands in any table but as a locator."""
-    before, after, located, _ = carried
+    count, before, after, located, _ = carried
     old = {ref for ref, _ in before["subject"]}
-    assert len(after["subject"]) == SUBJECTS + SUBJECTS // 10
+    assert len(after["subject"]) == count + count // 10
     for table, held in after.items():
         assert not old & {value for row in held for value in row if isinstance(value, bytes) and len(value) == 32}, (
             table
@@ -103,14 +115,14 @@ def test_every_account_has_a_random_subject_ref_of_its_own(carried):
 
 def test_who_was_erased_is_found_by_nothing(carried):
     """One in ten has no row; of the others each has one open account, and the split ones a closed one before it."""
-    _, _, located, _ = carried
-    assert len(located) == SUBJECTS - SUBJECTS // 10 + SUBJECTS // 10
-    assert sum(is_open for _, _, is_open in located) == SUBJECTS - SUBJECTS // 10
+    count, _, _, located, _ = carried
+    assert len(located) == count - count // 10 + count // 10
+    assert sum(is_open for _, _, is_open in located) == count - count // 10
 
 
 def test_what_belongs_together_stays_together(carried):
     """Each row that names a consent has the subject_ref of that consent's event, and the vault that of the open one."""
-    _, after, located, _ = carried
+    _, _, after, located, _ = carried
     of_event = {identifier: ref for identifier, ref, _ in after["consent_event"]}
     assert all(of_event[identifier] == ref for identifier, ref in after["consent"])
     assert all(of_event[identifier] == ref for identifier, ref, _ in after["consent_link"])
@@ -120,7 +132,7 @@ def test_what_belongs_together_stays_together(carried):
 
 def test_going_back_restores_every_row_of_whoever_was_not_erased(carried):
     """Forwards and back, all is where it was; what was severed stays under the random one."""
-    before, _, located, back = carried
+    _, before, _, located, back = carried
     found = {locator for locator, _, _ in located}
     for table in HELD:
         if table in {"decision_log", "administrative_act"}:

@@ -1,7 +1,7 @@
 """The one way into the ledger: under the subject's lock, append events, project them, and tell replicas and others."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -47,6 +47,10 @@ class OpenLedger:
     def events(self) -> list[ConsentEvent]:
         """The events, in ledger order."""
         return [entry.event for entry in self.entries]
+
+    def with_entry(self, entry: LedgerEntry) -> "OpenLedger":
+        """The ledger once this was appended to it."""
+        return replace(self, entries=[*self.entries, entry])
 
     @property
     def after_everything(self) -> datetime:

@@ -1,6 +1,6 @@
 """Close a user's account: the next holder of the address starts with nothing."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -54,4 +54,4 @@ async def append_for_all(
     event = ConsentEvent(id=session.new_id(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
     entry = LedgerEntry(subject_ref=ledger.ref, event=event, recorded_at=at, recorded_by=caller.id)
     ended = await append(session, ledger, entry)
-    return replace(ledger, entries=[*ledger.entries, entry]), ended
+    return ledger.with_entry(entry), ended

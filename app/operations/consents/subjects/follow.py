@@ -73,19 +73,18 @@ async def follow(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) 
     for ref in await accounts_of(session, ledger.ref):
         if ref == ledger.ref:
             continue
-        if band is not None:
-            other = await open_account(session, ref, ledger)
-            if stays_as_young(band, other.events, other.after_everything):
-                await record_age(session, entry.recorded_by, (band, other.after_everything), other, _FOLLOWED)
+        other = await open_account(session, ref, ledger)
+        if stays_as_young(band, other.events, other.after_everything) and band is not None:
+            other = await record_age(session, entry.recorded_by, (band, other.after_everything), other, _FOLLOWED)
         if follows:
-            ended += await _record_under(session, await open_account(session, ref, ledger), entry)
+            ended += await _record_under(session, other, entry)
     return ended
 
 
 async def record_age(
     session: WriteSession, by: UUID, age: tuple[AgeBand, datetime], ledger: OpenLedger, evidence: Mapping[str, str]
-) -> None:
-    """Record under another name of the person an age, and since when it is known (LIL art. 45)."""
+) -> OpenLedger:
+    """Record under another name of the person an age, and since when it is known (LIL art. 45); the ledger with it."""
     session.narrow()
     band, at = age
     capacity, recorded_at = {"age_band": band.value}, max(ledger.now, at)
@@ -101,6 +100,7 @@ async def record_age(
         ledger.ref, event, recorded_at, by, imported=at < ledger.now, evidence=dict(evidence), capacity=capacity
     )
     await append(session, ledger, entry)
+    return ledger.with_entry(entry)
 
 
 async def open_account(session: WriteSession, ref: bytes, ledger: OpenLedger) -> OpenLedger:

@@ -106,23 +106,26 @@ async def _carry_over(
     withdrawn: list[UUID] = []
     for mine, theirs in ((opened[0], opened[1]), (opened[1], opened[0])):
         for ledger in theirs:
+            current = ledger
             for said in mine:
-                withdrawn += await _carry(session, caller, alias, said, ledger.ref)
+                current, ended = await _carry(session, caller, alias, said, current)
+                withdrawn += ended
     return withdrawn
 
 
-async def _carry(session: WriteSession, caller: Caller, alias: Alias, said: OpenLedger, ref: bytes) -> list[UUID]:
-    """The same from one name to one other. Each is recorded at its own date, as an import would be."""
-    evidence, ended = {"alias": str(alias.id)}, list[ConsentRow]()
-    ledger = await open_account(session, ref, said)
-    for processing, at in noes_to_carry(said.events, ledger.events):
-        current = await open_account(session, ref, said)  # with what was carried before
-        event = ConsentEvent(session.new_id(said.now), EventKind.WITHDRAWN, processing, at, current.next_order)
-        entry = LedgerEntry(ref, event, max(said.now, at), caller.id, imported=at < said.now, evidence=evidence)
-        ended += [row for row in await append(session, current, entry) if row.decision is EventKind.GRANTED]
+async def _carry(
+    session: WriteSession, caller: Caller, alias: Alias, said: OpenLedger, ledger: OpenLedger
+) -> tuple[OpenLedger, list[UUID]]:
+    """The same from one name to one other, whose ledger is given back with it: at its own date, as an import would."""
+    evidence, ended, before = {"alias": str(alias.id)}, list[ConsentRow](), ledger.events
+    for processing, at in noes_to_carry(said.events, before):
+        event = ConsentEvent(session.new_id(said.now), EventKind.WITHDRAWN, processing, at, ledger.next_order)
+        entry = LedgerEntry(ledger.ref, event, max(said.now, at), caller.id, imported=at < said.now, evidence=evidence)
+        ended += [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
+        ledger = ledger.with_entry(entry)
     for row in ended:
         # Told as of now: whoever is to erase what was derived has heard of it only now.
-        await tell(session, ref, EventKind.WITHDRAWN, said.now, consent=row.id, processing=row.processing)
-    for age in ages_to_carry(said.events, ledger.events, said.now):
-        await record_age(session, caller.id, age, await open_account(session, ref, said), evidence)
-    return [row.id for row in ended]
+        await tell(session, ledger.ref, EventKind.WITHDRAWN, said.now, consent=row.id, processing=row.processing)
+    for age in ages_to_carry(said.events, before, said.now):
+        ledger = await record_age(session, caller.id, age, ledger, evidence)
+    return ledger, [row.id for row in ended]
