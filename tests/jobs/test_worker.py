@@ -196,8 +196,9 @@ def test_a_living_workers_job_is_left_to_it(database, work, jobs):
         assert _states(connection) == {job: "doing"}
 
 
-def test_a_lost_database_is_waited_for(database, work):
+def test_a_lost_database_is_waited_for(database, work, monkeypatch):
     """Jobs go on in the same process when the database that was away is back."""
+    monkeypatch.setattr(worker, "_FINISH_SECONDS", 0.1)
 
     async def story():
         stopping, made = asyncio.Event(), []
