@@ -136,7 +136,7 @@ class Fuzzer:
             answer = await line.answer()
         except NoAnswerError as error:
             line.clean = False
-            if not (line.heard.excess or (odd and ends)):
+            if not (line.heard.excess or (odd and ends) or line.may_end):
                 return f"no answer ({error}) to {_told(heard)}"
             # A service that closes while something comes resets the connection, and what it said may be lost.
             self.seen["no answer, the service closed while something came"] += 1
@@ -145,6 +145,7 @@ class Fuzzer:
             self.seen["odd, refused"] += 1
             line.clean = False
             return await self._closed(line)
+        line.may_end = line.may_end or odd
         self._count(heard, answer)
         judged = _closing_as(heard, answer) if ends else heard
         wrong = self.checker.wrong(judged, answer, began, datetime.now(UTC))

@@ -37,7 +37,8 @@ class Line:
     """One connection; `heard` follows what was sent on it, as another reader reads it.
 
     `clean`: the next answer on it is that to the next request. `odd`: something was sent that may be refused.
-    `used`: when it was put by, by CLOCK_MONOTONIC.
+    `may_end`: something that may be refused was answered as if it were usual; when the rest of it comes, the connection
+    may end. `used`: when it was put by, by CLOCK_MONOTONIC.
     """
 
     reader: asyncio.StreamReader
@@ -46,6 +47,7 @@ class Line:
     sent: bytes = b""
     clean: bool = True
     odd: bool = False
+    may_end: bool = False
     used: float = 0.0
 
     @classmethod

@@ -194,6 +194,15 @@ def test_a_body_that_breaks_behind_its_answer_adds_nothing_to_it(broken, target,
     assert [each for each in caplog.records if each.exc_info] == []
 
 
+def test_requests_behind_the_last_answer_get_none(caplog):
+    """An answer that ends the connection is its last, although a whole request waits and another has begun."""
+    closing = b"POST /halting HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n"  # not kept for 1.0
+    answer = exchange(closing + LINE + b"\r\n" + b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab")
+    assert answer.endswith(b"\r\n\r\nok")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
 def test_a_next_request_behind_an_unread_body_is_judged_by_itself():
     """A body that was let go by, and then a head without bounds: the answer, and the refusal of the next request."""
     answers = exchange(_CHUNKED % (b"/", b"") + b"1\r\na\r\n0\r\n\r\n" + LINE + b"no field\r\n\r\n")

@@ -25,6 +25,7 @@ from app.api.http.early_refusals import (
     answer_to,
     head_length,
 )
+from app.api.http.last_words import LastWords
 
 HEAD_SECONDS: Final = 15.0
 """How long a head may take, from the connection or the head's first byte on."""
@@ -169,7 +170,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._handed_on = True  # from here on uvicorn's cycle is that of this request
         if self.expect_100_continue or not self.cycle.keep_alive:
             # An answer that ends the connection may come before the body, which may be sent all the same.
-            self.cycle.transport = cast("asyncio.Transport", _LastWords(self))
+            self.cycle.transport = cast("asyncio.Transport", LastWords(self))
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -179,6 +180,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Begin the next request, or refuse what came after the last whole one."""
+        if self._ended:
+            self.pipeline.clear()  # whole requests behind the last answer of a connection get none
+            return
         super().on_response_complete()
         if self.is_answering():
             return
@@ -193,11 +197,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def is_answering(self) -> bool:
         """Whether a whole request on this connection awaits its answer, or an answer has begun."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is None or cycle.response_complete:
+        cycle = self._open_cycle()
+        if cycle is None:
             return False
         # uvicorn keeps the last request here; those queued before it are whole.
         return not cycle.more_body or bool(self.pipeline) or cycle.response_started
+
+    def _open_cycle(self) -> RequestResponseCycle | None:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return None if cycle is None or cycle.response_complete else cycle
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer, and end what is sent; what still comes is read for a while, or its sender might lose the answer.
@@ -212,7 +220,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refused_next = refusal
             if self.cycle.more_body:
                 # The answer that has begun is the only one of this request: the connection ends behind it.
-                self.cycle.keep_alive, self.cycle.transport = False, cast("asyncio.Transport", _LastWords(self))
+                self.cycle.keep_alive, self.cycle.transport = False, cast("asyncio.Transport", LastWords(self))
             self.begin_step(REQUEST_SECONDS)
             self._move_deadline()
             return
@@ -231,8 +239,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def linger(self) -> None:
         """End what is sent, and drop what still comes until the client ends, for a while at most."""
         self._ended = True
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is not None and not cycle.response_complete:
+        cycle = self._open_cycle()
+        if cycle is not None:
             # The application has a request whose rest will not be read. To it, that client has left: what it says is
             # dropped, and a "100 Continue" too, since nothing may be written behind the end.
             cycle.disconnected, cycle.waiting_for_100_continue = True, False
@@ -281,19 +289,3 @@ class BoundedProtocol(HttpToolsProtocol):
     def too_late(self) -> None:
         """End a connection on which nothing came in time: no request, no end of a body, no end after a refusal."""
         self.transport.close()
-
-
-class _LastWords:
-    """The transport of an answer that may come before the body of its request: it ends without a reset."""
-
-    def __init__(self, protocol: BoundedProtocol) -> None:
-        self._protocol = protocol
-
-    def write(self, data: bytes) -> None:
-        self._protocol.transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._protocol.transport.is_closing()
-
-    def close(self) -> None:
-        self._protocol.end_after_answer()
