@@ -45,7 +45,7 @@ def noes_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) 
     """The refusals and withdrawals under one name that must be recorded under the other too, each at its own date.
 
     Of each processing, and of all of them at once (None), the latest: it ends every yes that an earlier one ends. One
-    is left out where a later no, which covers as much, stands already. Recorded at its own date, it ends under
+    is left out where a no that is as late, and covers as much, stands already. Recorded at its own date, it ends under
     the other name what it would have ended if it had been said there: each yes collected by then, whether that is
     recorded already or arrives later.
 
@@ -55,11 +55,14 @@ def noes_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) 
 
     """
     said, there = _latest_noes(mine), _latest_noes(theirs)
-    of_all = said.get(None)
+    of_all, granted = said.get(None), {event.collected_at for event in theirs if event.kind is EventKind.GRANTED}
     return [
         (processing, at)
         for processing, at in sorted(said.items(), key=lambda each: each[0] or "")
-        if not any(scope in there and at < there[scope] for scope in (processing, None))
+        if not any(
+            scope in there and (at < there[scope] or (at == there[scope] and at not in granted))
+            for scope in (processing, None)
+        )
         and (processing is None or of_all is None or of_all < at)
     ]
 
@@ -87,6 +90,7 @@ def ages_to_carry(
             known.append(replace(event, order=1 + max((each.order for each in known), default=0)))
             carried.append((band, event.collected_at))
     now = age_known(mine, at)
-    if now is not None and stays_as_young(now, known, at):
+    said_now = any(event.collected_at == at and event.collection.age_band is now for event in known)
+    if now is not None and stays_as_young(now, known, at) and not said_now:
         carried.append((now, at))
     return carried

@@ -62,12 +62,14 @@ class Committing:
 
     `subjects` are those whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref);
     `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
-    still permit; `xid` is the transaction's own.
+    still permit; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction and changes
+    nothing, so that this process has not forgotten what that one changed.
     """
 
     changes: list[tuple[int, bytes]] = field(default_factory=list)
     subjects: set[bytes] = field(default_factory=set)
     narrowing: bool = False
+    repeats: bool = False
     xid: int | None = None
 
 
@@ -111,6 +113,7 @@ class WriteSession(ReadSession):
 
         It is to be committed though it records nothing, so that it is confirmed like the first.
         """
+        self.committing.repeats = True
         self.committing.xid = int((await self.execute(select(cast(func.pg_current_xact_id(), Text)))).scalar_one())
         self.narrow()
 

@@ -77,16 +77,22 @@ async def hold_subject(session: WriteSession, found_by: Mapping[bytes, str], sub
 
 async def hold_names(session: WriteSession, locators: Collection[bytes]) -> None:
     """Keep accounts from being begun under these locators until the end of the transaction."""
-    for locator in sorted(locators):
-        await session.execute(_HOLD_NAME, {"name": locator.hex()})
+    await session.execute(_HOLD_NAMES, {"names": [locator.hex() for locator in sorted(locators)]})
 
 
 async def hold_ref(session: WriteSession, ref: bytes) -> None:
     """Hold a subject that is known by its subject_ref, in the order in which every writer does."""
-    session.committing.subjects.add(ref)
-    rows = select(subject_locator.c.locator).where(subject_locator.c.subject_ref == ref).with_for_update()
-    await session.execute(rows)
-    await session.execute(select(subject.c.subject_ref).where(subject.c.subject_ref == ref).with_for_update())
+    await hold_refs(session, [ref])
+
+
+async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Hold several, in order of subject_ref."""
+    session.committing.subjects.update(refs)
+    table = subject_locator.c
+    rows = select(table.locator).where(table.subject_ref.in_(list(refs))).order_by(table.subject_ref, table.locator)
+    await session.execute(rows.with_for_update())
+    held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(list(refs))).order_by(subject.c.subject_ref)
+    await session.execute(held.with_for_update())
 
 
 async def _hold_row(session: WriteSession, locators: Sequence[bytes]) -> bytes | None:
@@ -104,7 +110,9 @@ WITH located AS (
 )
 INSERT INTO subject (subject_ref, type, created_at) SELECT subject_ref, :type, :now FROM located
 """)
-_HOLD_NAME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_HOLD_NAMES: Final = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+)
 _ADD: Final = text("""
 INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)
 ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING

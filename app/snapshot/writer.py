@@ -67,6 +67,6 @@ class Writer:
             self._known.forget(done.changes)
         if done.narrowing and done.xid is not None:
             try:
-                await self.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))
+                await self.confirmer.confirm(done.xid, committed, own_forgot=not done.repeats)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error

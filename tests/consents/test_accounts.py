@@ -225,6 +225,20 @@ def test_an_erasure_forgets_what_was_answered_under_another_name(api, database, 
     assert consent not in str(_rows(database, kept))
 
 
+def test_the_kept_answer_of_an_erasure_leads_to_no_other_name(api, database):
+    """It names what ended under its own name; the erasure of the other name later leaves it as it was."""
+    api.register("ads")
+    body = {"from": subject("alice"), "to": subject("ali"), "basis": "provider_account"}
+    api.ok("POST", "/v1/subjects/links", body)
+    mine, theirs = (api.decide(name, "ads")["id"] for name in ("alice", "ali"))
+    kept = {"Idempotency-Key": "erased-once"}
+    first = api.call("POST", "/v1/subjects/erasures", {"subject": subject("alice")}, kept)
+    assert (mine in first.text, theirs in first.text) == (True, False)
+    assert _rows(database, "SELECT cardinality(subject_refs) FROM idempotency") == [(1,)]
+    _erase(api, "ali")
+    assert api.call("POST", "/v1/subjects/erasures", {"subject": subject("alice")}, kept).text == first.text
+
+
 @pytest.mark.parametrize("came_back", [True, False])
 def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
     """While the rows of an account that was closed are written for another key, an erasure waits, and severs them."""

@@ -1,14 +1,17 @@
 """Names that are one person's: a no follows from one to the other, a yes never does, and nobody else is touched."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
+from app.db.database import Database
+from app.operations.consents.rebuild_projection import rebuild_projection
 from tests.support.api import subject
 from tests.support.consent_page import Person, link
-from tests.support.sweeping import sweep
+from tests.support.consents import grant
 
 
 def _link(api, one, other, basis="user_proved"):
@@ -217,56 +220,6 @@ def test_an_age_that_a_consent_or_a_withdrawal_states_is_the_persons_too(api):
     assert all("link" not in (each.get("evidence") or {}) for each in _history(api, consent))
 
 
-def _withdrawn_from_all(api, _):
-    api.decide("ali", "ads", collected_at=_ago(days=90))
-    api.withdraw("alice", received_at=_ago(days=30))
-
-
-def _agreed_again_elsewhere(api, _):
-    api.withdraw("alice", "stats", received_at=_ago(days=55))
-    api.decide("alice", "stats", collected_at=_ago(days=50))
-
-
-def _retired_meanwhile(api, database):
-    api.decide("alice", "ads", collected_at=_ago(days=90))
-    api.withdraw("alice", "stats", received_at=_ago(days=30))
-    api.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
-    sweep(database)
-
-
-def _a_no_between_two_acts(api, _):
-    child = {"age_band": "under_15", "given_by": "self"}
-    api.decide("ali", "stats", capacity=child, collected_at=_ago(days=70))
-    api.withdraw("alice", "stats", received_at=_ago(days=65))
-    api.decide(
-        "ali", "stats", capacity={**child, "given_by": "holder_of_parental_responsibility"}, collected_at=_ago(days=62)
-    )
-
-
-def _a_child_then(api, _):
-    age = {"subject": subject("alice"), "stated_by": "operator", "checked_how": "account_data"}
-    api.ok("POST", "/v1/subjects/ages", {**age, "age_band": "under_15", "at": _ago(days=90)})
-    api.ok("POST", "/v1/subjects/ages", {**age, "age_band": "adult", "at": _ago(days=30)})
-
-
-@pytest.mark.parametrize("linked_first", [True, False], ids=["linked first", "linked afterwards"])
-@pytest.mark.parametrize(
-    "past", [_withdrawn_from_all, _agreed_again_elsewhere, _retired_meanwhile, _a_no_between_two_acts, _a_child_then]
-)
-def test_it_is_the_same_whatever_was_recorded_first(api, database, past, linked_first):
-    """A yes to stats of sixty days ago, which arrives last under one name, meets what was said under the other."""
-    api.register("ads")
-    api.register("stats", purpose="statistics")
-    if linked_first:
-        _link(api, "alice", "ali")
-    past(api, database)
-    if not linked_first:
-        _link(api, "ali", "alice")
-    if past is not _a_no_between_two_acts:
-        api.decide("ali", "stats", collected_at=_ago(days=60))
-    assert api.evaluate("ali", "stats")["decision"] is False
-
-
 @pytest.mark.parametrize("known_by", ["ali", "alice"])
 def test_an_age_stated_under_one_name_stops_a_link_made_under_the_other(api, known_by):
     """A page that was made for an adult asks nothing once the person is said to be a child, whom one knew or not."""
@@ -292,3 +245,49 @@ def test_two_links_of_the_same_names_at_once_are_one(api, known):
             made = list(pool.map(lambda pair: _link(api, *pair), [names, names[::-1]]))
         assert [each.status_code for each in made] == [201, 201]
         assert made[0].json()["id"] == made[1].json()["id"]
+
+
+def test_names_of_one_person_can_be_linked_once_more(api):
+    """Directly, where they were by a third name: nothing is carried, and nothing is recorded twice."""
+    api.register("ads")
+    _linked(api, "alice", "ali", "al")
+    consent = api.decide("al", "ads")["id"]
+    age = {"subject": subject("alice"), "stated_by": "operator", "checked_how": "account_data", "age_band": "under_15"}
+    api.ok("POST", "/v1/subjects/ages", age)
+    api.withdraw("alice", "ads")
+    before = len(_history(api, consent))
+    assert _link(api, "ali", "al").status_code == 201
+    assert len(_history(api, consent)) == before
+
+
+def test_grants_of_adults_under_two_names_do_not_wait_for_each_other(api):
+    """What says nothing under the other name does not hold its ledger."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    adult = {"capacity": {"age_band": "adult"}}
+    for _ in range(6):
+        with ThreadPoolExecutor(2) as pool:
+            made = list(
+                pool.map(
+                    lambda name: api.call("POST", "/v1/consents", {**grant(name, "ads"), **adult}), ("alice", "ali")
+                )
+            )
+        assert [each.status_code for each in made] == [201, 201]
+
+
+def test_what_followed_is_projected_as_it_is_read_back(api, database):
+    """A refusal that follows with who gave it leaves the table as the ledger has it."""
+    api.register("ads")
+    _linked(api, "alice", "ali")
+    parent = {"given_by": "holder_of_parental_responsibility"}
+    api.decide("ali", "ads", capacity=parent, collected_at=_ago(days=14))
+    api.decide("alice", "ads", "refused", capacity=parent, collected_at=_ago(days=40))
+
+    async def differing():
+        made = Database(database.app_url)
+        try:
+            return [each async for each in rebuild_projection(made, repair=False)][-1].differing
+        finally:
+            await made.close()
+
+    assert asyncio.run(differing()) == 0

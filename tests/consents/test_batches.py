@@ -1,11 +1,14 @@
 """Many decisions in one request: each is what it would be alone, and one that is refused leaves the others."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from app.api.consents import batches
+from app.operations.consents.subjects.follow import hold_people
+from app.snapshot.confirm import Confirmer
 from tests.support.api import running, subject
 from tests.support.consents import grant
 from tests.support.databases import new_database
@@ -156,3 +159,68 @@ def test_the_documents_name_the_items(pip):
     (one,) = [document["components"]["schemas"]["ConsentBatch"]["properties"]["items"]["items"]["$ref"]]
     assert one == "#/components/schemas/NewConsent"
     assert one.rpartition("/")[2] in document["components"]["schemas"]
+
+
+def test_a_transaction_that_takes_too_long_is_taken_item_by_item(pip, monkeypatch):
+    """Fifty that do not end within the deadline are recorded one by one; where not even one does, the rest is left."""
+    tried = []
+
+    async def slow(session, deployment, *names):
+        tried.append(len(names))
+        if len(names) > 1 or names[0].id == "stuck":
+            raise TimeoutError
+        await hold_people(session, deployment, *names)
+
+    monkeypatch.setattr(batches, "hold_people", slow)
+    told = _items(pip, WITHDRAWALS, [_withdrawal(name) for name in ("slow1", "slow2", "stuck", "slow3")])
+    assert [each["status"] for each in told] == [200, 200, 503, 503]
+    assert tried == [4, 1, 1, 1]
+
+
+def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
+    """Each transaction asks for the caller anew: what is not recorded by then is 401, or 403 for a lost scope."""
+    monkeypatch.setattr(batches, "_TOGETHER", 2)
+    for taken, status in (("key", 401), ("scope", 403)):
+        made = pip.ok("POST", "/v1/keys", {"name": "batch", "scopes": ["consents:write", "register:read"]})
+
+        async def revoked(session, deployment, *names, made=made, taken=taken):
+            await hold_people(session, deployment, *names)
+            if names[0].id.startswith("second"):
+                return
+            path, body = f"/v1/keys/{made['id']}", {"scopes": ["register:read"]}
+            await asyncio.to_thread(pip.call, *(("DELETE", path) if taken == "key" else ("PATCH", path, body)))
+
+        monkeypatch.setattr(batches, "hold_people", revoked)
+        names = [f"{each}{taken}" for each in ("first", "alsofirst", "second", "alsosecond")]
+        told = _items(pip.with_key(made["key"]), WITHDRAWALS, [_withdrawal(name) for name in names])
+        assert [each["status"] for each in told] == [200, 200, status, status]
+
+
+def test_a_repeated_item_beside_a_new_one_waits_for_this_process_too(pip, shared_database, monkeypatch):
+    """What a repetition changed was forgotten by nobody yet; a write that is new was forgotten here as it was made."""
+    real, waited = Confirmer.confirm, []
+
+    async def confirm(self, xid, committed, *, own_forgot):
+        waited.append(own_forgot)
+        await real(self, xid, committed, own_forgot=own_forgot)
+
+    monkeypatch.setattr(Confirmer, "confirm", confirm)
+    items = [_withdrawal(name, "ads") for name in ("mixed1", "mixed2")]
+    second = _items(pip, WITHDRAWALS, items, "mixed")[1]["answer"]["id"]
+    with psycopg.connect(shared_database.owner_url, autocommit=True) as owner:
+        owner.execute("DELETE FROM idempotency WHERE body LIKE %s", [f"%{second}%"])
+    assert [each["status"] for each in _items(pip, WITHDRAWALS, items, "mixed")] == [200, 200]
+    assert waited == [True, False]
+
+
+def test_batches_about_linked_people_do_not_wait_for_each_other(pip):
+    """In whatever order each names one of the names of each person, all are recorded at the first try."""
+    people = [(f"lone{number}", f"ltwo{number}") for number in range(8)]
+    for one, other in people:
+        body = {"from": subject(one), "to": subject(other), "basis": "provider_account"}
+        pip.ok("POST", "/v1/subjects/links", body)
+    firsts, seconds = [one for one, _ in people], [other for _, other in people]
+    with ThreadPoolExecutor(4) as pool:
+        sent = [firsts, seconds[::-1], firsts[::-1], seconds]
+        told = list(pool.map(lambda some: _items(pip, WITHDRAWALS, [_withdrawal(each) for each in some]), sent))
+    assert {each["status"] for some in told for each in some} == {200}

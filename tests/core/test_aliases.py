@@ -41,6 +41,7 @@ def age(band, day, order=1):
         ([YES], [(ADS, APRIL)]),
         ([granted("2026-05-01")], [(ADS, APRIL)]),
         ([no(day="2026-03-01")], [(ADS, APRIL)]),
+        ([no(day="2026-04-01")], []),
         ([no(day="2026-04-01"), granted("2026-04-01", 3)], [(ADS, APRIL)]),
         ([no(day="2026-05-01")], []),
         ([no(day="2026-05-01", processing=None)], []),
@@ -49,7 +50,7 @@ def age(band, day, order=1):
     ],
 )
 def test_a_no_stands_under_the_other_name_too(kind, theirs, carried):
-    """With its own date, unless a later no that covers as much stands there."""
+    """With its own date, unless a no that is as late, and covers as much, stands there and no yes of that instant."""
     assert noes_to_carry([no(kind)], theirs) == carried
 
 
@@ -92,6 +93,7 @@ CHILD, MINOR, ADULT = AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, AgeBand.ADULT
         ([age(MINOR, "2026-03-01"), age(CHILD, "2026-04-01", 2)], [], [(MINOR, MARCH), (CHILD, APRIL), (CHILD, JUNE)]),
         ([age(CHILD, "2026-03-01"), age(CHILD, "2026-04-01", 2)], [], [(CHILD, MARCH), (CHILD, JUNE)]),
         ([age(CHILD, "2026-07-01")], [], []),
+        ([age(CHILD, "2026-04-01")], [age(CHILD, "2026-04-01"), age(CHILD, "2026-06-01", 2)], []),
     ],
 )
 def test_an_age_is_carried_to_where_the_person_would_be_older(mine, theirs, carried):

@@ -1,6 +1,7 @@
 """From what a caller sends to what is recorded, and to what is answered: for single requests and for batches."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from typing import Protocol
 
 from app.api.consents.models import ConsentBody, NewConsent, NewWithdrawal, WithdrawalBody, consent_body
 from app.auth.callers import Caller
@@ -11,18 +12,21 @@ from app.operations.consents.search_consents import ConsentView
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
 from app.operations.service.deployment import Deployment
 
-Recording = Callable[[WriteSession], Awaitable[ConsentBody | WithdrawalBody]]
-"""What records one decision in a transaction, and gives its answer."""
+
+class Recording(Protocol):
+    """Records one decision in a transaction."""
+
+    def __call__(self, session: WriteSession, caller: Caller) -> Awaitable[ConsentBody | WithdrawalBody]:
+        """Record it for a caller, and give its answer.
+
+        Raises:
+            ProcessingNotAllowedError: the caller may not name the processing.
+
+        """
 
 
-def recording_of_consent(body: NewConsent, caller: Caller, deployment: Deployment) -> Recording:
-    """Record a grant or a refusal.
-
-    Raises:
-        ProcessingNotAllowedError: the caller may not name the processing.
-
-    """
-    caller.require_processing(body.processing)
+def recording_of_consent(body: NewConsent, deployment: Deployment) -> Recording:
+    """Record a grant or a refusal."""
     collected = Collected(
         subject=body.subject.name(),
         processing=body.processing,
@@ -35,7 +39,8 @@ def recording_of_consent(body: NewConsent, caller: Caller, deployment: Deploymen
         territory=body.territory,
     )
 
-    async def record(session: WriteSession) -> ConsentBody:
+    async def record(session: WriteSession, caller: Caller) -> ConsentBody:
+        caller.require_processing(body.processing)
         recorded = await record_consent(session, deployment, caller, collected)
         entry = recorded.entry
         view = ConsentView(entry.event, entry.subject_ref, recorded.state, recorded.expires_at)
@@ -44,18 +49,13 @@ def recording_of_consent(body: NewConsent, caller: Caller, deployment: Deploymen
     return record
 
 
-def recording_of_withdrawal(body: NewWithdrawal, caller: Caller, deployment: Deployment) -> Recording:
-    """Record a withdrawal.
-
-    Raises:
-        ProcessingNotAllowedError: the caller may not name the processing, or is limited and names none.
-
-    """
-    caller.require_processing(body.processing)
+def recording_of_withdrawal(body: NewWithdrawal, deployment: Deployment) -> Recording:
+    """Record a withdrawal."""
     capacity = body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None
     withdrawal = Withdrawal(body.subject.name(), body.processing, body.received_at, body.method, capacity=capacity)
 
-    async def withdraw(session: WriteSession) -> WithdrawalBody:
+    async def withdraw(session: WriteSession, caller: Caller) -> WithdrawalBody:
+        caller.require_processing(body.processing)
         recorded = await withdraw_consent(session, deployment, caller, withdrawal)
         return WithdrawalBody(
             id=recorded.id,

@@ -1,5 +1,6 @@
 """Routes that record, withdraw, search and read consents."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -62,7 +63,8 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
     A grant that was unlawfully collected (a pre-ticked box, no positive act, bundled with the terms …) is recorded
     and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
     """
-    return await write.perform(caller, 201, recording_of_consent(body, caller, deployment))
+    caller.require_processing(body.processing)
+    return await write.perform(caller, 201, partial(recording_of_consent(body, deployment), caller=caller))
 
 
 @router.post(
@@ -77,7 +79,8 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: Deploy
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
     `matched: false` says that nothing at all was known of that id: the person may have consented by another name.
     """
-    return await write.perform(caller, 200, recording_of_withdrawal(body, caller, deployment))
+    caller.require_processing(body.processing)
+    return await write.perform(caller, 200, partial(recording_of_withdrawal(body, deployment), caller=caller))
 
 
 @router.post(

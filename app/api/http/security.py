@@ -24,6 +24,7 @@ from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.core.errors import StaffAcknowledgementRequiredError
 from app.core.staff.coverage import GateMode
 from app.db.database import DatabaseUnavailableError
+from app.db.session import ReadSession
 from app.operations.staff.gate import passes_gate
 
 _LONGEST_KEY: Final = 512
@@ -35,6 +36,8 @@ bearer = HTTPBearer(
     scheme_name="key",
     description="An API key, `sceau_…`, or an access token of an issuer that this deployment takes.",
 )
+AskAgain = Callable[[ReadSession], Awaitable[Caller]]
+"""Gives the caller as it is now, on a session."""
 _open: set[Callable[..., Any]] = set()
 _inside: dict[Callable[..., Any], frozenset[Scope]] = {}
 
@@ -71,8 +74,9 @@ class Needs:
         """
         services = services_of(request)
         text = credentials.credentials if credentials is not None else None
-        found, aware = await _found(services, text, gated=self.gated)
-        request.state.authenticated = found
+        presented = await credential_of(services, text)
+        found, aware = await _found(services, presented, gated=self.gated)
+        request.state.authenticated, request.state.presented = found, presented
         request.state.caller = str(found.caller.id)
         charge(request, services.limits, self.counted, found.caller)
         if not aware:
@@ -101,6 +105,30 @@ def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
     return shown
 
 
+def asked_again(needs: Needs) -> Callable[..., Awaitable[AskAgain]]:
+    """The same dependency, but it gives what looks the caller up anew: for requests that take a while.
+
+    Raises:
+        UnauthorizedError: the credential is not in force any more.
+        ScopeMissingError: the caller has lost the scope.
+
+    """
+
+    async def wanted(request: Request, _: Annotated[Caller, Depends(needs)]) -> AskAgain:
+        presented: Credential = request.state.presented
+
+        async def ask(session: ReadSession) -> Caller:
+            found = await authenticate(session, presented)
+            if found is None:
+                raise UnauthorizedError(presented=True)
+            found.caller.require_one_of(needs.scopes)
+            return found.caller
+
+        return ask
+
+    return wanted
+
+
 def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
     """The same dependency, but it refuses a caller that is limited to some processings: the route is about none."""
 
@@ -126,7 +154,7 @@ def stop_or_warn(request: Request, caller: Caller) -> None:
     request.state.answer_headers = {STAFF_NOTICE_HEADER: f'unacknowledged; page="{page}"'}
 
 
-async def _found(services: Services, text: str | None, *, gated: bool = False) -> tuple[Authenticated, bool]:
+async def _found(services: Services, presented: Credential, *, gated: bool = False) -> tuple[Authenticated, bool]:
     """The caller who presented this credential, and whether they pass the staff gate (if `gated`).
 
     Raises:
@@ -135,7 +163,7 @@ async def _found(services: Services, text: str | None, *, gated: bool = False) -
         DatabaseUnavailableError: the database cannot be read.
 
     """
-    presented, since = await credential_of(services, text), services.known.forgettings
+    since = services.known.forgettings
     async with services.database.read() as session:
         found = await authenticate(session, presented)
         aware = found is None or not gated or await passes_gate(session, services.staff_gate, found.caller)
@@ -184,7 +212,7 @@ async def refuse_strangers(services: Services, text: str | None) -> None:
 
     """
     try:
-        await _found(services, text)
+        await _found(services, await credential_of(services, text))
     except DatabaseUnavailableError:
         presented = await credential_of(services, text)
         if services.known.caller(presented.digest, datetime.fromtimestamp(services.instant(), UTC)) is None:

@@ -75,15 +75,15 @@ async def open_ledger(session: WriteSession, deployment: Deployment, name: Subje
     return OpenLedger(held.ref, held.locators, held.closed_until, await load_entries(session, held.ref), now)
 
 
-async def append(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) -> list[ConsentRow]:
-    """Append one event to the ledger, its projection and the change table, in this transaction.
+async def append(session: WriteSession, ledger: OpenLedger, *entries: LedgerEntry) -> list[ConsentRow]:
+    """Append events to the ledger, its projection and the change table, in this transaction.
 
     Returns:
-        The consents that this event ended, oldest first.
+        The consents that they ended, oldest first.
 
     """
-    await append_entries(session, [entry])
-    events = [*ledger.events, entry.event]
+    await append_entries(session, entries)
+    events = [*ledger.events, *(entry.event for entry in entries)]
     named = {event.processing for event in events if event.processing is not None}
     records = await entries_of_register(session, ledger, named)
     register = {identifier: record.facts for identifier, record in records.items()}

@@ -67,10 +67,13 @@ async def _close_and_erase(
     at = ledger.after_everything
     ledger, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
     closure = ledger.events[-1].id
-    elsewhere = await follow(session, ledger, ledger.entries[-1])
+    await follow(session, ledger, ledger.entries[-1])
+    # The answer names what ended under this name alone, and is kept as about it alone: nothing may lead from one name
+    # to another now.
+    session.committing.subjects.intersection_update({ledger.ref})
     await append_for_all(session, caller, ledger, EventKind.ERASED)
     for row in ended:
         await tell(session, ledger.ref, EventKind.ERASED, at, consent=row.id, processing=row.processing)
     told = {"ended": len(ended)}
     await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(subject_ref=ledger.ref), told)
-    return Closure(closure, tuple(row.id for row in [*ended, *elsewhere]), at)
+    return Closure(closure, tuple(row.id for row in ended), at)

@@ -18,7 +18,7 @@ from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.aliases import accounts_behind, accounts_of, locators_of
 from app.ledger.entries import LedgerEntry, collection_of
-from app.ledger.locators import end_account, find_ref, hold_names, hold_ref
+from app.ledger.locators import end_account, find_ref, hold_names, hold_ref, hold_refs
 from app.ledger.store import load_entries
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
 from app.operations.service.deployment import Deployment, SubjectName
@@ -36,14 +36,12 @@ async def hold_people(session: WriteSession, deployment: Deployment, *names: Sub
     if len(names) == 1 and len(await accounts_behind(session, locators)) <= 1:
         return
     await hold_names(session, locators)
-    for each in await accounts_behind(session, locators):
-        await hold_ref(session, each)
+    await hold_refs(session, await accounts_behind(session, locators))
 
 
 async def hold_person(session: WriteSession, ref: bytes) -> None:
     """Hold every account of the person who has this one, in the same order."""
-    for each in await accounts_of(session, ref) or [ref]:
-        await hold_ref(session, each)
+    await hold_refs(session, await accounts_of(session, ref) or [ref])
 
 
 async def account_of(session: WriteSession, deployment: Deployment, name: SubjectName) -> bytes | None:
@@ -68,8 +66,8 @@ async def follow(session: WriteSession, ledger: OpenLedger, entry: LedgerEntry) 
     """
     band, follows = entry.event.collection.age_band, entry.event.kind in FOLLOWED
     ended: list[ConsentRow] = []
-    if band is None and not follows:
-        return ended
+    if band in {None, AgeBand.ADULT} and not follows:
+        return ended  # nobody else's ledger is held for what says nothing there
     for ref in await accounts_of(session, ledger.ref):
         if ref == ledger.ref:
             continue
@@ -114,17 +112,22 @@ async def _record_under(session: WriteSession, other: OpenLedger, entry: LedgerE
     # An import keeps its own past date; what is said live ends everything that stands under the other name.
     at = said.collected_at if entry.imported else other.after_everything
     recorded_at = entry.recorded_at if entry.imported else at
-    collection = replace(said.collection, age_band=None)  # `record_age` has that
-    event = replace(
-        said, id=session.new_id(recorded_at), collected_at=at, order=other.next_order, collection=collection
-    )
     evidence = {name: value for name, value in (entry.evidence or {}).items() if name != "link"}
+    evidence |= _FOLLOWED
+    event = replace(
+        said,
+        id=session.new_id(recorded_at),
+        collected_at=at,
+        order=other.next_order,
+        # As it will be read back: who gave it, and an age (`record_age` has that), are told under its own name.
+        collection=collection_of(evidence, None, text_known=said.collection.text_known),
+    )
     copied = replace(
         entry,
         subject_ref=other.ref,
         event=event,
         recorded_at=recorded_at,
-        evidence={**evidence, **_FOLLOWED},
+        evidence=evidence,
         capacity=None,
     )
     ended = [row for row in await append(session, other, copied) if row.decision is EventKind.GRANTED]

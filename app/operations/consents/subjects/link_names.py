@@ -17,7 +17,6 @@ from app.core.aliases import (
 )
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
-from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.aliases import Alias, accounts_of, add_alias, find_alias, remove_alias
 from app.ledger.entries import LedgerEntry
@@ -40,7 +39,8 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
 ) -> StatedAlias:
     """State that two names are one person's. What is refused under one ends under the other, as of the refusal.
 
-    Stating it again answers what stands. Nothing is ever permitted by it.
+    Stating it again answers what stands. No consent follows from name to name. The person's age does where it makes
+    younger, and fills in one that was unknown, as if it had been stated under that name.
 
     Raises:
         InvalidSubjectError: an id has a domain that IDNA refuses.
@@ -64,7 +64,8 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
         raise TooManyNamesError(field="to")
     now = ledgers[0].now
     alias = Alias(session.new_id(now), refs[0], refs[1], by, now, caller.id)
-    withdrawn = await _carry_over(session, caller, alias, ledgers[0], persons)
+    # Names that are one person's by others have nothing to carry to one another.
+    withdrawn = await _carry_over(session, caller, alias, ledgers[0], persons) if persons[0] != persons[1] else []
     await add_alias(session, alias)
     told = {"basis": by.value, "ended": len(withdrawn)}
     # One of the two pseudonyms only: after an erasure, nothing may lead from one name to the other.
@@ -105,27 +106,35 @@ async def _carry_over(
     opened = [[await open_account(session, ref, held) for ref in accounts] for accounts in persons]
     withdrawn: list[UUID] = []
     for mine, theirs in ((opened[0], opened[1]), (opened[1], opened[0])):
+        said = [event for ledger in mine for event in ledger.events]
         for ledger in theirs:
-            current = ledger
-            for said in mine:
-                current, ended = await _carry(session, caller, alias, said, current)
-                withdrawn += ended
+            after, ended = await _carry_noes(session, caller, alias, said, ledger)
+            withdrawn += ended
+            for each in mine:
+                for age in ages_to_carry(each.events, after.events, held.now):
+                    after = await record_age(session, caller.id, age, after, {"alias": str(alias.id)})
     return withdrawn
 
 
-async def _carry(
-    session: WriteSession, caller: Caller, alias: Alias, said: OpenLedger, ledger: OpenLedger
+async def _carry_noes(
+    session: WriteSession, caller: Caller, alias: Alias, said: list[ConsentEvent], ledger: OpenLedger
 ) -> tuple[OpenLedger, list[UUID]]:
-    """The same from one name to one other, whose ledger is given back with it: at its own date, as an import would."""
-    evidence, ended, before = {"alias": str(alias.id)}, list[ConsentRow](), ledger.events
-    for processing, at in noes_to_carry(said.events, before):
-        event = ConsentEvent(session.new_id(said.now), EventKind.WITHDRAWN, processing, at, ledger.next_order)
-        entry = LedgerEntry(ledger.ref, event, max(said.now, at), caller.id, imported=at < said.now, evidence=evidence)
-        ended += [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
-        ledger = ledger.with_entry(entry)
+    """Record under one name the noes of the other person's names: at their own dates, as an import would.
+
+    Returns:
+        The ledger with them, and the consents that ended.
+
+    """
+    now, after = ledger.now, ledger
+    for processing, at in noes_to_carry(said, ledger.events):
+        event = ConsentEvent(session.new_id(now), EventKind.WITHDRAWN, processing, at, after.next_order)
+        evidence = {"alias": str(alias.id)}
+        after = after.with_entry(
+            LedgerEntry(ledger.ref, event, max(now, at), caller.id, imported=at < now, evidence=evidence)
+        )
+    added = after.entries[len(ledger.entries) :]
+    ended = [row for row in await append(session, ledger, *added) if row.decision is EventKind.GRANTED] if added else []
     for row in ended:
         # Told as of now: whoever is to erase what was derived has heard of it only now.
-        await tell(session, ledger.ref, EventKind.WITHDRAWN, said.now, consent=row.id, processing=row.processing)
-    for age in ages_to_carry(said.events, before, said.now):
-        ledger = await record_age(session, caller.id, age, ledger, evidence)
-    return ledger, [row.id for row in ended]
+        await tell(session, ledger.ref, EventKind.WITHDRAWN, now, consent=row.id, processing=row.processing)
+    return after, [row.id for row in ended]
