@@ -4,8 +4,10 @@ After COMMIT this process forgets what changed and wakes the others, and a narro
 permit what it forbids. The order of the steps is that of docs/freshness.md.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError
 from app.db.read_pool import ReadPool
@@ -14,6 +16,8 @@ from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
+
+_LONG_AT_ONCE: Final = 2
 
 
 class Writer:
@@ -37,6 +41,8 @@ class Writer:
             own=lambda: replica.feed.incarnation if replica is not None else None,
             proven=self._proven,
         )
+        # Long transactions at once: with more of them each would last longer, until none ended within its deadline.
+        self.turns = asyncio.Semaphore(_LONG_AT_ONCE)
         self._database = database
         self._replica = replica
         self._known = known

@@ -4,15 +4,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
+from pathlib import Path
 
-from bench.processes import ROOT
+from bench.processes import ROOT, Server
 from bench.questions import grant, withdrawal
 from bench.results import Row, compared
 from bench.rows.times import WITHDRAWALS
 from bench.rows.warm import SUBJECTS
-from bench.world import World
-from bench.wrk import BenchError, Target, warm_up, wrk
+from bench.world import World, generated
+from bench.wrk import BenchError, write_requests
 
 _CLIENTS = 8
 _TOGETHER = 100
@@ -20,28 +20,34 @@ _RAW = "bench/apps/raw_write.py, eight pipelined connections"
 
 
 def rates(world: World) -> list[Row]:
-    """Grants and withdrawals in turn, by one worker and by four; batches of a hundred grants."""
+    """Grants and withdrawals in turn, by one worker and by four; batches of a hundred grants.
+
+    A round sends a fixed number and ends with the last answer: what a burst left behind would slow what comes next.
+    """
     one, four = (world.sceau(f"writes-{workers}", workers=workers) for workers in (1, 4))
-    targets = {
-        "one": world.target(one, "alternating", _alternating),
-        "four": world.target(four, "alternating", _alternating),
-        "batch": world.target(one, "batches", partial(_batches, _TOGETHER)),
-    }
-    for target in targets.values():
-        target.connections = _CLIENTS
-        warm_up(target, 1)
-    found: dict[str, list[float]] = {name: [] for name in (*targets, "raw", "raw rows")}
-    for _ in range(world.plan.rounds):
-        for name, target in targets.items():
-            found[name].append(wrk(target, world.plan.seconds).rate * (_TOGETHER if name == "batch" else 1))
-        found["raw"].append(_raw(world, targets["one"], rows=1))
-        found["raw rows"].append(_raw(world, targets["one"], rows=_TOGETHER))
+    single, together = world.scratch / "alternating.requests", world.scratch / "batches.requests"
+    write_requests(single, _alternating())
+    write_requests(together, _batches(_TOGETHER))
+    writes, batches = (100, 8) if world.plan.quick else (800, 24)
+    found: dict[str, list[float]] = {name: [] for name in ("one", "four", "batch", "raw", "raw rows")}
+    for turn in range(world.plan.rounds + 1):
+        told = {
+            "one": _sent(world, one, single, writes),
+            "four": _sent(world, four, single, writes),
+            "batch": _sent(world, one, together, batches) * _TOGETHER,
+        }
+        if turn:  # the first warms all of them
+            for name, rate in told.items():
+                found[name].append(rate)
     for server in (one, four):
         world.stop(server.name)
-    single = "confirmed writes, eight clients, against the raw transaction"
+    for _ in range(world.plan.rounds):  # last: replicas would be busy with the news of these
+        found["raw"].append(_raw(world, rows=1))
+        found["raw rows"].append(_raw(world, rows=_TOGETHER))
+    what = "confirmed writes, eight clients, against the raw transaction"
     return [
-        compared(f"{single}: 1 worker", found["one"], found["raw"], 0.17, other=_RAW),
-        compared(f"{single}: 4 workers", found["four"], found["raw"], 0.12, other=_RAW),
+        compared(f"{what}: 1 worker", found["one"], found["raw"], 0.17, other=_RAW),
+        compared(f"{what}: 4 workers", found["four"], found["raw"], 0.12, other=_RAW),
         compared(
             f"`POST /v1/consents/batch`, {_TOGETHER} a request, against one multi-row INSERT for each table",
             found["batch"],
@@ -65,10 +71,15 @@ def _batches(size: int) -> Iterator[tuple[str, str]]:
         yield "/v1/consents/batch", f'{{"items":[{items}]}}'
 
 
-def _raw(world: World, like: Target, *, rows: int) -> float:
-    """Events a second of raw transactions, on as many connections as the target has clients."""
+def _sent(world: World, server: Server, requests: Path, count: int) -> float:
+    """Requests a second, until the last of so many is answered."""
+    return count / generated(world.generate(server, requests, count=count, connections=_CLIENTS)).seconds
+
+
+def _raw(world: World, *, rows: int) -> float:
+    """Events a second of raw transactions, on as many connections as there are clients."""
     url = world.environment()["SCEAU_DATABASE_URL"]
-    load = {"url": url, "seconds": world.plan.seconds, "connections": like.connections, "rows": rows}
+    load = {"url": url, "seconds": world.plan.seconds, "connections": _CLIENTS, "rows": rows}
     command = [sys.executable, "-m", "bench.apps.raw_write", json.dumps(load)]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if done.returncode != 0:

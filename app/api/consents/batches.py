@@ -163,7 +163,7 @@ class _Answering:
 
         """
         try:
-            async with self.write.writer.write() as session:
+            async with self.write.writer.turns, self.write.writer.write() as session:
                 caller = await self.ask(session)
                 # All of them first, in the order in which every writer holds several.
                 await hold_people(session, self.deployment, *{item.about for item in items.values()})
