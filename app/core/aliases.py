@@ -38,10 +38,12 @@ class TooManyNamesError(DomainError):
     slug = "too-many-names"
 
 
-_NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
+_REFUSALS: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 
 
-def noes_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) -> list[tuple[str | None, datetime]]:
+def refusals_to_carry(
+    mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]
+) -> list[tuple[str | None, datetime]]:
     """The refusals and withdrawals under one name that must be recorded under the other too, each at its own date.
 
     Of each processing, and of all of them at once (None), the latest: it ends every yes that an earlier one ends. One
@@ -50,11 +52,11 @@ def noes_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) 
     recorded already or arrives later.
 
     Args:
-        mine: the events of the name under which the noes stand, in any order.
+        mine: the events of the name under which they stand, in any order.
         theirs: those of the other name.
 
     """
-    said, there = _latest_noes(mine), _latest_noes(theirs)
+    said, there = _latest_refusals(mine), _latest_refusals(theirs)
     of_all, granted = said.get(None), {event.collected_at for event in theirs if event.kind is EventKind.GRANTED}
     return [
         (processing, at)
@@ -67,12 +69,12 @@ def noes_to_carry(mine: Sequence[ConsentEvent], theirs: Sequence[ConsentEvent]) 
     ]
 
 
-def _latest_noes(events: Sequence[ConsentEvent]) -> dict[str | None, datetime]:
+def _latest_refusals(events: Sequence[ConsentEvent]) -> dict[str | None, datetime]:
     """When somebody last said no to each processing, and to all at once (None), since their account was closed."""
     # A closure about one processing is the sweep's, of one that is retired, and concerns no other (ADR 15).
     whole = [event for event in events if event.kind is not EventKind.CLOSED or event.processing is None]
     live = since_closure(sorted(whole, key=lambda event: event.rank))
-    return {event.processing: event.collected_at for event in live if event.kind in _NOES}
+    return {event.processing: event.collected_at for event in live if event.kind in _REFUSALS}
 
 
 def ages_to_carry(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.aliases import FOLLOWED, ages_to_carry, noes_to_carry
+from app.core.aliases import FOLLOWED, ages_to_carry, refusals_to_carry
 from app.core.consent import AgeBand, EventKind
 from app.core.fold import fold
 from app.core.grant import defects
@@ -51,23 +51,23 @@ def age(band, day, order=1):
 )
 def test_a_no_stands_under_the_other_name_too(kind, theirs, carried):
     """With its own date, unless a no that is as late, and covers as much, stands there and no yes of that instant."""
-    assert noes_to_carry([no(kind)], theirs) == carried
+    assert refusals_to_carry([no(kind)], theirs) == carried
 
 
 def test_the_latest_no_of_each_processing_is_carried():
     """Also one before a yes under its own name; of the processings sorted by name, and of all of them at once."""
-    assert noes_to_carry([no(), granted("2026-05-01", 3)], []) == [(ADS, APRIL)]
+    assert refusals_to_carry([no(), granted("2026-05-01", 3)], []) == [(ADS, APRIL)]
     mine = [no(day="2026-05-01", order=3), no(order=2), no(day="2026-03-01", order=4, processing=None)]
-    assert noes_to_carry(mine, []) == noes_to_carry(mine[::-1], []) == [(None, MARCH), (ADS, MAY)]
-    assert noes_to_carry([no(), no(processing=None)], []) == [(None, APRIL)]
-    assert noes_to_carry([no(processing="stats"), no()], []) == [(ADS, APRIL), ("stats", APRIL)]
+    assert refusals_to_carry(mine, []) == refusals_to_carry(mine[::-1], []) == [(None, MARCH), (ADS, MAY)]
+    assert refusals_to_carry([no(), no(processing=None)], []) == [(None, APRIL)]
+    assert refusals_to_carry([no(processing="stats"), no()], []) == [(ADS, APRIL), ("stats", APRIL)]
 
 
 def test_what_is_no_no_is_not_carried():
     """A yes, a note of the system, a closure of one processing, and what was said before the account was closed."""
-    assert noes_to_carry([YES, event(EXPIRED, "2026-04-02", 3), closed("2026-04-03", 4, "stats")], []) == []
-    assert noes_to_carry([no(), closed("2026-05-01", 3)], []) == []
-    assert noes_to_carry([no(), closed("2026-05-01", 3, "stats")], []) == [(ADS, APRIL)]
+    assert refusals_to_carry([YES, event(EXPIRED, "2026-04-02", 3), closed("2026-04-03", 4, "stats")], []) == []
+    assert refusals_to_carry([no(), closed("2026-05-01", 3)], []) == []
+    assert refusals_to_carry([no(), closed("2026-05-01", 3, "stats")], []) == [(ADS, APRIL)]
 
 
 def test_a_grant_is_never_followed():
@@ -124,7 +124,7 @@ def test_linked_afterwards_is_as_linked_before(mine, theirs, late):
     """
     mine, theirs = _events(mine), _events(theirs)
     late = [granted(day) for day in late]
-    carried = [no(day=str(at), processing=about) for about, at in noes_to_carry(mine, theirs)]
+    carried = [no(day=str(at), processing=about) for about, at in refusals_to_carry(mine, theirs)]
     every = [each for each in mine if each.kind is not GRANTED]
     now = utc("2026-07-01")
     afterwards = fold(_in_order([*theirs, *carried, *late]), processing(), now)

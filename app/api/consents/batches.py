@@ -25,6 +25,7 @@ from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.api.http.wire import SubjectBody
 from app.auth.callers import Caller
+from app.auth.idempotency import IdempotentCall
 from app.auth.limits.rate_limits import Counted
 from app.auth.scopes import Scope
 from app.core.errors import DomainError
@@ -165,9 +166,13 @@ class _Answering:
         try:
             async with self.write.writer.turns, self.write.writer.write() as session:
                 caller = await self.ask(session)
+                call = await self.write.call(caller)
                 # All of them first, in the order in which every writer holds several.
                 await hold_people(session, self.deployment, *{item.about for item in items.values()})
-                told = {number: await self._one(session, caller, number, item) for number, item in items.items()}
+                told = {
+                    number: await self._one(session, caller, self.write.part_of(call, number), item)
+                    for number, item in items.items()
+                }
             self.told.update(told)
         except OutcomeUnknownError:
             raise
@@ -180,10 +185,11 @@ class _Answering:
             else:
                 raise
 
-    async def _one(self, session: WriteSession, caller: Caller, number: int, item: _Item) -> dict[str, Any]:
+    async def _one(
+        self, session: WriteSession, caller: Caller, call: IdempotentCall | None, item: _Item
+    ) -> dict[str, Any]:
         try:
             async with session.attempt():
-                call = await self.write.call(caller, part=number)
                 given = await self.write.once(session, call, self.status, partial(item.record, caller=caller))
         except DomainError as error:
             return _refused(error)

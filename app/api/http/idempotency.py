@@ -1,7 +1,7 @@
 """How every write answers: once for each Idempotency-Key (draft-07), and only when its transaction is committed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -63,19 +63,25 @@ class Write:
                 await keep_answer(session, call, given)
         return given
 
-    async def call(self, caller: Caller, part: int | None = None) -> IdempotentCall | None:
-        """What stands for this request, or for a part of it, under its key; None without one."""
+    async def call(self, caller: Caller) -> IdempotentCall | None:
+        """What stands for this request under its key; None without one. It reads and hashes the whole body."""
         if self.key is None:
             return None
-        key = self.key if part is None else f"{part}\n{self.key}"  # no key of a header has a line break
         body = (await self.request.body()).decode("utf-8", "replace")
         # With the key in it, so that nobody who holds the database can try bodies without knowing the key.
-        asked = f"{key}\n{self.request.method} {self.request.url.path}\n{body}"
+        asked = f"{self.key}\n{self.request.method} {self.request.url.path}\n{body}"
         return IdempotentCall(
             caller=caller.id,
-            key_hash=self.pseudonyms.opaque("idempotency-key", key),
+            key_hash=self.pseudonyms.opaque("idempotency-key", self.key),
             request_hash=self.pseudonyms.opaque("idempotent-request", asked),
         )
+
+    def part_of(self, call: IdempotentCall | None, number: int) -> IdempotentCall | None:
+        """What stands for one part of a request under the key of the whole."""
+        if call is None:
+            return None
+        # No key of a header has a line break, so that no other request can have this one.
+        return replace(call, key_hash=self.pseudonyms.opaque("idempotency-key", f"{number}\n{self.key}"))
 
 
 async def _write(

@@ -13,7 +13,7 @@ from app.core.aliases import (
     SameSubjectError,
     TooManyNamesError,
     ages_to_carry,
-    noes_to_carry,
+    refusals_to_carry,
 )
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
@@ -102,13 +102,18 @@ async def _hold_both(
 async def _carry_over(
     session: WriteSession, caller: Caller, alias: Alias, held: OpenLedger, persons: list[list[bytes]]
 ) -> list[UUID]:
-    """Record under each name of one person the noes and the ages of the other; the consents that ended with it."""
+    """Record under each name what was refused, withdrawn and stated of an age under the others.
+
+    Returns:
+        The consents that ended.
+
+    """
     opened = [[await open_account(session, ref, held) for ref in accounts] for accounts in persons]
     withdrawn: list[UUID] = []
     for mine, theirs in ((opened[0], opened[1]), (opened[1], opened[0])):
         said = [event for ledger in mine for event in ledger.events]
         for ledger in theirs:
-            after, ended = await _carry_noes(session, caller, alias, said, ledger)
+            after, ended = await _carry_refusals(session, caller, alias, said, ledger)
             withdrawn += ended
             for each in mine:
                 for age in ages_to_carry(each.events, after.events, held.now):
@@ -116,17 +121,17 @@ async def _carry_over(
     return withdrawn
 
 
-async def _carry_noes(
+async def _carry_refusals(
     session: WriteSession, caller: Caller, alias: Alias, said: list[ConsentEvent], ledger: OpenLedger
 ) -> tuple[OpenLedger, list[UUID]]:
-    """Record under one name the noes of the other person's names: at their own dates, as an import would.
+    """Record under one name what was refused or withdrawn under others, at its own dates, as an import would.
 
     Returns:
         The ledger with them, and the consents that ended.
 
     """
     now, after = ledger.now, ledger
-    for processing, at in noes_to_carry(said, ledger.events):
+    for processing, at in refusals_to_carry(said, ledger.events):
         event = ConsentEvent(session.new_id(now), EventKind.WITHDRAWN, processing, at, after.next_order)
         evidence = {"alias": str(alias.id)}
         after = after.with_entry(
