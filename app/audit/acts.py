@@ -29,6 +29,8 @@ class ActKind(StrEnum):
     DECISIONS_SEARCHED = "decisions.searched"
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"
+    MAILBOX_SHARED = "mailbox.shared"
+    MAILBOX_UNSHARED = "mailbox.unshared"
     OWNER_LIMITS_CHANGED = "owner_limits.changed"
     PROCESSING_APPROVED = "processing.approved"
     PROCESSING_PROPOSED = "processing.proposed"
@@ -99,6 +101,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
+    ActKind.MAILBOX_SHARED: frozenset({"holders"}),
     ActKind.OWNER_LIMITS_CHANGED: frozenset(
         {"log_floor_days_before", "log_floor_days", "clock_tolerance_before", "clock_tolerance"}
     ),

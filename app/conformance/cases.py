@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app.core.case import Consents
+from app.core.case import Consents, Holders
 from app.core.consent import ConsentEvent
 from app.core.decision import DecisionRequest
 from app.core.period import PeriodPolicy
@@ -48,13 +48,25 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class GoldenCase:
-    """One golden case; `line` is where it begins in its file. Events stand in ledger order."""
+    """One golden case; `line` is where it begins in its file. Events stand in ledger order.
+
+    `shared`: the ids of the holders of each shared mailbox, by its id.
+    """
 
     name: str
     line: int
     events: tuple[GoldenEvent, ...]
     request: GoldenRequest
     expect: Expectation
+    shared: Mapping[str, tuple[str, ...]]
+
+    @property
+    def holders(self) -> Holders:
+        """The events of each holder by shared mailbox, as the core takes them."""
+        consents = self.consents
+        return {
+            ref_of(mailbox): [consents.get(ref_of(each), ()) for each in ids] for mailbox, ids in self.shared.items()
+        }
 
     @property
     def consents(self) -> Consents:

@@ -53,7 +53,7 @@ def _policy(field: Field) -> PeriodPolicy:
 
 
 def _case(field: Field, register: Mapping[str, Processing]) -> GoldenCase:
-    said = field.members({"name", "request", "expect"}, {"events"})
+    said = field.members({"name", "request", "expect"}, {"events", "shared"})
     events = said["events"].items() if "events" in said else []
     return GoldenCase(
         name=said["name"].text(),
@@ -61,7 +61,13 @@ def _case(field: Field, register: Mapping[str, Processing]) -> GoldenCase:
         events=tuple(_event(each, order, register) for order, each in enumerate(events, start=1)),
         request=_request(said["request"]),
         expect=_expectation(said["expect"]),
+        shared=dict(_shared(each) for each in said["shared"].items()) if "shared" in said else {},
     )
+
+
+def _shared(field: Field) -> tuple[str, tuple[str, ...]]:
+    said = field.members({"mailbox", "holders"})
+    return said["mailbox"].text(), tuple(each.text() for each in said["holders"].items())
 
 
 def _event(field: Field, order: int, register: Mapping[str, Processing]) -> GoldenEvent:

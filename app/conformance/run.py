@@ -39,7 +39,7 @@ def decide(file: GoldenFile, case: GoldenCase) -> Decision:
     """What the core answers to a case."""
     asked = case.request
     processing = file.processings.get(asked.request.processing)
-    return evaluate(asked.request, processing, case.consents, asked.at, file.policy)
+    return evaluate(asked.request, processing, case.consents, asked.at, file.policy, case.holders)
 
 
 def compare(case: GoldenCase, decision: Decision) -> Failure | None:

@@ -1,6 +1,8 @@
 """What a decision under one name of a person means for the others: a refusal or a withdrawal follows, a grant never.
 
 The operator states which names are one person's (`provider_account`, `user_proved`); likeness of names says nothing.
+Nor does it say which name is a mailbox that several people share: the operator states who these holders are, and rule
+18 wants the consent of each, under a name of their own, besides that under the mailbox's.
 """
 
 from collections.abc import Sequence
@@ -36,6 +38,22 @@ class TooManyNamesError(DomainError):
     """A person may have fifty names; the operator may mean a mailbox that several people share."""
 
     slug = "too-many-names"
+
+
+MOST_HOLDERS: Final = 50
+"""How many holders a shared mailbox may have: what each has said is read with it."""
+
+
+class HolderIsMailboxError(DomainError):
+    """A holder is a person: a shared mailbox cannot be a holder, nor can a holder's own name be said to be shared."""
+
+    slug = "holder-is-mailbox"
+
+
+class HoldersDifferError(DomainError):
+    """One of these names is a mailbox that several people share; first state the same holders under the other name."""
+
+    slug = "holders-differ"
 
 
 _REFUSALS: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})

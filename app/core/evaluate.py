@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from app.core.article import TERRITORIES, Article, law_version_at
-from app.core.case import Case, Consents
+from app.core.case import NOT_SHARED, Case, Consents, Holders
 from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.core.grant import Grant, expiry
@@ -37,12 +37,13 @@ class RuleTried:
     matched: bool
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0917 - the question and each of the facts
     request: DecisionRequest,
     processing: Processing | None,
     consents: Consents,
     at: datetime,
     policy: PeriodPolicy = DEFAULT_POLICY,
+    holders: Holders = NOT_SHARED,
 ) -> Decision:
     """Answer a request on the facts given, as judged at an instant.
 
@@ -52,6 +53,7 @@ def evaluate(
         consents: all events of each person by locator, for the subject and each local participant.
         at: the instant judged (aware). Events collected later are not seen; scheduled versions bound `valid_until`.
         policy: how this deployment counts periods.
+        holders: of each shared mailbox among them, the events of everybody who holds it.
 
     """
     law = law_version_at(at)
@@ -62,8 +64,9 @@ def evaluate(
         return _not_governed(request, processing, version, at, law.name)
     if processing is None or version is None:
         return _refuse(Reason.UNKNOWN_PROCESSING, Article.I_OR_II, law.name, "2")
-    seen = {ref: [event for event in events if event.collected_at <= at] for ref, events in consents.items()}
-    case = Case(request, processing, version, seen, at, policy, law.name)
+    seen = {ref: _seen(events, at) for ref, events in consents.items()}
+    sharing = {ref: [_seen(events, at) for events in each] for ref, each in holders.items()}
+    case = Case(request, processing, version, seen, at, policy, law.name, sharing)
     decision = first_match(case)
     if not decision.permitted:
         return decision
@@ -72,15 +75,20 @@ def evaluate(
     return decision if until == decision.valid_until else replace(decision, valid_until=until)
 
 
-def explain(
+def _seen(events: Sequence[ConsentEvent], at: datetime) -> list[ConsentEvent]:
+    return [event for event in events if event.collected_at <= at]
+
+
+def explain(  # noqa: PLR0917 - as `evaluate`
     request: DecisionRequest,
     processing: Processing | None,
     consents: Consents,
     at: datetime,
     policy: PeriodPolicy = DEFAULT_POLICY,
+    holders: Holders = NOT_SHARED,
 ) -> tuple[Decision, tuple[RuleTried, ...]]:
     """Answer as `evaluate` does, and tell every rule that was tried on the way."""
-    decision = evaluate(request, processing, consents, at, policy)
+    decision = evaluate(request, processing, consents, at, policy, holders)
     last = next(place for place, (number, _) in enumerate(_ASKED) if number == decision.rule)
     tried = [RuleTried(number, asks, matched=number == decision.rule) for number, asks in _ASKED[: last + 1]]
     return decision, tuple(tried)

@@ -98,7 +98,7 @@ def _rule_10(case: Case) -> Outcome | None:
     in_transition = DECREE.in_force_from <= case.at < TRANSITION_END
     if not in_transition or case.request.territory == WALLIS_AND_FUTUNA or not _running_before_decree(case):
         return None
-    if case.standing.ever_decided:
+    if case.standing.ever_decided or case.request.subject in case.holders:
         return None
     if _party_in_the_way(case, unasked_too=False):
         return Outcome(Reason.OTHER_PARTY, Article.IV)
@@ -173,7 +173,14 @@ _LACKS: Final[Mapping[Reason, Callable[[Case, Grant], bool]]] = {
 
 
 def _rule_18(case: Case) -> Outcome | None:
-    return Outcome(Reason.OTHER_PARTY, Article.IV) if _party_in_the_way(case, unasked_too=True) else None
+    missing = not _holders_consent(case, case.request.subject) or _party_in_the_way(case, unasked_too=True)
+    return Outcome(Reason.OTHER_PARTY, Article.IV) if missing else None
+
+
+def _holders_consent(case: Case, subject: bytes) -> bool:
+    """Whether every holder named for a shared mailbox consents, and one is named; true of one that is not shared."""
+    holders = case.holders_of(subject)
+    return holders is None or (bool(holders) and all(_grant_in_force(case, each) is not None for each in holders))
 
 
 def _party_in_the_way(case: Case, *, unasked_too: bool) -> bool:
@@ -197,9 +204,9 @@ def _party_consents(case: Case, participant: Participant, unasked_too: bool) -> 
     if not participant.local:
         return case.version.party_mode is not PartyMode.ALL_PARTIES
     standing = case.standing_of(participant.ref)
-    if not unasked_too and not standing.ever_decided:
+    if not unasked_too and not standing.ever_decided and participant.ref not in case.holders:
         return True
-    return _grant_in_force(case, standing) is not None
+    return _grant_in_force(case, standing) is not None and _holders_consent(case, participant.ref)
 
 
 def _grant_in_force(case: Case, standing: Standing) -> Grant | None:
@@ -209,9 +216,12 @@ def _grant_in_force(case: Case, standing: Standing) -> Grant | None:
 
 
 def _others_relied_on(case: Case) -> list[Grant]:
-    """The grants in force of the local participants, where the party mode asks for them."""
+    """The grants in force of a shared mailbox's holders, and of the local participants where the party mode asks."""
     others = () if case.version.party_mode is PartyMode.USER_ONLY else case.request.participants or ()
-    standings = [case.standing_of(each.ref) for each in others if each.local]
+    refs = [each.ref for each in others if each.local]
+    standings = [case.standing_of(ref) for ref in refs]
+    for ref in (case.request.subject, *refs):
+        standings += case.holders_of(ref) or ()
     return [grant for standing in standings if (grant := _grant_in_force(case, standing)) is not None]
 
 
@@ -237,6 +247,10 @@ RULES: Final = (
     Rule("15", "Is it a grant to an older version, with a material version in force since?", _rule_15),
     Rule("16", "Is it a grant that has reached its expiry?", _rule_16),
     Rule("17", "Does it leave out an element that the request touches?", _rule_17),
-    Rule("18", "Is another party's consent wanted and missing, or are the participants not said?", _rule_18),
+    Rule(
+        "18",
+        "Is the consent of another party, or of a holder of the shared mailbox, missing, or are the parties not said?",
+        _rule_18,
+    ),
     Rule("19", "Otherwise the consent is in force.", _rule_19),
 )

@@ -25,6 +25,7 @@ PRIVILEGES: Final = {
     "subject": "SELECT, INSERT, UPDATE (subject_ref)",
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
     "subject_alias": "SELECT, INSERT, DELETE",
+    "shared_mailbox": "SELECT, INSERT, DELETE, UPDATE (holders, ended_at)",
     "solicitation": "SELECT, INSERT, UPDATE (asked, last_asked_at)",
     "controller": "SELECT, INSERT, UPDATE (id)",
     "controller_version": "SELECT, INSERT",

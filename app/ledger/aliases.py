@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, text
+from sqlalchemy import delete, func, insert, or_, select, text
 
 from app.core.aliases import AliasBasis
 from app.db.session import ReadSession, WriteSession
+from app.ledger.mailboxes import locators_of_mailboxes
 from app.ledger.tables import subject_alias, subject_locator
 
 
@@ -84,8 +85,10 @@ async def forget_aliases(session: WriteSession, refs: Collection[bytes]) -> None
 
 
 async def locators_of(session: ReadSession, ref: bytes) -> tuple[bytes, ...]:
-    """The locators under which replicas remember an open account."""
-    rows = select(subject_locator.c.locator).where(
+    """The locators under which replicas remember an open account, and the mailboxes that it is a holder of."""
+    own = select(func.array_agg(subject_locator.c.locator)).where(
         subject_locator.c.subject_ref == ref, subject_locator.c.ended_at.is_(None)
     )
-    return tuple(bytes(each) for each in (await session.execute(rows)).scalars())
+    both = select(own.scalar_subquery().label("own"), locators_of_mailboxes(ref).label("mailboxes"))
+    row = (await session.execute(both)).one()
+    return tuple(bytes(each) for each in (*(row.own or ()), *(row.mailboxes or ())))

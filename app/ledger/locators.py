@@ -15,6 +15,7 @@ from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.db.session import ReadSession, WriteSession
+from app.ledger.mailboxes import locators_of_mailboxes
 from app.ledger.tables import subject, subject_locator, subject_vault
 
 REF_BYTES: Final = 32
@@ -27,7 +28,8 @@ _LIVE: Final = subject_locator.c.ended_at.is_(None)
 class Located:
     """A subject that this transaction holds.
 
-    `locators`: those of its live rows, under which replicas remember it. `closed_until`: when an earlier account of the
+    `locators`: those under which replicas remember it, then those of the mailboxes that it is a holder of: what they
+    remember of these rests on it too. `closed_until`: when an earlier account of the
     same id was closed, if one was: nothing collected by then is this person's. `id_kept`: whether the vault has its id.
     """
 
@@ -70,9 +72,10 @@ async def hold_subject(session: WriteSession, found_by: Mapping[bytes, str], sub
     session.committing.subjects.add(ref)
     closed = select(func.max(subject_locator.c.ended_at)).where(subject_locator.c.locator.in_(locators))
     kept = select(subject_vault.c.stored_at).where(subject_vault.c.subject_ref == ref).exists()
-    behind = select(closed.scalar_subquery().label("closed_until"), kept.label("id_kept"))
+    mailboxes = locators_of_mailboxes(ref).label("mailboxes")
+    behind = select(closed.scalar_subquery().label("closed_until"), kept.label("id_kept"), mailboxes)
     told = (await session.execute(behind)).one()
-    return Located(ref, tuple(locators), told.closed_until, told.id_kept)
+    return Located(ref, (*locators, *map(bytes, told.mailboxes or ())), told.closed_until, told.id_kept)
 
 
 async def hold_names(session: WriteSession, locators: Collection[bytes]) -> None:

@@ -3,21 +3,21 @@
 Decisions read by locator (`app.ledger.locators`); all else by subject_ref.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Row, any_, bindparam, insert, select
+from sqlalchemy import ARRAY, LargeBinary, Row, and_, any_, bindparam, insert, or_, select
 
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
 from app.db.read_pool import ReadPool, Statement
 from app.db.session import ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
-from app.ledger.tables import consent_event, subject_locator
+from app.ledger.tables import consent_event, shared_mailbox, subject_locator
 
 
 async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
@@ -28,79 +28,127 @@ async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is recorded of somebody: the subject_ref, and the consent events in ledger order."""
+    """What is recorded of somebody: the subject_ref, and the consent events in ledger order.
+
+    `holders`: of a shared mailbox, the events of each of its holders; None of one that is not shared.
+    """
 
     ref: bytes
     events: Sequence[ConsentEvent]
+    holders: Sequence[Sequence[ConsentEvent]] | None = None
 
 
-async def load_events(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[ConsentEvent]]:
-    """The consent events of several subjects, by subject_ref, in ledger order, in one statement."""
-    statement = (
-        select(consent_event)
-        .where(consent_event.c.subject_ref.in_(refs))
-        .order_by(consent_event.c.subject_ref, consent_event.c.seq)
-    )
+async def load_events(
+    session: ReadSession, refs: Collection[bytes], *, known_at: datetime | None = None
+) -> dict[bytes, list[ConsentEvent]]:
+    """The consent events of several subjects, by subject_ref, in ledger order, in one statement.
+
+    Args:
+        session: where to read.
+        refs: whose.
+        known_at: only the events that had been recorded by that instant; None for all.
+
+    """
+    table = consent_event.c
+    statement = select(consent_event).where(table.subject_ref.in_(refs)).order_by(table.subject_ref, table.seq)
+    if known_at is not None:
+        statement = statement.where(table.recorded_at <= known_at)
+    return _by_ref(await session.execute(statement))
+
+
+def _by_ref(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, list[ConsentEvent]]:
     found: dict[bytes, list[ConsentEvent]] = {}
-    for row in await session.execute(statement):
-        found.setdefault(row.subject_ref, []).append(event_of(row))
+    for row in rows:
+        found.setdefault(bytes(row.subject_ref), []).append(event_of(row))
     return found
 
 
 async def load_people(
     session: ReadSession, locators: Collection[bytes], *, known_at: datetime | None = None
 ) -> dict[bytes, Person]:
-    """Those whom locators lead to now, by locator, in one statement; one that leads nowhere is left out.
+    """Those whom locators lead to now, by locator; one that leads nowhere is left out.
+
+    One statement, and another where one of them is a shared mailbox.
 
     Args:
         session: where to read.
         locators: whose.
-        known_at: only the events that had been recorded by that instant; None for all.
+        known_at: only what had been recorded by that instant; None for all.
 
     """
-    table, located = consent_event.c, subject_locator.c
-    known = table.subject_ref == located.subject_ref
-    if known_at is not None:
+    table, located, shared = consent_event.c, subject_locator.c, shared_mailbox.c
+    known, stated = table.subject_ref == located.subject_ref, shared.subject_ref == located.subject_ref
+    if known_at is None:
+        stated &= shared.ended_at.is_(None)
+    else:
         known &= table.recorded_at <= known_at
+        stated &= and_(shared.stated_at <= known_at, or_(shared.ended_at.is_(None), shared.ended_at > known_at))
     statement = (
-        select(located.locator, located.subject_ref.label("ref"), consent_event)
-        .select_from(subject_locator.outerjoin(consent_event, known))
+        select(located.locator, located.subject_ref.label("ref"), shared.holders, consent_event)
+        .select_from(subject_locator.outerjoin(shared_mailbox, stated).outerjoin(consent_event, known))
         .where(located.locator.in_(locators), located.ended_at.is_(None))
         .order_by(located.locator, table.seq)
     )
-    return _people(await session.execute(statement))
+    rows = list(await session.execute(statement))
+    holders = _holders(rows)
+    return _people(rows, await load_events(session, holders, known_at=known_at) if holders else {})
 
 
 _OF_AN_EVENT = ("id", "kind", "processing", "collected_at", "seq", "version", "elements")
 _OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at", "territory")
+_COLUMNS = tuple(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION))
+_STATED = and_(shared_mailbox.c.subject_ref == subject_locator.c.subject_ref, shared_mailbox.c.ended_at.is_(None))
 _PEOPLE = Statement.compile(
     select(
         subject_locator.c.locator,
         subject_locator.c.subject_ref.label("ref"),
-        *(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION)),
+        shared_mailbox.c.holders,
+        *_COLUMNS,
     )
-    .select_from(subject_locator.outerjoin(consent_event, consent_event.c.subject_ref == subject_locator.c.subject_ref))
+    .select_from(
+        subject_locator.outerjoin(shared_mailbox, _STATED).outerjoin(
+            consent_event, consent_event.c.subject_ref == subject_locator.c.subject_ref
+        )
+    )
     .where(subject_locator.c.locator == any_(bindparam("locators", type_=ARRAY(LargeBinary))))
     .where(subject_locator.c.ended_at.is_(None))
+)
+_EVENTS = Statement.compile(
+    select(consent_event.c.subject_ref, *_COLUMNS).where(
+        consent_event.c.subject_ref == any_(bindparam("refs", type_=ARRAY(LargeBinary)))
+    )
 )
 
 
 async def fetch_people(pool: ReadPool, server: str, locators: Collection[bytes]) -> dict[bytes, Person]:
     """As `load_people`, on the pool that memory reads with, from the server of that identity."""
-    rows = await pool.fetch(server, _PEOPLE, {"locators": list(locators)})
-    return _people(sorted(rows, key=lambda row: row.seq or 0))
+    rows = sorted(await pool.fetch(server, _PEOPLE, {"locators": list(locators)}), key=lambda row: row.seq or 0)
+    holders = _holders(rows)
+    theirs = await pool.fetch(server, _EVENTS, {"refs": holders}) if holders else []
+    return _people(rows, _by_ref(sorted(theirs, key=lambda row: row.seq)))
 
 
-def _people(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, Person]:
+def _holders(rows: Iterable[Row[tuple[object, ...]]]) -> list[bytes]:
+    return sorted({bytes(each) for row in rows for each in row.holders or ()})
+
+
+def _people(
+    rows: Iterable[Row[tuple[object, ...]]], theirs: Mapping[bytes, Sequence[ConsentEvent]]
+) -> dict[bytes, Person]:
+    """Put rows together; `theirs`: the events of the holders of shared mailboxes, by subject_ref."""
     events: dict[bytes, list[ConsentEvent]] = {}
-    refs: dict[bytes, bytes] = {}
+    known: dict[bytes, Row[tuple[object, ...]]] = {}
     for row in rows:
         locator = bytes(row.locator)
-        refs[locator] = bytes(row.ref)
+        known[locator] = row
         of_one = events.setdefault(locator, [])
         if row.id is not None:  # a subject of whom nothing was decided yet has one row without an event
             of_one.append(event_of(row))
-    return {locator: Person(refs[locator], tuple(of_one)) for locator, of_one in events.items()}
+    found = {}
+    for locator, row in known.items():
+        holders = None if row.holders is None else tuple(tuple(theirs.get(bytes(ref), ())) for ref in row.holders)
+        found[locator] = Person(bytes(row.ref), tuple(events[locator]), holders)
+    return found
 
 
 async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | None:

@@ -5,7 +5,6 @@ a CHECK on Paris civil time: a database that was told a longer expiry by whateve
 """
 
 from sqlalchemy import (
-    ARRAY,
     Boolean,
     CheckConstraint,
     Column,
@@ -22,7 +21,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.core.aliases import AliasBasis
 from app.core.article import FRANCE, TIME_ZONES
@@ -172,6 +171,22 @@ subject_alias = Table(
     CheckConstraint("first_ref < second_ref", name="ordered"),
     CheckConstraint("basis IN (" + ", ".join(f"'{basis}'" for basis in AliasBasis) + ")", name="basis"),
     Index("ix_subject_alias_second_ref", "second_ref"),
+)
+
+# That several people share a mailbox, and who they are. A statement ends when another takes its place, and is kept.
+shared_mailbox = Table(
+    "shared_mailbox",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    # In order; zeros in the place of a holder who was erased, and consents to nothing any more.
+    Column("holders", ARRAY(LargeBinary), nullable=False),
+    Column("stated_at", Instant, nullable=False),
+    Column("stated_by", Uuid, nullable=False),
+    Column("ended_at", Instant),
+    Index("uq_shared_mailbox_live", "subject_ref", unique=True, postgresql_where=text("ended_at IS NULL")),
+    Index("ix_shared_mailbox_subject_ref", "subject_ref"),
+    Index("ix_shared_mailbox_holders", "holders", postgresql_using="gin"),
 )
 
 # How often a person was asked to renew a consent, by whomever: three times at most (app.core.page.link).

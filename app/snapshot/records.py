@@ -21,15 +21,21 @@ from app.snapshot.packed import pack, unpack
 class SubjectRecord:
     """A subject's consent events, packed; none for one that never decided on anything.
 
-    `ref` is its subject_ref; None when nothing is recorded of whoever the locator names.
+    `ref` is its subject_ref; None when nothing is recorded of whoever the locator names. `packed_holders`: of a shared
+    mailbox, the events of each holder; None of one that is not shared.
     """
 
     packed: bytes
     ref: bytes | None = None
+    packed_holders: tuple[bytes, ...] | None = None
 
     def events(self) -> tuple[ConsentEvent, ...]:
         """The events, made anew by each call: for a decision that is not remembered."""
         return unpack(self.packed)
+
+    def holders(self) -> list[tuple[ConsentEvent, ...]] | None:
+        """The events of each holder of a shared mailbox, made anew by each call; None of one that is not shared."""
+        return None if self.packed_holders is None else [unpack(each) for each in self.packed_holders]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +78,10 @@ def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
 
 def subject_record(person: Person | None) -> SubjectRecord:
     """The record of what is known of somebody; None of somebody of whom nothing is."""
-    return SubjectRecord(b"") if person is None else SubjectRecord(pack(person.events), person.ref)
+    if person is None:
+        return SubjectRecord(b"")
+    holders = None if person.holders is None else tuple(pack(each) for each in person.holders)
+    return SubjectRecord(pack(person.events), person.ref, holders)
 
 
 def register_record(found: ProcessingRecord | None) -> RegisterRecord:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.audit.acts import ActKind
 from app.core.decision import Reason
 from app.core.rules import RULES
 
@@ -103,3 +104,10 @@ def test_a_decision_record_has_the_five_headings(record):
     """Each decision record has the same five short headings, in order."""
     headings = re.findall(r"^## (.+)$", record.read_text(), re.MULTILINE)
     assert headings == ["Status", "Context", "Decision", "Consequences", "Alternatives"]
+
+
+def test_every_act_of_the_audit_trail_is_documented():
+    """Each kind of act is in the table of docs/audit-trail.md, and nothing else is."""
+    rows = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs/audit-trail.md").read_text(), re.MULTILINE)
+    named = [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
+    assert sorted(named) == sorted(ActKind)

@@ -28,6 +28,7 @@ STORY = (
     ("post", "/v1/subjects/ages", 201),
     ("post", "/v1/subjects/links", 201),
     ("post", "/v1/subjects/links/removals", 200),
+    ("post", "/v1/subjects/mailboxes", 200),
     ("post", "/access/v1/evaluation", 200),
     ("post", "/access/v1/evaluations", 200),
     ("post", "/access/v1/search/subject", 200),

@@ -15,6 +15,7 @@ NOT_COUNTED = {
     ("POST", "/v1/subjects/closures"): "the same, for all of a person's consents",
     ("POST", "/v1/subjects/erasures"): "the same, and the person's right",
     ("POST", "/v1/subjects/links"): "a no under one name ends what was consented to under the other",
+    ("POST", "/v1/subjects/mailboxes"): "whoever holds a mailbox may keep others from consenting for all",
     ("POST", "/v1/subjects/ages"): "an age may end consents, as a withdrawal does",
     ("POST", ONE): "counted by question, exempt ones never",
     ("POST", MANY): "counted by question, exempt ones never",

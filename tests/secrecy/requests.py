@@ -139,6 +139,10 @@ BODIES: dict[Route, list[Any]] = {
         {"from": subject(_address("subject")), "to": subject(_address("participant"))},
         {"from": subject(_address("subject")), "to": subject(_address("malformed"))},
     ],
+    ("POST", "/v1/subjects/mailboxes"): [
+        {"subject": subject("shared@exemple.fr"), "shared": True, "holders": [subject(_address("subject"))]},
+        {"subject": subject(_address("subject")), "shared": False, "holders": [subject(_address("malformed"))]},
+    ],
     ("POST", "/v1/acknowledgements"): [
         {"event": str(UUID(int=1)), "effect": "stopped"},
         {"event": _address("malformed"), "effect": "stopped"},

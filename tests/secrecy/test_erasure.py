@@ -125,6 +125,8 @@ def _live(api: Api) -> tuple[str, ...]:
         api.ok("POST", "/v1/explanations", question(name, "ads-mail"))
     other = MARKERS["participant"].address
     api.ok("POST", "/v1/subjects/links", {"from": subject(ERASED), "to": subject(other), "basis": "user_proved"})
+    contact = subject("contact@exemple.fr")
+    api.ok("POST", "/v1/subjects/mailboxes", {"subject": contact, "shared": True, "holders": [subject(ERASED)]})
     opened, left = (link(api, ERASED, each, by_person=True) for each in ("stats", "third"))
     assert Person(api, opened).press("accept", "stats").status == 200
     return opened, left

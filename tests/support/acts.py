@@ -131,6 +131,9 @@ def _names(world: World) -> Any:
     return world.send("POST", "/v1/subjects/links", {**NAMES, "basis": "user_proved"})
 
 
+SHARED = {"subject": subject("contact"), "shared": True, "holders": [subject("dora")]}
+
+
 def _replay(world: World) -> Any:
     endpoint, event = world.delivery()
     return world.send("POST", f"/v1/webhooks/{endpoint}/deliveries/{event}/replay")
@@ -205,6 +208,10 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ("POST", "/v1/subjects/links/removals"): (
         "subjects.unlinked",
         lambda world: (_names(world), world.send("POST", "/v1/subjects/links/removals", NAMES))[1],
+    ),
+    ("POST", "/v1/subjects/mailboxes"): (
+        "mailbox.shared",
+        lambda world: world.send("POST", "/v1/subjects/mailboxes", SHARED),
     ),
     ("POST", "/v1/subjects/erasures"): (
         "subject.erased",

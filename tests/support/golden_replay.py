@@ -65,7 +65,12 @@ class Replay:
         return f"{case.line}.{subject_id}"
 
     def record(self, case: GoldenCase) -> None:
-        """Record a case's events in ledger order, live where their time allows it, else as imports."""
+        """State who shares what, and record a case's events in ledger order, live where their time allows it."""
+        for mailbox, holders in case.shared.items():
+            self.clock.at = REGISTERED
+            named = [subject(self.name(case, each)) for each in holders]
+            said = {"subject": subject(self.name(case, mailbox)), "shared": True, "holders": named}
+            self.api.ok("POST", "/v1/subjects/mailboxes", said)
         done: dict[str, list[datetime]] = {}
         for golden in case.events:
             name = self.name(case, golden.subject_id)

@@ -28,7 +28,8 @@ class OpenLedger:
     """One subject's ledger, held by this transaction: what it holds, and the instant read under its lock.
 
     `closed_until`: when an earlier account of the same id was closed, if one was. `locators`: what replicas remember
-    the subject by. `register`: the entries that were read under the lock, each once, and handed on.
+    the subject by, and the mailboxes that it is a holder of. `register`: the entries that were read under the lock,
+    each once, and handed on.
     """
 
     ref: bytes

@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
+from app.core.case import NOT_SHARED, Holders
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing
 from app.db.session import ReadSession
-from app.ledger.store import load_people
+from app.ledger.store import Person, load_people
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.lease import boot_seconds
@@ -24,12 +26,14 @@ _PARTIES_AT_MOST: Final = 20_000
 class Facts:
     """What one request is judged on: the register entry, the events of those whose consents it needs, the instant.
 
-    `consents` are by locator. `subject_ref`: the subject's, if it was looked up and something is recorded of it.
+    `consents` and `holders` are by locator. `subject_ref`: the subject's, if it was looked up and something is recorded
+    of it.
     """
 
     processing: Processing | None
     consents: Mapping[bytes, Sequence[ConsentEvent]]
     at: datetime
+    holders: Holders
     subject_ref: bytes | None = None
 
 
@@ -60,7 +64,7 @@ async def evaluate_requests(
     records = await load_processings(session, {request.processing for request in requests})
     read = await read_facts(session, requests, records)
     decisions = [
-        evaluate(request, facts.processing, facts.consents, facts.at, policy)
+        evaluate(request, facts.processing, facts.consents, facts.at, policy, facts.holders)
         for request, facts in zip(requests, read.of_each, strict=True)
     ]
     return Evaluated(decisions, read.now)
@@ -85,10 +89,12 @@ async def read_facts(
     now = await session.now()
     of_each = []
     for request, record, mine in zip(requests, entries, needed, strict=True):
-        own = {locator: people[locator].events for locator in mine if locator in people}
+        known = {locator: people[locator] for locator in mine if locator in people}
+        own = {locator: person.events for locator, person in known.items()}
+        holders = holders_of(known)
         processing = record.facts if record is not None else None
         ref = people[request.subject].ref if request.subject in own else None
-        of_each.append(Facts(processing, own, present(now, own, record), ref))
+        of_each.append(Facts(processing, own, present(now, own, record, holders), holders, ref))
     return FactsRead(of_each, now, asked)
 
 
@@ -107,11 +113,19 @@ def affordable(request: DecisionRequest, most: int) -> int:
     return max(1, min(most, _PARTIES_AT_MOST // (1 + len(request.participants or ()))))
 
 
+def holders_of(people: Mapping[bytes, Person]) -> Holders:
+    """The events of each holder, by the locators of those people that are shared mailboxes."""
+    return {locator: person.holders for locator, person in people.items() if person.holders is not None}
+
+
 def present(
-    now: datetime, consents: Mapping[bytes, Sequence[ConsentEvent]], record: ProcessingRecord | None = None
+    now: datetime,
+    consents: Mapping[bytes, Sequence[ConsentEvent]],
+    record: ProcessingRecord | None = None,
+    holders: Holders = NOT_SHARED,
 ) -> datetime:
     """The instant to judge a live request at: now, or the latest thing recorded as done if a clock was set back."""
-    done = [event.collected_at for events in consents.values() for event in events]
+    done = [event.collected_at for events in (*consents.values(), *chain(*holders.values())) for event in events]
     if record is not None:
         done += [change.at for change in record.status_changes]
         done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]

@@ -135,7 +135,9 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     requests = [questions[place].whole() for place in places]
     read = await read_facts(session, requests, records)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
-        answers[place] = judge(request, facts.processing, facts.consents, facts.at, primary.policy, facts.subject_ref)
+        answers[place] = judge(
+            request, facts.processing, facts.consents, facts.at, primary.policy, facts.subject_ref, facts.holders
+        )
     return read.now, read.asked
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from app.audit.rows import facts_of
 from app.auth.callers import Caller
 from app.auth.limits.quotas import QuotaStatus
+from app.core.case import NOT_SHARED, Holders
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
@@ -66,9 +67,10 @@ def judge(  # noqa: PLR0917 - the question and each of the facts
     at: datetime,
     policy: PeriodPolicy,
     subject_ref: bytes | None,
+    holders: Holders = NOT_SHARED,
 ) -> Judged:
-    """Judge a request on these facts at an instant (`app.core.evaluate`); `consents` are by locator."""
-    decision = evaluate(request, processing, consents, at, policy)
+    """Judge a request on these facts at an instant (`app.core.evaluate`); `consents` and `holders` are by locator."""
+    decision = evaluate(request, processing, consents, at, policy, holders)
     return Judged(
         decision,
         answer_parts(decision),

@@ -4,6 +4,7 @@ It reads the fields of the core's values and nothing else: every row's condition
 holds is taken. What time does to a consent is counted by hand, in `tests.core.properties.years`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ COVERED = ["FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", "WF"]
 MODES = ["user_only", "all_local_users", "all_parties"]
 DECIDING = ("granted", "refused", "withdrawn")
 TWO_ACTS = {"self", "holder_of_parental_responsibility"}
+NOT_SHARED: Mapping[bytes, Sequence[bytes]] = {}
 DECREE = date(2017, 3, 31)
 
 
@@ -32,9 +34,9 @@ class Answer:
 class Facts:
     """All that the rules may ask about one processing at one instant, for any subject."""
 
-    def __init__(self, entry, ledger, at, policy):
-        """Keep the facts; work out which version is in force."""
-        self.entry, self.ledger, self.at, self.policy = entry, ledger, at, policy
+    def __init__(self, entry, ledger, at, policy, holders=NOT_SHARED):
+        """Keep the facts; work out which version is in force. `holders`: the names of who shares each mailbox."""
+        self.entry, self.ledger, self.at, self.policy, self.holders = entry, ledger, at, policy, holders
         self.in_force: Any = None
         for each in entry.versions:
             if each.effective_from is None or each.effective_from <= at:
@@ -209,8 +211,22 @@ def transition(facts, request):
         and facts.entry.versions[0].started_on < DECREE
         and not remade
         and request.territory != "WF"
+        and request.subject not in facts.holders
         and not facts.ever_decided(request.subject)
     )
+
+
+def everybody(facts, request, touched, undecided_too):
+    """Who else must consent, holders of shared mailboxes too, or None when somebody stands in the way (row 18)."""
+    parties = other_parties(facts, request, touched, undecided_too)
+    if parties is None:
+        return None
+    shared = [each for each in (request.subject, *parties) if each in facts.holders]
+    holders = [each for mailbox in shared for each in facts.holders[mailbox]]
+    in_the_way = any(not facts.holders[each] for each in shared) or any(
+        facts.wrong_with(each, touched) for each in holders
+    )
+    return None if in_the_way else [*parties, *holders]
 
 
 def other_parties(facts, request, touched, undecided_too):
@@ -223,7 +239,7 @@ def other_parties(facts, request, touched, undecided_too):
         return None
     asked = [each.ref for each in others if each.local]
     if undecided_too:
-        asked = [each for each in asked if facts.ever_decided(each)]
+        asked = [each for each in asked if facts.ever_decided(each) or each in facts.holders]
     return None if any(facts.wrong_with(each, touched) for each in asked) else asked
 
 
@@ -235,7 +251,7 @@ def governed(facts, request, touched):
     covered = civil_date(facts.at) >= date(2025, 7, 2) and request.territory != "WF"
     nota = transition(facts, request)
     wrong = facts.wrong_with(request.subject, touched)
-    parties = other_parties(facts, request, touched, undecided_too=nota)
+    parties = everybody(facts, request, touched, undecided_too=nota)
     rows = (
         (facts.status() != "active", False, "processing_suspended", secrecy),
         (not (request.automated and facts.in_force.automated), False, "human_access", secrecy),
@@ -253,11 +269,11 @@ def governed(facts, request, touched):
     return row, [*([] if nota else [request.subject]), *(parties or ())]
 
 
-def answer(request, entry, ledger, at, policy):
+def answer(request, entry, ledger, at, policy, *, holders):
     """The answer to a request, without what the register has scheduled for later under IV and the NOTA."""
     if at < midnight(date(2016, 10, 9)):
         return Answer(False, "law_version_not_held", None)
-    facts: Any = Facts(entry, ledger, at, policy) if entry is not None else None
+    facts: Any = Facts(entry, ledger, at, policy, holders) if entry is not None else None
     known = facts is not None and facts.in_force is not None
     touched = (request.elements or facts.in_force.elements) if known else frozenset()
     if not request.private or request.territory not in COVERED:
@@ -278,19 +294,19 @@ def answer(request, entry, ledger, at, policy):
     return Answer(permitted, reason, article, min(ends, default=None))
 
 
-def full_answer(request, entry, ledger, at, policy):
+def full_answer(request, entry, ledger, at, policy, *, holders=NOT_SHARED):
     """The answer, with `valid_until` no later than what the register has scheduled allows."""
-    now = answer(request, entry, ledger, at, policy)
+    now = answer(request, entry, ledger, at, policy, holders=holders)
     if now.reason not in ("consent_in_force", "transition_2017"):
         return now
     known = {subject: [each for each in events if each.collected_at <= at] for subject, events in ledger.items()}
-    facts = Facts(entry, known, at, policy)
+    facts = Facts(entry, known, at, policy, holders)
     ends = {*facts.suspensions(), *(each.effective_from for each in facts.material())}
     moments = {change.at for change in entry.status_changes} | {each.effective_from for each in entry.versions}
     until = now.valid_until
     for moment in sorted(each for each in moments if each is not None and each > at):
         if moment < until:
-            then = answer(request, entry, known, moment, policy)
+            then = answer(request, entry, known, moment, policy, holders=holders)
             refused = moment in ends or not then.permitted
             until = moment if refused else min(until, then.valid_until)
     return Answer(now.permitted, now.reason, now.article, until)

@@ -5,7 +5,7 @@ one, half a year, the year and its neighbours.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -68,10 +68,12 @@ class World:
     ledger: Mapping[bytes, Sequence[ConsentEvent]]
     at: datetime
     policy: PeriodPolicy
+    holders: Mapping[bytes, Sequence[bytes]] = field(default_factory=dict)
 
     def decide(self, at: datetime | None = None) -> Decision:
         """What the core answers, now or at another instant."""
-        return evaluate(self.request, self.processing, self.ledger, at or self.at, self.policy)
+        holders = {mailbox: [self.ledger.get(each, ()) for each in names] for mailbox, names in self.holders.items()}
+        return evaluate(self.request, self.processing, self.ledger, at or self.at, self.policy, holders)
 
     def no_wider_than(self, other: "World") -> bool:
         """Whether this world permits nothing that the other does not, nor for longer."""
@@ -206,6 +208,12 @@ PARTICIPANTS = st.lists(
 ).map(tuple)
 
 
+# Who shares the mailboxes of alice and bob: mostly nobody does; a holder is somebody else, or is not named at all.
+HOLDERS = st.sampled_from(
+    [{}] * 6 + [{ALICE: (BOB,)}, {ALICE: (CAROL,)}, {ALICE: (BOB, CAROL)}, {BOB: (CAROL,)}, {ALICE: ()}, {BOB: ()}]
+)
+
+
 @st.composite
 def requests(draw, usual=6):
     """A request about alice; the usual values come up so many times as often as the rest."""
@@ -229,7 +237,7 @@ def requests(draw, usual=6):
 def worlds(draw, instants=INSTANTS):
     """A whole world."""
     at = draw(instants)
-    return World(draw(requests()), draw(processings(at)), draw(ledgers(at)), at, draw(POLICIES))
+    return World(draw(requests()), draw(processings(at)), draw(ledgers(at)), at, draw(POLICIES), draw(HOLDERS))
 
 
 @st.composite

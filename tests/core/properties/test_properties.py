@@ -64,6 +64,12 @@ def test_nothing_that_the_system_notes_changes_an_answer(world, subject, data):
     assert world.with_event(subject, added).decide() == world.decide()
 
 
+@given(WORLDS)
+def test_that_people_share_a_mailbox_never_widens(world):
+    """Whoever its holders are, a shared mailbox gets no permit that it would not get unshared, nor for longer."""
+    assert world.no_wider_than(replace(world, holders={}))
+
+
 @given(permitting_worlds(), st.sampled_from(ENDING))
 def test_a_withdrawal_now_ends_every_permit_under_iv(world, kind):
     """Whatever the request, once the user has withdrawn or refused, nothing under IV is permitted."""

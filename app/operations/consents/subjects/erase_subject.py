@@ -10,6 +10,7 @@ from app.core.consent import EventKind
 from app.db.session import WriteSession
 from app.ledger.aliases import forget_aliases
 from app.ledger.locators import hold_names, refs_behind, sever
+from app.ledger.mailboxes import forget_sharing
 from app.ledger.vault_store import destroy_ids
 from app.operations.consents.append_to_ledger import open_ledger, tell
 from app.operations.consents.subjects.close_subject import Closure, append_for_all
@@ -49,6 +50,7 @@ async def _sever_all(session: WriteSession, locators: Sequence[bytes]) -> None:
         await destroy_ids(session, refs)
         await sever(session, refs)
         await forget_aliases(session, refs)
+        await forget_sharing(session, refs)
         await forget_answers(session, refs)
 
 

@@ -1,5 +1,6 @@
 """State that two names are one person's, or that they are not: withdrawals then follow from one to the other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from app.auth.callers import Caller
 from app.core.aliases import (
     MOST_NAMES,
     AliasBasis,
+    HoldersDifferError,
     SameSubjectError,
     TooManyNamesError,
     ages_to_carry,
@@ -20,6 +22,7 @@ from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.ledger.aliases import Alias, accounts_of, add_alias, find_alias, remove_alias
 from app.ledger.entries import LedgerEntry
+from app.ledger.mailboxes import find_sharing
 from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
 from app.operations.consents.subjects.follow import account_of, hold_people, open_account, record_age
 from app.operations.service.deployment import Deployment, SubjectName
@@ -46,6 +49,7 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
         InvalidSubjectError: an id has a domain that IDNA refuses.
         SameSubjectError: both lead to one account.
         TooManyNamesError: the person would have more names than one may.
+        HoldersDifferError: one is a shared mailbox, and the other has not the same holders.
 
     """
     session.narrow()
@@ -62,6 +66,7 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
     persons = [await accounts_of(session, ref) for ref in refs]
     if len({each for accounts in persons for each in accounts}) > MOST_NAMES:
         raise TooManyNamesError(field="to")
+    await _require_same_holders(session, refs)
     now = ledgers[0].now
     alias = Alias(session.new_id(now), refs[0], refs[1], by, now, caller.id)
     # Names that are one person's by others have nothing to carry to one another.
@@ -71,6 +76,20 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
     # One of the two pseudonyms only: after an erasure, nothing may lead from one name to the other.
     await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=refs[0]), told)
     return StatedAlias(alias, tuple(withdrawn))
+
+
+async def _require_same_holders(session: WriteSession, refs: Sequence[bytes]) -> None:
+    """Two names of one mailbox have the same holders, or a question under the other name would ask nobody of them.
+
+    All names that are linked to either have them already (`share_mailbox`).
+
+    Raises:
+        HoldersDifferError: one is shared and the other is not, or other people share it.
+
+    """
+    one, other = [await find_sharing(session, ref) for ref in refs]
+    if (one.holders if one is not None else None) != (other.holders if other is not None else None):
+        raise HoldersDifferError(field="to")
 
 
 async def unlink_names(
