@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from app.core.article import Channel, Element
 from app.core.decision import DecisionRequest, Participant
@@ -48,17 +49,8 @@ class Question(Struct, frozen=True):
 
     def request(self, participants: tuple[Participant, ...] | None) -> DecisionRequest:
         """The question as the rules take it, about these other parties."""
-        of = self.circumstances
-        return DecisionRequest(
-            self.subject,
-            of.processing,
-            of.elements,
-            of.automated,
-            of.channel,
-            of.private,
-            of.territory,
-            participants,
-        )
+        # By name, all of them: a circumstance that the rules have no place for is an error, and none can be left out.
+        return DecisionRequest(subject=self.subject, participants=participants, **asdict(self.circumstances))
 
     def whole(self) -> DecisionRequest:
         """The question as the rules take it, with all that the request says."""
