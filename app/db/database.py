@@ -152,7 +152,9 @@ class Database:
 
         """
         async with self._guarded() as progress, self._begun(server) as connection:
-            yield WriteSession(connection, self._clock)
+            session = WriteSession(connection, self._clock)
+            yield session
+            await session.flush()
             progress.committing = True
             if not await _commit(connection):
                 raise OutcomeUnknownError

@@ -4,18 +4,19 @@ The two are different types, so that an operation says in its signature which on
 `Database.write` does, at the edge.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Executable, Text, cast, func, select
+from sqlalchemy import CursorResult, Executable, Text, TextClause, cast, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.identifiers import uuid7
+from app.db.many import as_rows
 
 
 class PartRefusedError(Exception):
@@ -56,6 +57,19 @@ class ReadSession:
         return await self.clock.now(self.connection)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Put:
+    """How one kind of row is written, many in one statement.
+
+    `statement` takes them as the parameter `rows` (`app.db.many`). Kinds of a lower `order` are written first: others
+    refer to them. `tells_xid`: the statement answers with the id of its transaction.
+    """
+
+    order: int
+    statement: TextClause
+    tells_xid: bool = False
+
+
 @dataclass(slots=True)
 class Committing:
     """What whoever commits a transaction must know afterwards.
@@ -63,7 +77,7 @@ class Committing:
     `subjects` are those whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref);
     `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
     still permit; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction and changes
-    nothing, so that this process has not forgotten what that one changed.
+    nothing, so that this process has not forgotten what that one changed. `staged` are rows to be written yet.
     """
 
     changes: list[tuple[int, bytes]] = field(default_factory=list)
@@ -71,13 +85,36 @@ class Committing:
     narrowing: bool = False
     repeats: bool = False
     xid: int | None = None
+    staged: dict[Put, list[Mapping[str, object]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WriteSession(ReadSession):
-    """One transaction, committed by whoever opened it."""
+    """One transaction, committed by whoever opened it.
+
+    Rows that are staged are written by the next statement's call, before it, or before the commit: a statement sees
+    what was staged, and what many operations stage one after another is written by a few statements.
+    """
 
     committing: Committing = field(default_factory=Committing)
+
+    async def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:  # noqa: ANN401 - as SQLAlchemy
+        """Write what is staged, and run a statement."""
+        if self.committing.staged:
+            await self.flush()
+        return await ReadSession.execute(self, statement, rows)
+
+    def stage(self, put: Put, row: Mapping[str, object]) -> None:
+        """Have a row written before the next statement, or the commit."""
+        self.committing.staged.setdefault(put, []).append(row)
+
+    async def flush(self) -> None:
+        """Write what is staged."""
+        staged, self.committing.staged = self.committing.staged, {}
+        for put in sorted(staged, key=lambda each: each.order):
+            written = await ReadSession.execute(self, put.statement, {"rows": as_rows(staged[put])})
+            if put.tells_xid:
+                self.committing.xid = int(written.scalar_one())
 
     def narrow(self) -> None:
         """Say that this transaction forbids something that was permitted, or repeats one that did."""
@@ -93,13 +130,16 @@ class WriteSession(ReadSession):
             PartRefusedError: the database refused a statement of this part.
 
         """
+        await self.flush()
         whole = self.committing
         before, changes = whole.subjects, len(whole.changes)
         whole.subjects = set()
         try:
             async with self.connection.begin_nested():
                 yield
+                await self.flush()
         except BaseException as error:
+            whole.staged.clear()
             del whole.changes[changes:]
             whole.subjects = before
             ends_all = isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import insert
+from sqlalchemy import text
 
 from app.core.consent import EventKind
-from app.db.session import WriteSession
-from app.events.tables import outbox
+from app.db.session import Put, WriteSession
 
 TYPE_PREFIX = "fr.sceau.consent."
 
@@ -23,14 +23,23 @@ class DomainEvent:
     data: Mapping[str, object]
 
 
+_OUTBOX: Final = Put(
+    order=80,
+    statement=text("""
+INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
+SELECT decode(ref, 'hex'), id, type, occurred_at, data FROM json_to_recordset(CAST(:rows AS json))
+    AS given (ref text, id uuid, type text, occurred_at timestamptz, data jsonb)
+"""),
+)
+
+
 async def put_in_outbox(session: WriteSession, event: DomainEvent) -> None:
-    """Write one outbox row in this transaction."""
-    await session.execute(
-        insert(outbox).values(
-            subject_ref=event.subject_ref,
-            id=session.new_id(event.occurred_at),
-            type=TYPE_PREFIX + event.kind.value,
-            occurred_at=event.occurred_at,
-            data=dict(event.data),
-        )
-    )
+    """Write one outbox row in this transaction; those of one subject come in the order of these calls."""
+    row = {
+        "ref": event.subject_ref,
+        "id": session.new_id(event.occurred_at),
+        "type": TYPE_PREFIX + event.kind.value,
+        "occurred_at": event.occurred_at,
+        "data": dict(event.data),
+    }
+    session.stage(_OUTBOX, row)

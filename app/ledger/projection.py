@@ -6,14 +6,14 @@ Always one row for each consent, computed by `app.core.projection` from all of t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, delete, select, text
 
 from app.core.consent import EventKind
 from app.core.projection import ConsentRow
-from app.db.session import ReadSession, WriteSession
+from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.tables import consent, subject, subject_locator
 
 
@@ -27,17 +27,34 @@ class ConsentFilter:
     expires_before: datetime | None = None
 
 
+_PROJECT: Final = Put(
+    order=50,
+    statement=text("""
+INSERT INTO consent (subject_ref, id, processing, version, decision, collected_at, expires_at, ended_by, ended_at,
+    counted_from)
+SELECT decode(ref, 'hex'), id, processing, version, decision, collected_at, expires_at, ended_by, ended_at, counted_from
+FROM json_to_recordset(CAST(:rows AS json)) AS given (ref text, id uuid, processing text, version int, decision text,
+    collected_at timestamptz, expires_at timestamptz, ended_by text, ended_at timestamptz, counted_from timestamptz)
+ON CONFLICT (subject_ref, id) DO UPDATE SET processing = EXCLUDED.processing, version = EXCLUDED.version,
+    decision = EXCLUDED.decision, collected_at = EXCLUDED.collected_at, expires_at = EXCLUDED.expires_at,
+    ended_by = EXCLUDED.ended_by, ended_at = EXCLUDED.ended_at, counted_from = EXCLUDED.counted_from
+"""),
+)
+
+
 async def project_subject(
     session: WriteSession, ref: bytes, rows: Iterable[ConsentRow], before: Mapping[UUID, ConsentRow]
 ) -> None:
     """Make the table say what the ledger says of one subject; only what differs from what it said is written."""
+    staged = session.committing.staged.get(_PROJECT)
     for row in rows:
         if before.get(row.id) == row:
             continue
         values = _values(ref, row)
-        statement = insert(consent).values(values)
-        changed = {name: value for name, value in values.items() if name not in {"subject_ref", "id"}}
-        await session.execute(statement.on_conflict_do_update(index_elements=["subject_ref", "id"], set_=changed))
+        if staged is not None and row.id in before:
+            # One statement writes a row once: what was staged of this consent before is out of date.
+            staged[:] = [each for each in staged if each["id"] != row.id]
+        session.stage(_PROJECT, values)
 
 
 async def load_rows(session: ReadSession, ref: bytes) -> dict[UUID, ConsentRow]:
@@ -122,7 +139,7 @@ async def lock_subjects(session: WriteSession, *, after: bytes, limit: int) -> l
 
 def _values(ref: bytes, row: ConsentRow) -> dict[str, object]:
     return {
-        "subject_ref": ref,
+        "ref": ref,
         "id": row.id,
         "processing": row.processing,
         "version": row.version,

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Row, and_, any_, bindparam, insert, or_, select
+from sqlalchemy import ARRAY, LargeBinary, Row, and_, any_, bindparam, or_, select, text
 
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
 from app.db.read_pool import ReadPool, Statement
-from app.db.session import ReadSession, WriteSession
+from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.tables import consent_event, shared_mailbox, subject_locator
 
@@ -157,17 +158,31 @@ async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | No
     return None if row is None else _entry(row)
 
 
+_APPEND: Final = Put(
+    order=40,
+    statement=text("""
+INSERT INTO consent_event (subject_ref, seq, id, kind, processing, version, elements, collected_at, recorded_at,
+    stated_at, imported, expires_at, territory, counting, evidence, capacity, text_known, recorded_by)
+SELECT decode(ref, 'hex'), seq, id, kind, processing, version, elements, collected_at, recorded_at,
+    stated_at, imported, expires_at, territory, counting, evidence, capacity, text_known, recorded_by
+FROM json_to_recordset(CAST(:rows AS json)) AS given (ref text, seq int, id uuid, kind text, processing text,
+    version int, elements text[], collected_at timestamptz, recorded_at timestamptz, stated_at timestamptz,
+    imported boolean, expires_at timestamptz, territory text, counting text, evidence jsonb, capacity jsonb,
+    text_known boolean, recorded_by uuid)
+"""),
+)
+
+
 async def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) -> None:
     """Append events to one subject's ledger; the subject must be held (`app.ledger.locators`)."""
-    rows = [_row(entry) for entry in entries]
-    if rows:
-        await session.execute(insert(consent_event), rows)
+    for entry in entries:
+        session.stage(_APPEND, _row(entry))
 
 
 def _row(entry: LedgerEntry) -> dict[str, object]:
     event = entry.event
     return {
-        "subject_ref": entry.subject_ref,
+        "ref": entry.subject_ref,
         "seq": event.order,
         "id": event.id,
         "kind": event.kind.value,

@@ -2,26 +2,39 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.session import ReadSession, WriteSession
+from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.tables import key_check, subject_vault
 from app.ledger.vault import SealedId
+
+_KEEP: Final = Put(
+    order=30,
+    statement=text("""
+INSERT INTO subject_vault (subject_ref, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at)
+SELECT decode(ref, 'hex'), master_key_id, decode(wrapped_key, 'hex'), decode(sealed_id, 'hex'),
+    decode(sealed_for, 'hex'), stored_at
+FROM json_to_recordset(CAST(:rows AS json)) AS given (ref text, master_key_id text, wrapped_key text, sealed_id text,
+    sealed_for text, stored_at timestamptz)
+ON CONFLICT DO NOTHING
+"""),
+)
 
 
 async def keep_id(session: WriteSession, ref: bytes, sealed: SealedId, at: datetime) -> None:
     """Keep a subject's sealed id; one that is kept already stays as it is."""
     row = {
-        "subject_ref": ref,
+        "ref": ref,
         "master_key_id": sealed.master_key_id,
         "wrapped_key": sealed.wrapped_key,
         "sealed_id": sealed.sealed_id,
         "sealed_for": sealed.sealed_for,
         "stored_at": at,
     }
-    await session.execute(insert(subject_vault).values(row).on_conflict_do_nothing())
+    session.stage(_KEEP, row)
 
 
 async def load_id(session: ReadSession, ref: bytes) -> SealedId | None:

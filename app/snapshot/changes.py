@@ -1,12 +1,11 @@
 """Tell every replica what changed: one row for each cached fact, in the transaction that changes it."""
 
 from enum import IntEnum
+from typing import Final
 
-from sqlalchemy import Text, cast, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 
-from app.db.session import WriteSession
-from app.snapshot.tables import change
+from app.db.session import Put, WriteSession
 
 
 class ChangeKind(IntEnum):
@@ -17,16 +16,29 @@ class ChangeKind(IntEnum):
     CALLER = 3
 
 
+_CHANGE: Final = Put(
+    order=90,
+    statement=text("""
+WITH put AS (
+    INSERT INTO change (kind, ref)
+    SELECT DISTINCT kind, decode(ref, 'hex')
+    FROM json_to_recordset(CAST(:rows AS json)) AS given (kind smallint, ref text)
+    ON CONFLICT DO NOTHING
+)
+SELECT CAST(pg_current_xact_id() AS text)
+"""),
+    tells_xid=True,
+)
+
+
 async def record_change(session: WriteSession, kind: ChangeKind, ref: bytes) -> None:
     """Record that the fact under `ref` changes in this transaction; a second time changes nothing.
 
     Args:
         session: the transaction that changes the fact.
         kind: which cache it stands in.
-        ref: subject_ref, processing id (UTF-8) or caller id (16 bytes).
+        ref: locator, processing id (UTF-8) or caller id (16 bytes).
 
     """
-    put = insert(change).values(kind=int(kind), ref=ref).on_conflict_do_nothing().cte("put")
-    written = await session.execute(select(cast(func.pg_current_xact_id(), Text)).add_cte(put))
-    session.committing.xid = int(written.scalar_one())
+    session.stage(_CHANGE, {"kind": int(kind), "ref": ref})
     session.committing.changes.append((int(kind), ref))

@@ -63,6 +63,7 @@ class Writer:
         """
         async with self._database.write(self._replica.feed.server if self._replica is not None else None) as session:
             yield session
+            await session.flush()
             if session.committing.narrowing and session.committing.xid is None:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
         committed = boot_seconds()

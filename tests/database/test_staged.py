@@ -1,0 +1,87 @@
+"""Rows that are staged: written by few statements, seen by each later one, gone with the attempt that staged them."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import select, text
+
+from app.core.errors import NotFoundError
+from app.db.database import Database
+from app.db.session import PartRefusedError, Put
+from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import change
+
+
+def _staging(database, work):
+    """Do some work in a transaction; the references that it left in `change`."""
+
+    async def done():
+        opened = Database(database.app_url)
+        try:
+            async with opened.write() as session:
+                await work(session)
+            async with opened.read() as session:
+                return sorted(bytes(ref) for ref in (await session.execute(select(change.c.ref))).scalars())
+        finally:
+            await opened.close()
+
+    return asyncio.run(done())
+
+
+async def _seen(session):
+    return sorted(bytes(ref) for ref in (await session.execute(select(change.c.ref))).scalars())
+
+
+def test_what_is_staged_is_written_with_the_commit(database):
+    """Two rows staged and no statement after them: each is there once, and the transaction is known."""
+
+    async def work(session):
+        for ref in (b"a", b"b", b"a"):
+            await record_change(session, ChangeKind.SUBJECT, ref)
+        assert session.committing.xid is None
+        await session.flush()
+        assert session.committing.xid is not None
+
+    assert _staging(database, work) == [b"a", b"b"]
+
+
+def test_a_statement_sees_what_was_staged_before_it(database):
+    """Nobody who reads within the transaction has to know what is staged."""
+
+    async def work(session):
+        await record_change(session, ChangeKind.SUBJECT, b"a")
+        assert await _seen(session) == [b"a"]
+
+    _staging(database, work)
+
+
+def test_an_attempt_that_fails_takes_what_it_staged_away(database):
+    """What was staged before it stands, whether the attempt had written its own rows already or not."""
+
+    async def work(session):
+        await record_change(session, ChangeKind.SUBJECT, b"before")
+        for reads in (True, False):
+            with pytest.raises(NotFoundError):
+                async with session.attempt():
+                    await record_change(session, ChangeKind.SUBJECT, b"gone")
+                    if reads:
+                        await _seen(session)
+                    raise NotFoundError
+        async with session.attempt():
+            await record_change(session, ChangeKind.SUBJECT, b"kept")
+        assert session.committing.changes == [(1, b"before"), (1, b"kept")]
+
+    assert _staging(database, work) == [b"before", b"kept"]
+
+
+def test_a_staged_row_that_the_database_refuses_is_of_its_attempt(database):
+    """The database's word comes when the row is written: still within the attempt."""
+    wrong = Put(order=1, statement=text("INSERT INTO change (kind, ref) SELECT NULL, NULL WHERE :rows <> ''"))
+
+    async def work(session):
+        with pytest.raises(PartRefusedError):
+            async with session.attempt():
+                session.stage(wrong, {})
+        await record_change(session, ChangeKind.SUBJECT, b"after")
+
+    assert _staging(database, work) == [b"after"]
