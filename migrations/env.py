@@ -8,6 +8,7 @@ import app.db.owner_limits
 import app.events.tables
 import app.events.webhook_tables
 import app.keyring.tables
+import app.ledger.imports
 import app.ledger.link_tables
 import app.ledger.tables
 import app.register.tables

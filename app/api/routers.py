@@ -6,7 +6,7 @@ from app.api import docs
 from app.api.audit import decision_log
 from app.api.audit import trail as audit_trail
 from app.api.callers import routes as callers
-from app.api.consents import batches, mailboxes, renewals, subjects
+from app.api.consents import batches, imports, mailboxes, renewals, subjects
 from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
@@ -27,6 +27,7 @@ ROUTERS: Final = tuple(
         controllers,
         consents,
         batches,
+        imports,
         subjects,
         mailboxes,
         consent_links,

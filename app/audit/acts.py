@@ -27,6 +27,7 @@ class ActKind(StrEnum):
     DECISION_EXPLAINED = "decision.explained"
     DECISION_LOG_DROPPED = "decision_log.dropped"
     DECISIONS_SEARCHED = "decisions.searched"
+    IMPORT_APPROVED = "import.approved"
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"
     MAILBOX_SHARED = "mailbox.shared"
@@ -69,6 +70,7 @@ class TargetKind(StrEnum):
     CALLER = "caller"
     CONSENT = "consent"
     CONTROLLER = "controller"
+    IMPORT = "import"
     PROCESSING = "processing"
     SIGNING_KEY = "signing_key"
     STAFF_MEMBER = "staff_member"
@@ -99,6 +101,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
     ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "is_exact", "role"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
+    ActKind.IMPORT_APPROVED: frozenset({"rows"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
     ActKind.MAILBOX_SHARED: frozenset({"holders"}),

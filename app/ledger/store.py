@@ -15,6 +15,7 @@ from sqlalchemy import ARRAY, LargeBinary, Row, and_, any_, bindparam, or_, sele
 
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
+from app.db.many import as_refs
 from app.db.read_pool import ReadPool, Statement
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
@@ -25,6 +26,19 @@ async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
     """All entries of one subject, in ledger order."""
     statement = select(consent_event).where(consent_event.c.subject_ref == ref).order_by(consent_event.c.seq)
     return [_entry(row) for row in await session.execute(statement)]
+
+
+_OF_MANY: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM string_to_table(:refs, ',') AS ref))")
+
+
+async def load_ledgers(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[LedgerEntry]]:
+    """The entries of many subjects, by subject_ref, in ledger order, in one statement."""
+    table = consent_event.c
+    statement = select(consent_event).where(_OF_MANY).order_by(table.subject_ref, table.seq)
+    found: dict[bytes, list[LedgerEntry]] = {}
+    for row in await session.execute(statement, {"refs": as_refs(refs)}):
+        found.setdefault(bytes(row.subject_ref), []).append(_entry(row))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

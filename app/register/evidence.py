@@ -22,6 +22,33 @@ METHODS_OF: Final[Mapping[PositiveAct, frozenset[str]]] = {
 """By which methods each act can be done: nobody clicks a button by phone."""
 
 
+_WHOLE: Final = frozenset(
+    {
+        "method",
+        "positive_act",
+        "default_state",
+        "separate_from_terms",
+        "conditional",
+        "language",
+        "notice_version",
+        "presented_text_sha256",
+    }
+)
+
+
+def proves(said: Mapping[str, Any], version: VersionRecord, at: datetime) -> bool:
+    """Whether the evidence of an imported grant is complete, and its text was registered or is shown by a signed form.
+
+    What is complete may still contradict itself: `check_evidence` refuses that.
+    """
+    return said.keys() >= _WHOLE and (at >= version.recorded_at or _is_signed_form(said))
+
+
+def _is_signed_form(said: Mapping[str, Any]) -> bool:
+    signed = said["method"] == "paper" and said["positive_act"] == PositiveAct.SIGNED.value
+    return signed and said.get("document_sha256") is not None
+
+
 def check_evidence(said: Mapping[str, Any], version: VersionRecord) -> None:
     """Refuse the evidence of a grant that contradicts itself or the version granted.
 
@@ -62,8 +89,7 @@ def check_text_existed(said: Mapping[str, Any], version: VersionRecord, at: date
         CollectionTimeError: it was collected earlier, and no signed form is named by its `document_sha256`.
 
     """
-    signed = said["method"] == "paper" and said["positive_act"] == PositiveAct.SIGNED.value
-    if at < version.recorded_at and not (signed and said.get("document_sha256") is not None):
+    if at < version.recorded_at and not _is_signed_form(said):
         raise CollectionTimeError(
             "The text did not exist: the version was registered after that time. Only a form signed on paper, named by "
             "document_sha256, may be older.",

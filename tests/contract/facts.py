@@ -20,6 +20,7 @@ ISSUER = "http://127.0.0.1:1/realms/staff"
 """Whose tokens the application takes; nobody shows any here, and nobody answers there."""
 USERS = ("alice@example.fr", "bob@example.fr")
 NAMES = ("nadia", "nadine")
+IMPORT = "older"
 RULINGS = ("/approvals", "/rejections")
 ADDRESS = "https://www.exemple.example/"
 INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before", "expires_at")
@@ -69,6 +70,8 @@ class Facts:
             "/v1/subjects/links",
             {**dict(zip(("from", "to"), map(subject, NAMES), strict=True)), "basis": "user_proved"},
         )
+        importer = api.with_key(api.new_key("consents:import"))
+        importer.ok("POST", "/v1/imports", {"import": IMPORT, "rows": []})
         events, (waiting, approver) = _dispatched(api), _proposed(api)
         ended = _ended(api)
         return cls(api, known, consents, keys, (text,), ada, members, webhooks, events, waiting, approver, ended)
@@ -90,6 +93,8 @@ class Facts:
                 case.path_parameters["event"] = self.events[number % len(self.events)]
             if "key" in case.path_parameters:
                 case.path_parameters["key"] = self.keys[number % len(self.keys)][1]
+        if "name" in case.path_parameters:
+            case.path_parameters = {**case.path_parameters, "name": IMPORT}
         if "sha256" in case.path_parameters:
             case.path_parameters = {**case.path_parameters, "sha256": self.texts[number % len(self.texts)]}
         if isinstance(case.body, dict):

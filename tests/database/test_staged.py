@@ -32,6 +32,14 @@ async def _seen(session):
     return sorted(bytes(ref) for ref in (await session.execute(select(change.c.ref))).scalars())
 
 
+async def _fails(session, *, reads):
+    async with session.attempt():
+        await record_change(session, ChangeKind.SUBJECT, b"gone")
+        if reads:
+            await _seen(session)
+        raise NotFoundError
+
+
 def test_what_is_staged_is_written_with_the_commit(database):
     """Two rows staged and no statement after them: each is there once, and the transaction is known."""
 
@@ -62,11 +70,7 @@ def test_an_attempt_that_fails_takes_what_it_staged_away(database):
         await record_change(session, ChangeKind.SUBJECT, b"before")
         for reads in (True, False):
             with pytest.raises(NotFoundError):
-                async with session.attempt():
-                    await record_change(session, ChangeKind.SUBJECT, b"gone")
-                    if reads:
-                        await _seen(session)
-                    raise NotFoundError
+                await _fails(session, reads=reads)
         async with session.attempt():
             await record_change(session, ChangeKind.SUBJECT, b"kept")
         assert session.committing.changes == [(1, b"before"), (1, b"kept")]

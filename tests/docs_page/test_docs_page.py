@@ -29,6 +29,8 @@ STORY = (
     ("post", "/v1/subjects/links", 201),
     ("post", "/v1/subjects/links/removals", 200),
     ("post", "/v1/subjects/mailboxes", 200),
+    ("post", "/v1/imports", 200),
+    ("get", "/v1/imports", 200),
     ("post", "/access/v1/evaluation", 200),
     ("post", "/access/v1/evaluations", 200),
     ("post", "/access/v1/search/subject", 200),
@@ -180,6 +182,7 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     of_answers |= {("get", "/v1/presented-texts/{sha256}")}
     of_answers |= {("post", "/v1/identities")}  # names an issuer, which only its deployment knows
     # Where two persons decide: the first one's proposal is there to be ruled on.
+    of_answers |= {("post", "/v1/imports/{name}/approvals")}
     of_answers |= {("post", f"/v1/processings/{{id}}/{ruling}") for ruling in ("approvals", "rejections")}
     of_answers |= {("post", "/v1/acknowledgements")}  # of an event that the feed told
     beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")

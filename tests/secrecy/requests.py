@@ -139,6 +139,23 @@ BODIES: dict[Route, list[Any]] = {
         {"from": subject(_address("subject")), "to": subject(_address("participant"))},
         {"from": subject(_address("subject")), "to": subject(_address("malformed"))},
     ],
+    ("POST", "/v1/imports"): [
+        {
+            "import": "older",
+            "rows": [
+                {
+                    "source_id": _address("subject"),
+                    "subject": subject(_address("subject")),
+                    "processing": "ads-mail",
+                    "decision": "granted",
+                    "at": "2026-01-01T00:00:00Z",
+                },
+                {"source_id": _address("malformed"), "subject": subject(_address("malformed"))},
+            ],
+        },
+        {"import": _address("malformed"), "rows": []},
+    ],
+    ("POST", "/v1/imports/{name}/approvals"): [{"reason": _address("malformed")}],
     ("POST", "/v1/subjects/mailboxes"): [
         {"subject": subject("shared@exemple.fr"), "shared": True, "holders": [subject(_address("subject"))]},
         {"subject": subject(_address("subject")), "shared": False, "holders": [subject(_address("malformed"))]},

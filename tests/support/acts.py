@@ -182,6 +182,21 @@ def _erase(world: World) -> Any:
     return world.send("DELETE", f"/v1/staff/members/{member}")
 
 
+def _import(world: World, identifier: str, *, rows: bool = True) -> Any:
+    """By a caller of its own: each is noted once a day."""
+    said = {"subject": subject("dora"), "processing": world.registered(), "decision": "refused"}
+    row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", **said}
+    importer = world.api.with_key(world.api.new_key("consents:import"))
+    return importer.call("POST", "/v1/imports", {"import": identifier, "rows": [row] if rows else []}, IDENTIFIED)
+
+
+def _approve_import(world: World) -> Any:
+    _import(world, "to-approve", rows=False)
+    person = world.api.ok("POST", "/v1/keys", {"name": "Eve", "kind": "person", "scopes": ["register:approve"]})["key"]
+    approval = {"reason": "Compared."}
+    return world.api.with_key(person).call("POST", "/v1/imports/to-approve/approvals", approval, IDENTIFIED)
+
+
 CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ("POST", "/v1/processings"): (
         "processing.registered",
@@ -209,6 +224,8 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "subjects.unlinked",
         lambda world: (_names(world), world.send("POST", "/v1/subjects/links/removals", NAMES))[1],
     ),
+    ("POST", "/v1/imports"): ("consents.imported", lambda world: _import(world, "older")),
+    ("POST", "/v1/imports/{name}/approvals"): ("import.approved", _approve_import),
     ("POST", "/v1/subjects/mailboxes"): (
         "mailbox.shared",
         lambda world: world.send("POST", "/v1/subjects/mailboxes", SHARED),

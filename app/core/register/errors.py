@@ -31,3 +31,15 @@ class OwnProposalError(DomainError):
     """Another person approves: the caller proposed this itself, made the caller that did, or was made by it."""
 
     slug = "own-proposal"
+
+
+class ImportNotApprovedError(DomainError):
+    """So many grants are imported only once another person has approved it: POST /v1/imports/{name}/approvals."""
+
+    slug = "import-not-approved"
+
+
+class RowChangedError(DomainError):
+    """This row of the import was recorded already, and said something else then."""
+
+    slug = "import-row-changed"

@@ -64,6 +64,24 @@ def time_of_narrowing(
     return found or live
 
 
+def time_of_history(ledger: OpenLedger, caller: Caller, stated: datetime | None, *, field: str) -> CollectionTime:
+    """When a row of an import counts as collected: at its own date, whichever that is.
+
+    Raises:
+        ScopeMissingError: the caller may not import.
+        CollectionTimeError: it has no date, one that lies in the future, or one from before an earlier account of the
+            same id was closed.
+
+    """
+    caller.require(Scope.CONSENTS_IMPORT)
+    if stated is None:
+        raise CollectionTimeError("A row of an import says when it was collected.", field=field)
+    if stated > ledger.now:
+        raise CollectionTimeError("This time lies in the future.", field=field)
+    _refuse_before_closure(ledger, stated, field)
+    return CollectionTime(stated, imported=True)
+
+
 async def record_import(session: WriteSession, caller: Caller, now: datetime) -> None:
     """Record that this caller imports, once a day (UTC): each import stands in the ledger itself, marked as one."""
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")

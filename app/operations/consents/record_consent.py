@@ -1,7 +1,7 @@
 """Record that a user consented to, or refused, one processing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,11 +30,17 @@ from app.operations.consents.append_to_ledger import (
     open_ledger,
     tell,
 )
-from app.operations.consents.collection_time import CollectionTime, record_import, time_of_grant, time_of_narrowing
+from app.operations.consents.collection_time import (
+    CollectionTime,
+    record_import,
+    time_of_grant,
+    time_of_history,
+    time_of_narrowing,
+)
 from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.evidence import check_evidence, check_text_existed
+from app.register.evidence import check_evidence, check_text_existed, proves
 from app.register.records import ProcessingRecord, VersionRecord
 
 
@@ -45,6 +51,9 @@ class Collected:
     `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and its hash is the
     evidence's. No API caller can set it, and only with it may a grant leave `collected_at` out: the page's presses are
     timed by the database's clock. `presented_page`: that page without anything of the person, kept likewise.
+    `historic`: a row of an import. It keeps its date, and a grant whose proof is not complete, or whose text was not
+    registered yet, is recorded as one whose text is unknown: it never permits (`unknown`). `quiet`: receivers are not
+    told.
     """
 
     subject: SubjectName
@@ -58,6 +67,9 @@ class Collected:
     presented_text: str | None = None
     presented_page: str | None = None
     territory: str = FRANCE
+    historic: bool = False
+    quiet: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +98,49 @@ async def record_consent(
         InvalidEvidenceError: the evidence of a grant is incomplete, or contradicts itself or the version.
 
     """
-    minor = (collected.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
-    if collected.kind is EventKind.REFUSED or minor:  # what is recorded under the person's other names too
+    if collected.kind is EventKind.REFUSED or _says_minor(collected):  # what is recorded under other names too
         await hold_people(session, deployment, collected.subject)
     ledger = await open_ledger(session, deployment, collected.subject)
+    recorded = await record_in(session, deployment, caller, collected, ledger)
+    await follow(session, ledger, recorded.entry)
+    if recorded.entry.imported:
+        await record_import(session, caller, ledger.now)
+    return recorded
+
+
+async def record_in(
+    session: WriteSession, deployment: Deployment, caller: Caller, collected: Collected, ledger: OpenLedger
+) -> RecordedConsent:
+    """Append a grant or a refusal to an open ledger; the person's other names are not looked at.
+
+    Raises:
+        As `record_consent`.
+
+    """
     record = (await entries_of_register(session, ledger, [collected.processing])).get(collected.processing)
     if record is None:
         raise NotFoundError("No such processing is registered.", field="processing")
     _check_asked(record, collected, ledger.now)
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
-    _check_proof(collected, version, when)
+    collected = _checked(collected, version, when)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
     for kept in (collected.presented_text, collected.presented_page):
         if kept is not None:
             await keep_text(session, kept, ledger.now)
     await append(session, ledger, entry)
     recorded = _recorded(deployment, ledger, record, entry)
-    if recorded.state is not State.IN_FORCE or collected.elements is not None or minor:
+    if recorded.state is not State.IN_FORCE or collected.elements is not None or _says_minor(collected):
         # A refusal, a grant that may cover less than the one before it, or an age that other consents may fall with.
         session.narrow()
-    await tell(session, ledger.ref, collected.kind, when.at, consent=entry.event.id, processing=collected.processing)
-    await follow(session, ledger, entry)
-    if when.imported:
-        await record_import(session, caller, ledger.now)
+    if not collected.quiet:
+        consent, processing = entry.event.id, collected.processing
+        await tell(session, ledger.ref, collected.kind, when.at, consent=consent, processing=processing)
     return recorded
+
+
+def _says_minor(collected: Collected) -> bool:
+    return (collected.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
 
 
 def _check_asked(record: ProcessingRecord, collected: Collected, now: datetime) -> None:
@@ -124,6 +154,8 @@ def _check_asked(record: ProcessingRecord, collected: Collected, now: datetime) 
 
 
 def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:
+    if collected.historic:
+        return time_of_history(ledger, caller, collected.collected_at, field="collected_at")
     if collected.kind is EventKind.GRANTED:
         if collected.collected_at is None and collected.presented_text is None:
             raise CollectionTimeError("A grant says when it was collected.", field="collected_at")
@@ -137,7 +169,7 @@ def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> Ve
     Of a refusal that names none, the one in force when it was collected, else the first; never the one in force now.
     """
     number, field = collected.version, "version"
-    shown = collected.evidence["notice_version"]
+    shown = collected.evidence.get("notice_version")
     if number is None and collected.kind is EventKind.GRANTED and isinstance(shown, int):
         number, field = shown, "evidence.notice_version"
     if number is None:
@@ -151,11 +183,18 @@ def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> Ve
     return version
 
 
-def _check_proof(collected: Collected, version: VersionRecord, when: CollectionTime) -> None:
-    """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check."""
-    if collected.kind is EventKind.GRANTED and collected.presented_text is None:
-        check_evidence(collected.evidence, version)
-        check_text_existed(collected.evidence, version, when.at)
+def _checked(collected: Collected, version: VersionRecord, when: CollectionTime) -> Collected:
+    """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check.
+
+    A row of an import is told apart instead: without a whole proof it is `unknown`.
+    """
+    if collected.kind is not EventKind.GRANTED or collected.presented_text is not None:
+        return collected
+    if collected.historic and not proves(collected.evidence, version, when.at):
+        return replace(collected, unknown=True)
+    check_evidence(collected.evidence, version)
+    check_text_existed(collected.evidence, version, when.at)
+    return collected
 
 
 def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
@@ -206,7 +245,7 @@ def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, A
             shown["presented_page_sha256"] = text_digest(collected.presented_page).hex()
         return {**said, **shown}, True
     digest = said.get("presented_text_sha256")
-    return dict(said), digest is not None and version.holds_text(digest)
+    return dict(said), digest is not None and not collected.unknown and version.holds_text(digest)
 
 
 def _recorded(

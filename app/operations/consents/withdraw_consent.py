@@ -9,6 +9,7 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConsentNotApplicableError, NotFoundError
+from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.append_to_ledger import (
@@ -18,7 +19,12 @@ from app.operations.consents.append_to_ledger import (
     open_ledger,
     tell,
 )
-from app.operations.consents.collection_time import CollectionTime, record_import, time_of_narrowing
+from app.operations.consents.collection_time import (
+    CollectionTime,
+    record_import,
+    time_of_history,
+    time_of_narrowing,
+)
 from app.operations.consents.subjects.follow import follow, hold_people
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
@@ -29,6 +35,7 @@ class Withdrawal:
     """What a caller says: `processing` None withdraws from every processing of IV, registered now or later.
 
     `link`: that of the consent page by which it came, if it did. `capacity`: what it says of the person's age.
+    `historic`: a row of an import, which keeps its date. `quiet`: receivers are not told.
     """
 
     subject: SubjectName
@@ -37,6 +44,8 @@ class Withdrawal:
     method: str | None = None
     link: UUID | None = None
     capacity: Mapping[str, Any] | None = None
+    historic: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +72,44 @@ async def withdraw_consent(
         CollectionTimeError: `received_at` lies in the future.
 
     """
-    session.narrow()
     await hold_people(session, deployment, withdrawal.subject)
     ledger = await open_ledger(session, deployment, withdrawal.subject)
-    if withdrawal.processing is not None:
-        named = await entries_of_register(session, ledger, [withdrawal.processing])
-        _check(named.get(withdrawal.processing))
-    when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
-    entry = _entry(session, caller, ledger, withdrawal, when)
-    ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
-    for row in ended:
-        await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
+    entry, ended = await withdraw_in(session, deployment, caller, withdrawal, ledger)
     elsewhere = await follow(session, ledger, entry)
-    if when.imported:
+    if entry.imported:
         await record_import(session, caller, ledger.now)
     ids = tuple(row.id for row in [*ended, *elsewhere])
     # Earlier withdrawals do not make an id known: a repetition must not hide that it was the wrong one.
     known = any(event.kind is not EventKind.WITHDRAWN for event in ledger.events)
-    return RecordedWithdrawal(entry.event.id, known or bool(elsewhere), ids, when.at)
+    return RecordedWithdrawal(entry.event.id, known or bool(elsewhere), ids, entry.event.collected_at)
+
+
+async def withdraw_in(
+    session: WriteSession, deployment: Deployment, caller: Caller, withdrawal: Withdrawal, ledger: OpenLedger
+) -> tuple[LedgerEntry, list[ConsentRow]]:
+    """Append a withdrawal to an open ledger; the person's other names are not looked at.
+
+    Returns:
+        The entry, and the consents that it ended.
+
+    Raises:
+        As `withdraw_consent`.
+
+    """
+    session.narrow()
+    if withdrawal.processing is not None:
+        named = await entries_of_register(session, ledger, [withdrawal.processing])
+        _check(named.get(withdrawal.processing))
+    if withdrawal.historic:
+        when = time_of_history(ledger, caller, withdrawal.received_at, field="received_at")
+    else:
+        when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
+    entry = _entry(session, caller, ledger, withdrawal, when)
+    ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
+    if not withdrawal.quiet:
+        for row in ended:
+            await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
+    return entry, ended
 
 
 def _check(record: ProcessingRecord | None) -> None:

@@ -1,0 +1,133 @@
+"""Which imports there were, and which of their rows were recorded: a row is recorded once, however often it is sent.
+
+Of a row two keyed hashes are kept: of what the older system calls it, and of what it says. Neither names a person, nor
+leads to what was recorded. Hashes of a key that is not given any more are of no use: an import is not taken up again
+after an exchange of keys is over.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Table, Text, Uuid, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.many import as_refs
+from app.db.schema import metadata
+from app.db.session import Put, ReadSession, WriteSession
+
+import_source = Table(
+    "import_source",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("made_by", Uuid, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("grants", BigInteger, nullable=False),
+    Column("approved_by", Uuid),
+    Column("approved_at", DateTime(timezone=True)),
+    Column("reason", Text),
+)
+
+import_row = Table(
+    "import_row",
+    metadata,
+    Column("row_hash", LargeBinary, primary_key=True),
+    Column("content_hash", LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSource:
+    """One import: who began it and when, how many rows and grants among them it recorded, and who approved it.
+
+    `rows` and `grants` count what was recorded, once each.
+    """
+
+    name: str
+    made_by: UUID
+    begun_at: datetime
+    rows: int
+    grants: int
+    approved_by: UUID | None
+    approved_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowHashes:
+    """The keyed hashes of a row (32 bytes each): what the older system calls it, and what it says."""
+
+    row: bytes
+    content: bytes
+
+
+_ROW: Final = Put(
+    order=85,
+    statement=text("""
+INSERT INTO import_row (row_hash, content_hash) SELECT decode(row_hash, 'hex'), decode(content_hash, 'hex')
+FROM json_to_recordset(CAST(:rows AS json)) AS given (row_hash text, content_hash text)
+"""),
+)
+_KNOWN: Final = text("""
+SELECT row_hash, content_hash FROM import_row
+WHERE row_hash = ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:hashes, ',') AS each))
+""")
+_COLUMNS: Final = tuple(ImportSource.__dataclass_fields__)
+
+
+async def hold_source(session: WriteSession, name: str, by: UUID) -> ImportSource:
+    """Hold an import until the end of the transaction; it begins with this if there was none of that name."""
+    begun = insert(import_source).values(name=name, made_by=by, begun_at=await session.now(), rows=0, grants=0)
+    # An update that changes nothing holds the row that was there, and gives it back.
+    held = begun.on_conflict_do_update(index_elements=["name"], set_={"rows": import_source.c.rows})
+    row = (await session.execute(held.returning(import_source))).one()
+    return ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
+
+
+async def find_source(session: ReadSession, name: str, *, hold: bool = False) -> ImportSource | None:
+    """An import by its name; None when there is none."""
+    statement = select(import_source).where(import_source.c.name == name)
+    row = (await session.execute(statement.with_for_update() if hold else statement)).first()
+    return None if row is None else ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
+
+
+async def list_sources(session: ReadSession) -> list[ImportSource]:
+    """Every import, the latest begun first; there are few."""
+    rows = await session.execute(select(import_source).order_by(import_source.c.begun_at.desc()).limit(1_000))
+    return [ImportSource(**{column: getattr(row, column) for column in _COLUMNS}) for row in rows]
+
+
+async def count_unapproved(session: ReadSession) -> int:
+    """How many grants were recorded by imports that nobody approved."""
+    total = select(func.coalesce(func.sum(import_source.c.grants), 0)).where(import_source.c.approved_at.is_(None))
+    return int((await session.execute(total)).scalar_one())
+
+
+async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int) -> None:
+    """Count what an import that is held has recorded."""
+    table = import_source.c
+    counted = update(import_source).where(table.name == name)
+    await session.execute(counted.values(rows=table.rows + rows, grants=table.grants + grants))
+
+
+async def approve_source(session: WriteSession, name: str, *, by: UUID, at: datetime, reason: str) -> None:
+    """Note who approved an import that is held."""
+    approved = update(import_source).where(import_source.c.name == name)
+    await session.execute(approved.values(approved_by=by, approved_at=at, reason=reason))
+
+
+async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    """The content hashes of the rows among these that were recorded, by row hash."""
+    if not hashes:
+        return {}
+    found = await session.execute(_KNOWN, {"hashes": as_refs(hashes)})
+    return {bytes(row.row_hash): bytes(row.content_hash) for row in found}
+
+
+def keep_rows(session: WriteSession, recorded: Iterable[RowHashes]) -> None:
+    """Keep that these rows were recorded."""
+    for each in recorded:
+        session.stage(_ROW, {"row_hash": each.row, "content_hash": each.content})

@@ -1,0 +1,40 @@
+"""Approve an import of more grants than one person may bring in alone (facts of others: four eyes)."""
+
+from app.audit.acts import ActKind, Target, TargetKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller, CallerKind
+from app.auth.store import made_each_other
+from app.core.errors import NotFoundError, PersonsOnlyError
+from app.core.register.errors import OwnProposalError
+from app.db.session import WriteSession
+from app.ledger.imports import ImportSource, approve_source, find_source, hold_source
+
+
+async def propose_import(session: WriteSession, caller: Caller, name: str) -> ImportSource:
+    """Begin an import without a row, so that another person can approve it; one that was begun stands as it is."""
+    return await hold_source(session, name, caller.id)
+
+
+async def approve_import(session: WriteSession, caller: Caller, name: str, reason: str) -> ImportSource:
+    """Approve an import: its grants are no longer counted against what one person may bring in alone.
+
+    Approving it again changes nothing.
+
+    Raises:
+        NotFoundError: no such import was begun.
+        PersonsOnlyError: the caller is a program.
+        OwnProposalError: the caller began it, made the caller that did, or was made by it.
+
+    """
+    held = await find_source(session, name, hold=True)
+    if held is None:
+        raise NotFoundError("No such import was begun.")
+    if caller.kind is not CallerKind.PERSON:
+        raise PersonsOnlyError
+    if caller.id == held.made_by or await made_each_other(session, caller.id, held.made_by):
+        raise OwnProposalError
+    if held.approved_at is not None:
+        return held
+    await approve_source(session, name, by=caller.id, at=await session.now(), reason=reason)
+    await record_act(session, ActKind.IMPORT_APPROVED, caller.id, Target(TargetKind.IMPORT, name), {"rows": held.rows})
+    return await find_source(session, name) or held

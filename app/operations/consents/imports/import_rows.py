@@ -1,0 +1,193 @@
+"""Record rows that another system had: at their own dates, each once, with what proves them as far as it exists.
+
+Each row is recorded by what records a single decision (`record_in`, `withdraw_in`); only the ledgers are opened many at
+a time. Rows of people with several names take the whole way, which looks at those.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from app.auth.callers import Caller
+from app.core.consent import EventKind, State
+from app.core.errors import DomainError
+from app.core.register.approval import RegisterApproval
+from app.core.register.errors import ImportNotApprovedError, RowChangedError
+from app.db.session import PartRefusedError, WriteSession
+from app.ledger.entries import LedgerEntry
+from app.ledger.imports import RowHashes, add_counts, count_unapproved, hold_source, keep_rows, known_rows
+from app.operations.consents.collection_time import record_import
+from app.operations.consents.imports.open_ledgers import OpenLedgers, open_ledgers
+from app.operations.consents.record_consent import Collected, RecordedConsent, record_consent, record_in
+from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent, withdraw_in
+from app.operations.service.deployment import Deployment
+
+MOST_UNAPPROVED: Final = 1_000
+"""How many grants may be imported, over all imports that nobody approved, where a second person approves."""
+_AT_A_STRETCH: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRow:
+    """One row: what the older system calls it, what it says as one text, and the decision in it."""
+
+    source_id: str
+    content: str
+    said: Collected | Withdrawal
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are told."""
+
+    source: str
+    grants_expected: int
+    approval: RegisterApproval
+    notify: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a row: the entry's id and the consent's state, or that it had been recorded, or why it was not.
+
+    `proven`: of a grant, whether its proof was complete; one whose proof was not never permits.
+    """
+
+    id: UUID | None = None
+    state: State | None = None
+    proven: bool | None = None
+    unchanged: bool = False
+    refused: Exception | None = None
+
+
+async def import_rows(
+    session: WriteSession, deployment: Deployment, caller: Caller, whole: Import, rows: Sequence[ImportedRow]
+) -> list[Verdict]:
+    """Record rows of one import, each for itself: one that is refused leaves the others.
+
+    A row is known by `source` and `source_id`: one that was recorded before is unchanged, and refused if it says
+    something else now.
+
+    Raises:
+        ImportNotApprovedError: a second person must approve so many grants first; nothing was recorded.
+
+    """
+    held = await hold_source(session, whole.source, caller.id)
+    hashes = [_hashes(deployment, whole.source, row) for row in rows]
+    known = await known_rows(session, [each.row for each in hashes])
+    verdicts: dict[int, Verdict] = {}
+    first: dict[bytes, int] = {}
+    for place, each in enumerate(hashes):
+        if each.row in known:
+            verdicts[place] = _repeated(known[each.row], each)
+        else:
+            first.setdefault(each.row, place)
+    left = list(first.values())
+    recorded = await _Recorder(session, deployment, caller, whole).record([rows[place] for place in left])
+    verdicts.update(zip(left, recorded, strict=True))
+    for place, each in enumerate(hashes):
+        if place not in verdicts:  # it stands twice in this request: what holds of the first holds of it
+            before = verdicts[first[each.row]]
+            verdicts[place] = before if before.refused is not None else _repeated(hashes[first[each.row]].content, each)
+    done = [place for place in left if verdicts[place].refused is None]
+    keep_rows(session, (hashes[place] for place in done))
+    grants = sum(1 for place in done if _is_grant(rows[place]))
+    await add_counts(session, whole.source, rows=len(done), grants=grants)
+    if held.approved_at is None:
+        await _require_approval(session, whole)
+    if done:
+        await record_import(session, caller, await session.now())
+    return [verdicts[place] for place in range(len(rows))]
+
+
+def _repeated(content: bytes, row: RowHashes) -> Verdict:
+    """What is told of a row that was recorded with this content."""
+    return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
+
+
+async def _require_approval(session: WriteSession, whole: Import) -> None:
+    if whole.approval is RegisterApproval.ONE:
+        return
+    if max(whole.grants_expected, await count_unapproved(session)) > MOST_UNAPPROVED:
+        raise ImportNotApprovedError
+
+
+def _is_grant(row: ImportedRow) -> bool:
+    return isinstance(row.said, Collected) and row.said.kind is EventKind.GRANTED
+
+
+def _hashes(deployment: Deployment, source: str, row: ImportedRow) -> RowHashes:
+    opaque = deployment.pseudonyms.opaque
+    return RowHashes(
+        opaque("import-row", f"{source}\n{row.source_id}"), opaque("import-content", f"{source}\n{row.content}")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorder:
+    """Records the rows of one transaction."""
+
+    session: WriteSession
+    deployment: Deployment
+    caller: Caller
+    whole: Import
+
+    async def record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
+        """Record each row for itself, in their order."""
+        refusals = [self._refusal(row) for row in rows]
+        allowed = [row for row, refused in zip(rows, refusals, strict=True) if refused is None]
+        processings = {row.said.processing for row in allowed if row.said.processing is not None}
+        opened = await open_ledgers(self.session, self.deployment, {row.said.subject for row in allowed}, processings)
+        verdicts = []
+        for number, (row, refused) in enumerate(zip(rows, refusals, strict=True)):
+            verdicts.append(Verdict(refused=refused) if refused is not None else await self._one(row, opened))
+            if number % _AT_A_STRETCH == 0:
+                await asyncio.sleep(0)  # decisions of this process are answered meanwhile
+        return verdicts
+
+    def _refusal(self, row: ImportedRow) -> DomainError | None:
+        """Why a row is refused before anybody is looked up: the caller may not name its processing, or who it is."""
+        try:
+            self.caller.require_processing(row.said.processing)
+            self.deployment.pseudonyms.ids.normalise(row.said.subject.type, row.said.subject.id)
+        except DomainError as error:
+            return error
+        return None
+
+    async def _one(self, row: ImportedRow, opened: OpenLedgers) -> Verdict:
+        said = replace(row.said, historic=True, quiet=not self.whole.notify)
+        try:
+            if opened.has_other_names(said.subject):
+                return await self._with_other_names(said)
+            return await self._alone(said, opened)
+        except DomainError as error:
+            return Verdict(refused=error)
+        except PartRefusedError as error:
+            return Verdict(refused=error)
+
+    async def _alone(self, said: Collected | Withdrawal, opened: OpenLedgers) -> Verdict:
+        """Record for somebody with one name. What is refused is so before anything is staged."""
+        ledger = opened.of(said.subject)
+        entry: LedgerEntry
+        if isinstance(said, Collected):
+            recorded = await record_in(self.session, self.deployment, self.caller, said, ledger)
+            entry, verdict = recorded.entry, _of_consent(recorded)
+        else:
+            entry, _ = await withdraw_in(self.session, self.deployment, self.caller, said, ledger)
+            verdict = Verdict(id=entry.event.id)
+        await opened.recorded(said.subject, entry)
+        return verdict
+
+    async def _with_other_names(self, said: Collected | Withdrawal) -> Verdict:
+        async with self.session.attempt():
+            if isinstance(said, Collected):
+                return _of_consent(await record_consent(self.session, self.deployment, self.caller, said))
+            return Verdict(id=(await withdraw_consent(self.session, self.deployment, self.caller, said)).id)
+
+
+def _of_consent(recorded: RecordedConsent) -> Verdict:
+    event = recorded.entry.event
+    proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
+    return Verdict(event.id, recorded.state, proven)

@@ -1,0 +1,188 @@
+"""What an older system recorded: each row once, at its own date, with what proves it; and nothing permits on less."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.faults.service import eventually
+from tests.support.api import running, subject
+from tests.support.consents import SIGNED, notice_of, proof, written
+from tests.support.databases import new_database
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=100)
+
+
+def row(number, name, decision="granted", *, at=LONG_AGO, processing="ads", **more):
+    """A row of an older system: of a grant, a form signed on paper."""
+    evidence = {"evidence": proof(notice_of(processing), SIGNED)} if decision == "granted" else {}
+    said = {"source_id": f"crm-{number}", "subject": subject(name), "decision": decision, "at": written(at)}
+    return {**said, "processing": processing, **evidence, **more}
+
+
+def imported(api, *rows, name="crm", **more):
+    """What an import answers."""
+    return api.ok("POST", "/v1/imports", {"import": name, "rows": list(rows), **more})
+
+
+def results(answer):
+    """The result of each row."""
+    return [each["result"] for each in answer["rows"]]
+
+
+@pytest.fixture
+def registered(api):
+    """A service with a processing."""
+    api.register("ads")
+    return api
+
+
+def _kinds(api, number):
+    """The kinds of the first events, once there are so many."""
+    events = eventually(lambda: found if len(found := api.ok("GET", "/v1/events")["events"]) >= number else None)
+    return [each["type"] for each in events]
+
+
+def _counts(api):
+    return sum(1 for _ in api.ok("POST", "/v1/consents/search", {"page": {"limit": 500}})["items"])
+
+
+def test_rows_keep_their_dates_and_permit_what_they_prove(registered):
+    """A signed form counts from its own date, a later withdrawal ends it, a refusal is one; events tell nobody."""
+    answer = imported(
+        registered,
+        row(1, "alice"),
+        row(2, "bob"),
+        row(3, "bob", "withdrawn", at=LONG_AGO + timedelta(days=1)),
+        row(4, "carol", "refused"),
+    )
+    assert results(answer) == ["recorded"] * 4
+    assert (answer["recorded"], answer["rows"][0]["proof"], answer["rows"][0]["state"]) == (4, "complete", "in_force")
+    reasons = [registered.reason(name, "ads") for name in ("alice", "bob", "carol")]
+    assert reasons == ["consent_in_force", "consent_withdrawn", "consent_refused"]
+    found = registered.ok("GET", f"/v1/consents/{answer['rows'][0]['id']}")
+    assert datetime.fromisoformat(found["collected_at"]) == LONG_AGO
+    registered.decide("dave", "ads")
+    assert _kinds(registered, 1) == ["fr.sceau.consent.granted"]
+
+
+def test_receivers_are_told_when_that_is_asked_for(registered):
+    """With `notify` each decision is an event, as a live one is."""
+    imported(registered, row(1, "alice"), row(2, "alice", "withdrawn", at=datetime.now(UTC)), notify=True)
+    assert _kinds(registered, 2) == ["fr.sceau.consent.granted", "fr.sceau.consent.withdrawn"]
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        None,
+        {},
+        {"method": "paper", "positive_act": "signed"},
+        {name: value for name, value in proof(notice_of("ads"), SIGNED).items() if name != "presented_text_sha256"},
+        {name: value for name, value in proof(notice_of("ads"), SIGNED).items() if name != "document_sha256"},
+        proof(notice_of("ads")),
+    ],
+)
+def test_a_grant_without_whole_proof_is_unknown_and_never_permits(registered, evidence):
+    """Nothing at all, a part, or a page shown before the register held its text: recorded, invalid, denied."""
+    more = {"evidence": evidence} if evidence is not None else {}
+    said = {name: value for name, value in row(1, "alice").items() if name != "evidence"}
+    answer = imported(registered, {**said, **more})
+    assert (answer["rows"][0]["proof"], answer["rows"][0]["state"]) == ("unknown", "invalid")
+    assert registered.reason("alice", "ads") == "consent_invalid"
+
+
+def test_a_row_is_recorded_once(registered):
+    """The same rows again are unchanged; one that says something else now is refused; a name twice in one is once."""
+    rows = [row(number, f"user{number}") for number in range(5)]
+    assert results(imported(registered, *rows, rows[0])) == [*["recorded"] * 5, "unchanged"]
+    assert results(imported(registered, *rows)) == ["unchanged"] * 5
+    changed = imported(registered, {**rows[0], "decision": "refused"})
+    assert changed["rows"][0]["problem"]["type"] == "urn:sceau:problem:import-row-changed"
+    assert results(imported(registered, *rows, name="other")) == ["recorded"] * 5
+    assert _counts(registered) == 10
+
+
+def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(registered):
+    """Row by row the same verdicts; nothing is recorded, nobody is known, and the import is not there."""
+    rows = [
+        row(1, "alice"),
+        row(2, "alice", "withdrawn", at=LONG_AGO + timedelta(days=1)),
+        row(3, "bob", processing="nowhere"),
+        row(4, "carol", at=datetime.now(UTC) + timedelta(days=1)),
+        row(5, "dave", decision="perhaps"),
+        row(6, "erin", version=7),
+        row(7, "frank", evidence=proof(notice_of("ads"), {**SIGNED, "language": "de"})),
+        {"subject": subject("nobody")},
+        row(1, "alice"),
+        row(7, "frank"),
+    ]
+    dry = imported(registered, *rows, dry_run=True)
+    assert registered.ok("GET", "/v1/imports")["items"] == []
+    assert (_counts(registered), registered.reason("alice", "ads")) == (0, "no_consent")
+    real = imported(registered, *rows)
+    assert results(dry) == ["recorded", "recorded", *["refused"] * 6, "unchanged", "refused"]
+    for before, after in zip(dry["rows"], real["rows"], strict=True):
+        assert before == {name: value for name, value in after.items() if name != "id"}
+
+
+def test_what_is_refused_leaves_nobody_behind(registered):
+    """A row that is refused begins no account; the others of the request stand."""
+    answer = imported(registered, row(1, "alice", processing="nowhere"), row(2, "bob"))
+    assert results(answer) == ["refused", "recorded"]
+    assert registered.withdraw("alice")["matched"] is False
+
+
+def test_people_with_several_names_are_looked_at_whole(registered):
+    """An imported withdrawal under one name ends what was consented to under the other."""
+    link = {"from": subject("alice"), "to": subject("ali"), "basis": "user_proved"}
+    registered.ok("POST", "/v1/subjects/links", link)
+    imported(registered, row(1, "alice"))
+    assert registered.reason("alice", "ads") == "consent_in_force"
+    imported(registered, row(2, "ali", "withdrawn", at=LONG_AGO + timedelta(days=2)))
+    assert registered.reason("alice", "ads") == "consent_withdrawn"
+
+
+def test_a_closed_account_takes_nothing_from_before(registered):
+    """What was collected before the account was closed belongs to whoever had it then."""
+    registered.decide("alice", "ads")
+    registered.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
+    answer = imported(registered, row(1, "alice"))
+    assert answer["rows"][0]["problem"]["errors"][0]["field"] == "collected_at"
+
+
+def test_an_import_needs_its_scope_and_its_processings(registered):
+    """Nobody imports without consents:import; a processing that the caller may not name is refused row by row."""
+    plain = registered.with_key(registered.new_key("consents:write"))
+    assert plain.call("POST", "/v1/imports", {"import": "crm", "rows": [row(1, "alice")]}).status_code == 403
+    registered.register("stats", purpose="statistics")
+    bounded = registered.with_key(registered.new_key("consents:import", processings=["stats"]))
+    answer = imported(bounded, row(1, "alice"), row(2, "bob", processing="stats"))
+    assert results(answer) == ["refused", "recorded"]
+    assert answer["rows"][0]["problem"]["status"] == 403
+
+
+def test_more_than_a_thousand_grants_wait_for_a_second_person():
+    """Said ahead or counted, over any number of imports; another person approves, and the import goes on."""
+    with new_database() as database, running(database, register_approval="two") as api:
+        scopes = ["consents:import", "register:write", "register:approve", "audit:read"]
+        ada, bob = (
+            api.with_key(api.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": scopes})["key"])
+            for name in ("Ada", "Bob")
+        )
+        ada.register("ads")
+        bob.ok("POST", "/v1/processings/ads/approvals", {"version": 1, "reason": "Read."})
+        few = [row(number, f"user{number}") for number in range(2)]
+        ahead = ada.call("POST", "/v1/imports", {"import": "crm", "rows": few, "grants_expected": 1001})
+        assert (ahead.status_code, ahead.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
+        for half, name in ((0, "one"), (1, "two")):
+            many = [row(number, f"user{number}") for number in range(half * 500, half * 500 + 500)]
+            assert imported(ada, *many, name=name)["recorded"] == 500
+        assert ada.call("POST", "/v1/imports", {"import": "three", "rows": [row(1, "zoe")]}).status_code == 409
+        assert imported(ada, row(2, "zoe", "refused"), name="two")["recorded"] == 1
+        reason = {"reason": "Compared with the archive."}
+        assert ada.call("POST", "/v1/imports/crm/approvals", reason).status_code == 403
+        assert bob.call("POST", "/v1/imports/nothing/approvals", reason).status_code == 404
+        assert bob.ok("POST", "/v1/imports/crm/approvals", reason)["approved_by"]
+        assert imported(ada, *few, grants_expected=1001)["recorded"] == 2
+        listed = {each["name"]: each for each in ada.ok("GET", "/v1/imports")["items"]}
+        assert (listed["crm"]["grants"], listed["one"]["rows"]) == (2, 500)
