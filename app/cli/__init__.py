@@ -18,6 +18,7 @@ import typer
 
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.identities import identities
+from app.cli.imports import import_files
 from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.signing_keys import signing_keys
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Sceau: may this processing analyse this letter?",
 )
+app.command("import")(import_files)
 app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
 app.add_typer(limits, name="limits")

@@ -29,7 +29,7 @@ class OpenLedger:
 
     `closed_until`: when an earlier account of the same id was closed, if one was. `locators`: what replicas remember
     the subject by, and the mailboxes that it is a holder of. `register`: the entries that were read under the lock,
-    each once, and handed on.
+    each once, and handed on; None where there is none.
     """
 
     ref: bytes
@@ -37,7 +37,7 @@ class OpenLedger:
     closed_until: datetime | None
     entries: Sequence[LedgerEntry]
     now: datetime
-    register: dict[str, ProcessingRecord] = field(default_factory=dict)
+    register: dict[str, ProcessingRecord | None] = field(default_factory=dict)
 
     @property
     def next_order(self) -> int:
@@ -102,8 +102,8 @@ async def entries_of_register(
     """Entries of the register by id, read once under a subject's lock; one that is not registered is left out."""
     missing = set(ids) - ledger.register.keys()
     if missing:
-        ledger.register.update(await load_processings(session, missing))
-    return {each: ledger.register[each] for each in ids if each in ledger.register}
+        ledger.register.update(dict.fromkeys(missing) | await load_processings(session, missing))
+    return {each: record for each in ids if (record := ledger.register[each]) is not None}
 
 
 async def tell(

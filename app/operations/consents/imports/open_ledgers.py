@@ -86,7 +86,8 @@ async def open_ledgers(
     located = await locate_many(session, list(wanted.values()))
     known = await load_ledgers(session, [each.located.ref for each in located if not each.new])
     named = {entry.event.processing for entries in known.values() for entry in entries}
-    register = await load_processings(session, {each for each in named if each is not None} | set(processings))
+    wanted_of_register = {each for each in named if each is not None} | set(processings)
+    register = dict.fromkeys(wanted_of_register) | await load_processings(session, wanted_of_register)
     for locator, one in zip(wanted, located, strict=True):
         held = one.located
         ledger = OpenLedger(held.ref, held.locators, held.closed_until, known.get(held.ref, ()), now, register)

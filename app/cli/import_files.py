@@ -1,0 +1,167 @@
+"""Rows of an older system's files, as `POST /v1/imports` takes them: CSV with a header line, or NDJSON; also gzipped.
+
+A column is named for the member that it holds (`subject.id`, `evidence.method`), or is mapped to it. An empty cell is
+left out: nothing is filled in but what somebody set for every row.
+"""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+_FLAGS: Final = frozenset({"evidence.separate_from_terms", "evidence.conditional"})
+_NUMBERS: Final = frozenset({"version", "evidence.notice_version"})
+_LISTS: Final = frozenset({"elements"})
+MEMBERS: Final = frozenset(
+    {
+        "source_id",
+        "subject.type",
+        "subject.id",
+        "processing",
+        "decision",
+        "at",
+        "territory",
+        "capacity.age_band",
+        "capacity.given_by",
+        "evidence.method",
+        "evidence.positive_act",
+        "evidence.default_state",
+        "evidence.language",
+        "evidence.presented_text_sha256",
+        "evidence.document_sha256",
+    }
+    | _FLAGS
+    | _NUMBERS
+    | _LISTS
+)
+_TRUE: Final = frozenset({"true", "yes", "oui", "1"})
+_FALSE: Final = frozenset({"false", "no", "non", "0"})
+
+
+class ImportFileError(Exception):
+    """A file cannot be read as rows; the message names the file, and the line where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One row of a file: where it stands, and what it says on the wire."""
+
+    file: Path
+    line: int
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read: which column holds which member, what every row says besides, and what parts columns."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str = ","
+
+    def rows(self, path: Path) -> Iterator[FileRow]:
+        """The rows of a file, one by one.
+
+        Raises:
+            ImportFileError: it cannot be opened or read, or a column is mapped that it does not have.
+
+        """
+        try:
+            with _opened(path) as file:
+                yield from self._csv(path, file) if _kind(path) == "csv" else self._ndjson(path, file)
+        except (OSError, EOFError) as error:
+            raise ImportFileError(f"{path}: {getattr(error, 'strerror', None) or 'it is not whole'}") from error
+        except UnicodeDecodeError as error:
+            raise ImportFileError(f"{path}: it is not UTF-8") from error
+        except csv.Error as error:
+            raise ImportFileError(f"{path}: {error}") from error
+
+    def _csv(self, path: Path, file: TextIO) -> Iterator[FileRow]:
+        lines = csv.DictReader(file, delimiter=self.delimiter, strict=True)
+        header = lines.fieldnames or []
+        for member, column in self.columns.items():
+            if column not in header:
+                raise ImportFileError(f"{path}:1: it has no column {column!r} for {member}")
+        mapped = {column: member for member, column in self.columns.items()}
+        members = {column: mapped.get(column, column) for column in header}
+        known = {column: member for column, member in members.items() if member in MEMBERS}
+        for row in lines:
+            if None in row or None in row.values():
+                raise ImportFileError(f"{path}:{lines.line_num}: it has not as many cells as the header")
+            cells = {member: row[column].strip() for column, member in known.items()}
+            yield FileRow(path, lines.line_num, self._said(cells))
+
+    def _ndjson(self, path: Path, file: TextIO) -> Iterator[FileRow]:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                said = json.loads(line)
+            except ValueError as error:
+                raise ImportFileError(f"{path}:{number}: it is no JSON") from error
+            if not isinstance(said, dict):
+                raise ImportFileError(f"{path}:{number}: it is no object")
+            yield FileRow(path, number, self._mapped(said))
+
+    def _mapped(self, said: dict[str, Any]) -> dict[str, Any]:
+        """A row of NDJSON: members that are mapped are taken from where they stand, the others stay."""
+        for member, name in self.columns.items():
+            if name in said:
+                _put(said, member, said.pop(name))
+        for member, value in self._constants().items():
+            _put(said, member, value, keep=True)
+        return said
+
+    def _said(self, cells: Mapping[str, str]) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        for member, value in {**self._constants(), **{name: cell for name, cell in cells.items() if cell}}.items():
+            _put(said, member, _typed(member, value))
+        return said
+
+    def _constants(self) -> dict[str, Any]:
+        given = {"subject.type": "user", **self.constants}
+        return {member: _typed(member, value) for member, value in given.items()}
+
+
+def _kind(path: Path) -> str:
+    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    if suffixes[-1:] == [".csv"]:
+        return "csv"
+    if suffixes[-1:] in ([".ndjson"], [".jsonl"]):
+        return "ndjson"
+    raise ImportFileError(f"{path}: its name ends with none of .csv, .ndjson, .jsonl, each perhaps with .gz behind")
+
+
+def _opened(path: Path) -> TextIO:
+    _kind(path)
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _typed(member: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A cell as the API wants it. What is neither is left as it is: the API says what is wrong with it."""
+    if not isinstance(value, str):
+        return value
+    if member in _FLAGS and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    if member in _NUMBERS and value.isascii() and value.isdigit():
+        return int(value)
+    if member in _LISTS:
+        return value.replace("|", " ").split()
+    return value
+
+
+def _put(said: dict[str, Any], member: str, value: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - JSON
+    """Put a value where its dotted name says; `keep`: unless something stands there."""
+    *outer, last = member.split(".")
+    for name in outer:
+        inner = said.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return
+        said = inner
+    if not (keep and last in said):
+        said[last] = value

@@ -1,0 +1,265 @@
+"""`sceau import`: send the rows of an older system's files to a running service, and tell what became of each.
+
+It talks to the service over HTTP, as any caller: one request at a time, so that it takes at most one connection of the
+database, and the service goes on answering. Run again, it goes on where it stopped: what was recorded is unchanged.
+"""
+
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
+
+import typer
+
+from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
+
+if TYPE_CHECKING:
+    import httpx2
+
+_TOGETHER: Final = 500
+_LARGEST: Final = 400_000
+"""Bytes of rows in one request at most: below SCEAU_MAX_BODY_BYTES as it is by default."""
+_TRIES: Final = 8
+_SHOWN: Final = 20
+
+
+class ImportStoppedError(Exception):
+    """The import cannot go on now; the message says why, and what to do."""
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What became of the rows so far."""
+
+    recorded: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    unproven: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many rows were told of."""
+        return self.recorded + self.unchanged + self.refused
+
+
+@dataclass(slots=True)
+class _Sender:
+    """Sends rows, notes their results, and keeps to its share of the service's time."""
+
+    client: "httpx2.Client"
+    order: dict[str, Any]
+    share: float
+    results: TextIO | None
+    counts: _Counts = field(default_factory=_Counts)
+
+    def send(self, rows: Sequence[FileRow]) -> None:
+        """Send rows in one request, and note what became of each.
+
+        Raises:
+            ImportStoppedError: the service refuses the whole of it, or cannot be reached for minutes.
+
+        """
+        begun = time.monotonic()
+        answer = self._post({**self.order, "rows": [row.said for row in rows]})
+        for row, told in zip(rows, answer["rows"], strict=True):
+            self.note(row, told)
+        took = time.monotonic() - begun
+        time.sleep(took * (1 - self.share) / self.share)
+
+    def note(self, row: FileRow, told: dict[str, Any]) -> None:
+        """Count the result of a row, and write it down."""
+        result = told["result"]
+        setattr(self.counts, result, getattr(self.counts, result) + 1)
+        self.counts.unproven += told.get("proof") == "unknown"
+        if self.results is not None:
+            line = {"file": str(row.file), "line": row.line, **told}
+            self.results.write(json.dumps(line, ensure_ascii=False) + "\n")
+        elif result == "refused" and self.counts.refused <= _SHOWN:
+            typer.echo(f"{row.file}:{row.line}: {_why(told)}", err=True)
+
+    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+        import httpx2
+
+        cause = ""
+        for attempt in range(_TRIES):
+            try:
+                answer = self.client.post("/v1/imports", json=body)
+            except httpx2.TransportError as error:
+                cause = type(error).__name__
+            else:
+                if answer.status_code == httpx2.codes.OK:
+                    told: dict[str, Any] = answer.json()
+                    return told
+                cause = _problem(answer)
+                if answer.status_code not in {429, 502, 503, 504}:
+                    raise ImportStoppedError(cause)
+            time.sleep(min(2**attempt / 2, 20.0))
+        raise ImportStoppedError(f"the service does not answer ({cause}): run the same command again when it does")
+
+
+def import_files(  # noqa: PLR0917 - a command's options
+    files: Annotated[list[Path], typer.Argument(help="Files of rows: .csv, .ndjson or .jsonl, also with .gz.")],
+    name: Annotated[str, typer.Option("--name", help="What the import is called: with it a row is recorded once.")],
+    url: Annotated[str, typer.Option(envvar="SCEAU_URL", help="Where the service is.")] = "http://127.0.0.1:8080",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(envvar="SCEAU_KEY_FILE", help="A file with a key of scope consents:import; or set SCEAU_KEY."),
+    ] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", metavar="MEMBER=COLUMN", help="Which column holds a member; repeat.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="MEMBER=VALUE", help="What every row says; repeat.")
+    ] = None,
+    delimiter: Annotated[str, typer.Option(help="What parts the columns of a CSV file.")] = ",",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge every row, and record nothing.")] = False,  # noqa: FBT002
+    notify: Annotated[bool, typer.Option("--notify", help="Tell receivers of each, as of a live decision.")] = False,  # noqa: FBT002
+    results: Annotated[Path | None, typer.Option(help="Write what became of each row there, as NDJSON.")] = None,
+    share: Annotated[float, typer.Option(min=0.05, max=1.0, help="Of the time, how much to keep it busy.")] = 1.0,
+) -> None:
+    """Import what an older system recorded. Run it again to go on: what was recorded is left unchanged."""
+    try:
+        reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), delimiter)
+        total, grants = _count(reading, files)
+        order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
+        with ExitStack() as stack:
+            sender = _sender(stack, url, _key(key_file), order, share, results)
+            _send_all(sender, reading, files, total)
+    except ImportFileError as error:
+        _stop(str(error), 2)
+    except ImportStoppedError as error:
+        _stop(str(error), 1)
+    counts = sender.counts
+    did = "would be recorded" if dry_run else "recorded"
+    typer.echo(f"{counts.recorded} {did}, {counts.unchanged} unchanged, {counts.refused} refused.")
+    if counts.unproven:
+        typer.echo(f"{counts.unproven} grants have no whole proof: they never permit (docs/import.md).")
+    raise typer.Exit(1 if counts.refused else 0)
+
+
+def _sender(  # noqa: PLR0917 - the parts of one sender
+    stack: ExitStack, url: str, key: str, order: dict[str, Any], share: float, results: Path | None
+) -> _Sender:
+    import httpx2
+
+    headers = {"Authorization": f"Bearer {key}"}
+    client = stack.enter_context(httpx2.Client(base_url=url, headers=headers, timeout=60))
+    written = stack.enter_context(results.open("w", encoding="utf-8")) if results is not None else None
+    return _Sender(client, order, share, written)
+
+
+def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: int) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} rows/s"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    begun = time.monotonic()
+    with closing(_Seen()) as seen, Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total, rate="…")
+        sender.send([])  # whether it may be sent at all is told before the first row
+        for together in _requests(row for file in files for row in reading.rows(file)):
+            fresh = []
+            for row in together:
+                if seen.is_new(row):
+                    fresh.append(row)
+                else:
+                    sender.note(row, {"source_id": row.said["source_id"], **_REPEATED})
+            sender.send(fresh)
+            rate = sender.counts.total / max(time.monotonic() - begun, 0.001)
+            bar.update(task, completed=sender.counts.total, rate=f"{rate:,.0f}")
+
+
+_REPEATED: Final = {
+    "result": "refused",
+    "problem": {"detail": "This source_id stands in an earlier line of these files."},
+}
+
+
+class _Seen:
+    """Which rows were sent, by what the older system calls them; in a file of SQLite's own, which goes with it."""
+
+    def __init__(self) -> None:
+        self._known = sqlite3.connect("")
+        self._known.execute("CREATE TABLE known (id BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def is_new(self, row: FileRow) -> bool:
+        """Whether this is the first row of its name."""
+        name = row.said.get("source_id")
+        if not isinstance(name, str):
+            return True  # the service says what is wrong with it
+        digest = sha256(name.encode("utf-8", "surrogatepass")).digest()
+        return self._known.execute("INSERT OR IGNORE INTO known VALUES (?)", [digest]).rowcount == 1
+
+    def close(self) -> None:
+        """Forget them."""
+        self._known.close()
+
+
+def _requests(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
+    """Rows by requests: so many together, or fewer where they are large."""
+    while together := list(islice(rows, _TOGETHER)):
+        size = sum(len(json.dumps(row.said)) for row in together)
+        parts = 1 + size // _LARGEST
+        length = -(-len(together) // parts)
+        yield from (together[start : start + length] for start in range(0, len(together), length))
+
+
+def _count(reading: Reading, files: Sequence[Path]) -> tuple[int, int]:
+    """How many rows there are, and how many grants; what cannot be read is told before anything is sent."""
+    total = grants = 0
+    for file in files:
+        for row in reading.rows(file):
+            total += 1
+            grants += row.said.get("decision") == "granted"
+    return total, grants
+
+
+def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for each in given or ():
+        member, parted, value = each.partition("=")
+        if not parted or member not in MEMBERS:
+            raise ImportStoppedError(f"{option} {each}: it names no member; there are {', '.join(sorted(MEMBERS))}")
+        pairs[member] = value
+    return pairs
+
+
+def _key(file: Path | None) -> str:
+    if file is None:
+        key = os.environ.get("SCEAU_KEY", "")
+        if not key:
+            raise ImportStoppedError("no key: give --key-file, or set SCEAU_KEY")
+        return key
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImportStoppedError(f"{file}: {error.strerror}") from error
+
+
+def _problem(answer: "httpx2.Response") -> str:
+    try:
+        said = answer.json()
+    except ValueError:
+        return f"the service answered {answer.status_code}"
+    return f"{answer.status_code}: {said.get('detail') or said.get('title')}" if isinstance(said, dict) else "?"
+
+
+def _why(told: dict[str, Any]) -> str:
+    problem = told.get("problem") or {}
+    fields = "; ".join(f"{each['field']}: {each['message']}" for each in problem.get("errors") or ())
+    return fields or problem.get("detail") or "refused"
+
+
+def _stop(message: str, status: int) -> NoReturn:
+    typer.echo(f"sceau: {message}", err=True)
+    sys.stderr.flush()
+    raise typer.Exit(status)

@@ -1,0 +1,127 @@
+"""`sceau import`: columns of an older system's files, what is refused before anything is sent, and what is told."""
+
+import gzip
+import json
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner
+
+from app.cli import app as sceau
+from tests.consents.imports.test_imports import row
+from tests.faults.service import eventually, free_port
+from tests.support.api import BOOTSTRAP
+from tests.support.consents import SIGNED, notice_of, proof
+
+COLUMNS = "number;address;answer;date;given_at"
+MAPPED = (
+    "--delimiter=;",
+    "--map=source_id=number",
+    "--map=subject.id=address",
+    "--map=decision=answer",
+    "--map=at=date",
+    "--set=processing=ads",
+)
+
+
+@pytest.fixture
+def url(api):
+    """The address of a service in this process."""
+    api.register("ads")
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(api.client.app, port=port, lifespan="off", log_level="warning"))
+    portal = api.client.portal
+    started = portal.start_task_soon(server.serve)
+    eventually(lambda: server.started)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    started.result()
+
+
+def _run(url, *args, key=BOOTSTRAP):
+    """The exit status, what the command prints, without what the service of this process logs, and its complaints."""
+    environment = {"SCEAU_URL": url, "SCEAU_KEY": key, "SCEAU_KEY_FILE": None}
+    told = CliRunner().invoke(sceau, ["import", *map(str, args)], env=environment)
+    printed = [line for line in told.stdout.splitlines() if " answered " not in line]
+    return told.exit_code, "\n".join(printed), told.stderr
+
+
+def test_columns_are_mapped_and_the_rest_is_set(api, url, tmp_path):
+    """A file with columns of its own: empty cells are left out, unknown columns are not sent, a word becomes a flag."""
+    said = [f"--set=evidence.{name}={str(value).lower()}" for name, value in proof(notice_of("ads"), SIGNED).items()]
+    file = tmp_path / "older.csv"
+    file.write_text(
+        f"\ufeff{COLUMNS}\n1;alice;granted;2026-06-01T00:00:00Z;desk 4\n2;bob;refused;2026-06-01T00:00:00Z;\n",
+        encoding="utf-8",
+    )
+    dry = _run(url, file, "--name=crm", "--dry-run", *MAPPED, *said)
+    assert dry == (0, "2 would be recorded, 0 unchanged, 0 refused.", "")
+    assert api.reason("alice", "ads") == "no_consent"
+    assert _run(url, file, "--name=crm", *MAPPED, *said) == (0, "2 recorded, 0 unchanged, 0 refused.", "")
+    assert [api.reason(name, "ads") for name in ("alice", "bob")] == ["consent_in_force", "consent_refused"]
+
+
+def test_rows_of_ndjson_each_told_in_a_file(api, url, tmp_path):
+    """Gzipped NDJSON; results name file and line; a name that stands twice is refused; a second run changes none."""
+    rows = [row(1, "alice"), row(2, "bob", processing="nowhere"), row(1, "carol"), {"source_id": "crm-4"}]
+    file = tmp_path / "older.ndjson.gz"
+    file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    results = tmp_path / "results.ndjson"
+    told = _run(url, file, "--name=crm", f"--results={results}")
+    assert told == (1, "1 recorded, 0 unchanged, 3 refused.", "")
+    lines = sorted(map(json.loads, results.read_text().splitlines()), key=lambda each: each["line"])
+    assert [(each["line"], each["result"]) for each in lines] == [
+        (1, "recorded"),
+        (2, "refused"),
+        (3, "refused"),
+        (4, "refused"),
+    ]
+    assert lines[0]["state"] == "in_force"
+    assert lines[2]["problem"]["detail"] == "This source_id stands in an earlier line of these files."
+    _, again, complained = _run(url, file, "--name=crm")
+    assert again == "0 recorded, 1 unchanged, 3 refused."
+    assert f"{file}:2: processing: No such processing is registered.\n" in complained
+
+
+def test_grants_without_proof_are_counted(url, tmp_path):
+    """Whoever imports them is told how many will never permit."""
+    file = tmp_path / "older.csv"
+    file.write_text(f"{COLUMNS}\n1;alice;granted;2026-06-01T00:00:00Z;\n")
+    _, told, _ = _run(url, file, "--name=crm", *MAPPED)
+    assert "1 grants have no whole proof: they never permit" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        ("a,b\n1,2\n", "rows.txt", "its name ends with none of .csv"),
+        ("a,b\n1\n", "rows.csv", "rows.csv:2: it has not as many cells as the header"),
+        ('{"a": 1}\nnot json\n', "rows.ndjson", "rows.ndjson:2: it is no JSON"),
+        ("[1]\n", "rows.jsonl", "rows.jsonl:1: it is no object"),
+        ("caf\xe9,b\n", "rows.csv", "it is not UTF-8"),
+        ("x", "rows.csv.gz", "rows.csv.gz"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path, content, name, said):
+    """The first pass reads every line: nobody answers at this address, and nobody is asked."""
+    file = tmp_path / name
+    file.write_bytes(content.encode("latin-1"))
+    status, _, complained = _run("http://127.0.0.1:9", file, "--name=crm")
+    assert status == 2
+    assert said in complained
+
+
+def test_what_stops_an_import_is_said_in_a_line(url, tmp_path):
+    """A wrong key, a wrong name, a wrong member, a column that is not there, no key."""
+    file = tmp_path / "older.csv"
+    file.write_text("source_id\n1\n")
+    for arguments, key, said in (
+        (["--name=crm"], "sceau_" + "x" * 43, "401: "),
+        (["--name=C R M"], BOOTSTRAP, "422: "),
+        (["--name=crm", "--set=colour=blue"], BOOTSTRAP, "--set colour=blue: it names no member"),
+        (["--name=crm", "--map=at=date"], BOOTSTRAP, "older.csv:1: it has no column 'date' for at"),
+        (["--name=crm"], "", "no key: give --key-file, or set SCEAU_KEY"),
+    ):
+        status, told, complained = _run(url, file, *arguments, key=key)
+        assert (status in {1, 2}, told) == (True, ""), arguments
+        assert said in complained, arguments

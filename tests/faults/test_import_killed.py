@@ -1,0 +1,82 @@
+"""An import that is killed goes on where it stopped: no row twice, none lost, whichever side of it dies."""
+
+import csv
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+
+import pytest
+
+from tests.faults.service import COMMAND, ROOT, environment, eventually
+from tests.faults.words import ADS
+from tests.support.api import BOOTSTRAP
+from tests.support.consents import SIGNED, notice_of, proof
+
+ROWS = 4_000
+EVIDENCE = proof(notice_of("ads-mail"), SIGNED)
+
+
+def _file(path, name):
+    members = ("source_id", "subject.id", "processing", "decision", "at", *(f"evidence.{each}" for each in EVIDENCE))
+    with path.open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(members)
+        said = [str(value).lower() for value in EVIDENCE.values()]
+        for number in range(ROWS):
+            who = f"{name}{number}@example.fr"
+            lines.writerow([f"{name}-{number}", who, "ads-mail", "granted", "2026-06-01T00:00:00Z", *said])
+    return path
+
+
+def _import(service, file, results):
+    return subprocess.Popen(
+        [*COMMAND, "import", str(file), "--name", file.stem, "--results", str(results)],
+        env=environment(SCEAU_URL=f"http://127.0.0.1:{service.port}", SCEAU_KEY=BOOTSTRAP),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _recorded(server, name):
+    with server.administrator() as connection:
+        found = connection.execute("SELECT rows FROM import_source WHERE name = %s", [name]).fetchone()
+        return found[0] if found else 0
+
+
+def _events(server):
+    with server.administrator() as connection:
+        counted = connection.execute("SELECT count(*), count(DISTINCT subject_ref) FROM consent_event WHERE imported")
+        return counted.fetchone()
+
+
+@pytest.mark.parametrize("dies", ["command", "service"])
+def test_an_import_that_is_killed_goes_on_where_it_stopped(server, serve, tmp_path, dies):
+    """Kill -9 of the command, or of the service, four times in the middle; at the end each row stands once."""
+    before = _events(server)
+    file = _file(tmp_path / f"{dies}.csv", dies)
+    service = serve()
+    assert service.call("POST", "/v1/processings", ADS).status_code in {201, 409}
+    killed = 0
+    for _ in range(4):
+        command = _import(service, file, tmp_path / "results.ndjson")
+        begun = _recorded(server, dies)
+        eventually(lambda: _recorded(server, dies) > begun or command.poll() is not None)  # noqa: B023 - at once
+        threading.Event().wait(0.05)  # in the middle of a request, as likely as not
+        killed += command.poll() is None
+        if dies == "service":
+            service.end()
+        with suppress(ProcessLookupError):  # on a fast day it had ended
+            os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
+        if dies == "service":
+            service = serve()
+    assert killed > 0
+    assert _import(service, file, tmp_path / "results.ndjson").wait() == 0
+    assert _recorded(server, dies) == ROWS
+    after = _events(server)
+    assert (after[0] - before[0], after[1] - before[1]) == (ROWS, ROWS)
+    assert len((tmp_path / "results.ndjson").read_text().splitlines()) == ROWS
