@@ -22,6 +22,7 @@ from app.cli.imports import import_files
 from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.signing_keys import signing_keys
+from app.cli.transfer import export, restore
 
 if TYPE_CHECKING:
     from app.api.decisions.reading import Refs
@@ -36,6 +37,8 @@ app = typer.Typer(
     help="Sceau: may this processing analyse this letter?",
 )
 app.command("import")(import_files)
+app.command()(export)
+app.command()(restore)
 app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
 app.add_typer(limits, name="limits")
@@ -241,6 +244,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.embedded import EmbeddedServerError
     from app.db.owner_limits import OwnerLimitsRefusedError
     from app.db.revisions import MigrationRefusedError
+    from app.db.transfer import RestoreRefusedError
     from app.operations.service.check_deployment import DeploymentRefusedError
     from app.serving import DataDirectoryInUseError, PortTakenError
     from app.settings.environment import SettingsError
@@ -255,6 +259,7 @@ def _refusal(error: Exception) -> str | None:
         MigrationRefusedError,
         OwnerLimitsRefusedError,
         PortTakenError,
+        RestoreRefusedError,
         SettingsError,
     )
     return str(error) if isinstance(error, refusals) else None

@@ -1,0 +1,183 @@
+"""`sceau export` and `sceau restore`: an empty deployment gives the same decisions, and nothing is taken half."""
+
+import gzip
+import json
+import os
+import stat
+from itertools import product
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app as command
+from app.db.transfer import SECRET, TABLES
+from tests.consents.imports.test_imports import imported, row
+from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, subject
+from tests.support.consent_page import Person, link
+from tests.support.databases import new_database
+from tests.support.staff import publish
+
+NAMES = ("alice", "bob", "carol", "dave", "erin", "reception", "yves", "ali", "nobody")
+PROCESSINGS = ("ads", "stats", "filter", "nowhere")
+
+
+def _live(api):
+    """A deployment in which everything has happened once."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    api.register("filter", purpose="malware_detection")
+    api.ok("PATCH", "/v1/processings/stats", {"status": "suspended"})
+    for name, processing in product(NAMES[:-1], ("ads", "stats")):
+        if processing == "ads":
+            api.decide(name, processing)
+    api.withdraw("bob", "ads")
+    api.decide("carol", "ads", "refused")
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject("dave")})
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("erin")})
+    api.ok(
+        "POST", "/v1/subjects/mailboxes", {"subject": subject("reception"), "shared": True, "holders": [subject("bob")]}
+    )
+    api.ok("POST", "/v1/subjects/links", {"from": subject("alice"), "to": subject("ali"), "basis": "user_proved"})
+    age = {"age_band": "minor_15_plus", "stated_by": "operator", "checked_how": "account_data"}
+    api.ok("POST", "/v1/subjects/ages", {"subject": subject("yves"), **age})
+    imported(api, row(1, "frank"), row(2, "alice", "withdrawn"))
+    api.ok("PATCH", "/v1/processings/stats", {"status": "active"})
+    assert Person(api, link(api, "gina", "stats", by_person=True)).press("accept", "stats").status == 200
+    publish(api)
+    api.ok("POST", "/v1/staff/members", {"name": "Ada"})
+
+
+def _decisions(api):
+    """What is answered of everybody and everything, but for the ids of the answers."""
+    told = {}
+    for name, processing in product((*NAMES, "frank", "gina"), PROCESSINGS):
+        context = api.evaluate(name, processing)["context"]
+        told[name, processing] = [context.get(each) for each in ("reason", "valid_until", "expires_at", "consent")]
+    return told
+
+
+def _rows(database, table):
+    with psycopg.connect(database.owner_url) as connection:
+        secret = SECRET.get(table, "")
+        rows = connection.execute(f"SELECT to_jsonb(each) - '{secret}' FROM {table} AS each").fetchall()
+        return sorted(json.dumps(found, sort_keys=True) for (found,) in rows)
+
+
+@pytest.fixture
+def sceau():
+    """Run a command on a database: the exit status, and what was said on standard error."""
+    of_the_suite = {name: None for name in os.environ if name.startswith("SCEAU_")}
+
+    def run(database, *words, **more):
+        settings = {"database_url": database.app_url, "pseudonym_key": PSEUDONYM_KEY, "master_key": MASTER_KEY, **more}
+        environment = of_the_suite | {f"SCEAU_{name.upper()}": value for name, value in settings.items()}
+        environment |= {"SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one"}
+        done = CliRunner().invoke(command, [*map(str, words)], env=environment)
+        error = done.exception
+        refused = error is not None and not isinstance(error, SystemExit)
+        return done.exit_code, f"{done.stderr}{error if refused else ''}", done.stdout
+
+    return run
+
+
+@pytest.fixture
+def exported(database, sceau, tmp_path):
+    """A deployment, and its export."""
+    with running(database) as api:
+        _live(api)
+        decided = _decisions(api)
+    file = tmp_path / "deployment.ndjson.gz"
+    status, said, _ = sceau(database, "export", file)
+    assert status == 0, said
+    return file, decided
+
+
+def test_an_empty_deployment_gives_the_same_decisions(database, exported, sceau):
+    """Every table that is carried over holds the same, but for keys; everybody is answered as before."""
+    file, decided = exported
+    assert {reason for reason, *_ in decided.values()} >= {
+        "consent_in_force",
+        "consent_withdrawn",
+        "consent_refused",
+        "no_consent",
+        "other_party",
+        "exempt",
+        "unknown_processing",
+    }
+    with new_database() as empty:
+        status, said, _ = sceau(empty, "restore", file)
+        assert status == 0, said
+        for table in TABLES:
+            assert _rows(empty, table) == _rows(database, table), table
+        with running(empty) as api:
+            assert api.call("GET", "/v1/keys").status_code == 401  # callers are there, and their keys are not
+            assert _decisions(api.with_key(_new_key(empty, sceau))) == decided
+        assert sceau(empty, "restore", file)[0] == 1
+
+
+def test_an_export_holds_no_id_and_no_key(exported):
+    """Ids of subjects stay sealed, and callers have no keys; the file is for its owner only."""
+    file, _ = exported
+    content = gzip.decompress(file.read_bytes()).decode()
+    assert '"table": "consent_event"' in content
+    assert [name for name in (*NAMES, "frank", "gina", "key_sha256") if f'"{name}"' in content] == []
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def _new_key(database, sceau):
+    with psycopg.connect(database.owner_url) as connection:
+        every = "SELECT id FROM caller WHERE scopes @> ARRAY['keys:manage'] LIMIT 1"
+        (caller,) = connection.execute(every).fetchone() or ("",)
+    return sceau(database, "keys", "rotate", caller)[2].strip()
+
+
+def _spoiled(file, change):
+    lines = gzip.decompress(file.read_bytes()).decode().splitlines(keepends=True)
+    spoiled = file.with_name("spoiled.ndjson")
+    spoiled.write_text("".join(change(lines)))
+    return spoiled
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: lines[:-1], "its end is missing"),
+        (lambda lines: [*lines[:-3], *lines[-2:]], "its rows are not those that were exported"),
+        (
+            lambda lines: [line.replace('"granted"', '"refused"', 1) for line in lines],
+            "rows of consent_event that cannot be",
+        ),
+        (lambda lines: [lines[0].replace('"format": 1', '"format": 2'), *lines[1:]], "of another version"),
+        (lambda lines: lines[1:], "it is no export"),
+        (lambda lines: [*lines[:5], "{\n"], "it cannot be read"),
+    ],
+)
+def test_a_spoiled_export_leaves_nothing(exported, sceau, change, said):
+    """Cut off, changed, of another version, no export: it is said, and the database is as empty as before."""
+    file, _ = exported
+    with new_database() as empty:
+        status, told, _ = sceau(empty, "restore", _spoiled(file, change))
+        assert status == 1
+        assert said in told
+        assert not any(_rows(empty, table) for table in ("processing", "subject", "consent_event"))
+
+
+def test_other_keys_are_refused(exported, sceau):
+    """By another pseudonym key nobody would be found: nothing is restored."""
+    file, _ = exported
+    with new_database() as empty:
+        status, told, _ = sceau(empty, "restore", file, pseudonym_key="33" * 32)
+        assert status == 1
+        assert "SCEAU_PSEUDONYM_KEY is not a key by which every subject" in told
+        assert _rows(empty, "subject") == []
+
+
+def test_a_running_service_is_not_restored_under(exported, sceau):
+    """What its memory holds would be wrong: it is to be stopped first."""
+    file, _ = exported
+    with new_database() as empty, running(empty, cache="leased") as api:
+        assert api.ok("GET", "/readyz")
+        status, told, _ = sceau(empty, "restore", file)
+        assert (status, "a service runs on this database" in told) == (1, True)
