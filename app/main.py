@@ -5,6 +5,8 @@ together in `app.wiring`.
 """
 
 import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
@@ -13,9 +15,11 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
 from app.api.application import Sceau
+from app.api.consents.group import RecordingGroups
 from app.api.decisions.discovery import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route
+from app.api.http.services import Services
 from app.api.openapi import DESCRIPTION
 from app.api.routers import ROUTERS
 from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
@@ -60,11 +64,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redirect_slashes=False,
         routes=_ROUTES,
         telemetry={"logs": False, "tracing": False, "metrics": False},
-        lifespan=lambda _: running(services, first_key),
+        lifespan=lambda app: _running(app, services, first_key),
     )
     app.state.services = services
     app.state.error_page = error_page
     app.state.decisions = decisions_of(services)
+    app.state.recording_groups = groups_of(services)
     watch_replica(services)
     watch_issuers(services)
     watch_refusals(services)
@@ -72,6 +77,21 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.include_router(discovery_router(services.source))
     scopes_by_route(app)
     return app
+
+
+@asynccontextmanager
+async def _running(app: FastAPI, services: Services, first_key: str | None) -> AsyncIterator[None]:
+    """What runs beside the requests; what records for them ends before the pools are closed."""
+    async with running(services, first_key):
+        try:
+            yield
+        finally:
+            await app.state.recording_groups.close()
+
+
+def groups_of(services: Services) -> RecordingGroups:
+    """Make what records decisions together."""
+    return RecordingGroups(services.writer, services.deployment, services.keep_answers)
 
 
 def _included(*routers: APIRouter) -> list[BaseRoute]:

@@ -5,15 +5,16 @@ Keys and requests are stored as keyed hashes only: a client may have put an iden
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, cast, delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, LargeBinary, Row, cast, delete, select, text, update
 
 from app.auth.tables import idempotency
-from app.core.errors import AnswerErasedError, IdempotencyMismatchError
-from app.db.session import WriteSession
+from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
+from app.db.many import as_rows
+from app.db.session import Put, WriteSession
 
 _TRIMMED_AT_ONCE = 20
 
@@ -46,41 +47,113 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
         AnswerErasedError: its answer was about somebody who was erased since.
 
     """
-    now = await session.now()
-    table = idempotency.c
-    forgotten = now - keep
-    claim = insert(idempotency).values(
-        caller=call.caller, key_hash=call.key_hash, request_hash=call.request_hash, created_at=now
-    )
-    afresh = {"request_hash": claim.excluded.request_hash, "created_at": now, "status": None, "body": None}
-    claim = claim.on_conflict_do_update(
-        index_elements=[table.caller, table.key_hash], set_=afresh, where=table.created_at < forgotten
-    )
-    claimed = (await session.execute(claim.returning(table.caller))).first() is not None
-    # After the claim, and past what others hold: two callers that trim each other's claims would wait for each other.
-    old = select(table.key_hash).where(table.caller == call.caller, table.created_at < forgotten)
-    trimmed = old.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
-    await session.execute(
-        delete(idempotency).where(table.caller == call.caller, table.key_hash.in_(trimmed.scalar_subquery()))
-    )
-    if claimed:
-        return None
-    mine = select(idempotency).where(table.caller == call.caller, table.key_hash == call.key_hash)
-    before = (await session.execute(mine)).one()
-    if before.request_hash != call.request_hash:
-        raise IdempotencyMismatchError
-    if before.status is None:
-        raise AnswerErasedError
-    await session.repeat()
-    return Answer(before.status, before.body)
+    given = (await earlier_answers(session, [call], keep=keep)).get(call)
+    if isinstance(given, DomainError):
+        raise given
+    return given
 
 
 async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer) -> None:
     """Keep the answer given in this transaction."""
+    keep_answer_about(session, call, answer, session.committing.subjects)
+
+
+def keep_answer_about(session: WriteSession, call: IdempotentCall, answer: Answer, about: Collection[bytes]) -> None:
+    """Keep the answer given in this transaction, about these subjects."""
+    row = {
+        "caller": call.caller,
+        "key_hash": call.key_hash,
+        "status": answer.status,
+        "body": answer.body,
+        "about": [ref.hex() for ref in sorted(about)],
+    }
+    session.stage(_KEEP, row)
+
+
+_KEEP: Final = Put(
+    order=95,
+    statement=text("""
+UPDATE idempotency SET status = given.status, body = given.body, subject_refs =
+    (SELECT array_agg(decode(ref, 'hex')) FROM unnest(about) AS ref)
+FROM json_to_recordset(CAST(:rows AS json))
+    AS given (caller uuid, key_hash text, status int, body text, about text[])
+WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
+"""),
+)
+_RELEASE: Final = Put(
+    order=94,
+    statement=text("""
+DELETE FROM idempotency USING json_to_recordset(CAST(:rows AS json)) AS given (caller uuid, key_hash text)
+WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
+"""),
+)
+_CLAIM: Final = text("""
+INSERT INTO idempotency (caller, key_hash, request_hash, created_at)
+SELECT caller, decode(key_hash, 'hex'), decode(request_hash, 'hex'), :now
+FROM json_to_recordset(CAST(:rows AS json)) AS given (caller uuid, key_hash text, request_hash text)
+ORDER BY 1, 2
+ON CONFLICT (caller, key_hash) DO UPDATE
+    SET request_hash = EXCLUDED.request_hash, created_at = EXCLUDED.created_at, status = NULL, body = NULL
+    WHERE idempotency.created_at < :forgotten
+RETURNING caller, key_hash
+""")
+_BEFORE: Final = text("""
+SELECT caller, idempotency.key_hash, idempotency.request_hash, status, body FROM idempotency
+JOIN json_to_recordset(CAST(:rows AS json)) AS given (caller uuid, key_hash text) USING (caller)
+WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
+""")
+
+
+def release(session: WriteSession, call: IdempotentCall) -> None:
+    """Give up a key that this transaction has claimed: nothing was recorded under it."""
+    session.stage(_RELEASE, {"caller": call.caller, "key_hash": call.key_hash})
+
+
+async def earlier_answers(
+    session: WriteSession, calls: Collection[IdempotentCall], *, keep: timedelta
+) -> dict[IdempotentCall, Answer | DomainError]:
+    """What `earlier_answer` gives for each of several calls under different keys; one that is claimed is left out.
+
+    Where one was answered before, the transaction repeats another (`WriteSession.repeat`).
+    """
+    if not calls:
+        return {}
+    now = await session.now()
+    rows = {
+        "rows": as_rows(
+            {"caller": each.caller, "key_hash": each.key_hash, "request_hash": each.request_hash} for each in calls
+        )
+    }
+    found = await session.execute(_CLAIM, {**rows, "now": now, "forgotten": now - keep})
+    claimed = {(row.caller, bytes(row.key_hash)) for row in found}
+    for caller in sorted({each.caller for each in calls}):
+        await _trim(session, caller, now - keep)
+    if len(claimed) == len(calls):
+        return {}
+    before = {(row.caller, bytes(row.key_hash)): row for row in await session.execute(_BEFORE, rows)}
+    told: dict[IdempotentCall, Answer | DomainError] = {}
+    for each in calls:
+        if (each.caller, each.key_hash) not in claimed:
+            told[each] = _told_before(before[each.caller, each.key_hash], each)
+    if any(isinstance(each, Answer) for each in told.values()):
+        await session.repeat()
+    return told
+
+
+def _told_before(row: Row[Any], call: IdempotentCall) -> Answer | DomainError:
+    if bytes(row.request_hash) != call.request_hash:
+        return IdempotencyMismatchError()
+    return AnswerErasedError() if row.status is None else Answer(row.status, row.body)
+
+
+async def _trim(session: WriteSession, caller: UUID, forgotten: datetime) -> None:
+    """Forget a few old answers of a caller, past what others hold: two that trim the same would wait for each other."""
     table = idempotency.c
-    statement = update(idempotency).where(table.caller == call.caller, table.key_hash == call.key_hash)
-    about = sorted(session.committing.subjects) or None
-    await session.execute(statement.values(status=answer.status, body=answer.body, subject_refs=about))
+    old = select(table.key_hash).where(table.caller == caller, table.created_at < forgotten)
+    trimmed = old.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
+    await session.execute(
+        delete(idempotency).where(table.caller == caller, table.key_hash.in_(trimmed.scalar_subquery()))
+    )
 
 
 async def forget_answers(session: WriteSession, refs: Collection[bytes]) -> None:

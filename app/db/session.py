@@ -88,6 +88,11 @@ class Committing:
     staged: dict[Put, list[Mapping[str, object]]] = field(default_factory=dict)
 
 
+def _ends_all(error: DBAPIError) -> bool:
+    """Whether an error is one of the connection, or of waiting, and not of what a statement says."""
+    return isinstance(error, OperationalError) or error.connection_invalidated
+
+
 @dataclass(frozen=True, slots=True)
 class WriteSession(ReadSession):
     """One transaction, committed by whoever opened it.
@@ -109,10 +114,20 @@ class WriteSession(ReadSession):
         self.committing.staged.setdefault(put, []).append(row)
 
     async def flush(self) -> None:
-        """Write what is staged."""
+        """Write what is staged.
+
+        Raises:
+            PartRefusedError: the database refused a row for what it says; the transaction, or the attempt, is to end.
+
+        """
         staged, self.committing.staged = self.committing.staged, {}
         for put in sorted(staged, key=lambda each: each.order):
-            written = await ReadSession.execute(self, put.statement, {"rows": as_rows(staged[put])})
+            try:
+                written = await ReadSession.execute(self, put.statement, {"rows": as_rows(staged[put])})
+            except DBAPIError as error:
+                if _ends_all(error):
+                    raise
+                raise PartRefusedError from error
             if put.tells_xid:
                 self.committing.xid = int(written.scalar_one())
 
@@ -142,8 +157,7 @@ class WriteSession(ReadSession):
             whole.staged.clear()
             del whole.changes[changes:]
             whole.subjects = before
-            ends_all = isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False)
-            if isinstance(error, DBAPIError) and not ends_all:
+            if isinstance(error, DBAPIError) and not _ends_all(error):
                 raise PartRefusedError from error
             raise
         whole.subjects |= before

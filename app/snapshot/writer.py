@@ -61,7 +61,8 @@ class Writer:
             DatabaseUnavailableError: it was not committed. In each case the same request may be sent again.
 
         """
-        async with self._database.write(self._replica.feed.server if self._replica is not None else None) as session:
+        server = self._replica.feed.server if self._replica is not None else None
+        async with self._database.write(server) as session:
             yield session
             await session.flush()
             if session.committing.narrowing and session.committing.xid is None:
@@ -74,6 +75,8 @@ class Writer:
             self._known.forget(done.changes)
         if done.narrowing and done.xid is not None:
             try:
-                await self.confirmer.confirm(done.xid, committed, own_forgot=not done.repeats)
+                # Where no beat had told which server is the primary, this process may come to read from another one.
+                forgot = not done.repeats and (self._replica is None or server is not None)
+                await self.confirmer.confirm(done.xid, committed, own_forgot=forgot)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from app.api.consents import batches
-from app.operations.consents.subjects.follow import hold_people
+from app.api.consents import batches, group, together
+from app.operations.consents.open_ledgers import open_ledgers
 from app.snapshot.confirm import Confirmer
 from tests.support.api import running, subject
 from tests.support.consents import grant
@@ -63,7 +63,7 @@ REFUSED = [
 @pytest.mark.parametrize("size", [1, 3, 50])
 def test_each_item_is_answered_as_it_would_be_alone(pip, monkeypatch, size):
     """Grants, refusals and what is refused, in any order: status and body are those of single requests."""
-    monkeypatch.setattr(batches, "_TOGETHER", size)
+    monkeypatch.setattr(group, "TOGETHER", size)
     good = [grant(f"one{size}", "ads"), {**grant(f"two{size}", "stats"), "decision": "refused"}]
     items = [REFUSED[0], good[0], *REFUSED[1:5], good[1], *REFUSED[5:]]
     told = _items(pip, CONSENTS, items)
@@ -162,16 +162,16 @@ def test_the_documents_name_the_items(pip):
 
 
 def test_a_transaction_that_takes_too_long_is_taken_item_by_item(pip, monkeypatch):
-    """Fifty that do not end within the deadline are recorded one by one; where not even one does, the rest is left."""
+    """A group that does not end within the deadline is taken one by one; where not even one does, the rest is left."""
     tried = []
 
-    async def slow(session, deployment, *names):
+    async def slow(session, deployment, names, processings, *, waiting):
         tried.append(len(names))
-        if len(names) > 1 or names[0].id == "stuck":
+        if len(names) > 1 or next(iter(names)).id == "stuck":
             raise TimeoutError
-        await hold_people(session, deployment, *names)
+        return await open_ledgers(session, deployment, names, processings, waiting=waiting)
 
-    monkeypatch.setattr(batches, "hold_people", slow)
+    monkeypatch.setattr(together, "open_ledgers", slow)
     told = _items(pip, WITHDRAWALS, [_withdrawal(name) for name in ("slow1", "slow2", "stuck", "slow3")])
     assert [each["status"] for each in told] == [200, 200, 503, 503]
     assert tried == [4, 1, 1, 1]
@@ -179,18 +179,18 @@ def test_a_transaction_that_takes_too_long_is_taken_item_by_item(pip, monkeypatc
 
 def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
     """Each transaction asks for the caller anew: what is not recorded by then is 401, or 403 for a lost scope."""
-    monkeypatch.setattr(batches, "_TOGETHER", 2)
+    monkeypatch.setattr(batches, "TOGETHER", 2)
     for taken, status in (("key", 401), ("scope", 403)):
         made = pip.ok("POST", "/v1/keys", {"name": "batch", "scopes": ["consents:write", "register:read"]})
 
-        async def revoked(session, deployment, *names, made=made, taken=taken):
-            await hold_people(session, deployment, *names)
-            if names[0].id.startswith("second"):
-                return
-            path, body = f"/v1/keys/{made['id']}", {"scopes": ["register:read"]}
-            await asyncio.to_thread(pip.call, *(("DELETE", path) if taken == "key" else ("PATCH", path, body)))
+        async def revoked(session, deployment, names, processings, *, waiting, made=made, taken=taken):
+            opened = await open_ledgers(session, deployment, names, processings, waiting=waiting)
+            if not any("second" in name.id for name in names):
+                path, body = f"/v1/keys/{made['id']}", {"scopes": ["register:read"]}
+                await asyncio.to_thread(pip.call, *(("DELETE", path) if taken == "key" else ("PATCH", path, body)))
+            return opened
 
-        monkeypatch.setattr(batches, "hold_people", revoked)
+        monkeypatch.setattr(together, "open_ledgers", revoked)
         names = [f"{each}{taken}" for each in ("first", "alsofirst", "second", "alsosecond")]
         told = _items(pip.with_key(made["key"]), WITHDRAWALS, [_withdrawal(name) for name in names])
         assert [each["status"] for each in told] == [200, 200, status, status]

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 import app.wiring.running
 import app.wiring.services
-from app.main import create_app, wall_clock
+from app.main import create_app, groups_of, wall_clock
 from app.snapshot.lease import Pace
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
@@ -46,6 +46,7 @@ class Site:
         services = services_of(settings, wall_clock=wall_clock)
         self.services = self.app.state.services = services
         self.app.state.decisions = decisions_of(self.services)
+        self.app.state.recording_groups = groups_of(self.services)
         assert self.services.memory is not None
         self.replica = self.services.memory.replica
         self.feed = self.replica.feed
@@ -109,6 +110,7 @@ class Site:
         """Let every step pass, and stop."""
         for gate in (self.before_beat, self.after_beat, self.before_registration, self.after_read, self.before_commit):
             gate.open()
+        await self.app.state.recording_groups.close()
         await self._stack.aclose()
         _idle.append(self.app)
 

@@ -1,11 +1,11 @@
 """Routes that record, withdraw, search and read consents."""
 
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Depends, Path, Response
 
+from app.api.consents.group import Grouped, grouped_for
 from app.api.consents.models import (
     ConsentBody,
     ConsentSearch,
@@ -18,8 +18,7 @@ from app.api.consents.models import (
     consent_body,
     event_body,
 )
-from app.api.consents.recording import recording_of_consent, recording_of_withdrawal
-from app.api.http.idempotency import WriteDep
+from app.api.consents.recording import said_in_consent, said_in_withdrawal
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
@@ -33,9 +32,13 @@ from app.operations.consents.search_consents import ConsentQuery, find_consent, 
 router = strict_router("consents")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
-Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
-Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
+_WRITING: Final = Needs(Scope.CONSENTS_WRITE)
+_ENDING: Final = Needs(Scope.CONSENTS_WRITE, counted=False)
+Writer = Annotated[Caller, Depends(_WRITING)]
+GroupedWriter = Annotated[Grouped, Depends(grouped_for(_WRITING))]
+Ender = Annotated[Caller, Depends(_ENDING)]
 """For routes that end a consent: no rate limit refuses them."""
+GroupedEnder = Annotated[Grouped, Depends(grouped_for(_ENDING))]
 ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
 EventId = Annotated[UUID, Path(alias="id", description="The id of an entry of the ledger")]
 
@@ -53,7 +56,7 @@ _NO_EVENT = (404, "No such entry.")
     response_model=ConsentBody,
     responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
 )
-async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentDep, write: WriteDep) -> Response:
+async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentDep, grouped: GroupedWriter) -> Response:
     """Record what a user decided on one processing, with the evidence of how.
 
     A grant says when it was collected and which text was shown, and its parts must agree: the version with the notice,
@@ -64,7 +67,7 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
     and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
     """
     caller.require_processing(body.processing)
-    return await write.perform(caller, 201, partial(recording_of_consent(body, deployment), caller=caller))
+    return await grouped.record(caller, 201, said_in_consent(body, deployment))
 
 
 @router.post(
@@ -73,14 +76,16 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
     response_model=WithdrawalBody,
     responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
 )
-async def post_withdrawal(body: NewWithdrawal, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
+async def post_withdrawal(
+    body: NewWithdrawal, caller: Ender, deployment: DeploymentDep, grouped: GroupedEnder
+) -> Response:
     """Withdraw. Once this has answered, no decision permits what was withdrawn.
 
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
     `matched: false` says that nothing at all was known of that id: the person may have consented by another name.
     """
     caller.require_processing(body.processing)
-    return await write.perform(caller, 200, partial(recording_of_withdrawal(body, deployment), caller=caller))
+    return await grouped.record(caller, 200, said_in_withdrawal(body, deployment))
 
 
 @router.post(

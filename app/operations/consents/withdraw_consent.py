@@ -1,7 +1,7 @@
 """Withdraw a user's consent, from one processing or from all of them at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,6 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConsentNotApplicableError, NotFoundError
-from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.append_to_ledger import (
@@ -74,23 +73,21 @@ async def withdraw_consent(
     """
     await hold_people(session, deployment, withdrawal.subject)
     ledger = await open_ledger(session, deployment, withdrawal.subject)
-    entry, ended = await withdraw_in(session, deployment, caller, withdrawal, ledger)
+    entry, recorded = await withdraw_in(session, deployment, caller, withdrawal, ledger)
     elsewhere = await follow(session, ledger, entry)
     if entry.imported:
         await record_import(session, caller, ledger.now)
-    ids = tuple(row.id for row in [*ended, *elsewhere])
-    # Earlier withdrawals do not make an id known: a repetition must not hide that it was the wrong one.
-    known = any(event.kind is not EventKind.WITHDRAWN for event in ledger.events)
-    return RecordedWithdrawal(entry.event.id, known or bool(elsewhere), ids, entry.event.collected_at)
+    matched = recorded.matched or bool(elsewhere)
+    return replace(recorded, matched=matched, withdrawn=(*recorded.withdrawn, *(row.id for row in elsewhere)))
 
 
 async def withdraw_in(
     session: WriteSession, deployment: Deployment, caller: Caller, withdrawal: Withdrawal, ledger: OpenLedger
-) -> tuple[LedgerEntry, list[ConsentRow]]:
+) -> tuple[LedgerEntry, RecordedWithdrawal]:
     """Append a withdrawal to an open ledger; the person's other names are not looked at.
 
     Returns:
-        The entry, and the consents that it ended.
+        The entry, and what is told of it as far as this name goes.
 
     Raises:
         As `withdraw_consent`.
@@ -109,7 +106,9 @@ async def withdraw_in(
     if not withdrawal.quiet:
         for row in ended:
             await tell(session, ledger.ref, EventKind.WITHDRAWN, when.at, consent=row.id, processing=row.processing)
-    return entry, ended
+    # Earlier withdrawals do not make an id known: a repetition must not hide that it was the wrong one.
+    known = any(event.kind is not EventKind.WITHDRAWN for event in ledger.events)
+    return entry, RecordedWithdrawal(entry.event.id, known, tuple(row.id for row in ended), when.at)
 
 
 def _check(record: ProcessingRecord | None) -> None:

@@ -3,9 +3,9 @@
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from app.api.http import idempotency as writing
+from app.api.consents import together
 from app.api.register import routes as processings
-from app.auth.idempotency import earlier_answer
+from app.auth.idempotency import earlier_answers
 from app.operations.register.change_status import change_status
 from app.register.records import Registered
 from app.register.store import load_processing
@@ -85,15 +85,15 @@ def deadline_before_commit(patch):
 
 def repeated_at_once(patch):
     """A write that was done before under the same Idempotency-Key is answered at once."""
-    real = earlier_answer
+    real = earlier_answers
 
-    async def earlier(session, call, **named):
-        given = await real(session, call, **named)
-        if given is not None:
+    async def earlier(session, calls, **named):
+        given = await real(session, calls, **named)
+        if given:
             session.committing.narrowing = False
         return given
 
-    patch(writing, "earlier_answer", earlier)
+    patch(together, "earlier_answers", earlier)
 
 
 def repeated_status_at_once(patch):

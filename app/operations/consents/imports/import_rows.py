@@ -15,13 +15,13 @@ from app.core.consent import EventKind, State
 from app.core.errors import DomainError
 from app.core.register.approval import RegisterApproval
 from app.core.register.errors import ImportNotApprovedError, RowChangedError
-from app.db.session import PartRefusedError, WriteSession
-from app.ledger.entries import LedgerEntry
+from app.db.session import WriteSession
 from app.ledger.imports import RowHashes, add_counts, count_unapproved, hold_source, keep_rows, known_rows
 from app.operations.consents.collection_time import record_import
-from app.operations.consents.imports.open_ledgers import OpenLedgers, open_ledgers
-from app.operations.consents.record_consent import Collected, RecordedConsent, record_consent, record_in
-from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent, withdraw_in
+from app.operations.consents.open_ledgers import OpenLedgers, open_ledgers
+from app.operations.consents.record_consent import Collected, RecordedConsent
+from app.operations.consents.record_many import record_one
+from app.operations.consents.withdraw_consent import Withdrawal
 from app.operations.service.deployment import Deployment
 
 MOST_UNAPPROVED: Final = 1_000
@@ -158,36 +158,9 @@ class _Recorder:
 
     async def _one(self, row: ImportedRow, opened: OpenLedgers) -> Verdict:
         said = replace(row.said, historic=True, quiet=not self.whole.notify)
-        try:
-            if opened.has_other_names(said.subject):
-                return await self._with_other_names(said)
-            return await self._alone(said, opened)
-        except DomainError as error:
-            return Verdict(refused=error)
-        except PartRefusedError as error:
-            return Verdict(refused=error)
-
-    async def _alone(self, said: Collected | Withdrawal, opened: OpenLedgers) -> Verdict:
-        """Record for somebody with one name. What is refused is so before anything is staged."""
-        ledger = opened.of(said.subject)
-        entry: LedgerEntry
-        if isinstance(said, Collected):
-            recorded = await record_in(self.session, self.deployment, self.caller, said, ledger)
-            entry, verdict = recorded.entry, _of_consent(recorded)
-        else:
-            entry, _ = await withdraw_in(self.session, self.deployment, self.caller, said, ledger)
-            verdict = Verdict(id=entry.event.id)
-        await opened.recorded(said.subject, entry)
-        return verdict
-
-    async def _with_other_names(self, said: Collected | Withdrawal) -> Verdict:
-        async with self.session.attempt():
-            if isinstance(said, Collected):
-                return _of_consent(await record_consent(self.session, self.deployment, self.caller, said))
-            return Verdict(id=(await withdraw_consent(self.session, self.deployment, self.caller, said)).id)
-
-
-def _of_consent(recorded: RecordedConsent) -> Verdict:
-    event = recorded.entry.event
-    proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
-    return Verdict(event.id, recorded.state, proven)
+        recorded = await record_one(self.session, self.deployment, self.caller, said, opened)
+        if isinstance(recorded.done, RecordedConsent):
+            event = recorded.done.entry.event
+            proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
+            return Verdict(event.id, recorded.done.state, proven)
+        return Verdict(recorded.done.id if recorded.done is not None else None, refused=recorded.refused)

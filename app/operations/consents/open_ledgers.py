@@ -8,7 +8,7 @@ from typing import Final
 from app.db.session import WriteSession
 from app.ledger.aliases import accounts_behind
 from app.ledger.entries import LedgerEntry
-from app.ledger.locators import hold_names, hold_refs
+from app.ledger.locators import hold_names, hold_refs, try_names, try_refs
 from app.ledger.many_locators import LocatedOne, WantedSubject, begin_account, locate_many
 from app.ledger.store import load_ledgers
 from app.ledger.vault_store import keep_id
@@ -37,6 +37,11 @@ class OpenLedgers:
     deployment: Deployment
     by_locator: dict[bytes, _Opened] = field(default_factory=dict)
     locator_of: dict[SubjectName, bytes] = field(default_factory=dict)
+    busy: set[bytes] = field(default_factory=set)
+
+    def is_busy(self, name: SubjectName) -> bool:
+        """Whether others hold the person now, so that the ledger was not opened."""
+        return self.locator_of[name] in self.busy
 
     def of(self, name: SubjectName) -> OpenLedger:
         """The ledger of a name, with what was recorded in it since it was opened."""
@@ -60,7 +65,12 @@ class OpenLedgers:
 
 
 async def open_ledgers(
-    session: WriteSession, deployment: Deployment, names: Collection[SubjectName], processings: Collection[str]
+    session: WriteSession,
+    deployment: Deployment,
+    names: Collection[SubjectName],
+    processings: Collection[str],
+    *,
+    waiting: bool = True,
 ) -> OpenLedgers:
     """Hold the people behind some names until the end of the transaction, and open the ledger of each name.
 
@@ -69,6 +79,7 @@ async def open_ledgers(
         deployment: whose names they are.
         names: names that IDNA takes; two may lead to one ledger.
         processings: whose register entries each ledger gets besides those that it names already.
+        waiting: wait for people whom others hold; else they are told (`OpenLedgers.is_busy`), and not held.
 
     """
     opened, wanted = OpenLedgers(session, deployment), dict[bytes, WantedSubject]()
@@ -80,10 +91,24 @@ async def open_ledgers(
         if number % _AT_A_STRETCH == 0:
             await asyncio.sleep(0)
     every = [locator for each in wanted.values() for locator in each.found_by]
-    await hold_names(session, every)
-    await hold_refs(session, await accounts_behind(session, every))
+    held_by_others = frozenset[bytes]()
+    if waiting:
+        await hold_names(session, every)
+        await hold_refs(session, await accounts_behind(session, every))
+    else:
+        taken = await try_names(session, every)
+        opened.busy = {name for name, each in wanted.items() if not taken.issuperset(each.found_by)}
+        wanted = {name: each for name, each in wanted.items() if name not in opened.busy}
+        behind = await accounts_behind(session, [each for one in wanted.values() for each in one.found_by])
+        held_by_others = frozenset(behind) - await try_refs(session, behind)
     now = await session.now()
     located = await locate_many(session, list(wanted.values()))
+    if held_by_others:
+        # Of somebody with other names it is not known here which: none of these is recorded in.
+        free = [not (each.linked or each.located.ref in held_by_others) for each in located]
+        opened.busy |= {name for name, is_free in zip(wanted, free, strict=True) if not is_free}
+        located = [each for each, is_free in zip(located, free, strict=True) if is_free]
+        wanted = {name: each for name, each in wanted.items() if name not in opened.busy}
     known = await load_ledgers(session, [each.located.ref for each in located if not each.new])
     named = {entry.event.processing for entries in known.values() for entry in entries}
     wanted_of_register = {each for each in named if each is not None} | set(processings)

@@ -1,0 +1,210 @@
+"""Decisions that arrive together are recorded together: one transaction, one commit and one confirmation for many.
+
+While one group is recorded, what arrives is the next. Each decision is judged, answered and refused for itself, its
+caller looked up in the transaction, and its Idempotency-Key claimed there. Nobody waits for a person whom somebody else
+holds: whoever writes about that person waits alone.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Final
+
+import structlog
+from fastapi import Depends, Request, Response
+
+from app.api.consents.together import Order, Together
+from app.api.http.idempotency import Write, WriteDep
+from app.api.http.security import AskAgain, Needs, asked_again
+from app.auth.callers import Caller
+from app.auth.idempotency import Answer, IdempotentCall
+from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError
+from app.db.session import PartRefusedError
+from app.operations.consents.record_many import Said
+from app.operations.service.deployment import Deployment
+from app.snapshot.writer import Writer
+
+TOGETHER: Final = 100
+"""How many are recorded in one transaction at most: some tens of milliseconds."""
+_AT_ONCE: Final = 2
+"""Groups at once: while one waits for replicas to confirm it, the next is recorded."""
+_ALONE_AT_ONCE: Final = 3
+_MOST_WAITING: Final = 2_000
+log = structlog.get_logger("sceau")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    order: Order
+    answer: "asyncio.Future[Answer]"
+
+    def tell(self, told: Answer | Exception) -> None:
+        """Give the answer to whoever still waits for it."""
+        if self.answer.done():
+            return
+        if isinstance(told, Answer):
+            self.answer.set_result(told)
+        else:
+            self.answer.set_exception(told)
+
+
+@dataclass(slots=True)
+class RecordingGroups:
+    """Records what arrives, in groups. `keep`: how long an answer is given again under its Idempotency-Key."""
+
+    writer: Writer
+    deployment: Deployment
+    keep: timedelta
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    running: set["asyncio.Task[None]"] = field(default_factory=set)
+    groups: int = 0
+    due: bool = False
+    patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
+
+    async def record(self, order: Order) -> Answer:
+        """Record one decision with others; its answer, when its transaction is committed and confirmed.
+
+        Raises:
+            DomainError: it is refused.
+            UnauthorizedError: the credential is not in force any more.
+            OutcomeUnknownError: nobody knows whether it was recorded.
+            DatabaseUnavailableError: it was not recorded, or too many wait already.
+
+        """
+        if len(self.waiting) >= _MOST_WAITING:
+            raise DatabaseUnavailableError
+        mine = _Waiting(order, asyncio.get_running_loop().create_future())
+        self.waiting.append(mine)
+        if not self.due:
+            # At the end of this pass of the event loop: what arrives in it, as the items of a batch do, is one group.
+            self.due = True
+            asyncio.get_running_loop().call_soon(self._begin)
+        return await mine.answer
+
+    async def close(self) -> None:
+        """End what nobody waits for any more: requests have ended by now, some because their clients went away."""
+        for task in self.running:
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
+
+    def _begin(self) -> None:
+        self.due = False
+        while self.waiting and self.groups < _AT_ONCE:
+            self.groups += 1
+            self._spawn(self._take(), counted=True)
+
+    def _spawn(self, some: Sequence[_Waiting], *, counted: bool = False) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(some, waiting=not counted))
+        self.running.add(task)
+
+        def ended(done: "asyncio.Task[None]") -> None:
+            self.running.discard(done)
+            if counted:
+                self.groups -= 1
+                self._begin()
+
+        task.add_done_callback(ended)
+
+    def _take(self) -> list[_Waiting]:
+        """The next group: of two under one Idempotency-Key the second waits for the group after."""
+        taken: list[_Waiting] = []
+        left: list[_Waiting] = []
+        keys = set()
+        while self.waiting and len(taken) < TOGETHER:
+            one = self.waiting.popleft()
+            key = one.order.call and (one.order.call.caller, one.order.call.key_hash)
+            if one.answer.done():
+                continue  # nobody waits for it any more, and nothing of it was begun
+            if key is not None and key in keys:
+                left.append(one)
+            else:
+                taken.append(one)
+                keys.add(key)
+        self.waiting.extendleft(reversed(left))
+        return taken
+
+    async def _run(self, some: Sequence[_Waiting], *, waiting: bool) -> None:
+        """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
+        try:
+            busy = await self._record(some, waiting=waiting)
+        except OutcomeUnknownError as error:
+            _tell_all(some, error)
+        except (BusyError, PartRefusedError) as error:
+            self._alone(some, error)
+        except DatabaseUnavailableError as error:
+            await self._one_by_one(some, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is: nobody may wait for ever
+            log.warning("a group of decisions failed", cause=type(error).__name__)
+            _tell_all(some, error)
+        except BaseException:  # it is ended from outside, perhaps behind its commit
+            _tell_all(some, OutcomeUnknownError())
+            raise
+        else:
+            for one in busy:
+                self._spawn([one])
+
+    def _alone(self, some: Sequence[_Waiting], error: Exception) -> None:
+        if len(some) == 1:
+            some[0].tell(error)
+        for one in some if len(some) > 1 else ():
+            self._spawn([one])
+
+    async def _one_by_one(self, some: Sequence[_Waiting], error: DatabaseUnavailableError) -> None:
+        """Try each for itself, in case they took too long together; with the first that fails too, give up."""
+        for place, one in enumerate(some if len(some) > 1 else ()):
+            try:
+                await self._record([one], waiting=True)
+            except (BusyError, PartRefusedError, OutcomeUnknownError) as refused:
+                one.tell(refused)
+            except DatabaseUnavailableError as again:
+                _tell_all(some[place:], again)
+                return
+        _tell_all(some, error)  # but for those that were told already
+
+    async def _record(self, some: Sequence[_Waiting], *, waiting: bool) -> list[_Waiting]:
+        """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
+        # Whoever waits for others holds up neither groups nor, all together, every connection.
+        async with self.patient if waiting else nullcontext(), self.writer.write() as session:
+            together = Together(session, self.deployment, self.keep, [one.order for one in some])
+            told = await together.record(waiting=waiting)
+        for one in some:
+            if one.order in told:
+                one.tell(told[one.order])
+        return [one for one in some if one.order not in told]
+
+
+def _tell_all(some: Sequence[_Waiting], error: Exception) -> None:
+    for one in some:
+        one.tell(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """What records the decisions of one request with those of others. `digest`: of the credential presented."""
+
+    groups: RecordingGroups
+    write: Write
+    ask: AskAgain
+    digest: bytes
+
+    async def record(self, caller: Caller, status: int, said: Said) -> Response:
+        """Record one, and answer once it is committed and confirmed; or give the answer given before."""
+        given = await self.groups.record(self.order(await self.write.call(caller), status, said))
+        return Response(given.body, given.status, media_type="application/json")
+
+    def order(self, call: IdempotentCall | None, status: int, said: Said) -> Order:
+        """One decision of this request."""
+        return Order(said, self.digest, self.ask, call, status)
+
+
+def grouped_for(needs: Needs) -> Callable[..., Grouped]:
+    """A dependency that gives what records for callers who have these scopes."""
+
+    def wanted(request: Request, ask: Annotated[AskAgain, Depends(asked_again(needs))], write: WriteDep) -> Grouped:
+        groups: RecordingGroups = request.app.state.recording_groups
+        return Grouped(groups, write, ask, request.state.presented.digest)
+
+    return wanted

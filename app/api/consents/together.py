@@ -1,0 +1,118 @@
+"""Some decisions recorded in one transaction: callers looked up, keys claimed, ledgers opened, each for itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.api.consents.models import ConsentBody, WithdrawalBody, consent_body
+from app.api.http.problems import UnauthorizedError
+from app.api.http.security import AskAgain
+from app.auth.callers import Caller
+from app.auth.idempotency import Answer, IdempotentCall, earlier_answers, keep_answer_about, release
+from app.core.errors import DomainError
+from app.db.session import WriteSession
+from app.operations.consents.collection_time import record_import
+from app.operations.consents.open_ledgers import OpenLedgers, open_ledgers
+from app.operations.consents.record_consent import RecordedConsent
+from app.operations.consents.record_many import Done, Recorded, Said, record_one
+from app.operations.consents.search_consents import ConsentView
+from app.operations.service.deployment import Deployment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """One decision to record: what is said, who asks (by a digest, and by what looks the caller up), under which key.
+
+    `status`: of the answer, if it is recorded.
+    """
+
+    said: Said
+    digest: bytes
+    ask: AskAgain
+    call: IdempotentCall | None
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The decisions of one transaction."""
+
+    session: WriteSession
+    deployment: Deployment
+    keep: timedelta
+    some: Sequence[Order]
+
+    async def record(self, *, waiting: bool) -> dict[Order, Answer | Exception]:
+        """What each is to be told once this is committed; one about a person whom others hold is left out."""
+        told: dict[Order, Answer | Exception] = {}
+        callers = await self._callers()
+        for one in self.some:
+            caller = callers[one.digest]
+            if isinstance(caller, Exception):
+                told[one] = caller
+        calls = {one.call: one for one in self.some if one.call is not None and one not in told}
+        for call, earlier in (await earlier_answers(self.session, list(calls), keep=self.keep)).items():
+            told[calls[call]] = earlier
+        left = [one for one in self.some if one not in told]
+        if left:
+            opened = await self._open(left, waiting=waiting)
+            told |= await self._record(left, callers, opened)
+        return told
+
+    async def _callers(self) -> dict[bytes, Caller | Exception]:
+        """Who asks, looked up in this transaction: a key that was revoked meanwhile records nothing."""
+        found: dict[bytes, Caller | Exception] = {}
+        for one in self.some:
+            if one.digest not in found:
+                try:
+                    found[one.digest] = await one.ask(self.session)
+                except (UnauthorizedError, DomainError) as error:
+                    found[one.digest] = error
+        return found
+
+    async def _open(self, left: Sequence[Order], *, waiting: bool) -> OpenLedgers:
+        names = {one.said.subject for one in left}
+        processings = {one.said.processing for one in left if one.said.processing is not None}
+        return await open_ledgers(self.session, self.deployment, names, processings, waiting=waiting)
+
+    async def _record(
+        self, left: Sequence[Order], callers: Mapping[bytes, Caller | Exception], opened: OpenLedgers
+    ) -> dict[Order, Answer | Exception]:
+        told: dict[Order, Answer | Exception] = {}
+        importing: dict[Caller, None] = {}
+        for one in left:
+            caller = callers[one.digest]
+            if isinstance(caller, Exception):
+                continue
+            recorded = None
+            if not opened.is_busy(one.said.subject):
+                recorded = await record_one(self.session, self.deployment, caller, one.said, opened)
+                told[one] = recorded.refused or Answer(one.status, _body(recorded.done))
+            if one.call is not None:
+                self._settle(one.call, told.get(one), recorded)
+            if recorded is not None and recorded.imported:
+                importing[caller] = None
+        for caller in importing:
+            await record_import(self.session, caller, await self.session.now())
+        return told
+
+    def _settle(self, call: IdempotentCall, told: Answer | Exception | None, recorded: Recorded | None) -> None:
+        """Keep an answer under its key; a key under which nothing was recorded is free again."""
+        if isinstance(told, Answer) and recorded is not None:
+            keep_answer_about(self.session, call, told, recorded.subjects)
+        else:
+            release(self.session, call)
+
+
+def _body(done: Done | None) -> str:
+    body: ConsentBody | WithdrawalBody
+    if isinstance(done, RecordedConsent):
+        view = ConsentView(done.entry.event, done.entry.subject_ref, done.state, done.expires_at)
+        body = consent_body(view, done.defects)
+    elif done is not None:
+        body = WithdrawalBody(
+            id=done.id, matched=done.matched, withdrawn=list(done.withdrawn), effective_at=done.effective_at
+        )
+    else:
+        raise ValueError("it was neither recorded nor refused")
+    return body.model_dump_json(exclude_none=True)
