@@ -72,20 +72,20 @@ def keep_answer_about(session: WriteSession, call: IdempotentCall, answer: Answe
 
 _KEEP: Final = Put(
     order=95,
-    statement=text("""
+    sql="""
 UPDATE idempotency SET status = given.status, body = given.body, subject_refs =
     (SELECT array_agg(decode(ref, 'hex')) FROM unnest(about) AS ref)
-FROM json_to_recordset(CAST(:rows AS json))
+FROM json_to_recordset(CAST(%(rows)s AS json))
     AS given (caller uuid, key_hash text, status int, body text, about text[])
 WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
-"""),
+""",
 )
 _RELEASE: Final = Put(
     order=94,
-    statement=text("""
-DELETE FROM idempotency USING json_to_recordset(CAST(:rows AS json)) AS given (caller uuid, key_hash text)
+    sql="""
+DELETE FROM idempotency USING json_to_recordset(CAST(%(rows)s AS json)) AS given (caller uuid, key_hash text)
 WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
-"""),
+""",
 )
 _CLAIM: Final = text("""
 INSERT INTO idempotency (caller, key_hash, request_hash, created_at)

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
+from typing import cast as as_type
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Executable, Text, TextClause, cast, func, select
+import psycopg
+from sqlalchemy import CursorResult, Executable, Text, cast, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -61,12 +63,12 @@ class ReadSession:
 class Put:
     """How one kind of row is written, many in one statement.
 
-    `statement` takes them as the parameter `rows` (`app.db.many`). Kinds of a lower `order` are written first: others
+    `sql` takes them as the parameter `%(rows)s` (`app.db.many`). Kinds of a lower `order` are written first: others
     refer to them. `tells_xid`: the statement answers with the id of its transaction.
     """
 
     order: int
-    statement: TextClause
+    sql: LiteralString
     tells_xid: bool = False
 
 
@@ -86,6 +88,14 @@ class Committing:
     repeats: bool = False
     xid: int | None = None
     staged: dict[Put, list[Mapping[str, object]]] = field(default_factory=dict)
+
+
+def _as_sqlalchemy_has_it(error: psycopg.Error) -> Exception:
+    """What an error of the driver is to callers: of a row for what it says, or of the connection."""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        # No statement and no parameters: they hold rows.
+        return OperationalError(None, None, error, connection_invalidated=isinstance(error, psycopg.InterfaceError))
+    return PartRefusedError()
 
 
 def _ends_all(error: DBAPIError) -> bool:
@@ -121,15 +131,22 @@ class WriteSession(ReadSession):
 
         """
         staged, self.committing.staged = self.committing.staged, {}
-        for put in sorted(staged, key=lambda each: each.order):
-            try:
-                written = await ReadSession.execute(self, put.statement, {"rows": as_rows(staged[put])})
-            except DBAPIError as error:
-                if _ends_all(error):
-                    raise
-                raise PartRefusedError from error
-            if put.tells_xid:
-                self.committing.xid = int(written.scalar_one())
+        if not staged:
+            return
+        puts = sorted(staged, key=lambda each: each.order)
+        if not self.connection.in_transaction():
+            await self.connection.begin()  # or SQLAlchemy would not know of anything to commit
+        # One round trip for all of them. The driver's own connection: SQLAlchemy knows no pipeline, and holds the rest.
+        driver = as_type("psycopg.AsyncConnection[Any]", (await self.connection.get_raw_connection()).driver_connection)
+        try:
+            async with driver.pipeline():
+                told = [await driver.execute(put.sql, {"rows": as_rows(staged[put])}) for put in puts]
+            for put, cursor in zip(puts, told, strict=True):
+                row = await cursor.fetchone() if put.tells_xid else None
+                if row is not None:
+                    self.committing.xid = int(row[0])
+        except psycopg.Error as error:
+            raise _as_sqlalchemy_has_it(error) from error
 
     def narrow(self) -> None:
         """Say that this transaction forbids something that was permitted, or repeats one that did."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import text
-
 from app.core.consent import EventKind
 from app.db.session import Put, WriteSession
 
@@ -25,11 +23,11 @@ class DomainEvent:
 
 _OUTBOX: Final = Put(
     order=80,
-    statement=text("""
+    sql="""
 INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
-SELECT decode(ref, 'hex'), id, type, occurred_at, data FROM json_to_recordset(CAST(:rows AS json))
+SELECT decode(ref, 'hex'), id, type, occurred_at, data FROM json_to_recordset(CAST(%(rows)s AS json))
     AS given (ref text, id uuid, type text, occurred_at timestamptz, data jsonb)
-"""),
+""",
 )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, or_, select, text
 
 from app.core.aliases import AliasBasis
+from app.db.many import as_refs
 from app.db.session import ReadSession, WriteSession
 from app.ledger.mailboxes import locators_of_mailboxes
 from app.ledger.tables import subject_alias, subject_locator
@@ -43,6 +44,39 @@ _OF_NAMES: Final = text(
         "AND ended_at IS NULL"
     )
 )
+
+
+# Rows of locators first, as `hold_refs` does; an account is held where all of its rows are.
+_TRY: Final = text("""
+WITH RECURSIVE person (ref) AS (
+    SELECT subject_ref FROM subject_locator
+    WHERE ended_at IS NULL
+        AND locator = ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:locators, ',') AS each))
+    UNION
+    SELECT CASE WHEN subject_alias.first_ref = person.ref THEN subject_alias.second_ref ELSE subject_alias.first_ref END
+    FROM person JOIN subject_alias ON person.ref IN (subject_alias.first_ref, subject_alias.second_ref)
+), wanted AS MATERIALIZED (
+    SELECT ref FROM person
+    WHERE EXISTS (SELECT FROM subject_locator WHERE subject_ref = person.ref AND ended_at IS NULL)
+), rows AS MATERIALIZED (
+    SELECT subject_ref FROM subject_locator WHERE subject_ref IN (SELECT ref FROM wanted) FOR UPDATE SKIP LOCKED
+), of_each AS (SELECT subject_ref, count(*) AS held FROM rows GROUP BY subject_ref), held AS MATERIALIZED (
+    SELECT subject_ref FROM subject
+    WHERE subject_ref IN (
+        SELECT subject_ref FROM of_each
+        WHERE held = (SELECT count(*) FROM subject_locator AS every WHERE every.subject_ref = of_each.subject_ref)
+    )
+    FOR UPDATE SKIP LOCKED
+)
+SELECT ref, ref IN (SELECT subject_ref FROM held) AS held FROM wanted
+""")
+
+
+async def try_accounts_behind(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:
+    """Hold the open accounts of the people whom some locators lead to, but for those that others hold now; these."""
+    rows = (await session.execute(_TRY, {"locators": as_refs(locators)})).all() if locators else []
+    session.committing.subjects.update(bytes(row.ref) for row in rows if row.held)
+    return frozenset(bytes(row.ref) for row in rows if not row.held)
 
 
 async def accounts_of(session: ReadSession, ref: bytes) -> list[bytes]:

@@ -66,10 +66,10 @@ class RowHashes:
 
 _ROW: Final = Put(
     order=85,
-    statement=text("""
+    sql="""
 INSERT INTO import_row (row_hash, content_hash) SELECT decode(row_hash, 'hex'), decode(content_hash, 'hex')
-FROM json_to_recordset(CAST(:rows AS json)) AS given (row_hash text, content_hash text)
-"""),
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (row_hash text, content_hash text)
+""",
 )
 _KNOWN: Final = text("""
 SELECT row_hash, content_hash FROM import_row

@@ -105,15 +105,6 @@ async def try_names(session: WriteSession, locators: Collection[bytes]) -> froze
     return frozenset(bytes.fromhex(name) for name in kept.scalars())
 
 
-async def try_refs(session: WriteSession, refs: Collection[bytes]) -> frozenset[bytes]:
-    """Hold subjects that nobody else holds now; which."""
-    if not refs:
-        return frozenset()
-    session.committing.subjects.update(refs)
-    held = await session.execute(_TRY_REFS, {"refs": as_refs(refs)})
-    return frozenset(bytes(ref) for ref in held.scalars())
-
-
 async def _hold_row(session: WriteSession, locators: Sequence[bytes]) -> bytes | None:
     row = select(subject_locator.c.subject_ref).where(subject_locator.c.locator.in_(locators), _LIVE).with_for_update()
     ref: bytes | None = (await session.execute(row)).scalars().first()
@@ -135,19 +126,6 @@ _HOLD_NAMES: Final = text(
 _TRY_NAMES: Final = text("""
 SELECT name FROM (SELECT name FROM string_to_table(:names, ',') AS name WHERE name <> '') AS given
 WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))
-""")
-# Rows of locators first, as `hold_refs` does; a subject is held where all of its rows are.
-_TRY_REFS: Final = text("""
-WITH wanted AS MATERIALIZED (SELECT decode(ref, 'hex') AS ref FROM string_to_table(:refs, ',') AS ref),
-rows AS MATERIALIZED (
-    SELECT subject_ref FROM subject_locator WHERE subject_ref IN (SELECT ref FROM wanted) FOR UPDATE SKIP LOCKED
-), of_each AS (SELECT subject_ref, count(*) AS held FROM rows GROUP BY subject_ref)
-SELECT subject_ref FROM subject
-WHERE subject_ref IN (
-    SELECT subject_ref FROM of_each
-    WHERE held = (SELECT count(*) FROM subject_locator AS every WHERE every.subject_ref = of_each.subject_ref)
-)
-FOR UPDATE SKIP LOCKED
 """)
 _ADD: Final = text("""
 INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)

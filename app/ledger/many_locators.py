@@ -40,19 +40,19 @@ class LocatedOne:
 
 _SUBJECT: Final = Put(
     order=10,
-    statement=text("""
+    sql="""
 INSERT INTO subject (subject_ref, type, created_at) SELECT decode(ref, 'hex'), type, at
-FROM json_to_recordset(CAST(:rows AS json)) AS given (ref text, type text, at timestamptz)
-"""),
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, type text, at timestamptz)
+""",
 )
 # Refused by the database where the name has an account after all: nothing may be recorded under a second one.
 _LOCATOR: Final = Put(
     order=20,
-    statement=text("""
+    sql="""
 INSERT INTO subject_locator (locator, subject_ref, made_by, began_at)
 SELECT decode(locator, 'hex'), decode(ref, 'hex'), made_by, at
-FROM json_to_recordset(CAST(:rows AS json)) AS given (locator text, ref text, made_by text, at timestamptz)
-"""),
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (locator text, ref text, made_by text, at timestamptz)
+""",
 )
 _BEHIND: Final = text("""
 SELECT found.locator, subject_ref, ended_at,

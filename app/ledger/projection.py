@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select, text
+from sqlalchemy import Row, delete, select
 
 from app.core.consent import EventKind
 from app.core.projection import ConsentRow
@@ -29,16 +29,16 @@ class ConsentFilter:
 
 _PROJECT: Final = Put(
     order=50,
-    statement=text("""
+    sql="""
 INSERT INTO consent (subject_ref, id, processing, version, decision, collected_at, expires_at, ended_by, ended_at,
     counted_from)
 SELECT decode(ref, 'hex'), id, processing, version, decision, collected_at, expires_at, ended_by, ended_at, counted_from
-FROM json_to_recordset(CAST(:rows AS json)) AS given (ref text, id uuid, processing text, version int, decision text,
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, id uuid, processing text, version int, decision text,
     collected_at timestamptz, expires_at timestamptz, ended_by text, ended_at timestamptz, counted_from timestamptz)
 ON CONFLICT (subject_ref, id) DO UPDATE SET processing = EXCLUDED.processing, version = EXCLUDED.version,
     decision = EXCLUDED.decision, collected_at = EXCLUDED.collected_at, expires_at = EXCLUDED.expires_at,
     ended_by = EXCLUDED.ended_by, ended_at = EXCLUDED.ended_at, counted_from = EXCLUDED.counted_from
-"""),
+""",
 )
 
 

@@ -174,16 +174,16 @@ async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | No
 
 _APPEND: Final = Put(
     order=40,
-    statement=text("""
+    sql="""
 INSERT INTO consent_event (subject_ref, seq, id, kind, processing, version, elements, collected_at, recorded_at,
     stated_at, imported, expires_at, territory, counting, evidence, capacity, text_known, recorded_by)
 SELECT decode(ref, 'hex'), seq, id, kind, processing, version, elements, collected_at, recorded_at,
     stated_at, imported, expires_at, territory, counting, evidence, capacity, text_known, recorded_by
-FROM json_to_recordset(CAST(:rows AS json)) AS given (ref text, seq int, id uuid, kind text, processing text,
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, seq int, id uuid, kind text, processing text,
     version int, elements text[], collected_at timestamptz, recorded_at timestamptz, stated_at timestamptz,
     imported boolean, expires_at timestamptz, territory text, counting text, evidence jsonb, capacity jsonb,
     text_known boolean, recorded_by uuid)
-"""),
+""",
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Row, delete, select, text
+from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import Put, ReadSession, WriteSession
@@ -13,14 +13,14 @@ from app.ledger.vault import SealedId
 
 _KEEP: Final = Put(
     order=30,
-    statement=text("""
+    sql="""
 INSERT INTO subject_vault (subject_ref, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at)
 SELECT decode(ref, 'hex'), master_key_id, decode(wrapped_key, 'hex'), decode(sealed_id, 'hex'),
     decode(sealed_for, 'hex'), stored_at
-FROM json_to_recordset(CAST(:rows AS json)) AS given (ref text, master_key_id text, wrapped_key text, sealed_id text,
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, master_key_id text, wrapped_key text, sealed_id text,
     sealed_for text, stored_at timestamptz)
 ON CONFLICT DO NOTHING
-"""),
+""",
 )
 
 

@@ -3,8 +3,6 @@
 from enum import IntEnum
 from typing import Final
 
-from sqlalchemy import text
-
 from app.db.session import Put, WriteSession
 
 
@@ -18,15 +16,15 @@ class ChangeKind(IntEnum):
 
 _CHANGE: Final = Put(
     order=90,
-    statement=text("""
+    sql="""
 WITH put AS (
     INSERT INTO change (kind, ref)
     SELECT DISTINCT kind, decode(ref, 'hex')
-    FROM json_to_recordset(CAST(:rows AS json)) AS given (kind smallint, ref text)
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (kind smallint, ref text)
     ON CONFLICT DO NOTHING
 )
 SELECT CAST(pg_current_xact_id() AS text)
-"""),
+""",
     tells_xid=True,
 )
 

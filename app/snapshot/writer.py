@@ -5,7 +5,7 @@ permit what it forbids. The order of the steps is that of docs/freshness.md.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -53,8 +53,10 @@ class Writer:
         return None if self._replica is None or server is None else (self._replica.pool, server)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[WriteSession]:
+    async def write(self, committed_now: Callable[[], None] | None = None) -> AsyncIterator[WriteSession]:
         """One transaction; when the block has ended, it is committed and may be answered.
+
+        `committed_now` is called between the two: replicas may still permit what it forbids.
 
         Raises:
             OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
@@ -73,6 +75,8 @@ class Writer:
             self._replica.committed(done.changes)
         elif self._known is not None:
             self._known.forget(done.changes)
+        if committed_now is not None:
+            committed_now()
         if done.narrowing and done.xid is not None:
             try:
                 # Where no beat had told which server is the primary, this process may come to read from another one.

@@ -165,11 +165,11 @@ def test_a_transaction_that_takes_too_long_is_taken_item_by_item(pip, monkeypatc
     """A group that does not end within the deadline is taken one by one; where not even one does, the rest is left."""
     tried = []
 
-    async def slow(session, deployment, names, processings, *, waiting):
+    async def slow(session, deployment, names, processings, **how):
         tried.append(len(names))
         if len(names) > 1 or next(iter(names)).id == "stuck":
             raise TimeoutError
-        return await open_ledgers(session, deployment, names, processings, waiting=waiting)
+        return await open_ledgers(session, deployment, names, processings, **how)
 
     monkeypatch.setattr(together, "open_ledgers", slow)
     told = _items(pip, WITHDRAWALS, [_withdrawal(name) for name in ("slow1", "slow2", "stuck", "slow3")])
@@ -183,8 +183,8 @@ def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
     for taken, status in (("key", 401), ("scope", 403)):
         made = pip.ok("POST", "/v1/keys", {"name": "batch", "scopes": ["consents:write", "register:read"]})
 
-        async def revoked(session, deployment, names, processings, *, waiting, made=made, taken=taken):
-            opened = await open_ledgers(session, deployment, names, processings, waiting=waiting)
+        async def revoked(session, deployment, names, processings, *, made=made, taken=taken, **how):
+            opened = await open_ledgers(session, deployment, names, processings, **how)
             if not any("second" in name.id for name in names):
                 path, body = f"/v1/keys/{made['id']}", {"scopes": ["register:read"]}
                 await asyncio.to_thread(pip.call, *(("DELETE", path) if taken == "key" else ("PATCH", path, body)))

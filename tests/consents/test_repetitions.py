@@ -27,7 +27,7 @@ def _is_leased(api):
 
 
 @asynccontextmanager
-async def _dies(self):
+async def _dies(self, _=None):
     """Commit, and end before anybody is told."""
     async with self._database.write() as session:
         yield session

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from app.core.errors import NotFoundError
 from app.db.database import Database
@@ -80,7 +80,7 @@ def test_an_attempt_that_fails_takes_what_it_staged_away(database):
 
 def test_a_staged_row_that_the_database_refuses_is_of_its_attempt(database):
     """The database's word comes when the row is written: still within the attempt."""
-    wrong = Put(order=1, statement=text("INSERT INTO change (kind, ref) SELECT NULL, NULL WHERE :rows <> ''"))
+    wrong = Put(order=1, sql="INSERT INTO change (kind, ref) SELECT NULL, NULL WHERE %(rows)s <> ''")
 
     async def work(session):
         with pytest.raises(PartRefusedError):

@@ -25,12 +25,11 @@ from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownE
 from app.db.session import PartRefusedError
 from app.operations.consents.record_many import Said
 from app.operations.service.deployment import Deployment
+from app.register.remembered import RegisterEntries
 from app.snapshot.writer import Writer
 
 TOGETHER: Final = 100
 """How many are recorded in one transaction at most: some tens of milliseconds."""
-_AT_ONCE: Final = 2
-"""Groups at once: while one waits for replicas to confirm it, the next is recorded."""
 _ALONE_AT_ONCE: Final = 3
 _MOST_WAITING: Final = 2_000
 log = structlog.get_logger("sceau")
@@ -60,8 +59,9 @@ class RecordingGroups:
     keep: timedelta
     waiting: deque[_Waiting] = field(default_factory=deque)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
-    groups: int = 0
+    recording: "asyncio.Task[None] | None" = None
     due: bool = False
+    register: RegisterEntries = field(default_factory=RegisterEntries)
     patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
 
     async def record(self, order: Order) -> Answer:
@@ -91,22 +91,26 @@ class RecordingGroups:
         await asyncio.gather(*self.running, return_exceptions=True)
 
     def _begin(self) -> None:
+        """Begin the next group, unless one is being recorded: that one begins it, once it is committed."""
         self.due = False
-        while self.waiting and self.groups < _AT_ONCE:
-            self.groups += 1
-            self._spawn(self._take(), counted=True)
+        if self.waiting and self.recording is None:
+            self.recording = self._spawn(self._take(), waiting=False)
 
-    def _spawn(self, some: Sequence[_Waiting], *, counted: bool = False) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(some, waiting=not counted))
+    def _spawn(self, some: Sequence[_Waiting], *, waiting: bool) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(self._run(some, waiting=waiting))
         self.running.add(task)
+        task.add_done_callback(self._ended)
+        return task
 
-        def ended(done: "asyncio.Task[None]") -> None:
-            self.running.discard(done)
-            if counted:
-                self.groups -= 1
-                self._begin()
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A group is recorded, or has failed: it is the turn of the next."""
+        self.running.discard(task)
+        self._recorded(task)
 
-        task.add_done_callback(ended)
+    def _recorded(self, task: "asyncio.Task[None] | None") -> None:
+        if task is self.recording:
+            self.recording = None
+            self._begin()
 
     def _take(self) -> list[_Waiting]:
         """The next group: of two under one Idempotency-Key the second waits for the group after."""
@@ -144,13 +148,13 @@ class RecordingGroups:
             raise
         else:
             for one in busy:
-                self._spawn([one])
+                self._spawn([one], waiting=True)
 
     def _alone(self, some: Sequence[_Waiting], error: Exception) -> None:
         if len(some) == 1:
             some[0].tell(error)
         for one in some if len(some) > 1 else ():
-            self._spawn([one])
+            self._spawn([one], waiting=True)
 
     async def _one_by_one(self, some: Sequence[_Waiting], error: DatabaseUnavailableError) -> None:
         """Try each for itself, in case they took too long together; with the first that fails too, give up."""
@@ -167,8 +171,11 @@ class RecordingGroups:
     async def _record(self, some: Sequence[_Waiting], *, waiting: bool) -> list[_Waiting]:
         """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
         # Whoever waits for others holds up neither groups nor, all together, every connection.
-        async with self.patient if waiting else nullcontext(), self.writer.write() as session:
-            together = Together(session, self.deployment, self.keep, [one.order for one in some])
+        mine = asyncio.current_task()
+        turn = self.patient if waiting else nullcontext()
+        # Behind the commit the next group is recorded, while this one waits for replicas.
+        async with turn, self.writer.write(lambda: self._recorded(mine)) as session:
+            together = Together(session, self.deployment, self.keep, self.register, [one.order for one in some])
             told = await together.record(waiting=waiting)
         for one in some:
             if one.order in told:

@@ -17,6 +17,7 @@ from app.operations.consents.record_consent import RecordedConsent
 from app.operations.consents.record_many import Done, Recorded, Said, record_one
 from app.operations.consents.search_consents import ConsentView
 from app.operations.service.deployment import Deployment
+from app.register.remembered import RegisterEntries
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,7 @@ class Together:
     session: WriteSession
     deployment: Deployment
     keep: timedelta
+    register: RegisterEntries
     some: Sequence[Order]
 
     async def record(self, *, waiting: bool) -> dict[Order, Answer | Exception]:
@@ -73,7 +75,9 @@ class Together:
     async def _open(self, left: Sequence[Order], *, waiting: bool) -> OpenLedgers:
         names = {one.said.subject for one in left}
         processings = {one.said.processing for one in left if one.said.processing is not None}
-        return await open_ledgers(self.session, self.deployment, names, processings, waiting=waiting)
+        return await open_ledgers(
+            self.session, self.deployment, names, processings, waiting=waiting, register=self.register
+        )
 
     async def _record(
         self, left: Sequence[Order], callers: Mapping[bytes, Caller | Exception], opened: OpenLedgers

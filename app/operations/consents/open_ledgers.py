@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.db.session import WriteSession
-from app.ledger.aliases import accounts_behind
+from app.ledger.aliases import accounts_behind, try_accounts_behind
 from app.ledger.entries import LedgerEntry
-from app.ledger.locators import hold_names, hold_refs, try_names, try_refs
+from app.ledger.locators import hold_names, hold_refs, try_names
 from app.ledger.many_locators import LocatedOne, WantedSubject, begin_account, locate_many
 from app.ledger.store import load_ledgers
 from app.ledger.vault_store import keep_id
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.store import load_processings
+from app.register.remembered import RegisterEntries
 
 _AT_A_STRETCH: Final = 25
 """How many names are worked on before others of this process have their turn: some milliseconds."""
@@ -71,6 +71,7 @@ async def open_ledgers(
     processings: Collection[str],
     *,
     waiting: bool = True,
+    register: RegisterEntries | None = None,
 ) -> OpenLedgers:
     """Hold the people behind some names until the end of the transaction, and open the ledger of each name.
 
@@ -79,6 +80,7 @@ async def open_ledgers(
         deployment: whose names they are.
         names: names that IDNA takes; two may lead to one ledger.
         processings: whose register entries each ledger gets besides those that it names already.
+        register: what remembers entries of the register; None to read them.
         waiting: wait for people whom others hold; else they are told (`OpenLedgers.is_busy`), and not held.
 
     """
@@ -99,22 +101,22 @@ async def open_ledgers(
         taken = await try_names(session, every)
         opened.busy = {name for name, each in wanted.items() if not taken.issuperset(each.found_by)}
         wanted = {name: each for name, each in wanted.items() if name not in opened.busy}
-        behind = await accounts_behind(session, [each for one in wanted.values() for each in one.found_by])
-        held_by_others = frozenset(behind) - await try_refs(session, behind)
+        free = [each for one in wanted.values() for each in one.found_by]
+        held_by_others = await try_accounts_behind(session, free)
     now = await session.now()
     located = await locate_many(session, list(wanted.values()))
     if held_by_others:
         # Of somebody with other names it is not known here which: none of these is recorded in.
-        free = [not (each.linked or each.located.ref in held_by_others) for each in located]
-        opened.busy |= {name for name, is_free in zip(wanted, free, strict=True) if not is_free}
-        located = [each for each, is_free in zip(located, free, strict=True) if is_free]
+        unheld = [not (each.linked or each.located.ref in held_by_others) for each in located]
+        opened.busy |= {name for name, is_free in zip(wanted, unheld, strict=True) if not is_free}
+        located = [each for each, is_free in zip(located, unheld, strict=True) if is_free]
         wanted = {name: each for name, each in wanted.items() if name not in opened.busy}
     known = await load_ledgers(session, [each.located.ref for each in located if not each.new])
     named = {entry.event.processing for entries in known.values() for entry in entries}
     wanted_of_register = {each for each in named if each is not None} | set(processings)
-    register = dict.fromkeys(wanted_of_register) | await load_processings(session, wanted_of_register)
+    entries = await (register or RegisterEntries()).read(session, wanted_of_register)
     for locator, one in zip(wanted, located, strict=True):
         held = one.located
-        ledger = OpenLedger(held.ref, held.locators, held.closed_until, known.get(held.ref, ()), now, register)
+        ledger = OpenLedger(held.ref, held.locators, held.closed_until, known.get(held.ref, ()), now, entries)
         opened.by_locator[locator] = _Opened(ledger, one)
     return opened

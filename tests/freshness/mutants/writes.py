@@ -18,7 +18,7 @@ def own_dropped_before_commit(patch):
     """The process forgets what it is about to change, and commits afterwards."""
 
     @asynccontextmanager
-    async def write(self: Writer):
+    async def write(self: Writer, committed_now=None):
         async with self._database.write() as session:
             yield session
             done = session.committing
@@ -51,10 +51,10 @@ def listed_before_commit(patch):
     listed: set[UUID] = set()
 
     @asynccontextmanager
-    async def write(self: Writer):
+    async def write(self: Writer, committed_now=None):
         listed.clear()
         listed.update(await self.confirmer._rows())
-        async with real(self) as session:
+        async with real(self, committed_now) as session:
             yield session
 
     def looked(self: Confirmer, wait, rows):
@@ -70,7 +70,7 @@ def deadline_before_commit(patch):
     """The time after which a write is answered anyway runs from before its commit."""
 
     @asynccontextmanager
-    async def write(self: Writer):
+    async def write(self: Writer, committed_now=None):
         began = boot_seconds()
         async with self._database.write() as session:
             yield session

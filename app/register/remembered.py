@@ -1,0 +1,41 @@
+"""Register entries remembered by a process that writes: as long as the register has not grown, they are what it holds.
+
+The tables of the register are append-only. What was seen stays, so that a register of which as many rows are seen is
+the same one: the number of rows in each table is an exact stamp of what was read.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy import text
+
+from app.db.session import ReadSession
+from app.register.records import ProcessingRecord
+from app.register.store import load_processings
+
+_STAMP: Final = text("""
+SELECT (SELECT count(*) FROM processing), (SELECT count(*) FROM processing_version),
+    (SELECT count(*) FROM processing_status_change)
+""")
+_MOST: Final = 10_000
+
+
+class RegisterEntries:
+    """Entries by id, None where there is none, with the stamp that was read before them."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._stamp: tuple[int, ...] | None = None
+        self._entries: dict[str, ProcessingRecord | None] = {}
+
+    async def read(self, session: ReadSession, ids: Collection[str]) -> dict[str, ProcessingRecord | None]:
+        """These entries as the register has them now."""
+        stamp = tuple((await session.execute(_STAMP)).one())
+        if stamp != self._stamp or len(self._entries) > _MOST:
+            self._stamp, self._entries = stamp, {}
+        entries = self._entries
+        missing = set(ids) - entries.keys()
+        if missing:
+            # Read behind the stamp, so never older than it; what is newer goes with the next stamp.
+            entries.update(dict.fromkeys(missing) | await load_processings(session, missing))
+        return {each: entries[each] for each in ids}

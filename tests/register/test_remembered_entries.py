@@ -1,0 +1,55 @@
+"""What a writing process remembers of the register is what the register holds, whoever changes it."""
+
+import asyncio
+
+from sqlalchemy import text
+
+from app.db.database import Database
+from app.register import remembered
+from app.register.remembered import RegisterEntries
+from app.register.store import load_processings
+from tests.support.two_persons import add
+
+IDS = ("ads", "stats", "later", "nowhere")
+
+
+def _changes(api):
+    """Changes of every kind, one by one: registered, a version, suspended, active again, retired, one more."""
+    yield "nothing"
+    yield api.register("ads")
+    yield add(api, "ads", elements=["content"], reason="Less.")
+    for status in ("suspended", "active"):
+        yield api.ok("PATCH", "/v1/processings/ads", {"status": status})
+    yield api.register("stats", purpose="statistics")
+    yield api.ok("PATCH", "/v1/processings/stats", {"status": "retired"})
+    yield api.register("later")
+
+
+async def _read(database, entries):
+    opened = Database(database.app_url)
+    try:
+        async with opened.read() as session:
+            return await entries.read(session, IDS), dict.fromkeys(IDS) | await load_processings(session, IDS)
+    finally:
+        await opened.close()
+
+
+def test_what_is_remembered_is_what_is_there(api, database):
+    """After each change by somebody else, and twice without one, it gives what a reading gives; unknown ones too."""
+    entries = RegisterEntries()
+    for _ in _changes(api):
+        for _ in range(2):
+            told, held = asyncio.run(_read(database, entries))
+            assert told == held
+
+
+def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
+    """Control: one that believes that the register never grows is seen to be wrong."""
+    monkeypatch.setattr(remembered, "_STAMP", text("SELECT 1"))
+    entries = RegisterEntries()
+    api.register("ads")
+    told, held = asyncio.run(_read(database, entries))
+    assert told == held
+    api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+    told, held = asyncio.run(_read(database, entries))
+    assert told["ads"] != held["ads"]
