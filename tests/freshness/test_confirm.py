@@ -1,15 +1,21 @@
 """Whom a narrowing write waits for, and for how long; and what its transaction snapshots show."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 import app.snapshot.confirm as confirm_module
 from app.db.database import Database, DatabaseUnavailableError
+from app.db.primary import IDENTITY
+from app.snapshot.changes import ChangeKind, record_change
 from app.snapshot.confirm import Confirmer
 from app.snapshot.snapshots import TransactionSnapshot
+from app.snapshot.writer import Writer
 from tests.freshness.gate import Gate, until
 
 A, B, OWN = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -186,3 +192,34 @@ def test_what_is_no_snapshot_is_refused(text):
     """A text that PostgreSQL does not write is an error."""
     with pytest.raises(ValueError, match=r"."):
         TransactionSnapshot.parse(text)
+
+
+@pytest.mark.parametrize(("server", "forgot"), [("known", True), (None, False)])
+def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database, monkeypatch, server, forgot):
+    """What it forgot at the commit it may read again from another server, if its first beat is answered only then."""
+    told = []
+
+    async def confirm(_, xid, committed, *, own_forgot):
+        told.append((xid > 0, committed > 0, own_forgot))
+
+    async def written():
+        opened = Database(database.app_url)
+        try:
+            known = await _identity(opened) if server is not None else None
+            replica: Any = SimpleNamespace(
+                feed=SimpleNamespace(server=known, incarnation=None), committed=lambda _: None
+            )
+            async with Writer(opened, replica, longest=1.0).write() as session:
+                session.narrow()
+                await record_change(session, ChangeKind.SUBJECT, b"somebody")
+        finally:
+            await opened.close()
+
+    monkeypatch.setattr(Confirmer, "confirm", confirm)
+    asyncio.run(written())
+    assert told == [(True, True, forgot)]
+
+
+async def _identity(opened):
+    async with opened.read() as session:
+        return (await session.execute(text(f"SELECT {IDENTITY}"))).scalar_one()
