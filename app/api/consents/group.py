@@ -93,8 +93,8 @@ class RecordingGroups:
     def _begin(self) -> None:
         """Begin the next group, unless one is being recorded: that one begins it, once it is committed."""
         self.due = False
-        if self.waiting and self.recording is None:
-            self.recording = self._spawn(self._take(), waiting=False)
+        if self.recording is None and (some := self._take()):
+            self.recording = self._spawn(some, waiting=False)
 
     def _spawn(self, some: Sequence[_Waiting], *, waiting: bool) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(self._run(some, waiting=waiting))
@@ -134,12 +134,10 @@ class RecordingGroups:
         """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
         try:
             busy = await self._record(some, waiting=waiting)
-        except OutcomeUnknownError as error:
-            _tell_all(some, error)
         except (BusyError, PartRefusedError) as error:
             self._alone(some, error)
-        except DatabaseUnavailableError as error:
-            await self._one_by_one(some, error)
+        except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
+            _tell_all(some, error)
         except Exception as error:  # noqa: BLE001 - whatever it is: nobody may wait for ever
             log.warning("a group of decisions failed", cause=type(error).__name__)
             _tell_all(some, error)
@@ -155,18 +153,6 @@ class RecordingGroups:
             some[0].tell(error)
         for one in some if len(some) > 1 else ():
             self._spawn([one], waiting=True)
-
-    async def _one_by_one(self, some: Sequence[_Waiting], error: DatabaseUnavailableError) -> None:
-        """Try each for itself, in case they took too long together; with the first that fails too, give up."""
-        for place, one in enumerate(some if len(some) > 1 else ()):
-            try:
-                await self._record([one], waiting=True)
-            except (BusyError, PartRefusedError, OutcomeUnknownError) as refused:
-                one.tell(refused)
-            except DatabaseUnavailableError as again:
-                _tell_all(some[place:], again)
-                return
-        _tell_all(some, error)  # but for those that were told already
 
     async def _record(self, some: Sequence[_Waiting], *, waiting: bool) -> list[_Waiting]:
         """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
