@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final, cast
 
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from sqlalchemy import event, text
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
@@ -22,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
-from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
+from app.db.session import Clock, DatabaseClock, ReadSession, TransactionRefusedError, WriteSession
 
 _PING_SECONDS: Final = 1.0
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
@@ -279,8 +280,15 @@ async def _heard(connection: AsyncConnection) -> HeardConnection:
 
 
 async def _commit(connection: AsyncConnection) -> bool:
-    """Commit; False where the server warned that its standby may not have the transaction."""
+    """Commit; False where the server warned that its standby may not have the transaction.
+
+    Raises:
+        TransactionRefusedError: a statement of it failed, so that there is nothing to commit.
+
+    """
     heard = await _heard(connection)
+    if heard.info.transaction_status is TransactionStatus.INERROR:
+        raise TransactionRefusedError  # PostgreSQL would take the COMMIT for a ROLLBACK, without an error
     heard.warned = False
     await connection.commit()
     return not heard.warned

@@ -26,7 +26,7 @@ PRIVILEGES: Final = {
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
     "subject_alias": "SELECT, INSERT, DELETE",
     "shared_mailbox": "SELECT, INSERT, DELETE, UPDATE (holders, ended_at)",
-    "import_source": "SELECT, INSERT, UPDATE (rows, grants, approved_by, approved_at, reason)",
+    "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, approved_by, approved_at, reason)",
     "import_row": "SELECT, INSERT",
     "solicitation": "SELECT, INSERT, UPDATE (asked, last_asked_at)",
     "controller": "SELECT, INSERT, UPDATE (id)",

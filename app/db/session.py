@@ -25,6 +25,10 @@ class PartRefusedError(Exception):
     """The database refused a statement of a part of a transaction, for what it says; the rest of it stands."""
 
 
+class TransactionRefusedError(Exception):
+    """The database refused a row that an earlier part of a transaction had staged: the whole of it is to end."""
+
+
 class Clock(Protocol):
     """Where the current instant comes from: the database, or a test."""
 
@@ -162,7 +166,10 @@ class WriteSession(ReadSession):
             PartRefusedError: the database refused a statement of this part.
 
         """
-        await self.flush()
+        try:
+            await self.flush()  # what others staged is theirs: if that is refused, it is not by anything of this part
+        except PartRefusedError as error:
+            raise TransactionRefusedError from error
         whole = self.committing
         before, changes = whole.subjects, len(whole.changes)
         whole.subjects = set()
@@ -174,7 +181,8 @@ class WriteSession(ReadSession):
             whole.staged.clear()
             del whole.changes[changes:]
             whole.subjects = before
-            if isinstance(error, DBAPIError) and not _ends_all(error):
+            refused = isinstance(error, DBAPIError) and not _ends_all(error)
+            if refused or isinstance(error, TransactionRefusedError):
                 raise PartRefusedError from error
             raise
         whole.subjects |= before

@@ -51,8 +51,6 @@ TABLES: Final = (
 """What is carried over, in an order in which each refers to those before it only."""
 SECRET: Final = {"caller": "key_sha256"}
 """Columns whose values are left behind."""
-_MAY_BE_THERE: Final = frozenset({"key_check", "caller"})
-"""Tables that a first start of the service has rows in."""
 _TOGETHER: Final = 2_000
 _STATEMENT_SECONDS: Final = 24 * 3_600.0
 
@@ -128,12 +126,13 @@ class Restoring:
             RestoreRefusedError: it is in use.
 
         """
-        for table in ("processing", "subject", "consent_event"):
-            if await self._count(table):
-                raise RestoreRefusedError("the database is in use: only an empty one is restored into")
+        if await self._count("processing") or await self._count("subject"):
+            raise RestoreRefusedError("the database is in use: only an empty one is restored into")
         beating = text("SELECT count(*) FROM replica WHERE seen_at > now() - interval '10 seconds'")
         if (await self._session.execute(beating)).scalar_one():
             raise RestoreRefusedError("a service runs on this database: stop it first")
+        if any([await self._count(table) for table in TABLES]):
+            raise RestoreRefusedError("a service was started on this database: make a new one, and only migrate it")
 
     async def put(self, table: str, row: str) -> None:
         """Put a row, as JSON, behind those of the tables before.
@@ -158,7 +157,7 @@ class Restoring:
         """
         await self._flush()
         for table in TABLES:
-            if table not in _MAY_BE_THERE and await self._count(table) != self._wanted.get(table):
+            if await self._count(table) != self._wanted.get(table):
                 raise RestoreRefusedError(f"the export is not whole: it says that there are other rows of {table}")
 
     async def _flush(self) -> None:
@@ -177,8 +176,7 @@ class Restoring:
 _COUNTING: Final = {table: text(f"SELECT count(*) FROM {table}") for table in TABLES}  # noqa: S608 - constants
 _PUTTING: Final = {
     table: text(
-        f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json)) "  # noqa: S608
-        + ("ON CONFLICT DO NOTHING" if table in _MAY_BE_THERE else "")
+        f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"  # noqa: S608
     )
     for table in TABLES
 }

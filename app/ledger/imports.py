@@ -11,7 +11,21 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Table, Text, Uuid, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    case,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.many import as_refs
@@ -26,6 +40,8 @@ import_source = Table(
     Column("begun_at", DateTime(timezone=True), nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("grants", BigInteger, nullable=False),
+    # How many grants whoever began it says that there are: so many an approval is for.
+    Column("expected", BigInteger, nullable=False, server_default=text("0")),
     Column("approved_by", Uuid),
     Column("approved_at", DateTime(timezone=True)),
     Column("reason", Text),
@@ -43,7 +59,7 @@ import_row = Table(
 class ImportSource:
     """One import: who began it and when, how many rows and grants among them it recorded, and who approved it.
 
-    `rows` and `grants` count what was recorded, once each.
+    `rows` and `grants` count what was recorded, once each; `expected` is how many grants an approval is for.
     """
 
     name: str
@@ -51,6 +67,7 @@ class ImportSource:
     begun_at: datetime
     rows: int
     grants: int
+    expected: int
     approved_by: UUID | None
     approved_at: datetime | None
     reason: str | None
@@ -78,11 +95,18 @@ WHERE row_hash = ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:has
 _COLUMNS: Final = tuple(ImportSource.__dataclass_fields__)
 
 
-async def hold_source(session: WriteSession, name: str, by: UUID) -> ImportSource:
-    """Hold an import until the end of the transaction; it begins with this if there was none of that name."""
-    begun = insert(import_source).values(name=name, made_by=by, begun_at=await session.now(), rows=0, grants=0)
-    # An update that changes nothing holds the row that was there, and gives it back.
-    held = begun.on_conflict_do_update(index_elements=["name"], set_={"rows": import_source.c.rows})
+async def hold_source(session: WriteSession, name: str, by: UUID, expected: int = 0) -> ImportSource:
+    """Hold an import until the end of the transaction; it begins with this if there was none of that name.
+
+    Until it is approved, more grants may come to be expected of it, by whoever began it.
+    """
+    now = await session.now()
+    begun = insert(import_source).values(name=name, made_by=by, begun_at=now, rows=0, grants=0, expected=expected)
+    # An update holds the row that was there, and gives it back.
+    table = import_source.c
+    may_grow = and_(table.approved_at.is_(None), table.made_by == by)
+    grown = case((may_grow, func.greatest(table.expected, expected)), else_=table.expected)
+    held = begun.on_conflict_do_update(index_elements=["name"], set_={"expected": grown})
     row = (await session.execute(held.returning(import_source))).one()
     return ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
 

@@ -7,11 +7,12 @@ holds: whoever writes about that person waits alone.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final
+from uuid import UUID
 
 import structlog
 from fastapi import Depends, Request, Response
@@ -22,7 +23,7 @@ from app.api.http.security import AskAgain, Needs, asked_again
 from app.auth.callers import Caller
 from app.auth.idempotency import Answer, IdempotentCall
 from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError
-from app.db.session import PartRefusedError
+from app.db.session import PartRefusedError, TransactionRefusedError
 from app.operations.consents.record_many import Said
 from app.operations.service.deployment import Deployment
 from app.register.remembered import RegisterEntries
@@ -31,6 +32,8 @@ from app.snapshot.writer import Writer
 TOGETHER: Final = 100
 """How many are recorded in one transaction at most: some tens of milliseconds."""
 _ALONE_AT_ONCE: Final = 3
+_PATIENCE: Final = 5.0
+"""Seconds that one may wait for its turn to wait alone."""
 _MOST_WAITING: Final = 2_000
 log = structlog.get_logger("sceau")
 
@@ -39,6 +42,12 @@ log = structlog.get_logger("sceau")
 class _Waiting:
     order: Order
     answer: "asyncio.Future[Answer]"
+
+    @property
+    def key(self) -> tuple[UUID, bytes] | None:
+        """The Idempotency-Key of it, by its caller and its hash."""
+        call = self.order.call
+        return None if call is None else (call.caller, call.key_hash)
 
     def tell(self, told: Answer | Exception) -> None:
         """Give the answer to whoever still waits for it."""
@@ -62,6 +71,7 @@ class RecordingGroups:
     recording: "asyncio.Task[None] | None" = None
     due: bool = False
     register: RegisterEntries = field(default_factory=RegisterEntries)
+    keys: set[tuple[UUID, bytes]] = field(default_factory=set)
     patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
 
     async def record(self, order: Order) -> Answer:
@@ -97,6 +107,7 @@ class RecordingGroups:
             self.recording = self._spawn(some, waiting=False)
 
     def _spawn(self, some: Sequence[_Waiting], *, waiting: bool) -> "asyncio.Task[None]":
+        self.keys |= {key for one in some if (key := one.key) is not None}
         task = asyncio.get_running_loop().create_task(self._run(some, waiting=waiting))
         self.running.add(task)
         task.add_done_callback(self._ended)
@@ -106,6 +117,7 @@ class RecordingGroups:
         """A group is recorded, or has failed: it is the turn of the next."""
         self.running.discard(task)
         self._recorded(task)
+        self._begin()
 
     def _recorded(self, task: "asyncio.Task[None] | None") -> None:
         if task is self.recording:
@@ -113,20 +125,19 @@ class RecordingGroups:
             self._begin()
 
     def _take(self) -> list[_Waiting]:
-        """The next group: of two under one Idempotency-Key the second waits for the group after."""
+        """The next group: one under an Idempotency-Key of which another is under way waits until that is answered."""
         taken: list[_Waiting] = []
         left: list[_Waiting] = []
-        keys = set()
+        keys = set(self.keys)
         while self.waiting and len(taken) < TOGETHER:
             one = self.waiting.popleft()
-            key = one.order.call and (one.order.call.caller, one.order.call.key_hash)
             if one.answer.done():
                 continue  # nobody waits for it any more, and nothing of it was begun
-            if key is not None and key in keys:
+            if one.key is not None and one.key in keys:
                 left.append(one)
             else:
                 taken.append(one)
-                keys.add(key)
+                keys |= {one.key} if one.key is not None else set()
         self.waiting.extendleft(reversed(left))
         return taken
 
@@ -134,7 +145,7 @@ class RecordingGroups:
         """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
         try:
             busy = await self._record(some, waiting=waiting)
-        except (BusyError, PartRefusedError) as error:
+        except (BusyError, PartRefusedError, TransactionRefusedError) as error:
             self._alone(some, error)
         except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
             _tell_all(some, error)
@@ -147,6 +158,30 @@ class RecordingGroups:
         else:
             for one in busy:
                 self._spawn([one], waiting=True)
+            some = [one for one in some if one not in busy]
+        finally:
+            self.keys -= {one.key for one in some if one.answer.done()}
+
+    @asynccontextmanager
+    async def _turn(self, *, waiting: bool) -> AsyncIterator[None]:
+        """Have those who wait for others take turns, none of them for long.
+
+        Raises:
+            BusyError: others waited before, for all the time that there is.
+
+        """
+        if not waiting:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.patient.acquire()
+        except TimeoutError:
+            raise BusyError from None
+        try:
+            yield
+        finally:
+            self.patient.release()
 
     def _alone(self, some: Sequence[_Waiting], error: Exception) -> None:
         if len(some) == 1:
@@ -158,9 +193,8 @@ class RecordingGroups:
         """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
         # Whoever waits for others holds up neither groups nor, all together, every connection.
         mine = asyncio.current_task()
-        turn = self.patient if waiting else nullcontext()
         # Behind the commit the next group is recorded, while this one waits for replicas.
-        async with turn, self.writer.write(lambda: self._recorded(mine)) as session:
+        async with self._turn(waiting=waiting), self.writer.write(lambda: self._recorded(mine)) as session:
             together = Together(session, self.deployment, self.keep, self.register, [one.order for one in some])
             told = await together.record(waiting=waiting)
         for one in some:

@@ -114,6 +114,7 @@ class ImportView(BaseModel):
     begun_at: datetime
     rows: int
     grants: int
+    expected: int = Field(description="How many grants its caller says that there are: so many an approval is for")
     approved_by: UUID | None = None
     approved_at: datetime | None = None
     reason: str | None = None

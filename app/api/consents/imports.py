@@ -27,6 +27,7 @@ from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDe
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import EventKind
+from app.core.register.approval import RegisterApproval
 from app.core.register.errors import ImportNotApprovedError
 from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import ImportSource, list_sources
@@ -79,7 +80,8 @@ async def post_import(  # noqa: PLR0917 - dependencies
     the same, and then undone.
     """
     caller.require(Scope.CONSENTS_IMPORT)
-    whole = Import(body.name, body.grants_expected, approval, body.notify)
+    # What is undone needs nobody's approval.
+    whole = Import(body.name, body.grants_expected, RegisterApproval.ONE if body.dry_run else approval, body.notify)
     importing = _Importing(write, deployment, again, whole, dry_run=body.dry_run)
     return await importing.answer(body.rows)
 
@@ -150,7 +152,8 @@ class _Importing:
         except ImportNotApprovedError:
             # Recorded by itself: what is to be approved must be there.
             async with self.write.writer.write() as session:
-                await propose_import(session, await self.ask(session), self.whole.source)
+                caller = await self.ask(session)
+                await propose_import(session, caller, self.whole.source, self.whole.grants_expected)
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
         return Response(_told(items, told, dry_run=self.dry_run), media_type="application/json")

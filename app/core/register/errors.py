@@ -43,3 +43,9 @@ class RowChangedError(DomainError):
     """This row of the import was recorded already, and said something else then."""
 
     slug = "import-row-changed"
+
+
+class ImportOfAnotherError(DomainError):
+    """Another caller began the import of this name, and alone goes on with it: choose another name."""
+
+    slug = "import-of-another"

@@ -10,9 +10,9 @@ from app.db.session import WriteSession
 from app.ledger.imports import ImportSource, approve_source, find_source, hold_source
 
 
-async def propose_import(session: WriteSession, caller: Caller, name: str) -> ImportSource:
-    """Begin an import without a row, so that another person can approve it; one that was begun stands as it is."""
-    return await hold_source(session, name, caller.id)
+async def propose_import(session: WriteSession, caller: Caller, name: str, expected: int) -> ImportSource:
+    """Begin an import without a row, so that another person can approve it, for so many grants."""
+    return await hold_source(session, name, caller.id, expected)
 
 
 async def approve_import(session: WriteSession, caller: Caller, name: str, reason: str) -> ImportSource:

@@ -14,9 +14,17 @@ from app.auth.callers import Caller
 from app.core.consent import EventKind, State
 from app.core.errors import DomainError
 from app.core.register.approval import RegisterApproval
-from app.core.register.errors import ImportNotApprovedError, RowChangedError
+from app.core.register.errors import ImportNotApprovedError, ImportOfAnotherError, RowChangedError
 from app.db.session import WriteSession
-from app.ledger.imports import RowHashes, add_counts, count_unapproved, hold_source, keep_rows, known_rows
+from app.ledger.imports import (
+    ImportSource,
+    RowHashes,
+    add_counts,
+    count_unapproved,
+    hold_source,
+    keep_rows,
+    known_rows,
+)
 from app.operations.consents.collection_time import record_import
 from app.operations.consents.open_ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.record_consent import Collected, RecordedConsent
@@ -72,9 +80,12 @@ async def import_rows(
 
     Raises:
         ImportNotApprovedError: a second person must approve so many grants first; nothing was recorded.
+        ImportOfAnotherError: another caller began the import of this name.
 
     """
-    held = await hold_source(session, whole.source, caller.id)
+    held = await hold_source(session, whole.source, caller.id, whole.grants_expected)
+    if held.made_by != caller.id:
+        raise ImportOfAnotherError(field="import")
     hashes = [_hashes(deployment, whole.source, row) for row in rows]
     known = await known_rows(session, [each.row for each in hashes])
     verdicts: dict[int, Verdict] = {}
@@ -95,8 +106,7 @@ async def import_rows(
     keep_rows(session, (hashes[place] for place in done))
     grants = sum(1 for place in done if _is_grant(rows[place]))
     await add_counts(session, whole.source, rows=len(done), grants=grants)
-    if held.approved_at is None:
-        await _require_approval(session, whole)
+    await _require_approval(session, whole, held, held.grants + grants)
     if done:
         await record_import(session, caller, await session.now())
     return [verdicts[place] for place in range(len(rows))]
@@ -107,10 +117,15 @@ def _repeated(content: bytes, row: RowHashes) -> Verdict:
     return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
 
 
-async def _require_approval(session: WriteSession, whole: Import) -> None:
+async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
+    """Refuse more grants than one person may bring in alone, or than another has approved."""
     if whole.approval is RegisterApproval.ONE:
         return
-    if max(whole.grants_expected, await count_unapproved(session)) > MOST_UNAPPROVED:
+    if held.approved_at is not None:
+        enough = grants <= held.expected
+    else:
+        enough = max(whole.grants_expected, await count_unapproved(session)) <= MOST_UNAPPROVED
+    if not enough:
         raise ImportNotApprovedError
 
 

@@ -1,0 +1,122 @@
+"""Decisions recorded together: one that fails takes no other with it, and nobody waits for somebody else's."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import psycopg
+import pytest
+
+from app.api.consents.group import RecordingGroups
+from app.api.consents.together import Order
+from app.db.database import DatabaseUnavailableError
+from tests.faults.service import eventually
+from tests.support.api import subject
+from tests.support.consents import grant
+from tests.support.databases import administrator_url
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.processing = 'bad' THEN RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'no'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON consent_event FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.fixture
+def refusing(api, database):
+    """A service whose database refuses each event about one processing, and two people with two names each."""
+    for processing in ("ads", "bad"):
+        api.register(processing)
+    for one, other in (("li", "lo"), ("mi", "mo")):
+        api.ok("POST", "/v1/subjects/links", {"from": subject(one), "to": subject(other), "basis": "user_proved"})
+    api.decide("alice", "ads")
+    with psycopg.connect(administrator_url(database.name), autocommit=True) as connection:
+        connection.execute(REFUSE)
+    return api
+
+
+def test_a_row_that_the_database_refuses_loses_no_withdrawal_beside_it(refusing):
+    """Whoever shares its group is recorded all the same, and is denied once that is answered."""
+    items = [
+        {"subject": subject("li")},
+        {"subject": subject("alice")},
+        {"subject": subject("bob"), "processing": "bad"},
+        {"subject": subject("mi")},
+    ]
+    told = refusing.ok("POST", "/v1/withdrawals/batch", {"items": items})["items"]
+    assert [each["status"] for each in told] == [200, 200, 500, 200]
+    assert refusing.reason("alice", "ads") == "consent_withdrawn"
+
+
+def test_a_row_that_the_database_refuses_loses_no_grant_beside_it(refusing):
+    """The same of grants: what is answered 201 is there."""
+    items = [grant("carol", "ads"), grant("bob", "bad"), grant("li", "ads")]
+    told = refusing.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+    assert [each["status"] for each in told] == [201, 500, 201]
+    assert [refusing.reason(name, "ads") for name in ("carol", "li")] == ["consent_in_force"] * 2
+
+
+def test_a_key_that_waits_for_a_person_holds_up_nobody(api, database):
+    """The same request again, under its key, waits for its first time; a stranger's grant goes on meanwhile."""
+    api.register("ads")
+    api.decide("busy", "ads")
+    body, key = {"subject": subject("busy")}, {"Idempotency-Key": "k"}
+    done = threading.Event()
+
+    def withdraw():
+        answer = api.call("POST", "/v1/withdrawals", body, key)
+        done.set()
+        return answer
+
+    with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(2) as pool:
+        holder.execute("SELECT FROM subject FOR UPDATE")
+        groups = api.client.app.state.recording_groups
+        first = pool.submit(withdraw)
+        eventually(lambda: groups.keys)
+        again = pool.submit(withdraw)
+        eventually(lambda: groups.waiting)
+        api.ok("POST", "/v1/consents", grant("stranger", "ads"))
+        assert not done.is_set()
+        holder.rollback()
+        assert first.result().json() == again.result().json()
+
+
+def test_writes_about_a_person_whom_others_hold_end(api, database, monkeypatch):
+    """However many there are, none waits for all those before it: 503, and others go on."""
+    monkeypatch.setattr("app.api.consents.group._PATIENCE", 0.2)
+    api.register("ads")
+    api.decide("busy", "ads")
+    with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(12) as pool:
+        holder.execute("SELECT FROM subject FOR UPDATE")
+        body = {"subject": subject("busy")}
+        told = [pool.submit(api.call, "POST", "/v1/withdrawals", body) for _ in range(12)]
+        api.ok("POST", "/v1/consents", grant("stranger", "ads"))
+        assert {each.result().status_code for each in told} == {503}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, DatabaseUnavailableError, asyncio.CancelledError])
+def test_nobody_waits_for_ever(error):
+    """Whatever ends a group, each of those in it is told."""
+
+    @asynccontextmanager
+    async def write(_):
+        if error:
+            raise error
+        yield
+
+    async def record():
+        nothing: Any = None
+        groups = RecordingGroups(cast("Any", SimpleNamespace(write=write)), nothing, timedelta(days=1))
+        orders = [Order(nothing, b"", nothing, None, 201) for _ in range(2)]
+        told = await asyncio.wait_for(asyncio.gather(*map(groups.record, orders), return_exceptions=True), 30)
+        await groups.close()
+        return told
+
+    assert all(isinstance(each, Exception) for each in asyncio.run(record()))
