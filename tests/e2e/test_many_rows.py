@@ -1,6 +1,6 @@
 """An import killed ten times, done twice, exported and restored: the same rows, and the same decisions.
 
-A hundred thousand rows; E2E_ROWS says how many else.
+Twenty thousand rows; E2E_ROWS says how many else.
 """
 
 import csv
@@ -18,7 +18,7 @@ from tests.faults.words import ADS
 from tests.support.api import BOOTSTRAP, question
 from tests.support.consents import SIGNED, notice_of, proof
 
-ROWS = int(os.environ.get("E2E_ROWS", "100000"))
+ROWS = int(os.environ.get("E2E_ROWS", "20000"))
 QUESTIONS = 10_000
 KILLS = 10
 EVIDENCE = proof(notice_of("ads-mail"), SIGNED)
