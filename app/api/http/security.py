@@ -201,7 +201,10 @@ async def _remembered(services: Services, presented: Credential) -> Caller | Non
     if memory is None or not memory.replica.lease.held():
         return None
     replica = memory.replica
-    held = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
+    try:
+        held = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
+    except DatabaseUnavailableError:
+        return None  # memory cannot be read into: the primary is asked
     now = replica.now()
     if held.caller is None or now >= held.until or not replica.lease.held():
         return None
