@@ -5,12 +5,13 @@ left out: nothing is filled in but what somebody set for every row.
 """
 
 import csv
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
+
+from app.cli.files import open_to_read
 
 _FLAGS: Final = frozenset({"evidence.separate_from_terms", "evidence.conditional"})
 _NUMBERS: Final = frozenset({"version", "evidence.notice_version"})
@@ -69,9 +70,10 @@ class Reading:
             ImportFileError: it cannot be opened or read, or a column is mapped that it does not have.
 
         """
+        read = self._csv if _kind(path) == "csv" else self._ndjson
         try:
-            with _opened(path) as file:
-                yield from self._csv(path, file) if _kind(path) == "csv" else self._ndjson(path, file)
+            with open_to_read(path) as file:
+                yield from read(path, file)
         except (OSError, EOFError) as error:
             raise ImportFileError(f"{path}: {getattr(error, 'strerror', None) or 'it is not whole'}") from error
         except UnicodeDecodeError as error:
@@ -133,13 +135,6 @@ def _kind(path: Path) -> str:
     if suffixes[-1:] in ([".ndjson"], [".jsonl"]):
         return "ndjson"
     raise ImportFileError(f"{path}: its name ends with none of .csv, .ndjson, .jsonl, each perhaps with .gz behind")
-
-
-def _opened(path: Path) -> TextIO:
-    _kind(path)
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _typed(member: str, value: Any) -> Any:  # noqa: ANN401 - JSON

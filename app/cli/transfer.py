@@ -1,6 +1,5 @@
 """`sceau export` and `sceau restore`: a deployment's register and ledger as lines of JSON, and into an empty one."""
 
-import gzip
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 import typer
 
 from app.cli.connecting import DataOption, deployment
+from app.cli.files import open_to_read, open_to_write
 
 if TYPE_CHECKING:
     from app.db.transfer import Restoring
@@ -95,7 +95,7 @@ async def _put_all(file: Path, begin: "Callable[[Mapping[str, Any]], Restoring]"
     from app.db.transfer import RestoreRefusedError
 
     try:
-        with _opened(file) as lines, _progress() as bar:
+        with open_to_read(file) as lines, _progress() as bar:
             first = lines.readline()
             heading = _read(first)
             if heading.get("sceau") != "export":
@@ -126,12 +126,6 @@ def _read(line: str) -> dict[str, Any]:
     return said
 
 
-def _opened(file: Path) -> TextIO:
-    if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8")
-    return file.open(encoding="utf-8")
-
-
 @contextmanager
 def _sink(file: Path) -> Iterator[TextIO]:
     """Where lines go: a file is for its owner only, and is there once it is whole."""
@@ -141,17 +135,11 @@ def _sink(file: Path) -> Iterator[TextIO]:
     part = file.with_name(f".{file.name}" if file.suffix == ".gz" else f".{file.name}.part")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     try:
-        with _written(part) as sink:
+        with open_to_write(part) as sink:
             yield sink
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _written(file: Path) -> TextIO:
-    if file.suffix == ".gz":
-        return gzip.open(file, "wt", encoding="utf-8")
-    return file.open("w", encoding="utf-8")
 
 
 def _progress() -> Any:  # noqa: ANN401 - rich is imported when it is needed

@@ -111,8 +111,8 @@ def _ends_all(error: DBAPIError) -> bool:
 class WriteSession(ReadSession):
     """One transaction, committed by whoever opened it.
 
-    Rows that are staged are written by the next statement's call, before it, or before the commit: a statement sees
-    what was staged, and what many operations stage one after another is written by a few statements.
+    Staged rows are written just before the next statement runs, or before the commit. So each statement sees what was
+    staged before it, and rows that many operations stage one after another are written by a few statements.
     """
 
     committing: Committing = field(default_factory=Committing)
@@ -167,7 +167,7 @@ class WriteSession(ReadSession):
 
         """
         try:
-            await self.flush()  # what others staged is theirs: if that is refused, it is not by anything of this part
+            await self.flush()  # rows staged before this part are not its own: if one is refused, the whole must end
         except PartRefusedError as error:
             raise TransactionRefusedError from error
         whole = self.committing

@@ -1,7 +1,8 @@
 """Register entries remembered by a process that writes: as long as the register has not grown, they are what it holds.
 
 The tables of the register are append-only. What was seen stays, so that a register of which as many rows are seen is
-the same one: the number of rows in each table is an exact stamp of what was read.
+the same one: the number of rows in each table, on one server, is an exact stamp of what was read. Another server may
+hold as many other rows, if the one before was lost with some: its identity is part of the stamp.
 """
 
 from collections.abc import Collection
@@ -9,14 +10,15 @@ from typing import Final
 
 from sqlalchemy import text
 
+from app.db.primary import IDENTITY
 from app.db.session import ReadSession
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
-_STAMP: Final = text("""
-SELECT (SELECT count(*) FROM processing), (SELECT count(*) FROM processing_version),
+_STAMP: Final = text(f"""
+SELECT {IDENTITY}, (SELECT count(*) FROM processing), (SELECT count(*) FROM processing_version),
     (SELECT count(*) FROM processing_status_change)
-""")
+""")  # noqa: S608 - a constant
 _MOST: Final = 10_000
 
 
@@ -25,7 +27,7 @@ class RegisterEntries:
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._stamp: tuple[int, ...] | None = None
+        self._stamp: tuple[object, ...] | None = None
         self._entries: dict[str, ProcessingRecord | None] = {}
 
     async def read(self, session: ReadSession, ids: Collection[str]) -> dict[str, ProcessingRecord | None]:

@@ -1,6 +1,8 @@
 """What a writing process remembers of the register is what the register holds, whoever changes it."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 from sqlalchemy import text
 
@@ -53,3 +55,21 @@ def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
     api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
     told, held = asyncio.run(_read(database, entries))
     assert told["ads"] != held["ads"]
+
+
+def test_another_server_with_as_many_rows_is_read_anew(monkeypatch):
+    """A promoted standby may lack a version and have another: what the old primary had is not believed."""
+
+    class Server(SimpleNamespace):
+        async def execute(self, _):
+            return SimpleNamespace(one=lambda: (self.name, 1, 1, 1))
+
+    async def load(session, ids):
+        return dict.fromkeys(ids, session.name)
+
+    async def read():
+        entries: Any = RegisterEntries()
+        return [await entries.read(Server(name=name), ["ads"]) for name in ("old", "old", "new")]
+
+    monkeypatch.setattr(remembered, "load_processings", load)
+    assert asyncio.run(read()) == [{"ads": "old"}, {"ads": "old"}, {"ads": "new"}]

@@ -15,10 +15,10 @@ from app.api.consents.batch_models import ConsentAnswers, ConsentBatch, Withdraw
 from app.api.consents.group import TOGETHER, Grouped, grouped_for
 from app.api.consents.models import NewConsent, NewWithdrawal
 from app.api.consents.recording import said_in_consent, said_in_withdrawal
+from app.api.consents.remembered_callers import NeedsRemembered
 from app.api.http.problems import InvalidRequestError, UnauthorizedError, failed, fields_of, response_to
 from app.api.http.rate_limits import charge
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import NeedsSoon
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.auth.callers import Caller
 from app.auth.idempotency import Answer
@@ -31,7 +31,7 @@ from app.operations.consents.record_many import Said
 _AT_A_STRETCH: Final = 25
 router = strict_router("consents")
 
-_NEEDS: Final = NeedsSoon(Scope.CONSENTS_WRITE, counted=False)
+_NEEDS: Final = NeedsRemembered(Scope.CONSENTS_WRITE, counted=False)
 """The items are counted, not the request; those of withdrawals are not."""
 Writer = Annotated[Caller, Depends(_NEEDS)]
 GroupedWriter = Annotated[Grouped, Depends(grouped_for(_NEEDS))]

@@ -7,7 +7,7 @@ holds: whoever writes about that person waits alone.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -95,10 +95,12 @@ class RecordingGroups:
         return await mine.answer
 
     async def close(self) -> None:
-        """End what nobody waits for any more: requests have ended by now, some because their clients went away."""
-        for task in self.running:
-            task.cancel()
-        await asyncio.gather(*self.running, return_exceptions=True)
+        """End the groups that are still under way: their clients have gone away, for all other requests have ended."""
+        _tell_all(self.waiting, DatabaseUnavailableError())
+        while self.running:
+            for task in self.running:
+                task.cancel()
+            await asyncio.gather(*self.running, return_exceptions=True)
 
     def _begin(self) -> None:
         """Begin the next group, unless one is being recorded: that one begins it, once it is committed."""
@@ -114,7 +116,7 @@ class RecordingGroups:
         return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        """A group is recorded, or has failed: it is the turn of the next."""
+        """A task has ended: what waited for it, by its turn or by its Idempotency-Key, may begin."""
         self.running.discard(task)
         self._recorded(task)
         self._begin()
@@ -164,10 +166,10 @@ class RecordingGroups:
 
     @asynccontextmanager
     async def _turn(self, *, waiting: bool) -> AsyncIterator[None]:
-        """Have those who wait for others take turns, none of them for long.
+        """Let a few at a time wait for others, so that they never use up the connections; the rest wait here.
 
         Raises:
-            BusyError: others waited before, for all the time that there is.
+            BusyError: its turn did not come in time.
 
         """
         if not waiting:
@@ -184,16 +186,17 @@ class RecordingGroups:
             self.patient.release()
 
     def _alone(self, some: Sequence[_Waiting], error: Exception) -> None:
+        """Give each a transaction of its own; one that had its own is told what became of it."""
         if len(some) == 1:
             some[0].tell(error)
-        for one in some if len(some) > 1 else ():
+            return
+        for one in some:
             self._spawn([one], waiting=True)
 
     async def _record(self, some: Sequence[_Waiting], *, waiting: bool) -> list[_Waiting]:
         """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
-        # Whoever waits for others holds up neither groups nor, all together, every connection.
         mine = asyncio.current_task()
-        # Behind the commit the next group is recorded, while this one waits for replicas.
+        # As soon as this group is committed the next one is recorded, while this one still waits for replicas.
         async with self._turn(waiting=waiting), self.writer.write(lambda: self._recorded(mine)) as session:
             together = Together(session, self.deployment, self.keep, self.register, [one.order for one in some])
             told = await together.record(waiting=waiting)
@@ -203,7 +206,7 @@ class RecordingGroups:
         return [one for one in some if one.order not in told]
 
 
-def _tell_all(some: Sequence[_Waiting], error: Exception) -> None:
+def _tell_all(some: Iterable[_Waiting], error: Exception) -> None:
     for one in some:
         one.tell(error)
 

@@ -19,9 +19,10 @@ from app.api.consents.models import (
     event_body,
 )
 from app.api.consents.recording import said_in_consent, said_in_withdrawal
+from app.api.consents.remembered_callers import NeedsRemembered
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, NeedsSoon
+from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
@@ -32,8 +33,8 @@ from app.operations.consents.search_consents import ConsentQuery, find_consent, 
 router = strict_router("consents")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
-_WRITING: Final = NeedsSoon(Scope.CONSENTS_WRITE)
-_ENDING: Final = NeedsSoon(Scope.CONSENTS_WRITE, counted=False)
+_WRITING: Final = NeedsRemembered(Scope.CONSENTS_WRITE)
+_ENDING: Final = NeedsRemembered(Scope.CONSENTS_WRITE, counted=False)
 Writer = Annotated[Caller, Depends(_WRITING)]
 GroupedWriter = Annotated[Grouped, Depends(grouped_for(_WRITING))]
 Ender = Annotated[Caller, Depends(_ENDING)]

@@ -16,7 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app.api.http.problems import UnauthorizedError
 from app.api.http.rate_limits import charge
 from app.api.http.services import Services, services_of
-from app.auth.callers import Authenticated, Caller, CallerKind, Credential, key_digest
+from app.auth.callers import Authenticated, Caller, Credential, key_digest
 from app.auth.limits.rate_limits import Counted, counted_by
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
@@ -83,24 +83,6 @@ class Needs:
             stop_or_warn(request, found.caller)
         found.caller.require_one_of(self._named)
         return found.caller
-
-
-class NeedsSoon(Needs):
-    """The same, from memory where this process may use it: for routes that look the caller up again as they write."""
-
-    async def __call__(
-        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
-    ) -> Caller:
-        """Find the caller in memory, under the lease, or as every route does."""
-        services = services_of(request)
-        presented = await credential_of(services, credentials.credentials if credentials is not None else None)
-        caller = await _remembered(services, presented)
-        if caller is None:
-            return await super().__call__(request, credentials)
-        request.state.presented, request.state.caller = presented, str(caller.id)
-        charge(request, services.limits, self.counted, caller)
-        caller.require_one_of(self._named)
-        return caller
 
 
 class NeedsUngated(Needs):
@@ -190,28 +172,6 @@ async def _found(services: Services, presented: Credential, *, gated: bool = Fal
         raise UnauthorizedError(presented=True)
     services.uses.note(found)
     return found, aware
-
-
-async def _remembered(services: Services, presented: Credential) -> Caller | None:
-    """The caller as this process's memory has it, read into it where it lacks; None where that may not be used.
-
-    A person who may have a staff notice to acknowledge is looked up.
-    """
-    memory = services.memory
-    if memory is None or not memory.replica.lease.held():
-        return None
-    replica = memory.replica
-    try:
-        held = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
-    except DatabaseUnavailableError:
-        return None  # memory cannot be read into: the primary is asked
-    now = replica.now()
-    if held.caller is None or now >= held.until or not replica.lease.held():
-        return None
-    if held.caller.kind is CallerKind.PERSON and services.staff_gate.mode is not GateMode.OFF:
-        return None
-    held.use.at = now
-    return held.caller
 
 
 async def credential_of(services: Services, text: str | None) -> Credential:

@@ -1,7 +1,7 @@
 """Open many ledgers at once, in a few statements; each is then recorded in as if it had been opened alone."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,39 +84,61 @@ async def open_ledgers(
         waiting: wait for people whom others hold; else they are told (`OpenLedgers.is_busy`), and not held.
 
     """
-    opened, wanted = OpenLedgers(session, deployment), dict[bytes, WantedSubject]()
+    opened = OpenLedgers(session, deployment)
+    wanted = await _wanted(deployment, names, opened)
+    if waiting:
+        every = _locators(wanted)
+        await hold_names(session, every)
+        await hold_refs(session, await accounts_behind(session, every))
+        held_by_others = frozenset[bytes]()
+    else:
+        held_by_others = await _hold_free(session, wanted, opened)
+    now = await session.now()
+    found = dict(zip(wanted, await locate_many(session, list(wanted.values())), strict=True))
+    if held_by_others:
+        # Of somebody with other names it is not known here which of them others hold: such people count as busy.
+        opened.busy |= {name for name, each in found.items() if each.linked or each.located.ref in held_by_others}
+    located = {name: each for name, each in found.items() if name not in opened.busy}
+    known = await load_ledgers(session, [each.located.ref for each in located.values() if not each.new])
+    named = {entry.event.processing for entries in known.values() for entry in entries} | set(processings)
+    entries = await (register or RegisterEntries()).read(session, {each for each in named if each is not None})
+    for locator, one in located.items():
+        held = one.located
+        ledger = OpenLedger(held.ref, held.locators, held.closed_until, known.get(held.ref, ()), now, entries)
+        opened.by_locator[locator] = _Opened(ledger, one)
+    return opened
+
+
+async def _wanted(
+    deployment: Deployment, names: Collection[SubjectName], opened: OpenLedgers
+) -> dict[bytes, WantedSubject]:
+    """The subjects to look for, by the first locator of their names, which `opened` is told."""
     pseudonyms, makers = deployment.pseudonyms, deployment.pseudonyms.makers()
+    wanted = {}
     for number, name in enumerate(names):
         locators = pseudonyms.locators(name.type, name.id)
         opened.locator_of[name] = locators[0]
         wanted[locators[0]] = WantedSubject(dict(zip(locators, makers, strict=True)), name.type)
         if number % _AT_A_STRETCH == 0:
             await asyncio.sleep(0)
-    every = [locator for each in wanted.values() for locator in each.found_by]
-    held_by_others = frozenset[bytes]()
-    if waiting:
-        await hold_names(session, every)
-        await hold_refs(session, await accounts_behind(session, every))
-    else:
-        taken = await try_names(session, every)
-        opened.busy = {name for name, each in wanted.items() if not taken.issuperset(each.found_by)}
-        wanted = {name: each for name, each in wanted.items() if name not in opened.busy}
-        free = [each for one in wanted.values() for each in one.found_by]
-        held_by_others = await try_accounts_behind(session, free)
-    now = await session.now()
-    located = await locate_many(session, list(wanted.values()))
-    if held_by_others:
-        # Of somebody with other names it is not known here which: none of these is recorded in.
-        unheld = [not (each.linked or each.located.ref in held_by_others) for each in located]
-        opened.busy |= {name for name, is_free in zip(wanted, unheld, strict=True) if not is_free}
-        located = [each for each, is_free in zip(located, unheld, strict=True) if is_free]
-        wanted = {name: each for name, each in wanted.items() if name not in opened.busy}
-    known = await load_ledgers(session, [each.located.ref for each in located if not each.new])
-    named = {entry.event.processing for entries in known.values() for entry in entries}
-    wanted_of_register = {each for each in named if each is not None} | set(processings)
-    entries = await (register or RegisterEntries()).read(session, wanted_of_register)
-    for locator, one in zip(wanted, located, strict=True):
-        held = one.located
-        ledger = OpenLedger(held.ref, held.locators, held.closed_until, known.get(held.ref, ()), now, entries)
-        opened.by_locator[locator] = _Opened(ledger, one)
-    return opened
+    return wanted
+
+
+async def _hold_free(
+    session: WriteSession, wanted: dict[bytes, WantedSubject], opened: OpenLedgers
+) -> frozenset[bytes]:
+    """Hold the names and accounts that nobody else holds; names that others hold are taken out, and told as busy.
+
+    Returns:
+        The accounts of these people that others hold.
+
+    """
+    taken = await try_names(session, _locators(wanted))
+    opened.busy = {name for name, each in wanted.items() if not taken.issuperset(each.found_by)}
+    for name in opened.busy:
+        del wanted[name]
+    return await try_accounts_behind(session, _locators(wanted))
+
+
+def _locators(wanted: Mapping[bytes, WantedSubject]) -> list[bytes]:
+    return [locator for each in wanted.values() for locator in each.found_by]

@@ -30,8 +30,8 @@ async def record_one(
 ) -> Recorded:
     """Record one decision: a refusal of it leaves nothing, and leaves the others.
 
-    Somebody with one name is recorded in at once, for whatever is refused is refused before anything is staged. Where
-    the person has other names, those are looked at too, in an attempt of its own.
+    For a person with one name no savepoint is needed: `record_in` and `withdraw_in` raise before they stage anything.
+    For a person with several names the operation that looks at all of them runs, in a savepoint.
     """
     try:
         caller.require_processing(said.processing)
