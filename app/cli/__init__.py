@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from app.cli.connecting import DataOption, connected, deployment, run
+from app.cli.files import UnwritableFileError
 from app.cli.identities import identities
 from app.cli.imports import import_files
 from app.cli.keys import keys
@@ -261,5 +262,6 @@ def _refusal(error: Exception) -> str | None:
         PortTakenError,
         RestoreRefusedError,
         SettingsError,
+        UnwritableFileError,
     )
     return str(error) if isinstance(error, refusals) else None

@@ -1,8 +1,16 @@
 """Text files of commands: a name that ends with .gz is one that is gzipped."""
 
 import gzip
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+
+class UnwritableFileError(Exception):
+    """A file cannot be written; the message is one line that names it."""
 
 
 def open_to_read(path: Path) -> TextIO:
@@ -27,3 +35,47 @@ def open_to_write(path: Path) -> TextIO:
     if path.suffix == ".gz":
         return gzip.open(path, "wt", encoding="utf-8")
     return path.open("w", encoding="utf-8")
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[TextIO]:
+    """Write a file that is for its owner only, and is there once it is whole; - is standard output.
+
+    What exists and is no regular file (a device, a named pipe) is written to as it is, and never replaced.
+
+    Raises:
+        UnwritableFileError: it cannot be opened, written or put in its place.
+
+    """
+    with telling_of(path):
+        if str(path) == "-":
+            yield sys.stdout
+            sys.stdout.flush()
+            return
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            with open_to_write(target) as sink:
+                yield sink
+            return
+        part = target.with_name(f".{target.name}" if target.suffix == ".gz" else f".{target.name}.part")
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        try:
+            with open_to_write(part) as sink:
+                yield sink
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def telling_of(path: Path) -> Iterator[None]:
+    """Name the file in what is said when it cannot be written.
+
+    Raises:
+        UnwritableFileError: it cannot be.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableFileError(f"{path}: it cannot be written: {error.strerror or error}") from error

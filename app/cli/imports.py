@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
 
 import typer
 
+from app.cli.files import telling_of
 from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
 
 if TYPE_CHECKING:
@@ -152,8 +153,11 @@ def _sender(  # noqa: PLR0917 - the parts of one sender
 
     headers = {"Authorization": f"Bearer {key}"}
     client = stack.enter_context(httpx2.Client(base_url=url, headers=headers, timeout=60))
-    written = stack.enter_context(results.open("w", encoding="utf-8")) if results is not None else None
-    return _Sender(client, order, share, written)
+    sender = _Sender(client, order, share, None)
+    if results is not None:
+        stack.enter_context(telling_of(results))
+        sender.results = stack.enter_context(results.open("w", encoding="utf-8"))
+    return sender
 
 
 def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: int) -> None:

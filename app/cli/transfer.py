@@ -1,10 +1,7 @@
 """`sceau export` and `sceau restore`: a deployment's register and ledger as lines of JSON, and into an empty one."""
 
 import json
-import os
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 import typer
 
 from app.cli.connecting import DataOption, deployment
-from app.cli.files import open_to_read, open_to_write
+from app.cli.files import open_to_read, written_whole
 
 if TYPE_CHECKING:
     from app.db.transfer import Restoring
@@ -36,7 +33,7 @@ def export(
     async def write(settings: "Settings", sink: TextIO) -> int:
         return await _write(export_lines(required(settings.database_url, "database_url")), sink)
 
-    with deployment(data), _sink(file) as sink:
+    with deployment(data), written_whole(file) as sink:
         rows = asyncio.run(write(Settings.load(), sink))
     typer.echo(f"{rows} rows exported.", err=True)
 
@@ -124,22 +121,6 @@ def _read(line: str) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError("a line of it is no object")  # noqa: TRY004 - as all that is wrong with a line
     return said
-
-
-@contextmanager
-def _sink(file: Path) -> Iterator[TextIO]:
-    """Where lines go: a file is for its owner only, and is there once it is whole."""
-    if str(file) == "-":
-        yield sys.stdout
-        return
-    part = file.with_name(f".{file.name}" if file.suffix == ".gz" else f".{file.name}.part")
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-    try:
-        with open_to_write(part) as sink:
-            yield sink
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _progress() -> Any:  # noqa: ANN401 - rich is imported when it is needed

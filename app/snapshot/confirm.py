@@ -1,12 +1,13 @@
 """Before a narrowing write is answered: wait until no replica can permit what it forbids.
 
-A replica is out of the way when its row is gone, when the snapshot that it has applied shows the write's transaction,
-or when the longest lease it can hold has run out since the commit.
+A replica is out of the way when its row is gone, when the snapshot that it has applied shows the write's transaction
+(as it has told this process, or as its row says), or when the longest lease it can hold has run out since the commit.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -15,24 +16,32 @@ from sqlalchemy.types import Text
 
 from app.db.database import Database
 from app.db.read_pool import ReadPool, Statement
+from app.snapshot.acknowledgement import Acknowledgement
 from app.snapshot.lease import boot_seconds
 from app.snapshot.snapshots import TransactionSnapshot
 from app.snapshot.tables import replica
 
-_POLL_SECONDS: Final = 0.003
+_LOOK_SECONDS: Final = 0.025
+"""How often the rows are looked at, for acknowledgements that were lost and rows that have gone."""
 _ROWS: Final = select(replica.c.id, replica.c.applied.cast(Text).label("applied"))
 _STATEMENT: Final = Statement.compile(_ROWS)
 
 
 @dataclass(slots=True, eq=False)
 class _Wait:
-    """One write that waits: its transaction, by when it may be answered anyway, and for whom it still waits."""
+    """One write that waits: its transaction, by when it may be answered anyway, and for whom it still waits.
+
+    `server`: on which it was committed, as its feed knew it; without that no acknowledgement counts.
+    `told`: the incarnations that have acknowledged it, perhaps before it was known who is to be waited for.
+    """
 
     xid: int
     until: float
     own_forgot: bool
+    server: str | None
     done: asyncio.Future[None]
     pending: set[UUID] | None = None
+    told: set[UUID] = field(default_factory=set)
 
 
 class Confirmer:
@@ -64,8 +73,9 @@ class Confirmer:
         self._proven = proven
         self._waits: set[_Wait] = set()
         self._polling: asyncio.Task[None] | None = None
+        self._come = asyncio.Event()
 
-    async def confirm(self, xid: int, committed: float, *, own_forgot: bool) -> None:
+    async def confirm(self, xid: int, committed: float, *, own_forgot: bool, server: str | None) -> None:
         """Return when no replica can decide on facts older than a transaction.
 
         Args:
@@ -73,13 +83,16 @@ class Confirmer:
             committed: when its COMMIT had returned, by CLOCK_BOOTTIME.
             own_forgot: whether this process has dropped what the transaction changed. A repetition that changes
                 nothing drops nothing, and its first time may have ended before it did: it waits for its own process.
+            server: the identity of the server that it was committed on, if a beat had told that; else None.
 
         Raises:
             DatabaseUnavailableError: the rows cannot be read; the write must then not be answered.
 
         """
-        wait = _Wait(xid, committed + self._longest, own_forgot, asyncio.get_running_loop().create_future())
+        done = asyncio.get_running_loop().create_future()
+        wait = _Wait(xid, committed + self._longest, own_forgot, server, done)
         self._waits.add(wait)
+        self._come.set()
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
         try:
@@ -88,8 +101,19 @@ class Confirmer:
         finally:
             self._waits.discard(wait)  # also when the request has ended
 
+    def acknowledged(self, told: Acknowledgement) -> None:
+        """Another replica has forgotten what a snapshot shows: the writes that it shows need not wait for it."""
+        for wait in list(self._waits):
+            if wait.server != told.server or not told.snapshot.shows(wait.xid):
+                continue
+            wait.told.add(told.incarnation)
+            if wait.pending is not None:
+                wait.pending.discard(told.incarnation)
+                self._end_if_nobody_is_left(wait)
+
     async def _poll(self) -> None:
         while self._waits:
+            self._come.clear()
             waiting = list(self._waits)
             try:
                 rows = await self._rows()
@@ -103,17 +127,22 @@ class Confirmer:
             for wait in waiting:
                 self._look(wait, {key: seen for key, seen in rows.items() if key != own or not wait.own_forgot})
             if self._waits:
-                await asyncio.sleep(_POLL_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._come.wait()  # a write that comes meanwhile does not know for whom it waits
 
     def _look(self, wait: _Wait, rows: dict[UUID, TransactionSnapshot | None]) -> None:
         """What one reading of the rows, begun after the wait, means for it. Those that register later start clean."""
         pending = rows.keys() if wait.pending is None else wait.pending & rows.keys()
-        wait.pending = {key for key in pending if (seen := rows[key]) is None or not seen.shows(wait.xid)}
-        if not wait.pending:
-            self.by_notice += 1
-            self._settle(wait)
-        elif boot_seconds() >= wait.until:
+        wait.pending = {key for key in pending if (seen := rows[key]) is None or not seen.shows(wait.xid)} - wait.told
+        self._end_if_nobody_is_left(wait)
+        if not wait.done.done() and boot_seconds() >= wait.until:
             self.by_deadline += 1
+            self._settle(wait)
+
+    def _end_if_nobody_is_left(self, wait: _Wait) -> None:
+        if not wait.pending and not wait.done.done():
+            self.by_notice += 1
             self._settle(wait)
 
     def _settle(self, wait: _Wait, error: BaseException | None = None) -> None:

@@ -2,13 +2,12 @@
 
 docs/freshness.md gives the protocol step by step; the order of the steps here is its substance. Each incarnation (one
 connection) registers under an id of its own. A beat is one autocommit statement: it publishes the cursor that was
-applied *before*, and reads the changes that this cursor had not seen.
+applied *before*, and reads the changes that this cursor had not seen. Between beats, a writer that has committed wakes
+the replica: it peeks (reads what is new and writes nothing), forgets, and tells the writer. A peek earns no lease.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -16,49 +15,17 @@ import structlog
 
 from app.db.connections import HeardConnection, connect, hanging_up_after, patience
 from app.db.identifiers import random_id
-from app.db.primary import HAS_STANDBY, IDENTITY, NoStandbyError, NotThePrimaryError, is_older
+from app.db.primary import NoStandbyError, NotThePrimaryError, is_older
+from app.snapshot.acknowledgement import CHANGE_CHANNEL, Acknowledgement, acknowledgement_text, channel_of, named
+from app.snapshot.beats import ACKNOWLEDGE, BEAT, PEEK, REGISTER, Beat
 from app.snapshot.lease import Lease, Pace, boot_seconds
-from app.snapshot.snapshots import TransactionSnapshot
 
-CHANNEL: Final = "sceau_change"
 _RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0)
 log = structlog.get_logger("sceau.feed")
-
-_REGISTER: Final = """
-WITH gone AS (DELETE FROM replica WHERE id = %(old)s)
-INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%(id)s, %(lease_ms)s, clock_timestamp(), %(about)s)
-"""
-
-_BEAT: Final = f"""
-WITH beaten AS (
-    UPDATE replica SET beat = beat + 1, applied = coalesce(%(cursor)s::pg_snapshot, applied),
-        seen_at = clock_timestamp()
-    WHERE id = %(id)s RETURNING beat
-), news AS (
-    SELECT kind, ref FROM change WHERE xid >= pg_snapshot_xmax(%(cursor)s::pg_snapshot)
-    UNION ALL
-    SELECT kind, ref FROM change WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip(%(cursor)s::pg_snapshot)))
-    LIMIT %(limit)s
-)
-SELECT pg_current_snapshot()::text, (SELECT beat FROM beaten), clock_timestamp(),
-    ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news), {IDENTITY}, {HAS_STANDBY}
-"""  # noqa: S608 - constants
 
 
 class RowTakenAwayError(Exception):
     """This incarnation's row is gone: the replica that took it may have answered without waiting for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """The answer to a beat: what the statement saw, when it ran, what had changed, and which server says so."""
-
-    sent: float
-    snapshot: TransactionSnapshot
-    cursor: str
-    clock: datetime
-    changes: Sequence[tuple[int, bytes]]
-    server: str
 
 
 class Feed:
@@ -72,6 +39,7 @@ class Feed:
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
     once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
+    `acknowledged` is called with what other replicas tell this process's writes.
     """
 
     def __init__(
@@ -93,6 +61,7 @@ class Feed:
         self.database_ahead = 0.0
         self.server: str | None = None
         self.connected = False
+        self.acknowledged: Callable[[Acknowledgement], None] = lambda _: None
         self._newest: str | None = None
         self._moved = asyncio.Event()
         self._url = url
@@ -169,50 +138,104 @@ class Feed:
             connection.pgconn.finish()
 
     async def _begin(self, connection: HeardConnection) -> None:
-        await connection.execute(f"LISTEN {CHANNEL}")
         incarnation = random_id()
+        await connection.execute(f"LISTEN {CHANGE_CHANNEL}")
+        await connection.execute(f"LISTEN {channel_of(incarnation)}")
         row = {
             "id": incarnation,
             "old": self.incarnation,
             "lease_ms": int(self._pace.lease * 1000),
             "about": self._about,
         }
-        await connection.execute(_REGISTER, row)
+        await connection.execute(REGISTER, row)
         self.incarnation = incarnation
 
     async def _step(self, connection: HeardConnection, cursor: str | None) -> str:
-        """One beat and what follows from it; the new cursor."""
+        """One beat and what follows from it, until the next one is due; the new cursor."""
         beat = await self._beat(connection, cursor)
         # From here to the extension of the lease nothing is awaited.
         ahead = beat.clock.timestamp() - beat.sent
         set_back = ahead < self.database_ahead - self._pace.lease  # what was judged by the clock as it was is no good
-        if cursor is None or set_back or len(beat.changes) > self._pace.row_limit:
+        if cursor is None or set_back:
             self._drop_all()
         else:
-            self._drop(beat.changes)
+            self._forget(beat)
         self.database_ahead = ahead
         self.last_beat = beat.sent
         self.server = self._newest = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
         self.beats += 1
         self._move()
-        if not beat.changes and cursor is not None:
-            async for _ in connection.notifies(timeout=self._pace.heartbeat, stop_after=1):
-                pass
-        return beat.cursor
+        if beat.changes or cursor is None:
+            return beat.cursor  # what was applied is published at once
+        return await self._between_beats(connection, beat)
+
+    def _forget(self, read: Beat) -> None:
+        """Forget what a beat or a peek says has changed."""
+        if len(read.changes) > self._pace.row_limit:
+            self._drop_all()
+        else:
+            self._drop(read.changes)
+
+    async def _between_beats(self, connection: HeardConnection, read: Beat) -> str:
+        """When somebody has committed: read, forget, and only then tell them. The new cursor, once a beat is due."""
+        due = read.sent + self._pace.heartbeat
+        while senders := await self._heard(connection, due):
+            read = await self._peek(connection, read.cursor)
+            self._forget(read)
+            if not await self._acknowledge(connection, senders, read):
+                break
+        return read.cursor
+
+    async def _heard(self, connection: HeardConnection, due: float) -> set[UUID | None]:
+        """Who has committed and wants to be told, by incarnation; None for one without a name. Empty: a beat is due."""
+        senders: set[UUID | None] = set()
+        while not senders and (left := due - boot_seconds()) > 0:
+            async for notice in connection.notifies(timeout=left, stop_after=1):
+                if notice.channel != CHANGE_CHANNEL:
+                    self._told(notice.payload)
+                elif (sender := named(notice.payload)) != self.incarnation:
+                    senders.add(sender)  # this process's own writes have forgotten what they changed
+        return senders
+
+    def _told(self, payload: str) -> None:
+        if (told := Acknowledgement.read(payload)) is not None:
+            self.acknowledged(told)
+
+    async def _peek(self, connection: HeardConnection, cursor: str) -> Beat:
+        sent = boot_seconds()
+        with hanging_up_after(connection, self._pace.lease):
+            answer = await connection.execute(PEEK, {"cursor": cursor, "limit": self._pace.row_limit + 1})
+            row = await answer.fetchone()
+        if row is None or row[3] != self.server:
+            raise NotThePrimaryError
+        return Beat.of(sent, row)
+
+    async def _acknowledge(self, connection: HeardConnection, senders: Collection[UUID | None], read: Beat) -> bool:
+        """Tell the senders what was applied; false where one of them can only see it in this replica's row."""
+        if self.incarnation is None or self.server is None:
+            return False
+        said = acknowledgement_text(self.incarnation, read.cursor, self.server)
+        channels = [channel_of(sender) for sender in senders if sender is not None]
+        if said is None:
+            return False
+        if channels:
+            with hanging_up_after(connection, self._pace.lease):
+                await connection.execute(ACKNOWLEDGE, {"channels": channels, "said": said})
+        return None not in senders
 
     async def _beat(self, connection: HeardConnection, cursor: str | None) -> Beat:
         sent = boot_seconds()
         values = {"id": self.incarnation, "cursor": cursor, "limit": self._pace.row_limit + 1}
         connection.warned = False
         with hanging_up_after(connection, self._pace.lease):
-            answer = await connection.execute(_BEAT, values)
+            answer = await connection.execute(BEAT, values)
             row = await answer.fetchone()
-        if row is None or row[1] is None:
+        if row is None or row[4] is None:
             raise RowTakenAwayError
-        if row[4] is None or connection.warned or row[4] != (self.server or row[4]):
+        beat = Beat.of(sent, row)
+        if beat.server is None or connection.warned or beat.server != (self.server or beat.server):
             raise NotThePrimaryError  # a standby, a commit that no standby has seen, or another timeline
         if self._synchronous and not row[5]:
             raise NoStandbyError
-        changes = [(int(kind), bytes.fromhex(ref)) for kind, _, ref in (each.partition(":") for each in row[3])]
-        return Beat(sent, TransactionSnapshot.parse(row[0]), row[0], row[2], changes, row[4])
+        return beat

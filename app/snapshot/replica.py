@@ -209,10 +209,10 @@ class Replica:
         self.known.forget_all()
         self._latest = 0.0
 
-    def committed(self, changes: Sequence[tuple[int, bytes]]) -> None:
-        """This process has committed these changes: forget them here, and wake the others."""
+    def committed(self, changes: Sequence[tuple[int, bytes]], *, told: bool = True) -> None:
+        """Forget what this process has committed, and wake the others: they tell it, or else their rows say so."""
         self.drop(changes)
-        self._notifier.poke()
+        self._notifier.poke(self.feed.incarnation if told and self.feed.server is not None else None)
 
     async def load_caller(self, digest: bytes) -> CallerRecord:
         """The caller of a key, read by this call or by one that it may join."""

@@ -41,6 +41,8 @@ class Writer:
             own=lambda: replica.feed.incarnation if replica is not None else None,
             proven=self._proven,
         )
+        if replica is not None:
+            replica.feed.acknowledged = self.confirmer.acknowledged
         # Long transactions at once: with more of them each would last longer, until none ended within its deadline.
         self.turns = asyncio.Semaphore(_LONG_AT_ONCE)
         self._database = database
@@ -71,16 +73,16 @@ class Writer:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
         committed = boot_seconds()
         done = session.committing
-        if self._replica is not None and done.changes:
-            self._replica.committed(done.changes)
+        # Where no beat had told which server is the primary, this process may come to read from another one.
+        forgot = not done.repeats and (self._replica is None or server is not None)
+        if self._replica is not None and (done.changes or done.narrowing):
+            self._replica.committed(done.changes, told=forgot)
         elif self._known is not None:
             self._known.forget(done.changes)
         if committed_now is not None:
             committed_now()
         if done.narrowing and done.xid is not None:
             try:
-                # Where no beat had told which server is the primary, this process may come to read from another one.
-                forgot = not done.repeats and (self._replica is None or server is not None)
-                await self.confirmer.confirm(done.xid, committed, own_forgot=forgot)
+                await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=server)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error

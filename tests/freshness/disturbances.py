@@ -50,7 +50,7 @@ def suppress_notify() -> None:
     """Commits of this process wake no feed."""
     from app.snapshot.notifier import Notifier
 
-    setattr(Notifier, "poke", lambda _: None)  # noqa: B010 - not a method to mypy
+    setattr(Notifier, "poke", lambda *_: None)  # noqa: B010 - not a method to mypy
 
 
 def slow_landing(longest: float) -> None:

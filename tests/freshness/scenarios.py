@@ -141,8 +141,49 @@ async def news_on_the_way(world):
     """B's beat has read the withdrawal, and its answer is still on the way."""
     await world.begin()
     await world.fill(world.b)
+    world.b.wakes = False  # a beat is to read it, not a peek
     world.b.hold_news_only = True
     world.b.after_beat.close()
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def peek_on_the_way(world):
+    """B peeks, woken by the withdrawal, and its answer is applied."""
+    await world.begin()
+    await world.fill(world.b)
+    world.pause.close()
+    await world.withdraw()
+    return await world.ask(world.b)
+
+
+async def acknowledgement_of_another_write(world):
+    """What B acknowledges while the withdrawal waits was read before the withdrawal was committed."""
+    await world.begin()
+    await world.fill(world.b)
+    world.b.hold_news_only = True
+    world.b.after_beat.close()
+    await world.grant(world.a, f"another-{uuid4().hex}@example")
+    await until(lambda: world.b.after_beat.waiting)
+    writing = await world.committed(world.withdraw())
+    world.b.before_beat.close()
+    world.b.after_beat.open()
+    await asyncio.wait([writing], timeout=0.3)
+    if not writing.done():
+        world.b.before_beat.open()
+    await writing
+    return await world.ask(world.b)
+
+
+async def taken_away_between_beats(world):
+    """B's row was taken away between two beats of B; then a peek of B wakes nothing."""
+    await world.begin()
+    await world.fill(world.b)
+    await upkeep.take_away_dead(world.a.services.database, world.b.feed._pace)
+    reads = world.b.after_beat.arrivals
+    await world.grant(world.a, f"another-{uuid4().hex}@example")
+    await until(lambda: world.b.after_beat.arrivals > reads)
+    world.b.wakes = False
     await world.withdraw()
     return await world.ask(world.b)
 
@@ -254,7 +295,7 @@ async def repeated_at_the_same_process(world):
     await world.a.freeze()
     key, committed = str(uuid4()), world.a.replica.committed
 
-    def fails(_):
+    def fails(*_, **__):
         raise asyncio.CancelledError
 
     world.a.replica.committed = fails

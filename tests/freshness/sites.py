@@ -23,6 +23,8 @@ from tests.support.api import processing as processing_body
 from tests.support.databases import administrator_url
 
 SHORT = Pace(lease=0.5, heartbeat=0.05, margin=0.1)
+SELDOM = Pace(lease=0.5, heartbeat=2.0, margin=0.1)
+"""For what happens between two beats: so few are no pace for a service."""
 LONG = Pace(lease=30.0, heartbeat=0.05, margin=0.1)
 """With a lease that does not end by itself, only a mechanism's absence can answer a write at once."""
 MIDDLE = Pace(lease=1.5, heartbeat=0.05, margin=0.1)
@@ -55,27 +57,37 @@ class Site:
         self.before_beat, self.after_beat = Gate(), Gate()
         self.before_registration, self.after_read, self.before_commit = Gate(), Gate(), Gate()
         self.hold_news_only = False
+        self.wakes = True
         self._stack = AsyncExitStack()
         self._hold_feed()
         self._hold_reads()
         self._hold_commits()
 
     def _hold_feed(self):
-        beat, begin = self.feed._beat, self.feed._begin
+        begin, heard = self.feed._begin, self.feed._heard
 
-        async def held_beat(connection, cursor):
-            await self.before_beat.pass_through()
-            answer = await beat(connection, cursor)
-            if answer.changes or not self.hold_news_only:
-                await self.after_beat.pass_through()
-            return answer
+        def held(read):
+            async def held_read(connection, cursor):
+                await self.before_beat.pass_through()
+                answer = await read(connection, cursor)
+                if answer.changes or not self.hold_news_only:
+                    await self.after_beat.pass_through()
+                return answer
+
+            return held_read
+
+        async def held_heard(connection, due):
+            heard_of = await heard(connection, due)
+            return heard_of if self.wakes else set()
 
         async def held_begin(connection):
             await self.before_registration.pass_through()
             self.backend = connection.pgconn.backend_pid
             await begin(connection)
 
-        vars(self.feed).update(_beat=held_beat, _begin=held_begin)
+        vars(self.feed).update(
+            _beat=held(self.feed._beat), _peek=held(self.feed._peek), _begin=held_begin, _heard=held_heard
+        )
 
     def _hold_reads(self):
         read = self.replica._read_subjects

@@ -12,11 +12,15 @@ from sqlalchemy import text
 import app.snapshot.confirm as confirm_module
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.primary import IDENTITY
+from app.snapshot.acknowledgement import Acknowledgement, channel_of
 from app.snapshot.changes import ChangeKind, record_change
 from app.snapshot.confirm import Confirmer
+from app.snapshot.lease import Pace
 from app.snapshot.snapshots import TransactionSnapshot
 from app.snapshot.writer import Writer
 from tests.freshness.gate import Gate, until
+from tests.freshness.sites import play
+from tests.support.databases import administrator_url
 
 A, B, OWN = UUID(int=1), UUID(int=2), UUID(int=3)
 BEFORE, AFTER = TransactionSnapshot.parse("100:100:"), TransactionSnapshot.parse("101:101:")
@@ -42,8 +46,8 @@ class Rows:
         return found
 
     def confirm(self, *, own_forgot=True):
-        """A write committed at zero that waits."""
-        return asyncio.create_task(self.confirmer.confirm(XID, 0.0, own_forgot=own_forgot))
+        """A write committed at zero on the server `here` that waits."""
+        return asyncio.create_task(self.confirmer.confirm(XID, 0.0, own_forgot=own_forgot, server="here"))
 
     async def read_again(self):
         """Return when rows were read once more from beginning to end."""
@@ -147,6 +151,65 @@ def test_a_reading_that_began_before_a_write_does_not_answer_it(monkeypatch):
     waits(monkeypatch, work)
 
 
+def test_an_acknowledgement_is_as_good_as_a_row(monkeypatch):
+    """Of the incarnation that it names, whether it comes before the rows were read or after; of no other."""
+
+    async def work(rows):
+        rows.gate.close()
+        waiting = rows.confirm()
+        await until(lambda: rows.gate.waiting)
+        rows.confirmer.acknowledged(Acknowledgement(A, AFTER, "here"))
+        rows.gate.open()
+        await rows.read_again()
+        assert not waiting.done()
+        rows.confirmer.acknowledged(Acknowledgement(UUID(int=4), AFTER, "here"))
+        rows.confirmer.acknowledged(Acknowledgement(A, AFTER, "here"))
+        assert not waiting.done()
+        rows.confirmer.acknowledged(Acknowledgement(B, AFTER, "here"))
+        await waiting
+        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
+
+    waits(monkeypatch, work, a=BEFORE, b=BEFORE)
+
+
+@pytest.mark.parametrize(("seen", "server"), [(BEFORE, "here"), (AFTER, "there")])
+def test_an_acknowledgement_of_less_or_of_another_server_counts_for_nothing(monkeypatch, seen, server):
+    """It must show the transaction, by the numbers of the server on which that was committed."""
+
+    async def work(rows):
+        waiting = rows.confirm()
+        await rows.read_again()
+        rows.confirmer.acknowledged(Acknowledgement(A, seen, server))
+        await rows.read_again()
+        assert not waiting.done()
+        rows.confirmer.acknowledged(Acknowledgement(A, AFTER, "here"))
+        await waiting
+
+    waits(monkeypatch, work, a=BEFORE)
+
+
+def test_what_is_read_before_the_deadline_is_acknowledged_between_two_beats(database):
+    """A withdrawal is answered though no other beat comes; a notice that is no acknowledgement changes nothing."""
+
+    async def answered(world):
+        await world.begin()
+        await world.fill(world.b)
+        with psycopg.connect(administrator_url(database.name), autocommit=True) as connection:
+            connection.execute("SELECT pg_notify('sceau_change', 'nobody')")  # no name: B beats, and then none is due
+            await until(lambda: world.b.feed.beats > 2)
+            incarnations = [world.a.feed.incarnation, world.b.feed.incarnation]
+            for channel in map(channel_of, incarnations):
+                connection.execute("SELECT pg_notify(%s, 'nonsense')", [channel])
+        beats = world.b.feed.beats
+        await world.withdraw()
+        confirmer = world.a.confirmer
+        assert (confirmer.by_notice, confirmer.by_deadline, world.b.feed.beats) == (1, 0, beats)
+        assert [world.a.feed.incarnation, world.b.feed.incarnation] == incarnations
+        return await world.ask(world.b)
+
+    assert not play(answered, database, Pace(lease=60.0, heartbeat=30.0, margin=0.1))
+
+
 def test_rows_that_cannot_be_read_fail_the_write(monkeypatch):
     """It must not be answered; the next one is not concerned."""
 
@@ -199,7 +262,8 @@ def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database,
     """What it forgot at the commit it may read again from another server, if its first beat is answered only then."""
     told = []
 
-    async def confirm(_, xid, committed, *, own_forgot):
+    async def confirm(_, xid, committed, *, own_forgot, server):
+        del server
         told.append((xid > 0, committed > 0, own_forgot))
 
     async def written():
@@ -207,7 +271,7 @@ def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database,
         try:
             known = await _identity(opened) if server is not None else None
             replica: Any = SimpleNamespace(
-                feed=SimpleNamespace(server=known, incarnation=None), committed=lambda _: None
+                feed=SimpleNamespace(server=known, incarnation=None), committed=lambda *_, **__: None
             )
             async with Writer(opened, replica, longest=1.0).write() as session:
                 session.narrow()

@@ -7,7 +7,7 @@ import pytest
 from app.snapshot.lease import Pace
 from tests.freshness import clocks, scenarios
 from tests.freshness.mutants import feed, memory, writes
-from tests.freshness.sites import LONG, MIDDLE, SHORT, play
+from tests.freshness.sites import LONG, MIDDLE, SELDOM, SHORT, play
 from tests.support.databases import new_database
 
 TRIES = 3
@@ -37,6 +37,12 @@ CONTROLS = [
     Control("not cleared on registration", scenarios.cut_and_reborn, feed.not_cleared_on_registration, SHORT),
     Control("lease before registration", scenarios.just_starting, feed.lease_before_registration),
     Control("beat publishing ahead", scenarios.news_on_the_way, feed.publishing_ahead, MIDDLE),
+    Control("peek forgets nothing", scenarios.both_up, feed.peek_forgets_nothing),
+    Control("acknowledged before forgetting", scenarios.peek_on_the_way, feed.acknowledged_before_forgetting),
+    Control(
+        "acknowledgement unread", scenarios.acknowledgement_of_another_write, writes.acknowledgement_unread, MIDDLE
+    ),
+    Control("peek earns a lease", scenarios.taken_away_between_beats, feed.peek_earns_a_lease, SELDOM),
     Control("cursor taken after the read", scenarios.commit_during_a_beat, feed.cursor_after_read),
     Control("sequence number as cursor", scenarios.ids_out_of_order, feed.sequence_number),
     Control("feed in one frozen transaction", scenarios.both_up, feed.frozen_transaction, SHORT),

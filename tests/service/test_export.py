@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import psycopg
@@ -172,6 +173,33 @@ def test_other_keys_are_refused(exported, sceau):
         assert status == 1
         assert "SCEAU_PSEUDONYM_KEY is not a key by which every subject" in told
         assert _rows(empty, "subject") == []
+
+
+def test_what_is_no_regular_file_is_written_to_and_not_replaced(database, exported, sceau, tmp_path):
+    """A named pipe stays one, and a device, though the command runs as root; that one is full is told in a line."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        assert sceau(database, "export", pipe)[0] == 0
+        # Before the device of this machine is named: a command that replaces what it writes to has failed here.
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+        assert json.loads(read.result().splitlines()[-1])["end"]
+    status, said, _ = sceau(database, "export", "/dev/full")
+    assert status == 1
+    assert "/dev/full: it cannot be written: No space left on device" in said
+
+
+def test_a_link_to_a_file_leads_to_the_whole_export(database, exported, sceau, tmp_path):
+    """A symbolic link stays one, and the file it leads to holds the export; nothing half lies beside it."""
+    there = tmp_path / "there"
+    there.mkdir()
+    (tmp_path / "link.ndjson").symlink_to(there / "export.ndjson")
+    assert sceau(database, "export", tmp_path / "link.ndjson")[0] == 0
+    assert (tmp_path / "link.ndjson").is_symlink()
+    assert [each.name for each in there.iterdir()] == ["export.ndjson"]
+    status, said, _ = sceau(database, "export", tmp_path / "nowhere" / "export.ndjson")
+    assert (status, "nowhere" in said) == (1, True)
 
 
 def test_a_running_service_is_not_restored_under(exported, sceau):

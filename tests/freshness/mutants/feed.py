@@ -7,7 +7,8 @@ from sqlalchemy import delete
 import app.snapshot.feed as feed_module
 from app.db.connections import connect
 from app.snapshot import upkeep
-from app.snapshot.feed import Beat, Feed
+from app.snapshot.beats import Beat
+from app.snapshot.feed import Feed
 from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
 from app.snapshot.snapshots import TransactionSnapshot
@@ -96,8 +97,8 @@ def sequence_number(patch):
 
 
 def _change_beat(patch, what, by):
-    assert what in feed_module._BEAT
-    patch(feed_module, "_BEAT", feed_module._BEAT.replace(what, by))
+    assert what in feed_module.BEAT
+    patch(feed_module, "BEAT", feed_module.BEAT.replace(what, by))
 
 
 def cursor_after_read(patch):
@@ -138,7 +139,7 @@ def one_id_for_two_processes(patch):
 
 def _begin_with(identify):
     async def begin(self: Feed, connection):
-        await connection.execute(f"LISTEN {feed_module.CHANNEL}")
+        await connection.execute(f"LISTEN {feed_module.CHANGE_CHANNEL}")
         incarnation = identify(self)
         await connection.execute(
             "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%s, %s, clock_timestamp(), 'same')"
@@ -172,3 +173,43 @@ def janitor_ignores_the_beat(patch):
                 await session.execute(delete(replica).where(replica.c.id == identifier))
 
     patch(upkeep, "take_away_dead", take_away)
+
+
+def peek_forgets_nothing(patch):
+    """A peek moves the cursor and is acknowledged, and nothing is forgotten."""
+
+    async def between(self: Feed, connection, read: Beat):
+        due = read.sent + self._pace.heartbeat
+        while senders := await self._heard(connection, due):
+            read = await self._peek(connection, read.cursor)
+            await self._acknowledge(connection, senders, read)
+        return read.cursor
+
+    patch(Feed, "_between_beats", between)
+
+
+def acknowledged_before_forgetting(patch):
+    """What a peek read is acknowledged, and forgotten a moment later."""
+
+    async def between(self: Feed, connection, read: Beat):
+        due = read.sent + self._pace.heartbeat
+        while senders := await self._heard(connection, due):
+            read = await self._peek(connection, read.cursor)
+            await self._acknowledge(connection, senders, read)
+            await PAUSE.pass_through()
+            self._forget(read)
+        return read.cursor
+
+    patch(Feed, "_between_beats", between)
+
+
+def peek_earns_a_lease(patch):
+    """A peek extends the lease, though nothing shows that the row is still there."""
+    peek = Feed._peek
+
+    async def earning(self: Feed, connection, cursor: str):
+        read = await peek(self, connection, cursor)
+        self.lease.extend(read.sent, self._pace.lease)
+        return read
+
+    patch(Feed, "_peek", earning)

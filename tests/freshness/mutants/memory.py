@@ -102,4 +102,4 @@ def joining_without_lease(patch):
 
 def own_not_dropped(patch):
     """The process that committed goes on with what it held."""
-    patch(Replica, "committed", lambda self, _: self._notifier.poke())
+    patch(Replica, "committed", lambda self, _, **__: self._notifier.poke(self.feed.incarnation))

@@ -31,7 +31,7 @@ def own_dropped_before_commit(patch):
 
 
 async def _confirm(writer: Writer, done, committed: float):
-    await writer.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes))
+    await writer.confirmer.confirm(done.xid, committed, own_forgot=bool(done.changes), server=None)
 
 
 def no_confirmation(patch):
@@ -113,8 +113,20 @@ def own_row_never_waited_for(patch):
     """A repetition that changed nothing leaves out its own process, which may never have forgotten."""
     confirm = Confirmer.confirm
 
-    async def without_own(self: Confirmer, xid: int, committed: float, *, own_forgot: bool):
+    async def without_own(self: Confirmer, xid: int, committed: float, *, own_forgot: bool, server: str | None):
         del own_forgot
-        await confirm(self, xid, committed, own_forgot=True)
+        await confirm(self, xid, committed, own_forgot=True, server=server)
 
     patch(Confirmer, "confirm", without_own)
+
+
+def acknowledgement_unread(patch):
+    """Whatever a replica acknowledges, each write takes it for its own."""
+
+    def acknowledged(self: Confirmer, told):
+        for wait in list(self._waits):
+            if wait.pending is not None:
+                wait.pending.discard(told.incarnation)
+                self._end_if_nobody_is_left(wait)
+
+    patch(Confirmer, "acknowledged", acknowledged)

@@ -1,0 +1,56 @@
+"""What a replica tells the writer that woke it: up to which transactions it has forgotten what changed.
+
+It travels as a notification on a channel that only the writer's own feed listens to. An acknowledgement that is lost
+costs time only: the replica's row says the same at its next beat.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+from uuid import UUID
+
+from app.snapshot.snapshots import TransactionSnapshot
+
+CHANGE_CHANNEL: Final = "sceau_change"
+"""Where a writer says that it has committed, with the incarnation that wants to be told; or with nothing."""
+_LONGEST: Final = 7_500
+"""Characters of a notification: PostgreSQL takes fewer than 8,000 bytes."""
+
+
+def channel_of(incarnation: UUID) -> str:
+    """The channel on which an incarnation is told what others have applied."""
+    return f"sceau_applied_{incarnation.hex}"
+
+
+def named(payload: str) -> UUID | None:
+    """The incarnation that a notification on `CHANGE_CHANNEL` names; None where it names none."""
+    try:
+        return UUID(payload)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """An incarnation has applied what a snapshot of this server shows. `server`: its identity (`app.db.primary`).
+
+    Transactions are numbered by server: what was applied of another one says nothing.
+    """
+
+    incarnation: UUID
+    snapshot: TransactionSnapshot
+    server: str
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read what `acknowledgement_text` wrote; None where it is not that: any role of a database may notify."""
+        try:
+            incarnation, snapshot, server = text.split(" ", 2)
+            return cls(UUID(incarnation), TransactionSnapshot.parse(snapshot), server)
+        except ValueError:
+            return None
+
+
+def acknowledgement_text(incarnation: UUID, snapshot: str, server: str) -> str | None:
+    """The text of an acknowledgement; None where it is too long to be sent."""
+    text = f"{incarnation.hex} {snapshot} {server}"
+    return text if len(text) < _LONGEST else None
