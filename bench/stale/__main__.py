@@ -1,8 +1,8 @@
 """`./dev bench stale [--minutes N] [--only PART]`: whether a replica ever permits what an answered withdrawal forbids.
 
-Real workers on a PostgreSQL of the run's own, with every fault of docs/freshness.md; then the same callers and the same
-check with mechanisms switched off. Exit 1 on a stale permit, on too few races, on a way to answer that nobody was
-answered by, on a fault that a run of twenty minutes never met, or on a control that was not caught.
+Real workers on a primary and its synchronous standby, with every fault of docs/freshness.md; then the same callers and
+the same check with mechanisms switched off. Exit 1 on a stale permit, on too few races, on a way to answer that nobody
+was answered by, on a fault that a run of twenty minutes never met, or on a control that was not caught.
 """
 
 import argparse
@@ -18,22 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
-from app.db.migrate import migrate
 from bench.progress import say
 from bench.stale import stages
 from bench.stale.history import WITHDRAWN, Verdict
 from bench.stale.pooler import PROGRAM
+from bench.stale.servers import Servers
 from bench.stale.stages import Place, Stage
 from tests.freshness.mutants import IN_A_WORKER
 
-_SERVER: Final = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "track_commit_timestamp": "on",
-    "max_connections": "200",
-}
 _PARTS: Final = {"faults": (stages.faulty, 8), "pooled": (stages.pooled, 1), "strict": (stages.strict, 1)}
 """The parts that prove, and how a run's time is shared out among them."""
 _WHOLE_MINUTES: Final = 20
@@ -49,9 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="sceau-stale-") as made:
         directory = Path(made)
         directory.chmod(0o755)
-        with EmbeddedServer(directory / "postgres", settings=_SERVER) as server:
-            owner, role = (server.url(role=name, database=DATABASE) for name in (OWNER_ROLE, APP_ROLE))
-            migrate(owner, role)
+        with Servers(directory / "servers") as server:
             place = Place(server, directory, random.Random(asked.seed))
             began = datetime.now(UTC)
             proofs, controls = asyncio.run(_run(place, asked))

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import psycopg
 
-from app.db.embedded import APP_ROLE, DATABASE, EmbeddedServer
+from app.db.embedded import APP_ROLE, DATABASE
 from bench.stale.fleet import Worker
 from bench.stale.pooler import Pooler
 from bench.stale.proxy import Proxy
+from bench.stale.servers import Servers
 
 _FEED_CUT: Final = "feed connection ended by the server"
 _READER_CUT: Final = "other connection ended by the server"
@@ -21,7 +22,12 @@ _FROZEN: Final = "worker stopped past its lease"
 _RESTARTED: Final = "server restarted"
 _POOLER_KILLED: Final = "PgBouncer killed"
 _OUT_OF_ORDER: Final = "change committed out of order (sampled)"
-_FEEDS: Final = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%WITH beaten AS%' AND pid <> pg_backend_pid()"
+_REPLACED: Final = "primary frozen, replaced by its standby and thawed"
+_ALONE: Final = "standby stopped past the lease"
+_FEEDS: Final = (
+    "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (query LIKE '%WITH beaten AS%'"
+    " OR query LIKE 'WITH news AS%' OR query LIKE '%set_config(''synchronous_commit''%')"
+)
 _READERS: Final = (
     "SELECT pid FROM pg_stat_activity"
     f" WHERE usename = '{APP_ROLE}' AND datname = '{DATABASE}' AND pid NOT IN ({_FEEDS})"
@@ -47,15 +53,17 @@ CREATE CONSTRAINT TRIGGER stale_wait AFTER INSERT ON change DEFERRABLE INITIALLY
 class Faults:
     """One after the other, at random, with pauses between; `happened` counts what is known to have taken place.
 
-    `leased`: the workers have feeds. `proxy` and `pooler` stand in front of the server, where there are any.
+    `leased`: the workers have feeds. `replaced`: they know every server, so that another may take over. `proxy` and
+    `pooler` stand in front of the server, where there are any.
     """
 
-    server: EmbeddedServer
+    server: Servers
     workers: list[Worker]
     chance: random.Random
     lease: float
     happened: dict[str, int] = field(default_factory=dict)
     leased: bool = True
+    replaced: bool = True
     proxy: Proxy | None = None
     pooler: Pooler | None = None
 
@@ -74,6 +82,8 @@ class Faults:
             (self.cut_readers, _READER_CUT, 2),
             (self.restart_pooler, _POOLER_KILLED, 2 * bool(self.pooler)),
             (self.restart, _RESTARTED, 1),
+            (self.without_standby, _ALONE, 1),
+            (self.fail_over, _REPLACED, int(self.replaced)),
         ]
         acts = [act for act, _, weight in possible for _ in range(weight)]
         first = [act for act, _, weight in possible if weight]  # each once, so that none is left out by chance
@@ -133,10 +143,24 @@ class Faults:
             worker.signal(signal.SIGCONT)
 
     async def restart(self) -> None:
-        """The server is stopped and started again."""
-        self.server.stop()
-        self.server.start()
+        """The primary is killed and started again."""
+        await asyncio.to_thread(self.server.restart)
         self.count(_RESTARTED)
+
+    async def without_standby(self) -> None:
+        """The standby is stopped: nothing commits, so nothing may be permitted on what nobody proves."""
+        standby = self.server.standby
+        standby.freeze()
+        try:
+            await asyncio.sleep(self.lease + self.chance.uniform(0.2, 1.5))
+        finally:
+            standby.thaw()
+        self.count(_ALONE)
+
+    async def fail_over(self) -> None:
+        """A primary freezes, its standby takes its place, and it thaws and answers on the connections that it had."""
+        await asyncio.to_thread(self.server.fail_over, self.chance.uniform(1, 3) * self.lease)
+        self.count(_REPLACED)
 
     async def delay_commits(self) -> None:
         """From now on, one commit in five takes up to 50 ms after its id was taken."""
@@ -149,7 +173,7 @@ class Faults:
 
     async def execute(self, statement: str) -> list[Any]:
         """Run statements as the server's administrator; the rows of the last."""
-        url = self.server.url(role="postgres", database=DATABASE)
+        url = self.server.primary.url("postgres")
         connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
         async with connection:
             cursor = await connection.execute(statement.encode())

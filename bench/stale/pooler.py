@@ -28,11 +28,12 @@ class Pooler:
             port = probe.getsockname()[1]
         self.url = f"postgresql://{APP_ROLE}@127.0.0.1:{port}/{DATABASE}"
         self._admin = f"postgresql://postgres@127.0.0.1:{port}/pgbouncer"
+        port_of_server = server_socket.suffix.removeprefix(".")
         directory.mkdir()
         settings, users = directory / "pgbouncer.ini", directory / "users"
         users.write_text(f'"{APP_ROLE}" ""\n"postgres" ""\n')
         settings.write_text(
-            f"[databases]\n{DATABASE} = host={server_socket} dbname={DATABASE}\n"
+            f"[databases]\n{DATABASE} = host={server_socket.parent} port={port_of_server} dbname={DATABASE}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = trust\nauth_file = {users}\n"
             "pool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 20\n"

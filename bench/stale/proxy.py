@@ -1,14 +1,16 @@
 """A small TCP proxy in front of PostgreSQL's socket that can swallow everything, without telling either side."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 
 class Proxy:
     """Forwards connections of 127.0.0.1:`port` to a Unix socket, while it is not a black hole."""
 
-    def __init__(self, socket: str) -> None:
-        """Forward to this socket."""
+    def __init__(self, socket: Callable[[], Path]) -> None:
+        """Forward each new connection to the socket that is given then."""
         self.port = 0
         self.swallowed = 0
         self.held = 0
@@ -47,7 +49,7 @@ class Proxy:
         self._tasks.add(task)
         try:
             with suppress(OSError):
-                back_reader, back_writer = await asyncio.open_unix_connection(self._socket)
+                back_reader, back_writer = await asyncio.open_unix_connection(self._socket())
                 try:
                     await self._both(reader, writer, back_reader, back_writer)
                 finally:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from app.db.embedded import APP_ROLE, DATABASE, EmbeddedServer
+from app.db.embedded import APP_ROLE, DATABASE
 from bench.progress import say
 from bench.stale.callers import Crew, Plan
 from bench.stale.episodes import register
@@ -20,6 +19,7 @@ from bench.stale.history import WITHDRAWN, Verdict
 from bench.stale.key_episodes import episodes
 from bench.stale.pooler import PROGRAM, Pooler
 from bench.stale.proxy import Proxy
+from bench.stale.servers import Servers
 from tests.freshness import ways
 
 LEASE: Final = 1.0
@@ -59,7 +59,7 @@ class Stage:
 class Place:
     """Where a run takes place."""
 
-    server: EmbeddedServer
+    server: Servers
     directory: Path
     chance: random.Random
     number: int = 0
@@ -67,12 +67,7 @@ class Place:
     @property
     def url(self) -> str:
         """The database, for the application."""
-        return self.server.url(role=APP_ROLE, database=DATABASE)
-
-    @property
-    def socket(self) -> Path:
-        """The directory of the server's socket."""
-        return Path(unquote(parse_qs(urlsplit(self.url).query)["host"][0]))
+        return self.server.url()
 
     def logs(self) -> Path:
         """A directory for the logs of the next workers."""
@@ -83,20 +78,20 @@ class Place:
 
 
 async def faulty(place: Place, seconds: float) -> Stage:
-    """Three workers: behind a proxy and an hour early, an hour late and silent, slow to keep; and everything fails."""
-    stage = Stage("leased, with every fault", wanted=ways.LEASED)
+    """Three workers: behind a proxy and an hour early, an hour late and slow to tell, silent and slow to keep."""
+    stage = Stage("leased, with every fault", wanted=(*ways.LEASED, ways.STOPPED))
     async with _proxied(place) as proxy:
         feed = f"postgresql://{APP_ROLE}@127.0.0.1:{proxy.port}/{DATABASE}"
         each = [
             {"SCEAU_FEED_DATABASE_URL": feed, "STALE_WALL_HOURS": "-1"},
-            {"STALE_NO_NOTIFY": "1", "STALE_WALL_HOURS": "1"},
+            {"STALE_SLOW_PEEK": "0.02", "STALE_WALL_HOURS": "1"},
             {"STALE_SLOW_LANDING": "0.03", "STALE_NO_NOTIFY": "1"},
         ]
         async with _fleet(stage, place, place.url, each) as fleet:
             for worker in fleet.workers:
                 date = await asyncio.to_thread(worker.date)
                 _count(stage, "wall clock an hour off", abs((date - datetime.now(UTC)).total_seconds()) > _HOUR / 2)
-            _count(stage, "NOTIFY suppressed in a worker", 2)
+            _count(stage, "NOTIFY suppressed in a worker", 1)
             faults = Faults(place.server, fleet.workers, place.chance, LEASE, stage.happened, proxy=proxy)
             await _suffering(stage, place, fleet, faults, seconds)
     return stage
@@ -108,7 +103,7 @@ def _count(stage: Stage, what: str, number: int) -> None:
 
 @asynccontextmanager
 async def _proxied(place: Place) -> AsyncIterator[Proxy]:
-    proxy = Proxy(str(place.socket / ".s.PGSQL.5432"))
+    proxy = Proxy(lambda: place.server.socket)
     await proxy.start()
     try:
         yield proxy
@@ -124,12 +119,14 @@ async def pooled(place: Place, seconds: float) -> Stage | None:
     if PROGRAM is None:
         say("no PgBouncer here (apt-get install pgbouncer): that part is left out")
         return None
-    pooler = Pooler(place.directory / "pgbouncer", place.socket)
+    pooler = Pooler(place.directory / "pgbouncer", place.server.socket)
     stage = Stage("leased, behind PgBouncer", wanted=ways.LEASED)
     direct = {"SCEAU_FEED_DATABASE_URL": place.url}
     try:
         async with _fleet(stage, place, pooler.url, [direct, {**direct, **_DURABLE}]) as fleet:
-            faults = Faults(place.server, fleet.workers, place.chance, LEASE, stage.happened, pooler=pooler)
+            faults = Faults(
+                place.server, fleet.workers, place.chance, LEASE, stage.happened, pooler=pooler, replaced=False
+            )
             await _suffering(stage, place, fleet, faults, seconds)
         stage.happened["transactions through PgBouncer"] = pooler.transactions()
         return stage

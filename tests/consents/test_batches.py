@@ -201,9 +201,9 @@ def test_a_repeated_item_beside_a_new_one_waits_for_this_process_too(pip, shared
     """What a repetition changed was forgotten by nobody yet; a write that is new was forgotten here as it was made."""
     real, waited = Confirmer.confirm, []
 
-    async def confirm(self, xid, committed, *, own_forgot):
+    async def confirm(self, xid, committed, *, own_forgot, server):
         waited.append(own_forgot)
-        await real(self, xid, committed, own_forgot=own_forgot)
+        await real(self, xid, committed, own_forgot=own_forgot, server=server)
 
     monkeypatch.setattr(Confirmer, "confirm", confirm)
     items = [_withdrawal(name, "ads") for name in ("mixed1", "mixed2")]

@@ -146,6 +146,7 @@ def _run(server, *words):
     with subprocess.Popen(
         [*COMMAND, *words], env=environment(**server.settings), cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as command:
+        assert command.stdout is not None
         said = command.stdout.read()
         _, status, used = os.wait4(command.pid, 0)
         command.returncode = os.waitstatus_to_exitcode(status)

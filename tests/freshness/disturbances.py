@@ -2,17 +2,23 @@
 
 STALE_MUTANT: a mechanism of the protocol to switch off (`tests.freshness.mutants`). STALE_WALL_HOURS: how far its wall
 clock is off. STALE_NO_NOTIFY: its commits wake nobody. STALE_SLOW_LANDING: seconds, at most, between a read and its
-keeping.
+keeping. STALE_SLOW_PEEK: seconds, at most, between the parts of a peek; now and then the process is stopped for three
+seconds between forgetting and acknowledging.
 """
 
 import os
 import random
+import signal
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Self
 
+from tests.freshness import ways
 from tests.freshness.mutants import IN_A_WORKER
+
+_STOPPED = 0.03
 
 
 def disturb() -> None:
@@ -28,6 +34,9 @@ def disturb() -> None:
     slow = float(os.environ.get("STALE_SLOW_LANDING", "0"))
     if slow:
         slow_landing(slow)
+    slow = float(os.environ.get("STALE_SLOW_PEEK", "0"))
+    if slow:
+        slow_peek(slow)
 
 
 def shift_wall_clock(hours: float) -> None:
@@ -67,3 +76,34 @@ def slow_landing(longest: float) -> None:
         return found
 
     setattr(Replica, "_read_subjects", slowly)  # noqa: B010 - not a method to mypy
+
+
+def slow_peek(longest: float) -> None:
+    """Wait before what a peek read is forgotten, and before it is acknowledged; stop there altogether now and then."""
+    import asyncio
+
+    from app.snapshot.feed import Feed
+
+    peek: Callable[..., Awaitable[Any]] = vars(Feed)["_peek"]
+    acknowledge: Callable[..., Awaitable[Any]] = vars(Feed)["_acknowledge"]
+
+    async def slowly(self: Feed, *asked: Any) -> Any:
+        read = await peek(self, *asked)
+        await asyncio.sleep(random.uniform(0, longest))
+        return read
+
+    async def late(self: Feed, *told: Any) -> Any:
+        await asyncio.sleep(random.uniform(0, longest))
+        if random.random() < _STOPPED:
+            stop_for(3)
+            ways.happened[ways.STOPPED] += 1
+        return await acknowledge(self, *told)
+
+    setattr(Feed, "_peek", slowly)  # noqa: B010 - not a method to mypy
+    setattr(Feed, "_acknowledge", late)  # noqa: B010
+
+
+def stop_for(seconds: int) -> None:
+    """Stop this process (SIGSTOP) until another one lets it go on."""
+    subprocess.Popen(["sh", "-c", f"sleep {seconds}; kill -CONT {os.getpid()}"])
+    os.kill(os.getpid(), signal.SIGSTOP)

@@ -1,6 +1,7 @@
 """A feed whose network swallows everything and tells nobody, at each step that waits for an answer."""
 
 import asyncio
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -14,7 +15,7 @@ from tests.support.databases import APP_ROLE
 async def proxied(world, work):
     """B's feed goes through a proxy."""
     host = unquote(parse_qs(urlsplit(world.database.app_url).query)["host"][0])
-    proxy = Proxy(f"{host}/.s.PGSQL.5432")
+    proxy = Proxy(lambda: Path(host) / ".s.PGSQL.5432")
     await proxy.start()
     url = f"postgresql://{APP_ROLE}@127.0.0.1:{proxy.port}/{world.database.name}"
     world.b.feed._url = world.b.replica._notifier._url = url

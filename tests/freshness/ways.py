@@ -18,11 +18,17 @@ PRIMARY: Final = "from the primary"
 ROUTE: Final = "by the documented route"
 WAITED: Final = "sent while another was read for"
 HALVES: Final = "body after its head"
+ACKNOWLEDGED: Final = "writes acknowledged between two beats"
+STOPPED: Final = "stopped between forgetting and acknowledging"
 PERMITS: Final = ", a permit"
-LEASED: Final = (KNOWN, KNOWN + PERMITS, MISSED, MISSED + PERMITS, PRIMARY, ROUTE, WAITED, HALVES)
+LEASED: Final = (KNOWN, KNOWN + PERMITS, MISSED, MISSED + PERMITS, PRIMARY, ROUTE, WAITED, HALVES, ACKNOWLEDGED)
 """What must occur where replicas answer from memory."""
 STRICT: Final = (PRIMARY, PRIMARY + PERMITS, ROUTE, WAITED, HALVES)
 """What must occur where none may."""
+
+
+happened: Counter[str] = Counter()
+"""What was done to this process (`tests.freshness.disturbances`)."""
 
 
 def not_taken(ways: Mapping[str, int], wanted: tuple[str, ...]) -> list[str]:
@@ -36,12 +42,13 @@ def counted() -> Iterator[None]:
     ways: Counter[str] = Counter()
     _count_sources(ways)
     _count_entrances(ways)
+    _count_acknowledgements(ways)
     try:
         yield
     finally:
         file = os.environ.get("STALE_WAYS")
         if file:
-            Path(file).write_text(json.dumps(ways), encoding="utf-8")
+            Path(file).write_text(json.dumps(ways + happened), encoding="utf-8")
 
 
 def _count_sources(ways: Counter[str]) -> None:
@@ -89,3 +96,16 @@ def _count_entrances(ways: Counter[str]) -> None:
 
     vars(routes)["_answer"] = _answer
     setattr(DecisionProtocol, data_received.__name__, data_received)
+
+
+def _count_acknowledgements(ways: Counter[str]) -> None:
+    """Count what other replicas told this one's writes."""
+    from app.snapshot.confirm import Confirmer
+
+    acknowledged: Callable[..., None] = Confirmer.acknowledged
+
+    def told(self: Confirmer, *said: Any) -> None:
+        ways[ACKNOWLEDGED] += 1
+        acknowledged(self, *said)
+
+    setattr(Confirmer, acknowledged.__name__, told)

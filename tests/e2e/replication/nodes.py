@@ -25,8 +25,9 @@ COPYING = {"wal_level": "replica", "max_wal_senders": "5", "hot_standby": "on", 
 class Node:
     """One server on a port of its own; `name` is what a primary knows it by as a standby."""
 
-    def __init__(self, place: Path, name: str) -> None:
-        """Prepare; nothing is made yet."""
+    def __init__(self, place: Path, name: str, **settings: str) -> None:
+        """Prepare; nothing is made yet. `settings` are the server's own, over those of all."""
+        self.settings = settings
         self.name, self.port, self.place = name, free_port(), place
         self.data = place / name
         self.account: Account = choose_account(place)
@@ -62,7 +63,14 @@ class Node:
 
     def start(self, **settings: str) -> None:
         """Start it, and wait until it answers."""
-        given = {**QUICK, **COPYING, "port": str(self.port), "listen_addresses": "127.0.0.1", **settings}
+        given = {
+            **QUICK,
+            **COPYING,
+            **self.settings,
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            **settings,
+        }
         options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
         options += ["-c", f"unix_socket_directories={self.data}"]
         self.process = self._popen("postgres", "-D", str(self.data), *options)

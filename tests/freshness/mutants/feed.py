@@ -6,7 +6,8 @@ from sqlalchemy import delete
 
 import app.snapshot.feed as feed_module
 from app.db.connections import connect
-from app.snapshot import upkeep
+from app.snapshot import beats, upkeep
+from app.snapshot.acknowledgement import CHANGE_CHANNEL
 from app.snapshot.beats import Beat
 from app.snapshot.feed import Feed
 from app.snapshot.lease import boot_seconds
@@ -97,8 +98,8 @@ def sequence_number(patch):
 
 
 def _change_beat(patch, what, by):
-    assert what in feed_module.BEAT
-    patch(feed_module, "BEAT", feed_module.BEAT.replace(what, by))
+    assert what in beats.BEAT
+    patch(feed_module, "BEAT", beats.BEAT.replace(what, by))
 
 
 def cursor_after_read(patch):
@@ -139,7 +140,7 @@ def one_id_for_two_processes(patch):
 
 def _begin_with(identify):
     async def begin(self: Feed, connection):
-        await connection.execute(f"LISTEN {feed_module.CHANGE_CHANNEL}")
+        await connection.execute(f"LISTEN {CHANGE_CHANNEL}")
         incarnation = identify(self)
         await connection.execute(
             "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%s, %s, clock_timestamp(), 'same')"
