@@ -66,6 +66,7 @@ def local_deployment(data: Path, *, join: bool) -> Iterator[None]:
                 yield
         elif join:
             os.environ.update(_running(data))
+            _choose_for_one_machine(data)
             yield
         else:
             raise DataDirectoryInUseError(
@@ -99,7 +100,7 @@ def _own_server(data: Path) -> Iterator[None]:
             f"{PREFIX}DATABASE_OWNER_URL": server.url(role=OWNER_ROLE, database=DATABASE),
         }
         os.environ.update(addresses)
-        _choose_for_one_machine()
+        _choose_for_one_machine(data)
         migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
         note = data / _RUNNING
         _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
@@ -109,9 +110,15 @@ def _own_server(data: Path) -> Iterator[None]:
             note.unlink(missing_ok=True)
 
 
-def _choose_for_one_machine() -> None:
-    """One person registers processings and no standby has a copy, unless somebody has chosen otherwise."""
-    for name, choice in ((f"{PREFIX}REGISTER_APPROVAL", "one"), (f"{PREFIX}DURABILITY", "local")):
+def _choose_for_one_machine(data: Path) -> None:
+    """One person registers processings and no standby has a copy, unless somebody has chosen otherwise.
+
+    The last checkpoint of the log is kept beside the database: one machine has no better place.
+    """
+    heads = data / "proof"
+    heads.mkdir(mode=0o700, exist_ok=True)
+    for name, choice in (("REGISTER_APPROVAL", "one"), ("DURABILITY", "local"), ("PROOF_DIRECTORY", str(heads))):
+        name = f"{PREFIX}{name}"  # noqa: PLW2901
         if not os.environ.get(name) and not os.environ.get(f"{name}_FILE"):
             os.environ[name] = choice
 

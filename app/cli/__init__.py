@@ -22,6 +22,7 @@ from app.cli.identities import identities
 from app.cli.imports import import_files
 from app.cli.keys import keys
 from app.cli.limits import limits
+from app.cli.proof import proof
 from app.cli.signing_keys import signing_keys
 from app.cli.transfer import export, restore
 
@@ -44,6 +45,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
 app.add_typer(limits, name="limits")
 app.add_typer(signing_keys, name="signing-keys")
+app.add_typer(proof, name="proof")
 
 
 @app.command()
@@ -246,7 +248,10 @@ def _refusal(error: Exception) -> str | None:
     from app.db.owner_limits import OwnerLimitsRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
+    from app.operations.proof.append_entries import LogRefusedError
+    from app.operations.proof.bundle import NoLogError
     from app.operations.service.check_deployment import DeploymentRefusedError
+    from app.proof.heads import HeadsUnreadableError
     from app.serving import DataDirectoryInUseError, PortTakenError
     from app.settings.environment import SettingsError
 
@@ -257,7 +262,10 @@ def _refusal(error: Exception) -> str | None:
         DeploymentRefusedError,
         DomainError,
         EmbeddedServerError,
+        HeadsUnreadableError,
+        LogRefusedError,
         MigrationRefusedError,
+        NoLogError,
         OwnerLimitsRefusedError,
         PortTakenError,
         RestoreRefusedError,

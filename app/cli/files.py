@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 
 class UnwritableFileError(Exception):
@@ -38,7 +38,7 @@ def open_to_write(path: Path) -> TextIO:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[TextIO]:
+def written_whole(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
     """Write a file that is for its owner only, and is there once it is whole; - is standard output.
 
     What exists and is no regular file (a device, a named pipe) is written to as it is, and never replaced.
@@ -49,22 +49,26 @@ def written_whole(path: Path) -> Iterator[TextIO]:
     """
     with telling_of(path):
         if str(path) == "-":
-            yield sys.stdout
+            yield sys.stdout.buffer if binary else sys.stdout
             sys.stdout.flush()
             return
         target = path.resolve()
         if target.exists() and not target.is_file():
-            with open_to_write(target) as sink:
+            with _opened(target, binary=binary) as sink:
                 yield sink
             return
         part = target.with_name(f".{target.name}" if target.suffix == ".gz" else f".{target.name}.part")
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         try:
-            with open_to_write(part) as sink:
+            with _opened(part, binary=binary) as sink:
                 yield sink
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _opened(path: Path, *, binary: bool) -> IO[Any]:
+    return path.open("wb") if binary else open_to_write(path)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -30,7 +30,7 @@ def export(
     from app.settings import Settings
     from app.settings.required import required
 
-    async def write(settings: "Settings", sink: TextIO) -> int:
+    async def write(settings: "Settings", sink: IO[str]) -> int:
         return await _write(export_lines(required(settings.database_url, "database_url")), sink)
 
     with deployment(data), written_whole(file) as sink:
@@ -51,7 +51,7 @@ def restore(
     typer.echo(f"{rows} rows restored.", err=True)
 
 
-async def _write(lines: AsyncIterator[str], sink: TextIO) -> int:
+async def _write(lines: AsyncIterator[str], sink: IO[str]) -> int:
     """Write the lines and, last, how many rows they are and their hash."""
     digest, rows, total = sha256(), -1, 0
     with _progress() as bar:

@@ -16,6 +16,7 @@ import structlog
 
 from app.audit.job_runs import JobRun
 from app.db.database import Database, DatabaseUnavailableError
+from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.deployment import Deployment
 from app.operations.service.record_job_run import record_job_run
 from app.operations.webhooks.deliver_webhooks import Courier
@@ -33,7 +34,8 @@ log = structlog.get_logger("sceau.jobs")
 class Work:
     """What tasks work with; without a courier, no event is dispatched or delivered.
 
-    `stopping` is set when this process is to stop: a task that lasts looks at it.
+    `stopping` is set when this process is to stop: a task that lasts looks at it. `log`: how the log is kept that an
+    outsider can check.
     """
 
     database: Database
@@ -41,6 +43,7 @@ class Work:
     courier: Courier | None = None
     event_retention: timedelta = timedelta(days=30)
     stopping: asyncio.Event | None = None
+    log: ProofPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

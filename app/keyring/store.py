@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Table, func, insert, or_, select, update
+from sqlalchemy import Row, Table, func, insert, or_, select, update
 
 from app.db.session import ReadSession, WriteSession
-from app.keyring.tables import decision_key, webhook_key
+from app.keyring.tables import decision_key, proof_key, webhook_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class KeyRing:
 
 WEBHOOK_KEYS: Final = KeyRing(webhook_key, "webhook key")
 DECISION_KEYS: Final = KeyRing(decision_key, "decision key")
+PROOF_KEYS: Final = KeyRing(proof_key, "proof key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,19 @@ async def retire_keys(session: WriteSession, ring: KeyRing, at: datetime, *, all
     await session.execute(update(ring.table).where(concerned).values(retires_at=at))
 
 
+async def all_keys(session: ReadSession, ring: KeyRing) -> list[WrappedKey]:
+    """Every key that a ring ever had, the newest first: what a retired one signed is still to be verified."""
+    found = await session.execute(select(ring.table).order_by(ring.table.c.created_at.desc()))
+    return [_key(row) for row in found]
+
+
 async def keys_in_force(session: ReadSession, ring: KeyRing, now: datetime) -> list[WrappedKey]:
     """The keys of a ring that are in force, the newest first."""
     columns = ring.table.c
     in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
     found = await session.execute(select(ring.table).where(in_force).order_by(columns.created_at.desc()))
-    return [
-        WrappedKey(row.id, row.master_key_id, row.wrapped_key, row.created_at, row.retires_at, row.public_key)
-        for row in found
-    ]
+    return [_key(row) for row in found]
+
+
+def _key(row: Row[Any]) -> WrappedKey:
+    return WrappedKey(row.id, row.master_key_id, row.wrapped_key, row.created_at, row.retires_at, row.public_key)

@@ -8,7 +8,7 @@ import os
 from datetime import timedelta
 from typing import Self
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import DirectoryPath, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.auth.limits.quotas import Quota
@@ -201,6 +201,9 @@ class Settings(BaseSettings):
         default=MetricsAccess.OPEN, description="Who reads /metrics: open, scoped (audit:read) or off"
     )
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
+    proof_directory: DirectoryPath | None = Field(
+        default=None, description="Where the log's last checkpoint is kept outside the database"
+    )
     log_level: LogLevel = Field(default="INFO", description="DEBUG to ERROR")
     log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console")
 

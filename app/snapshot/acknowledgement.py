@@ -30,7 +30,7 @@ def named(payload: str) -> UUID | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class ReplicaAcknowledgement:
     """An incarnation has applied what a snapshot of this server shows. `server`: its identity (`app.db.primary`).
 
     Transactions are numbered by server: what was applied of another one says nothing.

@@ -16,7 +16,7 @@ from sqlalchemy.types import Text
 
 from app.db.database import Database
 from app.db.read_pool import ReadPool, Statement
-from app.snapshot.acknowledgement import Acknowledgement
+from app.snapshot.acknowledgement import ReplicaAcknowledgement
 from app.snapshot.lease import boot_seconds
 from app.snapshot.snapshots import TransactionSnapshot
 from app.snapshot.tables import replica
@@ -101,7 +101,7 @@ class Confirmer:
         finally:
             self._waits.discard(wait)  # also when the request has ended
 
-    def acknowledged(self, told: Acknowledgement) -> None:
+    def acknowledged(self, told: ReplicaAcknowledgement) -> None:
         """Another replica has forgotten what a snapshot shows: the writes that it shows need not wait for it."""
         for wait in list(self._waits):
             if wait.server != told.server or not told.snapshot.shows(wait.xid):

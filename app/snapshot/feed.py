@@ -16,7 +16,7 @@ import structlog
 from app.db.connections import HeardConnection, connect, hanging_up_after, patience
 from app.db.identifiers import random_id
 from app.db.primary import NoStandbyError, NotThePrimaryError, is_older
-from app.snapshot.acknowledgement import CHANGE_CHANNEL, Acknowledgement, acknowledgement_text, channel_of, named
+from app.snapshot.acknowledgement import CHANGE_CHANNEL, ReplicaAcknowledgement, acknowledgement_text, channel_of, named
 from app.snapshot.beats import ACKNOWLEDGE, BEAT, PEEK, REGISTER, Beat
 from app.snapshot.lease import Lease, Pace, boot_seconds
 
@@ -61,7 +61,7 @@ class Feed:
         self.database_ahead = 0.0
         self.server: str | None = None
         self.connected = False
-        self.acknowledged: Callable[[Acknowledgement], None] = lambda _: None
+        self.acknowledged: Callable[[ReplicaAcknowledgement], None] = lambda _: None
         self._newest: str | None = None
         self._moved = asyncio.Event()
         self._url = url
@@ -199,7 +199,7 @@ class Feed:
         return senders
 
     def _told(self, payload: str) -> None:
-        if (told := Acknowledgement.read(payload)) is not None:
+        if (told := ReplicaAcknowledgement.read(payload)) is not None:
             self.acknowledged(told)
 
     async def _peek(self, connection: HeardConnection, cursor: str) -> Beat:

@@ -17,6 +17,7 @@ from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
 from app.settings.required import jobs_url, required
 from app.wiring.deployment import deployment_of, is_synchronous
+from app.wiring.proof import proof_plan_of
 
 _JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
 _COURIER_LIMITS: Final = PoolLimits(size=4, waiting=1_000, deadline=timedelta(seconds=30))  # attempts under way wait
@@ -56,4 +57,4 @@ def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None, 
     sender, source = Sender(settings.webhook_networks), str(settings.public_url).rstrip("/")
     courier = Courier(own, deployment, sender, source, chance=chance)
     database = Database(url, limits=_JOBS_LIMITS, clock=clock, synchronous=is_synchronous(settings))
-    return Work(database, deployment, courier, settings.event_retention, stopping)
+    return Work(database, deployment, courier, settings.event_retention, stopping, proof_plan_of(settings))

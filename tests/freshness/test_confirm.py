@@ -12,7 +12,7 @@ from sqlalchemy import text
 import app.snapshot.confirm as confirm_module
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.primary import IDENTITY
-from app.snapshot.acknowledgement import Acknowledgement, channel_of
+from app.snapshot.acknowledgement import ReplicaAcknowledgement, channel_of
 from app.snapshot.changes import ChangeKind, record_change
 from app.snapshot.confirm import Confirmer
 from app.snapshot.lease import Pace
@@ -158,14 +158,14 @@ def test_an_acknowledgement_is_as_good_as_a_row(monkeypatch):
         rows.gate.close()
         waiting = rows.confirm()
         await until(lambda: rows.gate.waiting)
-        rows.confirmer.acknowledged(Acknowledgement(A, AFTER, "here"))
+        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
         rows.gate.open()
         await rows.read_again()
         assert not waiting.done()
-        rows.confirmer.acknowledged(Acknowledgement(UUID(int=4), AFTER, "here"))
-        rows.confirmer.acknowledged(Acknowledgement(A, AFTER, "here"))
+        rows.confirmer.acknowledged(ReplicaAcknowledgement(UUID(int=4), AFTER, "here"))
+        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
         assert not waiting.done()
-        rows.confirmer.acknowledged(Acknowledgement(B, AFTER, "here"))
+        rows.confirmer.acknowledged(ReplicaAcknowledgement(B, AFTER, "here"))
         await waiting
         assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
 
@@ -179,10 +179,10 @@ def test_an_acknowledgement_of_less_or_of_another_server_counts_for_nothing(monk
     async def work(rows):
         waiting = rows.confirm()
         await rows.read_again()
-        rows.confirmer.acknowledged(Acknowledgement(A, seen, server))
+        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, seen, server))
         await rows.read_again()
         assert not waiting.done()
-        rows.confirmer.acknowledged(Acknowledgement(A, AFTER, "here"))
+        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
         await waiting
 
     waits(monkeypatch, work, a=BEFORE)

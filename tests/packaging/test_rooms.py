@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MOST_FILES = 20
-SUBJECTS = {"audit", "callers", "consents", "decisions", "register", "service", "staff", "webhooks"}
+SUBJECTS = {"audit", "callers", "consents", "decisions", "proof", "register", "service", "staff", "webhooks"}
 SAY_NOTHING = {"base_service", "common", "helpers", "manager", "misc", "utils"}
 
 

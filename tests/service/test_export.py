@@ -9,12 +9,11 @@ from itertools import product
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
-from app.cli import app as command
 from app.db.transfer import SECRET, TABLES
 from tests.consents.imports.test_imports import imported, row
-from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, subject
+from tests.support.api import running, subject
+from tests.support.commands import run_command
 from tests.support.consent_page import Person, link
 from tests.support.databases import new_database
 from tests.support.staff import publish
@@ -67,19 +66,8 @@ def _rows(database, table):
 
 @pytest.fixture
 def sceau():
-    """Run a command on a database: the exit status, and what was said on standard error."""
-    of_the_suite = {name: None for name in os.environ if name.startswith("SCEAU_")}
-
-    def run(database, *words, **more):
-        settings = {"database_url": database.app_url, "pseudonym_key": PSEUDONYM_KEY, "master_key": MASTER_KEY, **more}
-        environment = of_the_suite | {f"SCEAU_{name.upper()}": value for name, value in settings.items()}
-        environment |= {"SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one"}
-        done = CliRunner().invoke(command, [*map(str, words)], env=environment)
-        error = done.exception
-        refused = error is not None and not isinstance(error, SystemExit)
-        return done.exit_code, f"{done.stderr}{error if refused else ''}", done.stdout
-
-    return run
+    """Run a command on a database: the exit status, and what was said on standard error and output."""
+    return run_command
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""`sceau proof`: the log that an outsider can check: appending, keys, bundles, and verifying, which needs no Sceau."""
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.connecting import DataOption, connected
+from app.cli.files import written_whole
+
+if TYPE_CHECKING:
+    from app.db.database import Database
+    from app.proof.bags import Bag
+
+proof = typer.Typer(no_args_is_help=True, help="Prove what was recorded: keys, bundles, verification.")
+
+Instant = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.", show_default=False)
+]
+
+
+@proof.command("key")
+def proof_key(data: DataOption = None) -> None:
+    """Print the keys that verify the log's checkpoints, the newest first. Publish them where others can find them."""
+    from app.operations.proof.log_keys import verifier_keys
+    from app.settings import Settings
+    from app.wiring.proof import origin_of
+
+    async def keys(database: "Database") -> list[str]:
+        async with database.read() as session:
+            return [str(each) for each in await verifier_keys(session, origin_of(Settings.load()))]
+
+    for key in connected(data, keys):
+        typer.echo(key)
+
+
+@proof.command("append")
+def proof_append(data: DataOption = None) -> None:
+    """Enter what was recorded, and sign the log's new head, as the jobs process does every quarter of a minute."""
+    from app.jobs.proof import append_all
+    from app.jobs.work import Work
+    from app.settings import Settings
+    from app.wiring.deployment import deployment_of
+    from app.wiring.proof import proof_plan_of
+
+    async def append(database: "Database") -> int:
+        settings = Settings.load()
+        return await append_all(Work(database, deployment_of(settings), log=proof_plan_of(settings)))
+
+    typer.echo(f"{connected(data, append)} entries appended.")
+
+
+@proof.command("bundle")
+def proof_bundle(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The ZIP to write.")],
+    since: Instant = None,
+    until: Instant = None,
+    processing: Annotated[str | None, typer.Option(help="Leave out bodies of consents to any other one.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys."""
+    from app.operations.proof.bundle import BundlePlan, write_bundle
+    from app.proof.bags import Bag
+
+    plan = BundlePlan(_utc(since), _utc(until), secrets.token_bytes(32), processing)
+
+    async def write(database: "Database", bag: "Bag") -> int:
+        async with database.read() as session:
+            return await write_bundle(session, plan, bag)
+
+    with written_whole(output, binary=True) as sink, Bag(sink) as bag:
+        entries = connected(data, lambda database: write(database, bag))
+    typer.echo(f"{entries} entries bundled.", err=True)
+
+
+@proof.command("verify")
+def proof_verify(
+    files: Annotated[list[Path], typer.Argument(help="Bundles and checkpoints.")],
+    key: Annotated[list[str] | None, typer.Option("--key", help="A key of the log, known from elsewhere.")] = None,
+    against: Annotated[list[Path] | None, typer.Option("--against", help="A checkpoint kept from before.")] = None,
+) -> None:
+    """Check files without database, network or settings. Exit 0 good, 1 wrong, 2 unreadable, 3 good but incomplete."""
+    from app.proof.verifier.main import main
+
+    given = [part for each in key or [] for part in ("--key", each)]
+    given += [part for old in against or [] for part in ("--against", str(old))]
+    raise typer.Exit(main([*given, "--", *map(str, files)]))
+
+
+@proof.command("verifier")
+def proof_verifier() -> None:
+    """Print the verifier as one file of Python, to check without Sceau. It needs `cryptography` alone."""
+    from app.proof.single_file import verifier_script
+
+    typer.echo(verifier_script(), nl=False)
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.replace(tzinfo=UTC)

@@ -1,0 +1,34 @@
+"""Appends to the log what was recorded, every quarter of a minute; until everything is in it, without a pause."""
+
+from typing import Final
+
+import procrastinate
+
+from app.jobs.work import RunOutcome, Work, periodic
+from app.operations.proof.append_entries import append_entries
+
+_FOUR_A_MINUTE: Final = "* * * * * */15"
+
+
+def install(app: procrastinate.App, work: Work) -> None:
+    """Register the task."""
+
+    async def append() -> RunOutcome:
+        return RunOutcome(flagged=await append_all(work))
+
+    periodic(app, work, "proof.append", _FOUR_A_MINUTE, append)
+
+
+async def append_all(work: Work) -> int:
+    """Append until nothing waits, or this process is to stop; how many entries there are more."""
+    added = 0
+    while work.log is not None and (work.stopping is None or not work.stopping.is_set()):
+        async with work.database.write() as session:
+            done = await append_entries(session, work.deployment, work.log)
+        if done.note is not None:
+            # Behind the commit: a head that is kept outside is one that was signed for good.
+            work.log.heads.keep(done.note)
+        added += done.entries
+        if done.is_all:
+            break
+    return added

@@ -1,0 +1,147 @@
+"""What an auditor gets: every entry of a period with its body, as lines that are made one after the other.
+
+Nothing here decides what is true: bodies come from the tables as they are now. Whether they are what was committed to
+is for the verifier to say (`app.proof.verifier`), and for nobody who has the database.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from app.db.session import ReadSession
+from app.operations.proof.log_keys import verifier_keys
+from app.proof import store
+from app.proof.bags import Bag, read_me
+from app.proof.entries import Record, body_of
+from app.proof.store import StoredCheckpoint, StoredEntry
+from app.proof.tiles import subtree_of, tiles_needed
+from app.proof.tree import complete_subtrees
+from app.proof.verifier.bundles import FORMAT
+from app.proof.verifier.notes import Checkpoint, Note
+
+_TOGETHER: Final = 1_000
+
+
+class NoLogError(Exception):
+    """There is no checkpoint yet: nothing was entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePlan:
+    """What a bundle is to hold. `key`: 32 random bytes of this bundle, under which people get other names in it.
+
+    `processing`: with it, bodies of other processings' consents are left out.
+    """
+
+    since: datetime | None
+    until: datetime | None
+    key: bytes
+    processing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One bundle: where it begins in the log, and the checkpoint that it ends with."""
+
+    first: int
+    frontier: Sequence[bytes]
+    checkpoint: StoredCheckpoint
+    keys: Sequence[str]
+    plan: BundlePlan
+
+    @property
+    def origin(self) -> str:
+        """Whose log it is."""
+        return Checkpoint.parse(Note.parse(self.checkpoint.note).text).origin
+
+    def about(self) -> dict[str, Any]:
+        """What `data/log.json` says."""
+        return {
+            "format": FORMAT,
+            "origin": self.origin,
+            "keys": list(self.keys),
+            "first": self.first,
+            "frontier": [each.hex() for each in self.frontier],
+            "size": self.checkpoint.size,
+            "since": self.plan.since.isoformat() if self.plan.since else None,
+            "until": self.plan.until.isoformat() if self.plan.until else None,
+            "processing": self.plan.processing,
+            "anchored": False,
+        }
+
+
+async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> int:
+    """Write a bundle; how many entries it has.
+
+    Raises:
+        NoLogError: there is no checkpoint yet.
+
+    """
+    bundle = await open_bundle(session, plan)
+    bag.put("data/log.json", json.dumps(bundle.about(), indent=2).encode() + b"\n")
+    bag.put("data/checkpoint", bundle.checkpoint.note.encode())
+    for name, lines in (("entries", lines_of(session, bundle)), ("unentered", unentered_lines(session))):
+        with bag.open(f"data/{name}.ndjson") as file:
+            async for line in lines:
+                file.write(line)
+    for language in ("en", "fr"):
+        bag.put(f"data/README.{language}.md", read_me(language).encode())
+    return bundle.checkpoint.size - bundle.first
+
+
+async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
+    """Choose where a bundle begins and ends.
+
+    Raises:
+        NoLogError: there is no checkpoint yet.
+
+    """
+    first = 0 if plan.since is None else await store.checkpointed_before(session, plan.since)
+    last = await store.checkpoint_after(session, plan.until)
+    if last is None:
+        raise NoLogError("nothing was entered in the log yet")
+    origin = Checkpoint.parse(Note.parse(last.note).text).origin
+    parts = complete_subtrees(first)
+    held = await store.tiles(session, tiles_needed(lambda subtree: [subtree(*each) for each in parts]))
+    subtree = subtree_of(lambda level, index: held[level, index])
+    keys = [str(each) for each in await verifier_keys(session, origin)]
+    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan)
+
+
+async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]:
+    """The lines of `data/entries.ndjson`."""
+    at = bundle.first
+    while at < bundle.checkpoint.size:
+        entries = await store.entries_from(session, at, min(_TOGETHER, bundle.checkpoint.size - at))
+        records = await store.records(session, [(each.kind, each.id) for each in entries])
+        for entry in entries:
+            line = _line(entry, records.get((entry.kind, entry.id)), bundle.plan)
+            yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        at += _TOGETHER
+
+
+async def unentered_lines(session: ReadSession) -> AsyncIterator[bytes]:
+    """The lines of `data/unentered.ndjson`: rows that the log does not know, and that do not wait for it either."""
+    for kind, identifier in await store.unentered(session):
+        yield json.dumps({"kind": kind, "id": identifier}).encode() + b"\n"
+
+
+def _line(entry: StoredEntry, record: Record | None, plan: BundlePlan) -> dict[str, Any]:
+    said: dict[str, Any] = {"position": entry.position, "entry": entry.content.decode()}
+    if entry.salt is None or record is None:
+        return said
+    if plan.processing is not None and record.facts.get("processing") not in {None, plan.processing}:
+        return {**said, "withheld": True}
+    said |= {"salt": entry.salt.hex(), "body": body_of(record, entry.salt).decode()}
+    if record.subjects:
+        said["people"] = {name: _named(plan.key, ref) for name, ref in record.subjects.items()}
+    return said
+
+
+def _named(key: bytes, reference: bytes) -> str:
+    """What a person is called in one bundle, and in no other."""
+    return hmac.new(key, reference, hashlib.sha256).hexdigest()[:32]

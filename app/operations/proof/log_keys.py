@@ -1,0 +1,66 @@
+"""The keys that sign the log's checkpoints: made at first, opened to sign with, listed to verify with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app.db.session import ReadSession, WriteSession
+from app.keyring.store import PROOF_KEYS, all_keys, keys_in_force
+from app.operations.service.deployment import Deployment
+from app.operations.service.signing_keys import ensure_key, opened
+from app.proof.notes import Signer
+from app.proof.store import add_statement, latest_checkpoint
+from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeys:
+    """Who signs now, and every key by which something of this log may have been signed."""
+
+    signer: Signer
+    known: Sequence[VerifierKey]
+
+    def opened(self, note: str) -> Checkpoint:
+        """A checkpoint that one of the log's keys has signed.
+
+        Raises:
+            NoteError: it is none.
+
+        """
+        parsed = Note.parse(note)
+        if not parsed.signed_by(self.known):
+            raise NoteError("no key of this log has signed the checkpoint")
+        return Checkpoint.parse(parsed.text)
+
+
+async def name_of_log(session: ReadSession, otherwise: str) -> str:
+    """The origin of the log: that of its first checkpoint for good, whatever the public address becomes."""
+    signed = await latest_checkpoint(session)
+    return otherwise if signed is None else Checkpoint.parse(Note.parse(signed.note).text).origin
+
+
+async def verifier_keys(session: ReadSession, otherwise: str) -> list[VerifierKey]:
+    """Every key that ever signed the log, the newest first; `otherwise` names a log that has no checkpoint yet."""
+    origin = await name_of_log(session, otherwise)
+    return [VerifierKey(origin, SIGNATURE, key.public) for key in await all_keys(session, PROOF_KEYS)]
+
+
+async def log_keys(session: WriteSession, deployment: Deployment, otherwise: str) -> LogKeys:
+    """The keys of the log; the first one is made if there is none, and stated in the log.
+
+    `otherwise` names a log that has no checkpoint yet.
+
+    Raises:
+        VaultError: the master key that wraps the newest key is not held.
+
+    """
+    had = await all_keys(session, PROOF_KEYS)
+    await ensure_key(session, deployment, PROOF_KEYS)
+    now = await session.now()
+    newest = (await keys_in_force(session, PROOF_KEYS, now))[0]
+    origin = await name_of_log(session, otherwise)
+    signer = Signer.of(origin, Ed25519PrivateKey.from_private_bytes(opened(deployment, PROOF_KEYS, newest)))
+    if not had:
+        await add_statement(session, session.new_id(now), "key", now, {"key": str(signer.key)})
+    return LogKeys(signer, await verifier_keys(session, origin))

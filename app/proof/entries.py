@@ -1,0 +1,114 @@
+"""Entries of the log: canonical JSON (RFC 8785) with a salted commitment to a body that stays in the database.
+
+No identifier, pseudonym or text stands in an entry. Who destroys the salt of one leaves its proofs valid, and nothing
+that can be tried against them.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import rfc8785
+
+from app.proof.verifier.trees import leaf_hash
+
+FORMAT: Final = 1
+SALT_BYTES: Final = 32
+LONGEST: Final = 65_535
+"""Bytes of an entry at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an entry commits to, as the database has it.
+
+    `subjects` are the pseudonyms in it, by the name of their member: they stand in the body under a hash that is keyed
+    by the salt, so that two bodies of one person cannot be told to be so by whoever holds both.
+    """
+
+    kind: str
+    id: str
+    at: str
+    facts: Mapping[str, Any]
+    subjects: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry: the bytes that are hashed, and the salt that opens its commitment."""
+
+    content: bytes
+    salt: bytes
+
+    @property
+    def leaf(self) -> bytes:
+        """Its hash in the tree."""
+        return leaf_hash(self.content)
+
+
+def body_of(record: Record, salt: bytes) -> bytes:
+    """The body that an entry commits to, as canonical JSON."""
+    hidden = {name: subject_in_body(salt, ref) for name, ref in record.subjects.items()}
+    return canonical({**record.facts, **hidden, "v": FORMAT})
+
+
+def canonical(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
+    """JSON in the one form that RFC 8785 gives it."""
+    return rfc8785.dumps(value)
+
+
+def subject_in_body(salt: bytes, reference: bytes) -> str:
+    """How a pseudonym stands in a body: HMAC-SHA-256 of it under the salt, as hex."""
+    return hmac.new(salt, reference, hashlib.sha256).hexdigest()
+
+
+def commitment(salt: bytes, body: bytes) -> str:
+    """SHA-256 of salt and body, as hex."""
+    return hashlib.sha256(salt + body).hexdigest()
+
+
+def entry_of(record: Record, salt: bytes) -> LogEntry:
+    """The entry of a record.
+
+    Args:
+        record: what it commits to.
+        salt: 32 random bytes, of this entry alone.
+
+    Raises:
+        ValueError: the entry would be too long.
+
+    """
+    said = {
+        "v": FORMAT,
+        "kind": record.kind,
+        "id": record.id,
+        "at": record.at,
+        "commitment": commitment(salt, body_of(record, salt)),
+    }
+    content = canonical(said)
+    if len(content) > LONGEST:
+        raise ValueError("the entry is too long")
+    return LogEntry(content, salt)
+
+
+def record_of(kind: str, row: Mapping[str, Any], hidden: tuple[str, ...]) -> Record:
+    """A record of a row as PostgreSQL gives it as JSON, bytes in its hexadecimal form.
+
+    Args:
+        kind: the entry's kind, unless the row brings one of its own (`entry_kind`).
+        row: its members; `entry_id` and `entry_at` are those of the entry.
+        hidden: the members that hold pseudonyms.
+
+    """
+    facts = {name: value for name, value in row.items() if name not in {"entry_id", "entry_at", "entry_kind", *hidden}}
+    subjects = {name: bytes.fromhex(row[name].removeprefix("\\x")) for name in hidden if row[name] is not None}
+    return Record(row.get("entry_kind") or kind, row["entry_id"], row["entry_at"], facts, subjects)
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """The members of an entry."""
+    said: dict[str, Any] = json.loads(content)
+    return said

@@ -1,0 +1,38 @@
+"""The verifier as one file: its modules one after the other, without the lines by which they import one another."""
+
+import ast
+from importlib.resources import files
+from typing import Final
+
+_MODULES: Final = ("trees", "notes", "proofs", "bundles", "main")
+"""In an order in which each needs those before it only."""
+_PACKAGE: Final = "app.proof.verifier"
+_HEAD: Final = '''#!/usr/bin/env python3
+"""Checks proofs of Sceau without Sceau: `python3 verify.py FILE... --key KEY`. It needs the package `cryptography`.
+
+Written by `sceau proof verifier`. Read it before you rely on it: that is what it is written for.
+"""
+'''
+
+
+def verifier_script() -> str:
+    """The whole verifier, as a script."""
+    parts, imports = [], set()
+    for module in _MODULES:
+        source = (files(_PACKAGE) / f"{module}.py").read_text(encoding="utf-8")
+        body, imported = _without_imports(source)
+        imports |= imported
+        parts.append(f"\n\n# --- {module} ---\n\n{body}")
+    return _HEAD + "\n" + "\n".join(sorted(imports)) + "\n" + "".join(parts)
+
+
+def _without_imports(source: str) -> tuple[str, set[str]]:
+    """A module without its imports, and those that are not of the verifier itself."""
+    lines, imported = source.split("\n"), set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            if not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_PACKAGE)):
+                imported.add(ast.unparse(node))
+            for at in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[at] = ""
+    return "\n".join(lines).strip("\n") + "\n", imported

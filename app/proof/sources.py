@@ -1,0 +1,203 @@
+"""Which rows become entries, and which of their columns decide or prove: an entry commits to these and to no others.
+
+The columns of a kind never change: a body is made anew from the row whenever somebody asks for it, and must come out
+as it was. A column that is added later goes into a new kind, or stands in `tests/proof/test_sources.py` as left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySource:
+    """One kind of row.
+
+    `tables` is what stands behind FROM. `id` and `at` are SQL of the entry's. `key` is SQL of what rows are found and
+    walked through by, as text that `typed` makes comparable. `facts`: members of the body, each a column or SQL of its
+    own. `subjects`: the columns that hold pseudonyms. `kind`: SQL of the entry's kind where a row brings one.
+    """
+
+    tables: str
+    id: str
+    at: str
+    facts: Sequence[str] | Mapping[str, str]
+    key: str = ""
+    typed: str = "text"
+    subjects: tuple[str, ...] = ()
+    kind: str = "NULL"
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def members(self) -> dict[str, str]:
+        """SQL of every member of a row, by name."""
+        facts = dict(self.facts) if isinstance(self.facts, Mapping) else {name: name for name in self.facts}
+        given = {**facts, **self.extra, **{name: name for name in self.subjects}}
+        return {**given, "entry_id": self.id, "entry_at": self.at, "entry_kind": self.kind}
+
+
+_VERSION: Final = (
+    "processing",
+    "number",
+    "effective_from",
+    "provider_kind",
+    "service",
+    "elements",
+    "automated",
+    "party_mode",
+    "started_on",
+    "consent_validity",
+    "material",
+    "name",
+    "notice",
+    "data_recipients",
+    "retention",
+    "data_protection_contact",
+    "age_statement_required",
+    "recorded_at",
+    "recorded_by",
+    "controllers",
+    "particulars",
+    "reason",
+)
+
+SOURCES: Final[Mapping[str, EntrySource]] = {
+    "consent_event": EntrySource(
+        "consent_event",
+        "id::text",
+        "recorded_at",
+        (
+            "seq",
+            "id",
+            "kind",
+            "processing",
+            "version",
+            "elements",
+            "collected_at",
+            "recorded_at",
+            "stated_at",
+            "imported",
+            "expires_at",
+            "counting",
+            "evidence",
+            "capacity",
+            "text_known",
+            "territory",
+            "recorded_by",
+        ),
+        key="id",
+        typed="uuid",
+        subjects=("subject_ref",),
+    ),
+    "register_version": EntrySource(
+        "processing_version AS each JOIN processing AS entry ON entry.id = each.processing",
+        "each.processing || '/' || each.number",
+        "each.recorded_at",
+        {name: f"each.{name}" for name in _VERSION},
+        extra={"purpose": "entry.purpose", "controller": "entry.controller", "registered_at": "entry.registered_at"},
+    ),
+    "proposal": EntrySource("processing_proposal", "processing || '/' || number", "recorded_at", _VERSION),
+    "approval": EntrySource(
+        "processing_ruling",
+        "processing || '/' || number",
+        "at",
+        ("processing", "number", "approved", "reason", "at", "ruled_by"),
+    ),
+    "status_change": EntrySource(
+        "processing_status_change",
+        "processing || '/' || extract(epoch FROM at)",
+        "at",
+        ("processing", "at", "status", "recorded_by", "awaiting_approval"),
+    ),
+    "controller_version": EntrySource(
+        "controller_version AS each JOIN controller AS party ON party.id = each.controller",
+        "each.controller || '/' || each.number",
+        "each.recorded_at",
+        {
+            name: f"each.{name}"
+            for name in (
+                "controller",
+                "number",
+                "legal_name",
+                "postal_address",
+                "contact",
+                "data_protection_officer",
+                "country",
+                "recorded_at",
+                "recorded_by",
+            )
+        },
+        extra={"kind": "party.kind", "identifier": "party.identifier"},
+    ),
+    "presented_text": EntrySource("presented_text", "encode(sha256, 'hex')", "kept_at", ("sha256", "text", "kept_at")),
+    "staff_notice": EntrySource(
+        "staff_notice", "number::text", "published_at", ("number", "published_at", "published_by", "title", "body")
+    ),
+    "staff_acknowledgement": EntrySource(
+        "staff_acknowledgement",
+        "id::text",
+        "recorded_at",
+        (
+            "id",
+            "member",
+            "notice",
+            "language",
+            "text_sha256",
+            "way",
+            "acknowledged_at",
+            "recorded_at",
+            "recorded_by",
+        ),
+        key="id",
+        typed="uuid",
+    ),
+    "administrative_act": EntrySource(
+        "administrative_act",
+        "id::text",
+        "at",
+        ("id", "at", "act", "way", "caller", "request_id", "thing", "thing_id", "detail"),
+        key="id",
+        typed="uuid",
+        subjects=("subject_ref",),
+    ),
+    "statement": EntrySource(
+        "proof_statement", "id::text", "at", ("id", "at", "body"), key="id", typed="uuid", kind="kind"
+    ),
+}
+"""By the kind under which triggers queue them (revision 0031)."""
+
+
+def by_id(source: EntrySource) -> str:
+    """SQL of the rows of some ids (`:ids`, texts), as JSON."""
+    ids = f"CAST(CAST(:ids AS text[]) AS {source.typed}[])"
+    return f"SELECT {_json(source)} FROM {source.tables} WHERE {_key(source)} = ANY ({ids})"  # noqa: S608 - constants
+
+
+def queue_more(kind: str, source: EntrySource) -> str:
+    """SQL that queues the next rows behind `:after` (a text, or NULL), at most `:most`; it gives their ids in order."""
+    key = _key(source)
+    after = f"(CAST(:after AS text) IS NULL OR {key} > CAST(CAST(:after AS text) AS {source.typed}))"
+    return f"""
+        WITH next AS (
+            SELECT {source.id} AS id, {key} AS key FROM {source.tables} WHERE {after} ORDER BY {key} LIMIT :most
+        ), queued AS (INSERT INTO proof_queue (kind, id) SELECT '{kind}', id FROM next ORDER BY key)
+        SELECT id FROM next ORDER BY key
+    """  # noqa: S608 - constants
+
+
+def without_entry(kind: str, source: EntrySource) -> str:
+    """SQL of the ids of rows that are neither in the log nor in the queue."""
+    return f"""
+        SELECT present.id FROM (SELECT {source.id} AS id FROM {source.tables}) AS present
+        WHERE NOT EXISTS (SELECT FROM proof_entry AS entered WHERE entered.kind = '{kind}' AND entered.id = present.id)
+        AND NOT EXISTS (SELECT FROM proof_queue AS queued WHERE queued.kind = '{kind}' AND queued.id = present.id)
+        ORDER BY present.id
+    """  # noqa: S608 - constants
+
+
+def _key(source: EntrySource) -> str:
+    return source.key or source.id
+
+
+def _json(source: EntrySource) -> str:
+    members = ", ".join(f"'{name}', {sql}" for name, sql in source.members().items())
+    return f"jsonb_build_object({members})"

@@ -1,0 +1,216 @@
+"""Reads and writes the log: what waits to be entered, entries, openings, tiles and checkpoints."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, text, tuple_, update
+from sqlalchemy.dialects import postgresql
+
+from app.db.session import ReadSession, WriteSession
+from app.proof.entries import LogEntry, Record, record_of
+from app.proof.sources import SOURCES, by_id, queue_more, without_entry
+from app.proof.tables import (
+    proof_backfill,
+    proof_checkpoint,
+    proof_entry,
+    proof_opening,
+    proof_queue,
+    proof_statement,
+    proof_tile,
+)
+
+_APPENDING: Final = "sceau proof append"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits to be entered. `number` orders the queue."""
+
+    number: int
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as stored. `salt` is None once its body was destroyed."""
+
+    position: int
+    kind: str
+    id: str
+    content: bytes
+    salt: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A checkpoint as it was signed."""
+
+    size: int
+    signed_at: datetime
+    note: str
+
+
+async def take_turn(session: WriteSession) -> bool:
+    """Whether this transaction may append: one at a time does."""
+    turn = select(func.pg_try_advisory_xact_lock(func.hashtext(_APPENDING)))
+    return bool((await session.execute(turn)).scalar_one())
+
+
+async def queue_some_of_before(session: WriteSession, most: int) -> int:
+    """Queue the next rows that were there before the log; how many. Zero once all of them are queued."""
+    left = select(proof_backfill).where(~proof_backfill.c.is_done).order_by(proof_backfill.c.kind).limit(1)
+    row = (await session.execute(left)).one_or_none()
+    if row is None:
+        return 0
+    more = text(queue_more(row.kind, SOURCES[row.kind]))
+    ids = list((await session.execute(more, {"after": row.after, "most": most})).scalars())
+    after = update(proof_backfill).where(proof_backfill.c.kind == row.kind)
+    reached = {"after": ids[-1]} if len(ids) == most else {"is_done": True}
+    await session.execute(after.values(**reached))
+    return max(1, len(ids))
+
+
+async def waiting(session: ReadSession, most: int) -> list[Waiting]:
+    """What waits to be entered, the oldest first."""
+    rows = await session.execute(select(proof_queue).order_by(proof_queue.c.n).limit(most))
+    return [Waiting(row.n, row.kind, row.id) for row in rows]
+
+
+async def oldest_waiting(session: ReadSession) -> datetime | None:
+    """Since when the oldest row of the queue waits; None where nothing does."""
+    oldest = select(proof_queue.c.queued_at).order_by(proof_queue.c.n).limit(1)
+    return (await session.execute(oldest)).scalar_one_or_none()
+
+
+async def done_with(session: WriteSession, queued: Sequence[Waiting]) -> None:
+    """Take rows out of the queue."""
+    await session.execute(delete(proof_queue).where(proof_queue.c.n.in_([each.number for each in queued])))
+
+
+async def entered_already(session: ReadSession, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of some (kind, id) that stand in the log."""
+    named = tuple_(proof_entry.c.kind, proof_entry.c.id)
+    rows = await session.execute(select(proof_entry.c.kind, proof_entry.c.id).where(named.in_(list(names))))
+    return {(row.kind, row.id) for row in rows}
+
+
+async def records(session: ReadSession, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Record]:
+    """The records of some (kind, id), as the database has them now; those whose row is gone are missing."""
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for kind, identifier in names:
+        by_kind[kind].append(identifier)
+    found: dict[tuple[str, str], Record] = {}
+    for kind, ids in by_kind.items():
+        source = SOURCES[kind]
+        for row in (await session.execute(text(by_id(source)), {"ids": ids})).scalars():
+            found[kind, row["entry_id"]] = record_of(kind, row, source.subjects)
+    return found
+
+
+async def size_of_log(session: ReadSession) -> int:
+    """How many entries there are."""
+    return int((await session.execute(select(func.coalesce(func.max(proof_entry.c.position) + 1, 0)))).scalar_one())
+
+
+async def add_entries(session: WriteSession, first: int, entries: Sequence[tuple[Waiting, LogEntry]]) -> None:
+    """Append entries, the first of them at a position."""
+    numbered = list(enumerate(entries, first))
+    await session.execute(
+        insert(proof_entry),
+        [{"position": at, "kind": each.kind, "id": each.id, "entry": made.content} for at, (each, made) in numbered],
+    )
+    await session.execute(insert(proof_opening), [{"position": at, "salt": made.salt} for at, (_, made) in numbered])
+
+
+async def tiles(session: ReadSession, names: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """The hashes of some tiles, by level and index."""
+    named = tuple_(proof_tile.c.level, proof_tile.c.index)
+    columns = select(proof_tile.c.level, proof_tile.c.index, proof_tile.c.hashes)
+    rows = await session.execute(columns.where(named.in_(list(names))))
+    return {(each["level"], each["index"]): each["hashes"] for each in rows.mappings()}
+
+
+async def put_tiles(session: WriteSession, changed: Mapping[tuple[int, int], bytes]) -> None:
+    """Write tiles, new or grown."""
+    put = postgresql.insert(proof_tile)
+    put = put.on_conflict_do_update(index_elements=["level", "index"], set_={"hashes": put.excluded.hashes})
+    rows = [{"level": level, "index": index, "hashes": hashes} for (level, index), hashes in changed.items()]
+    await session.execute(put, rows)
+
+
+async def latest_checkpoint(session: ReadSession, *, at_least: int = 0) -> StoredCheckpoint | None:
+    """The checkpoint of the largest size; or with `at_least`, the smallest one that has so many entries."""
+    columns = proof_checkpoint.c
+    wanted = columns.size.asc() if at_least else columns.size.desc()
+    found = await session.execute(select(proof_checkpoint).where(columns.size >= at_least).order_by(wanted).limit(1))
+    row = found.one_or_none()
+    return None if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)
+
+
+async def checkpointed_before(session: ReadSession, instant: datetime) -> int:
+    """How many entries the last checkpoint before an instant had; 0 where there was none."""
+    size = select(func.coalesce(func.max(proof_checkpoint.c.size), 0)).where(proof_checkpoint.c.signed_at < instant)
+    return int((await session.execute(size)).scalar_one())
+
+
+async def checkpoint_after(session: ReadSession, instant: datetime | None) -> StoredCheckpoint | None:
+    """The first checkpoint that was signed at an instant or after it; the last of all where none was."""
+    columns = proof_checkpoint.c
+    if instant is None:
+        return await latest_checkpoint(session)
+    after = select(proof_checkpoint).where(columns.signed_at >= instant).order_by(columns.size).limit(1)
+    row = (await session.execute(after)).one_or_none()
+    return await latest_checkpoint(session) if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)
+
+
+async def add_checkpoint(session: WriteSession, size: int, signed_at: datetime, note: str) -> None:
+    """Keep a checkpoint."""
+    await session.execute(insert(proof_checkpoint).values(size=size, signed_at=signed_at, note=note))
+
+
+async def entry_named(session: ReadSession, kind: str, identifier: str) -> StoredEntry | None:
+    """The entry of a row, if it stands in the log."""
+    found = await _entries(session, (proof_entry.c.kind == kind) & (proof_entry.c.id == identifier))
+    return found[0] if found else None
+
+
+async def entries_from(session: ReadSession, first: int, most: int) -> list[StoredEntry]:
+    """Entries in order, from a position on."""
+    return await _entries(session, (proof_entry.c.position >= first) & (proof_entry.c.position < first + most))
+
+
+async def _entries(session: ReadSession, wanted: Any) -> list[StoredEntry]:  # noqa: ANN401 - a condition
+    joined = proof_entry.outerjoin(proof_opening, proof_opening.c.position == proof_entry.c.position)
+    rows = await session.execute(
+        select(proof_entry, proof_opening.c.salt).select_from(joined).where(wanted).order_by(proof_entry.c.position)
+    )
+    return [StoredEntry(row.position, row.kind, row.id, row.entry, row.salt) for row in rows]
+
+
+async def unentered(session: ReadSession) -> list[tuple[str, str]]:
+    """Rows, by kind and id, that are neither in the log nor in the queue, though those of before were all queued."""
+    found: list[tuple[str, str]] = []
+    done = select(proof_backfill.c.kind).where(proof_backfill.c.is_done).order_by(proof_backfill.c.kind)
+    for kind in (await session.execute(done)).scalars():
+        rows = await session.execute(text(without_entry(kind, SOURCES[kind])))
+        found += [(kind, identifier) for identifier in rows.scalars()]
+    return found
+
+
+async def add_statement(
+    session: WriteSession, identifier: UUID, kind: str, at: datetime, body: Mapping[str, Any]
+) -> None:
+    """State something that has no row elsewhere."""
+    await session.execute(insert(proof_statement).values(id=identifier, kind=kind, at=at, body=body))
+
+
+async def latest_statement(session: ReadSession, kind: str) -> Mapping[str, Any] | None:
+    """The body of the last statement of a kind."""
+    newest = select(proof_statement.c.body).where(proof_statement.c.kind == kind).order_by(proof_statement.c.id.desc())
+    body: Mapping[str, Any] | None = (await session.execute(newest.limit(1))).scalar_one_or_none()
+    return body

@@ -1,0 +1,91 @@
+"""The log's tables. Entries, checkpoints and statements are append-only; an opening goes when its body is destroyed.
+
+What is to be entered comes into the queue by triggers of the database, in the transaction that recorded it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.db.schema import metadata
+
+Instant = DateTime(timezone=True)
+
+proof_queue = Table(
+    "proof_queue",
+    metadata,
+    Column("n", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("queued_at", Instant, nullable=False, server_default=text("clock_timestamp()")),
+)
+
+# How far a job has come with the rows of before the log; `after` names the last row that it queued.
+proof_backfill = Table(
+    "proof_backfill",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("after", Text),
+    Column("is_done", Boolean, nullable=False, server_default=text("false")),
+)
+
+proof_entry = Table(
+    "proof_entry",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    # The JSON that was hashed, byte for byte (app.proof.entries).
+    Column("entry", LargeBinary, nullable=False),
+    CheckConstraint("octet_length(entry) <= 65535", name="length"),
+    UniqueConstraint("kind", "id"),
+)
+
+proof_opening = Table(
+    "proof_opening",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("salt", LargeBinary, nullable=False),
+    CheckConstraint("octet_length(salt) = 32", name="salt"),
+)
+
+proof_tile = Table(
+    "proof_tile",
+    metadata,
+    Column("level", SmallInteger, nullable=False),
+    Column("index", BigInteger, nullable=False, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "index"),
+)
+
+proof_checkpoint = Table(
+    "proof_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("signed_at", Instant, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+# What has no row elsewhere: settings that decide, keys, bundles that were made. `kind` is the entry's kind.
+proof_statement = Table(
+    "proof_statement",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("body", JSONB, nullable=False),
+)

@@ -1,0 +1,4 @@
+"""What checks proofs: it needs no database, no network and no settings; beside Python only `cryptography`.
+
+`sceau proof verifier` writes these modules as one file. They import nothing of Sceau but one another.
+"""

@@ -1,0 +1,232 @@
+"""Checks a bundle: that its files are whole, its entries the log's, and each body what was committed to.
+
+A bundle is a BagIt bag (RFC 8493) in a ZIP. `data/log.json` says whose log it is and where the bundle begins in it,
+`data/entries.ndjson` has every entry from there to the checkpoint, with its body where that is there.
+"""
+
+import hashlib
+import hmac
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
+from app.proof.verifier.trees import Frontier, leaf_hash
+
+FORMAT = "sceau-bundle/1"
+_SHOWN = 100
+_CHUNK = 1 << 20
+
+
+@dataclass
+class Findings:
+    """What a check found. `wrong`: it fails; `missing`: nothing is wrong, and something cannot be checked."""
+
+    wrong: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """0 good, 1 a check failed, 3 good but incomplete."""
+        return 1 if self.wrong else 3 if self.missing else 0
+
+
+class UnreadableError(Exception):
+    """A file is not what it should be, and cannot be checked at all."""
+
+
+def check_bundle(path: Path, trusted: list[VerifierKey], against: list[str]) -> Findings:
+    """Check a bundle.
+
+    Args:
+        path: the ZIP.
+        trusted: keys of the log that are known from elsewhere; without one, the bundle's own are taken, which is told.
+        against: checkpoints (notes) that were kept from before: the log must still begin with them.
+
+    Raises:
+        UnreadableError: it is no bundle.
+
+    """
+    found = Findings()
+    try:
+        with zipfile.ZipFile(path) as bag:
+            _check_manifest(bag, found)
+            about = json.loads(bag.read("data/log.json"))
+            if about.get("format") != FORMAT:
+                raise UnreadableError("it is no bundle of a format that this verifier knows")
+            keys = _keys(about, trusted, found)
+            head = _head(bag.read("data/checkpoint").decode(), keys, found)
+            olds = _olds(against, keys, found)
+            with bag.open("data/entries.ndjson") as lines:
+                _check_entries(lines, about, head, olds, found)
+            with bag.open("data/unentered.ndjson") as lines:
+                found.wrong += [
+                    f"{each['kind']} {each['id']}: recorded, and not in the log" for each in _objects(lines)
+                ]
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
+    if not about.get("anchored"):
+        found.missing.append("not anchored: nothing outside shows since when this log has been as it is")
+    return found
+
+
+def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
+    """Every file is listed with its SHA-256, and nothing else is there."""
+    listed: dict[str, str] = {}
+    for line in bag.read("manifest-sha256.txt").decode().splitlines():
+        said, _, name = line.partition("  ")
+        listed[name] = said
+    present = {name for name in bag.namelist() if name.startswith("data/")}
+    found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
+    found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
+    for name in sorted(present & listed.keys()):
+        digest = hashlib.sha256()
+        with bag.open(name) as content:
+            while part := content.read(_CHUNK):
+                digest.update(part)
+        if digest.hexdigest() != listed[name]:
+            found.wrong.append(f"{name}: it was changed after the bundle was made")
+    found.checked.append(f"{len(present)} files against their SHA-256")
+
+
+def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> list[VerifierKey]:
+    own = [VerifierKey.parse(each) for each in about["keys"]]
+    if trusted:
+        found.wrong += [f"{each}: this key is trusted and not the log's" for each in trusted if each not in own]
+        return [each for each in own if each in trusted]
+    found.missing.append(
+        "no key was given: the keys are those that the bundle names itself (compare: " + str(own[0]) + ")"
+    )
+    return own
+
+
+def _head(note: str, keys: list[VerifierKey], found: Findings) -> Checkpoint | None:
+    for key in keys:
+        try:
+            head = opened(note, key)
+        except NoteError:
+            continue
+        found.checked.append(f"the checkpoint of {head.size} entries, signed by {key.name}")
+        return head
+    found.wrong.append("the checkpoint is not signed by a key that is trusted")
+    return None
+
+
+def _olds(against: list[str], keys: list[VerifierKey], found: Findings) -> dict[int, list[bytes]]:
+    """The roots that the log must have had, by size."""
+    olds: dict[int, list[bytes]] = {}
+    for note in against:
+        old = next((head for key in keys if (head := _opened(note, key)) is not None), None)
+        if old is None:
+            found.wrong.append("a checkpoint from before is not signed by a key that is trusted")
+        else:
+            olds.setdefault(old.size, []).append(old.root)
+    return olds
+
+
+def _opened(note: str, key: VerifierKey) -> Checkpoint | None:
+    try:
+        return opened(note, key)
+    except NoteError:
+        return None
+
+
+def _check_entries(
+    lines: Iterable[bytes],
+    about: dict[str, Any],
+    head: Checkpoint | None,
+    olds: dict[int, list[bytes]],
+    found: Findings,
+) -> None:
+    tree = Frontier(about["first"], [bytes.fromhex(each) for each in about["frontier"]])
+    for size in sorted(size for size in olds if size < tree.size):
+        found.missing.append(
+            f"the checkpoint of {size} entries is older than this bundle: ask for one that begins before"
+        )
+    bodies = _Bodies(found)
+    _compare(tree, olds, found)
+    for said in _objects(lines):
+        if said["position"] != tree.size:
+            found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
+            return
+        content = said["entry"].encode()
+        tree.append(leaf_hash(content))
+        bodies.check(said, json.loads(content))
+        _compare(tree, olds, found)
+    bodies.tell()
+    found.wrong += [f"the log once had {size} entries, and has fewer now" for size in sorted(olds) if size > tree.size]
+    if head is not None and (tree.size, tree.root()) != (head.size, head.root):
+        found.wrong.append(
+            "the entries are not those that the checkpoint was signed for: one was changed, moved or removed"
+        )
+    elif head is not None:
+        found.checked.append(f"{tree.size - about['first']} entries against the checkpoint")
+
+
+def _compare(tree: Frontier, olds: dict[int, list[bytes]], found: Findings) -> None:
+    for root in olds.get(tree.size, []):
+        if root != tree.root():
+            found.wrong.append(f"the log does not begin with the checkpoint of {tree.size} entries: it was rewritten")
+        else:
+            found.checked.append(f"the log begins with the checkpoint of {tree.size} entries")
+
+
+class _Bodies:
+    """Checks bodies one by one, and counts those that are not there."""
+
+    def __init__(self, found: Findings) -> None:
+        self.found, self.good, self.withheld = found, 0, 0
+        self.destroyed: set[int] = set()
+        self.gone: dict[int, str] = {}
+
+    def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
+        """Compare a body with its commitment; note one that is not there."""
+        name = f"entry {said['position']} ({entry['kind']} {entry['id']})"
+        if said.get("withheld"):
+            self.withheld += 1
+        elif "body" not in said:
+            self.gone[said["position"]] = name
+        else:
+            self._open(name, said, entry)
+
+    def _open(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
+        salt, body = bytes.fromhex(said["salt"]), said["body"].encode()
+        if hashlib.sha256(salt + body).hexdigest() != entry["commitment"]:
+            self.found.wrong.append(f"{name}: what the database has is not what was recorded")
+            return
+        self.good += 1
+        facts = json.loads(body)
+        for member, reference in said.get("subjects", {}).items():
+            if hmac.new(salt, bytes.fromhex(reference), hashlib.sha256).hexdigest() != facts[member]:
+                self.found.wrong.append(f"{name}: it is about another person than the bundle says")
+        if entry["kind"] == "presented_text":
+            if hashlib.sha256(facts["text"].encode()).hexdigest() != facts["sha256"].removeprefix("\\x"):
+                self.found.wrong.append(f"{name}: the text is not that of its hash")
+        elif entry["kind"] == "destruction":
+            self.destroyed.update(facts["body"]["positions"])
+
+    def tell(self) -> None:
+        """Say how many bodies were compared, and what is not there."""
+        self.found.checked.append(f"{self.good} bodies against their commitments")
+        lost = [name for position, name in self.gone.items() if position not in self.destroyed]
+        self.found.wrong += [
+            f"{name}: its body is gone, and no entry says that it was destroyed" for name in lost[:_SHOWN]
+        ]
+        if len(lost) > _SHOWN:
+            self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
+        if len(self.gone) > len(lost):
+            self.found.missing.append(f"{len(self.gone) - len(lost)} bodies were destroyed, as entries say")
+        if self.withheld:
+            self.found.missing.append(f"{self.withheld} bodies are not part of this bundle")
+
+
+def _objects(lines: Iterable[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        said = json.loads(line)
+        if not isinstance(said, dict):
+            raise UnreadableError("a line of the bundle is no object")
+        yield said

@@ -1,0 +1,183 @@
+"""Signed notes, verifier keys and checkpoints, as C2SP writes them (c2sp.org/signed-note, /tlog-checkpoint).
+
+Also cosignatures of witnesses with Ed25519 (c2sp.org/tlog-cosignature). Signatures of other keys are ignored.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+SIGNATURE = 0x01
+"""A key that signs a note's text (Ed25519)."""
+COSIGNATURE = 0x04
+"""A key of a witness, which signs the text with the time at which it saw it (Ed25519)."""
+_DASH = "\u2014 "
+_MOST_SIGNATURES = 64
+_HASH_BYTES = 32
+_ID_BYTES = 4
+_LINES = 4
+"""Of a checkpoint at least: origin, size, root, and nothing behind the last newline."""
+
+
+class NoteError(Exception):
+    """A text is no note, no verifier key or no checkpoint; or nobody who is trusted has signed it."""
+
+
+@dataclass(frozen=True)
+class VerifierKey:
+    """A public key with its name. `kind`: SIGNATURE or COSIGNATURE; `public`: 32 bytes."""
+
+    name: str
+    kind: int
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        """The four bytes that a signature names it by."""
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
+
+    def __str__(self) -> str:
+        """The text form: `<name>+<hex id>+<base64 of kind and key>`."""
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([self.kind]) + self.public).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> "VerifierKey":
+        """Read the text form.
+
+        Raises:
+            NoteError: it is not that, or of another algorithm.
+
+        """
+        name, _, rest = text.strip().partition("+")
+        identifier, _, encoded = rest.partition("+")
+        material = _base64(encoded)
+        if not name or len(material) != 1 + _HASH_BYTES or material[0] not in {SIGNATURE, COSIGNATURE}:
+            raise NoteError("this is no verifier key of Ed25519 (<name>+<id>+<key>)")
+        key = cls(name, material[0], material[1:])
+        if key.id.hex() != identifier:
+            raise NoteError("the id of the verifier key is not that of its name and key")
+        return key
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One signature line of a note."""
+
+    name: str
+    key_id: bytes
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Note:
+    """A text that ends with a newline, and who claims to have signed it. Nothing is verified yet."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    @classmethod
+    def parse(cls, content: str) -> "Note":
+        """Take a note apart.
+
+        Raises:
+            NoteError: it is none.
+
+        """
+        text, blank, lines = content.rpartition("\n\n")
+        if not blank or not lines.endswith("\n") or any(ord(each) < ord(" ") and each != "\n" for each in content):
+            raise NoteError("this is no signed note")
+        signatures = tuple(_signature(line) for line in lines.removesuffix("\n").split("\n"))
+        if len(signatures) > _MOST_SIGNATURES:
+            raise NoteError("the note has too many signatures")
+        return cls(text + "\n", signatures)
+
+    def signed_by(self, keys: Iterable[VerifierKey]) -> list[VerifierKey]:
+        """Those of the keys that have signed it.
+
+        Raises:
+            NoteError: a signature that names one of the keys is wrong.
+
+        """
+        found = []
+        for key in keys:
+            for each in self.signatures:
+                if (each.name, each.key_id) == (key.name, key.id):
+                    self._verify(key, each.value)
+                    found.append(key)
+        return found
+
+    def _verify(self, key: VerifierKey, value: bytes) -> None:
+        message = self.text.encode()
+        if key.kind == COSIGNATURE:
+            value, seconds = value[8:], int.from_bytes(value[:8], "big")
+            message = f"cosignature/v1\ntime {seconds}\n".encode() + message
+        try:
+            Ed25519PublicKey.from_public_bytes(key.public).verify(value, message)
+        except InvalidSignature:
+            raise NoteError(f"the signature of {key.name} is wrong") from None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The head of a log: whose it is, how many entries it has, and the root of their tree."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> str:
+        """What is signed."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+    @classmethod
+    def parse(cls, text: str) -> "Checkpoint":
+        """Read the text of a note as a checkpoint; lines behind the third are ignored.
+
+        Raises:
+            NoteError: it is none.
+
+        """
+        lines = text.split("\n")
+        if len(lines) < _LINES or not lines[0] or not lines[1].isascii() or not lines[1].isdigit():
+            raise NoteError("this is no checkpoint")
+        size, root = int(lines[1]), _base64(lines[2])
+        if str(size) != lines[1] or len(root) != _HASH_BYTES:
+            raise NoteError("this is no checkpoint")
+        return cls(lines[0], size, root)
+
+
+def opened(content: str, key: VerifierKey) -> Checkpoint:
+    """The checkpoint of a note that this key has signed, of the log of that name.
+
+    Raises:
+        NoteError: it is no checkpoint of that log, or that key has not signed it.
+
+    """
+    note = Note.parse(content)
+    if not note.signed_by([key]):
+        raise NoteError(f"the checkpoint is not signed by {key.name}")
+    checkpoint = Checkpoint.parse(note.text)
+    if checkpoint.origin != key.name:
+        raise NoteError(f"the checkpoint is of another log, {checkpoint.origin}")
+    return checkpoint
+
+
+def _signature(line: str) -> Signature:
+    name, _, encoded = line.removeprefix(_DASH).rpartition(" ")
+    value = _base64(encoded)
+    if not line.startswith(_DASH) or not name or len(value) <= _ID_BYTES:
+        raise NoteError("a signature line of the note is wrong")
+    return Signature(name, value[:_ID_BYTES], value[_ID_BYTES:])
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise NoteError("what should be base64 is not") from None

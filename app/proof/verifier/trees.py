@@ -1,0 +1,127 @@
+"""Merkle trees as RFC 6962 and RFC 9162 (both section 2.1) define them: hashes, and proofs that are checked."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+"""The root of a tree without leaves."""
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """The hash of a leaf: SHA-256 of 0x00 and the entry."""
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of a node: SHA-256 of 0x01 and the hashes of its two children."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """A tree that grows leaf by leaf, of which only the roots of its complete subtrees are kept, the largest first."""
+
+    def __init__(self, size: int = 0, roots: Iterable[bytes] = ()) -> None:
+        """Go on from a tree of so many leaves.
+
+        Args:
+            size: how many leaves it has.
+            roots: the roots of its complete subtrees, the largest first: one for each bit that is set in `size`.
+
+        """
+        self.size, self.roots = size, list(roots)
+        if len(self.roots) != size.bit_count():
+            raise ValueError("a tree of that size has another number of complete subtrees")
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf by its hash."""
+        self.roots.append(leaf)
+        complete = self.size
+        while complete & 1:
+            right = self.roots.pop()
+            self.roots[-1] = node_hash(self.roots[-1], right)
+            complete >>= 1
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root of the whole tree."""
+        return root_of_subtrees(self.roots)
+
+
+def root_of_subtrees(roots: Sequence[bytes]) -> bytes:
+    """The root of a tree, of the roots of its complete subtrees, the largest first."""
+    if not roots:
+        return EMPTY_ROOT
+    root = roots[-1]
+    for left in reversed(roots[:-1]):
+        root = node_hash(left, root)
+    return root
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """The root of a tree of these leaf hashes."""
+    tree = Frontier()
+    for leaf in leaves:
+        tree.append(leaf)
+    return tree.root()
+
+
+def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether an inclusion proof holds (RFC 9162, section 2.1.3.2).
+
+    Args:
+        leaf: the hash of the leaf.
+        index: its place, from 0.
+        size: how many leaves the tree has.
+        proof: hashes from the leaf's sibling up.
+        root: the root of the tree.
+
+    """
+    if not 0 <= index < size:
+        return False
+    node, last, found = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            found = node_hash(sibling, found)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def is_consistent(first: int, second: int, proof: Sequence[bytes], first_root: bytes, second_root: bytes) -> bool:
+    """Whether a consistency proof holds between two sizes of a tree (RFC 9162, section 2.1.4.2).
+
+    Args:
+        first: the smaller size.
+        second: the larger size, or the same.
+        proof: the hashes of the proof.
+        first_root: the root at the smaller size.
+        second_root: the root at the larger size.
+
+    """
+    if not 0 <= first <= second:
+        return False
+    if first in {0, second}:
+        return not proof and (first_root == second_root if first else first_root == EMPTY_ROOT)
+    path = list(proof) if first & (first - 1) else [first_root, *proof]
+    if not path:
+        return False
+    node, last = first - 1, second - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    old = new = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            new = node_hash(new, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and old == first_root and new == second_root

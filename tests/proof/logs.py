@@ -1,0 +1,89 @@
+"""A deployment with a log: what tests append to it, bundle and verify, by the commands that operators have."""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from tests.support.commands import run_command
+from tests.support.databases import TestDatabase, administrator_url
+
+TOUCHED = (
+    "consent_event",
+    "processing",
+    "processing_version",
+    "administrative_act",
+    "proof_statement",
+    "proof_entry",
+    "proof_opening",
+)
+PUBLIC_URL = "https://sceau.example.fr"
+
+
+@dataclass
+class Log:
+    """The log of a test's database; heads are kept in a directory beside."""
+
+    database: TestDatabase
+    place: Path
+
+    def __post_init__(self):
+        """Make the directory that heads are kept in."""
+        self.heads = self.place / "heads"
+        self.heads.mkdir()
+
+    def sceau(self, *words):
+        """Run a command."""
+        return run_command(self.database, *words, public_url=PUBLIC_URL, proof_directory=str(self.heads))
+
+    def append(self):
+        """Append everything; what the command says, or how it refuses."""
+        _, refused, said = self.sceau("proof", "append")
+        return refused or said
+
+    def key(self):
+        """The key that verifies the log."""
+        return self.sceau("proof", "key")[2].strip()
+
+    def head(self):
+        """The last checkpoint that was kept outside the database."""
+        return (self.heads / "checkpoint").read_text()
+
+    def bundle(self, *words, name="bundle.zip"):
+        """Make a bundle."""
+        status, refused, _ = self.sceau("proof", "bundle", "-o", self.place / name, *words)
+        assert status == 0, refused
+        return self.place / name
+
+    def verify(self, bundle, *against, key=None):
+        """Verify a bundle: the exit status, and what was said."""
+        given = [part for each in against for part in ("--against", each)]
+        status, _, said = self.sceau("proof", "verify", bundle, "--key", key or self.key(), *given)
+        return status, said
+
+    def superuser(self, *statements):
+        """Tamper, as a superuser can: no trigger runs, no right is missing."""
+        with psycopg.connect(administrator_url(self.database.name), autocommit=True) as connection:
+            connection.execute("SET session_replication_role = replica")
+            for statement in statements:
+                assert connection.execute(statement).rowcount != 0, statement
+
+    def keep(self):
+        """Copy the tables that tampering touches."""
+        self.superuser(*(f"CREATE TABLE kept_{table} AS TABLE {table}" for table in TOUCHED))
+
+    def put_back(self):
+        """Put the rows of these tables back as they were when they were copied."""
+        with psycopg.connect(administrator_url(self.database.name), autocommit=True) as connection:
+            connection.execute("SET session_replication_role = replica")
+            for table in TOUCHED:
+                connection.execute(f"DELETE FROM {table}")
+                connection.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
+
+
+def lines_of(bundle, name="data/entries.ndjson"):
+    """The lines of a file of a bundle."""
+    with zipfile.ZipFile(bundle) as bag:
+        return [json.loads(line) for line in bag.read(name).splitlines()]

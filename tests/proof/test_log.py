@@ -1,0 +1,306 @@
+"""The log, end to end: what is recorded is entered, and each way of tampering as a superuser is named."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.proof.logs import Log, lines_of
+from tests.support.api import running, subject
+from tests.support.databases import new_database
+from tests.support.staff import publish
+
+GOOD_BUT_NOT_ANCHORED = 3
+
+
+@pytest.fixture
+def log(database, tmp_path):
+    """A deployment in which something of each kind happened, all of it in the log."""
+    return _lived_in(database, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def kept_log(tmp_path_factory):
+    """One such deployment for all tests that put back what they change."""
+    with new_database() as database:
+        made = _lived_in(database, tmp_path_factory.mktemp("log"))
+        made.keep()
+        yield made
+
+
+def _lived_in(database, place):
+    with running(database) as api:
+        api.register("ads")
+        api.register("stats", purpose="statistics")
+        api.ok("PATCH", "/v1/processings/stats", {"status": "suspended"})
+        for name in ("alice", "bob", "carol"):
+            api.decide(name, "ads")
+        api.withdraw("bob", "ads")
+        api.decide("dora", "ads", "refused")
+        publish(api)
+    made = Log(database, place)
+    assert "entries appended" in made.append()
+    return made
+
+
+def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):
+    """An untouched deployment passes; its entries hold no id, no pseudonym and no text."""
+    bundle = log.bundle()
+    status, said = log.verify(bundle, log.heads / "checkpoint")
+    assert status == GOOD_BUT_NOT_ANCHORED, said
+    assert "WRONG" not in said
+    assert "the log begins with the checkpoint" in said
+    lines = lines_of(bundle)
+    kinds = [json.loads(line["entry"])["kind"] for line in lines]
+    assert {"consent_event", "register_version", "status_change", "administrative_act", "settings", "key"} <= set(kinds)
+    assert kinds.count("consent_event") == 5
+    assert all("body" in line for line in lines)
+    entries = "".join(line["entry"] for line in lines)
+    assert not [word for word in ("alice", "Exemple SAS", "Publicit") if word in entries]
+    assert "alice" not in "".join(line["body"] for line in lines)
+
+
+def test_nothing_is_entered_twice(log):
+    """Appending again adds what was recorded since, and signs nothing where nothing was."""
+    size = len(lines_of(log.bundle()))
+    head = log.head()
+    assert log.append() == "0 entries appended.\n"
+    assert log.head() == head
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    log.append()
+    lines = lines_of(log.bundle(name="later.zip"))
+    assert [line["position"] for line in lines] == list(range(len(lines)))
+    names = [(json.loads(line["entry"])["kind"], json.loads(line["entry"])["id"]) for line in lines]
+    assert len(names) == len(set(names)) > size
+    (log.place / "old").write_text(head)
+    status, said = log.verify(log.place / "later.zip", log.place / "old")
+    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False)
+
+
+def test_rows_of_before_the_log_are_entered_too(log):
+    """What was recorded before there was a log, or while a trigger was off, is found by going through the tables."""
+    log.superuser(
+        "DELETE FROM proof_entry",
+        "DELETE FROM proof_opening",
+        "DELETE FROM proof_tile",
+        "DELETE FROM proof_checkpoint",
+        "UPDATE proof_backfill SET is_done = false, after = NULL",
+    )
+    shutil.rmtree(log.heads)
+    log.heads.mkdir()
+    assert "entries appended" in log.append()
+    status, said = log.verify(log.bundle())
+    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False)
+    assert len([line for line in lines_of(log.place / "bundle.zip") if '"kind":"consent_event"' in line["entry"]]) == 5
+
+
+_EVENT = "(SELECT id FROM consent_event WHERE kind = 'granted' ORDER BY id LIMIT 1)"
+TAMPERED = {
+    "a row is edited": (f"UPDATE consent_event SET kind = 'refused', expires_at = NULL WHERE id = {_EVENT}",),
+    "a row is back-dated": (
+        f"""UPDATE consent_event SET collected_at = collected_at - interval '1 day',
+        expires_at = expires_at - interval '1 day' WHERE id = {_EVENT}""",
+    ),
+    "a row is given to another person": (
+        """UPDATE consent_event SET subject_ref = (SELECT subject_ref FROM subject ORDER BY 1 DESC LIMIT 1), seq = 99
+        WHERE id = (SELECT id FROM consent_event ORDER BY subject_ref LIMIT 1)""",
+    ),
+    "a row is deleted": (f"DELETE FROM consent_event WHERE id = {_EVENT}",),
+    "rows are truncated": ("TRUNCATE consent_event",),
+    "a salt is destroyed": ("DELETE FROM proof_opening WHERE position = 3",),
+    "a row is put in past the log": (
+        """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
+        SELECT subject_ref, 98, gen_random_uuid(), 'withdrawn', now(), now(), false, gen_random_uuid()
+        FROM subject LIMIT 1""",
+    ),
+    "a version of the register is changed": ("UPDATE processing_version SET retention = 'P9Y'",),
+    "the purpose of a processing is changed": ("UPDATE processing SET purpose = 'malware_detection' WHERE id = 'ads'",),
+    "an act is taken off the trail": (
+        "DELETE FROM administrative_act WHERE id IN (SELECT id FROM administrative_act LIMIT 1)",
+    ),
+    "a setting is changed": ("""UPDATE proof_statement SET body = '{"lease_ms": 1}' WHERE kind = 'settings'""",),
+    "an entry is changed": (
+        "UPDATE proof_entry SET entry = replace(entry::text, '7d', '207d')::bytea WHERE position = 2",
+    ),
+    "two entries change places": (
+        "UPDATE proof_entry SET position = -1 WHERE position = 2",
+        "UPDATE proof_entry SET position = 2 WHERE position = 3",
+        "UPDATE proof_entry SET position = 3 WHERE position = -1",
+    ),
+    "an entry is deleted": ("DELETE FROM proof_entry WHERE position = 2",),
+    "the end of the log is cut off": ("DELETE FROM proof_entry WHERE position > 3",),
+}
+
+
+@pytest.mark.parametrize("statements", TAMPERED.values(), ids=TAMPERED.keys())
+def test_tampering_is_named(kept_log, statements):
+    """What a superuser changes, removes, moves or adds, the verifier names; taken back, all is good again."""
+    kept_log.superuser(*statements)
+    status, said = kept_log.verify(kept_log.bundle())
+    kept_log.put_back()
+    assert status == 1, said
+    assert "WRONG:" in said
+    assert kept_log.verify(kept_log.bundle())[0] == GOOD_BUT_NOT_ANCHORED
+
+
+def test_two_texts_that_change_places_are_named(log):
+    """A text that was shown is the one whose hash its evidence has; that of another does not pass for it."""
+    log.superuser(
+        """INSERT INTO presented_text (sha256, text, kept_at)
+        SELECT sha256(each::bytea), each, now() FROM unnest(ARRAY['x', 'y']) AS each"""
+    )
+    log.superuser("UPDATE proof_backfill SET is_done = false, after = NULL WHERE kind = 'presented_text'")
+    log.append()
+    assert log.verify(log.bundle())[0] == GOOD_BUT_NOT_ANCHORED
+    log.superuser(
+        "ALTER TABLE presented_text DROP CONSTRAINT ck_presented_text_is_its_hash",
+        "UPDATE presented_text SET text = CASE text WHEN 'x' THEN 'y' ELSE 'x' END WHERE text IN ('x', 'y')",
+    )
+    status, said = log.verify(log.bundle(name="swapped.zip"))
+    assert status == 1
+    assert said.count("presented_text") == 2
+
+
+def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
+    """A new log over altered rows is whole in itself; who kept a head of the old one sees that it is another."""
+    (log.place / "old").write_text(log.head())
+    log.superuser(
+        f"UPDATE consent_event SET seq = 77 WHERE id = {_EVENT}",
+        "DELETE FROM proof_entry",
+        "DELETE FROM proof_opening",
+        "DELETE FROM proof_tile",
+        "DELETE FROM proof_checkpoint",
+        "UPDATE proof_backfill SET is_done = false, after = NULL",
+    )
+    assert "the database has no checkpoint, and there was one" in log.append()
+    (log.heads / "checkpoint").unlink()
+    assert "entries appended" in log.append()
+    bundle = log.bundle()
+    assert log.verify(bundle)[0] == GOOD_BUT_NOT_ANCHORED  # alone it looks whole
+    status, said = log.verify(bundle, log.place / "old")
+    assert status == 1
+    assert "it was rewritten" in said or "has fewer now" in said
+
+
+def test_a_database_that_was_set_back_is_not_appended_to(log, tmp_path):
+    """An old dump lacks entries that the head outside the database has: nothing is signed, and the command says so."""
+    size = len(lines_of(log.bundle()))
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    log.append()
+    log.superuser(
+        f"DELETE FROM proof_entry WHERE position >= {size}",
+        f"DELETE FROM proof_opening WHERE position >= {size}",
+        f"DELETE FROM proof_checkpoint WHERE size > {size}",
+    )
+    head = log.head()
+    with running(log.database) as api:
+        api.withdraw("carol", "ads")
+    assert f"the log has {size} entries, and the checkpoint kept outside has" in log.append()
+    assert log.head() == head
+    (log.place / "newest").write_text(head)
+    status, said = log.verify(log.bundle(name="old.zip"), log.place / "newest")
+    assert (status, "has fewer now" in said) == (1, True)
+
+
+def test_a_head_that_cannot_be_read_or_is_gone_stops_the_log(log):
+    """The log is never begun anew, and goes on from nothing that it cannot compare with."""
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    head = log.head()
+    (log.heads / "checkpoint").write_bytes(b"\xff")
+    assert "cannot be read" in log.append()
+    (log.heads / "checkpoint").unlink()
+    assert "no checkpoint is kept outside the database, and there was one" in log.append()
+    (log.heads / "checkpoint").write_text(head.replace("sceau", "other"))
+    assert "is not this log's" in log.append()
+    (log.heads / "checkpoint").write_text(head)
+    assert "entries appended" in log.append()
+
+
+def test_a_tile_that_was_changed_stops_the_log(log):
+    """The tree must still begin with the last head; otherwise no other head is signed."""
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    log.superuser("UPDATE proof_tile SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 0")
+    assert "does not begin with the checkpoint" in log.append()
+
+
+def test_a_bundle_that_was_changed_is_named(log, tmp_path):
+    """A file that was changed, added or left out later; a key of somebody else; what is no bundle."""
+    bundle = log.bundle()
+    for name, change in (
+        ("changed", {"data/entries.ndjson": lambda content: content.replace(b"ads", b"aDs", 1)}),
+        ("left out", {"data/README.fr.md": None}),
+        ("added", {"data/more.txt": lambda _: b"more"}),
+    ):
+        other = _rewritten(bundle, tmp_path / f"{name}.zip", change)
+        status, said = log.verify(other)
+        assert (status, "WRONG" in said) == (1, True), name
+    status, said = log.verify(bundle, key="example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k")
+    assert (status, "trusted and not the log's" in said) == (1, True)
+    (tmp_path / "text.zip").write_bytes(b"PK nothing")
+    assert log.verify(tmp_path / "text.zip")[0] == 2
+    assert log.verify(log.heads / "checkpoint")[0] == 0
+
+
+def _rewritten(bundle, target, changes):
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
+        for name in dict.fromkeys([*old.namelist(), *changes]):
+            change = changes.get(name, lambda content: content)
+            if change is not None:
+                new.writestr(name, change(old.read(name) if name in old.namelist() else b""))
+    return target
+
+
+def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
+    """What `sceau proof verifier` prints says the same of a good bundle and of a bad one, run by itself."""
+    script = tmp_path / "verify.py"
+    script.write_text(log.sceau("proof", "verifier")[2])
+    assert "app." not in script.read_text().replace("www.app.", "")
+    bundle = log.bundle()
+    log.superuser(f"DELETE FROM consent_event WHERE id = {_EVENT}")
+    bad = log.bundle(name="bad.zip")
+    for file, status in ((bundle, GOOD_BUT_NOT_ANCHORED), (bad, 1)):
+        done = subprocess.run(
+            [sys.executable, "-I", script, file, "--key", log.key()],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert done.returncode == status, done.stderr
+        assert done.stdout == log.verify(file)[1]
+
+
+def test_people_have_other_names_in_another_bundle(log):
+    """The grouping by person is the same within a bundle, and nothing of one bundle's names stands in another."""
+    names = [
+        [
+            line["people"]["subject_ref"]
+            for line in lines_of(log.bundle(name=each))
+            if '"kind":"consent_event"' in line["entry"]
+        ]
+        for each in ("one.zip", "two.zip")
+    ]
+    assert [names[0].index(each) for each in names[0]] == [names[1].index(each) for each in names[1]]
+    assert not set(names[0]) & set(names[1])
+    assert len(set(names[0])) == 4
+
+
+def test_a_bundle_of_one_processing_keeps_the_bodies_of_others_back(log):
+    """What was not asked for is withheld, which is told, and is nothing wrong."""
+    with running(log.database) as api:
+        api.ok("PATCH", "/v1/processings/stats", {"status": "active"})
+        api.decide("alice", "stats")
+        api.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
+    log.append()
+    bundle = log.bundle("--processing", "stats")
+    status, said = log.verify(bundle)
+    assert (status, "are not part of this bundle" in said, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, True, False)
+    bodies = [json.loads(line["body"]) for line in lines_of(bundle) if "body" in line]
+    assert {each["processing"] for each in bodies if each.get("processing")} == {"stats"}
