@@ -47,10 +47,34 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
         AnswerErasedError: its answer was about somebody who was erased since.
 
     """
+    await hold_keys(session, [call])
     given = (await earlier_answers(session, [call], keep=keep)).get(call)
     if isinstance(given, DomainError):
         raise given
     return given
+
+
+async def hold_keys(session: WriteSession, calls: Collection[IdempotentCall]) -> None:
+    """Hold the keys of some calls until the transaction ends: who holds one of them now is waited for."""
+    await session.execute(_HOLD, {"names": sorted(map(_name_of, calls))})
+
+
+async def try_keys(session: WriteSession, calls: Collection[IdempotentCall]) -> set[IdempotentCall]:
+    """Those of some calls whose keys nobody else holds: they are held until the transaction ends."""
+    by_name = {_name_of(each): each for each in calls}
+    return {by_name[name] for name in (await session.execute(_TRY, {"names": sorted(by_name)})).scalars()}
+
+
+def _name_of(call: IdempotentCall) -> str:
+    return f"idempotency {call.caller} {call.key_hash.hex()}"
+
+
+_HOLD: Final = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+)
+_TRY: Final = text("""
+SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))
+""")
 
 
 async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer) -> None:
@@ -112,7 +136,7 @@ def release(session: WriteSession, call: IdempotentCall) -> None:
 async def earlier_answers(
     session: WriteSession, calls: Collection[IdempotentCall], *, keep: timedelta
 ) -> dict[IdempotentCall, Answer | DomainError]:
-    """What `earlier_answer` gives for each of several calls under different keys; one that is claimed is left out.
+    """What `earlier_answer` gives for each of several calls whose keys are held; one that is claimed is left out.
 
     Where one was answered before, the transaction repeats another (`WriteSession.repeat`).
     """

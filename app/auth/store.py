@@ -84,10 +84,33 @@ async def hold_callers(session: WriteSession, identifiers: Collection[UUID]) -> 
     """Those of these callers that exist, locked with their keys until the transaction ends.
 
     In the order of their ids, so that two callers who change each other wait for one another and never in a circle;
-    and not against transactions that only refer to one (FOR NO KEY UPDATE), for the same reason.
+    and not against transactions that only refer to one (FOR NO KEY UPDATE), for the same reason. Who records something
+    for one of them (`keep_as_they_are`) is waited for, and then sees what was changed.
     """
+    await session.execute(_ALONE, {"names": _names(identifiers)})
     chosen = select(caller).where(caller.c.id.in_(identifiers)).order_by(caller.c.id)
     return {row.id: caller_of(row) for row in await session.execute(chosen.with_for_update(key_share=True))}
+
+
+async def keep_as_they_are(session: WriteSession, identifiers: Collection[UUID]) -> None:
+    """Have these callers, their scopes and their keys stay as they are until the transaction ends.
+
+    Look them up after it: whoever changes one then waits for this transaction, or has been waited for here.
+    """
+    await session.execute(_SHARED, {"names": _names(identifiers)})
+
+
+def _names(identifiers: Collection[UUID]) -> list[str]:
+    return sorted(f"caller {each}" for each in identifiers)
+
+
+# Advisory locks, and not those of rows: a row that many share is written by each of them.
+_SHARED: Final = text(
+    "SELECT pg_advisory_xact_lock_shared(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+)
+_ALONE: Final = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+)
 
 
 async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:

@@ -73,7 +73,7 @@ def age_for(event: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeBand | None
 def _first_act(second: ConsentEvent, live: Sequence[ConsentEvent]) -> ConsentEvent | None:
     """The decision right before a grant, where the two are one joint consent."""
     earlier = [event for event in live if event.kind in DECISIONS and event.rank < second.rank]
-    if not earlier or second.collection.given_by not in _BOTH_SIDES:
+    if not earlier:
         return None
     first = earlier[-1]
     joint = (

@@ -50,15 +50,16 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
     """
     ordered = sorted(events, key=lambda event: event.rank)
     return tuple(
-        _row(event, ordered[:index], ordered[index + 1 :], register[event.processing])
+        _row(ordered, index, register[event.processing])
         for index, event in enumerate(ordered)
         if event.kind in CONSENTS and event.processing is not None
     )
 
 
-def _row(
-    consent: ConsentEvent, earlier: Sequence[ConsentEvent], later: Iterable[ConsentEvent], processing: Processing
-) -> ConsentRow:
+def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing) -> ConsentRow:
+    """The row of one consent. Nothing is copied: a person may have thousands of events, each with a row of its own."""
+    consent = ordered[index]
+    later = (ordered[at] for at in range(index + 1, len(ordered)))
     ended = next(
         (event for event in later if event.concerns(processing.id) and _ended_then(event, consent, processing)), None
     )
@@ -71,18 +72,21 @@ def _row(
         expires_at=consent.expires_at,
         ended_by=ended.kind if ended is not None else None,
         ended_at=ended.collected_at if ended is not None else None,
-        counted_from=_counted_from(consent, earlier, processing) if consent.kind is EventKind.GRANTED else None,
+        counted_from=_counted_from(ordered, index, processing) if consent.kind is EventKind.GRANTED else None,
     )
 
 
-def _counted_from(grant: ConsentEvent, earlier: Sequence[ConsentEvent], processing: Processing) -> datetime | None:
+def _counted_from(ordered: Sequence[ConsentEvent], index: int, processing: Processing) -> datetime | None:
     """The earliest instant that the year of a grant may be counted from; None when that is its own collection.
 
     Never too late: two acts may come to be joint when an age is stated afterwards.
     """
-    before = [event for event in earlier if event.concerns(processing.id) and event.kind in DECISIONS]
-    sides = {before[-1].collection.given_by, grant.collection.given_by} if before else set()
-    acts = [before[-1], grant] if sides == {GivenBy.SELF, GivenBy.PARENT} else [grant]
+    grant = ordered[index]
+    earlier = (ordered[at] for at in range(index - 1, -1, -1))
+    before = next((event for event in earlier if event.concerns(processing.id) and event.kind in DECISIONS), None)
+    acts = [grant]
+    if before is not None and {before.collection.given_by, grant.collection.given_by} == {GivenBy.SELF, GivenBy.PARENT}:
+        acts = [before, grant]
     began = min(act.collected_at if act.territory == FRANCE else act.collected_at - _ONE_DAY for act in acts)
     return None if began == grant.collected_at else began
 

@@ -7,15 +7,19 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from app.api.consents.group import RecordingGroups
+from app.api.consents.group import RecordingGroups, _Waiting
 from app.api.consents.together import Order
+from app.auth.idempotency import IdempotentCall, _name_of
 from app.db.database import DatabaseUnavailableError
+from app.operations.service.deployment import SubjectName
+from app.wiring.deployment import deployment_of
 from tests.faults.service import eventually
-from tests.support.api import subject
+from tests.support.api import settings_for, subject
 from tests.support.consents import grant
 from tests.support.databases import administrator_url
 
@@ -101,6 +105,82 @@ def test_writes_about_a_person_whom_others_hold_end(api, database, monkeypatch):
         assert {each.result().status_code for each in told} == {503}
 
 
+@pytest.mark.parametrize("change", ["revoked", "narrowed"])
+def test_a_key_that_ends_while_its_grant_waits_records_nothing(api, database, change):
+    """A revocation or a narrowing that was answered holds for what is recorded after it; before it, it waits."""
+    for processing in ("ads", "other"):
+        api.register(processing)
+    api.decide("busy", "ads", "refused")
+    made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["consents:write"]})
+    with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("SELECT FROM subject FOR UPDATE")
+        groups = api.client.app.state.recording_groups
+        asked = pool.submit(api.with_key(made["key"]).call, "POST", "/v1/consents", grant("busy", "ads"))
+        eventually(lambda: groups.patient._value < 3)  # it waits alone, in a transaction of its own
+        if change == "revoked":
+            api.ok("DELETE", f"/v1/keys/{made['id']}")
+        else:
+            api.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["other"]})
+        holder.rollback()
+        assert asked.result().status_code == (401 if change == "revoked" else 403)
+    assert api.reason("busy", "ads") == "consent_refused"
+
+
+def test_a_key_that_others_hold_holds_up_nobody(api, database):
+    """A write under an Idempotency-Key that another process uses now waits alone; those of its group do not."""
+    api.register("ads")
+    caller = api.ok("GET", "/v1/keys")["items"][0]["id"]
+    with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(1) as pool:
+        opaque = settings_for(database)
+        call = IdempotentCall(UUID(caller), deployment_of(opaque).pseudonyms.opaque("idempotency-key", "k"), b"")
+        holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_name_of(call)])
+        groups = api.client.app.state.recording_groups
+        key = {"Idempotency-Key": "k"}
+        asked = pool.submit(api.call, "POST", "/v1/withdrawals", {"subject": subject("one")}, key)
+        eventually(lambda: groups.patient._value < 3)
+        api.ok("POST", "/v1/consents", grant("stranger", "ads"))
+        assert not asked.done()
+        holder.rollback()
+        assert asked.result().status_code == 200
+
+
+def test_a_group_has_a_few_decisions_about_one_person(api):
+    """Thousands about one person, who has a long ledger, leave room for others; their order stays."""
+    groups = api.client.app.state.recording_groups
+    mine, other = [_order("long") for _ in range(20)], _order("other")
+    loop = asyncio.new_event_loop()
+    waiting = [_Waiting(order, loop.create_future()) for order in (*mine, other)]
+    groups.waiting.extend(waiting)
+    first = groups._take()
+    assert [each.order for each in first] == [*mine[:5], other]
+    assert [each.order for each in groups.waiting] == mine[5:]
+    groups.waiting.clear()
+    loop.close()
+
+
+def test_a_group_that_was_ended_before_it_began_tells_its_own():
+    """A process that stops at that very moment leaves nobody waiting."""
+
+    async def closed():
+        nothing: Any = None
+        groups = RecordingGroups(nothing, nothing, timedelta(days=1))
+        asked = asyncio.create_task(groups.record(_order("one")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # its task is made, and has not run yet
+        assert groups.running
+        await groups.close()
+        with pytest.raises(DatabaseUnavailableError):
+            await asyncio.wait_for(asked, 10)
+
+    asyncio.run(closed())
+
+
+def _order(name):
+    nothing: Any = None
+    said: Any = SimpleNamespace(subject=SubjectName("user", name))
+    return Order(said, uuid4(), b"", nothing, None, 201)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, DatabaseUnavailableError, asyncio.CancelledError])
 def test_nobody_waits_for_ever(error):
     """Whatever ends a group, each of those in it is told."""
@@ -114,7 +194,7 @@ def test_nobody_waits_for_ever(error):
     async def record():
         nothing: Any = None
         groups = RecordingGroups(cast("Any", SimpleNamespace(write=write)), nothing, timedelta(days=1))
-        orders = [Order(nothing, b"", nothing, None, 201) for _ in range(2)]
+        orders = [_order(name) for name in ("one", "two")]
         told = await asyncio.wait_for(asyncio.gather(*map(groups.record, orders), return_exceptions=True), 30)
         await groups.close()
         return told

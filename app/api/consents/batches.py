@@ -106,7 +106,7 @@ async def _answer(
     for begin in range(0, len(numbers), TOGETHER):
         some = numbers[begin : begin + TOGETHER]
         if ended is None:
-            orders = [grouped.order(grouped.write.part_of(call, each), status, wanted[each]) for each in some]
+            orders = [grouped.order(caller, grouped.write.part_of(call, each), status, wanted[each]) for each in some]
             answers = await asyncio.gather(*map(grouped.groups.record, orders), return_exceptions=True)
             told |= {each: _told(answer) for each, answer in zip(some, answers, strict=True)}
             ended = next((answer for answer in answers if _ends_all(answer)), None)

@@ -6,11 +6,12 @@ holds: whoever writes about that person waits alone.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -25,12 +26,13 @@ from app.auth.idempotency import Answer, IdempotentCall
 from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError
 from app.db.session import PartRefusedError, TransactionRefusedError
 from app.operations.consents.record_many import Said
-from app.operations.service.deployment import Deployment
+from app.operations.service.deployment import Deployment, SubjectName
 from app.register.remembered import RegisterEntries
 from app.snapshot.writer import Writer
 
 TOGETHER: Final = 100
 """How many are recorded in one transaction at most: some tens of milliseconds."""
+_ABOUT_ONE: Final = 5
 _ALONE_AT_ONCE: Final = 3
 _PATIENCE: Final = 5.0
 """Seconds that one may wait for its turn to wait alone."""
@@ -112,11 +114,13 @@ class RecordingGroups:
         self.keys |= {key for one in some if (key := one.key) is not None}
         task = asyncio.get_running_loop().create_task(self._run(some, waiting=waiting))
         self.running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, some))
         return task
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _ended(self, some: Sequence[_Waiting], task: "asyncio.Task[None]") -> None:
         """A task has ended: what waited for it, by its turn or by its Idempotency-Key, may begin."""
+        if task.cancelled():
+            _tell_all(some, DatabaseUnavailableError())  # those that are told nothing yet: it had not begun
         self.running.discard(task)
         self._recorded(task)
         self._begin()
@@ -127,18 +131,23 @@ class RecordingGroups:
             self._begin()
 
     def _take(self) -> list[_Waiting]:
-        """The next group: one under an Idempotency-Key of which another is under way waits until that is answered."""
+        """The next group: one under an Idempotency-Key of which another is under way waits until that is answered.
+
+        A few about one person at a time: each looks at everything that is recorded of that person.
+        """
         taken: list[_Waiting] = []
         left: list[_Waiting] = []
-        keys = set(self.keys)
+        keys, about = set(self.keys), Counter[SubjectName]()
         while self.waiting and len(taken) < TOGETHER:
             one = self.waiting.popleft()
             if one.answer.done():
                 continue  # nobody waits for it any more, and nothing of it was begun
-            if one.key is not None and one.key in keys:
+            person = one.order.said.subject
+            if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE:
                 left.append(one)
             else:
                 taken.append(one)
+                about[person] += 1
                 keys |= {one.key} if one.key is not None else set()
         self.waiting.extendleft(reversed(left))
         return taken
@@ -222,12 +231,12 @@ class Grouped:
 
     async def record(self, caller: Caller, status: int, said: Said) -> Response:
         """Record one, and answer once it is committed and confirmed; or give the answer given before."""
-        given = await self.groups.record(self.order(await self.write.call(caller), status, said))
+        given = await self.groups.record(self.order(caller, await self.write.call(caller), status, said))
         return Response(given.body, given.status, media_type="application/json")
 
-    def order(self, call: IdempotentCall | None, status: int, said: Said) -> Order:
+    def order(self, caller: Caller, call: IdempotentCall | None, status: int, said: Said) -> Order:
         """One decision of this request."""
-        return Order(said, self.digest, self.ask, call, status)
+        return Order(said, caller.id, self.digest, self.ask, call, status)
 
 
 def grouped_for(needs: Needs) -> Callable[..., Grouped]:

@@ -1,14 +1,25 @@
 """Some decisions recorded in one transaction: callers looked up, keys claimed, ledgers opened, each for itself."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from app.api.consents.models import ConsentBody, WithdrawalBody, consent_body
 from app.api.http.problems import UnauthorizedError
 from app.api.http.security import AskAgain
 from app.auth.callers import Caller
-from app.auth.idempotency import Answer, IdempotentCall, earlier_answers, keep_answer_about, release
+from app.auth.idempotency import (
+    Answer,
+    IdempotentCall,
+    earlier_answers,
+    hold_keys,
+    keep_answer_about,
+    release,
+    try_keys,
+)
+from app.auth.store import keep_as_they_are
 from app.core.errors import DomainError
 from app.db.session import WriteSession
 from app.operations.consents.collection_time import record_import
@@ -22,12 +33,13 @@ from app.register.remembered import RegisterEntries
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Order:
-    """One decision to record: what is said, who asks (by a digest, and by what looks the caller up), under which key.
+    """One decision to record: what is said, who asks (by id, by a digest, and by what looks them up), under which key.
 
     `status`: of the answer, if it is recorded.
     """
 
     said: Said
+    caller: UUID
     digest: bytes
     ask: AskAgain
     call: IdempotentCall | None
@@ -46,23 +58,34 @@ class Together:
 
     async def record(self, *, waiting: bool) -> dict[Order, Answer | Exception]:
         """What each is to be told once this is committed; one about a person whom others hold is left out."""
-        told: dict[Order, Answer | Exception] = {}
+        free = await self._free(waiting=waiting)
+        if not free:
+            return {}
+        opened = await self._open(free, waiting=waiting)
+        # Behind everything that may have waited for others: a key that was revoked meanwhile records nothing.
         callers = await self._callers()
-        for one in self.some:
-            caller = callers[one.digest]
-            if isinstance(caller, Exception):
-                told[one] = caller
-        calls = {one.call: one for one in self.some if one.call is not None and one not in told}
+        told: dict[Order, Answer | Exception] = {
+            one: caller for one in self.some if isinstance(caller := callers[one.digest], Exception)
+        }
+        calls = {one.call: one for one in free if one.call is not None and one not in told}
         for call, earlier in (await earlier_answers(self.session, list(calls), keep=self.keep)).items():
             told[calls[call]] = earlier
-        left = [one for one in self.some if one not in told]
-        if left:
-            opened = await self._open(left, waiting=waiting)
-            told |= await self._record(left, callers, opened)
-        return told
+        return {**told, **await self._record([one for one in free if one not in told], callers, opened)}
+
+    async def _free(self, *, waiting: bool) -> list[Order]:
+        """Those whose Idempotency-Keys are held from now on: in a group, those that nobody else holds."""
+        calls = [one.call for one in self.some if one.call is not None]
+        if not calls:
+            return list(self.some)
+        if waiting:
+            await hold_keys(self.session, calls)
+            return list(self.some)
+        taken = await try_keys(self.session, calls)
+        return [one for one in self.some if one.call is None or one.call in taken]
 
     async def _callers(self) -> dict[bytes, Caller | Exception]:
-        """Who asks, looked up in this transaction: a key that was revoked meanwhile records nothing."""
+        """Who asks, as it is until this transaction ends: whoever changes a caller or its keys waits for that."""
+        await keep_as_they_are(self.session, {one.caller for one in self.some})
         found: dict[bytes, Caller | Exception] = {}
         for one in self.some:
             if one.digest not in found:
@@ -96,6 +119,7 @@ class Together:
                 self._settle(one.call, told.get(one), recorded)
             if recorded is not None and recorded.imported:
                 importing[caller] = None
+            await asyncio.sleep(0)  # decisions and other requests have their turn between two of them
         for caller in importing:
             await record_import(self.session, caller, await self.session.now())
         return told

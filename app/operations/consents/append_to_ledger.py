@@ -29,7 +29,8 @@ class OpenLedger:
 
     `closed_until`: when an earlier account of the same id was closed, if one was. `locators`: what replicas remember
     the subject by, and the mailboxes that it is a holder of. `register`: the entries that were read under the lock,
-    each once, and handed on; None where there is none.
+    each once, and handed on; None where there is none. `projected`: what the ledger amounted to when it had so many
+    entries, for the next decision of the same transaction.
     """
 
     ref: bytes
@@ -38,6 +39,7 @@ class OpenLedger:
     entries: Sequence[LedgerEntry]
     now: datetime
     register: dict[str, ProcessingRecord | None] = field(default_factory=dict)
+    projected: dict[int, tuple[ConsentRow, ...]] = field(default_factory=dict)
 
     @property
     def next_order(self) -> int:
@@ -88,8 +90,9 @@ async def append(session: WriteSession, ledger: OpenLedger, *entries: LedgerEntr
     named = {event.processing for event in events if event.processing is not None}
     records = await entries_of_register(session, ledger, named)
     register = {identifier: record.facts for identifier, record in records.items()}
-    before = {row.id: row for row in project(ledger.events, register)}
-    rows = project(events, register)
+    known = ledger.projected.pop(len(ledger.entries), None)
+    before = {row.id: row for row in (project(ledger.events, register) if known is None else known)}
+    rows = ledger.projected[len(events)] = project(events, register)
     await project_subject(session, ledger.ref, rows, before)
     for locator in ledger.locators:
         await record_change(session, ChangeKind.SUBJECT, locator)
