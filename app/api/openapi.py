@@ -29,6 +29,7 @@ SECTIONS: Final = (
     ("consents", "Then: what users decided, with its proof; withdrawn as easily as given."),
     ("decisions", "Then ask: may this processing analyse this correspondence for this user? (AuthZEN 1.0)"),
     ("renewals", "The yearly renewal: what is due or has lapsed, and what the jobs that find it did."),
+    ("proof", "What an outsider can check: the log, and receipts for those whose consents they are."),
     ("audit", "Why an answer is what it is, or was."),
     ("events", "What happened to consents, told to others: sent to webhooks, or read as a feed."),
     ("staff", "What your staff must know (L32-3, V): the notice in versions, who acknowledged it, who is missing."),

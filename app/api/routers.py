@@ -11,6 +11,7 @@ from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.decisions import tokens as decision_tokens
+from app.api.proof import routes as proof
 from app.api.register import controllers
 from app.api.register import routes as register
 from app.api.service import health
@@ -32,6 +33,7 @@ ROUTERS: Final = tuple(
         mailboxes,
         consent_links,
         renewals,
+        proof,
         explanations,
         decision_log,
         audit_trail,

@@ -9,12 +9,15 @@ import typer
 
 from app.cli.connecting import DataOption, connected
 from app.cli.files import written_whole
+from app.cli.watch import proof_watch
 
 if TYPE_CHECKING:
     from app.db.database import Database
     from app.proof.bags import Bag
 
 proof = typer.Typer(no_args_is_help=True, help="Prove what was recorded: keys, bundles, verification.")
+
+proof.command("watch")(proof_watch)
 
 Instant = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.", show_default=False)
@@ -23,14 +26,16 @@ Instant = Annotated[
 
 @proof.command("key")
 def proof_key(data: DataOption = None) -> None:
-    """Print the keys that verify the log's checkpoints, the newest first. Publish them where others can find them."""
+    """Print the keys of the log's checkpoints and of receipts, the newest first. Publish them for others to find."""
     from app.operations.proof.log_keys import verifier_keys
+    from app.operations.proof.receipts import receipt_keys
     from app.settings import Settings
     from app.wiring.proof import origin_of
 
     async def keys(database: "Database") -> list[str]:
         async with database.read() as session:
-            return [str(each) for each in await verifier_keys(session, origin_of(Settings.load()))]
+            origin = origin_of(Settings.load())
+            return [str(each) for each in (*await verifier_keys(session, origin), *await receipt_keys(session, origin))]
 
     for key in connected(data, keys):
         typer.echo(key)

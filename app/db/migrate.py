@@ -79,6 +79,7 @@ PRIVILEGES: Final = {
     "proof_checkpoint": "SELECT, INSERT",
     "proof_statement": "SELECT, INSERT",
     "proof_key": "SELECT, INSERT, UPDATE (retires_at)",
+    "receipt_key": "SELECT, INSERT, UPDATE (retires_at)",
     "webhook_secret": "SELECT, INSERT, UPDATE, DELETE",
     "webhook_delivery": "SELECT, INSERT, UPDATE, DELETE",
     "webhook_attempt": "SELECT, INSERT, DELETE",

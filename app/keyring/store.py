@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, Table, func, insert, or_, select, update
 
 from app.db.session import ReadSession, WriteSession
-from app.keyring.tables import decision_key, proof_key, webhook_key
+from app.keyring.tables import decision_key, proof_key, receipt_key, webhook_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class KeyRing:
 WEBHOOK_KEYS: Final = KeyRing(webhook_key, "webhook key")
 DECISION_KEYS: Final = KeyRing(decision_key, "decision key")
 PROOF_KEYS: Final = KeyRing(proof_key, "proof key")
+RECEIPT_KEYS: Final = KeyRing(receipt_key, "receipt key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,3 +21,4 @@ def _key_table(name: str) -> Table:
 webhook_key = _key_table("webhook_key")
 decision_key = _key_table("decision_key")
 proof_key = _key_table("proof_key")
+receipt_key = _key_table("receipt_key")

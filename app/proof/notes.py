@@ -3,10 +3,17 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, VerifierKey
+
+
+def log_name(public_url: str) -> str:
+    """The name of a deployment's log: its public address without the scheme, and `/ledger`."""
+    address = urlsplit(public_url)
+    return f"{address.netloc}{address.path.rstrip('/')}/ledger"
 
 
 @dataclass(frozen=True, slots=True)

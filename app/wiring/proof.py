@@ -1,17 +1,15 @@
 """Makes from settings: how the log is kept that an outsider can check."""
 
-from urllib.parse import urlsplit
-
 from app.operations.proof.append_entries import ProofPlan
 from app.proof.heads import KeptHeads
+from app.proof.notes import log_name
 from app.settings import Settings
 from app.settings.required import durability
 
 
 def origin_of(settings: Settings) -> str:
-    """The name of the log: the public address without its scheme, and `/ledger`."""
-    address = urlsplit(str(settings.public_url))
-    return f"{address.netloc}{address.path.rstrip('/')}/ledger"
+    """The name of the log, where it has none yet."""
+    return log_name(str(settings.public_url))
 
 
 def proof_plan_of(settings: Settings) -> ProofPlan:

@@ -11,7 +11,7 @@ import structlog
 
 from app.api.http.services import Services
 from app.db.database import DatabaseUnavailableError
-from app.keyring.store import DECISION_KEYS
+from app.keyring.store import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit.keep_log import keep_log, turn_over
 from app.operations.callers.create_key import create_first_key
 from app.operations.callers.keep_uses import flush_uses, keep_uses
@@ -49,6 +49,7 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
                 log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
             await ensure_first_notice(session)
             await ensure_key(session, services.deployment, DECISION_KEYS)
+            await ensure_key(session, services.deployment, RECEIPT_KEYS)
             await services.tokens.read_keys(session)
         await _turn_over_once(services)
         async with _following(services):

@@ -123,16 +123,17 @@ def _make_tables() -> None:
         sa.Column("body", postgresql.JSONB(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proof_statement")),
     )
-    op.create_table(
-        "proof_key",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("public_key", sa.LargeBinary(), nullable=False),
-        sa.Column("master_key_id", sa.Text(), nullable=False),
-        sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.Column("retires_at", INSTANT),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_proof_key")),
-    )
+    for table in ("proof_key", "receipt_key"):
+        op.create_table(
+            table,
+            sa.Column("id", sa.Uuid(), nullable=False),
+            sa.Column("public_key", sa.LargeBinary(), nullable=False),
+            sa.Column("master_key_id", sa.Text(), nullable=False),
+            sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
+            sa.Column("created_at", INSTANT, nullable=False),
+            sa.Column("retires_at", INSTANT),
+            sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{table}")),
+        )
 
 
 def downgrade() -> None:
@@ -141,6 +142,7 @@ def downgrade() -> None:
         if table != "proof_statement":
             op.execute(f"DROP TRIGGER queue_for_proof ON {table}")
     for table in (
+        "receipt_key",
         "proof_key",
         "proof_statement",
         "proof_checkpoint",

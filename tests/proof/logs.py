@@ -44,7 +44,7 @@ class Log:
         return refused or said
 
     def key(self):
-        """The key that verifies the log."""
+        """The keys that verify the log and receipts, a line for each."""
         return self.sceau("proof", "key")[2].strip()
 
     def head(self):
@@ -60,7 +60,7 @@ class Log:
     def verify(self, bundle, *against, key=None):
         """Verify a bundle: the exit status, and what was said."""
         given = [part for each in against for part in ("--against", each)]
-        status, _, said = self.sceau("proof", "verify", bundle, "--key", key or self.key(), *given)
+        status, _, said = self.sceau("proof", "verify", bundle, "--key", key or self.key().split("\n")[0], *given)
         return status, said
 
     def superuser(self, *statements):

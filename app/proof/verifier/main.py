@@ -10,13 +10,14 @@ from pathlib import Path
 
 from app.proof.verifier.bundles import Findings, UnreadableError, check_bundle
 from app.proof.verifier.notes import Note, NoteError, VerifierKey, opened
+from app.proof.verifier.receipts import check_receipt
 
 UNREADABLE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, and tell of each what was found."""
-    parser = argparse.ArgumentParser(prog="verify", description="Check bundles and checkpoints of Sceau, offline.")
+    parser = argparse.ArgumentParser(prog="verify", description="Check what Sceau gives out, offline.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--key", action="append", default=[], help="a verifier key of the log, known from elsewhere")
     parser.add_argument(
@@ -62,7 +63,8 @@ def _checked(path: Path, keys: list[VerifierKey], against: list[str]) -> Finding
         start = file.read(4)
     if start.startswith(b"PK"):
         return check_bundle(path, keys, against)
-    return _checkpoint(path.read_text(encoding="utf-8", errors="replace"), keys)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return check_receipt(text, keys) if start.startswith(b"eyJ") else _checkpoint(text, keys)
 
 
 def _checkpoint(text: str, keys: list[VerifierKey]) -> Findings:

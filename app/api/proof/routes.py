@@ -1,0 +1,125 @@
+"""Routes of the log: its checkpoint and tiles for everybody (c2sp.org/tlog-tiles), proofs and receipts by key.
+
+Tiles hold hashes only, of entries that commit to bodies under random salts: they tell nothing of anybody.
+"""
+
+import json
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Depends, Path, Request, Response
+from pydantic import BaseModel, Field
+
+from app.api.http.routing import problems, strict_router
+from app.api.http.security import Needs, open_to_all
+from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.errors import NotFoundError
+from app.operations.proof.read_log import read_checkpoint, read_tile
+from app.operations.proof.receipts import make_receipt, prove_consent
+from app.proof.notes import log_name
+from app.proof.tiles import TileName
+
+router = strict_router("proof")
+
+Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
+ConsentId = Annotated[UUID, Path(alias="id", description="A consent's or a refusal's id")]
+_NO_CONSENT = (404, "There is no such consent, or the caller may not ask about its processing.")
+_NOTHING = (404, "There is no such tile, or nothing was entered in the log yet.")
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_BRIEFLY: Final = "public, max-age=5"
+_JWT: Final = "application/jwt"
+_JSON_LD: Final = "application/ld+json"
+
+
+class EntryProofBody(BaseModel):
+    """An entry of the log, what opens it, and the proof that it stands there."""
+
+    entry: str = Field(description="The entry as it was hashed: canonical JSON (RFC 8785)")
+    salt: str = Field(description="The salt of its commitment (hex): SHA-256 of salt and body")
+    body: str = Field(description="The body that it commits to: canonical JSON")
+    proof: str = Field(description="c2sp.org/tlog-proof@v1, with a signed checkpoint")
+
+
+@router.get(
+    "/proof/v1/checkpoint",
+    summary="Read the log's signed head",
+    response_class=Response,
+    responses={**problems(_NOTHING), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+@open_to_all
+async def get_checkpoint(database: DatabaseDep) -> Response:
+    """The last checkpoint of the log (c2sp.org/tlog-checkpoint). Keep it: it shows later that nothing was rewritten."""
+    async with database.read() as session:
+        note = await read_checkpoint(session)
+    if note is None:
+        raise NotFoundError
+    return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": _BRIEFLY})
+
+
+@router.get(
+    "/proof/v1/tile/{tile:path}",
+    summary="Read a tile of the log's tree",
+    response_class=Response,
+    responses={**problems(_NOTHING), 200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+)
+@open_to_all
+async def get_tile(
+    database: DatabaseDep,
+    tile: Annotated[str, Path(description="`<level>/<index>[.p/<width>]`", examples=["0/x001/234.p/17"])],
+) -> Response:
+    """Up to 256 hashes of the tree (c2sp.org/tlog-tiles)."""
+    name = TileName.parse(tile)
+    async with database.read() as session:
+        hashes = None if name is None else await read_tile(session, name)
+    if hashes is None:
+        raise NotFoundError
+    return Response(hashes, media_type="application/octet-stream", headers={"Cache-Control": _FOR_EVER})
+
+
+@router.get(
+    "/v1/consents/{id}/proof",
+    summary="Prove that a consent stands in the log",
+    response_model=EntryProofBody,
+    responses={**problems(_NO_CONSENT), 202: {"description": "It is recorded, and not in the log yet: ask again."}},
+)
+async def get_proof(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> EntryProofBody | Response:
+    """The entry of a consent or a refusal, and its proof; within a minute of its recording there is none yet (202)."""
+    async with database.read() as session:
+        proof = await prove_consent(session, caller, identifier)
+    if proof is None:
+        return Response(status_code=202, headers={"Retry-After": "15"})
+    return EntryProofBody(**proof.json())
+
+
+@router.get(
+    "/v1/consents/{id}/receipt",
+    summary="Make a receipt of a consent",
+    response_class=Response,
+    responses={
+        **problems(_NO_CONSENT, (406, "It is made as `application/jwt` or `application/ld+json`.")),
+        200: {"content": {_JWT: {"schema": {"type": "string"}}, _JSON_LD: {"schema": {"type": "object"}}}},
+    },
+)
+async def get_receipt(  # noqa: PLR0917 - a route's parts
+    request: Request,
+    identifier: ConsentId,
+    caller: Reader,
+    database: DatabaseDep,
+    deployment: DeploymentDep,
+    source: SourceDep,
+) -> Response:
+    """What the person can keep: a record as ISO/IEC TS 27560 has it, signed, with its proof once it is in the log.
+
+    Give it to the person it is about. It is never an answer to the question whether correspondence may be analysed.
+    """
+    async with database.read() as session:
+        jws, json_ld = await make_receipt(
+            session, deployment, caller, identifier, service=source, origin=log_name(source)
+        )
+    headers = {"Cache-Control": "no-store"}
+    if _JSON_LD in request.headers.get("accept", ""):
+        content = json.dumps(json_ld, ensure_ascii=False)
+        return Response(content, media_type=_JSON_LD, headers=headers)
+    return Response(jws, media_type=_JWT, headers=headers)

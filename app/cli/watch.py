@@ -1,0 +1,100 @@
+"""`sceau proof watch`: keep a log's heads, and check that each begins with the one before. It needs no deployment."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from app.proof.verifier.notes import Checkpoint, VerifierKey
+
+_UNREACHABLE = 2
+_SECONDS = 30
+
+
+class WatchedLogError(Exception):
+    """The log is not what it was: the message is one line that says what is wrong."""
+
+
+def proof_watch(
+    url: Annotated[str, typer.Argument(help="Where the service is, such as https://sceau.example.fr")],
+    key: Annotated[list[str], typer.Option("--key", help="A verifier key of the log, known from elsewhere.")],
+    kept: Annotated[Path, typer.Option(help="A file that the last head is kept in.")] = Path("checkpoint"),
+) -> None:
+    """Fetch a log's head, and check that it begins with the one that was kept. Exit 0 good, 1 wrong, 2 no answer.
+
+    Run it now and then, somewhere that the log's operator has no power over. A head that shows a fork or a log that was
+    rewritten is printed whole: with the head that was kept, it is the proof of it.
+    """
+    import httpx2
+
+    from app.proof.verifier.notes import NoteError, VerifierKey
+
+    try:
+        with httpx2.Client(base_url=f"{url.rstrip('/')}/proof/v1/", timeout=_SECONDS) as client:
+            said = _watched(client, [VerifierKey.parse(each) for each in key], kept)
+    except (httpx2.HTTPError, OSError) as error:
+        typer.echo(f"watch: no answer that can be used ({type(error).__name__})", err=True)
+        raise typer.Exit(_UNREACHABLE) from error
+    except (NoteError, WatchedLogError) as error:
+        typer.echo(f"watch: WRONG: {error}")
+        raise typer.Exit(1) from error
+    typer.echo(said)
+
+
+def _watched(client: "httpx2.Client", keys: "list[VerifierKey]", kept: Path) -> str:
+    note = _fetched(client, "checkpoint").decode()
+    head = _opened(note, keys)
+    if not kept.exists():
+        kept.write_text(note, encoding="utf-8")
+        return f"{head.size} entries: the first head that is kept; what it stands for is not compared with anything."
+    before = _opened(kept.read_text(encoding="utf-8"), keys)
+    if head.size < before.size:
+        raise WatchedLogError(f"the log had {before.size} entries, and has {head.size} now\n{note}")
+    if _root_at(client, before.size, head.size) != before.root:
+        raise WatchedLogError(f"the log does not begin any more with its {before.size} entries of before\n{note}")
+    if _root_at(client, head.size, head.size) != head.root:
+        raise WatchedLogError(f"the tree of the log is not the one that its head was signed for\n{note}")
+    kept.write_text(note, encoding="utf-8")
+    return f"{head.size} entries, {head.size - before.size} more than before: it begins with the head that was kept."
+
+
+def _opened(note: str, keys: "list[VerifierKey]") -> "Checkpoint":
+    from app.proof.verifier.notes import NoteError, opened
+
+    for key in keys:
+        try:
+            return opened(note, key)
+        except NoteError:
+            continue
+    raise WatchedLogError(f"the head is not signed by a key that is trusted\n{note}")
+
+
+def _root_at(client: "httpx2.Client", size: int, of: int) -> bytes:
+    """The root that the log had at a size, by the tiles that it serves at another, larger one."""
+    from app.proof.tiles import subtree_of
+    from app.proof.tree import root_at
+
+    try:
+        return root_at(size, subtree_of(_tiles(client, of)))
+    except ValueError as error:
+        raise WatchedLogError("the log serves tiles that are too short") from error
+
+
+def _tiles(client: "httpx2.Client", size: int) -> Callable[[int, int], bytes]:
+    from app.proof.tiles import WIDTH, TileName, widths_at
+
+    def read(level: int, index: int) -> bytes:
+        full, partial = widths_at(size, level)
+        return _fetched(client, f"tile/{TileName(level, index, WIDTH if index < full else partial)}")
+
+    return read
+
+
+def _fetched(client: "httpx2.Client", path: str) -> bytes:
+    answer = client.get(path)
+    answer.raise_for_status()
+    return bytes(answer.content)

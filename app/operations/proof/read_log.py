@@ -1,0 +1,24 @@
+"""What of the log is open to everybody: its head, and the tiles of its tree up to that head."""
+
+from app.db.session import ReadSession
+from app.proof import store
+from app.proof.tiles import HASH_BYTES, WIDTH, TileName, widths_at
+
+
+async def read_checkpoint(session: ReadSession) -> str | None:
+    """The last checkpoint; None while there is none."""
+    head = await store.latest_checkpoint(session)
+    return None if head is None else head.note
+
+
+async def read_tile(session: ReadSession, name: TileName) -> bytes | None:
+    """The hashes of a tile as wide as it was asked for; None where the log at its last head has none so wide."""
+    head = await store.latest_checkpoint(session)
+    if head is None:
+        return None
+    full, partial = widths_at(head.size, name.level)
+    if name.width > (WIDTH if name.index < full else partial if name.index == full else 0):
+        return None
+    found = (await store.tiles(session, [(name.level, name.index)])).get((name.level, name.index), b"")
+    hashes = found[: name.width * HASH_BYTES]
+    return hashes if len(hashes) == name.width * HASH_BYTES else None

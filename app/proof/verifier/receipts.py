@@ -1,0 +1,137 @@
+"""Checks a receipt: a compact JWS with EdDSA (RFC 7515, RFC 8037), the entry that it opens, its proof in the log."""
+
+import base64
+import binascii
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from app.proof.verifier.bundles import Findings, UnreadableError
+from app.proof.verifier.notes import NoteError, VerifierKey
+from app.proof.verifier.proofs import LogProof
+from app.proof.verifier.trees import leaf_hash
+
+RECEIPT_TYPE = "sceau-consent-receipt+jwt"
+_PARTS = 3
+
+
+def check_receipt(text: str, trusted: list[VerifierKey]) -> Findings:
+    """Check a receipt with the keys that are trusted: of receipts, and of the log.
+
+    Raises:
+        UnreadableError: it is no receipt.
+
+    """
+    found = Findings()
+    parts = text.strip().split(".")
+    if len(parts) != _PARTS:
+        raise UnreadableError("it is no receipt")
+    header, claims = _json(parts[0]), _json(parts[1])
+    if header.get("typ") != RECEIPT_TYPE or header.get("alg") != "EdDSA":
+        raise UnreadableError("it is no receipt of Sceau")
+    _check_signature(header, parts, trusted, found)
+    record = _record(claims)
+    log = claims.get("log")
+    if log is None:
+        found.missing.append("the receipt was made before its consent was in the log: ask for a new one")
+    else:
+        _check_entry(log, record, trusted, found)
+    found.missing.append("whether the consent still stands: a receipt does not say that")
+    return found
+
+
+def _check_signature(header: dict[str, Any], parts: list[str], trusted: list[VerifierKey], found: Findings) -> None:
+    try:
+        named = VerifierKey.parse(str(header.get("kid")))
+    except NoteError as error:
+        raise UnreadableError("the receipt names no key") from error
+    if not trusted:
+        found.missing.append(f"no key was given: the receipt's own was taken (compare: {named})")
+    elif named not in trusted:
+        found.wrong.append(f"the receipt is signed by a key that is not trusted: {named}")
+        return
+    try:
+        Ed25519PublicKey.from_public_bytes(named.public).verify(_octets(parts[2]), f"{parts[0]}.{parts[1]}".encode())
+    except InvalidSignature:
+        found.wrong.append("the signature of the receipt is wrong: it was changed")
+    else:
+        found.checked.append(f"signed by {named.name}")
+
+
+def _check_entry(log: dict[str, str], record: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> None:
+    entry, salt, body = json.loads(log["entry"]), bytes.fromhex(log["salt"]), log["body"].encode()
+    if hashlib.sha256(salt + body).hexdigest() != entry["commitment"]:
+        found.wrong.append("what the receipt says is not what its entry in the log commits to")
+        return
+    for line in _differences(json.loads(body), record):
+        found.wrong.append(f"the receipt and the log differ: {line}")
+    found.checked.append(f"the entry of {entry['at']} commits to what the receipt says")
+    keys = [each for each in trusted if each.name.endswith("/ledger")]
+    if not keys:
+        found.missing.append("the proof that the entry stands in the log: give the log's key with --key")
+        return
+    proof = LogProof.parse(log["proof"])
+    for key in keys:
+        try:
+            holds = proof.holds(leaf_hash(log["entry"].encode()), key)
+        except NoteError:
+            continue
+        if holds:
+            found.checked.append(f"the entry stands in the log, as number {proof.index}")
+        else:
+            found.wrong.append("the entry does not stand in the log")
+        return
+    found.wrong.append("the proof is of a log whose key is not trusted")
+
+
+def _differences(body: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """What of a record does not follow from the body that the log committed to."""
+    status, process = record["dpv:hasConsentStatus"][0], record["dpv:hasProcess"]
+    given = "dpv:ConsentGiven" in status["@type"]
+    expires = status.get("dpv:hasDuration", {}).get("dct:valid")
+    wanted = {
+        "the consent": (record["dct:identifier"], body["id"]),
+        "the person": (record["dpv:hasDataSubject"]["dct:identifier"], body["subject_ref"]),
+        "the processing": (process["dct:identifier"], body["processing"]),
+        "its version": (process["dct:hasVersion"], body["version"]),
+        "the decision": (given, body["kind"] == "granted"),
+        "when it was collected": (_second(status["dpv:isIndicatedAtTime"]), _second(body["collected_at"])),
+        "when it expires": (_second(expires), _second(body["expires_at"])),
+    }
+    return [what for what, (said, known) in wanted.items() if said != known]
+
+
+def _second(text: str | None) -> int | None:
+    return None if text is None else int(datetime.fromisoformat(text).timestamp())
+
+
+def _record(claims: dict[str, Any]) -> dict[str, Any]:
+    try:
+        receipt = claims["receipt"]
+        if receipt["@type"] != "dpv:ConsentReceipt":
+            raise UnreadableError("it is no consent receipt")
+        record: dict[str, Any] = receipt["dpv:hasRecordOfActivity"][0]
+    except (KeyError, IndexError, TypeError) as error:
+        raise UnreadableError("it is no consent receipt") from error
+    return record
+
+
+def _json(part: str) -> dict[str, Any]:
+    try:
+        said = json.loads(_octets(part))
+    except ValueError as error:
+        raise UnreadableError("a part of it is no JSON") from error
+    if not isinstance(said, dict):
+        raise UnreadableError("a part of it is no object")
+    return said
+
+
+def _octets(part: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableError("a part of it is no base64url") from error

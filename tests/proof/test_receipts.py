@@ -1,0 +1,190 @@
+"""Receipts and the open log over HTTP: a person's receipt verifies offline, and one that was changed does not."""
+
+import base64
+import json
+import runpy
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from app.proof.tiles import WIDTH, subtree_of
+from app.proof.tree import root_at
+from app.proof.verifier.notes import VerifierKey, opened
+from tests.proof.logs import Log
+from tests.support.api import running, subject
+
+INCOMPLETE = 3
+UNREADABLE = 2
+
+
+@pytest.fixture
+def deployment(database, tmp_path):
+    """A service with a consent that is not in the log yet: its API, its log, and the consent's id."""
+    with running(database) as api:
+        api.register("ads")
+        yield api, Log(database, tmp_path), api.decide("alice", "ads")["id"]
+
+
+def _receipt(api, log, identifier):
+    answer = api.call("GET", f"/v1/consents/{identifier}/receipt")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/jwt"), answer.text
+    file = log.place / "receipt.jwt"
+    file.write_text(answer.text)
+    return file
+
+
+def _verified(log, file):
+    given = [part for key in log.key().split("\n") for part in ("--key", key)]
+    status, _, said = log.sceau("proof", "verify", file, *given)
+    return status, said
+
+
+def test_a_receipt_is_proved_once_its_consent_is_in_the_log(deployment):
+    """Before that it says so, and its proof is 202; after it, it verifies with the published keys and nothing else."""
+    api, log, consent = deployment
+    answer = api.call("GET", f"/v1/consents/{consent}/proof")
+    assert (answer.status_code, answer.headers["retry-after"]) == (202, "15")
+    status, said = _verified(log, _receipt(api, log, consent))
+    assert (status, "before its consent was in the log" in said) == (INCOMPLETE, True)
+    log.append()
+    assert api.call("GET", f"/v1/consents/{consent}/proof").json()["proof"].startswith("c2sp.org/tlog-proof@v1\nindex ")
+    status, said = _verified(log, _receipt(api, log, consent))
+    assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False)
+    assert said.count("NOT CHECKED") == 1  # whether the consent still stands
+    assert "alice" not in (log.place / "receipt.jwt").read_text()
+
+
+def test_a_receipt_verifies_a_year_later_with_the_verifier_file_alone(deployment, monkeypatch, capsys):
+    """Without Sceau, without a network, and with a clock that has moved on, it is as good as on its day."""
+    api, log, consent = deployment
+    log.append()
+    receipt, script = _receipt(api, log, consent), log.place / "verify.py"
+    script.write_text(log.sceau("proof", "verifier")[2])
+    keys = [part for key in log.key().split("\n") for part in ("--key", key)]
+    words = [sys.executable, "-I", script, receipt, *keys]
+    today = subprocess.run(words, capture_output=True, text=True, check=False, cwd=log.place)
+    assert (today.returncode, "the entry stands in the log" in today.stdout) == (INCOMPLETE, True), today.stderr
+    monkeypatch.setattr(sys, "argv", ["verify.py", str(receipt), *keys])
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=366)), pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == INCOMPLETE
+    assert capsys.readouterr().out.endswith(today.stdout)
+
+
+def _changed(text, change):
+    head, claims, signature = text.split(".")
+    said = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    change(said)
+    again = base64.urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=").decode()
+    return f"{head}.{again}.{signature}"
+
+
+def _record(said):
+    return said["receipt"]["dpv:hasRecordOfActivity"][0]
+
+
+CHANGES = {
+    "another version": lambda said: _record(said)["dpv:hasProcess"].update({"dct:hasVersion": 2}),
+    "another processing": lambda said: _record(said)["dpv:hasProcess"].update({"dct:identifier": "stats"}),
+    "a refusal": lambda said: _record(said)["dpv:hasConsentStatus"][0].update({"@type": ["dpv:ConsentRefused"]}),
+    "another consent": lambda said: _record(said).update({"dct:identifier": "a6f58318-72e6-46a2-bfd7-f36d795e30cd"}),
+    "another entry": lambda said: said["log"].update({"entry": said["log"]["entry"].replace("consent_event", "other")}),
+    "another body": lambda said: said["log"].update({"body": said["log"]["body"].replace("granted", "refused")}),
+    "another place": lambda said: said["log"].update({"proof": said["log"]["proof"].replace("index ", "index 1")}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_receipt_that_was_changed_is_named(deployment, change):
+    """Its signature is wrong then, whatever was changed; and what it says is compared with the log besides."""
+    api, log, consent = deployment
+    log.append()
+    receipt = _receipt(api, log, consent)
+    receipt.write_text(_changed(receipt.read_text(), change))
+    status, said = _verified(log, receipt)
+    assert (status, "it was changed" in said) == (1, True)
+    wrong = [line for line in said.splitlines() if ": WRONG: " in line]
+    assert len(wrong) == 3  # the signature, the comparison with the log, and the verdict
+
+
+def test_a_receipt_of_somebody_else_s_key_is_named(deployment):
+    """Only keys that are known from elsewhere are believed; what is no receipt cannot be checked at all."""
+    api, log, consent = deployment
+    log.append()
+    receipt = _receipt(api, log, consent)
+    other = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    status, _, said = log.sceau("proof", "verify", receipt, "--key", other)
+    assert (status, "a key that is not trusted" in said) == (1, True)
+    for text in ("eyJ", "eyJhIjoxfQ.eyJhIjoxfQ.AA", receipt.read_text().replace(".", "", 1)):
+        receipt.write_text(text)
+        assert _verified(log, receipt)[0] == UNREADABLE
+
+
+def test_a_receipt_tells_what_a_person_is_to_know(deployment):
+    """The record has every field that the guide wants, a withdrawal too, and nothing that names the person."""
+    api, log, consent = deployment
+    log.append()
+    api.withdraw("alice", "ads")
+    answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers={"Accept": "application/ld+json"})
+    assert answer.headers["content-type"] == "application/ld+json"
+    told = answer.json()
+    assert told["@type"] == "dpv:ConsentReceipt"
+    assert {"dct:conformsTo", "dpv:hasIdentifier", "dct:created"} <= told.keys()
+    record = told["dpv:hasRecordOfActivity"][0]
+    must = {"dct:conformsTo", "dct:identifier", "dpv:hasDataSubject", "dpv:hasNotice", "dpv:hasDataController"}
+    assert must | {"dpv:hasProcess", "dpv:hasConsentControl", "dpv:hasRight", "dpv:hasConsentStatus"} <= record.keys()
+    process = record["dpv:hasProcess"]
+    assert {"dpv:hasPurpose", "dpv:hasPersonalData", "dpv:hasRecipient", "dpv:hasStorageCondition"} <= process.keys()
+    assert process["dpv:hasPurpose"] == "dpv:Advertising"
+    assert record["dpv:hasDataController"][0]["dpv:hasName"] == "Exemple SAS"
+    statuses = [each["@type"][0] for each in record["dpv:hasConsentStatus"]]
+    assert statuses == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
+    assert "alice" not in answer.text
+
+
+def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(deployment):
+    """Another processing's caller, another scope, nobody at all, and an id of nothing."""
+    api, log, consent = deployment
+    log.append()
+    elsewhere = api.with_key(api.new_key("consents:read", processings=["stats"]))
+    for what in ("proof", "receipt"):
+        path = f"/v1/consents/{consent}/{what}"
+        assert elsewhere.call("GET", path).status_code == 404
+        assert api.with_key(api.new_key("register:read")).call("GET", path).status_code == 403
+        assert api.with_key(None).call("GET", path).status_code == 401
+        unknown = path.replace(consent, "a6f58318-72e6-46a2-bfd7-f36d795e30cd")
+        assert api.call("GET", unknown).status_code == 404
+
+
+def test_everybody_can_read_the_head_and_the_tree_of_the_log(deployment):
+    """Without a key: the signed head, and tiles of which its root is made; nothing wider than the head."""
+    api, log, _ = deployment
+    everybody = api.with_key(None)
+    assert everybody.call("GET", "/proof/v1/checkpoint").status_code == 404
+    log.append()
+    answer = everybody.call("GET", "/proof/v1/checkpoint")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    head = opened(answer.text, VerifierKey.parse(log.key().split("\n")[0]))
+    assert 0 < head.size < WIDTH
+    tile = everybody.call("GET", f"/proof/v1/tile/0/000.p/{head.size}")
+    assert (tile.status_code, tile.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
+    assert root_at(head.size, subtree_of(lambda *_: tile.content)) == head.root
+    for wrong in ("0/000", f"0/000.p/{head.size + 1}", "0/001", "1/000.p/1", "x", "0/000.p/0"):
+        assert everybody.call("GET", f"/proof/v1/tile/{wrong}").status_code == 404, wrong
+
+
+def test_erasing_a_person_leaves_no_receipt_that_names_it(deployment):
+    """After an erasure the proof of the consent still verifies, and nothing in it leads to the person."""
+    api, log, consent = deployment
+    log.append()
+    before = _receipt(api, log, consent).read_text()
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+    log.append()
+    (log.place / "receipt.jwt").write_text(before)
+    status, said = _verified(log, log.place / "receipt.jwt")
+    assert (status, "WRONG" in said) == (INCOMPLETE, False)
+    status, said = log.verify(log.bundle(), key=log.key().split("\n")[0])
+    assert (status, "WRONG" in said) == (INCOMPLETE, False)

@@ -1,0 +1,131 @@
+"""`sceau proof watch` over HTTP: a log that grows is good; one that goes back, forks or was rewritten is named."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typer.testing import CliRunner
+
+from app.cli import app as command
+from app.proof.notes import Signer, signed_checkpoint
+from app.proof.tiles import HASH_BYTES, WIDTH, TileName, grown, subtree_of
+from app.proof.tree import root_at
+from app.proof.verifier.notes import Checkpoint
+from app.proof.verifier.trees import leaf_hash
+
+NAME = "sceau.example.fr/ledger"
+
+
+class Served:
+    """A log served on loopback, in the way of app/api/proof/routes.py; tests swap what it serves."""
+
+    def __init__(self):
+        self.signer = Signer.of(NAME, Ed25519PrivateKey.generate())
+        self.tiles: dict[tuple[int, int], bytes] = {}
+        self.note = ""
+
+    def hold(self, entries):
+        """Serve a log of these entries."""
+        self.tiles = grown(0, [leaf_hash(each) for each in entries], lambda _: b"")
+        root = root_at(len(entries), subtree_of(lambda level, index: self.tiles[level, index]))
+        self.note = signed_checkpoint(Checkpoint(NAME, len(entries), root), [self.signer])
+
+    def answer(self, path):
+        """What stands at a path; None for nothing."""
+        if path == "checkpoint":
+            return self.note.encode()
+        name = TileName.parse(path.removeprefix("tile/"))
+        hashes = self.tiles.get((name.level, name.index)) if name else None
+        return hashes[: name.width * HASH_BYTES] if hashes and name else None
+
+
+@pytest.fixture
+def served():
+    """A served log, and its address."""
+    log = Served()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            content = log.answer(self.path.removeprefix("/proof/v1/"))
+            self.send_response(200 if content is not None else 404)
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield log, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def watch(served, tmp_path):
+    """Watch the log once: the exit status, and what was said."""
+    log, url = served
+
+    def once(*, key=None):
+        words = ["proof", "watch", url, "--key", key or str(log.signer.key), "--kept", str(tmp_path / "head")]
+        done = CliRunner().invoke(command, words)
+        return done.exit_code, done.output
+
+    return once
+
+
+def _entries(count, word="entry"):
+    return [f"{word} {number}".encode() for number in range(count)]
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, 2), (3, 700), (WIDTH, WIDTH + 1), (700, 700), (255, 70_000)])
+def test_a_log_that_grows_is_good(served, watch, first, then):
+    """Whatever its sizes are, it begins with the head of before."""
+    served[0].hold(_entries(first))
+    status, said = watch()
+    assert (status, "the first head" in said) == (0, True)
+    served[0].hold(_entries(then))
+    status, said = watch()
+    assert (status, f"{then - first} more than before" in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        (_entries(299), "has 299 now"),
+        ([b"another", *_entries(300)[1:]], "does not begin any more"),
+        ([*_entries(299), b"another"], "does not begin any more"),
+        ([b"another", *_entries(999)[1:]], "does not begin any more"),
+    ],
+)
+def test_a_log_that_was_set_back_or_rewritten_is_named(served, watch, entries, said):
+    """Its head is printed whole: with the one that was kept it proves the fork; and the kept one stays."""
+    served[0].hold(_entries(300))
+    watch()
+    served[0].hold(entries)
+    for _ in range(2):
+        status, told = watch()
+        assert (status, said in told, served[0].note in told) == (1, True, True)
+
+
+def test_a_tree_that_is_not_the_head_s_is_named(served, watch):
+    """A head may be signed for entries that the log does not serve; tiles may be missing or short."""
+    served[0].hold(_entries(300))
+    watch()
+    served[0].hold(_entries(400))
+    served[0].tiles[0, 1] = served[0].tiles[0, 1][:-HASH_BYTES] + bytes(HASH_BYTES)
+    assert "not the one that its head was signed for" in watch()[1]
+    served[0].tiles[0, 1] = served[0].tiles[0, 1][:-HASH_BYTES]
+    assert watch() == (1, "watch: WRONG: the log serves tiles that are too short\n")
+    del served[0].tiles[0, 1]
+    assert watch()[0] == 2
+
+
+def test_a_head_of_somebody_else_is_named(served, watch):
+    """Only a key that is known from elsewhere is believed."""
+    served[0].hold(_entries(3))
+    other = str(Signer.of(NAME, Ed25519PrivateKey.generate()).key)
+    assert watch(key=other)[0] == 1
+    served[0].note = "nothing"
+    assert watch()[0] == 1
