@@ -98,7 +98,7 @@ class ToldConsent:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ConsentReceipt:
     """A receipt: its id, when it was made, where the service is, and what it is about."""
 
     id: UUID

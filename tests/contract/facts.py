@@ -7,7 +7,11 @@ from typing import Any
 
 from schemathesis import Case
 
+from app.jobs.proof import append_all
+from app.jobs.work import Work
+from app.operations.proof.append_entries import ProofPlan
 from app.operations.webhooks.dispatch_events import dispatch_events
+from app.proof.heads import KeptHeads
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import notice_of, proof, written
@@ -74,6 +78,11 @@ class Facts:
         importer.ok("POST", "/v1/imports", {"import": IMPORT, "rows": []})
         events, (waiting, approver) = _dispatched(api), _proposed(api)
         ended = _ended(api)
+        services = api.client.app.state.services  # type: ignore[attr-defined]
+        work = Work(
+            services.database, services.deployment, log=ProofPlan("sceau.example.fr/ledger", KeptHeads(None), {})
+        )
+        api.client.portal.call(append_all, work)  # type: ignore[union-attr]
         return cls(api, known, consents, keys, (text,), ada, members, webhooks, events, waiting, approver, ended)
 
     def key_for(self, path: str) -> str | None:
@@ -93,6 +102,8 @@ class Facts:
                 case.path_parameters["event"] = self.events[number % len(self.events)]
             if "key" in case.path_parameters:
                 case.path_parameters["key"] = self.keys[number % len(self.keys)][1]
+        if "tile" in case.path_parameters:
+            case.path_parameters = {**case.path_parameters, "tile": "0/000.p/1"}
         if "name" in case.path_parameters:
             case.path_parameters = {**case.path_parameters, "name": IMPORT}
         if "sha256" in case.path_parameters:

@@ -25,7 +25,12 @@ router = strict_router("proof")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 ConsentId = Annotated[UUID, Path(alias="id", description="A consent's or a refusal's id")]
+_TILE: Final = r"^[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$"
+TilePath = Annotated[
+    str, Path(description="`<level>/<index>[.p/<width>]`", examples=["0/x001/234.p/17"], pattern=_TILE)
+]
 _NO_CONSENT = (404, "There is no such consent, or the caller may not ask about its processing.")
+_INVALID = (422, "Some fields are not as they should be.")
 _NOTHING = (404, "There is no such tile, or nothing was entered in the log yet.")
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _BRIEFLY: Final = "public, max-age=5"
@@ -62,12 +67,15 @@ async def get_checkpoint(database: DatabaseDep) -> Response:
     "/proof/v1/tile/{tile:path}",
     summary="Read a tile of the log's tree",
     response_class=Response,
-    responses={**problems(_NOTHING), 200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+    responses={
+        **problems(_NOTHING, _INVALID),
+        200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
+    },
 )
 @open_to_all
 async def get_tile(
     database: DatabaseDep,
-    tile: Annotated[str, Path(description="`<level>/<index>[.p/<width>]`", examples=["0/x001/234.p/17"])],
+    tile: TilePath,
 ) -> Response:
     """Up to 256 hashes of the tree (c2sp.org/tlog-tiles)."""
     name = TileName.parse(tile)
@@ -82,7 +90,10 @@ async def get_tile(
     "/v1/consents/{id}/proof",
     summary="Prove that a consent stands in the log",
     response_model=EntryProofBody,
-    responses={**problems(_NO_CONSENT), 202: {"description": "It is recorded, and not in the log yet: ask again."}},
+    responses={
+        **problems(_NO_CONSENT, _INVALID),
+        202: {"description": "It is not in the log yet: ask again."},
+    },
 )
 async def get_proof(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> EntryProofBody | Response:
     """The entry of a consent or a refusal, and its proof; within a minute of its recording there is none yet (202)."""
@@ -98,8 +109,8 @@ async def get_proof(identifier: ConsentId, caller: Reader, database: DatabaseDep
     summary="Make a receipt of a consent",
     response_class=Response,
     responses={
-        **problems(_NO_CONSENT, (406, "It is made as `application/jwt` or `application/ld+json`.")),
-        200: {"content": {_JWT: {"schema": {"type": "string"}}, _JSON_LD: {"schema": {"type": "object"}}}},
+        **problems(_NO_CONSENT, _INVALID),
+        200: {"content": {_JWT: {}, _JSON_LD: {}}},
     },
 )
 async def get_receipt(  # noqa: PLR0917 - a route's parts

@@ -24,7 +24,7 @@ from app.operations.service.signing_keys import opened
 from app.proof import store
 from app.proof.entries import body_of, subject_in_body
 from app.proof.notes import tlog_proof
-from app.proof.receipts import TYPE, Receipt, ToldConsent, ToldController, ToldProcessing
+from app.proof.receipts import TYPE, ConsentReceipt, ToldConsent, ToldController, ToldProcessing
 from app.proof.tiles import subtree_of, tiles_needed
 from app.proof.tree import inclusion_proof
 from app.proof.verifier.notes import SIGNATURE, VerifierKey
@@ -100,7 +100,7 @@ async def make_receipt(
     proof = await prove_event(session, identifier)
     now = await session.now()
     told, processing = await _told(session, entry, proof), await _processing(session, entry)
-    receipt = Receipt(uuid7(now), now, service, told, processing)
+    receipt = ConsentReceipt(uuid7(now), now, service, told, processing)
     json_ld = receipt.json_ld()
     key = (await keys_in_force(session, RECEIPT_KEYS, now))[0]
     private = Ed25519PrivateKey.from_private_bytes(opened(deployment, RECEIPT_KEYS, key))
