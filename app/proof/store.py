@@ -87,6 +87,12 @@ async def oldest_waiting(session: ReadSession) -> datetime | None:
     return (await session.execute(oldest)).scalar_one_or_none()
 
 
+async def merge_delay(session: ReadSession) -> float:
+    """Seconds for which the oldest recorded thing has waited to be entered; 0 where nothing waits."""
+    oldest = await oldest_waiting(session)
+    return 0.0 if oldest is None else max(0.0, (await session.now() - oldest).total_seconds())
+
+
 async def done_with(session: WriteSession, queued: Sequence[Waiting]) -> None:
     """Take rows out of the queue."""
     await session.execute(delete(proof_queue).where(proof_queue.c.n.in_([each.number for each in queued])))

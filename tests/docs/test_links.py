@@ -8,7 +8,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/**/README.md")])
-ENGLISH = {"loi": "law", "page-de-consentement": "consent-page", "renouvellement": "renewal"}
+ENGLISH = {
+    "loi": "law",
+    "page-de-consentement": "consent-page",
+    "preuve": "proof",
+    "renouvellement": "renewal",
+}
 ENGLISH |= {"personnel": "staff", "registre": "register"}
 """The pages for data-protection officers, and the page in English that each goes with."""
 

@@ -11,11 +11,19 @@ from app.api.http.problems import NO_STANDBY, unavailable
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import Needs, bearer, open_to_all
 from app.api.http.services import DatabaseDep, MemoryDep, MetricsAccessDep, MetricsDep, TokenCheckDep
-from app.api.service.metrics import IssuerState, change_metrics, delivery_metrics, issuer_states, job_metrics
+from app.api.service.metrics import (
+    IssuerState,
+    change_metrics,
+    delivery_metrics,
+    issuer_states,
+    job_metrics,
+    proof_metrics,
+)
 from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.list_job_runs import list_job_runs
 from app.operations.webhooks.count_deliveries import count_deliveries
+from app.proof.store import merge_delay
 from app.snapshot.upkeep import count_changes
 from app.telemetry.access import MetricsAccess
 from app.telemetry.families import exposition_of
@@ -111,7 +119,9 @@ async def metrics(
         async with database.read() as session:
             runs = await list_job_runs(session, task=None, days=0)
             changes: int | None = await count_changes(session)
+            delay: float | None = await merge_delay(session)
     except DatabaseUnavailableError:
-        counts, runs, changes = None, (), None  # what this process counted itself is still told
-    read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes)])
+        counts, runs, changes, delay = None, (), None, None  # what this process counted itself is still told
+    of_log = proof_metrics(delay)
+    read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes), *of_log])
     return Response(counted.exposition() + read, media_type=MEDIA_TYPE)

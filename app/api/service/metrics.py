@@ -205,6 +205,13 @@ _GAUGES: Final = (
 )
 
 
+def proof_metrics(delay: float | None) -> Iterator[Metric]:
+    """How far the log is behind what was recorded; none when that is not known."""
+    if delay is not None:
+        about = "Seconds for which the oldest recorded thing waits to be entered in the log"
+        yield GaugeMetricFamily("sceau_proof_merge_delay_seconds", about, value=delay)
+
+
 def job_metrics(runs: Sequence[DayOfRuns]) -> Iterator[Metric]:
     """The families, each with a sample for each task; none when nothing ran yet."""
     if not runs:

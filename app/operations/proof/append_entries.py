@@ -7,7 +7,6 @@ one that was kept outside it. A log that cannot show that is left as it is, and 
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from app.db.session import ReadSession, WriteSession
@@ -136,9 +135,3 @@ async def _grow(session: WriteSession, size: int, entries: Sequence[LogEntry]) -
     await store.put_tiles(session, changed)
     now = {**held, **changed}
     return root_at(after, subtree_of(lambda level, index: now[level, index]))
-
-
-async def merge_delay(session: ReadSession, now: datetime) -> float:
-    """Seconds for which the oldest recorded thing has waited to be entered; 0 where nothing waits."""
-    oldest = await store.oldest_waiting(session)
-    return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())

@@ -1,0 +1,151 @@
+"""Another implementation of C2SP reads our log over HTTP, and OpenSSL verifies our signatures: both agree with us.
+
+`aics-tlog` (Apache-2.0) wants Python 3.12 or newer: it runs in an environment of its own, under Debian's python3.
+"""
+
+import base64
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from app.proof.verifier.notes import Note, VerifierKey
+from app.proof.verifier.proofs import LogProof
+from tests.e2e.chat.homeserver import _index
+from tests.e2e.service import SERVE, administered
+from tests.faults.service import ROOT
+from tests.support.consents import grant
+
+LOCK = Path(__file__).with_name("requirements-tlog.txt")
+DEBIAN = "/usr/bin/python3"
+PEOPLE = 300
+"""More than a tile has hashes."""
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory):
+    """Run the other implementation: whether it is content, and what it reports."""
+    place = tmp_path_factory.mktemp("tlog")
+    uv, python = Path(sys.executable).with_name("uv"), place / "bin" / "python"
+    for words in (
+        ("venv", "--clear", "--python", DEBIAN, place),
+        ("pip", "sync", "--python", python, "--require-hashes", LOCK),
+    ):
+        _done([uv, *words, "--no-config", "--quiet"], env={**os.environ, **_index()})
+
+    def run(*words):
+        line = [python, "-m", "aics_tlog", *map(str, words)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=place)
+        return done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+    return run
+
+
+class Deployment:
+    """A service with a log of some hundred entries."""
+
+    def __init__(self, sceau, data):
+        """Record consents, and enter them."""
+        self.api, self.data = sceau.api, data
+        self.prefix = f"{sceau.address}/proof/v1"
+        self.api.register("ads-mail")
+        items = [grant(f"person{number}@example.fr", "ads-mail") for number in range(PEOPLE)]
+        told = self.api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+        self.consents = [each["answer"]["id"] for each in told]
+        self.append()
+        self.log_key, self.receipt_key = self.command("key").split("\n")[:2]
+
+    def command(self, *words):
+        """Run `sceau proof` beside the service."""
+        line = [sys.executable, "-c", SERVE, "proof", *words, "--data", str(self.data)]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
+        return _done(line, env=clean, cwd=ROOT)
+
+    def append(self):
+        """Enter what was recorded."""
+        self.command("append")
+
+    def head(self):
+        """The head that is served."""
+        return self.api.with_key(None).call("GET", "/proof/v1/checkpoint").text
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory):
+    """A service on a data directory of its own, as the README starts it."""
+    data = tmp_path_factory.mktemp("proof") / "data"
+    with administered(data) as sceau:
+        yield Deployment(sceau, data)
+
+
+def _done(line, **how):
+    done = subprocess.run([str(word) for word in line], capture_output=True, text=True, check=False, **how)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_the_other_implementation_believes_our_head(deployment, second):
+    """Signature and origin of the checkpoint, with the key that `sceau proof key` prints; not with another key."""
+    good, said = second("verify-checkpoint", "--tiles", deployment.prefix, "--log-key", deployment.log_key)
+    assert good, said
+    good, said = second("verify-checkpoint", "--tiles", deployment.prefix, "--log-key", deployment.receipt_key)
+    assert not good
+
+
+def test_the_other_implementation_finds_our_entries(deployment, second, tmp_path):
+    """An entry stands where our proof says, by the tiles that we serve; a changed one, or another place, does not."""
+    for consent in (deployment.consents[0], deployment.consents[-1]):
+        told = deployment.api.ok("GET", f"/v1/consents/{consent}/proof")
+        index = LogProof.parse(told["proof"]).index
+        for name, content, at, wanted in (
+            ("leaf", told["entry"], index, True),
+            ("changed", told["entry"].replace("consent", "Consent"), index, False),
+            ("moved", told["entry"], index - 1, False),
+        ):
+            (tmp_path / name).write_text(content)
+            words = ("--leaf", tmp_path / name, "--index", at, "--tiles", deployment.prefix)
+            good, said = second("verify-inclusion", *words, "--log-key", deployment.log_key)
+            assert good is wanted, said
+
+
+def test_the_other_implementation_sees_that_our_log_only_grew(deployment, second, tmp_path):
+    """From a head of before to the head of now; not from a head that was never signed."""
+    (tmp_path / "old").write_text(deployment.head())
+    deployment.api.withdraw("person1@example.fr", "ads-mail")
+    deployment.append()
+    words = ("--tiles", deployment.prefix, "--log-key", deployment.log_key)
+    good, said = second("verify-consistency", "--old-checkpoint", tmp_path / "old", *words)
+    assert good, said
+    lines = deployment.head().split("\n")
+    (tmp_path / "forged").write_text("\n".join([lines[0], "3", *lines[2:]]))
+    good, said = second("verify-consistency", "--old-checkpoint", tmp_path / "forged", *words)
+    assert not good
+
+
+def _openssl(place, key, text, signature):
+    """Whether OpenSSL takes a signature for that of a key."""
+    public = Ed25519PublicKey.from_public_bytes(VerifierKey.parse(key).public)
+    (place / "key.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (place / "text").write_bytes(text)
+    (place / "signature").write_bytes(signature)
+    line = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-in", "text"]
+    done = subprocess.run([*line, "-sigfile", "signature"], capture_output=True, text=True, check=False, cwd=place)
+    assert done.returncode == 0 or "Signature Verification Failure" in done.stdout, done.stderr
+    return done.returncode == 0
+
+
+def test_openssl_verifies_heads_and_receipts(deployment, tmp_path):
+    """Ed25519 over the text of the note, and over the JWS's first two parts; a changed byte is refused."""
+    note = Note.parse(deployment.head())
+    text, signature = note.text.encode(), note.signatures[0].value
+    assert _openssl(tmp_path, deployment.log_key, text, signature)
+    assert not _openssl(tmp_path, deployment.log_key, text.replace(b"\n", b" \n", 1), signature)
+    receipt = deployment.api.call("GET", f"/v1/consents/{deployment.consents[0]}/receipt").text
+    signed, _, encoded = receipt.rpartition(".")
+    signature = base64.urlsafe_b64decode(encoded + "==")
+    assert _openssl(tmp_path, deployment.receipt_key, signed.encode(), signature)
+    assert not _openssl(tmp_path, deployment.log_key, signed.encode(), signature)
