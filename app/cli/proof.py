@@ -1,13 +1,13 @@
 """`sceau proof`: the log that an outsider can check: appending, keys, bundles, and verifying, which needs no Sceau."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connecting import DataOption, connected
+from app.cli.connecting import DataOption, connected, deployment
 from app.cli.files import written_whole
 from app.cli.watch import proof_watch
 
@@ -66,17 +66,28 @@ def proof_bundle(
     data: DataOption = None,
 ) -> None:
     """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys."""
+    import asyncio
+
+    from app.db.database import Database, PoolLimits
     from app.operations.proof.bundle import BundlePlan, write_bundle
     from app.proof.bags import Bag
+    from app.settings import Settings
+    from app.settings.required import required
 
     plan = BundlePlan(_utc(since), _utc(until), secrets.token_bytes(32), processing)
 
-    async def write(database: "Database", bag: "Bag") -> int:
-        async with database.read() as session:
-            return await write_bundle(session, plan, bag)
+    async def write(bag: "Bag") -> int:
+        url = required(Settings.load().database_url, "database_url")
+        # A bundle of years is read for longer than any request.
+        database = Database(url, limits=PoolLimits(size=1, deadline=timedelta(days=1)))
+        try:
+            async with database.read() as session:
+                return await write_bundle(session, plan, bag)
+        finally:
+            await database.close()
 
-    with written_whole(output, binary=True) as sink, Bag(sink) as bag:
-        entries = connected(data, lambda database: write(database, bag))
+    with deployment(data), written_whole(output, binary=True) as sink, Bag(sink) as bag:
+        entries = asyncio.run(write(bag))
     typer.echo(f"{entries} entries bundled.", err=True)
 
 

@@ -145,6 +145,23 @@ def test_a_receipt_tells_what_a_person_is_to_know(deployment):
     assert "alice" not in answer.text
 
 
+def test_a_receipt_that_is_used_after_a_withdrawal_is_named(deployment):
+    """Alone it is as it was; beside a bundle of a later time, the verifier says by which entry the consent ended."""
+    api, log, consent = deployment
+    api.decide("bob", "ads")
+    log.append()
+    receipt = _receipt(api, log, consent)
+    before = log.bundle(name="before.zip")
+    api.withdraw("bob", "ads")
+    api.withdraw("alice")
+    log.append()
+    after = log.bundle(name="after.zip")
+    given = [part for key in log.key().split("\n") for part in ("--key", key)]
+    assert log.sceau("proof", "verify", receipt, before, *given)[0] == INCOMPLETE
+    status, _, said = log.sceau("proof", "verify", receipt, after, *given)
+    assert (status, "does not stand any more: it ended by entry" in said, ": withdrawn" in said) == (1, True, True)
+
+
 def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(deployment):
     """Another processing's caller, another scope, nobody at all, and an id of nothing."""
     api, log, consent = deployment
@@ -172,8 +189,9 @@ def test_everybody_can_read_the_head_and_the_tree_of_the_log(deployment):
     tile = everybody.call("GET", f"/proof/v1/tile/0/000.p/{head.size}")
     assert (tile.status_code, tile.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
     assert root_at(head.size, subtree_of(lambda *_: tile.content)) == head.root
-    for wrong in ("0/000", f"0/000.p/{head.size + 1}", "0/001", "1/000.p/1", "x", "0/000.p/0"):
+    for wrong in ("0/000", f"0/000.p/{head.size + 1}", "0/001", "1/000.p/1", "64/000", "0/000.p/0"):
         assert everybody.call("GET", f"/proof/v1/tile/{wrong}").status_code == 404, wrong
+    assert everybody.call("GET", "/proof/v1/tile/x").status_code == 422
 
 
 def test_erasing_a_person_leaves_no_receipt_that_names_it(deployment):

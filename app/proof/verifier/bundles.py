@@ -18,16 +18,24 @@ from app.proof.verifier.trees import Frontier, leaf_hash
 
 FORMAT = "sceau-bundle/1"
 _SHOWN = 100
+_LOOKED_INTO = {"presented_text", "destruction"}
+"""Kinds of entries whose bodies say something that is checked besides."""
 _CHUNK = 1 << 20
+_ENDING = {"granted", "refused", "withdrawn", "closed", "erased"}
 
 
 @dataclass
 class Findings:
-    """What a check found. `wrong`: it fails; `missing`: nothing is wrong, and something cannot be checked."""
+    """What a check found. `wrong`: it fails; `missing`: nothing is wrong, and something cannot be checked.
+
+    `ended`: of the consents that were `asked` about, those that ended later, and by what.
+    """
 
     wrong: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
+    asked: frozenset[str] = frozenset()
+    ended: dict[str, str] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -39,19 +47,22 @@ class UnreadableError(Exception):
     """A file is not what it should be, and cannot be checked at all."""
 
 
-def check_bundle(path: Path, trusted: list[VerifierKey], against: list[str]) -> Findings:
+def check_bundle(
+    path: Path, trusted: list[VerifierKey], against: list[str], asked: frozenset[str] = frozenset()
+) -> Findings:
     """Check a bundle.
 
     Args:
         path: the ZIP.
         trusted: keys of the log that are known from elsewhere; without one, the bundle's own are taken, which is told.
         against: checkpoints (notes) that were kept from before: the log must still begin with them.
+        asked: ids of consents of which it is to be told whether they ended later.
 
     Raises:
         UnreadableError: it is no bundle.
 
     """
-    found = Findings()
+    found = Findings(asked=asked)
     try:
         with zipfile.ZipFile(path) as bag:
             _check_manifest(bag, found)
@@ -96,8 +107,10 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
 def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> list[VerifierKey]:
     own = [VerifierKey.parse(each) for each in about["keys"]]
     if trusted:
-        found.wrong += [f"{each}: this key is trusted and not the log's" for each in trusted if each not in own]
-        return [each for each in own if each in trusted]
+        good = [each for each in own if each in trusted]
+        if not good:
+            found.wrong.append("none of the keys that are trusted is the log's")
+        return good
     found.missing.append(
         "no key was given: the keys are those that the bundle names itself (compare: " + str(own[0]) + ")"
     )
@@ -180,6 +193,7 @@ class _Bodies:
 
     def __init__(self, found: Findings) -> None:
         self.found, self.good, self.withheld = found, 0, 0
+        self.given: dict[tuple[str, str], str] = {}
         self.destroyed: set[int] = set()
         self.gone: dict[int, str] = {}
 
@@ -199,15 +213,30 @@ class _Bodies:
             self.found.wrong.append(f"{name}: what the database has is not what was recorded")
             return
         self.good += 1
-        facts = json.loads(body)
+        if said.get("subjects") or entry["kind"] in _LOOKED_INTO:
+            self._look_into(name, said, entry["kind"], json.loads(body))
+        if self.found.asked and entry["kind"] == "consent_event":
+            self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
+
+    def _look_into(self, name: str, said: dict[str, Any], kind: str, facts: dict[str, Any]) -> None:
+        salt = bytes.fromhex(said["salt"])
         for member, reference in said.get("subjects", {}).items():
             if hmac.new(salt, bytes.fromhex(reference), hashlib.sha256).hexdigest() != facts[member]:
                 self.found.wrong.append(f"{name}: it is about another person than the bundle says")
-        if entry["kind"] == "presented_text":
+        if kind == "presented_text":
             if hashlib.sha256(facts["text"].encode()).hexdigest() != facts["sha256"].removeprefix("\\x"):
                 self.found.wrong.append(f"{name}: the text is not that of its hash")
-        elif entry["kind"] == "destruction":
+        elif kind == "destruction":
             self.destroyed.update(facts["body"]["positions"])
+
+    def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
+        """Note a consent that is asked about, and what ended one: a later decision of that person."""
+        for (who, processing), consent in list(self.given.items()):
+            if who == person and facts["processing"] in {None, processing} and facts["kind"] in _ENDING:
+                self.found.ended[consent] = f"{name}: {facts['kind']}"
+                del self.given[who, processing]
+        if facts["id"] in self.found.asked:
+            self.given[person, facts["processing"]] = facts["id"]
 
     def tell(self) -> None:
         """Say how many bodies were compared, and what is not there."""

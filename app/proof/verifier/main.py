@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.proof.verifier.bundles import Findings, UnreadableError, check_bundle
 from app.proof.verifier.notes import Note, NoteError, VerifierKey, opened
-from app.proof.verifier.receipts import check_receipt
+from app.proof.verifier.receipts import check_receipt, consent_of
 
 UNREADABLE = 2
 
@@ -30,21 +30,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, UnicodeDecodeError, NoteError) as error:
         sys.stderr.write(f"verify: {error}\n")
         return UNREADABLE
-    statuses = [_told(path, keys, against) for path in asked.files]
+    checking = _Checking(keys, against, asked.files)
+    # Bundles first: they tell what became of the consents of receipts beside them.
+    statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
 
 
-def _told(path: Path, keys: list[VerifierKey], against: list[str]) -> int:
+class _Checking:
+    """The files of one run, checked one after the other."""
+
+    def __init__(self, keys: list[VerifierKey], against: list[str], files: list[Path]) -> None:
+        self.keys, self.against = keys, against
+        receipts = (consent_of(_text(path)) for path in files if _starts(path, b"eyJ"))
+        self.asked = frozenset(each for each in receipts if each is not None)
+        self.ended: dict[str, str] = {}
+
+    def told(self, path: Path) -> int:
+        """Tell what was found of a file; its exit status."""
+        try:
+            found = self._checked(path)
+        except (OSError, UnreadableError, NoteError) as error:
+            _say(f"{path}: UNREADABLE: {getattr(error, 'strerror', None) or error}")
+            return UNREADABLE
+        for title, lines in (("ok", found.checked), ("NOT CHECKED", found.missing), ("WRONG", found.wrong)):
+            for line in lines:
+                _say(f"{path}: {title}: {line}")
+        _say(f"{path}: {_VERDICTS[found.status]}")
+        return found.status
+
+    def _checked(self, path: Path) -> Findings:
+        if _starts(path, b"PK"):
+            found = check_bundle(path, self.keys, self.against, self.asked)
+            self.ended.update(found.ended)
+            return found
+        if _starts(path, b"eyJ"):
+            return check_receipt(_text(path), self.keys, self.ended)
+        return _checkpoint(_text(path), self.keys)
+
+
+def _starts(path: Path, magic: bytes) -> bool:
     try:
-        found = _checked(path, keys, against)
-    except (OSError, UnreadableError, NoteError) as error:
-        _say(f"{path}: UNREADABLE: {getattr(error, 'strerror', None) or error}")
-        return UNREADABLE
-    for title, lines in (("ok", found.checked), ("NOT CHECKED", found.missing), ("WRONG", found.wrong)):
-        for line in lines:
-            _say(f"{path}: {title}: {line}")
-    _say(f"{path}: {_VERDICTS[found.status]}")
-    return found.status
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _say(line: str) -> None:
@@ -56,15 +89,6 @@ _VERDICTS = {
     1: "WRONG: do not rely on it",
     3: "GOOD AS FAR AS IT GOES: see what was not checked",
 }
-
-
-def _checked(path: Path, keys: list[VerifierKey], against: list[str]) -> Findings:
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start.startswith(b"PK"):
-        return check_bundle(path, keys, against)
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return check_receipt(text, keys) if start.startswith(b"eyJ") else _checkpoint(text, keys)
 
 
 def _checkpoint(text: str, keys: list[VerifierKey]) -> Findings:

@@ -19,8 +19,16 @@ RECEIPT_TYPE = "sceau-consent-receipt+jwt"
 _PARTS = 3
 
 
-def check_receipt(text: str, trusted: list[VerifierKey]) -> Findings:
-    """Check a receipt with the keys that are trusted: of receipts, and of the log.
+def consent_of(text: str) -> str | None:
+    """The id of the consent that a receipt is of; None where the text is none."""
+    try:
+        return str(_record(_json(text.strip().split(".")[1]))["dct:identifier"])
+    except (UnreadableError, IndexError, KeyError):
+        return None
+
+
+def check_receipt(text: str, trusted: list[VerifierKey], ended: dict[str, str]) -> Findings:
+    """Check a receipt with the keys that are trusted: of receipts, and of the log. `ended`: as bundles beside it say.
 
     Raises:
         UnreadableError: it is no receipt.
@@ -40,6 +48,8 @@ def check_receipt(text: str, trusted: list[VerifierKey]) -> Findings:
         found.missing.append("the receipt was made before its consent was in the log: ask for a new one")
     else:
         _check_entry(log, record, trusted, found)
+    if (by := ended.get(record["dct:identifier"])) is not None:
+        found.wrong.append(f"the consent does not stand any more: it ended by {by}")
     found.missing.append("whether the consent still stands: a receipt does not say that")
     return found
 
