@@ -18,7 +18,7 @@ from app.proof.verifier.trees import Frontier, leaf_hash
 
 FORMAT = "sceau-bundle/1"
 _SHOWN = 100
-_LOOKED_INTO = {"presented_text", "destruction"}
+_LOOKED_INTO = {"presented_text"}
 """Kinds of entries whose bodies say something that is checked besides."""
 _CHUNK = 1 << 20
 _ENDING = {"granted", "refused", "withdrawn", "closed", "erased"}
@@ -67,8 +67,9 @@ def check_bundle(
         with zipfile.ZipFile(path) as bag:
             _check_manifest(bag, found)
             about = json.loads(bag.read("data/log.json"))
-            if about.get("format") != FORMAT:
+            if about["format"] != FORMAT:
                 raise UnreadableError("it is no bundle of a format that this verifier knows")
+            _tell_what_is_left_out(about, found)
             keys = _keys(about, trusted, found)
             head = _head(bag.read("data/checkpoint").decode(), keys, found)
             olds = _olds(against, keys, found)
@@ -80,9 +81,19 @@ def check_bundle(
                 ]
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
-    if not about.get("anchored"):
-        found.missing.append("not anchored: nothing outside shows since when this log has been as it is")
+    found.missing.append("not anchored: nothing outside shows since when this log has been as it is")
     return found
+
+
+def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
+    """Say what the bundle does not hold by its own account; nothing of this is taken on trust for what it does hold."""
+    if about["first"] > 0:
+        found.missing.append(f"the {about['first']} entries before this bundle begins")
+    if about["waiting"]:
+        found.missing.append(f"{about['waiting']} rows wait to be entered, the oldest since {about['waiting_since']}")
+    found.missing += [
+        f"rows of kind {each} from before the log, which are still gone through" for each in about["behind"]
+    ]
 
 
 def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
@@ -91,7 +102,9 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
     for line in bag.read("manifest-sha256.txt").decode().splitlines():
         said, _, name = line.partition("  ")
         listed[name] = said
-    present = {name for name in bag.namelist() if name.startswith("data/")}
+    names = bag.namelist()
+    present = {name for name in names if name.startswith("data/")}
+    found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if names.count(name) > 1]
     found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
     found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
     for name in sorted(present & listed.keys()):
@@ -155,12 +168,15 @@ def _check_entries(
     olds: dict[int, list[bytes]],
     found: Findings,
 ) -> None:
+    if head is not None and not 0 <= about["first"] < head.size:
+        found.wrong.append("the bundle holds no entry of the log")
+        return
     tree = Frontier(about["first"], [bytes.fromhex(each) for each in about["frontier"]])
     for size in sorted(size for size in olds if size < tree.size):
         found.missing.append(
             f"the checkpoint of {size} entries is older than this bundle: ask for one that begins before"
         )
-    bodies = _Bodies(found)
+    bodies = _Bodies(found, about["processing"])
     _compare(tree, olds, found)
     for said in _objects(lines):
         if said["position"] != tree.size:
@@ -191,19 +207,18 @@ def _compare(tree: Frontier, olds: dict[int, list[bytes]], found: Findings) -> N
 class _Bodies:
     """Checks bodies one by one, and counts those that are not there."""
 
-    def __init__(self, found: Findings) -> None:
-        self.found, self.good, self.withheld = found, 0, 0
+    def __init__(self, found: Findings, processing: str | None) -> None:
+        self.found, self.good, self.withheld, self.processing = found, 0, 0, processing
         self.given: dict[tuple[str, str], str] = {}
-        self.destroyed: set[int] = set()
-        self.gone: dict[int, str] = {}
+        self.gone: list[str] = []
 
     def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare a body with its commitment; note one that is not there."""
         name = f"entry {said['position']} ({entry['kind']} {entry['id']})"
-        if said.get("withheld"):
+        if said.get("withheld") and self.processing is not None and entry["kind"] == "consent_event":
             self.withheld += 1
         elif "body" not in said:
-            self.gone[said["position"]] = name
+            self.gone.append(name)
         else:
             self._open(name, said, entry)
 
@@ -226,8 +241,6 @@ class _Bodies:
         if kind == "presented_text":
             if hashlib.sha256(facts["text"].encode()).hexdigest() != facts["sha256"].removeprefix("\\x"):
                 self.found.wrong.append(f"{name}: the text is not that of its hash")
-        elif kind == "destruction":
-            self.destroyed.update(facts["body"]["positions"])
 
     def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
         """Note a consent that is asked about, and what ended one: a later decision of that person."""
@@ -241,16 +254,15 @@ class _Bodies:
     def tell(self) -> None:
         """Say how many bodies were compared, and what is not there."""
         self.found.checked.append(f"{self.good} bodies against their commitments")
-        lost = [name for position, name in self.gone.items() if position not in self.destroyed]
         self.found.wrong += [
-            f"{name}: its body is gone, and no entry says that it was destroyed" for name in lost[:_SHOWN]
+            f"{name}: its body is gone, and nothing says that it was destroyed" for name in self.gone[:_SHOWN]
         ]
-        if len(lost) > _SHOWN:
-            self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
-        if len(self.gone) > len(lost):
-            self.found.missing.append(f"{len(self.gone) - len(lost)} bodies were destroyed, as entries say")
+        if len(self.gone) > _SHOWN:
+            self.found.wrong.append(f"and {len(self.gone) - _SHOWN} more of them")
         if self.withheld:
-            self.found.missing.append(f"{self.withheld} bodies are not part of this bundle")
+            self.found.missing.append(
+                f"{self.withheld} bodies of consents to other processings than {self.processing} are not part of this bundle"
+            )
 
 
 def _objects(lines: Iterable[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:

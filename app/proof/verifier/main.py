@@ -52,6 +52,9 @@ class _Checking:
         except (OSError, UnreadableError, NoteError) as error:
             _say(f"{path}: UNREADABLE: {getattr(error, 'strerror', None) or error}")
             return UNREADABLE
+        except Exception as error:  # noqa: BLE001 - a forger chooses what stands in a file: nothing of it may stop a run
+            _say(f"{path}: UNREADABLE: it is not what it should be ({type(error).__name__})")
+            return UNREADABLE
         for title, lines in (("ok", found.checked), ("NOT CHECKED", found.missing), ("WRONG", found.wrong)):
             for line in lines:
                 _say(f"{path}: {title}: {line}")
@@ -81,7 +84,9 @@ def _text(path: Path) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    # What a forger wrote into a file must not make lines of its own.
+    shown = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in line)
+    sys.stdout.write(shown.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
 _VERDICTS = {

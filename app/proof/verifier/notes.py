@@ -56,7 +56,7 @@ class VerifierKey:
         name, _, rest = text.strip().partition("+")
         identifier, _, encoded = rest.partition("+")
         material = _base64(encoded)
-        if not name or len(material) != 1 + _HASH_BYTES or material[0] not in {SIGNATURE, COSIGNATURE}:
+        if not _is_name(name) or len(material) != 1 + _HASH_BYTES or material[0] not in {SIGNATURE, COSIGNATURE}:
             raise NoteError("this is no verifier key of Ed25519 (<name>+<id>+<key>)")
         key = cls(name, material[0], material[1:])
         if key.id.hex() != identifier:
@@ -166,6 +166,11 @@ def opened(content: str, key: VerifierKey) -> Checkpoint:
     if checkpoint.origin != key.name:
         raise NoteError(f"the checkpoint is of another log, {checkpoint.origin}")
     return checkpoint
+
+
+def _is_name(name: str) -> bool:
+    """Whether a key may have that name: no spaces, no control characters, nothing that a terminal would take for more."""
+    return bool(name) and name.isprintable() and not any(each.isspace() or each == "+" for each in name)
 
 
 def _signature(line: str) -> Signature:

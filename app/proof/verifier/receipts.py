@@ -17,6 +17,7 @@ from app.proof.verifier.trees import leaf_hash
 
 RECEIPT_TYPE = "sceau-consent-receipt+jwt"
 _PARTS = 3
+_RECEIPTS = "/receipts"
 
 
 def consent_of(text: str) -> str | None:
@@ -42,14 +43,19 @@ def check_receipt(text: str, trusted: list[VerifierKey], ended: dict[str, str]) 
     if header.get("typ") != RECEIPT_TYPE or header.get("alg") != "EdDSA":
         raise UnreadableError("it is no receipt of Sceau")
     _check_signature(header, parts, trusted, found)
+    if found.wrong:
+        return found  # what stands in it is somebody else's
     record = _record(claims)
     log = claims.get("log")
     if log is None:
-        found.missing.append("the receipt was made before its consent was in the log: ask for a new one")
+        found.missing.append(
+            "the entry in the log: it was not there yet, or its body was destroyed; ask for a new receipt"
+        )
     else:
-        _check_entry(log, record, trusted, found)
+        _check_entry(log, record, str(header["kid"]).partition("+")[0], trusted, found)
     if (by := ended.get(record["dct:identifier"])) is not None:
         found.wrong.append(f"the consent does not stand any more: it ended by {by}")
+    found.missing.append("what the register said (purpose, recipients, how long, controllers): a bundle proves that")
     found.missing.append("whether the consent still stands: a receipt does not say that")
     return found
 
@@ -61,7 +67,7 @@ def _check_signature(header: dict[str, Any], parts: list[str], trusted: list[Ver
         raise UnreadableError("the receipt names no key") from error
     if not trusted:
         found.missing.append(f"no key was given: the receipt's own was taken (compare: {named})")
-    elif named not in trusted:
+    elif named not in trusted or not named.name.endswith(_RECEIPTS):
         found.wrong.append(f"the receipt is signed by a key that is not trusted: {named}")
         return
     try:
@@ -72,7 +78,9 @@ def _check_signature(header: dict[str, Any], parts: list[str], trusted: list[Ver
         found.checked.append(f"signed by {named.name}")
 
 
-def _check_entry(log: dict[str, str], record: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> None:
+def _check_entry(
+    log: dict[str, str], record: dict[str, Any], signer: str, trusted: list[VerifierKey], found: Findings
+) -> None:
     entry, salt, body = json.loads(log["entry"]), bytes.fromhex(log["salt"]), log["body"].encode()
     if hashlib.sha256(salt + body).hexdigest() != entry["commitment"]:
         found.wrong.append("what the receipt says is not what its entry in the log commits to")
@@ -80,9 +88,9 @@ def _check_entry(log: dict[str, str], record: dict[str, Any], trusted: list[Veri
     for line in _differences(json.loads(body), record):
         found.wrong.append(f"the receipt and the log differ: {line}")
     found.checked.append(f"the entry of {entry['at']} commits to what the receipt says")
-    keys = [each for each in trusted if each.name.endswith("/ledger")]
+    keys = [each for each in trusted if each.name == signer.removesuffix(_RECEIPTS) + "/ledger"]
     if not keys:
-        found.missing.append("the proof that the entry stands in the log: give the log's key with --key")
+        found.missing.append("the proof that the entry stands in the log: give the key of the same deployment's log")
         return
     proof = LogProof.parse(log["proof"])
     for key in keys:
@@ -101,7 +109,8 @@ def _check_entry(log: dict[str, str], record: dict[str, Any], trusted: list[Veri
 def _differences(body: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """What of a record does not follow from the body that the log committed to."""
     status, process = record["dpv:hasConsentStatus"][0], record["dpv:hasProcess"]
-    given = "dpv:ConsentGiven" in status["@type"]
+    given = status["@type"] == ["dpv:ConsentGiven", "dpv:ExplicitlyExpressedConsent"]
+    evidence, notice = body["evidence"] or {}, record["dpv:hasNotice"]
     expires = status.get("dpv:hasDuration", {}).get("dct:valid")
     wanted = {
         "the consent": (record["dct:identifier"], body["id"]),
@@ -109,6 +118,10 @@ def _differences(body: dict[str, Any], record: dict[str, Any]) -> list[str]:
         "the processing": (process["dct:identifier"], body["processing"]),
         "its version": (process["dct:hasVersion"], body["version"]),
         "the decision": (given, body["kind"] == "granted"),
+        "the refusal": (status["@type"] == ["dpv:ConsentRefused"], body["kind"] == "refused"),
+        "how it was given": (status["dpv:hasIndicationMethod"], evidence.get("method") or "unknown"),
+        "the text that was shown": (notice.get("schema:sha256"), evidence.get("presented_text_sha256")),
+        "its language": (notice["dct:language"], evidence.get("language") or "fr"),
         "when it was collected": (_second(status["dpv:isIndicatedAtTime"]), _second(body["collected_at"])),
         "when it expires": (_second(expires), _second(body["expires_at"])),
     }
@@ -124,9 +137,11 @@ def _record(claims: dict[str, Any]) -> dict[str, Any]:
         receipt = claims["receipt"]
         if receipt["@type"] != "dpv:ConsentReceipt":
             raise UnreadableError("it is no consent receipt")
-        record: dict[str, Any] = receipt["dpv:hasRecordOfActivity"][0]
-    except (KeyError, IndexError, TypeError) as error:
+        (record,) = receipt["dpv:hasRecordOfActivity"]
+    except (KeyError, ValueError, TypeError) as error:
         raise UnreadableError("it is no consent receipt") from error
+    if not isinstance(record, dict):
+        raise UnreadableError("it is no consent receipt")
     return record
 
 
@@ -141,7 +156,11 @@ def _json(part: str) -> dict[str, Any]:
 
 
 def _octets(part: str) -> bytes:
+    """Base64url without padding, in the one form that it has (RFC 7515, section 2)."""
     try:
-        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        octets = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except (binascii.Error, ValueError) as error:
         raise UnreadableError("a part of it is no base64url") from error
+    if base64.urlsafe_b64encode(octets).rstrip(b"=").decode() != part:
+        raise UnreadableError("a part of it is no base64url")
+    return octets
