@@ -1,6 +1,7 @@
 """`sceau proof`: the log that an outsider can check: appending, keys, bundles, and verifying, which needs no Sceau."""
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,8 +28,7 @@ Instant = Annotated[
 @proof.command("key")
 def proof_key(data: DataOption = None) -> None:
     """Print the keys of the log's checkpoints and of receipts, the newest first. Publish them for others to find."""
-    from app.operations.proof.log_keys import verifier_keys
-    from app.operations.proof.receipts import receipt_keys
+    from app.operations.proof.log_keys import receipt_keys, verifier_keys
     from app.settings import Settings
     from app.wiring.proof import origin_of
 
@@ -52,7 +52,9 @@ def proof_append(data: DataOption = None) -> None:
 
     async def append(database: "Database") -> int:
         settings = Settings.load()
-        return await append_all(Work(database, deployment_of(settings), log=proof_plan_of(settings)))
+        # Whoever runs this may have other settings than the service, which states its own.
+        plan = replace(proof_plan_of(settings), settings=None)
+        return await append_all(Work(database, deployment_of(settings), log=plan))
 
     typer.echo(f"{connected(data, append)} entries appended.")
 

@@ -172,6 +172,7 @@ def line_settings(statement_seconds: float) -> dict[str, Any]:
     milliseconds = max(1, int(statement_seconds * 1000))
     session = {
         "timezone": "UTC",
+        "bytea_output": "hex",  # what the log commits to is made of rows as JSON
         "statement_timeout": milliseconds,
         # Within the deadline of the whole, so that who waits in vain is told that others hold it.
         "lock_timeout": max(1, milliseconds // 2),

@@ -1,11 +1,16 @@
 """Checkpoints kept outside the database: what a log that was set back, or begun anew, cannot take back."""
 
+import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.proof.verifier.notes import Checkpoint, Note
+
 _NAME: Final = "checkpoint"
+_USED: Final = "used"
+"""A file that says that a checkpoint was kept here: without it, the directory is new."""
 
 
 class HeadsUnreadableError(Exception):
@@ -19,10 +24,10 @@ class KeptHeads:
     directory: Path | None
 
     def last(self) -> str | None:
-        """The last checkpoint that was kept; None where none was yet, or none is.
+        """The last checkpoint that was kept; None where none is kept, or the directory was never used.
 
         Raises:
-            HeadsUnreadableError: there is one, and it cannot be read.
+            HeadsUnreadableError: there was one, and it is gone or cannot be read.
 
         """
         if self.directory is None:
@@ -30,12 +35,14 @@ class KeptHeads:
         try:
             return (self.directory / _NAME).read_text(encoding="utf-8")
         except FileNotFoundError:
+            if (self.directory / _USED).exists():
+                raise HeadsUnreadableError(f"{self.directory}: the last checkpoint is gone") from None
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise HeadsUnreadableError(f"{self.directory}: the last checkpoint cannot be read") from error
 
     def keep(self, note: str) -> None:
-        """Put a checkpoint in the place of the last one, whole or not at all.
+        """Put a checkpoint in the place of the last one, whole or not at all; one of fewer entries changes nothing.
 
         Raises:
             HeadsUnreadableError: it cannot be written.
@@ -43,12 +50,34 @@ class KeptHeads:
         """
         if self.directory is None:
             return
-        part = self.directory / f".{_NAME}.part"
         try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.directory / _NAME)
+            with (self.directory / _USED).open("a") as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX)  # two processes may have appended one after the other
+                kept = self.last_in_place()
+                if kept is None or _size(kept) <= _size(note):
+                    self._write(note)
         except OSError as error:
             raise HeadsUnreadableError(f"{self.directory}: the checkpoint cannot be written") from error
+
+    def last_in_place(self) -> str | None:
+        """The checkpoint that is there now."""
+        path = (self.directory or Path()) / _NAME
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def _write(self, note: str) -> None:
+        directory = self.directory or Path()
+        part = directory / f".{_NAME}.part"
+        with part.open("w", encoding="utf-8") as file:
+            file.write(note)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(directory / _NAME)
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _size(note: str) -> int:
+    return Checkpoint.parse(Note.parse(note).text).size

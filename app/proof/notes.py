@@ -13,7 +13,8 @@ from app.proof.verifier.notes import SIGNATURE, Checkpoint, VerifierKey
 def log_name(public_url: str) -> str:
     """The name of a deployment's log: its public address without the scheme, and `/ledger`."""
     address = urlsplit(public_url)
-    return f"{address.netloc}{address.path.rstrip('/')}/ledger"
+    # A name has no plus: it ends there in a verifier key.
+    return f"{address.netloc}{address.path.rstrip('/')}/ledger".replace("+", "%2B")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ as it was. A column that is added later goes into a new kind, or stands in `test
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class EntrySource:
     subjects: tuple[str, ...] = ()
     kind: str = "NULL"
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def takes(self, identifier: str) -> bool:
+        """Whether an id can be one of these rows."""
+        if self.typed != "uuid":
+            return True
+        try:
+            return str(UUID(identifier)) == identifier
+        except ValueError:
+            return False
 
     def members(self) -> dict[str, str]:
         """SQL of every member of a row, by name."""
@@ -188,7 +198,8 @@ def without_entry(kind: str, source: EntrySource) -> str:
     """SQL of the ids of rows that are neither in the log nor in the queue."""
     return f"""
         SELECT present.id FROM (SELECT {source.id} AS id FROM {source.tables}) AS present
-        WHERE NOT EXISTS (SELECT FROM proof_entry AS entered WHERE entered.kind = '{kind}' AND entered.id = present.id)
+        WHERE NOT EXISTS (SELECT FROM proof_entry AS entered WHERE entered.kind = '{kind}' AND entered.id = present.id
+            AND entered.position BETWEEN 0 AND :size - 1)
         AND NOT EXISTS (SELECT FROM proof_queue AS queued WHERE queued.kind = '{kind}' AND queued.id = present.id)
         ORDER BY present.id
     """  # noqa: S608 - constants

@@ -111,8 +111,11 @@ async def records(session: ReadSession, names: Iterable[tuple[str, str]]) -> dic
     for kind, identifier in names:
         by_kind[kind].append(identifier)
     found: dict[tuple[str, str], Record] = {}
-    for kind, ids in by_kind.items():
-        source = SOURCES[kind]
+    for kind, named in by_kind.items():
+        source = SOURCES.get(kind)
+        ids = [each for each in named if source is not None and source.takes(each)]
+        if source is None or not ids:
+            continue
         for row in (await session.execute(text(by_id(source)), {"ids": ids})).scalars():
             found[kind, row["entry_id"]] = record_of(kind, row, source.subjects)
     return found
@@ -198,14 +201,33 @@ async def _entries(session: ReadSession, wanted: Any) -> list[StoredEntry]:  # n
     return [StoredEntry(row.position, row.kind, row.id, row.entry, row.salt) for row in rows]
 
 
-async def unentered(session: ReadSession) -> list[tuple[str, str]]:
-    """Rows, by kind and id, that are neither in the log nor in the queue, though those of before were all queued."""
+async def unentered(session: ReadSession, size: int) -> list[tuple[str, str]]:
+    """Rows that neither the log of that size nor the queue has, of kinds that were all gone through, by kind and id."""
     found: list[tuple[str, str]] = []
-    done = select(proof_backfill.c.kind).where(proof_backfill.c.is_done).order_by(proof_backfill.c.kind)
-    for kind in (await session.execute(done)).scalars():
-        rows = await session.execute(text(without_entry(kind, SOURCES[kind])))
+    behind = await kinds_behind(session)
+    for kind in sorted(SOURCES.keys() - set(behind)):
+        rows = await session.execute(text(without_entry(kind, SOURCES[kind])), {"size": size})
         found += [(kind, identifier) for identifier in rows.scalars()]
     return found
+
+
+async def kinds_behind(session: ReadSession) -> list[str]:
+    """Kinds whose rows of before the log are not all queued; one that the table does not name was gone through."""
+    left = select(proof_backfill.c.kind).where(~proof_backfill.c.is_done).order_by(proof_backfill.c.kind)
+    return list((await session.execute(left)).scalars())
+
+
+async def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
+    """How many rows wait to be entered, and since when the oldest does."""
+    counted = select(func.count().label("number"), func.min(proof_queue.c.queued_at).label("since"))
+    row = (await session.execute(counted.select_from(proof_queue))).mappings().one()
+    return int(row["number"]), row["since"]
+
+
+async def stated_keys(session: ReadSession) -> set[str]:
+    """The verifier keys that were stated in the log."""
+    keys = select(proof_statement.c.body["key"].astext).where(proof_statement.c.kind == "key")
+    return set((await session.execute(keys)).scalars())
 
 
 async def add_statement(

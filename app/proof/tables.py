@@ -52,6 +52,7 @@ proof_entry = Table(
     # The JSON that was hashed, byte for byte (app.proof.entries).
     Column("entry", LargeBinary, nullable=False),
     CheckConstraint("octet_length(entry) <= 65535", name="length"),
+    CheckConstraint("position >= 0", name="position"),
     UniqueConstraint("kind", "id"),
 )
 
@@ -88,4 +89,5 @@ proof_statement = Table(
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("body", JSONB, nullable=False),
+    CheckConstraint("kind IN ('key', 'settings')", name="kind"),
 )

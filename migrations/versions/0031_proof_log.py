@@ -91,6 +91,7 @@ def _make_tables() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("entry", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("octet_length(entry) <= 65535", name=op.f("ck_proof_entry_length")),
+        sa.CheckConstraint("position >= 0", name=op.f("ck_proof_entry_position")),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_proof_entry")),
         sa.UniqueConstraint("kind", "id", name=op.f("uq_proof_entry_kind_id")),
     )
@@ -121,6 +122,7 @@ def _make_tables() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("body", postgresql.JSONB(), nullable=False),
+        sa.CheckConstraint("kind IN ('key', 'settings')", name=op.f("ck_proof_statement_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proof_statement")),
     )
     for table in ("proof_key", "receipt_key"):

@@ -1,5 +1,6 @@
 """A deployment with a log: what tests append to it, bundle and verify, by the commands that operators have."""
 
+import asyncio
 import json
 import zipfile
 from dataclasses import dataclass
@@ -7,6 +8,13 @@ from pathlib import Path
 
 import psycopg
 
+from app.jobs.proof import append_all
+from app.jobs.work import Work
+from app.operations.proof.append_entries import LogRefusedError
+from app.proof.heads import HeadsUnreadableError
+from app.wiring.deployment import database_of, deployment_of
+from app.wiring.proof import proof_plan_of
+from tests.support.api import settings_for
 from tests.support.commands import run_command
 from tests.support.databases import TestDatabase, administrator_url
 
@@ -39,9 +47,20 @@ class Log:
         return run_command(self.database, *words, public_url=PUBLIC_URL, proof_directory=str(self.heads))
 
     def append(self):
-        """Append everything; what the command says, or how it refuses."""
-        _, refused, said = self.sceau("proof", "append")
-        return refused or said
+        """Append everything as the jobs process does; how many entries there are more, or how it refuses."""
+        settings = settings_for(self.database, public_url=PUBLIC_URL, proof_directory=self.heads)
+
+        async def append():
+            database = database_of(settings)
+            try:
+                return await append_all(Work(database, deployment_of(settings), log=proof_plan_of(settings)))
+            finally:
+                await database.close()
+
+        try:
+            return f"{asyncio.run(append())} entries appended"
+        except (LogRefusedError, HeadsUnreadableError) as error:
+            return str(error)
 
     def key(self):
         """The keys that verify the log and receipts, a line for each."""

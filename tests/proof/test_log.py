@@ -5,15 +5,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from hashlib import sha256
 
 import pytest
 
+from app.proof.heads import KeptHeads
 from tests.proof.logs import Log, lines_of
 from tests.support.api import running, subject
 from tests.support.databases import new_database
 from tests.support.staff import publish
 
 GOOD_BUT_NOT_ANCHORED = 3
+UNREADABLE = 2
 
 
 @pytest.fixture
@@ -67,7 +70,8 @@ def test_nothing_is_entered_twice(log):
     """Appending again adds what was recorded since, and signs nothing where nothing was."""
     size = len(lines_of(log.bundle()))
     head = log.head()
-    assert log.append() == "0 entries appended.\n"
+    assert log.append() == "0 entries appended"
+    assert log.sceau("proof", "append")[2] == "0 entries appended.\n"
     assert log.head() == head
     with running(log.database) as api:
         api.withdraw("alice", "ads")
@@ -127,9 +131,9 @@ TAMPERED = {
         "UPDATE proof_entry SET entry = replace(entry::text, '7d', '207d')::bytea WHERE position = 2",
     ),
     "two entries change places": (
-        "UPDATE proof_entry SET position = -1 WHERE position = 2",
+        "UPDATE proof_entry SET position = 999 WHERE position = 2",
         "UPDATE proof_entry SET position = 2 WHERE position = 3",
-        "UPDATE proof_entry SET position = 3 WHERE position = -1",
+        "UPDATE proof_entry SET position = 3 WHERE position = 999",
     ),
     "an entry is deleted": ("DELETE FROM proof_entry WHERE position = 2",),
     "the end of the log is cut off": ("DELETE FROM proof_entry WHERE position > 3",),
@@ -177,7 +181,8 @@ def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
         "UPDATE proof_backfill SET is_done = false, after = NULL",
     )
     assert "the database has no checkpoint, and there was one" in log.append()
-    (log.heads / "checkpoint").unlink()
+    for each in log.heads.iterdir():
+        each.unlink()
     assert "entries appended" in log.append()
     bundle = log.bundle()
     assert log.verify(bundle)[0] == GOOD_BUT_NOT_ANCHORED  # alone it looks whole
@@ -215,11 +220,98 @@ def test_a_head_that_cannot_be_read_or_is_gone_stops_the_log(log):
     (log.heads / "checkpoint").write_bytes(b"\xff")
     assert "cannot be read" in log.append()
     (log.heads / "checkpoint").unlink()
-    assert "no checkpoint is kept outside the database, and there was one" in log.append()
+    assert "the last checkpoint is gone" in log.append()
     (log.heads / "checkpoint").write_text(head.replace("sceau", "other"))
     assert "is not this log's" in log.append()
     (log.heads / "checkpoint").write_text(head)
     assert "entries appended" in log.append()
+
+
+def test_a_directory_that_is_set_later_is_taken_into_use(log):
+    """A log that was kept nowhere goes on; a head that could not be kept when it was signed is kept by the next run."""
+    shutil.rmtree(log.heads)
+    log.heads.mkdir()
+    assert log.append() == "0 entries appended"
+    newest = log.head()
+    (log.heads / "checkpoint").write_text(newest)
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    log.append()
+    assert log.head() != newest
+
+
+def test_a_kept_head_is_never_one_of_fewer_entries(log):
+    """Two processes may come to keep their heads in another order than they signed them."""
+    before = log.head()
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    log.append()
+    after = log.head()
+    KeptHeads(log.heads).keep(before)
+    assert log.head() == after
+
+
+def test_one_odd_row_stops_nothing(log):
+    """What cannot be entered waits, and is told of; everything behind it is entered."""
+    log.superuser("INSERT INTO proof_queue (kind, id) VALUES ('nothing', '1'), ('consent_event', 'no id')")
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    assert log.append() not in {"0 entries appended", ""}
+    assert log.append() == "0 entries appended"
+    status, said = log.verify(log.bundle())
+    assert (status, "2 rows wait to be entered" in said, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, True, False)
+
+
+def _about(change):
+    def changed(content):
+        said = json.loads(content)
+        change(said)
+        return json.dumps(said).encode()
+
+    return changed
+
+
+def _cut(content):
+    return b"".join(content.splitlines(keepends=True)[3:])
+
+
+def _withheld(content):
+    lines = [json.loads(line) for line in content.splitlines()]
+    lines[4] = {"position": 4, "entry": lines[4]["entry"], "withheld": True}
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+FORGED = {
+    "everything left out": {
+        "data/entries.ndjson": lambda _: b"",
+        "data/log.json": _about(lambda said: said.update(first=said["size"])),
+    },
+    "its beginning left out": {"data/entries.ndjson": _cut},
+    "a body withheld": {"data/entries.ndjson": _withheld},
+    "no object": {"data/log.json": lambda _: b"[]"},
+    "no key": {"data/log.json": _about(lambda said: said.update(keys=[5]))},
+    "no number": {"data/log.json": _about(lambda said: said.update(first="a"))},
+    "a negative beginning": {"data/log.json": _about(lambda said: said.update(first=-1))},
+    "nested deeply": {"data/log.json": lambda _: b"[" * 100_000},
+}
+
+
+@pytest.mark.parametrize("changes", FORGED.values(), ids=FORGED.keys())
+def test_a_forged_bundle_is_never_good(log, tmp_path, changes):
+    """Whoever makes a bundle also makes its manifest: what stands in it is checked, or refused, and never crashes."""
+    forged = _rewritten(log.bundle(), tmp_path / "forged.zip", changes, manifest=True)
+    status, said = log.verify(forged)
+    assert status in {1, UNREADABLE}, said
+
+
+def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):
+    """It is never anchored because it says so; a newline in it does not look like a verdict."""
+    claims = {"data/log.json": _about(lambda said: said.update(anchored=True))}
+    status, said = log.verify(_rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
+    assert (status, "not anchored" in said) == (GOOD_BUT_NOT_ANCHORED, True)
+    lines = {"data/unentered.ndjson": lambda _: json.dumps({"kind": "x\ny: GOOD\x1b[2J", "id": "\ud800"}).encode()}
+    status, said = log.verify(_rewritten(log.bundle(), tmp_path / "lines.zip", lines, manifest=True))
+    assert (status, "x\\x0ay: GOOD\\x1b[2J" in said) == (1, True)
 
 
 def test_a_tile_that_was_changed_stops_the_log(log):
@@ -248,12 +340,19 @@ def test_a_bundle_that_was_changed_is_named(log, tmp_path):
     assert log.verify(log.heads / "checkpoint")[0] == 0
 
 
-def _rewritten(bundle, target, changes):
+def _rewritten(bundle, target, changes, *, manifest=False):
+    """A bundle with files changed, added or left out; with a manifest that fits, as whoever forges one makes it."""
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
+        kept = {}
         for name in dict.fromkeys([*old.namelist(), *changes]):
             change = changes.get(name, lambda content: content)
             if change is not None:
-                new.writestr(name, change(old.read(name) if name in old.namelist() else b""))
+                kept[name] = change(old.read(name) if name in old.namelist() else b"")
+        if manifest:
+            listed = [f"{sha256(kept[name]).hexdigest()}  {name}\n" for name in kept if name.startswith("data/")]
+            kept["manifest-sha256.txt"] = "".join(listed).encode()
+        for name, content in kept.items():
+            new.writestr(name, content)
     return target
 
 
@@ -303,4 +402,4 @@ def test_a_bundle_of_one_processing_keeps_the_bodies_of_others_back(log):
     status, said = log.verify(bundle)
     assert (status, "are not part of this bundle" in said, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, True, False)
     bodies = [json.loads(line["body"]) for line in lines_of(bundle) if "body" in line]
-    assert {each["processing"] for each in bodies if each.get("processing")} == {"stats"}
+    assert {each["processing"] for each in bodies if "seq" in each and each["processing"]} == {"stats"}

@@ -9,7 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.keyring.ed25519 import signed_jws
+from app.proof.notes import Signer
+from app.proof.receipts import TYPE
 from app.proof.tiles import WIDTH, subtree_of
 from app.proof.tree import root_at
 from app.proof.verifier.notes import VerifierKey, opened
@@ -48,12 +52,12 @@ def test_a_receipt_is_proved_once_its_consent_is_in_the_log(deployment):
     answer = api.call("GET", f"/v1/consents/{consent}/proof")
     assert (answer.status_code, answer.headers["retry-after"]) == (202, "15")
     status, said = _verified(log, _receipt(api, log, consent))
-    assert (status, "before its consent was in the log" in said) == (INCOMPLETE, True)
+    assert (status, "it was not there yet" in said) == (INCOMPLETE, True)
     log.append()
     assert api.call("GET", f"/v1/consents/{consent}/proof").json()["proof"].startswith("c2sp.org/tlog-proof@v1\nindex ")
     status, said = _verified(log, _receipt(api, log, consent))
     assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False)
-    assert said.count("NOT CHECKED") == 1  # whether the consent still stands
+    assert said.count("NOT CHECKED") == 2  # what the register said, and whether the consent still stands
     assert "alice" not in (log.place / "receipt.jwt").read_text()
 
 
@@ -99,15 +103,50 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_a_receipt_that_was_changed_is_named(deployment, change):
-    """Its signature is wrong then, whatever was changed; and what it says is compared with the log besides."""
+    """Its signature is wrong then; and where whoever signs receipts made it so, it differs from the log."""
     api, log, consent = deployment
     log.append()
     receipt = _receipt(api, log, consent)
-    receipt.write_text(_changed(receipt.read_text(), change))
+    text = _changed(receipt.read_text(), change)
+    receipt.write_text(text)
     status, said = _verified(log, receipt)
     assert (status, "it was changed" in said) == (1, True)
-    wrong = [line for line in said.splitlines() if ": WRONG: " in line]
-    assert len(wrong) == 3  # the signature, the comparison with the log, and the verdict
+    signer = Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate())
+    claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
+    receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, claims))
+    words = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
+    status, _, said = log.sceau("proof", "verify", receipt, *words)
+    assert (status, "it was changed" in said) == (1, False), said
+
+
+@pytest.mark.parametrize(
+    "log_says", [5, {}, {"entry": "x"}, [1], {"entry": "{}", "salt": "zz", "body": "", "proof": ""}]
+)
+def test_a_receipt_that_is_odd_stops_nothing(deployment, log_says):
+    """Whoever signs receipts may put anything in one: it is refused, and the next file is checked."""
+    api, log, consent = deployment
+    log.append()
+    receipt = _receipt(api, log, consent)
+    claims = json.loads(base64.urlsafe_b64decode(receipt.read_text().split(".")[1] + "=="))
+    signer = Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate())
+    receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, {**claims, "log": log_says}))
+    words = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
+    status, _, said = log.sceau("proof", "verify", receipt, log.heads / "checkpoint", *words)
+    assert (status, "a checkpoint of" in said) == (UNREADABLE, True)
+
+
+def test_only_a_key_of_receipts_signs_receipts(deployment):
+    """The log's own key, or a key of another deployment's receipts beside our log, does not."""
+    api, log, consent = deployment
+    log.append()
+    claims = json.loads(base64.urlsafe_b64decode(_receipt(api, log, consent).read_text().split(".")[1] + "=="))
+    receipt = log.place / "receipt.jwt"
+    for name, status in (("sceau.example.fr/ledger", 1), ("other.example/receipts", INCOMPLETE)):
+        signer = Signer.of(name, Ed25519PrivateKey.generate())
+        receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, claims))
+        words = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
+        found, _, said = log.sceau("proof", "verify", receipt, *words)
+        assert (found, "the entry stands in the log, as number" in said) == (status, False), said
 
 
 def test_a_receipt_of_somebody_else_s_key_is_named(deployment):

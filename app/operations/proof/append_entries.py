@@ -6,21 +6,25 @@ one that was kept outside it. A log that cannot show that is left as it is, and 
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from app.db.session import ReadSession, WriteSession
-from app.operations.proof.log_keys import LogKeys, log_keys
+from app.operations.proof.log_keys import LogKeys, log_keys, state_keys
 from app.operations.service.deployment import Deployment
 from app.proof import store
 from app.proof.entries import SALT_BYTES, LogEntry, entry_of
 from app.proof.heads import KeptHeads
 from app.proof.notes import signed_checkpoint
 from app.proof.store import Waiting
-from app.proof.tiles import HEIGHT, WIDTH, grown, subtree_of, tiles_needed
+from app.proof.tiles import HASH_BYTES, HEIGHT, WIDTH, grown, subtree_of, tiles_needed
 from app.proof.tree import root_at
 from app.proof.verifier.notes import Checkpoint, NoteError
 
+log = structlog.get_logger("sceau.proof")
 MOST: Final = 2_000
 """Entries in one transaction at most."""
 
@@ -33,12 +37,13 @@ class LogRefusedError(Exception):
 class ProofPlan:
     """How a deployment keeps its log.
 
-    `origin`: its name, where it has none yet. `settings`: what decides beside the ledger, to be stated in the log.
+    `origin`: its name, where it has none yet. `settings`: what decides beside the
+    ledger, to be stated in the log; None where this process is not the one that knows.
     """
 
     origin: str
     heads: KeptHeads
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +67,19 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
     if not await store.take_turn(session):
         return Appended(0, None, is_all=True)
     keys = await log_keys(session, deployment, plan.origin)
-    await _state_settings(session, plan.settings)
+    if plan.settings is not None:
+        await _state_settings(session, plan.settings)
+    await state_keys(session, keys)
     size = await store.size_of_log(session)
     await _check_heads(session, keys, plan.heads, size)
     more = await store.queue_some_of_before(session, MOST)
     queued = await store.waiting(session, MOST)
     entries = await _entries(session, queued)
-    await store.done_with(session, queued)
+    await _take_out(session, queued, entries)
     is_all = len(queued) < MOST and not more
     if not entries:
-        return Appended(0, None, is_all=is_all)
+        signed = await store.latest_checkpoint(session)  # perhaps of a run that ended before it could be kept
+        return Appended(0, signed.note if signed else None, is_all=is_all)
     await store.add_entries(session, size, entries)
     root = await _grow(session, size, [each for _, each in entries])
     note = signed_checkpoint(Checkpoint(keys.signer.key.name, size + len(entries), root), [keys.signer])
@@ -88,9 +96,10 @@ async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) ->
 
 async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, size: int) -> None:
     signed, kept = await store.latest_checkpoint(session), heads.last()
-    if heads.directory is not None and (signed is None) != (kept is None):
-        gone = "the database has no checkpoint" if signed is None else "no checkpoint is kept outside the database"
-        raise LogRefusedError(f"{gone}, and there was one: the log is not begun anew")
+    if signed is None and (kept is not None or size):
+        raise LogRefusedError("the database has no checkpoint, and there was one: the log is not begun anew")
+    if signed is not None and signed.size != size:
+        raise LogRefusedError(f"the log has {size} entries, and its last checkpoint in the database {signed.size}")
     for where, note in (("in the database", signed.note if signed else None), ("kept outside", kept)):
         if note is None:
             continue
@@ -114,12 +123,29 @@ async def root_of_log(session: ReadSession, size: int) -> bytes:
 
 
 async def _entries(session: ReadSession, queued: Sequence[Waiting]) -> list[tuple[Waiting, LogEntry]]:
-    """Entries of what waits, but for what stands in the log already."""
+    """Entries of what waits, but for what stands in the log already. A row of which none can be made stays queued."""
     first = {(each.kind, each.id): each for each in reversed(queued)}
     known = await store.entered_already(session, first)
     records = await store.records(session, [name for name in first if name not in known])
-    in_order = sorted(((first[name], record) for name, record in records.items()), key=lambda each: each[0].number)
-    return [(each, entry_of(record, secrets.token_bytes(SALT_BYTES))) for each, record in in_order]
+    made: list[tuple[Waiting, LogEntry]] = []
+    for each in sorted(first.values(), key=lambda waiting: waiting.number):
+        record = records.get((each.kind, each.id))
+        if record is not None:
+            with suppress(ValueError):  # a number or a text that canonical JSON does not have
+                made.append((each, entry_of(record, secrets.token_bytes(SALT_BYTES))))
+    return made
+
+
+async def _take_out(
+    session: WriteSession, queued: Sequence[Waiting], entries: Sequence[tuple[Waiting, LogEntry]]
+) -> None:
+    """Take out of the queue what is entered now or was before; what is left is told, and waits for somebody to look."""
+    now = {(each.kind, each.id) for each, _ in entries}
+    entered = now | await store.entered_already(session, {(each.kind, each.id) for each in queued} - now)
+    odd = [each for each in queued if (each.kind, each.id) not in entered]
+    await store.done_with(session, [each for each in queued if (each.kind, each.id) in entered])
+    if odd:
+        log.warning("rows cannot be entered in the log", number=len(odd), first_in_queue=odd[0].number)
 
 
 async def _grow(session: WriteSession, size: int, entries: Sequence[LogEntry]) -> bytes:
@@ -129,7 +155,11 @@ async def _grow(session: WriteSession, size: int, entries: Sequence[LogEntry]) -
     held = await store.tiles(session, edge | tiles_needed(lambda subtree: root_at(after, subtree)))
 
     def partial(level: int) -> bytes:
-        return held.get((level, (size >> HEIGHT * level) // WIDTH), b"")
+        tile, width = divmod(size >> HEIGHT * level, WIDTH)
+        hashes = held.get((level, tile), b"")[: width * HASH_BYTES]
+        if len(hashes) != width * HASH_BYTES:
+            raise LogRefusedError("a tile of the log is missing or short")
+        return hashes
 
     changed = grown(size, [each.leaf for each in entries], partial)
     await store.put_tiles(session, changed)

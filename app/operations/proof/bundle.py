@@ -45,13 +45,20 @@ class BundlePlan:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One bundle: where it begins in the log, and the checkpoint that it ends with."""
+    """One bundle: where it begins in the log, and the checkpoint that it ends with.
+
+    `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `behind`: kinds whose rows of before
+    the log are not all queued yet.
+    """
 
     first: int
     frontier: Sequence[bytes]
     checkpoint: StoredCheckpoint
     keys: Sequence[str]
     plan: BundlePlan
+    waiting: int = 0
+    waiting_since: datetime | None = None
+    behind: Sequence[str] = ()
 
     @property
     def origin(self) -> str:
@@ -70,7 +77,9 @@ class Bundle:
             "since": self.plan.since.isoformat() if self.plan.since else None,
             "until": self.plan.until.isoformat() if self.plan.until else None,
             "processing": self.plan.processing,
-            "anchored": False,
+            "waiting": self.waiting,
+            "waiting_since": self.waiting_since.isoformat() if self.waiting_since else None,
+            "behind": list(self.behind),
         }
 
 
@@ -84,7 +93,8 @@ async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> int:
     bundle = await open_bundle(session, plan)
     bag.put("data/log.json", json.dumps(bundle.about(), indent=2).encode() + b"\n")
     bag.put("data/checkpoint", bundle.checkpoint.note.encode())
-    for name, lines in (("entries", lines_of(session, bundle)), ("unentered", unentered_lines(session))):
+    unentered = unentered_lines(session, await store.size_of_log(session))
+    for name, lines in (("entries", lines_of(session, bundle)), ("unentered", unentered)):
         with bag.open(f"data/{name}.ndjson") as file:
             async for line in lines:
                 file.write(line)
@@ -109,7 +119,9 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
     held = await store.tiles(session, tiles_needed(lambda subtree: [subtree(*each) for each in parts]))
     subtree = subtree_of(lambda level, index: held[level, index])
     keys = [str(each) for each in await verifier_keys(session, origin)]
-    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan)
+    number, since = await store.count_waiting(session)
+    behind = await store.kinds_behind(session)
+    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan, number, since, behind)
 
 
 async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]:
@@ -124,9 +136,9 @@ async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]
         at += _TOGETHER
 
 
-async def unentered_lines(session: ReadSession) -> AsyncIterator[bytes]:
+async def unentered_lines(session: ReadSession, size: int) -> AsyncIterator[bytes]:
     """The lines of `data/unentered.ndjson`: rows that the log does not know, and that do not wait for it either."""
-    for kind, identifier in await store.unentered(session):
+    for kind, identifier in await store.unentered(session, size):
         yield json.dumps({"kind": kind, "id": identifier}).encode() + b"\n"
 
 
@@ -134,7 +146,8 @@ def _line(entry: StoredEntry, record: Record | None, plan: BundlePlan) -> dict[s
     said: dict[str, Any] = {"position": entry.position, "entry": entry.content.decode()}
     if entry.salt is None or record is None:
         return said
-    if plan.processing is not None and record.facts.get("processing") not in {None, plan.processing}:
+    others = plan.processing is not None and record.facts.get("processing") not in {None, plan.processing}
+    if others and entry.kind == "consent_event":
         return {**said, "withheld": True}
     said |= {"salt": entry.salt.hex(), "body": body_of(record, entry.salt).decode()}
     if record.subjects:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.db.session import ReadSession, WriteSession
-from app.keyring.store import PROOF_KEYS, all_keys, keys_in_force
+from app.keyring.store import PROOF_KEYS, RECEIPT_KEYS, all_keys, keys_in_force
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
 from app.proof.notes import Signer
-from app.proof.store import add_statement, latest_checkpoint
+from app.proof.store import add_statement, latest_checkpoint, stated_keys
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey
 
 
@@ -47,7 +47,7 @@ async def verifier_keys(session: ReadSession, otherwise: str) -> list[VerifierKe
 
 
 async def log_keys(session: WriteSession, deployment: Deployment, otherwise: str) -> LogKeys:
-    """The keys of the log; the first one is made if there is none, and stated in the log.
+    """The keys of the log; the first one is made if there is none.
 
     `otherwise` names a log that has no checkpoint yet.
 
@@ -55,12 +55,29 @@ async def log_keys(session: WriteSession, deployment: Deployment, otherwise: str
         VaultError: the master key that wraps the newest key is not held.
 
     """
-    had = await all_keys(session, PROOF_KEYS)
     await ensure_key(session, deployment, PROOF_KEYS)
     now = await session.now()
     newest = (await keys_in_force(session, PROOF_KEYS, now))[0]
     origin = await name_of_log(session, otherwise)
     signer = Signer.of(origin, Ed25519PrivateKey.from_private_bytes(opened(deployment, PROOF_KEYS, newest)))
-    if not had:
-        await add_statement(session, session.new_id(now), "key", now, {"key": str(signer.key)})
-    return LogKeys(signer, await verifier_keys(session, origin))
+    return LogKeys(signer, await verifier_keys(session, otherwise))
+
+
+async def receipt_keys(session: ReadSession, otherwise: str) -> list[VerifierKey]:
+    """Every key that ever signed receipts, the newest first."""
+    name = receipts_name(await name_of_log(session, otherwise))
+    return [VerifierKey(name, SIGNATURE, key.public) for key in await all_keys(session, RECEIPT_KEYS)]
+
+
+def receipts_name(log: str) -> str:
+    """The name under which receipts are signed, by that of the log."""
+    return f"{log.removesuffix('/ledger')}/receipts"
+
+
+async def state_keys(session: WriteSession, keys: LogKeys) -> None:
+    """State in the log each key of checkpoints and of receipts that is not stated yet."""
+    stated = await stated_keys(session)
+    now = await session.now()
+    for key in map(str, (*keys.known, *await receipt_keys(session, keys.signer.key.name))):
+        if key not in stated:
+            await add_statement(session, session.new_id(now), "key", now, {"key": key})

@@ -15,10 +15,10 @@ from app.core.projection import project
 from app.db.identifiers import uuid7
 from app.db.session import ReadSession
 from app.keyring.ed25519 import signed_jws
-from app.keyring.store import RECEIPT_KEYS, all_keys, keys_in_force
+from app.keyring.store import RECEIPT_KEYS, keys_in_force
 from app.ledger.entries import LedgerEntry
 from app.ledger.store import find_entry, load_entries
-from app.operations.proof.log_keys import name_of_log
+from app.operations.proof.log_keys import name_of_log, receipts_name
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import opened
 from app.proof import store
@@ -104,7 +104,7 @@ async def make_receipt(
     json_ld = receipt.json_ld()
     key = (await keys_in_force(session, RECEIPT_KEYS, now))[0]
     private = Ed25519PrivateKey.from_private_bytes(opened(deployment, RECEIPT_KEYS, key))
-    named = _verifier_key(await name_of_log(session, origin), key.public)
+    named = VerifierKey(receipts_name(await name_of_log(session, origin)), SIGNATURE, key.public)
     claims = {
         "iss": service,
         "iat": int(now.timestamp()),
@@ -113,16 +113,6 @@ async def make_receipt(
         "log": proof.json() if proof is not None else None,
     }
     return signed_jws(private, str(named), TYPE, claims), json_ld
-
-
-async def receipt_keys(session: ReadSession, origin: str) -> list[VerifierKey]:
-    """Every key that ever signed receipts, the newest first."""
-    name = await name_of_log(session, origin)
-    return [_verifier_key(name, key.public) for key in await all_keys(session, RECEIPT_KEYS)]
-
-
-def _verifier_key(log: str, public: bytes) -> VerifierKey:
-    return VerifierKey(f"{log.removesuffix('/ledger')}/receipts", SIGNATURE, public)
 
 
 async def _decision(session: ReadSession, caller: Caller, identifier: UUID) -> LedgerEntry:

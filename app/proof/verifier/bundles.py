@@ -238,9 +238,8 @@ class _Bodies:
         for member, reference in said.get("subjects", {}).items():
             if hmac.new(salt, bytes.fromhex(reference), hashlib.sha256).hexdigest() != facts[member]:
                 self.found.wrong.append(f"{name}: it is about another person than the bundle says")
-        if kind == "presented_text":
-            if hashlib.sha256(facts["text"].encode()).hexdigest() != facts["sha256"].removeprefix("\\x"):
-                self.found.wrong.append(f"{name}: the text is not that of its hash")
+        if kind == "presented_text" and _is_not_its_hash(facts["text"], facts["sha256"]):
+            self.found.wrong.append(f"{name}: the text is not that of its hash")
 
     def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
         """Note a consent that is asked about, and what ended one: a later decision of that person."""
@@ -260,9 +259,12 @@ class _Bodies:
         if len(self.gone) > _SHOWN:
             self.found.wrong.append(f"and {len(self.gone) - _SHOWN} more of them")
         if self.withheld:
-            self.found.missing.append(
-                f"{self.withheld} bodies of consents to other processings than {self.processing} are not part of this bundle"
-            )
+            other = f"bodies of consents to other processings than {self.processing}"
+            self.found.missing.append(f"{self.withheld} {other} are not part of this bundle")
+
+
+def _is_not_its_hash(text: str, digest: str) -> bool:
+    return hashlib.sha256(text.encode()).hexdigest() != digest.removeprefix("\\x")
 
 
 def _objects(lines: Iterable[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:

@@ -169,7 +169,7 @@ def opened(content: str, key: VerifierKey) -> Checkpoint:
 
 
 def _is_name(name: str) -> bool:
-    """Whether a key may have that name: no spaces, no control characters, nothing that a terminal would take for more."""
+    """Whether a key may have that name: no spaces, no plus, nothing that a terminal would take for more than text."""
     return bool(name) and name.isprintable() and not any(each.isspace() or each == "+" for each in name)
 
 

@@ -48,9 +48,7 @@ def check_receipt(text: str, trusted: list[VerifierKey], ended: dict[str, str]) 
     record = _record(claims)
     log = claims.get("log")
     if log is None:
-        found.missing.append(
-            "the entry in the log: it was not there yet, or its body was destroyed; ask for a new receipt"
-        )
+        found.missing.append("the entry in the log: it was not there yet, or its body was destroyed")
     else:
         _check_entry(log, record, str(header["kid"]).partition("+")[0], trusted, found)
     if (by := ended.get(record["dct:identifier"])) is not None:
