@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.consent import AgeBand, EventKind
-from app.core.fold import age_known, counts, fold, makes_younger
+from app.core.fold import age_known, counts, fold, makes_younger, stays_as_young
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
@@ -164,3 +164,19 @@ def test_an_age_to_come_is_not_known_and_the_last_closure_counts():
     assert age_known([later], AT) is None
     closures = [event(CLOSED, at, 5, processing=None) for at in ("2026-01-10", "2026-04-10")]
     assert age_known([child, *closures], AT) is None
+
+
+def test_the_consent_that_is_named_is_the_one_that_counts():
+    """Renewing the superseded version does not displace the consent to the one after it, nor its name."""
+    entry = processing(version(1), version(2, "2026-03-01", material=True))
+    newer, older = granted("2026-04-01", 1, version=2), granted("2026-05-01", 2, version=1)
+    standing = fold([newer, older], entry, AT)
+    assert (standing.latest, standing.consent) == (newer, newer)
+
+
+def test_an_age_stays_as_young_where_nobody_stated_one():
+    """A minor's age is younger than an unknown one; an adult's, or none, is no minor's."""
+    assert stays_as_young(AgeBand.UNDER_15, [], AT)
+    assert stays_as_young(AgeBand.MINOR_15_PLUS, [], AT)
+    assert stays_as_young(AgeBand.ADULT, [], AT) is False
+    assert stays_as_young(None, [], AT) is False
