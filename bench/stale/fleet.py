@@ -108,7 +108,7 @@ class Fleet:
             "SCEAU_BOOTSTRAP_KEY": KEY,
             "SCEAU_LOG_LEVEL": "WARNING",
             "SCEAU_REGISTER_APPROVAL": "one",
-            "SCEAU_DURABILITY": "synchronous",
+            "SCEAU_DURABILITY": "local",
             "SCEAU_RATE_CONSENTS": "off",
             "SCEAU_RATE_ADMINISTRATION": "off",
             "SCEAU_RATE_UNKNOWN_KEYS": "off",

@@ -156,7 +156,9 @@ async def control(place: Place, mutant: str) -> Stage:
 @asynccontextmanager
 async def _fleet(stage: Stage, place: Place, url: str, each: Sequence[Mapping[str, str]]) -> AsyncIterator[Fleet]:
     """Workers that are stopped afterwards, and then asked which ways they answered by."""
-    fleet = await asyncio.to_thread(lambda: Fleet(url, place.logs(), each, SCEAU_LEASE=f"PT{LEASE:g}S"))
+    fleet = await asyncio.to_thread(
+        lambda: Fleet(url, place.logs(), each, SCEAU_LEASE=f"PT{LEASE:g}S", SCEAU_DURABILITY="synchronous")
+    )
     try:
         yield fleet
     finally:

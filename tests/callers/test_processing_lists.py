@@ -104,6 +104,8 @@ BY_ID = {
     ("GET", "/v1/processings/{id}/versions"): lambda _, name: (name, None),
     ("GET", "/v1/consents/{id}"): lambda world, name: (world.consents[name], None),
     ("GET", "/v1/consents/{id}/history"): lambda world, name: (world.consents[name], None),
+    ("GET", "/v1/consents/{id}/proof"): lambda world, name: (world.consents[name], None),
+    ("GET", "/v1/consents/{id}/receipt"): lambda world, name: (world.consents[name], None),
     ("GET", "/v1/consent-events/{id}"): lambda world, name: (world.consents[name], None),
     ("GET", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], None),
     ("PATCH", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], {"include_subject": False}),

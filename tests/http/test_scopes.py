@@ -43,6 +43,8 @@ OPEN = {
     "/.well-known/authzen-configuration",
     "/.well-known/jwks.json",
     "/.well-known/webhook-keys",
+    "/proof/v1/checkpoint",
+    "/proof/v1/tile/{tile}",
 }
 
 

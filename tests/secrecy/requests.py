@@ -269,7 +269,7 @@ def _in_path(route: Route, consent: str) -> list[str]:
     of_webhook = template.startswith("/v1/webhooks/")
     known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
     named = ("id", "name", "token", "sha256", "event", "key", "tile")
-    return [template.replace(":path}", "}").format(**dict.fromkeys(named, each)) for each in known]
+    return [template.format(**dict.fromkeys(named, each)) for each in known]
 
 
 def well_formed(route: Route, consent: str) -> Iterator[Sent]:
@@ -311,7 +311,7 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
     if "{" in template:
         places = dict.fromkeys(("id", "name", "sha256", "event", "key", "tile"), _address("path"))
         # A token is random, and looked up by its hash: one that could be guessed is no token.
-        marked = template.replace(":path}", "}").format(**places, token=f"Z{_address('token')}")
+        marked = template.format(**places, token=f"Z{_address('token')}")
         yield Sent(method, marked, json.dumps(bodies[0]).encode(), _headers(**json_type))
 
 

@@ -92,7 +92,7 @@ def _by_id(world: World, ids: Iterable[str]) -> list[tuple[str, str]]:
     templates = [path for method, path in scopes_by_route(world.api.client.app) if method == "GET" and "{" in path]  # type: ignore[arg-type]
     places = dict.fromkeys(("name", "token", "sha256", "event", "key"), "none")
     return [
-        (path, path.replace(":path}", "}").format(**{**places, "id": each, "event": each, "token": each, "tile": each}))
+        (path, path.format(**{**places, "id": each, "event": each, "token": each, "tile": each}))
         for path in templates
         for each in ids
     ]

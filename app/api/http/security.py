@@ -242,7 +242,7 @@ class UnguardedRouteError(Exception):
 def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | None]:
     """The scopes of each route by method and path, one of which it needs; None for those marked as open.
 
-    An empty set: any caller.
+    An empty set: any caller. Paths are as the document has them: a part that takes slashes is written like any other.
 
     Raises:
         UnguardedRouteError: a route names no scope and is not marked as open, so the application must not start.
@@ -257,7 +257,7 @@ def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | No
         if scopes is None and endpoint not in _open:
             raise UnguardedRouteError(f"{context.path} names no scope")
         for method in sorted(context.methods or ()):
-            found[method, context.path or ""] = scopes
+            found[method, (context.path or "").replace(":path}", "}")] = scopes
     return found
 
 
