@@ -117,7 +117,7 @@ def test_sections_follow_the_work(docs):
     """The headings: register, consents and decisions first, each with a sentence."""
     headings = docs.page.locator(".opblock-tag")
     assert [heading.get_attribute("data-tag") for heading in headings.all()] == [
-        *("register", "consents", "decisions", "renewals", "audit", "events", "staff", "keys", "operation")
+        *("register", "consents", "decisions", "renewals", "proof", "audit", "events", "staff", "keys", "operation")
     ]
     assert all(heading.locator("small").inner_text().strip() for heading in headings.all())
 
