@@ -194,8 +194,9 @@ class Feed:
             async for notice in connection.notifies(timeout=left, stop_after=1):
                 if notice.channel != CHANGE_CHANNEL:
                     self._told(notice.payload)
-                elif (sender := named(notice.payload)) != self.incarnation:
-                    senders.add(sender)  # this process's own writes have forgotten what they changed
+                else:
+                    # Its own as well: what it changed is dropped once more, and better now than after it is read again.
+                    senders.add(named(notice.payload))
         return senders
 
     def _told(self, payload: str) -> None:
@@ -216,7 +217,7 @@ class Feed:
         if self.incarnation is None or self.server is None:
             return False
         said = acknowledgement_text(self.incarnation, read.cursor, self.server)
-        channels = [channel_of(sender) for sender in senders if sender is not None]
+        channels = [channel_of(sender) for sender in senders if sender not in {None, self.incarnation}]
         if said is None:
             return False
         if channels:

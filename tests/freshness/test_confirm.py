@@ -210,6 +210,21 @@ def test_what_is_read_before_the_deadline_is_acknowledged_between_two_beats(data
     assert not play(answered, database, Pace(lease=60.0, heartbeat=30.0, margin=0.1))
 
 
+def test_what_a_process_reads_after_its_own_write_stays_in_memory(database):
+    """Its own change is dropped once more at once, and not at the next beat: in an outage the new entry is known."""
+
+    async def kept(world):
+        await world.begin(b=False)
+        await world.a.ok("PATCH", f"/v1/processings/{world.processing}", {"status": "suspended"})
+        await asyncio.sleep(0.3)  # its own notification has come by then, on any machine
+        await world.ask(world.a)
+        held = world.a.replica.register.get(world.processing)
+        await asyncio.sleep(0.3)
+        return held is not None and world.a.replica.register.get(world.processing) is held
+
+    assert play(kept, database, Pace(lease=60.0, heartbeat=30.0, margin=0.1))
+
+
 def test_rows_that_cannot_be_read_fail_the_write(monkeypatch):
     """It must not be answered; the next one is not concerned."""
 
