@@ -242,6 +242,7 @@ def main() -> None:
 
 def _refusal(error: Exception) -> str | None:
     """The line that a refusal ends with; None for an unforeseen error."""
+    from app.cli.data_directory import DataDirectoryInUseError
     from app.core.errors import DomainError
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError
@@ -252,7 +253,7 @@ def _refusal(error: Exception) -> str | None:
     from app.operations.proof.bundle import NoLogError
     from app.operations.service.check_deployment import DeploymentRefusedError
     from app.proof.heads import HeadsUnreadableError
-    from app.serving import DataDirectoryInUseError, PortTakenError
+    from app.serving import PortTakenError
     from app.settings.environment import SettingsError
 
     if isinstance(error, DatabaseUnavailableError):

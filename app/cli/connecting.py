@@ -36,7 +36,7 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
     if os.environ.get("SCEAU_DATABASE_URL") or os.environ.get("SCEAU_DATABASE_URL_FILE"):
         yield None
         return
-    from app.serving import local_deployment
+    from app.cli.data_directory import local_deployment
     from app.settings.environment import SettingsError
 
     named = [name for name in _OF_ONES_OWN if os.environ.get(name) or os.environ.get(f"{name}_FILE")]

@@ -17,6 +17,7 @@ import uvicorn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import serving
+from app.cli.data_directory import local_deployment
 from app.db.owner_limits import owner_limits
 from app.db.session import DatabaseClock
 from app.main import create_app
@@ -41,7 +42,7 @@ def serve(data: Path, port: int, moved: Path) -> None:
     """Answer HTTP until SIGTERM, with the jobs process beside."""
     signal.signal(signal.SIGTERM, serving._terminate)
     vars(serving)["_WORKER"] = ("-m", "tests.e2e.moved", "jobs", str(moved))
-    with serving.local_deployment(data, join=False), serving.JobsProcess():
+    with local_deployment(data, join=False), serving.JobsProcess():
         # The database refuses what is recorded ahead of its clock (revision 0025), unless its owner tolerates it.
         owner = required(Settings.load().database_owner_url, "database_owner_url")
         owner_limits(owner, clock_tolerance=timedelta(days=36_500))

@@ -1,0 +1,144 @@
+"""A deployment in a data directory: its own PostgreSQL, and keys that are made once and only their owner can read.
+
+The directory holds everything that a checkout needs, and while the server runs, how other commands reach it.
+Deleting it starts afresh.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.settings.environment import PREFIX, SettingsError
+
+_RUNNING: Final = "running.json"
+
+
+class DataDirectoryInUseError(Exception):
+    """Another process serves from that data directory."""
+
+
+@contextmanager
+def local_deployment(data: Path, *, join: bool) -> Iterator[None]:
+    """Put this process's environment in front of a data directory's own database, started for as long as it lasts.
+
+    Args:
+        data: the data directory; made if it is not there.
+        join: when another process already runs that database, use it; a command may, a second service may not.
+
+    Raises:
+        DataDirectoryInUseError: another process runs it, and it is not to be joined.
+        EmbeddedServerError: the server cannot be started; one line says why and how to mend it.
+        SettingsError: the directory cannot be written.
+
+    """
+    _make_keys(data / "keys")
+    with _alone(data) as alone:
+        if alone:
+            with _own_server(data):
+                yield
+        elif join:
+            os.environ.update(_running(data))
+            _choose_for_one_machine(data)
+            yield
+        else:
+            raise DataDirectoryInUseError(
+                f"another process serves from {data}: stop it, or choose another --data directory"
+            )
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[bool]:
+    """Hold the data directory, if no living process does: the lock goes with the process, however it ends."""
+    descriptor = os.open(data / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _own_server(data: Path) -> Iterator[None]:
+    """Run the data directory's server, migrated, and note how other commands reach it."""
+    from app.db.migrate import migrate
+
+    with EmbeddedServer(data / "postgres") as server:
+        addresses = {
+            f"{PREFIX}DATABASE_URL": server.url(role=APP_ROLE, database=DATABASE),
+            f"{PREFIX}DATABASE_OWNER_URL": server.url(role=OWNER_ROLE, database=DATABASE),
+        }
+        os.environ.update(addresses)
+        _choose_for_one_machine(data)
+        migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
+        note = data / _RUNNING
+        _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+
+def _choose_for_one_machine(data: Path) -> None:
+    """One person registers processings and no standby has a copy, unless somebody has chosen otherwise.
+
+    The last checkpoint of the log is kept beside the database: one machine has no better place.
+    """
+    heads = data / "proof"
+    heads.mkdir(mode=0o700, exist_ok=True)
+    choices = {
+        f"{PREFIX}REGISTER_APPROVAL": "one",
+        f"{PREFIX}DURABILITY": "local",
+        f"{PREFIX}PROOF_DIRECTORY": str(heads),
+    }
+    for name, choice in choices.items():
+        if not os.environ.get(name) and not os.environ.get(f"{name}_FILE"):
+            os.environ[name] = choice
+
+
+def _make_keys(directory: Path) -> None:
+    """Make each key that is missing, and point the settings at the files, unless the environment names its own."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, key in (
+            ("pseudonym", secrets.token_hex(32)),
+            ("master", f"1:{secrets.token_hex(32)}"),
+            ("bootstrap", f"sceau_{secrets.token_urlsafe(32)}"),
+        ):
+            path = directory / name
+            if not path.exists():
+                _write_private(path, key)
+            variable = f"{PREFIX}{name.upper()}_KEY"
+            if not os.environ.get(variable):
+                os.environ.setdefault(f"{variable}_FILE", str(path))
+    except OSError as error:
+        raise SettingsError(
+            f"{directory} cannot be written ({error.strerror}): choose another --data directory"
+        ) from None
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _running(data: Path) -> dict[str, str]:
+    """How to reach the server that another process of this deployment runs."""
+    try:
+        addresses: dict[str, str] = json.loads((data / _RUNNING).read_text(encoding="utf-8"))["environment"]
+    except (OSError, ValueError, KeyError):
+        raise DataDirectoryInUseError(f"another process is starting or stopping on {data}: try again") from None
+    return addresses
