@@ -12,8 +12,8 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.keyring.ed25519 import signed_jws
+from app.operations.proof.make_receipt import TYPE
 from app.proof.notes import Signer
-from app.proof.receipts import TYPE
 from app.proof.tiles import WIDTH, subtree_of
 from app.proof.tree import root_at
 from app.proof.verifier.notes import VerifierKey, opened
@@ -182,6 +182,66 @@ def test_a_receipt_tells_what_a_person_is_to_know(deployment):
     statuses = [each["@type"][0] for each in record["dpv:hasConsentStatus"]]
     assert statuses == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
     assert "alice" not in answer.text
+
+
+def _close(api, name):
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
+
+
+CHILD = {"age_band": "under_15"}
+ENDS = {
+    "renewed": (lambda api: api.decide("zoe", "ads"), "dpv:RenewedConsentGiven"),
+    "refused": (lambda api: api.decide("zoe", "ads", "refused"), "dpv:ConsentRefused"),
+    "withdrawn": (lambda api: api.withdraw("zoe"), "dpv:ConsentWithdrawn"),
+    "closed": (lambda api: _close(api, "zoe"), "dpv:ConsentExpired"),
+}
+GIVERS = {
+    "self": ["dpv:DataSubject"],
+    "holder_of_parental_responsibility": ["dpv:ParentOfDataSubject"],
+    "both": ["dpv:DataSubject", "dpv:ParentOfDataSubject"],
+    "administrator": ["dpv:Entity"],
+}
+"""Terms of DPV 2.2 (https://w3id.org/dpv/2.2/dpv): its consent statuses, and its entities."""
+
+
+def _told(api, consent):
+    """The statuses in a receipt."""
+    told = api.ok("GET", f"/v1/consents/{consent}/receipt", headers={"Accept": "application/ld+json"})
+    return _record({"receipt": told})["dpv:hasConsentStatus"]
+
+
+@pytest.mark.parametrize(("end", "status"), ENDS.values(), ids=ENDS.keys())
+def test_a_receipt_tells_what_ended_a_consent(deployment, end, status):
+    """Each way to end one has a status of the vocabulary; a grant that ends a refusal is no renewal."""
+    api, _, _ = deployment
+    consent = api.decide("zoe", "ads")["id"]
+    assert len(_told(api, consent)) == 1
+    end(api)
+    assert _told(api, consent)[1]["@type"] == [status]
+    refusal = api.decide("theo", "ads", "refused")["id"]
+    api.decide("theo", "ads")
+    assert [each["@type"][0] for each in _told(api, refusal)] == ["dpv:ConsentRefused", "dpv:ConsentGiven"]
+
+
+@pytest.mark.parametrize(("giver", "entities"), GIVERS.items(), ids=GIVERS.keys())
+def test_a_receipt_names_who_gave_the_consent(deployment, giver, entities):
+    """What an administrator gave is never told as the person's own act."""
+    api, _, _ = deployment
+    consent = api.decide("zoe", "ads", capacity={**CHILD, "given_by": giver})["id"]
+    assert _told(api, consent)[0]["dpv:isIndicatedBy"] == entities
+
+
+def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(database, deployment):
+    """Both tell of a person: the audit trail has the caller, the consent and the processing; a 202 told nothing."""
+    api, log, consent = deployment
+    wanted = {"acts": ["consent.history_read"], "object": {"type": "consent", "id": consent}}
+    api.call("GET", f"/v1/consents/{consent}/proof")
+    assert api.ok("POST", "/v1/audit-trail/search", wanted)["items"] == []
+    log.append()
+    for what in ("proof", "receipt"):
+        api.call("GET", f"/v1/consents/{consent}/{what}")
+    found = api.ok("POST", "/v1/audit-trail/search", wanted)["items"]
+    assert [each["detail"] for each in found] == [{"processing": "ads"}] * 2
 
 
 def test_a_receipt_that_is_used_after_a_withdrawal_is_named(deployment):

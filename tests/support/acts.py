@@ -239,6 +239,7 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         lambda world: world.send("POST", "/v1/explanations", question("alice", world.registered())),
     ),
     ("GET", "/v1/consents/{id}/history"): (READ, lambda it: it.send("GET", f"/v1/consents/{it.consent()}/history")),
+    ("GET", "/v1/consents/{id}/receipt"): (READ, lambda it: it.send("GET", f"/v1/consents/{it.consent()}/receipt")),
     ("GET", "/v1/consent-events/{id}"): (READ, lambda it: it.send("GET", f"/v1/consent-events/{it.consent()}")),
     ("POST", "/v1/decisions/search"): (
         "decisions.searched",

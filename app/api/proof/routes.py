@@ -16,8 +16,9 @@ from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
+from app.operations.proof.make_receipt import make_receipt
+from app.operations.proof.prove_consent import prove_consent
 from app.operations.proof.read_log import read_checkpoint, read_tile
-from app.operations.proof.receipts import make_receipt, prove_consent
 from app.proof.notes import log_name
 from app.proof.tiles import TileName
 
@@ -96,8 +97,11 @@ async def get_tile(
     },
 )
 async def get_proof(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> EntryProofBody | Response:
-    """The entry of a consent or a refusal, and its proof; within a minute of its recording there is none yet (202)."""
-    async with database.read() as session:
+    """The entry of a consent or a refusal, and its proof; until the log has taken it there is none (202).
+
+    The audit trail records who read it.
+    """
+    async with database.write() as session:
         proof = await prove_consent(session, caller, identifier)
     if proof is None:
         return Response(status_code=202, headers={"Retry-After": "15"})
@@ -124,8 +128,9 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     """What the person can keep: a record as ISO/IEC TS 27560 has it, signed, with its proof once it is in the log.
 
     Give it to the person it is about. It is never an answer to the question whether correspondence may be analysed.
+    The audit trail records who asked for it.
     """
-    async with database.read() as session:
+    async with database.write() as session:
         jws, json_ld = await make_receipt(
             session, deployment, caller, identifier, service=source, origin=log_name(source)
         )
