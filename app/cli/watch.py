@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.files import UnwritableFileError, open_to_read, written_whole
+
 if TYPE_CHECKING:
     import httpx2
 
@@ -36,41 +38,54 @@ def proof_watch(
     try:
         with httpx2.Client(base_url=f"{url.rstrip('/')}/proof/v1/", timeout=_SECONDS) as client:
             said = _watched(client, [VerifierKey.parse(each) for each in key], kept)
-    except (httpx2.HTTPError, OSError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         typer.echo(f"watch: no answer that can be used ({type(error).__name__})", err=True)
         raise typer.Exit(_UNREACHABLE) from error
+    except (OSError, UnicodeDecodeError, UnwritableFileError) as error:
+        typer.echo(f"watch: {kept} cannot be read or written: {error}", err=True)
+        raise typer.Exit(_UNREACHABLE) from error
     except (NoteError, WatchedLogError) as error:
-        typer.echo(f"watch: WRONG: {error}")
+        typer.echo(f"watch: WRONG: {_shown(str(error))}")
         raise typer.Exit(1) from error
     typer.echo(said)
 
 
 def _watched(client: "httpx2.Client", keys: "list[VerifierKey]", kept: Path) -> str:
-    note = _fetched(client, "checkpoint").decode()
+    note = _fetched(client, "checkpoint").decode(errors="replace")
     head = _opened(note, keys)
     if not kept.exists():
-        kept.write_text(note, encoding="utf-8")
+        _keep(note, kept)
         return f"{head.size} entries: the first head that is kept; what it stands for is not compared with anything."
-    before = _opened(kept.read_text(encoding="utf-8"), keys)
+    with open_to_read(kept) as file:
+        before = _opened(file.read(), keys)
     if head.size < before.size:
         raise WatchedLogError(f"the log had {before.size} entries, and has {head.size} now\n{note}")
     if _root_at(client, before.size, head.size) != before.root:
         raise WatchedLogError(f"the log does not begin any more with its {before.size} entries of before\n{note}")
     if _root_at(client, head.size, head.size) != head.root:
         raise WatchedLogError(f"the tree of the log is not the one that its head was signed for\n{note}")
-    kept.write_text(note, encoding="utf-8")
+    _keep(note, kept)
     return f"{head.size} entries, {head.size - before.size} more than before: it begins with the head that was kept."
+
+
+def _keep(note: str, kept: Path) -> None:
+    """Put a head in the place of the one before: whole or not at all, for without it nothing is compared any more."""
+    with written_whole(kept) as file:
+        file.write(note)
+
+
+def _shown(text: str) -> str:
+    """What a server said, without what a terminal would take for more than text."""
+    return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
 
 
 def _opened(note: str, keys: "list[VerifierKey]") -> "Checkpoint":
     from app.proof.verifier.notes import NoteError, opened
 
-    for key in keys:
-        try:
-            return opened(note, key)
-        except NoteError:
-            continue
-    raise WatchedLogError(f"the head is not signed by a key that is trusted\n{note}")
+    try:
+        return opened(note, keys)
+    except NoteError as error:
+        raise WatchedLogError(f"{error}\n{note}") from error
 
 
 def _root_at(client: "httpx2.Client", size: int, of: int) -> bytes:

@@ -61,18 +61,18 @@ async def take_turn(session: WriteSession) -> bool:
     return bool((await session.execute(turn)).scalar_one())
 
 
-async def queue_some_of_before(session: WriteSession, most: int) -> int:
-    """Queue the next rows that were there before the log; how many. Zero once all of them are queued."""
+async def queue_some_of_before(session: WriteSession, most: int) -> bool:
+    """Queue the next rows of one kind that were there before the log; whether there may be more, of it or another."""
     left = select(proof_backfill).where(~proof_backfill.c.is_done).order_by(proof_backfill.c.kind).limit(1)
     row = (await session.execute(left)).one_or_none()
     if row is None:
-        return 0
+        return False
     more = text(queue_more(row.kind, SOURCES[row.kind]))
     ids = list((await session.execute(more, {"after": row.after, "most": most})).scalars())
     after = update(proof_backfill).where(proof_backfill.c.kind == row.kind)
     reached = {"after": ids[-1]} if len(ids) == most else {"is_done": True}
     await session.execute(after.values(**reached))
-    return max(1, len(ids))
+    return True
 
 
 async def waiting(session: ReadSession, most: int) -> list[Waiting]:
@@ -81,15 +81,11 @@ async def waiting(session: ReadSession, most: int) -> list[Waiting]:
     return [Waiting(row.n, row.kind, row.id) for row in rows]
 
 
-async def oldest_waiting(session: ReadSession) -> datetime | None:
-    """Since when the oldest row of the queue waits; None where nothing does."""
-    oldest = select(proof_queue.c.queued_at).order_by(proof_queue.c.n).limit(1)
-    return (await session.execute(oldest)).scalar_one_or_none()
-
-
 async def merge_delay(session: ReadSession) -> float:
     """Seconds for which the oldest recorded thing has waited to be entered; 0 where nothing waits."""
-    oldest = await oldest_waiting(session)
+    oldest: datetime | None = (
+        await session.execute(select(proof_queue.c.queued_at).order_by(proof_queue.c.n).limit(1))
+    ).scalar_one_or_none()
     return 0.0 if oldest is None else max(0.0, (await session.now() - oldest).total_seconds())
 
 

@@ -262,6 +262,13 @@ def test_one_odd_row_stops_nothing(log):
     assert (status, "2 rows wait to be entered" in said, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, True, False)
 
 
+def test_a_page_of_odd_rows_ends_an_append(log, monkeypatch):
+    """Where a whole page of what waits cannot be entered, an append ends and is tried again later; it does not spin."""
+    monkeypatch.setattr("app.operations.proof.append_entries.MOST", 2)
+    log.superuser("INSERT INTO proof_queue (kind, id) VALUES ('nothing', '1'), ('nothing', '2'), ('nothing', '3')")
+    assert log.append() == "0 entries appended"
+
+
 def _about(change):
     def changed(content):
         said = json.loads(content)

@@ -82,12 +82,12 @@ def test_a_checkpoint_is_opened_by_the_log_s_own_key_only():
     """Signed by somebody else, under another origin, or not at all: it is refused."""
     signer, stranger = _signer(), _signer()
     note = signed_checkpoint(HEAD, [signer])
-    assert opened(note, signer.key) == HEAD
-    assert opened(signed_checkpoint(HEAD, [stranger, signer]), signer.key) == HEAD
+    assert opened(note, [signer.key]) == HEAD
+    assert opened(signed_checkpoint(HEAD, [stranger, signer]), [signer.key]) == HEAD
     other = Checkpoint("another.example/ledger", 2, bytes(32))
     for refused in (signed_checkpoint(HEAD, [stranger]), signed_checkpoint(other, [signer])):
         with pytest.raises(NoteError):
-            opened(refused, signer.key)
+            opened(refused, [signer.key])
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ def test_a_proof_of_a_log_holds_for_its_entry_only():
     head = Checkpoint(signer.key.name, 2, node_hash(*leaves))
     hashes = inclusion_proof(1, 2, lambda level, index: leaves[index] if level == 0 else head.root)
     proof = LogProof.parse(tlog_proof(1, hashes, signed_checkpoint(head, [signer])))
-    assert proof.holds(leaves[1], signer.key)
-    assert not proof.holds(leaves[0], signer.key)
+    assert proof.holds(leaves[1], [signer.key])
+    assert not proof.holds(leaves[0], [signer.key])
     with pytest.raises(NoteError):
-        proof.holds(leaves[1], _signer().key)
+        proof.holds(leaves[1], [_signer().key])
     with_more = tlog_proof(1, hashes, signed_checkpoint(head, [signer])).replace("index", "extra AAAA\nindex", 1)
     assert LogProof.parse(with_more) == proof
     for wrong in ("", "index 1\n", "c2sp.org/tlog-proof@v1\nindex 01\n\nx", "c2sp.org/tlog-proof@v1\nindex 1\n!\n\nx"):

@@ -283,7 +283,7 @@ def test_everybody_can_read_the_head_and_the_tree_of_the_log(deployment):
     log.append()
     answer = everybody.call("GET", "/proof/v1/checkpoint")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    head = opened(answer.text, VerifierKey.parse(log.key().split("\n")[0]))
+    head = opened(answer.text, [VerifierKey.parse(log.key().split("\n")[0])])
     assert 0 < head.size < WIDTH
     tile = everybody.call("GET", f"/proof/v1/tile/0/000.p/{head.size}")
     assert (tile.status_code, tile.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")

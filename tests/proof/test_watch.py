@@ -129,3 +129,28 @@ def test_a_head_of_somebody_else_is_named(served, watch):
     assert watch(key=other)[0] == 1
     served[0].note = "nothing"
     assert watch()[0] == 1
+
+
+def test_what_a_server_says_reaches_a_terminal_as_text(served, watch):
+    """A server may put control characters into what it says: they are shown, and not obeyed."""
+    served[0].note = "\x1b[2Jall is good\r\n"
+    status, said = watch()
+    assert (status, "\\x1b[2Jall is good\\x0d" in said, "\x1b" in said) == (1, True, False)
+
+
+@pytest.mark.parametrize("url", ["nowhere", "http://[", "http://127.0.0.1:1"])
+def test_an_address_that_is_none_is_no_answer(served, tmp_path, url):
+    """It is told in a line, with a status of its own, and nothing is kept."""
+    kept = tmp_path / "head"
+    done = CliRunner().invoke(command, ["proof", "watch", url, "--key", str(served[0].signer.key), "--kept", str(kept)])
+    assert (done.exit_code, done.output.count("\n"), kept.exists()) == (2, 1, False), done.output
+
+
+def test_a_head_that_cannot_be_kept_is_told_apart_from_a_wrong_log(served, watch, tmp_path):
+    """A directory in the place of the file, or bytes that are no text: neither says anything about the log."""
+    served[0].hold(_entries(3))
+    (tmp_path / "head").write_bytes(b"\xff\xfe")
+    assert watch()[0] == 2
+    (tmp_path / "head").unlink()
+    (tmp_path / "head").mkdir()
+    assert watch()[0] == 2

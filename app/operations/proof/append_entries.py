@@ -22,7 +22,7 @@ from app.proof.notes import signed_checkpoint
 from app.proof.store import Waiting
 from app.proof.tiles import HASH_BYTES, HEIGHT, WIDTH, grown, subtree_of, tiles_needed
 from app.proof.tree import root_at
-from app.proof.verifier.notes import Checkpoint, NoteError
+from app.proof.verifier.notes import Checkpoint, NoteError, opened
 
 log = structlog.get_logger("sceau.proof")
 MOST: Final = 2_000
@@ -37,8 +37,8 @@ class LogRefusedError(Exception):
 class ProofPlan:
     """How a deployment keeps its log.
 
-    `origin`: its name, where it has none yet. `settings`: what decides beside the
-    ledger, to be stated in the log; None where this process is not the one that knows.
+    `origin`: its name, where it has none yet. `settings`: those that decide, to be stated in the log; None where this
+    process may have others than the service.
     """
 
     origin: str
@@ -75,8 +75,8 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
     more = await store.queue_some_of_before(session, MOST)
     queued = await store.waiting(session, MOST)
     entries = await _entries(session, queued)
-    await _take_out(session, queued, entries)
-    is_all = len(queued) < MOST and not more
+    taken = await _take_out(session, queued, entries)
+    is_all = not more and (len(queued) < MOST or not taken)
     if not entries:
         signed = await store.latest_checkpoint(session)  # perhaps of a run that ended before it could be kept
         return Appended(0, signed.note if signed else None, is_all=is_all)
@@ -104,7 +104,7 @@ async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, si
         if note is None:
             continue
         try:
-            head = keys.opened(note)
+            head = opened(note, keys.known)
         except NoteError as error:
             raise LogRefusedError(f"the last checkpoint {where} is not this log's: {error}") from error
         if head.size > size:
@@ -138,14 +138,16 @@ async def _entries(session: ReadSession, queued: Sequence[Waiting]) -> list[tupl
 
 async def _take_out(
     session: WriteSession, queued: Sequence[Waiting], entries: Sequence[tuple[Waiting, LogEntry]]
-) -> None:
-    """Take out of the queue what is entered now or was before; what is left is told, and waits for somebody to look."""
+) -> int:
+    """Take out of the queue what is entered now or was before, and give its number; the log says what is left there."""
     now = {(each.kind, each.id) for each, _ in entries}
     entered = now | await store.entered_already(session, {(each.kind, each.id) for each in queued} - now)
+    done = [each for each in queued if (each.kind, each.id) in entered]
     odd = [each for each in queued if (each.kind, each.id) not in entered]
-    await store.done_with(session, [each for each in queued if (each.kind, each.id) in entered])
+    await store.done_with(session, done)
     if odd:
         log.warning("rows cannot be entered in the log", number=len(odd), first_in_queue=odd[0].number)
+    return len(done)
 
 
 async def _grow(session: WriteSession, size: int, entries: Sequence[LogEntry]) -> bytes:

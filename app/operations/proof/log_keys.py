@@ -11,7 +11,7 @@ from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
 from app.proof.notes import Signer
 from app.proof.store import add_statement, latest_checkpoint, stated_keys
-from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey
+from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, VerifierKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +20,6 @@ class LogKeys:
 
     signer: Signer
     known: Sequence[VerifierKey]
-
-    def opened(self, note: str) -> Checkpoint:
-        """A checkpoint that one of the log's keys has signed.
-
-        Raises:
-            NoteError: it is none.
-
-        """
-        parsed = Note.parse(note)
-        if not parsed.signed_by(self.known):
-            raise NoteError("no key of this log has signed the checkpoint")
-        return Checkpoint.parse(parsed.text)
 
 
 async def name_of_log(session: ReadSession, otherwise: str) -> str:

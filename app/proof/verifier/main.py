@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.proof.verifier.bundles import Findings, UnreadableError, check_bundle
 from app.proof.verifier.notes import Note, NoteError, VerifierKey, opened
-from app.proof.verifier.receipts import check_receipt, consent_of
+from app.proof.verifier.receipts import RECEIPTS, check_receipt, consent_of
 
 UNREADABLE = 2
 
@@ -41,6 +41,7 @@ class _Checking:
 
     def __init__(self, keys: list[VerifierKey], against: list[str], files: list[Path]) -> None:
         self.keys, self.against = keys, against
+        self.of_logs = [each for each in keys if not each.name.endswith(RECEIPTS)]
         receipts = (consent_of(_text(path)) for path in files if _starts(path, b"eyJ"))
         self.asked = frozenset(each for each in receipts if each is not None)
         self.ended: dict[str, str] = {}
@@ -63,12 +64,12 @@ class _Checking:
 
     def _checked(self, path: Path) -> Findings:
         if _starts(path, b"PK"):
-            found = check_bundle(path, self.keys, self.against, self.asked)
+            found = check_bundle(path, self.of_logs, self.against, self.asked)
             self.ended.update(found.ended)
             return found
         if _starts(path, b"eyJ"):
             return check_receipt(_text(path), self.keys, self.ended)
-        return _checkpoint(_text(path), self.keys)
+        return _checkpoint(_text(path), self.of_logs)
 
 
 def _starts(path: Path, magic: bytes) -> bool:
@@ -97,18 +98,14 @@ _VERDICTS = {
 
 
 def _checkpoint(text: str, keys: list[VerifierKey]) -> Findings:
-    found = Findings()
     Note.parse(text)
     if not keys:
         raise UnreadableError("a checkpoint can be checked with the log's key only: give it with --key")
-    for key in keys:
-        try:
-            head = opened(text, key)
-        except NoteError as error:
-            found.wrong.append(str(error))
-        else:
-            return Findings(checked=[f"a checkpoint of {head.size} entries, signed by {key.name}"])
-    return found
+    try:
+        head = opened(text, keys)
+    except NoteError as error:
+        return Findings(wrong=[str(error)])
+    return Findings(checked=[f"a checkpoint of {head.size} entries, signed by {head.origin}"])
 
 
 if __name__ == "__main__":

@@ -152,18 +152,19 @@ class Checkpoint:
         return cls(lines[0], size, root)
 
 
-def opened(content: str, key: VerifierKey) -> Checkpoint:
-    """The checkpoint of a note that this key has signed, of the log of that name.
+def opened(content: str, keys: Iterable[VerifierKey]) -> Checkpoint:
+    """The checkpoint of a note that one of these keys has signed, of the log that has the name of that key.
 
     Raises:
-        NoteError: it is no checkpoint of that log, or that key has not signed it.
+        NoteError: it is no checkpoint of such a log, no key has signed it, or the signature of one is wrong.
 
     """
     note = Note.parse(content)
-    if not note.signed_by([key]):
-        raise NoteError(f"the checkpoint is not signed by {key.name}")
+    names = {each.name for each in note.signed_by(keys)}
+    if not names:
+        raise NoteError("the checkpoint is not signed by a key that is trusted")
     checkpoint = Checkpoint.parse(note.text)
-    if checkpoint.origin != key.name:
+    if checkpoint.origin not in names:
         raise NoteError(f"the checkpoint is of another log, {checkpoint.origin}")
     return checkpoint
 

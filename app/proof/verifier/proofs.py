@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.proof.verifier.notes import NoteError, VerifierKey, opened
@@ -40,12 +41,12 @@ class LogProof:
             raise NoteError("a hash of the proof is no base64") from None
         return cls(int(number), hashes, checkpoint)
 
-    def holds(self, leaf: bytes, key: VerifierKey) -> bool:
-        """Whether an entry of that leaf hash stands in the log of that key.
+    def holds(self, leaf: bytes, keys: Iterable[VerifierKey]) -> bool:
+        """Whether an entry of that leaf hash stands in the log of one of these keys.
 
         Raises:
-            NoteError: the checkpoint is not signed by the key.
+            NoteError: the checkpoint is not signed by a key that is trusted.
 
         """
-        head = opened(self.checkpoint, key)
+        head = opened(self.checkpoint, keys)
         return is_included(leaf, self.index, head.size, self.hashes, head.root)

@@ -17,7 +17,8 @@ from app.proof.verifier.trees import leaf_hash
 
 RECEIPT_TYPE = "sceau-consent-receipt+jwt"
 _PARTS = 3
-_RECEIPTS = "/receipts"
+RECEIPTS = "/receipts"
+"""What the name of a key of receipts ends with; a key of the log has another."""
 
 
 def consent_of(text: str) -> str | None:
@@ -65,7 +66,7 @@ def _check_signature(header: dict[str, Any], parts: list[str], trusted: list[Ver
         raise UnreadableError("the receipt names no key") from error
     if not trusted:
         found.missing.append(f"no key was given: the receipt's own was taken (compare: {named})")
-    elif named not in trusted or not named.name.endswith(_RECEIPTS):
+    elif named not in trusted or not named.name.endswith(RECEIPTS):
         found.wrong.append(f"the receipt is signed by a key that is not trusted: {named}")
         return
     try:
@@ -86,22 +87,20 @@ def _check_entry(
     for line in _differences(json.loads(body), record):
         found.wrong.append(f"the receipt and the log differ: {line}")
     found.checked.append(f"the entry of {entry['at']} commits to what the receipt says")
-    keys = [each for each in trusted if each.name == signer.removesuffix(_RECEIPTS) + "/ledger"]
+    keys = [each for each in trusted if each.name == signer.removesuffix(RECEIPTS) + "/ledger"]
     if not keys:
         found.missing.append("the proof that the entry stands in the log: give the key of the same deployment's log")
         return
     proof = LogProof.parse(log["proof"])
-    for key in keys:
-        try:
-            holds = proof.holds(leaf_hash(log["entry"].encode()), key)
-        except NoteError:
-            continue
-        if holds:
-            found.checked.append(f"the entry stands in the log, as number {proof.index}")
-        else:
-            found.wrong.append("the entry does not stand in the log")
+    try:
+        holds = proof.holds(leaf_hash(log["entry"].encode()), keys)
+    except NoteError:
+        found.wrong.append("the proof is of a log whose key is not trusted")
         return
-    found.wrong.append("the proof is of a log whose key is not trusted")
+    if holds:
+        found.checked.append(f"the entry stands in the log, as number {proof.index}")
+    else:
+        found.wrong.append("the entry does not stand in the log")
 
 
 def _differences(body: dict[str, Any], record: dict[str, Any]) -> list[str]:
