@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.e2e import browser as of_debian
 from tests.e2e import buildah, debian
-from tests.e2e.axe import provide_axe
+from tests.e2e.pages.axe import provide_axe
 from tests.e2e.service import Sceau, administered
 
 GROUPS = {

@@ -17,8 +17,8 @@ import yaml
 from tests.demo.runs import ROOT
 from tests.e2e.buildah import CACHE
 from tests.e2e.chat.matrix import MatrixUser
-from tests.e2e.debian import Unavailable
 from tests.e2e.programs import free_ports, program
+from tests.e2e.pypi import install_by, make_environment, uv
 from tests.e2e.readme import commands_of, files_of, filled_in, run
 from tests.faults.service import eventually
 
@@ -65,13 +65,12 @@ def provide() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
             print("e2e: installing Synapse from PyPI (once)", flush=True)
-            _uv("venv", "--clear", "--python", sys.executable, _ENVIRONMENT)
-            _uv("pip", "sync", "--python", python, "--require-hashes", LOCK)
-            _line(python, "-m", "ensurepip")  # which Debian's package of Synapse has
+            make_environment(_ENVIRONMENT, sys.executable, LOCK)
+            install_by(python, "-m", "ensurepip")  # which Debian's package of Synapse has
             run(command, {"/opt/venvs/matrix-synapse/bin/pip": f"{shlex.quote(str(python))} -m pip"})
             stamp.write_text(wanted)
         # What was installed as the README says becomes the module of this checkout, without a network.
-        _uv("pip", "install", "--python", python, "--no-deps", "--offline", "--reinstall", CLIENT)
+        uv("pip", "install", "--python", python, "--no-deps", "--offline", "--reinstall", CLIENT)
     return python
 
 
@@ -80,28 +79,6 @@ def write_keys(folder: Path, key: str) -> None:
     places = {"/etc/matrix-synapse": str(folder), "-o matrix-synapse": ""}
     for command in commands_of(README)[1]:
         run(command, places, given=key + "\n")
-
-
-def _uv(*arguments: str | Path) -> None:
-    _line(Path(sys.executable).with_name("uv"), *arguments, "--no-config", "--quiet")
-
-
-def _line(*line: str | Path) -> None:
-    done = subprocess.run(
-        line, env={**os.environ, **_index()}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise Unavailable(
-            f"Synapse could not be installed. With a network that reaches PyPI, run ./dev e2e:\n{done.stdout[-2000:]}"
-        )
-
-
-def _index() -> dict[str, str]:
-    """The package index that pip is set to here, which uv does not read, and the system's certificates."""
-    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    index = os.environ.get("PIP_INDEX_URL") or found
-    return {"UV_SYSTEM_CERTS": "true", **({"UV_DEFAULT_INDEX": index} if index else {})}
 
 
 class Homeserver:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.e2e.axe import provide_axe
 from tests.e2e.debian import Unavailable
+from tests.e2e.pages.axe import provide_axe
 from tests.e2e.pages.consent import Operator
 from tests.e2e.service import service
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from playwright.sync_api import Browser, Page
 
 from tests.demo.runs import ROOT
-from tests.e2e.axe import findings
+from tests.e2e.pages.axe import findings
 
 IMAGES = ROOT / "docs" / "images"
 WIDTHS = (390, 1280)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.demo.runs import ROOT
-from tests.e2e.axe import findings
+from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent import ADS, BUTTON, STATISTICS, press
 from tests.e2e.pages.consent_views import opened
 

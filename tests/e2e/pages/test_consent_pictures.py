@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.demo.runs import ROOT
-from tests.e2e.axe import findings
+from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent_views import VIEWS, opened, unfold
 
 IMAGES = ROOT / "docs" / "images"

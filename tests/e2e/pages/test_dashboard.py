@@ -1,7 +1,7 @@
 import pytest
 
-from tests.e2e.axe import findings
 from tests.e2e.lived_in import fill
+from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent import Operator
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.proof.verifier.notes import Note, VerifierKey
 from app.proof.verifier.proofs import LogProof
-from tests.e2e.chat.homeserver import _index
+from tests.e2e.pypi import make_environment
 from tests.e2e.service import SERVE, administered
 from tests.faults.service import ROOT
 from tests.support.consents import grant
@@ -30,15 +30,10 @@ PEOPLE = 300
 def second(tmp_path_factory):
     """Run the other implementation: whether it is content, and what it reports."""
     place = tmp_path_factory.mktemp("tlog")
-    uv, python = Path(sys.executable).with_name("uv"), place / "bin" / "python"
-    for words in (
-        ("venv", "--clear", "--python", DEBIAN, place),
-        ("pip", "sync", "--python", python, "--require-hashes", LOCK),
-    ):
-        _done([uv, *words, "--no-config", "--quiet"], env={**os.environ, **_index()})
+    python = make_environment(place, DEBIAN, LOCK)
 
     def run(*words):
-        line = [python, "-m", "aics_tlog", *map(str, words)]
+        line = [str(python), "-m", "aics_tlog", *map(str, words)]
         done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=place)
         return done.returncode == 0, f"{done.stdout}{done.stderr}"
 
@@ -63,7 +58,9 @@ class Deployment:
         """Run `sceau proof` beside the service."""
         line = [sys.executable, "-c", SERVE, "proof", *words, "--data", str(self.data)]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
-        return _done(line, env=clean, cwd=ROOT)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, env=clean, cwd=ROOT)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        return done.stdout
 
     def append(self):
         """Enter what was recorded."""
@@ -80,12 +77,6 @@ def deployment(tmp_path_factory):
     data = tmp_path_factory.mktemp("proof") / "data"
     with administered(data) as sceau:
         yield Deployment(sceau, data)
-
-
-def _done(line, **how):
-    done = subprocess.run([str(word) for word in line], capture_output=True, text=True, check=False, **how)
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 def test_the_other_implementation_believes_our_head(deployment, second):
