@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from app.keyring.store import KeyRing, WrappedKey
     from app.settings import Settings
 
-signing_keys = typer.Typer(no_args_is_help=True, help="List and rotate the keys that sign tokens and webhooks.")
+signing_keys = typer.Typer(
+    no_args_is_help=True, help="List and rotate the keys that sign tokens, webhooks, the log and receipts."
+)
 
 
 class Signed(StrEnum):
     """What a key signs."""
 
     DECISION_TOKENS = "decision-tokens"
+    LOG = "log"
+    RECEIPTS = "receipts"
     WEBHOOKS = "webhooks"
 
 
@@ -66,15 +70,22 @@ def signing_keys_rotate(
 
 
 def _ring_of(what: Signed) -> "KeyRing":
-    from app.keyring.store import DECISION_KEYS, WEBHOOK_KEYS
+    from app.keyring.store import DECISION_KEYS, PROOF_KEYS, RECEIPT_KEYS, WEBHOOK_KEYS
 
-    return DECISION_KEYS if what is Signed.DECISION_TOKENS else WEBHOOK_KEYS
+    return {
+        Signed.DECISION_TOKENS: DECISION_KEYS,
+        Signed.LOG: PROOF_KEYS,
+        Signed.RECEIPTS: RECEIPT_KEYS,
+        Signed.WEBHOOKS: WEBHOOK_KEYS,
+    }[what]
 
 
 def _overlap_of(what: Signed, settings: "Settings") -> timedelta:
     from app.operations.decisions.tokens import OVERLAP
 
-    return OVERLAP if what is Signed.DECISION_TOKENS else settings.webhook_key_overlap
+    # What keys of the log and of receipts have signed is verified with them for good: nothing has to overlap.
+    overlaps = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: settings.webhook_key_overlap}
+    return overlaps.get(what, timedelta(0))
 
 
 def _told(at: datetime) -> str:

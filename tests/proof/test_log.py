@@ -85,6 +85,24 @@ def test_nothing_is_entered_twice(log):
     assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False)
 
 
+def test_a_key_of_the_log_is_rotated(log):
+    """What the old key signed stays good; the next head is signed by the new key, and the old key alone refuses it."""
+    old = log.key().split("\n")[0]
+    before = log.bundle(name="before.zip")
+    assert log.sceau("signing-keys", "rotate", "log")[0] == 0
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    log.append()
+    new = log.key().split("\n")[0]
+    after = log.bundle(name="after.zip")
+    assert new != old
+    assert log.verify(before, key=old)[0] == GOOD_BUT_NOT_ANCHORED
+    assert log.verify(after, key=new)[0] == GOOD_BUT_NOT_ANCHORED
+    assert log.verify(after, key=old)[0] == 1
+    stated = [json.loads(line["body"])["body"] for line in lines_of(after) if '"kind":"key"' in line["entry"]]
+    assert {"key": new} in stated
+
+
 def test_rows_of_before_the_log_are_entered_too(log):
     """What was recorded before there was a log, or while a trigger was off, is found by going through the tables."""
     log.superuser(

@@ -49,7 +49,7 @@ def test_a_key_of_tokens_is_rotated_at_the_machine(sceau, database):
     assert acts == [("command", None, made)]
 
 
-@pytest.mark.parametrize("what", ["decision-tokens", "webhooks"])
+@pytest.mark.parametrize("what", ["decision-tokens", "log", "receipts", "webhooks"])
 def test_a_key_that_leaked_ends_at_once(sceau, what):
     """With --at-once only the new key is in force, whichever kind of message it signs."""
     sceau("rotate", what)
