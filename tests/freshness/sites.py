@@ -24,7 +24,7 @@ from tests.support.databases import administrator_url
 
 SHORT = Pace(lease=0.5, heartbeat=0.05, margin=0.1)
 SELDOM = Pace(lease=1.5, heartbeat=4.0, margin=0.1)
-"""For what happens between two beats: so few are no pace for a service. The lease outlasts two writes of a busy machine."""
+"""For what happens between two beats: no pace for a service. The lease outlasts two writes of a busy machine."""
 LONG = Pace(lease=30.0, heartbeat=0.05, margin=0.1)
 """With a lease that does not end by itself, only a mechanism's absence can answer a write at once."""
 MIDDLE = Pace(lease=1.5, heartbeat=0.05, margin=0.1)
