@@ -71,6 +71,7 @@ class World:
             "SCEAU_DECISION_LOG": "off",
             "SCEAU_REGISTER_APPROVAL": "one",
             "SCEAU_DURABILITY": "local",
+            "SCEAU_JOBS": "false",  # or a million loaded consents would be entered in the log meanwhile
             "SCEAU_RATE_CONSENTS": "999999999/60",  # counted as in production, and never used up
             **more,
         }

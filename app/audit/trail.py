@@ -18,9 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.audit.acts import NOTHING, ActKind, Detail, Target, TargetKind, checked
 from app.audit.origin import current_origin
 from app.audit.tables import administrative_act
-from app.db.session import DatabaseClock, ReadSession, WriteSession
-
-_CLOCK: Final = DatabaseClock()
+from app.db.session import INSTANT, ReadSession, WriteSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ async def record_act(
         UnknownDetailError: the act may not carry one of the details.
 
     """
-    now = await _CLOCK.now(session.connection)
+    now = await session.find(INSTANT)
     origin = current_origin()
     statement = insert(administrative_act).values(
         id=session.new_id(now),

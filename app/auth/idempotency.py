@@ -3,16 +3,18 @@
 Keys and requests are stored as keyed hashes only: a client may have put an identifier into either.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import Enum, auto
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Row, cast, delete, select, text, update
+from sqlalchemy import ARRAY, LargeBinary, cast, text, update
 
 from app.auth.tables import idempotency
 from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
+from app.db.lookups import Found, Lookup, Prepared, nothing
 from app.db.many import as_rows
 from app.db.session import Put, WriteSession
 
@@ -47,34 +49,74 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
         AnswerErasedError: its answer was about somebody who was erased since.
 
     """
-    await hold_keys(session, [call])
-    given = (await earlier_answers(session, [call], keep=keep)).get(call)
+    claims = Claims([call], keep, waiting=True)
+    given = claims.told(await session.look_up(*claims.lookups))[call]
     if isinstance(given, DomainError):
         raise given
-    return given
+    if isinstance(given, Answer):
+        await session.repeat()
+        return given
+    return None
 
 
-async def hold_keys(session: WriteSession, calls: Collection[IdempotentCall]) -> None:
-    """Hold the keys of some calls until the transaction ends: who holds one of them now is waited for."""
-    await session.execute(_HOLD, {"names": sorted(map(_name_of, calls))})
+class Claim(Enum):
+    """What became of a key that was not answered before: it is this transaction's, or another one's that goes on."""
+
+    OWN = auto()
+    OF_ANOTHER = auto()
 
 
-async def try_keys(session: WriteSession, calls: Collection[IdempotentCall]) -> set[IdempotentCall]:
-    """Those of some calls whose keys nobody else holds: they are held until the transaction ends."""
-    by_name = {_name_of(each): each for each in calls}
-    return {by_name[name] for name in (await session.execute(_TRY, {"names": sorted(by_name)})).scalars()}
+class Claims:
+    """Claim the keys of some calls for a transaction, in one round trip, until the transaction ends.
+
+    Who holds one of them now is waited for, or the key is left to it. The lock and the claim are one statement; what it
+    did not claim, because another transaction had come first and has ended since, the next statement sees.
+    """
+
+    def __init__(self, calls: Collection[IdempotentCall], keep: timedelta, *, waiting: bool) -> None:
+        """Prepare. `keep`: how long an answer is given again."""
+        self._calls = calls
+        rows = as_rows({"name": _name_of(each), **asdict(each)} for each in calls)
+        aged = {"rows": rows, "seconds": keep.total_seconds()}
+        self._hold = Lookup(_HOLD, {"rows": rows}, nothing)
+        self._claim = Lookup(_CLAIM, aged, lambda found: {(row.caller, bytes(row.key_hash)) for row in found})
+        self._trim = Lookup(_TRIM, {**aged, "most": _TRIMMED_AT_ONCE}, nothing)
+        self._before = Lookup(_BEFORE, {"rows": rows}, _by_call)
+        self.lookups: tuple[Lookup[Any], ...] = ()
+        if calls:
+            self.lookups = (*([self._hold] if waiting else []), self._claim, self._trim, self._before)
+
+    def told(self, found: Found) -> dict[IdempotentCall, Answer | DomainError | Claim]:
+        """What is known of each call once they were sent.
+
+        Where one was answered before, the transaction repeats another (`WriteSession.repeat`).
+        """
+        if not self.lookups:
+            return {}
+        claimed, before = found.of(self._claim), found.of(self._before)
+        return {each: _told(each, claimed, before) for each in self._calls}
+
+
+def _by_call(rows: Sequence[Any]) -> dict[tuple[UUID, bytes], Any]:
+    return {(row.caller, bytes(row.key_hash)): row for row in rows}
+
+
+def _told(
+    call: IdempotentCall, claimed: Collection[tuple[UUID, bytes]], before: Mapping[tuple[UUID, bytes], Any]
+) -> Answer | DomainError | Claim:
+    name = (call.caller, call.key_hash)
+    if name in claimed:
+        return Claim.OWN
+    row = before.get(name)
+    if row is None:
+        return Claim.OF_ANOTHER
+    if bytes(row.request_hash) != call.request_hash:
+        return IdempotencyMismatchError()
+    return AnswerErasedError() if row.status is None else Answer(row.status, row.body)
 
 
 def _name_of(call: IdempotentCall) -> str:
     return f"idempotency {call.caller} {call.key_hash.hex()}"
-
-
-_HOLD: Final = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
-)
-_TRY: Final = text("""
-SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))
-""")
 
 
 async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer) -> None:
@@ -111,73 +153,52 @@ DELETE FROM idempotency USING json_to_recordset(CAST(%(rows)s AS json)) AS given
 WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
 """,
 )
-_CLAIM: Final = text("""
+_GIVEN: Final = (
+    "json_to_recordset(CAST(:rows AS json)) AS given (name text, caller uuid, key_hash text, request_hash text)"
+)
+_HOLD: Final = Prepared(
+    text(f"""
+SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM (SELECT name FROM {_GIVEN} ORDER BY 1) AS names
+""")  # noqa: S608 - a constant
+)
+_CLAIM: Final = Prepared(
+    text(f"""
 INSERT INTO idempotency (caller, key_hash, request_hash, created_at)
-SELECT caller, decode(key_hash, 'hex'), decode(request_hash, 'hex'), :now
-FROM json_to_recordset(CAST(:rows AS json)) AS given (caller uuid, key_hash text, request_hash text)
+SELECT caller, decode(key_hash, 'hex'), decode(request_hash, 'hex'), clock_timestamp()
+FROM {_GIVEN} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))
 ORDER BY 1, 2
 ON CONFLICT (caller, key_hash) DO UPDATE
     SET request_hash = EXCLUDED.request_hash, created_at = EXCLUDED.created_at, status = NULL, body = NULL
-    WHERE idempotency.created_at < :forgotten
+    WHERE idempotency.created_at < clock_timestamp() - make_interval(secs => :seconds)
 RETURNING caller, key_hash
-""")
-_BEFORE: Final = text("""
+""")  # noqa: S608 - a constant
+)
+_BEFORE: Final = Prepared(
+    text(f"""
 SELECT caller, idempotency.key_hash, idempotency.request_hash, status, body FROM idempotency
-JOIN json_to_recordset(CAST(:rows AS json)) AS given (caller uuid, key_hash text) USING (caller)
-WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
-""")
+JOIN {_GIVEN} USING (caller) WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
+""")  # noqa: S608 - a constant
+)
+# Past what others hold: two that trim the same would wait for each other.
+_TRIM: Final = Prepared(
+    text(f"""
+DELETE FROM idempotency USING (
+    SELECT old.caller, old.key_hash FROM (SELECT DISTINCT caller FROM {_GIVEN}) AS callers
+    CROSS JOIN LATERAL (
+        SELECT caller, key_hash FROM idempotency WHERE caller = callers.caller
+            AND created_at < clock_timestamp() - make_interval(secs => :seconds)
+        LIMIT :most FOR UPDATE SKIP LOCKED
+    ) AS old
+) AS trimmed
+WHERE idempotency.caller = trimmed.caller AND idempotency.key_hash = trimmed.key_hash
+RETURNING 1
+""")  # noqa: S608 - a constant
+)
 
 
 def release(session: WriteSession, call: IdempotentCall) -> None:
     """Give up a key that this transaction has claimed: nothing was recorded under it."""
     session.stage(_RELEASE, {"caller": call.caller, "key_hash": call.key_hash})
-
-
-async def earlier_answers(
-    session: WriteSession, calls: Collection[IdempotentCall], *, keep: timedelta
-) -> dict[IdempotentCall, Answer | DomainError]:
-    """What `earlier_answer` gives for each of several calls whose keys are held; one that is claimed is left out.
-
-    Where one was answered before, the transaction repeats another (`WriteSession.repeat`).
-    """
-    if not calls:
-        return {}
-    now = await session.now()
-    rows = {
-        "rows": as_rows(
-            {"caller": each.caller, "key_hash": each.key_hash, "request_hash": each.request_hash} for each in calls
-        )
-    }
-    found = await session.execute(_CLAIM, {**rows, "now": now, "forgotten": now - keep})
-    claimed = {(row.caller, bytes(row.key_hash)) for row in found}
-    for caller in sorted({each.caller for each in calls}):
-        await _trim(session, caller, now - keep)
-    if len(claimed) == len(calls):
-        return {}
-    before = {(row.caller, bytes(row.key_hash)): row for row in await session.execute(_BEFORE, rows)}
-    told: dict[IdempotentCall, Answer | DomainError] = {}
-    for each in calls:
-        if (each.caller, each.key_hash) not in claimed:
-            told[each] = _told_before(before[each.caller, each.key_hash], each)
-    if any(isinstance(each, Answer) for each in told.values()):
-        await session.repeat()
-    return told
-
-
-def _told_before(row: Row[Any], call: IdempotentCall) -> Answer | DomainError:
-    if bytes(row.request_hash) != call.request_hash:
-        return IdempotencyMismatchError()
-    return AnswerErasedError() if row.status is None else Answer(row.status, row.body)
-
-
-async def _trim(session: WriteSession, caller: UUID, forgotten: datetime) -> None:
-    """Forget a few old answers of a caller, past what others hold: two that trim the same would wait for each other."""
-    table = idempotency.c
-    old = select(table.key_hash).where(table.caller == caller, table.created_at < forgotten)
-    trimmed = old.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
-    await session.execute(
-        delete(idempotency).where(table.caller == caller, table.key_hash.in_(trimmed.scalar_subquery()))
-    )
 
 
 async def forget_answers(session: WriteSession, refs: Collection[bytes]) -> None:

@@ -3,46 +3,56 @@
 import hmac
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Text, cast, func, select, text, update
+from sqlalchemy import ARRAY, Row, Text, bindparam, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.callers import Authenticated, Caller, CallerKind, Credential, Identity, Token
 from app.auth.key_store import in_force_now
 from app.auth.scopes import Scope
 from app.auth.tables import caller, caller_key
+from app.db.lookups import Lookup, Prepared, nothing
 from app.db.session import ReadSession, WriteSession
 
 _NOW: Final = func.clock_timestamp().label("now")
 
 
+_BY_TOKEN: Final = Prepared(
+    select(caller, _NOW).where(caller.c.identity_ref == bindparam("ref"), caller.c.revoked_at.is_(None))
+)
+_BY_KEY: Final = Prepared(
+    select(
+        caller, caller_key.c.id.label("key_id"), caller_key.c.key_sha256.label("digest"), caller_key.c.expires_at, _NOW
+    )
+    .join(caller_key, caller_key.c.caller == caller.c.id)
+    .where(caller_key.c.key_sha256 == bindparam("digest"), in_force_now(), caller.c.revoked_at.is_(None))
+)
+
+
+def authentication(credential: Credential) -> Lookup[Authenticated | None]:
+    """Find the caller who presented this; None when it is unknown, revoked, or expired by the database's clock."""
+    token, digest = credential.token, credential.digest
+    if token is not None:
+        return Lookup(_BY_TOKEN, {"ref": token.ref}, lambda rows: _of_token(rows[0], token) if rows else None)
+    return Lookup(_BY_KEY, {"digest": digest}, lambda rows: _of_key(rows[0], digest) if rows else None)
+
+
 async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
-    """The caller who presented this; None when it is unknown, revoked, or expired by the database's clock."""
-    if credential.token is not None:
-        return await _of_token(session, credential.token)
-    return await _of_key(session, credential.digest)
+    """The caller who presented this, as `authentication` finds it."""
+    return await session.find(authentication(credential))
 
 
-async def _of_token(session: ReadSession, token: Token) -> Authenticated | None:
-    statement = select(caller, _NOW).where(caller.c.identity_ref == token.ref, caller.c.revoked_at.is_(None))
-    row = (await session.execute(statement)).first()
-    if row is None or row.now >= token.until or row.token_client not in {None, token.client}:
+def _of_token(row: Any, token: Token) -> Authenticated | None:  # noqa: ANN401 - a row
+    if row.now >= token.until or row.token_client not in {None, token.client}:
         return None
     found = caller_of(row)
     return Authenticated(found.narrowed(token.scopes), found.id, row.now, token.until, token.signed_by)
 
 
-async def _of_key(session: ReadSession, digest: bytes) -> Authenticated | None:
-    key = caller_key.c
-    statement = (
-        select(caller, key.id.label("key_id"), key.key_sha256.label("digest"), key.expires_at, _NOW)
-        .join(caller_key, key.caller == caller.c.id)
-        .where(key.key_sha256 == digest, in_force_now(), caller.c.revoked_at.is_(None))
-    )
-    row = (await session.execute(statement)).first()
-    if row is None or not hmac.compare_digest(row.digest, digest):
+def _of_key(row: Any, digest: bytes) -> Authenticated | None:  # noqa: ANN401 - a row
+    if not hmac.compare_digest(row.digest, digest):
         return None
     return Authenticated(caller_of(row), row.key_id, row.now, row.expires_at)
 
@@ -92,12 +102,12 @@ async def hold_callers(session: WriteSession, identifiers: Collection[UUID]) -> 
     return {row.id: caller_of(row) for row in await session.execute(chosen.with_for_update(key_share=True))}
 
 
-async def keep_as_they_are(session: WriteSession, identifiers: Collection[UUID]) -> None:
+def kept_as_they_are(identifiers: Collection[UUID]) -> Lookup[None]:
     """Have these callers, their scopes and their keys stay as they are until the transaction ends.
 
     Look them up after it: whoever changes one then waits for this transaction, or has been waited for here.
     """
-    await session.execute(_SHARED, {"names": _names(identifiers)})
+    return Lookup(_SHARED, {"names": _names(identifiers)}, nothing)
 
 
 def _names(identifiers: Collection[UUID]) -> list[str]:
@@ -105,8 +115,8 @@ def _names(identifiers: Collection[UUID]) -> list[str]:
 
 
 # Advisory locks, and not those of rows: a row that many share is written by each of them.
-_SHARED: Final = text(
-    "SELECT pg_advisory_xact_lock_shared(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+_SHARED: Final = Prepared(
+    text("SELECT pg_advisory_xact_lock_shared(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
 )
 _ALONE: Final = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"

@@ -33,14 +33,14 @@ What = Annotated[Signed, typer.Argument(help="What the keys sign.")]
 @signing_keys.command("list")
 def signing_keys_list(what: What, data: DataOption = None) -> None:
     """List the keys that are in force, the newest first; never their private halves."""
-    from app.db.session import DatabaseClock
+    from app.db.session import INSTANT
     from app.keyring.store import keys_in_force
 
     ring = _ring_of(what)
 
     async def listed(database: "Database") -> "list[WrappedKey]":
         async with database.read() as session:
-            return await keys_in_force(session, ring, await DatabaseClock().now(session.connection))
+            return await keys_in_force(session, ring, await session.find(INSTANT))
 
     for key in connected(data, listed):
         ends = f"until {_told(key.retires_at)}" if key.retires_at is not None else "the newest"

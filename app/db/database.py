@@ -6,14 +6,14 @@ may rest on is read by `read_from` or `read_and_prove`, which tell one server fr
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, cast
+from time import monotonic
+from typing import Any, Final, cast
 
 from psycopg import errors
-from psycopg.pq import TransactionStatus
 from sqlalchemy import event, text
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
@@ -22,11 +22,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
+from app.db.lookups import Found, Lookup, Prepared
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
-from app.db.session import Clock, DatabaseClock, ReadSession, TransactionRefusedError, WriteSession
+from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
 _PING_SECONDS: Final = 1.0
+_WHICH: Final[Lookup[tuple[str | None, bool]]] = Lookup(
+    Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")),
+    {},
+    lambda rows: (rows[0].identity, rows[0].has_standby),
+)
+# PostgreSQL has rolled back what it refuses so, be it a row or the COMMIT.
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+_RETURNED: Final = "returned"
+_FRESH_SECONDS: Final = 0.25
+"""How long a connection that was given back is taken to stand: any restart of a server takes longer."""
 
 
 class DatabaseUnavailableError(Exception):
@@ -55,8 +65,11 @@ class _Progress:
         """What a failure at this point means."""
         if isinstance(cause, NoStandbyError):
             return NotDurableError()
-        if not self.committing and isinstance(getattr(cause, "orig", None), _HELD_BY_OTHERS):
+        refused = getattr(cause, "orig", None)
+        if isinstance(refused, _HELD_BY_OTHERS):
             return BusyError()
+        if isinstance(refused, errors.QueryCanceled):
+            return DatabaseUnavailableError()  # a COMMIT that is cancelled while it waits for a standby only warns
         return OutcomeUnknownError() if self.committing else DatabaseUnavailableError()
 
 
@@ -116,7 +129,7 @@ class Database:
             DatabaseUnavailableError: as for `read`; or no connection leads to that server.
 
         """
-        async with self._guarded(), self._begun(server) as connection:
+        async with self._guarded(), self._begun(server) as (connection, _):
             yield ReadSession(connection, self._clock)
 
     @asynccontextmanager
@@ -131,35 +144,35 @@ class Database:
             DatabaseUnavailableError: as for `read`; also when the block has ended and the proof failed.
 
         """
-        async with self._guarded(), self._begun(None) as connection:
+        async with self._guarded(), self._begun(None) as (connection, _):
             if (await connection.execute(text(f"SELECT {IDENTITY}"))).scalar_one() is None:
                 raise NotThePrimaryError
             yield ReadSession(connection, self._clock)
             if by_commit:
                 await connection.execute(text(PROOF))
-                if not await _commit(connection):
+                if not await WriteSession(connection, self._clock).commit():
                     raise NotThePrimaryError
 
     @asynccontextmanager
-    async def write(self, server: str | None = None) -> AsyncIterator[WriteSession]:
+    async def write(self, server: str | None = None, lead: Sequence[Lookup[Any]] = ()) -> AsyncIterator[WriteSession]:
         """One transaction, committed when the block ends well and rolled back when it raises.
 
         Args:
             server: the identity of the server that it must be recorded on; None for whichever the DSN leads to.
+            lead: look-ups that begin it, in one round trip with the question which server answers; sent again where
+                another server did.
 
         Raises:
             OutcomeUnknownError: the answer to COMMIT was lost, or it waited in vain for a synchronous standby.
             DatabaseUnavailableError: as for `read`; nothing was recorded.
 
         """
-        async with self._guarded() as progress, self._begun(server) as connection:
-            session = WriteSession(connection, self._clock)
+        async with self._guarded() as progress, self._begun(server, lead) as (connection, found):
+            session = WriteSession(connection, self._clock, lead=found)
             yield session
-            await session.flush()
             progress.committing = True
-            if not await _commit(connection):
+            if not await session.commit():
                 raise OutcomeUnknownError
-            progress.committing = False
 
     async def is_durable(self) -> bool:
         """Whether commits wait for a standby, where they must.
@@ -198,14 +211,17 @@ class Database:
             hide_parameters=True,
         )
         event.listen(engine.sync_engine, "checkout", self._check)
+        event.listen(engine.sync_engine, "checkin", _note_return)
         return engine
 
     def _check(self, adapted: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
         """Have the pool forget all its connections where one that was used before is dead or leads elsewhere."""
-        if not record.info.setdefault("used", False):
-            record.info["used"] = True
+        returned = record.info.get(_RETURNED)
+        if returned is None:
             return
         is_wanted = self._accepts(cast("HeardConnection", adapted.driver_connection).server)
+        if is_wanted and monotonic() - returned < _FRESH_SECONDS:
+            return
         if not is_wanted or not adapted.run_async(lambda heard: heard.answers(_PING_SECONDS)):
             raise InvalidatePoolError
 
@@ -227,31 +243,35 @@ class Database:
             await connection.close()
 
     @asynccontextmanager
-    async def _begun(self, server: str | None) -> AsyncIterator[AsyncConnection]:
+    async def _begun(
+        self, server: str | None, lead: Sequence[Lookup[Any]] = ()
+    ) -> AsyncIterator[tuple[AsyncConnection, Found]]:
         """A connection to that server, or to any, with a transaction begun, which is rolled back unless committed."""
         for _ in range(TRIES):
             async with self._connection() as connection:
-                if await self._is_right(connection, server):
-                    yield connection
+                found = await self._led(connection, server, lead)
+                if found is not None:
+                    yield connection, found
                     return
                 await connection.invalidate()
         raise NotThePrimaryError
 
-    async def _is_right(self, connection: AsyncConnection, server: str | None) -> bool:
-        """Whether a connection leads to that server.
+    async def _led(self, connection: AsyncConnection, server: str | None, lead: Sequence[Lookup[Any]]) -> Found | None:
+        """Begin with some look-ups; None where the connection leads to another server.
 
         Raises:
-            NoStandbyError: it does, and its commits wait for no standby, as they must.
+            NoStandbyError: it does lead there, and its commits wait for no standby, as they must.
 
         """
-        if server is None and not self._synchronous:
-            return True
-        told = (await connection.execute(text(f"SELECT {IDENTITY}, {HAS_STANDBY}"))).one()
-        if server not in {None, told[0]}:
-            return False
-        if self._synchronous and not told[1]:
+        if server is None and not self._synchronous and not lead:
+            return Found({})
+        found = await WriteSession(connection, self._clock).look_up(_WHICH, *lead)
+        identity, has_standby = found.of(_WHICH)
+        if server not in {None, identity}:
+            return None
+        if self._synchronous and not has_standby:
             raise NoStandbyError
-        return True
+        return found
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[_Progress]:
@@ -274,21 +294,10 @@ class Database:
             raise
 
 
+def _note_return(_: object, record: ConnectionPoolEntry) -> None:
+    record.info[_RETURNED] = monotonic()
+
+
 async def _heard(connection: AsyncConnection) -> HeardConnection:
     """The driver's own connection."""
     return cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
-
-
-async def _commit(connection: AsyncConnection) -> bool:
-    """Commit; False where the server warned that its standby may not have the transaction.
-
-    Raises:
-        TransactionRefusedError: a statement of it failed, so that there is nothing to commit.
-
-    """
-    heard = await _heard(connection)
-    if heard.info.transaction_status is TransactionStatus.INERROR:
-        raise TransactionRefusedError  # PostgreSQL would take the COMMIT for a ROLLBACK, without an error
-    heard.warned = False
-    await connection.commit()
-    return not heard.warned

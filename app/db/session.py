@@ -8,17 +8,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString, Protocol
+from typing import Any, Final, LiteralString, Protocol, TypeVar
 from typing import cast as as_type
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import CursorResult, Executable, Text, cast, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connections import HeardConnection
 from app.db.identifiers import uuid7
+from app.db.lookups import Found, Lookup, Prepared, send
 from app.db.many import as_rows
+
+T = TypeVar("T")
 
 
 class PartRefusedError(Exception):
@@ -32,18 +37,23 @@ class TransactionRefusedError(Exception):
 class Clock(Protocol):
     """Where the current instant comes from: the database, or a test."""
 
-    async def now(self, connection: AsyncConnection) -> datetime:
-        """The current instant, aware (UTC)."""
+    def read(self, told: datetime) -> datetime:
+        """The current instant, aware (UTC), where the database's own clock tells this one."""
         ...
 
 
 class DatabaseClock:
     """The database's own clock, which orders the events of every replica (`clock_timestamp`)."""
 
-    async def now(self, connection: AsyncConnection) -> datetime:
-        """The database's wall clock at this moment, not at the start of the transaction."""
-        moment: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-        return moment
+    def read(self, told: datetime) -> datetime:
+        """What the database's clock tells."""
+        return told
+
+
+INSTANT: Final[Lookup[datetime]] = Lookup(
+    Prepared(select(func.clock_timestamp().label("told"))), {}, lambda rows: as_type("datetime", rows[0].told)
+)
+"""The database's wall clock (UTC) at that moment, not at the start of the transaction; no test can move it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +68,13 @@ class ReadSession:
         result: CursorResult[Any] = await self.connection.execute(statement, rows)
         return result
 
+    async def find(self, lookup: Lookup[T]) -> T:
+        """What one look-up finds."""
+        return lookup.read((await self.execute(lookup.statement.clause, dict(lookup.values))).all())
+
     async def now(self) -> datetime:
         """The current instant (UTC), by the database's clock."""
-        return await self.clock.now(self.connection)
+        return self.clock.read(await self.find(INSTANT))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,21 +125,43 @@ def _ends_all(error: DBAPIError) -> bool:
 class WriteSession(ReadSession):
     """One transaction, committed by whoever opened it.
 
-    Staged rows are written just before the next statement runs, or before the commit. So each statement sees what was
+    Staged rows are written just before the next statement runs, or with the commit. So each statement sees what was
     staged before it, and rows that many operations stage one after another are written by a few statements.
+
+    `lead`: what the look-ups found that `Database.write` was given.
     """
 
     committing: Committing = field(default_factory=Committing)
+    lead: Found = field(default_factory=lambda: Found({}))
 
     async def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:  # noqa: ANN401 - as SQLAlchemy
         """Write what is staged, and run a statement."""
-        if self.committing.staged:
-            await self.flush()
+        await self.flush()
         return await ReadSession.execute(self, statement, rows)
 
     def stage(self, put: Put, row: Mapping[str, object]) -> None:
         """Have a row written before the next statement, or the commit."""
         self.committing.staged.setdefault(put, []).append(row)
+
+    async def commit(self) -> bool:
+        """Write what is staged and commit, in one round trip.
+
+        Returns:
+            False where the server warned that its standby may not have the transaction.
+
+        Raises:
+            PartRefusedError: the database refused a row for what it says.
+            TransactionRefusedError: a statement had failed, so that there is nothing to commit.
+
+        """
+        driver = await self._driver()
+        if driver.info.transaction_status is TransactionStatus.INERROR:
+            raise TransactionRefusedError  # PostgreSQL would take the COMMIT for a ROLLBACK, without an error
+        driver.warned = False
+        if self.committing.staged:
+            await self._write_staged(driver, commit=True)
+        await self.connection.commit()  # with rows the driver has committed: this tells SQLAlchemy
+        return not driver.warned
 
     async def flush(self) -> None:
         """Write what is staged.
@@ -134,23 +170,48 @@ class WriteSession(ReadSession):
             PartRefusedError: the database refused a row for what it says; the transaction, or the attempt, is to end.
 
         """
+        if self.committing.staged:
+            await self._write_staged(await self._driver(), commit=False)
+
+    async def _write_staged(self, driver: HeardConnection, *, commit: bool) -> None:
         staged, self.committing.staged = self.committing.staged, {}
-        if not staged:
-            return
         puts = sorted(staged, key=lambda each: each.order)
-        if not self.connection.in_transaction():
-            await self.connection.begin()  # or SQLAlchemy would not know of anything to commit
-        # One round trip for all of them. The driver's own connection: SQLAlchemy knows no pipeline, and holds the rest.
-        driver = as_type("psycopg.AsyncConnection[Any]", (await self.connection.get_raw_connection()).driver_connection)
         try:
             async with driver.pipeline():
                 told = [await driver.execute(put.sql, {"rows": as_rows(staged[put])}) for put in puts]
+                if commit:
+                    await driver.commit()
             for put, cursor in zip(puts, told, strict=True):
                 row = await cursor.fetchone() if put.tells_xid else None
                 if row is not None:
                     self.committing.xid = int(row[0])
         except psycopg.Error as error:
             raise _as_sqlalchemy_has_it(error) from error
+
+    async def look_up(self, *lookups: Lookup[Any]) -> Found:
+        """Write what is staged, and send look-ups in one round trip; each sees what is committed when it runs.
+
+        Raises:
+            PartRefusedError: the database refused one of them for what it says.
+
+        """
+        await self.flush()
+        driver = await self._driver()
+        try:
+            return await send(driver, lookups)
+        except psycopg.Error as error:
+            raise _as_sqlalchemy_has_it(error) from error
+
+    async def _driver(self) -> HeardConnection:
+        """The driver's own connection, in a transaction: SQLAlchemy knows no pipeline, and holds the rest."""
+        if not self.connection.in_transaction():
+            await self.connection.begin()  # or SQLAlchemy would not know of anything to commit
+        return as_type("HeardConnection", (await self.connection.get_raw_connection()).driver_connection)
+
+    @property
+    def tells_xid(self) -> bool:
+        """Whether the id of this transaction will be known when it is committed."""
+        return self.committing.xid is not None or any(put.tells_xid for put in self.committing.staged)
 
     def narrow(self) -> None:
         """Say that this transaction forbids something that was permitted, or repeats one that did."""

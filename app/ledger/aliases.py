@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, or_, select, text
 
 from app.core.aliases import AliasBasis
+from app.db.lookups import Lookup, Prepared
 from app.db.many import as_refs
 from app.db.session import ReadSession, WriteSession
 from app.ledger.mailboxes import locators_of_mailboxes
@@ -27,6 +28,7 @@ class Alias:
     stated_by: UUID
 
 
+# By an array: of what a recursion finds PostgreSQL expects so many rows that it would read whole tables for a join.
 _PERSON: Final = """
 WITH RECURSIVE person (ref) AS (
     {begin}
@@ -34,8 +36,8 @@ WITH RECURSIVE person (ref) AS (
     SELECT CASE WHEN subject_alias.first_ref = person.ref THEN subject_alias.second_ref ELSE subject_alias.first_ref END
     FROM person JOIN subject_alias ON person.ref IN (subject_alias.first_ref, subject_alias.second_ref)
 )
-SELECT ref FROM person
-WHERE EXISTS (SELECT FROM subject_locator WHERE subject_ref = person.ref AND ended_at IS NULL) ORDER BY ref
+SELECT DISTINCT subject_ref AS ref FROM subject_locator
+WHERE subject_ref = ANY (ARRAY(SELECT ref FROM person)) AND ended_at IS NULL ORDER BY ref
 """
 _OF_ACCOUNT: Final = text(_PERSON.format(begin="SELECT CAST(:ref AS bytea)"))
 _OF_NAMES: Final = text(
@@ -47,7 +49,7 @@ _OF_NAMES: Final = text(
 
 
 # Rows of locators first, as `hold_refs` does; an account is held where all of its rows are.
-_TRY: Final = text("""
+_HOLD: Final = """
 WITH RECURSIVE person (ref) AS (
     SELECT subject_ref FROM subject_locator
     WHERE ended_at IS NULL
@@ -56,27 +58,34 @@ WITH RECURSIVE person (ref) AS (
     SELECT CASE WHEN subject_alias.first_ref = person.ref THEN subject_alias.second_ref ELSE subject_alias.first_ref END
     FROM person JOIN subject_alias ON person.ref IN (subject_alias.first_ref, subject_alias.second_ref)
 ), wanted AS MATERIALIZED (
-    SELECT ref FROM person
-    WHERE EXISTS (SELECT FROM subject_locator WHERE subject_ref = person.ref AND ended_at IS NULL)
+    SELECT DISTINCT subject_ref AS ref FROM subject_locator
+    WHERE subject_ref = ANY (ARRAY(SELECT ref FROM person)) AND ended_at IS NULL
 ), rows AS MATERIALIZED (
-    SELECT subject_ref FROM subject_locator WHERE subject_ref IN (SELECT ref FROM wanted) FOR UPDATE SKIP LOCKED
-), of_each AS (SELECT subject_ref, count(*) AS held FROM rows GROUP BY subject_ref), held AS MATERIALIZED (
+    SELECT subject_ref FROM subject_locator WHERE subject_ref = ANY (ARRAY(SELECT ref FROM wanted))
+    ORDER BY subject_ref, locator FOR UPDATE {past_others}
+), held_rows AS (
+    SELECT subject_ref, count(*) AS number FROM rows GROUP BY subject_ref
+), all_rows AS (
+    SELECT subject_ref, count(*) AS number FROM subject_locator
+    WHERE subject_ref = ANY (ARRAY(SELECT ref FROM wanted)) GROUP BY subject_ref
+), held AS MATERIALIZED (
     SELECT subject_ref FROM subject
-    WHERE subject_ref IN (
-        SELECT subject_ref FROM of_each
-        WHERE held = (SELECT count(*) FROM subject_locator AS every WHERE every.subject_ref = of_each.subject_ref)
-    )
-    FOR UPDATE SKIP LOCKED
+    WHERE subject_ref = ANY (ARRAY(SELECT subject_ref FROM held_rows JOIN all_rows USING (subject_ref, number)))
+    ORDER BY subject_ref FOR UPDATE {past_others}
 )
 SELECT ref, ref IN (SELECT subject_ref FROM held) AS held FROM wanted
-""")
+"""
+_TRY_ACCOUNTS: Final = Prepared(text(_HOLD.format(past_others="SKIP LOCKED")))
+_WAIT_FOR_ACCOUNTS: Final = Prepared(text(_HOLD.format(past_others="")))
 
 
-async def try_accounts_behind(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:
-    """Hold the open accounts of the people whom some locators lead to, but for those that others hold now; these."""
-    rows = (await session.execute(_TRY, {"locators": as_refs(locators)})).all() if locators else []
-    session.committing.subjects.update(bytes(row.ref) for row in rows if row.held)
-    return frozenset(bytes(row.ref) for row in rows if not row.held)
+def accounts_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[dict[bytes, bool]]:
+    """Hold the open accounts of the people whom some locators lead to; each, and whether it is held.
+
+    Others are waited for, or left out.
+    """
+    statement = _WAIT_FOR_ACCOUNTS if waiting else _TRY_ACCOUNTS
+    return Lookup(statement, {"locators": as_refs(locators)}, lambda rows: {bytes(row.ref): row.held for row in rows})
 
 
 async def accounts_of(session: ReadSession, ref: bytes) -> list[bytes]:

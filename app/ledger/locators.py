@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from app.db.lookups import Lookup, Prepared
 from app.db.many import as_refs
 from app.db.session import ReadSession, WriteSession
 from app.ledger.mailboxes import locators_of_mailboxes
@@ -99,10 +100,11 @@ async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:
     await session.execute(held.with_for_update())
 
 
-async def try_names(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:
-    """Keep accounts from being begun under these locators, but for those that others keep so now; which it keeps."""
-    kept = await session.execute(_TRY_NAMES, {"names": as_refs(sorted(locators))})
-    return frozenset(bytes.fromhex(name) for name in kept.scalars())
+def names_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[frozenset[bytes]]:
+    """Keep accounts from being begun under these locators; which are kept. Others are waited for, or left out."""
+    statement = _WAIT_FOR_NAMES if waiting else _TRY_NAMES
+    names = {"names": as_refs(sorted(locators))}
+    return Lookup(statement, names, lambda rows: frozenset(bytes.fromhex(row.name) for row in rows))
 
 
 async def _hold_row(session: WriteSession, locators: Sequence[bytes]) -> bytes | None:
@@ -123,10 +125,13 @@ INSERT INTO subject (subject_ref, type, created_at) SELECT subject_ref, :type, :
 _HOLD_NAMES: Final = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
 )
-_TRY_NAMES: Final = text("""
-SELECT name FROM (SELECT name FROM string_to_table(:names, ',') AS name WHERE name <> '') AS given
-WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))
-""")
+_GIVEN: Final = "(SELECT name FROM string_to_table(:names, ',') AS name WHERE name <> '') AS given"
+_TRY_NAMES: Final = Prepared(
+    text(f"SELECT name FROM {_GIVEN} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))")  # noqa: S608
+)
+_WAIT_FOR_NAMES: Final = Prepared(
+    text(f"SELECT name, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM {_GIVEN}")  # noqa: S608 - a constant
+)
 _ADD: Final = text("""
 INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)
 ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING

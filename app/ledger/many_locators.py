@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
+from app.db.lookups import Lookup, Prepared
 from app.db.many import as_refs
 from app.db.session import Put, WriteSession
 from app.ledger.locators import REF_BYTES, Located
@@ -54,7 +55,8 @@ SELECT decode(locator, 'hex'), decode(ref, 'hex'), made_by, at
 FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (locator text, ref text, made_by text, at timestamptz)
 """,
 )
-_BEHIND: Final = text("""
+_BEHIND: Final = Prepared(
+    text("""
 SELECT found.locator, subject_ref, ended_at,
     EXISTS (SELECT FROM subject_vault WHERE subject_vault.subject_ref = found.subject_ref) AS id_kept,
     EXISTS (SELECT FROM subject_alias WHERE found.subject_ref IN (first_ref, second_ref)) AS linked,
@@ -65,28 +67,29 @@ SELECT found.locator, subject_ref, ended_at,
 FROM subject_locator AS found
 WHERE locator = ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:locators, ',') AS each))
 """)
+)
 
 
-async def locate_many(session: WriteSession, wanted: Sequence[WantedSubject]) -> list[LocatedOne]:
-    """The subjects of many names, in their order. One of which nothing is recorded is written by `begin_account`.
+def located_many(wanted: Sequence[WantedSubject]) -> Lookup[list[LocatedOne]]:
+    """Find the subjects of many names, in their order. One of which nothing is recorded is written by `begin_account`.
 
     Args:
-        session: a transaction that holds the names and the accounts behind them.
-        wanted: each name once.
+        wanted: each name once; the names and the accounts behind them are held by the transaction that looks.
 
     """
     every = [locator for each in wanted for locator in each.found_by]
-    rows = (await session.execute(_BEHIND, {"locators": as_refs(every)})).all() if every else []
+    return Lookup(_BEHIND, {"locators": as_refs(every)}, lambda rows: _all_located(wanted, rows))
+
+
+def _all_located(wanted: Sequence[WantedSubject], rows: Sequence[Any]) -> list[LocatedOne]:
     live = {bytes(each.locator): each for each in rows if each.ended_at is None}
     closed: dict[bytes, datetime] = {}
     for row in sorted((each for each in rows if each.ended_at is not None), key=lambda each: each.ended_at):
         closed[bytes(row.locator)] = row.ended_at
-    found = [_located(each, live, closed) for each in wanted]
-    session.committing.subjects.update(each.located.ref for each in found)
-    return found
+    return [_located(each, live, closed) for each in wanted]
 
 
-def _located(wanted: WantedSubject, live: Mapping[bytes, Row[Any]], closed: Mapping[bytes, datetime]) -> LocatedOne:
+def _located(wanted: WantedSubject, live: Mapping[bytes, Any], closed: Mapping[bytes, datetime]) -> LocatedOne:
     """A subject by what its locators lead to now, and when accounts that they led to were last closed."""
     until = max((closed[locator] for locator in wanted.found_by if locator in closed), default=None)
     lacking = {locator: maker for locator, maker in wanted.found_by.items() if locator not in live}

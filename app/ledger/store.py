@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, Row, and_, any_, bindparam, or_, select, text
 
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
+from app.db.lookups import Lookup, Prepared
 from app.db.many import as_refs
 from app.db.read_pool import ReadPool, Statement
 from app.db.session import Put, ReadSession, WriteSession
@@ -28,15 +29,26 @@ async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
     return [_entry(row) for row in await session.execute(statement)]
 
 
-_OF_MANY: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM string_to_table(:refs, ',') AS ref))")
+_BEHIND: Final = Prepared(
+    select(consent_event)
+    .where(
+        text(
+            "subject_ref IN (SELECT subject_ref FROM subject_locator WHERE ended_at IS NULL AND locator = "
+            "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:locators, ',') AS each)))"
+        )
+    )
+    .order_by(consent_event.c.subject_ref, consent_event.c.seq)
+)
 
 
-async def load_ledgers(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[LedgerEntry]]:
-    """The entries of many subjects, by subject_ref, in ledger order, in one statement."""
-    table = consent_event.c
-    statement = select(consent_event).where(_OF_MANY).order_by(table.subject_ref, table.seq)
+def ledgers_behind(locators: Collection[bytes]) -> Lookup[dict[bytes, list[LedgerEntry]]]:
+    """Find the entries of the subjects whom locators lead to now, by subject_ref, in ledger order."""
+    return Lookup(_BEHIND, {"locators": as_refs(locators)}, _by_subject)
+
+
+def _by_subject(rows: Sequence[Any]) -> dict[bytes, list[LedgerEntry]]:
     found: dict[bytes, list[LedgerEntry]] = {}
-    for row in await session.execute(statement, {"refs": as_refs(refs)}):
+    for row in rows:
         found.setdefault(bytes(row.subject_ref), []).append(_entry(row))
     return found
 

@@ -10,15 +10,24 @@ from typing import Final
 
 from sqlalchemy import text
 
+from app.db.lookups import Lookup, Prepared
 from app.db.primary import IDENTITY
 from app.db.session import ReadSession
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
-_STAMP: Final = text(f"""
-SELECT {IDENTITY}, (SELECT count(*) FROM processing), (SELECT count(*) FROM processing_version),
-    (SELECT count(*) FROM processing_status_change)
+Stamp = tuple[str | None, int, int, int]
+STAMP: Final[Lookup[Stamp]] = Lookup(
+    Prepared(
+        text(f"""
+SELECT {IDENTITY} AS server, (SELECT count(*) FROM processing) AS processings,
+    (SELECT count(*) FROM processing_version) AS versions, (SELECT count(*) FROM processing_status_change) AS changes
 """)  # noqa: S608 - a constant
+    ),
+    {},
+    lambda rows: (rows[0].server, rows[0].processings, rows[0].versions, rows[0].changes),
+)
+"""What the register holds now."""
 _MOST: Final = 10_000
 
 
@@ -27,12 +36,13 @@ class RegisterEntries:
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._stamp: tuple[object, ...] | None = None
+        self._stamp: Stamp | None = None
         self._entries: dict[str, ProcessingRecord | None] = {}
 
-    async def read(self, session: ReadSession, ids: Collection[str]) -> dict[str, ProcessingRecord | None]:
-        """These entries as the register has them now."""
-        stamp = tuple((await session.execute(_STAMP)).one())
+    async def read(
+        self, session: ReadSession, ids: Collection[str], stamp: Stamp
+    ) -> dict[str, ProcessingRecord | None]:
+        """These entries as the register had them when its stamp was looked up (`STAMP`), or later."""
         if stamp != self._stamp or len(self._entries) > _MOST:
             self._stamp, self._entries = stamp, {}
         entries = self._entries

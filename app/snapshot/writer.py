@@ -5,11 +5,12 @@ permit what it forbids. The order of the steps is that of docs/freshness.md.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError
+from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
 from app.db.session import WriteSession
 from app.snapshot.confirm import Confirmer
@@ -55,10 +56,13 @@ class Writer:
         return None if self._replica is None or server is None else (self._replica.pool, server)
 
     @asynccontextmanager
-    async def write(self, committed_now: Callable[[], None] | None = None) -> AsyncIterator[WriteSession]:
+    async def write(
+        self, committed_now: Callable[[], None] | None = None, lead: Sequence[Lookup[Any]] = ()
+    ) -> AsyncIterator[WriteSession]:
         """One transaction; when the block has ended, it is committed and may be answered.
 
-        `committed_now` is called between the two: replicas may still permit what it forbids.
+        `committed_now` is called between the two: replicas may still permit what it forbids. `lead`: look-ups that
+        begin it (`Database.write`).
 
         Raises:
             OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
@@ -66,10 +70,9 @@ class Writer:
 
         """
         server = self._replica.feed.server if self._replica is not None else None
-        async with self._database.write(server) as session:
+        async with self._database.write(server, lead) as session:
             yield session
-            await session.flush()
-            if session.committing.narrowing and session.committing.xid is None:
+            if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
         committed = boot_seconds()
         done = session.committing

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.processes import ROOT, Server
@@ -16,32 +17,29 @@ from bench.wrk import BenchError, write_requests
 
 _CLIENTS = 8
 _TOGETHER = 100
+_WARMING = 100
 _RAW = "bench/apps/raw_write.py, eight pipelined connections"
 
 
 def rates(world: World) -> list[Row]:
     """Grants and withdrawals in turn, by one worker and by four; batches of a hundred grants.
 
-    A round sends a fixed number and ends with the last answer: what a burst left behind would slow what comes next.
+    Each server runs alone: the replicas of another would wake with each write. A round sends a fixed number and ends
+    with the last answer: what a burst left behind would slow what comes next.
     """
-    one, four = (world.sceau(f"writes-{workers}", workers=workers) for workers in (1, 4))
     single, together = world.scratch / "alternating.requests", world.scratch / "batches.requests"
     write_requests(single, _alternating())
     write_requests(together, _batches(_TOGETHER))
-    writes, batches = (100, 8) if world.plan.quick else (800, 24)
+    writes, batches = (200, 8) if world.plan.quick else (800, 24)
     found: dict[str, list[float]] = {name: [] for name in ("one", "four", "batch", "raw", "raw rows")}
-    for turn in range(world.plan.rounds + 1):
-        told = {
-            "one": _sent(world, one, single, writes),
-            "four": _sent(world, four, single, writes),
-            "batch": _sent(world, one, together, batches) * _TOGETHER,
-        }
-        if turn:  # the first warms all of them
-            for name, rate in told.items():
-                found[name].append(rate)
-    for server in (one, four):
-        world.stop(server.name)
-    for _ in range(world.plan.rounds):  # last: replicas would be busy with the news of these
+    for _ in range(world.plan.rounds):
+        with _alone(world, workers=1) as one:
+            _sent(world, one, single, _WARMING)
+            found["one"].append(_sent(world, one, single, writes))
+            found["batch"].append(_sent(world, one, together, batches) * _TOGETHER)
+        with _alone(world, workers=4) as four:
+            _sent(world, four, single, _WARMING)
+            found["four"].append(_sent(world, four, single, writes))
         found["raw"].append(_raw(world, rows=1))
         found["raw rows"].append(_raw(world, rows=_TOGETHER))
     what = "confirmed writes, eight clients, against the raw transaction"
@@ -57,6 +55,15 @@ def rates(world: World) -> list[Row]:
             other=_RAW,
         ),
     ]
+
+
+@contextmanager
+def _alone(world: World, *, workers: int) -> Iterator[Server]:
+    server = world.sceau(f"writes-{workers}", workers=workers)
+    try:
+        yield server
+    finally:
+        world.stop(server.name)
 
 
 def _alternating() -> Iterator[tuple[str, str]]:

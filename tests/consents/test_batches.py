@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from app.api.consents import batches, group, together
-from app.operations.consents.open_ledgers import open_ledgers
+from app.operations.consents.open_ledgers import opening_of
 from app.snapshot.confirm import Confirmer
 from tests.support.api import running, subject
 from tests.support.consents import grant
@@ -166,13 +166,14 @@ def test_a_group_that_takes_too_long_is_not_recorded_and_the_rest_is_left(pip, m
     monkeypatch.setattr(batches, "TOGETHER", 2)
     tried = []
 
-    async def slow(session, deployment, names, processings, **how):
-        tried.append(len(names))
-        if any(name.id == "stuck" for name in names):
+    async def slow(self, session, register):
+        tried.append(len(self.some))
+        if any(each.said.subject.id == "stuck" for each in self.some):
             raise TimeoutError
-        return await open_ledgers(session, deployment, names, processings, **how)
+        return await record(self, session, register)
 
-    monkeypatch.setattr(together, "open_ledgers", slow)
+    record = together.Together.record
+    monkeypatch.setattr(together.Together, "record", slow)
     told = _items(pip, WITHDRAWALS, [_withdrawal(name) for name in ("slow1", "slow2", "stuck", "slow3", "slow4")])
     assert [each["status"] for each in told] == [200, 200, 503, 503, 503]
     assert tried == [2, 2]
@@ -184,13 +185,13 @@ def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
     for taken, status in (("key", 401), ("scope", 403)):
         made = pip.ok("POST", "/v1/keys", {"name": "batch", "scopes": ["consents:write", "register:read"]})
 
-        async def revoked(session, deployment, names, processings, *, made=made, taken=taken, **how):
+        async def revoked(deployment, names, *, made=made, taken=taken, **how):
             if any("second" in name.id for name in names):
                 path, body = f"/v1/keys/{made['id']}", {"scopes": ["register:read"]}
                 await asyncio.to_thread(pip.call, *(("DELETE", path) if taken == "key" else ("PATCH", path, body)))
-            return await open_ledgers(session, deployment, names, processings, **how)
+            return await opening_of(deployment, names, **how)
 
-        monkeypatch.setattr(together, "open_ledgers", revoked)
+        monkeypatch.setattr(together, "opening_of", revoked)
         names = [f"{each}{taken}" for each in ("first", "alsofirst", "second", "alsosecond")]
         told = _items(pip.with_key(made["key"]), WITHDRAWALS, [_withdrawal(name) for name in names])
         assert [each["status"] for each in told] == [200, 200, status, status]

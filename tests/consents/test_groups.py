@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from app.api.consents import group
 from app.api.consents.group import RecordingGroups, _Waiting
 from app.api.consents.together import Order
 from app.auth.idempotency import IdempotentCall, _name_of
@@ -182,11 +183,16 @@ def _order(name):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, DatabaseUnavailableError, asyncio.CancelledError])
-def test_nobody_waits_for_ever(error):
+def test_nobody_waits_for_ever(error, monkeypatch):
     """Whatever ends a group, each of those in it is told."""
 
+    async def prepared(*_, **__):
+        return SimpleNamespace(lookups=())
+
+    monkeypatch.setattr(group, "together", prepared)
+
     @asynccontextmanager
-    async def write(_):
+    async def write(*_):
         if error:
             raise error
         yield

@@ -27,9 +27,9 @@ def _is_leased(api):
 
 
 @asynccontextmanager
-async def _dies(self, _=None):
+async def _dies(self, _=None, lead=()):
     """Commit, and end before anybody is told."""
-    async with self._database.write() as session:
+    async with self._database.write(None, lead) as session:
         yield session
     raise OutcomeUnknownError
 

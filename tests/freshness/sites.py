@@ -103,9 +103,10 @@ class Site:
         write = self.services.database.write
 
         @asynccontextmanager
-        async def held_write(*server):
-            async with write(*server) as session:
+        async def held_write(*asked):
+            async with write(*asked) as session:
                 yield session
+                await session.flush()
                 await self.before_commit.pass_through()
 
         vars(self.services.database).update(write=held_write)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.db.database import Database
+from app.db.lookups import Lookup, Prepared
 from app.register import remembered
 from app.register.remembered import RegisterEntries
 from app.register.store import load_processings
@@ -31,7 +32,8 @@ async def _read(database, entries):
     opened = Database(database.app_url)
     try:
         async with opened.read() as session:
-            return await entries.read(session, IDS), dict.fromkeys(IDS) | await load_processings(session, IDS)
+            told = await entries.read(session, IDS, await session.find(remembered.STAMP))
+            return told, dict.fromkeys(IDS) | await load_processings(session, IDS)
     finally:
         await opened.close()
 
@@ -47,7 +49,7 @@ def test_what_is_remembered_is_what_is_there(api, database):
 
 def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
     """Control: one that believes that the register never grows is seen to be wrong."""
-    monkeypatch.setattr(remembered, "_STAMP", text("SELECT 1"))
+    monkeypatch.setattr(remembered, "STAMP", Lookup(Prepared(text("SELECT 1 AS one")), {}, lambda rows: rows[0].one))
     entries = RegisterEntries()
     api.register("ads")
     told, held = asyncio.run(_read(database, entries))
@@ -60,16 +62,13 @@ def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
 def test_another_server_with_as_many_rows_is_read_anew(monkeypatch):
     """A promoted standby may lack a version and have another: what the old primary had is not believed."""
 
-    class Server(SimpleNamespace):
-        async def execute(self, _):
-            return SimpleNamespace(one=lambda: (self.name, 1, 1, 1))
-
     async def load(session, ids):
         return dict.fromkeys(ids, session.name)
 
     async def read():
-        entries: Any = RegisterEntries()
-        return [await entries.read(Server(name=name), ["ads"]) for name in ("old", "old", "new")]
+        entries = RegisterEntries()
+        servers: list[Any] = [SimpleNamespace(name=name) for name in ("old", "old", "new")]
+        return [await entries.read(each, ["ads"], (each.name, 1, 1, 1)) for each in servers]
 
     monkeypatch.setattr(remembered, "load_processings", load)
     assert asyncio.run(read()) == [{"ads": "old"}, {"ads": "old"}, {"ads": "new"}]

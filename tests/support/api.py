@@ -34,7 +34,7 @@ class TestClock:
         """Stand at an instant."""
         self.at = at
 
-    async def now(self, _: object) -> datetime:
+    def read(self, _: datetime) -> datetime:
         """The instant it stands at."""
         return self.at
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from fastapi import Depends, Request, Response
 
-from app.api.consents.together import Order, Together
+from app.api.consents.together import Order, together
 from app.api.http.idempotency import Write, WriteDep
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.auth.callers import Caller
@@ -206,9 +206,10 @@ class RecordingGroups:
         """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
         mine = asyncio.current_task()
         # As soon as this group is committed the next one is recorded, while this one still waits for replicas.
-        async with self._turn(waiting=waiting), self.writer.write(lambda: self._recorded(mine)) as session:
-            together = Together(session, self.deployment, self.keep, self.register, [one.order for one in some])
-            told = await together.record(waiting=waiting)
+        async with self._turn(waiting=waiting):
+            whole = await together(self.deployment, [one.order for one in some], self.keep, waiting=waiting)
+            async with self.writer.write(lambda: self._recorded(mine), whole.lookups) as session:
+                told = await whole.record(session, self.register)
         for one in some:
             if one.order in told:
                 one.tell(told[one.order])

@@ -4,26 +4,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from app.api.consents.models import ConsentBody, WithdrawalBody, consent_body
 from app.api.http.problems import UnauthorizedError
 from app.api.http.security import AskAgain
-from app.auth.callers import Caller
-from app.auth.idempotency import (
-    Answer,
-    IdempotentCall,
-    earlier_answers,
-    hold_keys,
-    keep_answer_about,
-    release,
-    try_keys,
-)
-from app.auth.store import keep_as_they_are
+from app.auth.callers import Authenticated, Caller
+from app.auth.idempotency import Answer, Claim, Claims, IdempotentCall, keep_answer_about, release
+from app.auth.store import kept_as_they_are
 from app.core.errors import DomainError
+from app.db.lookups import Found, Lookup
 from app.db.session import WriteSession
 from app.operations.consents.collection_time import record_import
-from app.operations.consents.open_ledgers import OpenLedgers, open_ledgers
+from app.operations.consents.open_ledgers import Opening, OpenLedgers, opening_of
 from app.operations.consents.record_consent import RecordedConsent
 from app.operations.consents.record_many import Done, Recorded, Said, record_one
 from app.operations.consents.search_consents import ConsentView
@@ -48,62 +42,71 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The decisions of one transaction."""
+    """The decisions of one transaction, and the look-ups that begin it, in one round trip (`Database.write`).
 
-    session: WriteSession
+    Callers are looked up behind everything that may have waited for others: a key that was revoked meanwhile records
+    nothing.
+    """
+
     deployment: Deployment
-    keep: timedelta
-    register: RegisterEntries
     some: Sequence[Order]
+    claims: Claims
+    opening: Opening
+    callers: Mapping[bytes, Lookup[Authenticated | None]]
 
-    async def record(self, *, waiting: bool) -> dict[Order, Answer | Exception]:
-        """What each is to be told once this is committed; one about a person whom others hold is left out."""
-        free = await self._free(waiting=waiting)
-        if not free:
-            return {}
-        opened = await self._open(free, waiting=waiting)
-        # Behind everything that may have waited for others: a key that was revoked meanwhile records nothing.
-        callers = await self._callers()
-        told: dict[Order, Answer | Exception] = {
-            one: caller for one in self.some if isinstance(caller := callers[one.digest], Exception)
-        }
-        calls = {one.call: one for one in free if one.call is not None and one not in told}
-        for call, earlier in (await earlier_answers(self.session, list(calls), keep=self.keep)).items():
-            told[calls[call]] = earlier
-        return {**told, **await self._record([one for one in free if one not in told], callers, opened)}
+    @property
+    def lookups(self) -> tuple[Lookup[Any], ...]:
+        """In the order in which they are to be sent."""
+        kept = kept_as_they_are({one.caller for one in self.some})
+        return (*self.claims.lookups, *self.opening.lookups, kept, *self.callers.values())
 
-    async def _free(self, *, waiting: bool) -> list[Order]:
-        """Those whose Idempotency-Keys are held from now on: in a group, those that nobody else holds."""
-        calls = [one.call for one in self.some if one.call is not None]
-        if not calls:
-            return list(self.some)
-        if waiting:
-            await hold_keys(self.session, calls)
-            return list(self.some)
-        taken = await try_keys(self.session, calls)
-        return [one for one in self.some if one.call is None or one.call in taken]
+    async def record(self, session: WriteSession, register: RegisterEntries) -> dict[Order, Answer | Exception]:
+        """What each is to be told once this is committed; one about a person whom others hold is left out.
 
-    async def _callers(self) -> dict[bytes, Caller | Exception]:
-        """Who asks, as it is until this transaction ends: whoever changes a caller or its keys waits for that."""
-        await keep_as_they_are(self.session, {one.caller for one in self.some})
-        found: dict[bytes, Caller | Exception] = {}
+        Args:
+            session: the transaction that the look-ups began.
+            register: what remembers entries of the register.
+
+        """
+        callers = self._callers(session.lead)
+        told: dict[Order, Answer | Exception] = {}
+        left: list[Order] = []
+        claimed = self.claims.told(session.lead)
         for one in self.some:
-            if one.digest not in found:
-                try:
-                    found[one.digest] = await one.ask(self.session)
-                except (UnauthorizedError, DomainError) as error:
-                    found[one.digest] = error
-        return found
-
-    async def _open(self, left: Sequence[Order], *, waiting: bool) -> OpenLedgers:
-        names = {one.said.subject for one in left}
+            caller, claim = callers[one.digest], Claim.OWN if one.call is None else claimed[one.call]
+            if isinstance(caller, Exception):
+                told[one] = caller
+                if one.call is not None and claim is Claim.OWN:
+                    release(session, one.call)
+            elif claim is Claim.OWN:
+                left.append(one)
+            elif not isinstance(claim, Claim):
+                told[one] = claim
+        if any(isinstance(each, Answer) for each in told.values()):
+            await session.repeat()
+        if not left:
+            return told
         processings = {one.said.processing for one in left if one.said.processing is not None}
-        return await open_ledgers(
-            self.session, self.deployment, names, processings, waiting=waiting, register=self.register
-        )
+        opened = await self.opening.open(session, session.lead, processings, register)
+        return {**told, **await self._record(session, left, callers, opened)}
+
+    def _callers(self, found: Found) -> dict[bytes, Caller | Exception]:
+        """Who asks, as it is until this transaction ends: whoever changes a caller or its keys waits for that."""
+        callers: dict[bytes, Caller | Exception] = {}
+        for one in self.some:
+            if one.digest not in callers:
+                try:
+                    callers[one.digest] = one.ask.admit(found.of(self.callers[one.digest]))
+                except (UnauthorizedError, DomainError) as error:
+                    callers[one.digest] = error
+        return callers
 
     async def _record(
-        self, left: Sequence[Order], callers: Mapping[bytes, Caller | Exception], opened: OpenLedgers
+        self,
+        session: WriteSession,
+        left: Sequence[Order],
+        callers: Mapping[bytes, Caller | Exception],
+        opened: OpenLedgers,
     ) -> dict[Order, Answer | Exception]:
         told: dict[Order, Answer | Exception] = {}
         importing: dict[Caller, None] = {}
@@ -113,23 +116,42 @@ class Together:
                 continue
             recorded = None
             if not opened.is_busy(one.said.subject):
-                recorded = await record_one(self.session, self.deployment, caller, one.said, opened)
+                recorded = await record_one(session, self.deployment, caller, one.said, opened)
                 told[one] = recorded.refused or Answer(one.status, _body(recorded.done))
             if one.call is not None:
-                self._settle(one.call, told.get(one), recorded)
+                _settle(session, one.call, told.get(one), recorded)
             if recorded is not None and recorded.imported:
                 importing[caller] = None
             await asyncio.sleep(0)  # decisions and other requests have their turn between two of them
         for caller in importing:
-            await record_import(self.session, caller, await self.session.now())
+            await record_import(session, caller, await session.now())
         return told
 
-    def _settle(self, call: IdempotentCall, told: Answer | Exception | None, recorded: Recorded | None) -> None:
-        """Keep an answer under its key; a key under which nothing was recorded is free again."""
-        if isinstance(told, Answer) and recorded is not None:
-            keep_answer_about(self.session, call, told, recorded.subjects)
-        else:
-            release(self.session, call)
+
+async def together(deployment: Deployment, some: Sequence[Order], keep: timedelta, *, waiting: bool) -> Together:
+    """Prepare to record some decisions in one transaction.
+
+    Args:
+        deployment: whose they are.
+        some: which.
+        keep: how long an answer is given again under its Idempotency-Key.
+        waiting: wait for people and keys that others hold.
+
+    """
+    claims = Claims([one.call for one in some if one.call is not None], keep, waiting=waiting)
+    opening = await opening_of(deployment, {one.said.subject for one in some}, waiting=waiting)
+    callers = {one.digest: one.ask.lookup() for one in some}
+    return Together(deployment, some, claims, opening, callers)
+
+
+def _settle(
+    session: WriteSession, call: IdempotentCall, told: Answer | Exception | None, recorded: Recorded | None
+) -> None:
+    """Keep an answer under its key; a key under which nothing was recorded is free again."""
+    if isinstance(told, Answer) and recorded is not None:
+        keep_answer_about(session, call, told, recorded.subjects)
+    else:
+        release(session, call)
 
 
 def _body(done: Done | None) -> str:

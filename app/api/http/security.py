@@ -4,6 +4,7 @@ Deny by default: an application with a route that names no scope does not start 
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -19,11 +20,12 @@ from app.api.http.services import Services, services_of
 from app.auth.callers import Authenticated, Caller, Credential, key_digest
 from app.auth.limits.rate_limits import Counted, counted_by
 from app.auth.scopes import Scope
-from app.auth.store import authenticate
+from app.auth.store import authenticate, authentication
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.core.errors import StaffAcknowledgementRequiredError
 from app.core.staff.coverage import GateMode
 from app.db.database import DatabaseUnavailableError
+from app.db.lookups import Lookup
 from app.db.session import ReadSession
 from app.operations.staff.gate import passes_gate
 
@@ -36,8 +38,6 @@ bearer = HTTPBearer(
     scheme_name="key",
     description="An API key, `sceau_…`, or an access token of an issuer that this deployment takes.",
 )
-AskAgain = Callable[[ReadSession], Awaitable[Caller]]
-"""Gives the caller as it is now, on a session."""
 _open: set[Callable[..., Any]] = set()
 _inside: dict[Callable[..., Any], frozenset[Scope]] = {}
 
@@ -95,6 +95,35 @@ class AnyCaller(NeedsUngated):
     """A dependency that gives the caller, whatever its scopes. It passes persons who have a notice to acknowledge."""
 
 
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Looks a caller up anew: for requests that take a while. `needs`: the scopes one of which it must still have."""
+
+    presented: Credential
+    needs: frozenset[Scope]
+
+    def lookup(self) -> Lookup[Authenticated | None]:
+        """What finds the caller as it is now."""
+        return authentication(self.presented)
+
+    def admit(self, found: Authenticated | None) -> Caller:
+        """The caller that was found.
+
+        Raises:
+            UnauthorizedError: the credential is not in force any more.
+            ScopeMissingError: the caller has lost the scope.
+
+        """
+        if found is None:
+            raise UnauthorizedError(presented=True)
+        found.caller.require_one_of(self.needs)
+        return found.caller
+
+    async def __call__(self, session: ReadSession) -> Caller:
+        """The caller as it is now; raises as `admit` does."""
+        return self.admit(await session.find(self.lookup()))
+
+
 def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
     """The same dependency, but it gives the credential too: the operation checks it again in its transaction."""
 
@@ -106,25 +135,10 @@ def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
 
 
 def asked_again(needs: Needs) -> Callable[..., Awaitable[AskAgain]]:
-    """The same dependency, but it gives what looks the caller up anew: for requests that take a while.
-
-    Raises:
-        UnauthorizedError: the credential is not in force any more.
-        ScopeMissingError: the caller has lost the scope.
-
-    """
+    """The same dependency, but it gives what looks the caller up anew."""
 
     async def wanted(request: Request, _: Annotated[Caller, Depends(needs)]) -> AskAgain:
-        presented: Credential = request.state.presented
-
-        async def ask(session: ReadSession) -> Caller:
-            found = await authenticate(session, presented)
-            if found is None:
-                raise UnauthorizedError(presented=True)
-            found.caller.require_one_of(needs.scopes)
-            return found.caller
-
-        return ask
+        return AskAgain(request.state.presented, needs.scopes)
 
     return wanted
 

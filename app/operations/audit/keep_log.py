@@ -7,7 +7,7 @@ import structlog
 
 from app.audit.store import drop_before, load_log_floor, make_partition
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import DatabaseClock, WriteSession
+from app.db.session import INSTANT, WriteSession
 
 _EVERY_SECONDS = 3_600
 log = structlog.get_logger("sceau.decision_log")
@@ -33,7 +33,7 @@ async def turn_over(session: WriteSession, retention: timedelta) -> None:
 
     No day younger than the owner's floor is dropped: a retention that is shorter waits for it.
     """
-    today = (await DatabaseClock().now(session.connection)).astimezone(UTC).date()
+    today = (await session.find(INSTANT)).astimezone(UTC).date()
     for day in (today, today + timedelta(days=1)):
         await make_partition(session, day)
     floor = await load_log_floor(session)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
-from app.db.session import DatabaseClock, WriteSession
+from app.db.session import INSTANT, WriteSession
 from app.keyring.ed25519 import new_private_key
 from app.keyring.store import KeyRing, WrappedKey, add_key, hold_keys, keys_in_force, retire_keys
 from app.operations.service.deployment import Deployment
@@ -14,7 +14,7 @@ from app.operations.service.deployment import Deployment
 async def ensure_key(session: WriteSession, deployment: Deployment, ring: KeyRing) -> None:
     """Make the first key of a ring if there is none."""
     await hold_keys(session, ring)
-    now = await DatabaseClock().now(session.connection)
+    now = await session.find(INSTANT)
     if not await keys_in_force(session, ring, now):
         await _add(session, deployment, ring, now)
 
@@ -33,7 +33,7 @@ async def rotate_key(
     `by` None stands for an operator's command.
     """
     await hold_keys(session, ring)
-    now = await DatabaseClock().now(session.connection)
+    now = await session.find(INSTANT)
     await retire_keys(session, ring, now if at_once else now + overlap, all_of_them=at_once)
     made = await _add(session, deployment, ring, now)
     target = Target(TargetKind.SIGNING_KEY, str(made.id))

@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.db.database import Database
-from app.db.session import DatabaseClock, WriteSession
+from app.db.session import INSTANT, WriteSession
 from app.events.dispatch import add_deliveries, hold_endpoints, take_turn
 from app.events.effects import ENDING, owe
 from app.events.feed import keep_progress, load_progress, read_page
@@ -41,7 +41,7 @@ async def _dispatch_batch(session: WriteSession, batch: int) -> int:
         return 0
     await hold_endpoints(session)
     last = page.events[-1].position
-    await add_deliveries(session, after, last, now=await DatabaseClock().now(session.connection))
+    await add_deliveries(session, after, last, now=await session.find(INSTANT))
     if any(event.type in ENDING for event in page.events):
         await owe(session, after, last, await erasure_delays(session))
     await keep_progress(session, DISPATCHED, last)

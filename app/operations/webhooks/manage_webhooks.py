@@ -10,7 +10,7 @@ from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
-from app.db.session import DatabaseClock, ReadSession, WriteSession
+from app.db.session import INSTANT, ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
 from app.events.dispatch import drop_unwanted
 from app.events.endpoints import (
@@ -62,7 +62,7 @@ async def register_webhook(
     if await count_endpoints(session) >= MOST_ENDPOINTS:
         raise TooManyEndpointsError
     await ensure_key(session, deployment, WEBHOOK_KEYS)
-    now = await DatabaseClock().now(session.connection)
+    now = await session.find(INSTANT)
     endpoint = _drafted(draft, session.new_id(now), caller.id, now)
     await add_endpoint(session, endpoint)
     told = {
@@ -88,7 +88,7 @@ async def change_webhook(
     """
     before = await find_webhook(session, caller, identifier, hold=True)
     _check(caller, draft, policy)
-    now = await DatabaseClock().now(session.connection)
+    now = await session.find(INSTANT)
     drafted = _drafted(draft, identifier, caller.id, now)
     unchanged = drafted.status is before.status
     changed = replace(

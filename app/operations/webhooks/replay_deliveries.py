@@ -10,7 +10,7 @@ from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
-from app.db.session import DatabaseClock, WriteSession
+from app.db.session import INSTANT, WriteSession
 from app.events.feed import load_progress
 from app.events.replays import Replay, queue_again
 from app.operations.webhooks.dispatch_events import DISPATCHED
@@ -65,7 +65,7 @@ async def _replay(
 ) -> int:
     caller.require(Scope.CONSENTS_READ)  # what is sent again tells the past of many users at once
     endpoint = await find_webhook(session, caller, identifier, hold=True)
-    now = await DatabaseClock().now(session.connection)
+    now = await session.find(INSTANT)
     queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
     target = Target(TargetKind.WEBHOOK, str(identifier))
     await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, target, {**told, "queued": queued})

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from app.db.database import Database
-from app.db.session import DatabaseClock
+from app.db.session import INSTANT
 from app.events.counts import count_lost
 from app.events.feed import Position, keep_progress, load_progress
 from app.events.trimming import trim_outbox
@@ -37,7 +37,7 @@ async def trim_events(database: Database, retention: timedelta) -> Trim:
     gone = _BATCH
     while gone == _BATCH:
         async with database.write() as session:
-            now = await DatabaseClock().now(session.connection)
+            now = await session.find(INSTANT)
             dispatched = await load_progress(session, DISPATCHED)
             trimmed = await trim_outbox(
                 session, written_before=now - retention, before=dispatched.xid, now=now, limit=_BATCH

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.db.session import DatabaseClock, ReadSession, WriteSession
+from app.db.session import INSTANT, ReadSession, WriteSession
 from app.events.secret_store import add_secret, secrets_in_force
 from app.events.signing import SigningKeys, secret_text
 from app.keyring.store import WEBHOOK_KEYS, WrappedKey, keys_in_force
@@ -23,7 +23,7 @@ async def new_secret(
     session: WriteSession, deployment: Deployment, caller: Caller, endpoint: UUID, overlap: timedelta
 ) -> tuple[WrappedKey, str]:
     """Make a symmetric secret for one endpoint, shown once as `whsec_…`; the one before signs for the overlap."""
-    now = await DatabaseClock().now(session.connection)
+    now = await session.find(INSTANT)
     raw, identifier = secrets.token_bytes(_SECRET_BYTES), session.new_id(now)
     master, wrapped = deployment.vault.wrap(f"{_SECRET} {identifier}", raw)
     made = WrappedKey(identifier, master, wrapped, now)

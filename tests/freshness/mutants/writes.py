@@ -3,9 +3,8 @@
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from app.api.consents import together
+from app.api.consents.together import Together
 from app.api.register import routes as processings
-from app.auth.idempotency import earlier_answers
 from app.operations.register.change_status import change_status
 from app.register.records import Registered
 from app.register.store import load_processing
@@ -18,8 +17,8 @@ def own_dropped_before_commit(patch):
     """The process forgets what it is about to change, and commits afterwards."""
 
     @asynccontextmanager
-    async def write(self: Writer, committed_now=None):
-        async with self._database.write() as session:
+    async def write(self: Writer, committed_now=None, lead=()):
+        async with self._database.write(None, lead) as session:
             yield session
             done = session.committing
             if self._replica is not None:
@@ -51,10 +50,10 @@ def listed_before_commit(patch):
     listed: set[UUID] = set()
 
     @asynccontextmanager
-    async def write(self: Writer, committed_now=None):
+    async def write(self: Writer, committed_now=None, lead=()):
         listed.clear()
         listed.update(await self.confirmer._rows())
-        async with real(self, committed_now) as session:
+        async with real(self, committed_now, lead) as session:
             yield session
 
     def looked(self: Confirmer, wait, rows):
@@ -70,9 +69,9 @@ def deadline_before_commit(patch):
     """The time after which a write is answered anyway runs from before its commit."""
 
     @asynccontextmanager
-    async def write(self: Writer, committed_now=None):
+    async def write(self: Writer, committed_now=None, lead=()):
         began = boot_seconds()
-        async with self._database.write() as session:
+        async with self._database.write(None, lead) as session:
             yield session
         done = session.committing
         if self._replica is not None and done.changes:
@@ -85,15 +84,15 @@ def deadline_before_commit(patch):
 
 def repeated_at_once(patch):
     """A write that was done before under the same Idempotency-Key is answered at once."""
-    real = earlier_answers
+    real = Together.record
 
-    async def earlier(session, calls, **named):
-        given = await real(session, calls, **named)
-        if given:
+    async def record(self: Together, session, register):
+        given = await real(self, session, register)
+        if not session.committing.changes:
             session.committing.narrowing = False
         return given
 
-    patch(together, "earlier_answers", earlier)
+    patch(Together, "record", record)
 
 
 def repeated_status_at_once(patch):

@@ -1,0 +1,69 @@
+"""Look-ups that can travel together: many statements in one round trip, each of which sees what is committed by then.
+
+A look-up is a value, made before there is a transaction. `WriteSession.look_up` sends several in psycopg's pipeline, in
+the order in which they are given; PostgreSQL runs them one after another, so that one which follows a lock sees what
+the holder before had committed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar, cast
+
+from psycopg import AsyncConnection
+from psycopg.rows import namedtuple_row
+from sqlalchemy import ClauseElement, Executable
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+T = TypeVar("T")
+_DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+class Prepared:
+    """A statement in two forms: `clause` for SQLAlchemy, `sql` for psycopg with its parameters by name.
+
+    Its parameters are bound by name (`bindparam`, or `:name` in `text`), and are of types that psycopg adapts.
+    """
+
+    def __init__(self, clause: Executable) -> None:
+        """Compile it."""
+        self.clause = clause
+        self.sql = str(cast("ClauseElement", clause).compile(dialect=_DIALECT))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup(Generic[T]):
+    """One statement with its values, and what its rows mean."""
+
+    statement: Prepared
+    values: Mapping[str, object]
+    read: Callable[[Sequence[Any]], T]
+
+
+class Found:
+    """The answers to some look-ups."""
+
+    def __init__(self, rows: Mapping[Lookup[Any], Sequence[Any]]) -> None:
+        """Keep the rows of each."""
+        self._rows = rows
+
+    def of(self, lookup: Lookup[T]) -> T:
+        """What one of them found."""
+        return lookup.read(self._rows[lookup])
+
+
+async def send(driver: AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> Found:
+    """Send look-ups in one round trip.
+
+    Raises:
+        psycopg.Error: the database refused one of them, or the connection broke.
+
+    """
+    async with driver.pipeline():
+        cursors = [driver.cursor(row_factory=namedtuple_row) for _ in lookups]
+        for cursor, each in zip(cursors, lookups, strict=True):
+            await cursor.execute(each.statement.sql, each.values)
+    return Found({each: await cursor.fetchall() for cursor, each in zip(cursors, lookups, strict=True)})
+
+
+def nothing(_: Sequence[Any]) -> None:
+    """Read nothing from rows: the statement is there for what it locks."""

@@ -1,0 +1,103 @@
+"""Look-ups that travel together: one round trip, and each sees what is committed when it runs."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from app.db.database import BusyError, Database
+from app.db.lookups import Lookup, Prepared
+from app.db.session import PartRefusedError
+from tests.faults.service import eventually
+from tests.support.consents import grant
+
+HOLD = Lookup(
+    Prepared(text("SELECT name FROM caller ORDER BY id FOR UPDATE")), {}, lambda rows: [row.name for row in rows]
+)
+READ = Lookup(Prepared(text("SELECT name FROM caller ORDER BY id")), {}, lambda rows: [row.name for row in rows])
+WRONG = Lookup(Prepared(text("SELECT 1 / 0 AS one")), {}, lambda rows: rows[0].one)
+# What one statement sees is what was committed before it waited, but for the very rows that it locks.
+IN_ONE = Lookup(
+    Prepared(
+        text(
+            "WITH held AS (SELECT FROM caller FOR UPDATE), waited AS (SELECT count(*) FROM held) "
+            "SELECT name FROM caller, waited ORDER BY id"
+        )
+    ),
+    {},
+    lambda rows: [row.name for row in rows],
+)
+
+
+async def _looked_up(database, *lookups):
+    opened = Database(database.app_url)
+    try:
+        async with opened.write(None, lookups) as session:
+            return [session.lead.of(each) for each in lookups]
+    finally:
+        await opened.close()
+
+
+def _behind_a_rename(api, database, *lookups):
+    """What look-ups find that wait for a transaction which renames the caller, and then commits."""
+    api.ok("GET", "/v1/keys")
+    with psycopg.connect(database.owner_url) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("UPDATE caller SET name = 'renamed'")
+        asked = pool.submit(lambda: asyncio.run(_looked_up(database, *lookups)))
+        with psycopg.connect(database.owner_url, autocommit=True) as watcher:
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            eventually(lambda: watcher.execute(waiting).fetchone() != (0,))
+        holder.commit()
+        return asked.result()
+
+
+def test_a_look_up_behind_a_lock_sees_what_its_holder_committed(api, database):
+    """The second statement of a round trip begins when the first has its lock."""
+    assert _behind_a_rename(api, database, HOLD, READ)[1] == ["renamed"]
+
+
+def test_in_one_statement_it_would_not(api, database):
+    """Control: lock and look-up in one statement see what was there before the wait."""
+    assert _behind_a_rename(api, database, IN_ONE) != [["renamed"]]
+
+
+def test_what_the_database_refuses_ends_the_transaction(api, database):
+    """A look-up that fails for what it says is told as such, wherever among the others it stands."""
+    for lookups in ([WRONG, READ], [READ, WRONG]):
+        with pytest.raises(PartRefusedError):
+            asyncio.run(_looked_up(database, *lookups))
+
+
+def test_a_look_up_that_waits_in_vain_says_that_others_hold_it(api, database):
+    """The lock time-out is told as what it is, and nothing is recorded."""
+    with psycopg.connect(database.owner_url) as holder:
+        holder.execute("UPDATE caller SET name = 'renamed'")
+        with pytest.raises(BusyError):
+            asyncio.run(_looked_up(database, READ, HOLD))
+
+
+def test_a_decision_is_recorded_in_two_round_trips(api, monkeypatch):
+    """One before it is judged, one that writes and commits; and no statement beside them."""
+    api.register("ads")
+    api.ok("POST", "/v1/consents", grant("first", "ads"))  # the register is read once
+    seen: list[str] = []
+
+    def noted(name, real):
+        def note(self, *asked, **named):
+            seen.append(name)
+            return real(self, *asked, **named)
+
+        return note
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.AsyncConnection, "pipeline", noted("round trip", psycopg.AsyncConnection.pipeline))
+        patch.setattr("sqlalchemy.ext.asyncio.AsyncConnection.execute", noted("statement", None))
+        sent = {"Idempotency-Key": "k"}
+        assert (
+            api.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "first"}}, sent).status_code == 200
+        )
+    assert seen == ["round trip"] * 2
