@@ -26,6 +26,7 @@ from app.db.lookups import Found, Lookup, Prepared
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
+_Lead = Sequence[Lookup[Any]]
 _PING_SECONDS: Final = 1.0
 _WHICH: Final[Lookup[tuple[str | None, bool]]] = Lookup(
     Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")),
@@ -154,7 +155,7 @@ class Database:
                     raise NotThePrimaryError
 
     @asynccontextmanager
-    async def write(self, server: str | None = None, lead: Sequence[Lookup[Any]] = ()) -> AsyncIterator[WriteSession]:
+    async def write(self, server: str | None = None, lead: _Lead = ()) -> AsyncIterator[WriteSession]:
         """One transaction, committed when the block ends well and rolled back when it raises.
 
         Args:
@@ -243,9 +244,7 @@ class Database:
             await connection.close()
 
     @asynccontextmanager
-    async def _begun(
-        self, server: str | None, lead: Sequence[Lookup[Any]] = ()
-    ) -> AsyncIterator[tuple[AsyncConnection, Found]]:
+    async def _begun(self, server: str | None, lead: _Lead = ()) -> AsyncIterator[tuple[AsyncConnection, Found]]:
         """A connection to that server, or to any, with a transaction begun, which is rolled back unless committed."""
         for _ in range(TRIES):
             async with self._connection() as connection:
@@ -256,13 +255,8 @@ class Database:
                 await connection.invalidate()
         raise NotThePrimaryError
 
-    async def _led(self, connection: AsyncConnection, server: str | None, lead: Sequence[Lookup[Any]]) -> Found | None:
-        """Begin with some look-ups; None where the connection leads to another server.
-
-        Raises:
-            NoStandbyError: it does lead there, and its commits wait for no standby, as they must.
-
-        """
+    async def _led(self, connection: AsyncConnection, server: str | None, lead: _Lead) -> Found | None:
+        """Begin with some look-ups; None where the connection leads to another server. NoStandbyError is raised here."""
         if server is None and not self._synchronous and not lead:
             return Found({})
         found = await WriteSession(connection, self._clock).look_up(_WHICH, *lead)
