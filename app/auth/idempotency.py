@@ -14,7 +14,7 @@ from sqlalchemy import ARRAY, LargeBinary, cast, text, update
 
 from app.auth.tables import idempotency
 from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
-from app.db.lookups import Found, Lookup, Prepared, nothing
+from app.db.lookups import LookedUp, Lookup, Prepared, nothing
 from app.db.many import as_rows
 from app.db.session import Put, WriteSession
 
@@ -49,7 +49,7 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
         AnswerErasedError: its answer was about somebody who was erased since.
 
     """
-    claims = Claims([call], keep, waiting=True)
+    claims = KeyClaims([call], keep, waiting=True)
     given = claims.told(await session.look_up(*claims.lookups))[call]
     if isinstance(given, DomainError):
         raise given
@@ -59,14 +59,14 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
     return None
 
 
-class Claim(Enum):
+class KeyClaim(Enum):
     """What became of a key that was not answered before: it is this transaction's, or another one's that goes on."""
 
     OWN = auto()
     OF_ANOTHER = auto()
 
 
-class Claims:
+class KeyClaims:
     """Claim the keys of some calls for a transaction, in one round trip, until the transaction ends.
 
     Who holds one of them now is waited for, or the key is left to it. The lock and the claim are one statement; what it
@@ -86,7 +86,7 @@ class Claims:
         if calls:
             self.lookups = (*([self._hold] if waiting else []), self._claim, self._trim, self._before)
 
-    def told(self, found: Found) -> dict[IdempotentCall, Answer | DomainError | Claim]:
+    def told(self, found: LookedUp) -> dict[IdempotentCall, Answer | DomainError | KeyClaim]:
         """What is known of each call once they were sent.
 
         Where one was answered before, the transaction repeats another (`WriteSession.repeat`).
@@ -103,13 +103,13 @@ def _by_call(rows: Sequence[Any]) -> dict[tuple[UUID, bytes], Any]:
 
 def _told(
     call: IdempotentCall, claimed: Collection[tuple[UUID, bytes]], before: Mapping[tuple[UUID, bytes], Any]
-) -> Answer | DomainError | Claim:
+) -> Answer | DomainError | KeyClaim:
     name = (call.caller, call.key_hash)
     if name in claimed:
-        return Claim.OWN
+        return KeyClaim.OWN
     row = before.get(name)
     if row is None:
-        return Claim.OF_ANOTHER
+        return KeyClaim.OF_ANOTHER
     if bytes(row.request_hash) != call.request_hash:
         return IdempotencyMismatchError()
     return AnswerErasedError() if row.status is None else Answer(row.status, row.body)

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
-from app.db.lookups import Found, Lookup, Prepared
+from app.db.lookups import LookedUp, Lookup, Prepared
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
@@ -244,7 +244,7 @@ class Database:
             await connection.close()
 
     @asynccontextmanager
-    async def _begun(self, server: str | None, lead: _Lead = ()) -> AsyncIterator[tuple[AsyncConnection, Found]]:
+    async def _begun(self, server: str | None, lead: _Lead = ()) -> AsyncIterator[tuple[AsyncConnection, LookedUp]]:
         """A connection to that server, or to any, with a transaction begun, which is rolled back unless committed."""
         for _ in range(TRIES):
             async with self._connection() as connection:
@@ -255,10 +255,10 @@ class Database:
                 await connection.invalidate()
         raise NotThePrimaryError
 
-    async def _led(self, connection: AsyncConnection, server: str | None, lead: _Lead) -> Found | None:
+    async def _led(self, connection: AsyncConnection, server: str | None, lead: _Lead) -> LookedUp | None:
         """Begin with some look-ups; None where the connection leads to another server. NoStandbyError is raised here."""
         if server is None and not self._synchronous and not lead:
-            return Found({})
+            return LookedUp({})
         found = await WriteSession(connection, self._clock).look_up(_WHICH, *lead)
         identity, has_standby = found.of(_WHICH)
         if server not in {None, identity}:

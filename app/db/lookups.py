@@ -39,7 +39,7 @@ class Lookup(Generic[T]):
     read: Callable[[Sequence[Any]], T]
 
 
-class Found:
+class LookedUp:
     """The answers to some look-ups."""
 
     def __init__(self, rows: Mapping[Lookup[Any], Sequence[Any]]) -> None:
@@ -51,7 +51,7 @@ class Found:
         return lookup.read(self._rows[lookup])
 
 
-async def send(driver: AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> Found:
+async def send(driver: AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> LookedUp:
     """Send look-ups in one round trip.
 
     Raises:
@@ -62,7 +62,7 @@ async def send(driver: AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> 
         cursors = [driver.cursor(row_factory=namedtuple_row) for _ in lookups]
         for cursor, each in zip(cursors, lookups, strict=True):
             await cursor.execute(each.statement.sql, each.values)
-    return Found({each: await cursor.fetchall() for cursor, each in zip(cursors, lookups, strict=True)})
+    return LookedUp({each: await cursor.fetchall() for cursor, each in zip(cursors, lookups, strict=True)})
 
 
 def nothing(_: Sequence[Any]) -> None:

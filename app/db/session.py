@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.connections import HeardConnection
 from app.db.identifiers import uuid7
-from app.db.lookups import Found, Lookup, Prepared, send
+from app.db.lookups import LookedUp, Lookup, Prepared, send
 from app.db.many import as_rows
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ class WriteSession(ReadSession):
     """
 
     committing: Committing = field(default_factory=Committing)
-    lead: Found = field(default_factory=lambda: Found({}))
+    lead: LookedUp = field(default_factory=lambda: LookedUp({}))
 
     async def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:  # noqa: ANN401 - as SQLAlchemy
         """Write what is staged, and run a statement."""
@@ -188,7 +188,7 @@ class WriteSession(ReadSession):
         except psycopg.Error as error:
             raise _as_sqlalchemy_has_it(error) from error
 
-    async def look_up(self, *lookups: Lookup[Any]) -> Found:
+    async def look_up(self, *lookups: Lookup[Any]) -> LookedUp:
         """Write what is staged, and send look-ups in one round trip; each sees what is committed when it runs.
 
         Raises:

@@ -11,10 +11,10 @@ from app.api.consents.models import ConsentBody, WithdrawalBody, consent_body
 from app.api.http.problems import UnauthorizedError
 from app.api.http.security import AskAgain
 from app.auth.callers import Authenticated, Caller
-from app.auth.idempotency import Answer, Claim, Claims, IdempotentCall, keep_answer_about, release
+from app.auth.idempotency import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, release
 from app.auth.store import kept_as_they_are
 from app.core.errors import DomainError
-from app.db.lookups import Found, Lookup
+from app.db.lookups import LookedUp, Lookup
 from app.db.session import WriteSession
 from app.operations.consents.collection_time import record_import
 from app.operations.consents.open_ledgers import Opening, OpenLedgers, opening_of
@@ -50,7 +50,7 @@ class Together:
 
     deployment: Deployment
     some: Sequence[Order]
-    claims: Claims
+    claims: KeyClaims
     opening: Opening
     callers: Mapping[bytes, Lookup[Authenticated | None]]
 
@@ -73,14 +73,14 @@ class Together:
         left: list[Order] = []
         claimed = self.claims.told(session.lead)
         for one in self.some:
-            caller, claim = callers[one.digest], Claim.OWN if one.call is None else claimed[one.call]
+            caller, claim = callers[one.digest], KeyClaim.OWN if one.call is None else claimed[one.call]
             if isinstance(caller, Exception):
                 told[one] = caller
-                if one.call is not None and claim is Claim.OWN:
+                if one.call is not None and claim is KeyClaim.OWN:
                     release(session, one.call)
-            elif claim is Claim.OWN:
+            elif claim is KeyClaim.OWN:
                 left.append(one)
-            elif not isinstance(claim, Claim):
+            elif not isinstance(claim, KeyClaim):
                 told[one] = claim
         if any(isinstance(each, Answer) for each in told.values()):
             await session.repeat()
@@ -90,7 +90,7 @@ class Together:
         opened = await self.opening.open(session, session.lead, processings, register)
         return {**told, **await self._record(session, left, callers, opened)}
 
-    def _callers(self, found: Found) -> dict[bytes, Caller | Exception]:
+    def _callers(self, found: LookedUp) -> dict[bytes, Caller | Exception]:
         """Who asks, as it is until this transaction ends: whoever changes a caller or its keys waits for that."""
         callers: dict[bytes, Caller | Exception] = {}
         for one in self.some:
@@ -138,7 +138,7 @@ async def together(deployment: Deployment, some: Sequence[Order], keep: timedelt
         waiting: wait for people and keys that others hold.
 
     """
-    claims = Claims([one.call for one in some if one.call is not None], keep, waiting=waiting)
+    claims = KeyClaims([one.call for one in some if one.call is not None], keep, waiting=waiting)
     opening = await opening_of(deployment, {one.said.subject for one in some}, waiting=waiting)
     callers = {one.digest: one.ask.lookup() for one in some}
     return Together(deployment, some, claims, opening, callers)

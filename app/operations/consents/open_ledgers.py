@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.db.lookups import Found, Lookup
+from app.db.lookups import LookedUp, Lookup
 from app.db.session import INSTANT, WriteSession
 from app.ledger.aliases import accounts_held
 from app.ledger.entries import LedgerEntry
@@ -88,7 +88,7 @@ class Opening:
         return (self.names, self.accounts, INSTANT, self.located, self.ledgers, STAMP)
 
     async def open(
-        self, session: WriteSession, found: Found, processings: Collection[str], register: RegisterEntries
+        self, session: WriteSession, found: LookedUp, processings: Collection[str], register: RegisterEntries
     ) -> OpenLedgers:
         """The ledgers, once the look-ups were sent.
 
