@@ -256,7 +256,7 @@ class Database:
         raise NotThePrimaryError
 
     async def _led(self, connection: AsyncConnection, server: str | None, lead: _Lead) -> LookedUp | None:
-        """Begin with some look-ups; None where the connection leads to another server. NoStandbyError is raised here."""
+        """Begin with look-ups; None where the connection leads to another server. NoStandbyError is raised here."""
         if server is None and not self._synchronous and not lead:
             return LookedUp({})
         found = await WriteSession(connection, self._clock).look_up(_WHICH, *lead)
