@@ -1,5 +1,6 @@
 """What a person can keep of their answers, and the page that is kept as evidence."""
 
+import base64
 import hashlib
 import json
 import re
@@ -64,6 +65,27 @@ def test_a_withdrawal_has_a_receipt(shared):
     person.press("accept", "ads-mail")
     person.press("withdraw", "ads-mail")
     assert "Vous avez retiré votre accord le" in Page(receipt(person)).text()
+
+
+def test_a_signed_receipt_of_each_answer(shared):
+    """A link for each processing that was answered saves a receipt whose signature and record are of that answer."""
+    person = Person(shared, link(shared, "by-signing", "ads-mail", "stats-mail"))
+    page = person.press("accept", "ads-mail")
+    (wanted,) = [each for each in page.links if "receipt=signed" in each]
+    assert wanted == "?lang=fr&receipt=signed&processing=ads-mail"
+    answer = shared.client.get(person.path + wanted)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/jwt")
+    assert re.fullmatch(
+        r'attachment; filename="recu-de-consentement-[0-9-]{10}\.ads-mail\.jwt"', answer.headers["content-disposition"]
+    )
+    head, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in answer.text.split(".")[:2])
+    (recorded,) = history(shared, "by-signing")
+    assert head["typ"] == "sceau-consent-receipt+jwt"
+    assert claims["receipt"]["dpv:hasRecordOfActivity"][0]["dct:identifier"] == recorded["id"]
+    assert "by-signing" not in str(claims)
+    for other in ("stats-mail", "unknown", ""):
+        about = f"&processing={other}" if other else ""
+        assert shared.client.get(f"{person.path}?receipt=signed{about}").status_code == 404
 
 
 def test_there_is_no_receipt_without_an_answer_or_a_link(shared):

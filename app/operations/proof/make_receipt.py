@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
+from app.core.projection import CONSENTS
 from app.db.identifiers import uuid7
 from app.db.session import ReadSession, WriteSession
 from app.keyring.ed25519 import signed_jws
 from app.keyring.store import RECEIPT_KEYS, keys_in_force
 from app.ledger.entries import LedgerEntry
 from app.ledger.projection import load_rows
+from app.ledger.store import load_entries
 from app.operations.proof.consent_receipt import ConsentReceipt
 from app.operations.proof.log_keys import name_of_log, receipts_name
 from app.operations.proof.prove_consent import EntryProof, find_decision, prove_event, record_reading
@@ -50,7 +52,37 @@ async def make_receipt(
 
     """
     entry = await find_decision(session, caller, identifier)
-    proof = await prove_event(session, identifier)
+    made = await signed_receipt(session, deployment, entry, service=service, origin=origin)
+    await record_reading(session, caller, entry)
+    return made
+
+
+async def receipt_for_the_person(
+    session: ReadSession, deployment: Deployment, ref: bytes, processing: str, *, service: str, origin: str
+) -> str:
+    """A receipt of the last consent or refusal of somebody on a processing, as a compact JWS, for themselves.
+
+    Raises:
+        NotFoundError: they decided nothing about it.
+        VaultError: the master key that wraps the newest key of receipts is not held.
+
+    """
+    decided = [
+        entry
+        for entry in await load_entries(session, ref)
+        if entry.event.processing == processing and entry.event.kind in CONSENTS
+    ]
+    if not decided:
+        raise NotFoundError
+    jws, _ = await signed_receipt(session, deployment, decided[-1], service=service, origin=origin)
+    return jws
+
+
+async def signed_receipt(
+    session: ReadSession, deployment: Deployment, entry: LedgerEntry, *, service: str, origin: str
+) -> tuple[str, Mapping[str, Any]]:
+    """The receipt of an entry: as a compact JWS, and the JSON-LD in it. Arguments and errors as of `make_receipt`."""
+    proof = await prove_event(session, entry.event.id)
     receipt = await _receipt(session, entry, proof, service)
     json_ld = receipt.json_ld()
     key = (await keys_in_force(session, RECEIPT_KEYS, receipt.made_at))[0]
@@ -63,7 +95,6 @@ async def make_receipt(
         "receipt": json_ld,
         "log": proof.json() if proof is not None else None,
     }
-    await record_reading(session, caller, entry)
     return signed_jws(private, str(named), TYPE, claims), json_ld
 
 

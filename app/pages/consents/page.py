@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
+from app.api.http.wire import ProcessingId
 from app.auth.return_origins import listed_host
 from app.core.errors import (
     ConsentLinkEndedError,
@@ -27,10 +28,12 @@ from app.core.errors import (
     TextChangedError,
 )
 from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import ReadSession
 from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, answer_consent_form
 from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
 from app.operations.consents.shown_processing import ShownProcessing
+from app.operations.proof.make_receipt import receipt_for_the_person
 from app.operations.service.deployment import Deployment
 from app.pages.consents.receipt import receipt_json, receipt_page
 from app.pages.consents.view import banner_of, consent_page, whole
@@ -38,6 +41,7 @@ from app.pages.consents.words import CONSENT
 from app.pages.forms import read_form
 from app.pages.languages import Language, LanguageDep
 from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, render, standing_alone, words
+from app.proof.notes import log_name
 
 router = page_router()
 
@@ -51,6 +55,7 @@ class ReceiptForm(StrEnum):
 
     HTML = "html"
     JSON = "json"
+    SIGNED = "signed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,8 @@ class _ConsentPage:
         status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
         return render(self.request, "consent.html", language, CONSENT, page, status)
 
-    async def receipt(self, digest: bytes, form: ReceiptForm) -> Response:
-        """The answers of a link as a file to keep.
+    async def receipt(self, digest: bytes, form: ReceiptForm, processing: str | None) -> Response:
+        """The answers of a link as a file to keep; signed, that about one processing.
 
         Raises:
             NotFoundError: there is no such link, or nothing was answered.
@@ -94,17 +99,34 @@ class _ConsentPage:
         try:
             async with self.database.read() as session:
                 opened = await open_consent_link(session, self.deployment, digest)
+                signed = await self._signed(session, opened, processing) if form is ReceiptForm.SIGNED else ""
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
         if all(item.decision is None for item in opened.items):
             raise NotFoundError
         language = whole(opened, self.language)
         name = words(CONSENT, language)["receipt_file"]
-        file = {"Content-Disposition": f'attachment; filename="{name}-{opened.now:%Y-%m-%d}.{form.value}"'}
+        kind = f"{processing}.jwt" if form is ReceiptForm.SIGNED else form.value
+        file = {"Content-Disposition": f'attachment; filename="{name}-{opened.now:%Y-%m-%d}.{kind}"'}
+        if form is ReceiptForm.SIGNED:
+            return Response(signed, media_type="application/jwt", headers={**PAGE_HEADERS, **file})
         if form is ReceiptForm.JSON:
             return JSONResponse(receipt_json(opened), headers={**PAGE_HEADERS, **file})
         page = render(self.request, "receipt.html", language, CONSENT, receipt_page(opened, language))
         return HTMLResponse(standing_alone(bytes(page.body).decode()), headers={**PAGE_HEADERS, **file})
+
+    async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str:
+        """The signed receipt of what the person decided by this link about one processing, a compact JWS.
+
+        Raises:
+            NotFoundError: the link is not about it, or nothing was decided.
+
+        """
+        if processing not in {item.id for item in opened.items if item.decision is not None} or processing is None:
+            raise NotFoundError
+        service = services_of(self.request).source
+        ref, origin = opened.link.subject_ref, log_name(service)
+        return await receipt_for_the_person(session, self.deployment, ref, processing, service=service, origin=origin)
 
     def _way_back(self, opened: OpenedLink) -> WayBack | None:
         """Where the person may go back to once they have answered: a link to press, never a redirect."""
@@ -137,11 +159,14 @@ PageDep = Annotated[_ConsentPage, Depends(_page)]
 @router.api_route("/consent/{token}", methods=["GET", "HEAD"])
 @open_to_all
 async def show(
-    token: Token, page: PageDep, receipt: Annotated[ReceiptForm | None, Query(description="The receipt instead")] = None
+    token: Token,
+    page: PageDep,
+    receipt: Annotated[ReceiptForm | None, Query(description="The receipt instead")] = None,
+    processing: Annotated[ProcessingId | None, Query(description="What a signed receipt is to be about")] = None,
 ) -> Response:
     """Show the page as it stands, or the receipt of what was answered; this only reads."""
     if receipt is not None:
-        return await page.receipt(token_digest(token), receipt)
+        return await page.receipt(token_digest(token), receipt, processing)
     return await page.show(token_digest(token))
 
 
