@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from app.audit.basis import DecisionBasis
 from app.core.decision import Decision, DecisionRequest
 from app.core.processing import can_be_an_id
 
@@ -19,6 +20,8 @@ COLUMNS: Final = (
     *("id", "at", "caller", "subject_ref", "correspondence_ref"),
     *("processing", "elements", "channel", "territory", "permitted", "reason", "rule", "law_version", "consent"),
     "valid_until",
+    *("automated", "private", "version", "versions", "changes", "party_mode", "known"),
+    *("participants", "participants_digest", "relied", "policy", "rules", "build"),
 )
 """In the order in which a row has them: first those that differ from one row to the next."""
 NO_ID: Final = "(no id)"
@@ -54,26 +57,41 @@ def row(  # noqa: PLR0917 - the parts of one row
     )
 
 
-def facts_of(request: DecisionRequest, decision: Decision) -> bytes:
-    """The columns that depend on the question and the decision, and on no person."""
+def facts_of(request: DecisionRequest, decision: Decision, basis: DecisionBasis) -> bytes:
+    """The columns that are the same for every correspondence: the question, the decision, and what it was made on."""
     return b"".join(
         (
             _text(request.processing if can_be_an_id(request.processing) else NO_ID),
             _texts(None if request.elements is None else sorted(request.elements)),
             _text(request.channel.value),
             _text(request.territory),
-            _field(b"\1" if decision.permitted else b"\0"),
+            _bool(decision.permitted),
             _text(decision.reason.value),
             _text(decision.rule),
             _text(decision.law_version),
             _field(decision.consent.bytes if decision.consent is not None else None),
             _field(_instant(decision.valid_until) if decision.valid_until is not None else None),
+            _bool(basis.automated),
+            _bool(basis.private),
+            *map(_number, (basis.version, basis.versions, basis.changes)),
+            _text(basis.party_mode),
+            *map(_number, (basis.known, basis.participants)),
+            *map(_field, (basis.participants_digest, basis.relied)),
+            *map(_text, (basis.policy, basis.rules, basis.build)),
         )
     )
 
 
 def _field(value: bytes | None) -> bytes:
     return _NULL if value is None else len(value).to_bytes(4, "big") + value
+
+
+def _bool(value: bool) -> bytes:  # noqa: FBT001 - a column
+    return _field(b"\1" if value else b"\0")
+
+
+def _number(value: int | None) -> bytes:
+    return _field(None if value is None else value.to_bytes(4, "big"))
 
 
 def _text(value: str | None) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -57,6 +58,24 @@ def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]
 
     with deployment(data), arriving(Origin(EntryPoint.COMMAND)):
         return run(Settings.load(), work)
+
+
+def at_length(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
+    """The same on one connection, for as long as it takes: years are read for longer than any request."""
+    from app.db.database import Database, PoolLimits
+    from app.settings import Settings
+    from app.settings.required import required
+
+    async def opened() -> _Result:
+        url = required(Settings.load().database_url, "database_url")
+        database = Database(url, limits=PoolLimits(size=1, deadline=timedelta(days=1)))
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    with deployment(data):
+        return asyncio.run(opened())
 
 
 def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) -> _Result:

@@ -2,23 +2,24 @@
 
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connecting import DataOption, connected, deployment
+from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
+from app.cli.replay import proof_replay
 from app.cli.watch import proof_watch
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.proof.bags import Bag
 
 proof = typer.Typer(no_args_is_help=True, help="Prove what was recorded: keys, bundles, verification.")
 
 proof.command("watch")(proof_watch)
+proof.command("replay")(proof_replay)
 
 Instant = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.", show_default=False)
@@ -68,28 +69,17 @@ def proof_bundle(
     data: DataOption = None,
 ) -> None:
     """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys."""
-    import asyncio
-
-    from app.db.database import Database, PoolLimits
     from app.operations.proof.bundle import BundlePlan, write_bundle
     from app.proof.bags import Bag
-    from app.settings import Settings
-    from app.settings.required import required
 
     plan = BundlePlan(_utc(since), _utc(until), secrets.token_bytes(32), processing)
 
-    async def write(bag: "Bag") -> int:
-        url = required(Settings.load().database_url, "database_url")
-        # A bundle of years is read for longer than any request.
-        database = Database(url, limits=PoolLimits(size=1, deadline=timedelta(days=1)))
-        try:
+    async def write(database: "Database") -> int:
+        with written_whole(output, binary=True) as sink, Bag(sink) as bag:
             async with database.read() as session:
                 return await write_bundle(session, plan, bag)
-        finally:
-            await database.close()
 
-    with deployment(data), written_whole(output, binary=True) as sink, Bag(sink) as bag:
-        entries = asyncio.run(write(bag))
+    entries = at_length(data, write)
     typer.echo(f"{entries} entries bundled.", err=True)
 
 

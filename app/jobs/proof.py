@@ -1,22 +1,28 @@
-"""Appends to the log what was recorded, every quarter of a minute; until everything is in it, without a pause."""
+"""Appends to the log what was recorded, four times a minute, and states each minute which decisions were logged."""
 
 from typing import Final
 
 import procrastinate
 
-from app.jobs.work import RunOutcome, Work, periodic
+from app.jobs.work import MINUTELY, RunOutcome, Work, periodic
 from app.operations.proof.append_entries import append_entries
+from app.operations.proof.batch_decisions import batch_decisions
 
 _FOUR_A_MINUTE: Final = "* * * * * */15"
 
 
 def install(app: procrastinate.App, work: Work) -> None:
-    """Register the task."""
+    """Register the tasks."""
 
     async def append() -> RunOutcome:
         return RunOutcome(flagged=await append_all(work))
 
+    async def batch() -> RunOutcome:
+        async with work.database.write() as session:
+            return RunOutcome(flagged=await batch_decisions(session))
+
     periodic(app, work, "proof.append", _FOUR_A_MINUTE, append)
+    periodic(app, work, "proof.batch", MINUTELY, batch)
 
 
 async def append_all(work: Work) -> int:

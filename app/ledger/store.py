@@ -83,6 +83,15 @@ async def load_events(
     return _by_ref(await session.execute(statement))
 
 
+async def events_known(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, list[ConsentEvent]]:
+    """For each of some events, all of the same person up to it, in ledger order; one that is not there is left out."""
+    table = consent_event.c
+    named = await session.execute(select(table.id, table.subject_ref, table.seq).where(table.id.in_(identifiers)))
+    last = {row.id: (bytes(row.subject_ref), row.seq) for row in named}
+    events = await load_events(session, {ref for ref, _ in last.values()})
+    return {each: [event for event in events[ref] if event.order <= order] for each, (ref, order) in last.items()}
+
+
 def _by_ref(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, list[ConsentEvent]]:
     found: dict[bytes, list[ConsentEvent]] = {}
     for row in rows:

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
+_SALT = 16
 
 
 class VaultError(Exception):
@@ -77,11 +78,38 @@ class Vault:
         except (KeyError, InvalidTag):
             raise VaultError from None
 
+    def seal_apart(self, purpose: str, plain: bytes) -> bytes:
+        """Encrypt one of very many: under a key of its own, made of the master key and 128 random bits.
+
+        So that no number of them makes a nonce under one key repeat. It carries the master key's id.
+        """
+        salt, name = secrets.token_bytes(_SALT), self._current.encode()
+        key = _key_apart(self._keys[self._current], purpose, salt)
+        return bytes([len(name)]) + name + salt + AESGCM(key).encrypt(bytes(_NONCE), plain, None)
+
+    def open_apart(self, purpose: str, sealed: bytes) -> bytes:
+        """Decrypt what was sealed so for this purpose.
+
+        Raises:
+            VaultError: the master key is not held, or what is stored was altered or sealed for another purpose.
+
+        """
+        name, rest = sealed[1 : 1 + sealed[0]].decode(errors="replace"), sealed[1 + sealed[0] :]
+        try:
+            key = _key_apart(self._keys[name], purpose, rest[:_SALT])
+            return AESGCM(key).decrypt(bytes(_NONCE), rest[_SALT:], None)
+        except (KeyError, InvalidTag):
+            raise VaultError from None
+
     def check_values(self) -> dict[str, str]:
         """For each key id, what tells its key from another: stored to refuse a wrong key at start."""
         return {
             f"master:{name}": digest(key, b"sceau master key check", sha256).hex() for name, key in self._keys.items()
         }
+
+
+def _key_apart(master: bytes, purpose: str, salt: bytes) -> bytes:
+    return digest(master, b"sceau apart " + purpose.encode() + b"\0" + salt, sha256)
 
 
 def _encrypt(key: bytes, plain: bytes, ref: bytes) -> bytes:

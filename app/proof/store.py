@@ -238,3 +238,10 @@ async def latest_statement(session: ReadSession, kind: str) -> Mapping[str, Any]
     newest = select(proof_statement.c.body).where(proof_statement.c.kind == kind).order_by(proof_statement.c.id.desc())
     body: Mapping[str, Any] | None = (await session.execute(newest.limit(1))).scalar_one_or_none()
     return body
+
+
+async def statements(session: ReadSession, kind: str, since: datetime, until: datetime) -> list[Mapping[str, Any]]:
+    """The bodies of the statements of a kind that were made between two instants, in their order."""
+    table = proof_statement.c
+    made = select(table.body).where(table.kind == kind, table.at >= since, table.at < until).order_by(table.id)
+    return list((await session.execute(made)).scalars())

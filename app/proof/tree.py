@@ -1,6 +1,7 @@
 """Proofs of a Merkle tree, made of the hashes of its complete subtrees (RFC 9162, sections 2.1.3.1 and 2.1.4.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from app.proof.verifier.trees import node_hash, root_of_subtrees
 
@@ -77,3 +78,12 @@ def _range_root(start: int, end: int, subtree: Subtree) -> bytes:
 def _split(width: int) -> int:
     """The largest power of two that is smaller than the width."""
     return 1 << (width - 1).bit_length() - 1
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The root of the tree over these leaf hashes; SHA-256 of nothing where there are none (RFC 9162, 2.1.1)."""
+    levels = [list(leaves)]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        levels.append([node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
+    return root_at(len(leaves), lambda level, index: levels[level][index]) if leaves else sha256().digest()

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from app.api.decisions.endpoint import DecisionEndpoint
@@ -12,17 +13,18 @@ from app.api.decisions.tokens import decision_token
 from app.api.decisions.words import Wording
 from app.api.http.headers import headers_of_every_answer
 from app.api.http.services import Services
+from app.audit.basis import rules_digest
 from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
-from app.core.period import PeriodPolicy
 from app.core.staff.coverage import Gate
 from app.db.database import Database
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.operations.audit.search_decisions import correspondence_ref
 from app.operations.decisions.answer_questions import DecisionPoint
+from app.operations.decisions.basis import SEALED_FOR, DecidedBy
 from app.operations.decisions.from_database import Primary
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
@@ -56,7 +58,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     """
     database, deployment, pace = database_of(settings, clock=clock), deployment_of(settings), pace_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
-    memory = _memory(settings, database, deployment.policy, uses, check) if clock is None else None
+    memory = _memory(settings, database, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
     known = _known(replica, check)
     return Services(
@@ -106,7 +108,7 @@ def _reads(settings: Settings, database: Database, replica: Replica | None) -> P
 
 
 def _memory(
-    settings: Settings, database: Database, policy: PeriodPolicy, uses: Uses, check: "TokenCheck | None"
+    settings: Settings, database: Database, by: DecidedBy, uses: Uses, check: "TokenCheck | None"
 ) -> Memory | None:
     if settings.cache is CacheMode.STRICT:
         return None
@@ -119,7 +121,13 @@ def _memory(
         synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))
-    return Memory(Replica(plan, database, pool, uses, check.known if check is not None else _no_token), policy)
+    return Memory(Replica(plan, database, pool, uses, check.known if check is not None else _no_token), by)
+
+
+def decided_by(deployment: Deployment) -> DecidedBy:
+    """What decides in this process."""
+    seal = partial(deployment.vault.seal_apart, SEALED_FOR)
+    return DecidedBy(deployment.policy, seal, rules_digest(), version("sceau"))
 
 
 def _no_token(_: bytes) -> None:
@@ -137,8 +145,8 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
 
 def decisions_of(services: Services) -> DecisionEndpoint:
     """Make the object that answers the decision endpoints."""
-    policy = services.deployment.policy
-    primary = Primary(services.reads, services.known, services.uses, policy, services.limits)
+    by = decided_by(services.deployment)
+    primary = Primary(services.reads, services.known, services.uses, by, services.limits)
     point = DecisionPoint(services.memory, primary, services.instant)
     wording = Wording(services.metrics.decisions, services.recorder, partial(decision_token, services))
     return DecisionEndpoint(services, point, wording)

@@ -8,6 +8,7 @@ import pytest
 
 from app.audit.rows import facts_of, row
 from app.core.decision import Decision, DecisionRequest, Reason
+from tests.audit.test_log_rows import NOTHING_KNOWN
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 
@@ -159,7 +160,8 @@ def _log_of(api):
 
 
 def _row(at):
-    facts = facts_of(DecisionRequest(b"\1" * 32, "ads"), Decision(False, Reason.NO_CONSENT, None, None, "11"))
+    refused = Decision(False, Reason.NO_CONSENT, None, None, "11")
+    facts = facts_of(DecisionRequest(b"\1" * 32, "ads"), refused, NOTHING_KNOWN)
     return row(uuid4().bytes, at, uuid4(), b"\1" * 32, b"\2" * 32, facts)
 
 

@@ -1,19 +1,30 @@
 """Rows of the decision log as bytes: PostgreSQL reads from them what was put in."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from app.audit.basis import DecisionBasis
 from app.audit.rows import COLUMNS, HEADER, TRAILER, facts_of, row
-from app.audit.store import COLUMNS as COLUMNS_OF_THE_TABLE
+from app.audit.tables import decision_log
 from app.core.article import Article, Channel, Element
 from app.core.decision import Decision, DecisionRequest, Reason
 
 AT = datetime(2026, 11, 24, 12, 30, 15, 123456, tzinfo=UTC)
 CONSENT = UUID("0199d7a4-1c11-7c3f-9a51-6a0f6a4b1c2d")
 PERMIT = Decision(True, Reason.CONSENT_IN_FORCE, Article.IV, "2025-07-02", "19", CONSENT, AT, AT)
+NOTHING_KNOWN = DecisionBasis(
+    *(True, False, None, 0, 0, None, 0, None, None, None), policy="P1Y/start_of_day", rules="rules", build="0.1.0"
+)
+MUCH_KNOWN = DecisionBasis(
+    *(False, True, 3, 4, 2, "local_parties", 70_000, 2, b"d" * 32, b"sealed"),
+    policy="P6M/same_instant",
+    rules="rules",
+    build="0.1.0",
+)
 DENY = Decision(False, Reason.UNKNOWN_PROCESSING, None, None, "1")
 
 
@@ -26,10 +37,15 @@ DENY = Decision(False, Reason.UNKNOWN_PROCESSING, None, None, "1")
         (DecisionRequest(b"\xff" * 32, "someone@example.org", None), DENY, None, "(no id)"),
     ],
 )
-def test_postgresql_reads_what_was_encoded(database, request_, decision, elements, processing):
+@pytest.mark.parametrize("basis", [NOTHING_KNOWN, MUCH_KNOWN], ids=["little", "much"])
+def test_postgresql_reads_what_was_encoded(  # noqa: PLR0917 - a row's parts
+    database, request_, decision, elements, processing, basis
+):
     """A row by binary COPY holds, column by column, the question and the decision that it was made of."""
     caller, identifier = UUID(int=7), UUID(int=2**127 + 5)
-    encoded = row(identifier.bytes, AT.timestamp(), caller, request_.subject, b"c" * 32, facts_of(request_, decision))
+    encoded = row(
+        identifier.bytes, AT.timestamp(), caller, request_.subject, b"c" * 32, facts_of(request_, decision, basis)
+    )
     with psycopg.connect(database.owner_url) as connection:
         connection.execute("CREATE TEMPORARY TABLE rows (LIKE decision_log)")
         with connection.cursor().copy(f"COPY rows ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)") as copy:
@@ -46,8 +62,9 @@ def test_postgresql_reads_what_was_encoded(database, request_, decision, element
     assert (read["permitted"], read["reason"], read["rule"]) == (decision.permitted, decision.reason, decision.rule)
     assert (read["law_version"], read["consent"]) == (decision.law_version, decision.consent)
     assert read["valid_until"] == decision.valid_until
+    assert {name: read[name] for name in asdict(basis)} == asdict(basis)
 
 
 def test_every_column_of_the_table_is_encoded():
     """The log's columns and those of an encoded row are the same ones."""
-    assert sorted(COLUMNS) == sorted(COLUMNS_OF_THE_TABLE)
+    assert sorted(COLUMNS) == sorted(column.name for column in decision_log.columns)

@@ -8,14 +8,16 @@ from msgspec.structs import replace
 from app.core.article import Channel, Element
 from app.core.decision import DecisionRequest, Participant
 from app.core.period import PeriodPolicy
+from app.operations.decisions.basis import DecidedBy
 from app.operations.decisions.judging import judge
 from app.operations.decisions.question import Circumstances
 from app.operations.decisions.remembered import Remembered, RememberedDecisions
 from app.snapshot.records import register_record, subject_record
 
 OF = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
+BY = DecidedBy(PeriodPolicy(), bytes, "rules", "build")
 ASKED = DecisionRequest(b"alice", "ads", None, True, Channel.ONLINE, True, "FR", None)
-JUDGED = judge(ASKED, None, {}, datetime(2026, 6, 15, tzinfo=UTC), PeriodPolicy(), None)
+JUDGED = judge(ASKED, None, {}, datetime(2026, 6, 15, tzinfo=UTC), BY, None)
 KEY = (OF, b"alice", None)
 REGISTER, RECORD = register_record(None), subject_record(None)
 

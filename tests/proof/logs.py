@@ -11,6 +11,7 @@ import psycopg
 from app.jobs.proof import append_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import LogRefusedError
+from app.operations.proof.batch_decisions import batch_decisions
 from app.proof.heads import HeadsUnreadableError
 from app.wiring.deployment import database_of, deployment_of
 from app.wiring.proof import proof_plan_of
@@ -61,6 +62,19 @@ class Log:
             return f"{asyncio.run(append())} entries appended"
         except (LogRefusedError, HeadsUnreadableError) as error:
             return str(error)
+
+    def batch(self):
+        """State the batches of logged decisions as the jobs process does; how many."""
+
+        async def batch():
+            database = database_of(settings_for(self.database))
+            try:
+                async with database.write() as session:
+                    return await batch_decisions(session)
+            finally:
+                await database.close()
+
+        return asyncio.run(batch())
 
     def key(self):
         """The keys that verify the log and receipts, a line for each."""

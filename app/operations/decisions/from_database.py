@@ -13,10 +13,10 @@ from app.auth.limits.rate_limits import RateLimits
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
-from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
+from app.operations.decisions.basis import DecidedBy
 from app.operations.decisions.evaluate_requests import read_facts
 from app.operations.decisions.judging import Answer, AnsweredRequest, Unanswered, judge
 from app.operations.decisions.question import Question
@@ -34,7 +34,7 @@ class Primary:
     reads: PrimaryReads
     known: LastKnown
     uses: Uses
-    policy: PeriodPolicy
+    by: DecidedBy
     limits: RateLimits
 
 
@@ -136,7 +136,7 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     read = await read_facts(session, requests, records)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
         answers[place] = judge(
-            request, facts.processing, facts.consents, facts.at, primary.policy, facts.subject_ref, facts.holders
+            request, facts.processing, facts.consents, facts.at, primary.by, facts.subject_ref, facts.holders
         )
     return read.now, read.asked
 
@@ -164,4 +164,4 @@ def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: 
         return Unanswered.UNKNOWABLE
     # Never before what is recorded as done: a suspension that this process has read binds it, whatever any clock says.
     done = max((change.at for change in processing.status_changes), default=at)
-    return judge(question.whole(), processing, {}, max(at, done), primary.policy, None)
+    return judge(question.whole(), processing, {}, max(at, done), primary.by, None)

@@ -17,7 +17,7 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision import Participant
 from app.core.evaluate import stable_until
-from app.core.period import PeriodPolicy
+from app.operations.decisions.basis import DecidedBy
 from app.operations.decisions.judging import Answer, Judged, Unanswered, judge
 from app.operations.decisions.question import Question
 from app.operations.decisions.remembered import Remembered, RememberedDecisions
@@ -30,10 +30,10 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class Memory:
-    """What a process answers from: its replica, the decisions it remembers, and how the deployment counts periods."""
+    """What a process answers from: its replica, the decisions it remembers, and what decides."""
 
     replica: Replica
-    policy: PeriodPolicy
+    by: DecidedBy
     remembered: RememberedDecisions = field(default_factory=RememberedDecisions)
     hits: int = 0
     misses: int = 0
@@ -227,8 +227,8 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
     own = held.get(question.subject)
     request = question.request(participants)
     ref = own.ref if own is not None else None
-    judged = judge(request, register.processing, consents, at, memory.policy, ref, holders)
+    judged = judge(request, register.processing, consents, at, memory.by, ref, holders)
     until = None
     if register.processing is not None:
-        until = stable_until(register.processing, events, at, memory.policy)
+        until = stable_until(register.processing, events, at, memory.by.policy)
     return Remembered(register, tuple(held.values()), until.timestamp() if until is not None else math.inf, judged)

@@ -13,16 +13,16 @@ from app.core.case import NOT_SHARED, Holders
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
-from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.operations.decisions.answers import answer_parts
+from app.operations.decisions.basis import DecidedBy, basis_of
 
 
 class Judged(Struct, frozen=True, eq=False):
     """A decision and what is made of it; the same for every correspondence that the question could be about.
 
     `wire`: its JSON as bytes before and after the decision's id. `outcome`: permitted, and the word of the reason.
-    `log_facts`: the columns of its log row that depend on the question and the decision only. `exempt`: the processing
+    `log_facts`: the columns of its log row that are the same for every correspondence. `exempt`: the processing
     is one of III, so that no quota counts the question. `subject_ref`: of the subject, None where nothing is recorded
     of it or, under III, nothing was looked up.
     """
@@ -65,17 +65,17 @@ def judge(  # noqa: PLR0917 - the question and each of the facts
     processing: Processing | None,
     consents: Mapping[bytes, Sequence[ConsentEvent]],
     at: datetime,
-    policy: PeriodPolicy,
+    by: DecidedBy,
     subject_ref: bytes | None,
     holders: Holders = NOT_SHARED,
 ) -> Judged:
     """Judge a request on these facts at an instant (`app.core.evaluate`); `consents` and `holders` are by locator."""
-    decision = evaluate(request, processing, consents, at, policy, holders)
+    decision = evaluate(request, processing, consents, at, by.policy, holders)
     return Judged(
         decision,
         answer_parts(decision),
         (decision.permitted, decision.reason.value),
-        facts_of(request, decision),
+        facts_of(request, decision, basis_of(request, processing, consents, at, by, holders)),
         processing is not None and processing.is_exempt,
         subject_ref,
     )

@@ -1,0 +1,64 @@
+"""`sceau proof replay`: decide again what was logged, and compare."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.connecting import DataOption, at_length
+
+if TYPE_CHECKING:
+    from app.db.database import Database
+    from app.operations.proof.replay_decisions import ReplayReport
+
+_SHOWN = 20
+_WRONG = 1
+_INCOMPLETE = 3
+Instant = Annotated[datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.", show_default=False)]
+
+
+def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> None:
+    """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
+    import sys
+
+    from app.operations.proof.replay_decisions import replay_decisions
+    from app.settings import Settings
+    from app.wiring.deployment import deployment_of
+
+    def tell(number: int) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{number:,} decisions …", nl=False, err=True)
+
+    async def replay(database: "Database") -> "ReplayReport":
+        vault = deployment_of(Settings.load()).vault
+        async with database.read() as session:
+            return await replay_decisions(session, vault, _utc(since), _utc(until), tell)
+
+    report = at_length(data, replay)
+    if sys.stderr.isatty():
+        typer.echo("\r", nl=False, err=True)
+    _say(report)
+    wrong = bool(report.different or report.altered)
+    raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left else 0)
+
+
+def _say(report: "ReplayReport") -> None:
+    for each in report.different[:_SHOWN]:
+        said = ", ".join(f"{name} {logged} in the log, {now} now" for name, (logged, now) in each.columns.items())
+        typer.echo(f"DIFFERENT: {each.id}: {said}")
+    if len(report.different) > _SHOWN:
+        typer.echo(f"DIFFERENT: {len(report.different) - _SHOWN} more")
+    for altered in report.altered[:_SHOWN]:
+        typer.echo(f"ALTERED: {altered}")
+    for why, number in report.left.most_common():
+        typer.echo(f"NOT REPRODUCIBLE: {number}: {why}")
+    if report.batches or report.altered:
+        typer.echo(f"{report.batches + len(report.altered)} batches in the log, {len(report.altered)} altered")
+    typer.echo(
+        f"{report.decisions} decisions, {report.reproduced} reproduced, {len(report.different)} different, "
+        f"{report.left.total()} not reproducible"
+    )
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC)

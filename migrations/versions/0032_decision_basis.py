@@ -1,0 +1,50 @@
+"""What a decision was made on, in its row of the log; and batches of logged decisions among the statements of the proof log.
+
+New columns that are NULL in rows of before: the tables are locked for an instant. Code of before goes on writing rows
+without them, which cannot be decided again.
+
+Going back drops the columns, and no new batch can be stated.
+
+Revision: 0032, after 0031.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0032"
+down_revision = "0031"
+branch_labels = None
+depends_on = None
+
+ADDED = {
+    "automated": sa.Boolean(),
+    "private": sa.Boolean(),
+    "version": sa.Integer(),
+    "versions": sa.Integer(),
+    "changes": sa.Integer(),
+    "party_mode": sa.Text(),
+    "known": sa.Integer(),
+    "participants": sa.Integer(),
+    "participants_digest": sa.LargeBinary(),
+    "relied": sa.LargeBinary(),
+    "policy": sa.Text(),
+    "rules": sa.Text(),
+    "build": sa.Text(),
+}
+NAME = "ck_proof_statement_kind"
+
+
+def upgrade() -> None:
+    """Add the columns, and the kind of statement."""
+    for name, kind in ADDED.items():
+        op.add_column("decision_log", sa.Column(name, kind))
+    op.drop_constraint(op.f(NAME), "proof_statement")
+    op.create_check_constraint(op.f(NAME), "proof_statement", "kind IN ('key', 'settings', 'decision_batch')")
+
+
+def downgrade() -> None:
+    """Remove them; batches that are stated stay, for nothing leaves the log."""
+    op.drop_constraint(op.f(NAME), "proof_statement")
+    op.execute(f"ALTER TABLE proof_statement ADD CONSTRAINT {NAME} CHECK (kind IN ('key', 'settings')) NOT VALID")
+    for name in reversed(ADDED):
+        op.drop_column("decision_log", name)

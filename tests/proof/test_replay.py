@@ -1,0 +1,193 @@
+"""Logged decisions are decided again on what was known then; what was altered since is named."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from app.audit import basis
+from tests.faults.service import eventually
+from tests.proof.logs import Log
+from tests.support.api import question, running, subject
+from tests.support.two_persons import add
+
+PEOPLE = ("alice", "bob", "carol", "dave", "desk")
+PROCESSINGS = {
+    "ads": {},
+    "stats": {"purpose": "statistics", "party_mode": "all_local_users", "consent_validity": "P6M"},
+    "all": {"party_mode": "all_parties"},
+    "spam": {"purpose": "unsolicited_content_detection"},
+}
+WIDE = {"decision_log": "durable", "decision_log_exempt_share": 1.0}
+INCOMPLETE = 3
+
+
+def _questions(chance, number):
+    for _ in range(number):
+        others = chance.sample([*PEOPLE, "eve"], chance.randint(0, 3))
+        properties = {
+            "participants": [{"id": each, "local": each != "eve"} for each in others]
+            if chance.random() < 0.7
+            else None,
+            "automated": chance.random() < 0.95,
+            "private": chance.random() < 0.9,
+            "territory": chance.choice(["FR", "FR", "FR", "NC", "DE"]),
+            "channel": chance.choice(["online", "online", "text_message"]),
+            "elements": chance.choice([None, ["content"], ["attachments"]]),
+        }
+        asked = {name: value for name, value in properties.items() if value is not None}
+        yield question(chance.choice(PEOPLE), chance.choice([*PROCESSINGS, "unknown"]), **asked)
+
+
+def _ask(api, chance, number):
+    before = _written(api)
+    for each in _questions(chance, number):
+        api.ok("POST", "/access/v1/evaluation", each)
+    eventually(lambda: _written(api) == before + number)
+
+
+def _written(api):
+    return api.client.app.state.services.recorder.log.counts.written
+
+
+def _happen(api, chance):
+    """A day in the life: people decide, withdraw, and versions come."""
+    for _ in range(6):
+        name, about = chance.choice(PEOPLE), chance.choice(["ads", "stats", "all"])
+        if chance.random() < 0.7:
+            api.decide(name, about, chance.choice(["granted", "granted", "refused"]))
+        else:
+            api.withdraw(name, chance.choice([about, None]))
+
+
+def _made(database, place, number):
+    """Six times so many decisions, under two settings of the service, in either mode, with changes in between."""
+    chance = random.Random(7)
+    with running(database, cache="strict", **WIDE) as api:
+        for each, more in PROCESSINGS.items():
+            api.register(each, **more)
+        _ask(api, chance, number)
+        for name in PEOPLE:
+            for each in ("ads", "stats", "all"):
+                api.decide(name, each)
+        holders = [subject("alice"), subject("bob")]
+        api.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("desk"), "shared": True, "holders": holders})
+        for _ in range(2):
+            _ask(api, chance, number)
+            _happen(api, chance)
+    with running(database, cache="leased", consent_validity="P3M", period_counting="same_instant", **WIDE) as api:
+        for _ in range(2):
+            _ask(api, chance, number)
+            _happen(api, chance)
+        add(api, "ads", elements=["content"], reason="Less.")
+        api.ok("PATCH", "/v1/processings/all", {"status": "suspended"})
+        _ask(api, chance, number)
+    return Log(database, place)
+
+
+@pytest.fixture
+def log(database, tmp_path):
+    """A few decisions."""
+    return _made(database, tmp_path, 12)
+
+
+def _replayed(log, *, since=timedelta(hours=1)):
+    """What the command says of the last hour."""
+    now = datetime.now(UTC)
+    between = (
+        "--since",
+        f"{now - since:%Y-%m-%dT%H:%M:%S}",
+        "--until",
+        f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}",
+    )
+    status, _, said = log.sceau("proof", "replay", *between)
+    return status, said
+
+
+def _batched(log, monkeypatch):
+    """State the batches as if some minutes had gone by."""
+    monkeypatch.setattr("app.operations.proof.batch_decisions._SETTLED", timedelta(minutes=-2))
+    return log.batch()
+
+
+def _changed(database, statement, *values):
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        row = owner.execute(statement, values).fetchone()
+    assert row is not None, statement
+    return str(row[0])
+
+
+def test_every_decision_comes_out_the_same(database, tmp_path, monkeypatch):
+    """Settings, texts, people and the way to decide have changed in between; each is decided as it was."""
+    log = _made(database, tmp_path, 40)
+    assert _batched(log, monkeypatch) > 0
+    status, said = _replayed(log)
+    assert said.endswith("240 decisions, 240 reproduced, 0 different, 0 not reproducible\n"), said
+    assert (status, "batches in the log, 0 altered" in said) == (0, True)
+
+
+def test_one_fact_that_was_altered_is_seen(log, database):
+    """Control: a consent that was made a refusal is named by the decisions that rested on it."""
+    permit = "SELECT consent FROM decision_log WHERE permitted AND processing = 'ads' AND consent IS NOT NULL LIMIT 1"
+    refusal = "UPDATE consent_event SET kind = 'refused', expires_at = NULL, counting = NULL"
+    _changed(database, f"{refusal} WHERE id = ({permit}) RETURNING id")
+    status, said = _replayed(log)
+    assert (status, "DIFFERENT: " in said, "consent_in_force in the log, consent_refused now" in said) == (
+        1,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize("what", ["answer", "deleted", "added"])
+def test_a_row_that_was_altered_is_seen(log, database, monkeypatch, what):
+    """Rows that say something else, are gone, or came later differ from the batch that the log committed to."""
+    _batched(log, monkeypatch)
+    row = "id = (SELECT id FROM decision_log WHERE NOT permitted AND processing = 'ads' LIMIT 1)"
+    changes = {
+        "answer": f"UPDATE decision_log SET permitted = true WHERE {row} RETURNING id",
+        "deleted": f"DELETE FROM decision_log WHERE {row} RETURNING id",
+        "added": "INSERT INTO decision_log SELECT (jsonb_populate_record(logged, "
+        f"jsonb_build_object('id', gen_random_uuid()))).* FROM decision_log AS logged WHERE {row} RETURNING id",
+    }
+    identifier = _changed(database, changes[what])
+    status, said = _replayed(log)
+    assert (status, "ALTERED: " in said) == (1, True)
+    assert (f"DIFFERENT: {identifier}" in said) == (what == "answer")
+
+
+def test_what_cannot_be_decided_again_is_said(log, database, monkeypatch):
+    """Rows of an older schema, events that are gone, other rules that decide otherwise: each with its reason."""
+    _changed(
+        database,
+        "UPDATE decision_log SET rules = NULL WHERE id = (SELECT min(id::text)::uuid FROM decision_log) RETURNING id",
+    )
+    status, said = _replayed(log)
+    assert (status, "NOT REPRODUCIBLE: 1: logged before rows told what they were decided on" in said) == (
+        INCOMPLETE,
+        True,
+    )
+    monkeypatch.setattr("app.operations.proof.replay_decisions.rules_digest", lambda: "other")
+    assert _replayed(log)[1].endswith("72 decisions, 71 reproduced, 0 different, 1 not reproducible\n")
+    _changed(
+        database,
+        "UPDATE decision_log SET reason = 'consent_expired' WHERE id = (SELECT id FROM decision_log WHERE reason = "
+        "'consent_in_force' LIMIT 1) RETURNING id",
+    )
+    status, said = _replayed(log)
+    assert (status, "0 different, 2 not reproducible" in said) == (INCOMPLETE, True)
+    assert f"decided by the rules {basis.rules_digest()} of build " in said
+
+
+def test_who_was_looked_at_is_sealed(log, database):
+    """A row that rests on others names nobody to who reads the table; what cannot be opened is not decided again."""
+    with psycopg.connect(database.owner_url) as owner:
+        sealed = owner.execute("SELECT relied FROM decision_log WHERE relied IS NOT NULL").fetchall()
+        ids = [row[0] for row in owner.execute("SELECT id::text FROM consent_event").fetchall()]
+    assert sealed
+    assert not any(each.encode() in bytes(blob) for (blob,) in sealed for each in ids)
+    _changed(database, "UPDATE decision_log SET relied = relied || '\\x00' WHERE relied IS NOT NULL RETURNING id")
+    status, said = _replayed(log)
+    assert (status, "who was looked at cannot be opened" in said) == (INCOMPLETE, True)
