@@ -45,6 +45,21 @@ class Client:
             raise Refused(f"{method} {path} was answered {status}: {detail}")
         return told
 
+    def text(self, path: str) -> str:
+        """The text of a GET that has to be a success.
+
+        Raises:
+            Refused: it is none, or the service cannot be reached.
+
+        """
+        try:
+            answer = self._http.get(path)
+        except httpx2.TransportError as error:
+            raise Refused(f"the service stopped answering ({type(error).__name__})") from None
+        if not answer.is_success:
+            raise Refused(f"GET {path} was answered {answer.status_code}")
+        return answer.text
+
     def another(self, key: str) -> "Client":
         """The same service, called with another key."""
         return Client(str(self._http.base_url), key)

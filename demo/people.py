@@ -41,15 +41,15 @@ class People:
         """Under 15 a consent is joint: two acts, by child and parent, are one; either alone permits nothing."""
         # What an earlier run recorded is another holder's: its parent's act would be half of this one's consent.
         self._administrator.must("POST", "/v1/subjects/closures", {"subject": _subject(_CHILD)})
-        first = self._decide(_CHILD, ADS, {"age_band": "under_15", "given_by": "self"})
+        first = self.decide(_CHILD, ADS, {"age_band": "under_15", "given_by": "self"})
         self._say(f"a child consents alone: {first['state']}; a decision says {self._reason(_CHILD, ADS)}")
         parent = {"age_band": "under_15", "given_by": "holder_of_parental_responsibility"}
-        second = self._decide(_CHILD, ADS, parent)
+        second = self.decide(_CHILD, ADS, parent)
         self._say(f"a parent does too: {second['state']}; a decision says {self._expect(_CHILD, ADS, permitted=True)}")
 
     def _renewal_declined(self) -> None:
         """The consent goes on to its end, and nobody is reminded."""
-        self._decide(_ADULT, ADS, None)
+        self.decide(_ADULT, ADS)
         body = {"subject": _subject(_ADULT), "processing": ADS}
         declined = self._administrator.must("POST", "/v1/renewals/declined", body)
         status, told = self._administrator.ask("POST", "/v1/consent-links", {**_LINK, "consent": declined["consent"]})
@@ -77,7 +77,7 @@ class People:
 
     def _erasure(self) -> None:
         """Nothing leads from the id to the past any more, although the ledger keeps its proof."""
-        self._decide(_LEAVER, ADS, None)
+        self.decide(_LEAVER, ADS)
         search = {"subject": _subject(_LEAVER)}
         before = len(self._administrator.must("POST", "/v1/consents/search", search)["items"])
         self._administrator.must("POST", "/v1/subjects/erasures", search)
@@ -85,7 +85,8 @@ class People:
         denied = self._expect(_LEAVER, ADS, permitted=False)
         self._say(f"erased: {before} consent found by the id before, {after} after; a decision says {denied}")
 
-    def _decide(self, user: str, processing: str, capacity: dict[str, str] | None) -> Any:  # noqa: ANN401 - JSON
+    def decide(self, user: str, processing: str, capacity: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Record a consent with all that it must prove; what the service answered."""
         version = self._administrator.must("GET", f"/v1/processings/{processing}")["version"]
         evidence = {
             "method": "web_form",

@@ -15,6 +15,7 @@ from demo.enforcement import Decided, MailServer
 from demo.letters import Letter, read_letter
 from demo.mailboxes import Mailbox
 from demo.people import People
+from demo.proof import Proof
 from demo.refusal import Refused
 from demo.register import register_sample
 from demo.survey import Survey, survey
@@ -57,14 +58,14 @@ class Story:
             task = bar.add_task(f"reading {self._mailbox.name}", total=None)
             return survey(self._followed(bar, task), wanted, scattered=self._mailbox.scattered)
 
-    def tell(self, url: str, key: str, found: Survey) -> None:
-        """The whole course, against the service at an address.
+    def tell(self, url: str, data: Path, found: Survey) -> None:
+        """The whole course, against the service at an address that works on a data directory.
 
         Raises:
             Refused: the service does not do its part.
 
         """
-        administrator = Client(url, key)
+        administrator = Client(url, (data / "keys" / "bootstrap").read_text(encoding="utf-8").strip())
         try:
             order = self._prepare(administrator, found)
             made = administrator.must(
@@ -75,7 +76,10 @@ class Story:
             finally:
                 administrator.must("DELETE", f"/v1/keys/{made['id']}")
             self._title("People: a child, a renewal declined, a text changed by two persons, an erasure")
-            People(administrator, self._line).tell()
+            people = People(administrator, self._line)
+            people.tell()
+            self._title("Proof: a receipt verified, a forged row named")
+            Proof(administrator, people, self._line, data).tell()
         finally:
             administrator.close()
 

@@ -137,3 +137,11 @@ def test_what_happens_to_people_is_told_as_the_service_answered_it(shipped):
     assert "renewal declined: a decision still says consent_in_force; a reminder is answered 409" in told
     assert "its own author approves it: 403 urn:sceau:problem:own-proposal" in told
     assert "erased: 1 consent found by the id before, 0 after; a decision says no_consent" in told
+
+
+def test_the_demo_ends_with_a_receipt_verified_and_a_forged_row_named(shipped):
+    """The verifier alone says both, with the words that docs/proof.md explains; what was forged is put back."""
+    told = " ".join(shipped.out.partition("Proof:")[2].split())
+    assert "her receipt, checked by verify.py alone: receipt.jwt: ok: the entry stands in the log" in told
+    assert "the bundle of that moment says audit.zip: WRONG: entry " in told
+    assert told.endswith("what the database has is not what was recorded")
