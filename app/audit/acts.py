@@ -54,6 +54,7 @@ class ActKind(StrEnum):
     STAFF_PAGE_SIGNED_IN = "staff_page.signed_in"
     SUBJECT_CLOSED = "subject.closed"
     SUBJECT_ERASED = "subject.erased"
+    SUBJECT_EXPORTED = "subject.exported"
     SUBJECTS_LINKED = "subjects.linked"
     SUBJECTS_SEARCHED = "subjects.searched"
     SUBJECTS_UNLINKED = "subjects.unlinked"

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Date, Row, cast, func, select
 
 from app.audit.tables import decision_log
 from app.db.owner_limits import owner_limit
@@ -85,6 +85,26 @@ async def read_log(
     if after is not None:
         rows = rows.where(table.id > after)
     return (await session.execute(rows)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsOfADay:
+    """How often one answer was given about somebody on a day (UTC)."""
+
+    day: date
+    processing: str
+    permitted: bool
+    reason: str
+    number: int
+
+
+async def decisions_by_day(session: ReadSession, ref: bytes) -> list[DecisionsOfADay]:
+    """The decisions about somebody that are in the log, counted by day (UTC), processing and answer."""
+    table = decision_log.c
+    day = cast(func.timezone("UTC", table.at), Date).label("day")
+    by = (day, table.processing, table.permitted, table.reason)
+    counted = select(*by, func.count().label("number")).where(table.subject_ref == ref).group_by(*by).order_by(*by)
+    return [DecisionsOfADay(**row) for row in (await session.execute(counted)).mappings()]
 
 
 async def first_logged(session: ReadSession) -> datetime | None:

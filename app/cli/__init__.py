@@ -24,6 +24,7 @@ from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.proof import proof
 from app.cli.signing_keys import signing_keys
+from app.cli.subject import subject
 from app.cli.transfer import export, restore
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)
+app.add_typer(subject, name="subject")
 app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
 app.add_typer(limits, name="limits")

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,7 +20,7 @@ PROCESSINGS = {
     "all": {"party_mode": "all_parties"},
     "spam": {"purpose": "unsolicited_content_detection"},
 }
-WIDE = {"decision_log": "durable", "decision_log_exempt_share": 1.0}
+WIDE: dict[str, Any] = {"decision_log": "durable", "decision_log_exempt_share": 1.0}
 INCOMPLETE = 3
 
 

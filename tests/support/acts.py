@@ -234,6 +234,10 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "subject.erased",
         lambda world: world.send("POST", "/v1/subjects/erasures", {"subject": subject("carol")}),
     ),
+    ("POST", "/v1/subjects/exports"): (
+        "subject.exported",
+        lambda world: world.send("POST", "/v1/subjects/exports", {"subject": subject("alice")}),
+    ),
     ("POST", "/v1/explanations"): (
         "decision.explained",
         lambda world: world.send("POST", "/v1/explanations", question("alice", world.registered())),

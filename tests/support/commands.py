@@ -10,13 +10,16 @@ from tests.support.api import MASTER_KEY, PSEUDONYM_KEY
 from tests.support.databases import TestDatabase
 
 
-def run_command(database: TestDatabase, *words: Any, **more: str) -> tuple[int, str, str]:
-    """Run a command on a database: the exit status, and what was said on standard error and on standard output."""
+def run_command(database: TestDatabase, *words: Any, typed: str = "", **more: str) -> tuple[int, str, str]:
+    """Run a command on a database: the exit status, and what was said on standard error and on standard output.
+
+    `typed` is its standard input, `more` are settings.
+    """
     of_the_suite: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SCEAU_")}
     settings = {"database_url": database.app_url, "pseudonym_key": PSEUDONYM_KEY, "master_key": MASTER_KEY, **more}
     environment = of_the_suite | {f"SCEAU_{name.upper()}": value for name, value in settings.items()}
     environment |= {"SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one"}
-    done = CliRunner().invoke(command, [*map(str, words)], env=environment)
+    done = CliRunner().invoke(command, [*map(str, words)], env=environment, input=typed)
     error = done.exception
     refused = error is not None and not isinstance(error, SystemExit)
     return done.exit_code, f"{done.stderr}{error if refused else ''}", done.stdout

@@ -11,11 +11,13 @@ from fastapi import Depends, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, open_to_all
+from app.api.http.security import Needs, everywhere, open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep
+from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
+from app.operations.proof.export_subject import export_subject
 from app.operations.proof.make_receipt import make_receipt
 from app.operations.proof.prove_consent import prove_consent
 from app.operations.proof.read_log import read_checkpoint, read_tile
@@ -25,6 +27,7 @@ from app.proof.tiles import TileName
 router = strict_router("proof")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
+Exporter = Annotated[Caller, Depends(everywhere(Needs(Scope.CONSENTS_READ)))]
 ConsentId = Annotated[UUID, Path(alias="id", description="A consent's or a refusal's id")]
 _TILE: Final = r"^[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$"
 TilePath = Annotated[
@@ -139,3 +142,30 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
         content = json.dumps(json_ld, ensure_ascii=False)
         return Response(content, media_type=_JSON_LD, headers=headers)
     return Response(jws, media_type=_JWT, headers=headers)
+
+
+class ExportRequest(WireModel):
+    """About whom everything is wanted."""
+
+    subject: SubjectBody
+
+
+@router.post(
+    "/v1/subjects/exports",
+    summary="Export everything about a user",
+    response_class=Response,
+    responses={**problems(_INVALID), 200: {"content": {_JSON_LD: {}}}},
+)
+async def post_export(
+    body: ExportRequest, caller: Exporter, database: DatabaseDep, deployment: DeploymentDep, source: SourceDep
+) -> Response:
+    """Everything that is held about a user since their account began (GDPR art. 15 and 20).
+
+    Consents and refusals as records of ISO/IEC TS 27560; every event with its evidence, the texts that were shown,
+    decisions counted by day, and who looked. Somebody of whom nothing is known gets an empty one. The audit trail
+    records who asked for it. Be sure that whoever gets it is that person.
+    """
+    async with database.write() as session:
+        told = await export_subject(session, deployment, caller, body.subject.name(), service=source)
+    content = json.dumps(told, ensure_ascii=False)
+    return Response(content, media_type=_JSON_LD, headers={"Cache-Control": "no-store"})

@@ -16,7 +16,7 @@ from app.core.projection import ConsentRow
 from app.ledger.entries import LedgerEntry
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 
-_CONTEXT: Final = {
+CONTEXT: Final = {
     "dpv": "https://w3id.org/dpv#",
     "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
     "loc": "https://w3id.org/dpv/loc#",
@@ -77,17 +77,18 @@ class ConsentReceipt:
     def json_ld(self) -> dict[str, Any]:
         """The receipt as JSON-LD."""
         return {
-            "@context": _CONTEXT,
+            "@context": CONTEXT,
             "@id": f"urn:uuid:{self.id}",
             "@type": "dpv:ConsentReceipt",
             "dct:conformsTo": f"{_SCHEMA}#receipt-eu-gdpr",
             "dpv:hasIdentifier": str(self.id),
             "dct:created": _time(self.made_at),
             "dct:description": _NOT_AN_ANSWER,
-            "dpv:hasRecordOfActivity": [self._record()],
+            "dpv:hasRecordOfActivity": [self.record()],
         }
 
-    def _record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
+        """The record in it."""
         event, where = self.entry.event, self._where()
         return {
             "@id": f"urn:uuid:{event.id}",

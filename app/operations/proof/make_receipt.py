@@ -83,7 +83,7 @@ async def signed_receipt(
 ) -> tuple[str, Mapping[str, Any]]:
     """The receipt of an entry: as a compact JWS, and the JSON-LD in it. Arguments and errors as of `make_receipt`."""
     proof = await prove_event(session, entry.event.id)
-    receipt = await _receipt(session, entry, proof, service)
+    receipt = await receipt_of(session, entry, proof, service)
     json_ld = receipt.json_ld()
     key = (await keys_in_force(session, RECEIPT_KEYS, receipt.made_at))[0]
     private = Ed25519PrivateKey.from_private_bytes(opened(deployment, RECEIPT_KEYS, key))
@@ -98,7 +98,15 @@ async def signed_receipt(
     return signed_jws(private, str(named), TYPE, claims), json_ld
 
 
-async def _receipt(session: ReadSession, entry: LedgerEntry, proof: EntryProof | None, service: str) -> ConsentReceipt:
+async def receipt_of(
+    session: ReadSession, entry: LedgerEntry, proof: EntryProof | None, service: str
+) -> ConsentReceipt:
+    """What a receipt of an entry tells.
+
+    Raises:
+        NotFoundError: the register does not have what was decided about.
+
+    """
     event, now = entry.event, await session.now()
     processing = await load_processing(session, event.processing or "")
     version = processing.version(event.version or 0) if processing is not None else None

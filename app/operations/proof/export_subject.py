@@ -1,0 +1,127 @@
+"""Everything that is held about one person, as data that they can take away (GDPR art. 15 and 20).
+
+Since the account began: what an earlier holder of the same id did is not theirs to see. Consents are records as
+ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.consent_receipt`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from app.audit.acts import ActKind, Target
+from app.audit.store import decisions_by_day
+from app.audit.trail import Entry, TrailQuery, record_act, search_trail
+from app.auth.callers import Caller
+from app.auth.store import load_caller
+from app.core.errors import NotFoundError
+from app.core.projection import CONSENTS
+from app.db.session import ReadSession, WriteSession
+from app.ledger.entries import LedgerEntry
+from app.ledger.link_store import find_texts
+from app.ledger.store import load_entries
+from app.operations.proof.consent_receipt import CONTEXT
+from app.operations.proof.make_receipt import receipt_of
+from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import ref_of
+
+_PAGE: Final = 500
+
+
+async def export_subject(
+    session: WriteSession, deployment: Deployment, caller: Caller | None, name: SubjectName, *, service: str
+) -> dict[str, Any]:
+    """All of it, as JSON-LD with members of our own beside; that it was handed out is recorded.
+
+    Args:
+        session: where it is read.
+        deployment: whose names they are.
+        caller: who asks; None for an operator's command.
+        name: about whom.
+        service: the public address.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    ref = await ref_of(session, deployment, name)
+    entries, now = await load_entries(session, ref), await session.now()
+    read = await _who_looked(session, ref)
+    decisions = [{**asdict(each), "day": each.day.isoformat()} for each in await decisions_by_day(session, ref)]
+    told = {
+        "@context": CONTEXT,
+        "@type": "dpv:RecordOfActivity",
+        "dct:created": _text(now),
+        "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": name.id, "type": name.type},
+        "dpv:hasRecordOfActivity": await _records(session, entries, name, service),
+        "events": [_event(each) for each in entries],
+        "texts_shown": await _texts(session, entries),
+        "decisions_by_day": decisions,
+        "looked_at": read,
+    }
+    await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id if caller else None, Target(subject_ref=ref))
+    return told
+
+
+async def _records(
+    session: ReadSession, entries: Sequence[LedgerEntry], name: SubjectName, service: str
+) -> list[dict[str, Any]]:
+    """The consents and refusals; the person has their own name in them, as nowhere else."""
+    records = []
+    for entry in entries:
+        if entry.event.kind in CONSENTS:
+            try:
+                record = (await receipt_of(session, entry, None, service)).record()
+            except NotFoundError:  # a register that lost a version: the event itself is told all the same
+                continue
+            record["dpv:hasDataSubject"]["dct:identifier"] = name.id
+            records.append(record)
+    return records
+
+
+def _event(entry: LedgerEntry) -> dict[str, Any]:
+    event = entry.event
+    told = {
+        "id": str(event.id),
+        "kind": event.kind.value,
+        "processing": event.processing,
+        "version": event.version,
+        "elements": None if event.elements is None else sorted(event.elements),
+        "collected_at": _text(event.collected_at),
+        "recorded_at": _text(entry.recorded_at),
+        "expires_at": None if event.expires_at is None else _text(event.expires_at),
+        "territory": event.territory,
+        "imported": entry.imported,
+        "evidence": entry.evidence,
+        "capacity": entry.capacity,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+async def _texts(session: ReadSession, entries: Iterable[LedgerEntry]) -> dict[str, str]:
+    """The texts that were shown, by their SHA-256, as far as they were kept."""
+    digests = {str((entry.evidence or {}).get("presented_text_sha256") or "") for entry in entries} - {""}
+    found = await find_texts(session, [bytes.fromhex(each) for each in sorted(digests)])
+    return {digest.hex(): text for digest, text in found.items()}
+
+
+async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any]]:
+    """The administrative acts about the person, oldest first, each with the name of whoever did it."""
+    found: list[Entry] = []
+    query, before = TrailQuery(target=Target(subject_ref=ref)), None
+    while page := await search_trail(session, query, before=before, limit=_PAGE):
+        found += page
+        before = page[-1].id
+    names: dict[UUID, str] = {}
+    for each in {act.caller for act in found if act.caller is not None}:
+        caller = await load_caller(session, each)
+        names[each] = caller.name if caller is not None else str(each)
+    return [
+        {"at": _text(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
+        for act in reversed(found)
+    ]
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

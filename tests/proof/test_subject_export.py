@@ -1,0 +1,84 @@
+"""Everything about one person, for that person, and nothing of anybody else."""
+
+import json
+
+import pytest
+
+from tests.faults.service import eventually
+from tests.support.api import question, running, subject
+from tests.support.commands import run_command
+from tests.support.consent_page import Person, link
+from tests.support.two_persons import add
+
+
+@pytest.fixture
+def api(database):
+    """A service that logs every decision, with two processings."""
+    with running(database, decision_log="durable") as api:
+        for each in ("ads", "stats"):
+            api.register(each)
+        yield api
+
+
+def _export(api, name):
+    answer = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/ld+json"), answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.json()
+
+
+def test_everything_since_the_account_began_is_in_it(api):
+    """Records in DPV terms, every event, the text that was shown, decisions by day, and who looked."""
+    person = Person(api, link(api, "alice", "ads"))
+    person.press("accept", "ads")
+    api.decide("alice", "stats", "refused")
+    add(api, "ads", elements=["content"], reason="Less.")
+    api.withdraw("alice", "ads")
+    for _ in range(3):
+        api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
+    eventually(lambda: _export(api, "alice")["decisions_by_day"])  # its log is written a moment later
+    told = _export(api, "alice")
+    assert [each["kind"] for each in told["events"]] == ["granted", "refused", "withdrawn"]
+    record = told["dpv:hasRecordOfActivity"][0]
+    assert record["@type"] == "dpv:ConsentRecord"
+    assert [each["@type"][0] for each in record["dpv:hasConsentStatus"]] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
+    assert record["dpv:hasDataSubject"]["dct:identifier"] == "alice"
+    digest = told["events"][0]["evidence"]["presented_text_sha256"]
+    assert "Exemple SAS" in told["texts_shown"][digest]
+    (counted,) = told["decisions_by_day"]
+    assert (counted["processing"], counted["reason"], counted["number"]) == ("ads", "consent_withdrawn", 3)
+    assert _export(api, "alice")["looked_at"][-1]["act"] == "subject.exported"
+
+
+def test_it_has_nothing_of_an_earlier_account_or_of_others(api):
+    """After a closure the next holder of the id starts with nothing; nobody else stands in it at any time."""
+    api.decide("alice", "ads")
+    api.decide("bob", "ads")
+    before = json.dumps(_export(api, "alice"))
+    assert "bob" not in before
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
+    after = _export(api, "alice")
+    assert (after["events"], after["dpv:hasRecordOfActivity"], after["looked_at"]) == ([], [], [])
+    api.decide("alice", "stats")
+    assert [each["processing"] for each in _export(api, "alice")["events"]] == ["stats"]
+
+
+def test_a_caller_that_may_name_some_processings_gets_none(api):
+    """It is about every processing, so that a limited caller is refused."""
+    limited = api.with_key(api.new_key("consents:read", processings=["ads"]))
+    assert limited.call("POST", "/v1/subjects/exports", {"subject": subject("alice")}).status_code == 403
+    assert (
+        api.with_key(api.new_key("register:read"))
+        .call("POST", "/v1/subjects/exports", {"subject": subject("alice")})
+        .status_code
+        == 403
+    )
+
+
+def test_the_command_writes_the_same(api, database, tmp_path):
+    """`sceau subject export` takes the id from standard input, so that it stands in no list of processes."""
+    api.decide("alice", "ads")
+    status, said, _ = run_command(database, "subject", "export", "-o", tmp_path / "alice.json", typed="alice\n")
+    assert (status, said) == (0, "1 events exported.\n")
+    told, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, "alice")
+    assert told["events"] == wanted["events"]
