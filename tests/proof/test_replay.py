@@ -1,5 +1,6 @@
 """Logged decisions are decided again on what was known then; what was altered since is named."""
 
+import os
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,6 +46,17 @@ def _ask(api, chance, number):
     before = _written(api)
     for each in _questions(chance, number):
         api.ok("POST", "/access/v1/evaluation", each)
+    eventually(lambda: _written(api) == before + number)
+
+
+def _ask_many(api, chance, number):
+    """By batches of a thousand."""
+    before, left = _written(api), number
+    while left:
+        some = min(left, 1_000)
+        api.ok("POST", "/access/v1/evaluations", {"evaluations": list(_questions(chance, some))})
+        left -= some
+        eventually(lambda: len(api.client.app.state.services.recorder.log) < 10_000)
     eventually(lambda: _written(api) == before + number)
 
 
@@ -127,6 +139,34 @@ def test_every_decision_comes_out_the_same(database, tmp_path, monkeypatch):
     status, said = _replayed(log)
     assert said.endswith("240 decisions, 240 reproduced, 0 different, 0 not reproducible\n"), said
     assert (status, "batches in the log, 0 altered" in said) == (0, True)
+
+
+def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monkeypatch):
+    """Thousands by batch, with other settings, other rules that decide alike and another version in between.
+
+    `REPLAYED=100000 ./dev test tests/proof/test_replay.py -k many` is the size that docs/proof.md speaks of.
+    """
+    chance, half = random.Random(11), int(os.environ.get("REPLAYED", "4000")) // 2
+    with running(database, cache="leased", **WIDE) as api:
+        for each, more in PROCESSINGS.items():
+            api.register(each, **more)
+        for _ in range(3):
+            _happen(api, chance)
+        _ask_many(api, chance, half)
+    monkeypatch.setattr("app.wiring.services.version", lambda _: "0.2.0")
+    monkeypatch.setattr("app.wiring.services.rules_digest", lambda: "f" * 16)
+    with running(database, cache="leased", consent_validity="P3M", **WIDE) as api:
+        for _ in range(3):
+            _happen(api, chance)
+        _ask_many(api, chance, half)
+    log = Log(database, tmp_path)
+    status, said = _replayed(log)
+    assert (status, said) == (0, f"{2 * half} decisions, {2 * half} reproduced, 0 different, 0 not reproducible\n")
+    refusal = "UPDATE consent_event SET kind = 'refused', expires_at = NULL, counting = NULL"
+    permit = "SELECT consent FROM decision_log WHERE permitted AND consent IS NOT NULL AND build = '0.1.0' LIMIT 1"
+    _changed(database, f"{refusal} WHERE id = ({permit}) RETURNING id")
+    status, said = _replayed(log)
+    assert (status, "consent_in_force in the log, consent_refused now" in said) == (1, True)
 
 
 def test_one_fact_that_was_altered_is_seen(log, database):
