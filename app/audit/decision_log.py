@@ -19,8 +19,10 @@ import structlog
 from app.audit.rows import COLUMNS, HEADER, TRAILER
 from app.db.connections import connection_settings
 from app.db.database import DatabaseUnavailableError
+from app.db.identifiers import random_id
 
 _COPY: Final = f"COPY decision_log ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
+_DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
 _BATCH: Final = 2_000
 _RETRY_SECONDS: Final = 1.0
 log = structlog.get_logger("sceau.decision_log")
@@ -51,13 +53,23 @@ class LogPlan:
 
 @dataclass(slots=True)
 class _Batch:
-    """Rows that are written and committed together, and who waits for that."""
+    """Rows that are written and committed together, and who waits for that.
+
+    `dropped`: how many rows had been dropped when they were sent first, which is committed with them.
+    """
 
     rows: list[bytes] = field(default_factory=list)
+    dropped: int | None = None
     waiting: list[tuple[bytes, asyncio.Future[None]]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.waiting)
+
+    def clear(self) -> None:
+        """Begin another one."""
+        self.rows.clear()
+        self.waiting.clear()
+        self.dropped = None
 
     def encoded(self) -> bytes:
         return b"".join([HEADER, *self.rows, *(row for row, _ in self.waiting), TRAILER])
@@ -76,6 +88,7 @@ class DecisionLog:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = 0  # of the rows that were dropped, how many the database knows of
 
     def __len__(self) -> int:
         """How many entries wait."""
@@ -143,8 +156,7 @@ class DecisionLog:
                     return
                 continue
             try:
-                with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                    copy.write(batch.encoded())
+                self._write(connection, batch)
             except psycopg.errors.UniqueViolation:
                 # A batch is there whole or not at all: this one was committed before its connection broke.
                 log.info("flush had been committed", rows=len(batch))
@@ -153,17 +165,26 @@ class DecisionLog:
                 self._refused(batch, type(error).__name__)
                 continue
             self.counts.written += len(batch)
+            self._told = max(self._told, batch.dropped or 0)
             self._tell([future for _, future in batch.waiting], None)
-            batch.rows.clear()
-            batch.waiting.clear()
+            batch.clear()
+
+    def _write(self, connection: psycopg.Connection[Any], batch: _Batch) -> None:
+        """Commit a batch, and how many rows were dropped since the last one."""
+        if batch.dropped is None:
+            batch.dropped = self.counts.dropped
+        with connection.transaction(), connection.cursor() as cursor:
+            with cursor.copy(_COPY) as copy:
+                copy.write(batch.encoded())
+            if batch.dropped > self._told:
+                cursor.execute(_DROPPED, [random_id(), batch.dropped - self._told])
 
     def _refused(self, batch: _Batch, cause: str) -> None:
         """Drop rows that the database will not take, such as those of a day that has no partition."""
         self.counts.dropped += len(batch)
         log.error("flush refused", cause=cause, dropped=len(batch))
         self._tell([future for _, future in batch.waiting], DatabaseUnavailableError())
-        batch.rows.clear()
-        batch.waiting.clear()
+        batch.clear()
 
     def _take(self, batch: _Batch) -> None:
         """Gather for a while, unless somebody waits or there is enough; then take what there is."""

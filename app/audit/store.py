@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Date, Row, cast, func, select
 
-from app.audit.tables import decision_log
+from app.audit.tables import decision_drop, decision_log
 from app.db.owner_limits import owner_limit
 from app.db.session import ReadSession, WriteSession
 
@@ -105,6 +105,13 @@ async def decisions_by_day(session: ReadSession, ref: bytes) -> list[DecisionsOf
     by = (day, table.processing, table.permitted, table.reason)
     counted = select(*by, func.count().label("number")).where(table.subject_ref == ref).group_by(*by).order_by(*by)
     return [DecisionsOfADay(**row) for row in (await session.execute(counted)).mappings()]
+
+
+async def count_dropped(session: ReadSession, since: datetime, until: datetime) -> int:
+    """How many rows were dropped, as far as the database heard of it between two instants."""
+    table = decision_drop.c
+    number = select(func.coalesce(func.sum(table.number), 0)).where(table.at >= since, table.at < until)
+    return int((await session.execute(number)).scalar_one())
 
 
 async def first_logged(session: ReadSession) -> datetime | None:

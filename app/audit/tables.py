@@ -63,6 +63,17 @@ decision_log = Table(
     postgresql_partition_by="RANGE (at)",
 )
 
+# Rows of the log that found the queue full or were refused: how many, and when the database heard of it.
+decision_drop = Table(
+    "decision_drop",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    CheckConstraint("number > 0", name="number"),
+    Index("ix_decision_drop_at", "at"),
+)
+
 job_run = Table(
     "job_run",
     metadata,

@@ -39,7 +39,7 @@ def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> Non
         typer.echo("\r", nl=False, err=True)
     _say(report)
     wrong = bool(report.different or report.altered)
-    raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left else 0)
+    raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left or report.dropped else 0)
 
 
 def _say(report: "ReplayReport") -> None:
@@ -52,6 +52,8 @@ def _say(report: "ReplayReport") -> None:
         typer.echo(f"ALTERED: {altered}")
     for why, number in report.left.most_common():
         typer.echo(f"NOT REPRODUCIBLE: {number}: {why}")
+    if report.dropped:
+        typer.echo(f"NOT LOGGED: {report.dropped} decisions: the log was full, or refused them")
     if report.batches or report.altered:
         typer.echo(f"{report.batches + len(report.altered)} batches in the log, {len(report.altered)} altered")
     typer.echo(

@@ -50,6 +50,7 @@ PRIVILEGES: Final = {
     "outbox": "SELECT, INSERT, DELETE",
     "change": "SELECT, INSERT, DELETE",
     "decision_log": "SELECT, INSERT",
+    "decision_drop": "SELECT, INSERT",
     "administrative_act": "SELECT, INSERT",
     "owner_limit": "SELECT",
     "staff_notice": "SELECT, INSERT",

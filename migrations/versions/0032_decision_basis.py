@@ -35,9 +35,22 @@ NAME = "ck_proof_statement_kind"
 
 
 def upgrade() -> None:
-    """Add the columns, and the kind of statement."""
+    """Add the columns, the table of rows that were dropped, and the kind of statement."""
     for name, kind in ADDED.items():
         op.add_column("decision_log", sa.Column(name, kind))
+    op.create_table(
+        "decision_drop",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("number > 0", name=op.f("ck_decision_drop_number")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_decision_drop")),
+    )
+    op.create_index("ix_decision_drop_at", "decision_drop", ["at"])
+    op.execute(
+        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON decision_drop "
+        "FOR EACH STATEMENT EXECUTE FUNCTION sceau_refuse_change()"
+    )
     op.drop_constraint(op.f(NAME), "proof_statement")
     op.create_check_constraint(op.f(NAME), "proof_statement", "kind IN ('key', 'settings', 'decision_batch')")
 
@@ -46,5 +59,6 @@ def downgrade() -> None:
     """Remove them; batches that are stated stay, for nothing leaves the log."""
     op.drop_constraint(op.f(NAME), "proof_statement")
     op.execute(f"ALTER TABLE proof_statement ADD CONSTRAINT {NAME} CHECK (kind IN ('key', 'settings')) NOT VALID")
+    op.drop_table("decision_drop")
     for name in reversed(ADDED):
         op.drop_column("decision_log", name)

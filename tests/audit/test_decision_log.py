@@ -1,6 +1,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import psycopg
@@ -174,6 +175,30 @@ def test_a_row_that_the_database_refuses_holds_up_no_other(database):
         eventually(lambda: log.counts.dropped == 1)
         identifier = api.evaluate("alice", "ads")["context"]["id"]
         assert [each["id"] for each in logged(api, id=identifier)] == [identifier]
+
+
+def test_how_many_were_dropped_is_written_once(database):
+    """What found the queue full is told to the database with the next rows, each time what came since."""
+    with running(database) as api:
+        api.register("ads")
+        log = _log_of(api)
+        for number in (3, 2):
+            log.counts.dropped += number
+            api.evaluate("alice", "ads")
+            eventually(lambda: len(log) == 0 and log.counts.written)
+            eventually(partial(_has_dropped, database, number))
+        api.evaluate("alice", "ads")
+        eventually(lambda: log.counts.written == 3)
+    assert _dropped(database) == [3, 2]
+
+
+def _has_dropped(database, number):
+    return _dropped(database)[-1:] == [number]
+
+
+def _dropped(database):
+    with psycopg.connect(database.owner_url) as connection:
+        return [number for (number,) in connection.execute("SELECT number FROM decision_drop ORDER BY at").fetchall()]
 
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])

@@ -199,8 +199,17 @@ def test_a_row_that_was_altered_is_seen(log, database, monkeypatch, what):
     assert (f"DIFFERENT: {identifier}" in said) == (what == "answer")
 
 
+def test_decisions_that_were_not_logged_are_told(log, database, monkeypatch):
+    """A log that was full once says how many decisions it lacks."""
+    first = "SELECT gen_random_uuid(), min(at), 7 FROM decision_log"
+    _changed(database, f"INSERT INTO decision_drop (id, at, number) {first} RETURNING id")
+    _batched(log, monkeypatch)
+    status, said = _replayed(log)
+    assert (status, "NOT LOGGED: 7 decisions" in said) == (INCOMPLETE, True)
+
+
 def test_what_cannot_be_decided_again_is_said(log, database, monkeypatch):
-    """Rows of an older schema, events that are gone, other rules that decide otherwise: each with its reason."""
+    """Rows of an older schema, and other rules that decide otherwise: each with its reason."""
     _changed(
         database,
         "UPDATE decision_log SET rules = NULL WHERE id = (SELECT min(id::text)::uuid FROM decision_log) RETURNING id",

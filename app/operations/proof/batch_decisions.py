@@ -1,4 +1,4 @@
-"""State in the log which decisions were logged, some minutes after each minute: a root over their rows, and a count.
+"""State in the log which decisions were logged, some minutes after each minute: a root over their rows, and counts.
 
 A row of the decision log that is changed, taken out or put in afterwards differs from its batch
 (`app.operations.proof.replay_decisions`).
@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.audit.rows import COLUMNS
-from app.audit.store import LogRow, first_logged, read_log
+from app.audit.store import LogRow, count_dropped, first_logged, read_log
 from app.db.session import INSTANT, ReadSession, WriteSession
 from app.proof import store
 from app.proof.entries import canonical
@@ -55,10 +55,10 @@ async def batch_decisions(session: WriteSession) -> int:
     while since < settled and made < _AT_ONCE:
         made += 1
         until = since + _LONGEST
-        rows = await rows_between(session, since, until)
-        if rows.leaves or until == settled:
+        rows, dropped = await rows_between(session, since, until), await count_dropped(session, since, until)
+        if rows.leaves or dropped or until == settled:
             now = await session.now()
-            told = {"since": _text(since), "until": _text(until), **rows.told()}
+            told = {"since": _text(since), "until": _text(until), **rows.told(), "dropped": dropped}
             await store.add_statement(session, session.new_id(now), KIND, now, told)
         since = until
     return made

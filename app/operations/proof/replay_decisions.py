@@ -53,7 +53,8 @@ class Difference:
 class ReplayReport:
     """What became of the decisions: `left` counts by reason those that cannot be decided again.
 
-    `batches`: how many agree with the log. `altered`: what the others say, and what is there.
+    `batches`: how many agree with the log. `altered`: what the others say, and what is there. `dropped`: how many
+    decisions were not logged, as the batches say.
     """
 
     decisions: int = 0
@@ -61,6 +62,7 @@ class ReplayReport:
     different: list[Difference] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
     batches: int = 0
+    dropped: int = 0
     altered: list[str] = field(default_factory=list)
 
 
@@ -225,6 +227,7 @@ async def _compare_batches(session: ReadSession, since: datetime, until: datetim
         begins, ends = datetime.fromisoformat(batch["since"]), datetime.fromisoformat(batch["until"])
         if begins < since or ends > until:
             continue
+        report.dropped += batch["dropped"]
         there = (await rows_between(session, begins, ends)).told()
         if there == {"count": batch["count"], "root": batch["root"]}:
             report.batches += 1
