@@ -93,7 +93,7 @@ def _made(database, place, number):
         for _ in range(2):
             _ask(api, chance, number)
             _happen(api, chance)
-        add(api, "ads", elements=["content"], reason="Less.")
+        assert add(api, "ads", elements=["content"], reason="Less.").status_code == 201
         api.ok("PATCH", "/v1/processings/all", {"status": "suspended"})
         _ask(api, chance, number)
     return Log(database, place)

@@ -32,7 +32,7 @@ def test_everything_since_the_account_began_is_in_it(api):
     person = Person(api, link(api, "alice", "ads"))
     person.press("accept", "ads")
     api.decide("alice", "stats", "refused")
-    add(api, "ads", elements=["content"], reason="Less.")
+    assert add(api, "ads", elements=["content"], reason="Less.").status_code == 201
     api.withdraw("alice", "ads")
     for _ in range(3):
         api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))

@@ -10,25 +10,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from app.core.article import Purpose
 from app.core.consent import EventKind, GivenBy
 from app.core.projection import ConsentRow
 from app.ledger.entries import LedgerEntry
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
+from app.register.vocabulary import CONTEXT, PURPOSES
 
-CONTEXT: Final = {
-    "dpv": "https://w3id.org/dpv#",
-    "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
-    "loc": "https://w3id.org/dpv/loc#",
-    "dct": "http://purl.org/dc/terms/",
-    "schema": "https://schema.org/",
-}
 _SCHEMA: Final = "https://w3id.org/dpv/schema/dpv-27560"
-_PURPOSES: Final = {
-    Purpose.ADVERTISING: "dpv:Advertising",
-    Purpose.STATISTICS: "dpv:ServiceUsageAnalytics",
-    Purpose.SERVICE_IMPROVEMENT: "dpv:ImproveExistingProductsAndServices",
-}
 _STATUSES: Final = {
     EventKind.GRANTED: "dpv:ConsentGiven",
     EventKind.REFUSED: "dpv:ConsentRefused",
@@ -144,7 +132,7 @@ class ConsentReceipt:
             "dct:title": names.get(language) or next(iter(names.values()), self.processing.id),
             "dct:hasVersion": facts.number,
             "dpv:hasService": facts.service,
-            "dpv:hasPurpose": _PURPOSES.get(self.processing.purpose, "dpv:Purpose"),
+            "dpv:hasPurpose": PURPOSES.get(self.processing.purpose, "dpv:Purpose"),
             "dpv:hasProcessing": "dpv:Analyse",
             "dpv:hasPersonalData": [
                 {"@type": "dpv:PersonalData", "dct:title": each} for each in sorted(facts.elements)

@@ -21,10 +21,10 @@ from app.db.session import ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import find_texts
 from app.ledger.store import load_entries
-from app.operations.proof.consent_receipt import CONTEXT
 from app.operations.proof.make_receipt import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import ref_of
+from app.register.vocabulary import CONTEXT
 
 _PAGE: Final = 500
 

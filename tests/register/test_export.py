@@ -1,0 +1,88 @@
+"""The record of processing activities (GDPR 30) as a file: what the register holds now, in the CNIL's order."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from app.operations.register.record_of_activities import COLUMNS, safe_cell
+from tests.support.api import processing
+from tests.support.commands import run_command
+
+FULL = {
+    "name": {"fr": "Publicité ciblée", "en": "Targeted advertising"},
+    "categories_of_persons": ["abonnés"],
+    "recipients": [{"name": "Régie SARL", "role": "processor", "country": "FR"}],
+    "transfers": [{"country": "US", "safeguards": "standard contractual clauses"}],
+    "storage_location": "Lyon",
+    "security_measures": '=HYPERLINK("x")',
+    "dpia_reference": "AIPD-7",
+}
+CONTROLLER = {
+    "id": "exemple",
+    "kind": "siren",
+    "identifier": "732829320",
+    "legal_name": "Exemple SAS",
+    "postal_address": "1 rue de la Paix, 75002 Paris",
+    "contact": "contact@exemple.example",
+    "data_protection_officer": "dpo@exemple.example",
+    "country": "FR",
+}
+
+
+@pytest.fixture
+def written(api, database, tmp_path):
+    """A register of three, exported in any form."""
+    api.ok("POST", "/v1/controllers", CONTROLLER)
+    body = {**processing("ads", **FULL, controllers=["exemple"]), "data_recipients": ["Régie SARL"]}
+    del body["controller"]
+    api.ok("POST", "/v1/processings", body)
+    version = {**body, "elements": ["content"], "material": False, "reason": "Less."}
+    del version["id"]
+    api.ok("POST", "/v1/processings/ads/versions", version)
+    api.register("spam", purpose="unsolicited_content_detection")
+    api.register("old", purpose="statistics")
+    api.ok("PATCH", "/v1/processings/old", {"status": "retired"})
+
+    def write(*words):
+        status, said, _ = run_command(database, "register", "export", "-o", tmp_path / "record", *words)
+        assert (status, said) == (0, "3 processings exported.\n"), said
+        return (tmp_path / "record").read_text(encoding="utf-8")
+
+    return write
+
+
+def test_a_row_for_each_processing_in_the_order_of_the_model(written):
+    """Headings in either language; the version in force; who is responsible and how to reach them; no formula."""
+    text = written()
+    assert text.startswith("\ufeff")
+    french = list(csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";"))
+    assert french[0] == [words[0] for words in COLUMNS.values()]
+    rows = {row[1]: dict(zip(COLUMNS, row, strict=True)) for row in french[1:]}
+    ads = rows["ads"]
+    assert (ads["name"], ads["controllers"], ads["data"]) == ("Publicité ciblée", "Exemple SAS", "content")
+    assert ads["contacts"] == "1 rue de la Paix, 75002 Paris, FR, contact@exemple.example"
+    assert (ads["officers"], ads["recipients"]) == ("dpo@exemple.example", "Régie SARL, processor, FR")
+    assert (ads["transfers"], ads["security"]) == ("US: standard contractual clauses", '\'=HYPERLINK("x")')
+    assert ads["legal_basis"].startswith("Consentement (CPCE art. L32-3, IV")
+    assert (rows["spam"]["legal_basis"], rows["spam"]["consent_validity"]) == ("CPCE art. L32-3, III", "")
+    assert rows["old"]["status"] == "retired"
+    assert "Targeted advertising;ads;" in written("--language", "en")
+
+
+def test_the_same_as_json_ld(written):
+    """In terms of DPV: a ROPA of processes."""
+    told = json.loads(written("--format", "json-ld", "--language", "en"))
+    assert told["@type"] == "dpv:ROPA"
+    ads = told["dpv:hasProcess"][0]
+    assert (ads["dct:identifier"], ads["dct:title"], ads["dct:hasVersion"]) == ("ads", "Targeted advertising", 2)
+    assert (ads["dpv:hasPurpose"], ads["dpv:hasLegalBasis"]) == ("dpv:Advertising", "eu-gdpr:A6-1-a")
+    assert ads["transfers"] == [{"country": "US", "safeguards": "standard contractual clauses"}]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
+def test_no_cell_is_a_formula(text):
+    """What a spreadsheet would compute gets an apostrophe; other text stays as it is."""
+    assert safe_cell(text) == f"'{text}"
+    assert safe_cell(f"a{text}") == f"a{text}"
