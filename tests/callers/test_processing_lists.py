@@ -152,6 +152,7 @@ EVERY_ONE = {
         "stated_by": "operator",
         "checked_how": "not_checked",
     },
+    ("POST", "/v1/subjects/exports"): {"subject": subject("bob")},
     ("POST", "/v1/subjects/links"): {"from": subject("bob"), "to": subject("bobby"), "basis": "user_proved"},
     ("POST", "/v1/subjects/links/removals"): {"from": subject("bob"), "to": subject("bobby")},
     ("POST", "/v1/subjects/mailboxes"): {"subject": subject("bob"), "shared": True, "holders": [subject("alice")]},

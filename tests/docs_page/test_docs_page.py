@@ -43,6 +43,7 @@ STORY = (
     ("post", "/v1/consents/search", 200),
     ("get", "/proof/v1/checkpoint", 404),  # what is recorded is entered by the jobs process, a little later
     ("get", "/proof/v1/tile/{tile}", 404),
+    ("post", "/v1/subjects/exports", 200),
     ("post", "/v1/explanations", 200),
     ("post", "/v1/decisions/search", 200),
     ("post", "/v1/audit-trail/search", 200),

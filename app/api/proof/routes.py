@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Depends, Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, everywhere, open_to_all
@@ -146,6 +146,8 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
 
 class ExportRequest(WireModel):
     """About whom everything is wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": {"type": "user", "id": "alice@example.fr"}}]})
 
     subject: SubjectBody
 
