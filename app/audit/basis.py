@@ -16,8 +16,9 @@ class DecisionBasis:
 
     `version`: of the processing, in force then. `versions` and `changes`: how many of its versions and changes of
     status were known. `known`: the ledger order of the last event of the subject that was known, 0 where none was.
-    `participants`: how many other parties the question named, with a digest of their keyed references; None where it
-    named none or nothing asked for them. `relied`: who was looked at besides the subject, sealed (`DecidedBy`).
+    `participants`: how many other parties the question named; None where it did not say, or nothing asked for them. No
+    digest of them: it would lead from an id to the row, whatever else is sealed.
+    `relied`: who was looked at besides the subject, sealed (`DecidedBy`).
     `policy`: how periods were counted (`P1Y/start_of_day`). `rules`: a digest of the rules; `build`: the version of
     Sceau.
     """
@@ -30,7 +31,6 @@ class DecisionBasis:
     party_mode: str | None
     known: int
     participants: int | None
-    participants_digest: bytes | None
     relied: bytes | None
     policy: str
     rules: str

@@ -21,7 +21,7 @@ COLUMNS: Final = (
     *("processing", "elements", "channel", "territory", "permitted", "reason", "rule", "law_version", "consent"),
     "valid_until",
     *("automated", "private", "version", "versions", "changes", "party_mode", "known"),
-    *("participants", "participants_digest", "relied", "policy", "rules", "build"),
+    *("participants", "relied", "policy", "rules", "build"),
 )
 """In the order in which a row has them: first those that differ from one row to the next."""
 NO_ID: Final = "(no id)"
@@ -48,7 +48,7 @@ def row(  # noqa: PLR0917 - the parts of one row
         facts: what `facts_of` made of the question and the decision.
 
     """
-    microseconds = int((at - _EPOCH_SECONDS) * 1_000_000)
+    microseconds = round((at - _EPOCH_SECONDS) * 1_000_000)
     return (
         _OWN.pack(
             len(COLUMNS), 16, identifier, 8, microseconds, 16, caller.bytes, 32, subject_ref, 32, correspondence_ref
@@ -76,7 +76,7 @@ def facts_of(request: DecisionRequest, decision: Decision, basis: DecisionBasis)
             *map(_number, (basis.version, basis.versions, basis.changes)),
             _text(basis.party_mode),
             *map(_number, (basis.known, basis.participants)),
-            *map(_field, (basis.participants_digest, basis.relied)),
+            _field(basis.relied),
             *map(_text, (basis.policy, basis.rules, basis.build)),
         )
     )

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, Row, cast, func, select
+from sqlalchemy import Date, LargeBinary, Row, Text, cast, func, select, tuple_
 
 from app.audit.tables import decision_drop, decision_log
 from app.db.owner_limits import owner_limit
@@ -76,15 +76,40 @@ async def search_log(session: ReadSession, query: LogQuery, *, before: UUID | No
     return [_logged(row) for row in await session.execute(statement)]
 
 
+Place = tuple[datetime, UUID, bytes]
+"""Where a row stands among others: its time, its id and its subject_ref, which are its primary key."""
+
+
 async def read_log(
-    session: ReadSession, since: datetime, until: datetime, *, after: UUID | None, limit: int
+    session: ReadSession, since: datetime, until: datetime, *, after: Place | None, limit: int
 ) -> Sequence[LogRow]:
-    """The next rows of the log between two instants with every column, oldest first: ids of version 7 sort by time."""
+    """The next rows of the log between two instants with every column, in their order (`Place`)."""
     table = decision_log.c
-    rows = select(decision_log).where(table.at >= since, table.at < until).order_by(table.id).limit(limit)
+    order = (table.at, table.id, table.subject_ref)
+    rows = select(decision_log).where(table.at >= since, table.at < until).order_by(*order).limit(limit)
     if after is not None:
-        rows = rows.where(table.id > after)
+        rows = rows.where(tuple_(*order) > after)
     return (await session.execute(rows)).all()
+
+
+async def next_logged(session: ReadSession, since: datetime, until: datetime) -> datetime | None:
+    """When the first decision in the log was taken between two instants; None where there is none."""
+    table = decision_log.c
+    first = select(func.min(table.at)).where(table.at >= since, table.at < until)
+    return (await session.execute(first)).scalar_one_or_none()
+
+
+async def leaves_between(session: ReadSession, since: datetime, until: datetime, columns: Sequence[str]) -> list[bytes]:
+    """The leaf hashes (RFC 9162, 2.1.1) of the rows between two instants, in their order.
+
+    A row is hashed by the database, as the JSON of these columns: times in UTC, bytes in hexadecimal digits.
+    """
+    told = func.jsonb_build_object(*(part for name in columns for part in (name, decision_log.c[name])))
+    content = func.convert_to(cast(told, Text), "UTF8")
+    table = decision_log.c
+    leaf = func.sha256(cast(b"\0", LargeBinary).op("||")(content))
+    rows = select(leaf).where(table.at >= since, table.at < until).order_by(table.at, table.id, table.subject_ref)
+    return list((await session.execute(rows)).scalars())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +137,6 @@ async def count_dropped(session: ReadSession, since: datetime, until: datetime) 
     table = decision_drop.c
     number = select(func.coalesce(func.sum(table.number), 0)).where(table.at >= since, table.at < until)
     return int((await session.execute(number)).scalar_one())
-
-
-async def first_logged(session: ReadSession) -> datetime | None:
-    """When the oldest decision in the log was taken; None where there is none."""
-    return (await session.execute(select(func.min(decision_log.c.at)))).scalar_one_or_none()
 
 
 async def make_partition(session: WriteSession, day: date) -> None:

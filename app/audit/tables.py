@@ -53,13 +53,13 @@ decision_log = Table(
     Column("party_mode", Text),
     Column("known", Integer),
     Column("participants", Integer),
-    Column("participants_digest", LargeBinary),
     Column("relied", LargeBinary),
     Column("policy", Text),
     Column("rules", Text),
     Column("build", Text),
     PrimaryKeyConstraint("subject_ref", "at", "id"),
     Index("ix_decision_log_id", "id"),
+    Index("ix_decision_log_at", "at", postgresql_using="brin"),
     postgresql_partition_by="RANGE (at)",
 )
 

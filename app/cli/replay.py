@@ -9,6 +9,7 @@ from app.cli.connecting import DataOption, at_length
 
 if TYPE_CHECKING:
     from app.db.database import Database
+    from app.operations.proof.compare_batches import BatchReport
     from app.operations.proof.replay_decisions import ReplayReport
 
 _SHOWN = 20
@@ -21,6 +22,7 @@ def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> Non
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
     import sys
 
+    from app.operations.proof.compare_batches import compare_batches
     from app.operations.proof.replay_decisions import replay_decisions
     from app.settings import Settings
     from app.wiring.deployment import deployment_of
@@ -29,17 +31,19 @@ def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> Non
         if sys.stderr.isatty():
             typer.echo(f"\r{number:,} decisions …", nl=False, err=True)
 
-    async def replay(database: "Database") -> "ReplayReport":
+    async def replay(database: "Database") -> "tuple[ReplayReport, BatchReport]":
         vault = deployment_of(Settings.load()).vault
         async with database.read() as session:
-            return await replay_decisions(session, vault, _utc(since), _utc(until), tell)
+            decided = await replay_decisions(session, vault, _utc(since), _utc(until), tell)
+            return decided, await compare_batches(session, _utc(since), _utc(until))
 
-    report = at_length(data, replay)
+    report, batches = at_length(data, replay)
     if sys.stderr.isatty():
         typer.echo("\r", nl=False, err=True)
+    _say_of_batches(batches)
     _say(report)
-    wrong = bool(report.different or report.altered)
-    raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left or report.dropped else 0)
+    wrong = bool(report.different or batches.altered)
+    raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left or batches.dropped else 0)
 
 
 def _say(report: "ReplayReport") -> None:
@@ -48,17 +52,25 @@ def _say(report: "ReplayReport") -> None:
         typer.echo(f"DIFFERENT: {each.id}: {said}")
     if len(report.different) > _SHOWN:
         typer.echo(f"DIFFERENT: {len(report.different) - _SHOWN} more")
-    for altered in report.altered[:_SHOWN]:
-        typer.echo(f"ALTERED: {altered}")
     for why, number in report.left.most_common():
         typer.echo(f"NOT REPRODUCIBLE: {number}: {why}")
-    if report.dropped:
-        typer.echo(f"NOT LOGGED: {report.dropped} decisions: the log was full, or refused them")
-    if report.batches or report.altered:
-        typer.echo(f"{report.batches + len(report.altered)} batches in the log, {len(report.altered)} altered")
     typer.echo(
         f"{report.decisions} decisions, {report.reproduced} reproduced, {len(report.different)} different, "
         f"{report.left.total()} not reproducible"
+    )
+
+
+def _say_of_batches(batches: "BatchReport") -> None:
+    for altered in batches.altered[:_SHOWN]:
+        typer.echo(f"ALTERED: {altered}")
+    if batches.dropped:
+        typer.echo(f"NOT LOGGED: {batches.dropped} decisions: the log was full, or refused them")
+    if batches.since is None or batches.until is None:
+        typer.echo("No batch in the log speaks of this time: that rows are as they were written is not shown.")
+        return
+    typer.echo(
+        f"Batches from {batches.since:%Y-%m-%d %H:%M} to {batches.until:%Y-%m-%d %H:%M}: {batches.same} agree, "
+        f"{batches.retired} of days that were dropped, {len(batches.altered)} altered"
     )
 
 

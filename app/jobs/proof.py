@@ -6,7 +6,7 @@ import procrastinate
 
 from app.jobs.work import MINUTELY, RunOutcome, Work, periodic
 from app.operations.proof.append_entries import append_entries
-from app.operations.proof.batch_decisions import batch_decisions
+from app.operations.proof.batch_decisions import batch_next
 
 _FOUR_A_MINUTE: Final = "* * * * * */15"
 
@@ -18,11 +18,22 @@ def install(app: procrastinate.App, work: Work) -> None:
         return RunOutcome(flagged=await append_all(work))
 
     async def batch() -> RunOutcome:
-        async with work.database.write() as session:
-            return RunOutcome(flagged=await batch_decisions(session))
+        return RunOutcome(flagged=await batch_all(work))
 
     periodic(app, work, "proof.append", _FOUR_A_MINUTE, append)
     periodic(app, work, "proof.batch", MINUTELY, batch)
+
+
+async def batch_all(work: Work) -> int:
+    """State batches until none is due, each in a transaction of its own; how many."""
+    made = 0
+    while work.stopping is None or not work.stopping.is_set():
+        async with work.database.write() as session:
+            stated = await batch_next(session)
+        if not stated:
+            break
+        made += 1
+    return made
 
 
 async def append_all(work: Work) -> int:

@@ -92,6 +92,17 @@ async def events_known(session: ReadSession, identifiers: Collection[UUID]) -> d
     return {each: [event for event in events[ref] if event.order <= order] for each, (ref, order) in last.items()}
 
 
+async def recording_times(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[tuple[int, datetime]]]:
+    """Of each of several people, the ledger order of each event and when it was recorded."""
+    table = consent_event.c
+    found: dict[bytes, list[tuple[int, datetime]]] = {}
+    for row in await session.execute(
+        select(table.subject_ref, table.seq, table.recorded_at).where(table.subject_ref.in_(list(refs)))
+    ):
+        found.setdefault(bytes(row.subject_ref), []).append((row.seq, row.recorded_at))
+    return found
+
+
 def _by_ref(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, list[ConsentEvent]]:
     found: dict[bytes, list[ConsentEvent]] = {}
     for row in rows:

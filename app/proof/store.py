@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text, tuple_, update
+from sqlalchemy import Text, cast, delete, func, insert, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from app.db.session import ReadSession, WriteSession
-from app.proof.entries import LogEntry, Record, record_of
+from app.proof.entries import LogEntry, Record, body_of, commitment, parsed, record_of
 from app.proof.sources import SOURCES, by_id, queue_more, without_entry
 from app.proof.tables import (
+    Instant,
     proof_backfill,
     proof_checkpoint,
     proof_entry,
@@ -24,6 +25,8 @@ from app.proof.tables import (
 )
 
 _APPENDING: Final = "sceau proof append"
+BATCHING: Final = "sceau proof batch"
+"""Whose turn it is to state batches of decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,9 @@ class StoredCheckpoint:
     note: str
 
 
-async def take_turn(session: WriteSession) -> bool:
-    """Whether this transaction may append: one at a time does."""
-    turn = select(func.pg_try_advisory_xact_lock(func.hashtext(_APPENDING)))
+async def take_turn(session: WriteSession, what: str = _APPENDING) -> bool:
+    """Whether this transaction may append (or do something else): one at a time does."""
+    turn = select(func.pg_try_advisory_xact_lock(func.hashtext(what)))
     return bool((await session.execute(turn)).scalar_one())
 
 
@@ -240,8 +243,30 @@ async def latest_statement(session: ReadSession, kind: str) -> Mapping[str, Any]
     return body
 
 
-async def statements(session: ReadSession, kind: str, since: datetime, until: datetime) -> list[Mapping[str, Any]]:
-    """The bodies of the statements of a kind that were made between two instants, in their order."""
+async def statements_about(
+    session: ReadSession, kind: str, since: datetime, until: datetime
+) -> list[tuple[UUID, Mapping[str, Any]]]:
+    """The statements of a kind whose body speaks of some time between two instants (`since`, `until`), in its order."""
     table = proof_statement.c
-    made = select(table.body).where(table.kind == kind, table.at >= since, table.at < until).order_by(table.id)
-    return list((await session.execute(made)).scalars())
+    begins, ends = cast(table.body["since"].astext, Instant), cast(table.body["until"].astext, Instant)
+    spoken = select(table.id, table.body).where(table.kind == kind, ends > since, begins < until).order_by(begins)
+    return [(row.id, row.body) for row in await session.execute(spoken)]
+
+
+async def agrees_with_its_entry(session: ReadSession, identifier: UUID) -> bool | None:
+    """Whether a statement is what the log committed to; None where it is not entered yet."""
+    name = ("statement", str(identifier))
+    entry = await entry_named(session, *name)
+    if entry is None or entry.salt is None:
+        return None
+    record = (await records(session, [name])).get(name)
+    if record is None:
+        return False
+    return bool(parsed(entry.content)["commitment"] == commitment(entry.salt, body_of(record, entry.salt)))
+
+
+async def count_statements_gone(session: ReadSession) -> int:
+    """How many statements stand in the log and are not in the database any more."""
+    there = select(proof_statement.c.id).where(cast(proof_statement.c.id, Text) == proof_entry.c.id).exists()
+    gone = select(func.count()).where(proof_entry.c.kind == "statement", ~there)
+    return int((await session.execute(gone.select_from(proof_entry))).scalar_one())

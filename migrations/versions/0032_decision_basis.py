@@ -25,7 +25,6 @@ ADDED = {
     "party_mode": sa.Text(),
     "known": sa.Integer(),
     "participants": sa.Integer(),
-    "participants_digest": sa.LargeBinary(),
     "relied": sa.LargeBinary(),
     "policy": sa.Text(),
     "rules": sa.Text(),
@@ -38,6 +37,8 @@ def upgrade() -> None:
     """Add the columns, the table of rows that were dropped, and the kind of statement."""
     for name, kind in ADDED.items():
         op.add_column("decision_log", sa.Column(name, kind))
+    # Of the partitions that are there an index would take a scan of each under a lock: days to come have it.
+    op.execute("CREATE INDEX ix_decision_log_at ON ONLY decision_log USING brin (at)")
     op.create_table(
         "decision_drop",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -60,5 +61,6 @@ def downgrade() -> None:
     op.drop_constraint(op.f(NAME), "proof_statement")
     op.execute(f"ALTER TABLE proof_statement ADD CONSTRAINT {NAME} CHECK (kind IN ('key', 'settings')) NOT VALID")
     op.drop_table("decision_drop")
+    op.execute("DROP INDEX ix_decision_log_at")
     for name in reversed(ADDED):
         op.drop_column("decision_log", name)

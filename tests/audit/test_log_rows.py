@@ -17,10 +17,10 @@ AT = datetime(2026, 11, 24, 12, 30, 15, 123456, tzinfo=UTC)
 CONSENT = UUID("0199d7a4-1c11-7c3f-9a51-6a0f6a4b1c2d")
 PERMIT = Decision(True, Reason.CONSENT_IN_FORCE, Article.IV, "2025-07-02", "19", CONSENT, AT, AT)
 NOTHING_KNOWN = DecisionBasis(
-    *(True, False, None, 0, 0, None, 0, None, None, None), policy="P1Y/start_of_day", rules="rules", build="0.1.0"
+    *(True, False, None, 0, 0, None, 0, None, None), policy="P1Y/start_of_day", rules="rules", build="0.1.0"
 )
 MUCH_KNOWN = DecisionBasis(
-    *(False, True, 3, 4, 2, "local_parties", 70_000, 2, b"d" * 32, b"sealed"),
+    *(False, True, 3, 4, 2, "local_parties", 70_000, 2, b"sealed"),
     policy="P6M/same_instant",
     rules="rules",
     build="0.1.0",

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -125,6 +125,63 @@ def test_a_key_that_ends_while_its_grant_waits_records_nothing(api, database, ch
         holder.rollback()
         assert asked.result().status_code == (401 if change == "revoked" else 403)
     assert api.reason("busy", "ads") == "consent_refused"
+
+
+def test_what_waits_about_a_person_is_recorded_in_its_order(api, database):
+    """A batch whose person others hold for a while is recorded as it was sent: the last word is the last one."""
+    api.register("ads")
+    api.decide("busy", "ads", "refused")
+    groups = api.client.app.state.recording_groups
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    eventually(lambda: datetime.now(UTC) > at)
+    for turn in range(3):
+        # Equal times of collection, so that the order of the ledger alone says which was last.
+        elements = [["content", "subject_line"], ["content"]] * 4
+        items = [grant("busy", "ads", at=at, elements=each) for each in elements]
+        with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(1) as pool:
+            holder.execute("SELECT FROM subject FOR UPDATE")
+            asked = pool.submit(api.ok, "POST", "/v1/consents/batch", {"items": items})
+            eventually(lambda: groups.alone)
+            holder.rollback()
+            told = asked.result()["items"]
+        ids = [each["answer"]["id"] for each in told]
+        with psycopg.connect(database.owner_url) as owner:
+            seen = owner.execute("SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq", [ids])
+            assert [row[0] for row in seen.fetchall()] == ids, turn
+    assert not groups.alone
+    assert api.reason("busy", "ads", elements=["subject_line"]) == "consent_scope"
+
+
+@pytest.mark.parametrize("what", ["imports", "mailboxes", "closures", "links"])
+def test_no_write_of_a_revoked_key_is_recorded_after_the_revocation(api, database, what):
+    """Whoever revokes a key waits for what it began, or finds it refused: an import, a mailbox, a closure, a link."""
+    api.register("ads")
+    api.decide("busy", "ads")
+    made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["consents:write", "consents:import"]})
+    busy = subject("busy")
+    row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", "subject": busy, "processing": "ads", "decision": "refused"}
+    bodies = {
+        "imports": ("/v1/imports", {"import": "older", "rows": [row]}),
+        "mailboxes": ("/v1/subjects/mailboxes", {"subject": busy, "shared": True, "holders": [subject("yves")]}),
+        "closures": ("/v1/subjects/closures", {"subject": busy}),
+        "links": ("/v1/subjects/links", {"from": busy, "to": subject("other"), "basis": "user_proved"}),
+    }
+    path, body = bodies[what]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with (
+        psycopg.connect(administrator_url(database.name)) as holder,
+        psycopg.connect(administrator_url(database.name), autocommit=True) as watcher,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        holder.execute("SELECT FROM subject_locator JOIN subject USING (subject_ref) FOR UPDATE")
+        asked = pool.submit(api.with_key(made["key"]).call, "POST", path, body)
+        eventually(lambda: watcher.execute(waiting).fetchall())
+        revoked = pool.submit(api.call, "DELETE", f"/v1/keys/{made['id']}")
+        eventually(lambda: revoked.done() or len(watcher.execute(waiting).fetchall()) > 1)
+        was_revoked_first = revoked.done()
+        holder.rollback()
+        assert (asked.result().status_code == 401) is was_revoked_first
+        assert revoked.result().status_code == 204
 
 
 def test_a_key_that_others_hold_holds_up_nobody(api, database):

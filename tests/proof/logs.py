@@ -8,10 +8,9 @@ from pathlib import Path
 
 import psycopg
 
-from app.jobs.proof import append_all
+from app.jobs.proof import append_all, batch_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import LogRefusedError
-from app.operations.proof.batch_decisions import batch_decisions
 from app.proof.heads import HeadsUnreadableError
 from app.wiring.deployment import database_of, deployment_of
 from app.wiring.proof import proof_plan_of
@@ -67,10 +66,10 @@ class Log:
         """State the batches of logged decisions as the jobs process does; how many."""
 
         async def batch():
-            database = database_of(settings_for(self.database))
+            settings = settings_for(self.database)
+            database = database_of(settings)
             try:
-                async with database.write() as session:
-                    return await batch_decisions(session)
+                return await batch_all(Work(database, deployment_of(settings)))
             finally:
                 await database.close()
 

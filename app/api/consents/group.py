@@ -7,12 +7,12 @@ holds: whoever writes about that person waits alone.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import structlog
@@ -63,7 +63,11 @@ class _Waiting:
 
 @dataclass(slots=True)
 class RecordingGroups:
-    """Records what arrives, in groups. `keep`: how long an answer is given again under its Idempotency-Key."""
+    """Records what arrives, in groups. `keep`: how long an answer is given again under its Idempotency-Key.
+
+    `alone`: of each person whom others hold, what waits behind the one decision that waits for them. What is said about
+    one person is recorded in the order in which it arrived.
+    """
 
     writer: Writer
     deployment: Deployment
@@ -74,6 +78,7 @@ class RecordingGroups:
     due: bool = False
     register: RegisterEntries = field(default_factory=RegisterEntries)
     keys: set[tuple[UUID, bytes]] = field(default_factory=set)
+    alone: dict[SubjectName, deque[_Waiting]] = field(default_factory=dict)
     patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
 
     async def record(self, order: Order) -> Answer:
@@ -108,11 +113,11 @@ class RecordingGroups:
         """Begin the next group, unless one is being recorded: that one begins it, once it is committed."""
         self.due = False
         if self.recording is None and (some := self._take()):
-            self.recording = self._spawn(some, waiting=False)
+            self.recording = self._spawn(some, self._run(some, waiting=False))
 
-    def _spawn(self, some: Sequence[_Waiting], *, waiting: bool) -> "asyncio.Task[None]":
+    def _spawn(self, some: Sequence[_Waiting], work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         self.keys |= {key for one in some if (key := one.key) is not None}
-        task = asyncio.get_running_loop().create_task(self._run(some, waiting=waiting))
+        task = asyncio.get_running_loop().create_task(work)
         self.running.add(task)
         task.add_done_callback(partial(self._ended, some))
         return task
@@ -143,7 +148,7 @@ class RecordingGroups:
             if one.answer.done():
                 continue  # nobody waits for it any more, and nothing of it was begun
             person = one.order.said.subject
-            if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE:
+            if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE or person in self.alone:
                 left.append(one)
             else:
                 taken.append(one)
@@ -167,8 +172,7 @@ class RecordingGroups:
             _tell_all(some, OutcomeUnknownError())
             raise
         else:
-            for one in busy:
-                self._spawn([one], waiting=True)
+            self._wait_alone(busy)
             some = [one for one in some if one not in busy]
         finally:
             self.keys -= {one.key for one in some if one.answer.done()}
@@ -199,8 +203,33 @@ class RecordingGroups:
         if len(some) == 1:
             some[0].tell(error)
             return
+        self._wait_alone(some)
+
+    def _wait_alone(self, some: Iterable[_Waiting]) -> None:
+        """Have each wait in a transaction of its own, one about a person at a time."""
         for one in some:
-            self._spawn([one], waiting=True)
+            person = one.order.said.subject
+            if person in self.alone:
+                self.alone[person].append(one)
+            else:
+                self.alone[person] = deque()
+                self._spawn([one], self._one_after_another(person, one))
+
+    async def _one_after_another(self, person: SubjectName, one: _Waiting) -> None:
+        """Record one, and then what came behind it; where the person is not let go, nobody else waits for them."""
+        behind = self.alone[person]
+        error: Exception = DatabaseUnavailableError()
+        try:
+            await self._run([one], waiting=True)
+            while behind and not _was_busy(one):
+                one = behind.popleft()
+                if not one.answer.done():  # else nobody waits for it any more
+                    await self._run([one], waiting=True)
+            error = BusyError()
+        finally:
+            del self.alone[person]
+            _tell_all(behind, error)
+            self.keys -= {each.key for each in behind}
 
     async def _record(self, some: Sequence[_Waiting], *, waiting: bool) -> list[_Waiting]:
         """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
@@ -214,6 +243,11 @@ class RecordingGroups:
             if one.order in told:
                 one.tell(told[one.order])
         return [one for one in some if one.order not in told]
+
+
+def _was_busy(one: _Waiting) -> bool:
+    """Whether others held what one needed, and did not let it go in time."""
+    return one.answer.done() and not one.answer.cancelled() and isinstance(one.answer.exception(), BusyError)
 
 
 def _tell_all(some: Iterable[_Waiting], error: Exception) -> None:

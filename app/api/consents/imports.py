@@ -2,9 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, NoReturn
+from uuid import UUID
 
 import structlog
 from fastapi import Depends, Path, Response
@@ -26,6 +28,7 @@ from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
+from app.auth.store import kept_as_they_are
 from app.core.consent import EventKind
 from app.core.register.approval import RegisterApproval
 from app.core.register.errors import ImportNotApprovedError
@@ -82,7 +85,7 @@ async def post_import(  # noqa: PLR0917 - dependencies
     caller.require(Scope.CONSENTS_IMPORT)
     # What is undone needs nobody's approval.
     whole = Import(body.name, body.grants_expected, RegisterApproval.ONE if body.dry_run else approval, body.notify)
-    importing = _Importing(write, deployment, again, whole, dry_run=body.dry_run)
+    importing = _Importing(write, deployment, caller.id, again, whole, dry_run=body.dry_run)
     return await importing.answer(body.rows)
 
 
@@ -132,6 +135,7 @@ class _Importing:
 
     write: Write
     deployment: Deployment
+    caller: UUID
     ask: AskAgain
     whole: Import
     dry_run: bool
@@ -151,12 +155,21 @@ class _Importing:
             verdicts = await self._record(list(wanted.values()))
         except ImportNotApprovedError:
             # Recorded by itself: what is to be approved must be there.
-            async with self.write.writer.write() as session:
-                caller = await self.ask(session)
+            async with self._begun() as (session, caller):
                 await propose_import(session, caller, self.whole.source, self.whole.grants_expected)
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
         return Response(_told(items, told, dry_run=self.dry_run), media_type="application/json")
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[tuple[WriteSession, Caller]]:
+        """A transaction, and the caller, who stays as it is until that ends.
+
+        It is kept first: whoever revokes it waits for this transaction, or has been waited for here.
+        """
+        found = self.ask.lookup()
+        async with self.write.writer.write(None, (kept_as_they_are([self.caller]), found)) as session:
+            yield session, self.ask.admit(session.lead.of(found), self.caller)
 
     async def _record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
         """Record rows in one transaction; one by one where the database refuses one of them for what it says."""
@@ -170,8 +183,7 @@ class _Importing:
 
     async def _together(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
         try:
-            async with self.write.writer.turns, self.write.writer.write() as session:
-                caller = await self.ask(session)
+            async with self.write.writer.turns, self._begun() as (session, caller):
                 async with session.attempt():
                     verdicts = await import_rows(session, self.deployment, caller, self.whole, rows)
                 return _undo(verdicts) if self.dry_run else verdicts

@@ -40,6 +40,10 @@ class Order:
     status: int
 
 
+_Callers = dict[tuple[bytes, UUID], Caller | Exception]
+"""By the digest of what was presented and the caller that was let in with it; why it is refused now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Together:
     """The decisions of one transaction, and the look-ups that begin it, in one round trip (`Database.write`).
@@ -73,7 +77,7 @@ class Together:
         left: list[Order] = []
         claimed = self.claims.told(session.lead)
         for one in self.some:
-            caller, claim = callers[one.digest], KeyClaim.OWN if one.call is None else claimed[one.call]
+            caller, claim = callers[one.digest, one.caller], KeyClaim.OWN if one.call is None else claimed[one.call]
             if isinstance(caller, Exception):
                 told[one] = caller
                 if one.call is not None and claim is KeyClaim.OWN:
@@ -90,28 +94,29 @@ class Together:
         opened = await self.opening.open(session, session.lead, processings, register)
         return {**told, **await self._record(session, left, callers, opened)}
 
-    def _callers(self, found: LookedUp) -> dict[bytes, Caller | Exception]:
+    def _callers(self, found: LookedUp) -> _Callers:
         """Who asks, as it is until this transaction ends: whoever changes a caller or its keys waits for that."""
-        callers: dict[bytes, Caller | Exception] = {}
+        callers: _Callers = {}
         for one in self.some:
-            if one.digest not in callers:
+            asked = (one.digest, one.caller)
+            if asked not in callers:
                 try:
-                    callers[one.digest] = one.ask.admit(found.of(self.callers[one.digest]))
+                    callers[asked] = one.ask.admit(found.of(self.callers[one.digest]), one.caller)
                 except (UnauthorizedError, DomainError) as error:
-                    callers[one.digest] = error
+                    callers[asked] = error
         return callers
 
     async def _record(
         self,
         session: WriteSession,
         left: Sequence[Order],
-        callers: Mapping[bytes, Caller | Exception],
+        callers: _Callers,
         opened: OpenLedgers,
     ) -> dict[Order, Answer | Exception]:
         told: dict[Order, Answer | Exception] = {}
         importing: dict[Caller, None] = {}
         for one in left:
-            caller = callers[one.digest]
+            caller = callers[one.digest, one.caller]
             if isinstance(caller, Exception):
                 continue
             recorded = None

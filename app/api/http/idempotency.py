@@ -8,9 +8,12 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
+from app.api.http.problems import UnauthorizedError
 from app.api.http.services import KeptAnswersDep, PseudonymsDep, WriterDep
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
 from app.auth.idempotency import Answer, IdempotentCall, earlier_answer, keep_answer
+from app.auth.store import authentication, kept_as_they_are
+from app.db.database import DatabaseUnavailableError
 from app.db.session import WriteSession
 from app.ledger.pseudonym import Pseudonyms
 from app.snapshot.writer import Writer
@@ -41,9 +44,20 @@ class Write:
     async def perform(
         self, caller: Caller, status: int, operation: Callable[[WriteSession], Awaitable[BaseModel | None]]
     ) -> Response:
-        """Run an operation in a transaction and answer after its commit; or give the answer given before."""
+        """Run an operation in a transaction and answer after its commit; or give the answer given before.
+
+        The caller is kept as it is first, and looked up then: whoever revokes or narrows it waits for this transaction,
+        or has been waited for here.
+
+        Raises:
+            UnauthorizedError: the credential is not in force any more.
+            DatabaseUnavailableError: the caller was changed since it was let in; sent again, the request finds it so.
+
+        """
         call = await self.call(caller)
-        async with self.writer.write() as session:
+        found = authentication(self.request.state.presented)
+        async with self.writer.write(None, (kept_as_they_are([caller.id]), found)) as session:
+            _still_is(caller, session.lead.of(found))
             given = await self.once(session, call, status, operation)
         return Response(given.body or None, given.status, media_type="application/json" if given.body else None)
 
@@ -82,6 +96,13 @@ class Write:
             return None
         # No key of a header has a line break, so that no other request can have this one.
         return replace(call, key_hash=self.pseudonyms.opaque("idempotency-key", f"{number}\n{self.key}"))
+
+
+def _still_is(caller: Caller, found: Authenticated | None) -> None:
+    if found is None or found.caller.id != caller.id:
+        raise UnauthorizedError(presented=True)
+    if (found.caller.scopes, found.caller.processings) != (caller.scopes, caller.processings):
+        raise DatabaseUnavailableError
 
 
 async def _write(

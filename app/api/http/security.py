@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import structlog
 from fastapi import Depends, FastAPI, Request, Security
@@ -26,7 +27,6 @@ from app.core.errors import StaffAcknowledgementRequiredError
 from app.core.staff.coverage import GateMode
 from app.db.database import DatabaseUnavailableError
 from app.db.lookups import Lookup
-from app.db.session import ReadSession
 from app.operations.staff.gate import passes_gate
 
 _LONGEST_KEY: Final = 512
@@ -106,22 +106,18 @@ class AskAgain:
         """What finds the caller as it is now."""
         return authentication(self.presented)
 
-    def admit(self, found: Authenticated | None) -> Caller:
-        """The caller that was found.
+    def admit(self, found: Authenticated | None, known: UUID) -> Caller:
+        """The caller that was found, if it is the one that was let in: an identity may be another caller's by now.
 
         Raises:
             UnauthorizedError: the credential is not in force any more.
             ScopeMissingError: the caller has lost the scope.
 
         """
-        if found is None:
+        if found is None or found.caller.id != known:
             raise UnauthorizedError(presented=True)
         found.caller.require_one_of(self.needs)
         return found.caller
-
-    async def __call__(self, session: ReadSession) -> Caller:
-        """The caller as it is now; raises as `admit` does."""
-        return self.admit(await session.find(self.lookup()))
 
 
 def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:

@@ -10,7 +10,7 @@ from app.audit.trail import Entry, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.db.session import WriteSession
 from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import ref_of
+from app.operations.service.named_subject import recorded_ref, ref_of
 
 _FILTERS: Final = ("acts", "caller", "since", "until")
 
@@ -44,6 +44,6 @@ async def read_audit_trail(
     page = found[:limit]
     filters = [name for name in _FILTERS if getattr(query, name) is not None]
     filters += ["object"] * (query.target.thing is not None) + ["subject"] * (ref is not None)
-    target = Target(subject_ref=ref)
+    target = Target(subject_ref=recorded_ref(ref) if ref is not None else None)
     await record_act(session, ActKind.AUDIT_TRAIL_SEARCHED, caller.id, target, {"filters": filters})
     return TrailPage(page, page[-1].id if len(found) > limit else None)

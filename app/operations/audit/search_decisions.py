@@ -11,7 +11,7 @@ from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.db.session import WriteSession
 from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import ref_of
+from app.operations.service.named_subject import recorded_ref, ref_of
 from app.register.store import load_processing
 
 _WORDS: Final = {
@@ -66,6 +66,7 @@ async def search_decisions(
 async def _target(session: WriteSession, query: LogQuery) -> Target:
     """Whose decisions were searched, and about which processing if it is one that the register holds."""
     only = query.processings[0] if query.processings is not None and len(query.processings) == 1 else None
+    ref = recorded_ref(query.ref) if query.ref is not None else None
     if only is None or await load_processing(session, only) is None:
-        return Target(subject_ref=query.ref)
-    return Target(TargetKind.PROCESSING, only, query.ref)
+        return Target(subject_ref=ref)
+    return Target(TargetKind.PROCESSING, only, ref)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Final
 
 from app.audit.basis import DecisionBasis
@@ -55,8 +54,9 @@ def basis_of(  # noqa: PLR0917 - the question and each of the facts
     at: datetime,
     by: DecidedBy,
     holders: Holders,
+    subject_ref: bytes | None,
 ) -> DecisionBasis:
-    """What a decision is made on. Arguments as of `app.core.evaluate.evaluate`."""
+    """What a decision is made on. Arguments as of `app.core.evaluate.evaluate`; `subject_ref` is that of the row."""
     version = processing.version_at(at) if processing is not None else None
     others = request.participants
     return DecisionBasis(
@@ -67,11 +67,8 @@ def basis_of(  # noqa: PLR0917 - the question and each of the facts
         changes=len(processing.status_changes) if processing is not None else 0,
         party_mode=version.party_mode.value if version is not None else None,
         known=_last(consents.get(request.subject, ())),
-        participants=None if others is None else len(others),
-        participants_digest=None
-        if others is None
-        else sha256(b"".join(sorted(each.ref + bytes([each.local]) for each in others))).digest(),
-        relied=_relied(request, consents, by, holders) if others or holders else None,
+        participants=None if others is None else sum(map(len, _parties(request))) + _names_itself(request),
+        relied=_relied(request, consents, by, holders, subject_ref) if others or holders else None,
         policy=policy_text(by.policy),
         rules=by.rules,
         build=by.build,
@@ -83,22 +80,37 @@ def _last(events: Sequence[ConsentEvent]) -> int:
 
 
 def _relied(
-    request: DecisionRequest, consents: Mapping[bytes, Sequence[ConsentEvent]], by: DecidedBy, holders: Holders
+    request: DecisionRequest,
+    consents: Mapping[bytes, Sequence[ConsentEvent]],
+    by: DecidedBy,
+    holders: Holders,
+    subject_ref: bytes | None,
 ) -> bytes:
     """Who was looked at: the subject, then each other party with an account here; how many have none.
 
     Each by the id of their last event that was known (null: nothing was), and of each holder of a shared mailbox.
-    `named`: the subject is among the participants too.
+    `named`: the subject is among the participants too. `row`: the subject_ref of the row that this belongs to.
     """
-    others = sorted({each.ref for each in request.participants or () if each.local} - {request.subject})
+    here, elsewhere = _parties(request)
     parties = [
         [_last_id(consents.get(ref, ())), [_last_id(each) for each in holders[ref]] if ref in holders else None]
-        for ref in (request.subject, *others)
+        for ref in (request.subject, *sorted(here))
     ]
-    elsewhere = sum(not each.local for each in request.participants or ())
-    named = any(each.ref == request.subject and each.local for each in request.participants or ())
-    told = {"parties": parties, "elsewhere": elsewhere, "named": named}
+    row = None if subject_ref is None else subject_ref.hex()
+    told = {"row": row, "parties": parties, "elsewhere": len(elsewhere), "named": _names_itself(request)}
     return by.seal(json.dumps(told, separators=(",", ":")).encode())
+
+
+def _parties(request: DecisionRequest) -> tuple[set[bytes], set[bytes]]:
+    """The other parties with an account here, and those without; each once, and never the subject."""
+    named = request.participants or ()
+    here = {each.ref for each in named if each.local} - {request.subject}
+    return here, {each.ref for each in named if not each.local} - {request.subject}
+
+
+def _names_itself(request: DecisionRequest) -> bool:
+    """Whether the subject is among the participants too, whatever is said of them there."""
+    return any(each.ref == request.subject for each in request.participants or ())
 
 
 def _last_id(events: Sequence[ConsentEvent]) -> str | None:

@@ -75,7 +75,7 @@ def judge(  # noqa: PLR0917 - the question and each of the facts
         decision,
         answer_parts(decision),
         (decision.permitted, decision.reason.value),
-        facts_of(request, decision, basis_of(request, processing, consents, at, by, holders)),
+        facts_of(request, decision, basis_of(request, processing, consents, at, by, holders, subject_ref)),
         processing is not None and processing.is_exempt,
         subject_ref,
     )

@@ -23,7 +23,7 @@ from app.ledger.link_store import find_texts
 from app.ledger.store import load_entries
 from app.operations.proof.make_receipt import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import ref_of
+from app.operations.service.named_subject import recorded_ref, ref_of
 from app.register.vocabulary import CONTEXT
 
 _PAGE: Final = 500
@@ -47,7 +47,8 @@ async def export_subject(
     """
     ref = await ref_of(session, deployment, name)
     entries, now = await load_entries(session, ref), await session.now()
-    read = await _who_looked(session, ref)
+    known = recorded_ref(ref)
+    read = await _who_looked(session, known) if known is not None else []
     decisions = [{**asdict(each), "day": each.day.isoformat()} for each in await decisions_by_day(session, ref)]
     told = {
         "@context": CONTEXT,
@@ -60,7 +61,7 @@ async def export_subject(
         "decisions_by_day": decisions,
         "looked_at": read,
     }
-    await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id if caller else None, Target(subject_ref=ref))
+    await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id if caller else None, Target(subject_ref=known))
     return told
 
 

@@ -19,3 +19,8 @@ async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName
     """
     found = await find_ref(session, deployment.pseudonyms.locator(name.type, name.id))
     return _NOBODY if found is None else found
+
+
+def recorded_ref(ref: bytes) -> bytes | None:
+    """A subject_ref as an act about it is recorded: None for nobody's, under which strangers would find one another."""
+    return None if ref == _NOBODY else ref
