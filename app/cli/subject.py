@@ -36,6 +36,9 @@ def subject_export(
     if sys.stdin.isatty():
         typer.echo("The id, in one line: ", nl=False, err=True)
     name = SubjectName(kind, sys.stdin.readline().strip())
+    if not name.id:
+        typer.echo("sceau: standard input gave no id: echo it into this command, or type it", err=True)
+        raise typer.Exit(2)
 
     async def export(database: "Database") -> dict[str, Any]:
         settings = Settings.load()

@@ -63,6 +63,15 @@ def test_it_has_nothing_of_an_earlier_account_or_of_others(api):
     assert [each["processing"] for each in _export(api, "alice")["events"]] == ["stats"]
 
 
+def test_an_export_of_nobody_tells_of_nobody_else(api):
+    """Who asked about people without an account is not what another such export hands out."""
+    for name in ("eve", "mallory"):
+        assert _export(api, name)["looked_at"] == []
+    api.ok("POST", "/v1/audit-trail/search", {"subject": subject("mallory")})
+    api.ok("POST", "/v1/decisions/search", {"subject": subject("mallory")})
+    assert _export(api, "eve")["looked_at"] == []
+
+
 def test_a_caller_that_may_name_some_processings_gets_none(api):
     """It is about every processing, so that a limited caller is refused."""
     limited = api.with_key(api.new_key("consents:read", processings=["ads"]))
@@ -82,3 +91,10 @@ def test_the_command_writes_the_same(api, database, tmp_path):
     assert (status, said) == (0, "1 events exported.\n")
     told, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, "alice")
     assert told["events"] == wanted["events"]
+
+
+def test_an_empty_id_is_refused(database, tmp_path):
+    """An id that was forgotten makes no file that says that nothing is held."""
+    status, said, _ = run_command(database, "subject", "export", "-o", tmp_path / "nobody.json", typed="\n")
+    assert (status, said) == (2, "sceau: standard input gave no id: echo it into this command, or type it\n")
+    assert not (tmp_path / "nobody.json").exists()
