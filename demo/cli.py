@@ -50,9 +50,8 @@ def _run(options: argparse.Namespace, out: Console, course: _Course) -> None:
     story = Story(out, choose_mailbox(options.mail), Addresses(whole=options.show_addresses))
     found = story.look_at_mail(frozenset(domain.lower() for domain in options.domain))
     out.print("Starting the service ...")
-    data = options.data.absolute()
-    with running_service(data, options.port) as service:
-        story.tell(service.url, data, found)
+    with running_service(options.data.absolute(), options.port) as service:
+        story.tell(service.url, service.key_file, found)
         course.told = True
         if not options.once:
             story.say_where(service.url, service.key_file)

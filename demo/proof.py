@@ -1,6 +1,7 @@
 """The last step: a receipt is verified with the verifier alone, and a row that a superuser forges is named."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -99,7 +100,9 @@ class Proof:
 
     def _sceau(self, *words: str) -> str:
         command = [sys.executable, "-c", _SCEAU, "proof", *words]
-        done = subprocess.run(command, cwd=_CHECKOUT, check=False, capture_output=True, text=True)
+        # As for the service itself: a shell may set another deployment.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
+        done = subprocess.run(command, cwd=_CHECKOUT, env=kept, check=False, capture_output=True, text=True)
         if done.returncode != 0:
             raise Refused(f"sceau proof {words[0]} failed: {done.stderr.strip().splitlines()[-1:]}")
         return done.stdout

@@ -58,14 +58,14 @@ class Story:
             task = bar.add_task(f"reading {self._mailbox.name}", total=None)
             return survey(self._followed(bar, task), wanted, scattered=self._mailbox.scattered)
 
-    def tell(self, url: str, data: Path, found: Survey) -> None:
-        """The whole course, against the service at an address that works on a data directory.
+    def tell(self, url: str, key_file: Path, found: Survey) -> None:
+        """The whole course, against the service at an address, whose data directory holds the key's file.
 
         Raises:
             Refused: the service does not do its part.
 
         """
-        administrator = Client(url, (data / "keys" / "bootstrap").read_text(encoding="utf-8").strip())
+        administrator = Client(url, key_file.read_text(encoding="utf-8").strip())
         try:
             order = self._prepare(administrator, found)
             made = administrator.must(
@@ -79,7 +79,7 @@ class Story:
             people = People(administrator, self._line)
             people.tell()
             self._title("Proof: a receipt verified, a forged row named")
-            Proof(administrator, people, self._line, data).tell()
+            Proof(administrator, people, self._line, key_file.parent.parent).tell()
         finally:
             administrator.close()
 

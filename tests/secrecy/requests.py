@@ -166,6 +166,10 @@ BODIES: dict[Route, list[Any]] = {
     ],
     ("POST", "/v1/renewals/declined"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/subjects/erasures"): [{"subject": subject(_address("subject"))}],
+    ("POST", "/v1/subjects/exports"): [
+        {"subject": subject(_address("subject"))},
+        {"subject": {"type": "user", "id": [_address("malformed")]}},
+    ],
     ("POST", "/v1/consents/search"): [
         {"subject": subject(_address("subject")), "processing": "ads-mail", "state": "in_force"},
         {"subject": subject(_address("subject")), "page": {"cursor": _address("malformed")}},
