@@ -1,5 +1,6 @@
 """The receipt that a person saves from the page, in a browser, verifies where nothing of Sceau is but the verifier."""
 
+import os
 import runpy
 import subprocess
 import sys
@@ -8,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from playwright.sync_api import sync_playwright
 
 from tests.e2e.pages.consent import ADS, Operator, press
 from tests.e2e.service import service
@@ -22,34 +22,34 @@ INCOMPLETE = 3
 
 def _sceau(*words):
     command = [str(Path(sys.executable).with_name("sceau")), "proof", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
+    return subprocess.run(command, env=kept, capture_output=True, text=True, check=True).stdout
 
 
-def _saved(operator, link, place):
+def _saved(browser, operator, link, place):
     """The receipt of the first answer, saved by pressing its link once the log has taken it."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_context(java_script_enabled=False).new_page()
-        page.goto(link)
-        press(page, ADS, "accept")
-        (given,) = operator.ok("/v1/consents/search", {"subject": subject(PERSON)})["items"]
-        proof = f"/v1/consents/{given['id']}/proof"
-        eventually(lambda: operator.client.get(proof).status_code == 200)
-        with page.expect_download() as saved:
-            page.click("a[href*='receipt=signed']")
-        assert saved.value.suggested_filename.startswith("recu-de-consentement-")
-        saved.value.save_as(place)
-        browser.close()
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(link)
+    press(page, ADS, "accept")
+    (given,) = operator.ok("/v1/consents/search", {"subject": subject(PERSON)})["items"]
+    proof = f"/v1/consents/{given['id']}/proof"
+    eventually(lambda: operator.client.get(proof).status_code == 200)
+    with page.expect_download() as saved:
+        page.click("a[href*='receipt=signed']")
+    assert saved.value.suggested_filename.startswith("recu-de-consentement-")
+    saved.value.save_as(place)
+    context.close()
 
 
-def test_a_saved_receipt_verifies_a_year_later_with_the_verifier_file_alone(tmp_path, monkeypatch, capsys):
+def test_a_saved_receipt_verifies_a_year_later_with_the_verifier_file_alone(browser, tmp_path, monkeypatch, capsys):
     """The service is gone, its data is out of reach, and the clock has moved on by a year."""
     data, alone = tmp_path / "data", tmp_path / "alone"
     alone.mkdir()
     with service(data) as (address, key):
         operator = Operator(address, key)
         operator.register()
-        _saved(operator, operator.link(PERSON, ADS), alone / "receipt.jwt")
+        _saved(browser, operator, operator.link(PERSON, ADS), alone / "receipt.jwt")
         keys = _sceau("key", "--data", str(data)).strip().split("\n")
         operator.client.close()
     (alone / "verify.py").write_text(_sceau("verifier"))
