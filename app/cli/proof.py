@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
+from app.cli.instants import MaybeInstant, maybe_utc
 from app.cli.replay import proof_replay
 from app.cli.watch import proof_watch
 
@@ -20,10 +20,6 @@ proof = typer.Typer(no_args_is_help=True, help="Prove what was recorded: keys, b
 
 proof.command("watch")(proof_watch)
 proof.command("replay")(proof_replay)
-
-Instant = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.", show_default=False)
-]
 
 
 @proof.command("key")
@@ -63,8 +59,8 @@ def proof_append(data: DataOption = None) -> None:
 @proof.command("bundle")
 def proof_bundle(
     output: Annotated[Path, typer.Option("--output", "-o", help="The ZIP to write.")],
-    since: Instant = None,
-    until: Instant = None,
+    since: MaybeInstant = None,
+    until: MaybeInstant = None,
     processing: Annotated[str | None, typer.Option(help="Leave out bodies of consents to any other one.")] = None,
     data: DataOption = None,
 ) -> None:
@@ -72,7 +68,7 @@ def proof_bundle(
     from app.operations.proof.bundle import BundlePlan, write_bundle
     from app.proof.bags import Bag
 
-    plan = BundlePlan(_utc(since), _utc(until), secrets.token_bytes(32), processing)
+    plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing)
 
     async def write(database: "Database") -> int:
         with written_whole(output, binary=True) as sink, Bag(sink) as bag:
@@ -103,7 +99,3 @@ def proof_verifier() -> None:
     from app.proof.single_file import verifier_script
 
     typer.echo(verifier_script(), nl=False)
-
-
-def _utc(instant: datetime | None) -> datetime | None:
-    return None if instant is None else instant.replace(tzinfo=UTC)

@@ -1,11 +1,11 @@
 """`sceau proof replay`: decide again what was logged, and compare."""
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from app.cli.connecting import DataOption, at_length
+from app.cli.instants import Instant, utc
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _SHOWN = 20
 _WRONG = 1
 _INCOMPLETE = 3
-Instant = Annotated[datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.", show_default=False)]
 
 
 def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> None:
@@ -34,8 +33,8 @@ def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> Non
     async def replay(database: "Database") -> "tuple[ReplayReport, BatchReport]":
         vault = deployment_of(Settings.load()).vault
         async with database.read() as session:
-            decided = await replay_decisions(session, vault, _utc(since), _utc(until), tell)
-            return decided, await compare_batches(session, _utc(since), _utc(until))
+            decided = await replay_decisions(session, vault, utc(since), utc(until), tell)
+            return decided, await compare_batches(session, utc(since), utc(until))
 
     report, batches = at_length(data, replay)
     if sys.stderr.isatty():
@@ -72,7 +71,3 @@ def _say_of_batches(batches: "BatchReport") -> None:
         f"Batches from {batches.since:%Y-%m-%d %H:%M} to {batches.until:%Y-%m-%d %H:%M}: {batches.same} agree, "
         f"{batches.retired} of days that were dropped, {len(batches.altered)} altered"
     )
-
-
-def _utc(instant: datetime) -> datetime:
-    return instant.replace(tzinfo=UTC)
