@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, everywhere, open_to_all
-from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep
+from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep, WriterDep
 from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
@@ -99,12 +99,12 @@ async def get_tile(
         202: {"description": "It is not in the log yet: ask again."},
     },
 )
-async def get_proof(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> EntryProofBody | Response:
+async def get_proof(identifier: ConsentId, caller: Reader, writer: WriterDep) -> EntryProofBody | Response:
     """The entry of a consent or a refusal, and its proof; until the log has taken it there is none (202).
 
     The audit trail records who read it.
     """
-    async with database.write() as session:
+    async with writer.write() as session:
         proof = await prove_consent(session, caller, identifier)
     if proof is None:
         return Response(status_code=202, headers={"Retry-After": "15"})
@@ -124,7 +124,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     request: Request,
     identifier: ConsentId,
     caller: Reader,
-    database: DatabaseDep,
+    writer: WriterDep,
     deployment: DeploymentDep,
     source: SourceDep,
 ) -> Response:
@@ -133,7 +133,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     Give it to the person it is about. It is never an answer to the question whether correspondence may be analysed.
     The audit trail records who asked for it.
     """
-    async with database.write() as session:
+    async with writer.write() as session:
         jws, json_ld = await make_receipt(
             session, deployment, caller, identifier, service=source, origin=log_name(source)
         )
@@ -159,7 +159,7 @@ class ExportRequest(WireModel):
     responses={**problems(_INVALID), 200: {"content": {_JSON_LD: {}}}},
 )
 async def post_export(
-    body: ExportRequest, caller: Exporter, database: DatabaseDep, deployment: DeploymentDep, source: SourceDep
+    body: ExportRequest, caller: Exporter, writer: WriterDep, deployment: DeploymentDep, source: SourceDep
 ) -> Response:
     """Everything that is held about a user since their account began (GDPR art. 15 and 20).
 
@@ -167,7 +167,7 @@ async def post_export(
     decisions counted by day, and who looked. Somebody of whom nothing is known gets an empty one. The audit trail
     records who asked for it. Be sure that whoever gets it is that person.
     """
-    async with database.write() as session:
+    async with writer.write() as session:
         told = await export_subject(session, deployment, caller, body.subject.name(), service=source)
     content = json.dumps(told, ensure_ascii=False)
     return Response(content, media_type=_JSON_LD, headers={"Cache-Control": "no-store"})

@@ -97,7 +97,8 @@ class _ConsentPage:
 
         """
         try:
-            async with self.database.read() as session:
+            # What a person keeps is read from a server that is known to be the primary.
+            async with services_of(self.request).reads.read() as session:
                 opened = await open_consent_link(session, self.deployment, digest)
                 signed = await self._signed(session, opened, processing) if form is ReceiptForm.SIGNED else ""
         except (NotFoundError, ConsentLinkEndedError) as ended:
