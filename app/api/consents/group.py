@@ -108,6 +108,8 @@ class RecordingGroups:
             for task in self.running:
                 task.cancel()
             await asyncio.gather(*self.running, return_exceptions=True)
+        for behind in self.alone.values():  # of tasks that were ended before they began
+            _tell_all(behind, DatabaseUnavailableError())
 
     def _begin(self) -> None:
         """Begin the next group, unless one is being recorded: that one begins it, once it is committed."""
