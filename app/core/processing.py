@@ -136,6 +136,11 @@ class Processing:
         """Whether its purpose is one of the three of IV."""
         return self.purpose in CONSENT_PURPOSES
 
+    @property
+    def asks_others(self) -> bool:
+        """Whether some version of it, of IV, wants other parties' consents."""
+        return self.rests_on_consent and any(each.party_mode is not PartyMode.USER_ONLY for each in self.versions)
+
     def version(self, number: int) -> ProcessingVersion | None:
         """The version of that number, if the register holds it."""
         return next((version for version in self.versions if version.number == number), None)

@@ -11,7 +11,7 @@ from typing import Final
 from app.auth.callers import Authenticated, Caller
 from app.auth.uses import Use, Uses
 from app.core.consent import ConsentEvent
-from app.core.processing import PartyMode, Processing
+from app.core.processing import Processing
 from app.ledger.store import Person
 from app.register.records import ProcessingRecord
 from app.snapshot.packed import pack, unpack
@@ -91,5 +91,4 @@ def register_record(found: ProcessingRecord | None) -> RegisterRecord:
     done = [change.at for change in found.status_changes]
     done += [each.recorded_at for each in found.versions if each.facts.in_force_at(each.recorded_at)]
     facts = found.facts
-    others = any(version.party_mode is not PartyMode.USER_ONLY for version in facts.versions)
-    return RegisterRecord(facts, max(done, default=None), facts.rests_on_consent, facts.rests_on_consent and others)
+    return RegisterRecord(facts, max(done, default=None), facts.rests_on_consent, facts.asks_others)

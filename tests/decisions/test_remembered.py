@@ -9,6 +9,7 @@ from app.core.article import Channel, Element
 from app.core.decision import DecisionRequest, Participant
 from app.core.period import PeriodPolicy
 from app.operations.decisions.basis import DecidedBy
+from app.operations.decisions.facts import Facts
 from app.operations.decisions.judging import judge
 from app.operations.decisions.question import Circumstances
 from app.operations.decisions.remembered import Remembered, RememberedDecisions
@@ -17,7 +18,7 @@ from app.snapshot.records import register_record, subject_record
 OF = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
 BY = DecidedBy(PeriodPolicy(), bytes, "rules", "build")
 ASKED = DecisionRequest(b"alice", "ads", None, True, Channel.ONLINE, True, "FR", None)
-JUDGED = judge(ASKED, None, {}, datetime(2026, 6, 15, tzinfo=UTC), BY, None)
+JUDGED = judge(ASKED, Facts(None, {}, datetime(2026, 6, 15, tzinfo=UTC)), BY)
 KEY = (OF, b"alice", None)
 REGISTER, RECORD = register_record(None), subject_record(None)
 

@@ -11,30 +11,16 @@ from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
-from app.core.processing import PartyMode, Processing
+from app.core.processing import Processing
 from app.db.session import ReadSession
 from app.ledger.store import Person, load_people
+from app.operations.decisions.facts import Facts
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.lease import boot_seconds
 
 _PARTIES_AT_MOST: Final = 20_000
 """Users and other parties whose consents one search looks at for a page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What one request is judged on: the register entry, the events of those whose consents it needs, the instant.
-
-    `consents` and `holders` are by locator. `subject_ref`: the subject's, if it was looked up and something is recorded
-    of it.
-    """
-
-    processing: Processing | None
-    consents: Mapping[bytes, Sequence[ConsentEvent]]
-    at: datetime
-    holders: Holders
-    subject_ref: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +89,7 @@ def subjects_needed(request: DecisionRequest, processing: Processing | None) -> 
     if processing is None or not processing.rests_on_consent:
         return set()
     needed = {request.subject}
-    if any(version.party_mode is not PartyMode.USER_ONLY for version in processing.versions):
+    if processing.asks_others:
         needed |= {participant.ref for participant in request.participants or () if participant.local}
     return needed
 

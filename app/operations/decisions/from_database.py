@@ -18,6 +18,7 @@ from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.operations.decisions.basis import DecidedBy
 from app.operations.decisions.evaluate_requests import read_facts
+from app.operations.decisions.facts import Facts
 from app.operations.decisions.judging import Answer, AnsweredRequest, Unanswered, judge
 from app.operations.decisions.question import Question
 from app.operations.decisions.quota import count_questions
@@ -135,9 +136,7 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     requests = [questions[place].whole() for place in places]
     read = await read_facts(session, requests, records)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
-        answers[place] = judge(
-            request, facts.processing, facts.consents, facts.at, primary.by, facts.subject_ref, facts.holders
-        )
+        answers[place] = judge(request, facts, primary.by)
     return read.now, read.asked
 
 
@@ -164,4 +163,4 @@ def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: 
         return Unanswered.UNKNOWABLE
     # Never before what is recorded as done: a suspension that this process has read binds it, whatever any clock says.
     done = max((change.at for change in processing.status_changes), default=at)
-    return judge(question.whole(), processing, {}, max(at, done), primary.by, None)
+    return judge(question.whole(), Facts(processing, {}, max(at, done)), primary.by)

@@ -18,6 +18,7 @@ from app.auth.scopes import Scope
 from app.core.decision import Participant
 from app.core.evaluate import stable_until
 from app.operations.decisions.basis import DecidedBy
+from app.operations.decisions.facts import Facts
 from app.operations.decisions.judging import Answer, Judged, Unanswered, judge
 from app.operations.decisions.question import Question
 from app.operations.decisions.remembered import Remembered, RememberedDecisions
@@ -226,8 +227,8 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
     at = max(datetime.fromtimestamp(now, UTC), *(event.collected_at for event in events), register.latest or _LONG_AGO)
     own = held.get(question.subject)
     request = question.request(participants)
-    ref = own.ref if own is not None else None
-    judged = judge(request, register.processing, consents, at, memory.by, ref, holders)
+    facts = Facts(register.processing, consents, at, holders, own.ref if own is not None else None)
+    judged = judge(request, facts, memory.by)
     until = None
     if register.processing is not None:
         until = stable_until(register.processing, events, at, memory.by.policy)

@@ -1,7 +1,6 @@
 """A question judged: the decision by the rules, with all that wording, counting and logging it need, made once."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -9,13 +8,11 @@ from msgspec import Struct
 from app.audit.rows import facts_of
 from app.auth.callers import Caller
 from app.auth.limits.quotas import QuotaStatus
-from app.core.case import NOT_SHARED, Holders
-from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
-from app.core.processing import Processing
 from app.operations.decisions.answers import answer_parts
 from app.operations.decisions.basis import DecidedBy, basis_of
+from app.operations.decisions.facts import Facts
 
 
 class Judged(Struct, frozen=True, eq=False):
@@ -60,22 +57,14 @@ class AnsweredRequest(Struct, frozen=True):
     from_memory: bool = False
 
 
-def judge(  # noqa: PLR0917 - the question and each of the facts
-    request: DecisionRequest,
-    processing: Processing | None,
-    consents: Mapping[bytes, Sequence[ConsentEvent]],
-    at: datetime,
-    by: DecidedBy,
-    subject_ref: bytes | None,
-    holders: Holders = NOT_SHARED,
-) -> Judged:
-    """Judge a request on these facts at an instant (`app.core.evaluate`); `consents` and `holders` are by locator."""
-    decision = evaluate(request, processing, consents, at, by.policy, holders)
+def judge(request: DecisionRequest, facts: Facts, by: DecidedBy) -> Judged:
+    """Judge a request on these facts (`app.core.evaluate`)."""
+    decision = evaluate(request, facts.processing, facts.consents, facts.at, by.policy, facts.holders)
     return Judged(
         decision,
         answer_parts(decision),
         (decision.permitted, decision.reason.value),
-        facts_of(request, decision, basis_of(request, processing, consents, at, by, holders, subject_ref)),
-        processing is not None and processing.is_exempt,
-        subject_ref,
+        facts_of(request, decision, basis_of(request, facts, by)),
+        facts.processing is not None and facts.processing.is_exempt,
+        facts.subject_ref,
     )
