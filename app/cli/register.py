@@ -46,7 +46,7 @@ def register_export(
     language: Annotated[RecordLanguage, typer.Option("--language", help="Of headings and texts.")] = RecordLanguage.FR,
     data: DataOption = None,
 ) -> None:
-    """Write the record of processing activities (GDPR art. 30), in the order of columns of the CNIL's model."""
+    """Write the record of processing activities (GDPR art. 30), in the order of that article."""
     from app.operations.register.export_register import export_register
     from app.operations.register.record_of_activities import COLUMNS, safe_cell
     from app.register.vocabulary import CONTEXT

@@ -1,4 +1,4 @@
-"""The record of processing activities (GDPR 30) as a file: what the register holds now, in the CNIL's order."""
+"""The record of processing activities (GDPR 30) as a file: what the register holds now, in the order of the article."""
 
 import csv
 import io

@@ -1,7 +1,7 @@
-"""The record of processing activities (GDPR art. 30(1)): one row for each processing, in the order of the CNIL's model.
+"""The record of processing activities (GDPR art. 30(1)): one row for each processing, in the order of that article.
 
-Pure: register entries in, a table or JSON-LD out. The columns are those of the CNIL's sheet for one processing: name,
-reference, dates, who is responsible, purpose, persons, data, recipients, transfers, time limits, security.
+Pure: register entries in, a table or JSON-LD out. Behind name and dates: who is responsible (a), purpose (b), persons and
+data (c), recipients (d), transfers (e), time limits (f), security (g).
 """
 
 from collections.abc import Mapping, Sequence
