@@ -239,6 +239,21 @@ def _order(name):
     return Order(said, uuid4(), b"", nothing, None, 201)
 
 
+def test_what_waits_behind_a_task_that_had_not_begun_is_told():
+    """A process that stops then leaves nobody waiting either."""
+
+    async def closed():
+        nothing: Any = None
+        groups = RecordingGroups(nothing, nothing, timedelta(days=1))
+        loop = asyncio.get_running_loop()
+        two = [_Waiting(_order("one"), loop.create_future()) for _ in range(2)]
+        groups._wait_alone(two)
+        await groups.close()
+        assert all(isinstance(one.answer.exception(), DatabaseUnavailableError) for one in two)
+
+    asyncio.run(closed())
+
+
 @pytest.mark.parametrize("error", [RuntimeError, DatabaseUnavailableError, asyncio.CancelledError])
 def test_nobody_waits_for_ever(error, monkeypatch):
     """Whatever ends a group, each of those in it is told."""

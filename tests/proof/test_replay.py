@@ -302,6 +302,16 @@ def test_what_cannot_be_decided_again_is_said(log, database, monkeypatch):
     assert f"decided by the rules {basis.rules_digest()} of build " in said
 
 
+def test_other_parties_are_kept_where_a_processing_asks_for_them_only(log, database):
+    """A row about a processing that looks at nobody else holds nothing of the participants, in either way to decide."""
+    with psycopg.connect(database.owner_url) as owner:
+        kept = owner.execute("SELECT processing, participants, relied FROM decision_log").fetchall()
+        shared = owner.execute("SELECT count(*) FROM shared_mailbox").fetchone()
+    assert shared == (1,)  # whoever shares a mailbox is looked at by every processing of IV
+    assert {name for name, number, _ in kept if number is not None} == {"stats", "all"}
+    assert {name for name, _, relied in kept if relied is not None} <= {"ads", "stats", "all"}
+
+
 def test_who_was_looked_at_is_sealed(log, database):
     """A row that rests on others names nobody to who reads the table; what cannot be opened is not decided again."""
     with psycopg.connect(database.owner_url) as owner:

@@ -1,7 +1,7 @@
 """The record of processing activities (GDPR art. 30(1)): one row for each processing, in the order of that article.
 
-Pure: register entries in, a table or JSON-LD out. Behind name and dates: who is responsible (a), purpose (b), persons and
-data (c), recipients (d), transfers (e), time limits (f), security (g).
+Pure: register entries in, a table or JSON-LD out. Behind name and dates: who is responsible (a), purpose (b), persons
+and data (c), recipients (d), transfers (e), time limits (f), security (g).
 """
 
 from collections.abc import Mapping, Sequence
