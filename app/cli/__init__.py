@@ -68,7 +68,7 @@ def serve(
     if sys.stderr.isatty():
         os.environ.setdefault("SCEAU_LOG_FORMAT", "console")
     check_free(host, port)
-    with deployment(data, join=False) as local:
+    with deployment(data, join=False, make=True) as local:
         settings = Settings.load()
         _configure_logs(settings)
         _check(settings)

@@ -19,7 +19,11 @@ _Result = TypeVar("_Result")
 
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="Use this directory's own PostgreSQL and keys, unless SCEAU_DATABASE_URL is set."),
+    typer.Option(
+        "--data",
+        help="Use this directory's own PostgreSQL and keys, unless SCEAU_DATABASE_URL is set. Without it: .sceau here.",
+        show_default=False,
+    ),
 ]
 _DATA: Final = ".sceau"
 _OF_ONES_OWN: Final = ("SCEAU_DATABASE_OWNER_URL", "SCEAU_PSEUDONYM_KEY", "SCEAU_MASTER_KEY")
@@ -27,11 +31,17 @@ _OF_ONES_OWN: Final = ("SCEAU_DATABASE_OWNER_URL", "SCEAU_PSEUDONYM_KEY", "SCEAU
 
 
 @contextmanager
-def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]:
+def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> Iterator[Path | None]:
     """The environment's database, or else a data directory's own, which is then given.
 
+    Args:
+        data: the data directory that was named.
+        join: see `local_deployment`.
+        make: a data directory that holds no deployment gets a new one. Otherwise it is refused: a name that was
+            mistyped would be answered from an empty database.
+
     Raises:
-        SettingsError: there is neither.
+        SettingsError: there is neither, or the directory holds no deployment.
 
     """
     if os.environ.get("SCEAU_DATABASE_URL") or os.environ.get("SCEAU_DATABASE_URL_FILE"):
@@ -47,6 +57,8 @@ def deployment(data: Path | None, *, join: bool = True) -> Iterator[Path | None]
     if data is None and not Path(_DATA).is_dir():
         raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
     directory = (data or Path(_DATA)).absolute()
+    if not make and not (directory / "keys" / "master").is_file():
+        raise SettingsError(f"{directory} holds no deployment: check --data; sceau serve --data DIR makes a new one")
     with local_deployment(directory, join=join):
         yield directory
 

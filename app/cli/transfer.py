@@ -46,7 +46,7 @@ def restore(
 
     from app.settings import Settings
 
-    with deployment(data):
+    with deployment(data, make=True):
         rows = asyncio.run(_restore(file, Settings.load()))
     typer.echo(f"{rows} rows restored.", err=True)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from app import cli, serving
 from app.core.article import paris_midnight
@@ -248,3 +249,24 @@ def test_a_deployment_without_its_database_is_not_the_folder_of_a_demo(start, tm
         assert status == 1
         assert f"SCEAU_DATABASE_URL is not set, and SCEAU_{named} is" in _one_line(said)
     assert list((tmp_path / ".sceau").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["subject", "export", "-o", "told.json"],
+        ["register", "export", "-o", "register.csv"],
+        ["proof", "key"],
+        ["proof", "replay", "--since", "2026-01-01", "--until", "2026-02-01"],
+        ["limits", "show"],
+        ["export", "all.ndjson"],
+    ],
+)
+def test_a_mistyped_data_directory_is_no_new_deployment(tmp_path, monkeypatch, words):
+    """Only `serve` and `restore` make a deployment: no other command answers from an empty one, or leaves one."""
+    for name in [name for name in os.environ if name.startswith("SCEAU_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli.app, [*words, "--data", "mistyped"], input="alice\n")
+    assert "mistyped holds no deployment" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
