@@ -14,7 +14,7 @@ import pytest
 
 from app.api.consents import group
 from app.api.consents.group import RecordingGroups, _Waiting
-from app.api.consents.together import Order
+from app.api.consents.together import Order, Together
 from app.auth.idempotency import IdempotentCall, _name_of
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.deployment import SubjectName
@@ -127,27 +127,39 @@ def test_a_key_that_ends_while_its_grant_waits_records_nothing(api, database, ch
     assert api.reason("busy", "ads") == "consent_refused"
 
 
-def test_what_waits_about_a_person_is_recorded_in_its_order(api, database):
-    """A batch whose person others hold for a while is recorded as it was sent: the last word is the last one."""
+def test_what_waits_about_a_person_is_recorded_in_its_order(api, database, monkeypatch):
+    """A batch whose person others hold is recorded as it was sent, though they let go while its next part begins."""
     api.register("ads")
     api.decide("busy", "ads", "refused")
     groups = api.client.app.state.recording_groups
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     eventually(lambda: datetime.now(UTC) > at)
-    for turn in range(3):
-        # Equal times of collection, so that the order of the ledger alone says which was last.
-        elements = [["content", "subject_line"], ["content"]] * 4
-        items = [grant("busy", "ads", at=at, elements=each) for each in elements]
-        with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(1) as pool:
-            holder.execute("SELECT FROM subject FOR UPDATE")
-            asked = pool.submit(api.ok, "POST", "/v1/consents/batch", {"items": items})
-            eventually(lambda: groups.alone)
+    # Equal times of collection, so that the order of the ledger alone says which was last.
+    elements = [["content", "subject_line"], ["content"]] * 4
+    items = [grant("busy", "ads", at=at, elements=each) for each in elements]
+    record, write = Together.record, groups.writer.write
+
+    @asynccontextmanager
+    async def slowly_confirmed(*arguments: Any) -> Any:
+        async with write(*arguments) as session:
+            yield session
+        await asyncio.sleep(0.5)  # the next group begins meanwhile
+
+    monkeypatch.setattr(groups, "writer", SimpleNamespace(write=slowly_confirmed))
+    with psycopg.connect(administrator_url(database.name)) as holder:
+        holder.execute("SELECT FROM subject FOR UPDATE")
+
+        async def then_let_go(whole: Together, session: Any, register: Any) -> Any:
+            told = await record(whole, session, register)
             holder.rollback()
-            told = asked.result()["items"]
-        ids = [each["answer"]["id"] for each in told]
-        with psycopg.connect(database.owner_url) as owner:
-            seen = owner.execute("SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq", [ids])
-            assert [row[0] for row in seen.fetchall()] == ids, turn
+            return told
+
+        monkeypatch.setattr(Together, "record", then_let_go)
+        told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+    ids = [each["answer"]["id"] for each in told]
+    with psycopg.connect(database.owner_url) as owner:
+        seen = owner.execute("SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq", [ids])
+        assert [row[0] for row in seen.fetchall()] == ids
     assert not groups.alone
     assert api.reason("busy", "ads", elements=["subject_line"]) == "consent_scope"
 

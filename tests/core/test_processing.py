@@ -74,6 +74,14 @@ def test_a_purpose_is_exempt_rests_on_consent_or_neither(purpose):
     assert entry.rests_on_consent == (purpose in {"advertising", "statistics", "service_improvement"})
 
 
+def test_a_processing_asks_others_where_one_of_its_versions_does():
+    """An older version may still be the one that a consent rests on; exempt ones ask nobody."""
+    both = (version(1, party_mode=PartyMode.USER_ONLY), version(2, AFTER, party_mode=PartyMode.ALL_PARTIES))
+    assert processing(*both).asks_others
+    assert not processing(both[0]).asks_others
+    assert not processing(*both, purpose=Purpose.DISPLAY).asks_others
+
+
 BEFORE = version(
     1,
     elements=CONTENT,

@@ -140,18 +140,20 @@ class RecordingGroups:
     def _take(self) -> list[_Waiting]:
         """The next group: one under an Idempotency-Key of which another is under way waits until that is answered.
 
-        A few about one person at a time: each looks at everything that is recorded of that person.
+        A few about one person at a time: each looks at everything that is recorded of that person. Where one about a
+        person waits, those about the same person that came after it wait too.
         """
         taken: list[_Waiting] = []
         left: list[_Waiting] = []
-        keys, about = set(self.keys), Counter[SubjectName]()
+        keys, about, passed = set(self.keys), Counter[SubjectName](), set(self.alone)
         while self.waiting and len(taken) < TOGETHER:
             one = self.waiting.popleft()
             if one.answer.done():
                 continue  # nobody waits for it any more, and nothing of it was begun
             person = one.order.said.subject
-            if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE or person in self.alone:
+            if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE or person in passed:
                 left.append(one)
+                passed.add(person)
             else:
                 taken.append(one)
                 about[person] += 1
@@ -159,10 +161,10 @@ class RecordingGroups:
         self.waiting.extendleft(reversed(left))
         return taken
 
-    async def _run(self, some: Sequence[_Waiting], *, waiting: bool) -> None:
+    async def _run(self, some: list[_Waiting], *, waiting: bool) -> None:
         """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
         try:
-            busy = await self._record(some, waiting=waiting)
+            await self._record(some, waiting=waiting)
         except (BusyError, PartRefusedError, TransactionRefusedError) as error:
             self._alone(some, error)
         except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
@@ -173,9 +175,6 @@ class RecordingGroups:
         except BaseException:  # it is ended from outside, perhaps behind its commit
             _tell_all(some, OutcomeUnknownError())
             raise
-        else:
-            self._wait_alone(busy)
-            some = [one for one in some if one not in busy]
         finally:
             self.keys -= {one.key for one in some if one.answer.done()}
 
@@ -233,18 +232,20 @@ class RecordingGroups:
             _tell_all(behind, error)
             self.keys -= {each.key for each in behind}
 
-    async def _record(self, some: Sequence[_Waiting], *, waiting: bool) -> list[_Waiting]:
-        """Record some in one transaction, and tell each after it; gives back those about people whom others hold."""
+    async def _record(self, some: list[_Waiting], *, waiting: bool) -> None:
+        """Record some in one transaction, and tell each after it; takes out of them those whom others hold."""
         mine = asyncio.current_task()
         # As soon as this group is committed the next one is recorded, while this one still waits for replicas.
         async with self._turn(waiting=waiting):
             whole = await together(self.deployment, [one.order for one in some], self.keep, waiting=waiting)
             async with self.writer.write(lambda: self._recorded(mine), whole.lookups) as session:
                 told = await whole.record(session, self.register)
+                busy = [one for one in some if one.order not in told]
+                some[:] = [one for one in some if one.order in told]
+                # Before the commit, which begins the next group: nothing about these people may overtake them.
+                self._wait_alone(busy)
         for one in some:
-            if one.order in told:
-                one.tell(told[one.order])
-        return [one for one in some if one.order not in told]
+            one.tell(told[one.order])
 
 
 def _was_busy(one: _Waiting) -> bool:
