@@ -5,10 +5,17 @@ from typing import Annotated
 
 import typer
 
-_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
-Instant = Annotated[datetime, typer.Option(formats=_FORMATS, help="UTC.", show_default=False)]
-MaybeInstant = Annotated[datetime | None, typer.Option(formats=_FORMATS, help="UTC.", show_default=False)]
+_SINCE = typer.Option("--since", formats=_FORMATS, help="From this day or instant on, in UTC.", show_default=False)
+_UNTIL = typer.Option(
+    "--until", formats=_FORMATS, help="Up to this day or instant and not including it, in UTC.", show_default=False
+)
+
+Since = Annotated[datetime, _SINCE]
+Until = Annotated[datetime, _UNTIL]
+MaybeSince = Annotated[datetime | None, _SINCE]
+MaybeUntil = Annotated[datetime | None, _UNTIL]
 
 
 def utc(instant: datetime) -> datetime:
@@ -19,3 +26,14 @@ def utc(instant: datetime) -> datetime:
 def maybe_utc(instant: datetime | None) -> datetime | None:
     """The same of one that may be left out."""
     return None if instant is None else utc(instant)
+
+
+def refuse_reversed(since: datetime | None, until: datetime | None) -> None:
+    """Refuse a period that ends before it begins, or when it begins.
+
+    Raises:
+        BadParameter: it does.
+
+    """
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("--since must be before --until")

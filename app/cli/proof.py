@@ -9,7 +9,7 @@ import typer
 
 from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
-from app.cli.instants import MaybeInstant, maybe_utc
+from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed
 from app.cli.replay import proof_replay
 from app.cli.watch import proof_watch
 
@@ -53,36 +53,44 @@ def proof_append(data: DataOption = None) -> None:
         plan = replace(proof_plan_of(settings), settings=None)
         return await append_all(Work(database, deployment_of(settings), log=plan))
 
-    typer.echo(f"{connected(data, append)} entries appended.")
+    typer.echo(f"{_counted(connected(data, append))} appended.")
 
 
 @proof.command("bundle")
 def proof_bundle(
     output: Annotated[Path, typer.Option("--output", "-o", help="The ZIP to write.")],
-    since: MaybeInstant = None,
-    until: MaybeInstant = None,
+    since: MaybeSince = None,
+    until: MaybeUntil = None,
     processing: Annotated[str | None, typer.Option(help="Leave out bodies of consents to any other one.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys."""
-    from app.operations.proof.bundle import BundlePlan, write_bundle
+    """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys.
+
+    It consists of whole checkpoints: those that were signed in the period, and the first one after it.
+    """
+    from app.operations.proof.bundle import Bundle, BundlePlan, write_bundle
     from app.proof.bags import Bag
 
+    refuse_reversed(since, until)
     plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing)
 
-    async def write(database: "Database") -> int:
+    async def write(database: "Database") -> Bundle:
         with written_whole(output, binary=True) as sink, Bag(sink) as bag:
             async with database.read() as session:
                 return await write_bundle(session, plan, bag)
 
-    entries = at_length(data, write)
-    typer.echo(f"{entries} entries bundled.", err=True)
+    bundle = at_length(data, write)
+    signed = f"{bundle.checkpoint.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+    typer.echo(f"{_counted(bundle.entries)} bundled, up to the checkpoint that was signed at {signed}.", err=True)
 
 
 @proof.command("verify")
 def proof_verify(
-    files: Annotated[list[Path], typer.Argument(help="Bundles and checkpoints.")],
-    key: Annotated[list[str] | None, typer.Option("--key", help="A key of the log, known from elsewhere.")] = None,
+    files: Annotated[list[Path], typer.Argument(help="Bundles, checkpoints and receipts.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", help="A key of the log or of receipts, known from elsewhere; repeat it for each."),
+    ] = None,
     against: Annotated[list[Path] | None, typer.Option("--against", help="A checkpoint kept from before.")] = None,
 ) -> None:
     """Check files without database, network or settings. Exit 0 good, 1 wrong, 2 unreadable, 3 good but incomplete."""
@@ -99,3 +107,7 @@ def proof_verifier() -> None:
     from app.proof.single_file import verifier_script
 
     typer.echo(verifier_script(), nl=False)
+
+
+def _counted(entries: int) -> str:
+    return "1 entry" if entries == 1 else f"{entries} entries"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from app.cli.connecting import DataOption, at_length
-from app.cli.instants import Instant, utc
+from app.cli.instants import Since, Until, refuse_reversed, utc
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -17,7 +17,7 @@ _WRONG = 1
 _INCOMPLETE = 3
 
 
-def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> None:
+def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
     import sys
 
@@ -25,6 +25,8 @@ def proof_replay(since: Instant, until: Instant, data: DataOption = None) -> Non
     from app.operations.proof.replay_decisions import replay_decisions
     from app.settings import Settings
     from app.wiring.deployment import deployment_of
+
+    refuse_reversed(since, until)
 
     def tell(number: int) -> None:
         if sys.stderr.isatty():

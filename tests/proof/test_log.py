@@ -428,3 +428,15 @@ def test_a_bundle_of_one_processing_keeps_the_bodies_of_others_back(log):
     assert (status, "are not part of this bundle" in said, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, True, False)
     bodies = [json.loads(line["body"]) for line in lines_of(bundle) if "body" in line]
     assert {each["processing"] for each in bodies if "seq" in each and each["processing"]} == {"stats"}
+
+
+def test_a_period_that_is_reversed_or_without_entries_makes_no_bundle(log):
+    """The command says why, and writes no file that its own verifier would call wrong."""
+    file = log.place / "none.zip"
+    for command in (["bundle", "-o", file], ["replay"]):
+        for since, until in (("2026-03-02", "2026-03-01"), ("2026-03-01", "2026-03-01T00:00:00Z")):
+            status, said, _ = log.sceau("proof", *command, "--since", since, "--until", until)
+            assert (status, "--since must be before --until" in said) == (2, True)
+    status, said, _ = log.sceau("proof", "bundle", "-o", file, "--since", "2100-01-01")
+    assert (status, said) == (1, "nothing was entered in the log in that period")
+    assert not file.exists()

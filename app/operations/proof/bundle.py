@@ -27,7 +27,7 @@ _TOGETHER: Final = 1_000
 
 
 class NoLogError(Exception):
-    """There is no checkpoint yet: nothing was entered."""
+    """There is no entry to bundle; the message is one line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,11 @@ class Bundle:
     behind: Sequence[str] = ()
 
     @property
+    def entries(self) -> int:
+        """How many entries it has."""
+        return self.checkpoint.size - self.first
+
+    @property
     def origin(self) -> str:
         """Whose log it is."""
         return Checkpoint.parse(Note.parse(self.checkpoint.note).text).origin
@@ -83,11 +88,11 @@ class Bundle:
         }
 
 
-async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> int:
-    """Write a bundle; how many entries it has.
+async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> Bundle:
+    """Write a bundle, and say where it begins and ends.
 
     Raises:
-        NoLogError: there is no checkpoint yet.
+        NoLogError: there is no checkpoint yet, or nothing was entered in the period.
 
     """
     bundle = await open_bundle(session, plan)
@@ -100,20 +105,22 @@ async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> int:
                 file.write(line)
     for language in ("en", "fr"):
         bag.put(f"data/README.{language}.md", read_me(language).encode())
-    return bundle.checkpoint.size - bundle.first
+    return bundle
 
 
 async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
     """Choose where a bundle begins and ends.
 
     Raises:
-        NoLogError: there is no checkpoint yet.
+        NoLogError: there is no checkpoint yet, or nothing was entered in the period.
 
     """
     first = 0 if plan.since is None else await store.checkpointed_before(session, plan.since)
     last = await store.checkpoint_after(session, plan.until)
     if last is None:
         raise NoLogError("nothing was entered in the log yet")
+    if first >= last.size:  # a bundle without an entry proves nothing, and looks like one that somebody emptied
+        raise NoLogError("nothing was entered in the log in that period")
     origin = Checkpoint.parse(Note.parse(last.note).text).origin
     parts = complete_subtrees(first)
     held = await store.tiles(session, tiles_needed(lambda subtree: [subtree(*each) for each in parts]))
