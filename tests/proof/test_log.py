@@ -4,16 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
-import zipfile
-from hashlib import sha256
 
 import pytest
 
 from app.proof.heads import KeptHeads
-from tests.proof.logs import Log, lines_of
+from tests.proof.logs import lines_of, lived_in, rewritten
 from tests.support.api import running, subject
 from tests.support.databases import new_database
-from tests.support.staff import publish
 
 GOOD_BUT_NOT_ANCHORED = 3
 UNREADABLE = 2
@@ -22,31 +19,16 @@ UNREADABLE = 2
 @pytest.fixture
 def log(database, tmp_path):
     """A deployment in which something of each kind happened, all of it in the log."""
-    return _lived_in(database, tmp_path)
+    return lived_in(database, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def kept_log(tmp_path_factory):
     """One such deployment for all tests that put back what they change."""
     with new_database() as database:
-        made = _lived_in(database, tmp_path_factory.mktemp("log"))
+        made = lived_in(database, tmp_path_factory.mktemp("log"))
         made.keep()
         yield made
-
-
-def _lived_in(database, place):
-    with running(database) as api:
-        api.register("ads")
-        api.register("stats", purpose="statistics")
-        api.ok("PATCH", "/v1/processings/stats", {"status": "suspended"})
-        for name in ("alice", "bob", "carol"):
-            api.decide(name, "ads")
-        api.withdraw("bob", "ads")
-        api.decide("dora", "ads", "refused")
-        publish(api)
-    made = Log(database, place)
-    assert "entries appended" in made.append()
-    return made
 
 
 def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):
@@ -324,7 +306,7 @@ FORGED = {
 @pytest.mark.parametrize("changes", FORGED.values(), ids=FORGED.keys())
 def test_a_forged_bundle_is_never_good(log, tmp_path, changes):
     """Whoever makes a bundle also makes its manifest: what stands in it is checked, or refused, and never crashes."""
-    forged = _rewritten(log.bundle(), tmp_path / "forged.zip", changes, manifest=True)
+    forged = rewritten(log.bundle(), tmp_path / "forged.zip", changes, manifest=True)
     status, said = log.verify(forged)
     assert status in {1, UNREADABLE}, said
 
@@ -332,10 +314,10 @@ def test_a_forged_bundle_is_never_good(log, tmp_path, changes):
 def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):
     """It is never anchored because it says so; a newline in it does not look like a verdict."""
     claims = {"data/log.json": _about(lambda said: said.update(anchored=True))}
-    status, said = log.verify(_rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
+    status, said = log.verify(rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
     assert (status, "not anchored" in said) == (GOOD_BUT_NOT_ANCHORED, True)
     lines = {"data/unentered.ndjson": lambda _: json.dumps({"kind": "x\ny: GOOD\x1b[2J", "id": "\ud800"}).encode()}
-    status, said = log.verify(_rewritten(log.bundle(), tmp_path / "lines.zip", lines, manifest=True))
+    status, said = log.verify(rewritten(log.bundle(), tmp_path / "lines.zip", lines, manifest=True))
     assert (status, "x\\x0ay: GOOD\\x1b[2J" in said) == (1, True)
 
 
@@ -355,7 +337,7 @@ def test_a_bundle_that_was_changed_is_named(log, tmp_path):
         ("left out", {"data/README.fr.md": None}),
         ("added", {"data/more.txt": lambda _: b"more"}),
     ):
-        other = _rewritten(bundle, tmp_path / f"{name}.zip", change)
+        other = rewritten(bundle, tmp_path / f"{name}.zip", change)
         status, said = log.verify(other)
         assert (status, "WRONG" in said) == (1, True), name
     status, said = log.verify(bundle, key="example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k")
@@ -363,22 +345,6 @@ def test_a_bundle_that_was_changed_is_named(log, tmp_path):
     (tmp_path / "text.zip").write_bytes(b"PK nothing")
     assert log.verify(tmp_path / "text.zip")[0] == 2
     assert log.verify(log.heads / "checkpoint")[0] == 0
-
-
-def _rewritten(bundle, target, changes, *, manifest=False):
-    """A bundle with files changed, added or left out; with a manifest that fits, as whoever forges one makes it."""
-    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
-        kept = {}
-        for name in dict.fromkeys([*old.namelist(), *changes]):
-            change = changes.get(name, lambda content: content)
-            if change is not None:
-                kept[name] = change(old.read(name) if name in old.namelist() else b"")
-        if manifest:
-            listed = [f"{sha256(kept[name]).hexdigest()}  {name}\n" for name in kept if name.startswith("data/")]
-            kept["manifest-sha256.txt"] = "".join(listed).encode()
-        for name, content in kept.items():
-            new.writestr(name, content)
-    return target
 
 
 def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
