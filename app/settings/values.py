@@ -182,7 +182,8 @@ def _roots(path: object) -> object:
 
 def _witnesses(text: str) -> tuple[VerifierKey, ...]:
     keys = tuple(VerifierKey.parse(each) for each in _listed(text))
-    if any(each.kind != COSIGNATURE for each in keys):
+    # A cosignature does not say by whose name it is: one key under two names would count as two witnesses.
+    if any(each.kind != COSIGNATURE for each in keys) or len({each.public for each in keys}) != len(keys):
         raise ValueError
     return keys
 
