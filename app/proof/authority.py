@@ -40,7 +40,7 @@ class AuthorityPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StampAnswer:
     """What an authority answered, in DER, and what it says."""
 
     content: bytes
@@ -54,7 +54,7 @@ class TimeAuthority:
         """Prepare. `seconds`: the deadline of one request, in all."""
         self._plan, self._seconds = plan, seconds
 
-    async def stamp(self, content: bytes) -> Answer:
+    async def stamp(self, content: bytes) -> StampAnswer:
         """Have some bytes stamped.
 
         Raises:
@@ -73,7 +73,7 @@ class TimeAuthority:
             raise AuthorityError("connect") from None
         terms = StampTerms(self._plan.roots, query.nonce, self._plan.policy)
         try:
-            return Answer(answered, stamp_of(answered, content, terms))
+            return StampAnswer(answered, stamp_of(answered, content, terms))
         except StampError as error:
             raise AuthorityError(str(error)) from None
 

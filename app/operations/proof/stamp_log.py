@@ -10,7 +10,7 @@ from typing import Final
 from app.db.session import ReadSession, WriteSession
 from app.proof import anchors, store
 from app.proof.anchors import Anchor, AnchorWay
-from app.proof.authority import Answer
+from app.proof.authority import StampAnswer
 from app.proof.store import StoredCheckpoint
 
 _EVERY: Final = timedelta(minutes=55)
@@ -28,7 +28,7 @@ async def checkpoint_to_stamp(session: ReadSession, *, at_once: bool = False) ->
     return newest
 
 
-async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer: Answer) -> bool:
+async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer: StampAnswer) -> bool:
     """Keep the stamp of a checkpoint; the log states it with its next entries. False where another run was faster."""
     now = await session.now()
     anchor = Anchor(checkpoint.size, AnchorWay.STAMP, answer.stamp.at, answer.content)
