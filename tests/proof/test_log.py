@@ -4,10 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.heads import KeptHeads
+from app.proof.notes import Signer, signed_note
+from app.proof.verifier.notes import VerifierKey
+from app.proof.verifier.rotations import rotation_of, rotation_text
 from tests.proof.logs import lines_of, lived_in, rewritten
 from tests.support.api import running, subject
 from tests.support.databases import new_database
@@ -67,22 +72,49 @@ def test_nothing_is_entered_twice(log):
     assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False)
 
 
-def test_a_key_of_the_log_is_rotated(log):
-    """What the old key signed stays good; the next head is signed by the new key, and the old key alone refuses it."""
+def _rotated(log, *how):
+    """A key of before, the new one, and a bundle whose head the new one has signed."""
     old = log.key().split("\n")[0]
-    before = log.bundle(name="before.zip")
-    assert log.sceau("signing-keys", "rotate", "log")[0] == 0
+    assert log.sceau("signing-keys", "rotate", "log", *how)[0] == 0
     with running(log.database) as api:
         api.withdraw("alice", "ads")
     log.append()
-    new = log.key().split("\n")[0]
-    after = log.bundle(name="after.zip")
+    return old, log.key().split("\n")[0], log.bundle(name="after.zip")
+
+
+def test_a_key_of_the_log_is_rotated(log):
+    """What the old key signed stays good; whoever trusts it follows to the new one, as both have signed."""
+    before = log.bundle(name="before.zip")
+    old, new, after = _rotated(log)
     assert new != old
     assert log.verify(before, key=old)[0] == GOOD_BUT_NOT_ANCHORED
     assert log.verify(after, key=new)[0] == GOOD_BUT_NOT_ANCHORED
-    assert log.verify(after, key=old)[0] == 1
-    stated = [json.loads(line["body"])["body"] for line in lines_of(after) if '"kind":"key"' in line["entry"]]
-    assert {"key": new} in stated
+    status, said = log.verify(after, key=old)
+    assert (status, f"{new} follows a key that is trusted" in said) == (GOOD_BUT_NOT_ANCHORED, True)
+    (stated,) = [
+        json.loads(line["body"])["body"] for line in lines_of(after) if f'"key":"{new}"' in line.get("body", "")
+    ]
+    assert rotation_of(stated["rotation"]) == (VerifierKey.parse(old), VerifierKey.parse(new))
+    oldest, _, twice = _rotated(log)
+    assert oldest == new
+    assert log.verify(twice, key=old)[0] == GOOD_BUT_NOT_ANCHORED
+
+
+def test_a_rotation_that_is_forged_is_named(log, tmp_path):
+    """Without both signatures, or with one that is wrong, nobody follows; a key that leaked hands nothing over."""
+    old, _, after = _rotated(log)
+    stranger = Signer.of(VerifierKey.parse(old).name, Ed25519PrivateKey.generate())
+    text = rotation_text(VerifierKey.parse(old), stranger.key)
+    one, both = (
+        signed_note(text, [stranger]),
+        signed_note(text, [stranger, replace(stranger, key=VerifierKey.parse(old))]),
+    )
+    for note, says in ((one, "not signed by both"), (both, "is wrong"), ("text", "no signed note")):
+        changes = {"data/log.json": _about(lambda said, note=note: said.update(rotations=[note]))}
+        status, said = log.verify(rewritten(after, tmp_path / "forged.zip", changes, manifest=True), key=old)
+        assert (status, says in said) == (1, True), said
+    before, _, leaked = _rotated(log, "--at-once")
+    assert log.verify(leaked, key=before)[0] == 1
 
 
 def test_rows_of_before_the_log_are_entered_too(log):

@@ -51,7 +51,7 @@ class Bundle:
     """One bundle: where it begins in the log, and the checkpoint that it ends with.
 
     `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `behind`: kinds whose rows of before
-    the log are not all queued yet.
+    the log are not all queued yet. `rotations`: notes that say which key of the log follows which.
     """
 
     first: int
@@ -62,6 +62,7 @@ class Bundle:
     waiting: int = 0
     waiting_since: datetime | None = None
     behind: Sequence[str] = ()
+    rotations: Sequence[str] = ()
 
     @property
     def entries(self) -> int:
@@ -79,6 +80,7 @@ class Bundle:
             "format": FORMAT,
             "origin": self.origin,
             "keys": list(self.keys),
+            "rotations": list(self.rotations),
             "first": self.first,
             "frontier": [each.hex() for each in self.frontier],
             "size": self.checkpoint.size,
@@ -139,8 +141,8 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
     subtree = subtree_of(lambda level, index: held[level, index])
     keys = [str(each) for each in await verifier_keys(session, origin)]
     number, since = await store.count_waiting(session)
-    behind = await store.kinds_behind(session)
-    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan, number, since, behind)
+    behind, rotations = await store.kinds_behind(session), await store.rotations(session)
+    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan, number, since, behind, rotations)
 
 
 async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]:

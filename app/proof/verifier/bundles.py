@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
+from app.proof.verifier.rotations import followed
 from app.proof.verifier.trees import Frontier, leaf_hash
 
 FORMAT = "sceau-bundle/1"
@@ -126,7 +127,15 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
 def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> list[VerifierKey]:
     own = [VerifierKey.parse(each) for each in about["keys"]]
     if trusted:
-        good = [each for each in own if each in trusted]
+        try:
+            known = followed(trusted, about.get("rotations", []))
+        except NoteError as error:
+            found.wrong.append(str(error))
+            return [each for each in own if each in trusted]
+        found.checked += [
+            f"{each} follows a key that is trusted, as both have signed" for each in known[len(trusted) :]
+        ]
+        good = [each for each in own if each in known]
         if not good:
             found.wrong.append("none of the keys that are trusted is the log's")
         return good
