@@ -94,6 +94,14 @@ async def last_stamped(session: ReadSession) -> tuple[int, datetime] | None:
     return None if row is None else (row.size, row.kept_at)
 
 
+async def cosigned_size(session: ReadSession) -> int | None:
+    """The largest size of which a cosignature is kept."""
+    columns = proof_anchor.c
+    cosigned = select(func.max(columns.size)).where(columns.way == AnchorWay.COSIGNATURE.value)
+    found: int | None = (await session.execute(cosigned)).scalar_one()
+    return found
+
+
 async def anchored_checkpoint(session: ReadSession, since: datetime | None) -> StoredCheckpoint | None:
     """The first anchored checkpoint that was signed at an instant or after it; the last of all where there is none."""
     columns = proof_checkpoint.c

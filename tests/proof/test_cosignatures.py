@@ -1,32 +1,14 @@
 """Cosignatures of witnesses: handed in, checked before they are kept, served with the checkpoint, and bundled."""
 
-import base64
-
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.proof.verifier.notes import COSIGNATURE, Checkpoint, Note, VerifierKey
+from app.proof.verifier.notes import Checkpoint, Note
 from tests.proof.logs import lines_of, lived_in, rewritten
+from tests.proof.witness import SEEN_AT, Witness
 from tests.support.api import running
 from tests.support.databases import new_database
 
 GOOD, WRONG, GOOD_BUT_INCOMPLETE = 0, 1, 3
-SEEN_AT = 1_790_000_000
-
-
-class Witness:
-    """Somebody outside with a key of their own, who cosigns what they see."""
-
-    def __init__(self, name):
-        """Make a key."""
-        self.private = Ed25519PrivateKey.generate()
-        self.key = VerifierKey(name, COSIGNATURE, self.private.public_key().public_bytes_raw())
-
-    def cosigned(self, note, *, signed=SEEN_AT, told=SEEN_AT):
-        """A note with a cosignature behind it. `signed`: the time that is signed; `told`: the one that is told."""
-        message = f"cosignature/v1\ntime {signed}\n{Note.parse(note).text}"
-        value = self.key.id + told.to_bytes(8, "big") + self.private.sign(message.encode())
-        return f"{note}— {self.key.name} {base64.b64encode(value).decode()}\n"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +53,8 @@ def test_what_is_no_cosignature_of_a_known_witness_is_refused(log, witness):
         status, said = _handed_in(log, note)
         assert (status, says in said) == (1, True), f"{case}: {said}"
     assert log.value("SELECT count(*) FROM proof_anchor") == 0
+    with running(log.database) as api:
+        assert api.with_key(None).call("GET", "/proof/v1/checkpoint?cosigned=true").status_code == 404
     assert log.sceau("proof", "cosign", log.place / "missing")[0] == 1
 
 
@@ -92,7 +76,11 @@ def test_a_cosignature_is_kept_served_and_bundled(log, witness):
     assert _handed_in(log, cosigned) == (0, "Its cosignatures were kept before.\n")
     with running(log.database) as api:
         assert api.with_key(None).call("GET", "/proof/v1/checkpoint").text == cosigned
-    log.append()
+    assert "entries appended" in log.append()
+    with running(log.database) as api:
+        stranger = api.with_key(None)
+        assert "witness" not in stranger.call("GET", "/proof/v1/checkpoint").text
+        assert stranger.call("GET", "/proof/v1/checkpoint?cosigned=true").text == cosigned
     bundle = log.bundle("--anchored")
     size = len(lines_of(bundle))
     status, said = log.verify(bundle, witness=str(witness.key))
