@@ -97,7 +97,7 @@ async def last_stamped(session: ReadSession) -> tuple[int, datetime] | None:
 async def cosigned_size(session: ReadSession) -> int | None:
     """The largest size of which a cosignature is kept."""
     columns = proof_anchor.c
-    cosigned = select(func.max(columns.size)).where(columns.way == AnchorWay.COSIGNATURE.value)
+    cosigned = select(func.max(columns.size)).where(columns.witness != _NOBODY)
     found: int | None = (await session.execute(cosigned)).scalar_one()
     return found
 

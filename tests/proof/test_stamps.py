@@ -277,6 +277,14 @@ def test_an_authority_that_hangs_is_given_up(asking, authority):
         goes_on.set()
 
 
+@pytest.mark.parametrize("off", ["+ interval '1 hour'", "- interval '1 hour'"])
+def test_a_stamp_of_a_time_that_cannot_be_is_not_believed(asking, authority, off):
+    """Of before the checkpoint was there; control: of after it, however long after."""
+    asking.log.superuser(f"UPDATE proof_checkpoint SET signed_at = signed_at {off}")
+    with serving(authority.answer) as served:
+        assert asking(served.address) == ("time" if off.startswith("+") else True)
+
+
 def test_a_password_is_shown_to_the_authority_alone(asking, authority):
     """It goes in a header (HTTP Basic), and not in the address."""
     with serving(authority.answer) as served:

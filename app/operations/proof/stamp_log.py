@@ -10,11 +10,12 @@ from typing import Final
 from app.db.session import ReadSession, WriteSession
 from app.proof import anchors, store
 from app.proof.anchors import Anchor, AnchorWay
-from app.proof.authority import StampAnswer
+from app.proof.authority import AuthorityError, StampAnswer
 from app.proof.store import StoredCheckpoint
 
 _EVERY: Final = timedelta(minutes=55)
 """How old the last stamp is before there is another: with a look each five minutes, one an hour."""
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 
 
 async def checkpoint_to_stamp(session: ReadSession, *, at_once: bool = False) -> StoredCheckpoint | None:
@@ -29,7 +30,14 @@ async def checkpoint_to_stamp(session: ReadSession, *, at_once: bool = False) ->
 
 
 async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer: StampAnswer) -> bool:
-    """Keep the stamp of a checkpoint; the log states it with its next entries. False where another run was faster."""
+    """Keep the stamp of a checkpoint; the log states it with its next entries. False where another run was faster.
+
+    Raises:
+        AuthorityError: it is of a time at which the checkpoint was not there yet, or of one that has not come.
+
+    """
     now = await session.now()
+    if not checkpoint.signed_at - _CLOCKS_DIFFER <= answer.stamp.at <= now + _CLOCKS_DIFFER:
+        raise AuthorityError("time")
     anchor = Anchor(checkpoint.size, AnchorWay.STAMP, answer.stamp.at, answer.content)
     return await anchors.add_anchor(session, session.new_id(now), now, anchor)
