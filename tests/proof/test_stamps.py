@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -13,7 +14,10 @@ from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificates
 
 from app.jobs.stamps import stamp_newest
 from app.jobs.work import Work
-from app.proof.authority import AuthorityError, AuthorityPlan, TimeAuthority
+from app.operations.proof.stamp_log import keep_stamp
+from app.proof.authority import AuthorityError, AuthorityPlan, StampAnswer, TimeAuthority
+from app.proof.store import latest_checkpoint
+from app.proof.verifier.stamps import Stamp
 from app.wiring.deployment import database_of, deployment_of
 from tests.proof.logs import lines_of, lived_in, rewritten
 from tests.proof.tsa import OTHER_POLICY, POLICY, Authority, serving
@@ -283,6 +287,25 @@ def test_a_stamp_of_a_time_that_cannot_be_is_not_believed(asking, authority, off
     asking.log.superuser(f"UPDATE proof_checkpoint SET signed_at = signed_at {off}")
     with serving(authority.answer) as served:
         assert asking(served.address) == ("time" if off.startswith("+") else True)
+
+
+def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
+    """An hour ahead it cannot be; of two runs at once one keeps its stamp, and the other learns that."""
+    told = []
+
+    async def keep():
+        database = database_of(settings_for(asking.log.database))
+        async with database.write() as session:
+            checkpoint, now = await latest_checkpoint(session), await session.now()
+            for ahead in (timedelta(hours=1), timedelta(0), timedelta(0)):
+                try:
+                    told.append(await keep_stamp(session, checkpoint, StampAnswer(b"0", Stamp(now + ahead, POLICY))))
+                except AuthorityError as error:
+                    told.append(str(error))
+        await database.close()
+
+    asyncio.run(keep())
+    assert told == ["time", True, False]
 
 
 def test_a_password_is_shown_to_the_authority_alone(asking, authority):
