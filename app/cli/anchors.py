@@ -19,8 +19,9 @@ def proof_stamp(data: DataOption = None) -> None:
     """Have the newest checkpoint time-stamped now, as the jobs process does each hour. Exit 0 stamped, 1 not."""
     from app.jobs.stamps import stamp_newest
     from app.jobs.work import Work
-    from app.proof.authority import AuthorityError
+    from app.proof.authority import CAUSES, AuthorityError
     from app.settings import Settings
+    from app.settings.environment import SettingsError
     from app.wiring.authority import time_authority_of
     from app.wiring.deployment import deployment_of
 
@@ -28,7 +29,7 @@ def proof_stamp(data: DataOption = None) -> None:
         settings = Settings.load()
         authority = time_authority_of(settings)
         if authority is None:
-            raise AuthorityError("SCEAU_TSA_URL is not set")
+            raise SettingsError("SCEAU_TSA_URL is not set: it names the authority that is asked")
         work = Work(database, deployment_of(settings), authority=authority)
         stamped = await stamp_newest(work, at_once=True)
         return "The newest checkpoint is time-stamped." if stamped else "There is no checkpoint that is not stamped."
@@ -36,7 +37,7 @@ def proof_stamp(data: DataOption = None) -> None:
     try:
         typer.echo(connected(data, stamp))
     except AuthorityError as error:
-        typer.echo(f"proof stamp: not time-stamped: {error}", err=True)
+        typer.echo(f"proof stamp: not time-stamped: {CAUSES[str(error)]} ({error})", err=True)
         raise typer.Exit(1) from error
 
 

@@ -15,14 +15,24 @@ import httpx2
 from cryptography.x509 import Certificate, ObjectIdentifier
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
-from app.proof.verifier.stamps import Stamp, StampError, StampTerms, stamp_of
+from app.proof.verifier.stamps import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
 
 _LONGEST: Final = 65_536
 """Bytes of an answer at most; with its certificates it has some thousands."""
 
 
 class AuthorityError(Exception):
-    """There is no time-stamp: the message is one word that says why, and nothing of what was answered."""
+    """There is no time-stamp: the message is a word of `CAUSES`, and nothing of what was answered."""
+
+
+CAUSES: Final = {
+    "timeout": "the authority did not answer in time",
+    "connect": "the authority cannot be reached, or does not speak HTTP",
+    "status": "the authority answered with another status than 200, or in a form that was not asked for",
+    "too_large": "the authority answered with too much",
+    "time": "the time in it cannot be: compare the clocks of database and authority",
+    **STAMP_FAULTS,
+}
 
 
 @dataclass(frozen=True, slots=True)

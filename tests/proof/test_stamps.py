@@ -291,12 +291,13 @@ def test_a_stamp_of_a_time_that_cannot_be_is_not_believed(asking, authority, off
 
 def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
     """An hour ahead it cannot be; of two runs at once one keeps its stamp, and the other learns that."""
-    told = []
+    told: list[bool | str] = []
 
     async def keep():
         database = database_of(settings_for(asking.log.database))
         async with database.write() as session:
             checkpoint, now = await latest_checkpoint(session), await session.now()
+            assert checkpoint is not None
             for ahead in (timedelta(hours=1), timedelta(0), timedelta(0)):
                 try:
                     told.append(await keep_stamp(session, checkpoint, StampAnswer(b"0", Stamp(now + ahead, POLICY))))
@@ -306,6 +307,18 @@ def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
 
     asyncio.run(keep())
     assert told == ["time", True, False]
+
+
+def test_the_command_says_why_there_is_no_stamp(asking, authority):
+    """In a sentence and in the word that the log of the jobs process has; without the setting, which one it lacks."""
+    status, refused, _ = asking.log.sceau("proof", "stamp")
+    assert (status, "SCEAU_TSA_URL is not set" in refused) == (1, True)
+    asking.log.more = {"tsa_url": "http://127.0.0.1:1/", "tsa_ca_file": str(authority.roots)}
+    status, refused, _ = asking.log.sceau("proof", "stamp")
+    assert (status, refused) == (
+        1,
+        "proof stamp: not time-stamped: the authority cannot be reached, or does not speak HTTP (connect)\n",
+    )
 
 
 def test_a_password_is_shown_to_the_authority_alone(asking, authority):

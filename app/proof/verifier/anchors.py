@@ -80,7 +80,9 @@ class Anchors:
         if not shown and not missing:
             missing.append("not anchored: nothing outside shows since when this log has been as it is")
         elif shown and reached < size:
-            missing.append(f"since when the last {size - reached} entries are there: nobody outside had them yet")
+            missing.append(
+                f"since when the last {size - reached} of the entries are there: nobody outside had them yet"
+            )
         if self.waiting:
             missing.append("time-stamps or cosignatures of checkpoints that are not among this bundle's entries")
         return checked, missing
@@ -88,7 +90,8 @@ class Anchors:
 
 def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
     """What others say in a bundle, checked as far as it can be without its entries. `path`: where the bundle is."""
-    found, unchecked = Anchors(), []
+    found = Anchors()
+    unchecked: list[int] = []
     for kind, size in sorted({(match[1], int(match[2])) for match in map(_ANCHOR.fullmatch, bag.namelist()) if match}):
         content = bag.read(f"data/{kind}/{size}.checkpoint")
         try:
@@ -108,7 +111,7 @@ def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
             for each in seen:
                 found.waiting.setdefault(each.head.size, []).append(each)
     if unchecked:
-        found.missing.append(_how_to_check(len(unchecked), max(unchecked), path))
+        found.missing.append(_how_to_check(unchecked, path, trust))
     found.missing = list(dict.fromkeys(found.missing))
     return found
 
@@ -157,19 +160,26 @@ def _time(value: bytes) -> datetime:
         raise NoteError("the time of a cosignature is none") from None
 
 
-def _line(who: str, seen: list[Seen]) -> str:
-    last = max(seen, key=lambda each: each.head.size)
-    others = f" (the last of {len(seen)})" if len(seen) > 1 else ""
-    return f"{who}{others}: the first {last.head.size} entries were there at {last.at:%Y-%m-%dT%H:%M:%SZ}"
+def _line(who: str, seen: Sequence[Seen]) -> str:
+    """What one of them shows: since when the first entries are there, and since when the most."""
+    ordered = sorted(seen, key=lambda each: each.head.size)
+    if len(ordered) == 1:
+        return f"{who}: {_since(ordered[0])}"
+    return f"{who}, {len(ordered)} times: {_since(ordered[0])}, {_since(ordered[-1])}"
 
 
-def _how_to_check(number: int, size: int, path: str) -> str:
-    """What an auditor does about time-stamps that were not checked."""
-    install = "" if can_check_stamps() else ", install rfc3161-client"
-    name = f"data/stamps/{size}"
+def _since(seen: Seen) -> str:
+    return f"the first {seen.head.size} entries were there at {seen.at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _how_to_check(sizes: Sequence[int], path: str, trust: Trust) -> str:
+    """What an auditor does about the time-stamps of checkpoints of these sizes, which were not checked."""
+    wanted = [] if trust.roots is not None else ["give --tsa-ca FILE with the roots that you trust"]
+    wanted += [] if can_check_stamps() else ["install rfc3161-client"]
+    name = f"data/stamps/{max(sizes)}"
     command = (
         f"unzip -o {shlex.quote(path)} 'data/stamps/*' && "
         f"openssl ts -verify -data {name}.checkpoint -in {name}.tsr -CAfile FILE"
     )
-    which = "the time-stamp" if number == 1 else f"{number} time-stamps"
-    return f"{which}: give --tsa-ca FILE (the roots that you trust){install}; or run, for {size} entries: {command}"
+    which = "the time-stamp" if len(sizes) == 1 else f"{len(sizes)} time-stamps"
+    return f"{which}: {' and '.join(wanted)}; or run, for the one of {max(sizes)} entries: {command}"
