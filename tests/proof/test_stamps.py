@@ -17,7 +17,7 @@ from app.jobs.work import Work
 from app.operations.proof.stamp_log import keep_stamp
 from app.proof.authority import AuthorityError, AuthorityPlan, StampAnswer, TimeAuthority
 from app.proof.store import latest_checkpoint
-from app.proof.verifier.stamps import Stamp
+from app.proof.verifier.stamps import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
 from app.wiring.deployment import database_of, deployment_of
 from tests.proof.logs import lines_of, lived_in, rewritten
 from tests.proof.tsa import OTHER_POLICY, POLICY, Authority, serving
@@ -145,6 +145,22 @@ def test_a_stamp_that_is_none_is_named(stamped, authority, stranger, tmp_path, c
     forged = rewritten(bundle, tmp_path / "forged.zip", {name: lambda _: answer}, manifest=True)
     status, said = stamped.verify(forged, roots=authority.roots)
     assert (status, f"WRONG: the time-stamp of {len(lines_of(bundle))} entries: {says}" in said) == (WRONG, True), said
+
+
+def test_an_answer_that_was_changed_is_a_stamp_of_the_same_or_none(authority):
+    """Whatever byte of an answer is changed: it is refused as one of the faults, or says what it said before."""
+    answer, terms = (
+        authority.answer(authority.query(b"x")),
+        StampTerms(load_pem_x509_certificates(authority.roots.read_bytes())),
+    )
+    whole, said = stamp_of(answer, b"x", terms), set()
+    for at in range(len(answer)):
+        changed = answer[:at] + bytes([answer[at] ^ 1 + at % 255]) + answer[at + 1 :]
+        try:
+            assert stamp_of(changed, b"x", terms) == whole
+        except StampError as error:
+            said.add(str(error))
+    assert {"form", "imprint", "signature"} <= said <= set(STAMP_FAULTS)
 
 
 def test_a_stamp_of_another_log_is_named(stamped, bundle, authority, tmp_path):
@@ -307,6 +323,28 @@ def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
 
     asyncio.run(keep())
     assert told == ["time", True, False]
+
+
+def test_stamps_hold_across_keys_and_periods(asking, authority):
+    """One whose checkpoint an older key has signed is as good; a bundle of a period has the stamps of that period."""
+    log, sizes, oldest = asking.log, [], asking.log.key().split("\n")[0]
+    with serving(authority.answer) as served:
+        for name in ("alice", "carol"):
+            assert asking(served.address) is True
+            sizes.append(log.value("SELECT max(size) FROM proof_anchor"))
+            assert log.sceau("signing-keys", "rotate", "log")[0] == 0
+            with running(log.database) as api:
+                api.withdraw(name, "ads")
+            log.append()
+    status, said = log.verify(log.bundle("--anchored"), key=oldest, roots=authority.roots)
+    assert (status, [f"the first {size} entries were there" in said for size in sizes]) == (GOOD, [True, True]), said
+    log.superuser(f"UPDATE proof_checkpoint SET signed_at = signed_at - interval '1 day' WHERE size = {sizes[0]}")
+    since = log.value("SELECT to_char(now() AT TIME ZONE 'UTC' - interval '12 hours', 'YYYY-MM-DD\"T\"HH24:MI:SSZ')")
+    status, said = log.verify(log.bundle("--anchored", "--since", since), key=oldest, roots=authority.roots)
+    assert (status, [f"the first {size} entries were there" in said for size in sizes]) == (
+        GOOD_BUT_INCOMPLETE,
+        [False, True],
+    ), said
 
 
 def test_the_command_says_why_there_is_no_stamp(asking, authority):
