@@ -253,6 +253,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.owner_limits import OwnerLimitsRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
+    from app.ledger.vault import VaultError
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import NoLogError
     from app.operations.service.check_deployment import DeploymentRefusedError
@@ -262,6 +263,8 @@ def _refusal(error: Exception) -> str | None:
 
     if isinstance(error, DatabaseUnavailableError):
         return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
+    if isinstance(error, VaultError):
+        return "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
     refusals = (
         DataDirectoryInUseError,
         DeploymentRefusedError,

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, select, text
 
 from app.core.renewal import FlagKind
 from app.db.session import ReadSession
+from app.ledger.tables import renewal_flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,11 @@ async def list_flags(
         )
         for row in found
     ]
+
+
+async def flags_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
+    """Every flag on a person's consents, oldest first; `notice` in days, 0 for all that is no notice."""
+    told = ("processing", "consent", "kind", "notice", "flagged_at", "expires_at")
+    columns = [renewal_flag.c[each] for each in told]
+    rows = select(*columns).where(renewal_flag.c.subject_ref == ref).order_by(renewal_flag.c.flagged_at)
+    return (await session.execute(rows)).mappings().all()

@@ -154,9 +154,11 @@ def test_a_receipt_of_somebody_else_s_key_is_named(deployment):
     api, log, consent = deployment
     log.append()
     receipt = _receipt(api, log, consent)
-    other = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    other = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
     status, _, said = log.sceau("proof", "verify", receipt, "--key", other)
     assert (status, "a key that is not trusted" in said) == (1, True)
+    status, _, said = log.sceau("proof", "verify", receipt, "--key", log.key().split("\n")[0])
+    assert (status, "NOT CHECKED: no key of receipts was given" in said) == (INCOMPLETE, True)
     for text in ("eyJ", "eyJhIjoxfQ.eyJhIjoxfQ.AA", receipt.read_text().replace(".", "", 1)):
         receipt.write_text(text)
         assert _verified(log, receipt)[0] == UNREADABLE

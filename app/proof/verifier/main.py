@@ -19,15 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, and tell of each what was found."""
     parser = argparse.ArgumentParser(prog="verify", description="Check what Sceau gives out, offline.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--key", action="append", default=[], help="a verifier key of the log, known from elsewhere")
+    parser.add_argument("--key", action="append", default=[], help="a verifier key of the log or of receipts")
     parser.add_argument(
         "--against", action="append", default=[], type=Path, metavar="CHECKPOINT", help="a checkpoint kept from before"
     )
     asked = parser.parse_args(arguments)
     try:
         keys = [VerifierKey.parse(each) for each in asked.key]
-        against = [each.read_text(encoding="utf-8") for each in asked.against]
-    except (OSError, UnicodeDecodeError, NoteError) as error:
+        against = [_note(each) for each in asked.against]
+    except (OSError, UnreadableError, NoteError) as error:
         sys.stderr.write(f"verify: {error}\n")
         return UNREADABLE
     checking = _Checking(keys, against, asked.files)
@@ -78,6 +78,15 @@ def _starts(path: Path, magic: bytes) -> bool:
             return file.read(len(magic)) == magic
     except OSError:
         return False
+
+
+def _note(path: Path) -> str:
+    """A checkpoint that was kept from before; the log is not to blame for one that cannot be read."""
+    try:
+        Note.parse(text := path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, NoteError) as error:
+        raise UnreadableError(f"{path}: this is no checkpoint") from error
+    return text
 
 
 def _text(path: Path) -> str:
