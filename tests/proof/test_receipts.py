@@ -180,6 +180,9 @@ def test_a_receipt_tells_what_a_person_is_to_know(deployment):
     process = record["dpv:hasProcess"]
     assert {"dpv:hasPurpose", "dpv:hasPersonalData", "dpv:hasRecipient", "dpv:hasStorageCondition"} <= process.keys()
     assert process["dpv:hasPurpose"] == "dpv:Advertising"
+    where = {each["@type"][1].partition(":")[2]: each["dpv:isExercisedAt"] for each in record["dpv:hasRight"]}
+    assert where["A77"] == ["https://www.cnil.fr/fr/plaintes"]  # a complaint goes past the controller
+    assert "https://www.cnil.fr/fr/plaintes" not in where["A15"]
     assert record["dpv:hasDataController"][0]["dpv:hasName"] == "Exemple SAS"
     statuses = [each["@type"][0] for each in record["dpv:hasConsentStatus"]]
     assert statuses == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.core.consent import EventKind, GivenBy
+from app.core.page.passages import COMPLAINTS
 from app.core.projection import ConsentRow
 from app.ledger.entries import LedgerEntry
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
