@@ -28,6 +28,7 @@ from app.ledger.store import load_entries
 from app.operations.proof.make_receipt import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import recorded_ref, ref_of
+from app.register.store import load_processings
 from app.register.vocabulary import CONTEXT
 
 _PAGE: Final = 500
@@ -56,6 +57,14 @@ async def export_subject(
 
     """
     ref = await ref_of(session, deployment, name)
+    told = await everything_about(session, ref, name, service)
+    by = caller.id if caller is not None else None
+    await record_act(session, ActKind.SUBJECT_EXPORTED, by, Target(subject_ref=recorded_ref(ref)))
+    return told
+
+
+async def everything_about(session: ReadSession, ref: bytes, name: SubjectName, service: str) -> dict[str, Any]:
+    """What an export tells, of an account by its subject_ref and the name that the person knows it by."""
     entries, now = await load_entries(session, ref), await session.now()
     known = recorded_ref(ref)
     read = await _who_looked(session, known) if known is not None else []
@@ -72,7 +81,7 @@ async def export_subject(
         "looked_at": read,
         **await _beside(session, known),
     }
-    await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id if caller else None, Target(subject_ref=known))
+    told["processings"] = await _names_of_processings(session, told)
     return told
 
 
@@ -155,6 +164,13 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return _text(value)
     return str(value) if isinstance(value, UUID) else value
+
+
+async def _names_of_processings(session: ReadSession, told: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+    """What each processing that is named is called now, in each language; those that the register holds."""
+    named = {each.get("processing") for each in (*told["events"], *told["decisions_by_day"], *told["renewal_flags"])}
+    records = await load_processings(session, sorted(named - {None}))
+    return {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}
 
 
 async def _names(session: ReadSession, callers: Collection[UUID]) -> dict[UUID, str]:
