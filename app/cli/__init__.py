@@ -24,6 +24,7 @@ from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.proof import proof
 from app.cli.register import register
+from app.cli.report import report
 from app.cli.signing_keys import signing_keys
 from app.cli.subject import subject
 from app.cli.transfer import export, restore
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)
+app.command()(report)
 app.add_typer(subject, name="subject")
 app.add_typer(register, name="register")
 app.add_typer(keys, name="keys")
