@@ -29,7 +29,7 @@ def report_document(report: PeriodReport, staff: Mapping[NoticeStanding, int] | 
         language: of the document.
 
     """
-    say = _Sayer(report, language)
+    say = _Tables(report, language)
     t = say.t
     context = {
         "title": t["title"],
@@ -57,7 +57,7 @@ def report_document(report: PeriodReport, staff: Mapping[NoticeStanding, int] | 
     return document("report.html", language, REPORT, context)
 
 
-class _Sayer:
+class _Tables:
     """Puts a report into tables of words and numbers."""
 
     def __init__(self, report: PeriodReport, language: Language) -> None:
