@@ -25,6 +25,7 @@ from app.cli.limits import limits
 from app.cli.proof import proof
 from app.cli.register import register
 from app.cli.report import report
+from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
 from app.cli.subject import subject
 from app.cli.transfer import export, restore
@@ -50,6 +51,7 @@ app.add_typer(register, name="register")
 app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
 app.add_typer(limits, name="limits")
+app.add_typer(retention, name="retention")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(proof, name="proof")
 

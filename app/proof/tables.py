@@ -89,5 +89,5 @@ proof_statement = Table(
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("body", JSONB, nullable=False),
-    CheckConstraint("kind IN ('key', 'settings', 'decision_batch')", name="kind"),
+    CheckConstraint("kind IN ('key', 'settings', 'decision_batch', 'retention_run')", name="kind"),
 )
