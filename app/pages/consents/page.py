@@ -107,7 +107,7 @@ class _ConsentPage:
                 signed = await self._signed(session, opened, processing) if form is ReceiptForm.SIGNED else ""
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
-        if all(item.decision is None for item in opened.items):
+        if signed is None or all(item.decision is None for item in opened.items):
             raise NotFoundError
         language = whole(opened, self.language)
         name = words(CONSENT, language)["receipt_file"]
@@ -120,15 +120,13 @@ class _ConsentPage:
         page = render(self.request, "receipt.html", language, CONSENT, receipt_page(opened, language))
         return HTMLResponse(standing_alone(bytes(page.body).decode()), headers={**PAGE_HEADERS, **file})
 
-    async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str:
+    async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str | None:
         """The signed receipt of what the person decided by this link about one processing, a compact JWS.
 
-        Raises:
-            NotFoundError: the link is not about it, or nothing was decided.
-
+        None where the link is not about it, or nothing was decided.
         """
         if processing not in {item.id for item in opened.items if item.decision is not None} or processing is None:
-            raise NotFoundError
+            return None
         service = services_of(self.request).source
         ref, origin = opened.link.subject_ref, log_name(service)
         return await receipt_for_the_person(session, self.deployment, ref, processing, service=service, origin=origin)
