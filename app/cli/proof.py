@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.anchors import proof_cosign, proof_stamp
 from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
 from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed
+from app.cli.proofs.anchors import proof_cosign, proof_stamp
 from app.cli.replay import proof_replay
 from app.cli.watch import proof_watch
 

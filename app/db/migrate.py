@@ -53,6 +53,8 @@ PRIVILEGES: Final = {
     "decision_drop": "SELECT, INSERT",
     "administrative_act": "SELECT, INSERT",
     "owner_limit": "SELECT",
+    "retention_rule": "SELECT",
+    "retention_hold": "SELECT",
     "staff_notice": "SELECT, INSERT",
     "staff_member": "SELECT, INSERT, UPDATE (left_at)",
     "staff_name": "SELECT, INSERT, DELETE",

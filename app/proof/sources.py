@@ -185,7 +185,7 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         typed="uuid",
     ),
 }
-"""By the kind under which triggers queue them (revisions 0031 and 0033)."""
+"""By the kind under which triggers queue them (revisions 0031 and 0035)."""
 
 
 def by_id(source: EntrySource) -> str:

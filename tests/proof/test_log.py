@@ -1,5 +1,6 @@
 """The log, end to end: what is recorded is entered, and each way of tampering as a superuser is named."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -397,6 +398,16 @@ def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
         )
         assert done.returncode == status, done.stderr
         assert done.stdout == log.verify(file)[1]
+
+
+def test_no_name_is_defined_twice_in_the_single_file(log):
+    """Its modules stand one after the other: of two functions of one name the second would be both."""
+    body = ast.parse(log.sceau("proof", "verifier")[2]).body
+    names = [each.name for each in body if isinstance(each, ast.FunctionDef | ast.ClassDef)]
+    names += [
+        each.targets[0].id for each in body if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
+    ]
+    assert len(names) == len(set(names)) > 50
 
 
 def test_people_have_other_names_in_another_bundle(log):

@@ -205,13 +205,6 @@ DASHBOARD: Final[Catalogue] = {
     "anchors_entries": both("Entrées ancrées", "Entries anchored"),
 }
 
-STATUSES: Final[Catalogue] = {
-    "proposed": both("à approuver", "to be approved"),
-    "active": both("actif", "active"),
-    "suspended": both("suspendu", "suspended"),
-    "retired": both("retiré", "retired"),
-}
-
 STATES: Final[Catalogue] = {
     "in_force": both("en vigueur", "in force"),
     "pending": both("en attente de sa version", "pending its version"),
@@ -225,18 +218,6 @@ STATES: Final[Catalogue] = {
     "closed": both("clos (compte fermé ou traitement retiré)", "closed (account closed or processing retired)"),
 }
 """In the order of the table."""
-
-PURPOSES: Final[Catalogue] = {
-    "display": both("affichage", "display"),
-    "sorting": both("tri", "sorting"),
-    "routing": both("acheminement", "routing"),
-    "unsolicited_content_detection": both("détection de contenus non sollicités", "unsolicited content detection"),
-    "malware_detection": both("détection de programmes malveillants", "malware detection"),
-    "advertising": both("publicité", "advertising"),
-    "statistics": both("statistiques", "statistics"),
-    "service_improvement": both("amélioration du service", "service improvement"),
-    "other": both("autre", "other"),
-}
 
 REASONS: Final[Catalogue] = {
     "exempt": both("sans consentement (III)", "no consent needed (III)"),

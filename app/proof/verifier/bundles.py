@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,7 +98,8 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     if about["first"] > 0:
         found.missing.append(f"the {about['first']} entries before this bundle begins")
     if about["waiting"]:
-        found.missing.append(f"{about['waiting']} rows wait to be entered, the oldest since {about['waiting_since']}")
+        rows = "1 row waits" if about["waiting"] == 1 else f"{about['waiting']} rows wait"
+        found.missing.append(f"{rows} to be entered, the oldest since {about['waiting_since']}")
     found.missing += [
         f"rows of kind {each} from before the log, which are still gone through" for each in about["behind"]
     ]
@@ -224,7 +226,8 @@ class _Bodies:
     def __init__(self, found: Findings, processing: str | None) -> None:
         self.found, self.good, self.withheld, self.processing = found, 0, 0, processing
         self.given: dict[tuple[str, str], str] = {}
-        self.gone: list[str] = []
+        self.gone: dict[int, tuple[str, str]] = {}
+        self.retained: dict[int, str] = {}
 
     def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare a body with its commitment; note one that is not there."""
@@ -232,7 +235,7 @@ class _Bodies:
         if said.get("withheld") and self.processing is not None and entry["kind"] == "consent_event":
             self.withheld += 1
         elif "body" not in said:
-            self.gone.append(name)
+            self.gone[said["position"]] = (name, entry["at"])
         else:
             self._open(name, said, entry)
 
@@ -244,6 +247,8 @@ class _Bodies:
         self.good += 1
         if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
             self.found.wrong.append(f"{name}: the text is not that of its hash")
+        if entry["kind"] == "retention_run":
+            self.retained.update(dict.fromkeys(json.loads(body)["body"]["positions"], entry["at"]))
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
 
@@ -259,12 +264,26 @@ class _Bodies:
     def tell(self) -> None:
         """Say how many bodies were compared, and what is not there."""
         self.found.checked.append(f"{self.good} bodies against their commitments")
-        self.found.wrong += [f"{name}: its body is gone" for name in self.gone[:_SHOWN]]
-        if len(self.gone) > _SHOWN:
-            self.found.wrong.append(f"and {len(self.gone) - _SHOWN} more of them")
+        lost = [name for at, (name, since) in self.gone.items() if not self._was_retained(at, since)]
+        self.found.wrong += [f"{name}: its body is gone" for name in lost[:_SHOWN]]
+        if len(lost) > _SHOWN:
+            self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
+        if kept_out := len(self.gone) - len(lost):
+            how = "were destroyed when their time was over, as retention runs in the log say"
+            self.found.missing.append(f"{kept_out} bodies {how}: compare with the operator's schedule")
         if self.withheld:
             other = f"bodies of consents to other processings than {self.processing}"
             self.found.missing.append(f"{self.withheld} {other} are not part of this bundle")
+
+    def _was_retained(self, position: int, since: str) -> bool:
+        """Whether a run that the log knows of destroyed it, and it was old enough then for any schedule."""
+        run = self.retained.get(position)
+        return run is not None and _year(run) - _year(since) >= 1
+
+
+def _year(at: str) -> float:
+    """An instant in years, about."""
+    return datetime.fromisoformat(at).timestamp() / (365.2425 * 86_400)
 
 
 def _is_not_its_hash(shown: dict[str, Any]) -> bool:

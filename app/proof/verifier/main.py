@@ -22,9 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, and tell of each what was found."""
     parser = argparse.ArgumentParser(prog="verify", description="Check what Sceau gives out, offline.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument(
-        "--key", action="append", default=[], help="a verifier key of log or witness, known from elsewhere"
-    )
+    parser.add_argument("--key", action="append", default=[], help="a verifier key of log, receipts or witness")
     parser.add_argument(
         "--against", action="append", default=[], type=Path, metavar="CHECKPOINT", help="a checkpoint kept from before"
     )
@@ -32,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         keys = [VerifierKey.parse(each) for each in asked.key]
-        against = [each.read_text(encoding="utf-8") for each in asked.against]
-        roots = load_pem_x509_certificates(asked.tsa_ca.read_bytes()) if asked.tsa_ca is not None else None
-    except (OSError, ValueError, NoteError) as error:
+        against = [_note(each) for each in asked.against]
+        roots = _roots(asked.tsa_ca) if asked.tsa_ca is not None else None
+    except (OSError, UnreadableError, NoteError) as error:
         sys.stderr.write(f"verify: {error}\n")
         return UNREADABLE
     checking = _Checking(keys, against, asked.files, roots)
@@ -88,6 +86,22 @@ def _starts(path: Path, magic: bytes) -> bool:
             return file.read(len(magic)) == magic
     except OSError:
         return False
+
+
+def _note(path: Path) -> str:
+    """A checkpoint that was kept from before; the log is not to blame for one that cannot be read."""
+    try:
+        Note.parse(text := path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, NoteError) as error:
+        raise UnreadableError(f"{path}: this is no checkpoint") from error
+    return text
+
+
+def _roots(path: Path) -> list[Certificate]:
+    try:
+        return load_pem_x509_certificates(path.read_bytes())
+    except ValueError as error:
+        raise UnreadableError(f"{path}: it holds no certificates in PEM") from error
 
 
 def _text(path: Path) -> str:

@@ -6,14 +6,14 @@ it empty.
 Going back drops what was kept. Stamps and cosignatures in bundles that were given out can still be checked; the entries
 that state them stay in the log, and their bodies are gone, which a bundle of code that knows them says.
 
-Revision: 0033, after 0032.
+Revision: 0035, after 0034.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0033"
-down_revision = "0032"
+revision = "0035"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
