@@ -134,12 +134,15 @@ class _ConsentPage:
     async def overview(self, digest: bytes, form: ReceiptForm | None) -> Response | None:
         """Everything that is held about a person, of a link of that kind; None for a link of another."""
         try:
+            async with self.database.read() as session:
+                if await open_overview_link(session, self.deployment, digest) is None:
+                    return None
+            # What a person keeps is read from a server that is known to be the primary.
             async with services_of(self.request).reads.read() as session:
                 opened = await open_overview_link(session, self.deployment, digest)
                 if opened is None:
-                    return None
-                service = services_of(self.request).source
-                told = await everything_about(session, opened.ref, opened.name, service)
+                    raise NotFoundError
+                told = await everything_about(session, opened.ref, opened.name, services_of(self.request).source)
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
         if form is None:
