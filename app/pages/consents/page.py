@@ -141,7 +141,7 @@ class _ConsentPage:
             async with services_of(self.request).reads.read() as session:
                 opened = await open_overview_link(session, self.deployment, digest)
                 if opened is None:
-                    raise NotFoundError
+                    return None
                 told = await everything_about(session, opened.ref, opened.name, services_of(self.request).source)
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
