@@ -81,6 +81,7 @@ PRIVILEGES: Final = {
     "proof_tile": "SELECT, INSERT, UPDATE",
     "proof_checkpoint": "SELECT, INSERT",
     "proof_statement": "SELECT, INSERT",
+    "proof_anchor": "SELECT, INSERT",
     "proof_key": "SELECT, INSERT, UPDATE (retires_at)",
     "receipt_key": "SELECT, INSERT, UPDATE (retires_at)",
     "webhook_secret": "SELECT, INSERT, UPDATE, DELETE",

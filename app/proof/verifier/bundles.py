@@ -13,7 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
+from app.proof.verifier.rotations import followed
 from app.proof.verifier.trees import Frontier, leaf_hash
 
 FORMAT = "sceau-bundle/1"
@@ -46,7 +48,11 @@ class UnreadableError(Exception):
 
 
 def check_bundle(
-    path: Path, trusted: list[VerifierKey], against: list[str], asked: frozenset[str] = frozenset()
+    path: Path,
+    trusted: list[VerifierKey],
+    against: list[str],
+    asked: frozenset[str] = frozenset(),
+    trust: Trust = NOBODY,
 ) -> Findings:
     """Check a bundle.
 
@@ -55,6 +61,7 @@ def check_bundle(
         trusted: keys of the log that are known from elsewhere; without one, the bundle's own are taken, which is told.
         against: checkpoints (notes) that were kept from before: the log must still begin with them.
         asked: ids of consents of which it is to be told whether they ended later.
+        trust: whom to believe what they say of the log: time-stamping authorities and witnesses.
 
     Raises:
         UnreadableError: it is no bundle.
@@ -70,16 +77,19 @@ def check_bundle(
             _tell_what_is_left_out(about, found)
             keys = _keys(about, trusted, found)
             head = _head(bag.read("data/checkpoint").decode(), keys, found)
-            olds = _olds(against, keys, found)
+            heads = _Heads(head, _olds(against, keys, found), anchors_of(bag, str(path), trust))
             with bag.open("data/entries.ndjson") as lines:
-                _check_entries(lines, about, head, olds, found)
+                _check_entries(lines, about, heads, found)
             with bag.open("data/unentered.ndjson") as lines:
                 found.wrong += [
                     f"{each['kind']} {each['id']}: recorded, and not in the log" for each in _objects(lines)
                 ]
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
-    found.missing.append("not anchored: nothing outside shows since when this log has been as it is")
+    checked, missing = heads.anchors.told(head.size if head is not None else 0)
+    found.checked += checked
+    found.missing += missing
+    found.wrong += heads.anchors.wrong
     return found
 
 
@@ -119,7 +129,15 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
 def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> list[VerifierKey]:
     own = [VerifierKey.parse(each) for each in about["keys"]]
     if trusted:
-        good = [each for each in own if each in trusted]
+        try:
+            known = followed(trusted, about.get("rotations", []))
+        except NoteError as error:
+            found.wrong.append(str(error))
+            return [each for each in own if each in trusted]
+        found.checked += [
+            f"{each} follows a key that is trusted, as both have signed" for each in known[len(trusted) :]
+        ]
+        good = [each for each in own if each in known]
         if not good:
             found.wrong.append("none of the keys that are trusted is the log's")
         return good
@@ -152,13 +170,8 @@ def _olds(against: list[str], keys: list[VerifierKey], found: Findings) -> dict[
     return olds
 
 
-def _check_entries(
-    lines: Iterable[bytes],
-    about: dict[str, Any],
-    head: Checkpoint | None,
-    olds: dict[int, list[bytes]],
-    found: Findings,
-) -> None:
+def _check_entries(lines: Iterable[bytes], about: dict[str, Any], heads: "_Heads", found: Findings) -> None:
+    head, olds = heads.last, heads.olds
     if head is not None and not 0 <= about["first"] < head.size:
         found.wrong.append("the bundle holds no entry of the log")
         return
@@ -168,7 +181,7 @@ def _check_entries(
             f"the checkpoint of {size} entries is older than this bundle: ask for one that begins before"
         )
     bodies = _Bodies(found, about["processing"])
-    _compare(tree, olds, found)
+    heads.compare(tree, found)
     for said in _objects(lines):
         if said["position"] != tree.size:
             found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
@@ -176,7 +189,7 @@ def _check_entries(
         content = said["entry"].encode()
         tree.append(leaf_hash(content))
         bodies.check(said, json.loads(content))
-        _compare(tree, olds, found)
+        heads.compare(tree, found)
     bodies.tell()
     found.wrong += [f"the log once had {size} entries, and has fewer now" for size in sorted(olds) if size > tree.size]
     if head is not None and (tree.size, tree.root()) != (head.size, head.root):
@@ -187,12 +200,24 @@ def _check_entries(
         found.checked.append(f"{tree.size - about['first']} entries against the checkpoint")
 
 
-def _compare(tree: Frontier, olds: dict[int, list[bytes]], found: Findings) -> None:
-    for root in olds.get(tree.size, []):
-        if root != tree.root():
-            found.wrong.append(f"the log does not begin with the checkpoint of {tree.size} entries: it was rewritten")
-        else:
-            found.checked.append(f"the log begins with the checkpoint of {tree.size} entries")
+@dataclass
+class _Heads:
+    """What the log must have been: at its end, at the checkpoints from before, and at those that others have seen."""
+
+    last: Checkpoint | None
+    olds: dict[int, list[bytes]]
+    anchors: Anchors
+
+    def compare(self, tree: Frontier, found: Findings) -> None:
+        """Compare the tree with what is known of the log at that size."""
+        for root in self.olds.get(tree.size, []):
+            if root != tree.root():
+                found.wrong.append(
+                    f"the log does not begin with the checkpoint of {tree.size} entries: it was rewritten"
+                )
+            else:
+                found.checked.append(f"the log begins with the checkpoint of {tree.size} entries")
+        self.anchors.compare(tree)
 
 
 class _Bodies:
