@@ -11,7 +11,8 @@ from pathlib import Path
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from app.proof.verifier.anchors import Trust, cosignatures_of
-from app.proof.verifier.bundles import Findings, UnreadableError, check_bundle
+from app.proof.verifier.bodies import Findings
+from app.proof.verifier.bundles import UnreadableError, check_bundle
 from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, opened
 from app.proof.verifier.receipts import RECEIPTS, check_receipt, consent_of
 

@@ -10,7 +10,8 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from app.proof.verifier.bundles import Findings, UnreadableError
+from app.proof.verifier.bodies import Findings
+from app.proof.verifier.bundles import UnreadableError
 from app.proof.verifier.notes import NoteError, VerifierKey
 from app.proof.verifier.proofs import LogProof
 from app.proof.verifier.trees import leaf_hash

@@ -1,0 +1,100 @@
+"""Checks the bodies of a bundle's entries: each is what was committed to, or gone for a reason that the log states."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+_SHOWN = 100
+_ENDING = {"granted", "refused", "withdrawn", "closed", "erased"}
+
+
+@dataclass
+class Findings:
+    """What a check found. `wrong`: it fails; `missing`: nothing is wrong, and something cannot be checked.
+
+    `ended`: of the consents that were `asked` about, those that ended later, and by what.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+    asked: frozenset[str] = frozenset()
+    ended: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """0 good, 1 a check failed, 3 good but incomplete."""
+        return 1 if self.wrong else 3 if self.missing else 0
+
+
+class Bodies:
+    """Checks bodies one by one, and counts those that are not there."""
+
+    def __init__(self, found: Findings, processing: str | None) -> None:
+        self.found, self.good, self.withheld, self.processing = found, 0, 0, processing
+        self.given: dict[tuple[str, str], str] = {}
+        self.gone: dict[int, tuple[str, str]] = {}
+        self.retained: dict[int, str] = {}
+
+    def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
+        """Compare a body with its commitment; note one that is not there."""
+        name = f"entry {said['position']} ({entry['kind']} {entry['id']})"
+        if said.get("withheld") and self.processing is not None and entry["kind"] == "consent_event":
+            self.withheld += 1
+        elif "body" not in said:
+            self.gone[said["position"]] = (name, entry["at"])
+        else:
+            self._open(name, said, entry)
+
+    def _open(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
+        salt, body = bytes.fromhex(said["salt"]), said["body"].encode()
+        if hashlib.sha256(salt + body).hexdigest() != entry["commitment"]:
+            self.found.wrong.append(f"{name}: what the database has is not what was recorded")
+            return
+        self.good += 1
+        if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
+            self.found.wrong.append(f"{name}: the text is not that of its hash")
+        if entry["kind"] == "retention_run":
+            self.retained.update(dict.fromkeys(json.loads(body)["body"]["positions"], entry["at"]))
+        if self.found.asked and entry["kind"] == "consent_event":
+            self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
+
+    def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
+        """Note a consent that is asked about, and what ended one: a later decision of that person."""
+        for (who, processing), consent in list(self.given.items()):
+            if who == person and facts["processing"] in {None, processing} and facts["kind"] in _ENDING:
+                self.found.ended[consent] = f"{name}: {facts['kind']}"
+                del self.given[who, processing]
+        if facts["id"] in self.found.asked:
+            self.given[person, facts["processing"]] = facts["id"]
+
+    def tell(self) -> None:
+        """Say how many bodies were compared, and what is not there."""
+        self.found.checked.append(f"{self.good} bodies against their commitments")
+        lost = [name for at, (name, since) in self.gone.items() if not self._was_retained(at, since)]
+        self.found.wrong += [f"{name}: its body is gone" for name in lost[:_SHOWN]]
+        if len(lost) > _SHOWN:
+            self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
+        if kept_out := len(self.gone) - len(lost):
+            how = "were destroyed when their time was over, as retention runs in the log say"
+            self.found.missing.append(f"{kept_out} bodies {how}: compare with the operator's schedule")
+        if self.withheld:
+            other = f"bodies of consents to other processings than {self.processing}"
+            self.found.missing.append(f"{self.withheld} {other} are not part of this bundle")
+
+    def _was_retained(self, position: int, since: str) -> bool:
+        """Whether a run that the log knows of destroyed it, and it was old enough then for any schedule."""
+        run = self.retained.get(position)
+        return run is not None and _year(run) - _year(since) >= 1
+
+
+def _year(at: str) -> float:
+    """An instant in years, about."""
+    return datetime.fromisoformat(at).timestamp() / (365.2425 * 86_400)
+
+
+def _is_not_its_hash(shown: dict[str, Any]) -> bool:
+    digest: str = shown["sha256"].removeprefix("\\x")
+    return hashlib.sha256(shown["text"].encode()).hexdigest() != digest
