@@ -8,7 +8,7 @@ whether an analysis is permitted: a flag is only ever a message about what `app.
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -25,7 +25,7 @@ NEVER_FLAGGED: Final = 366
 """The stage of a consent about which nothing was said yet: more than any notice."""
 EXPIRED_STAGE: Final = 0
 OVER_STAGE: Final = -1
-"""Nothing more will be said: superseded, or its processing is retired."""
+"""Nothing more will be said: superseded or invalidated, or its processing is retired."""
 
 ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -44,6 +44,7 @@ class FlagKind(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     CLOSED = "closed"
+    INVALIDATED = "invalidated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,9 @@ def examine(  # noqa: PLR0917 - the facts of one consent
     """
     state = consent_state(consent, events, processing, at, renewal.policy)
     status = processing.status_at(at)
+    if state is State.INVALIDATED:
+        before = consent_state(consent, events, replace(processing, invalidations=()), at, renewal.policy)
+        return Examined(Flag(FlagKind.INVALIDATED) if before in _AT_RETIREMENT else None, OVER_STAGE)
     if status is Status.RETIRED:
         kind = _AT_RETIREMENT.get(state)
         return Examined(Flag(kind) if kind is not None else None, OVER_STAGE)

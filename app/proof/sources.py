@@ -118,6 +118,23 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         "at",
         ("processing", "at", "status", "recorded_by", "awaiting_approval"),
     ),
+    "invalidation": EntrySource(
+        "processing_invalidation",
+        "processing || '/' || number",
+        "at",
+        (
+            "processing",
+            "number",
+            "version",
+            "text_sha256",
+            "reason",
+            "recorded_at",
+            "recorded_by",
+            "at",
+            "approved_by",
+            "approval_reason",
+        ),
+    ),
     "controller_version": EntrySource(
         "controller_version AS each JOIN controller AS party ON party.id = each.controller",
         "each.controller || '/' || each.number",
@@ -173,7 +190,7 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         "proof_statement", "id::text", "at", ("id", "at", "body"), key="id", typed="uuid", kind="kind"
     ),
 }
-"""By the kind under which triggers queue them (revision 0031)."""
+"""By the kind under which triggers queue them (revisions 0031 and 0034)."""
 
 
 def by_id(source: EntrySource) -> str:

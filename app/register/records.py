@@ -8,7 +8,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from app.core.article import Purpose
-from app.core.processing import Processing, ProcessingVersion, StatusChange
+from app.core.processing import Invalidation, Processing, ProcessingVersion, StatusChange
 from app.core.register.controllers import ControllerKind
 from app.core.register.version_diff import Told
 from app.register.particulars import Particulars
@@ -61,7 +61,8 @@ class ProcessingRecord:
     """One processing as registered.
 
     `controller` is the legal name of the first controller of its latest version, `controller_names` has those of all
-    that its versions name, by id.
+    that its versions name, by id. `changes` of status and invalidations stand in the order of their instants, which no
+    two of them share.
     """
 
     id: str
@@ -69,8 +70,18 @@ class ProcessingRecord:
     purpose: Purpose
     registered_at: datetime
     versions: tuple[VersionRecord, ...]
-    status_changes: tuple[StatusChange, ...]
+    changes: tuple[StatusChange | Invalidation, ...]
     controller_names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status_changes(self) -> tuple[StatusChange, ...]:
+        """The changes of status."""
+        return tuple(each for each in self.changes if isinstance(each, StatusChange))
+
+    @property
+    def invalidations(self) -> tuple[Invalidation, ...]:
+        """What was invalidated."""
+        return tuple(each for each in self.changes if isinstance(each, Invalidation))
 
     def names_of(self, version: VersionRecord) -> tuple[str, ...]:
         """The legal names of a version's controllers, in their order."""
@@ -84,6 +95,7 @@ class ProcessingRecord:
             purpose=self.purpose,
             versions=tuple(version.facts for version in self.versions),
             status_changes=self.status_changes,
+            invalidations=self.invalidations,
         )
 
     def version(self, number: int) -> VersionRecord | None:

@@ -53,5 +53,5 @@ async def change_status(session: WriteSession, caller: Caller, identifier: str, 
     change = StatusChange(max(now, last.at + _NEXT_INSTANT) if last is not None else now, status)
     await add_status_change(session, identifier, change, by=caller.id)
     await record_act(session, _ACTS[status], caller.id, Target(TargetKind.PROCESSING, identifier))
-    changed = replace(record, status_changes=(*record.status_changes, change))
+    changed = replace(record, changes=(*record.changes, change))
     return await read_names(session, replace(known, record=changed))

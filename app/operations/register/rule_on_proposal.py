@@ -104,7 +104,7 @@ async def _change_status(
 ) -> ProcessingRecord:
     await add_status_change(session, record.id, change, by=caller.id)
     await record_change(session, ChangeKind.PROCESSING, record.id.encode())
-    return replace(record, status_changes=(*record.status_changes, change))
+    return replace(record, changes=(*record.changes, change))
 
 
 async def _keep(
