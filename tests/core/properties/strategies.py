@@ -27,7 +27,9 @@ from tests.core.properties.registers import (
     INSTANTS,
     IV,
     PERIODS,
+    TEXTS,
     TICK,
+    invalidations,
     processings,
     running,
     versions,
@@ -46,8 +48,12 @@ ONE_DEFECT: tuple[dict[str, Any], ...] = (
 )
 AGES = (None, None, None, *AgeBand)
 GIVERS = (GivenBy.SELF, GivenBy.SELF, GivenBy.SELF, *GivenBy)
-COLLECTIONS = st.just(Collection()) | st.sampled_from(
-    [Collection(**how, age_band=age, given_by=giver) for how, age, giver in product(ONE_DEFECT, AGES, GIVERS)]
+SHOWN = (None, None, *TEXTS)
+COLLECTIONS = st.sampled_from([Collection(text=text) for text in SHOWN]) | st.sampled_from(
+    [
+        Collection(**how, age_band=age, given_by=giver, text=text)
+        for how, age, giver, text in product(ONE_DEFECT, AGES, GIVERS, SHOWN)
+    ]
 )
 NO_AGE = st.just(Collection())
 STATEMENTS = st.sampled_from([Collection(age_band=age) for age in AgeBand])
@@ -179,7 +185,7 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
         acts[index],
         version=draw(st.sampled_from([act.version] * 5 + [1, 2])),
         elements=draw(NAMED),
-        collection=replace(acts[index].collection, **draw(st.sampled_from(ONE_DEFECT))),
+        collection=replace(acts[index].collection, text=draw(st.sampled_from(SHOWN)), **draw(st.sampled_from(ONE_DEFECT))),
         expires_at=stored and acts[index].collected_at + timedelta(days=stored),
         territory=territory,
     )
@@ -248,7 +254,8 @@ def permitting_worlds(draw):
     if draw(st.sampled_from([True, True, False])):
         far = draw(st.sampled_from([timedelta(0), TICK, *(timedelta(days=days) for days in (1, 20, 80, 180, 363))]))
         grant = ConsentEvent(UUID(int=99), EventKind.GRANTED, ADS, world.at - far, 99, 1, draw(NAMED))
-        acts = [replace(grant, territory=draw(RECORDS)[1])]
+        shown = Collection(text=draw(st.sampled_from(SHOWN)))
+        acts = [replace(grant, territory=draw(RECORDS)[1], collection=shown)]
     else:
         acts = [replace(each, version=1) for each in draw(two_acts(world.at, tuple(KNOWN_CHILD), ({},)))]
     begun = min(each.collected_at for each in acts)
@@ -290,6 +297,7 @@ def consent_worlds(draw):
     """A world where nothing but alice's own consent is in question: mostly two acts, on a running processing of IV."""
     at = draw(INSTANTS)
     entry = running(Processing(ADS, IV[0], draw(versions(at))), at, IV[0])
+    entry = replace(entry, invalidations=draw(invalidations(at)))
     told = [*draw(st.lists(events(at, 60), max_size=1)), *draw(two_acts(at))]
     return World(DecisionRequest(ALICE, ADS, participants=()), entry, {ALICE: told}, at, draw(POLICIES))
 
