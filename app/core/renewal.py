@@ -122,16 +122,14 @@ def examine(  # noqa: PLR0917 - the facts of one consent
     """
     state = consent_state(consent, events, processing, at, renewal.policy)
     status = processing.status_at(at)
-    if state is State.INVALIDATED:
-        before = consent_state(consent, events, replace(processing, invalidations=()), at, renewal.policy)
-        return Examined(Flag(FlagKind.INVALIDATED) if before in _AT_RETIREMENT else None, OVER_STAGE)
-    if status is Status.RETIRED:
-        kind = _AT_RETIREMENT.get(state)
-        return Examined(Flag(kind) if kind is not None else None, OVER_STAGE)
+    if state is State.INVALIDATED or status is Status.RETIRED:
+        stood = consent_state(consent, events, replace(processing, invalidations=()), at, renewal.policy)
+        kind = _AT_RETIREMENT.get(stood)
+        return _for_ever(FlagKind.INVALIDATED if kind is not None and state is State.INVALIDATED else kind)
     if state is State.PENDING:
         return Examined(None, None)
     if processing.superseded(consent.version or 0, at):
-        return Examined(Flag(FlagKind.SUPERSEDED) if state is State.SUPERSEDED else None, OVER_STAGE)
+        return _for_ever(FlagKind.SUPERSEDED if state is State.SUPERSEDED else None)
     expires_at = consent_expiry(consent, events, processing, at, renewal.policy)
     if at >= expires_at:
         return Examined(Flag(FlagKind.EXPIRED) if state is State.EXPIRED else None, EXPIRED_STAGE)
@@ -140,6 +138,11 @@ def examine(  # noqa: PLR0917 - the facts of one consent
         return Examined(None, None)
     told = state is State.IN_FORCE and not renewal_declined(consent, events)
     return Examined(Flag(FlagKind.DUE, due) if told else None, due)
+
+
+def _for_ever(kind: FlagKind | None) -> Examined:
+    """Say this, if anything, and nothing more."""
+    return Examined(Flag(kind) if kind is not None else None, OVER_STAGE)
 
 
 _AT_RETIREMENT: Final = {

@@ -244,7 +244,11 @@ RULES: Final = (
     Rule("11", "Has the user never decided on this processing, or closed the account since?", _rule_11),
     Rule("12", "Is the user's latest decision a refusal?", _rule_12),
     Rule("13", "Is it a withdrawal?", _rule_13),
-    Rule("14", "Is it a grant that was unlawfully collected, or to a version or on a text that was invalidated?", _rule_14),
+    Rule(
+        "14",
+        "Is it a grant that was unlawfully collected, or to a version or on a text that was invalidated?",
+        _rule_14,
+    ),
     Rule("15", "Is it a grant to an older version, with a material version in force since?", _rule_15),
     Rule("16", "Is it a grant that has reached its expiry?", _rule_16),
     Rule("17", "Does it leave out an element that the request touches?", _rule_17),

@@ -40,7 +40,9 @@ def _what_is_struck() -> tuple[Any, ...]:
         CheckConstraint("(version IS NULL) <> (text_sha256 IS NULL)", name="one_thing"),
         CheckConstraint("octet_length(text_sha256) = 32", name="text_length"),
         ForeignKeyConstraint(
-            ["processing", "version"], ["processing_version.processing", "processing_version.number"], ondelete="RESTRICT"
+            ["processing", "version"],
+            ["processing_version.processing", "processing_version.number"],
+            ondelete="RESTRICT",
         ),
     )
 

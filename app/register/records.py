@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from typing import Final
 from uuid import UUID
 
 from app.core.article import Purpose
@@ -12,6 +13,8 @@ from app.core.processing import Invalidation, Processing, ProcessingVersion, Sta
 from app.core.register.controllers import ControllerKind
 from app.core.register.version_diff import Told
 from app.register.particulars import Particulars
+
+_NEXT_INSTANT: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,10 @@ class ProcessingRecord:
     def invalidations(self) -> tuple[Invalidation, ...]:
         """What was invalidated."""
         return tuple(each for each in self.changes if isinstance(each, Invalidation))
+
+    def next_instant(self, now: datetime) -> datetime:
+        """Now, or just after the last change if a clock stood still or was set back."""
+        return max([now, *(each.at + _NEXT_INSTANT for each in self.changes[-1:])])
 
     def names_of(self, version: VersionRecord) -> tuple[str, ...]:
         """The legal names of a version's controllers, in their order."""

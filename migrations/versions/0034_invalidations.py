@@ -40,7 +40,9 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Uuid()),
         sa.Column("approval_reason", sa.Text()),
         sa.UniqueConstraint("processing", "version", name=op.f("uq_processing_invalidation_processing_version")),
-        sa.UniqueConstraint("processing", "text_sha256", name=op.f("uq_processing_invalidation_processing_text_sha256")),
+        sa.UniqueConstraint(
+            "processing", "text_sha256", name=op.f("uq_processing_invalidation_processing_text_sha256")
+        ),
         sa.CheckConstraint(
             "(approved_by IS NULL) = (approval_reason IS NULL)", name=op.f("ck_processing_invalidation_approved")
         ),

@@ -42,7 +42,7 @@ class Replay:
     file: GoldenFile
 
     def register(self) -> None:
-        """Register every processing of the file, its versions ahead of their time, its status changes and invalidations in theirs."""
+        """Register every processing of the file, its versions ahead of their time, what changes it in its own."""
         for entry in self.file.processings.values():
             first, *later = entry.versions
             self.clock.at = first.effective_from or REGISTERED

@@ -185,7 +185,9 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
         acts[index],
         version=draw(st.sampled_from([act.version] * 5 + [1, 2])),
         elements=draw(NAMED),
-        collection=replace(acts[index].collection, text=draw(st.sampled_from(SHOWN)), **draw(st.sampled_from(ONE_DEFECT))),
+        collection=replace(
+            acts[index].collection, text=draw(st.sampled_from(SHOWN)), **draw(st.sampled_from(ONE_DEFECT))
+        ),
         expires_at=stored and acts[index].collected_at + timedelta(days=stored),
         territory=territory,
     )

@@ -75,7 +75,7 @@ def test_an_invalidation_never_widens(world, struck, data):
 
 @given(permitting_worlds(), st.booleans())
 def test_nothing_permits_that_rests_on_what_was_invalidated(world, by_text):
-    """Once the version of each act of a user, or the text of each that has one, is invalidated, none of them permits."""
+    """Once the version of each act of a user, or the text of each of them, is invalidated, none of them permits."""
     grants = [each for each in world.ledger[ALICE] if each.kind is EventKind.GRANTED]
     assume(not by_text or all(each.collection.text for each in grants))
     struck = [{"text": each.collection.text} if by_text else {"version": each.version} for each in grants]
