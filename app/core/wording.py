@@ -70,8 +70,8 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "You have withdrawn your consent to this processing.",
         ),
         Reason.CONSENT_INVALID: _both(
-            "Votre consentement n’a pas été recueilli régulièrement, ou ce que vous aviez accepté a été invalidé : il ne "
-            "compte pas.",
+            "Votre consentement n’a pas été recueilli régulièrement, ou ce que vous aviez accepté a été invalidé : il "
+            "ne compte pas.",
             "Your consent was not lawfully collected, or what you accepted has been invalidated: it does not count.",
         ),
         Reason.CONSENT_SUPERSEDED: _both(

@@ -77,6 +77,13 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/v1/processings/previews"): [processing("ads-mail"), processing(_address("processing"))],
     ("POST", "/v1/processings/{id}/approvals"): [{"version": 1, "reason": "Read and compared."}],
     ("POST", "/v1/processings/{id}/rejections"): [{"version": 1, "reason": "Read and compared."}],
+    ("POST", "/v1/processings/{id}/invalidations"): [
+        {"version": 1, "reason": "Unlawful.", "dry_run": True},
+        {"text": _address("malformed"), "reason": "Unlawful."},
+        {"text": "ab" * 32, "reason": "Unlawful."},
+    ],
+    ("POST", "/v1/processings/{id}/invalidations/{number}/approvals"): [{"reason": "Read too."}],
+    ("POST", "/v1/processings/{id}/invalidations/{number}/rejections"): [{"reason": "Read too."}],
     ("POST", "/v1/controllers"): [
         {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS", "country": "FR"},
         {"id": _address("processing"), "kind": "siren", "identifier": _address("malformed"), "legal_name": "x"},
