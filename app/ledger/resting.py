@@ -1,7 +1,6 @@
 """Consents that may rest on one version of a processing, or on one text; the core says which of them do.
 
-A text is looked for among all grants of the same person to the processing: of two acts that are one joint consent, the
-earlier may be the one that it was shown for.
+Of two acts that are one joint consent, the earlier may be the one that a text was shown for.
 """
 
 from collections.abc import Iterable
@@ -20,9 +19,12 @@ FROM consent AS live JOIN subject ON subject.subject_ref = live.subject_ref
 WHERE live.processing = :processing AND live.decision = 'granted' AND live.ended_by IS NULL
     AND (CAST(:after AS uuid) IS NULL OR live.id > CAST(:after AS uuid))
     AND (live.version = :version OR EXISTS (
-        SELECT FROM consent_event AS shown
-        WHERE shown.subject_ref = live.subject_ref AND shown.processing = live.processing AND shown.kind = 'granted'
-            AND lower(shown.evidence ->> 'presented_text_sha256') = :text))
+        SELECT FROM consent_event AS given JOIN consent_event AS shown ON shown.subject_ref = given.subject_ref
+        WHERE given.id = live.id AND lower(shown.evidence ->> 'presented_text_sha256') = :text AND (
+            shown.id = given.id
+            OR shown.kind = 'granted' AND shown.processing = given.processing AND shown.version = given.version
+                AND shown.collected_at BETWEEN given.collected_at - interval '30 days' AND given.collected_at
+                AND shown.capacity ->> 'given_by' <> given.capacity ->> 'given_by')))
 """
 _UNTOLD: Final = """
     AND live.renewal_stage > 0 AND NOT EXISTS (
@@ -34,7 +36,7 @@ SELECT live.subject_ref, live.id, coalesce(live.counted_from, live.collected_at)
 """
 _PAGE: Final = text(f"{_COLUMNS} {_LIVE} ORDER BY live.id LIMIT :most")
 _HOLD: Final = text(f"{_COLUMNS} {_LIVE} {_UNTOLD} ORDER BY live.id LIMIT :most FOR UPDATE OF subject SKIP LOCKED")
-_ANY: Final = text(f"SELECT EXISTS (SELECT {_LIVE} {_UNTOLD})")
+_LEFT: Final = text(f"SELECT live.id {_LIVE} {_UNTOLD} ORDER BY live.id LIMIT :most")
 
 
 async def list_resting(
@@ -51,9 +53,10 @@ async def hold_resting(
     return _held(await session.execute(_HOLD, _values(processing, struck, after) | {"most": limit}))
 
 
-async def any_untold(session: ReadSession, processing: str, struck: Struck) -> bool:
-    """Whether a consent that may rest on it was not told of yet, whoever holds its subject."""
-    return bool((await session.execute(_ANY, _values(processing, struck, None))).scalar_one())
+async def list_untold(session: ReadSession, processing: str, struck: Struck, *, limit: int) -> list[UUID]:
+    """Some that were not told of yet, whoever holds their subjects."""
+    found = await session.execute(_LEFT, _values(processing, struck, None) | {"most": limit})
+    return list(found.scalars())
 
 
 def _values(processing: str, struck: Struck, after: UUID | None) -> dict[str, object]:

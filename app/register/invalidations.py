@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, insert, literal, null, select, union_all
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.processing import Invalidation, Status, StatusChange
 from app.core.register.invalidation import InvalidationState, Struck
@@ -18,6 +19,7 @@ from app.db.session import ReadSession, WriteSession
 from app.register.invalidation_tables import (
     invalidation_proposal,
     invalidation_rejection,
+    invalidation_told,
     processing_invalidation,
 )
 from app.register.tables import processing_status_change
@@ -92,6 +94,20 @@ async def load_invalidations(session: ReadSession, processing: str) -> list[Inva
     in_force = select(struck).where(struck.c.processing == processing)
     found |= {row.number: _in_force(row) for row in await session.execute(in_force)}
     return [found[number] for number in sorted(found)]
+
+
+async def list_not_told(session: ReadSession) -> list[tuple[str, InvalidationRecord]]:
+    """The invalidations in force of which not everybody was told yet, with their processings, oldest first."""
+    struck, told = processing_invalidation, invalidation_told
+    same = (told.c.processing == struck.c.processing) & (told.c.number == struck.c.number)
+    rows = select(struck).outerjoin(told, same).where(told.c.number.is_(None)).order_by(struck.c.at)
+    return [(row.processing, _in_force(row)) for row in await session.execute(rows)]
+
+
+async def add_told(session: WriteSession, processing: str, number: int, at: datetime) -> None:
+    """Keep that everybody was told of an invalidation; another process may have kept it already."""
+    values = {"processing": processing, "number": number, "told_at": at}
+    await session.execute(upsert(invalidation_told).values(values).on_conflict_do_nothing())
 
 
 async def add_invalidation(session: WriteSession, processing: str, record: InvalidationRecord) -> None:

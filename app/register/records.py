@@ -90,6 +90,11 @@ class ProcessingRecord:
         """Now, or just after the last change if a clock stood still or was set back."""
         return max([now, *(each.at + _NEXT_INSTANT for each in self.changes[-1:])])
 
+    def struck(self, version: VersionRecord, at: datetime) -> bool:
+        """Whether a version or one of its notices was invalidated by an instant: nobody is asked for it any more."""
+        digests = (None, *(version.notice_hash(language) for language in version.notice))
+        return any(self.facts.invalidated(version.facts.number, digest, at) for digest in digests)
+
     def names_of(self, version: VersionRecord) -> tuple[str, ...]:
         """The legal names of a version's controllers, in their order."""
         return tuple(self.controller_names.get(each, each) for each in version.controllers) or (self.controller,)

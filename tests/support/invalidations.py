@@ -31,6 +31,7 @@ def propose(api: Api, identifier: str) -> int:
     async def run() -> int:
         async with client.app.state.services.database.write() as session:
             caller = await load_caller(session, program)
+            assert caller is not None
             made = await invalidate_processing(session, caller, identifier, Struck(1), WHY, RegisterApproval.TWO)
         return made.number
 
