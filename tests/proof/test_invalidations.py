@@ -82,9 +82,7 @@ def _asked(api, number):
 
 @pytest.mark.parametrize("cache", ["strict", "leased"])
 def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path, cache):
-    """Those taken before the invalidation are permits again, those after it denials; one that says that it knew of it
-    too late, or too early, is seen.
-    """
+    """Before it permits, after it denials, in either mode; one that claims not to have known of it is seen."""
     log = Log(database, tmp_path)
     with running(database, cache=cache, decision_log="durable") as api:
         api.register("ads", party_mode="all_local_users")

@@ -115,10 +115,10 @@ def repeated_invalidation_at_once(patch):
     """An invalidation of what is invalidated already is answered at once."""
     real = invalidate_processing
 
-    async def invalidate(session, caller, identifier: str, struck, reason: str, approval):
+    async def invalidate(session, caller, identifier: str, struck, *more):
         known = await load_invalidations(session, identifier)
         found = next((each for each in known if each.struck == struck), None)
-        return found or await real(session, caller, identifier, struck, reason, approval)
+        return found or await real(session, caller, identifier, struck, *more)
 
     patch(invalidations, "invalidate_processing", invalidate)
 
