@@ -88,6 +88,8 @@ def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
     api.decide("alice", "ads", version=2)
     assert (api.reason("alice", "ads"), state(api, "alice")) == ("consent_in_force", "in_force")
     assert api.decide("carol", "ads", version=1)["state"] == "invalidated"
+    listed = api.ok("GET", "/v1/processings/ads/versions")["items"]
+    assert [each.get("invalidated_at") for each in listed] == [told.json()["at"], None]
 
 
 def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
