@@ -1,15 +1,21 @@
-"""What the sweep flagged, read back."""
+"""What was flagged, read back; and the consents that an invalidation may have ended, of which a flag is to tell.
 
-from collections.abc import Sequence
+Those may rest on one version of a processing, or on one text; the core says which of them do. Of two acts that are one
+joint consent, the earlier may be the one that a text was shown for.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
+from app.core.register.invalidation import Struck
 from app.core.renewal import FlagKind
-from app.db.session import ReadSession
+from app.db.session import ReadSession, WriteSession
+from app.ledger.sweep import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +60,57 @@ async def list_flags(
         )
         for row in found
     ]
+
+
+# Nothing ended them, as far as events alone tell; whether one is in force is for the core.
+_LIVE: Final = """
+FROM consent AS live JOIN subject ON subject.subject_ref = live.subject_ref
+WHERE live.processing = :processing AND live.decision = 'granted' AND live.ended_by IS NULL
+    AND (CAST(:after AS uuid) IS NULL OR live.id > CAST(:after AS uuid))
+    AND (live.version = :version OR EXISTS (
+        SELECT FROM consent_event AS given JOIN consent_event AS shown ON shown.subject_ref = given.subject_ref
+        WHERE given.id = live.id AND lower(shown.evidence ->> 'presented_text_sha256') = :text AND (
+            shown.id = given.id
+            OR shown.kind = 'granted' AND shown.processing = given.processing AND shown.version = given.version
+                AND shown.collected_at BETWEEN given.collected_at - interval '30 days' AND given.collected_at
+                AND shown.capacity ->> 'given_by' <> given.capacity ->> 'given_by')))
+"""
+_UNTOLD: Final = """
+    AND live.renewal_stage > 0 AND NOT EXISTS (
+        SELECT FROM renewal_flag AS told WHERE told.subject_ref = live.subject_ref
+            AND told.processing = live.processing AND told.consent = live.id AND told.kind = 'invalidated')
+"""
+_COLUMNS: Final = """
+SELECT live.subject_ref, live.id, coalesce(live.counted_from, live.collected_at) AS counted_from, live.version
+"""
+_PAGE: Final = text(f"{_COLUMNS} {_LIVE} ORDER BY live.id LIMIT :most")
+_HOLD: Final = text(f"{_COLUMNS} {_LIVE} {_UNTOLD} ORDER BY live.id LIMIT :most FOR UPDATE OF subject SKIP LOCKED")
+_LEFT: Final = text(f"SELECT live.id {_LIVE} {_UNTOLD} ORDER BY live.id LIMIT :most")
+
+
+async def list_resting(
+    session: ReadSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
+) -> list[Held]:
+    """The next consents that may rest on it and that nothing ended, by id; nobody is held."""
+    return _held(await session.execute(_PAGE, _values(processing, struck, after) | {"most": limit}))
+
+
+async def hold_resting(
+    session: WriteSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
+) -> list[Held]:
+    """The same of those that were not told of yet; their subjects are held, and who is held already is left out."""
+    return _held(await session.execute(_HOLD, _values(processing, struck, after) | {"most": limit}))
+
+
+async def list_untold(session: ReadSession, processing: str, struck: Struck, *, limit: int) -> list[UUID]:
+    """Some that were not told of yet, whoever holds their subjects."""
+    found = await session.execute(_LEFT, _values(processing, struck, None) | {"most": limit})
+    return list(found.scalars())
+
+
+def _values(processing: str, struck: Struck, after: UUID | None) -> dict[str, object]:
+    return {"processing": processing, "version": struck.version, "text": struck.text, "after": after}
+
+
+def _held(rows: Iterable[Row[Any]]) -> list[Held]:
+    return [Held(row.subject_ref, row.id, row.counted_from, row.version) for row in rows]

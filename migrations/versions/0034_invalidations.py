@@ -61,6 +61,11 @@ def upgrade() -> None:
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION sceau_refuse_change()"
         )
+    for table in ("processing_invalidation", "invalidation_proposal"):
+        op.execute(
+            f"CREATE TRIGGER not_ahead BEFORE INSERT ON {table} FOR EACH ROW "
+            "WHEN (NEW.recorded_at > clock_timestamp()) EXECUTE FUNCTION sceau_refuse_ahead()"
+        )
     schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar_one()
     op.execute(QUEUE.replace("{path}", f"{schema}, pg_temp"))
     op.execute("REVOKE ALL ON FUNCTION sceau_queue_invalidation() FROM PUBLIC")

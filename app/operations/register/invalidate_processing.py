@@ -48,8 +48,9 @@ async def invalidate_processing(  # noqa: PLR0917 - who invalidates what, and wh
     waits = approval is RegisterApproval.TWO
     if waits and waiting is not None:
         return waiting
-    at = record.next_instant(await session.now())
-    made = InvalidationRecord(next_number(known), struck, reason, at, caller.id, None if waits else at)
+    now = await session.now()
+    at = None if waits else record.next_instant(now)
+    made = InvalidationRecord(next_number(known), struck, reason, now, caller.id, at)
     if not waits:
         await put_in_force(session, caller, identifier, made)
         return made

@@ -14,7 +14,7 @@ from app.core.processing import Invalidation
 from app.core.register.invalidation import Struck
 from app.core.state import consent_state
 from app.db.session import ReadSession
-from app.ledger.resting import list_resting
+from app.ledger.flags import list_resting
 from app.ledger.sweep import Held, load_events_about
 from app.operations.decisions.evaluate_requests import present
 from app.operations.register.invalidate_processing import check_struck
