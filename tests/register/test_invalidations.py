@@ -258,7 +258,7 @@ def test_a_person_of_other_processings_answers_and_sees_nothing(two):
     assert refused(permits) == (403, "processing-not-allowed")
 
 
-def test_the_permits_that_relied_on_it_are_listed(logged, database):
+def test_the_permits_that_relied_on_it_are_listed(logged, database, monkeypatch):
     """Page by page, newest first, as the log has them: those of the version alone; who looked is on the trail."""
     logged.register("ads")
     for name in ("alice", "bob"):
@@ -280,6 +280,11 @@ def test_the_permits_that_relied_on_it_are_listed(logged, database):
     first = auditor.ok("GET", f"{path}?limit=2")
     rest = auditor.ok("GET", f"{path}?limit=2&cursor={first['next_cursor']}")
     assert [*first["items"], *rest["items"]] == found
+    monkeypatch.setattr("app.operations.audit.list_relying_permits._LOOKED", -1.0)
+    empty = auditor.ok("GET", path)  # no time to look at anything: there is more
+    assert (empty["items"], "next_cursor" in empty) == ([], True)
+    monkeypatch.undo()
+    assert auditor.ok("GET", f"{path}?cursor={empty['next_cursor']}")["items"] == found
     assert "alice" not in str(whole)
     searched = auditor.ok("POST", "/v1/decisions/search", {"processing": "ads", "decision": True})["items"]
     assert all(each in searched for each in found)

@@ -170,8 +170,7 @@ async def post_invalidation(  # noqa: PLR0917 - a body, and the parts that it ta
     """
     caller.require_processing(identifier)
     if body.dry_run:
-        async with database.read() as session:
-            counts = await preview_invalidation(session, deployment.policy, identifier, body.struck())
+        counts = await preview_invalidation(database, deployment.policy, identifier, body.struck())
         return JSONResponse(DryRunView.of(counts).model_dump(mode="json", exclude_none=True))
 
     async def invalidate(session: WriteSession) -> InvalidationView:

@@ -1,18 +1,19 @@
 """Say what an invalidation would end, and what rested on it; nothing is changed."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from app.audit.relying import count_relying
+from app.audit.figures import CLOCKS_APART, first_logged
+from app.audit.relying import RelyingCount, count_relying
 from app.core.consent import ConsentEvent, State
 from app.core.errors import NotFoundError
 from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation
 from app.core.register.invalidation import Struck
 from app.core.state import consent_state
+from app.db.database import Database
 from app.db.session import ReadSession
 from app.ledger.flags import list_resting
 from app.ledger.sweep import Held, load_events_about
@@ -22,6 +23,8 @@ from app.register.records import ProcessingRecord
 from app.register.store import load_processing
 
 _AT_ONCE: Final = 500
+_STRETCH: Final = timedelta(hours=1)
+"""How much of the decision log is read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,9 @@ class InvalidationCounts:
 
 
 async def preview_invalidation(
-    session: ReadSession, policy: PeriodPolicy, identifier: str, struck: Struck
+    database: Database, policy: PeriodPolicy, identifier: str, struck: Struck
 ) -> InvalidationCounts:
-    """Count, as of now.
+    """Count, as of now; in many short transactions, so that others can be changed in between.
 
     Raises:
         NotFoundError: no such processing.
@@ -51,23 +54,34 @@ async def preview_invalidation(
         UnknownTextError: no consent to it can rest on that text.
 
     """
-    record = await load_processing(session, identifier)
-    if record is None:
-        raise NotFoundError
-    await check_struck(session, record, struck)
+    async with database.read() as session:
+        record = await load_processing(session, identifier)
+        if record is None:
+            raise NotFoundError
+        await check_struck(session, record, struck)
+        begins, now = await first_logged(session, record.registered_at), await session.now()
+    relying = RelyingCount()
+    while begins is not None and begins <= now + timedelta(seconds=2 * CLOCKS_APART):
+        async with database.read() as session:
+            relying += await count_relying(session, identifier, struck, begins, begins + _STRETCH)
+        begins += _STRETCH
     people: set[bytes] = set()
     after = None
-    while page := await list_resting(session, identifier, struck, after=after, limit=_AT_ONCE):
-        people |= await _whose_would_end(session, policy, record, struck, page)
+    while True:
+        async with database.read() as session:
+            page = await list_resting(session, identifier, struck, after=after, limit=_AT_ONCE)
+            people |= await _whose_would_end(session, policy, record, struck, page)
+        if len(page) < _AT_ONCE:
+            break
         after = page[-1].id
-        await asyncio.sleep(0)
-    relying = await count_relying(session, identifier, struck.version, struck.text)
     return InvalidationCounts(len(people), relying.number, relying.first_at, relying.sealed)
 
 
 async def _whose_would_end(
     session: ReadSession, policy: PeriodPolicy, record: ProcessingRecord, struck: Struck, page: Sequence[Held]
 ) -> set[bytes]:
+    if not page:
+        return set()
     events = await load_events_about(session, {each.subject_ref for each in page}, record.id)
     now = await session.now()
     return {
