@@ -48,6 +48,18 @@ SELECT count(*) AS number, min(log.at) AS first_at {_STRETCH} AND log.consent IS
 _SEALED: Final = text(f"SELECT count(*) {_STRETCH} AND log.relied IS NOT NULL AND NOT {_RESTS}")
 
 
+FIRST_STRETCH: Final = timedelta(minutes=1)
+_LONGEST_STRETCH: Final = timedelta(days=1)
+_QUICK, _SLOW = 0.1, 0.4
+
+
+def next_stretch(stretch: timedelta, took: float) -> timedelta:
+    """How much of the log to read next, where reading so much took so many seconds: no statement is to take long."""
+    if took < _QUICK:
+        return min(2 * stretch, _LONGEST_STRETCH)
+    return max(stretch / 4, timedelta(seconds=1)) if took > _SLOW else stretch
+
+
 @dataclass(frozen=True, slots=True)
 class RelyingCount:
     """How many logged permits rested on it, the first of them when; `sealed`: how many others may have.

@@ -68,12 +68,12 @@ FROM consent AS live JOIN subject ON subject.subject_ref = live.subject_ref
 WHERE live.processing = :processing AND live.decision = 'granted' AND live.ended_by IS NULL
     AND (CAST(:after AS uuid) IS NULL OR live.id > CAST(:after AS uuid))
     AND (live.version = :version OR EXISTS (
-        SELECT FROM consent_event AS given JOIN consent_event AS shown ON shown.subject_ref = given.subject_ref
-        WHERE given.id = live.id AND lower(shown.evidence ->> 'presented_text_sha256') = :text AND (
-            shown.id = given.id
-            OR shown.kind = 'granted' AND shown.processing = given.processing AND shown.version = given.version
-                AND shown.collected_at BETWEEN given.collected_at - interval '30 days' AND given.collected_at
-                AND shown.capacity ->> 'given_by' <> given.capacity ->> 'given_by')))
+        SELECT FROM consent_event AS shown
+        WHERE shown.subject_ref = live.subject_ref AND shown.processing = live.processing AND shown.kind = 'granted'
+            AND lower(shown.evidence ->> 'presented_text_sha256') = :text AND (
+                shown.id = live.id
+                OR shown.version = live.version AND shown.capacity ->> 'given_by' IS NOT NULL
+                    AND shown.collected_at BETWEEN live.collected_at - interval '30 days' AND live.collected_at)))
 """
 _UNTOLD: Final = """
     AND live.renewal_stage > 0 AND NOT EXISTS (

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.figures import CLOCKS_APART, lowest_id
-from app.audit.relying import list_relying, time_of
+from app.audit.relying import FIRST_STRETCH, list_relying, next_stretch, time_of
 from app.audit.store import LoggedDecision
 from app.audit.trail import record_act
 from app.auth.callers import Caller
@@ -18,8 +18,6 @@ from app.operations.audit.search_decisions import DecisionPage
 from app.register.invalidations import load_invalidations
 from app.register.store import load_processing
 
-_STRETCH: Final = timedelta(hours=1)
-_LONGEST_STRETCH: Final = timedelta(days=1)
 _LOOKED: Final = 1.0
 """Seconds after which a page is given as far as it is, so that a long log takes many requests and none too long."""
 
@@ -51,12 +49,12 @@ async def _page(  # noqa: PLR0917 - a stretch of the log, and how much of it
     session: ReadSession, processing: str, struck: Struck, begins: UUID, last: UUID, limit: int
 ) -> DecisionPage:
     found: list[LoggedDecision] = []
-    until, stretch = time.monotonic() + _LOOKED, _STRETCH
-    while last > begins and time.monotonic() < until:
+    until, stretch = time.monotonic() + _LOOKED, FIRST_STRETCH
+    while last > begins and (started := time.monotonic()) < until:
         first = max(begins, lowest_id(time_of(last) - stretch))
         more = await list_relying(session, processing, struck, first, last, limit=limit + 1 - len(found))
         found += more
         if len(found) > limit:
             return DecisionPage(found[:limit], found[limit - 1].id)
-        last, stretch = first, _STRETCH if more else min(2 * stretch, _LONGEST_STRETCH)
+        last, stretch = first, next_stretch(stretch, time.monotonic() - started)
     return DecisionPage(found, last if last > begins else None)

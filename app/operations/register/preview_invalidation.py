@@ -1,12 +1,13 @@
 """Say what an invalidation would end, and what rested on it; nothing is changed."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from app.audit.figures import CLOCKS_APART, first_logged
-from app.audit.relying import RelyingCount, count_relying
+from app.audit.relying import FIRST_STRETCH, RelyingCount, count_relying, next_stretch
 from app.core.consent import ConsentEvent, State
 from app.core.errors import NotFoundError
 from app.core.period import PeriodPolicy
@@ -22,9 +23,7 @@ from app.operations.register.invalidate_processing import check_struck
 from app.register.records import ProcessingRecord
 from app.register.store import load_processing
 
-_AT_ONCE: Final = 500
-_STRETCH: Final = timedelta(hours=1)
-"""How much of the decision log is read at once."""
+_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,13 @@ async def preview_invalidation(
             raise NotFoundError
         await check_struck(session, record, struck)
         begins, now = await first_logged(session, record.registered_at), await session.now()
-    relying = RelyingCount()
+    relying, stretch = RelyingCount(), FIRST_STRETCH
     while begins is not None and begins <= now + timedelta(seconds=2 * CLOCKS_APART):
+        started = time.monotonic()
         async with database.read() as session:
-            relying += await count_relying(session, identifier, struck, begins, begins + _STRETCH)
-        begins += _STRETCH
+            relying += await count_relying(session, identifier, struck, begins, begins + stretch)
+        begins += stretch
+        stretch = next_stretch(stretch, time.monotonic() - started)
     people: set[bytes] = set()
     after = None
     while True:
