@@ -7,19 +7,19 @@ one, half a year, the year and its neighbours.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import product
 from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
 
 from app.core.article import EXEMPT_PURPOSES, Channel
-from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
+from app.core.consent import AgeBand, Collection, ConsentEvent, EventKind, GivenBy
 from app.core.decision import Decision, DecisionRequest, Participant
 from app.core.evaluate import evaluate
 from app.core.period import Counting, PeriodPolicy
 from app.core.processing import PartyMode, Processing
 from tests.core.builders import ADS, ALICE, BOB, CAROL
+from tests.core.properties.evidence import COLLECTIONS, ONE_DEFECT, SHOWN, STATEMENTS
 from tests.core.properties.registers import (
     DISTANCES,
     ELEMENTS,
@@ -27,7 +27,6 @@ from tests.core.properties.registers import (
     INSTANTS,
     IV,
     PERIODS,
-    TEXTS,
     TICK,
     invalidations,
     processings,
@@ -36,27 +35,6 @@ from tests.core.properties.registers import (
 )
 
 ANY_INSTANT = st.datetimes(datetime(2016, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-# One draw for each: a world of many draws costs more to make than to judge.
-ONE_DEFECT: tuple[dict[str, Any], ...] = (
-    *[{}] * 15,
-    {"positive_act": PositiveAct.NONE},
-    {"positive_act": PositiveAct.SIGNED},
-    {"default_state": DefaultState.SELECTED},
-    {"separate_from_terms": False},
-    {"conditional": True},
-    {"text_known": False},
-)
-AGES = (None, None, None, *AgeBand)
-GIVERS = (GivenBy.SELF, GivenBy.SELF, GivenBy.SELF, *GivenBy)
-SHOWN = (None, None, *TEXTS)
-COLLECTIONS = st.sampled_from([Collection(text=text) for text in SHOWN]) | st.sampled_from(
-    [
-        Collection(**how, age_band=age, given_by=giver, text=text)
-        for how, age, giver, text in product(ONE_DEFECT, AGES, GIVERS, SHOWN)
-    ]
-)
-NO_AGE = st.just(Collection())
-STATEMENTS = st.sampled_from([Collection(age_band=age) for age in AgeBand])
 NAMED = st.sampled_from([None] * 30 + EVERY_SET)
 # What a grant's record says of its expiry (days after collection) and of the territory where it was collected.
 RECORDS = st.sampled_from(

@@ -8,11 +8,11 @@ from app.core.consent import EventKind
 from app.core.decision import Reason
 from app.core.processing import Invalidation
 from tests.core.builders import ADS, ALICE, asked, granted, processing, version
+from tests.core.properties.evidence import NO_AGE
 from tests.core.properties.oracle import EXEMPT, ON_CONSENT, Facts
 from tests.core.properties.registers import DISTANCES, INSTANTS, IV, PERIODS, STRUCK, TICK
 from tests.core.properties.strategies import (
     ANY_INSTANT,
-    NO_AGE,
     POLICIES,
     SUBJECTS,
     WORLDS,
