@@ -34,7 +34,7 @@ class OwnProposalError(DomainError):
 
 
 class VersionInvalidatedError(DomainError):
-    """The version in force, or all of its texts, was invalidated: nothing is asked until there is a new version."""
+    """The version in force, or one of its notices, was invalidated: nothing is asked until there is a new version."""
 
     slug = "version-invalidated"
 

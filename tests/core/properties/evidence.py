@@ -1,4 +1,4 @@
-"""How a decision was collected, for the property tests: lawfully or with a defect, at what age, by whom, on what text."""
+"""How a decision was collected, for the property tests: lawfully or not, at what age, by whom, on what text."""
 
 from itertools import product
 from typing import Any
