@@ -76,6 +76,8 @@ def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
     assert (told.json()["state"], told.json()["number"], told.json()["version"]) == ("in_force", 1, 1)
     assert (api.reason("alice", "ads"), api.reason("bob", "ads")) == ("consent_invalid", "consent_in_force")
     assert (state(api, "alice"), state(api, "bob")) == ("invalidated", "in_force")
+    [found] = api.ok("POST", "/v1/consents/search", {"state": "invalidated"})["items"]
+    assert api.ok("GET", f"/v1/consents/{found['id']}")["state"] == "invalidated"
     clock.at += timedelta(hours=1)
     api.decide("alice", "ads", version=2)
     assert (api.reason("alice", "ads"), state(api, "alice")) == ("consent_in_force", "in_force")
