@@ -42,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"demo: {refused}", file=sys.stderr)
         return refused.status
     except KeyboardInterrupt:
-        return 0 if course.told else _INTERRUPTED
+        if not course.told:
+            return _INTERRUPTED
+        print("\nThe service is stopped.")
     return 0
 
 
@@ -56,6 +58,7 @@ def _run(options: argparse.Namespace, out: Console, course: _Course) -> None:
         if not options.once:
             story.say_where(service.url, service.key_file)
             service.wait_end()
+    out.print("\nDone; the service is stopped.")
 
 
 def _terminate(_: int, __: object) -> NoReturn:

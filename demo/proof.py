@@ -1,18 +1,24 @@
 """The last step: a receipt is verified with the verifier alone, and a row that a superuser forges is named."""
 
+import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
+from sqlalchemy import text
 
+from app.db.database import Database, PoolLimits
+from app.operations.proof.bundle import BundlePlan, write_bundle
+from app.proof.bags import Bag
 from demo.client import Client
 from demo.people import People
 from demo.refusal import Refused
@@ -23,6 +29,13 @@ _SCEAU: Final = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; ma
 _WRONG: Final = 1
 _INCOMPLETE: Final = 3
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
+_FORGERY: Final = """
+UPDATE consent_event SET evidence = jsonb_set(evidence, '{method}', to_jsonb('paper'::text)) WHERE id = :id
+"""
+
+
+class _TakenBackError(Exception):
+    """Ends the transaction of the forgery, so that nothing of it is committed."""
 
 
 class Proof:
@@ -62,29 +75,38 @@ class Proof:
         proved = next((line for line in said if "the entry stands in the log" in line), None)
         if status != _INCOMPLETE or proved is None:
             raise Refused("a receipt does not verify: this is a defect, please report it")
-        self._say(f"her receipt, checked by verify.py alone: {proved}")
+        self._say(f"Nora consents; her receipt, checked by verify.py alone: {proved}")
 
     def _forged(self, place: Path, keys: Sequence[str], consent: str) -> None:
         """A superuser changes how a consent was given, past every trigger; the bundle of that moment names it."""
-        with self._forgery(consent):
-            self._sceau("bundle", "-o", str(place / "audit.zip"), "--data", str(self._data))
+        asyncio.run(self._bundle_of_forgery(place / "audit.zip", consent))
         status, said = self._verified(place, "audit.zip", keys)
         named = next((line for line in said if "WRONG" in line and consent in line), None)
         if status != _WRONG or named is None:
             raise Refused("a forged row is not named: this is a defect, please report it")
-        self._say(f"a superuser changes how it was given; the bundle of that moment says {named}")
+        self._say(f"a superuser changes how she gave it; the bundle of that moment says, as it should: {named}")
+        self._sceau("bundle", "-o", str(place / "after.zip"), "--data", str(self._data))
+        status, said = self._verified(place, "after.zip", keys)
+        if status != _INCOMPLETE:
+            raise Refused("the bundle of the row as it was does not verify: this is a defect, please report it")
+        self._say("the row is as it was again, and a new bundle verifies")
 
-    @contextmanager
-    def _forgery(self, consent: str) -> Iterator[None]:
-        """One row is another one for a while, and is put back."""
-        said = "UPDATE consent_event SET evidence = jsonb_set(evidence, '{method}', to_jsonb(%s::text)) WHERE id = %s"
-        with psycopg.connect(self._superuser(), autocommit=True) as connection:
-            connection.execute("SET session_replication_role = replica")  # no trigger runs
-            connection.execute(said, ["paper", consent])
-            try:
-                yield
-            finally:
-                connection.execute(said, ["web_form", consent])
+    async def _bundle_of_forgery(self, file: Path, consent: str) -> None:
+        """The bundle is made inside the transaction of the forgery: a demo that is killed here leaves nothing of it."""
+        database = Database(self._superuser(), limits=PoolLimits(size=1, deadline=timedelta(minutes=5)))
+        try:
+            with suppress(_TakenBackError):
+                await self._forge(database, file, consent)
+        finally:
+            await database.close()
+
+    async def _forge(self, database: Database, file: Path, consent: str) -> None:
+        async with database.write() as session:
+            await session.execute(text("SET LOCAL session_replication_role = replica"))  # no trigger runs
+            await session.execute(text(_FORGERY), {"id": consent})
+            with file.open("wb") as sink, Bag(sink) as bag:
+                await write_bundle(session, BundlePlan(None, None, secrets.token_bytes(32)), bag)
+            raise _TakenBackError
 
     def _superuser(self) -> str:
         """How its operating-system user reaches the demo's own PostgreSQL as superuser."""

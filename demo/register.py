@@ -32,6 +32,9 @@ def _processing(
         "data_recipients": [],
         "retention": "P30D",
         "data_protection_contact": "dpo@exemple-courriel.example",
+        "categories_of_persons": ["abonnés", "leurs correspondants"],
+        "storage_location": "Roubaix (France)",
+        "security_measures": "Chiffrement au repos ; accès nominatifs et journalisés.",
         **more,
     }
 

@@ -5,6 +5,7 @@ from alembic import context
 import app.audit.tables
 import app.auth.tables
 import app.db.owner_limits
+import app.db.retention
 import app.events.tables
 import app.events.webhook_tables
 import app.keyring.tables

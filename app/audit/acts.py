@@ -47,6 +47,10 @@ class ActKind(StrEnum):
     PROJECTION_REPAIRED = "projection.repaired"
     RENEWAL_SUBJECTS_READ = "renewals.subjects_read"
     REQUEST_REFUSED = "request.refused"
+    RETENTION_HELD = "retention.held"
+    RETENTION_RELEASED = "retention.released"
+    RETENTION_RUN = "retention.run"
+    RETENTION_SIGNED = "retention.signed"
     SCHEMA_MIGRATED = "schema.migrated"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
     STAFF_ACKNOWLEDGED = "staff.acknowledged"
@@ -123,6 +127,10 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.PROJECTION_REPAIRED: frozenset({"consents"}),
     ActKind.RENEWAL_SUBJECTS_READ: frozenset({"found"}),
     ActKind.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
+    ActKind.RETENTION_HELD: frozenset({"hold", "processing", "of_a_person"}),
+    ActKind.RETENTION_RELEASED: frozenset({"hold"}),
+    ActKind.RETENTION_RUN: frozenset({"consents", "refusals", "events"}),
+    ActKind.RETENTION_SIGNED: frozenset({"kind", "period_before", "period", "signed"}),
     ActKind.SCHEMA_MIGRATED: frozenset({"before", "after"}),
     ActKind.SIGNING_KEY_ROTATED: frozenset({"purpose", "at_once"}),
     ActKind.STAFF_ACKNOWLEDGED: frozenset({"notice", "language", "way"}),

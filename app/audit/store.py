@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, LargeBinary, Row, Text, cast, func, select, tuple_
+from sqlalchemy import Date, LargeBinary, Row, Text, case, cast, func, select, tuple_
 
 from app.audit.tables import decision_drop, decision_log
 from app.db.owner_limits import owner_limit
@@ -130,6 +130,27 @@ async def decisions_by_day(session: ReadSession, ref: bytes) -> list[DecisionsOf
     by = (day, table.processing, table.permitted, table.reason)
     counted = select(*by, func.count().label("number")).where(table.subject_ref == ref).group_by(*by).order_by(*by)
     return [DecisionsOfADay(**row) for row in (await session.execute(counted)).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersOfAProcessing:
+    """How often one answer was given about a processing, for one reason; `processing` "" is one that is unknown."""
+
+    processing: str
+    permitted: bool
+    reason: str
+    number: int
+
+
+async def answers_between(session: ReadSession, since: datetime, until: datetime) -> list[AnswersOfAProcessing]:
+    """The logged decisions between two instants, counted by processing and answer."""
+    table = decision_log.c
+    # What callers name and nobody registered may be anything: it is counted as one.
+    known = case((table.reason != "unknown_processing", table.processing), else_="").label("processing")
+    by = (known, table.permitted, table.reason)
+    taken = (table.at >= since) & (table.at < until)
+    counted = select(*by, func.count().label("number")).where(taken).group_by(*by).order_by(*by)
+    return [AnswersOfAProcessing(**row) for row in (await session.execute(counted)).mappings()]
 
 
 async def count_dropped(session: ReadSession, since: datetime, until: datetime) -> int:

@@ -24,6 +24,8 @@ from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.proof import proof
 from app.cli.register import register
+from app.cli.report import report
+from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
 from app.cli.subject import subject
 from app.cli.transfer import export, restore
@@ -43,11 +45,13 @@ app = typer.Typer(
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)
+app.command()(report)
 app.add_typer(subject, name="subject")
 app.add_typer(register, name="register")
 app.add_typer(keys, name="keys")
 app.add_typer(identities, name="identities")
 app.add_typer(limits, name="limits")
+app.add_typer(retention, name="retention")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(proof, name="proof")
 
@@ -253,6 +257,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.owner_limits import OwnerLimitsRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
+    from app.ledger.vault import VaultError
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import NoLogError
     from app.operations.service.check_deployment import DeploymentRefusedError
@@ -262,6 +267,8 @@ def _refusal(error: Exception) -> str | None:
 
     if isinstance(error, DatabaseUnavailableError):
         return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
+    if isinstance(error, VaultError):
+        return "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
     refusals = (
         DataDirectoryInUseError,
         DeploymentRefusedError,

@@ -17,6 +17,7 @@ from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
 from app.settings.environment import PREFIX, SettingsError
 
 _RUNNING: Final = "running.json"
+_PUBLIC_URL: Final = f"{PREFIX}PUBLIC_URL"
 
 
 class DataDirectoryInUseError(Exception):
@@ -43,7 +44,10 @@ def local_deployment(data: Path, *, join: bool) -> Iterator[None]:
             with _own_server(data):
                 yield
         elif join:
+            chosen = os.environ.get(_PUBLIC_URL)
             os.environ.update(_running(data))
+            if chosen:
+                os.environ[_PUBLIC_URL] = chosen
             _choose_for_one_machine(data)
             yield
         else:
@@ -80,6 +84,8 @@ def _own_server(data: Path) -> Iterator[None]:
         os.environ.update(addresses)
         _choose_for_one_machine(data)
         migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
+        if _PUBLIC_URL in os.environ:  # what commands write names the service as it names itself
+            addresses[_PUBLIC_URL] = os.environ[_PUBLIC_URL]
         note = data / _RUNNING
         _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
         try:

@@ -10,6 +10,7 @@ import typer
 from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
 from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed
+from app.cli.proofs.anchors import proof_cosign, proof_stamp
 from app.cli.replay import proof_replay
 from app.cli.watch import proof_watch
 
@@ -20,6 +21,8 @@ proof = typer.Typer(no_args_is_help=True, help="Prove what was recorded: keys, b
 
 proof.command("watch")(proof_watch)
 proof.command("replay")(proof_replay)
+proof.command("stamp")(proof_stamp)
+proof.command("cosign")(proof_cosign)
 
 
 @proof.command("key")
@@ -57,11 +60,14 @@ def proof_append(data: DataOption = None) -> None:
 
 
 @proof.command("bundle")
-def proof_bundle(
+def proof_bundle(  # noqa: PLR0917 - what can be asked for
     output: Annotated[Path, typer.Option("--output", "-o", help="The ZIP to write.")],
     since: MaybeSince = None,
     until: MaybeUntil = None,
     processing: Annotated[str | None, typer.Option(help="Leave out bodies of consents to any other one.")] = None,
+    anchored: Annotated[  # noqa: FBT002
+        bool, typer.Option("--anchored", help="End with a checkpoint that others have stamped or cosigned.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys.
@@ -72,7 +78,7 @@ def proof_bundle(
     from app.proof.bags import Bag
 
     refuse_reversed(since, until)
-    plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing)
+    plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing, anchored)
 
     async def write(database: "Database") -> Bundle:
         with written_whole(output, binary=True) as sink, Bag(sink) as bag:
@@ -89,15 +95,17 @@ def proof_verify(
     files: Annotated[list[Path], typer.Argument(help="Bundles, checkpoints and receipts.")],
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", help="A key of the log or of receipts, known from elsewhere; repeat it for each."),
+        typer.Option("--key", help="A key of log, receipts or witness, known from elsewhere; repeat it for each."),
     ] = None,
     against: Annotated[list[Path] | None, typer.Option("--against", help="A checkpoint kept from before.")] = None,
+    tsa_ca: Annotated[Path | None, typer.Option(help="Roots of time-stamping authorities, in PEM.")] = None,
 ) -> None:
     """Check files without database, network or settings. Exit 0 good, 1 wrong, 2 unreadable, 3 good but incomplete."""
     from app.proof.verifier.main import main
 
     given = [part for each in key or [] for part in ("--key", each)]
     given += [part for old in against or [] for part in ("--against", str(old))]
+    given += ["--tsa-ca", str(tsa_ca)] if tsa_ca is not None else []
     raise typer.Exit(main([*given, "--", *map(str, files)]))
 
 

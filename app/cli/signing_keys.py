@@ -54,6 +54,7 @@ def signing_keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key. Those before it overlap with it, so that verifiers miss nothing."""
+    from app.operations.proof.log_keys import state_rotation
     from app.operations.service.signing_keys import rotate_key
     from app.settings import Settings
     from app.wiring.deployment import deployment_of
@@ -64,7 +65,11 @@ def signing_keys_rotate(
         settings = Settings.load()
         overlap = _overlap_of(what, settings)
         async with database.write() as session:
-            return await rotate_key(session, deployment_of(settings), ring, overlap, by=None, at_once=at_once)
+            deployment = deployment_of(settings)
+            made = await rotate_key(session, deployment, ring, overlap, by=None, at_once=at_once)
+            if what is Signed.LOG and not at_once:
+                await state_rotation(session, deployment)
+            return made
 
     typer.echo(f"{connected(data, rotate).id} is the newest key of {what.value}.")
 

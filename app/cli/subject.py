@@ -33,12 +33,7 @@ def subject_export(
     from app.settings import Settings
     from app.wiring.deployment import deployment_of
 
-    if sys.stdin.isatty():
-        typer.echo("The id, in one line: ", nl=False, err=True)
-    name = SubjectName(kind, sys.stdin.readline().strip())
-    if not name.id:
-        typer.echo("sceau: standard input gave no id: echo it into this command, or type it", err=True)
-        raise typer.Exit(2)
+    name = SubjectName(kind, _typed_id())
 
     async def export(database: "Database") -> dict[str, Any]:
         settings = Settings.load()
@@ -49,4 +44,37 @@ def subject_export(
     told = connected(data, export)
     with written_whole(output) as sink:
         json.dump(told, sink, ensure_ascii=False, indent=2)
-    typer.echo(f"{len(told['events'])} events exported.", err=True)
+    if not any(told[each] for each in ("events", "consent_links", "looked_at", "decisions_by_day")):
+        typer.echo("Nothing is held about this id: check how it is written.", err=True)
+    number = len(told["events"])
+    typer.echo("1 event exported." if number == 1 else f"{number} events exported.", err=True)
+
+
+def _typed_id() -> str:
+    """The one line of standard input.
+
+    Raises:
+        Exit: there is none, more than one, or one that is not UTF-8.
+
+    """
+    if sys.stdin is None:
+        raise _refused("standard input is closed: pipe the id in, or type it")
+    if sys.stdin.isatty():
+        typer.echo("The id, in one line: ", nl=False, err=True)
+        given = sys.stdin.buffer.readline()
+    else:
+        given = sys.stdin.buffer.read()
+    try:
+        lines = given.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise _refused("the id is not UTF-8") from error
+    if len(lines) > 1:
+        raise _refused("standard input gave more than one line: one id at a time")
+    if not lines or not lines[0].strip():
+        raise _refused("standard input gave no id: pipe it in, or type it")
+    return lines[0].strip()
+
+
+def _refused(why: str) -> typer.Exit:
+    typer.echo(f"sceau: {why}", err=True)
+    return typer.Exit(2)

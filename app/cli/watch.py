@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from app.proof.verifier.notes import Checkpoint, VerifierKey
 
-_UNREACHABLE = 2
+_NOT_COMPARED = 2
 _SECONDS = 30
 
 
@@ -26,38 +26,73 @@ def proof_watch(
     key: Annotated[list[str], typer.Option("--key", help="A verifier key of the log, known from elsewhere.")],
     kept: Annotated[Path, typer.Option(help="A file that the last head is kept in.")] = Path("checkpoint"),
 ) -> None:
-    """Fetch a log's head, and check that it begins with the one that was kept. Exit 0 good, 1 wrong, 2 no answer.
+    """Fetch a log's head, and check that it begins with the one that was kept.
 
-    Run it now and then, somewhere that the log's operator has no power over. A head that shows a fork or a log that was
-    rewritten is printed whole: with the head that was kept, it is the proof of it.
+    Exit 0: it does. 1: it does not. 2: nothing was compared.
+
+    Run it now and then, on a machine that the log's operator cannot change. It prints the whole head of a log that was
+    rewritten or forked: that head and the one that was kept prove it.
     """
     import httpx2
 
-    from app.proof.verifier.notes import NoteError, VerifierKey
-
+    if not url.startswith(("https://", "http://")):
+        raise _cannot("the address begins with https:// (or with http://, for a service on this machine)")
+    keys = _keys(key)
     try:
+        before = _kept(kept, keys)
         with httpx2.Client(base_url=f"{url.rstrip('/')}/proof/v1/", timeout=_SECONDS) as client:
-            said = _watched(client, [VerifierKey.parse(each) for each in key], kept)
+            said = _watched(client, keys, before, kept)
+    except httpx2.HTTPStatusError as error:
+        path, status = error.request.url.path, error.response.status_code
+        raise _cannot(f"{path} was answered {status}: give the service's own address, without a path") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        typer.echo(f"watch: no answer that can be used ({type(error).__name__})", err=True)
-        raise typer.Exit(_UNREACHABLE) from error
+        raise _cannot(f"no answer that can be used ({type(error).__name__})") from error
     except (OSError, UnicodeDecodeError, UnwritableFileError) as error:
-        typer.echo(f"watch: {kept} cannot be read or written: {error}", err=True)
-        raise typer.Exit(_UNREACHABLE) from error
-    except (NoteError, WatchedLogError) as error:
+        raise _cannot(f"{kept} cannot be read or written: {error}") from error
+    except WatchedLogError as error:
         typer.echo(f"watch: WRONG: {_shown(str(error))}")
         raise typer.Exit(1) from error
     typer.echo(said)
 
 
-def _watched(client: "httpx2.Client", keys: "list[VerifierKey]", kept: Path) -> str:
+def _cannot(why: str) -> typer.Exit:
+    """Say why nothing is compared: that says nothing of the log."""
+    typer.echo(f"watch: {why}", err=True)
+    return typer.Exit(_NOT_COMPARED)
+
+
+def _keys(given: list[str]) -> "list[VerifierKey]":
+    from app.proof.verifier.notes import NoteError, VerifierKey
+    from app.proof.verifier.receipts import RECEIPTS
+
+    try:
+        keys = [VerifierKey.parse(each) for each in given]
+    except NoteError as error:
+        raise _cannot(f"--key: {error}") from error
+    if all(each.name.endswith(RECEIPTS) for each in keys):
+        raise _cannot("--key: this is a key of receipts; give the log's, whose name ends with /ledger")
+    return keys
+
+
+def _kept(kept: Path, keys: "list[VerifierKey]") -> "Checkpoint | None":
+    """The head that was kept, if there is one."""
+    from app.proof.verifier.notes import NoteError, opened
+
+    if not kept.exists():
+        return None
+    with open_to_read(kept) as file:
+        try:
+            return opened(file.read(), keys)
+        except NoteError as error:
+            raise _cannot(f"{kept}, which is to hold the head that was kept: {error}") from error
+
+
+def _watched(client: "httpx2.Client", keys: "list[VerifierKey]", before: "Checkpoint | None", kept: Path) -> str:
     note = _fetched(client, "checkpoint").decode(errors="replace")
     head = _opened(note, keys)
-    if not kept.exists():
+    if before is None:
         _keep(note, kept)
         return f"{head.size} entries: the first head that is kept; what it stands for is not compared with anything."
-    with open_to_read(kept) as file:
-        before = _opened(file.read(), keys)
     if head.size < before.size:
         raise WatchedLogError(f"the log had {before.size} entries, and has {head.size} now\n{note}")
     if _root_at(client, before.size, head.size) != before.root:

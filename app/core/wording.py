@@ -1,10 +1,15 @@
-"""What a decision says to the user it concerns, in French and English: one sentence for each reason."""
+"""What a decision says to the user it concerns, in French and English: one sentence for each reason.
+
+And the words that a register uses for purposes, elements and statuses.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from app.core.article import Element, Purpose
 from app.core.decision import Reason
+from app.core.processing import Status
 
 
 def _both(fr: str, en: str) -> Mapping[str, str]:
@@ -98,5 +103,39 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "Votre consentement n’a pas pu être vérifié : vos messages ne sont pas analysés.",
             "Your consent could not be verified: your messages are not analysed.",
         ),
+    }
+)
+
+PURPOSE_WORDS: Final[Mapping[Purpose, Mapping[str, str]]] = MappingProxyType(
+    {
+        Purpose.DISPLAY: _both("affichage", "display"),
+        Purpose.SORTING: _both("tri", "sorting"),
+        Purpose.ROUTING: _both("acheminement", "routing"),
+        Purpose.UNSOLICITED_CONTENT_DETECTION: _both(
+            "détection de contenus non sollicités", "unsolicited content detection"
+        ),
+        Purpose.MALWARE_DETECTION: _both("détection de programmes malveillants", "malware detection"),
+        Purpose.ADVERTISING: _both("publicité", "advertising"),
+        Purpose.STATISTICS: _both("statistiques", "statistics"),
+        Purpose.SERVICE_IMPROVEMENT: _both("amélioration du service", "service improvement"),
+        Purpose.OTHER: _both("autre", "other"),
+    }
+)
+
+ELEMENT_WORDS: Final[Mapping[Element, Mapping[str, str]]] = MappingProxyType(
+    {
+        Element.CONTENT: _both("contenu des messages", "content of messages"),
+        Element.CORRESPONDENT_IDENTITY: _both("identité des correspondants", "identity of correspondents"),
+        Element.SUBJECT_LINE: _both("objet des messages", "subject line of messages"),
+        Element.ATTACHMENTS: _both("pièces jointes", "attachments"),
+    }
+)
+
+STATUS_WORDS: Final[Mapping[Status, Mapping[str, str]]] = MappingProxyType(
+    {
+        Status.PROPOSED: _both("à approuver", "to be approved"),
+        Status.ACTIVE: _both("actif", "active"),
+        Status.SUSPENDED: _both("suspendu", "suspended"),
+        Status.RETIRED: _both("retiré", "retired"),
     }
 )

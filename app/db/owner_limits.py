@@ -72,13 +72,13 @@ def owner_limits(
                 connection.execute(update(owner_limit).values(changes))
             row = connection.execute(select(owner_limit)).one()
     except DBAPIError as error:
-        raise OwnerLimitsRefusedError(_refusal(error.orig)) from error
+        raise OwnerLimitsRefusedError(refusal_of_owner(error.orig)) from error
     finally:
         engine.dispose()
     return OwnerLimits(timedelta(days=row.log_floor_days), row.clock_tolerance)
 
 
-def _refusal(cause: BaseException | None) -> str:
+def refusal_of_owner(cause: BaseException | None) -> str:
     """What a person is told: which setting is at fault, and what to do."""
     if isinstance(cause, errors.InsufficientPrivilege):
         return "the role of SCEAU_DATABASE_OWNER_URL does not own the schema: name the role that does"

@@ -5,7 +5,7 @@ from typing import Final
 import procrastinate
 
 from app.db.connections import connection_settings
-from app.jobs import events, figures, links, proof, renewals, upkeep
+from app.jobs import events, figures, links, proof, renewals, stamps, upkeep
 from app.jobs.work import Work
 
 _CONNECTIONS: Final = 4
@@ -33,4 +33,5 @@ def make_jobs(url: str, work: Work) -> procrastinate.App:
     renewals.install(app, work)
     figures.install(app, work)
     proof.install(app, work)
+    stamps.install(app, work)
     return app

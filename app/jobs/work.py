@@ -20,6 +20,7 @@ from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.deployment import Deployment
 from app.operations.service.record_job_run import record_job_run
 from app.operations.webhooks.deliver_webhooks import Courier
+from app.proof.authority import TimeAuthority
 
 RETRY: Final = procrastinate.RetryStrategy(max_attempts=5, wait=5, linear_wait=10)
 """How a failed run is tried again: after 5, 15, 25, 35 and 45 seconds; a periodic one comes again by itself anyway."""
@@ -35,7 +36,7 @@ class Work:
     """What tasks work with; without a courier, no event is dispatched or delivered.
 
     `stopping` is set when this process is to stop: a task that lasts looks at it. `log`: how the log is kept that an
-    outsider can check.
+    outsider can check. `authority`: who stamps it, if anybody does.
     """
 
     database: Database
@@ -44,6 +45,7 @@ class Work:
     event_retention: timedelta = timedelta(days=30)
     stopping: asyncio.Event | None = None
     log: ProofPlan | None = None
+    authority: TimeAuthority | None = None
 
 
 @dataclass(frozen=True, slots=True)

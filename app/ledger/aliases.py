@@ -1,12 +1,12 @@
 """Which accounts are one person's, as the operator stated it. Accounts that are closed drop out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, text
+from sqlalchemy import RowMapping, delete, func, insert, or_, select, text
 
 from app.core.aliases import AliasBasis
 from app.db.lookups import Lookup, Prepared
@@ -107,6 +107,13 @@ async def find_alias(session: ReadSession, one: bytes, other: bytes) -> Alias | 
     if row is None:
         return None
     return Alias(row.id, first, second, AliasBasis(row.basis), row.stated_at, row.stated_by)
+
+
+async def aliases_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
+    """When, and on what basis, an account was said to be the same person's as another; not which other."""
+    about = or_(subject_alias.c.first_ref == ref, subject_alias.c.second_ref == ref)
+    rows = select(subject_alias.c.basis, subject_alias.c.stated_at).where(about).order_by(subject_alias.c.stated_at)
+    return (await session.execute(rows)).mappings().all()
 
 
 async def add_alias(session: WriteSession, alias: Alias) -> None:

@@ -89,6 +89,37 @@ async def count_groups(session: ReadSession, now: datetime) -> list[ConsentGroup
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class EventsOfAProcessing:
+    """How many events of a kind were recorded about a processing; `processing` "" stands for every one."""
+
+    processing: str
+    kind: EventKind
+    number: int
+
+
+_EVENTS: Final = text("""
+SELECT coalesce(processing, '') AS processing, kind, count(*) AS number FROM consent_event
+WHERE recorded_at >= :since AND recorded_at < :until GROUP BY 1, 2 ORDER BY 1, 2
+""")
+_LAPSING: Final = text("""
+SELECT processing, count(*) AS number FROM consent
+WHERE decision = 'granted' AND ended_by IS NULL AND expires_at >= :since AND expires_at < :until GROUP BY 1 ORDER BY 1
+""")
+
+
+async def count_events(session: ReadSession, since: datetime, until: datetime) -> list[EventsOfAProcessing]:
+    """How many events were recorded between two instants; one pass over the ledger."""
+    found = await session.execute(_EVENTS, {"since": since, "until": until})
+    return [EventsOfAProcessing(row.processing, EventKind(row.kind), row.number) for row in found]
+
+
+async def count_lapsing(session: ReadSession, since: datetime, until: datetime) -> dict[str, int]:
+    """How many consents that nothing ended will expire between two instants, by processing."""
+    found = await session.execute(_LAPSING, {"since": since, "until": until})
+    return {row.processing: row.number for row in found}
+
+
 async def doubted_histories(session: ReadSession) -> AsyncIterator[Sequence[ConsentEvent]]:
     """The events of each doubted subject, some thousands of subjects read at once."""
     found = list((await session.execute(_DOUBTED_ONES)).scalars())

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, RowMapping, func, select, text
 
 from app.core.register.invalidation import Struck
 from app.core.renewal import FlagKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.sweep import Held
+from app.ledger.tables import renewal_flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,32 @@ async def list_flags(
         )
         for row in found
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsOfAProcessing:
+    """How many flags of a kind were raised on the consents to a processing."""
+
+    processing: str
+    kind: FlagKind
+    number: int
+
+
+async def count_flags(session: ReadSession, since: datetime, until: datetime) -> list[FlagsOfAProcessing]:
+    """How many flags were raised between two instants, by processing and kind."""
+    table = renewal_flag.c
+    by = (table.processing, table.kind)
+    raised = (table.flagged_at >= since) & (table.flagged_at < until)
+    rows = await session.execute(select(*by, func.count().label("number")).where(raised).group_by(*by).order_by(*by))
+    return [FlagsOfAProcessing(row.processing, FlagKind(row.kind), row.number) for row in rows]
+
+
+async def flags_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
+    """Every flag on a person's consents, oldest first; `notice` in days, 0 for all that is no notice."""
+    told = ("processing", "consent", "kind", "notice", "flagged_at", "expires_at")
+    columns = [renewal_flag.c[each] for each in told]
+    rows = select(*columns).where(renewal_flag.c.subject_ref == ref).order_by(renewal_flag.c.flagged_at)
+    return (await session.execute(rows)).mappings().all()
 
 
 # Nothing ended them, as far as events alone tell; whether one is in force is for the core.

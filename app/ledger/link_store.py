@@ -1,12 +1,12 @@
 """Reads and writes of links to the consent page, of the forms sent through them, and of the texts that were shown."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import RowMapping, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.consent import AgeBand, EventKind, GivenBy
@@ -105,6 +105,14 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
         return_to=row.return_to,
         given_by=GivenBy(row.given_by) if row.given_by is not None else None,
     )
+
+
+async def links_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
+    """Every link that was made for a person and is kept, oldest first; without what would open it."""
+    told = ("id", "kind", "processings", "authentication", "age_band", "given_by", "created_at", "created_by")
+    columns = [consent_link.c[each] for each in (*told, "expires_at")]
+    rows = select(*columns).where(consent_link.c.subject_ref == ref).order_by(consent_link.c.created_at)
+    return (await session.execute(rows)).mappings().all()
 
 
 async def claim_form(session: WriteSession, token_sha256: bytes, nonce: bytes, at: datetime) -> bool:

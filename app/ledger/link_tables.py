@@ -53,7 +53,7 @@ consent_link = Table(
     # Of a joint link: whose of the two acts it records.
     Column("given_by", Text),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
-    CheckConstraint("cardinality(processings) >= 1", name="some_processing"),
+    CheckConstraint("(cardinality(processings) = 0) = (kind = 'overview')", name="some_processing"),
     CheckConstraint("expires_at > created_at", name="lasts"),
     CheckConstraint("given_by IN ('self', 'holder_of_parental_responsibility')", name="given_by"),
     CheckConstraint("(kind = 'joint') = (given_by IS NOT NULL)", name="joint_has_a_side"),

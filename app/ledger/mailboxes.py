@@ -1,12 +1,12 @@
 """Which mailboxes several people share, and who they are, as the operator stated it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, delete, func, insert, select, text, update
+from sqlalchemy import RowMapping, ScalarSelect, delete, func, insert, or_, select, text, update
 
 from app.db.session import ReadSession, WriteSession
 from app.ledger.tables import shared_mailbox, subject_locator
@@ -45,6 +45,14 @@ async def any_holds(session: ReadSession, refs: Collection[bytes]) -> bool:
     """Whether one of these accounts is a holder of a shared mailbox."""
     rows = select(shared_mailbox.c.id).where(shared_mailbox.c.holders.overlap(list(refs)), _LIVE).limit(1)
     return (await session.execute(rows)).first() is not None
+
+
+async def sharings_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
+    """When an account was said to be a shared mailbox (`is_mailbox`), or one of a mailbox's holders; nobody else."""
+    mine = shared_mailbox.c.subject_ref == ref
+    columns = (mine.label("is_mailbox"), shared_mailbox.c.stated_at, shared_mailbox.c.ended_at)
+    rows = select(*columns).where(or_(mine, shared_mailbox.c.holders.contains([ref])))
+    return (await session.execute(rows.order_by(shared_mailbox.c.stated_at))).mappings().all()
 
 
 async def state_sharing(session: WriteSession, sharing: Sharing) -> None:

@@ -116,6 +116,13 @@ def render(  # noqa: PLR0917 - what a page is made of
     return HTMLResponse(html, status, {**PAGE_HEADERS, **(headers or {})})
 
 
+def document(template: str, language: Language, catalogue: Catalogue, context: Mapping[str, Any]) -> str:
+    """A document that is kept as a file: its style is within it, and it names no address of the service."""
+    html = _environment().get_template(template)
+    told = {"t": words(catalogue, language), "language": language.value, "root": "", **context}
+    return standing_alone(html.render(**told))
+
+
 def standing_alone(html: str) -> str:
     """A page with its style sheet within it and without the logo: it says the same when it is read years later."""
     styled = _STYLED.sub(lambda _: f"<style>{STYLE.read_text(encoding='utf-8')}</style>", html, count=1)

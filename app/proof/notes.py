@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.proof.verifier.notes import SIGNATURE, Checkpoint, VerifierKey
+from app.proof.verifier.notes import SIGNATURE, Checkpoint, Signature, VerifierKey
 
 
 def log_name(public_url: str) -> str:
@@ -54,5 +54,4 @@ def tlog_proof(index: int, proof: Sequence[bytes], checkpoint: str) -> str:
 
 
 def _line(text: str, signer: Signer) -> str:
-    signature = signer.key.id + signer.private.sign(text.encode())
-    return f"\u2014 {signer.key.name} {base64.b64encode(signature).decode()}\n"
+    return str(Signature(signer.key.name, signer.key.id, signer.private.sign(text.encode())))

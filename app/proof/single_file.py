@@ -4,11 +4,12 @@ import ast
 from importlib.resources import files
 from typing import Final
 
-_MODULES: Final = ("trees", "notes", "proofs", "bundles", "receipts", "main")
+_MODULES: Final = ("trees", "notes", "rotations", "proofs", "stamps", "anchors", "bundles", "receipts", "main")
 """In an order in which each needs those before it only."""
 _PACKAGE: Final = "app.proof.verifier"
 _HEAD: Final = '''#!/usr/bin/env python3
-"""Checks proofs of Sceau without Sceau: `python3 verify.py FILE... --key KEY`. It needs the package `cryptography`.
+"""Checks proofs of Sceau without Sceau: `python3 verify.py FILE... --key KEY`. It needs the package `cryptography`;
+with `rfc3161-client` it checks time-stamps too.
 
 Written by `sceau proof verifier`. Read it before you rely on it: that is what it is written for.
 """

@@ -189,8 +189,20 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
     "statement": EntrySource(
         "proof_statement", "id::text", "at", ("id", "at", "body"), key="id", typed="uuid", kind="kind"
     ),
+    # By its hash: the bundle has the content in a file of its own.
+    "anchor": EntrySource(
+        "proof_anchor",
+        "id::text",
+        "kept_at",
+        {
+            **{name: name for name in ("id", "size", "way", "witness", "told_at", "kept_at")},
+            "sha256": "encode(sha256(content), 'hex')",
+        },
+        key="id",
+        typed="uuid",
+    ),
 }
-"""By the kind under which triggers queue them (revisions 0031 and 0034)."""
+"""By the kind under which triggers queue them (revisions 0031, 0035 and 0036)."""
 
 
 def by_id(source: EntrySource) -> str:

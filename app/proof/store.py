@@ -229,6 +229,13 @@ async def stated_keys(session: ReadSession) -> set[str]:
     return set((await session.execute(keys)).scalars())
 
 
+async def rotations(session: ReadSession) -> list[str]:
+    """The notes by which each key of the log says which one follows it, the first one first."""
+    note = proof_statement.c.body["rotation"].astext
+    stated = select(note).where(proof_statement.c.kind == "key", note.is_not(None)).order_by(proof_statement.c.id)
+    return list((await session.execute(stated)).scalars())
+
+
 async def add_statement(
     session: WriteSession, identifier: UUID, kind: str, at: datetime, body: Mapping[str, Any]
 ) -> None:

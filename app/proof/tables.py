@@ -89,5 +89,23 @@ proof_statement = Table(
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("body", JSONB, nullable=False),
-    CheckConstraint("kind IN ('key', 'settings', 'decision_batch')", name="kind"),
+    CheckConstraint("kind IN ('key', 'settings', 'decision_batch', 'retention_run')", name="kind"),
+)
+
+# What somebody outside said of a checkpoint. A stamp is the DER of an answer (RFC 3161), and has no witness; a
+# cosignature is a line of a signed note, and its witness is the verifier key. `told_at`: when, by their clock.
+proof_anchor = Table(
+    "proof_anchor",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("way", Text, nullable=False),
+    Column("witness", Text, nullable=False),
+    Column("told_at", Instant, nullable=False),
+    Column("kept_at", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    CheckConstraint("way IN ('stamp', 'cosignature')", name="way"),
+    CheckConstraint("(way = 'stamp') = (witness = '')", name="witness"),
+    CheckConstraint("octet_length(content) BETWEEN 1 AND 65536", name="length"),
+    UniqueConstraint("size", "witness"),
 )

@@ -20,6 +20,9 @@ from app.settings.environment import PREFIX, SettingsError, from_files, line_of
 from app.settings.values import (
     Algorithms,
     ApprovalChoice,
+    AuthorityPolicy,
+    AuthorityRoots,
+    AuthorityUrl,
     BaseUrl,
     CacheChoice,
     CacheMode,
@@ -46,6 +49,7 @@ from app.settings.values import (
     SubjectIdRules,
     TokenTypes,
     WebhookNetworks,
+    WitnessKeys,
 )
 from app.telemetry.access import MetricsAccess
 
@@ -204,6 +208,10 @@ class Settings(BaseSettings):
     proof_directory: DirectoryPath | None = Field(
         default=None, description="Where the log's last checkpoint is kept outside the database"
     )
+    tsa_url: AuthorityUrl | None = Field(default=None, description="A time-stamping authority (RFC 3161) for the log")
+    tsa_ca_file: AuthorityRoots | None = Field(default=None, description="Its trusted roots: the path of a PEM file")
+    tsa_policy: AuthorityPolicy | None = Field(default=None, description="The policy that it must stamp under: an OID")
+    witness_keys: WitnessKeys = Field(default=(), description="Verifier keys of witnesses of the log, with commas")
     log_level: LogLevel = Field(default="INFO", description="DEBUG to ERROR")
     log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console")
 
@@ -237,4 +245,15 @@ class Settings(BaseSettings):
         if not self.oidc_audience:
             how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
             raise SettingsError(f"{PREFIX}OIDC_AUDIENCE {how}")
+        return self
+
+    @model_validator(mode="after")
+    def _stamps_are_complete(self) -> Self:
+        """Refuse an authority of which no answer could be believed, and the rest of its settings without it."""
+        if self.tsa_url is not None and self.tsa_ca_file is None:
+            how = "is not set: name a file with the roots that the authority of"
+            raise SettingsError(f"{PREFIX}TSA_CA_FILE {how} {PREFIX}TSA_URL must be certified under")
+        for name, value in (("TSA_CA_FILE", self.tsa_ca_file), ("TSA_POLICY", self.tsa_policy)):
+            if value is not None and self.tsa_url is None:
+                raise SettingsError(f"{PREFIX}{name} is set and {PREFIX}TSA_URL is not: say which authority is asked")
         return self

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, SecretStr
+from cryptography.x509 import Certificate, ObjectIdentifier, load_pem_x509_certificates
+from pydantic import AfterValidator, BeforeValidator, HttpUrl, InstanceOf, SecretStr
 from pydantic_core import PydanticCustomError
 
 from app.auth.issuer_trust import ALGORITHMS, is_safe
@@ -20,6 +21,7 @@ from app.core.register.approval import RegisterApproval
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.subject_ids import SubjectIds
+from app.proof.verifier.notes import COSIGNATURE, NoteError, VerifierKey
 from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.access import MetricsAccess
 
@@ -85,7 +87,7 @@ def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
             return given
         try:
             return parse(given)
-        except (ValueError, InvalidNoticeError):
+        except (ValueError, InvalidNoticeError, NoteError):
             raise _refused(_must(how)) from None
 
     return BeforeValidator(read)
@@ -153,6 +155,39 @@ def _logo(path: str | bytes) -> bytes:
     return read
 
 
+def _authority_url(value: SecretStr) -> SecretStr:
+    try:
+        url = urlsplit(value.get_secret_value())
+        is_one = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0 and not url.fragment
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise _refused(
+            "must be an address such as https://tsa.example.eu/tsr, with user:password@ where it asks for them"
+        )
+    return value
+
+
+def _roots(path: object) -> object:
+    """The certificates themselves, as `_logo` does it."""
+    if not isinstance(path, str):
+        return path
+    try:
+        return tuple(load_pem_x509_certificates(Path(path).read_bytes()))
+    except OSError as error:
+        raise _refused("names a file that cannot be read: it must be the path of certificates in PEM") from error
+    except ValueError:
+        raise _refused("names a file that holds no certificates in PEM") from None
+
+
+def _witnesses(text: str) -> tuple[VerifierKey, ...]:
+    keys = tuple(VerifierKey.parse(each) for each in _listed(text))
+    # A cosignature does not say by whose name it is: one key under two names would count as two witnesses.
+    if any(each.kind != COSIGNATURE for each in keys) or len({each.public for each in keys}) != len(keys):
+        raise ValueError
+    return keys
+
+
 def _callers(text: str) -> frozenset[UUID]:
     return frozenset(map(UUID, _listed(text)))
 
@@ -187,6 +222,15 @@ def _some_of(allowed: frozenset[str], words: tuple[str, ...]) -> frozenset[str]:
 _URL: Final = "is an address such as https://login.example.fr/realms/staff (https; plain HTTP only for this machine)"
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
+AuthorityUrl = Annotated[SecretStr, AfterValidator(_authority_url)]
+AuthorityRoots = Annotated[tuple[InstanceOf[Certificate], ...], BeforeValidator(_roots)]
+AuthorityPolicy = Annotated[
+    InstanceOf[ObjectIdentifier], _read(ObjectIdentifier, "is an object identifier, such as 1.3.6.1.4.1.99999.1")
+]
+WitnessKeys = Annotated[
+    tuple[InstanceOf[VerifierKey], ...],
+    _read(_witnesses, "is a list of verifier keys of witnesses, NAME+ID+KEY, as c2sp.org/tlog-cosignature has them"),
+]
 BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
 LeaseTime = Annotated[timedelta, AfterValidator(_lease)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]

@@ -16,6 +16,7 @@ from app.operations.service.check_durability import check_durability
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
 from app.settings.required import jobs_url, required
+from app.wiring.authority import time_authority_of
 from app.wiring.deployment import deployment_of, is_synchronous
 from app.wiring.proof import proof_plan_of
 
@@ -57,4 +58,5 @@ def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None, 
     sender, source = Sender(settings.webhook_networks), str(settings.public_url).rstrip("/")
     courier = Courier(own, deployment, sender, source, chance=chance)
     database = Database(url, limits=_JOBS_LIMITS, clock=clock, synchronous=is_synchronous(settings))
-    return Work(database, deployment, courier, settings.event_retention, stopping, proof_plan_of(settings))
+    plan, authority = proof_plan_of(settings), time_authority_of(settings)
+    return Work(database, deployment, courier, settings.event_retention, stopping, plan, authority)

@@ -90,6 +90,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         pace=pace,
         return_origins=settings.return_to_origins,
         logo=settings.logo,
+        stamps_log=settings.tsa_url is not None,
     )
 
 

@@ -25,6 +25,7 @@ APPEND_ONLY = (
     "administrative_act",
     "staff_notice",
     "staff_acknowledgement",
+    "proof_anchor",
 )
 WORDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 

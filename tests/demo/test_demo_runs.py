@@ -140,8 +140,9 @@ def test_what_happens_to_people_is_told_as_the_service_answered_it(shipped):
 
 
 def test_the_demo_ends_with_a_receipt_verified_and_a_forged_row_named(shipped):
-    """The verifier alone says both, with the words that docs/proof.md explains; what was forged is put back."""
+    """The verifier alone says both, with the words that docs/proof.md explains; nothing of the forgery is kept."""
     told = " ".join(shipped.out.partition("Proof:")[2].split())
     assert "her receipt, checked by verify.py alone: receipt.jwt: ok: the entry stands in the log" in told
-    assert "the bundle of that moment says audit.zip: WRONG: entry " in told
-    assert told.endswith("what the database has is not what was recorded")
+    assert "the bundle of that moment says, as it should: audit.zip: WRONG: entry " in told
+    assert "what the database has is not what was recorded - the row is as it was again, and a new bundle" in told
+    assert told.endswith("Done; the service is stopped.")

@@ -10,6 +10,7 @@ from app.core.consent import State
 from app.core.decision import Reason
 from app.core.period import Counting, PeriodPolicy
 from app.core.processing import Status
+from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.operations.service import show_dashboard
 from app.pages.languages import Language
 from app.pages.service import words as said
@@ -255,8 +256,8 @@ def test_every_word_there_may_be_is_said():
     for catalogue, enum in (
         (said.STATES, State),
         (said.REASONS, Reason),
-        (said.PURPOSES, Purpose),
-        (said.STATUSES, Status),
+        (PURPOSE_WORDS, Purpose),
+        (STATUS_WORDS, Status),
     ):
         assert set(catalogue) == {each.value for each in enum}
 

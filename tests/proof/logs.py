@@ -3,7 +3,8 @@
 import asyncio
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -14,9 +15,10 @@ from app.operations.proof.append_entries import LogRefusedError
 from app.proof.heads import HeadsUnreadableError
 from app.wiring.deployment import database_of, deployment_of
 from app.wiring.proof import proof_plan_of
-from tests.support.api import settings_for
+from tests.support.api import running, settings_for
 from tests.support.commands import run_command
 from tests.support.databases import TestDatabase, administrator_url
+from tests.support.staff import publish
 
 TOUCHED = (
     "consent_event",
@@ -36,6 +38,8 @@ class Log:
 
     database: TestDatabase
     place: Path
+    more: dict[str, str] = field(default_factory=dict)
+    """Settings beside those of every log."""
 
     def __post_init__(self):
         """Make the directory that heads are kept in."""
@@ -44,7 +48,7 @@ class Log:
 
     def sceau(self, *words):
         """Run a command."""
-        return run_command(self.database, *words, public_url=PUBLIC_URL, proof_directory=str(self.heads))
+        return run_command(self.database, *words, public_url=PUBLIC_URL, proof_directory=str(self.heads), **self.more)
 
     def append(self):
         """Append everything as the jobs process does; how many entries there are more, or how it refuses."""
@@ -89,9 +93,11 @@ class Log:
         assert status == 0, refused
         return self.place / name
 
-    def verify(self, bundle, *against, key=None):
-        """Verify a bundle: the exit status, and what was said."""
+    def verify(self, bundle, *against, key=None, roots=None, witness=None):
+        """Verify a bundle: the exit status, and what was said. `roots`: of authorities; `witness`: the key of one."""
         given = [part for each in against for part in ("--against", each)]
+        given += ["--tsa-ca", roots] if roots is not None else []
+        given += ["--key", witness] if witness is not None else []
         status, _, said = self.sceau("proof", "verify", bundle, "--key", key or self.key().split("\n")[0], *given)
         return status, said
 
@@ -101,6 +107,12 @@ class Log:
             connection.execute("SET session_replication_role = replica")
             for statement in statements:
                 assert connection.execute(statement).rowcount != 0, statement
+
+    def value(self, query):
+        """The only value that a query finds."""
+        with psycopg.connect(self.database.owner_url) as connection:
+            ((value,),) = connection.execute(query).fetchall()
+        return value
 
     def keep(self):
         """Copy the tables that tampering touches."""
@@ -113,6 +125,38 @@ class Log:
             for table in TOUCHED:
                 connection.execute(f"DELETE FROM {table}")
                 connection.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
+
+
+def lived_in(database, place):
+    """A deployment in which something of each kind happened, all of it in the log."""
+    with running(database) as api:
+        api.register("ads")
+        api.register("stats", purpose="statistics")
+        api.ok("PATCH", "/v1/processings/stats", {"status": "suspended"})
+        for name in ("alice", "bob", "carol"):
+            api.decide(name, "ads")
+        api.withdraw("bob", "ads")
+        api.decide("dora", "ads", "refused")
+        publish(api)
+    made = Log(database, place)
+    assert "entries appended" in made.append()
+    return made
+
+
+def rewritten(bundle, target, changes, *, manifest=False):
+    """A bundle with files changed, added or left out; with a manifest that fits, as whoever forges one makes it."""
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
+        kept = {}
+        for name in dict.fromkeys([*old.namelist(), *changes]):
+            change = changes.get(name, lambda content: content)
+            if change is not None:
+                kept[name] = change(old.read(name) if name in old.namelist() else b"")
+        if manifest:
+            listed = [f"{sha256(kept[name]).hexdigest()}  {name}\n" for name in kept if name.startswith("data/")]
+            kept["manifest-sha256.txt"] = "".join(listed).encode()
+        for name, content in kept.items():
+            new.writestr(name, content)
+    return target
 
 
 def lines_of(bundle, name="data/entries.ndjson"):

@@ -1,19 +1,22 @@
 """The log, end to end: what is recorded is entered, and each way of tampering as a superuser is named."""
 
+import ast
 import json
 import shutil
 import subprocess
 import sys
-import zipfile
-from hashlib import sha256
+from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.heads import KeptHeads
-from tests.proof.logs import Log, lines_of
+from app.proof.notes import Signer, signed_note
+from app.proof.verifier.notes import VerifierKey
+from app.proof.verifier.rotations import rotation_of, rotation_text
+from tests.proof.logs import lines_of, lived_in, rewritten
 from tests.support.api import running, subject
 from tests.support.databases import new_database
-from tests.support.staff import publish
 
 GOOD_BUT_NOT_ANCHORED = 3
 UNREADABLE = 2
@@ -22,31 +25,16 @@ UNREADABLE = 2
 @pytest.fixture
 def log(database, tmp_path):
     """A deployment in which something of each kind happened, all of it in the log."""
-    return _lived_in(database, tmp_path)
+    return lived_in(database, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def kept_log(tmp_path_factory):
     """One such deployment for all tests that put back what they change."""
     with new_database() as database:
-        made = _lived_in(database, tmp_path_factory.mktemp("log"))
+        made = lived_in(database, tmp_path_factory.mktemp("log"))
         made.keep()
         yield made
-
-
-def _lived_in(database, place):
-    with running(database) as api:
-        api.register("ads")
-        api.register("stats", purpose="statistics")
-        api.ok("PATCH", "/v1/processings/stats", {"status": "suspended"})
-        for name in ("alice", "bob", "carol"):
-            api.decide(name, "ads")
-        api.withdraw("bob", "ads")
-        api.decide("dora", "ads", "refused")
-        publish(api)
-    made = Log(database, place)
-    assert "entries appended" in made.append()
-    return made
 
 
 def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):
@@ -85,22 +73,49 @@ def test_nothing_is_entered_twice(log):
     assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False)
 
 
-def test_a_key_of_the_log_is_rotated(log):
-    """What the old key signed stays good; the next head is signed by the new key, and the old key alone refuses it."""
+def _rotated(log, *how):
+    """A key of before, the new one, and a bundle whose head the new one has signed."""
     old = log.key().split("\n")[0]
-    before = log.bundle(name="before.zip")
-    assert log.sceau("signing-keys", "rotate", "log")[0] == 0
+    assert log.sceau("signing-keys", "rotate", "log", *how)[0] == 0
     with running(log.database) as api:
         api.withdraw("alice", "ads")
     log.append()
-    new = log.key().split("\n")[0]
-    after = log.bundle(name="after.zip")
+    return old, log.key().split("\n")[0], log.bundle(name="after.zip")
+
+
+def test_a_key_of_the_log_is_rotated(log):
+    """What the old key signed stays good; whoever trusts it follows to the new one, as both have signed."""
+    before = log.bundle(name="before.zip")
+    old, new, after = _rotated(log)
     assert new != old
     assert log.verify(before, key=old)[0] == GOOD_BUT_NOT_ANCHORED
     assert log.verify(after, key=new)[0] == GOOD_BUT_NOT_ANCHORED
-    assert log.verify(after, key=old)[0] == 1
-    stated = [json.loads(line["body"])["body"] for line in lines_of(after) if '"kind":"key"' in line["entry"]]
-    assert {"key": new} in stated
+    status, said = log.verify(after, key=old)
+    assert (status, f"{new} follows a key that is trusted" in said) == (GOOD_BUT_NOT_ANCHORED, True)
+    (stated,) = [
+        json.loads(line["body"])["body"] for line in lines_of(after) if f'"key":"{new}"' in line.get("body", "")
+    ]
+    assert rotation_of(stated["rotation"]) == (VerifierKey.parse(old), VerifierKey.parse(new))
+    oldest, _, twice = _rotated(log)
+    assert oldest == new
+    assert log.verify(twice, key=old)[0] == GOOD_BUT_NOT_ANCHORED
+
+
+def test_a_rotation_that_is_forged_is_named(log, tmp_path):
+    """Without both signatures, or with one that is wrong, nobody follows; a key that leaked hands nothing over."""
+    old, _, after = _rotated(log)
+    stranger = Signer.of(VerifierKey.parse(old).name, Ed25519PrivateKey.generate())
+    text = rotation_text(VerifierKey.parse(old), stranger.key)
+    one, both = (
+        signed_note(text, [stranger]),
+        signed_note(text, [stranger, replace(stranger, key=VerifierKey.parse(old))]),
+    )
+    for note, says in ((one, "not signed by both"), (both, "is wrong"), ("text", "no signed note")):
+        changes = {"data/log.json": _about(lambda said, note=note: said.update(rotations=[note]))}
+        status, said = log.verify(rewritten(after, tmp_path / "forged.zip", changes, manifest=True), key=old)
+        assert (status, says in said) == (1, True), said
+    before, _, leaked = _rotated(log, "--at-once")
+    assert log.verify(leaked, key=before)[0] == 1
 
 
 def test_rows_of_before_the_log_are_entered_too(log):
@@ -324,7 +339,7 @@ FORGED = {
 @pytest.mark.parametrize("changes", FORGED.values(), ids=FORGED.keys())
 def test_a_forged_bundle_is_never_good(log, tmp_path, changes):
     """Whoever makes a bundle also makes its manifest: what stands in it is checked, or refused, and never crashes."""
-    forged = _rewritten(log.bundle(), tmp_path / "forged.zip", changes, manifest=True)
+    forged = rewritten(log.bundle(), tmp_path / "forged.zip", changes, manifest=True)
     status, said = log.verify(forged)
     assert status in {1, UNREADABLE}, said
 
@@ -332,10 +347,10 @@ def test_a_forged_bundle_is_never_good(log, tmp_path, changes):
 def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):
     """It is never anchored because it says so; a newline in it does not look like a verdict."""
     claims = {"data/log.json": _about(lambda said: said.update(anchored=True))}
-    status, said = log.verify(_rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
+    status, said = log.verify(rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
     assert (status, "not anchored" in said) == (GOOD_BUT_NOT_ANCHORED, True)
     lines = {"data/unentered.ndjson": lambda _: json.dumps({"kind": "x\ny: GOOD\x1b[2J", "id": "\ud800"}).encode()}
-    status, said = log.verify(_rewritten(log.bundle(), tmp_path / "lines.zip", lines, manifest=True))
+    status, said = log.verify(rewritten(log.bundle(), tmp_path / "lines.zip", lines, manifest=True))
     assert (status, "x\\x0ay: GOOD\\x1b[2J" in said) == (1, True)
 
 
@@ -355,7 +370,7 @@ def test_a_bundle_that_was_changed_is_named(log, tmp_path):
         ("left out", {"data/README.fr.md": None}),
         ("added", {"data/more.txt": lambda _: b"more"}),
     ):
-        other = _rewritten(bundle, tmp_path / f"{name}.zip", change)
+        other = rewritten(bundle, tmp_path / f"{name}.zip", change)
         status, said = log.verify(other)
         assert (status, "WRONG" in said) == (1, True), name
     status, said = log.verify(bundle, key="example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k")
@@ -363,22 +378,6 @@ def test_a_bundle_that_was_changed_is_named(log, tmp_path):
     (tmp_path / "text.zip").write_bytes(b"PK nothing")
     assert log.verify(tmp_path / "text.zip")[0] == 2
     assert log.verify(log.heads / "checkpoint")[0] == 0
-
-
-def _rewritten(bundle, target, changes, *, manifest=False):
-    """A bundle with files changed, added or left out; with a manifest that fits, as whoever forges one makes it."""
-    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
-        kept = {}
-        for name in dict.fromkeys([*old.namelist(), *changes]):
-            change = changes.get(name, lambda content: content)
-            if change is not None:
-                kept[name] = change(old.read(name) if name in old.namelist() else b"")
-        if manifest:
-            listed = [f"{sha256(kept[name]).hexdigest()}  {name}\n" for name in kept if name.startswith("data/")]
-            kept["manifest-sha256.txt"] = "".join(listed).encode()
-        for name, content in kept.items():
-            new.writestr(name, content)
-    return target
 
 
 def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
@@ -399,6 +398,16 @@ def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
         )
         assert done.returncode == status, done.stderr
         assert done.stdout == log.verify(file)[1]
+
+
+def test_no_name_is_defined_twice_in_the_single_file(log):
+    """Its modules stand one after the other: of two functions of one name the second would be both."""
+    body = ast.parse(log.sceau("proof", "verifier")[2]).body
+    names = [each.name for each in body if isinstance(each, ast.FunctionDef | ast.ClassDef)]
+    names += [
+        each.targets[0].id for each in body if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
+    ]
+    assert len(names) == len(set(names)) > 50
 
 
 def test_people_have_other_names_in_another_bundle(log):

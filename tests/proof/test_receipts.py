@@ -156,9 +156,11 @@ def test_a_receipt_of_somebody_else_s_key_is_named(deployment):
     api, log, consent = deployment
     log.append()
     receipt = _receipt(api, log, consent)
-    other = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    other = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
     status, _, said = log.sceau("proof", "verify", receipt, "--key", other)
     assert (status, "a key that is not trusted" in said) == (1, True)
+    status, _, said = log.sceau("proof", "verify", receipt, "--key", log.key().split("\n")[0])
+    assert (status, "NOT CHECKED: no key of receipts was given" in said) == (INCOMPLETE, True)
     for text in ("eyJ", "eyJhIjoxfQ.eyJhIjoxfQ.AA", receipt.read_text().replace(".", "", 1)):
         receipt.write_text(text)
         assert _verified(log, receipt)[0] == UNREADABLE
@@ -180,6 +182,9 @@ def test_a_receipt_tells_what_a_person_is_to_know(deployment):
     process = record["dpv:hasProcess"]
     assert {"dpv:hasPurpose", "dpv:hasPersonalData", "dpv:hasRecipient", "dpv:hasStorageCondition"} <= process.keys()
     assert process["dpv:hasPurpose"] == "dpv:Advertising"
+    where = {each["@type"][1].partition(":")[2]: each["dpv:isExercisedAt"] for each in record["dpv:hasRight"]}
+    assert where["A77"] == ["https://www.cnil.fr/fr/plaintes"]  # a complaint goes past the controller
+    assert "https://www.cnil.fr/fr/plaintes" not in where["A15"]
     assert record["dpv:hasDataController"][0]["dpv:hasName"] == "Exemple SAS"
     statuses = [each["@type"][0] for each in record["dpv:hasConsentStatus"]]
     assert statuses == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]

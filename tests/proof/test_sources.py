@@ -16,6 +16,8 @@ __all__ = ["app"]
 LEFT_OUT = {
     # A hash of the request that made an act, so that a repetition makes no second one.
     "administrative_act": {"once"},
+    # It stands there by its hash.
+    "anchor": {"content"},
 }
 
 

@@ -87,14 +87,47 @@ def test_a_caller_that_may_name_some_processings_gets_none(api):
 def test_the_command_writes_the_same(api, database, tmp_path):
     """`sceau subject export` takes the id from standard input, so that it stands in no list of processes."""
     api.decide("alice", "ads")
-    status, said, _ = run_command(database, "subject", "export", "-o", tmp_path / "alice.json", typed="alice\n")
-    assert (status, said) == (0, "1 events exported.\n")
+    status, said, _ = run_command(database, "subject", "export", "-o", tmp_path / "alice.json", typed=b"alice\n")
+    assert (status, said) == (0, "1 event exported.\n")
     told, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, "alice")
     assert told["events"] == wanted["events"]
 
 
-def test_an_empty_id_is_refused(database, tmp_path):
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        (b"\n", "standard input gave no id: pipe it in, or type it"),
+        (b"alice\nbob\n", "standard input gave more than one line: one id at a time"),
+        ("zoé\n".encode("latin-1"), "the id is not UTF-8"),
+    ],
+)
+def test_what_is_no_id_is_refused(database, tmp_path, typed, why):
     """An id that was forgotten makes no file that says that nothing is held."""
-    status, said, _ = run_command(database, "subject", "export", "-o", tmp_path / "nobody.json", typed="\n")
-    assert (status, said) == (2, "sceau: standard input gave no id: echo it into this command, or type it\n")
-    assert not (tmp_path / "nobody.json").exists()
+    file = tmp_path / "nobody.json"
+    status, said, _ = run_command(database, "subject", "export", "-o", file, typed=typed)
+    assert (status, said, file.exists()) == (2, f"sceau: {why}\n", False)
+
+
+def test_an_id_of_which_nothing_is_held_is_told(api, database, tmp_path):
+    """The file is written, for that is an answer too; whoever mistyped the id learns it."""
+    file = tmp_path / "nobody.json"
+    status, said, _ = run_command(database, "subject", "export", "-o", file, typed=b"nobody")
+    assert (status, file.exists()) == (0, True)
+    assert said == "Nothing is held about this id: check how it is written.\n0 events exported.\n"
+
+
+def test_what_is_kept_beside_the_ledger_is_in_it(api):
+    """Links, requests to renew, flags, other names and shared mailboxes, without what is somebody else's."""
+    link(api, "alice", "ads")
+    api.ok("POST", "/v1/subjects/links", {"from": subject("alice"), "to": subject("alice2"), "basis": "user_proved"})
+    shared = {"subject": subject("box"), "shared": True, "holders": [subject("alice"), subject("bob")]}
+    api.ok("POST", "/v1/subjects/mailboxes", shared)
+    told = _export(api, "alice")
+    (made,) = told["consent_links"]
+    assert (made["processings"], set(made) & {"token_sha256", "subject_ref"}) == (["ads"], set())
+    assert [each["basis"] for each in told["other_names"]] == ["user_proved"]
+    assert [each["is_mailbox"] for each in told["shared_mailboxes"]] == [False]
+    assert [each["is_mailbox"] for each in _export(api, "box")["shared_mailboxes"]] == [True]
+    assert not [name for name in ("alice2", "bob", "box") if f'"{name}"' in json.dumps(told)]
+    nobody = _export(api, "eve")
+    assert [nobody[each] for each in ("consent_links", "asked_to_renew", "renewal_flags", "other_names")] == [[]] * 4

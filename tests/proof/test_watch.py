@@ -126,7 +126,8 @@ def test_a_head_of_somebody_else_is_named(served, watch):
     """Only a key that is known from elsewhere is believed."""
     served[0].hold(_entries(3))
     other = str(Signer.of(NAME, Ed25519PrivateKey.generate()).key)
-    assert watch(key=other)[0] == 1
+    status, said = watch(key=other)
+    assert (status, served[0].note in said) == (1, True)
     served[0].note = "nothing"
     assert watch()[0] == 1
 
@@ -136,6 +137,20 @@ def test_what_a_server_says_reaches_a_terminal_as_text(served, watch):
     served[0].note = "\x1b[2Jall is good\r\n"
     status, said = watch()
     assert (status, "\\x1b[2Jall is good\\x0d" in said, "\x1b" in said) == (1, True, False)
+
+
+def test_a_mistake_of_the_watcher_s_own_says_nothing_of_the_log(served, watch, tmp_path):
+    """A key that is none or is of receipts, and a file that holds no head or another log's: status 2, and why."""
+    served[0].hold(_entries(3))
+    of_receipts = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
+    for key, why in (("nothing", "no verifier key"), (of_receipts, "give the log's")):
+        status, said = watch(key=key)
+        assert (status, why in said, "WRONG" in said) == (2, True, False)
+    another = Checkpoint(NAME, 1, bytes(32))
+    for held in ("nothing", signed_checkpoint(another, [Signer.of(NAME, Ed25519PrivateKey.generate())])):
+        (tmp_path / "head").write_text(held)
+        status, said = watch()
+        assert (status, "which is to hold the head that was kept" in said, "WRONG" in said) == (2, True, False)
 
 
 @pytest.mark.parametrize("url", ["nowhere", "http://[", "http://127.0.0.1:1"])

@@ -61,13 +61,17 @@ def test_a_row_for_each_processing_in_the_order_of_the_model(written):
     assert french[0] == [words[0] for words in COLUMNS.values()]
     rows = {row[1]: dict(zip(COLUMNS, row, strict=True)) for row in french[1:]}
     ads = rows["ads"]
-    assert (ads["name"], ads["controllers"], ads["data"]) == ("Publicité ciblée", "Exemple SAS", "content")
+    assert (ads["name"], ads["controllers"], ads["version"]) == ("Publicité ciblée", "Exemple SAS", "2")
+    assert (ads["purpose"], ads["data"], ads["status"]) == ("publicité", "contenu des messages", "actif")
+    assert (ads["started_on"], ads["consent_validity"], ads["retention"]) == ("2020-01-01", "1 an", "30 jours")
     assert ads["contacts"] == "1 rue de la Paix, 75002 Paris, FR, contact@exemple.example"
     assert (ads["officers"], ads["recipients"]) == ("dpo@exemple.example", "Régie SARL, processor, FR")
     assert (ads["transfers"], ads["security"]) == ("US: standard contractual clauses", '\'=HYPERLINK("x")')
     assert ads["legal_basis"].startswith("Consentement (CPCE art. L32-3, IV")
-    assert (rows["spam"]["legal_basis"], rows["spam"]["consent_validity"]) == ("CPCE art. L32-3, III", "")
-    assert rows["old"]["status"] == "retired"
+    assert rows["spam"]["legal_basis"].startswith("CPCE art. L32-3, III : sans consentement ; base du RGPD")
+    assert (rows["spam"]["consent_validity"], rows["old"]["status"]) == ("", "retiré")
+    # Of a processing that names its controller only, the contact that it registered is for data protection.
+    assert (rows["old"]["contacts"], rows["old"]["officers"]) == ("", "dpo@exemple.example")
     assert "Targeted advertising;ads;" in written("--language", "en")
 
 

@@ -10,7 +10,7 @@ from tests.support.api import MASTER_KEY, PSEUDONYM_KEY
 from tests.support.databases import TestDatabase
 
 
-def run_command(database: TestDatabase, *words: Any, typed: str = "", **more: str) -> tuple[int, str, str]:
+def run_command(database: TestDatabase, *words: Any, typed: str | bytes = "", **more: str) -> tuple[int, str, str]:
     """Run a command on a database: the exit status, and what was said on standard error and on standard output.
 
     `typed` is its standard input, `more` are settings.

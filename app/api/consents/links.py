@@ -20,6 +20,7 @@ from app.core.errors import NotFoundError
 from app.core.page.link import Authentication, LinkKind
 from app.ledger.link_store import find_text
 from app.operations.consents.create_consent_link import LeftOutReason, MadeLink, WantedLink, create_consent_link
+from app.operations.consents.subjects.overview_link import create_overview_link
 from app.operations.consents.whose_consent import whose_consent
 from app.operations.service.deployment import SubjectName
 
@@ -30,7 +31,7 @@ Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="A SHA-256 in lower-case hex")]
 
 _INVALID = (422, "Some fields are not as they should be.")
-_NO_PROCESSING = (404, "One of the processings is not registered.")
+_NO_PROCESSING = (404, "One of the processings is not registered; or nothing is recorded about the user.")
 _NOT_NOW = (409, "Nothing of this can be asked or withdrawn now; `type` and `detail` say why.")
 _NO_TEXT = (404, "No such text was shown.")
 
@@ -70,7 +71,8 @@ class NewConsentLink(WireModel):
     )
     kind: LinkKind = Field(
         description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent; `joint` asks a child "
-        "under 15 and a holder of parental responsibility, each by a link of their own"
+        "under 15 and a holder of parental responsibility, each by a link of their own; `overview` shows everything "
+        "that is held about the user, for a week, and names no processing"
     )
     by_person: StrictBool = Field(
         default=False, description="The user asked to decide: what was refused lately is offered too"
@@ -89,15 +91,18 @@ class NewConsentLink(WireModel):
     def _one_way(self) -> "NewConsentLink":
         named = self.subject is not None and self.processings is not None
         none = self.subject is None and self.processings is None
-        if not (named if self.consent is None else none):
+        if self.kind is LinkKind.OVERVIEW:
+            if self.subject is None or self.processings is not None or self.consent is not None:
+                raise ValueError("a link of kind overview takes a subject, and neither processings nor a consent")
+        elif not (named if self.consent is None else none):
             raise ValueError("give a subject and processings, or a consent")
         return self
 
     def named(self) -> tuple[SubjectName, tuple[str, ...]]:
-        """The subject and the processings of a link that names them."""
-        if self.subject is None or self.processings is None:
+        """The subject and the processings of a link that names them; none of an overview."""
+        if self.subject is None:
             raise ValueError("a link by consent names neither")
-        return self.subject.name(), tuple(self.processings)
+        return self.subject.name(), tuple(self.processings or ())
 
 
 class LeftOutBody(BaseModel):
@@ -157,6 +162,9 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
     as the caller may and the key that made it is not revoked; withdrawing by it goes on. What the user refused or
     withdrew in the last six months (a setting) is left out, unless they asked for it. Not replayed under an
     Idempotency-Key: a repetition makes another link, and both work.
+
+    A link of kind `overview` needs the scope `consents:read` as well, for every processing: whoever opens it reads all
+    that is held about the user. Make sure that only the user can.
     """
     for processing in body.processings or ():
         by.caller.require_processing(processing)
@@ -176,7 +184,8 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
             age_band=body.age_band,
             return_to=return_to,
         )
-        made = await create_consent_link(session, deployment, by.caller, wanted)
+        make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
+        made = await make(session, deployment, by.caller, wanted)
     return _body(made, body.kind, public_url)
 
 

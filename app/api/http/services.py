@@ -49,7 +49,8 @@ class Services:
 
     This process decides from `memory` while it holds a lease. It is None in strict mode, which reads the primary for
     each decision. `wall_clock` is this host's clock: it is used until the process has read the database's, which
-    counts. `pace` has the times of the deployment's leases.
+    counts. `pace` has the times of the deployment's leases. `stamps_log`: whether an authority is asked to stamp the
+    log.
     """
 
     database: Database
@@ -81,6 +82,7 @@ class Services:
     pace: Pace = field(default_factory=Pace)
     return_origins: frozenset[str] = frozenset()
     logo: bytes | None = None
+    stamps_log: bool = False
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
@@ -150,6 +152,8 @@ WebhookKeyOverlapDep = Annotated[timedelta, _part(lambda services: services.webh
 KeyOverlapDep = Annotated[timedelta, _part(lambda services: services.key_overlap)]
 KeptAnswersDep = Annotated[timedelta, _part(lambda services: services.keep_answers)]
 """How long the answer to an Idempotency-Key is given again."""
+StampsLogDep = Annotated[bool, _part(lambda services: services.stamps_log)]
+"""Whether an authority outside is asked to stamp the log."""
 PublicUrlDep = Annotated[str, _part(lambda services: services.public_url)]
 ReturnOriginsDep = Annotated[frozenset[str], _part(lambda services: services.return_origins)]
 """Origins that the consent page may offer to go back to."""

@@ -7,7 +7,7 @@ import json
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.routing import problems, strict_router
@@ -33,6 +33,7 @@ _TILE: Final = r"^[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$"
 TilePath = Annotated[
     str, Path(description="`<level>/<index>[.p/<width>]`", examples=["0/x001/234.p/17"], pattern=_TILE)
 ]
+CosignedOnly = Annotated[bool, Query(description="The last one that a witness has cosigned, and not the last of all")]
 _NO_CONSENT = (404, "There is no such consent, or the caller may not ask about its processing.")
 _INVALID = (422, "Some fields are not as they should be.")
 _NOTHING = (404, "There is no such tile, or nothing was entered in the log yet.")
@@ -55,13 +56,16 @@ class EntryProofBody(BaseModel):
     "/proof/v1/checkpoint",
     summary="Read the log's signed head",
     response_class=Response,
-    responses={**problems(_NOTHING), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={**problems(_NOTHING, _INVALID), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 @open_to_all
-async def get_checkpoint(database: DatabaseDep) -> Response:
-    """The last checkpoint of the log (c2sp.org/tlog-checkpoint). Keep it: it shows later that nothing was rewritten."""
+async def get_checkpoint(database: DatabaseDep, cosigned: CosignedOnly = False) -> Response:  # noqa: FBT002
+    """The last checkpoint of the log (c2sp.org/tlog-checkpoint). Keep it: it shows later that nothing was rewritten.
+
+    It has the cosignatures of witnesses that were handed in (c2sp.org/tlog-cosignature), if there are any of it.
+    """
     async with database.read() as session:
-        note = await read_checkpoint(session)
+        note = await read_checkpoint(session, cosigned=cosigned)
     if note is None:
         raise NotFoundError
     return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": _BRIEFLY})

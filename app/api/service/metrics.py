@@ -205,11 +205,12 @@ _GAUGES: Final = (
 )
 
 
-def proof_metrics(delay: float | None) -> Iterator[Metric]:
-    """How far the log is behind what was recorded; none when that is not known."""
-    if delay is not None:
-        about = "Seconds for which the oldest recorded thing waits to be entered in the log"
-        yield GaugeMetricFamily("sceau_proof_merge_delay_seconds", about, value=delay)
+def proof_metrics(merge: float, anchor: float) -> Iterator[Metric]:
+    """How far the log is behind what was recorded, and those who stamp or cosign it behind the log; in seconds."""
+    about = "Seconds for which the oldest recorded thing waits to be entered in the log"
+    yield GaugeMetricFamily("sceau_proof_merge_delay_seconds", about, value=merge)
+    about = "Seconds for which the log's oldest checkpoint waits to be stamped or cosigned by somebody outside"
+    yield GaugeMetricFamily("sceau_proof_anchor_delay_seconds", about, value=anchor)
 
 
 def job_metrics(runs: Sequence[DayOfRuns]) -> Iterator[Metric]:

@@ -21,16 +21,20 @@ MOST_SOLICITATIONS: Final = 3
 
 
 class LinkKind(StrEnum):
-    """What a link was made for; `joint`: one of the two by which a child and a parent each decide."""
+    """What a link was made for; `joint`: one of the two by which a child and a parent each decide.
+
+    `overview`: it shows everything that is held about the person, and records nothing.
+    """
 
     DECIDE = "decide"
     WITHDRAW = "withdraw"
     JOINT = "joint"
+    OVERVIEW = "overview"
 
     @property
     def asks(self) -> bool:
         """Whether a consent can be given by such a link at all."""
-        return self is not LinkKind.WITHDRAW
+        return self in {LinkKind.DECIDE, LinkKind.JOINT}
 
 
 class Authentication(StrEnum):

@@ -47,7 +47,7 @@ from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
-_TOKEN_BYTES: Final = 32
+TOKEN_BYTES: Final = 32
 _FIELD: Final = "processings"
 
 
@@ -157,7 +157,7 @@ class _Offer:
 async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> MadeLink:
     """Keep one link: of a joint consent, that of one side."""
     ledger, wanted = offer.ledger, offer.wanted
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(
         token_sha256=token_digest(token),
         id=session.new_id(ledger.now),

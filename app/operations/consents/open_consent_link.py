@@ -86,14 +86,14 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
 
     """
     link = await find_link(session, token_sha256)
-    if link is None:
+    if link is None or link.kind is LinkKind.OVERVIEW:  # that is opened by `open_overview_link`
         raise NotFoundError
     entries = await load_entries(session, link.subject_ref)
     records = await name_controllers(session, await load_processings(session, link.processings))
     caller = await load_caller(session, link.created_by)
     sealed = await load_id(session, link.subject_ref)
     now = await session.now()
-    if caller is None or sealed is None or _account_closed(link, entries):
+    if caller is None or sealed is None or account_closed(link, entries):
         raise ConsentLinkEndedError
     young = _is_under_15(link, entries, now)
     joint = link.kind is LinkKind.JOINT
@@ -147,7 +147,7 @@ def _digest_of(decision: LedgerEntry | None) -> bytes | None:
     return bytes.fromhex(said) if isinstance(said, str) else None
 
 
-def _account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
+def account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
     """Whether the account was closed since the link was made: another may have its address now.
 
     A closure about one processing is the sweep's, of one that is retired, and concerns no other (ADR 15).

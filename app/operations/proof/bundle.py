@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from app.db.session import ReadSession
 from app.operations.proof.log_keys import verifier_keys
-from app.proof import store
+from app.operations.proof.read_anchors import anchor_files, cosignature_lines
+from app.proof import anchors, store
 from app.proof.bags import Bag, read_me
 from app.proof.entries import Record, body_of
 from app.proof.store import StoredCheckpoint, StoredEntry
@@ -34,13 +35,15 @@ class NoLogError(Exception):
 class BundlePlan:
     """What a bundle is to hold. `key`: 32 random bytes of this bundle, under which people get other names in it.
 
-    `processing`: with it, bodies of other processings' consents are left out.
+    `processing`: with it, bodies of other processings' consents are left out. `is_anchored`: it ends with a
+    checkpoint that others have stamped or cosigned.
     """
 
     since: datetime | None
     until: datetime | None
     key: bytes
     processing: str | None = None
+    is_anchored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Bundle:
     """One bundle: where it begins in the log, and the checkpoint that it ends with.
 
     `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `behind`: kinds whose rows of before
-    the log are not all queued yet.
+    the log are not all queued yet. `rotations`: notes that say which key of the log follows which.
     """
 
     first: int
@@ -59,6 +62,7 @@ class Bundle:
     waiting: int = 0
     waiting_since: datetime | None = None
     behind: Sequence[str] = ()
+    rotations: Sequence[str] = ()
 
     @property
     def entries(self) -> int:
@@ -76,6 +80,7 @@ class Bundle:
             "format": FORMAT,
             "origin": self.origin,
             "keys": list(self.keys),
+            "rotations": list(self.rotations),
             "first": self.first,
             "frontier": [each.hex() for each in self.frontier],
             "size": self.checkpoint.size,
@@ -97,7 +102,10 @@ async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> Bund
     """
     bundle = await open_bundle(session, plan)
     bag.put("data/log.json", json.dumps(bundle.about(), indent=2).encode() + b"\n")
-    bag.put("data/checkpoint", bundle.checkpoint.note.encode())
+    cosigned = await cosignature_lines(session, bundle.checkpoint.size)
+    bag.put("data/checkpoint", (bundle.checkpoint.note + cosigned).encode())
+    async for name, content in anchor_files(session, bundle.first + 1, bundle.checkpoint.size):
+        bag.put(name, content)
     unentered = unentered_lines(session, await store.size_of_log(session))
     for name, lines in (("entries", lines_of(session, bundle)), ("unentered", unentered)):
         with bag.open(f"data/{name}.ndjson") as file:
@@ -116,9 +124,15 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
 
     """
     first = 0 if plan.since is None else await store.checkpointed_before(session, plan.since)
-    last = await store.checkpoint_after(session, plan.until)
+    if plan.is_anchored:
+        last = await anchors.anchored_checkpoint(session, plan.until)
+    else:
+        last = await store.checkpoint_after(session, plan.until)
     if last is None:
-        raise NoLogError("nothing was entered in the log yet")
+        missing = (
+            "nobody outside has stamped or cosigned the log" if plan.is_anchored else "nothing was entered in the log"
+        )
+        raise NoLogError(f"{missing} yet")
     if first >= last.size:  # a bundle without an entry proves nothing, and looks like one that somebody emptied
         raise NoLogError("nothing was entered in the log in that period")
     origin = Checkpoint.parse(Note.parse(last.note).text).origin
@@ -127,8 +141,8 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
     subtree = subtree_of(lambda level, index: held[level, index])
     keys = [str(each) for each in await verifier_keys(session, origin)]
     number, since = await store.count_waiting(session)
-    behind = await store.kinds_behind(session)
-    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan, number, since, behind)
+    behind, rotations = await store.kinds_behind(session), await store.rotations(session)
+    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan, number, since, behind, rotations)
 
 
 async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]:

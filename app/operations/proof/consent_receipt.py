@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.core.consent import EventKind, GivenBy
+from app.core.page.passages import COMPLAINTS
 from app.core.projection import ConsentRow
 from app.ledger.entries import LedgerEntry
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
@@ -29,6 +30,7 @@ _GIVERS: Final = {
     GivenBy.BOTH: ["dpv:DataSubject", "dpv:ParentOfDataSubject"],
     GivenBy.ADMINISTRATOR: ["dpv:Entity"],  # nobody whose word is a consent
 }
+_COMPLAINT: Final = "A77"
 _RIGHTS: Final = {
     "A7-3": "Right to withdraw consent",
     "A15": "Right of access",
@@ -36,7 +38,7 @@ _RIGHTS: Final = {
     "A17": "Right to erasure",
     "A18": "Right to restriction of processing",
     "A20": "Right to data portability",
-    "A77": "Right to lodge a complaint with a supervisory authority",
+    _COMPLAINT: "Right to lodge a complaint with a supervisory authority",
 }
 _NOT_AN_ANSWER: Final = (
     "This receipt says what was recorded, and when. It does not say whether the consent still stands, and nobody may "
@@ -96,7 +98,7 @@ class ConsentReceipt:
                 {
                     "@type": ["dpv:DataSubjectRight", f"eu-gdpr:{name}"],
                     "dct:title": title,
-                    "dpv:isExercisedAt": where,
+                    "dpv:isExercisedAt": [f"https://{COMPLAINTS}"] if name == _COMPLAINT else where,
                 }
                 for name, title in _RIGHTS.items()
             ],

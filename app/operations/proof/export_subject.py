@@ -4,7 +4,7 @@ Since the account began: what an earlier holder of the same id did is not theirs
 ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.consent_receipt`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,15 +18,26 @@ from app.auth.store import load_caller
 from app.core.errors import NotFoundError
 from app.core.projection import CONSENTS
 from app.db.session import ReadSession, WriteSession
+from app.ledger.aliases import aliases_of
 from app.ledger.entries import LedgerEntry
-from app.ledger.link_store import find_texts
+from app.ledger.flags import flags_of
+from app.ledger.link_store import find_texts, links_of
+from app.ledger.mailboxes import sharings_of
+from app.ledger.solicitations import solicitations_of
 from app.ledger.store import load_entries
 from app.operations.proof.make_receipt import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import recorded_ref, ref_of
+from app.register.store import load_processings
 from app.register.vocabulary import CONTEXT
 
 _PAGE: Final = 500
+_BESIDE: Final = {
+    "asked_to_renew": solicitations_of,
+    "renewal_flags": flags_of,
+    "other_names": aliases_of,
+    "shared_mailboxes": sharings_of,
+}
 
 
 async def export_subject(
@@ -46,6 +57,14 @@ async def export_subject(
 
     """
     ref = await ref_of(session, deployment, name)
+    told = await everything_about(session, ref, name, service)
+    by = caller.id if caller is not None else None
+    await record_act(session, ActKind.SUBJECT_EXPORTED, by, Target(subject_ref=recorded_ref(ref)))
+    return told
+
+
+async def everything_about(session: ReadSession, ref: bytes, name: SubjectName, service: str) -> dict[str, Any]:
+    """What an export tells, of an account by its subject_ref and the name that the person knows it by."""
     entries, now = await load_entries(session, ref), await session.now()
     known = recorded_ref(ref)
     read = await _who_looked(session, known) if known is not None else []
@@ -60,8 +79,9 @@ async def export_subject(
         "texts_shown": await _texts(session, entries),
         "decisions_by_day": decisions,
         "looked_at": read,
+        **await _beside(session, known),
     }
-    await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id if caller else None, Target(subject_ref=known))
+    told["processings"] = await _names_of_processings(session, told)
     return told
 
 
@@ -114,14 +134,52 @@ async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any
     while page := await search_trail(session, query, before=before, limit=_PAGE):
         found += page
         before = page[-1].id
-    names: dict[UUID, str] = {}
-    for each in {act.caller for act in found if act.caller is not None}:
-        caller = await load_caller(session, each)
-        names[each] = caller.name if caller is not None else str(each)
+    names = await _names(session, {act.caller for act in found if act.caller is not None})
     return [
         {"at": _text(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
         for act in reversed(found)
     ]
+
+
+async def _beside(session: ReadSession, ref: bytes | None) -> dict[str, Any]:
+    """What is kept besides the ledger. Who else has a name or a mailbox with the person is that one's own to ask."""
+    if ref is None:
+        return {name: [] for name in ("consent_links", *_BESIDE)}
+    links = await links_of(session, ref)
+    names = await _names(session, {each["created_by"] for each in links})
+    told: dict[str, Any] = {
+        "consent_links": [_row({**each, "created_by": names[each["created_by"]]}) for each in links]
+    }
+    for name, kept in _BESIDE.items():
+        told[name] = [_row(each) for each in await kept(session, ref)]
+    return told
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row as JSON has it, without what is not known."""
+    return {name: _plain(value) for name, value in row.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return _text(value)
+    return str(value) if isinstance(value, UUID) else value
+
+
+async def _names_of_processings(session: ReadSession, told: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+    """What each processing that is named is called now, in each language; those that the register holds."""
+    named = {each.get("processing") for each in (*told["events"], *told["decisions_by_day"], *told["renewal_flags"])}
+    records = await load_processings(session, sorted(named - {None}))
+    return {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}
+
+
+async def _names(session: ReadSession, callers: Collection[UUID]) -> dict[UUID, str]:
+    """The names of callers; the id of one that there is no more."""
+    names: dict[UUID, str] = {}
+    for each in callers:
+        caller = await load_caller(session, each)
+        names[each] = caller.name if caller is not None else str(each)
+    return names
 
 
 def _text(at: datetime) -> str:

@@ -9,9 +9,10 @@ from app.db.session import ReadSession, WriteSession
 from app.keyring.store import PROOF_KEYS, RECEIPT_KEYS, all_keys, keys_in_force
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
-from app.proof.notes import Signer
+from app.proof.notes import Signer, signed_note
 from app.proof.store import add_statement, latest_checkpoint, stated_keys
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, VerifierKey
+from app.proof.verifier.rotations import rotation_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,28 @@ async def receipt_keys(session: ReadSession, otherwise: str) -> list[VerifierKey
 def receipts_name(log: str) -> str:
     """The name under which receipts are signed, by that of the log."""
     return f"{log.removesuffix('/ledger')}/receipts"
+
+
+async def state_rotation(session: WriteSession, deployment: Deployment) -> None:
+    """State that the newest key of the log follows the one before, signed by both; nothing before the first head.
+
+    Not for a key that leaked: whoever has it could sign the same for a key of theirs.
+
+    Raises:
+        VaultError: the master key that wraps one of the two is not held.
+
+    """
+    newest, *before = await all_keys(session, PROOF_KEYS)
+    name = await name_of_log(session, "")
+    if not before or not name:
+        return
+    old, new = (
+        Signer.of(name, Ed25519PrivateKey.from_private_bytes(opened(deployment, PROOF_KEYS, each)))
+        for each in (before[0], newest)
+    )
+    note = signed_note(rotation_text(old.key, new.key), [old, new])
+    now = await session.now()
+    await add_statement(session, session.new_id(now), "key", now, {"key": str(new.key), "rotation": note})
 
 
 async def state_keys(session: WriteSession, keys: LogKeys) -> None:

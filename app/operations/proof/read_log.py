@@ -1,14 +1,22 @@
 """What of the log is open to everybody: its head, and the tiles of its tree up to that head."""
 
 from app.db.session import ReadSession
-from app.proof import store
+from app.operations.proof.read_anchors import cosignature_lines
+from app.proof import anchors, store
 from app.proof.tiles import HASH_BYTES, WIDTH, TileName, widths_at
 
 
-async def read_checkpoint(session: ReadSession) -> str | None:
-    """The last checkpoint; None while there is none."""
-    head = await store.latest_checkpoint(session)
-    return None if head is None else head.note
+async def read_checkpoint(session: ReadSession, *, cosigned: bool = False) -> str | None:
+    """The last checkpoint, with the cosignatures of it that are kept; None while there is none.
+
+    `cosigned`: the last one that a witness has cosigned.
+    """
+    if cosigned:
+        size = await anchors.cosigned_size(session)
+        head = None if size is None else await store.latest_checkpoint(session, at_least=size)
+    else:
+        head = await store.latest_checkpoint(session)
+    return None if head is None else head.note + await cosignature_lines(session, head.size)
 
 
 async def read_tile(session: ReadSession, name: TileName) -> bytes | None:

@@ -21,5 +21,5 @@ async def export_register(session: ReadSession) -> list[Activity]:
         if version is None:
             continue
         known = [controllers[each] for each in version.controllers if each in controllers]
-        found.append(Activity(record, version, record.facts.status_at(now).value, known))
+        found.append(Activity(record, version, record.facts.status_at(now), known))
     return sorted(found, key=lambda each: each.record.id)

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from app.core.durations import period_in_words, retention_in_words
+from app.core.processing import Status
+from app.core.retention import Retention
+from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS
 from app.register.records import ControllerRecord, ControllerVersion, ProcessingRecord, VersionRecord
 from app.register.vocabulary import PURPOSES
 
@@ -17,6 +21,8 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "reference": ("Référence", "Reference"),
     "registered_at": ("Date de création", "Registered on"),
     "changed_at": ("Dernière mise à jour", "Last changed on"),
+    "version": ("Version", "Version"),
+    "started_on": ("Mis en œuvre depuis", "Carried out since"),
     "status": ("Statut", "Status"),
     "controllers": ("Responsables du traitement", "Controllers"),
     "contacts": ("Coordonnées des responsables", "Contacts of the controllers"),
@@ -36,13 +42,24 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "automated_decisions": ("Décisions automatisées", "Automated decisions"),
     "dpia": ("Analyse d’impact", "Impact assessment"),
     "consent_validity": ("Durée d’un consentement", "Validity of a consent"),
+    "consequences": ("Conséquences d’un refus", "Consequences of a refusal"),
+    "conditional": ("Le service en dépend", "The service depends on it"),
+    "justification": ("Justification (III)", "Justification (III)"),
 }
 """French and English headings, in their order."""
 _CONSENT: Final = (
     "Consentement (CPCE art. L32-3, IV ; RGPD art. 6-1-a)",
     "Consent (CPCE art. L32-3, IV; GDPR art. 6(1)(a))",
 )
-_EXEMPT: Final = "CPCE art. L32-3, III"
+_EXEMPT: Final = (
+    "CPCE art. L32-3, III : sans consentement ; base du RGPD (art. 6) à préciser par le responsable",
+    "CPCE art. L32-3, III: no consent is needed; the controller is to state the basis of GDPR art. 6",
+)
+_NONE: Final = (
+    "Aucune : l’article L32-3 ne permet pas cette analyse, même avec un consentement",
+    "None: article L32-3 does not allow this analysis, even with consent",
+)
+_YES_NO: Final = {True: ("oui", "yes"), False: ("non", "no"), None: ("", "")}
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -52,7 +69,7 @@ class Activity:
 
     record: ProcessingRecord
     version: VersionRecord
-    status: str
+    status: Status
     controllers: Sequence[ControllerRecord]
 
     @property
@@ -70,33 +87,43 @@ class Activity:
             "reference": self.record.id,
             "registered_at": _day(self.record.registered_at),
             "changed_at": _day(self.version.recorded_at),
-            "status": self.status,
+            "version": str(facts.number),
+            "started_on": facts.started_on.isoformat(),
+            "status": STATUS_WORDS[self.status][language],
             "controllers": "; ".join(self.record.names_of(self.version)),
-            "contacts": "; ".join(filter(None, (_contact(each) for each in self._now))) or self.version.contact or "",
-            "officers": "; ".join(each.data_protection_officer for each in self._now if each.data_protection_officer),
+            "contacts": "; ".join(filter(None, (_contact(each) for each in self._now))),
+            "officers": "; ".join(each.data_protection_officer for each in self._now if each.data_protection_officer)
+            or self.version.contact
+            or "",
             "service": facts.service,
-            "purpose": self.record.purpose.value,
+            "purpose": PURPOSE_WORDS[self.record.purpose][language],
             "notice": _in(self.version.notice, language),
             "legal_basis": self._legal_basis(language),
             "persons": "; ".join(more.categories_of_persons),
-            "data": "; ".join(sorted(facts.elements)),
+            "data": "; ".join(ELEMENT_WORDS[each][language] for each in sorted(facts.elements)),
             "recipients": "; ".join(recipients),
             "transfers": "; ".join(f"{each.country}: {each.safeguards}" for each in more.transfers),
-            "retention": str(facts.retention) if facts.retention is not None else "",
-            "derived": more.derived_data_erased_within or "",
+            "retention": _kept(facts.retention, language),
+            "derived": _kept(Retention.parse(more.derived_data_erased_within), language)
+            if more.derived_data_erased_within
+            else "",
             "storage": more.storage_location or "",
             "security": more.security_measures or "",
             "automated_decisions": more.automated_decisions or "",
             "dpia": more.dpia_reference or "",
-            "consent_validity": str(facts.consent_validity) if self.record.facts.rests_on_consent else "",
+            "consent_validity": period_in_words(facts.consent_validity, language)
+            if self.record.facts.rests_on_consent
+            else "",
+            "consequences": _in(more.consequences or {}, language),
+            "conditional": _YES_NO[more.conditional][language == "en"],
+            "justification": more.justification or "",
         }
         return {name: " ".join(cells[name].split()) for name in COLUMNS}
 
     def _legal_basis(self, language: str) -> str:
-        """What the article allows it by; empty for a purpose that is in neither of its lists."""
-        if self.record.facts.rests_on_consent:
-            return _CONSENT[language == "en"]
-        return _EXEMPT if self.record.facts.is_exempt else ""
+        """What the article allows it by, and the GDPR as far as the register knows."""
+        facts = self.record.facts
+        return (_CONSENT if facts.rests_on_consent else _EXEMPT if facts.is_exempt else _NONE)[language == "en"]
 
     def json_ld(self, language: str) -> dict[str, Any]:
         """It as a process, in terms of DPV 2.2."""
@@ -120,14 +147,22 @@ class Activity:
             "dpv:hasDataSubject": list(self.version.particulars.categories_of_persons),
             "dpv:hasPersonalData": sorted(self.version.facts.elements),
             "dpv:hasRecipient": cells["recipients"].split("; ") if cells["recipients"] else [],
-            "dpv:hasStorageCondition": {"dpv:hasDuration": cells["retention"], "dpv:hasLocation": cells["storage"]},
+            "dpv:hasStorageCondition": self._storage(),
             "dpv:hasTechnicalOrganisationalMeasure": cells["security"],
-            "status": cells["status"],
+            "status": self.status.value,
             "transfers": [
                 {"country": each.country, "safeguards": each.safeguards} for each in self.version.particulars.transfers
             ],
         }
-        return {name: value for name, value in told.items() if value not in ("", [])}
+        return {name: value for name, value in told.items() if value not in ("", [], {})}
+
+    def _storage(self) -> dict[str, str]:
+        """For how long (ISO 8601) and where data is kept, as far as the register knows."""
+        retention, location = self.version.facts.retention, self.version.particulars.storage_location
+        return {
+            **({"dpv:hasDuration": str(retention)} if retention is not None else {}),
+            **({"dpv:hasLocation": location} if location else {}),
+        }
 
 
 def safe_cell(text: str) -> str:
@@ -141,6 +176,13 @@ def _in(texts: Mapping[str, str], language: str) -> str:
 
 def _contact(version: ControllerVersion) -> str:
     return ", ".join(part for part in (version.postal_address, version.country, version.contact) if part)
+
+
+def _kept(retention: Retention | None, language: str) -> str:
+    """How long data is kept, in words; empty where the register does not say."""
+    if retention is None:
+        return ""
+    return retention_in_words(retention, language) or ("rien n’est conservé", "nothing is kept")[language == "en"]
 
 
 def _day(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What an operator looks at: register, consents, renewals, decisions, deliveries, staff, jobs, replicas, in numbers.
+"""What an operator looks at: register, consents, renewals, decisions, deliveries, staff, jobs, replicas, the log.
 
 Each section is read by itself: one that cannot be read is said to be so, and the others are shown. No identifier or
 pseudonym of a person is in any of them.
@@ -24,6 +24,8 @@ from app.operations.consents import count_consents
 from app.operations.register.read_register import read_register
 from app.operations.staff.read_staff_coverage import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
+from app.proof.anchoring import Anchoring
+from app.proof.anchors import anchored_log
 from app.register.records import Registered
 from app.snapshot.roll import ReplicaSeen, list_replicas
 
@@ -62,6 +64,14 @@ class Deliveries:
 
 
 @dataclass(frozen=True, slots=True)
+class LogStanding:
+    """Whether somebody outside shows since when the log is as it is, and of how many of its entries."""
+
+    anchoring: Anchoring
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """Every section."""
 
@@ -73,10 +83,14 @@ class Dashboard:
     staff: Read[Coverage]
     jobs: Read[Sequence[DayOfRuns]]
     replicas: Read[Sequence[ReplicaSeen]]
+    anchors: Read[LogStanding]
 
 
-async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
-    """Everything that this caller may see: of the processings that it may name, and of the service as a whole."""
+async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool) -> Dashboard:
+    """Everything that this caller may see: of the processings that it may name, and of the service as a whole.
+
+    `stamps_log`: whether an authority outside is asked to stamp the log.
+    """
 
     async def register(session: ReadSession) -> Read[Mapping[str, Registered]]:
         now = await session.now()
@@ -106,6 +120,10 @@ async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
         seen = [each for each in await count_effects(session, now) if caller.may_ask_about(each.processing)]
         return Read(now, now, seen)
 
+    async def anchors(session: ReadSession) -> Read[LogStanding]:
+        now, known = await session.now(), await anchored_log(session)
+        return Read(now, now, LogStanding(known.standing(now, is_on=stamps_log), known.size or 0))
+
     return Dashboard(
         await _read(database, register),
         await _read(database, consents),
@@ -115,6 +133,7 @@ async def show_dashboard(database: Database, caller: Caller) -> Dashboard:
         await _read(database, staff),
         await _read(database, jobs),
         await _read(database, replicas),
+        await _read(database, anchors),
     )
 
 

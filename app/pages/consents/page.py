@@ -33,8 +33,12 @@ from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, answer_consent_form
 from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
 from app.operations.consents.shown_processing import ShownProcessing
+from app.operations.consents.subjects.overview_link import open_overview_link
+from app.operations.proof.export_subject import everything_about
 from app.operations.proof.make_receipt import receipt_for_the_person
 from app.operations.service.deployment import Deployment
+from app.pages.consents.overview import overview_page
+from app.pages.consents.overview_words import OVERVIEW
 from app.pages.consents.receipt import receipt_json, receipt_page
 from app.pages.consents.view import banner_of, consent_page, whole
 from app.pages.consents.words import CONSENT
@@ -103,7 +107,7 @@ class _ConsentPage:
                 signed = await self._signed(session, opened, processing) if form is ReceiptForm.SIGNED else ""
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
-        if all(item.decision is None for item in opened.items):
+        if signed is None or all(item.decision is None for item in opened.items):
             raise NotFoundError
         language = whole(opened, self.language)
         name = words(CONSENT, language)["receipt_file"]
@@ -116,18 +120,37 @@ class _ConsentPage:
         page = render(self.request, "receipt.html", language, CONSENT, receipt_page(opened, language))
         return HTMLResponse(standing_alone(bytes(page.body).decode()), headers={**PAGE_HEADERS, **file})
 
-    async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str:
+    async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str | None:
         """The signed receipt of what the person decided by this link about one processing, a compact JWS.
 
-        Raises:
-            NotFoundError: the link is not about it, or nothing was decided.
-
+        None where the link is not about it, or nothing was decided.
         """
         if processing not in {item.id for item in opened.items if item.decision is not None} or processing is None:
-            raise NotFoundError
+            return None
         service = services_of(self.request).source
         ref, origin = opened.link.subject_ref, log_name(service)
         return await receipt_for_the_person(session, self.deployment, ref, processing, service=service, origin=origin)
+
+    async def overview(self, digest: bytes, form: ReceiptForm | None) -> Response | None:
+        """Everything that is held about a person, of a link of that kind; None for a link of another."""
+        try:
+            async with self.database.read() as session:
+                if await open_overview_link(session, self.deployment, digest) is None:
+                    return None
+            # What a person keeps is read from a server that is known to be the primary.
+            async with services_of(self.request).reads.read() as session:
+                opened = await open_overview_link(session, self.deployment, digest)
+                if opened is None:
+                    return None
+                told = await everything_about(session, opened.ref, opened.name, services_of(self.request).source)
+        except (NotFoundError, ConsentLinkEndedError) as ended:
+            return _ended(self.request, self.language, ended)
+        if form is None:
+            page = overview_page(told, opened, self.language)
+            return render(self.request, "overview.html", self.language, OVERVIEW, page)
+        name = f"{words(OVERVIEW, self.language)['file']}-{opened.now:%Y-%m-%d}.json"
+        file = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return JSONResponse(told, headers={**PAGE_HEADERS, **file}, media_type="application/ld+json")
 
     def _way_back(self, opened: OpenedLink) -> WayBack | None:
         """Where the person may go back to once they have answered: a link to press, never a redirect."""
@@ -166,9 +189,11 @@ async def show(
     processing: Annotated[ProcessingId | None, Query(description="What a signed receipt is to be about")] = None,
 ) -> Response:
     """Show the page as it stands, or the receipt of what was answered; this only reads."""
-    if receipt is not None:
-        return await page.receipt(token_digest(token), receipt, processing)
-    return await page.show(token_digest(token))
+    digest = token_digest(token)
+    overview = await page.overview(digest, receipt)
+    if overview is not None:
+        return overview
+    return await page.show(digest) if receipt is None else await page.receipt(digest, receipt, processing)
 
 
 @router.post("/consent/{token}")

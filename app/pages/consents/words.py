@@ -146,6 +146,10 @@ CONSENT: Final[Catalogue] = {
     "receipt_html": both("à lire ou à imprimer", "to read or print"),
     "receipt_json": both("pour un logiciel (JSON)", "for software (JSON)"),
     "receipt_signed": both("Reçu signé, que d’autres peuvent vérifier :", "Signed receipt, which others can check:"),
+    "receipt_early": both(
+        "Un reçu pris dans la minute qui suit une réponse n’a pas encore la preuve que le journal la contient.",
+        "A receipt taken within a minute of an answer does not have the proof yet that the log holds it.",
+    ),
     "receipt_title": both("Reçu de vos réponses", "Receipt of your answers"),
     "receipt_file": both("recu-de-consentement", "consent-receipt"),
     "receipt_made": both("Établi le", "Made on"),

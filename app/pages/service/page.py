@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Response
 
 from app.api.http.security import open_to_all, stop_or_warn
-from app.api.http.services import RecorderDep, StaffGateDep
+from app.api.http.services import RecorderDep, StaffGateDep, StampsLogDep
 from app.core.errors import StaffAcknowledgementRequiredError
 from app.operations.callers.page_sessions import SignInForm
 from app.operations.service.show_dashboard import show_dashboard
@@ -23,7 +23,7 @@ VisitDep = Annotated[Visit, Depends(_visit)]
 
 @router.get("/dashboard")
 @open_to_all
-async def show(visit: VisitDep, gate: StaffGateDep, recorder: RecorderDep) -> Response:
+async def show(visit: VisitDep, gate: StaffGateDep, recorder: RecorderDep, stamps_log: StampsLogDep) -> Response:
     """Show the dashboard to a person whose session is in force; send the others to the sign-in.
 
     A person who has not acknowledged the staff notice is sent there first, or warned, as SCEAU_STAFF_GATE says.
@@ -38,6 +38,6 @@ async def show(visit: VisitDep, gate: StaffGateDep, recorder: RecorderDep) -> Re
             stop_or_warn(visit.request, caller)
         except StaffAcknowledgementRequiredError:
             return visit.to("/staff/notice")
-    shown = await show_dashboard(visit.database, caller)
+    shown = await show_dashboard(visit.database, caller, stamps_log=stamps_log)
     page = {**dashboard_page(shown, caller, recorder, visit.language), "unaware": not aware}
     return render(visit.request, "dashboard.html", visit.language, DASHBOARD, {**page, "proof": visit.proof})

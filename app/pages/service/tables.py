@@ -11,14 +11,16 @@ from app.audit.figures import DecisionCount
 from app.audit.job_runs import DayOfRuns
 from app.core.article import SECRECY
 from app.core.page.text import listed
+from app.core.processing import Status
 from app.core.register.approval import warnings_of
+from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Deliveries
 from app.pages.dates import day, integer, moment, seconds
 from app.pages.languages import Language
 from app.pages.rendering import words
-from app.pages.service.words import PURPOSES, REASONS, STATUSES
+from app.pages.service.words import REASONS
 from app.register.records import ProcessingRecord, Registered, VersionRecord
 from app.snapshot.roll import ReplicaSeen
 
@@ -70,7 +72,7 @@ def _processing(known: Registered, now: datetime, language: Language, t: dict[st
         paragraph = Cell("IV", t["on_consent"])
     else:
         paragraph = Cell(SECRECY[current.provider_kind].removeprefix("L32-3 "), t["forbidden"], "bad-text")
-    status = facts.status_at(now).value
+    status = facts.status_at(now)
     coming = next((each for each in facts.versions if not each.in_force_at(now)), None)
     said = [t[f"warning_{warning.value}"] for warning in warnings_of(record.purpose, current)]
     to_come = ""
@@ -80,12 +82,12 @@ def _processing(known: Registered, now: datetime, language: Language, t: dict[st
         to_come = f"{t['version_to_come']} {coming.number}, {day(coming.effective_from, language)}"
     return [
         Cell(record.id, name),
-        Cell(words(PURPOSES, language)[record.purpose.value], _controllers(record, told, language)),
+        Cell(PURPOSE_WORDS[record.purpose][language], _controllers(record, told, language)),
         paragraph,
         Cell(
-            words(STATUSES, language)[status],
+            STATUS_WORDS[status][language],
             "; ".join(said),
-            "" if status == "active" and not said else "warn-text",
+            "" if status is Status.ACTIVE and not said else "warn-text",
         ),
         Cell(str(current.number), to_come),
     ]

@@ -14,7 +14,7 @@ from app.core.article import PARIS
 from app.core.consent import State
 from app.core.staff.completeness import lacking
 from app.events.effects import EffectCount
-from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, Read
+from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read
 from app.operations.staff.read_staff_coverage import Coverage
 from app.pages.dates import day, integer, moment, month, percent
 from app.pages.languages import Language
@@ -32,6 +32,7 @@ from app.pages.service.tables import (
     replicas_table,
 )
 from app.pages.service.words import DASHBOARD, STATES
+from app.proof.anchoring import Anchoring
 from app.register.records import Registered
 from app.snapshot.roll import ReplicaSeen
 
@@ -105,6 +106,7 @@ def dashboard_page(shown: Dashboard, caller: Caller, recorder: Recorder | None, 
         _section("staff", shown.staff, wording, _staff),
         _section("jobs", shown.jobs, wording, _jobs),
         _section("replicas", shown.replicas, wording, _replicas),
+        _section("anchors", shown.anchors, wording, _anchors),
     ]
     return {
         "title": t["title"],
@@ -254,3 +256,13 @@ def _replicas(
 ) -> None:
     section.empty = None if content else wording.t["replicas_empty"]
     section.show(replicas_table(content, now, wording.language, wording.t))
+
+
+def _anchors(section: DashboardSection, content: LogStanding, _: datetime, wording: DashboardWording) -> None:
+    t = wording.t
+    if content.anchoring is not Anchoring.ANCHORED:
+        section.empty = t[f"anchors_{content.anchoring.value}"]
+        return
+    section.note = t["anchors_note"]
+    rows = [(t["anchors_entries"], wording.number(content.entries))]
+    section.groups = [SmallTable(t["anchors"], (t["state"], t["number"]), rows)]

@@ -182,13 +182,27 @@ DASHBOARD: Final[Catalogue] = {
     "lease": both("Bail", "Lease"),
     "fresh": both("à jour", "up to date"),
     "late": both("en retard : lit la base", "late: reads the database"),
-}
-
-STATUSES: Final[Catalogue] = {
-    "proposed": both("à approuver", "to be approved"),
-    "active": both("actif", "active"),
-    "suspended": both("suspendu", "suspended"),
-    "retired": both("retiré", "retired"),
+    # Anchors
+    "anchors": both("Journal de preuve", "Proof log"),
+    "anchors_off": both(
+        "Journal non ancré : rien d’extérieur au service ne montre depuis quand il est tel qu’il est (SCEAU_TSA_URL).",
+        "The log is not anchored: nothing outside the service shows since when it is as it is (SCEAU_TSA_URL).",
+    ),
+    "anchors_pending": both(
+        "Journal pas encore ancré : aucun horodatage n’est conservé.",
+        "The log is not anchored yet: no time-stamp of it is kept.",
+    ),
+    "anchors_late": both(
+        "Journal non ancré depuis plus de deux heures : l’autorité d’horodatage ne répond pas comme elle le doit. Le "
+        "journal du processus des tâches dit pourquoi.",
+        "The log was not anchored for over two hours: the time-stamping authority does not answer as it must. The log "
+        "of the jobs process says why.",
+    ),
+    "anchors_note": both(
+        "Le journal est ancré : d’autres l’ont horodaté ou cosigné il y a moins de deux heures.",
+        "The log is anchored: others have stamped or cosigned it less than two hours ago.",
+    ),
+    "anchors_entries": both("Entrées ancrées", "Entries anchored"),
 }
 
 STATES: Final[Catalogue] = {
@@ -205,18 +219,6 @@ STATES: Final[Catalogue] = {
     "closed": both("clos (compte fermé ou traitement retiré)", "closed (account closed or processing retired)"),
 }
 """In the order of the table."""
-
-PURPOSES: Final[Catalogue] = {
-    "display": both("affichage", "display"),
-    "sorting": both("tri", "sorting"),
-    "routing": both("acheminement", "routing"),
-    "unsolicited_content_detection": both("détection de contenus non sollicités", "unsolicited content detection"),
-    "malware_detection": both("détection de programmes malveillants", "malware detection"),
-    "advertising": both("publicité", "advertising"),
-    "statistics": both("statistiques", "statistics"),
-    "service_improvement": both("amélioration du service", "service improvement"),
-    "other": both("autre", "other"),
-}
 
 REASONS: Final[Catalogue] = {
     "exempt": both("sans consentement (III)", "no consent needed (III)"),

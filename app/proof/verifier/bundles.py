@@ -9,10 +9,13 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
+from app.proof.verifier.rotations import followed
 from app.proof.verifier.trees import Frontier, leaf_hash
 
 FORMAT = "sceau-bundle/1"
@@ -45,7 +48,11 @@ class UnreadableError(Exception):
 
 
 def check_bundle(
-    path: Path, trusted: list[VerifierKey], against: list[str], asked: frozenset[str] = frozenset()
+    path: Path,
+    trusted: list[VerifierKey],
+    against: list[str],
+    asked: frozenset[str] = frozenset(),
+    trust: Trust = NOBODY,
 ) -> Findings:
     """Check a bundle.
 
@@ -54,6 +61,7 @@ def check_bundle(
         trusted: keys of the log that are known from elsewhere; without one, the bundle's own are taken, which is told.
         against: checkpoints (notes) that were kept from before: the log must still begin with them.
         asked: ids of consents of which it is to be told whether they ended later.
+        trust: whom to believe what they say of the log: time-stamping authorities and witnesses.
 
     Raises:
         UnreadableError: it is no bundle.
@@ -69,16 +77,19 @@ def check_bundle(
             _tell_what_is_left_out(about, found)
             keys = _keys(about, trusted, found)
             head = _head(bag.read("data/checkpoint").decode(), keys, found)
-            olds = _olds(against, keys, found)
+            heads = _Heads(head, _olds(against, keys, found), anchors_of(bag, str(path), trust))
             with bag.open("data/entries.ndjson") as lines:
-                _check_entries(lines, about, head, olds, found)
+                _check_entries(lines, about, heads, found)
             with bag.open("data/unentered.ndjson") as lines:
                 found.wrong += [
                     f"{each['kind']} {each['id']}: recorded, and not in the log" for each in _objects(lines)
                 ]
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
-    found.missing.append("not anchored: nothing outside shows since when this log has been as it is")
+    checked, missing = heads.anchors.told(head.size if head is not None else 0)
+    found.checked += checked
+    found.missing += missing
+    found.wrong += heads.anchors.wrong
     return found
 
 
@@ -87,7 +98,8 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     if about["first"] > 0:
         found.missing.append(f"the {about['first']} entries before this bundle begins")
     if about["waiting"]:
-        found.missing.append(f"{about['waiting']} rows wait to be entered, the oldest since {about['waiting_since']}")
+        rows = "1 row waits" if about["waiting"] == 1 else f"{about['waiting']} rows wait"
+        found.missing.append(f"{rows} to be entered, the oldest since {about['waiting_since']}")
     found.missing += [
         f"rows of kind {each} from before the log, which are still gone through" for each in about["behind"]
     ]
@@ -117,7 +129,15 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
 def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> list[VerifierKey]:
     own = [VerifierKey.parse(each) for each in about["keys"]]
     if trusted:
-        good = [each for each in own if each in trusted]
+        try:
+            known = followed(trusted, about.get("rotations", []))
+        except NoteError as error:
+            found.wrong.append(str(error))
+            return [each for each in own if each in trusted]
+        found.checked += [
+            f"{each} follows a key that is trusted, as both have signed" for each in known[len(trusted) :]
+        ]
+        good = [each for each in own if each in known]
         if not good:
             found.wrong.append("none of the keys that are trusted is the log's")
         return good
@@ -150,13 +170,8 @@ def _olds(against: list[str], keys: list[VerifierKey], found: Findings) -> dict[
     return olds
 
 
-def _check_entries(
-    lines: Iterable[bytes],
-    about: dict[str, Any],
-    head: Checkpoint | None,
-    olds: dict[int, list[bytes]],
-    found: Findings,
-) -> None:
+def _check_entries(lines: Iterable[bytes], about: dict[str, Any], heads: "_Heads", found: Findings) -> None:
+    head, olds = heads.last, heads.olds
     if head is not None and not 0 <= about["first"] < head.size:
         found.wrong.append("the bundle holds no entry of the log")
         return
@@ -166,7 +181,7 @@ def _check_entries(
             f"the checkpoint of {size} entries is older than this bundle: ask for one that begins before"
         )
     bodies = _Bodies(found, about["processing"])
-    _compare(tree, olds, found)
+    heads.compare(tree, found)
     for said in _objects(lines):
         if said["position"] != tree.size:
             found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
@@ -174,7 +189,7 @@ def _check_entries(
         content = said["entry"].encode()
         tree.append(leaf_hash(content))
         bodies.check(said, json.loads(content))
-        _compare(tree, olds, found)
+        heads.compare(tree, found)
     bodies.tell()
     found.wrong += [f"the log once had {size} entries, and has fewer now" for size in sorted(olds) if size > tree.size]
     if head is not None and (tree.size, tree.root()) != (head.size, head.root):
@@ -185,12 +200,24 @@ def _check_entries(
         found.checked.append(f"{tree.size - about['first']} entries against the checkpoint")
 
 
-def _compare(tree: Frontier, olds: dict[int, list[bytes]], found: Findings) -> None:
-    for root in olds.get(tree.size, []):
-        if root != tree.root():
-            found.wrong.append(f"the log does not begin with the checkpoint of {tree.size} entries: it was rewritten")
-        else:
-            found.checked.append(f"the log begins with the checkpoint of {tree.size} entries")
+@dataclass
+class _Heads:
+    """What the log must have been: at its end, at the checkpoints from before, and at those that others have seen."""
+
+    last: Checkpoint | None
+    olds: dict[int, list[bytes]]
+    anchors: Anchors
+
+    def compare(self, tree: Frontier, found: Findings) -> None:
+        """Compare the tree with what is known of the log at that size."""
+        for root in self.olds.get(tree.size, []):
+            if root != tree.root():
+                found.wrong.append(
+                    f"the log does not begin with the checkpoint of {tree.size} entries: it was rewritten"
+                )
+            else:
+                found.checked.append(f"the log begins with the checkpoint of {tree.size} entries")
+        self.anchors.compare(tree)
 
 
 class _Bodies:
@@ -199,7 +226,8 @@ class _Bodies:
     def __init__(self, found: Findings, processing: str | None) -> None:
         self.found, self.good, self.withheld, self.processing = found, 0, 0, processing
         self.given: dict[tuple[str, str], dict[str, Any]] = {}
-        self.gone: list[str] = []
+        self.gone: dict[int, tuple[str, str]] = {}
+        self.retained: dict[int, str] = {}
 
     def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare a body with its commitment; note one that is not there."""
@@ -207,7 +235,7 @@ class _Bodies:
         if said.get("withheld") and self.processing is not None and entry["kind"] == "consent_event":
             self.withheld += 1
         elif "body" not in said:
-            self.gone.append(name)
+            self.gone[said["position"]] = (name, entry["at"])
         else:
             self._open(name, said, entry)
 
@@ -219,6 +247,8 @@ class _Bodies:
         self.good += 1
         if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
             self.found.wrong.append(f"{name}: the text is not that of its hash")
+        if entry["kind"] == "retention_run":
+            self.retained.update(dict.fromkeys(json.loads(body)["body"]["positions"], entry["at"]))
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
         if entry["kind"] == "invalidation":
@@ -246,12 +276,26 @@ class _Bodies:
     def tell(self) -> None:
         """Say how many bodies were compared, and what is not there."""
         self.found.checked.append(f"{self.good} bodies against their commitments")
-        self.found.wrong += [f"{name}: its body is gone" for name in self.gone[:_SHOWN]]
-        if len(self.gone) > _SHOWN:
-            self.found.wrong.append(f"and {len(self.gone) - _SHOWN} more of them")
+        lost = [name for at, (name, since) in self.gone.items() if not self._was_retained(at, since)]
+        self.found.wrong += [f"{name}: its body is gone" for name in lost[:_SHOWN]]
+        if len(lost) > _SHOWN:
+            self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
+        if kept_out := len(self.gone) - len(lost):
+            how = "were destroyed when their time was over, as retention runs in the log say"
+            self.found.missing.append(f"{kept_out} bodies {how}: compare with the operator's schedule")
         if self.withheld:
             other = f"bodies of consents to other processings than {self.processing}"
             self.found.missing.append(f"{self.withheld} {other} are not part of this bundle")
+
+    def _was_retained(self, position: int, since: str) -> bool:
+        """Whether a run that the log knows of destroyed it, and it was old enough then for any schedule."""
+        run = self.retained.get(position)
+        return run is not None and _year(run) - _year(since) >= 1
+
+
+def _year(at: str) -> float:
+    """An instant in years, about."""
+    return datetime.fromisoformat(at).timestamp() / (365.2425 * 86_400)
 
 
 def _is_not_its_hash(shown: dict[str, Any]) -> bool:

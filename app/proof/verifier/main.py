@@ -1,4 +1,4 @@
-"""The command that checks files: `verify FILE… [--key KEY]… [--against CHECKPOINT]…`.
+"""The command that checks files: `verify FILE… [--key KEY]… [--against CHECKPOINT]… [--tsa-ca FILE]`.
 
 Exit status: 0 all is good; 1 a check failed; 2 a file cannot be read; 3 good, but something could not be checked.
 """
@@ -8,8 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cryptography.x509 import Certificate, load_pem_x509_certificates
+
+from app.proof.verifier.anchors import Trust, cosignatures_of
 from app.proof.verifier.bundles import Findings, UnreadableError, check_bundle
-from app.proof.verifier.notes import Note, NoteError, VerifierKey, opened
+from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, opened
 from app.proof.verifier.receipts import RECEIPTS, check_receipt, consent_of
 
 UNREADABLE = 2
@@ -19,18 +22,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, and tell of each what was found."""
     parser = argparse.ArgumentParser(prog="verify", description="Check what Sceau gives out, offline.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--key", action="append", default=[], help="a verifier key of the log, known from elsewhere")
+    parser.add_argument("--key", action="append", default=[], help="a verifier key of log, receipts or witness")
     parser.add_argument(
         "--against", action="append", default=[], type=Path, metavar="CHECKPOINT", help="a checkpoint kept from before"
     )
+    parser.add_argument("--tsa-ca", type=Path, metavar="FILE", help="roots of time-stamping authorities, in PEM")
     asked = parser.parse_args(arguments)
     try:
         keys = [VerifierKey.parse(each) for each in asked.key]
-        against = [each.read_text(encoding="utf-8") for each in asked.against]
-    except (OSError, UnicodeDecodeError, NoteError) as error:
+        against = [_note(each) for each in asked.against]
+        roots = _roots(asked.tsa_ca) if asked.tsa_ca is not None else None
+    except (OSError, UnreadableError, NoteError) as error:
         sys.stderr.write(f"verify: {error}\n")
         return UNREADABLE
-    checking = _Checking(keys, against, asked.files)
+    checking = _Checking(keys, against, asked.files, roots)
     # Bundles first: they tell what became of the consents of receipts beside them.
     statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
@@ -39,9 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Checking:
     """The files of one run, checked one after the other."""
 
-    def __init__(self, keys: list[VerifierKey], against: list[str], files: list[Path]) -> None:
+    def __init__(
+        self, keys: list[VerifierKey], against: list[str], files: list[Path], roots: list[Certificate] | None
+    ) -> None:
         self.keys, self.against = keys, against
-        self.of_logs = [each for each in keys if not each.name.endswith(RECEIPTS)]
+        self.of_logs = [each for each in keys if each.kind == SIGNATURE and not each.name.endswith(RECEIPTS)]
+        self.trust = Trust([each for each in keys if each.kind == COSIGNATURE], roots)
         receipts = (consent_of(_text(path)) for path in files if _starts(path, b"eyJ"))
         self.asked = frozenset(each for each in receipts if each is not None)
         self.ended: dict[str, str] = {}
@@ -64,12 +72,12 @@ class _Checking:
 
     def _checked(self, path: Path) -> Findings:
         if _starts(path, b"PK"):
-            found = check_bundle(path, self.of_logs, self.against, self.asked)
+            found = check_bundle(path, self.of_logs, self.against, self.asked, self.trust)
             self.ended.update(found.ended)
             return found
         if _starts(path, b"eyJ"):
             return check_receipt(_text(path), self.keys, self.ended)
-        return _checkpoint(_text(path), self.of_logs)
+        return _checkpoint(_text(path), self.of_logs, self.trust)
 
 
 def _starts(path: Path, magic: bytes) -> bool:
@@ -78,6 +86,22 @@ def _starts(path: Path, magic: bytes) -> bool:
             return file.read(len(magic)) == magic
     except OSError:
         return False
+
+
+def _note(path: Path) -> str:
+    """A checkpoint that was kept from before; the log is not to blame for one that cannot be read."""
+    try:
+        Note.parse(text := path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, NoteError) as error:
+        raise UnreadableError(f"{path}: this is no checkpoint") from error
+    return text
+
+
+def _roots(path: Path) -> list[Certificate]:
+    try:
+        return load_pem_x509_certificates(path.read_bytes())
+    except ValueError as error:
+        raise UnreadableError(f"{path}: it holds no certificates in PEM") from error
 
 
 def _text(path: Path) -> str:
@@ -97,15 +121,19 @@ _VERDICTS = {
 }
 
 
-def _checkpoint(text: str, keys: list[VerifierKey]) -> Findings:
+def _checkpoint(text: str, keys: list[VerifierKey], trust: Trust) -> Findings:
     Note.parse(text)
     if not keys:
         raise UnreadableError("a checkpoint can be checked with the log's key only: give it with --key")
     try:
         head = opened(text, keys)
+        seen = [
+            f"witness {each.key.name} saw it at {each.at:%Y-%m-%dT%H:%M:%SZ}"
+            for each in cosignatures_of(text, trust.witnesses)
+        ]
     except NoteError as error:
         return Findings(wrong=[str(error)])
-    return Findings(checked=[f"a checkpoint of {head.size} entries, signed by {head.origin}"])
+    return Findings(checked=[f"a checkpoint of {head.size} entries, signed by {head.origin}", *seen])
 
 
 if __name__ == "__main__":

@@ -72,6 +72,10 @@ class Signature:
     key_id: bytes
     value: bytes
 
+    def __str__(self) -> str:
+        """The line, with its newline."""
+        return f"{_DASH}{self.name} {base64.b64encode(self.key_id + self.value).decode()}\n"
+
 
 @dataclass(frozen=True)
 class Note:

@@ -64,8 +64,8 @@ def _check_signature(header: dict[str, Any], parts: list[str], trusted: list[Ver
         named = VerifierKey.parse(str(header.get("kid")))
     except NoteError as error:
         raise UnreadableError("the receipt names no key") from error
-    if not trusted:
-        found.missing.append(f"no key was given: the receipt's own was taken (compare: {named})")
+    if not any(each.name.endswith(RECEIPTS) for each in trusted) and named.name.endswith(RECEIPTS):
+        found.missing.append(f"no key of receipts was given: the receipt's own was taken (compare: {named})")
     elif named not in trusted or not named.name.endswith(RECEIPTS):
         found.wrong.append(f"the receipt is signed by a key that is not trusted: {named}")
         return

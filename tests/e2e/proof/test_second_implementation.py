@@ -7,6 +7,7 @@ import base64
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from app.proof.verifier.proofs import LogProof
 from tests.e2e.pypi import make_environment
 from tests.e2e.service import SERVE, administered
 from tests.faults.service import ROOT
+from tests.proof.witness import Witness
 from tests.support.consents import grant
 
 LOCK = Path(__file__).with_name("requirements-tlog.txt")
@@ -54,11 +56,12 @@ class Deployment:
         self.append()
         self.log_key, self.receipt_key = self.command("key").split("\n")[:2]
 
-    def command(self, *words):
+    def command(self, *words, **settings):
         """Run `sceau proof` beside the service."""
-        line = [sys.executable, "-c", SERVE, "proof", *words, "--data", str(self.data)]
+        line = [sys.executable, "-c", SERVE, "proof", *map(str, words), "--data", str(self.data)]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
-        done = subprocess.run(line, capture_output=True, text=True, check=False, env=clean, cwd=ROOT)
+        environment = {**clean, **{f"SCEAU_{name.upper()}": value for name, value in settings.items()}}
+        done = subprocess.run(line, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -114,6 +117,21 @@ def test_the_other_implementation_sees_that_our_log_only_grew(deployment, second
     lines = deployment.head().split("\n")
     (tmp_path / "forged").write_text("\n".join([lines[0], "3", *lines[2:]]))
     good, said = second("verify-consistency", "--old-checkpoint", tmp_path / "forged", *words)
+    assert not good
+
+
+def test_the_other_implementation_believes_our_cosigned_head(deployment, second, tmp_path):
+    """A head as a bundle has it, with a cosignature that was handed in; another witness has not cosigned it."""
+    witness, head, bundle = Witness("witness.example/w1"), tmp_path / "head", tmp_path / "bundle.zip"
+    head.write_text(witness.cosigned(deployment.head()))
+    deployment.command("cosign", head, witness_keys=str(witness.key))
+    deployment.command("bundle", "--anchored", "-o", bundle)
+    with zipfile.ZipFile(bundle) as bag:
+        (tmp_path / "given").write_bytes(bag.read("data/checkpoint"))
+    words = ("--note", tmp_path / "given", "--log-key", deployment.log_key, "--quorum", 1)
+    good, said = second("verify-checkpoint", *words, "--witness-key", witness.key)
+    assert good, said
+    good, said = second("verify-checkpoint", *words, "--witness-key", Witness("witness.example/w1").key)
     assert not good
 
 

@@ -6,14 +6,14 @@ once every process runs this code.
 
 Going back drops the tables: what was invalidated permits again. Flags that tell of it stay.
 
-Revision: 0034, after 0032.
+Revision: 0036, after 0035.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0034"
-down_revision = "0032"
+revision = "0036"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 

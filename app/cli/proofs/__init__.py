@@ -1,0 +1,1 @@
+"""Commands of `sceau proof`; those that came first stand beside it."""

@@ -1,0 +1,87 @@
+"""`sceau report`: what a data-protection officer reads of a month."""
+
+import json
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.connecting import DataOption, at_length
+from app.cli.files import written_whole
+from app.cli.register import RecordLanguage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.core.staff.coverage import NoticeStanding
+    from app.db.database import Database
+    from app.operations.register.report_period import PeriodReport
+
+
+class ReportFormat(StrEnum):
+    """What the report is written as."""
+
+    HTML = "html"
+    JSON = "json"
+
+
+def report(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - for standard output.")],
+    month: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m"], help="Such as 2026-10, in Paris. Without it: the last whole month."),
+    ] = None,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", help="To read and print, or for software.")
+    ] = ReportFormat.HTML,
+    language: Annotated[RecordLanguage, typer.Option("--language", help="Of the document.")] = RecordLanguage.FR,
+    data: DataOption = None,
+) -> None:
+    """Write the report of a month: register, approvals, answers, lapses, decisions by reason, imports.
+
+    It counts people's answers, and names none of them.
+    """
+    from app.core.errors import NotFoundError
+    from app.operations.register.report_period import report_period
+    from app.operations.staff.read_staff_coverage import read_staff_coverage
+    from app.pages.languages import Language
+    from app.pages.service.report import report_document
+
+    async def read(database: "Database") -> "tuple[PeriodReport, Mapping[NoticeStanding, int] | None]":
+        async with database.read() as session:
+            told = await report_period(session, *_month(month, await session.now()))
+            try:
+                return told, (await read_staff_coverage(session)).counts
+            except NotFoundError:  # no notice was published
+                return told, None
+
+    told, staff = at_length(data, read)
+    with written_whole(output) as sink:
+        if form is ReportFormat.HTML:
+            sink.write(report_document(told, staff, Language(language.value)))
+        else:
+            json.dump({**asdict(told), "staff": staff}, sink, ensure_ascii=False, indent=2, default=_plain)
+    typer.echo(f"The report of {told.since + timedelta(days=1):%Y-%m} is written.", err=True)
+
+
+def _month(asked: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """When a month begins and ends in Paris; the last whole one where none is asked for."""
+    from app.core.article import PARIS
+
+    first = now.astimezone(PARIS).date().replace(day=1)
+    begin = (first - timedelta(days=1)).replace(day=1) if asked is None else asked.date()
+    end = (begin + timedelta(days=31)).replace(day=1)
+    return _midnight(begin), _midnight(end)
+
+
+def _midnight(day: date) -> datetime:
+    from app.core.article import PARIS
+
+    return datetime(day.year, day.month, day.day, tzinfo=PARIS)
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - as json hands it over
+    return value.isoformat() if isinstance(value, datetime) else str(value)

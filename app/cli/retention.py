@@ -1,0 +1,117 @@
+"""`sceau retention`: how long proof is kept, what is kept longer, and the run that destroys what is past it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from app.cli.connecting import DataOption, deployment
+from app.cli.instants import maybe_utc
+
+if TYPE_CHECKING:
+    from app.db.retention import RetentionRun, RetentionSchedule
+
+retention = typer.Typer(no_args_is_help=True, help="How long proof of what people said is kept.")
+
+
+@retention.command("show")
+def retention_show(data: DataOption = None) -> None:
+    """Show the schedule, whether it was signed, and the holds that stand."""
+    with _owner(data) as kept:
+        for rule in kept.rules():
+            signed = (
+                f"signed by {rule.signed_by} on {rule.signed_at:%Y-%m-%d}"
+                if rule.signed_at is not None
+                else "proposed: nothing is destroyed until `sceau retention sign`"
+            )
+            typer.echo(f"{rule.kind}: {rule.period} after {rule.starts_when}; then {rule.afterwards}.")
+            typer.echo(f"  Basis: {rule.basis}. {signed[0].upper()}{signed[1:]}.")
+        for hold in kept.holds():
+            what = "one person" if hold.is_of_a_person else hold.processing or "everything"
+            until = f"until {hold.until:%Y-%m-%d}" if hold.until is not None else "until it is released"
+            typer.echo(f"Hold {hold.id}: {what}, {until}, by {hold.made_by}: {hold.reason}")
+
+
+@retention.command("sign")
+def retention_sign(
+    by: Annotated[str, typer.Option(help="Who answers for it: a role is enough.")],
+    consents: Annotated[str | None, typer.Option(metavar="P5Y", help="How long after everything is over.")] = None,
+    refusals: Annotated[str | None, typer.Option(metavar="P3Y", help="Of people who only ever refused.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Put the schedule in force. From then on `sceau retention run` destroys what is past it."""
+    given = {"consent": consents, "refusal": refusals}
+    with _owner(data) as kept:
+        kept.sign({kind: period for kind, period in given.items() if period is not None}, by)
+    retention_show(data)
+
+
+@retention.command("hold")
+def retention_hold(  # noqa: PLR0917 - options
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    by: Annotated[str, typer.Option(help="Who says so.")],
+    processing: Annotated[str | None, typer.Option(help="Keep what was ever said about this one.")] = None,
+    consent: Annotated[UUID | None, typer.Option(help="Keep what the person of this consent ever said.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Without it: until it is released.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Keep something for longer than the schedule says; without a processing or a consent, everything."""
+    with _owner(data) as kept:
+        made = kept.hold(reason=reason, by=by, processing=processing, consent=consent, until=maybe_utc(until))
+    typer.echo(f"Hold {made} stands.")
+
+
+@retention.command("release")
+def retention_release(hold: UUID, data: DataOption = None) -> None:
+    """End a hold."""
+    with _owner(data) as kept:
+        if not kept.release(hold):
+            typer.echo("sceau: there is no such hold, or it was released", err=True)
+            raise typer.Exit(1)
+    typer.echo("It is released.")
+
+
+@retention.command("run")
+def retention_run(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be destroyed.")] = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
+    """Destroy the ledgers that are past the schedule, with the ids of their people. Proofs of the log stay good."""
+    import sys
+
+    from app.db.retention import RetentionRun
+
+    run: RetentionRun = RetentionRun()
+    with _owner(data) as kept:
+        for run in kept.run(dry=dry_run):
+            if sys.stderr.isatty():
+                typer.echo(f"\r{run.events:,} events …", nl=False, err=True)
+    if sys.stderr.isatty():
+        typer.echo("\r", nl=False, err=True)
+    typer.echo(_said(run, "would be destroyed" if dry_run else "destroyed"))
+
+
+def _said(run: "RetentionRun", done: str) -> str:
+    return (
+        f"{run.consents + run.refusals} ledgers {done} ({run.refusals} of them of refusals only), {run.events} events."
+    )
+
+
+@contextmanager
+def _owner(data: DataOption) -> "Iterator[RetentionSchedule]":
+    """The schedule, as the role of SCEAU_DATABASE_OWNER_URL."""
+    from app.db.retention import RetentionSchedule
+    from app.settings import Settings
+    from app.settings.required import required
+
+    with deployment(data):
+        kept = RetentionSchedule(required(Settings.load().database_owner_url, "database_owner_url"))
+        try:
+            yield kept
+        finally:
+            kept.close()

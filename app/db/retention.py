@@ -1,0 +1,249 @@
+"""How long proof is kept, as the owner of the database sets and carries it out (revision 0034).
+
+The application's role reads the schedule, and can neither change it nor destroy anything. A change and a run leave an
+entry in the trail; a run is stated in the log as well, with the places of the entries whose bodies are gone.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    DateTime,
+    ForeignKey,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import DBAPIError
+
+from app.db.identifiers import uuid7
+from app.db.owner import owner_engine
+from app.db.owner_limits import OwnerLimitsRefusedError, refusal_of_owner
+from app.db.schema import metadata
+
+Instant: Final = DateTime(timezone=True)
+
+retention_rule: Final = Table(
+    "retention_rule",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("basis", Text, nullable=False),
+    Column("starts_when", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("afterwards", Text, nullable=False),
+    Column("signed_at", Instant),
+    Column("signed_by", Text),
+    CheckConstraint("kind IN ('consent', 'refusal')", name="kind"),
+    CheckConstraint("period::interval >= '1 year'::interval", name="period"),
+    CheckConstraint("(signed_at IS NULL) = (signed_by IS NULL)", name="signed"),
+)
+
+retention_hold: Final = Table(
+    "retention_hold",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT")),
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT")),
+    Column("reason", Text, nullable=False),
+    Column("until", Instant),
+    Column("made_at", Instant, nullable=False, server_default=text("clock_timestamp()")),
+    Column("made_by", Text, nullable=False),
+    Column("released_at", Instant),
+)
+
+_TOGETHER: Final = 500
+"""People whose ledgers are looked at in one transaction; those whose are taken out are held meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """For how long one kind of decision is kept; until `signed_at` is set it is proposed, and nothing is destroyed."""
+
+    kind: str
+    basis: str
+    starts_when: str
+    period: str
+    afterwards: str
+    signed_at: datetime | None
+    signed_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionHold:
+    """What is kept whatever the schedule says: of one processing, of one person (never shown), or everything."""
+
+    id: UUID
+    processing: str | None
+    is_of_a_person: bool
+    reason: str
+    until: datetime | None
+    made_at: datetime
+    made_by: str
+
+
+@dataclass(slots=True)
+class RetentionRun:
+    """What a run took out: ledgers of people who consented, of people who only ever refused, and the events in them."""
+
+    consents: int = 0
+    refusals: int = 0
+    events: int = 0
+
+
+class RetentionSchedule:
+    """The schedule and the holds, as the owner."""
+
+    def __init__(self, owner_url: str) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            owner_url: DSN of the role that owns the schema.
+
+        """
+        self._engine = owner_engine(owner_url)
+
+    def rules(self) -> list[RetentionRule]:
+        """The schedule."""
+        with self._begun() as connection:
+            return [RetentionRule(**row) for row in connection.execute(select(retention_rule)).mappings()]
+
+    def sign(self, periods: dict[str, str], by: str) -> None:
+        """Put the schedule in force, with other periods where some are given (ISO 8601, a year at least).
+
+        Raises:
+            OwnerLimitsRefusedError: the database refuses it, and nothing was changed.
+
+        """
+        with self._begun() as connection:
+            for kind in connection.execute(select(retention_rule.c.kind)).scalars().all():
+                values: dict[str, Any] = {"signed_at": text("clock_timestamp()"), "signed_by": by}
+                if kind in periods:
+                    values["period"] = periods[kind]
+                connection.execute(update(retention_rule).where(retention_rule.c.kind == kind).values(**values))
+
+    def holds(self) -> list[RetentionHold]:
+        """The holds that stand."""
+        with self._begun() as connection:
+            standing = select(retention_hold).where(retention_hold.c.released_at.is_(None)).order_by("made_at")
+            return [
+                RetentionHold(
+                    row.id, row.processing, row.subject_ref is not None, row.reason, row.until, row.made_at, row.made_by
+                )
+                for row in connection.execute(standing)
+            ]
+
+    def hold(
+        self, *, reason: str, by: str, processing: str | None, consent: UUID | None, until: datetime | None
+    ) -> UUID:
+        """Keep something for as long as the hold stands: what a processing rests on, one person's, or everything.
+
+        Args:
+            reason: why; it is kept.
+            by: who says so.
+            processing: which one; None for every one.
+            consent: any consent of the person whose it is; None for everybody.
+            until: when the hold ends by itself; None for not before it is released.
+
+        Raises:
+            OwnerLimitsRefusedError: there is no such processing or consent.
+
+        """
+        with self._begun() as connection:
+            ref = None
+            if consent is not None:
+                found = text("SELECT subject_ref FROM consent_event WHERE id = :id")
+                ref = connection.execute(found, {"id": consent}).scalar_one_or_none()
+                if ref is None:
+                    raise OwnerLimitsRefusedError("there is no such consent")
+            values = {"processing": processing, "subject_ref": ref, "reason": reason, "until": until, "made_by": by}
+            made = insert(retention_hold).values(**values).returning(retention_hold.c.id)
+            identifier: UUID = connection.execute(made).scalar_one()
+            about = {"hold": str(identifier), "processing": processing, "of_a_person": ref is not None}
+            _record(connection, "retention.held", about)
+            return identifier
+
+    def release(self, identifier: UUID) -> bool:
+        """End a hold; whether it stood."""
+        with self._begun() as connection:
+            standing = (retention_hold.c.id == identifier) & retention_hold.c.released_at.is_(None)
+            ended = update(retention_hold).where(standing).values(released_at=text("clock_timestamp()"))
+            stood = connection.execute(ended).rowcount > 0
+            if stood:
+                _record(connection, "retention.released", {"hold": str(identifier)})
+            return stood
+
+    def run(self, *, dry: bool) -> Iterator[RetentionRun]:
+        """Take out everything that is past the schedule; what was taken out until then, after each transaction.
+
+        Args:
+            dry: undo each transaction: count only.
+
+        """
+        total, last = RetentionRun(), b""
+        while True:
+            with self._begun(undo=dry) as connection:
+                found = connection.execute(
+                    text("SELECT * FROM sceau_retain(:after, :most)"), {"after": last, "most": _TOGETHER}
+                ).one()
+                if found.last is None:
+                    return
+                last = bytes(found.last)
+                if found.events:
+                    _state(connection, found)
+                total.consents += found.consents
+                total.refusals += found.refusals
+                total.events += found.events
+            yield total
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begun(self, *, undo: bool = False) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection, connection.begin() as transaction:
+                yield connection
+                if undo:
+                    transaction.rollback()
+        except DBAPIError as error:
+            raise OwnerLimitsRefusedError(refusal_of_owner(error.orig)) from error
+
+
+def _state(connection: Connection, found: Any) -> None:  # noqa: ANN401 - a row
+    """State in the log what was destroyed, before which head, and by which schedule; and in the trail how much."""
+    head = connection.execute(text("SELECT note FROM proof_checkpoint ORDER BY size DESC LIMIT 1")).scalar_one_or_none()
+    rules = connection.execute(select(retention_rule.c.kind, retention_rule.c.period)).all()
+    now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    counts = {"consents": found.consents, "refusals": found.refusals, "events": found.events}
+    body = {
+        "checkpoint_before": head,
+        "schedule": {row.kind: row.period for row in rules},
+        "positions": list(found.positions),
+        **counts,
+    }
+    put = text(
+        "INSERT INTO proof_statement (id, kind, at, body) VALUES (:id, 'retention_run', :at, CAST(:body AS jsonb))"
+    )
+    connection.execute(put, {"id": uuid7(now), "at": now, "body": json.dumps(body)})
+    _record(connection, "retention.run", counts)
+
+
+def _record(connection: Connection, act: str, detail: dict[str, Any]) -> None:
+    told = json.dumps({name: value for name, value in detail.items() if value is not None})
+    connection.execute(
+        text("SELECT sceau_record_act(:act, 'command', CAST(:told AS jsonb))"), {"act": act, "told": told}
+    )

@@ -1,0 +1,113 @@
+"""Links to the page about everything that is held about a person: an operator makes one, the person opens it."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.audit.acts import ActKind, Target
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.auth.key_store import is_key_revoked
+from app.auth.scopes import Scope
+from app.auth.store import load_caller
+from app.core.errors import ConsentLinkEndedError, NotFoundError
+from app.core.page.account import account_hint
+from app.core.page.link import LinkKind
+from app.db.session import ReadSession, WriteSession
+from app.ledger.link_store import ConsentLink, add_link, find_link, token_digest
+from app.ledger.store import load_entries
+from app.ledger.vault_store import load_id
+from app.operations.consents.create_consent_link import TOKEN_BYTES, MadeLink, WantedLink
+from app.operations.consents.open_consent_link import account_closed
+from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import recorded_ref, ref_of
+
+VALIDITY: Final = timedelta(days=7)
+"""How long a link shows what is held: long enough to be read, short enough to be forgotten in a mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedOverview:
+    """A link that works: whose it is, what tells them that it is theirs (`account`, never the whole id), until when."""
+
+    ref: bytes
+    name: SubjectName
+    account: str
+    now: datetime
+    expires_at: datetime
+
+
+async def create_overview_link(
+    session: WriteSession, deployment: Deployment, caller: Caller, wanted: WantedLink
+) -> MadeLink:
+    """Make a link by which a person reads everything that is held about them (GDPR art. 15), for a week.
+
+    The audit trail records it as an export of that person's data, for whoever holds the link can read it.
+
+    Raises:
+        ScopeMissingError: the caller may not read consents.
+        ProcessingNotAllowedError: the caller may name some processings only.
+        NotFoundError: nothing is recorded about the person.
+
+    """
+    caller.require(Scope.CONSENTS_READ)
+    caller.require_processing(None)
+    ref = recorded_ref(await ref_of(session, deployment, wanted.subject))
+    if ref is None:
+        raise NotFoundError("Nothing is recorded about this user.", field="subject")
+    entries, now = await load_entries(session, ref), await session.now()
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    link = ConsentLink(
+        token_sha256=token_digest(token),
+        id=session.new_id(now),
+        subject_ref=ref,
+        subject_type=wanted.subject.type,
+        kind=LinkKind.OVERVIEW,
+        processings=(),
+        authentication=wanted.authentication,
+        by_person=wanted.by_person,
+        age_band=None,
+        created_at=now,
+        created_by=caller.id,
+        expires_at=now + VALIDITY,
+        ledger_order=max((entry.event.order for entry in entries), default=0),
+        credential=wanted.credential,
+    )
+    await add_link(session, link)
+    await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id, Target(subject_ref=ref))
+    return MadeLink(token, link.id, (), link.expires_at, ())
+
+
+async def open_overview_link(
+    session: ReadSession, deployment: Deployment, token_sha256: bytes
+) -> OpenedOverview | None:
+    """What a link of this kind opens; None for a link of another kind.
+
+    Raises:
+        NotFoundError: there is no such link.
+        ConsentLinkEndedError: it has expired; or the account was closed or erased since it was made; or who made it may
+            no longer read.
+
+    """
+    link = await find_link(session, token_sha256)
+    if link is None:
+        raise NotFoundError
+    if link.kind is not LinkKind.OVERVIEW:
+        return None
+    entries, now = await load_entries(session, link.subject_ref), await session.now()
+    sealed = await load_id(session, link.subject_ref)
+    if sealed is None or now >= link.expires_at or account_closed(link, entries) or not await _may(session, link):
+        raise ConsentLinkEndedError
+    name = SubjectName(link.subject_type, deployment.vault.open(sealed))
+    return OpenedOverview(link.subject_ref, name, account_hint(name.id, name.type), now, link.expires_at)
+
+
+async def _may(session: ReadSession, link: ConsentLink) -> bool:
+    """Whether who made the link may still read, and what it was made with was not revoked."""
+    caller = await load_caller(session, link.created_by)
+    if caller is None or caller.revoked_at is not None or Scope.CONSENTS_READ not in caller.scopes:
+        return False
+    if caller.processings is not None:
+        return False
+    return link.credential in {None, caller.id} or not await is_key_revoked(session, link.credential)

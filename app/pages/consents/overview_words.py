@@ -1,0 +1,115 @@
+"""What the page about everything that is held about a person says, in its own words."""
+
+from typing import Final
+
+from app.pages.languages import Catalogue, both
+
+OVERVIEW: Final[Catalogue] = {
+    "title": both("Tout ce qui est conservé sur vous", "Everything that is held about you"),
+    "lead": both(
+        "Vos réponses, et ce qui a été décidé d’après elles. Aucun message n’est conservé ici.",
+        "Your answers, and what was decided by them. No message is kept here.",
+    ),
+    "account": both("Votre compte :", "Your account:"),
+    "as_of": both("État au", "As of"),
+    "save": both("Gardez tout cela dans un fichier :", "Keep all of this as a file:"),
+    "save_json": both("données pour un logiciel (JSON-LD)", "data for software (JSON-LD)"),
+    "print": both("Cette page s’imprime en entier.", "This page prints whole."),
+    "change": both(
+        "Pour retirer un accord, employez le lien que le service vous a envoyé, ou demandez-lui-en un : cette page "
+        "n’enregistre rien.",
+        "To withdraw a consent, use the link that the service sent you, or ask it for one: this page records nothing.",
+    ),
+    "answers": both("Vos réponses", "Your answers"),
+    "answers_none": both("Aucune réponse n’est enregistrée.", "No answer is recorded."),
+    "about_all": both("tous les traitements", "every processing"),
+    "version": both("version", "version"),
+    "holds_until": both("donné jusqu’au", "given until"),
+    "imported": both("repris d’un autre système", "taken over from another system"),
+    "shown": both("Le texte qui a été montré", "The text that was shown"),
+    "not_kept": both("Le texte n’a pas été conservé.", "The text was not kept."),
+    "decisions": both("Ce qui a été décidé", "What was decided"),
+    "decisions_none": both("Aucune décision n’est enregistrée.", "No decision is recorded."),
+    "decisions_lead": both(
+        "Avant d’analyser un message, votre fournisseur demande s’il en a le droit. Voici les réponses, par jour "
+        "(UTC).",
+        "Before it analyses a message, your provider asks whether it may. These are the answers, by day (UTC).",
+    ),
+    "decisions_part": both(
+        "Ce qui n’a pas besoin de votre accord (affichage, tri, acheminement, spam, virus) n’est enregistré qu’en "
+        "partie, et chaque jour n’est gardé qu’un temps.",
+        "What needs no consent (display, sorting, routing, spam, malware) is recorded in part, and each day is kept "
+        "for a time only.",
+    ),
+    "decisions_file": both("Les jours plus anciens sont dans le fichier.", "Older days are in the file."),
+    "by_day": both("Par jour", "By day"),
+    "permitted": both("analyse permise", "analysis permitted"),
+    "denied": both("analyse refusée", "analysis denied"),
+    "times": both("fois", "times"),
+    "once": both("fois", "time"),
+    "looked": both("Qui a consulté ou changé ces données", "Who looked at these data, or changed them"),
+    "looked_none": both("Personne, d’après ce qui est enregistré.", "Nobody, by what is recorded."),
+    "beside": both("Ce qui est conservé en outre", "What else is kept"),
+    "beside_none": both("Rien d’autre n’est conservé.", "Nothing else is kept."),
+    "link": both("Un lien a été établi pour vous", "A link was made for you"),
+    "asked": both("Un renouvellement vous a été demandé", "You were asked to renew a consent"),
+    "flag": both("Un de vos accords", "One of your consents"),
+    "flagged": both("signalé le", "flagged on"),
+    "name": both(
+        "Ce compte a été dit être à la même personne qu’un autre",
+        "This account was said to be the same person’s as another one",
+    ),
+    "mailbox": both("Ce compte a été dit être une boîte partagée", "This account was said to be a shared mailbox"),
+    "holder": both(
+        "Ce compte a été dit être celui d’un des titulaires d’une boîte partagée",
+        "This account was said to be that of one of the holders of a shared mailbox",
+    ),
+    "on": both("le", "on"),
+    "by": both("par", "by"),
+    "last_on": both("la dernière fois le", "the last time on"),
+    "kept_until": both("Ce lien montre cette page jusqu’au", "This link shows this page until"),
+    "secret": both(
+        "Qui détient cette adresse peut lire cette page : ne la transmettez à personne.",
+        "Whoever has this address can read this page: pass it on to nobody.",
+    ),
+    "file": both("mes-donnees", "my-data"),
+}
+
+EVENTS: Final[Catalogue] = {
+    "granted": both("Accord", "Consent"),
+    "refused": both("Refus", "Refusal"),
+    "withdrawn": both("Retrait de l’accord", "Withdrawal of the consent"),
+    "closed": both("Fin", "End"),
+    "expired": both("Expiration", "Expiry"),
+    "superseded": both("Version dépassée", "Version superseded"),
+    "erased": both("Effacement", "Erasure"),
+    "age_stated": both("Âge déclaré", "Age stated"),
+    "renewal_declined": both("Renouvellement non souhaité", "Renewal not wanted"),
+}
+
+FLAGS: Final[Catalogue] = {
+    "due": both("prend bientôt fin", "ends soon"),
+    "expired": both("a pris fin", "has ended"),
+    "superseded": both("portait sur une version dépassée", "was about a version that is superseded"),
+    "closed": both("a pris fin avec le traitement", "has ended with the processing"),
+}
+
+ACTS: Final[Catalogue] = {
+    "audit_trail.searched": both("a cherché qui avait consulté ces données", "searched who had looked at these data"),
+    "consent.history_read": both(
+        "a lu vos réponses, leur preuve ou un reçu", "read your answers, their proof or a receipt"
+    ),
+    "decision.explained": both("s’est fait expliquer une décision", "had a decision explained"),
+    "decisions.searched": both("a cherché des décisions vous concernant", "searched decisions about you"),
+    "mailbox.shared": both("a déclaré une boîte partagée", "stated a shared mailbox"),
+    "mailbox.unshared": both("a déclaré une boîte non partagée", "stated that a mailbox is not shared"),
+    "subject.closed": both("a clos le compte", "closed the account"),
+    "subject.erased": both("a effacé le compte", "erased the account"),
+    "subject.exported": both(
+        "a exporté ces données, ou établi un lien vers cette page", "exported these data, or made a link to this page"
+    ),
+    "subjects.linked": both("a déclaré deux noms d’une même personne", "stated two names of one person"),
+    "subjects.unlinked": both("a séparé deux noms", "took two names apart"),
+    "subjects.searched": both("a cherché des personnes", "searched people"),
+}
+"""By the code of the act; one that has no words here is shown by its code."""

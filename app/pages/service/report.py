@@ -1,0 +1,168 @@
+"""The report of a period as a document that stands alone, in French or English."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
+from app.core.staff.coverage import NoticeStanding
+from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
+from app.operations.register.report_period import PeriodReport, ReportedProcessing
+from app.pages import dates
+from app.pages.languages import Language
+from app.pages.rendering import document, words
+from app.pages.service.report_words import ACTS, REPORT
+from app.pages.service.words import REASONS
+
+_EVENTS: Final = ("granted", "refused", "withdrawn", "renewal_declined", "closed")
+_FLAGS: Final = ("due", "expired", "superseded", "closed")
+Table = dict[str, Any]
+"""A table: its `heads`, its `rows` of texts, and how many of the first columns are no numbers (`texts`)."""
+
+
+def report_document(report: PeriodReport, staff: Mapping[NoticeStanding, int] | None, language: Language) -> str:
+    """The report as HTML.
+
+    Args:
+        report: what was counted.
+        staff: how many of the staff know the notice of today; None where there is no notice.
+        language: of the document.
+
+    """
+    say = _Tables(report, language)
+    t = say.t
+    context = {
+        "title": t["title"],
+        "period": t["period"].format(
+            since=dates.day(report.since, language), until=dates.day(report.until - timedelta(seconds=1), language)
+        ),
+        "made": dates.moment(report.made_at, language),
+        "sections": [
+            (t["register"], say.register(), ""),
+            (t["acts"], say.acts(), ""),
+            (t["events"], say.events(), ""),
+            (t["lapse"], say.lapse(), t["lists"]),
+            (t["decisions"], say.decisions(), f"{t['dropped']} {dates.integer(report.dropped, language)}."),
+            (t["imports"], say.imports(), ""),
+        ],
+        "people": [
+            f"{t['erasures']} {dates.integer(report.erasures, language)}.",
+            f"{t['exports']} {dates.integer(report.exports, language)}.",
+        ],
+        "staff": t["staff_none"]
+        if staff is None
+        else t["staff_line"].format(**{key.value: n for key, n in staff.items()}),
+        "log": say.log(),
+    }
+    return document("report.html", language, REPORT, context)
+
+
+class _Tables:
+    """Puts a report into tables of words and numbers."""
+
+    def __init__(self, report: PeriodReport, language: Language) -> None:
+        self.t = words(REPORT, language)
+        self._report = report
+        self._language = language
+        self._names = {each.id: self._named(each) for each in report.processings}
+
+    def register(self) -> Table:
+        """The processings."""
+        heads = ("processing", "purpose", "status", "version", "remark")
+        rows = [
+            [
+                self._names[each.id],
+                PURPOSE_WORDS[Purpose(each.purpose)][self._language],
+                STATUS_WORDS[each.status][self._language],
+                str(each.version),
+                "; ".join(self._remarks(each)),
+            ]
+            for each in self._report.processings
+        ]
+        return self._table(heads, rows, texts=5)
+
+    def acts(self) -> Table:
+        """What was done to the register and its like."""
+        rows = [
+            [
+                dates.moment(each.at, self._language),
+                each.by,
+                f"{ACTS[each.act][self._language]} {each.thing}" if each.act in ACTS else f"{each.act} {each.thing}",
+            ]
+            for each in self._report.acts
+        ]
+        return self._table(("when", "who", "what"), rows, texts=3)
+
+    def events(self) -> Table:
+        """What people answered, by processing."""
+        counted = {(each.processing, each.kind.value): each.number for each in self._report.events}
+        return self._by_processing(_EVENTS, counted)
+
+    def lapse(self) -> Table:
+        """What lapsed and what will, by processing."""
+        counted = {(each.processing, each.kind.value): each.number for each in self._report.flags}
+        counted |= {(processing, "lapsing"): number for processing, number in self._report.lapsing.items()}
+        return self._by_processing((*_FLAGS, "lapsing"), counted)
+
+    def decisions(self) -> Table:
+        """What was answered to whoever asked, by reason."""
+        rows = [
+            [
+                self._name(each.processing) if each.processing else self.t["unknown"],
+                self.t["permitted" if each.permitted else "denied"],
+                REASONS[each.reason][self._language] if each.reason in REASONS else each.reason,
+                dates.integer(each.number, self._language),
+            ]
+            for each in self._report.answers
+        ]
+        return self._table(("processing", "answer", "reason", "number"), rows, texts=3)
+
+    def imports(self) -> Table:
+        """What was taken over from other systems."""
+        rows = [
+            [
+                each.name,
+                dates.moment(each.begun_at, self._language),
+                self.t["yes" if each.approved_at is not None else "no"],
+                dates.integer(each.rows, self._language),
+                dates.integer(each.grants, self._language),
+            ]
+            for each in self._report.imports
+        ]
+        return self._table(("import_name", "when", "approved", "rows", "grants"), rows, texts=3)
+
+    def log(self) -> str:
+        """How far the log of proofs is."""
+        report = self._report
+        if report.log_size is None or report.log_signed_at is None:
+            return self.t["log_none"]
+        return self.t["log_line"].format(
+            size=dates.integer(report.log_size, self._language),
+            signed=dates.moment(report.log_signed_at, self._language),
+            waiting=dates.integer(report.waiting, self._language),
+        )
+
+    def _by_processing(self, columns: Sequence[str], counted: Mapping[tuple[str, str], int]) -> Table:
+        found = sorted({processing for processing, column in counted if column in columns})
+        rows = [
+            [self._name(each), *(dates.integer(counted.get((each, column), 0), self._language) for column in columns)]
+            for each in found
+        ]
+        return self._table(("processing", *columns), rows, texts=1)
+
+    def _table(self, heads: Iterable[str], rows: list[list[str]], *, texts: int) -> Table:
+        return {"heads": [self.t[each] for each in heads], "rows": rows, "texts": texts}
+
+    def _remarks(self, processing: ReportedProcessing) -> Iterable[str]:
+        if Purpose(processing.purpose) not in CONSENT_PURPOSES | EXEMPT_PURPOSES:
+            yield self.t["never"]
+        if processing.waits:
+            yield self.t["waits"]
+        yield from (self.t[f"warning_{each.value}"] for each in processing.warnings)
+
+    def _name(self, processing: str) -> str:
+        return self._names.get(processing, processing) if processing else self.t["all"]
+
+    def _named(self, processing: ReportedProcessing) -> str:
+        name = processing.name.get(self._language.value) or next(iter(processing.name.values()), "")
+        return f"{name} ({processing.id})" if name else processing.id

@@ -1,0 +1,116 @@
+"""Keeps what others say of checkpoints: time-stamps of authorities, and cosignatures of witnesses."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql
+
+from app.db.session import ReadSession, WriteSession
+from app.proof.anchoring import AnchoredLog
+from app.proof.store import StoredCheckpoint
+from app.proof.tables import proof_anchor, proof_checkpoint
+
+_NOBODY: Final = ""
+
+
+class AnchorWay(StrEnum):
+    """How somebody said it."""
+
+    STAMP = "stamp"
+    COSIGNATURE = "cosignature"
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What somebody outside said of the checkpoint of a size.
+
+    `told_at`: when, by their clock. `content`: the answer of an authority in DER, or a signature line of a note, UTF-8.
+    `witness`: the verifier key of who cosigned; empty for a stamp.
+    """
+
+    size: int
+    way: AnchorWay
+    told_at: datetime
+    content: bytes
+    witness: str = _NOBODY
+
+
+async def add_anchor(session: WriteSession, identifier: UUID, kept_at: datetime, anchor: Anchor) -> bool:
+    """Keep an anchor; False where one by the same is kept of that checkpoint."""
+    values = {"size": anchor.size, "way": anchor.way.value, "witness": anchor.witness, "told_at": anchor.told_at}
+    put = postgresql.insert(proof_anchor).values(id=identifier, kept_at=kept_at, content=anchor.content, **values)
+    put = put.on_conflict_do_nothing(index_elements=["size", "witness"])
+    return (await session.execute(put.returning(proof_anchor.c.id))).one_or_none() is not None
+
+
+async def sizes_anchored(session: ReadSession, first: int, last: int) -> list[int]:
+    """The sizes of checkpoints of which anchors are kept, from one to another, both included, in order."""
+    size = proof_anchor.c.size
+    return list(
+        (await session.execute(select(size).distinct().where(size.between(first, last)).order_by(size))).scalars()
+    )
+
+
+async def anchors_of(session: ReadSession, sizes: Iterable[int]) -> Sequence[Anchor]:
+    """The anchors of the checkpoints of some sizes."""
+    columns = proof_anchor.c
+    wanted = select(proof_anchor).where(columns.size.in_(list(sizes))).order_by(columns.size, columns.witness)
+    return [
+        Anchor(row.size, AnchorWay(row.way), row.told_at, row.content, row.witness)
+        for row in await session.execute(wanted)
+    ]
+
+
+async def notes_of(session: ReadSession, sizes: Iterable[int]) -> dict[int, str]:
+    """The checkpoints of some sizes, as they were signed."""
+    columns = proof_checkpoint.c
+    rows = await session.execute(select(columns.size, columns.note).where(columns.size.in_(list(sizes))))
+    return {row.size: row.note for row in rows}
+
+
+async def anchored_log(session: ReadSession) -> AnchoredLog:
+    """How far others have stamped or cosigned the log, and since when what is behind waits."""
+    size: int | None = (await session.execute(select(func.max(proof_anchor.c.size)))).scalar_one()
+    columns = proof_checkpoint.c
+    behind = select(columns.signed_at).where(columns.size > (size or 0)).order_by(columns.size).limit(1)
+    return AnchoredLog(size, (await session.execute(behind)).scalar_one_or_none())
+
+
+async def anchor_delay(session: ReadSession) -> float:
+    """Seconds for which the oldest checkpoint has waited that nobody outside has; 0 where none waits."""
+    return (await anchored_log(session)).delay(await session.now()).total_seconds()
+
+
+async def last_stamped(session: ReadSession) -> tuple[int, datetime] | None:
+    """The largest size of which a time-stamp is kept, and when that came; None where there is none."""
+    columns = proof_anchor.c
+    stamps = select(columns.size, columns.kept_at).where(columns.way == AnchorWay.STAMP.value)
+    row = (await session.execute(stamps.order_by(columns.size.desc()).limit(1))).one_or_none()
+    return None if row is None else (row.size, row.kept_at)
+
+
+async def cosigned_size(session: ReadSession) -> int | None:
+    """The largest size of which a cosignature is kept."""
+    columns = proof_anchor.c
+    cosigned = select(func.max(columns.size)).where(columns.witness != _NOBODY)
+    found: int | None = (await session.execute(cosigned)).scalar_one()
+    return found
+
+
+async def anchored_checkpoint(session: ReadSession, since: datetime | None) -> StoredCheckpoint | None:
+    """The first anchored checkpoint that was signed at an instant or after it; the last of all where there is none."""
+    columns = proof_checkpoint.c
+    has_one = select(proof_anchor.c.id).where(proof_anchor.c.size == columns.size).exists()
+    anchored = select(proof_checkpoint).where(has_one).limit(1)
+    found = None
+    if since is not None:
+        after = anchored.where(columns.signed_at >= since).order_by(columns.size)
+        found = (await session.execute(after)).one_or_none()
+    if found is None:
+        found = (await session.execute(anchored.order_by(columns.size.desc()))).one_or_none()
+    return None if found is None else StoredCheckpoint(found.size, found.signed_at, found.note)

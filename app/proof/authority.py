@@ -1,0 +1,112 @@
+"""Ask a time-stamping authority (RFC 3161) for a stamp, within a deadline and bounds; nothing is taken on trust.
+
+What it answers is kept only if an authority that is trusted has signed it, for these bytes, in answer to this request.
+It is asked at the address that the operator sets, and at no other: redirects, proxies and credentials of the
+environment are not used. Addresses that callers name, as those of webhooks, are guarded otherwise (`app.events`).
+"""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx2
+from cryptography.x509 import Certificate, ObjectIdentifier
+from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
+
+from app.proof.verifier.stamps import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
+
+_LONGEST: Final = 65_536
+"""Bytes of an answer at most; with its certificates it has some thousands."""
+
+
+class AuthorityError(Exception):
+    """There is no time-stamp: the message is a word of `CAUSES`, and nothing of what was answered."""
+
+
+CAUSES: Final = {
+    "timeout": "the authority did not answer in time",
+    "connect": "the authority cannot be reached, or does not speak HTTP",
+    "status": "the authority answered with another status than 200, or in a form that was not asked for",
+    "too_large": "the authority answered with too much",
+    "time": "the time in it cannot be: compare the clocks of database and authority",
+    **STAMP_FAULTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityPlan:
+    """Which authority is asked.
+
+    `roots`: those that it must be certified under. `policy`: the one that it must stamp under; None: any.
+    `password`: the user and the password that it is shown (HTTP Basic), if any.
+    """
+
+    url: str
+    roots: Sequence[Certificate]
+    policy: ObjectIdentifier | None = None
+    password: tuple[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StampAnswer:
+    """What an authority answered, in DER, and what it says."""
+
+    content: bytes
+    stamp: Stamp
+
+
+class TimeAuthority:
+    """Asks one authority."""
+
+    def __init__(self, plan: AuthorityPlan, *, seconds: float = 20.0) -> None:
+        """Prepare. `seconds`: the deadline of one request, in all."""
+        self._plan, self._seconds = plan, seconds
+
+    async def stamp(self, content: bytes) -> StampAnswer:
+        """Have some bytes stamped.
+
+        Raises:
+            AuthorityError: they are not.
+
+        """
+        request = TimestampRequestBuilder().data(content).hash_algorithm(HashAlgorithm.SHA256)
+        # With the certificate of who signs: whoever checks the stamp later has only roots.
+        query = request.cert_request(cert_request=True).nonce(nonce=True).build()
+        try:
+            async with asyncio.timeout(self._seconds):
+                answered = await self._ask(query.as_bytes())
+        except (TimeoutError, httpx2.TimeoutException):
+            raise AuthorityError("timeout") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
+            raise AuthorityError("connect") from None
+        terms = StampTerms(self._plan.roots, query.nonce, self._plan.policy)
+        try:
+            return StampAnswer(answered, stamp_of(answered, content, terms))
+        except StampError as error:
+            raise AuthorityError(str(error)) from None
+
+    async def _ask(self, query: bytes) -> bytes:
+        """POST a request (RFC 3161, section 3.4); what is answered, up to a bound."""
+        headers = {
+            "Content-Type": "application/timestamp-query",
+            "Accept": "application/timestamp-reply",
+            "Accept-Encoding": "identity",
+            "User-Agent": "Sceau",
+        }
+        client = httpx2.AsyncClient(
+            verify=ssl.create_default_context(), trust_env=False, follow_redirects=False, timeout=self._seconds
+        )
+        plan, body = self._plan, bytearray()
+        async with (
+            client,
+            client.stream("POST", plan.url, headers=headers, content=query, auth=plan.password) as answer,
+        ):
+            if answer.status_code != httpx2.codes.OK or "content-encoding" in answer.headers:
+                raise AuthorityError("status")
+            async for chunk in answer.aiter_raw():
+                body += chunk
+                if len(body) > _LONGEST:
+                    raise AuthorityError("too_large")
+        return bytes(body)

@@ -1,0 +1,185 @@
+"""Checks what others say of a log: time-stamps of its checkpoints, and cosignatures of witnesses.
+
+A bundle holds each stamped checkpoint as the bytes that were stamped (`data/stamps/SIZE.checkpoint`), the answer of the
+authority beside it (`data/stamps/SIZE.tsr`), and each cosigned checkpoint as a note (`data/cosigned/SIZE.checkpoint`).
+What one of them shows is shown of as many entries as the checkpoint has, once the bundle's entries have its root.
+"""
+
+import re
+import shlex
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cryptography.x509 import Certificate
+
+from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey
+from app.proof.verifier.stamps import STAMP_FAULTS, StampError, StampTerms, can_check_stamps, stamp_of
+from app.proof.verifier.trees import Frontier
+
+_ANCHOR = re.compile(r"data/(stamps|cosigned)/([1-9][0-9]{0,17})\.checkpoint")
+_TIME_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom an auditor trusts beside the log. `roots`: of time-stamping authorities; None where none were given."""
+
+    witnesses: Sequence[VerifierKey] = ()
+    roots: Sequence[Certificate] | None = None
+
+
+NOBODY = Trust()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """That somebody outside had a checkpoint. `at`: when; None where that could not be checked."""
+
+    head: Checkpoint
+    who: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Cosignature:
+    """What a witness has signed: that it saw a checkpoint at a time. `line`: as it stands in the note."""
+
+    key: VerifierKey
+    at: datetime
+    line: str
+
+
+@dataclass
+class Anchors:
+    """What a bundle holds of others. `waiting`: by size, until the entries are that many; `seen`: those that fit."""
+
+    waiting: dict[int, list[Seen]] = field(default_factory=dict)
+    seen: list[Seen] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def compare(self, tree: Frontier) -> None:
+        """Compare the checkpoints of the tree's size with it: one of another tree shows nothing of this one."""
+        for each in self.waiting.pop(tree.size, []):
+            if each.head.root == tree.root():
+                self.seen.append(each)
+            else:
+                self.wrong.append(f"{each.who} of {each.head.size} entries is of another log: this one was rewritten")
+
+    def told(self, size: int) -> tuple[list[str], list[str]]:
+        """What is to be said of a log of so many entries: what was checked, and what was not."""
+        shown = [each for each in self.seen if each.at is not None]
+        by_whom: dict[str, list[Seen]] = {}
+        for each in shown:
+            by_whom.setdefault(each.who, []).append(each)
+        checked = [_line(who, each) for who, each in by_whom.items()]
+        missing = list(self.missing)
+        reached = max((each.head.size for each in shown), default=0)
+        if not shown and not missing:
+            missing.append("not anchored: nothing outside shows since when this log has been as it is")
+        elif shown and reached < size:
+            missing.append(
+                f"since when the last {size - reached} of the entries are there: nobody outside had them yet"
+            )
+        if self.waiting:
+            missing.append("time-stamps or cosignatures of checkpoints that are not among this bundle's entries")
+        return checked, missing
+
+
+def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
+    """What others say in a bundle, checked as far as it can be without its entries. `path`: where the bundle is."""
+    found = Anchors()
+    unchecked: list[int] = []
+    for kind, size in sorted({(match[1], int(match[2])) for match in map(_ANCHOR.fullmatch, bag.namelist()) if match}):
+        content = bag.read(f"data/{kind}/{size}.checkpoint")
+        try:
+            if kind == "cosigned":
+                seen = _cosigned(content.decode(), trust.witnesses, found)
+            elif trust.roots is None or not can_check_stamps():
+                seen = [Seen(head_of(content), "the stamped checkpoint", None)]
+                unchecked.append(size)
+            else:
+                stamp = stamp_of(bag.read(f"data/stamps/{size}.tsr"), content, StampTerms(trust.roots))
+                seen = [Seen(head_of(content), f"a time-stamp under policy {stamp.policy}", stamp.at)]
+        except StampError as error:
+            found.wrong.append(f"the time-stamp of {size} entries: {STAMP_FAULTS[str(error)]}")
+        except NoteError as error:
+            found.wrong.append(f"the checkpoint of {size} entries in {kind}: {error}")
+        else:
+            for each in seen:
+                found.waiting.setdefault(each.head.size, []).append(each)
+    if unchecked:
+        found.missing.append(_how_to_check(unchecked, path, trust))
+    found.missing = list(dict.fromkeys(found.missing))
+    return found
+
+
+def head_of(content: bytes) -> Checkpoint:
+    """The checkpoint of a note, whoever signed it.
+
+    Raises:
+        NoteError: it is none.
+
+    """
+    return Checkpoint.parse(Note.parse(content.decode("utf-8", "replace")).text)
+
+
+def cosignatures_of(content: str, witnesses: Iterable[VerifierKey]) -> list[Cosignature]:
+    """Which of these witnesses have cosigned a checkpoint, and when.
+
+    Raises:
+        NoteError: it is no note, or the cosignature of one of them is wrong.
+
+    """
+    note = Note.parse(content)
+    found = {}
+    for key in note.signed_by(witnesses):
+        line = next(each for each in note.signatures if (each.name, each.key_id) == (key.name, key.id))
+        found[key] = Cosignature(key, _time(line.value), str(line))
+    return list(found.values())
+
+
+def _cosigned(content: str, witnesses: Sequence[VerifierKey], found: Anchors) -> list[Seen]:
+    head = head_of(content.encode())
+    known = {(each.name, each.id) for each in witnesses}
+    for each in Note.parse(content).signatures:
+        if each.name != head.origin and (each.name, each.key_id) not in known:
+            found.missing.append(f"cosignatures of {each.name}: give its key with --key")
+    signed = cosignatures_of(content, witnesses)
+    return [Seen(head, f"witness {each.key.name}", each.at) for each in signed] or [
+        Seen(head, "the cosigned checkpoint", None)
+    ]
+
+
+def _time(value: bytes) -> datetime:
+    try:
+        return datetime.fromtimestamp(int.from_bytes(value[:_TIME_BYTES], "big"), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise NoteError("the time of a cosignature is none") from None
+
+
+def _line(who: str, seen: Sequence[Seen]) -> str:
+    """What one of them shows: since when the first entries are there, and since when the most."""
+    ordered = sorted(seen, key=lambda each: each.head.size)
+    if len(ordered) == 1:
+        return f"{who}: {_since(ordered[0])}"
+    return f"{who}, {len(ordered)} times: {_since(ordered[0])}, {_since(ordered[-1])}"
+
+
+def _since(seen: Seen) -> str:
+    return f"the first {seen.head.size} entries were there at {seen.at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _how_to_check(sizes: Sequence[int], path: str, trust: Trust) -> str:
+    """What an auditor does about the time-stamps of checkpoints of these sizes, which were not checked."""
+    wanted = [] if trust.roots is not None else ["give --tsa-ca FILE with the roots that you trust"]
+    wanted += [] if can_check_stamps() else ["install rfc3161-client"]
+    name = f"data/stamps/{max(sizes)}"
+    command = (
+        f"unzip -o {shlex.quote(path)} 'data/stamps/*' && "
+        f"openssl ts -verify -data {name}.checkpoint -in {name}.tsr -CAfile FILE"
+    )
+    which = "the time-stamp" if len(sizes) == 1 else f"{len(sizes)} time-stamps"
+    return f"{which}: {' and '.join(wanted)}; or run, for the one of {max(sizes)} entries: {command}"

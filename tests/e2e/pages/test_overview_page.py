@@ -1,0 +1,58 @@
+"""The page about everything that is held about a person, in a browser: read, unfolded, saved, printed."""
+
+import json
+
+import pytest
+
+from tests.e2e.pages.consent import ADS, STATISTICS, press
+from tests.e2e.pages.consent_views import unfold
+from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, look, picture_of, window
+from tests.faults.service import eventually
+from tests.support.api import question, subject
+
+PERSON = "reader@exemple-courriel.example"
+
+
+@pytest.fixture(scope="module")
+def overview(browser, operator):
+    """The address of the page of somebody who answered, withdrew, and about whom decisions were taken."""
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(operator.link(PERSON, ADS, STATISTICS))
+    press(page, ADS, "accept")
+    press(page, STATISTICS, "refuse")
+    for processing in (ADS, ADS, STATISTICS):
+        operator.ok("/access/v1/evaluation", question(PERSON, processing))
+    page.goto(operator.link(PERSON, ADS, kind="withdraw"))
+    press(page, ADS, "withdraw")
+    page.context.close()
+    body = {"subject": subject(PERSON)}
+    eventually(lambda: operator.client.post("/v1/subjects/exports", json=body).json()["decisions_by_day"])
+    wanted = {**body, "kind": "overview", "authentication": "signed_in"}
+    return operator.ok("/v1/consent-links", wanted)["url"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_it_can_be_read(browser, operator, axe, overview, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
+    """No sideways scrolling and nothing grave for axe-core, folded and unfolded, light and dark."""
+    for scheme in SCHEMES:
+        with window(browser, operator.address, width=width, scheme=scheme) as page:
+            page.goto(f"{overview}?lang={lang}")
+            picture = picture_of("overview", width, lang, tmp_path) if scheme == "light" else None
+            look(page, axe, width, picture)
+            unfold(page)
+            look(page, axe, width, None)
+
+
+def test_it_is_saved_without_scripts(browser, overview, tmp_path):
+    """The link gives a file with what the page says."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{overview}?lang=en")
+    with page.expect_download() as saved:
+        page.click("a[href*='receipt=json']")
+    assert saved.value.suggested_filename.startswith("my-data-")
+    saved.value.save_as(tmp_path / "mine.json")
+    told = json.loads((tmp_path / "mine.json").read_text())
+    assert [each["kind"] for each in told["events"]] == ["granted", "refused", "withdrawn"]
+    context.close()

@@ -1,0 +1,113 @@
+"""Cosignatures of witnesses: handed in, checked before they are kept, served with the checkpoint, and bundled."""
+
+import pytest
+
+from app.proof.verifier.notes import Checkpoint, Note
+from tests.proof.logs import lines_of, lived_in, rewritten
+from tests.proof.witness import SEEN_AT, Witness
+from tests.support.api import running
+from tests.support.databases import new_database
+
+GOOD, WRONG, GOOD_BUT_INCOMPLETE = 0, 1, 3
+
+
+@pytest.fixture(scope="module")
+def witness():
+    """A witness that the deployment knows."""
+    return Witness("witness.example/w1")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory, witness):
+    """A deployment that knows a witness."""
+    with new_database() as database:
+        made = lived_in(database, tmp_path_factory.mktemp("log"))
+        made.more = {"witness_keys": str(witness.key)}
+        yield made
+
+
+def _handed_in(log, note):
+    (log.place / "cosigned").write_text(note)
+    status, refused, said = log.sceau("proof", "cosign", log.place / "cosigned")
+    return status, refused or said
+
+
+def _refused(log, witness):
+    """What is handed in in vain, and what is said of it."""
+    head = log.head()
+    parsed = Checkpoint.parse(Note.parse(head).text)
+    other = head.replace(f"\n{parsed.size}\n", f"\n{parsed.size - 1}\n")
+    return {
+        "nobody has cosigned it": (head, "no witness of SCEAU_WITNESS_KEYS has cosigned it"),
+        "a stranger has": (Witness("stranger.example").cosigned(head), "no witness of SCEAU_WITNESS_KEYS"),
+        "a stranger of the same name": (Witness(witness.key.name).cosigned(head), "no witness of SCEAU_WITNESS_KEYS"),
+        "another time": (witness.cosigned(head, told=SEEN_AT + 1), "the signature of witness.example/w1 is wrong"),
+        "another head": (witness.cosigned(other), "is wrong"),
+        "no note": ("text", "this is no signed note"),
+    }
+
+
+def test_what_is_no_cosignature_of_a_known_witness_is_refused(log, witness):
+    """An unknown key, another head, another time: nothing is kept, and a line says why."""
+    for case, (note, says) in _refused(log, witness).items():
+        status, said = _handed_in(log, note)
+        assert (status, says in said) == (1, True), f"{case}: {said}"
+    assert log.value("SELECT count(*) FROM proof_anchor") == 0
+    with running(log.database) as api:
+        assert api.with_key(None).call("GET", "/proof/v1/checkpoint?cosigned=true").status_code == 404
+    assert log.sceau("proof", "cosign", log.place / "missing")[0] == 1
+
+
+def test_a_head_that_this_log_does_not_have_is_refused(log, witness):
+    """A head that the log's key has signed, of a size at which the log has another (a fork)."""
+    note = log.head()
+    root = Note.parse(note).text.split("\n")[2]
+    log.superuser(f"UPDATE proof_checkpoint SET note = replace(note, '{root}', '{'A' * 43}=')")
+    status, said = _handed_in(log, witness.cosigned(note))
+    log.superuser(f"UPDATE proof_checkpoint SET note = replace(note, '{'A' * 43}=', '{root}')")
+    assert (status, "this log has signed no such checkpoint of" in said) == (1, True), said
+
+
+def test_a_cosignature_is_kept_served_and_bundled(log, witness):
+    """It stands in the checkpoint that is served, in the log, and in bundles; its witness's key makes them anchored."""
+    note = log.head()
+    cosigned = witness.cosigned(note)
+    assert _handed_in(log, cosigned) == (0, "Kept: witness.example/w1.\n")
+    assert _handed_in(log, cosigned) == (0, "Its cosignatures were kept before.\n")
+    with running(log.database) as api:
+        assert api.with_key(None).call("GET", "/proof/v1/checkpoint").text == cosigned
+    assert "entries appended" in log.append()
+    with running(log.database) as api:
+        stranger = api.with_key(None)
+        assert "witness" not in stranger.call("GET", "/proof/v1/checkpoint").text
+        assert stranger.call("GET", "/proof/v1/checkpoint?cosigned=true").text == cosigned
+    bundle = log.bundle("--anchored")
+    size = len(lines_of(bundle))
+    status, said = log.verify(bundle, witness=str(witness.key))
+    line = f"witness witness.example/w1: the first {size} entries were there at 2026-09-21T14:13:20Z"
+    assert (status, line in said, "NOT CHECKED" in said) == (GOOD, True, False), said
+    status, said = log.verify(bundle)
+    assert (status, "cosignatures of witness.example/w1: give its key with --key" in said) == (
+        GOOD_BUT_INCOMPLETE,
+        True,
+    )
+    whole = log.bundle(name="whole.zip")
+    assert [line for line in lines_of(whole) if '"kind":"anchor"' in line["entry"]]
+    assert log.verify(whole, witness=str(witness.key))[0] == GOOD_BUT_INCOMPLETE
+    (log.place / "head").write_text(cosigned)
+    status, said = log.verify(log.place / "head", witness=str(witness.key))
+    assert (status, "witness witness.example/w1 saw it at 2026-09-21T14:13:20Z" in said) == (GOOD, True)
+
+
+def test_a_cosignature_in_a_bundle_that_is_wrong_is_named(log, witness, tmp_path):
+    """Whoever makes a bundle may write any time into it, and any name: what was not signed is wrong or not checked."""
+    bundle, note = log.bundle("--anchored"), log.value("SELECT note FROM proof_checkpoint ORDER BY size LIMIT 1")
+    name = f"data/cosigned/{len(lines_of(bundle))}.checkpoint"
+    for forged, wanted, says in (
+        (witness.cosigned(note, told=SEEN_AT - 1), WRONG, "the signature of witness.example/w1 is wrong"),
+        (Witness(witness.key.name).cosigned(note), GOOD_BUT_INCOMPLETE, "cosignatures of witness.example/w1"),
+    ):
+        changes = {name: lambda _, content=forged: content.encode()}
+        changed = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)
+        status, said = log.verify(changed, witness=str(witness.key))
+        assert (status, says in said, "the first" in said) == (wanted, True, False), said

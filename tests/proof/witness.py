@@ -1,0 +1,24 @@
+"""A witness of a test's own (c2sp.org/tlog-cosignature)."""
+
+import base64
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app.proof.verifier.notes import COSIGNATURE, Note, VerifierKey
+
+SEEN_AT = 1_790_000_000
+
+
+class Witness:
+    """Somebody outside with a key of their own, who cosigns what they see."""
+
+    def __init__(self, name):
+        """Make a key."""
+        self.private = Ed25519PrivateKey.generate()
+        self.key = VerifierKey(name, COSIGNATURE, self.private.public_key().public_bytes_raw())
+
+    def cosigned(self, note, *, signed=SEEN_AT, told=SEEN_AT):
+        """A note with a cosignature behind it. `signed`: the time that is signed; `told`: the one that is told."""
+        message = f"cosignature/v1\ntime {signed}\n{Note.parse(note).text}"
+        value = self.key.id + told.to_bytes(8, "big") + self.private.sign(message.encode())
+        return f"{note}— {self.key.name} {base64.b64encode(value).decode()}\n"

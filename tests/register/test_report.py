@@ -1,0 +1,108 @@
+"""The report of a month, for a data-protection officer: what it counts, and whom it never names."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.core.article import PARIS
+from app.operations.register.report_period import _ON_PEOPLE, ACTS
+from app.pages.service.report_words import ACTS as WORDS
+from tests.faults.service import eventually
+from tests.support.api import question, running, subject
+from tests.support.commands import run_command
+
+EXPORT = "/v1/subjects/exports"
+
+
+@pytest.fixture
+def api(database):
+    """A service in which something of each kind happened this month."""
+    with running(database, decision_log="durable") as api:
+        api.register("ads")
+        api.register("resale", purpose="other")
+        api.ok("PATCH", "/v1/processings/resale", {"status": "suspended"})
+        for name in ("alice", "bruno"):
+            api.decide(name, "ads")
+        api.decide("chloe", "ads", "refused")
+        api.withdraw("bruno", "ads")
+        for asked in ("ads", "nobody@example.fr"):
+            api.ok("POST", "/access/v1/evaluation", question("alice", asked))
+        api.ok("POST", "/v1/subjects/erasures", {"subject": subject("dora")})
+        eventually(lambda: len(api.ok("POST", "/v1/decisions/search", {})["items"]) == 2)
+        api.call("POST", EXPORT, {"subject": subject("alice")})
+        yield api
+
+
+@pytest.fixture
+def written(api, database, tmp_path):
+    """Write a report; what it says."""
+
+    def write(*words):
+        month = f"{datetime.now(UTC).astimezone(PARIS):%Y-%m}"
+        asked = words if "--month" in words else (*words, "--month", month)
+        status, said, _ = run_command(database, "report", "-o", tmp_path / "report", *asked)
+        assert status == 0, said
+        return (tmp_path / "report").read_text(encoding="utf-8")
+
+    return write
+
+
+def test_it_counts_what_was_recorded(written):
+    """Answers and decisions by processing, acts on the register, and how often people used their rights."""
+    told = json.loads(written("--format", "json"))
+    events = {(each["processing"], each["kind"]): each["number"] for each in told["events"]}
+    assert [events["ads", kind] for kind in ("granted", "refused", "withdrawn")] == [2, 1, 1]
+    answers = {(each["processing"], each["reason"]): each["number"] for each in told["answers"]}
+    assert answers == {("ads", "consent_in_force"): 1, ("", "unknown_processing"): 1}
+    acts = [each["act"] for each in told["acts"]]
+    assert acts.count("processing.registered") == 2
+    assert "processing.suspended" in acts
+    assert (told["erasures"], told["exports"] >= 1, told["dropped"]) == (1, True, 0)
+    assert told["lapsing"] == {}  # a year ahead
+    assert told["staff"] is not None
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("fr", ("Registre des traitements", "n’est jamais permis", "traitement suspendu resale", "Accords")),
+        ("en", ("Register of processings", "is never permitted", "processing suspended resale", "Consents")),
+    ],
+)
+def test_it_is_a_document_in_words(written, language, words):
+    """It stands alone, in either language."""
+    text = written("--language", language).replace("\N{NO-BREAK SPACE}", " ")
+    assert f'<html lang="{language}">' in text
+    assert [each for each in words if each not in text] == []
+    assert '<link rel="stylesheet"' not in text
+    assert "http://" not in text
+
+
+def test_it_names_nobody_whose_consents_these_are(written):
+    """Not in any form, and not what a caller named that nobody registered."""
+    for words in ((), ("--format", "json")):
+        text = written(*words)
+        assert [name for name in ("alice", "bruno", "chloe", "dora", "nobody@example.fr") if name in text] == []
+
+
+def test_another_month_has_nothing_of_it(written):
+    """A month begins and ends at midnight in Paris; the one before this one had nothing."""
+    before = datetime.now(UTC).astimezone(PARIS).replace(day=1) - timedelta(days=1)
+    told = json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))
+    assert (told["events"], told["answers"], told["acts"]) == ([], [], [])
+    assert datetime.fromisoformat(told["since"]).astimezone(PARIS).strftime("%d %H:%M") == "01 00:00"
+    assert datetime.fromisoformat(told["until"]).astimezone(PARIS).strftime("%d %H:%M") == "01 00:00"
+    assert json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))["since"] == told["since"]
+
+
+def test_the_last_whole_month_is_the_usual_one(api, database, tmp_path):
+    """Without a month it is the one before this one."""
+    status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--format", "json")
+    before = datetime.now(UTC).astimezone(PARIS).replace(day=1) - timedelta(days=1)
+    assert (status, said) == (0, f"The report of {before:%Y-%m} is written.\n")
+
+
+def test_each_act_has_its_words():
+    """An act that is told one by one is told in words."""
+    assert {each.value for each in ACTS} - _ON_PEOPLE == set(WORDS)
