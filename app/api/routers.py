@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.api import docs
-from app.api.audit import decision_log
+from app.api.audit import decision_log, relying_permits
 from app.api.audit import trail as audit_trail
 from app.api.callers import routes as callers
 from app.api.consents import batches, imports, mailboxes, renewals, subjects
@@ -12,7 +12,7 @@ from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.decisions import tokens as decision_tokens
 from app.api.proof import routes as proof
-from app.api.register import controllers
+from app.api.register import controllers, invalidations
 from app.api.register import routes as register
 from app.api.service import health
 from app.api.staff import routes as staff
@@ -25,6 +25,7 @@ ROUTERS: Final = tuple(
         routes,
         searches,
         register,
+        invalidations,
         controllers,
         consents,
         batches,
@@ -36,6 +37,7 @@ ROUTERS: Final = tuple(
         proof,
         explanations,
         decision_log,
+        relying_permits,
         audit_trail,
         feed,
         acknowledgements,

@@ -28,12 +28,15 @@ class ActKind(StrEnum):
     DECISION_LOG_DROPPED = "decision_log.dropped"
     DECISIONS_SEARCHED = "decisions.searched"
     IMPORT_APPROVED = "import.approved"
+    INVALIDATION_PROPOSED = "invalidation.proposed"
+    INVALIDATION_REJECTED = "invalidation.rejected"
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"
     MAILBOX_SHARED = "mailbox.shared"
     MAILBOX_UNSHARED = "mailbox.unshared"
     OWNER_LIMITS_CHANGED = "owner_limits.changed"
     PROCESSING_APPROVED = "processing.approved"
+    PROCESSING_INVALIDATED = "processing.invalidated"
     PROCESSING_PROPOSED = "processing.proposed"
     PROCESSING_REGISTERED = "processing.registered"
     PROCESSING_REJECTED = "processing.rejected"
@@ -107,6 +110,8 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "is_exact", "role"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
     ActKind.IMPORT_APPROVED: frozenset({"rows"}),
+    ActKind.INVALIDATION_PROPOSED: frozenset({"invalidation", "version"}),
+    ActKind.INVALIDATION_REJECTED: frozenset({"invalidation"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
     ActKind.MAILBOX_SHARED: frozenset({"holders"}),
@@ -114,6 +119,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
         {"log_floor_days_before", "log_floor_days", "clock_tolerance_before", "clock_tolerance"}
     ),
     ActKind.PROCESSING_APPROVED: frozenset({"version"}),
+    ActKind.PROCESSING_INVALIDATED: frozenset({"invalidation", "version"}),
     ActKind.PROCESSING_PROPOSED: frozenset({"version"}),
     ActKind.PROCESSING_REGISTERED: frozenset({"version", "purpose"}),
     ActKind.PROCESSING_REJECTED: frozenset({"version"}),

@@ -14,8 +14,9 @@ _DIGITS: Final = 16
 class DecisionBasis:
     """The columns of a log row that no answer tells.
 
-    `version`: of the processing, in force then. `versions` and `changes`: how many of its versions and changes of
-    status were known. `known`: the ledger order of the last event of the subject that was known, 0 where none was.
+    `version`: of the processing, in force then. `versions` and `changes`: how many of its versions were known, and how
+    many of its changes of status and invalidations, in the order of their instants. `known`: the ledger order of the
+    last event of the subject that was known, 0 where none was.
     `participants`: how many other parties the question named; None where it did not say, or nothing asked for them. No
     digest of them: it would lead from an id to the row, whatever else is sealed.
     `relied`: who was looked at besides the subject, sealed (`DecidedBy`).

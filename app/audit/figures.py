@@ -76,7 +76,7 @@ SELECT date_trunc('hour', at, 'UTC'), CASE WHEN reason = 'unknown_processing' TH
 FROM decision_log WHERE at >= :since AND at < :until AND id >= :first GROUP BY 1, 2, 3, 4
 """)
 
-_CLOCKS_APART: Final = 600
+CLOCKS_APART: Final = 600
 """Seconds by which the time in an id may be before the decision's own."""
 
 
@@ -86,7 +86,7 @@ _FIRST: Final = text("SELECT at FROM decision_log WHERE at >= :since AND id >= :
 async def first_logged(session: ReadSession, since: datetime) -> datetime | None:
     """When the first decision in the log since an instant was taken; None when there is none."""
     found: datetime | None = (
-        await session.execute(_FIRST, {"since": since, "first": _lowest_id(since)})
+        await session.execute(_FIRST, {"since": since, "first": lowest_id(since)})
     ).scalar_one_or_none()
     return found
 
@@ -95,12 +95,12 @@ async def count_decisions(session: WriteSession, since: datetime, until: datetim
     """Count the log's hours from one on, again where they were counted; forget those before another."""
     hour = decision_count.c.hour
     await session.execute(delete(decision_count).where((hour >= since) | (hour < forget)))
-    await session.execute(_COUNT, {"since": since, "until": until, "first": _lowest_id(since)})
+    await session.execute(_COUNT, {"since": since, "until": until, "first": lowest_id(since)})
 
 
-def _lowest_id(since: datetime) -> UUID:
+def lowest_id(since: datetime) -> UUID:
     """What no id of a decision since then is below (RFC 9562, 5.7: it begins with milliseconds)."""
-    return UUID(int=int((since.timestamp() - _CLOCKS_APART) * 1000) << 80)
+    return UUID(int=int((since.timestamp() - CLOCKS_APART) * 1000) << 80)
 
 
 _BY_DAY: Final = text("""

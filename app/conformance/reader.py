@@ -145,14 +145,17 @@ def _capacity(field: Field) -> dict[str, str]:
 def _collection(evidence: Mapping[str, str | bool], capacity: Mapping[str, str]) -> Collection:
     lawful = Collection()
     age_band = capacity.get("age_band")
+    text_known = bool(evidence.get("text_known", lawful.text_known))
+    text = evidence.get("presented_text_sha256") if text_known else None
     return Collection(
         positive_act=PositiveAct(str(evidence.get("positive_act", lawful.positive_act))),
         default_state=DefaultState(str(evidence.get("default_state", lawful.default_state))),
         separate_from_terms=bool(evidence.get("separate_from_terms", lawful.separate_from_terms)),
         conditional=bool(evidence.get("conditional", lawful.conditional)),
-        text_known=bool(evidence.get("text_known", lawful.text_known)),
+        text_known=text_known,
         age_band=AgeBand(age_band) if age_band is not None else None,
         given_by=GivenBy(capacity.get("given_by", lawful.given_by)),
+        text=None if text is None else str(text).lower(),
     )
 
 

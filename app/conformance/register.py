@@ -1,4 +1,4 @@
-"""Reads the register of a golden file: processings, their versions and their status changes."""
+"""Reads the register of a golden file: processings, their versions, their status changes and what was invalidated."""
 
 from dataclasses import replace
 from datetime import date
@@ -9,7 +9,7 @@ from app.conformance.document import Field
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidPeriodError
 from app.core.period import ONE_YEAR, ConsentPeriod
-from app.core.processing import PartyMode, Processing, ProcessingVersion, Status, StatusChange
+from app.core.processing import Invalidation, PartyMode, Processing, ProcessingVersion, Status, StatusChange
 from app.core.retention import Retention
 
 _OPTIONAL: Final = frozenset(
@@ -23,6 +23,7 @@ _OPTIONAL: Final = frozenset(
         "effective_from",
         "material",
         "status_changes",
+        "invalidations",
         "data_recipients",
         "retention",
         "controller",
@@ -59,6 +60,7 @@ def read_register(field: Field) -> dict[str, Processing]:
             known,
             versions=tuple(sorted((*known.versions, version), key=attrgetter("number"))),
             status_changes=_merged(said, known),
+            invalidations=_struck(said, known),
         )
     return register
 
@@ -116,6 +118,19 @@ def _merged(said: dict[str, Field], known: Processing) -> tuple[StatusChange, ..
     if any(change.status is Status.RETIRED for change in changes[:-1]):
         said["status_changes"].refuse("`retired` is final: no status follows it")
     return tuple(changes)
+
+
+def _struck(said: dict[str, Field], known: Processing) -> tuple[Invalidation, ...]:
+    """What this entry and those before it say was invalidated: a version by its number, or a text by its SHA-256."""
+    found = list(known.invalidations)
+    for item in said["invalidations"].items() if "invalidations" in said else []:
+        struck = item.members({"at"}, {"version", "text"})
+        if ("version" in struck) is ("text" in struck):
+            item.refuse("an invalidation is about a version or about a text: name one of the two")
+        version = struck["version"].whole() if "version" in struck else None
+        text = struck["text"].text().lower() if "text" in struck else None
+        found.append(Invalidation(struck["at"].instant(), version, text))
+    return tuple(sorted(found, key=attrgetter("at")))
 
 
 def read_elements(field: Field) -> frozenset[Element]:

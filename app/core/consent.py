@@ -79,7 +79,10 @@ class Defect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """How a decision was collected: the part of its evidence and capacity that the rules look at."""
+    """How a decision was collected: the part of its evidence and capacity that the rules look at.
+
+    `text`: SHA-256 (hex, lower case) of the text shown, where it is one that the register or the page is known to hold.
+    """
 
     positive_act: PositiveAct = PositiveAct.BUTTON_CLICKED
     default_state: DefaultState = DefaultState.UNSELECTED
@@ -88,6 +91,7 @@ class Collection:
     text_known: bool = True
     age_band: AgeBand | None = None
     given_by: GivenBy = GivenBy.SELF
+    text: str | None = None
 
 
 LAWFUL = Collection()
@@ -131,6 +135,7 @@ class State(StrEnum):
     AWAITING_OTHER = "awaiting_other_parent_or_child"
     IN_FORCE = "in_force"
     INVALID = "invalid"
+    INVALIDATED = "invalidated"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
     REPLACED = "replaced"

@@ -104,7 +104,7 @@ def stable_until(
     collected by `at`.
     """
     moments = [version.effective_from for version in processing.versions if version.effective_from is not None]
-    moments += [change.at for change in processing.status_changes]
+    moments += [change.at for change in processing.changes]
     moments += [
         expiry(Grant(event, age=None), processing, at, policy)
         for event in events
@@ -173,4 +173,5 @@ def _scheduled(case: Case) -> list[tuple[datetime, bool]]:
         for change in case.processing.status_changes
         if change.at > case.at
     ]
+    changes += [(each.at, False) for each in case.processing.invalidations if each.at > case.at]
     return sorted(changes)

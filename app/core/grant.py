@@ -128,6 +128,11 @@ def age_required(event: ConsentEvent, processing: Processing, at: datetime) -> b
     return any(version.age_statement_required for version in versions if version is not None)
 
 
+def invalidated(grant: Grant, processing: Processing, at: datetime) -> bool:
+    """Whether a grant rests, by either of its acts, on a version or a text that was invalidated by an instant."""
+    return any(processing.invalidated(act.version or 0, act.collection.text, at) for act in grant.acts)
+
+
 def awaits_other_side(grant: Grant, at: datetime) -> bool:
     """Whether a grant is the first act of a joint consent whose second may still follow."""
     by_one_side = grant.event.collection.given_by in _BOTH_SIDES and grant.first_act is None

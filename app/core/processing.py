@@ -59,6 +59,22 @@ class StatusChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Invalidation:
+    """From `at` on, no consent permits that rests on this version, or on the text of this SHA-256 (hex, lower case).
+
+    One of the two is None.
+    """
+
+    at: datetime
+    version: int | None = None
+    text: str | None = None
+
+    def strikes(self, version: int, text: str | None) -> bool:
+        """Whether a consent to that version, given on that text (None: one that is not known), rests on it."""
+        return version == self.version or (text is not None and text == self.text)
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessingVersion:
     """One version of a processing.
 
@@ -119,12 +135,13 @@ def material_changes(before: ProcessingVersion, after: ProcessingVersion) -> tup
 
 @dataclass(frozen=True)
 class Processing:
-    """A register entry: versions in ascending number, status changes in ascending time."""
+    """A register entry: versions in ascending number, status changes and invalidations in ascending time."""
 
     id: str
     purpose: Purpose
     versions: tuple[ProcessingVersion, ...]
     status_changes: tuple[StatusChange, ...] = ()
+    invalidations: tuple[Invalidation, ...] = ()
 
     @property
     def is_exempt(self) -> bool:
@@ -152,6 +169,15 @@ class Processing:
     def status_at(self, at: datetime) -> Status:
         """The status at an instant; active until the first change."""
         return next((change.status for change in reversed(self.status_changes) if change.at <= at), Status.ACTIVE)
+
+    @property
+    def changes(self) -> tuple[StatusChange | Invalidation, ...]:
+        """The changes of status and the invalidations, each with its instant."""
+        return (*self.status_changes, *self.invalidations)
+
+    def invalidated(self, version: int, text: str | None, at: datetime) -> bool:
+        """Whether a version, or a text that was shown for it (None: not known), was invalidated by an instant."""
+        return any(each.at <= at and each.strikes(version, text) for each in self.invalidations)
 
     @cached_property
     def _material(self) -> tuple[ProcessingVersion, ...]:

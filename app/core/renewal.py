@@ -8,7 +8,7 @@ whether an analysis is permitted: a flag is only ever a message about what `app.
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -25,7 +25,7 @@ NEVER_FLAGGED: Final = 366
 """The stage of a consent about which nothing was said yet: more than any notice."""
 EXPIRED_STAGE: Final = 0
 OVER_STAGE: Final = -1
-"""Nothing more will be said: superseded, or its processing is retired."""
+"""Nothing more will be said: superseded or invalidated, or its processing is retired."""
 
 ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -44,6 +44,7 @@ class FlagKind(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     CLOSED = "closed"
+    INVALIDATED = "invalidated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,14 @@ def examine(  # noqa: PLR0917 - the facts of one consent
     """
     state = consent_state(consent, events, processing, at, renewal.policy)
     status = processing.status_at(at)
-    if status is Status.RETIRED:
-        kind = _AT_RETIREMENT.get(state)
-        return Examined(Flag(kind) if kind is not None else None, OVER_STAGE)
+    if state is State.INVALIDATED or status is Status.RETIRED:
+        stood = consent_state(consent, events, replace(processing, invalidations=()), at, renewal.policy)
+        kind = _AT_RETIREMENT.get(stood)
+        return _for_ever(FlagKind.INVALIDATED if kind is not None and state is State.INVALIDATED else kind)
     if state is State.PENDING:
         return Examined(None, None)
     if processing.superseded(consent.version or 0, at):
-        return Examined(Flag(FlagKind.SUPERSEDED) if state is State.SUPERSEDED else None, OVER_STAGE)
+        return _for_ever(FlagKind.SUPERSEDED if state is State.SUPERSEDED else None)
     expires_at = consent_expiry(consent, events, processing, at, renewal.policy)
     if at >= expires_at:
         return Examined(Flag(FlagKind.EXPIRED) if state is State.EXPIRED else None, EXPIRED_STAGE)
@@ -136,6 +138,11 @@ def examine(  # noqa: PLR0917 - the facts of one consent
         return Examined(None, None)
     told = state is State.IN_FORCE and not renewal_declined(consent, events)
     return Examined(Flag(FlagKind.DUE, due) if told else None, due)
+
+
+def _for_ever(kind: FlagKind | None) -> Examined:
+    """Say this, if anything, and nothing more."""
+    return Examined(Flag(kind) if kind is not None else None, OVER_STAGE)
 
 
 _AT_RETIREMENT: Final = {

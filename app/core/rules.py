@@ -13,7 +13,7 @@ from app.core.case import Case, Outcome, Rule
 from app.core.consent import EventKind
 from app.core.decision import Decision, Participant, Reason
 from app.core.fold import Standing
-from app.core.grant import Grant, age_required, covered, defects
+from app.core.grant import Grant, age_required, covered, defects, invalidated
 from app.core.processing import PartyMode, Status
 from app.core.state import grant_among
 
@@ -161,7 +161,8 @@ def _grant_lacks(case: Case, reason: Reason) -> Outcome | None:
 
 
 def _unlawful(case: Case, grant: Grant) -> bool:
-    return bool(defects(grant, age_required=age_required(grant.event, case.processing, case.at)))
+    required = age_required(grant.event, case.processing, case.at)
+    return bool(defects(grant, age_required=required)) or invalidated(grant, case.processing, case.at)
 
 
 _LACKS: Final[Mapping[Reason, Callable[[Case, Grant], bool]]] = {
@@ -243,7 +244,11 @@ RULES: Final = (
     Rule("11", "Has the user never decided on this processing, or closed the account since?", _rule_11),
     Rule("12", "Is the user's latest decision a refusal?", _rule_12),
     Rule("13", "Is it a withdrawal?", _rule_13),
-    Rule("14", "Is it a grant that was unlawfully collected?", _rule_14),
+    Rule(
+        "14",
+        "Is it a grant that was unlawfully collected, or to a version or on a text that was invalidated?",
+        _rule_14,
+    ),
     Rule("15", "Is it a grant to an older version, with a material version in force since?", _rule_15),
     Rule("16", "Is it a grant that has reached its expiry?", _rule_16),
     Rule("17", "Does it leave out an element that the request touches?", _rule_17),

@@ -10,7 +10,7 @@ from typing import Final
 
 from app.core.consent import ConsentEvent, Defect, EventKind, State
 from app.core.fold import ages_stated, counts, history, since_closure
-from app.core.grant import Grant, age_required, awaits_other_side, defects, expiry, grant_of
+from app.core.grant import Grant, age_required, awaits_other_side, defects, expiry, grant_of, invalidated
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 
@@ -24,8 +24,8 @@ def consent_state(
 ) -> State:
     """The state of a consent (a granted or refused event) at an instant.
 
-    What ended it first comes first: a closure, a withdrawal, a later decision; then, for a grant, the rules 14
-    to 16 in their order.
+    What ended it first comes first: a closure, a withdrawal, a later decision; then, for a grant, the invalidation of
+    what it rests on, and the rules 14 to 16 in their order.
 
     Args:
         consent: the consent, one of `events`.
@@ -42,9 +42,12 @@ def consent_state(
         return _ENDED[ended.kind]
     if consent.kind is EventKind.REFUSED:
         return State.REFUSED
+    grant = grant_of(consent, since_closure(past), ages_stated(events, at))
+    if invalidated(grant, processing, at):
+        return State.INVALIDATED
     if not counts(consent, processing, at):
         return State.PENDING
-    return _grant_state(grant_of(consent, since_closure(past), ages_stated(events, at)), processing, at, policy)
+    return _grant_state(grant, processing, at, policy)
 
 
 def consent_expiry(

@@ -75,8 +75,9 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "You have withdrawn your consent to this processing.",
         ),
         Reason.CONSENT_INVALID: _both(
-            "Votre consentement n’a pas été recueilli régulièrement : il ne compte pas.",
-            "Your consent was not lawfully collected: it does not count.",
+            "Votre consentement n’a pas été recueilli régulièrement, ou ce que vous aviez accepté a été invalidé : il "
+            "ne compte pas.",
+            "Your consent was not lawfully collected, or what you accepted has been invalidated: it does not count.",
         ),
         Reason.CONSENT_SUPERSEDED: _both(
             "Ce traitement a changé depuis votre consentement : il faut vous le redemander.",

@@ -15,10 +15,9 @@ from uuid import UUID
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.consent import EventKind
 from app.db.session import ReadSession, WriteSession
 from app.events.feed import Position
-from app.events.outbox import TYPE_PREFIX
+from app.events.kinds import EventType
 from app.events.tables import effect_acknowledged, effect_owed
 
 
@@ -30,15 +29,15 @@ class Effect(StrEnum):
 
 
 ENDING: Final = frozenset(
-    TYPE_PREFIX + kind.value
-    for kind in (
-        EventKind.REFUSED,
-        EventKind.WITHDRAWN,
-        EventKind.CLOSED,
-        EventKind.ERASED,
-        EventKind.EXPIRED,
-        EventKind.SUPERSEDED,
-    )
+    {
+        EventType.REFUSED.value,
+        EventType.WITHDRAWN.value,
+        EventType.CLOSED.value,
+        EventType.ERASED.value,
+        EventType.EXPIRED.value,
+        EventType.SUPERSEDED.value,
+        EventType.INVALIDATED.value,
+    }
 )
 """Types of event after which nothing may be analysed any more; a refusal counts where it ended a consent."""
 
@@ -57,7 +56,7 @@ _SPAN: Final = """
 ON CONFLICT DO NOTHING
 """
 _ONE: Final = "    AND o.id = :event ON CONFLICT DO NOTHING"
-_TYPES: Final = {"types": sorted(ENDING), "refused": TYPE_PREFIX + EventKind.REFUSED.value}
+_TYPES: Final = {"types": sorted(ENDING), "refused": EventType.REFUSED.value}
 
 
 @dataclass(frozen=True, slots=True)

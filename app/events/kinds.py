@@ -15,6 +15,7 @@ class EventType(StrEnum):
     EXPIRED = "fr.sceau.consent.expired"
     SUPERSEDED = "fr.sceau.consent.superseded"
     CLOSED = "fr.sceau.consent.closed"
+    INVALIDATED = "fr.sceau.consent.invalidated"
     ERASED = "fr.sceau.consent.erased"
 
 

@@ -2,8 +2,8 @@
 
 What a consent is at an instant depends, in a few cases, on the subject's other events (`app.core.state`): evidence that
 may be unlawful, a child's age stated earlier or an age that must be stated, a grant collected before its version came
-into force or in a territory with a calendar of its own. Subjects with any
-such event are left out of the groups and handed over one by one, for the core itself to judge.
+into force or in a territory with a calendar of its own, a text that was invalidated. Subjects with any such event are
+left out of the groups and handed over one by one, for the core itself to judge.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -52,6 +52,9 @@ WHERE decision = 'granted' AND collected_at < effective_from
 UNION
 SELECT subject_ref FROM consent
     WHERE processing IN (SELECT processing FROM processing_version WHERE age_statement_required)
+UNION
+SELECT subject_ref FROM consent_event WHERE kind = 'granted' AND (processing, lower(evidence->>'presented_text_sha256'))
+    IN (SELECT processing, encode(text_sha256, 'hex') FROM processing_invalidation WHERE text_sha256 IS NOT NULL)
 """  # noqa: S608 - a constant
 _GROUPS: Final = text(f"""
 WITH doubted AS MATERIALIZED ({_DOUBTED}), local AS (

@@ -42,10 +42,15 @@ def collection_of(evidence: Json | None, capacity: Json | None, *, text_known: b
         text_known,
         said.get("age_band"),
         said.get("given_by", GivenBy.SELF),
+        _text(said.get("presented_text_sha256")) if text_known else None,
     )
 
 
-@lru_cache(maxsize=256)
+def _text(digest: object) -> str | None:
+    return digest.lower() if isinstance(digest, str) else None
+
+
+@lru_cache(maxsize=4_096)
 def _collection(  # noqa: PLR0917 - the members of a collection: there are few that differ, and many consents share one
     positive_act: str,
     default_state: str,
@@ -54,6 +59,7 @@ def _collection(  # noqa: PLR0917 - the members of a collection: there are few t
     text_known: bool,  # noqa: FBT001
     age_band: str | None,
     given_by: str,
+    text: str | None,
 ) -> Collection:
     return Collection(
         PositiveAct(positive_act),
@@ -63,4 +69,5 @@ def _collection(  # noqa: PLR0917 - the members of a collection: there are few t
         text_known,
         AgeBand(age_band) if age_band is not None else None,
         GivenBy(given_by),
+        text,
     )

@@ -1,15 +1,21 @@
-"""What the sweep flagged, read back."""
+"""What was flagged, read back; and the consents that an invalidation may have ended, of which a flag is to tell.
 
-from collections.abc import Sequence
+Those may rest on one version of a processing, or on one text; the core says which of them do. Of two acts that are one
+joint consent, the earlier may be the one that a text was shown for.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, text
+from sqlalchemy import Row, RowMapping, func, select, text
 
+from app.core.register.invalidation import Struck
 from app.core.renewal import FlagKind
-from app.db.session import ReadSession
+from app.db.session import ReadSession, WriteSession
+from app.ledger.sweep import Held
 from app.ledger.tables import renewal_flag
 
 
@@ -81,3 +87,57 @@ async def flags_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
     columns = [renewal_flag.c[each] for each in told]
     rows = select(*columns).where(renewal_flag.c.subject_ref == ref).order_by(renewal_flag.c.flagged_at)
     return (await session.execute(rows)).mappings().all()
+
+
+# Nothing ended them, as far as events alone tell; whether one is in force is for the core.
+_LIVE: Final = """
+FROM consent AS live JOIN subject ON subject.subject_ref = live.subject_ref
+WHERE live.processing = :processing AND live.decision = 'granted' AND live.ended_by IS NULL
+    AND (CAST(:after AS uuid) IS NULL OR live.id > CAST(:after AS uuid))
+    AND (live.version = :version OR EXISTS (
+        SELECT FROM consent_event AS shown
+        WHERE shown.subject_ref = live.subject_ref AND shown.processing = live.processing AND shown.kind = 'granted'
+            AND lower(shown.evidence ->> 'presented_text_sha256') = :text AND (
+                shown.id = live.id
+                OR shown.version = live.version AND shown.capacity ->> 'given_by' IS NOT NULL
+                    AND shown.collected_at BETWEEN live.collected_at - interval '30 days' AND live.collected_at)))
+"""
+_UNTOLD: Final = """
+    AND live.renewal_stage > 0 AND NOT EXISTS (
+        SELECT FROM renewal_flag AS told WHERE told.subject_ref = live.subject_ref
+            AND told.processing = live.processing AND told.consent = live.id AND told.kind = 'invalidated')
+"""
+_COLUMNS: Final = """
+SELECT live.subject_ref, live.id, coalesce(live.counted_from, live.collected_at) AS counted_from, live.version
+"""
+_PAGE: Final = text(f"{_COLUMNS} {_LIVE} ORDER BY live.id LIMIT :most")
+_HOLD: Final = text(f"{_COLUMNS} {_LIVE} {_UNTOLD} ORDER BY live.id LIMIT :most FOR UPDATE OF subject SKIP LOCKED")
+_LEFT: Final = text(f"SELECT live.id {_LIVE} {_UNTOLD} ORDER BY live.id LIMIT :most")
+
+
+async def list_resting(
+    session: ReadSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
+) -> list[Held]:
+    """The next consents that may rest on it and that nothing ended, by id; nobody is held."""
+    return _held(await session.execute(_PAGE, _values(processing, struck, after) | {"most": limit}))
+
+
+async def hold_resting(
+    session: WriteSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
+) -> list[Held]:
+    """The same of those that were not told of yet; their subjects are held, and who is held already is left out."""
+    return _held(await session.execute(_HOLD, _values(processing, struck, after) | {"most": limit}))
+
+
+async def list_untold(session: ReadSession, processing: str, struck: Struck, *, limit: int) -> list[UUID]:
+    """Some that were not told of yet, whoever holds their subjects."""
+    found = await session.execute(_LEFT, _values(processing, struck, None) | {"most": limit})
+    return list(found.scalars())
+
+
+def _values(processing: str, struck: Struck, after: UUID | None) -> dict[str, object]:
+    return {"processing": processing, "version": struck.version, "text": struck.text, "after": after}
+
+
+def _held(rows: Iterable[Row[Any]]) -> list[Held]:
+    return [Held(row.subject_ref, row.id, row.counted_from, row.version) for row in rows]

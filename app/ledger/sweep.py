@@ -153,7 +153,7 @@ _OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM 
 
 
 async def load_events_about(
-    session: WriteSession, refs: Iterable[bytes], processing: str
+    session: ReadSession, refs: Iterable[bytes], processing: str
 ) -> dict[bytes, list[ConsentEvent]]:
     """What the ledgers of those subjects say about one processing, and about the person, in ledger order."""
     table = consent_event.c

@@ -118,6 +118,23 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         "at",
         ("processing", "at", "status", "recorded_by", "awaiting_approval"),
     ),
+    "invalidation": EntrySource(
+        "processing_invalidation",
+        "processing || '/' || number",
+        "at",
+        (
+            "processing",
+            "number",
+            "version",
+            "text_sha256",
+            "reason",
+            "recorded_at",
+            "recorded_by",
+            "at",
+            "approved_by",
+            "approval_reason",
+        ),
+    ),
     "controller_version": EntrySource(
         "controller_version AS each JOIN controller AS party ON party.id = each.controller",
         "each.controller || '/' || each.number",
@@ -185,7 +202,7 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         typed="uuid",
     ),
 }
-"""By the kind under which triggers queue them (revisions 0031 and 0035)."""
+"""By the kind under which triggers queue them (revisions 0031, 0035 and 0036)."""
 
 
 def by_id(source: EntrySource) -> str:

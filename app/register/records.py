@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from typing import Final
 from uuid import UUID
 
 from app.core.article import Purpose
-from app.core.processing import Processing, ProcessingVersion, StatusChange
+from app.core.processing import Invalidation, Processing, ProcessingVersion, StatusChange
 from app.core.register.controllers import ControllerKind
 from app.core.register.version_diff import Told
 from app.register.particulars import Particulars
+
+_NEXT_INSTANT: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class ProcessingRecord:
     """One processing as registered.
 
     `controller` is the legal name of the first controller of its latest version, `controller_names` has those of all
-    that its versions name, by id.
+    that its versions name, by id. `changes` of status and invalidations stand in the order of their instants, which no
+    two of them share.
     """
 
     id: str
@@ -69,8 +73,27 @@ class ProcessingRecord:
     purpose: Purpose
     registered_at: datetime
     versions: tuple[VersionRecord, ...]
-    status_changes: tuple[StatusChange, ...]
+    changes: tuple[StatusChange | Invalidation, ...]
     controller_names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status_changes(self) -> tuple[StatusChange, ...]:
+        """The changes of status."""
+        return tuple(each for each in self.changes if isinstance(each, StatusChange))
+
+    @property
+    def invalidations(self) -> tuple[Invalidation, ...]:
+        """What was invalidated."""
+        return tuple(each for each in self.changes if isinstance(each, Invalidation))
+
+    def next_instant(self, now: datetime) -> datetime:
+        """Now, or just after the last change if a clock stood still or was set back."""
+        return max([now, *(each.at + _NEXT_INSTANT for each in self.changes[-1:])])
+
+    def struck(self, version: VersionRecord, at: datetime) -> bool:
+        """Whether a version or one of its notices was invalidated by an instant: nobody is asked for it any more."""
+        digests = (None, *(version.notice_hash(language) for language in version.notice))
+        return any(self.facts.invalidated(version.facts.number, digest, at) for digest in digests)
 
     def names_of(self, version: VersionRecord) -> tuple[str, ...]:
         """The legal names of a version's controllers, in their order."""
@@ -84,6 +107,7 @@ class ProcessingRecord:
             purpose=self.purpose,
             versions=tuple(version.facts for version in self.versions),
             status_changes=self.status_changes,
+            invalidations=self.invalidations,
         )
 
     def version(self, number: int) -> VersionRecord | None:

@@ -16,16 +16,17 @@ from app.db.session import ReadSession
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 
-Stamp = tuple[str | None, int, int, int]
+Stamp = tuple[str | None, int, int, int, int]
 STAMP: Final[Lookup[Stamp]] = Lookup(
     Prepared(
         text(f"""
 SELECT {IDENTITY} AS server, (SELECT count(*) FROM processing) AS processings,
-    (SELECT count(*) FROM processing_version) AS versions, (SELECT count(*) FROM processing_status_change) AS changes
+    (SELECT count(*) FROM processing_version) AS versions, (SELECT count(*) FROM processing_status_change) AS changes,
+    (SELECT count(*) FROM processing_invalidation) AS invalidations
 """)  # noqa: S608 - a constant
     ),
     {},
-    lambda rows: (rows[0].server, rows[0].processings, rows[0].versions, rows[0].changes),
+    lambda rows: (rows[0].server, rows[0].processings, rows[0].versions, rows[0].changes, rows[0].invalidations),
 )
 """What the register holds now."""
 _MOST: Final = 10_000

@@ -11,10 +11,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
-from app.core.processing import PartyMode, ProcessingVersion, Status, StatusChange, can_be_an_id
+from app.core.processing import Invalidation, PartyMode, ProcessingVersion, Status, StatusChange, can_be_an_id
 from app.core.register.controllers import id_of_name
 from app.core.retention import Retention
 from app.db.session import ReadSession, WriteSession
+from app.register.invalidations import change_of, changes_made
 from app.register.particulars import Particulars
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.tables import processing, processing_status_change, processing_version
@@ -37,15 +38,15 @@ async def load_processings(
             return {}
     heads = select(processing).order_by(processing.c.id)
     versions = select(processing_version).order_by(processing_version.c.processing, processing_version.c.number)
-    changes = select(processing_status_change).order_by(processing_status_change.c.at)
+    changes = changes_made()
     if ids is not None:
         heads = heads.where(processing.c.id.in_(ids))
         versions = versions.where(processing_version.c.processing.in_(ids))
-        changes = changes.where(processing_status_change.c.processing.in_(ids))
+        changes = changes.where(changes.selected_columns.processing.in_(ids))
     if known_at is not None:
         heads = heads.where(processing.c.registered_at <= known_at)
         versions = versions.where(processing_version.c.recorded_at <= known_at)
-        changes = changes.where(processing_status_change.c.at <= known_at)
+        changes = changes.where(changes.selected_columns.at <= known_at)
     # Heads first: a processing registered between the statements is then left out whole, never seen without versions.
     found = (await session.execute(heads)).all()
     controllers = {row.id: row.controller for row in found}
@@ -53,9 +54,9 @@ async def load_processings(
     for row in await session.execute(versions):
         if row.processing in controllers:
             by_version[row.processing].append(version_of(row, controllers[row.processing]))
-    by_change = defaultdict[str, list[StatusChange]](list)
+    by_change = defaultdict[str, list[StatusChange | Invalidation]](list)
     for row in await session.execute(changes):
-        by_change[row.processing].append(_change(row))
+        by_change[row.processing].append(change_of(row))
     return {row.id: _record(row, by_version[row.id], by_change[row.id]) for row in found}
 
 
@@ -151,12 +152,8 @@ async def add_status_change(session: WriteSession, identifier: str, change: Stat
     )
 
 
-def _change(row: Row[tuple[object, ...]]) -> StatusChange:
-    return StatusChange(row.at, Status.PROPOSED if row.awaiting_approval else Status(row.status))
-
-
 def _record(
-    row: Row[tuple[object, ...]], versions: list[VersionRecord], changes: list[StatusChange]
+    row: Row[tuple[object, ...]], versions: list[VersionRecord], changes: list[StatusChange | Invalidation]
 ) -> ProcessingRecord:
     return ProcessingRecord(
         id=row.id,
@@ -164,7 +161,7 @@ def _record(
         purpose=Purpose(row.purpose),
         registered_at=row.registered_at,
         versions=tuple(versions),
-        status_changes=tuple(changes),
+        changes=tuple(changes),
     )
 
 

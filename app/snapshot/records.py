@@ -88,7 +88,7 @@ def register_record(found: ProcessingRecord | None) -> RegisterRecord:
     """The record of a register entry, or of its absence."""
     if found is None:
         return RegisterRecord(None, None)
-    done = [change.at for change in found.status_changes]
+    done = [change.at for change in found.changes]
     done += [each.recorded_at for each in found.versions if each.facts.in_force_at(each.recorded_at)]
     facts = found.facts
     return RegisterRecord(facts, max(done, default=None), facts.rests_on_consent, facts.asks_others)

@@ -92,6 +92,7 @@ NAMED = {
     ("POST", "/v1/explanations"): lambda name: ("", question("alice", name)),
     ("POST", "/v1/decisions/search"): lambda name: ("", {"processing": name}),
     ("POST", "/v1/processings/{id}/versions"): lambda name: ("", _version(name)),
+    ("POST", "/v1/processings/{id}/invalidations"): lambda _: ("", {"version": 1, "reason": "x", "dry_run": True}),
     ("POST", "/v1/processings/previews"): lambda name: ("", processing(name)),
     ("PATCH", "/v1/processings/{id}"): lambda _: ("", {"status": "active"}),
     ("POST", "/v1/webhooks"): lambda name: ("", {"url": HOOK, "processings": [name]}),
@@ -102,6 +103,7 @@ NAMED = {
 BY_ID = {
     ("GET", "/v1/processings/{id}"): lambda _, name: (name, None),
     ("GET", "/v1/processings/{id}/versions"): lambda _, name: (name, None),
+    ("GET", "/v1/processings/{id}/invalidations"): lambda _, name: (name, None),
     ("GET", "/v1/consents/{id}"): lambda world, name: (world.consents[name], None),
     ("GET", "/v1/consents/{id}/history"): lambda world, name: (world.consents[name], None),
     ("GET", "/v1/consents/{id}/proof"): lambda world, name: (world.consents[name], None),
@@ -187,6 +189,10 @@ APART = {
     ("POST", "/v1/acknowledgements"): "an event of another processing is not found: tests/webhooks/test_effects.py",
     ("POST", "/v1/processings/{id}/approvals"): "needs a version that waits: tests/register/test_four_eyes.py",
     ("POST", "/v1/processings/{id}/rejections"): "needs a version that waits: tests/register/test_four_eyes.py",
+    **{
+        (method, f"/v1/processings/{{id}}/invalidations/{{number}}/{what}"): "tests/register/test_invalidations.py"
+        for method, what in (("POST", "approvals"), ("POST", "rejections"), ("GET", "permits"))
+    },
     ("GET", "/v1/controllers"): "legal persons, of no processing",
     ("GET", "/v1/controllers/{id}"): "a legal person, of no processing",
     ("GET", "/v1/job-runs"): "numbers of background tasks: of no processing",

@@ -113,12 +113,14 @@ def test_a_register_is_read_with_versions_statuses_and_what_decides_nothing(read
      status_changes: [{at: "2026-05-01T00:00:00Z", status: retired}]}
   - {id: ads, version: 1, purpose: statistics, elements: [content], started_on: 2014-05-01, retention: P30D,
      data_recipients: [Regie], controller: ACME, service: mail, name: {fr: Statistiques}, notice: {en: We count.},
-     status_changes: [{at: 2026-04-01T00:00:00Z, status: suspended}]}
+     status_changes: [{at: 2026-04-01T00:00:00Z, status: suspended}],
+     invalidations: [{at: 2026-06-01T00:00:00Z, text: AB}, {at: 2026-05-01T00:00:00Z, version: 2}]}
 """
         + CASE
     ).processings["ads"]
     assert [each.number for each in entry.versions] == [1, 2]
     assert [each.status for each in entry.status_changes] == [Status.SUSPENDED, Status.RETIRED]
+    assert [(each.version, each.text) for each in entry.invalidations] == [(2, None), (None, "ab")]
     first, second = entry.versions
     assert (str(first.retention), first.data_recipients, first.started_on) == (
         "P30D",
@@ -241,10 +243,18 @@ ENDED = """version: 2, purpose: advertising, elements: [content], status_changes
             "processings[1].status_changes",
             "final",
         ),
+        *(
+            (
+                f"version: 2, purpose: advertising, elements: [content], invalidations: [{{{what}}}]",
+                "processings[1].invalidations[0]",
+                "name one of the two",
+            )
+            for what in ("at: 2026-01-01T00:00:00Z", "at: 2026-01-01T00:00:00Z, version: 1, text: ab")
+        ),
     ],
 )
 def test_a_register_that_nobody_could_keep_is_refused(read, more, key, problem):
-    """The same version twice, another purpose, versions out of order, a status after retirement."""
+    """The same version twice, another purpose, versions out of order, a status after retirement, odd invalidations."""
     second = (
         "  - {id: ads, version: 2, purpose: advertising, elements: [content], effective_from: 2026-01-01T00:00:00Z}\n"
     )

@@ -15,6 +15,7 @@ from app.proof.heads import KeptHeads
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import notice_of, proof, written
+from tests.support.invalidations import propose
 from tests.support.staff import TEXT, publish
 from tests.support.two_persons import add, person
 
@@ -102,6 +103,8 @@ class Facts:
                 case.path_parameters["event"] = self.events[number % len(self.events)]
             if "key" in case.path_parameters:
                 case.path_parameters["key"] = self.keys[number % len(self.keys)][1]
+        if "number" in case.path_parameters:
+            case.path_parameters["number"] = 1
         if "tile" in case.path_parameters:
             case.path_parameters = {**case.path_parameters, "tile": "0/000.p/1"}
         if "name" in case.path_parameters:
@@ -124,7 +127,7 @@ class Facts:
             "staff": self.members,
             "controllers": ("joint",),
         }
-        if path.endswith(RULINGS):
+        if path.endswith((*RULINGS, "/permits")):
             return self.waiting
         return found.get(path.split("/")[2], self.processings)
 
@@ -192,6 +195,8 @@ def _of_a_version(path: str) -> dict[str, Callable[[Any], Any]]:
         registered |= {"purpose": "advertising", "material": True, "started_on": "2020-01-01"}
     if path.endswith(RULINGS):
         registered["version"] = 2
+    if path.endswith("/invalidations"):
+        registered |= {"version": 1, "text": None}
     return {name: _always(value) for name, value in registered.items()}
 
 
@@ -203,6 +208,7 @@ def _proposed(api: Api) -> tuple[tuple[str, ...], str]:
     for name in names:
         api.register(name)
         assert add(program, name, notice={"fr": "Autre."}, reason="Clearer words.").status_code == 201
+        propose(api, name)
     return names, person(api, "Bob", "register:approve").key or ""
 
 

@@ -8,7 +8,15 @@ from psycopg import sql
 
 from tests.support.api import TestClock, running, subject
 
-TABLES = ("consent_event", "processing_version", "processing_proposal", "controller_version", "staff_acknowledgement")
+TABLES = (
+    "consent_event",
+    "processing_version",
+    "processing_proposal",
+    "processing_invalidation",
+    "invalidation_proposal",
+    "controller_version",
+    "staff_acknowledgement",
+)
 TOLERANCE = timedelta(seconds=10)
 HOUR = timedelta(hours=1)
 

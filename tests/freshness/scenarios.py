@@ -288,6 +288,26 @@ async def repeated_suspension(world):
     return await world.ask(world.b)
 
 
+async def silent_feed_at_an_invalidation(world):
+    """B holds the permit, and its feed has stopped; A invalidates the version that it rests on."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    await _invalidate(world)
+    return await world.ask(world.b)
+
+
+async def repeated_invalidation(world):
+    """A dies between the commit of an invalidation and its answer; the same is invalidated again."""
+    await world.begin()
+    await world.fill(world.b)
+    await world.b.freeze()
+    first = await world.committed(_invalidate(world))
+    await _dies(first)
+    await _invalidate(world)
+    return await world.ask(world.b)
+
+
 async def repeated_at_the_same_process(world):
     """A fails between commit and forgetting, with a slow feed of its own; the same request comes to it again."""
     await world.begin()
@@ -308,6 +328,11 @@ async def repeated_at_the_same_process(world):
 
 async def _suspend(world):
     await world.a.ok("PATCH", f"/v1/processings/{world.processing}", {"status": "suspended"})
+
+
+async def _invalidate(world):
+    body = {"version": 1, "reason": "Unlawful."}
+    await world.a.ok("POST", f"/v1/processings/{world.processing}/invalidations", body)
 
 
 async def _dies(task):

@@ -61,6 +61,13 @@ CONTROLS = [
     Control(
         "repeated suspension answered at once", scenarios.repeated_suspension, writes.repeated_status_at_once, MIDDLE
     ),
+    Control("invalidation not confirmed", scenarios.silent_feed_at_an_invalidation, writes.no_confirmation, MIDDLE),
+    Control(
+        "repeated invalidation answered at once",
+        scenarios.repeated_invalidation,
+        writes.repeated_invalidation_at_once,
+        MIDDLE,
+    ),
     Control(
         "own row never waited for", scenarios.repeated_at_the_same_process, writes.own_row_never_waited_for, MIDDLE
     ),

@@ -264,7 +264,7 @@ def test_what_an_unproven_read_told_is_not_remembered(database, monkeypatch):
         load = vars(from_database)["load_processings"]
 
         async def replaced(session, ids):
-            return {key: replace(each, status_changes=()) for key, each in (await load(session, ids)).items()}
+            return {key: replace(each, changes=()) for key, each in (await load(session, ids)).items()}
 
         @asynccontextmanager
         async def unproven(self):

@@ -10,7 +10,8 @@ from tests.support.api import question, running
 from tests.support.databases import new_database
 
 ID = "01990000-0000-7000-8000-000000000000"
-PLACES = dict.fromkeys(("id", "event", "key", "token"), ID) | {"name": "sceau.css", "sha256": "0" * 64, "tile": "0/000"}
+PLACES = dict.fromkeys(("id", "event", "key", "token"), ID)
+PLACES |= {"name": "sceau.css", "sha256": "0" * 64, "tile": "0/000", "number": "1"}
 PAGES = ("/dashboard", "/consent/", "/staff/")
 KEPT = ("/docs/", "/assets/", "/.well-known/jwks.json", "/.well-known/authzen-configuration")
 EVALUATION = "/access/v1/evaluation"

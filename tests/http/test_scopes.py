@@ -64,6 +64,9 @@ BODIES = {
     "/v1/processings/previews": processing("ads"),
     "/v1/processings/{id}/approvals": {"version": 1, "reason": "Read and compared."},
     "/v1/processings/{id}/rejections": {"version": 1, "reason": "Read and compared."},
+    "/v1/processings/{id}/invalidations": {"version": 1, "reason": "Unlawful.", "dry_run": True},
+    "/v1/processings/{id}/invalidations/{number}/approvals": {"reason": "Read too."},
+    "/v1/processings/{id}/invalidations/{number}/rejections": {"reason": "Read too."},
     "/v1/controllers": {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS"},
     "/v1/controllers/{id}/versions": {"legal_name": "Exemple SA"},
     "/v1/processings/{id}/versions": _version(),
@@ -116,9 +119,8 @@ def _routes(api):
 def _call(api, method, path):
     body = BODIES.get(path, {}) if method in {"POST", "PATCH", "PUT"} else None
     identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks", "/staff")) else "ads"
-    return api.call(
-        method, path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID).replace("{key}", UNKNOWN_ID), body
-    )
+    filled = path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID).replace("{key}", UNKNOWN_ID)
+    return api.call(method, filled.replace("{number}", "1"), body)
 
 
 def test_every_route_names_a_scope_or_is_open_on_purpose(shared):

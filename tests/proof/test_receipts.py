@@ -19,6 +19,8 @@ from app.proof.tree import root_at
 from app.proof.verifier.notes import VerifierKey, opened
 from tests.proof.logs import Log
 from tests.support.api import running, subject
+from tests.support.consents import hash_of, notice_of
+from tests.support.invalidations import invalidate
 
 INCOMPLETE = 3
 UNREADABLE = 2
@@ -199,6 +201,7 @@ ENDS = {
     "refused": (lambda api: api.decide("zoe", "ads", "refused"), "dpv:ConsentRefused"),
     "withdrawn": (lambda api: api.withdraw("zoe"), "dpv:ConsentWithdrawn"),
     "closed": (lambda api: _close(api, "zoe"), "dpv:ConsentExpired"),
+    "invalidated": (lambda api: invalidate(api, "ads"), "dpv:ConsentInvalidated"),
 }
 GIVERS = {
     "self": ["dpv:DataSubject"],
@@ -264,6 +267,22 @@ def test_a_receipt_that_is_used_after_a_withdrawal_is_named(deployment):
     assert log.sceau("proof", "verify", receipt, before, *given)[0] == INCOMPLETE
     status, _, said = log.sceau("proof", "verify", receipt, after, *given)
     assert (status, "does not stand any more: it ended by entry" in said, ": withdrawn" in said) == (1, True, True)
+
+
+@pytest.mark.parametrize("struck", [{"version": 1}, {"text": hash_of(notice_of("ads")["fr"])}], ids=["version", "text"])
+def test_a_receipt_that_is_used_after_an_invalidation_is_named(deployment, struck):
+    """Beside a bundle of a later time the verifier says which entry invalidated it; that of something else does not."""
+    api, log, consent = deployment
+    log.append()
+    receipt = _receipt(api, log, consent)
+    given = [part for key in log.key().split("\n") for part in ("--key", key)]
+    invalidate(api, "ads", text=hash_of(notice_of("ads")["en"]))
+    log.append()
+    assert log.sceau("proof", "verify", receipt, log.bundle(name="before.zip"), *given)[0] == INCOMPLETE
+    invalidate(api, "ads", **struck)
+    log.append()
+    status, _, said = log.sceau("proof", "verify", receipt, log.bundle(name="after.zip"), *given)
+    assert (status, "(invalidation ads/2): invalidated" in said) == (1, True), said
 
 
 def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(deployment):

@@ -68,7 +68,7 @@ def test_another_server_with_as_many_rows_is_read_anew(monkeypatch):
     async def read():
         entries = RegisterEntries()
         servers: list[Any] = [SimpleNamespace(name=name) for name in ("old", "old", "new")]
-        return [await entries.read(each, ["ads"], (each.name, 1, 1, 1)) for each in servers]
+        return [await entries.read(each, ["ads"], (each.name, 1, 1, 1, 0)) for each in servers]
 
     monkeypatch.setattr(remembered, "load_processings", load)
     assert asyncio.run(read()) == [{"ads": "old"}, {"ads": "old"}, {"ads": "new"}]

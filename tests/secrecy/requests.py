@@ -77,6 +77,13 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/v1/processings/previews"): [processing("ads-mail"), processing(_address("processing"))],
     ("POST", "/v1/processings/{id}/approvals"): [{"version": 1, "reason": "Read and compared."}],
     ("POST", "/v1/processings/{id}/rejections"): [{"version": 1, "reason": "Read and compared."}],
+    ("POST", "/v1/processings/{id}/invalidations"): [
+        {"version": 1, "reason": "Unlawful.", "dry_run": True},
+        {"text": _address("malformed"), "reason": "Unlawful."},
+        {"text": "ab" * 32, "reason": "Unlawful."},
+    ],
+    ("POST", "/v1/processings/{id}/invalidations/{number}/approvals"): [{"reason": "Read too."}],
+    ("POST", "/v1/processings/{id}/invalidations/{number}/rejections"): [{"reason": "Read too."}],
     ("POST", "/v1/controllers"): [
         {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS", "country": "FR"},
         {"id": _address("processing"), "kind": "siren", "identifier": _address("malformed"), "legal_name": "x"},
@@ -273,7 +280,7 @@ def _in_path(route: Route, consent: str) -> list[str]:
     of_webhook = template.startswith("/v1/webhooks/")
     known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
     named = ("id", "name", "token", "sha256", "event", "key", "tile")
-    return [template.format(**dict.fromkeys(named, each)) for each in known]
+    return [template.format(**dict.fromkeys(named, each), number=1) for each in known]
 
 
 def well_formed(route: Route, consent: str) -> Iterator[Sent]:
@@ -313,7 +320,7 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
             yield Sent(method, path, sent, _headers(key, **json_type))
         yield Sent(method, path, sent, {"Authorization": f"Basic {_address('apikey')}", **json_type})
     if "{" in template:
-        places = dict.fromkeys(("id", "name", "sha256", "event", "key", "tile"), _address("path"))
+        places = dict.fromkeys(("id", "name", "sha256", "event", "key", "tile", "number"), _address("path"))
         # A token is random, and looked up by its hash: one that could be guessed is no token.
         marked = template.format(**places, token=f"Z{_address('token')}")
         yield Sent(method, marked, json.dumps(bodies[0]).encode(), _headers(**json_type))

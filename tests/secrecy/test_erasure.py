@@ -90,7 +90,7 @@ def _questions() -> list[tuple[str, str, Any]]:
 def _by_id(world: World, ids: Iterable[str]) -> list[tuple[str, str]]:
     """Every route that reads something by its id, with each id."""
     templates = [path for method, path in scopes_by_route(world.api.client.app) if method == "GET" and "{" in path]  # type: ignore[arg-type]
-    places = dict.fromkeys(("name", "token", "sha256", "event", "key"), "none")
+    places = dict.fromkeys(("name", "token", "sha256", "event", "key", "number"), "none")
     return [
         (path, path.format(**{**places, "id": each, "event": each, "token": each, "tile": each}))
         for path in templates

@@ -12,6 +12,7 @@ from tests.faults.service import eventually
 from tests.support.api import BOOTSTRAP, Api, processing, question, subject
 from tests.support.dashboard import SITE, Visitor
 from tests.support.databases import TestDatabase
+from tests.support.invalidations import propose
 from tests.support.staff import TEXT, publish
 
 Route = tuple[str, str]
@@ -96,6 +97,27 @@ def _rule(world: World, answer: str) -> Any:
     approver = world.api.with_key(world.api.ok("POST", "/v1/keys", person)["key"])
     ruling = {"version": 2, "reason": "Read and compared."}
     return approver.call("POST", f"/v1/processings/{identifier}/{answer}", ruling, IDENTIFIED)
+
+
+def _invalidate(world: World) -> Any:
+    body = {"version": 1, "reason": "Unlawful."}
+    return world.send("POST", f"/v1/processings/{world.registered()}/invalidations", body)
+
+
+def _answer_invalidation(world: World, answer: str) -> Any:
+    """A program proposes, and a person answers."""
+    identifier = world.registered()
+    number = propose(world.api, identifier)
+    person = {"name": "x", "kind": "person", "scopes": ["register:approve"]}
+    approver = world.api.with_key(world.api.ok("POST", "/v1/keys", person)["key"])
+    path = f"/v1/processings/{identifier}/invalidations/{number}/{answer}"
+    return approver.call("POST", path, {"reason": "Read too."}, IDENTIFIED)
+
+
+def _permits(world: World) -> Any:
+    identifier = world.registered()
+    world.api.ok("POST", f"/v1/processings/{identifier}/invalidations", {"version": 1, "reason": "Unlawful."})
+    return world.send("GET", f"/v1/processings/{identifier}/invalidations/1/permits")
 
 
 CONTROLLER = {"kind": "other", "legal_name": "Exemple SAS"}
@@ -205,6 +227,16 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ("POST", "/v1/processings/{id}/versions"): ("processing.versioned", _version),
     ("POST", "/v1/processings/{id}/approvals"): ("processing.approved", lambda world: _rule(world, "approvals")),
     ("POST", "/v1/processings/{id}/rejections"): ("processing.rejected", lambda world: _rule(world, "rejections")),
+    ("POST", "/v1/processings/{id}/invalidations"): ("processing.invalidated", _invalidate),
+    ("POST", "/v1/processings/{id}/invalidations/{number}/approvals"): (
+        "processing.invalidated",
+        lambda world: _answer_invalidation(world, "approvals"),
+    ),
+    ("POST", "/v1/processings/{id}/invalidations/{number}/rejections"): (
+        "invalidation.rejected",
+        lambda world: _answer_invalidation(world, "rejections"),
+    ),
+    ("GET", "/v1/processings/{id}/invalidations/{number}/permits"): ("decisions.searched", _permits),
     ("POST", "/v1/controllers"): (
         "controller.registered",
         lambda world: world.send("POST", "/v1/controllers", {**CONTROLLER, "id": "exemple-new"}),

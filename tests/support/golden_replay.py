@@ -42,7 +42,7 @@ class Replay:
     file: GoldenFile
 
     def register(self) -> None:
-        """Register every processing of the file, its versions ahead of their time, its status changes in theirs."""
+        """Register every processing of the file, its versions ahead of their time, what changes it in its own."""
         for entry in self.file.processings.values():
             first, *later = entry.versions
             self.clock.at = first.effective_from or REGISTERED
@@ -59,6 +59,10 @@ class Replay:
             for change in entry.status_changes:
                 self.clock.at = change.at
                 self.api.ok("PATCH", f"/v1/processings/{entry.id}", {"status": change.status})
+            for each in entry.invalidations:
+                self.clock.at = each.at
+                said = {"text": each.text} if each.version is None else {"version": each.version}
+                self.api.ok("POST", f"/v1/processings/{entry.id}/invalidations", {**said, "reason": "Unlawful."})
 
     def name(self, case: GoldenCase, subject_id: str) -> str:
         """A name of the case's own for one of its subjects."""
@@ -159,7 +163,7 @@ def answered_live(file: GoldenFile, case: GoldenCase) -> bool:
     at, asked = case.request.at, case.request
     entry = file.processings.get(asked.request.processing)
     registered = entry is None or (entry.versions[0].effective_from or REGISTERED) <= at
-    changes = [change.at for change in entry.status_changes] if entry is not None else []
+    changes = [change.at for change in entry.changes] if entry is not None else []
     looked_at = {asked.subject_id, *asked.participant_ids}
     events = [each.event.collected_at for each in case.events if each.subject_id in looked_at]
     return registered and all(done <= at for done in [*changes, *events])

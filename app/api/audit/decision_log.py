@@ -117,12 +117,13 @@ async def post_decision_search(
             limit=body.page.limit,
         )
     return DecisionsPage(
-        items=[_logged(each) for each in page.items],
+        items=[logged_body(each) for each in page.items],
         next_cursor=write_cursor(deployment.pseudonyms, asked, page.next_before),
     )
 
 
-def _logged(logged: LoggedDecision) -> LoggedBody:
+def logged_body(logged: LoggedDecision) -> LoggedBody:
+    """The wire form of a row of the log."""
     return LoggedBody(
         id=logged.id,
         at=logged.at,

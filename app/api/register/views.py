@@ -67,6 +67,7 @@ class ListedVersionView(VersionView):
     changes: list[ChangeView] | None = Field(
         default=None, description="What differs from the approved version before it; absent of the first"
     )
+    invalidated_at: datetime | None = Field(default=None, description="Since when no consent to it permits")
 
 
 class StatusView(BaseModel):
@@ -162,7 +163,9 @@ def versions_view(known: Registered) -> VersionsPage:
         proposal = proposals.get(number)
         version = approved[number] if number in approved else proposals[number].version
         before = [each for each in known.record.versions if each.facts.number < number][-1:]
-        items.append(_listed(version, before, proposal))
+        listed = _listed(version, before, proposal)
+        struck = (each.at for each in known.record.invalidations if each.version == number)
+        items.append(listed.model_copy(update={"invalidated_at": next(struck, None)}))
     return VersionsPage(items=items)
 
 

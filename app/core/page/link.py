@@ -68,6 +68,7 @@ class Situation(StrEnum):
     AWAITING = "awaiting"
     LAPSED = "lapsed"
     INVALID = "invalid"
+    INVALIDATED = "invalidated"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
 
@@ -101,11 +102,12 @@ def solicited(
 ) -> tuple[UUID, int] | None:
     """What asking now would be a renewal of: the consent, and the version asked for; None for a first request.
 
-    A consent that a material version superseded is asked for anew: it is another version that the person reads.
+    A consent that a material version superseded, or whose version or text was invalidated, is asked for anew: it is
+    another text that the person reads.
     """
     if decision is None or decision.kind is not EventKind.GRANTED:
         return None
-    if consent_state(decision, events, processing, at, policy) is not State.SUPERSEDED:
+    if consent_state(decision, events, processing, at, policy) not in _ASKED_ANEW:
         return decision.id, decision.version or 0
     version = processing.version_at(at)
     return (decision.id, version.number) if version is not None else None
@@ -179,7 +181,12 @@ def paused_until(decision: ConsentEvent | None, pause: ConsentPeriod) -> datetim
     return PeriodPolicy(Counting.SAME_INSTANT).expiry(decision.collected_at, pause)
 
 
-_TOLD = {State.INVALID: Situation.INVALID, State.AWAITING_OTHER: Situation.AWAITING}
+_TOLD = {
+    State.INVALID: Situation.INVALID,
+    State.INVALIDATED: Situation.INVALIDATED,
+    State.AWAITING_OTHER: Situation.AWAITING,
+}
+_ASKED_ANEW = frozenset({State.SUPERSEDED, State.INVALIDATED})
 _HOLDING = frozenset({State.IN_FORCE, State.PENDING})
 
 

@@ -33,6 +33,18 @@ class OwnProposalError(DomainError):
     slug = "own-proposal"
 
 
+class VersionInvalidatedError(DomainError):
+    """The version in force, or one of its notices, was invalidated: nothing is asked until there is a new version."""
+
+    slug = "version-invalidated"
+
+
+class UnknownTextError(DomainError):
+    """No consent to this processing can rest on that text: it is no notice of a version, and no page showed it."""
+
+    slug = "unknown-text"
+
+
 class ImportNotApprovedError(DomainError):
     """So many grants are imported only once another person has approved it: POST /v1/imports/{name}/approvals."""
 

@@ -37,7 +37,7 @@ from app.core.page.link import (
     solicited,
 )
 from app.core.processing import Status
-from app.core.register.errors import ProcessingNotApprovedError
+from app.core.register.errors import ProcessingNotApprovedError, VersionInvalidatedError
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.solicitations import Asked, count_solicitations, load_solicitations
@@ -113,6 +113,7 @@ async def create_consent_link(
         ContactMissingError: one names no contact for the protection of data, which the person must be told.
         ProcessingSuspendedError: one is suspended, and so is not asked for (withdrawing goes on).
         ProcessingRetiredError: one is retired.
+        VersionInvalidatedError: what one would ask was invalidated.
         JointConsentNeededError: the person is under fifteen, and the link is not joint.
         JointConsentNotApplicableError: the link is joint, and the person is not known to be under fifteen.
         SolicitationPausedError: every one was refused or withdrawn too recently.
@@ -202,6 +203,9 @@ def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger,
         detail = f"{identifier} is not an automated analysis: no consent lets a person read a correspondence."
         raise ConsentNotApplicableError(detail, field=_FIELD)
     told = record.version(version.number)
+    if told is not None and record.struck(told, ledger.now):
+        detail = f"What {identifier} asks was invalidated: add a version that may be asked, and ask then."
+        raise VersionInvalidatedError(detail, field=_FIELD)
     if told is None or told.contact is None:
         detail = f"{identifier} names no data_protection_contact: add a version that does, and ask then."
         raise ContactMissingError(detail, field=_FIELD)

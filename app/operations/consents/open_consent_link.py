@@ -26,6 +26,7 @@ from app.ledger.store import load_entries
 from app.ledger.vault_store import load_id
 from app.operations.consents.shown_processing import (
     ShownProcessing,
+    on_a_struck_text,
     show_processing,
     title_of,
     version_shown,
@@ -99,15 +100,24 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     under_15 = young and not joint
     asks = link.kind.asks and (young or not joint) and now < link.expires_at and await _in_force(session, link, caller)
     known = await load_controllers(session, _controllers_of(records, now))
-    shown = [
-        show_processing(
-            *(link, entries, records[each], _who(records[each], known, now), now, deployment.policy),
-            asks=asks and not under_15 and caller.may_ask_about(each),
-        )
-        for each in link.processings
-    ]
-    title = title_of(link, shown, asks=asks)
-    items = await _with_presented(session, with_texts(link, shown, title))
+
+    def show(struck: frozenset[str]) -> tuple[str, tuple[ShownProcessing, ...]]:
+        """The title, and each processing with its texts; of those processings the text that asks was invalidated."""
+        shown = [
+            show_processing(
+                *(link, entries, records[each], _who(records[each], known, now), now, deployment.policy),
+                asks=asks and not under_15 and caller.may_ask_about(each),
+                struck=each in struck,
+            )
+            for each in link.processings
+        ]
+        title = title_of(link, shown, asks=asks)
+        return title, with_texts(link, shown, title)
+
+    title, shown = show(frozenset())
+    struck = frozenset(item.id for item in shown if on_a_struck_text(item, records[item.id], now))
+    title, shown = show(struck) if struck else (title, shown)
+    items = await _with_presented(session, shown)
     works = asks or any(item.situation in _WITHDRAWN_BY_IT for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
     account = account_hint(deployment.vault.open(sealed), link.subject_type)

@@ -38,7 +38,7 @@ class ShownProcessing:
     `decision` is the person's last one, if any, and `ends_at` when a consent that holds will end by itself;
     `would_end_at` when one given now would. `presented`: the text that was shown for the last decision, where it is
     kept. `here`: whether that decision, or the wish not to renew, came after the link was made. `asked`: the link may
-    collect an answer now.
+    collect an answer now. `struck`: what it would ask was invalidated.
     """
 
     id: str
@@ -51,6 +51,7 @@ class ShownProcessing:
     active: bool
     asked: bool
     here: bool
+    struck: bool = False
     presented: str | None = None
     texts: Mapping[str, ConsentText] | None = None
 
@@ -104,6 +105,12 @@ def with_texts(link: ConsentLink, items: Sequence[ShownProcessing], title: str) 
     )
 
 
+def on_a_struck_text(item: ShownProcessing, record: ProcessingRecord, now: datetime) -> bool:
+    """Whether the text by which a page would ask, in one of its languages, was invalidated."""
+    digests = [text.sha256 for text in (item.texts or {}).values()]
+    return item.asked and any(record.facts.invalidated(item.version, each, now) for each in digests)
+
+
 def version_shown(record: ProcessingRecord, at: datetime) -> VersionRecord:
     """The version that a person is asked about: the one in force, else the first."""
     in_force = record.facts.version_at(at) or record.facts.versions[0]
@@ -119,8 +126,12 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
     policy: PeriodPolicy,
     *,
     asks: bool,
+    struck: bool = False,
 ) -> ShownProcessing:
-    """What a link shows of one processing, as the ledger and the register stand; the texts come with `with_texts`."""
+    """What a link shows of one processing, as the ledger and the register stand; the texts come with `with_texts`.
+
+    `struck`: the text that the page would show was invalidated; the version and its notices are looked at here.
+    """
     facts = record.facts
     events = [entry.event for entry in entries]
     at = present(now, {link.subject_ref: events}, record)
@@ -128,7 +139,8 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
     entry = next((each for each in entries if decision is not None and each.event.id == decision.id), None)
     version = version_shown(record, at)
     active = facts.status_at(at) is Status.ACTIVE
-    asked = asks and active and version.facts.automated and version.contact is not None
+    struck = struck or record.struck(version, at)
+    asked = asks and active and version.facts.automated and version.contact is not None and not struck
     granted = decision if decision is not None and decision.kind is EventKind.GRANTED else None
     superseded = granted is not None and consent_state(granted, events, facts, at, policy) is State.SUPERSEDED
     since = granted.version if granted is not None and superseded else None
@@ -145,6 +157,7 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
         active=active,
         asked=asked,
         here=_answered_here(link, entries, record.id, entry),
+        struck=struck,
     )
 
 

@@ -56,7 +56,7 @@ def basis_of(request: DecisionRequest, facts: Facts, by: DecidedBy) -> DecisionB
         private=request.private,
         version=version.number if version is not None else None,
         versions=len(processing.versions) if processing is not None else 0,
-        changes=len(processing.status_changes) if processing is not None else 0,
+        changes=len(processing.changes) if processing is not None else 0,
         party_mode=version.party_mode.value if version is not None else None,
         known=_last(facts.consents.get(request.subject, ())),
         participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),

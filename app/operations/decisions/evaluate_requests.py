@@ -113,6 +113,6 @@ def present(
     """The instant to judge a live request at: now, or the latest thing recorded as done if a clock was set back."""
     done = [event.collected_at for events in (*consents.values(), *chain(*holders.values())) for event in events]
     if record is not None:
-        done += [change.at for change in record.status_changes]
+        done += [change.at for change in record.changes]
         done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]
     return max([now, *done])

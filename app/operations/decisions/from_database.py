@@ -162,5 +162,5 @@ def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: 
     if processing is None:
         return Unanswered.UNKNOWABLE
     # Never before what is recorded as done: a suspension that this process has read binds it, whatever any clock says.
-    done = max((change.at for change in processing.status_changes), default=at)
+    done = max((change.at for change in processing.changes), default=at)
     return judge(question.whole(), Facts(processing, {}, max(at, done)), primary.by)

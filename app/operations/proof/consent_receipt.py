@@ -154,11 +154,25 @@ class ConsentReceipt:
         }
         if event.expires_at is not None:
             first["dpv:hasDuration"] = {"@type": "dpv:TemporalDuration", "dct:valid": _time(event.expires_at)}
+        told = [first, *self._invalidated()]
         if row is None or row.ended_by is None or row.ended_at is None:
-            return [first]
+            return told
         renewed = (event.kind, row.ended_by) == (EventKind.GRANTED, EventKind.GRANTED)
         ended = "dpv:RenewedConsentGiven" if renewed else _STATUSES[row.ended_by]
-        return [first, {"@type": [ended], "dpv:isIndicatedAtTime": _time(row.ended_at)}]
+        return [*told, {"@type": [ended], "dpv:isIndicatedAtTime": _time(row.ended_at)}]
+
+    def _invalidated(self) -> list[dict[str, Any]]:
+        """That what was consented to was invalidated, while nothing had ended the consent yet."""
+        event, ended = self.entry.event, self.row.ended_at if self.row is not None else None
+        if event.kind is not EventKind.GRANTED:
+            return []
+        version, text = event.version or 0, event.collection.text
+        struck = [each.at for each in self.processing.invalidations if each.strikes(version, text)]
+        return [
+            {"@type": ["dpv:ConsentInvalidated"], "dpv:isIndicatedAtTime": _time(at)}
+            for at in struck[:1]
+            if ended is None or at < ended
+        ]
 
 
 def _controller(record: ControllerRecord) -> dict[str, Any]:

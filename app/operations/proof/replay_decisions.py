@@ -132,11 +132,9 @@ def _as_known(record: ProcessingRecord | None, row: LogRow) -> ProcessingRecord 
     """The register's entry as far as it was known."""
     if not row.versions:
         return None
-    if record is None or len(record.versions) < row.versions or len(record.status_changes) < row.changes:
+    if record is None or len(record.versions) < row.versions or len(record.changes) < row.changes:
         raise NotReproducibleError("the register lacks what was known then")
-    return replace(
-        record, versions=record.versions[: row.versions], status_changes=record.status_changes[: row.changes]
-    )
+    return replace(record, versions=record.versions[: row.versions], changes=record.changes[: row.changes])
 
 
 def _register_in_time(records: Mapping[str, ProcessingRecord], row: LogRow, at: datetime) -> bool:
@@ -144,7 +142,7 @@ def _register_in_time(records: Mapping[str, ProcessingRecord], row: LogRow, at: 
     record = records.get(row.processing)
     if record is None or not record.facts.rests_on_consent:
         return True  # in an outage exempt purposes are answered on the register as it was read before
-    times = [each.recorded_at for each in record.versions], [each.at for each in record.status_changes]
+    times = [each.recorded_at for each in record.versions], [each.at for each in record.changes]
     known = (row.versions, row.changes)
     return all(
         all(each <= at + HEARD_WITHIN for each in of_one[:number])

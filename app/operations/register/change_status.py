@@ -1,7 +1,6 @@
 """Suspend, resume or retire a processing."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from app.audit.acts import ActKind, Target, TargetKind
@@ -17,7 +16,6 @@ from app.register.records import Registered
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
-_NEXT_INSTANT = timedelta(microseconds=1)
 _ACTS: Final = {
     Status.ACTIVE: ActKind.PROCESSING_RESUMED,
     Status.SUSPENDED: ActKind.PROCESSING_SUSPENDED,
@@ -49,9 +47,8 @@ async def change_status(session: WriteSession, caller: Caller, identifier: str, 
         raise ProcessingRetiredError
     if before is Status.PROPOSED and status is not Status.RETIRED:
         raise ProcessingNotApprovedError
-    now = await session.now()
-    change = StatusChange(max(now, last.at + _NEXT_INSTANT) if last is not None else now, status)
+    change = StatusChange(record.next_instant(await session.now()), status)
     await add_status_change(session, identifier, change, by=caller.id)
     await record_act(session, _ACTS[status], caller.id, Target(TargetKind.PROCESSING, identifier))
-    changed = replace(record, status_changes=(*record.status_changes, change))
+    changed = replace(record, changes=(*record.changes, change))
     return await read_names(session, replace(known, record=changed))

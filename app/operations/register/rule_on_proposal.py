@@ -1,24 +1,21 @@
 """Approve or reject what another person proposed to the register."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
-from app.auth.callers import Caller, CallerKind
-from app.auth.store import made_each_other
-from app.core.errors import NotFoundError, PersonsOnlyError, ProcessingRetiredError
+from app.auth.callers import Caller
+from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
-from app.core.register.errors import NotProposedError, OwnProposalError
+from app.core.register.errors import NotProposedError
 from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved
 from app.operations.register.read_register import read_names
+from app.operations.service.second_person import check_person, check_second_person
 from app.register.proposals import add_ruling, load_proposals
 from app.register.records import ProcessingRecord, Proposal, Registered, Ruling
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
-
-_NEXT_INSTANT = timedelta(microseconds=1)
 
 
 async def approve_version(
@@ -35,11 +32,9 @@ async def approve_version(
 
     """
     record, known, proposal = await _find(session, identifier, number)
-    _check_person(caller)
-    if caller.id == proposal.by or await made_each_other(session, caller.id, proposal.by):
-        raise OwnProposalError
+    await check_second_person(session, caller, proposal.by)
     now = await session.now()
-    ruling = Ruling(approved=True, reason=reason, at=_after(record, now), by=caller.id)
+    ruling = Ruling(approved=True, reason=reason, at=record.next_instant(now), by=caller.id)
     if number == 1:
         record = await _change_status(session, caller, record, StatusChange(ruling.at, Status.ACTIVE))
     else:
@@ -66,8 +61,8 @@ async def reject_version(
 
     """
     record, known, proposal = await _find(session, identifier, number)
-    _check_person(caller)
-    ruling = Ruling(approved=False, reason=reason, at=_after(record, await session.now()), by=caller.id)
+    check_person(caller)
+    ruling = Ruling(approved=False, reason=reason, at=record.next_instant(await session.now()), by=caller.id)
     if number == 1:
         session.narrow()
         record = await _change_status(session, caller, record, StatusChange(ruling.at, Status.RETIRED))
@@ -89,22 +84,12 @@ async def _find(session: WriteSession, identifier: str, number: int) -> tuple[Pr
     return record, known, waiting
 
 
-def _check_person(caller: Caller) -> None:
-    if caller.kind is not CallerKind.PERSON:
-        raise PersonsOnlyError
-
-
-def _after(record: ProcessingRecord, now: datetime) -> datetime:
-    """Now, or just after the last change of status if a clock stood still or was set back."""
-    return max([now, *(change.at + _NEXT_INSTANT for change in record.status_changes[-1:])])
-
-
 async def _change_status(
     session: WriteSession, caller: Caller, record: ProcessingRecord, change: StatusChange
 ) -> ProcessingRecord:
     await add_status_change(session, record.id, change, by=caller.id)
     await record_change(session, ChangeKind.PROCESSING, record.id.encode())
-    return replace(record, status_changes=(*record.status_changes, change))
+    return replace(record, changes=(*record.changes, change))
 
 
 async def _keep(

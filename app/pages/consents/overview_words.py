@@ -92,6 +92,10 @@ FLAGS: Final[Catalogue] = {
     "expired": both("a pris fin", "has ended"),
     "superseded": both("portait sur une version dépassée", "was about a version that is superseded"),
     "closed": both("a pris fin avec le traitement", "has ended with the processing"),
+    "invalidated": both(
+        "ne vaut plus : ce qui avait été accepté a été invalidé",
+        "no longer counts: what was accepted has been invalidated",
+    ),
 }
 
 ACTS: Final[Catalogue] = {

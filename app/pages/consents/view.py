@@ -157,7 +157,7 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str
 
 def _state(item: ShownProcessing, times: Times, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
     """The tone of the note that says where the person stands, and its sentences, the shortest first."""
-    stopped = () if item.active else (t["inactive"],)
+    stopped = () if item.active and not item.struck else (t["inactive" if not item.active else "struck"],)
     if item.decision is None:
         return "", stopped or (() if item.face.open else (t["undecided"],))
     when = f"{t['on']} {times.moment(item.decision.event.collected_at)}."
@@ -167,8 +167,8 @@ def _state(item: ShownProcessing, times: Times, t: dict[str, str]) -> tuple[str,
         return "good", (holds, *declined, f"{t['holds']} {when}", *stopped)
     if item.situation is Situation.AWAITING:
         return "warn", (t["awaiting"], f"{t['awaiting_since']} {when}", *stopped)
-    if item.situation is Situation.INVALID:
-        return "warn", (t["invalid"], *stopped)
+    if item.situation in {Situation.INVALID, Situation.INVALIDATED}:
+        return "warn", (t[item.situation.value], *stopped)
     if item.situation is Situation.LAPSED:
         return "warn", (t["lapsed"], f"{t['lapsed_was']} {when}", *stopped)
     said = t["refused"] if item.situation is Situation.REFUSED else t["withdrawn"]

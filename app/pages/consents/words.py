@@ -51,6 +51,14 @@ CONSENT: Final[Catalogue] = {
     ),
     "awaiting_since": both("Premier accord donné", "The first one was given"),
     "invalid": both("Aucun accord valable n’est enregistré.", "No valid consent is recorded."),
+    "invalidated": both(
+        "Votre accord ne vaut plus : ce que vous aviez accepté a été invalidé. Rien n’est analysé sur cette base.",
+        "Your consent no longer counts: what you accepted has been invalidated. Nothing is analysed on that basis.",
+    ),
+    "struck": both(
+        "Ce qui vous était demandé a été invalidé : rien ne vous est demandé avant qu’un autre texte ne le remplace.",
+        "What was asked of you has been invalidated: nothing is asked until another text takes its place.",
+    ),
     "refused": both("Vous avez refusé", "You refused"),
     "refused_effect": both("Vos messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),
     "withdrawn": both("Vous avez retiré votre accord", "You withdrew your consent"),

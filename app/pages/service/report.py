@@ -15,7 +15,7 @@ from app.pages.service.report_words import ACTS, REPORT
 from app.pages.service.words import REASONS
 
 _EVENTS: Final = ("granted", "refused", "withdrawn", "renewal_declined", "closed")
-_FLAGS: Final = ("due", "expired", "superseded", "closed")
+_FLAGS: Final = ("due", "expired", "superseded", "invalidated", "closed")
 Table = dict[str, Any]
 """A table: its `heads`, its `rows` of texts, and how many of the first columns are no numbers (`texts`)."""
 

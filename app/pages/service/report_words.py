@@ -40,6 +40,7 @@ REPORT: Final[Catalogue] = {
     "lapse": both("Accords échus, et qui vont échoir", "Consents that lapsed, and that will"),
     "expired": both("Échus", "Expired"),
     "superseded": both("Version dépassée", "Superseded"),
+    "invalidated": both("Invalidés", "Invalidated"),
     "due": both("Signalés", "Announced"),
     "lapsing": both("Échoient dans les 60 jours qui suivent", "Expire within 60 days after it"),
     "lists": both(
@@ -85,6 +86,9 @@ ACTS: Final[Catalogue] = {
     "controller.versioned": both("responsable modifié", "controller changed"),
     "import.approved": both("reprise approuvée", "import approved"),
     "owner_limits.changed": both("limites du propriétaire modifiées", "limits of the owner changed"),
+    "invalidation.proposed": both("invalidation proposée", "invalidation proposed"),
+    "invalidation.rejected": both("invalidation refusée", "invalidation rejected"),
+    "processing.invalidated": both("invalidation", "invalidation"),
     "processing.approved": both("version approuvée", "version approved"),
     "processing.proposed": both("version proposée", "version proposed"),
     "processing.registered": both("traitement enregistré", "processing registered"),

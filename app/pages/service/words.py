@@ -210,6 +210,7 @@ STATES: Final[Catalogue] = {
     "pending": both("en attente de sa version", "pending its version"),
     "awaiting_other_parent_or_child": both("en attente du parent ou de l’enfant", "awaiting the parent or the child"),
     "invalid": both("invalide", "invalid"),
+    "invalidated": both("invalidé", "invalidated"),
     "superseded": both("dépassé par une version", "superseded"),
     "expired": both("expiré", "expired"),
     "refused": both("refusé", "refused"),

@@ -34,7 +34,7 @@ class Bodies:
 
     def __init__(self, found: Findings, processing: str | None) -> None:
         self.found, self.good, self.withheld, self.processing = found, 0, 0, processing
-        self.given: dict[tuple[str, str], str] = {}
+        self.given: dict[tuple[str, str], dict[str, Any]] = {}
         self.gone: dict[int, tuple[str, str]] = {}
         self.retained: dict[int, str] = {}
 
@@ -60,15 +60,27 @@ class Bodies:
             self.retained.update(dict.fromkeys(json.loads(body)["body"]["positions"], entry["at"]))
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
+        if entry["kind"] == "invalidation":
+            self._strike(name, json.loads(body))
 
     def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
         """Note a consent that is asked about, and what ended one: a later decision of that person."""
         for (who, processing), consent in list(self.given.items()):
             if who == person and facts["processing"] in {None, processing} and facts["kind"] in _ENDING:
-                self.found.ended[consent] = f"{name}: {facts['kind']}"
+                self.found.ended[consent["id"]] = f"{name}: {facts['kind']}"
                 del self.given[who, processing]
         if facts["id"] in self.found.asked:
-            self.given[person, facts["processing"]] = facts["id"]
+            self.given[person, facts["processing"]] = facts
+
+    def _strike(self, name: str, struck: dict[str, Any]) -> None:
+        """Note consents that are asked about and rest on a version, or a text, that was invalidated afterwards."""
+        text = (struck["text_sha256"] or "").removeprefix("\\x")
+        for (who, processing), consent in list(self.given.items()):
+            shown = ((consent["evidence"] or {}).get("presented_text_sha256") or "").lower()
+            rests = consent["version"] == struck["version"] or (text != "" and text == shown)
+            if processing == struck["processing"] and consent["kind"] == "granted" and rests:
+                self.found.ended[consent["id"]] = f"{name}: invalidated"
+                del self.given[who, processing]
 
     def tell(self) -> None:
         """Say how many bodies were compared, and what is not there."""

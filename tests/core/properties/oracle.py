@@ -140,6 +140,13 @@ class Facts:
             or (not bands and any(each.age_statement_required for each in versions))
         )
 
+    def struck(self, acts):
+        """Row 14 too: whether what an act said yes to, a version or a text, was invalidated since."""
+        struck = [each for each in self.entry.invalidations if not each.at > self.at]
+        versions = [each.version for each in struck if each.version is not None]
+        texts = [each.text for each in struck if each.text is not None]
+        return any(act.version in versions or act.collection.text in texts for act in acts)
+
     def expiry(self, acts):
         """The earliest of what was stored and of the periods that bind each act."""
         ends = [each.expires_at for each in acts if each.expires_at is not None]
@@ -167,7 +174,7 @@ class Facts:
         for act in acts:
             covered &= covered if act.elements is None else act.elements
         rows = (
-            ("consent_invalid", self.unlawful(subject, acts)),
+            ("consent_invalid", self.unlawful(subject, acts) or self.struck(acts)),
             ("consent_superseded", self.superseded(decision.version)),
             ("consent_expired", self.at >= self.expiry(acts)),
             ("consent_scope", not touched <= covered),
@@ -303,6 +310,7 @@ def full_answer(request, entry, ledger, at, policy, *, holders=NOT_SHARED):
     facts = Facts(entry, known, at, policy, holders)
     ends = {*facts.suspensions(), *(each.effective_from for each in facts.material())}
     moments = {change.at for change in entry.status_changes} | {each.effective_from for each in entry.versions}
+    moments |= {each.at for each in entry.invalidations}
     until = now.valid_until
     for moment in sorted(each for each in moments if each is not None and each > at):
         if moment < until:

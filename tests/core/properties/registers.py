@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
-from app.core.processing import PartyMode, Processing, ProcessingVersion, Status, StatusChange
+from app.core.processing import Invalidation, PartyMode, Processing, ProcessingVersion, Status, StatusChange
 from app.core.retention import Retention
 from tests.core.builders import ADS, utc
 
@@ -52,6 +52,15 @@ CHANGES: list[dict[str, Any]] = [
     {"automated": False},
     {"started_on": date(2014, 5, 1)},
 ]
+TEXTS = ("aa" * 32, "bb" * 32)
+"""Hashes of two texts that people may have been shown."""
+STRUCK: list[dict[str, Any]] = [
+    {"version": 1},
+    {"version": 1},
+    {"version": 2},
+    {"version": 3},
+    *[{"text": text} for text in TEXTS],
+]
 FIRST = [
     {"data_recipients": frozenset(some), "retention": kept, "age_statement_required": required, "automated": automated}
     for some, kept, required, automated in product(
@@ -87,6 +96,14 @@ def versions(draw, at):
 
 
 @st.composite
+def invalidations(draw, at):
+    """What was invalidated, or will be: mostly nothing."""
+    number = draw(st.sampled_from([0, 0, 0, 1, 1, 2]))
+    times = sorted(draw(DISTANCES) * draw(st.sampled_from([-1, -1, 1])) for _ in range(number))
+    return tuple(Invalidation(at + far, **draw(st.sampled_from(STRUCK))) for far in times)
+
+
+@st.composite
 def processings(draw, at):
     """A register entry, mostly of IV and mostly active."""
     changes = draw(st.sampled_from([0, 0, 0, 1, 2]))
@@ -96,13 +113,14 @@ def processings(draw, at):
         draw(st.sampled_from(IV * 3 + tuple(Purpose))),
         draw(versions(at)),
         tuple(StatusChange(at + far, draw(st.sampled_from(Status))) for far in times),
+        draw(invalidations(at)),
     )
 
 
 def running(register, at, purpose):
-    """The same entry, made to run ever since for that purpose; what is scheduled stays."""
+    """The same entry, made to run ever since for that purpose, its first version valid; what is scheduled stays."""
     first, *later = (replace(each, automated=True) for each in register.versions)
     due = tuple(each for each in register.status_changes if each.at > at)
-    return replace(
-        register, purpose=purpose, versions=(replace(first, effective_from=None), *later), status_changes=due
-    )
+    ahead = tuple(each for each in register.invalidations if each.at > at or each.version != 1)
+    versions = (replace(first, effective_from=None), *later)
+    return replace(register, purpose=purpose, versions=versions, status_changes=due, invalidations=ahead)

@@ -7,19 +7,19 @@ one, half a year, the year and its neighbours.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import product
 from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
 
 from app.core.article import EXEMPT_PURPOSES, Channel
-from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
+from app.core.consent import AgeBand, Collection, ConsentEvent, EventKind, GivenBy
 from app.core.decision import Decision, DecisionRequest, Participant
 from app.core.evaluate import evaluate
 from app.core.period import Counting, PeriodPolicy
 from app.core.processing import PartyMode, Processing
 from tests.core.builders import ADS, ALICE, BOB, CAROL
+from tests.core.properties.evidence import COLLECTIONS, ONE_DEFECT, SHOWN, STATEMENTS
 from tests.core.properties.registers import (
     DISTANCES,
     ELEMENTS,
@@ -28,29 +28,13 @@ from tests.core.properties.registers import (
     IV,
     PERIODS,
     TICK,
+    invalidations,
     processings,
     running,
     versions,
 )
 
 ANY_INSTANT = st.datetimes(datetime(2016, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-# One draw for each: a world of many draws costs more to make than to judge.
-ONE_DEFECT: tuple[dict[str, Any], ...] = (
-    *[{}] * 15,
-    {"positive_act": PositiveAct.NONE},
-    {"positive_act": PositiveAct.SIGNED},
-    {"default_state": DefaultState.SELECTED},
-    {"separate_from_terms": False},
-    {"conditional": True},
-    {"text_known": False},
-)
-AGES = (None, None, None, *AgeBand)
-GIVERS = (GivenBy.SELF, GivenBy.SELF, GivenBy.SELF, *GivenBy)
-COLLECTIONS = st.just(Collection()) | st.sampled_from(
-    [Collection(**how, age_band=age, given_by=giver) for how, age, giver in product(ONE_DEFECT, AGES, GIVERS)]
-)
-NO_AGE = st.just(Collection())
-STATEMENTS = st.sampled_from([Collection(age_band=age) for age in AgeBand])
 NAMED = st.sampled_from([None] * 30 + EVERY_SET)
 # What a grant's record says of its expiry (days after collection) and of the territory where it was collected.
 RECORDS = st.sampled_from(
@@ -179,7 +163,9 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
         acts[index],
         version=draw(st.sampled_from([act.version] * 5 + [1, 2])),
         elements=draw(NAMED),
-        collection=replace(acts[index].collection, **draw(st.sampled_from(ONE_DEFECT))),
+        collection=replace(
+            acts[index].collection, text=draw(st.sampled_from(SHOWN)), **draw(st.sampled_from(ONE_DEFECT))
+        ),
         expires_at=stored and acts[index].collected_at + timedelta(days=stored),
         territory=territory,
     )
@@ -248,7 +234,8 @@ def permitting_worlds(draw):
     if draw(st.sampled_from([True, True, False])):
         far = draw(st.sampled_from([timedelta(0), TICK, *(timedelta(days=days) for days in (1, 20, 80, 180, 363))]))
         grant = ConsentEvent(UUID(int=99), EventKind.GRANTED, ADS, world.at - far, 99, 1, draw(NAMED))
-        acts = [replace(grant, territory=draw(RECORDS)[1])]
+        shown = Collection(text=draw(st.sampled_from(SHOWN)))
+        acts = [replace(grant, territory=draw(RECORDS)[1], collection=shown)]
     else:
         acts = [replace(each, version=1) for each in draw(two_acts(world.at, tuple(KNOWN_CHILD), ({},)))]
     begun = min(each.collected_at for each in acts)
@@ -290,6 +277,7 @@ def consent_worlds(draw):
     """A world where nothing but alice's own consent is in question: mostly two acts, on a running processing of IV."""
     at = draw(INSTANTS)
     entry = running(Processing(ADS, IV[0], draw(versions(at))), at, IV[0])
+    entry = replace(entry, invalidations=draw(invalidations(at)))
     told = [*draw(st.lists(events(at, 60), max_size=1)), *draw(two_acts(at))]
     return World(DecisionRequest(ALICE, ADS, participants=()), entry, {ALICE: told}, at, draw(POLICIES))
 

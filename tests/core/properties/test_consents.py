@@ -12,16 +12,14 @@ from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, Ev
 from app.core.decision import Reason
 from app.core.processing import PartyMode
 from tests.core.builders import ADS, ALICE, BOB
+from tests.core.properties.evidence import COLLECTIONS, NO_AGE, STATEMENTS
 from tests.core.properties.oracle import TWO_ACTS, Facts, changed
 from tests.core.properties.registers import ELEMENTS, INSTANTS, PERIODS, TICK
 from tests.core.properties.strategies import (
     ANY_INSTANT,
-    COLLECTIONS,
     KNOWN_CHILD,
-    NO_AGE,
     POLICIES,
     RECORDS,
-    STATEMENTS,
     SUBJECTS,
     WORLDS,
     events,

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 from app.core.article import REWRITTEN_ARTICLE, TERRITORIES, Element
 from app.core.consent import EventKind
 from app.core.decision import Reason
+from app.core.processing import Invalidation
 from tests.core.builders import ADS, ALICE, asked, granted, processing, version
+from tests.core.properties.evidence import NO_AGE
 from tests.core.properties.oracle import EXEMPT, ON_CONSENT, Facts
-from tests.core.properties.registers import INSTANTS, IV, PERIODS, TICK
+from tests.core.properties.registers import DISTANCES, INSTANTS, IV, PERIODS, STRUCK, TICK
 from tests.core.properties.strategies import (
     ANY_INSTANT,
-    NO_AGE,
     POLICIES,
     SUBJECTS,
     WORLDS,
@@ -62,6 +63,24 @@ def test_nothing_that_the_system_notes_changes_an_answer(world, subject, data):
     notes = (EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.ERASED)
     added = data.draw(events(world.at, 50, kinds=notes, collections=NO_AGE))
     assert world.with_event(subject, added).decide() == world.decide()
+
+
+@given(WORLDS | transition_worlds(), st.sampled_from(STRUCK), st.data())
+def test_an_invalidation_never_widens(world, struck, data):
+    """Whatever is invalidated and whenever, nothing is permitted that was not, nor for longer."""
+    at = world.at + data.draw(DISTANCES) * data.draw(st.sampled_from([-1, 1]))
+    added = tuple(sorted((*world.processing.invalidations, Invalidation(at, **struck)), key=lambda each: each.at))
+    assert replace(world, processing=replace(world.processing, invalidations=added)).no_wider_than(world)
+
+
+@given(permitting_worlds(), st.booleans())
+def test_nothing_permits_that_rests_on_what_was_invalidated(world, by_text):
+    """Once the version of each act of a user, or the text of each of them, is invalidated, none of them permits."""
+    grants = [each for each in world.ledger[ALICE] if each.kind is EventKind.GRANTED]
+    assume(not by_text or all(each.collection.text for each in grants))
+    struck = [{"text": each.collection.text} if by_text else {"version": each.version} for each in grants]
+    entry = replace(world.processing, invalidations=tuple(Invalidation(world.at, **each) for each in struck))
+    assert not replace(world, processing=entry).decide().permitted
 
 
 @given(WORLDS)

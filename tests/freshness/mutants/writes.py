@@ -4,8 +4,11 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from app.api.consents.together import Together
+from app.api.register import invalidations
 from app.api.register import routes as processings
 from app.operations.register.change_status import change_status
+from app.operations.register.invalidate_processing import invalidate_processing
+from app.register.invalidations import load_invalidations
 from app.register.records import Registered
 from app.register.store import load_processing
 from app.snapshot.confirm import Confirmer
@@ -106,6 +109,18 @@ def repeated_status_at_once(patch):
         return await real(session, caller, identifier, status)
 
     patch(processings, "change_status", change)
+
+
+def repeated_invalidation_at_once(patch):
+    """An invalidation of what is invalidated already is answered at once."""
+    real = invalidate_processing
+
+    async def invalidate(session, caller, identifier: str, struck, *more):
+        known = await load_invalidations(session, identifier)
+        found = next((each for each in known if each.struck == struck), None)
+        return found or await real(session, caller, identifier, struck, *more)
+
+    patch(invalidations, "invalidate_processing", invalidate)
 
 
 def own_row_never_waited_for(patch):

@@ -2,12 +2,11 @@
 
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
-from app.auth.callers import Caller, CallerKind
-from app.auth.store import made_each_other
-from app.core.errors import NotFoundError, PersonsOnlyError
-from app.core.register.errors import OwnProposalError
+from app.auth.callers import Caller
+from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.ledger.imports import ImportSource, approve_source, find_source, hold_source
+from app.operations.service.second_person import check_second_person
 
 
 async def propose_import(session: WriteSession, caller: Caller, name: str, expected: int) -> ImportSource:
@@ -29,10 +28,7 @@ async def approve_import(session: WriteSession, caller: Caller, name: str, reaso
     held = await find_source(session, name, hold=True)
     if held is None:
         raise NotFoundError("No such import was begun.")
-    if caller.kind is not CallerKind.PERSON:
-        raise PersonsOnlyError
-    if caller.id == held.made_by or await made_each_other(session, caller.id, held.made_by):
-        raise OwnProposalError
+    await check_second_person(session, caller, held.made_by)
     if held.approved_at is not None:
         return held
     await approve_source(session, name, by=caller.id, at=await session.now(), reason=reason)

@@ -1,0 +1,31 @@
+"""How a decision was collected, for the property tests: lawfully or not, at what age, by whom, on what text."""
+
+from itertools import product
+from typing import Any
+
+from hypothesis import strategies as st
+
+from app.core.consent import AgeBand, Collection, DefaultState, GivenBy, PositiveAct
+from tests.core.properties.registers import TEXTS
+
+# One draw for each: a world of many draws costs more to make than to judge.
+ONE_DEFECT: tuple[dict[str, Any], ...] = (
+    *[{}] * 15,
+    {"positive_act": PositiveAct.NONE},
+    {"positive_act": PositiveAct.SIGNED},
+    {"default_state": DefaultState.SELECTED},
+    {"separate_from_terms": False},
+    {"conditional": True},
+    {"text_known": False},
+)
+AGES = (None, None, None, *AgeBand)
+GIVERS = (GivenBy.SELF, GivenBy.SELF, GivenBy.SELF, *GivenBy)
+SHOWN = (None, None, *TEXTS)
+COLLECTIONS = st.sampled_from([Collection(text=text) for text in SHOWN]) | st.sampled_from(
+    [
+        Collection(**how, age_band=age, given_by=giver, text=text)
+        for how, age, giver, text in product(ONE_DEFECT, AGES, GIVERS, SHOWN)
+    ]
+)
+NO_AGE = st.just(Collection())
+STATEMENTS = st.sampled_from([Collection(age_band=age) for age in AgeBand])

@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import pytest
+
+from app.core.article import Element, Purpose
+from app.core.consent import AgeBand, EventKind, GivenBy, State
+from app.core.decision import Participant, Reason
+from app.core.evaluate import evaluate, stable_until
+from app.core.page.link import Act, LinkKind, Situation, offered, situation, solicited
+from app.core.period import PeriodPolicy
+from app.core.processing import Invalidation, PartyMode, Status, StatusChange
+from app.core.renewal import NEVER_FLAGGED, OVER_STAGE, Examined, Flag, FlagKind, Renewal, examine
+from app.core.state import consent_state
+from tests.core.builders import ALICE, BOB, asked, event, granted, processing, utc, version
+
+AT = utc("2026-06-15T12:00:00")
+STRUCK = utc("2026-05-01T00:00:00")
+POLICY = PeriodPolicy()
+TEXT, OTHER = "aa" * 32, "bb" * 32
+GRANT = granted("2026-03-10T09:00:00")
+SHOWN = granted("2026-03-10T09:00:00", text=TEXT)
+
+
+def struck(*invalidations, versions=(), changes=(), **facts):
+    """A processing of which that was invalidated on 1 May."""
+    entry = processing(*versions, changes=changes, **facts)
+    return replace(entry, invalidations=tuple(Invalidation(STRUCK, **each) for each in invalidations))
+
+
+def decide(entry, *events, at=AT, **request):
+    """What is decided about alice."""
+    return evaluate(asked(**request), entry, {ALICE: events}, at, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("grant", "what", "reason"),
+    [
+        (GRANT, {"version": 1}, Reason.CONSENT_INVALID),
+        (GRANT, {"version": 2}, Reason.CONSENT_IN_FORCE),
+        (SHOWN, {"text": TEXT}, Reason.CONSENT_INVALID),
+        (SHOWN, {"text": OTHER}, Reason.CONSENT_IN_FORCE),
+        (GRANT, {"text": TEXT}, Reason.CONSENT_IN_FORCE),
+    ],
+)
+def test_a_grant_permits_nothing_on_what_was_invalidated(grant, what, reason):
+    """A grant to an invalidated version, or on an invalidated text, is invalid; one on anything else stands."""
+    assert decide(struck(what), grant).reason is reason
+
+
+def test_an_invalidation_counts_from_its_instant():
+    """Before it a consent permits, until then and not beyond; at that very instant it permits no more."""
+    entry = struck({"version": 1})
+    before = decide(entry, GRANT, at=utc("2026-04-30T23:59:59"))
+    assert (before.permitted, before.valid_until) == (True, STRUCK)
+    assert decide(entry, GRANT, at=STRUCK).reason is Reason.CONSENT_INVALID
+    assert stable_until(entry, [GRANT], utc("2026-04-01T00:00:00")) == STRUCK
+
+
+def test_what_is_invalidated_later_and_is_not_rested_on_bounds_nothing():
+    """A permit is not shortened by an invalidation to come of another version."""
+    decision = decide(struck({"version": 2}), GRANT, at=utc("2026-04-01T00:00:00"))
+    assert decision.valid_until == utc("2027-03-09T23:00:00")
+
+
+def test_a_later_grant_to_another_version_stands():
+    """Who consented anew, to a version that is valid, is permitted; who consented before to it too."""
+    versions = (version(1), version(2, "2026-04-01", material=False))
+    entry = struck({"version": 1}, versions=versions)
+    assert decide(entry, GRANT, granted("2026-06-01", 2, version=2)).permitted
+    assert decide(entry, granted("2026-04-02", 2, version=2)).permitted
+
+
+def test_an_invalidated_grant_does_not_give_way_to_an_earlier_one():
+    """What it replaced stays replaced: an invalidation never widens, and an earlier consent may cover more."""
+    versions = (version(1, elements=frozenset(Element)), version(2, "2026-04-01", material=False))
+    entry = struck({"version": 2}, versions=versions)
+    assert decide(entry, GRANT, granted("2026-04-02", 2, version=2)).reason is Reason.CONSENT_INVALID
+
+
+def test_of_two_acts_each_must_stand():
+    """A joint consent falls with the text that either of the two was shown."""
+    child = granted("2026-03-10", 1, age_band=AgeBand.UNDER_15, given_by=GivenBy.SELF, text=TEXT)
+    parent = granted("2026-03-12", 2, given_by=GivenBy.PARENT, text=OTHER)
+    for text, reason in (
+        (TEXT, Reason.CONSENT_INVALID),
+        (OTHER, Reason.CONSENT_INVALID),
+        ("cc" * 32, Reason.CONSENT_IN_FORCE),
+    ):
+        assert decide(struck({"text": text}), child, parent).reason is reason
+    assert consent_state(parent, [child, parent], struck({"text": TEXT}), AT, POLICY) is State.INVALIDATED
+
+
+def test_another_party_is_held_to_it_too():
+    """A local participant whose consent rests on what was invalidated stands in the way."""
+    entry = struck({"text": TEXT}, versions=(version(party_mode=PartyMode.ALL_LOCAL_USERS),))
+    request = asked(participants=(Participant(BOB, local=True),))
+    answer = evaluate(request, entry, {ALICE: [GRANT], BOB: [SHOWN]}, AT, POLICY)
+    assert answer.reason is Reason.OTHER_PARTY
+
+
+def test_what_needs_no_consent_goes_on():
+    """A filter of III is not stopped by the invalidation of its version."""
+    assert decide(struck({"version": 1}, purpose=Purpose.SORTING)).reason is Reason.EXEMPT
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ((GRANT,), State.INVALIDATED),
+        ((GRANT, event(EventKind.WITHDRAWN, "2026-04-01", 2)), State.WITHDRAWN),
+        ((GRANT, granted("2026-04-01", 2, version=2)), State.REPLACED),
+        ((granted("2025-03-10"),), State.INVALIDATED),
+        ((granted("2026-03-10", conditional=True),), State.INVALIDATED),
+        ((event(EventKind.REFUSED, "2026-03-10"),), State.REFUSED),
+        ((granted("2026-03-10", version=3),), State.PENDING),
+        ((granted("2026-03-10", version=4),), State.INVALIDATED),
+    ],
+)
+def test_the_state_of_a_consent_says_so(events, state):
+    """What ended it first comes first, then its invalidation; a refusal is none, nor a grant for a version to come."""
+    versions = (version(1), version(2, material=False), version(3, "2027-01-01"), version(4, "2027-02-01"))
+    entry = struck({"version": 1}, {"version": 4}, versions=versions)
+    assert consent_state(events[0], list(events), entry, AT, POLICY) is state
+
+
+@pytest.mark.parametrize(
+    ("grant", "changes", "kind"),
+    [
+        (GRANT, (), FlagKind.INVALIDATED),
+        (GRANT, (StatusChange(utc("2026-06-01"), Status.RETIRED),), FlagKind.INVALIDATED),
+        (granted("2025-03-10"), (), FlagKind.INVALIDATED),
+        (granted("2026-03-10", conditional=True), (), None),
+    ],
+)
+def test_the_end_is_said_once_and_nothing_more(grant, changes, kind):
+    """Of a consent that stood, or lapsed unsaid, receivers hear that it was invalidated; of an invalid one nothing."""
+    entry = struck({"version": 1}, changes=changes)
+    found = examine(grant, [grant], entry, NEVER_FLAGGED, Renewal(POLICY), AT)
+    assert found == Examined(None if kind is None else Flag(kind), OVER_STAGE)
+
+
+def test_a_person_may_be_asked_anew():
+    """The page says where they stand and takes an answer; asking for the next version counts as another request."""
+    entry = struck({"version": 1}, versions=(version(1), version(2, "2026-06-01", material=False)))
+    stands = situation(GRANT, [GRANT], entry, AT, POLICY)
+    assert stands is Situation.INVALIDATED
+    acts = offered(LinkKind.DECIDE, stands, asks=True, decided_here=False)
+    assert acts == {Act.ACCEPT, Act.REFUSE}
+    assert solicited(GRANT, [GRANT], entry, AT, POLICY) == (GRANT.id, 2)

@@ -1,0 +1,172 @@
+"""Receivers hear of each consent that an invalidation ended, once, whoever holds its subject meanwhile."""
+
+import asyncio
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from app.core.period import PeriodPolicy
+from app.core.renewal import Renewal
+from app.db.database import Database
+from app.jobs.application import make_jobs
+from app.jobs.work import Work
+from app.operations.consents.count_consents import count_consents
+from app.operations.webhooks.tell_invalidations import tell_invalidations
+from app.wiring.deployment import deployment_of
+from tests.faults.service import eventually
+from tests.support.api import settings_for
+from tests.support.consents import hash_of, notice_of
+from tests.support.invalidations import invalidate
+from tests.support.sweeping import sweep
+from tests.support.two_persons import add
+
+RENEWAL = Renewal(PeriodPolicy())
+OUTBOX = "SELECT substr(type, 18), count(*) FROM outbox WHERE type !~ 'granted' GROUP BY 1 ORDER BY 1"
+
+
+@pytest.fixture
+def tell(database, clock):
+    """Tell once, at the time of the clock; of how many."""
+
+    def once(**options):
+        async def told():
+            made = Database(database.app_url, clock=clock)
+            try:
+                return await tell_invalidations(made, RENEWAL, **options)
+            finally:
+                await made.close()
+
+        return asyncio.run(told())
+
+    return once
+
+
+@pytest.fixture
+def rows(database):
+    """What a statement finds, as the owner."""
+
+    def read(query):
+        with psycopg.connect(database.owner_url) as connection:
+            return connection.execute(query).fetchall()
+
+    return read
+
+
+@pytest.fixture
+def ads(clocked):
+    """A processing to which three people consented, one of them on the English text."""
+    clocked.register("ads")
+    for name in ("alice", "bob"):
+        clocked.decide(name, "ads")
+    clocked.decide("carol", "ads", evidence={"language": "en"})
+    return clocked
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1_000])
+def test_each_consent_that_it_ended_is_told_of_once(ads, tell, rows, clock, batch):
+    """Those of the version: one flag and one event each; later runs say nothing, and the invalidation is closed."""
+    ads.withdraw("bob", "ads")
+    invalidate(ads, "ads")
+    assert (tell(batch=batch), tell(batch=batch)) == (2, 0)
+    assert rows("SELECT * FROM invalidation_told") == []
+    clock.at += timedelta(minutes=2)
+    assert tell(batch=batch) == 0
+    assert rows("SELECT processing, number FROM invalidation_told") == [("ads", 1)]
+    assert rows(OUTBOX) == [("invalidated", 2), ("withdrawn", 1)]
+    assert rows("SELECT kind, count(*) FROM renewal_flag GROUP BY kind") == [("invalidated", 2)]
+
+
+def test_of_a_text_those_who_read_it_are_told_of(ads, tell, rows, clock):
+    """Who consented on another text, or anew, is not; nobody is reminded of what was invalidated."""
+    assert add(ads, "ads", elements=["content"]).status_code == 201
+    clock.at += timedelta(hours=1)
+    ads.decide("bob", "ads", version=2, evidence={"language": "en"})
+    invalidate(ads, "ads", text=hash_of(notice_of("ads")["fr"]))
+    clock.at += timedelta(minutes=2)
+    assert (tell(), tell()) == (1, 0)
+    assert rows(OUTBOX) == [("invalidated", 1)]
+    assert rows("SELECT processing, number FROM invalidation_told") == [("ads", 1)]
+    listed = ads.ok("GET", "/v1/renewals")["items"]
+    assert [(each["kind"], each["state"]) for each in listed] == [("invalidated", "invalidated")]
+
+
+def test_the_sweep_says_it_where_it_comes_first(ads, tell, rows, database, clock):
+    """A consent whose processing is retired at once is told of as invalidated, once, whichever task comes first."""
+    invalidate(ads, "ads")
+    ads.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
+    clock.at += timedelta(minutes=2)
+    sweep(database, clock)
+    assert tell() == 0
+    assert rows(OUTBOX) == [("invalidated", 3)]
+    assert rows("SELECT count(*) FROM invalidation_told") == [(1,)]
+
+
+def test_nobody_is_reminded_of_a_consent_that_was_invalidated(ads, rows, database, clock):
+    """When its renewal would be due, and when it would have expired, all that is said is that it was invalidated."""
+    invalidate(ads, "ads")
+    for days in (340, 366):
+        clock.at += timedelta(days=days)
+        sweep(database, clock)
+    assert rows("SELECT DISTINCT kind FROM renewal_flag") == [("invalidated",)]
+    assert rows(OUTBOX) == [("invalidated", 3)]
+
+
+def test_whose_subject_is_held_is_told_of_later(ads, tell, rows, database, clock):
+    """While another transaction holds a subject it is passed over, and the invalidation stays open."""
+    invalidate(ads, "ads")
+    clock.at += timedelta(minutes=2)
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("SELECT FROM subject ORDER BY subject_ref LIMIT 1 FOR UPDATE")
+        assert tell() == 2
+        assert rows("SELECT count(*) FROM invalidation_told") == [(0,)]
+    assert tell() == 1
+    assert rows("SELECT count(*) FROM invalidation_told") == [(1,)]
+
+
+def test_receivers_are_to_stop_and_to_erase(api, database):
+    """The task of the jobs process writes the event; like that of every other end it asks for both effects."""
+    api.register("ads")
+    api.decide("alice", "ads")
+    invalidate(api, "ads")
+
+    async def run():
+        work = Work(Database(database.app_url), deployment_of(settings_for(database)))
+        try:
+            await make_jobs(database.app_url, work).tasks["invalidations.tell"].func(timestamp=0)
+        finally:
+            await work.database.close()
+
+    asyncio.run(run())
+
+    def told():
+        # A transaction of another test may hold an event back for a moment (app/events/dispatch.py).
+        return [each for each in api.ok("GET", "/v1/events")["events"] if each["type"].endswith(".invalidated")]
+
+    event = eventually(told)[0]
+    assert (event["data"]["processing"], event["data"]["effects"]) == ("ads", ["stop", "erase_derived_data"])
+    said = {"event": event["id"], "effect": "stopped"}
+    assert api.call("POST", "/v1/acknowledgements", said).status_code == 201
+
+
+def test_what_was_invalidated_is_counted_so(ads, database, clock):
+    """The dashboard's numbers have the state, of a version and of a text."""
+    ads.register("stats", purpose="statistics")
+    for name in ("alice", "bob"):
+        ads.decide(name, "stats")
+    invalidate(ads, "stats")
+    invalidate(ads, "ads", text=hash_of(notice_of("ads")["fr"]))
+
+    async def counted():
+        made = Database(database.app_url, clock=clock)
+        try:
+            async with made.write() as session:
+                await count_consents(session, PeriodPolicy())
+        finally:
+            await made.close()
+
+    asyncio.run(counted())
+    with psycopg.connect(database.owner_url) as connection:
+        (numbers,) = connection.execute("SELECT numbers FROM figure WHERE name = 'consents'").fetchone() or ([],)
+    found = sorted((each["processing"], each["state"], each["number"]) for each in numbers)
+    assert found == [("ads", "in_force", 1), ("ads", "invalidated", 2), ("stats", "invalidated", 2)]

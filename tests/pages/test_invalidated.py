@@ -1,0 +1,109 @@
+"""What the consent page says and asks once a version, or the text that it showed, was invalidated."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.api import TestClock, running, utc
+from tests.support.consent_page import Person, ask_link, consents, link
+from tests.support.consents import hash_of
+from tests.support.databases import new_database
+from tests.support.invalidations import invalidate
+from tests.support.two_persons import add
+
+NOON = utc("2026-06-15T12:00:00Z")
+LOST = {
+    "fr": "ce que vous aviez accepté a été invalidé",
+    "en": "what you accepted has been invalidated",
+}
+NOT_ASKED = {"fr": "Ce qui vous était demandé a été invalidé", "en": "What was asked of you has been invalidated"}
+
+
+@pytest.fixture(scope="module")
+def clock():
+    """A clock that stands at noon on 15 June 2026, or later."""
+    return TestClock(NOON)
+
+
+@pytest.fixture(scope="module")
+def api(clock):
+    """An application for all of these: each registers a processing of its own."""
+    with new_database() as database, running(database, clock=clock) as called:
+        yield called
+
+
+def slug(answer):
+    """Status and kind of a problem."""
+    return answer.status_code, answer.json()["type"].removeprefix("urn:sceau:problem:")
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clock, lang):
+    """Who accepted an invalidated version reads so; there is no button, and no link that would ask is made."""
+    about = f"version-{lang}"
+    api.register(about)
+    holder = Person(api, link(api, "alice", about), lang)
+    other = Person(api, link(api, "bob", about), lang)
+    holder.press("accept", about)
+    clock.at += timedelta(minutes=1)
+    form = other.open().filled("accept", about)
+    invalidate(api, about)
+    page = holder.open()
+    assert (LOST[lang] in page.text(), NOT_ASKED[lang] in page.text()) == (True, True)
+    assert page.buttons == {}
+    assert NOT_ASKED[lang] in other.open().text()
+    assert other.open().buttons == {}
+    assert consents(api, "alice")[-1]["state"] == "invalidated"
+    other.send(form)
+    assert consents(api, "bob") == []
+    for by_person in (False, True):
+        assert slug(ask_link(api, "alice", about, by_person=by_person)) == (409, "version-invalidated")
+
+
+def test_a_new_version_is_asked_for(api, clock):
+    """Once there is a version that is valid, the old link and new ones ask for it, and a consent to it counts."""
+    api.register("renewed")
+    alice = Person(api, link(api, "alice", "renewed"))
+    alice.press("accept", "renewed")
+    invalidate(api, "renewed")
+    clock.at += timedelta(minutes=1)
+    assert add(api, "renewed", elements=["content"]).status_code == 201
+    assert sorted(alice.open().buttons["renewed"]) == ["accept", "refuse"]
+    assert sorted(Person(api, link(api, "alice", "renewed")).open().buttons["renewed"]) == ["accept", "refuse"]
+    clock.at += timedelta(minutes=1)
+    alice.press("accept", "renewed")
+    assert api.reason("alice", "renewed") == "consent_in_force"
+
+
+def test_the_text_of_the_page_is_not_shown_again(api, clock):
+    """What the page showed is invalidated by its fingerprint: who read it is denied, and nobody is asked by it."""
+    api.register("shown")
+    alice, bob = Person(api, link(api, "alice", "shown")), Person(api, link(api, "bob", "shown"), "en")
+    text = alice.open().fingerprint("shown")
+    alice.press("accept", "shown")
+    bob.press("accept", "shown")
+    carol = Person(api, link(api, "carol", "shown"))
+    clock.at += timedelta(minutes=1)
+    assert invalidate(api, "shown", text=text).status_code == 201
+    assert (api.reason("alice", "shown"), api.reason("bob", "shown")) == ("consent_invalid", "consent_in_force")
+    page = carol.open()
+    assert (page.buttons, NOT_ASKED["fr"] in page.text()) == ({}, True)
+    assert bob.open().buttons == {"shown": ["withdraw"]}
+
+
+def test_a_notice_that_was_invalidated_is_not_asked_by(api):
+    """The registered notice is part of what the page shows: it is not offered, in any language."""
+    api.register("noticed", notice={"fr": "Un texte.", "en": "A text."})
+    person = Person(api, link(api, "alice", "noticed"), "en")
+    invalidate(api, "noticed", text=hash_of("Un texte."))
+    assert person.open().buttons == {}
+    assert slug(ask_link(api, "alice", "noticed")) == (409, "version-invalidated")
+
+
+def test_a_version_that_is_valid_goes_on_asking(api):
+    """Control: the invalidation of another processing's version takes no button away."""
+    api.register("valid")
+    api.register("else")
+    person = Person(api, link(api, "alice", "valid"))
+    invalidate(api, "else")
+    assert sorted(person.open().buttons["valid"]) == ["accept", "refuse"]

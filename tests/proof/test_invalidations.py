@@ -1,0 +1,121 @@
+"""An invalidation is one entry of the log, and decisions are decided again as they were before it and after."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from tests.faults.service import eventually
+from tests.proof.logs import Log, lines_of
+from tests.support.api import running
+from tests.support.consents import hash_of, notice_of
+from tests.support.databases import new_database
+from tests.support.invalidations import WHY, answer, invalidate
+from tests.support.two_persons import person
+
+GOOD_BUT_NOT_ANCHORED = 3
+TEXT = hash_of(notice_of("ads")["fr"])
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A deployment in which a version and a text were invalidated by two persons, all of it in the log."""
+    with new_database() as database:
+        with running(database, register_approval="two") as api:
+            ada, bob = person(api, "Ada"), person(api, "Bob")
+            ada.register("ads")
+            bob.ok("POST", "/v1/processings/ads/approvals", {"version": 1, "reason": "Read."})
+            ada.decide("alice", "ads")
+            for number, more in ((1, {}), (2, {"text": TEXT})):
+                invalidate(ada, "ads", **more)
+                assert answer(bob, "ads", number).status_code == 201
+            invalidate(ada, "ads", text=hash_of(notice_of("ads")["en"]))
+        made = Log(database, tmp_path_factory.mktemp("log"))
+        assert "entries appended" in made.append()
+        yield made
+
+
+def test_each_invalidation_in_force_is_one_entry_that_tells_no_text(log):
+    """The two in force are entered, what waits is not; entries hold neither the hash nor the reason."""
+    bundle = log.bundle()
+    status, said = log.verify(bundle)
+    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False), said
+    lines = [line for line in lines_of(bundle) if json.loads(line["entry"])["kind"] == "invalidation"]
+    assert [json.loads(line["entry"])["id"] for line in lines] == ["ads/1", "ads/2"]
+    assert not any(TEXT in line["entry"] or WHY in line["entry"] for line in lines)
+    assert all(WHY in json.dumps(line["body"]) for line in lines)
+
+
+TAMPERED = {
+    "its reason is changed": "UPDATE processing_invalidation SET reason = 'x' WHERE number = 1",
+    "it is back-dated": "UPDATE processing_invalidation SET at = at - interval '1 day' WHERE number = 1",
+    "it is about another text": "UPDATE processing_invalidation SET text_sha256 = sha256('x') WHERE number = 2",
+    "who approved it is changed": "UPDATE processing_invalidation SET approved_by = recorded_by WHERE number = 1",
+    "it is deleted": "DELETE FROM processing_invalidation WHERE number = 1",
+    "one is put in past the log": """INSERT INTO processing_invalidation
+        (processing, number, text_sha256, reason, recorded_at, recorded_by, at)
+        VALUES ('ads', 9, sha256('y'), 'x', now(), gen_random_uuid(), now())""",
+}
+
+
+@pytest.mark.parametrize("statement", TAMPERED.values(), ids=TAMPERED.keys())
+def test_an_invalidation_that_was_tampered_with_is_named(log, statement):
+    """What a superuser changes, removes or adds, the verifier names; taken back, all is good again."""
+    log.superuser("CREATE TABLE kept AS TABLE processing_invalidation", statement)
+    status, said = log.verify(log.bundle())
+    log.superuser("DELETE FROM processing_invalidation", "INSERT INTO processing_invalidation SELECT * FROM kept")
+    log.superuser("DROP TABLE kept")
+    assert (status, "WRONG:" in said, "invalidation" in said) == (1, True, True), said
+    assert log.verify(log.bundle())[0] == GOOD_BUT_NOT_ANCHORED
+
+
+def _asked(api, number):
+    """Questions about people whose consents rest on it, and on something else, alone and together."""
+    written = api.client.app.state.services.recorder.log.counts
+    before = written.written
+    for _ in range(number):
+        for name in ("alice", "bob"):
+            api.evaluate(name, "ads", participants=[{"id": "bob" if name == "alice" else "alice", "local": True}])
+    eventually(lambda: written.written == before + 2 * number)
+
+
+@pytest.mark.parametrize("cache", ["strict", "leased"])
+def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path, cache):
+    """Before it permits, after it denials, in either mode; one that claims not to have known of it is seen."""
+    log = Log(database, tmp_path)
+    with running(database, cache=cache, decision_log="durable") as api:
+        api.register("ads", party_mode="all_local_users")
+        api.decide("alice", "ads")
+        api.decide("bob", "ads", evidence={"language": "en"})
+        _asked(api, 2)
+        api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+        _asked(api, 1)
+        api.ok("PATCH", "/v1/processings/ads", {"status": "active"})
+        _asked(api, 1)
+        invalidate(api, "ads", text=TEXT)
+        _asked(api, 2)
+        api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+        _asked(api, 1)
+    status, said = _replayed(log)
+    assert said.endswith("14 decisions, 14 reproduced, 0 different, 0 not reproducible\n"), said
+    assert status == 0
+    reasons = "SELECT reason, count(*) FROM decision_log GROUP BY reason ORDER BY reason"
+    with psycopg.connect(database.owner_url) as connection:
+        assert connection.execute(reasons).fetchall() == [
+            ("consent_in_force", 6),
+            ("consent_invalid", 2),
+            ("other_party", 2),
+            ("processing_suspended", 4),
+        ]
+    log.superuser("UPDATE decision_log SET changes = changes - 1 WHERE reason = 'consent_invalid'")
+    status, said = _replayed(log)
+    assert (status, said.count("DIFFERENT: ")) == (1, 2), said
+
+
+def _replayed(log):
+    now = datetime.now(UTC)
+    between = (now - timedelta(hours=1), now + timedelta(minutes=3))
+    words = [part for name, at in zip(("--since", "--until"), between, strict=True) for part in (name, f"{at:%FT%T}")]
+    status, _, said = log.sceau("proof", "replay", *words)
+    return status, said

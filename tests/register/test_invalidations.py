@@ -1,0 +1,222 @@
+"""A version or a text that proves unlawful is invalidated: what people consented to by it permits no more."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from tests.support.acts import trail
+from tests.support.api import TestClock, running, utc
+from tests.support.consents import hash_of, notice_of
+from tests.support.databases import fresh_database
+from tests.support.invalidations import WHY, answer, invalidate
+from tests.support.two_persons import add, person
+
+NOON = utc("2026-06-15T12:00:00Z")
+UNKNOWN = "ab" * 32
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands at noon on 15 June 2026."""
+    return TestClock(NOON)
+
+
+@pytest.fixture
+def database():
+    """A database of its own, for what is in its tables."""
+    with fresh_database() as made:
+        yield made
+
+
+@pytest.fixture(params=["strict", "leased"])
+def api(database, clock, request):
+    """A deployment whose register takes one person; it decides on the database, or from memory."""
+    with running(database, clock=clock, cache=request.param) as called:
+        yield called
+
+
+@pytest.fixture
+def two(database, clock):
+    """A deployment whose register takes two persons."""
+    with running(database, clock=clock, register_approval="two", cache="leased") as called:
+        yield called
+
+
+def refused(answered):
+    """Status and kind of a problem."""
+    return answered.status_code, answered.json()["type"].removeprefix("urn:sceau:problem:")
+
+
+def rows(database, *tables):
+    """How many rows some tables have."""
+    with psycopg.connect(database.owner_url) as connection:
+        counted = [connection.execute(f"SELECT count(*) FROM {table}").fetchall() for table in tables]
+    return [number for [(number,)] in counted]
+
+
+def state(api, name, identifier="ads"):
+    """The state of somebody's last consent, as lists have it."""
+    found = api.ok("POST", "/v1/consents/search", {"subject": {"type": "user", "id": name}, "processing": identifier})
+    return found["items"][-1]["state"]
+
+
+def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
+    """Answered, the invalidation denies: `consent_invalid`; the consent is `invalidated`; another version's stands."""
+    api.register("ads")
+    for name in ("alice", "bob"):
+        api.decide(name, "ads")
+    assert add(api, "ads", elements=["content"]).status_code == 201
+    clock.at += timedelta(hours=1)
+    api.decide("bob", "ads", version=2)
+    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_in_force"
+    clock.at += timedelta(hours=1)
+    told = invalidate(api, "ads")
+    assert told.status_code == 201, told.text
+    assert (told.json()["state"], told.json()["number"], told.json()["version"]) == ("in_force", 1, 1)
+    assert (api.reason("alice", "ads"), api.reason("bob", "ads")) == ("consent_invalid", "consent_in_force")
+    assert (state(api, "alice"), state(api, "bob")) == ("invalidated", "in_force")
+    [found] = api.ok("POST", "/v1/consents/search", {"state": "invalidated"})["items"]
+    assert api.ok("GET", f"/v1/consents/{found['id']}")["state"] == "invalidated"
+    clock.at += timedelta(hours=1)
+    api.decide("alice", "ads", version=2)
+    assert (api.reason("alice", "ads"), state(api, "alice")) == ("consent_in_force", "in_force")
+    assert api.decide("carol", "ads", version=1)["state"] == "invalidated"
+    listed = api.ok("GET", "/v1/processings/ads/versions")["items"]
+    assert [each.get("invalidated_at") for each in listed] == [told.json()["at"], None]
+
+
+def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
+    """Who read the text consented to nothing; who read the same version in another language did."""
+    api.register("ads")
+    api.decide("alice", "ads")
+    api.decide("bob", "ads", evidence={"language": "en"})
+    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_in_force"
+    clock.at += timedelta(hours=1)
+    told = invalidate(api, "ads", text=hash_of(notice_of("ads")["fr"]).upper()).json()
+    assert (told["state"], told["text"]) == ("in_force", hash_of(notice_of("ads")["fr"]))
+    assert (api.reason("alice", "ads"), api.reason("bob", "ads")) == ("consent_invalid", "consent_in_force")
+    assert (state(api, "alice"), state(api, "bob")) == ("invalidated", "in_force")
+
+
+def test_an_explanation_knows_since_when(api, clock):
+    """As of an instant before it, whether what was known then is asked for or not, the consent permits."""
+    api.register("ads")
+    api.decide("alice", "ads")
+    clock.at += timedelta(hours=2)
+    invalidate(api, "ads")
+    clock.at += timedelta(hours=2)
+    body = {
+        "subject": {"type": "user", "id": "alice"},
+        "action": {"name": "ads"},
+        "resource": {"type": "correspondence", "id": "x"},
+    }
+    for hours, reason in ((1, "consent_in_force"), (3, "consent_invalid")):
+        at = (NOON + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
+        for known in ({}, {"known_at": at}):
+            told = api.ok("POST", "/v1/explanations", {**body, "at": at, **known})
+            assert told["context"]["reason"] == reason, (hours, known)
+
+
+def test_an_invalidation_said_again_is_the_same(api, database):
+    """The second answer is the first one's, whatever reason it gives; there is one row, and one act."""
+    api.register("ads")
+    first = invalidate(api, "ads").json()
+    again = invalidate(api, "ads", reason="Something else.")
+    assert (again.status_code, again.json()) == (201, first)
+    assert rows(database, "processing_invalidation") == [1]
+    assert [each["act"] for each in trail(database)].count("processing.invalidated") == 1
+    assert WHY not in str(trail(database))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "body", "expected"),
+    [
+        ("ads", {"version": 2}, (422, "unknown-version")),
+        ("ads", {"text": UNKNOWN}, (422, "unknown-text")),
+        ("filter", {"version": 1}, (409, "consent-not-applicable")),
+        ("nothing", {"version": 1}, (404, "not-found")),
+        ("Alice@example.fr", {"version": 1}, (404, "not-found")),
+    ],
+)
+def test_what_no_consent_rests_on_is_not_invalidated(two, identifier, body, expected):
+    """A version or a text that the processing never had, a purpose of III, an unknown processing; in a dry run too."""
+    ada = person(two, "Ada")
+    ada.register("ads")
+    ada.register("filter", purpose="sorting")
+    for dry_run in (False, True):
+        sent = {**body, "reason": WHY, "dry_run": dry_run}
+        assert refused(ada.call("POST", f"/v1/processings/{identifier}/invalidations", sent)) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"reason": WHY},
+        {"version": 1},
+        {"version": 1, "reason": " "},
+        {"version": 1, "text": UNKNOWN, "reason": WHY},
+        {"text": "abc", "reason": WHY},
+        {"version": True, "reason": WHY},
+    ],
+)
+def test_a_body_names_one_thing_and_a_reason(two, body):
+    """Neither or both of version and text, no reason and an odd hash are refused."""
+    two.register("ads")
+    assert two.call("POST", "/v1/processings/ads/invalidations", body).status_code == 422
+
+
+def test_two_persons_invalidate(two, database, clock):
+    """What one proposes denies nothing; once another person approves it, it does. Who, when and why is kept."""
+    ada, bob = person(two, "Ada"), person(two, "Bob")
+    ada.register("ads")
+    assert bob.call("POST", "/v1/processings/ads/approvals", {"version": 1, "reason": "Read."}).status_code == 201
+    clock.at += timedelta(seconds=1)
+    ada.decide("alice", "ads")
+    proposed = invalidate(ada, "ads").json()
+    assert (proposed["state"], "at" in proposed) == ("proposed", False)
+    assert invalidate(ada, "ads").json() == proposed
+    assert ada.reason("alice", "ads") == "consent_in_force"
+    assert refused(answer(ada, "ads")) == (403, "own-proposal")
+    assert refused(answer(person(two, "robot", kind="machine"), "ads")) == (403, "persons-only")
+    assert refused(answer(bob, "ads", 2)) == (404, "not-found")
+    clock.at += timedelta(hours=1)
+    told = answer(bob, "ads").json()
+    assert (told["state"], told["at"], told["ruling"]["approved"]) == ("in_force", told["ruling"]["at"], True)
+    assert told["requested_by"] == proposed["requested_by"] != told["ruling"]["by"]
+    assert ada.reason("alice", "ads") == "consent_invalid"
+    assert refused(answer(bob, "ads")) == (409, "not-proposed")
+    assert ada.ok("GET", "/v1/processings/ads/invalidations")["items"] == [told]
+    acts = [each["act"] for each in trail(database)]
+    assert [acts.count(each) for each in ("invalidation.proposed", "processing.invalidated")] == [1, 1]
+    assert refused(ada.call("GET", "/v1/processings/nothing/invalidations")) == (404, "not-found")
+
+
+def test_a_rejected_invalidation_changes_nothing(two, clock):
+    """Rejected, by who proposed it as well, it never counts; it may be proposed anew, under another number."""
+    ada, bob = person(two, "Ada"), person(two, "Bob")
+    ada.register("ads")
+    bob.call("POST", "/v1/processings/ads/approvals", {"version": 1, "reason": "Read."})
+    clock.at += timedelta(seconds=1)
+    ada.decide("alice", "ads")
+    for number, who in ((1, bob), (2, ada)):
+        assert invalidate(ada, "ads").json()["number"] == number
+        told = answer(who, "ads", number, "rejections").json()
+        assert (told["state"], told["ruling"]["approved"]) == ("rejected", False)
+        assert refused(answer(bob, "ads", number)) == (409, "not-proposed")
+    assert ada.reason("alice", "ads") == "consent_in_force"
+
+
+def test_a_person_of_other_processings_answers_and_sees_nothing(two):
+    """A caller with a list of processings proposes, answers and reads about those alone."""
+    ada = person(two, "Ada")
+    ada.register("ads")
+    invalidate(ada, "ads")
+    made = {"name": "Dan", "kind": "person", "processings": ["others"]}
+    scopes = ["register:approve", "register:write", "audit:read"]
+    dan = two.with_key(two.ok("POST", "/v1/keys", {**made, "scopes": scopes})["key"])
+    for how in ("approvals", "rejections"):
+        assert refused(answer(dan, "ads", how=how)) == (403, "processing-not-allowed")
+    assert refused(invalidate(dan, "ads", dry_run=True)) == (403, "processing-not-allowed")
+    permits = dan.call("GET", "/v1/processings/ads/invalidations/1/permits")
+    assert refused(permits) == (403, "processing-not-allowed")
