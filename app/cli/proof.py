@@ -4,12 +4,13 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
 from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
-from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed
+from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed, utc
 from app.cli.proofs.anchors import proof_cosign, proof_stamp
 from app.cli.replay import proof_replay
 from app.cli.watch import proof_watch
@@ -68,22 +69,41 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     anchored: Annotated[  # noqa: FBT002
         bool, typer.Option("--anchored", help="End with a checkpoint that others have stamped or cosigned.")
     ] = False,
+    person_of: Annotated[
+        UUID | None, typer.Option(help="A consent: leave out bodies about other people than the one whose it is.")
+    ] = None,
+    replay: Annotated[  # noqa: FBT002
+        bool, typer.Option("--replay", help="Put the replay of the period into it; needs --since and --until.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys.
 
-    It consists of whole checkpoints: those that were signed in the period, and the first one after it.
+    It consists of whole checkpoints: those that were signed in the period, and the first one after it. The log states
+    that it was made.
     """
-    from app.operations.proof.bundle import Bundle, BundlePlan, write_bundle
+    from app.operations.proof.bundle import Bundle, BundlePlan, state_bundle, write_bundle
+    from app.operations.proof.replay_report import replay_report
     from app.proof.bags import Bag
+    from app.settings import Settings
+    from app.wiring.deployment import deployment_of
 
     refuse_reversed(since, until)
-    plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing, anchored)
+    if replay and (since is None or until is None):
+        raise typer.BadParameter("--replay needs --since and --until")
+    plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing, anchored, person_of)
 
     async def write(database: "Database") -> Bundle:
         with written_whole(output, binary=True) as sink, Bag(sink) as bag:
             async with database.read() as session:
-                return await write_bundle(session, plan, bag)
+                told = None
+                if replay and since is not None and until is not None:
+                    vault = deployment_of(Settings.load()).vault
+                    told = await replay_report(session, vault, utc(since), utc(until))
+                bundle = await write_bundle(session, plan, bag, told)
+        async with database.write() as session:
+            await state_bundle(session, bundle, bag.manifest_sha256 or "")
+        return bundle
 
     bundle = at_length(data, write)
     signed = f"{bundle.checkpoint.signed_at:%Y-%m-%d %H:%M:%S} UTC"

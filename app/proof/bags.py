@@ -37,6 +37,8 @@ class Bag:
         self._zip = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         self._listed: dict[str, str] = {}
         self._octets = 0
+        self.manifest_sha256: str | None = None
+        """Of `manifest-sha256.txt`, which lists everything, once the bag is whole."""
 
     @contextmanager
     def open(self, name: str) -> Iterator[_Hashed]:
@@ -70,6 +72,7 @@ class Bag:
             "manifest-sha256.txt": _manifest(self._listed),
         }
         listed = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items()}
+        self.manifest_sha256 = listed["manifest-sha256.txt"]
         for name, content in {**tags, "tagmanifest-sha256.txt": _manifest(listed)}.items():
             self._zip.writestr(name, content)
 

@@ -89,7 +89,7 @@ proof_statement = Table(
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("body", JSONB, nullable=False),
-    CheckConstraint("kind IN ('key', 'settings', 'decision_batch', 'retention_run')", name="kind"),
+    CheckConstraint("kind IN ('key', 'settings', 'decision_batch', 'retention_run', 'bundle')", name="kind"),
 )
 
 # What somebody outside said of a checkpoint. A stamp is the DER of an answer (RFC 3161), and has no witness; a

@@ -7,12 +7,13 @@ is for the verifier to say (`app.proof.verifier`), and for nobody who has the da
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
-from app.db.session import ReadSession
+from app.db.session import ReadSession, WriteSession
 from app.operations.proof.log_keys import verifier_keys
 from app.operations.proof.read_anchors import anchor_files, cosignature_lines
 from app.proof import anchors, store
@@ -36,7 +37,8 @@ class BundlePlan:
     """What a bundle is to hold. `key`: 32 random bytes of this bundle, under which people get other names in it.
 
     `processing`: with it, bodies of other processings' consents are left out. `is_anchored`: it ends with a
-    checkpoint that others have stamped or cosigned.
+    checkpoint that others have stamped or cosigned. `person_of`: with the id of a consent, bodies about other people
+    than the one whose it is are left out.
     """
 
     since: datetime | None
@@ -44,6 +46,7 @@ class BundlePlan:
     key: bytes
     processing: str | None = None
     is_anchored: bool = False
+    person_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Bundle:
 
     `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `behind`: kinds whose rows of before
     the log are not all queued yet. `rotations`: notes that say which key of the log follows which.
+    `person`: whose bodies it has, by pseudonym; None: everybody's.
     """
 
     first: int
@@ -63,6 +67,7 @@ class Bundle:
     waiting_since: datetime | None = None
     behind: Sequence[str] = ()
     rotations: Sequence[str] = ()
+    person: bytes | None = None
 
     @property
     def entries(self) -> int:
@@ -87,17 +92,20 @@ class Bundle:
             "since": self.plan.since.isoformat() if self.plan.since else None,
             "until": self.plan.until.isoformat() if self.plan.until else None,
             "processing": self.plan.processing,
+            "of_one_person": self.person is not None,
             "waiting": self.waiting,
             "waiting_since": self.waiting_since.isoformat() if self.waiting_since else None,
             "behind": list(self.behind),
         }
 
 
-async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> Bundle:
-    """Write a bundle, and say where it begins and ends.
+async def write_bundle(
+    session: ReadSession, plan: BundlePlan, bag: Bag, replay: Mapping[str, Any] | None = None
+) -> Bundle:
+    """Write a bundle, and say where it begins and ends. `replay`: a report to put into it.
 
     Raises:
-        NoLogError: there is no checkpoint yet, or nothing was entered in the period.
+        NoLogError: there is no checkpoint yet, nothing was entered in the period, or there is no such consent.
 
     """
     bundle = await open_bundle(session, plan)
@@ -111,9 +119,19 @@ async def write_bundle(session: ReadSession, plan: BundlePlan, bag: Bag) -> Bund
         with bag.open(f"data/{name}.ndjson") as file:
             async for line in lines:
                 file.write(line)
+    if replay is not None:
+        bag.put("data/replay.json", json.dumps(replay, indent=2).encode() + b"\n")
     for language in ("en", "fr"):
         bag.put(f"data/README.{language}.md", read_me(language).encode())
     return bundle
+
+
+async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: str) -> None:
+    """State in the log that a bundle was made: what it is about, and the hash of the list of its files."""
+    now = await session.now()
+    about = bundle.about()
+    told = {name: about[name] for name in ("first", "size", "processing", "of_one_person")}
+    await store.add_statement(session, session.new_id(now), "bundle", now, {**told, "manifest_sha256": manifest_sha256})
 
 
 async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
@@ -142,7 +160,17 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
     keys = [str(each) for each in await verifier_keys(session, origin)]
     number, since = await store.count_waiting(session)
     behind, rotations = await store.kinds_behind(session), await store.rotations(session)
-    return Bundle(first, [subtree(*each) for each in parts], last, keys, plan, number, since, behind, rotations)
+    person = await _person(session, plan.person_of) if plan.person_of is not None else None
+    frontier = [subtree(*each) for each in parts]
+    return Bundle(first, frontier, last, keys, plan, number, since, behind, rotations, person)
+
+
+async def _person(session: ReadSession, consent: UUID) -> bytes:
+    """Whose a consent is, by pseudonym."""
+    found = (await store.records(session, [("consent_event", str(consent))])).get(("consent_event", str(consent)))
+    if found is None:
+        raise NoLogError("there is no consent of that id")
+    return found.subjects["subject_ref"]
 
 
 async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]:
@@ -152,7 +180,7 @@ async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]
         entries = await store.entries_from(session, at, min(_TOGETHER, bundle.checkpoint.size - at))
         records = await store.records(session, [(each.kind, each.id) for each in entries])
         for entry in entries:
-            line = _line(entry, records.get((entry.kind, entry.id)), bundle.plan)
+            line = _line(entry, records.get((entry.kind, entry.id)), bundle)
             yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         at += _TOGETHER
 
@@ -163,16 +191,18 @@ async def unentered_lines(session: ReadSession, size: int) -> AsyncIterator[byte
         yield json.dumps({"kind": kind, "id": identifier}).encode() + b"\n"
 
 
-def _line(entry: StoredEntry, record: Record | None, plan: BundlePlan) -> dict[str, Any]:
+def _line(entry: StoredEntry, record: Record | None, bundle: Bundle) -> dict[str, Any]:
     said: dict[str, Any] = {"position": entry.position, "entry": entry.content.decode()}
     if entry.salt is None or record is None:
         return said
-    others = plan.processing is not None and record.facts.get("processing") not in {None, plan.processing}
-    if others and entry.kind == "consent_event":
+    wanted = bundle.plan.processing
+    others = wanted is not None and record.facts.get("processing") not in {None, wanted}
+    somebody_else = bundle.person is not None and any(each != bundle.person for each in record.subjects.values())
+    if (others and entry.kind == "consent_event") or somebody_else:
         return {**said, "withheld": True}
     said |= {"salt": entry.salt.hex(), "body": body_of(record, entry.salt).decode()}
     if record.subjects:
-        said["people"] = {name: _named(plan.key, ref) for name, ref in record.subjects.items()}
+        said["people"] = {name: _named(bundle.plan.key, ref) for name, ref in record.subjects.items()}
     return said
 
 

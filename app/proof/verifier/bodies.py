@@ -32,8 +32,9 @@ class Findings:
 class Bodies:
     """Checks bodies one by one, and counts those that are not there."""
 
-    def __init__(self, found: Findings, processing: str | None) -> None:
-        self.found, self.good, self.withheld, self.processing = found, 0, 0, processing
+    def __init__(self, found: Findings, about: dict[str, Any]) -> None:
+        self.found, self.good, self.withheld = found, 0, 0
+        self.processing, self.of_one_person = about["processing"], bool(about.get("of_one_person"))
         self.given: dict[tuple[str, str], dict[str, Any]] = {}
         self.gone: dict[int, tuple[str, str]] = {}
         self.retained: dict[int, str] = {}
@@ -41,7 +42,7 @@ class Bodies:
     def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare a body with its commitment; note one that is not there."""
         name = f"entry {said['position']} ({entry['kind']} {entry['id']})"
-        if said.get("withheld") and self.processing is not None and entry["kind"] == "consent_event":
+        if said.get("withheld") and entry["kind"] in self._may_withhold():
             self.withheld += 1
         elif "body" not in said:
             self.gone[said["position"]] = (name, entry["at"])
@@ -93,8 +94,15 @@ class Bodies:
             how = "were destroyed when their time was over, as retention runs in the log say"
             self.found.missing.append(f"{kept_out} bodies {how}: compare with the operator's schedule")
         if self.withheld:
-            other = f"bodies of consents to other processings than {self.processing}"
-            self.found.missing.append(f"{self.withheld} {other} are not part of this bundle")
+            other = "about other people" if self.of_one_person else "of consents"
+            other += f" to other processings than {self.processing}" if self.processing is not None else ""
+            self.found.missing.append(f"{self.withheld} bodies {other} are not part of this bundle")
+
+    def _may_withhold(self) -> set[str]:
+        """The kinds of entries whose bodies this bundle may leave out, by what it says of itself."""
+        if self.of_one_person:
+            return {"consent_event", "administrative_act"}
+        return {"consent_event"} if self.processing is not None else set()
 
     def _was_retained(self, position: int, since: str) -> bool:
         """Whether a run that the log knows of destroyed it, and it was old enough then for any schedule."""

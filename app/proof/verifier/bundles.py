@@ -59,6 +59,7 @@ def check_bundle(
             heads = _Heads(head, _olds(against, keys, found), anchors_of(bag, str(path), trust))
             with bag.open("data/entries.ndjson") as lines:
                 _check_entries(lines, about, heads, found)
+            _tell_of_replay(bag, found)
             with bag.open("data/unentered.ndjson") as lines:
                 found.wrong += [
                     f"{each['kind']} {each['id']}: recorded, and not in the log" for each in _objects(lines)
@@ -82,6 +83,17 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     found.missing += [
         f"rows of kind {each} from before the log, which are still gone through" for each in about["behind"]
     ]
+
+
+def _tell_of_replay(bag: zipfile.ZipFile, found: Findings) -> None:
+    """Say what the operator says of the decisions that it decided again: nobody else can, without its database."""
+    if "data/replay.json" not in bag.namelist():
+        return
+    told = json.loads(bag.read("data/replay.json"))
+    counts = ", ".join(f"{int(told[name])} {name}" for name in ("decisions", "reproduced", "different", "altered"))
+    found.missing.append(f"the replay of {told['since']} to {told['until']}, which is the operator's word: {counts}")
+    if told["different"] or told["altered"]:
+        found.wrong.append("by the operator's own replay, decisions come out otherwise, or rows were altered")
 
 
 def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
@@ -159,7 +171,7 @@ def _check_entries(lines: Iterable[bytes], about: dict[str, Any], heads: "_Heads
         found.missing.append(
             f"the checkpoint of {size} entries is older than this bundle: ask for one that begins before"
         )
-    bodies = Bodies(found, about["processing"])
+    bodies = Bodies(found, about)
     heads.compare(tree, found)
     for said in _objects(lines):
         if said["position"] != tree.size:

@@ -1,0 +1,114 @@
+"""What a bundle may hold besides the log: one person's bodies alone, a replay; and that the log states bundles."""
+
+import hashlib
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.faults.service import eventually
+from tests.proof.logs import Log, lines_of
+from tests.support.api import question, running, subject
+
+INCOMPLETE = 3
+
+
+@pytest.fixture
+def log(database, tmp_path):
+    """A deployment with two people, one decision that was logged, and everything in the log."""
+    with running(database, decision_log="durable") as api:
+        api.register("ads")
+        for name in ("alice", "bruno"):
+            api.decide(name, "ads")
+        api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
+        eventually(lambda: api.ok("POST", "/v1/decisions/search", {})["items"])
+    made = Log(database, tmp_path)
+    made.append()
+    return made
+
+
+def _consent(log, name):
+    with running(log.database) as api:
+        return api.ok("POST", "/v1/consents/search", {"subject": subject(name)})["items"][0]["id"]
+
+
+def test_a_bundle_of_one_person_has_nobody_else_s_bodies(log):
+    """Of everybody else only entries are there, which is told and is nothing wrong."""
+    mine, other = _consent(log, "alice"), _consent(log, "bruno")
+    bundle = log.bundle("--person-of", mine)
+    status, said = log.verify(bundle)
+    assert (status, "bodies about other people are not part of this bundle" in said, "WRONG" in said) == (
+        3,
+        True,
+        False,
+    )
+    bodies = [json.loads(line["body"]) for line in lines_of(bundle) if "body" in line]
+    held = {each["id"] for each in bodies if "seq" in each}
+    assert (mine in held, other in held) == (True, False)
+    status, said, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--person-of", str(datetime.now(UTC)))
+    assert status == 2
+    nobody = "01900000-0000-7000-8000-000000000000"
+    status, said, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--person-of", nobody)
+    assert (status, said) == (1, "there is no consent of that id")
+
+
+def test_a_body_that_is_withheld_without_a_reason_is_named(log):
+    """A forger who marks a body as withheld in a whole bundle, or of a kind that is never left out, is told."""
+    lines = lines_of(log.bundle())
+    for kind in ("consent_event", "register_version"):
+        forged = [
+            {name: value for name, value in line.items() if name in {"position", "entry"}} | {"withheld": True}
+            if f'"kind":"{kind}"' in line["entry"]
+            else line
+            for line in lines
+        ]
+        content = "".join(json.dumps(line) + "\n" for line in forged).encode()
+        status, said = log.verify(
+            _with(log.place / "bundle.zip", log.place / "forged.zip", "data/entries.ndjson", content)
+        )
+        assert (status, "its body is gone" in said) == (1, True)
+
+
+def _with(bundle, forged, name, content):
+    """A bundle with another content of one file, listed as it is now."""
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(forged, "w") as new:
+        for each in old.namelist():
+            held = content if each == name else old.read(each)
+            if each == "manifest-sha256.txt":
+                listed = [line.split("  ") for line in held.decode().splitlines()]
+                digest = hashlib.sha256(content).hexdigest()
+                held = "".join(f"{digest if path == name else old_one}  {path}\n" for old_one, path in listed).encode()
+            new.writestr(each, held)
+    return forged
+
+
+def test_a_replay_is_told_as_the_operator_s_word(log):
+    """Its counts are named; one that says itself that decisions come out otherwise makes the bundle wrong."""
+    today = datetime.now(UTC)
+    days = ("--since", f"{today - timedelta(days=1):%Y-%m-%d}", "--until", f"{today + timedelta(days=1):%Y-%m-%d}")
+    bundle = log.bundle("--replay", *days)
+    status, said = log.verify(bundle)
+    assert (status, "which is the operator's word: 1 decisions, 1 reproduced, 0 different" in said) == (
+        INCOMPLETE,
+        True,
+    )
+    with zipfile.ZipFile(bundle) as bag:
+        told = json.loads(bag.read("data/replay.json"))
+    forged = json.dumps({**told, "reproduced": 0, "different": 1}).encode()
+    status, said = log.verify(_with(bundle, log.place / "forged.zip", "data/replay.json", forged))
+    assert (status, "decisions come out otherwise" in said) == (1, True)
+    status, said, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--replay")
+    assert (status, "--replay needs --since and --until" in said) == (2, True)
+
+
+def test_the_log_says_which_bundles_were_made(log):
+    """Each is an entry of its own, with the hash of its list of files: whoever holds one can find it there."""
+    first = log.bundle(name="first.zip")
+    log.append()
+    later = log.bundle(name="later.zip")
+    with zipfile.ZipFile(first) as bag:
+        listed = hashlib.sha256(bag.read("manifest-sha256.txt")).hexdigest()
+        size = json.loads(bag.read("data/log.json"))["size"]
+    stated = [json.loads(line["body"])["body"] for line in lines_of(later) if '"kind":"bundle"' in line["entry"]]
+    assert [(each["manifest_sha256"], each["size"]) for each in stated] == [(listed, size)]
