@@ -4,7 +4,8 @@ One in force is read together with the changes of status, in one statement: whoe
 all that were made before it, so that a number says which of them were known (`app.audit.basis`).
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,6 +95,22 @@ async def load_invalidations(session: ReadSession, processing: str) -> list[Inva
     in_force = select(struck).where(struck.c.processing == processing)
     found |= {row.number: _in_force(row) for row in await session.execute(in_force)}
     return [found[number] for number in sorted(found)]
+
+
+async def load_waiting(session: ReadSession, ids: Collection[str]) -> Mapping[str, tuple[int, ...]]:
+    """The numbers of the invalidations of these processings that wait for a second person; nothing for the others."""
+    proposed, refused, struck = invalidation_proposal, invalidation_rejection, processing_invalidation
+    rows = (
+        select(proposed.c.processing, proposed.c.number)
+        .outerjoin(refused, (refused.c.processing == proposed.c.processing) & (refused.c.number == proposed.c.number))
+        .outerjoin(struck, (struck.c.processing == proposed.c.processing) & (struck.c.number == proposed.c.number))
+        .where(proposed.c.processing.in_(ids), refused.c.number.is_(None), struck.c.number.is_(None))
+        .order_by(proposed.c.processing, proposed.c.number)
+    )
+    found = defaultdict[str, tuple[int, ...]](tuple)
+    for row in await session.execute(rows):
+        found[row.processing] += (row.number,)
+    return found
 
 
 async def list_not_told(session: ReadSession) -> list[tuple[str, InvalidationRecord]]:

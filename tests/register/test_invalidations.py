@@ -8,6 +8,7 @@ import pytest
 from tests.support.acts import trail
 from tests.support.api import TestClock, running, utc
 from tests.support.consents import hash_of, notice_of
+from tests.support.dashboard import Visitor
 from tests.support.databases import fresh_database
 from tests.support.invalidations import WHY, answer, invalidate
 from tests.support.two_persons import add, person
@@ -176,6 +177,8 @@ def test_two_persons_invalidate(two, database, clock):
     proposed = invalidate(ada, "ads").json()
     assert (proposed["state"], "at" in proposed) == ("proposed", False)
     assert invalidate(ada, "ads").json() == proposed
+    assert ada.ok("GET", "/v1/processings/ads")["proposed_invalidations"] == [1]
+    assert "to be approved: invalidation 1" in Visitor(two).sign_in().text("register")
     assert ada.reason("alice", "ads") == "consent_in_force"
     assert refused(answer(ada, "ads")) == (403, "own-proposal")
     assert refused(answer(person(two, "robot", kind="machine"), "ads")) == (403, "persons-only")
@@ -184,6 +187,8 @@ def test_two_persons_invalidate(two, database, clock):
     told = answer(bob, "ads").json()
     assert (told["state"], told["at"], told["ruling"]["approved"]) == ("in_force", told["ruling"]["at"], True)
     assert told["requested_by"] == proposed["requested_by"] != told["ruling"]["by"]
+    assert ada.ok("GET", "/v1/processings/ads")["proposed_invalidations"] == []
+    assert "the version in force is invalidated" in Visitor(two).sign_in().text("register")
     assert ada.reason("alice", "ads") == "consent_invalid"
     assert refused(answer(bob, "ads")) == (409, "not-proposed")
     assert ada.ok("GET", "/v1/processings/ads/invalidations")["items"] == [told]

@@ -93,6 +93,7 @@ class ProcessingView(BaseModel):
     version: VersionView | None = Field(default=None, description="The version in force")
     versions: int = Field(description="How many approved versions there are, those to come included")
     proposed_version: int | None = Field(default=None, description="The version that waits for a second person")
+    proposed_invalidations: list[int] = Field(description="The invalidations that wait for a second person")
     status_changes: list[StatusView]
 
 
@@ -207,6 +208,7 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
         version=version_view(shown) if shown is not None else None,
         versions=len(record.versions),
         proposed_version=known.waiting.version.facts.number if known.waiting is not None else None,
+        proposed_invalidations=list(known.to_invalidate),
         status_changes=[StatusView(at=change.at, status=change.status) for change in record.status_changes],
     )
 

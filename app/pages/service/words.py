@@ -73,6 +73,11 @@ DASHBOARD: Final[Catalogue] = {
     "exempt": both("sans consentement", "no consent needed"),
     "on_consent": both("avec consentement", "on consent"),
     "version_to_come": both("à venir : version", "to come: version"),
+    "invalidation_to_approve": both("à approuver : invalidation", "to be approved: invalidation"),
+    "struck": both(
+        "la version en vigueur est invalidée : personne n’est sollicité",
+        "the version in force is invalidated: nobody is asked",
+    ),
     "version_to_approve": both("à approuver : version", "to be approved: version"),
     "warning_data_recipients": both("transmet à des tiers", "gives data to others"),
     "warning_retention": both("conserve plus de 30 jours", "keeps data for over 30 days"),
