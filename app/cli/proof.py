@@ -1,7 +1,6 @@
 """`sceau proof`: the log that an outsider can check: appending, keys, bundles, and verifying, which needs no Sceau."""
 
 import secrets
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -12,6 +11,7 @@ from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
 from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed, utc
 from app.cli.proofs.anchors import proof_cosign, proof_stamp
+from app.cli.proofs.append import append_now
 from app.cli.replay import proof_replay
 from app.cli.watch import proof_watch
 
@@ -45,19 +45,7 @@ def proof_key(data: DataOption = None) -> None:
 @proof.command("append")
 def proof_append(data: DataOption = None) -> None:
     """Enter what was recorded, and sign the log's new head, as the jobs process does every quarter of a minute."""
-    from app.jobs.proof import append_all
-    from app.jobs.work import Work
-    from app.settings import Settings
-    from app.wiring.deployment import deployment_of
-    from app.wiring.proof import proof_plan_of
-
-    async def append(database: "Database") -> int:
-        settings = Settings.load()
-        # Whoever runs this may have other settings than the service, which states its own.
-        plan = replace(proof_plan_of(settings), settings=None)
-        return await append_all(Work(database, deployment_of(settings), log=plan))
-
-    typer.echo(f"{_counted(connected(data, append))} appended.")
+    typer.echo(f"{_counted(append_now(data))} appended.")
 
 
 @proof.command("bundle")

@@ -10,6 +10,7 @@ import typer
 
 from app.cli.connecting import DataOption, deployment
 from app.cli.instants import maybe_utc
+from app.cli.proofs.append import append_now
 
 if TYPE_CHECKING:
     from app.db.retention import RetentionRun, RetentionSchedule
@@ -42,7 +43,7 @@ def retention_sign(
     refusals: Annotated[str | None, typer.Option(metavar="P3Y", help="Of people who only ever refused.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Put the schedule in force. From then on `sceau retention run` destroys what is past it."""
+    """Put the schedule in force, years and months, P13M at least. From then on `sceau retention run` destroys by it."""
     given = {"consent": consents, "refusal": refusals}
     with _owner(data) as kept:
         kept.sign({kind: period for kind, period in given.items() if period is not None}, by)
@@ -94,6 +95,8 @@ def retention_run(
     if sys.stderr.isatty():
         typer.echo("\r", nl=False, err=True)
     typer.echo(_said(run, "would be destroyed" if dry_run else "destroyed"))
+    if run.events and not dry_run:  # so that no bundle is made that lacks bodies and does not know why
+        typer.echo(f"The log states it: {append_now(data)} entries appended.", err=True)
 
 
 def _said(run: "RetentionRun", done: str) -> str:

@@ -47,7 +47,10 @@ retention_rule: Final = Table(
     Column("signed_at", Instant),
     Column("signed_by", Text),
     CheckConstraint("kind IN ('consent', 'refusal')", name="kind"),
-    CheckConstraint("period::interval >= '1 year'::interval", name="period"),
+    CheckConstraint(
+        "period ~ '^P([0-9]+Y)?([0-9]+M)?$' AND timestamp '2001-01-01' + period::interval >= '2002-02-01'",
+        name="period",
+    ),
     CheckConstraint("(signed_at IS NULL) = (signed_by IS NULL)", name="signed"),
 )
 
@@ -64,6 +67,8 @@ retention_hold: Final = Table(
     Column("released_at", Instant),
 )
 
+_ALONE: Final = text("SELECT pg_advisory_xact_lock(hashtext('sceau retention'))")
+"""No run is under way behind it: what is answered as held, or as signed, holds for the next one."""
 _TOGETHER: Final = 500
 """People whose ledgers are looked at in one transaction; those whose are taken out are held meanwhile."""
 
@@ -121,13 +126,14 @@ class RetentionSchedule:
             return [RetentionRule(**row) for row in connection.execute(select(retention_rule)).mappings()]
 
     def sign(self, periods: dict[str, str], by: str) -> None:
-        """Put the schedule in force, with other periods where some are given (ISO 8601, a year at least).
+        """Put the schedule in force, with other periods where some are given (ISO 8601, thirteen months at least).
 
         Raises:
             OwnerLimitsRefusedError: the database refuses it, and nothing was changed.
 
         """
         with self._begun() as connection:
+            connection.execute(_ALONE)
             for kind in connection.execute(select(retention_rule.c.kind)).scalars().all():
                 values: dict[str, Any] = {"signed_at": text("clock_timestamp()"), "signed_by": by}
                 if kind in periods:
@@ -162,6 +168,7 @@ class RetentionSchedule:
 
         """
         with self._begun() as connection:
+            connection.execute(_ALONE)
             ref = None
             if consent is not None:
                 found = text("SELECT subject_ref FROM consent_event WHERE id = :id")

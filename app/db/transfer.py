@@ -35,6 +35,7 @@ TABLES: Final = (
     "invalidation_told",
     "presented_text",
     "subject",
+    "retention_hold",
     "subject_locator",
     "subject_vault",
     "subject_alias",

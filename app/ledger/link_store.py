@@ -4,9 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
+from unicodedata import normalize
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, exists, func, select
+from sqlalchemy import RowMapping, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.consent import AgeBand, EventKind, GivenBy
@@ -155,6 +157,17 @@ async def find_texts(session: ReadSession, digests: Collection[bytes]) -> dict[b
         return {}
     kept = select(presented_text.c.sha256, presented_text.c.text).where(presented_text.c.sha256.in_(digests))
     return {bytes(row.sha256): row.text for row in await session.execute(kept)}
+
+
+_HOLDS: Final = text(r"""
+SELECT EXISTS (SELECT FROM presented_text WHERE position(:text IN regexp_replace(text, '\s+', ' ', 'g')) > 0)
+""")
+
+
+async def is_within_texts_shown(session: ReadSession, told: str) -> bool:
+    """Whether some text that the page showed has this one within it, white space apart."""
+    wanted = " ".join(normalize("NFC", told).split())
+    return bool((await session.execute(_HOLDS, {"text": wanted})).scalar_one())
 
 
 async def remove_ended_links(session: WriteSession, *, at: datetime, answered_before: datetime, limit: int) -> int:

@@ -250,6 +250,14 @@ async def latest_statement(session: ReadSession, kind: str) -> Mapping[str, Any]
     return body
 
 
+async def statements_from(session: ReadSession, kind: str, position: int) -> list[str]:
+    """The ids of the statements of a kind that stand in the log from a position on, in its order."""
+    table, entry = proof_statement.c, proof_entry.c
+    stated = select(entry.id).where(entry.kind == "statement", entry.position >= position)
+    of_kind = stated.join(proof_statement, cast(table.id, Text) == entry.id).where(table.kind == kind)
+    return list((await session.execute(of_kind.order_by(entry.position))).scalars())
+
+
 async def statements_about(
     session: ReadSession, kind: str, since: datetime, until: datetime
 ) -> list[tuple[UUID, Mapping[str, Any]]]:

@@ -56,7 +56,11 @@ class VersionRecord:
 
     def holds_text(self, digest: str) -> bool:
         """Whether some notice of this version has that SHA-256 (hex)."""
-        return any(sha256(text.encode()).hexdigest() == digest.lower() for text in self.notice.values())
+        return bool(self.notices(digest))
+
+    def notices(self, digest: str) -> list[str]:
+        """The notices of this version that have that SHA-256 (hex)."""
+        return [text for text in self.notice.values() if sha256(text.encode()).hexdigest() == digest.lower()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 The function takes out whole ledgers, all that one person ever said, with their id and the openings of their entries in
 the log, once everything in one is over for as long as the schedule says. The entries themselves stay, and so does every
-proof. Until the schedule is signed nothing is ever taken out. The trigger on the ledger refuses as before, but to that
-function.
+proof. Until the schedule is signed nothing is ever taken out. The trigger on the ledger refuses every UPDATE and TRUNCATE
+as before, and every DELETE but where a setting of the transaction says that the function runs: the owner, who could drop
+the trigger, can set that too. The verifier names what is deleted so and is not stated in the log.
 
 On a live service: the trigger is replaced under a lock that writers of the ledger wait for until the migration ends.
 Going back puts the trigger back; what was destroyed stays so.
@@ -34,6 +35,8 @@ PROPOSED = (
         "P3Y",
     ),
 )
+PERIOD = "period ~ '^P([0-9]+Y)?([0-9]+M)?$' AND timestamp '2001-01-01' + period::interval >= '2002-02-01'"
+"""Thirteen months at least: a consent of the longest validity is over before what it was compared with is gone."""
 STATEMENTS = "kind IN ('key', 'settings', 'decision_batch'{more})"
 
 SIGNED = """
@@ -54,6 +57,8 @@ LANGUAGE plpgsql SET search_path = {path} AS $$
 DECLARE
     present timestamptz := clock_timestamp();
 BEGIN
+    -- Who holds something back, or signs another schedule, waits for this to end, and this for them.
+    PERFORM pg_advisory_xact_lock_shared(hashtext('sceau retention'));
     SELECT max(page.subject_ref) INTO last FROM (
         SELECT subject_ref FROM subject WHERE subject_ref > after ORDER BY subject_ref LIMIT most
     ) AS page;
@@ -81,8 +86,16 @@ BEGIN
         OR EXISTS (SELECT FROM retention_hold AS hold WHERE hold.released_at IS NULL
             AND (hold.until IS NULL OR hold.until > present)
             AND (hold.subject_ref IS NULL OR hold.subject_ref = one.subject_ref)
+            -- What was said about every processing was said about that one.
             AND (hold.processing IS NULL OR EXISTS (SELECT FROM consent_event AS event
-                WHERE event.subject_ref = one.subject_ref AND event.processing = hold.processing)))
+                WHERE event.subject_ref = one.subject_ref
+                    AND (event.processing IS NULL OR event.processing = hold.processing))))
+        -- Somebody who was a child then may be one yet, and consents with a parent only.
+        OR EXISTS (SELECT FROM consent_event AS event WHERE event.subject_ref = one.subject_ref
+            AND event.capacity->>'age_band' IN ('under_15', 'minor_15_plus')
+            AND event.collected_at + interval '18 years' > present)
+        OR EXISTS (SELECT FROM consent_link AS link
+            WHERE link.subject_ref = one.subject_ref AND link.expires_at > present)
         -- What these say is compared with what others say.
         OR EXISTS (SELECT FROM subject_alias WHERE one.subject_ref IN (first_ref, second_ref))
         OR EXISTS (SELECT FROM shared_mailbox AS mailbox WHERE mailbox.ended_at IS NULL
@@ -128,7 +141,11 @@ def upgrade() -> None:
     )
     op.execute("DROP TRIGGER append_only ON consent_event")
     op.execute(
-        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON consent_event FOR EACH STATEMENT "
+        "CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON consent_event FOR EACH STATEMENT "
+        "EXECUTE FUNCTION sceau_refuse_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER append_only_but_retention BEFORE DELETE ON consent_event FOR EACH STATEMENT "
         "WHEN (current_setting('sceau.retaining', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION sceau_refuse_change()"
     )
     _statements(", 'retention_run'")
@@ -140,6 +157,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM proof_statement WHERE kind = 'retention_run'")
     op.execute("ALTER TABLE proof_statement ENABLE TRIGGER append_only")
     _statements("")
+    op.execute("DROP TRIGGER append_only_but_retention ON consent_event")
     op.execute("DROP TRIGGER append_only ON consent_event")
     op.execute(
         "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON consent_event FOR EACH STATEMENT "
@@ -162,7 +180,7 @@ def _make_tables() -> None:
         sa.Column("signed_at", INSTANT),
         sa.Column("signed_by", sa.Text()),
         sa.CheckConstraint("kind IN ('consent', 'refusal')", name=op.f("ck_retention_rule_kind")),
-        sa.CheckConstraint("period::interval >= '1 year'::interval", name=op.f("ck_retention_rule_period")),
+        sa.CheckConstraint(PERIOD, name=op.f("ck_retention_rule_period")),
         sa.CheckConstraint("(signed_at IS NULL) = (signed_by IS NULL)", name=op.f("ck_retention_rule_signed")),
         sa.PrimaryKeyConstraint("kind", name=op.f("pk_retention_rule")),
     )

@@ -45,6 +45,10 @@ def upgrade() -> None:
         sa.CheckConstraint("(way = 'stamp') = (witness = '')", name=op.f("ck_proof_anchor_witness")),
         sa.CheckConstraint("octet_length(content) BETWEEN 1 AND 65536", name=op.f("ck_proof_anchor_length")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proof_anchor")),
+        # An anchor of a checkpoint that there is not would say that the log is anchored, and have nothing stamped again.
+        sa.ForeignKeyConstraint(
+            ["size"], ["proof_checkpoint.size"], name=op.f("fk_proof_anchor_size_proof_checkpoint"), ondelete="RESTRICT"
+        ),
         sa.UniqueConstraint("size", "witness", name=op.f("uq_proof_anchor_size_witness")),
     )
     schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar_one()

@@ -1,6 +1,7 @@
 """A deployment with a log: what tests append to it, bundle and verify, by the commands that operators have."""
 
 import asyncio
+import hashlib
 import json
 import zipfile
 from dataclasses import dataclass, field
@@ -163,3 +164,16 @@ def lines_of(bundle, name="data/entries.ndjson"):
     """The lines of a file of a bundle."""
     with zipfile.ZipFile(bundle) as bag:
         return [json.loads(line) for line in bag.read(name).splitlines()]
+
+
+def replaced(bundle, forged, name, content):
+    """A bundle with another content of one file, listed as it is now."""
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(forged, "w") as new:
+        for each in old.namelist():
+            held = content if each == name else old.read(each)
+            if each == "manifest-sha256.txt":
+                listed = [line.split("  ") for line in held.decode().splitlines()]
+                digest = hashlib.sha256(content).hexdigest()
+                held = "".join(f"{digest if path == name else old_one}  {path}\n" for old_one, path in listed).encode()
+            new.writestr(each, held)
+    return forged

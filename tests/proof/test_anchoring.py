@@ -113,3 +113,11 @@ def test_a_run_that_gets_no_stamp_is_no_failure(database, tmp_path, capfd):
     assert log.value(ran) == "0 1 0"
     said = "".join(capfd.readouterr())
     assert ("the log was not time-stamped" in said, "connect" in said, "secret" in said) == (True, True, False)
+
+
+def test_an_anchor_of_a_checkpoint_that_there_is_not_is_refused(database):
+    """The service's role could say by it that the log is anchored, for ever, and have nothing stamped any more."""
+    row = "(gen_random_uuid(), 1000000, 'stamp', '', now(), now(), 'x')"
+    refused = pytest.raises(psycopg.errors.ForeignKeyViolation)
+    with psycopg.connect(database.app_url, autocommit=True) as connection, refused:
+        connection.execute(f"INSERT INTO proof_anchor VALUES {row}")

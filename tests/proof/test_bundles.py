@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.faults.service import eventually
-from tests.proof.logs import Log, lines_of
+from tests.proof.logs import Log, lines_of, replaced
 from tests.support.api import question, running, subject
 
 INCOMPLETE = 3
@@ -65,22 +65,9 @@ def test_a_body_that_is_withheld_without_a_reason_is_named(log):
         ]
         content = "".join(json.dumps(line) + "\n" for line in forged).encode()
         status, said = log.verify(
-            _with(log.place / "bundle.zip", log.place / "forged.zip", "data/entries.ndjson", content)
+            replaced(log.place / "bundle.zip", log.place / "forged.zip", "data/entries.ndjson", content)
         )
         assert (status, "its body is gone" in said) == (1, True)
-
-
-def _with(bundle, forged, name, content):
-    """A bundle with another content of one file, listed as it is now."""
-    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(forged, "w") as new:
-        for each in old.namelist():
-            held = content if each == name else old.read(each)
-            if each == "manifest-sha256.txt":
-                listed = [line.split("  ") for line in held.decode().splitlines()]
-                digest = hashlib.sha256(content).hexdigest()
-                held = "".join(f"{digest if path == name else old_one}  {path}\n" for old_one, path in listed).encode()
-            new.writestr(each, held)
-    return forged
 
 
 def test_a_replay_is_told_as_the_operator_s_word(log):
@@ -96,7 +83,7 @@ def test_a_replay_is_told_as_the_operator_s_word(log):
     with zipfile.ZipFile(bundle) as bag:
         told = json.loads(bag.read("data/replay.json"))
     forged = json.dumps({**told, "reproduced": 0, "different": 1}).encode()
-    status, said = log.verify(_with(bundle, log.place / "forged.zip", "data/replay.json", forged))
+    status, said = log.verify(replaced(bundle, log.place / "forged.zip", "data/replay.json", forged))
     assert (status, "decisions come out otherwise" in said) == (1, True)
     status, said, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--replay")
     assert (status, "--replay needs --since and --until" in said) == (2, True)
@@ -112,3 +99,15 @@ def test_the_log_says_which_bundles_were_made(log):
         size = json.loads(bag.read("data/log.json"))["size"]
     stated = [json.loads(line["body"])["body"] for line in lines_of(later) if '"kind":"bundle"' in line["entry"]]
     assert [(each["manifest_sha256"], each["size"]) for each in stated] == [(listed, size)]
+
+
+@pytest.mark.parametrize(
+    "name", ["data/stamps/./1.tsr", "data/../x", "/data/x", "data\\x", "data//x", "../x", "data/.x", "DATA/checkpoint"]
+)
+def test_a_name_that_unpacks_to_somewhere_else_is_named(log, name):
+    """An auditor's tools would write over another file by it, and check that one instead."""
+    bundle = log.bundle()
+    with zipfile.ZipFile(bundle, "a") as bag:
+        bag.writestr(name, b"something else")
+    status, said = log.verify(bundle)
+    assert (status, "no file of a bundle has such a name" in said or "stands there twice" in said) == (1, True)

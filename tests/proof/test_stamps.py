@@ -114,7 +114,7 @@ def test_the_single_file_checks_stamps_where_it_can(stamped, bundle, authority, 
             assert done.stdout == stamped.verify(bundle, roots=authority.roots)[1]
         else:
             assert "install rfc3161-client" in done.stdout
-            assert _command(done.stdout).startswith("unzip -o ")
+            assert _command(done.stdout).startswith("unzip -p ")
 
 
 def _stamp_in(bundle):

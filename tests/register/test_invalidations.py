@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.acts import trail
 from tests.support.api import TestClock, running, utc
+from tests.support.consent_page import Person, link
 from tests.support.consents import hash_of, notice_of
 from tests.support.dashboard import Visitor
 from tests.support.databases import fresh_database
@@ -98,6 +99,20 @@ def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
     assert (told["state"], told["text"]) == ("in_force", hash_of(notice_of("ads")["fr"]))
     assert (api.reason("alice", "ads"), api.reason("bob", "ads")) == ("consent_invalid", "consent_in_force")
     assert (state(api, "alice"), state(api, "bob")) == ("invalidated", "in_force")
+
+
+def test_a_notice_that_the_page_has_shown_is_refused(api, clock):
+    """By its hash it would miss who read it there, in a text of another hash; by the version it misses nobody."""
+    api.register("ads")
+    api.decide("bob", "ads")
+    Person(api, link(api, "alice", "ads")).press("accept", "ads")
+    clock.at += timedelta(hours=1)
+    notice = hash_of(notice_of("ads")["fr"])
+    for dry_run in (True, False):
+        assert refused(invalidate(api, "ads", text=notice, dry_run=dry_run)) == (409, "notice-on-pages")
+    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_in_force"
+    assert invalidate(api, "ads", version=1).status_code == 201
+    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_invalid"
 
 
 def test_an_explanation_knows_since_when(api, clock):

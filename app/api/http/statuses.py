@@ -64,6 +64,7 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     register_errors.OwnProposalError: 403,
     register_errors.ProcessingNotApprovedError: 409,
     register_errors.ProposalPendingError: 409,
+    register_errors.NoticeOnPagesError: 409,
     register_errors.UnknownTextError: 422,
     register_errors.VersionInvalidatedError: 409,
     staff_errors.IncompleteNoticeError: 422,

@@ -36,9 +36,9 @@ Number = Annotated[int, Path(ge=1, le=1_000_000, description="The number of an i
 
 _UNKNOWN = (404, "No such processing.")
 _NONE = (404, "No such processing, or no such invalidation of it.")
-_NOT_CONSENT = (409, "Its purpose does not rest on consent.")
+_NOT_CONSENT = (409, "Its purpose does not rest on consent; or the page has shown that notice: name the version.")
 _FORBIDDEN = (403, "The caller is a program, or the proposal is its own.")
-_NOT_WAITING = (409, "The invalidation does not wait.")
+_NOT_WAITING = (409, "The invalidation does not wait; or the page has shown that notice since.")
 _INVALID = (422, "Some fields are not as they should be.")
 
 

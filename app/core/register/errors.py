@@ -45,6 +45,12 @@ class UnknownTextError(DomainError):
     slug = "unknown-text"
 
 
+class NoticeOnPagesError(DomainError):
+    """The consent page has shown this notice within texts of other hashes: invalidate the version."""
+
+    slug = "notice-on-pages"
+
+
 class ImportNotApprovedError(DomainError):
     """So many grants are imported only once another person has approved it: POST /v1/imports/{name}/approvals."""
 

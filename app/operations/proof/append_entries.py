@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -25,6 +26,8 @@ from app.proof.tree import root_at
 from app.proof.verifier.notes import Checkpoint, NoteError, opened
 
 log = structlog.get_logger("sceau.proof")
+_AHEAD: Final = timedelta(minutes=10)
+"""By how much the database's clock may have been set back since something was recorded."""
 MOST: Final = 2_000
 """Entries in one transaction at most."""
 
@@ -128,11 +131,14 @@ async def _entries(session: ReadSession, queued: Sequence[Waiting]) -> list[tupl
     known = await store.entered_already(session, first)
     records = await store.records(session, [name for name in first if name not in known])
     made: list[tuple[Waiting, LogEntry]] = []
+    latest = await session.now() + _AHEAD
     for each in sorted(first.values(), key=lambda waiting: waiting.number):
         record = records.get((each.kind, each.id))
         if record is not None:
-            with suppress(ValueError):  # a number or a text that canonical JSON does not have
-                made.append((each, entry_of(record, secrets.token_bytes(SALT_BYTES))))
+            with suppress(ValueError):  # a time, a number or a text that canonical JSON does not have
+                # The service records nothing in the future: such a row stays in the queue, and the log tells of it.
+                if datetime.fromisoformat(record.at) <= latest:
+                    made.append((each, entry_of(record, secrets.token_bytes(SALT_BYTES))))
     return made
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from app.db.session import ReadSession, WriteSession
 from app.operations.proof.log_keys import verifier_keys
+from app.operations.proof.prove_consent import prove_entry
 from app.operations.proof.read_anchors import anchor_files, cosignature_lines
 from app.proof import anchors, store
 from app.proof.bags import Bag, read_me
@@ -119,6 +120,8 @@ async def write_bundle(
         with bag.open(f"data/{name}.ndjson") as file:
             async for line in lines:
                 file.write(line)
+    if later := [each async for each in later_runs(session, bundle.checkpoint.size)]:
+        bag.put("data/later_runs.ndjson", b"".join(later))
     if replay is not None:
         bag.put("data/replay.json", json.dumps(replay, indent=2).encode() + b"\n")
     for language in ("en", "fr"):
@@ -183,6 +186,14 @@ async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]
             line = _line(entry, records.get((entry.kind, entry.id)), bundle)
             yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         at += _TOGETHER
+
+
+async def later_runs(session: ReadSession, size: int) -> AsyncIterator[bytes]:
+    """The lines of `data/later_runs.ndjson`: runs of retention behind the bundle's end, which emptied entries in it."""
+    for identifier in await store.statements_from(session, "retention_run", size):
+        proof = await prove_entry(session, "statement", identifier)
+        if proof is not None:
+            yield json.dumps(proof.json()).encode() + b"\n"
 
 
 async def unentered_lines(session: ReadSession, size: int) -> AsyncIterator[bytes]:

@@ -57,6 +57,8 @@ def _of_row(
     recorded: Sequence[tuple[int, datetime]],
 ) -> KnownThen | str:
     if told is not None:
+        if not set(_ids(told)) <= others.keys():
+            return "events that it rested on are not in the ledger any more"
         return _among(told, others, recorded, has_participants=row.participants is not None)
     if row.participants:
         return "the other parties were not kept"

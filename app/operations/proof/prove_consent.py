@@ -49,7 +49,12 @@ async def prove_consent(session: WriteSession, caller: Caller, identifier: UUID)
 
 async def prove_event(session: ReadSession, identifier: UUID) -> EntryProof | None:
     """The proof of an event of the ledger; None while it is not in the log, or once its salt was destroyed."""
-    name = ("consent_event", str(identifier))
+    return await prove_entry(session, "consent_event", str(identifier))
+
+
+async def prove_entry(session: ReadSession, kind: str, identifier: str) -> EntryProof | None:
+    """The proof of a row of a kind that triggers queue; None while it is not in the log, or once its salt is gone."""
+    name = (kind, identifier)
     entry = await store.entry_named(session, *name)
     if entry is None or entry.salt is None:
         return None

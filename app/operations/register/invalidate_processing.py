@@ -5,10 +5,10 @@ from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import ConsentNotApplicableError, NotFoundError, UnknownVersionError
 from app.core.register.approval import RegisterApproval
-from app.core.register.errors import UnknownTextError
+from app.core.register.errors import NoticeOnPagesError, UnknownTextError
 from app.core.register.invalidation import InvalidationState, Struck
 from app.db.session import ReadSession, WriteSession
-from app.ledger.link_store import find_texts
+from app.ledger.link_store import find_texts, is_within_texts_shown
 from app.register.invalidations import (
     InvalidationRecord,
     add_invalidation,
@@ -33,6 +33,7 @@ async def invalidate_processing(  # noqa: PLR0917 - who invalidates what, and wh
         ConsentNotApplicableError: its purpose does not rest on consent.
         UnknownVersionError: no such version of it.
         UnknownTextError: no consent to it can rest on that text.
+        NoticeOnPagesError: it is a notice that the page has shown too, within texts of other hashes.
 
     """
     record = await lock_processing(session, identifier)
@@ -66,6 +67,7 @@ async def check_struck(session: ReadSession, record: ProcessingRecord, struck: S
         ConsentNotApplicableError: its purpose does not rest on consent.
         UnknownVersionError: no such version of it.
         UnknownTextError: the text is no notice of a version of it, and no page showed it.
+        NoticeOnPagesError: it is a notice that the page has shown too, within texts of other hashes.
 
     """
     if not record.facts.rests_on_consent:
@@ -73,7 +75,12 @@ async def check_struck(session: ReadSession, record: ProcessingRecord, struck: S
     if struck.version is not None and record.version(struck.version) is None:
         raise UnknownVersionError(field="version")
     text = struck.text
-    if text is None or any(version.holds_text(text) for version in record.versions):
+    if text is None:
+        return
+    notices = [notice for version in record.versions for notice in version.notices(text)]
+    if notices:
+        if any([await is_within_texts_shown(session, each) for each in notices]):
+            raise NoticeOnPagesError(field="text")
         return
     if not await find_texts(session, [bytes.fromhex(text)]):
         raise UnknownTextError(field="text")

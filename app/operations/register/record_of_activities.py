@@ -60,7 +60,7 @@ _NONE: Final = (
     "None: article L32-3 does not allow this analysis, even with consent",
 )
 _YES_NO: Final = {True: ("oui", "yes"), False: ("non", "no"), None: ("", "")}
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from app.core.errors import NotFoundError
 from app.core.register.errors import NotProposedError
 from app.core.register.invalidation import InvalidationState
 from app.db.session import WriteSession
-from app.operations.register.invalidate_processing import put_in_force
+from app.operations.register.invalidate_processing import check_struck, put_in_force
 from app.operations.service.second_person import check_person, check_second_person
 from app.register.invalidations import InvalidationRecord, Ruled, add_invalidation_rejection, load_invalidations
 from app.register.records import ProcessingRecord
@@ -26,9 +26,11 @@ async def approve_invalidation(
         NotProposedError: it does not wait.
         PersonsOnlyError: the caller is a program.
         OwnProposalError: the caller proposed it, made the caller that did, or was made by it.
+        NoticeOnPagesError: it is about a notice that the page has shown since it was proposed.
 
     """
     record, waiting = await _find(session, identifier, number)
+    await check_struck(session, record, waiting.struck)  # the page may have shown it since
     await check_second_person(session, caller, waiting.by)
     at = record.next_instant(await session.now())
     approved = replace(waiting, at=at, ruled=Ruled(caller.id, at, reason))

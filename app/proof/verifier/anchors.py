@@ -176,10 +176,10 @@ def _how_to_check(sizes: Sequence[int], path: str, trust: Trust) -> str:
     """What an auditor does about the time-stamps of checkpoints of these sizes, which were not checked."""
     wanted = [] if trust.roots is not None else ["give --tsa-ca FILE with the roots that you trust"]
     wanted += [] if can_check_stamps() else ["install rfc3161-client"]
-    name = f"data/stamps/{max(sizes)}"
+    file, name = shlex.quote(path), f"data/stamps/{max(sizes)}"
     command = (
-        f"unzip -o {shlex.quote(path)} 'data/stamps/*' && "
-        f"openssl ts -verify -data {name}.checkpoint -in {name}.tsr -CAfile FILE"
+        f"unzip -p {file} {name}.checkpoint > stamped && unzip -p {file} {name}.tsr > stamp && "
+        "openssl ts -verify -data stamped -in stamp -CAfile FILE"
     )
     which = "the time-stamp" if len(sizes) == 1 else f"{len(sizes)} time-stamps"
     return f"{which}: {' and '.join(wanted)}; or run, for the one of {max(sizes)} entries: {command}"

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _SHOWN = 100
@@ -30,14 +32,17 @@ class Findings:
 
 
 class Bodies:
-    """Checks bodies one by one, and counts those that are not there."""
+    """Checks bodies one by one, and counts those that are not there.
 
-    def __init__(self, found: Findings, about: dict[str, Any]) -> None:
+    `runs`: runs of retention by their place in the log, when they were, and what they state.
+    """
+
+    def __init__(self, found: Findings, about: dict[str, Any], runs: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
         self.found, self.good, self.withheld = found, 0, 0
         self.processing, self.of_one_person = about["processing"], bool(about.get("of_one_person"))
         self.given: dict[tuple[str, str], dict[str, Any]] = {}
-        self.gone: dict[int, tuple[str, str]] = {}
-        self.retained: dict[int, str] = {}
+        self.gone: dict[int, tuple[str, dict[str, Any]]] = {}
+        self.runs = [*runs]
 
     def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare a body with its commitment; note one that is not there."""
@@ -45,7 +50,7 @@ class Bodies:
         if said.get("withheld") and entry["kind"] in self._may_withhold():
             self.withheld += 1
         elif "body" not in said:
-            self.gone[said["position"]] = (name, entry["at"])
+            self.gone[said["position"]] = (name, entry)
         else:
             self._open(name, said, entry)
 
@@ -58,7 +63,7 @@ class Bodies:
         if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
             self.found.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
-            self.retained.update(dict.fromkeys(json.loads(body)["body"]["positions"], entry["at"]))
+            self.runs.append((said["position"], entry["at"], json.loads(body)["body"]))
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
         if entry["kind"] == "invalidation":
@@ -86,7 +91,8 @@ class Bodies:
     def tell(self) -> None:
         """Say how many bodies were compared, and what is not there."""
         self.found.checked.append(f"{self.good} bodies against their commitments")
-        lost = [name for at, (name, since) in self.gone.items() if not self._was_retained(at, since)]
+        retained = self._retained()
+        lost = [name for at, (name, _) in self.gone.items() if at not in retained]
         self.found.wrong += [f"{name}: its body is gone" for name in lost[:_SHOWN]]
         if len(lost) > _SHOWN:
             self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
@@ -104,15 +110,35 @@ class Bodies:
             return {"consent_event", "administrative_act"}
         return {"consent_event"} if self.processing is not None else set()
 
-    def _was_retained(self, position: int, since: str) -> bool:
-        """Whether a run that the log knows of destroyed it, and it was old enough then for any schedule."""
-        run = self.retained.get(position)
-        return run is not None and _year(run) - _year(since) >= 1
+    def _retained(self) -> set[int]:
+        """The places that runs in the log emptied: of what people said, before the run, and past its schedule then."""
+        found = set()
+        for at, made, run in self.runs:
+            # Which period an entry fell under is not known any more: it is older than the shorter one at least.
+            past = max((_before(made, each) for each in run["schedule"].values()), default=_NEVER)
+            for position in run["positions"]:
+                _, entry = self.gone.get(position, ("", {}))
+                was_said = entry.get("kind") == "consent_event" and position < at
+                if was_said and datetime.fromisoformat(entry["at"]) <= past:
+                    found.add(position)
+        return found
 
 
-def _year(at: str) -> float:
-    """An instant in years, about."""
-    return datetime.fromisoformat(at).timestamp() / (365.2425 * 86_400)
+_PERIOD = re.compile(r"P(?:([0-9]{1,3})Y)?(?:([0-9]{1,3})M)?")
+_LEAST_MONTHS = 13
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_LEEWAY = timedelta(days=2)
+"""A run counts months by its own calendar and clock."""
+
+
+def _before(at: str, period: str) -> datetime:
+    """The instant that a period of years and months (ISO 8601) before another was; never, for one that is too short."""
+    end, match = datetime.fromisoformat(at), _PERIOD.fullmatch(period)
+    months = 12 * int(match[1] or 0) + int(match[2] or 0) if match is not None else 0
+    if months < _LEAST_MONTHS or months >= 12 * end.year:
+        return _NEVER
+    year, month = divmod(end.year * 12 + end.month - 1 - months, 12)
+    return end.replace(year=year, month=month + 1, day=min(end.day, 28)) + _LEEWAY
 
 
 def _is_not_its_hash(shown: dict[str, Any]) -> bool:

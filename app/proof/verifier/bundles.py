@@ -6,6 +6,7 @@ A bundle is a BagIt bag (RFC 8493) in a ZIP. `data/log.json` says whose log it i
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from typing import IO, Any
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.bodies import Bodies, Findings
 from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
+from app.proof.verifier.proofs import LogProof
 from app.proof.verifier.rotations import followed
 from app.proof.verifier.trees import Frontier, leaf_hash
 
 FORMAT = "sceau-bundle/1"
+_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]*/)*[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SHOWN_NAMES = 20
 _CHUNK = 1 << 20
 
 
@@ -56,9 +60,10 @@ def check_bundle(
             _tell_what_is_left_out(about, found)
             keys = _keys(about, trusted, found)
             head = _head(bag.read("data/checkpoint").decode(), keys, found)
+            runs = _later_runs(bag, keys, about["size"], found)
             heads = _Heads(head, _olds(against, keys, found), anchors_of(bag, str(path), trust))
             with bag.open("data/entries.ndjson") as lines:
-                _check_entries(lines, about, heads, found)
+                _check_entries(lines, {**about, "runs": runs}, heads, found)
             _tell_of_replay(bag, found)
             with bag.open("data/unentered.ndjson") as lines:
                 found.wrong += [
@@ -85,6 +90,28 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     ]
 
 
+def _later_runs(
+    bag: zipfile.ZipFile, keys: list[VerifierKey], size: int, found: Findings
+) -> list[tuple[int, str, dict[str, Any]]]:
+    """Runs of retention that stand in the log behind the bundle's end, each with its proof."""
+    if "data/later_runs.ndjson" not in bag.namelist():
+        return []
+    runs = []
+    with bag.open("data/later_runs.ndjson") as lines:
+        for said in _objects(lines):
+            entry, body, proof = json.loads(said["entry"]), said["body"].encode(), LogProof.parse(said["proof"])
+            committed = hashlib.sha256(bytes.fromhex(said["salt"]) + body).hexdigest() == entry["commitment"]
+            try:
+                holds = proof.index >= size and proof.holds(leaf_hash(said["entry"].encode()), keys)
+            except NoteError:
+                holds = False
+            if committed and holds and entry["kind"] == "retention_run":
+                runs.append((proof.index, entry["at"], json.loads(body)["body"]))
+            else:
+                found.wrong.append("a run of retention behind the bundle's end is not what the log holds")
+    return runs
+
+
 def _tell_of_replay(bag: zipfile.ZipFile, found: Findings) -> None:
     """Say what the operator says of the decisions that it decided again: nobody else can, without its database."""
     if "data/replay.json" not in bag.namelist():
@@ -103,8 +130,14 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
         said, _, name = line.partition("  ")
         listed[name] = said
     names = bag.namelist()
+    # A name that unpacks to another place, or over another file, would have an auditor's tools see something else.
+    odd = [name for name in names if _NAME.fullmatch(name) is None]
+    found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in sorted(odd)[:_SHOWN_NAMES]]
     present = {name for name in names if name.startswith("data/")}
-    found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if names.count(name) > 1]
+    folded = [name.casefold() for name in names]
+    found.wrong += [
+        f"{name}: it stands there twice" for name in sorted(set(names)) if folded.count(name.casefold()) > 1
+    ]
     found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
     found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
     for name in sorted(present & listed.keys()):
@@ -171,7 +204,7 @@ def _check_entries(lines: Iterable[bytes], about: dict[str, Any], heads: "_Heads
         found.missing.append(
             f"the checkpoint of {size} entries is older than this bundle: ask for one that begins before"
         )
-    bodies = Bodies(found, about)
+    bodies = Bodies(found, about, about["runs"])
     heads.compare(tree, found)
     for said in _objects(lines):
         if said["position"] != tree.size:

@@ -1,0 +1,26 @@
+"""A deployment in which people spoke long ago, and the commands of retention."""
+
+from tests.support.api import running, subject
+from tests.support.commands import run_command
+
+OLD = "2019-03-01T10:00:00Z"
+
+
+def owned(log, *words):
+    """Run a command of retention that must succeed; what it says."""
+    done = run_command(log.database, "retention", *words, database_owner_url=log.database.owner_url)
+    assert done[0] == 0, done
+    return done[2]
+
+
+def known(log, name):
+    """The kinds of everything that somebody said, as an export tells it."""
+    with running(log.database) as api:
+        answer = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()
+        api.call("POST", "/v1/subjects/exports", {"subject": subject("nobody")})
+        return [each["kind"] for each in answer["events"]]
+
+
+def sign(log, *words):
+    """Put the schedule in force."""
+    return owned(log, "sign", "--by", "DPO", *words)

@@ -1,0 +1,162 @@
+"""Retention under attack: runs that never were, races, and what a run must not take out."""
+
+import json
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from tests.faults.service import eventually
+from tests.proof.logs import lines_of, replaced
+from tests.proof.retained import OLD, known, owned, sign
+from tests.support.api import TestClock, question, running, subject, utc
+from tests.support.commands import run_command
+from tests.support.databases import administrator_url
+
+
+def _forge_run(old, positions, at="now()", schedule='{"consent": "P13M", "refusal": "P13M"}'):
+    """State a run that never was, as the owner of the schema can, and empty the places that it names."""
+    body = json.dumps({"positions": positions, "schedule": json.loads(schedule)})
+    with psycopg.connect(old.database.owner_url, autocommit=True) as connection:
+        put = f"INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', {at}, %s)"
+        connection.execute(put, [body])
+        connection.execute("DELETE FROM proof_opening WHERE position = ANY (%s)", [positions])
+
+
+def _places(old, kind):
+    return [line["position"] for line in lines_of(old.bundle()) if f'"kind":"{kind}"' in line["entry"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "which", "at", "schedule"),
+    [
+        ("consent_event", -1, "now()", '{"consent": "P13M"}'),  # of today
+        ("consent_event", 0, "now()", '{"consent": "P1D"}'),  # old, by a schedule that there cannot be
+        ("consent_event", 0, "now()", "{}"),
+        ("register_version", 0, "now()", '{"consent": "P13M"}'),  # old, and nothing that a person said
+    ],
+)
+def test_a_run_that_never_was_excuses_nothing(old, kind, which, at, schedule):
+    """Whoever owns the schema can state one: it covers what people said, that was past a schedule then, and no more."""
+    place = _places(old, kind)[which]
+    _forge_run(old, [place], at, schedule)
+    old.append()
+    status, said = old.verify(old.bundle(name="forged.zip"))
+    assert (status, f"entry {place} (" in said, "its body is gone" in said) == (1, True, True)
+
+
+def test_a_run_of_the_future_is_not_entered(old):
+    """A row that says that it was recorded later than now stays in the queue: it would make young entries old."""
+    place = _places(old, "consent_event")[-1]
+    _forge_run(old, [place], "'2040-01-01'")
+    old.append()
+    status, said = old.verify(old.bundle(name="forged.zip"))
+    assert (status, "its body is gone" in said, "waits to be entered" in said or "wait to be entered" in said) == (
+        1,
+        True,
+        True,
+    )
+
+
+def test_a_run_that_is_stated_is_not_changed_afterwards(old):
+    """Places that are added to it do not fit what the log committed to."""
+    sign(old)
+    owned(old, "run")
+    place = _places(old, "consent_event")[-1]
+    old.superuser(
+        f"DELETE FROM proof_opening WHERE position = {place}",
+        f"""UPDATE proof_statement SET body = jsonb_set(body, '{{positions}}', body->'positions' || to_jsonb({place}))
+        WHERE kind = 'retention_run'""",
+    )
+    status, said = old.verify(old.bundle(name="excused.zip"))
+    assert (status, "what the database has is not what was recorded" in said) == (1, True)
+
+
+def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
+    """It holds the run with its proof; one that was changed, or is of another log, is named."""
+    sign(old)
+    owned(old, "run")
+    bundle = old.bundle("--until", "2020-01-01")  # up to the first checkpoint, which was signed before the run
+    with zipfile.ZipFile(bundle) as bag:
+        assert "data/later_runs.ndjson" in bag.namelist()
+        (line,) = bag.read("data/later_runs.ndjson").decode().splitlines()
+    status, said = old.verify(bundle)
+    assert (status, "WRONG" in said, "were destroyed when their time was over" in said) == (3, False, True)
+    told = json.loads(line)
+    for change in (
+        {"body": told["body"].replace("P5Y", "P4Y")},
+        {"proof": told["proof"].replace("index ", "index 1")},
+    ):
+        content = json.dumps({**told, **change}).encode() + b"\n"
+        status, said = old.verify(replaced(bundle, old.place / "forged.zip", "data/later_runs.ndjson", content))
+        assert (status, "is not what the log holds" in said) == (1, True)
+
+
+def test_a_child_stays_known_as_one(old):
+    """An age below eighteen is kept until the person must be an adult: they consent with a parent only meanwhile."""
+    with running(old.database, clock=TestClock(utc(OLD))) as api:
+        stated = {"age_band": "under_15", "stated_by": "operator", "checked_how": "account_data"}
+        api.ok("POST", "/v1/subjects/ages", {"subject": subject("kid"), **stated})
+    old.append()
+    sign(old)
+    owned(old, "run")
+    with running(old.database) as api:
+        api.decide("kid", "ads")
+        assert api.reason("kid", "ads") == "consent_invalid"
+
+
+def test_what_was_said_about_every_processing_is_held_with_each(old):
+    """A withdrawal from everything is part of what a hold on one processing keeps."""
+    with running(old.database, clock=TestClock(utc(OLD))) as api:
+        api.ok("POST", "/v1/withdrawals", {"subject": subject("emma")})
+    old.append()
+    sign(old)
+    owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", "--processing", "ads")
+    owned(old, "run")
+    assert known(old, "emma") == ["withdrawn"]
+
+
+def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
+    """While a run is under way nothing is held or signed; what is gone by then cannot be held."""
+    sign(old)
+    with psycopg.connect(old.database.owner_url) as connection:
+        ((consent,),) = connection.execute("SELECT id FROM consent_event WHERE kind = 'withdrawn'").fetchall()
+        connection.execute("SELECT * FROM sceau_retain('', 500)")
+        words = ("retention", "hold", "--reason", "r", "--by", "b", "--consent", str(consent))
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(run_command, old.database, *words, database_owner_url=old.database.owner_url)
+            waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            with psycopg.connect(administrator_url(old.database.name), autocommit=True) as watcher:
+                eventually(lambda: watcher.execute(waiting).fetchone())
+            connection.commit()
+            status, said, _ = asked.result()
+    assert (status, said) == (1, "there is no such consent")
+
+
+def test_a_link_that_was_just_made_keeps_its_ledger(old):
+    """Somebody who was asked again after years can still answer by that link."""
+    with running(old.database) as api:
+        body = {"subject": subject("alice"), "kind": "overview", "authentication": "signed_in"}
+        api.ok("POST", "/v1/consent-links", body)
+    sign(old)
+    owned(old, "run")
+    assert known(old, "alice") == ["granted", "withdrawn"]
+
+
+def test_a_replay_says_what_a_run_took(old):
+    """Decisions that rested on it cannot be decided again, and are not called different."""
+    with running(old.database, decision_log="durable") as api:
+        api.register("joint", party_mode="all_local_users")
+        answer = question("alice", "joint")
+        answer["resource"]["properties"]["participants"] = [{"type": "user", "id": "chloe", "local": True}]
+        api.ok("POST", "/access/v1/evaluation", answer)
+        api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
+        eventually(lambda: len(api.ok("POST", "/v1/decisions/search", {})["items"]) == 2)
+    sign(old)
+    owned(old, "run")
+    today = datetime.now(UTC)
+    days = ("--since", f"{today - timedelta(days=1):%Y-%m-%d}", "--until", f"{today + timedelta(days=1):%Y-%m-%d}")
+    status, _, said = old.sceau("proof", "replay", *days)
+    assert (status, "DIFFERENT" in said, "NOT REPRODUCIBLE: 2: events that it rested on" in said) == (3, False, True)
