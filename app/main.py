@@ -26,6 +26,7 @@ from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
 from app.pages import assets
 from app.pages.consents import page as consent
+from app.pages.consents.receipt_record import receipt_document
 from app.pages.rendering import error_page
 from app.pages.service import page as dashboard
 from app.pages.staff import page as staff
@@ -68,6 +69,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.error_page = error_page
+    app.state.receipt_document = receipt_document
     app.state.decisions = decisions_of(services)
     app.state.recording_groups = groups_of(services)
     watch_replica(services)

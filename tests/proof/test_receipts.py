@@ -329,3 +329,26 @@ def test_erasing_a_person_leaves_no_receipt_that_names_it(deployment):
     assert (status, "WRONG" in said) == (INCOMPLETE, False)
     status, said = log.verify(log.bundle(), key=log.key().split("\n")[0])
     assert (status, "WRONG" in said) == (INCOMPLETE, False)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("fr", ("Reçu : ", "Accord donné le", "contenu des messages", "déposer une réclamation")),
+        ("en", ("Receipt: ", "Consent given on", "content of messages", "lodge a complaint")),
+    ],
+)
+def test_a_receipt_is_a_document_too(deployment, language, words):
+    """It stands alone, in either language, names nobody, and holds the signed receipt, which verifies."""
+    api, log, consent = deployment
+    log.append()
+    headers = {"Accept": "text/html", "Accept-Language": language}
+    answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers=headers)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert answer.headers["content-type"].startswith("text/html")
+    said = answer.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert [each for each in words if each not in said] == []
+    assert ("alice" in said, '<link rel="stylesheet"' in said) == (False, False)
+    (log.place / "receipt.jwt").write_text(said.rpartition("<code>")[2].partition("</code>")[0])
+    status, told = _verified(log, log.place / "receipt.jwt")
+    assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)

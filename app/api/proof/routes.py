@@ -41,6 +41,7 @@ _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _BRIEFLY: Final = "public, max-age=5"
 _JWT: Final = "application/jwt"
 _JSON_LD: Final = "application/ld+json"
+_HTML: Final = "text/html"
 
 
 class EntryProofBody(BaseModel):
@@ -121,7 +122,7 @@ async def get_proof(identifier: ConsentId, caller: Reader, writer: WriterDep) ->
     response_class=Response,
     responses={
         **problems(_NO_CONSENT, _INVALID),
-        200: {"content": {_JWT: {}, _JSON_LD: {}}},
+        200: {"content": {_JWT: {}, _JSON_LD: {}, _HTML: {}}},
     },
 )
 async def get_receipt(  # noqa: PLR0917 - a route's parts
@@ -134,8 +135,9 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
 ) -> Response:
     """What the person can keep: a record as ISO/IEC TS 27560 has it, signed, with its proof once it is in the log.
 
-    Give it to the person it is about. It is never an answer to the question whether correspondence may be analysed.
-    The audit trail records who asked for it.
+    As a JWS; with `Accept: application/ld+json` as JSON-LD; with `Accept: text/html` as a document that prints whole,
+    in French or English (`Accept-Language`), with the JWS in it. Give it to the person it is about. It is never an
+    answer to the question whether correspondence may be analysed. The audit trail records who asked for it.
     """
     async with writer.write() as session:
         jws, json_ld = await make_receipt(
@@ -145,6 +147,10 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     if _JSON_LD in request.headers.get("accept", ""):
         content = json.dumps(json_ld, ensure_ascii=False)
         return Response(content, media_type=_JSON_LD, headers=headers)
+    if _HTML in request.headers.get("accept", ""):
+        # The pages are known to the application, which hands over what makes a document.
+        page = request.app.state.receipt_document(json_ld, jws, request.headers.get("accept-language", ""))
+        return Response(page, media_type=_HTML, headers=headers)
     return Response(jws, media_type=_JWT, headers=headers)
 
 
