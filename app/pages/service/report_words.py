@@ -97,5 +97,12 @@ ACTS: Final[Catalogue] = {
     "processing.retired": both("traitement retiré", "processing retired"),
     "processing.suspended": both("traitement suspendu", "processing suspended"),
     "processing.versioned": both("version ajoutée", "version added"),
+    "retention.held": both("conservation prolongée", "kept for longer"),
+    "retention.released": both("conservation prolongée levée", "kept for longer no more"),
+    "retention.run": both(
+        "preuves passées de délai détruites, de ce mois ou d’avant",
+        "proof past its time destroyed, of this month or before",
+    ),
+    "retention.signed": both("délais de conservation signés", "schedule of retention signed"),
     "staff_notice.published": both("note au personnel publiée", "staff notice published"),
 }
