@@ -58,7 +58,7 @@ PRIVILEGES: Final = {
     "administrative_act": "SELECT, INSERT",
     "owner_limit": "SELECT",
     "retention_rule": "SELECT",
-    "retention_hold": "SELECT",
+    "retention_hold": "SELECT, INSERT",  # a restore writes them; who adds one only keeps more
     "staff_notice": "SELECT, INSERT",
     "staff_member": "SELECT, INSERT, UPDATE (left_at)",
     "staff_name": "SELECT, INSERT, DELETE",

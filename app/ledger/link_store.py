@@ -161,13 +161,15 @@ async def find_texts(session: ReadSession, digests: Collection[bytes]) -> dict[b
 
 _HOLDS: Final = text(r"""
 SELECT EXISTS (SELECT FROM presented_text WHERE position(:text IN regexp_replace(text, '\s+', ' ', 'g')) > 0)
+    -- Whoever presses a button just now, and is not recorded yet, has a link.
+    OR EXISTS (SELECT FROM consent_link WHERE :processing = ANY(processings))
 """)
 
 
-async def is_within_texts_shown(session: ReadSession, told: str) -> bool:
-    """Whether some text that the page showed has this one within it, white space apart."""
+async def may_be_within_texts_shown(session: ReadSession, told: str, processing: str) -> bool:
+    """Whether some text that the page showed has this one within it, white space apart; or may show it by a link."""
     wanted = " ".join(normalize("NFC", told).split())
-    return bool((await session.execute(_HOLDS, {"text": wanted})).scalar_one())
+    return bool((await session.execute(_HOLDS, {"text": wanted, "processing": processing})).scalar_one())
 
 
 async def remove_ended_links(session: WriteSession, *, at: datetime, answered_before: datetime, limit: int) -> int:

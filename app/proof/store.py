@@ -78,9 +78,11 @@ async def queue_some_of_before(session: WriteSession, most: int) -> bool:
     return True
 
 
-async def waiting(session: ReadSession, most: int) -> list[Waiting]:
-    """What waits to be entered, the oldest first."""
-    rows = await session.execute(select(proof_queue).order_by(proof_queue.c.n).limit(most))
+async def waiting(session: ReadSession, most: int, behind: int = 0) -> list[Waiting]:
+    """What waits to be entered behind a number of the queue, the oldest first."""
+    rows = await session.execute(
+        select(proof_queue).where(proof_queue.c.n > behind).order_by(proof_queue.c.n).limit(most)
+    )
     return [Waiting(row.n, row.kind, row.id) for row in rows]
 
 

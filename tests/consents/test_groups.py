@@ -15,7 +15,7 @@ import pytest
 from app.api.consents import group
 from app.api.consents.group import RecordingGroups, _Waiting
 from app.api.consents.together import Order, Together
-from app.auth.idempotency import IdempotentCall, _name_of
+from app.auth.idempotency import IdempotentCall, KeyClaim, KeyClaims, _name_of, release
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.deployment import SubjectName
 from app.wiring.deployment import deployment_of
@@ -161,6 +161,43 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, database, monke
         seen = owner.execute("SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq", [ids])
         assert [row[0] for row in seen.fetchall()] == ids
     assert not groups.alone
+    assert api.reason("busy", "ads", elements=["subject_line"]) == "consent_scope"
+
+
+def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, database, monkeypatch):
+    """What is said of the same person after it, in the same group, is recorded after it too."""
+    api.register("ads")
+    api.decide("busy", "ads", "refused")
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    eventually(lambda: datetime.now(UTC) > at)
+    told, first = KeyClaims.told, list[Any]()
+
+    def held_by_another(claims: KeyClaims, lead: Any) -> Any:
+        found = dict(told(claims, lead))
+        if found and not first:
+            first.append(next(iter(found)))
+            found[first[0]] = KeyClaim.OF_ANOTHER
+        return found
+
+    record = Together.record
+
+    async def then_let_go(whole: Together, session: Any, register: Any) -> Any:
+        done = await record(whole, session, register)
+        if len(first) == 1:
+            release(session, first[0])  # it was claimed by this transaction in truth
+            first.append(None)
+        return done
+
+    monkeypatch.setattr(KeyClaims, "told", held_by_another)
+    monkeypatch.setattr(Together, "record", then_let_go)
+    items = [grant("busy", "ads", at=at, elements=each) for each in ([["content", "subject_line"], ["content"]] * 2)]
+    headers = {"Idempotency-Key": "held"}
+    answered = api.call("POST", "/v1/consents/batch", {"items": items}, headers).json()["items"]
+    assert first
+    ids = [each["answer"]["id"] for each in answered]
+    with psycopg.connect(database.owner_url) as owner:
+        seen = owner.execute("SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq", [ids])
+        assert [row[0] for row in seen.fetchall()] == ids
     assert api.reason("busy", "ads", elements=["subject_line"]) == "consent_scope"
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,3 +112,17 @@ def test_a_name_that_unpacks_to_somewhere_else_is_named(log, name):
         bag.writestr(name, b"something else")
     status, said = log.verify(bundle)
     assert (status, "no file of a bundle has such a name" in said or "stands there twice" in said) == (1, True)
+
+
+def test_a_file_that_has_another_name_for_other_tools_is_named(log):
+    """Info-ZIP takes a name from an extra field (0x7075) that Python leaves aside: it would unpack something else."""
+    bundle, forged = log.bundle(), log.place / "forged.zip"
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(forged, "w") as new:
+        for each in old.namelist():
+            named = zipfile.ZipInfo(each)
+            if each == "data/checkpoint":
+                told = b"\x01" + zlib.crc32(each.encode()).to_bytes(4, "little") + b"data/other"
+                named.extra = b"\x75\x70" + len(told).to_bytes(2, "little") + told
+            new.writestr(named, old.read(each))
+    status, said = log.verify(forged)
+    assert (status, "'data/checkpoint': no file of a bundle has such a name" in said) == (1, True)

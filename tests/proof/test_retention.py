@@ -1,17 +1,20 @@
 """Proof that is past its time is destroyed by the owner alone, as signed; all else stays, and the log verifies."""
 
 import json
+from datetime import timedelta
+from unittest.mock import ANY
 
 import psycopg
 import pytest
 
 from app.db.migrate import downgrade, upgrade
 from app.db.owner import owner_engine
+from app.proof.verifier.bodies import _before
 from tests.proof.logs import lines_of
 from tests.proof.retained import known, owned, sign
 from tests.support.api import running, subject
 from tests.support.commands import run_command
-from tests.support.databases import administrator_url
+from tests.support.databases import administrator_url, new_database
 
 GOOD_BUT_INCOMPLETE = 3
 
@@ -133,7 +136,7 @@ def test_the_service_can_neither_sign_nor_destroy(old):
         "UPDATE retention_rule SET signed_at = now(), signed_by = 'me'",
         "SELECT sceau_retain('', 10)",
         "DELETE FROM consent_event",
-        "INSERT INTO retention_hold (reason, made_by) VALUES ('', '')",
+        "UPDATE retention_hold SET released_at = now()",
     )
     with psycopg.connect(old.database.app_url, autocommit=True) as connection:
         connection.execute("SELECT set_config('sceau.retaining', 'on', false)")
@@ -178,3 +181,29 @@ def test_the_revision_goes_back_and_forth(old):
         upgrade(connection, "head")
     engine.dispose()
     assert "proposed" in owned(old, "show").lower()
+
+
+def test_a_hold_is_restored_with_the_rest(old, tmp_path):
+    """What was kept back is kept back where the deployment goes on, and a hold that was released too."""
+    identifier = owned(old, "hold", "--reason", "Over.", "--by", "Legal").split()[1]
+    owned(old, "release", identifier)
+    owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", "--processing", "ads")
+    assert run_command(old.database, "export", tmp_path / "all.ndjson")[0] == 0
+    with new_database() as empty:
+        assert run_command(empty, "restore", tmp_path / "all.ndjson")[:2] == (0, ANY)
+        with psycopg.connect(empty.owner_url) as connection:
+            found = connection.execute("SELECT reason FROM retention_hold ORDER BY made_at").fetchall()
+    assert found == [("Over.",), ("Litigation.",)]
+
+
+def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
+    """The verifier allows what the function may take: months are clamped to their last day, and clocks differ."""
+    series = "generate_series('2022-12-25 10:00+00'::timestamptz, '2024-04-02', '1 day')"
+    days = f"SELECT at, at + interval '3 years' FROM {series} AS at"
+    with psycopg.connect(database.owner_url) as connection:
+        counted = connection.execute(days).fetchall()
+    assert len(counted) > 400
+    for said, over in counted:
+        assert _before(over.isoformat(), "P3Y") >= said
+        assert _before((over - timedelta(days=8)).isoformat(), "P3Y") < said
+    assert _before("2026-01-31T00:00:00+00:00", "P12M").year == 1

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from app.operations.proof import append_entries
 from tests.faults.service import eventually
 from tests.proof.logs import lines_of, replaced
 from tests.proof.retained import OLD, known, owned, sign
@@ -160,3 +161,15 @@ def test_a_replay_says_what_a_run_took(old):
     days = ("--since", f"{today - timedelta(days=1):%Y-%m-%d}", "--until", f"{today + timedelta(days=1):%Y-%m-%d}")
     status, _, said = old.sceau("proof", "replay", *days)
     assert (status, "DIFFERENT" in said, "NOT REPRODUCIBLE: 2: events that it rested on" in said) == (3, False, True)
+
+
+def test_rows_that_are_never_entered_do_not_stop_what_waits_behind_them(old, monkeypatch):
+    """However many say that they are of the future, all else is entered."""
+    monkeypatch.setattr(append_entries, "MOST", 3)
+    for _ in range(4):
+        _forge_run(old, [], "'2040-01-01'")
+    with running(old.database) as api:
+        given = api.decide("late", "ads")["id"]
+    old.append()
+    held = [line["entry"] for line in lines_of(old.bundle())]
+    assert [each for each in held if given in each]

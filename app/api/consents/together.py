@@ -21,7 +21,7 @@ from app.operations.consents.open_ledgers import Opening, OpenLedgers, opening_o
 from app.operations.consents.record_consent import RecordedConsent
 from app.operations.consents.record_many import Done, Recorded, Said, record_one
 from app.operations.consents.search_consents import ConsentView
-from app.operations.service.deployment import Deployment
+from app.operations.service.deployment import Deployment, SubjectName
 from app.register.remembered import RegisterEntries
 
 
@@ -75,6 +75,7 @@ class Together:
         callers = self._callers(session.lead)
         told: dict[Order, Answer | Exception] = {}
         left: list[Order] = []
+        waits: set[SubjectName] = set()
         claimed = self.claims.told(session.lead)
         for one in self.some:
             caller, claim = callers[one.digest, one.caller], KeyClaim.OWN if one.call is None else claimed[one.call]
@@ -82,10 +83,15 @@ class Together:
                 told[one] = caller
                 if one.call is not None and claim is KeyClaim.OWN:
                     release(session, one.call)
-            elif claim is KeyClaim.OWN:
-                left.append(one)
             elif not isinstance(claim, KeyClaim):
                 told[one] = claim
+            elif claim is KeyClaim.OWN and one.said.subject not in waits:
+                left.append(one)
+            else:
+                # Another holds its key: what is said of the same person after it waits behind it.
+                waits.add(one.said.subject)
+                if one.call is not None and claim is KeyClaim.OWN:
+                    release(session, one.call)
         if any(isinstance(each, Answer) for each in told.values()):
             await session.repeat()
         if not left:

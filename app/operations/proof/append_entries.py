@@ -79,6 +79,10 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
     queued = await store.waiting(session, MOST)
     entries = await _entries(session, queued)
     taken = await _take_out(session, queued, entries)
+    while len(queued) == MOST and not taken:  # of none of these an entry can be made: what waits behind them goes on
+        queued = await store.waiting(session, MOST, queued[-1].number)
+        entries = await _entries(session, queued)
+        taken = await _take_out(session, queued, entries)
     is_all = not more and (len(queued) < MOST or not taken)
     if not entries:
         signed = await store.latest_checkpoint(session)  # perhaps of a run that ended before it could be kept

@@ -8,7 +8,7 @@ from app.core.register.approval import RegisterApproval
 from app.core.register.errors import NoticeOnPagesError, UnknownTextError
 from app.core.register.invalidation import InvalidationState, Struck
 from app.db.session import ReadSession, WriteSession
-from app.ledger.link_store import find_texts, is_within_texts_shown
+from app.ledger.link_store import find_texts, may_be_within_texts_shown
 from app.register.invalidations import (
     InvalidationRecord,
     add_invalidation,
@@ -39,13 +39,13 @@ async def invalidate_processing(  # noqa: PLR0917 - who invalidates what, and wh
     record = await lock_processing(session, identifier)
     if record is None:
         raise NotFoundError
-    await check_struck(session, record, struck)
     known = await load_invalidations(session, identifier)
     of_it = {each.state: each for each in known if each.struck == struck}
     in_force, waiting = of_it.get(InvalidationState.IN_FORCE), of_it.get(InvalidationState.PROPOSED)
     if in_force is not None:
         await _tell_replicas(session, identifier)  # the first time may have ended before it was confirmed
         return in_force
+    await check_struck(session, record, struck)
     waits = approval is RegisterApproval.TWO
     if waits and waiting is not None:
         return waiting
@@ -79,7 +79,7 @@ async def check_struck(session: ReadSession, record: ProcessingRecord, struck: S
         return
     notices = [notice for version in record.versions for notice in version.notices(text)]
     if notices:
-        if any([await is_within_texts_shown(session, each) for each in notices]):
+        if any([await may_be_within_texts_shown(session, each, record.id) for each in notices]):
             raise NoticeOnPagesError(field="text")
         return
     if not await find_texts(session, [bytes.fromhex(text)]):

@@ -21,7 +21,11 @@ from app.proof.verifier.rotations import followed
 from app.proof.verifier.trees import Frontier, leaf_hash
 
 FORMAT = "sceau-bundle/1"
-_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]*/)*[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"data/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
+_ZIP64 = b"\x01\x00"
+"""The one extra field that a file may have, for sizes; others can give it another name."""
+_FIELD_HEAD = 4
 _SHOWN_NAMES = 20
 _CHUNK = 1 << 20
 
@@ -90,13 +94,18 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     ]
 
 
+def _is_plain(extra: bytes) -> bool:
+    """Whether the extra fields of a file in a ZIP are none, or the one for sizes."""
+    return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
+
+
 def _later_runs(
     bag: zipfile.ZipFile, keys: list[VerifierKey], size: int, found: Findings
 ) -> list[tuple[int, str, dict[str, Any]]]:
     """Runs of retention that stand in the log behind the bundle's end, each with its proof."""
     if "data/later_runs.ndjson" not in bag.namelist():
         return []
-    runs = []
+    runs, seen = [], dict[int, str]()
     with bag.open("data/later_runs.ndjson") as lines:
         for said in _objects(lines):
             entry, body, proof = json.loads(said["entry"]), said["body"].encode(), LogProof.parse(said["proof"])
@@ -107,8 +116,15 @@ def _later_runs(
                 holds = False
             if committed and holds and entry["kind"] == "retention_run":
                 runs.append((proof.index, entry["at"], json.loads(body)["body"]))
+                later = opened(proof.checkpoint, keys)
+                seen[later.size] = later.root.hex()
             else:
                 found.wrong.append("a run of retention behind the bundle's end is not what the log holds")
+    found.missing += [
+        f"that the checkpoint of {later} entries (root {root}), under which runs of retention stand, continues this "
+        "log: ask for a bundle that reaches it"
+        for later, root in sorted(seen.items())
+    ]
     return runs
 
 
@@ -131,7 +147,14 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
         listed[name] = said
     names = bag.namelist()
     # A name that unpacks to another place, or over another file, would have an auditor's tools see something else.
-    odd = [name for name in names if _NAME.fullmatch(name) is None]
+    odd = [
+        each.filename
+        for each in bag.infolist()
+        if (each.filename not in _TAGS and _NAME.fullmatch(each.filename) is None)
+        or each.filename != each.orig_filename
+        or not _is_plain(each.extra)
+        or any(name.startswith(f"{each.filename}/") for name in names)
+    ]
     found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in sorted(odd)[:_SHOWN_NAMES]]
     present = {name for name in names if name.startswith("data/")}
     folded = [name.casefold() for name in names]
