@@ -92,12 +92,19 @@ def test_the_text_of_the_page_is_not_shown_again(api, clock):
 
 
 def test_a_notice_that_was_invalidated_is_not_asked_by(api):
-    """The registered notice is part of what the page shows: it is not offered, in any language."""
+    """The registered notice is part of what the page shows: no link is made by it, in any language."""
     api.register("noticed", notice={"fr": "Un texte.", "en": "A text."})
-    person = Person(api, link(api, "alice", "noticed"), "en")
-    invalidate(api, "noticed", text=hash_of("Un texte."))
-    assert person.open().buttons == {}
+    assert invalidate(api, "noticed", text=hash_of("Un texte.")).status_code == 201
     assert slug(ask_link(api, "alice", "noticed")) == (409, "version-invalidated")
+
+
+def test_a_notice_is_not_invalidated_by_its_hash_while_a_link_may_show_it(api):
+    """Whoever presses just then read it on the page; the version is invalidated instead, and the page asks no more."""
+    api.register("linked", notice={"fr": "Un texte.", "en": "A text."})
+    person = Person(api, link(api, "alice", "linked"), "en")
+    assert slug(invalidate(api, "linked", text=hash_of("Un texte."))) == (409, "notice-on-pages")
+    assert invalidate(api, "linked").status_code == 201
+    assert person.open().buttons == {}
 
 
 def test_a_version_that_is_valid_goes_on_asking(api):
