@@ -173,3 +173,21 @@ def test_rows_that_are_never_entered_do_not_stop_what_waits_behind_them(old, mon
     old.append()
     held = [line["entry"] for line in lines_of(old.bundle())]
     assert [each for each in held if given in each]
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ({"positions": [[1]], "schedule": {"consent": "P5Y"}}, "what it states is no run of retention"),
+        ({"positions": [0], "schedule": []}, "what it states is no run of retention"),
+        ({"positions": [0], "schedule": {"consent": "P13M"}}, "1 bodies are gone that are there"),
+    ],
+)
+def test_a_run_that_is_none_or_was_stated_beforehand_is_named(old, statement, why):
+    """It makes no bundle unreadable; and bodies cannot be stated as gone first, and destroyed when that suits."""
+    with psycopg.connect(old.database.owner_url, autocommit=True) as connection:
+        put = "INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', now(), %s)"
+        connection.execute(put, [json.dumps(statement)])
+    old.append()
+    status, said = old.verify(old.bundle())
+    assert (status, why in said) == (1, True)

@@ -102,8 +102,11 @@ async def readyz(
 
 async def _notes(database: Database, *, is_on: bool) -> list[str]:
     """What is to be said of the log that outsiders check."""
-    async with database.read() as session:
-        log, now = await anchored_log(session), await session.now()
+    try:
+        async with database.read() as session:
+            log, now = await anchored_log(session), await session.now()
+    except DatabaseUnavailableError:
+        return []  # whether it can decide was found out before
     note = NOT_ANCHORED.get(log.standing(now, is_on=is_on))
     return [] if note is None else [note]
 

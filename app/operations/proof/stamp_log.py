@@ -30,7 +30,9 @@ async def checkpoint_to_stamp(session: ReadSession, *, at_once: bool = False) ->
 
 
 async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer: StampAnswer) -> bool:
-    """Keep the stamp of a checkpoint; the log states it with its next entries. False where another run was faster.
+    """Keep the stamp of a checkpoint; the log states it with its next entries.
+
+    Returns: False where another run was faster, or the checkpoint is not that of the log any more.
 
     Raises:
         AuthorityError: it is of a time at which the checkpoint was not there yet, or of one that has not come.
@@ -39,5 +41,7 @@ async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer
     now = await session.now()
     if not checkpoint.signed_at - _CLOCKS_DIFFER <= answer.stamp.at <= now + _CLOCKS_DIFFER:
         raise AuthorityError("time")
+    if (await anchors.notes_of(session, [checkpoint.size])).get(checkpoint.size) != checkpoint.note:
+        return False  # it was read from a server that is no primary any more, whose log went another way
     anchor = Anchor(checkpoint.size, AnchorWay.STAMP, answer.stamp.at, answer.content)
     return await anchors.add_anchor(session, session.new_id(now), now, anchor)

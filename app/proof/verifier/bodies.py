@@ -31,22 +31,34 @@ class Findings:
         return 1 if self.wrong else 3 if self.missing else 0
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run of retention: where it stands in the log, when it was, under which periods, and which places it emptied."""
+
+    position: int
+    at: str
+    periods: list[str]
+    places: list[int]
+
+
 class Bodies:
     """Checks bodies one by one, and counts those that are not there.
 
-    `runs`: runs of retention by their place in the log, when they were, and what they state.
+    `runs`: runs of retention that stand in the log behind the bundle's end.
     """
 
-    def __init__(self, found: Findings, about: dict[str, Any], runs: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
+    def __init__(self, found: Findings, about: dict[str, Any], runs: Sequence[Run]) -> None:
         self.found, self.good, self.withheld = found, 0, 0
         self.processing, self.of_one_person = about["processing"], bool(about.get("of_one_person"))
         self.given: dict[tuple[str, str], dict[str, Any]] = {}
         self.gone: dict[int, tuple[str, dict[str, Any]]] = {}
         self.runs = [*runs]
+        self.first = self.size = about["first"]
 
     def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare a body with its commitment; note one that is not there."""
         name = f"entry {said['position']} ({entry['kind']} {entry['id']})"
+        self.size = said["position"] + 1
         if said.get("withheld") and entry["kind"] in self._may_withhold():
             self.withheld += 1
         elif "body" not in said:
@@ -63,7 +75,7 @@ class Bodies:
         if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
             self.found.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
-            self.runs.append((said["position"], entry["at"], json.loads(body)["body"]))
+            self._note_run(name, said["position"], entry, json.loads(body)["body"])
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
         if entry["kind"] == "invalidation":
@@ -110,21 +122,41 @@ class Bodies:
             return {"consent_event", "administrative_act"}
         return {"consent_event"} if self.processing is not None else set()
 
+    def _note_run(self, name: str, position: int, entry: dict[str, Any], run: dict[str, Any]) -> None:
+        """Note a run of retention, if it is one: its places are numbers, and its periods texts."""
+        try:
+            places, periods = [int(each) for each in run["positions"]], [str(each) for each in run["schedule"].values()]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self.found.wrong.append(f"{name}: what it states is no run of retention")
+            return
+        self.runs.append(Run(position, entry["at"], periods, places))
+
     def _retained(self) -> set[int]:
         """The places that runs in the log emptied: of what people said, before the run, and past its schedule then."""
         found = set()
-        for at, made, run in self.runs:
-            if datetime.fromisoformat(made) > datetime.now(UTC) + _LEEWAY:  # noqa: TID251 - an auditor's own clock
-                self.found.wrong.append(f"entry {at}: this run of retention is of the future")
+        for run in self.runs:
+            if datetime.fromisoformat(run.at) > datetime.now(UTC) + _LEEWAY:  # noqa: TID251 - an auditor's own clock
+                self.found.wrong.append(f"entry {run.position}: this run of retention is of the future")
                 continue
             # Which period an entry fell under is not known any more: it is older than the shorter one at least.
-            past = max((_before(made, each) for each in run["schedule"].values()), default=_NEVER)
-            for position in run["positions"]:
-                _, entry = self.gone.get(position, ("", {}))
-                was_said = entry.get("kind") == "consent_event" and position < at
+            past = max((_before(run.at, each) for each in run.periods), default=_NEVER)
+            for place in run.places:
+                _, entry = self.gone.get(place, ("", {}))
+                was_said = entry.get("kind") == "consent_event" and place < run.position
                 if was_said and datetime.fromisoformat(entry["at"]) <= past:
-                    found.add(position)
+                    found.add(place)
+            self._tell_of_bodies_that_are_there(run)
         return found
+
+    def _tell_of_bodies_that_are_there(self, run: Run) -> None:
+        """Name the places that a run of this bundle states as emptied, and that are not: it was stated beforehand."""
+        if run.position >= self.size:  # behind the bundle's end: it may have begun while the bundle was written
+            return
+        there = [place for place in run.places if self.first <= place < self.size and place not in self.gone]
+        if there:
+            self.found.wrong.append(
+                f"entry {run.position}: a run of retention states that {len(there)} bodies are gone that are there"
+            )
 
 
 _PERIOD = re.compile(r"P(?:([0-9]{1,3})Y)?(?:([0-9]{1,3})M)?")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
-from app.proof.verifier.bodies import Bodies, Findings
+from app.proof.verifier.bodies import Bodies, Findings, Run
 from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
 from app.proof.verifier.proofs import LogProof
 from app.proof.verifier.rotations import followed
@@ -99,13 +99,11 @@ def _is_plain(extra: bytes) -> bool:
     return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
 
 
-def _later_runs(
-    bag: zipfile.ZipFile, keys: list[VerifierKey], size: int, found: Findings
-) -> list[tuple[int, str, dict[str, Any]]]:
+def _later_runs(bag: zipfile.ZipFile, keys: list[VerifierKey], size: int, found: Findings) -> list[Run]:
     """Runs of retention that stand in the log behind the bundle's end, each with its proof."""
     if "data/later_runs.ndjson" not in bag.namelist():
         return []
-    runs, seen = [], dict[int, str]()
+    runs, seen = list[Run](), dict[int, str]()
     with bag.open("data/later_runs.ndjson") as lines:
         for said in _objects(lines):
             entry, body, proof = json.loads(said["entry"]), said["body"].encode(), LogProof.parse(said["proof"])
@@ -115,7 +113,8 @@ def _later_runs(
             except NoteError:
                 holds = False
             if committed and holds and entry["kind"] == "retention_run":
-                runs.append((proof.index, entry["at"], json.loads(body)["body"]))
+                run = json.loads(body)["body"]
+                runs.append(Run(proof.index, entry["at"], list(run["schedule"].values()), list(run["positions"])))
                 later = opened(proof.checkpoint, keys)
                 seen[later.size] = later.root.hex()
             else:

@@ -40,7 +40,9 @@ def test_it_can_be_read(browser, operator, axe, overview, tmp_path, lang, width)
             page.goto(f"{overview}?lang={lang}")
             picture = picture_of("overview", width, lang, tmp_path) if scheme == "light" else None
             look(page, axe, width, picture)
+            assert not page.get_by_text("Exemple Courriel SAS").first.is_visible()  # the text that was shown is folded
             unfold(page)
+            assert page.get_by_text("Exemple Courriel SAS").first.is_visible()
             look(page, axe, width, None)
 
 
