@@ -72,6 +72,8 @@ def _month(asked: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     from app.core.article import PARIS
 
     first = now.astimezone(PARIS).date().replace(day=1)
+    if asked is not None and asked.date() > first:
+        raise typer.BadParameter("--month: that month has not begun")
     begin = (first - timedelta(days=1)).replace(day=1) if asked is None else asked.date()
     end = (begin + timedelta(days=31)).replace(day=1)
     return _midnight(begin), _midnight(end)

@@ -15,39 +15,67 @@ from app.cli.proofs.append import append_now
 if TYPE_CHECKING:
     from app.db.retention import RetentionRun, RetentionSchedule
 
+_LEAST_MONTHS = 13
 retention = typer.Typer(no_args_is_help=True, help="How long proof of what people said is kept.")
+
+
+def _period(text: str) -> str:
+    """A period as the schedule takes it.
+
+    Raises:
+        BadParameter: it is none, or too short: a consent could outlast what it is compared with.
+
+    """
+    from app.core.errors import InvalidPeriodError
+    from app.core.retention import Retention
+
+    try:
+        found = Retention.parse(text)
+    except InvalidPeriodError:
+        found = None
+    if found is None or found.seconds or found.months < _LEAST_MONTHS:
+        raise typer.BadParameter("a period is in years and months, thirteen months at least, such as P5Y or P3Y6M")
+    return text
 
 
 @retention.command("show")
 def retention_show(data: DataOption = None) -> None:
     """Show the schedule, whether it was signed, and the holds that stand."""
     with _owner(data) as kept:
-        for rule in kept.rules():
-            signed = (
-                f"signed by {rule.signed_by} on {rule.signed_at:%Y-%m-%d}"
-                if rule.signed_at is not None
-                else "proposed: nothing is destroyed until `sceau retention sign`"
-            )
-            typer.echo(f"{rule.kind}: {rule.period} after {rule.starts_when}; then {rule.afterwards}.")
-            typer.echo(f"  Basis: {rule.basis}. {signed[0].upper()}{signed[1:]}.")
-        for hold in kept.holds():
-            what = "one person" if hold.is_of_a_person else hold.processing or "everything"
-            until = f"until {hold.until:%Y-%m-%d}" if hold.until is not None else "until it is released"
-            typer.echo(f"Hold {hold.id}: {what}, {until}, by {hold.made_by}: {hold.reason}")
+        _show(kept)
+
+
+def _show(kept: "RetentionSchedule") -> None:
+    for rule in kept.rules():
+        signed = (
+            f"signed by {rule.signed_by} on {rule.signed_at:%Y-%m-%d}"
+            if rule.signed_at is not None
+            else "proposed: nothing is destroyed until `sceau retention sign`"
+        )
+        typer.echo(f"{rule.kind}: {rule.period} after {rule.starts_when}; then {rule.afterwards}.")
+        typer.echo(f"  Basis: {rule.basis}. {signed[0].upper()}{signed[1:]}.")
+    for hold in kept.holds():
+        what = "one person" if hold.is_of_a_person else hold.processing or "everything"
+        until = f"until {hold.until:%Y-%m-%d}" if hold.until is not None else "until it is released"
+        typer.echo(f"Hold {hold.id}: {what}, {until}, by {hold.made_by}: {hold.reason}")
 
 
 @retention.command("sign")
 def retention_sign(
     by: Annotated[str, typer.Option(help="Who answers for it: a role is enough.")],
-    consents: Annotated[str | None, typer.Option(metavar="P5Y", help="How long after everything is over.")] = None,
-    refusals: Annotated[str | None, typer.Option(metavar="P3Y", help="Of people who only ever refused.")] = None,
+    consents: Annotated[
+        str | None, typer.Option(parser=_period, metavar="P5Y", help="How long after everything is over.")
+    ] = None,
+    refusals: Annotated[
+        str | None, typer.Option(parser=_period, metavar="P3Y", help="Of people who only ever refused.")
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Put the schedule in force, years and months, P13M at least. From then on `sceau retention run` destroys by it."""
     given = {"consent": consents, "refusal": refusals}
     with _owner(data) as kept:
         kept.sign({kind: period for kind, period in given.items() if period is not None}, by)
-    retention_show(data)
+        _show(kept)
 
 
 @retention.command("hold")
@@ -92,11 +120,11 @@ def retention_run(
         for run in kept.run(dry=dry_run):
             if sys.stderr.isatty():
                 typer.echo(f"\r{run.events:,} events …", nl=False, err=True)
-    if sys.stderr.isatty():
-        typer.echo("\r", nl=False, err=True)
-    typer.echo(_said(run, "would be destroyed" if dry_run else "destroyed"))
-    if run.events and not dry_run:  # so that no bundle is made that lacks bodies and does not know why
-        typer.echo(f"The log states it: {append_now(data)} entries appended.", err=True)
+        if sys.stderr.isatty():
+            typer.echo("\r", nl=False, err=True)
+        typer.echo(_said(run, "would be destroyed" if dry_run else "destroyed"))
+        if run.events and not dry_run:  # so that no bundle is made that lacks bodies and does not know why
+            typer.echo(f"The log states it: {append_now(data)} entries appended.", err=True)
 
 
 def _said(run: "RetentionRun", done: str) -> str:

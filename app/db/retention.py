@@ -175,6 +175,9 @@ class RetentionSchedule:
                 ref = connection.execute(found, {"id": consent}).scalar_one_or_none()
                 if ref is None:
                     raise OwnerLimitsRefusedError("there is no such consent")
+            there = text("SELECT EXISTS (SELECT FROM processing WHERE id = :id)")
+            if processing is not None and not connection.execute(there, {"id": processing}).scalar_one():
+                raise OwnerLimitsRefusedError(f"there is no processing {processing}")
             values = {"processing": processing, "subject_ref": ref, "reason": reason, "until": until, "made_by": by}
             made = insert(retention_hold).values(**values).returning(retention_hold.c.id)
             identifier: UUID = connection.execute(made).scalar_one()

@@ -1,5 +1,8 @@
 import contextlib
+import os
 import signal
+import subprocess
+import sys
 import time
 
 import httpx2
@@ -11,6 +14,7 @@ from tests.demo.runs import ROOT, WITHOUT_CPYTHON_TESTS, demo
 from tests.faults.service import eventually
 
 MESSAGES = sorted((ROOT / "demo" / "messages").glob("*.eml"))
+SCEAU = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
 NOT_THERE = ("Traceback", "sceau_")
 SECRET_WORDS = ("alice.martin", "bruno.petit", "comptes@example.org", "Votre devis", "a2@example.org")
 
@@ -146,3 +150,18 @@ def test_the_demo_ends_with_a_receipt_verified_and_a_forged_row_named(shipped):
     assert "the bundle of that moment says, as it should: audit.zip: WRONG: entry " in told
     assert "what the database has is not what was recorded - the row is as it was again, and a new bundle" in told
     assert told.endswith("Done; the service is stopped.")
+
+
+def test_the_schedule_of_retention_is_signed_on_a_data_directory(shipped, data):
+    """One command starts the database, signs, shows what is in force, and stops it; the next one runs by it."""
+    for words, said in ((("sign", "--by", "DPO"), "Signed by DPO"), (("run",), "0 ledgers destroyed")):
+        line = [sys.executable, "-c", SCEAU, "retention", *words, "--data", str(data)]
+        done = subprocess.run(
+            line,
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, said in done.stdout) == (0, True), done.stderr

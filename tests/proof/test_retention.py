@@ -160,10 +160,12 @@ def test_periods_are_those_of_the_owner(old):
     """Longer ones keep more; one below thirteen months is refused, and nothing was changed."""
     assert "P20Y" in sign(old, "--consents", "P20Y", "--refusals", "P20Y")
     assert owned(old, "run").startswith("0 ledgers")
-    for short in ("P1D", "P1Y", "P12M", "P360D", "P13M-30D", "P2Y-1D"):
+    for short in ("P1D", "P1Y", "P12M", "P360D", "P13M-30D", "P2Y-1D", "P2Y1D", "banana"):
         words = ("retention", "sign", "--by", "DPO", "--refusals", short)
         status, said, _ = run_command(old.database, *words, database_owner_url=old.database.owner_url)
-        assert (status, "nothing was changed" in said) == (1, True), short
+        assert (status, "a period is in years and months" in said) == (2, True), short
+        with psycopg.connect(old.database.owner_url) as connection, pytest.raises(psycopg.errors.DatabaseError):
+            connection.execute("UPDATE retention_rule SET period = %s", [short])
     assert "P20Y" in owned(old, "show")
 
 
@@ -207,3 +209,10 @@ def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
         assert _before(over.isoformat(), "P3Y") >= said
         assert _before((over - timedelta(days=8)).isoformat(), "P3Y") < said
     assert _before("2026-01-31T00:00:00+00:00", "P12M").year == 1
+
+
+def test_a_hold_on_what_there_is_not_is_refused(old):
+    """A processing that was mistyped would keep nothing."""
+    words = ("retention", "hold", "--reason", "r", "--by", "b", "--processing", "nope")
+    status, said, _ = run_command(old.database, *words, database_owner_url=old.database.owner_url)
+    assert (status, said) == (1, "there is no processing nope")

@@ -106,3 +106,10 @@ def test_the_last_whole_month_is_the_usual_one(api, database, tmp_path):
 def test_each_act_has_its_words():
     """An act that is told one by one is told in words."""
     assert {each.value for each in ACTS} - _ON_PEOPLE == set(WORDS)
+
+
+def test_a_month_to_come_is_refused(api, database, tmp_path):
+    """It would be a report of nothing; and the last month that a calendar has would be none at all."""
+    for month in (f"{datetime.now(UTC) + timedelta(days=40):%Y-%m}", "9999-12"):
+        status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--month", month)
+        assert (status, "that month has not begun" in said) == (2, True)
