@@ -279,13 +279,7 @@ async def repeated_withdrawal(world):
 
 async def repeated_suspension(world):
     """A dies between the commit of a suspension and its answer; it is suspended again."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
-    first = await world.committed(_suspend(world))
-    await _dies(first)
-    await _suspend(world)
-    return await world.ask(world.b)
+    return await _said_again(world, _suspend)
 
 
 async def silent_feed_at_an_invalidation(world):
@@ -299,12 +293,16 @@ async def silent_feed_at_an_invalidation(world):
 
 async def repeated_invalidation(world):
     """A dies between the commit of an invalidation and its answer; the same is invalidated again."""
+    return await _said_again(world, _invalidate)
+
+
+async def _said_again(world, narrow):
+    """B holds the permit, and its feed has stopped; A dies between commit and answer, and is asked the same again."""
     await world.begin()
     await world.fill(world.b)
     await world.b.freeze()
-    first = await world.committed(_invalidate(world))
-    await _dies(first)
-    await _invalidate(world)
+    await _dies(await world.committed(narrow(world)))
+    await narrow(world)
     return await world.ask(world.b)
 
 
