@@ -21,7 +21,7 @@ from app.operations.service.deployment import SubjectName
 from app.wiring.deployment import deployment_of
 from tests.faults.service import eventually
 from tests.support.api import settings_for, subject
-from tests.support.consents import grant
+from tests.support.consents import SIGNED, grant
 from tests.support.databases import administrator_url
 
 REFUSE = """
@@ -164,6 +164,17 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, database, monke
     assert api.reason("busy", "ads", elements=["subject_line"]) == "consent_scope"
 
 
+def test_an_id_that_is_spelt_otherwise_is_the_same_person_in_a_group(api):
+    """The last of seven decisions of one second is the last word, however its address is spelt."""
+    api.register("ads")
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    items = [grant("zoe@example.fr", "ads", at=at, evidence=SIGNED) for _ in range(6)]
+    items.append({**grant("ZOE@example.fr", "ads", at=at, evidence=SIGNED), "decision": "refused"})
+    told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+    assert {each["status"] for each in told} == {201}
+    assert api.reason("zoe@example.fr", "ads") == "consent_refused"
+
+
 def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, database, monkeypatch):
     """What is said of the same person after it, in the same group, is recorded after it too."""
     api.register("ads")
@@ -285,7 +296,7 @@ def test_a_group_that_was_ended_before_it_began_tells_its_own():
 def _order(name):
     nothing: Any = None
     said: Any = SimpleNamespace(subject=SubjectName("user", name))
-    return Order(said, uuid4(), b"", nothing, None, 201)
+    return Order(said, uuid4(), b"", nothing, None, 201, said.subject.id.encode())
 
 
 def test_what_waits_behind_a_task_that_had_not_begun_is_told():

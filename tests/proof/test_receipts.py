@@ -352,3 +352,16 @@ def test_a_receipt_is_a_document_too(deployment, language, words):
     (log.place / "receipt.jwt").write_text(said.rpartition("<code>")[2].partition("</code>")[0])
     status, told = _verified(log, log.place / "receipt.jwt")
     assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)
+
+
+def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(deployment):
+    """The text that the child read was invalidated: the consent of both is, and the parent's receipt says so."""
+    api, _, _ = deployment
+    sides = (("self", "fr"), ("holder_of_parental_responsibility", "en"))
+    capacities = [({"age_band": "under_15", "given_by": side}, {"language": language}) for side, language in sides]
+    _, given = [api.decide("kid", "ads", capacity=who, evidence=text) for who, text in capacities]
+    assert api.reason("kid", "ads") == "consent_in_force"
+    assert invalidate(api, "ads", text=hash_of(notice_of("ads")["fr"])).status_code == 201
+    assert api.reason("kid", "ads") == "consent_invalid"
+    statuses = [each["@type"][0] for each in _told(api, given["id"])]
+    assert statuses == ["dpv:ConsentGiven", "dpv:ConsentInvalidated"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.acts import trail
 from tests.support.api import TestClock, running, utc
-from tests.support.consent_page import Person, link
+from tests.support.consent_page import Person, consents, link
 from tests.support.consents import hash_of, notice_of
 from tests.support.dashboard import Visitor
 from tests.support.databases import fresh_database
@@ -113,6 +113,22 @@ def test_a_notice_that_the_page_has_shown_is_refused(api, clock):
     assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_in_force"
     assert invalidate(api, "ads", version=1).status_code == 201
     assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_invalid"
+
+
+def test_a_hash_that_no_consent_rests_on_is_refused(api, clock):
+    """Of a whole page, of a text that the page showed about another processing: in force, it would strike nobody."""
+    api.register("ads")
+    api.register("other", purpose="statistics")
+    Person(api, link(api, "alice", "ads")).press("accept", "ads")
+    evidence = api.ok("GET", f"/v1/consents/{consents(api, 'alice')[0]['id']}/history")["items"][0]["evidence"]
+    clock.at += timedelta(hours=1)
+    shown, page = evidence["presented_text_sha256"], evidence["presented_page_sha256"]
+    for identifier, text in (("ads", page), ("other", shown)):
+        for dry_run in (True, False):
+            told = invalidate(api, identifier, text=text, dry_run=dry_run)
+            assert refused(told) == (422, "unknown-text")
+    assert invalidate(api, "ads", text=shown).status_code == 201
+    assert api.reason("alice", "ads") == "consent_invalid"
 
 
 def test_an_explanation_knows_since_when(api, clock):

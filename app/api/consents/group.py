@@ -26,7 +26,7 @@ from app.auth.idempotency import Answer, IdempotentCall
 from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError
 from app.db.session import PartRefusedError, TransactionRefusedError
 from app.operations.consents.record_many import Said
-from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.deployment import Deployment
 from app.register.remembered import RegisterEntries
 from app.snapshot.writer import Writer
 
@@ -78,7 +78,7 @@ class RecordingGroups:
     due: bool = False
     register: RegisterEntries = field(default_factory=RegisterEntries)
     keys: set[tuple[UUID, bytes]] = field(default_factory=set)
-    alone: dict[SubjectName, deque[_Waiting]] = field(default_factory=dict)
+    alone: dict[bytes, deque[_Waiting]] = field(default_factory=dict)
     patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
 
     async def record(self, order: Order) -> Answer:
@@ -145,12 +145,12 @@ class RecordingGroups:
         """
         taken: list[_Waiting] = []
         left: list[_Waiting] = []
-        keys, about, passed = set(self.keys), Counter[SubjectName](), set(self.alone)
+        keys, about, passed = set(self.keys), Counter[bytes](), set(self.alone)
         while self.waiting and len(taken) < TOGETHER:
             one = self.waiting.popleft()
             if one.answer.done():
                 continue  # nobody waits for it any more, and nothing of it was begun
-            person = one.order.said.subject
+            person = one.order.person
             if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE or person in passed:
                 left.append(one)
                 passed.add(person)
@@ -209,14 +209,14 @@ class RecordingGroups:
     def _wait_alone(self, some: Iterable[_Waiting]) -> None:
         """Have each wait in a transaction of its own, one about a person at a time."""
         for one in some:
-            person = one.order.said.subject
+            person = one.order.person
             if person in self.alone:
                 self.alone[person].append(one)
             else:
                 self.alone[person] = deque()
                 self._spawn([one], self._one_after_another(person, one))
 
-    async def _one_after_another(self, person: SubjectName, one: _Waiting) -> None:
+    async def _one_after_another(self, person: bytes, one: _Waiting) -> None:
         """Record one, and then what came behind it; where the person is not let go, nobody else waits for them."""
         behind = self.alone[person]
         error: Exception = DatabaseUnavailableError()
@@ -273,8 +273,14 @@ class Grouped:
         return Response(given.body, given.status, media_type="application/json")
 
     def order(self, caller: Caller, call: IdempotentCall | None, status: int, said: Said) -> Order:
-        """One decision of this request."""
-        return Order(said, caller.id, self.digest, self.ask, call, status)
+        """One decision of this request.
+
+        Raises:
+            InvalidSubjectError: the id of the person has a domain that IDNA refuses.
+
+        """
+        person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
+        return Order(said, caller.id, self.digest, self.ask, call, status, person)
 
 
 def grouped_for(needs: Needs) -> Callable[..., Grouped]:

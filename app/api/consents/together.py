@@ -21,7 +21,7 @@ from app.operations.consents.open_ledgers import Opening, OpenLedgers, opening_o
 from app.operations.consents.record_consent import RecordedConsent
 from app.operations.consents.record_many import Done, Recorded, Said, record_one
 from app.operations.consents.search_consents import ConsentView
-from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.deployment import Deployment
 from app.register.remembered import RegisterEntries
 
 
@@ -29,7 +29,8 @@ from app.register.remembered import RegisterEntries
 class Order:
     """One decision to record: what is said, who asks (by id, by a digest, and by what looks them up), under which key.
 
-    `status`: of the answer, if it is recorded.
+    `status`: of the answer, if it is recorded. `person`: the locator of who it is about, the same however the id is
+    spelt: what is said of one person is recorded in the order in which it came.
     """
 
     said: Said
@@ -38,6 +39,7 @@ class Order:
     ask: AskAgain
     call: IdempotentCall | None
     status: int
+    person: bytes
 
 
 _Callers = dict[tuple[bytes, UUID], Caller | Exception]
@@ -75,7 +77,7 @@ class Together:
         callers = self._callers(session.lead)
         told: dict[Order, Answer | Exception] = {}
         left: list[Order] = []
-        waits: set[SubjectName] = set()
+        waits: set[bytes] = set()
         claimed = self.claims.told(session.lead)
         for one in self.some:
             caller, claim = callers[one.digest, one.caller], KeyClaim.OWN if one.call is None else claimed[one.call]
@@ -85,11 +87,11 @@ class Together:
                     release(session, one.call)
             elif not isinstance(claim, KeyClaim):
                 told[one] = claim
-            elif claim is KeyClaim.OWN and one.said.subject not in waits:
+            elif claim is KeyClaim.OWN and one.person not in waits:
                 left.append(one)
             else:
                 # Another holds its key: what is said of the same person after it waits behind it.
-                waits.add(one.said.subject)
+                waits.add(one.person)
                 if one.call is not None and claim is KeyClaim.OWN:
                     release(session, one.call)
         if any(isinstance(each, Answer) for each in told.values()):

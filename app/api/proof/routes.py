@@ -143,7 +143,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
         jws, json_ld = await make_receipt(
             session, deployment, caller, identifier, service=source, origin=log_name(source)
         )
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language"}
     if _JSON_LD in request.headers.get("accept", ""):
         content = json.dumps(json_ld, ensure_ascii=False)
         return Response(content, media_type=_JSON_LD, headers=headers)

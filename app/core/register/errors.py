@@ -40,7 +40,7 @@ class VersionInvalidatedError(DomainError):
 
 
 class UnknownTextError(DomainError):
-    """No consent to this processing can rest on that text: it is no notice of a version, and no page showed it."""
+    """No consent to this processing rests on that text: it is no notice of a version, and no consent names its hash."""
 
     slug = "unknown-text"
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from app.core.consent import EventKind, GivenBy
+from app.core.consent import ConsentEvent, EventKind, GivenBy
 from app.core.page.passages import COMPLAINTS
 from app.core.projection import ConsentRow
 from app.ledger.entries import LedgerEntry
@@ -52,6 +52,7 @@ class ConsentReceipt:
 
     `service` is the public address. `person` stands for the person, as in the log's entry. `row` tells what ended the
     decision, if anything did. `version` is the one of `processing` that was decided about, `controllers` are its own.
+    `acts`: what was said, and what the other side of a joint consent said before.
     """
 
     id: UUID
@@ -63,6 +64,7 @@ class ConsentReceipt:
     processing: ProcessingRecord
     version: VersionRecord
     controllers: Sequence[ControllerRecord]
+    acts: Sequence[ConsentEvent]
 
     def json_ld(self) -> dict[str, Any]:
         """The receipt as JSON-LD."""
@@ -166,8 +168,8 @@ class ConsentReceipt:
         event, ended = self.entry.event, self.row.ended_at if self.row is not None else None
         if event.kind is not EventKind.GRANTED:
             return []
-        version, text = event.version or 0, event.collection.text
-        struck = [each.at for each in self.processing.invalidations if each.strikes(version, text)]
+        acts = [(act.version or 0, act.collection.text) for act in self.acts]
+        struck = [each.at for each in self.processing.invalidations if any(each.strikes(*act) for act in acts)]
         return [
             {"@type": ["dpv:ConsentInvalidated"], "dpv:isIndicatedAtTime": _time(at)}
             for at in struck[:1]

@@ -2,14 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.auth.callers import Caller
+from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
+from app.core.processing import Processing
 from app.core.projection import CONSENTS
+from app.core.state import grant_among
 from app.db.identifiers import uuid7
 from app.db.session import ReadSession, WriteSession
 from app.keyring.ed25519 import signed_jws
@@ -124,4 +128,13 @@ async def receipt_of(
         processing=processing,
         version=version,
         controllers=tuple((await load_controllers(session, version.controllers)).values()),
+        acts=await _acts(session, entry, processing.facts, now),
     )
+
+
+async def _acts(session: ReadSession, entry: LedgerEntry, facts: Processing, at: datetime) -> tuple[ConsentEvent, ...]:
+    """The act that an entry records, and the one of the other side that makes it a joint consent, if there is one."""
+    if entry.event.kind is not EventKind.GRANTED:
+        return (entry.event,)
+    events = [each.event for each in await load_entries(session, entry.subject_ref)]
+    return grant_among(entry.event, events, facts, at).acts

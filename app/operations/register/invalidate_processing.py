@@ -8,7 +8,8 @@ from app.core.register.approval import RegisterApproval
 from app.core.register.errors import NoticeOnPagesError, UnknownTextError
 from app.core.register.invalidation import InvalidationState, Struck
 from app.db.session import ReadSession, WriteSession
-from app.ledger.link_store import find_texts, may_be_within_texts_shown
+from app.ledger.flags import list_resting
+from app.ledger.link_store import may_be_within_texts_shown
 from app.register.invalidations import (
     InvalidationRecord,
     add_invalidation,
@@ -66,7 +67,7 @@ async def check_struck(session: ReadSession, record: ProcessingRecord, struck: S
     Raises:
         ConsentNotApplicableError: its purpose does not rest on consent.
         UnknownVersionError: no such version of it.
-        UnknownTextError: the text is no notice of a version of it, and no page showed it.
+        UnknownTextError: the text is no notice of a version of it, and no consent to it that stands rests on it.
         NoticeOnPagesError: it is a notice that the page has shown too, within texts of other hashes.
 
     """
@@ -82,7 +83,8 @@ async def check_struck(session: ReadSession, record: ProcessingRecord, struck: S
         if any([await may_be_within_texts_shown(session, each, record.id) for each in notices]):
             raise NoticeOnPagesError(field="text")
         return
-    if not await find_texts(session, [bytes.fromhex(text)]):
+    # Texts and whole pages that were shown belong to no processing: what counts is whether a consent to it rests on it.
+    if not await list_resting(session, record.id, struck, after=None, limit=1):
         raise UnknownTextError(field="text")
 
 

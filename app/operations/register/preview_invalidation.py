@@ -86,7 +86,9 @@ async def _whose_would_end(
     events = await load_events_about(session, {each.subject_ref for each in page}, record.id)
     now = await session.now()
     return {
-        each.subject_ref for each in page if _would_end(each, events[each.subject_ref], record, struck, now, policy)
+        each.subject_ref
+        for each in page
+        if _would_end(each, events.get(each.subject_ref, ()), record, struck, now, policy)
     }
 
 
@@ -98,7 +100,9 @@ def _would_end(  # noqa: PLR0917 - one consent among facts read together
     now: datetime,
     policy: PeriodPolicy,
 ) -> bool:
-    consent = next(each for each in events if each.id == held.id)
+    consent = next((each for each in events if each.id == held.id), None)
+    if consent is None:  # the person was taken out meanwhile
+        return False
     known: Mapping[bytes, Sequence[ConsentEvent]] = {held.subject_ref: events}
     at, facts = present(now, known, record), record.facts
     if consent_state(consent, events, facts, at, policy) is not State.IN_FORCE:
