@@ -33,10 +33,12 @@ from app.pages.staff import page as staff
 from app.settings import Settings
 from app.settings.values import LogFormat
 from app.telemetry.logs import configure_logs
+from app.telemetry.room import take_room
 from app.wiring.keys import bootstrap_key
 from app.wiring.parent import end_with_parent
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
+from app.wiring.stopping import stopping_in_order
 
 
 def wall_clock() -> datetime:
@@ -65,7 +67,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redirect_slashes=False,
         routes=_ROUTES,
         telemetry={"logs": False, "tracing": False, "metrics": False},
-        lifespan=lambda app: _running(app, services, first_key),
+        lifespan=lambda app: _running(app, services, first_key, settings.drain.total_seconds()),
     )
     app.state.services = services
     app.state.error_page = error_page
@@ -82,11 +84,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _running(app: FastAPI, services: Services, first_key: str | None) -> AsyncIterator[None]:
+async def _running(
+    app: FastAPI, services: Services, first_key: str | None, drain_seconds: float
+) -> AsyncIterator[None]:
     """What runs beside the requests; what records for them ends before the pools are closed."""
     async with running(services, first_key):
         try:
-            yield
+            with stopping_in_order(services.stopping, drain_seconds):
+                yield
         finally:
             await app.state.recording_groups.close()
 
@@ -106,6 +111,7 @@ def _included(*routers: APIRouter) -> list[BaseRoute]:
 def create_app_from_environment() -> FastAPI:
     """What uvicorn's workers call: settings from the environment, logs as they say, a process of its own."""
     end_with_parent()
+    take_room()
     gc.freeze()  # modules and classes stay: they need not be looked through
     settings = Settings.load()
     configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)

@@ -22,13 +22,14 @@ _NOW: Final = func.clock_timestamp().label("now")
 _BY_TOKEN: Final = Prepared(
     select(caller, _NOW).where(caller.c.identity_ref == bindparam("ref"), caller.c.revoked_at.is_(None))
 )
-_BY_KEY: Final = Prepared(
+_KEYS: Final = (
     select(
         caller, caller_key.c.id.label("key_id"), caller_key.c.key_sha256.label("digest"), caller_key.c.expires_at, _NOW
     )
     .join(caller_key, caller_key.c.caller == caller.c.id)
-    .where(caller_key.c.key_sha256 == bindparam("digest"), in_force_now(), caller.c.revoked_at.is_(None))
+    .where(in_force_now(), caller.c.revoked_at.is_(None))
 )
+_BY_KEY: Final = Prepared(_KEYS.where(caller_key.c.key_sha256 == bindparam("digest")))
 
 
 def authentication(credential: Credential) -> Lookup[Authenticated | None]:
@@ -55,6 +56,12 @@ def _of_key(row: Any, digest: bytes) -> Authenticated | None:  # noqa: ANN401 - 
     if not hmac.compare_digest(row.digest, digest):
         return None
     return Authenticated(caller_of(row), row.key_id, row.now, row.expires_at)
+
+
+async def list_by_key(session: ReadSession) -> dict[bytes, Authenticated]:
+    """Every caller by the SHA-256 of each of its keys in force."""
+    rows = await session.execute(_KEYS)
+    return {row.digest: Authenticated(caller_of(row), row.key_id, row.now, row.expires_at) for row in rows}
 
 
 async def add_caller(session: WriteSession, added: Caller, identity_ref: bytes | None = None) -> bool:

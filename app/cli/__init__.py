@@ -81,7 +81,7 @@ def serve(
         )
         if local is not None:
             typer.echo(f"A key with every scope is in {local / 'keys' / 'bootstrap'}.", err=True)
-        serve_http(host, port, workers, jobs=settings.jobs)
+        serve_http(host, port, workers, jobs=settings.jobs, counters=settings.metrics_directory, drain=settings.drain)
 
 
 @app.command()
@@ -204,6 +204,7 @@ def _configure_logs(settings: "Settings") -> None:
 
 def _check(settings: "Settings") -> None:
     """Refuse a wrong setting or database before anything listens, in words: a worker could only end."""
+    from app.db.database import DatabaseUnavailableError
     from app.main import create_app
     from app.operations.service.check_deployment import check_deployment
     from app.operations.service.check_durability import check_durability
@@ -215,7 +216,11 @@ def _check(settings: "Settings") -> None:
             await check_deployment(session, deployment_of(settings))
 
     create_app(settings)  # as the workers will
-    run(settings, check)
+    try:
+        run(settings, check)
+    except DatabaseUnavailableError:
+        if settings.outage_file is None or not settings.outage_file.exists():
+            raise  # else the workers look whether what it holds is good enough to start with
 
 
 def _question(body: bytes, file: Path, refs: "Refs") -> "Question":
@@ -264,6 +269,7 @@ def _refusal(error: Exception) -> str | None:
     from app.proof.heads import HeadsUnreadableError
     from app.serving import PortTakenError
     from app.settings.environment import SettingsError
+    from app.telemetry.room import NoRoomError
 
     if isinstance(error, DatabaseUnavailableError):
         return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
@@ -278,6 +284,7 @@ def _refusal(error: Exception) -> str | None:
         LogRefusedError,
         MigrationRefusedError,
         NoLogError,
+        NoRoomError,
         OwnerLimitsRefusedError,
         PortTakenError,
         RestoreRefusedError,

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.db.admission import Admission
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
 from app.db.lookups import LookedUp, Lookup, Prepared
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
@@ -102,6 +103,7 @@ class Database:
         self._limits = limits or PoolLimits()
         self._clock = clock or DatabaseClock()
         self._waiting = 0
+        self.admission = Admission()
         self._accepts: Accepts = is_no_standby
         self._engine = self._make_engine(url)
 
@@ -187,16 +189,6 @@ class Database:
         async with self.read() as session:
             return bool((await session.execute(text(f"SELECT {HAS_STANDBY}"))).scalar_one())
 
-    async def ping(self) -> None:
-        """Ask the database for nothing.
-
-        Raises:
-            DatabaseUnavailableError: it does not answer.
-
-        """
-        async with self.read() as session:
-            await session.execute(text("SELECT 1"))
-
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
@@ -270,6 +262,8 @@ class Database:
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[_Progress]:
         progress = _Progress()
+        if not self.admission.admits():
+            raise DatabaseUnavailableError
         try:
             async with asyncio.timeout(self._limits.deadline.total_seconds() + HANGING_UP_SECONDS):
                 yield progress

@@ -61,10 +61,13 @@ Run = Callable[[], Awaitable[RunOutcome]]
 
 
 def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run) -> None:
-    """Register a task that comes again and again; while one run of it waits, no second one is put behind it."""
+    """Register a task that comes again and again; while one run of it waits, no second one is put behind it.
+
+    Each task has a queue of its own: a worker takes jobs of the tasks that it knows, and leaves those of later code.
+    """
 
     @app.periodic(cron=cron)
-    @app.task(name=name, queueing_lock=name, retry=RETRY, queue="sceau")
+    @app.task(name=name, queueing_lock=name, retry=RETRY, queue=name)
     async def task(timestamp: int) -> None:  # noqa: ARG001 - Procrastinate passes the minute it is for
         await recorded(work, name, run)
 

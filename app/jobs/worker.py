@@ -13,6 +13,8 @@ from app.telemetry.logs import describe
 _AT_ONCE: Final = 4
 _FINISH_SECONDS: Final = 5.0
 _DEADLINE_SECONDS: Final = 6.0
+_QUEUE_OF_BEFORE: Final = "sceau"
+"""Where versions before 0.2 put every job."""
 _PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger("sceau.jobs")
@@ -49,6 +51,7 @@ async def run_jobs(make: Callable[[], procrastinate.App], stopping: asyncio.Even
 async def _work(app: procrastinate.App) -> None:
     async with app.open_async():
         await app.run_worker_async(
+            queues=sorted({task.queue for task in app.tasks.values()} | {_QUEUE_OF_BEFORE}),
             concurrency=_AT_ONCE,
             install_signal_handlers=False,
             delete_jobs="successful",

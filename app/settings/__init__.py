@@ -6,6 +6,7 @@ key. `.env.example` lists all settings.
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Self
 
 from pydantic import DirectoryPath, Field, HttpUrl, SecretStr, ValidationError, model_validator
@@ -201,10 +202,22 @@ class Settings(BaseSettings):
         le=timedelta(days=90),
         description="How long after a new version of the staff notice the one before is still enough",
     )
+    metrics_directory: DirectoryPath | None = Field(
+        default=None, description="Where several workers count; by default in shared memory, else among temporary files"
+    )
+    drain: timedelta = Field(
+        default=timedelta(0),
+        ge=timedelta(0),
+        le=timedelta(minutes=5),
+        description="After SIGTERM, how long requests are still taken while /readyz says no",
+    )
     metrics: MetricsChoice = Field(
         default=MetricsAccess.OPEN, description="Who reads /metrics: open, scoped (audit:read) or off"
     )
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
+    outage_file: Path | None = Field(
+        default=None, description="Where what exempt purposes need is kept, sealed, for a start without the database"
+    )
     proof_directory: DirectoryPath | None = Field(
         default=None, description="Where the log's last checkpoint is kept outside the database"
     )

@@ -11,8 +11,11 @@ from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
 from app.core.processing import Processing
+from app.snapshot.cache import RecordCache
 from app.snapshot.changes import ChangeKind
+from app.snapshot.feed import Feed
 from app.snapshot.lease import boot_seconds
+from app.snapshot.records import CallerRecord, RegisterRecord
 
 KNOWN_SECONDS: Final = 60.0
 """While no feed tells what changed elsewhere: what was read longer ago is not used when an outage begins."""
@@ -125,6 +128,10 @@ class LastKnown:
             return None
         return processing
 
+    def knows_callers(self) -> bool:
+        """Whether any caller could be answered without the database."""
+        return bool(self._callers)
+
     def _confirmed(self) -> float:
         """Up to when all that is remembered is known to stand, by CLOCK_BOOTTIME: without a feed nobody says so."""
         return 0.0
@@ -133,6 +140,55 @@ class LastKnown:
         """Whether what was read then was not too old when the outage began."""
         began = boot_seconds() if self._away_since is None else self._away_since
         return self._longest is None or began - max(read, self._confirmed()) <= self._longest
+
+
+class HeldOrKnown(LastKnown):
+    """What is known in an outage: the records that this replica holds, then what was read beside them.
+
+    A record that a change has overtaken is not held any more, so a suspension that this replica has seen binds it.
+    """
+
+    def __init__(
+        self, callers: RecordCache[bytes, CallerRecord], register: RecordCache[str, RegisterRecord], feed: Feed
+    ) -> None:
+        """Look into these first; `feed` tells up to when they were confirmed."""
+        super().__init__(KNOWN_SECONDS)
+        self._held_callers, self._held_register, self._feed = callers, register, feed
+
+    def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
+        """Keep what a credential was found to be. Read without a lease, it is newer than what is held."""
+        if found is None or not self._feed.lease.held():
+            self._held_callers.drop(digest)
+        super().remember_caller(digest, found, since)
+
+    def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
+        """Keep what a register entry was found to be. Read without a lease, it is newer than what is held."""
+        if not self._feed.lease.held():
+            self._held_register.drop(identifier)
+        super().remember_processing(identifier, processing, since)
+
+    def caller(self, digest: bytes, at: datetime) -> Caller | None:
+        """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
+        held = self._held_callers.get(digest)
+        if held is None:
+            return super().caller(digest, at)
+        return held.caller if at.timestamp() < held.until and self._young_enough(0.0) else None
+
+    def exempt_processing(self, identifier: str) -> Processing | None:
+        """The register entry as last read, if its purpose is one of III."""
+        held = self._held_register.get(identifier)
+        if held is None:
+            return super().exempt_processing(identifier)
+        exempt = held.processing is not None and held.processing.is_exempt
+        return held.processing if exempt and self._young_enough(0.0) else None
+
+    def knows_callers(self) -> bool:
+        """Whether any caller could be answered without the database."""
+        return len(self._held_callers) > 0 or super().knows_callers()
+
+    def _confirmed(self) -> float:
+        """Up to when the feed told of every change: what is remembered has outlived that."""
+        return self._feed.last_beat
 
 
 def _keep(memory: OrderedDict[_Key, tuple[_Value, float]], key: _Key, value: _Value) -> None:

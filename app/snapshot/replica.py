@@ -8,14 +8,12 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from app.auth.callers import Authenticated, Caller, Credential, Token
+from app.auth.callers import Credential, Token
 from app.auth.store import authenticate
 from app.auth.uses import Uses
-from app.core.processing import Processing
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
 from app.ledger.store import fetch_people
@@ -24,7 +22,7 @@ from app.snapshot.cache import Flight, RecordCache
 from app.snapshot.changes import ChangeKind
 from app.snapshot.feed import Feed
 from app.snapshot.gathered import GatheredReads
-from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
+from app.snapshot.last_known import HeldOrKnown
 from app.snapshot.lease import Pace, boot_seconds
 from app.snapshot.notifier import Notifier
 from app.snapshot.records import (
@@ -55,50 +53,6 @@ class ReplicaPlan:
     subjects: int
     about: str
     synchronous: bool = False
-
-
-class _Held(LastKnown):
-    """What is known in an outage: the records that this replica holds, then what was read beside them.
-
-    A record that a change has overtaken is not held any more, so a suspension that this replica has seen binds it.
-    """
-
-    def __init__(
-        self, callers: RecordCache[bytes, CallerRecord], register: RecordCache[str, RegisterRecord], feed: Feed
-    ) -> None:
-        super().__init__(KNOWN_SECONDS)
-        self._held_callers, self._held_register, self._feed = callers, register, feed
-
-    def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
-        """Keep what a credential was found to be. Read without a lease, it is newer than what is held."""
-        if found is None or not self._feed.lease.held():
-            self._held_callers.drop(digest)
-        super().remember_caller(digest, found, since)
-
-    def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
-        """Keep what a register entry was found to be. Read without a lease, it is newer than what is held."""
-        if not self._feed.lease.held():
-            self._held_register.drop(identifier)
-        super().remember_processing(identifier, processing, since)
-
-    def caller(self, digest: bytes, at: datetime) -> Caller | None:
-        """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
-        held = self._held_callers.get(digest)
-        if held is None:
-            return super().caller(digest, at)
-        return held.caller if at.timestamp() < held.until and self._young_enough(0.0) else None
-
-    def exempt_processing(self, identifier: str) -> Processing | None:
-        """The register entry as last read, if its purpose is one of III."""
-        held = self._held_register.get(identifier)
-        if held is None:
-            return super().exempt_processing(identifier)
-        exempt = held.processing is not None and held.processing.is_exempt
-        return held.processing if exempt and self._young_enough(0.0) else None
-
-    def _confirmed(self) -> float:
-        """Up to when the feed told of every change: what is remembered has outlived that."""
-        return self._feed.last_beat
 
 
 class Replica:
@@ -137,7 +91,7 @@ class Replica:
         )
         for reads in (pool, database):
             reads.follow(self.feed.accepts)
-        self.known = _Held(self.callers, self.register, self.feed)
+        self.known = HeldOrKnown(self.callers, self.register, self.feed)
         self.lease = self.feed.lease
         self.joins = 0
         self._uses = uses

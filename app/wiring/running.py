@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -15,15 +16,19 @@ from app.keyring.store import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit.keep_log import keep_log, turn_over
 from app.operations.callers.create_key import create_first_key
 from app.operations.callers.keep_uses import flush_uses, keep_uses
-from app.operations.service.check_deployment import check_deployment
+from app.operations.service.check_deployment import DeploymentRefusedError, check_deployment
 from app.operations.service.check_durability import check_durability, keep_checking
+from app.operations.service.outage_file import OutageFileError, read_file, remember
 from app.operations.service.signing_keys import ensure_key
 from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
+from app.wiring.outage_file import keep_outage_file
+from app.wiring.parent import note_admitted, was_admitted
 
 _LAST_FLUSH_SECONDS: Final = 5.0
 _ALL_LOOKED_THROUGH_SECONDS: Final = 3_600
+_ADMIT_AGAIN_SECONDS: Final = 0.5
 
 log = structlog.get_logger("sceau")
 
@@ -32,30 +37,116 @@ log = structlog.get_logger("sceau")
 async def running(services: Services, first_key: str | None) -> AsyncIterator[None]:
     """Check the database before the first request, and close it after the last.
 
+    A process that finds the database away may start all the same, if it has a file of what it needs for exempt
+    purposes, or if another worker of its service has started before: nothing else is answered until the database has
+    been checked.
+
     Args:
         services: as wired.
         first_key: the key of the first caller, made if the database has none; None to make none.
 
     Raises:
         DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
+        DatabaseUnavailableError: the database is away, and nothing is known that could be answered without it.
 
     """
     try:
-        await check_durability(services.database)
-        async with services.database.write() as session:
-            for warning in await check_deployment(session, services.deployment):
-                log.warning(warning)
-            if first_key is not None and await create_first_key(session, first_key) is not None:
-                log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
-            await ensure_first_notice(session)
-            await ensure_key(session, services.deployment, DECISION_KEYS)
-            await ensure_key(session, services.deployment, RECEIPT_KEYS)
-            await services.tokens.read_keys(session)
-        await _turn_over_once(services)
-        async with _following(services):
-            yield
+        if await _admitted(services, first_key):
+            async with _following(services):
+                yield
+        else:
+            async with _admitted_later(services, first_key):
+                yield
     finally:
+        await services.outage.close()
         await services.database.close()
+
+
+async def _admitted(services: Services, first_key: str | None) -> bool:
+    """Check the database; False when it is away and this process may start nevertheless."""
+    try:
+        await _admit(services, first_key)
+    except DatabaseUnavailableError:
+        if not (_knows_exempt(services) or was_admitted()):
+            raise
+        return False
+    note_admitted()
+    return True
+
+
+async def _admit(services: Services, first_key: str | None) -> None:
+    """Check the database, and make what a new one lacks."""
+    await check_durability(services.database)
+    async with services.database.write() as session:
+        for warning in await check_deployment(session, services.deployment):
+            log.warning(warning)
+        if first_key is not None and await create_first_key(session, first_key) is not None:
+            log.info("first caller made from SCEAU_BOOTSTRAP_KEY")
+        await ensure_first_notice(session)
+        await ensure_key(session, services.deployment, DECISION_KEYS)
+        await ensure_key(session, services.deployment, RECEIPT_KEYS)
+        await services.tokens.read_keys(session)
+    await _turn_over_once(services)
+
+
+def _knows_exempt(services: Services) -> bool:
+    """Whether the outage file was found and holds what exempt purposes need."""
+    path = services.outage_file
+    if path is None:
+        return False
+    try:
+        remember(read_file(path, services.deployment.vault), services.known, services.wall_clock())
+    except OutageFileError as error:
+        log.error("the outage file is not used", why=str(error))  # noqa: TRY400 - the message is for an operator
+        return False
+    return True
+
+
+@asynccontextmanager
+async def _admitted_later(services: Services, first_key: str | None) -> AsyncIterator[None]:
+    """Answer what is known, and check the database as soon as it answers; only then does anything else use it."""
+    log.warning("started without the database: only exempt purposes are answered until it is back")
+    stopping = asyncio.Event()
+    services.outage.begin()
+
+    async def admit_and_follow() -> None:
+        while True:
+            if await _admitted_now(services, first_key):
+                break
+            await asyncio.sleep(_ADMIT_AGAIN_SECONDS)
+        services.database.admission.open()
+        log.info("the database is back: everything is answered")
+        async with _following(services):
+            await stopping.wait()
+
+    late = asyncio.create_task(admit_and_follow())
+    services.database.admission.hold_back(late)
+    late.add_done_callback(_end_if_refused)
+    try:
+        yield
+    finally:
+        if services.database.admission.is_open:
+            stopping.set()
+        else:
+            late.cancel()
+        with contextlib.suppress(asyncio.CancelledError, DeploymentRefusedError):
+            await late
+
+
+async def _admitted_now(services: Services, first_key: str | None) -> bool:
+    try:
+        await _admit(services, first_key)
+    except DatabaseUnavailableError:
+        return False
+    note_admitted()
+    return True
+
+
+def _end_if_refused(late: "asyncio.Task[None]") -> None:
+    """A database that is not this deployment's ends the process, as it would have kept it from starting."""
+    if not late.cancelled() and (error := late.exception()) is not None:
+        log.error("the database is refused: this process ends", why=str(error))
+        signal.raise_signal(signal.SIGTERM)
 
 
 async def _turn_over_once(services: Services) -> None:
@@ -79,6 +170,8 @@ async def _following(services: Services) -> AsyncIterator[None]:
         keep_up(services.database, services.pace),  # in strict mode too: workers that died leave their rows
     )
     tasks = [asyncio.create_task(each) for each in lasting]
+    if services.outage_file is not None:
+        tasks.append(asyncio.create_task(keep_outage_file(services, services.outage_file)))
     check = services.token_check
     if check is not None:
         tasks.append(asyncio.create_task(check.keep()))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.api.decisions.endpoint import DecisionEndpoint
 from app.api.decisions.tokens import decision_token
@@ -27,6 +27,7 @@ from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.basis import SEALED_FOR, DecidedBy
 from app.operations.decisions.from_database import Primary
 from app.operations.decisions.from_memory import Memory
+from app.operations.decisions.outage import Outage
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.settings import Settings
@@ -39,9 +40,16 @@ from app.snapshot.writer import Writer
 from app.wiring.deployment import database_of, deployment_of, is_synchronous, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
 from app.wiring.limits import rate_limits_of
+from app.wiring.parent import shared_outage_file
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
+
+
+_LEASED_PATIENCE: Final = 0.03
+"""Without its lease a process has not heard the database for two seconds: it hardly waits for one more read."""
+_STRICT_PATIENCE: Final = 0.5
+"""In strict mode nothing but a read tells that the database is away, and a slow one is no outage."""
 
 
 def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock: Clock | None = None) -> Services:
@@ -60,17 +68,18 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     memory = _memory(settings, database, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
-    known = _known(replica, check)
+    known, reads = _known(replica, check), _reads(settings, database, replica)
     return Services(
         database=database,
         deployment=deployment,
-        reads=_reads(settings, database, replica),
+        reads=reads,
         writer=Writer(database, replica, longest=pace.lease + pace.margin, known=known),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
         public_url=str(settings.public_url),
         memory=memory,
         known=known,
+        outage=Outage(reads, known),
         uses=uses,
         token_check=check,
         recorder=_recorder(settings, deployment),
@@ -91,6 +100,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         return_origins=settings.return_to_origins,
         logo=settings.logo,
         stamps_log=settings.tsa_url is not None,
+        outage_file=settings.outage_file or shared_outage_file(),
     )
 
 
@@ -147,7 +157,8 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
 def decisions_of(services: Services) -> DecisionEndpoint:
     """Make the object that answers the decision endpoints."""
     by = decided_by(services.deployment)
-    primary = Primary(services.reads, services.known, services.uses, by, services.limits)
+    patience = _STRICT_PATIENCE if services.memory is None else _LEASED_PATIENCE
+    primary = Primary(services.reads, services.known, services.outage, patience, services.uses, by, services.limits)
     point = DecisionPoint(services.memory, primary, services.instant)
     wording = Wording(services.metrics.decisions, services.recorder, partial(decision_token, services))
     return DecisionEndpoint(services, point, wording)

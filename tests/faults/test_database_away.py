@@ -43,9 +43,11 @@ def _answers_without_its_database(service) -> None:
     asked = service.call("POST", EVALUATION, {**question("alice", "filter"), **opted})
     assert asked.json()["context"]["decision_token"].count(".") == 2
     assert len(service.call("GET", "/.well-known/jwks.json").json()["keys"]) == 1
+    ready = service.call("GET", "/readyz")
+    assert (ready.status_code, ready.json()["status"], len(ready.json()["notes"])) == (200, "degraded", 1)
     _all_unavailable(
         service,
-        ("GET", "/readyz"),
+        ("GET", "/readyz?need=IV"),
         ("POST", EVALUATION, {**question("alice", "ads-mail"), **opted}),
         ("POST", EVALUATION, question("alice", "filter"), "sceau_" + "n" * 43),
         ("POST", EVALUATION, question("alice", "never-asked-about")),

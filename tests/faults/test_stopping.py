@@ -1,12 +1,14 @@
+import errno
 import os
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.faults.service import Service, children, eventually
-from tests.faults.words import decision, stopped_before_commit, waiting
+from tests.faults.words import decision, question, stopped_before_commit, waiting
 
 STOPPED_BY = {signal.SIGTERM: {0, 143, -signal.SIGTERM}, signal.SIGINT: {0, 130, -signal.SIGINT}}
 
@@ -71,3 +73,49 @@ def test_killing_it_leaves_no_worker_that_nobody_watches(serve):
     assert len(started) >= 2
     service.end(signal.SIGKILL)
     eventually(lambda: not _run(started))
+
+
+def _refuses(port) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_says_that_it_is_not_ready_before_it_takes_nothing_more(server, serve, service, workers):
+    """After SIGTERM it drains: `/readyz` says no, decisions go on; then no connection is taken, and it ends with 0."""
+    draining = serve(SCEAU_DRAIN="PT3S", workers=workers)
+    asked = ("POST", "/access/v1/evaluation", question("alice", "filter"))
+    assert draining.call(*asked).json()["decision"] is True
+    with ThreadPoolExecutor(1) as pool, stopped_before_commit(server):
+        call = pool.submit(draining.call, "POST", "/v1/consents", decision("dora"))
+        eventually(lambda: waiting(server))
+        draining.process.send_signal(signal.SIGTERM)
+        eventually(lambda: draining.call("GET", "/readyz").status_code == 503)
+        assert draining.call(*asked).json()["decision"] is True
+        eventually(lambda: _refuses(draining.port))
+        assert draining.process.poll() is None
+    assert call.result().status_code in {201, 503}
+    assert draining.process.wait(60) == 0
+
+
+def test_who_waits_for_events_is_answered(serve, service):
+    """A call that waits for events is answered 200 with none as soon as the service stops."""
+    stopping = serve()
+    page = stopping.ok("GET", "/v1/events?limit=100")
+    while page["events"]:
+        page = stopping.ok("GET", f"/v1/events?limit=100&after={page['next']}")
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(stopping.call, "GET", f"/v1/events?wait=20&after={page['next']}")
+        eventually(lambda: _asked(stopping))
+        stopping.process.send_signal(signal.SIGTERM)
+        answer = call.result()
+    assert (answer.status_code, answer.json()["events"]) == (200, [])
+    assert stopping.process.wait(60) == 0
+
+
+def _asked(service) -> bool:
+    """Whether a connection to the service is established, of which it has read everything."""
+    port = f":{service.port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1].endswith(port) and row[3] == "01" and row[4].endswith(":00000000") for row in rows)

@@ -4,9 +4,11 @@ A route names the parts that it uses in its signature (`database: DatabaseDep`).
 serves every route: limits, the search for the caller, metrics.
 """
 
+from asyncio import Event
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from fastapi import Depends, Request
@@ -25,6 +27,7 @@ from app.events.addresses import AddressPolicy
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.decisions.from_memory import Memory
+from app.operations.decisions.outage import Outage
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.snapshot.last_known import LastKnown
@@ -50,7 +53,8 @@ class Services:
     This process decides from `memory` while it holds a lease. It is None in strict mode, which reads the primary for
     each decision. `wall_clock` is this host's clock: it is used until the process has read the database's, which
     counts. `pace` has the times of the deployment's leases. `stamps_log`: whether an authority is asked to stamp the
-    log.
+    log. `outage_file` is where what exempt purposes need is kept for a start without the database. `stopping` is set
+    once the process is about to end.
     """
 
     database: Database
@@ -58,6 +62,7 @@ class Services:
     deployment: Deployment
     writer: Writer
     tokens: DecisionTokens
+    outage: Outage
     wall_clock: Callable[[], datetime]
     public_url: str
     metrics: Metrics = field(default_factory=Metrics)
@@ -83,6 +88,8 @@ class Services:
     return_origins: frozenset[str] = frozenset()
     logo: bytes | None = None
     stamps_log: bool = False
+    outage_file: Path | None = None
+    stopping: Event = field(default_factory=Event)
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
@@ -138,8 +145,6 @@ PseudonymsDep = Annotated[Pseudonyms, _part(lambda services: services.deployment
 DecisionTokensDep = Annotated[DecisionTokens, _part(lambda services: services.tokens)]
 TokenCheckDep = Annotated["TokenCheck | None", _part(lambda services: services.token_check)]
 """None where no access tokens are taken."""
-MemoryDep = Annotated[Memory | None, _part(lambda services: services.memory)]
-"""None in strict mode."""
 RecorderDep = Annotated[Recorder | None, _part(lambda services: services.recorder)]
 """None where no decisions are logged."""
 RateLimitsDep = Annotated[RateLimits, _part(lambda services: services.limits)]
@@ -154,6 +159,8 @@ KeptAnswersDep = Annotated[timedelta, _part(lambda services: services.keep_answe
 """How long the answer to an Idempotency-Key is given again."""
 StampsLogDep = Annotated[bool, _part(lambda services: services.stamps_log)]
 """Whether an authority outside is asked to stamp the log."""
+StoppingDep = Annotated[Event, _part(lambda services: services.stopping)]
+"""Set once this process is about to end."""
 PublicUrlDep = Annotated[str, _part(lambda services: services.public_url)]
 ReturnOriginsDep = Annotated[frozenset[str], _part(lambda services: services.return_origins)]
 """Origins that the consent page may offer to go back to."""

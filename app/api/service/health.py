@@ -1,8 +1,10 @@
 """Whether the process lives, whether it can decide, and its metrics."""
 
+import asyncio
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -10,7 +12,7 @@ from starlette.exceptions import HTTPException
 from app.api.http.problems import NO_STANDBY, unavailable
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import Needs, bearer, open_to_all
-from app.api.http.services import DatabaseDep, MemoryDep, MetricsAccessDep, MetricsDep, StampsLogDep, TokenCheckDep
+from app.api.http.services import DatabaseDep, MetricsAccessDep, MetricsDep, Services, ServicesDep
 from app.api.service.metrics import (
     IssuerState,
     change_metrics,
@@ -21,6 +23,7 @@ from app.api.service.metrics import (
 )
 from app.auth.scopes import Scope
 from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import INSTANT
 from app.operations.service.list_job_runs import list_job_runs
 from app.operations.webhooks.count_deliveries import count_deliveries
 from app.proof.anchoring import NOT_ANCHORED
@@ -33,7 +36,12 @@ from app.telemetry.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["operation"])
 
-_NO_DATABASE = "The database cannot be reached: purposes of III are still answered, nothing else is."
+_NO_DATABASE: Final = (
+    "The database cannot be reached: exempt purposes (L32-3, III) are still answered, nothing else is."
+)
+_STOPPING: Final = "The process is about to stop: send nothing new to it."
+_PATIENCE_SECONDS: Final = 1.0
+"""How long a probe waits for the database: less than what load balancers and Kubernetes give it."""
 
 
 class Live(BaseModel):
@@ -45,7 +53,8 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """The process can decide.
 
-    `status` is `degraded` while no lease is held: III is answered, IV only if the database is proven to be the primary.
+    `status` is `degraded` while no lease is held or the database is away: exempt purposes (III) are answered, those
+    that need consent (IV) only while the database is proven to be the primary. `/readyz?need=IV` is 503 then.
     `mode` is how it keeps its facts fresh; `leased` whether it holds a lease just now; `lag_seconds` since the beat was
     sent that its lease counts from, null without one; `hit_rate` the share (0 to 1) of requests that memory answered,
     null before the first. Those three say something only in the mode `leased`.
@@ -69,35 +78,85 @@ async def livez() -> Live:
     return Live()
 
 
+class Need(StrEnum):
+    """What a process must be able to answer to be ready: exempt purposes, or those that need consent too."""
+
+    III = "III"
+    IV = "IV"
+
+
 @router.get("/readyz", summary="Can the process decide?", responses={503: PROBLEMS[503]})
 @open_to_all
 async def readyz(
-    database: DatabaseDep, memory: MemoryDep, token_check: TokenCheckDep, stamps_log: StampsLogDep
+    services: ServicesDep,
+    need: Annotated[
+        Need, Query(description="What it must be able to answer: III (exempt purposes), or IV as well")
+    ] = Need.III,
 ) -> Response:
-    """200 while the database answers and records as durably as SCEAU_DURABILITY says, else 503."""
+    """200 while exempt purposes are answered, `degraded` while they alone may be; else 503, and while stopping.
+
+    A load balancer that takes out whatever is not ready asks without `need`: an outage of the database would otherwise
+    take out every process, and nobody would be answered.
+    """
+    if services.stopping.is_set():
+        return unavailable(_STOPPING)
+    amiss = await _amiss(services, need)
+    if amiss is not None and (need is Need.IV or not services.known.knows_callers()):
+        return unavailable(amiss)
+    notes = [amiss] if amiss is not None else await _notes(services.database, is_on=services.stamps_log)
+    ready = _ready(services, notes)
+    return Response(ready.model_dump_json(), media_type="application/json")
+
+
+async def _amiss(services: Services, need: Need) -> str | None:
+    """What keeps a process from deciding on consents, if anything does. Nobody waits for an outage that is known."""
+    if services.outage.lasts:
+        return _NO_DATABASE
+    asking = asyncio.create_task(_ask(services, need))
+    done, _ = await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
+    if not done:
+        asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return _NO_DATABASE
+    return asking.result()
+
+
+async def _ask(services: Services, need: Need) -> str | None:
     try:
-        await database.ping()
-        if not await database.is_durable():
-            return unavailable(NO_STANDBY)
-        notes = await _notes(database, is_on=stamps_log)
+        if not await services.database.is_durable():
+            return NO_STANDBY
+        if need is Need.IV:
+            async with services.reads.read():
+                pass
+        else:
+            async with services.database.read() as session:
+                await session.find(INSTANT)
     except DatabaseUnavailableError:
-        return unavailable(_NO_DATABASE)
-    issuers = list(issuer_states(token_check)) if token_check is not None else []
+        return _NO_DATABASE
+    return None
+
+
+def _ready(services: Services, notes: list[str]) -> Ready:
+    memory, check = services.memory, services.token_check
+    issuers = list(issuer_states(check)) if check is not None else []
     if memory is None:
-        ready = Ready(mode="strict", leased=False, issuers=issuers, notes=notes)
-    else:
-        asked = memory.hits + memory.misses
-        leased = memory.replica.lease.held()
-        ready = Ready(
-            status="ready" if leased else "degraded",
-            mode="leased",
-            leased=leased,
-            lag_seconds=round(memory.replica.lag(), 3) if leased else None,
-            hit_rate=round(memory.hits / asked, 4) if asked else None,
+        return Ready(
+            status="degraded" if services.outage.lasts else "ready",
+            mode="strict",
+            leased=False,
             issuers=issuers,
             notes=notes,
         )
-    return Response(ready.model_dump_json(), media_type="application/json")
+    asked = memory.hits + memory.misses
+    leased = memory.replica.lease.held()
+    return Ready(
+        status="ready" if leased else "degraded",
+        mode="leased",
+        leased=leased,
+        lag_seconds=round(memory.replica.lag(), 3) if leased else None,
+        hit_rate=round(memory.hits / asked, 4) if asked else None,
+        issuers=issuers,
+        notes=notes,
+    )
 
 
 async def _notes(database: Database, *, is_on: bool) -> list[str]:

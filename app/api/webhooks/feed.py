@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.http.paging import LIMIT, Limit, read_place, write_place
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
-from app.api.http.services import DatabaseDep, PseudonymsDep, SourceDep
+from app.api.http.services import DatabaseDep, PseudonymsDep, SourceDep, StoppingDep
 from app.auth.callers import Authenticated
 from app.auth.scopes import Scope
 from app.events.cloud_events import EXAMPLE, cloud_event
@@ -55,6 +55,7 @@ async def get_events(  # noqa: PLR0917 - a place, a page and a wait
     database: DatabaseDep,
     pseudonyms: PseudonymsDep,
     source: SourceDep,
+    stopping: StoppingDep,
     limit: Limit = LIMIT,
     after: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
     wait: Annotated[
@@ -67,7 +68,7 @@ async def get_events(  # noqa: PLR0917 - a place, a page and a wait
     processings only reads the events of those. A call that waits gets nothing once its key is revoked.
     """
     place = read_place(pseudonyms, _FEED, after)
-    page = await read_events(database, by, place, limit=limit, wait=wait)
+    page = await read_events(database, by, place, limit=limit, wait=wait, stopping=stopping)
     return EventsPage(
         events=[CloudEventBody(**cloud_event(each, source)) for each in page.events],
         next=write_place(pseudonyms, _FEED, page.next),

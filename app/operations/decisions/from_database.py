@@ -4,6 +4,7 @@ Without the database, purposes of III are still answered, for a caller and from 
 (law.md, trap 14); every other question cannot be answered then.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,12 +15,13 @@ from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing
-from app.db.database import DatabaseUnavailableError
+from app.db.database import BusyError, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.operations.decisions.basis import DecidedBy
 from app.operations.decisions.evaluate_requests import read_facts
 from app.operations.decisions.facts import Facts
 from app.operations.decisions.judging import Answer, AnsweredRequest, Unanswered, judge
+from app.operations.decisions.outage import Outage
 from app.operations.decisions.question import Question
 from app.operations.decisions.quota import count_questions
 from app.register.records import ProcessingRecord
@@ -30,10 +32,15 @@ from app.snapshot.primary_reads import PrimaryReads
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """Where facts are read when memory may not be used, and what is remembered of them for an outage."""
+    """Where facts are read when memory may not be used, and what is remembered of them for an outage.
+
+    `patience`: the seconds that a request with an exempt purpose waits for the database before it is taken to be away.
+    """
 
     reads: PrimaryReads
     known: LastKnown
+    outage: Outage
+    patience: float
     uses: Uses
     by: DecidedBy
     limits: RateLimits
@@ -56,16 +63,46 @@ async def answer_from_database(
         DatabaseUnavailableError: the database is away and this credential was never seen.
 
     """
+    at = datetime.fromtimestamp(instant, UTC)
+    reading = _read_and_answer(primary, presented, questions, instant)
+    if not _knows_exempt(primary, presented, questions, at):
+        return await reading
+    if primary.outage.lasts:
+        reading.close()
+        return _answer_without_database(primary, presented, questions, at)
+    # Not cancelled when it takes too long: psycopg would then ask a silent server to cancel it, and wait for that.
+    task = asyncio.create_task(reading)
+    done, _ = await asyncio.wait({task}, timeout=primary.patience)
+    if done:
+        return task.result()
+    task.add_done_callback(_retrieve)
+    primary.outage.begin()
+    return _answer_without_database(primary, presented, questions, at)
+
+
+async def _read_and_answer(
+    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
+) -> AnsweredRequest:
+    """Answer on facts read now; without the database if that does not answer."""
     learnt = _Learnt(primary.known.forgettings)
     try:
         async with primary.reads.read() as session:
             answered = await _answer(session, primary, presented, questions, instant, learnt)
         # Only now is it known that the server which told it is the primary.
         learnt.remember(primary.known)
-        return answered
+    except BusyError:
+        raise  # the database answers
     except DatabaseUnavailableError:
-        primary.known.away()
+        primary.outage.begin()
         return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
+    primary.outage.end()
+    return answered
+
+
+def _retrieve(task: "asyncio.Task[AnsweredRequest]") -> None:
+    """Take the outcome of a read that nobody waits for any more, so that asyncio does not complain of it."""
+    if not task.cancelled():
+        task.exception()
 
 
 @dataclass(slots=True)
@@ -142,6 +179,15 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
 
 def _is_exempt(record: ProcessingRecord | None) -> bool:
     return record is not None and record.facts.is_exempt
+
+
+def _knows_exempt(primary: Primary, presented: Credential, questions: Sequence[Question], at: datetime) -> bool:
+    """Whether this caller is known, and one of the questions is about a processing that is known to be exempt."""
+    caller = primary.known.caller(presented.digest, at)
+    return caller is not None and any(
+        caller.may_ask_about(each.processing) and primary.known.exempt_processing(each.processing) is not None
+        for each in questions
+    )
 
 
 def _answer_without_database(

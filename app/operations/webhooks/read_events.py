@@ -1,6 +1,7 @@
 """Read domain events in order, page by page: for receivers that would rather poll."""
 
 import asyncio
+from contextlib import suppress
 
 from app.auth.callers import Authenticated
 from app.auth.scopes import Scope
@@ -13,7 +14,13 @@ _LOOK_AGAIN_SECONDS = 0.5
 
 
 async def read_events(
-    database: Database, by: Authenticated, after: Position | None, *, limit: int, wait: float = 0.0
+    database: Database,
+    by: Authenticated,
+    after: Position | None,
+    *,
+    limit: int,
+    wait: float = 0.0,
+    stopping: asyncio.Event | None = None,
 ) -> EventPage:
     """The events after a place that a caller may read, in order; the oldest that are kept without one.
 
@@ -25,6 +32,7 @@ async def read_events(
         after: the `next` of the page before.
         limit: how many at most.
         wait: seconds to wait for the first event when there is none yet.
+        stopping: once it is set, nobody waits any longer.
 
     Raises:
         CursorTooOldError: events after that place were dropped, so that some would be missed.
@@ -32,12 +40,14 @@ async def read_events(
         InvalidCursorError: the place is ahead of this database, which is then not the one that gave it.
 
     """
+    stopping = stopping or asyncio.Event()
     deadline = asyncio.get_running_loop().time() + wait
     place, caller, waited = after or Position(), by.caller, False
     while True:
         async with database.read() as session:
             page = await read_page(session, place, limit=limit, processings=caller.processings)
-            last = bool(page.events) or asyncio.get_running_loop().time() >= deadline
+            ends = stopping.is_set() or asyncio.get_running_loop().time() >= deadline
+            last = bool(page.events) or ends
             if last and waited:
                 confirmed = await confirm_caller(session, by, Scope.CONSENTS_READ)
                 if confirmed.processings != caller.processings:
@@ -50,4 +60,5 @@ async def read_events(
         if last:
             return page
         place, waited = page.next, True
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _LOOK_AGAIN_SECONDS)

@@ -1,0 +1,64 @@
+"""Whether the database is away, as this process has found: remembered, so that exempt purposes do not wait for it.
+
+A server that is gone without a word (a black hole) costs whoever asks it a time-out of seconds. The first call that
+meets it begins an outage; until a read beside succeeds, calls with exempt purposes are answered at once from what was
+last known.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from app.db.database import DatabaseUnavailableError
+from app.db.session import INSTANT
+from app.snapshot.last_known import LastKnown
+from app.snapshot.lease import boot_seconds
+from app.snapshot.primary_reads import PrimaryReads
+
+_PAUSE_SECONDS: Final = 0.2
+
+
+class Outage:
+    """Begun by a read that failed or that took too long; ended by one that succeeded."""
+
+    def __init__(self, reads: PrimaryReads, known: LastKnown) -> None:
+        """Take it that the database is there."""
+        self._reads = reads
+        self._known = known
+        self._probe: asyncio.Task[None] | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the database was away when it was last asked."""
+        return self._probe is not None
+
+    def begin(self) -> None:
+        """The database does not answer: remember it, and ask again and again beside."""
+        self._known.away()
+        if self._probe is None:
+            self._probe = asyncio.create_task(self._until_it_answers())
+
+    def end(self) -> None:
+        """The database has answered."""
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
+
+    async def close(self) -> None:
+        """Ask no more."""
+        probe = self._probe
+        self.end()
+        if probe is not None:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({probe}, timeout=1)
+
+    async def _until_it_answers(self) -> None:
+        while True:
+            with suppress(DatabaseUnavailableError):
+                asked = boot_seconds()
+                async with self._reads.read() as session:
+                    clock = await session.find(INSTANT)
+                self._known.heard(clock, asked)
+                self._probe = None
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)

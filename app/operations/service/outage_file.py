@@ -1,0 +1,100 @@
+"""What a process needs to answer exempt purposes when it starts without the database, kept sealed in a file.
+
+The file holds the register entries of III and the SHA-256 of each API key in force with the scopes of its caller. It
+holds nothing about users: no consent, no subject. It is sealed under the master key.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from app.auth.callers import Authenticated
+from app.auth.store import list_by_key
+from app.core.processing import Processing
+from app.db.session import INSTANT, ReadSession
+from app.ledger.vault import Vault, VaultError
+from app.register.store import load_processings
+from app.snapshot.last_known import LastKnown
+
+LONGEST_AGE: Final = timedelta(days=1)
+"""A file that is older than this is not used: a key that was revoked or a processing that was suspended may stand in
+it."""
+_SEALED_FOR: Final = "outage file"
+
+
+class OutageFileError(Exception):
+    """The file cannot be used; the message says why."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the file holds, and the database's clock when that was read."""
+
+    at: datetime
+    callers: Mapping[str, Authenticated]
+    processings: tuple[Processing, ...]
+
+
+async def read_kept(session: ReadSession) -> Kept:
+    """Read what the file is to hold."""
+    at = await session.find(INSTANT)
+    callers = {digest.hex(): found for digest, found in (await list_by_key(session)).items()}
+    records = await load_processings(session)
+    return Kept(at, callers, tuple(each.facts for each in records.values() if each.facts.is_exempt))
+
+
+def write_file(path: Path, kept: Kept, vault: Vault) -> None:
+    """Put the file in the place of the one before, whole or not at all; nobody but this account may read it.
+
+    Raises:
+        OSError: it cannot be written.
+
+    """
+    sealed = vault.seal_apart(_SEALED_FOR, msgspec.json.encode(kept))
+    descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(sealed)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(written).replace(path)
+    except BaseException:
+        Path(written).unlink(missing_ok=True)
+        raise
+
+
+def read_file(path: Path, vault: Vault) -> Kept:
+    """What the file holds.
+
+    Raises:
+        OutageFileError: there is none, or it cannot be opened or read.
+
+    """
+    try:
+        return msgspec.json.decode(vault.open_apart(_SEALED_FOR, path.read_bytes()), type=Kept)
+    except OSError as error:
+        raise OutageFileError(f"it cannot be read ({error.strerror})") from None
+    except (VaultError, IndexError):
+        raise OutageFileError("it was altered, or sealed under a master key that is not held") from None
+    except msgspec.DecodeError:
+        raise OutageFileError("another version of Sceau wrote it") from None
+
+
+def remember(kept: Kept, known: LastKnown, now: datetime) -> None:
+    """Take what the file holds as known, for an outage that has lasted since it was written.
+
+    Raises:
+        OutageFileError: it is too old, or of the future.
+
+    """
+    if not -timedelta(minutes=1) <= now - kept.at <= LONGEST_AGE:
+        raise OutageFileError(f"it is of {kept.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: at most a day is trusted")
+    known.away()
+    for digest, found in kept.callers.items():
+        known.remember_caller(bytes.fromhex(digest), found, known.forgettings)
+    for processing in kept.processings:
+        known.remember_processing(processing.id, processing, known.forgettings)

@@ -1,0 +1,150 @@
+"""Run the service in this process, on the databases that settings name.
+
+The jobs process answers no HTTP and the web workers run no jobs: each imports its own half.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
+from app.settings import Settings
+from app.telemetry.room import counting_directory
+from app.wiring.stopping import say_stopping
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_GRACE_SECONDS: Final = 10
+_BEAT_SECONDS: Final = 5.0
+_FACTORY: Final = "app.main:create_app_from_environment"
+
+
+class PortTakenError(Exception):
+    """Another process listens on that address."""
+
+
+def serve(
+    host: str, port: int, workers: int, *, jobs: bool, counters: Path | None = None, drain: timedelta = timedelta(0)
+) -> None:
+    """Answer HTTP until SIGINT or SIGTERM, then finish what is being answered within ten seconds.
+
+    Args:
+        host: the address to listen on.
+        port: its port.
+        workers: how many processes answer.
+        jobs: whether a jobs process runs beside; it has stopped when this returns.
+        counters: where several workers keep what they count; None for a place with room.
+        drain: how long after SIGTERM requests are still taken (SCEAU_DRAIN, which each worker reads for itself).
+
+    Raises:
+        NoRoomError: several workers, and no room for what they count.
+        SystemExit: 0 after SIGTERM; 1 when workers could not start.
+
+    """
+    import uvicorn
+
+    signal.signal(signal.SIGTERM, _terminate)
+    served: dict[str, Any] = {
+        "factory": True,
+        "host": host,
+        "port": port,
+        "loop": "uvloop",
+        "http": "app.api.decisions.connection:DecisionProtocol",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,  # what proxies say is believed by app.api.http.peers alone, and by setting
+        "date_header": True,
+        "timeout_graceful_shutdown": _GRACE_SECONDS,
+        "timeout_worker_healthcheck": 30,  # a worker that is still importing on a busy machine is not dead
+    }
+    with JobsProcess() if jobs else nullcontext():
+        if workers == 1:
+            uvicorn.run(_FACTORY, **served)
+        else:
+            _serve_with(uvicorn.Config(_FACTORY, workers=workers, **served), counters, drain)
+
+
+def _serve_with(config: "uvicorn.Config", place: Path | None, drain: timedelta) -> None:
+    """Run several workers, which count in a directory of their own."""
+    from app.serving.web_workers import WebWorkers
+
+    with counting_directory(place, config.workers) as counters:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        web = WebWorkers(config, drain_seconds=drain.total_seconds(), stopping=say_stopping)
+        web.run()
+    if web.failed:
+        sys.exit(1)
+
+
+def work(settings: Settings, *, chance: Callable[[], float], beside: bool) -> None:
+    """Run background jobs until SIGTERM or SIGINT; `beside` another process, until SIGTERM or until that one is gone.
+
+    Args:
+        settings: as loaded.
+        chance: gives a number from 0 up to 1, for the waits between attempts.
+        beside: end with standard input.
+
+    Raises:
+        DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
+        SettingsError: a setting is missing or wrong.
+
+    """
+    if not asyncio.run(_work(settings, chance, beside=beside)):
+        os._exit(1)  # something hangs that cannot be waited for: what it held is taken back by another worker
+
+
+async def _work(settings: Settings, chance: Callable[[], float], *, beside: bool) -> bool:
+    from app.wiring.jobs import work_until
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGINT, stopping.set)
+    if beside:
+        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 64) else stopping.set())
+    beating = asyncio.create_task(_beat())
+    try:
+        return await work_until(settings, stopping, chance=chance)
+    finally:
+        beating.cancel()
+
+
+async def _beat() -> None:
+    """Tell the service beside, if there is one, that this event loop turns: one that is silent is started again."""
+    descriptor = os.environ.get(BEAT_VARIABLE)
+    while descriptor is not None:
+        os.write(int(descriptor), b".")
+        await asyncio.sleep(_BEAT_SECONDS)
+
+
+def _terminate(_: int, __: object) -> NoReturn:
+    # Raised where the signal arrives, so that what was started is stopped on the way out. To be told to end is no
+    # failure.
+    raise SystemExit(0)
+
+
+def check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, before anything is started for it.
+
+    Raises:
+        PortTakenError: it cannot.
+
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTakenError(
+                f"{host}:{port} cannot be listened on ({error.strerror}): choose another --port"
+            ) from None

@@ -1,0 +1,98 @@
+"""Room for the files in which worker processes count: a file system that is full must not kill a worker.
+
+prometheus_client maps its files into memory. A page of such a file that the file system has no room for ends the
+process by SIGBUS. So the files are made beforehand, whole, and a directory without room for them is refused with a
+message.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+_BYTES: Final = {
+    "counter": 512 * 1024,
+    "histogram": 1024 * 1024,
+    "gauge_livemax": 64 * 1024,
+    "gauge_livemin": 64 * 1024,
+    "gauge_livesum": 64 * 1024,
+}
+"""The files of one process. Labels are routes and words of enums: what is counted has an end, and these hold it."""
+BYTES_OF_A_WORKER: Final = sum(_BYTES.values())
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made below it
+_RESTARTS: Final = 4
+"""Workers that may die and be started again, each with files of its own, before the room runs out."""
+
+
+class NoRoomError(Exception):
+    """There is no room for the files; the message says where, how much is needed, and what to do."""
+
+
+def counting_directory(chosen: Path | None, workers: int) -> "tempfile.TemporaryDirectory[str]":
+    """A directory of this service's own with room for what its workers count.
+
+    Args:
+        chosen: where to make it; None for shared memory, or else the directory of temporary files.
+        workers: how many processes count.
+
+    Raises:
+        NoRoomError: there is no room.
+
+    """
+    needed = BYTES_OF_A_WORKER * (workers + _RESTARTS)
+    places = [chosen] if chosen is not None else [_SHARED_MEMORY, *_temporary()]
+    for place in places:
+        try:
+            made = tempfile.TemporaryDirectory(prefix="sceau-metrics-", dir=place)
+        except OSError:
+            continue
+        if _has_room(Path(made.name), needed):
+            return made
+        made.cleanup()
+    where = " nor ".join(str(each) for each in places)
+    raise NoRoomError(
+        f"{needed // 1024 // 1024 + 1} MiB are needed for metrics, and {where} has not so much room: make some, or "
+        "name another directory in SCEAU_METRICS_DIRECTORY"
+    )
+
+
+def take_room() -> None:
+    """Make the files of this process, whole, before anything is counted; nothing where one process counts alone.
+
+    Raises:
+        NoRoomError: there is no room.
+
+    """
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if directory is None:
+        return
+    try:
+        for name, size in _BYTES.items():
+            _fill(Path(directory, f"{name}_{os.getpid()}.db"), size)
+    except OSError as error:
+        raise NoRoomError(f"metrics have no room ({error.strerror}): make some, or restart the service") from None
+
+
+def _temporary() -> Iterable[Path]:
+    try:
+        return [Path(tempfile.gettempdir())]
+    except OSError:  # no directory can be written
+        return []
+
+
+def _has_room(directory: Path, needed: int) -> bool:
+    trial = directory / "room"
+    try:
+        _fill(trial, needed)
+    except OSError:
+        return False
+    finally:
+        trial.unlink(missing_ok=True)
+    return True
+
+
+def _fill(path: Path, size: int) -> None:
+    """Give a file so many bytes that the file system really has."""
+    with path.open("xb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)

@@ -1,0 +1,179 @@
+"""Exempt purposes go on while the database is away: none of them waits for it, and a service may start without it."""
+
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.ledger.vault import Vault
+from app.operations.service.outage_file import Kept, OutageFileError, read_file, remember, write_file
+from app.snapshot.last_known import LastKnown
+from tests.faults.service import COMMAND, ROOT, Service, children, environment, eventually
+from tests.faults.words import question, recovers
+
+ONE = "/access/v1/evaluation"
+
+
+@contextmanager
+def frozen(server):
+    """Every process of the server stands still: it takes connections and says nothing."""
+    pids = server.processes()
+    server.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            with suppress(ProcessLookupError):
+                server.continue_process(pid)
+
+
+@contextmanager
+def stopped(server):
+    """The server is not there: connections are refused."""
+    server.embedded.stop()
+    try:
+        yield
+    finally:
+        server.embedded.start()
+
+
+def _exempt(service) -> bool:
+    answer = service.call("POST", ONE, question("alice", "filter"))
+    return answer.status_code == 200 and answer.json()["decision"] is True
+
+
+def _unknowable(service) -> bool:
+    return bool(service.call("POST", ONE, question("alice", "ads-mail")).status_code == 503)
+
+
+@pytest.mark.parametrize("cache", ["leased", "strict"])
+def test_exempt_questions_do_not_wait_for_a_database_that_is_silent(server, serve, service, cache):
+    """Once a silent database has been noticed, a hundred of them are answered before one question of IV is given up."""
+    asked = serve(SCEAU_CACHE=cache) if cache == "strict" else service
+    assert _exempt(asked)
+    with frozen(server), ThreadPoolExecutor(1) as pool:
+        eventually(lambda: _unknowable(asked))
+        assert _exempt(asked)
+        waiting = pool.submit(_unknowable, asked)
+        assert all(_exempt(asked) for _ in range(100))
+        assert not waiting.done()
+        assert waiting.result()
+    recovers(asked, "uma")
+
+
+def _outage_file(place: Path) -> Path:
+    return place / "outage.sealed"
+
+
+@pytest.fixture
+def kept(serve, service, place):
+    """A file that a service has written while the database was there."""
+    path = _outage_file(place)
+    path.unlink(missing_ok=True)
+    writer = serve(SCEAU_OUTAGE_FILE=str(path))
+    eventually(path.exists)
+    writer.end(signal.SIGTERM)
+    return path
+
+
+def test_a_service_starts_without_its_database(server, serve, kept):
+    """It answers exempt purposes, says that it is degraded, denies nobody else for good, and goes on to all else."""
+    with stopped(server):
+        late = serve(SCEAU_OUTAGE_FILE=str(kept), workers=2)
+        assert _exempt(late)
+        assert _unknowable(late)
+        assert late.call("GET", "/readyz").json()["status"] == "degraded"
+        assert late.call("GET", "/readyz?need=IV").status_code == 503
+        assert late.call("POST", ONE, question("alice", "filter"), "sceau_" + "n" * 43).status_code == 503
+    recovers(late, "ida")
+    assert late.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("wrong", ["none", "altered", "another master key"])
+def test_a_service_without_a_good_file_does_not_start_without_its_database(server, place, kept, wrong):
+    """A file that is missing, altered or another deployment's is no ground to answer anything."""
+    if wrong == "none":
+        kept.unlink()
+    elif wrong == "altered":
+        kept.write_bytes(kept.read_bytes()[:-1] + b"\x00")
+    more = {"SCEAU_MASTER_KEY": "first:" + "66" * 32} if wrong == "another master key" else {}
+    settings = {**server.settings, "SCEAU_OUTAGE_FILE": str(kept), "SCEAU_JOBS": "false", **more}
+    with stopped(server):
+        refused = Service(place / "refused.log", settings)
+        assert refused.process.wait(60) not in {0, None}
+
+
+def test_a_late_database_of_another_deployment_ends_the_service(server, serve, kept, place):
+    """What would have kept it from starting ends it as soon as it is seen."""
+    settings = {**server.settings, "SCEAU_OUTAGE_FILE": str(kept), "SCEAU_JOBS": "false", "SCEAU_SUBJECT_IDS": "exact"}
+    with stopped(server):
+        other = Service(place / "other.log", settings).wait_until_it_listens()
+        assert _exempt(other)
+    assert other.process.wait(60) is not None
+    other.end()
+    assert "SCEAU_SUBJECT_IDS" in other.output.read_text()
+
+
+def test_a_worker_that_dies_in_an_outage_does_not_end_the_service(server, serve, service):
+    """The others go on, the one in its place knows what they knew, and with the database all is well again."""
+    pair = serve(workers=2)
+    eventually(lambda: all(_exempt(pair) for _ in range(20)))
+    with stopped(server):
+        eventually(lambda: _unknowable(pair))
+        workers = _workers(pair)
+        os.kill(workers[0], signal.SIGKILL)
+        eventually(lambda: len(set(_workers(pair)) - {workers[0]}) == 2)
+        eventually(lambda: _exempt(pair))
+        assert pair.process.poll() is None
+    recovers(pair, "eve")
+    eventually(lambda: all(_exempt(pair) for _ in range(20)))
+
+
+def _workers(service) -> list[int]:
+    """The processes of a service that answer HTTP, and no helper of multiprocessing."""
+    found = []
+    for pid in children(service.process.pid):
+        with suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+VAULT = Vault({"first": b"2" * 32})
+
+
+def test_what_is_kept_is_sealed_and_private(tmp_path):
+    """Nothing of it can be read without the master key, and no other account of the machine may read the file."""
+    path = tmp_path / "kept"
+    write_file(path, Kept(datetime.now(UTC), {}, ()), VAULT)
+    assert b"callers" not in path.read_bytes()
+    assert path.stat().st_mode & 0o077 == 0
+    assert read_file(path, VAULT).callers == {}
+    with pytest.raises(OutageFileError, match="master key"):
+        read_file(path, Vault({"first": b"3" * 32}))
+
+
+def test_a_file_that_is_old_or_of_the_future_is_not_used():
+    """A day is the most; a clock that is a minute off is no reason to refuse it."""
+    now = datetime.now(UTC)
+    for age in (timedelta(hours=23), timedelta(seconds=-30)):
+        remember(Kept(now - age, {}, ()), LastKnown(), now)
+    for age in (timedelta(hours=25), timedelta(minutes=-2)):
+        with pytest.raises(OutageFileError, match="at most a day"):
+            remember(Kept(now - age, {}, ()), LastKnown(), now)
+
+
+def test_no_command_but_serve_starts_without_its_database(server, kept):
+    """What writes needs the database: the jobs process ends with a message, and its service starts it again."""
+    with stopped(server):
+        settings = environment(**server.settings, SCEAU_OUTAGE_FILE=str(kept))
+        done = subprocess.run(
+            [*COMMAND, "worker"], env=settings, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert "cannot be reached" in done.stderr
