@@ -81,7 +81,10 @@ class JobsProcess:
 
     def _watched(self, process: "subprocess.Popen[bytes]") -> int:
         """The status with which the process ends, by itself or because it was silent for too long."""
-        with os.fdopen(self._beats, "rb", buffering=0) as beats:
+        with (
+            os.fdopen(self._beats, "rb", buffering=0) as beats,
+            process,
+        ):  # which also closes its pipe, and waits for it
             while select.select([beats], [], [], self._silent)[0]:
                 if not beats.read(64):  # its end is closed: it is gone, or about to go
                     return process.wait()

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
@@ -324,3 +325,15 @@ def test_turning_over_holds_up_nobody(database):
             return maker.execute("SELECT to_regclass(%s)", (f"decision_log_{old:%Y%m%d}",)).fetchone() == (None,)
 
         assert eventually(gone)
+
+
+def test_a_day_that_another_makes_meanwhile_is_found(database):
+    """Two processes that start at once: the second one waits for the first, and finds the partition made."""
+    with psycopg.connect(database.app_url) as first, psycopg.connect(database.app_url) as second:
+        first.execute("SELECT sceau_make_log_partition(current_date + 4)")
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(database.app_url) as looking:
+            call = pool.submit(second.execute, "SELECT sceau_make_log_partition(current_date + 4)")
+            waits = "SELECT pid FROM pg_locks WHERE NOT granted AND pid = %s"
+            eventually(lambda: looking.execute(waits, [second.info.backend_pid]).fetchall())
+            first.commit()
+            call.result()

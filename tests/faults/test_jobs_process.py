@@ -2,6 +2,10 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from app.serving import jobs_process
+from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
 from tests.faults.service import Service, children, eventually
 
 
@@ -61,3 +65,60 @@ def test_serve_without_jobs_starts_none(serve):
     service: Service = serve(SCEAU_JOBS="false")
     assert service.call("GET", "/readyz").status_code == 200
     assert _jobs_process(service) is None
+
+
+BEATS = f"""
+import os, pathlib, time
+for _ in range(40):
+    os.write(int(os.environ[{BEAT_VARIABLE!r}]), b".")
+    time.sleep(0.05)
+pathlib.Path({{path!r}}).touch()
+time.sleep(60)
+"""
+
+
+def _beside(monkeypatch, script):
+    """A jobs process that runs a script of the test's, and may be silent for half a second."""
+    monkeypatch.setattr(jobs_process, "_WORKER", ("-c", script))
+    monkeypatch.setattr(jobs_process, "_PAUSES", (0.0,))
+    return JobsProcess(silent_seconds=0.5)
+
+
+def _of(script):
+    """The children of this process that run the script."""
+    return [pid for pid in children(os.getpid()) if script.encode() in _command(pid)]
+
+
+def test_a_jobs_process_that_hangs_is_started_again(monkeypatch):
+    """One whose event loop does not turn is killed, and another takes its place."""
+    script = "import time; time.sleep(61)"
+    with _beside(monkeypatch, script):
+        first = eventually(lambda: _of(script))[0]
+        eventually(lambda: [pid for pid in _of(script) if pid != first])
+        assert not Path(f"/proc/{first}").exists()
+
+
+def test_a_jobs_process_that_turns_is_left_alone(monkeypatch, tmp_path):
+    """Control: one that says that it turns is not killed, however long it runs."""
+    script = BEATS.format(path=str(tmp_path / "ran"))
+    with _beside(monkeypatch, script):
+        first = eventually(lambda: _of("pathlib.Path"))
+        eventually((tmp_path / "ran").exists)
+        assert _of("pathlib.Path") == first
+
+
+@pytest.mark.parametrize(("lived", "waited"), [(0.0, [1.0, 2.0, 5.0, 10.0, 30.0, 30.0]), (61.0, [1.0] * 6)])
+def test_the_pause_shrinks_again(monkeypatch, lived, waited):
+    """One that ended at once is waited for longer and longer; one that had run for a minute, as at first."""
+    beside, pauses, clock = JobsProcess(), [], iter(lived * each for each in range(100))
+
+    def pause(seconds):
+        pauses.append(seconds)
+        return len(pauses) == 6 and beside._stopping.set()
+
+    monkeypatch.setattr(jobs_process.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(beside, "_start", lambda: None if beside._stopping.is_set() else object())
+    monkeypatch.setattr(beside, "_watched", lambda _: 1)
+    monkeypatch.setattr(beside._stopping, "wait", pause)
+    beside._keep()
+    assert pauses == waited

@@ -1,6 +1,7 @@
 import asyncio
 import time
 
+import procrastinate
 import psycopg
 import pytest
 
@@ -194,6 +195,33 @@ def test_a_living_workers_job_is_left_to_it(database, work, jobs):
         job = run(work, story(connection))
         connection.rollback()
         assert _states(connection) == {job: "doing"}
+
+
+def test_a_job_of_a_later_version_is_left_to_it(database, work):
+    """A task that this version does not know stays in its queue; one that it knows is run, beside it."""
+
+    async def story(connection):
+        app = make_jobs(database.app_url, work)
+        later = procrastinate.App(connector=app.connector)
+        later.task(name="later.task", queue="later.task")(_three)
+        async with later.open_async():
+            left = await later.configure_task("later.task", queue="later.task").defer_async()
+        stopping = asyncio.Event()
+        working = asyncio.create_task(run_jobs(lambda: make_jobs(database.app_url, work), stopping))
+
+        async def ran():
+            async with work.database.read() as session:
+                return any(each.task == "jobs.take_back" for each in await latest_runs(session))
+
+        await until(ran)
+        stopping.set()
+        assert await working is True
+        return left
+
+    with psycopg.connect(database.owner_url) as connection:
+        left = run(work, story(connection))
+        connection.rollback()
+        assert _states(connection)[left] == "todo"
 
 
 def test_a_lost_database_is_waited_for(database, work, monkeypatch):
