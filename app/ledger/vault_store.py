@@ -67,6 +67,12 @@ async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
     return bool(stored.scalar_one() == value)
 
 
+async def list_checks(session: ReadSession, prefix: str) -> list[str]:
+    """The names of check values that begin so."""
+    named = select(key_check.c.name).where(key_check.c.name.startswith(prefix, autoescape=True))
+    return list((await session.execute(named.order_by(key_check.c.name))).scalars())
+
+
 async def load_check(session: ReadSession, name: str) -> str | None:
     """The stored check value of that name; None before the first start."""
     stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))

@@ -9,6 +9,14 @@ def boot_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+PROTOCOL = 1
+"""The version of the freshness protocol (docs/freshness.md) that this code speaks.
+
+Raise it when code of before, running beside, could answer what is stale: the first process that speaks the new one then
+keeps older code from starting.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The times of the freshness protocol, in seconds, and the most changes that one beat takes."""

@@ -170,6 +170,17 @@ def test_a_deployment_that_is_not_this_database_s(start, database):
         assert name in _one_line(said)
 
 
+def test_code_of_before_is_refused_beside_a_later_protocol(start, database):
+    """Once a process has spoken a later freshness protocol, one that speaks this one does not start."""
+    with running(database):
+        pass
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("INSERT INTO key_check (name, value) VALUES ('protocol 10', 'spoken')")
+    said, status = start()
+    assert status == 1
+    assert "protocol 10" in _one_line(said)
+
+
 def test_a_rotated_master_key_is_accepted(database):
     """A new master key under a new id, with the old one after it, is no other deployment."""
     with running(database):

@@ -1,12 +1,17 @@
 """Refuse to serve on a database that is not this deployment's, or that would count a year differently."""
 
+from typing import Final
+
 from app.db.revisions import SchemaBehindError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
 from app.ledger.locators import BEFORE_LOCATORS, lacks_rows, made_by
-from app.ledger.vault_store import agree_on_check, load_check
+from app.ledger.vault_store import agree_on_check, list_checks, load_check
 from app.operations.service.deployment import Deployment
 from app.operations.service.rewrite_locators import rewrite_locators
+from app.snapshot.lease import PROTOCOL
+
+_SPOKEN: Final = "protocol "
 
 
 class DeploymentRefusedError(Exception):
@@ -41,6 +46,7 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
         raise DeploymentRefusedError(
             "SCEAU_LEASE differs from that of this deployment's other processes: give all the same (docs/operating.md)"
         )
+    await _check_protocol(session)
     if not await time_zones_agree(session):
         raise DeploymentRefusedError(
             "Python and PostgreSQL disagree on Europe/Paris: update tzdata for the one, time zone data for the other"
@@ -70,3 +76,14 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
         after = b""
         while after := await rewrite_locators(session, deployment, after=after):
             pass
+
+
+async def _check_protocol(session: WriteSession) -> None:
+    """Refuse code that speaks an older freshness protocol than some process of this deployment has spoken."""
+    spoken = [int(name.removeprefix(_SPOKEN)) for name in await list_checks(session, _SPOKEN)]
+    if max(spoken, default=0) > PROTOCOL:
+        raise DeploymentRefusedError(
+            f"a later version has served on this database, which speaks protocol {max(spoken)} of freshness and not "
+            f"{PROTOCOL} as this one: beside it this one could answer what is stale (docs/operating.md)"
+        )
+    await agree_on_check(session, f"{_SPOKEN}{PROTOCOL}", "spoken")
