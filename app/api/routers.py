@@ -14,7 +14,7 @@ from app.api.decisions import tokens as decision_tokens
 from app.api.proof import routes as proof
 from app.api.register import controllers, invalidations
 from app.api.register import routes as register
-from app.api.service import health
+from app.api.service import health, restores
 from app.api.staff import routes as staff
 from app.api.webhooks import acknowledgements, feed
 from app.api.webhooks import routes as webhooks
@@ -45,6 +45,7 @@ ROUTERS: Final = tuple(
         staff,
         callers,
         decision_tokens,
+        restores,
         health,
         docs,
     )

@@ -47,6 +47,7 @@ class ActKind(StrEnum):
     PROJECTION_REPAIRED = "projection.repaired"
     RENEWAL_SUBJECTS_READ = "renewals.subjects_read"
     REQUEST_REFUSED = "request.refused"
+    RESTORE_ACCEPTED = "restore.accepted"
     RETENTION_HELD = "retention.held"
     RETENTION_RELEASED = "retention.released"
     RETENTION_RUN = "retention.run"
@@ -127,6 +128,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.PROJECTION_REPAIRED: frozenset({"consents"}),
     ActKind.RENEWAL_SUBJECTS_READ: frozenset({"found"}),
     ActKind.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
+    ActKind.RESTORE_ACCEPTED: frozenset({"epoch", "replayed", "by_hand"}),
     ActKind.RETENTION_HELD: frozenset({"hold", "processing", "of_a_person"}),
     ActKind.RETENTION_RELEASED: frozenset({"hold"}),
     ActKind.RETENTION_RUN: frozenset({"consents", "refusals", "events"}),

@@ -12,6 +12,7 @@ class Scope(StrEnum):
     CONSENTS_WRITE = "consents:write"
     DECISIONS_EVALUATE = "decisions:evaluate"
     DECISIONS_SEARCH = "decisions:search"
+    DEPLOYMENT_RECOVER = "deployment:recover"
     EVENTS_ACKNOWLEDGE = "events:acknowledge"
     KEYS_MANAGE = "keys:manage"
     REGISTER_APPROVE = "register:approve"

@@ -177,6 +177,7 @@ async def keep_changes(session: WriteSession, changed: Caller) -> None:
 
 async def mark_revoked(session: WriteSession, identifier: UUID, *, at: datetime, by: UUID | None) -> None:
     """Revoke a caller with all of its credentials; one that is revoked already keeps its first time."""
+    session.note("caller", {"caller": identifier, "at": at})
     statement = update(caller).where(caller.c.id == identifier, caller.c.revoked_at.is_(None))
     await session.execute(statement.values(revoked_at=at, revoked_by=by))
 

@@ -23,6 +23,7 @@ from app.cli.imports import import_files
 from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.proof import proof
+from app.cli.recovery.restores import accept_restore, replay_journal, restore_check
 from app.cli.register import register
 from app.cli.report import report
 from app.cli.retention import retention
@@ -45,6 +46,9 @@ app = typer.Typer(
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)
+app.command("restore-check")(restore_check)
+app.command("replay-journal")(replay_journal)
+app.command("accept-restore")(accept_restore)
 app.command()(report)
 app.add_typer(subject, name="subject")
 app.add_typer(register, name="register")
@@ -262,6 +266,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.owner_limits import OwnerLimitsRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
+    from app.journal.lines import JournalError
     from app.ledger.vault import VaultError
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import NoLogError
@@ -281,6 +286,7 @@ def _refusal(error: Exception) -> str | None:
         DomainError,
         EmbeddedServerError,
         HeadsUnreadableError,
+        JournalError,
         LogRefusedError,
         MigrationRefusedError,
         NoLogError,

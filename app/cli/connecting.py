@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -110,8 +110,14 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
 
     It waits for the longest lease that there is: a command may not know which one the service runs with.
     """
+    from app.journal.store import load_epoch
+    from app.settings import Settings
     from app.snapshot.lease import LONGEST_LEASE, Pace
     from app.snapshot.writer import Writer
+    from app.wiring.deployment import journal_of
 
-    async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin).write() as session:
+    journal = journal_of(Settings.load(), lambda: datetime.now(UTC))
+    async with database.read() as session:
+        journal.epoch = await load_epoch(session)
+    async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin, journal=journal).write() as session:
         yield session

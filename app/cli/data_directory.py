@@ -97,13 +97,15 @@ def _own_server(data: Path) -> Iterator[None]:
 def _choose_for_one_machine(data: Path) -> None:
     """One person registers processings and no standby has a copy, unless somebody has chosen otherwise.
 
-    The last checkpoint of the log is kept beside the database: one machine has no better place.
+    The last checkpoint of the log and the journal are kept beside the database: one machine has no better place.
     """
-    heads = data / "proof"
-    heads.mkdir(mode=0o700, exist_ok=True)
+    heads, journal = data / "proof", data / "journal"
+    for made in (heads, journal):
+        made.mkdir(mode=0o700, exist_ok=True)
     choices = {
         f"{PREFIX}REGISTER_APPROVAL": "one",
         f"{PREFIX}DURABILITY": "local",
+        f"{PREFIX}JOURNAL_DIRECTORY": str(journal),
         f"{PREFIX}PROOF_DIRECTORY": str(heads),
     }
     for name, choice in choices.items():

@@ -6,7 +6,7 @@ may rest on is read by `read_from` or `read_and_prove`, which tell one server fr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +28,8 @@ from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError
 from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
 
 _Lead = Sequence[Lookup[Any]]
+Look = Callable[[ReadSession, str], Awaitable[None]]
+"""Looks at the server that a session reads, given its identity."""
 _PING_SECONDS: Final = 1.0
 _WHICH: Final[Lookup[tuple[str | None, bool]]] = Lookup(
     Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")),
@@ -37,8 +39,7 @@ _WHICH: Final[Lookup[tuple[str | None, bool]]] = Lookup(
 # PostgreSQL has rolled back what it refuses so, be it a row or the COMMIT.
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 _RETURNED: Final = "returned"
-_FRESH_SECONDS: Final = 0.25
-"""How long a connection that was given back is taken to stand: any restart of a server takes longer."""
+_FRESH_SECONDS: Final = 0.25  # any restart of a server takes longer
 
 
 class DatabaseUnavailableError(Exception):
@@ -47,6 +48,10 @@ class DatabaseUnavailableError(Exception):
 
 class NotDurableError(DatabaseUnavailableError):
     """PostgreSQL lacks the synchronous standby that the deployment wants: nothing is read for decisions or recorded."""
+
+
+class RestoredBehindError(DatabaseUnavailableError):
+    """The database was set back: it lacks narrowing writes that were answered, and nobody has dealt with that yet."""
 
 
 class BusyError(DatabaseUnavailableError):
@@ -136,10 +141,11 @@ class Database:
             yield ReadSession(connection, self._clock)
 
     @asynccontextmanager
-    async def read_and_prove(self, *, by_commit: bool) -> AsyncIterator[ReadSession]:
+    async def read_and_prove(self, *, by_commit: bool, look: Look) -> AsyncIterator[ReadSession]:
         """A session for reading while no beat tells which server is the primary.
 
         Args:
+            look: looks at the server first, given its identity; what it raises ends the read.
             by_commit: end with a COMMIT that writes: behind a synchronous standby it succeeds on the present primary
                 alone, so that what was read before it was current. Without, it is only known to be no standby.
 
@@ -148,9 +154,12 @@ class Database:
 
         """
         async with self._guarded(), self._begun(None) as (connection, _):
-            if (await connection.execute(text(f"SELECT {IDENTITY}"))).scalar_one() is None:
+            identity = (await connection.execute(text(f"SELECT {IDENTITY}"))).scalar_one()
+            if identity is None:
                 raise NotThePrimaryError
-            yield ReadSession(connection, self._clock)
+            session = ReadSession(connection, self._clock)
+            await look(session, identity)
+            yield session
             if by_commit:
                 await connection.execute(text(PROOF))
                 if not await WriteSession(connection, self._clock).commit():
@@ -204,7 +213,7 @@ class Database:
             hide_parameters=True,
         )
         event.listen(engine.sync_engine, "checkout", self._check)
-        event.listen(engine.sync_engine, "checkin", _note_return)
+        event.listen(engine.sync_engine, "checkin", lambda _, record: record.info.update({_RETURNED: monotonic()}))
         return engine
 
     def _check(self, adapted: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
@@ -280,10 +289,6 @@ class Database:
             if error.connection_invalidated:
                 raise progress.unavailable(error) from error
             raise
-
-
-def _note_return(_: object, record: ConnectionPoolEntry) -> None:
-    record.info[_RETURNED] = monotonic()
 
 
 async def _heard(connection: AsyncConnection) -> HeardConnection:

@@ -24,6 +24,7 @@ PRIVILEGES: Final = {
     "processing": "SELECT, INSERT, UPDATE (id)",
     "subject": "SELECT, INSERT, UPDATE (subject_ref)",
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
+    "deployment_epoch": "SELECT, INSERT",
     "subject_alias": "SELECT, INSERT, DELETE",
     "shared_mailbox": "SELECT, INSERT, DELETE, UPDATE (holders, ended_at)",
     "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, approved_by, approved_at, reason)",

@@ -97,7 +97,8 @@ class Committing:
     `subjects` are those whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref);
     `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
     still permit; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction and changes
-    nothing, so that this process has not forgotten what that one changed. `staged` are rows to be written yet.
+    nothing, so that this process has not forgotten what that one changed. `staged` are rows to be written yet. `notes`
+    are facts for the journal, each with its kind.
     """
 
     changes: list[tuple[int, bytes]] = field(default_factory=list)
@@ -106,6 +107,7 @@ class Committing:
     repeats: bool = False
     xid: int | None = None
     staged: dict[Put, list[Mapping[str, object]]] = field(default_factory=dict)
+    notes: list[tuple[str, object]] = field(default_factory=list)
 
 
 def _as_sqlalchemy_has_it(error: psycopg.Error) -> Exception:
@@ -217,6 +219,10 @@ class WriteSession(ReadSession):
         """Say that this transaction forbids something that was permitted, or repeats one that did."""
         self.committing.narrowing = True
 
+    def note(self, kind: str, fact: object) -> None:
+        """Have a fact that forbids something kept in the journal once it is committed (`app.journal`)."""
+        self.committing.notes.append((kind, fact))
+
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
         """Run a part of the transaction for itself: when it raises, what it wrote is undone, and the rest stands.
@@ -232,7 +238,7 @@ class WriteSession(ReadSession):
         except PartRefusedError as error:
             raise TransactionRefusedError from error
         whole = self.committing
-        before, changes = whole.subjects, len(whole.changes)
+        before, changes, notes = whole.subjects, len(whole.changes), len(whole.notes)
         whole.subjects = set()
         try:
             async with self.connection.begin_nested():
@@ -240,7 +246,7 @@ class WriteSession(ReadSession):
                 await self.flush()
         except BaseException as error:
             whole.staged.clear()
-            del whole.changes[changes:]
+            del whole.changes[changes:], whole.notes[notes:]
             whole.subjects = before
             refused = isinstance(error, DBAPIError) and not _ends_all(error)
             if refused or isinstance(error, TransactionRefusedError):

@@ -21,6 +21,7 @@ from app.db.session import WriteSession
 FORMAT: Final = 1
 TABLES: Final = (
     "key_check",
+    "deployment_epoch",
     "caller",
     "controller",
     "controller_version",

@@ -136,6 +136,7 @@ async def add_invalidation(session: WriteSession, processing: str, record: Inval
         "approval_reason": ruled.reason if ruled is not None else None,
     }
     await session.execute(insert(processing_invalidation).values(values))
+    session.note("invalidation", {"processing": processing, "number": record.number, "record": record})
 
 
 async def add_invalidation_proposal(session: WriteSession, processing: str, record: InvalidationRecord) -> None:

@@ -145,6 +145,8 @@ async def add_status_change(session: WriteSession, identifier: str, change: Stat
     """Append a status change to a registered processing."""
     awaiting = change.status is Status.PROPOSED
     stored = Status.SUSPENDED if awaiting else change.status
+    if change.status in {Status.SUSPENDED, Status.RETIRED}:
+        session.note("status", {"processing": identifier, "at": change.at, "status": change.status, "by": by})
     await session.execute(
         insert(processing_status_change).values(
             processing=identifier, at=change.at, status=stored.value, recorded_by=by, awaiting_approval=awaiting

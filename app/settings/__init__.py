@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import DirectoryPath, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.auth.limits.quotas import Quota
@@ -217,6 +217,12 @@ class Settings(BaseSettings):
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
     outage_file: Path | None = Field(
         default=None, description="Where what exempt purposes need is kept, sealed, for a start without the database"
+    )
+    journal_directory: DirectoryPath | None = Field(
+        default=None, description="Where writes that forbid are noted, outside the database, before they are answered"
+    )
+    journal_hook: FilePath | None = Field(
+        default=None, description="A program that gets each line of the journal on its standard input"
     )
     proof_directory: DirectoryPath | None = Field(
         default=None, description="Where the log's last checkpoint is kept outside the database"

@@ -7,7 +7,7 @@ the replica: it peeks (reads what is new and writes nothing), forgets, and tells
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -39,7 +39,8 @@ class Feed:
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
     once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
-    `acknowledged` is called with what other replicas tell this process's writes.
+    `admit(server)` raises where a server was set back: no lease is held there. `acknowledged` is called with what other
+    replicas tell this process's writes.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Feed:
         drop_all: Callable[[], None],
         lost: Callable[[], None],
         about: str,
+        admit: Callable[[str], Awaitable[None]],
         synchronous: bool = False,
     ) -> None:
         """Prepare; nothing is connected yet."""
@@ -70,6 +72,7 @@ class Feed:
         self._drop_all = drop_all
         self._lost = lost
         self._about = about
+        self._admit = admit
         self._synchronous = synchronous
 
     async def run(self) -> None:
@@ -127,6 +130,7 @@ class Feed:
             self.connected = True
             with hanging_up_after(connection, max(2.0, self._pace.lease)):
                 await self._begin(connection)
+            await self._admit((await self._beat(connection, None)).server or "")
             cursor: str | None = None
             while True:
                 cursor = await self._step(connection, cursor)

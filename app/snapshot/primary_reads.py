@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.db.database import Database, DatabaseUnavailableError
+from app.db.database import Database, DatabaseUnavailableError, Look
 from app.db.session import ReadSession
 from app.snapshot.feed import Feed
 
@@ -17,18 +17,22 @@ class PrimaryReads:
     read proves itself, by a commit of its own where the deployment has a synchronous standby.
     """
 
-    def __init__(self, database: Database, feed: Feed | None, *, synchronous: bool, patience: float) -> None:
+    def __init__(
+        self, database: Database, feed: Feed | None, look: Look, *, synchronous: bool, patience: float
+    ) -> None:
         """Prepare.
 
         Args:
             database: what is read.
             feed: this process's own; None in strict mode.
+            look: looks whether a server was set back, where the feed has not done it.
             synchronous: whether the deployment's commits wait for a standby.
             patience: the most seconds to wait for a beat: a lease, after which a connection that is silent is given up.
 
         """
         self._database = database
         self._feed = feed
+        self._look = look
         self._synchronous = synchronous
         self._patience = patience
 
@@ -37,6 +41,7 @@ class PrimaryReads:
         """A session on a primary.
 
         Raises:
+            RestoredBehindError: the database was set back.
             DatabaseUnavailableError: the database is away, or nothing proves that what answers is the primary.
 
         """
@@ -45,8 +50,19 @@ class PrimaryReads:
             async with self._database.read_from(server) as session:
                 yield session
         else:
-            async with self._database.read_and_prove(by_commit=self._synchronous) as session:
+            async with self._database.read_and_prove(by_commit=self._synchronous, look=self._look) as session:
                 yield session
+
+    @asynccontextmanager
+    async def read_exempt(self) -> AsyncIterator[ReadSession]:
+        """A session for what exempt purposes need, on a database that was set back: nothing else may rest on it.
+
+        Raises:
+            DatabaseUnavailableError: the database is away.
+
+        """
+        async with self._database.read() as session:
+            yield session
 
     async def _server(self) -> str | None:
         """The server of the last beat; None where no feed can tell."""

@@ -45,13 +45,15 @@ _PROCESSINGS = 10_000
 class ReplicaPlan:
     """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
 
-    `synchronous`: whether the deployment's commits wait for a standby.
+    `admit(server)` raises where a server was set back. `synchronous`: whether the deployment's commits wait for a
+    standby.
     """
 
     feed_url: str
     pace: Pace
     subjects: int
     about: str
+    admit: Callable[[str], Awaitable[None]]
     synchronous: bool = False
 
 
@@ -87,6 +89,7 @@ class Replica:
             drop_all=self.drop_all,
             lost=self._feed_lost,
             about=plan.about,
+            admit=plan.admit,
             synchronous=plan.synchronous,
         )
         for reads in (pool, database):

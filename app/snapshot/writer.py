@@ -9,28 +9,40 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import structlog
+
 from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError
 from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
-from app.db.session import WriteSession
+from app.db.session import Committing, WriteSession
+from app.journal.journal import Journal
+from app.journal.lines import JournalError, note_of
 from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
 
 _LONG_AT_ONCE: Final = 2
+log = structlog.get_logger("sceau.journal")
 
 
 class Writer:
     """Opens transactions whose end is safe to answer."""
 
     def __init__(
-        self, database: Database, replica: Replica | None, *, longest: float, known: LastKnown | None = None
+        self,
+        database: Database,
+        replica: Replica | None,
+        *,
+        longest: float,
+        journal: Journal,
+        known: LastKnown | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             database: what is written to.
+            journal: where writes that forbid are noted before they are answered.
             replica: this process's own; None in one that reads the primary for each decision.
             longest: lease and margin, in seconds.
             known: what a process without a replica remembers for an outage, if anything.
@@ -47,6 +59,7 @@ class Writer:
         # Long transactions at once: with more of them each would last longer, until none ended within its deadline.
         self.turns = asyncio.Semaphore(_LONG_AT_ONCE)
         self._database = database
+        self._journal = journal
         self._replica = replica
         self._known = known
 
@@ -84,8 +97,22 @@ class Writer:
             self._known.forget(done.changes)
         if committed_now is not None:
             committed_now()
+        await self._note(done)
         if done.narrowing and done.xid is not None:
             try:
                 await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=server)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error
+
+    async def _note(self, done: Committing) -> None:
+        """Keep what forbids in the journal, before it is answered.
+
+        Raises:
+            OutcomeUnknownError: it is committed, and not in the journal: a restore could lose it without a trace.
+
+        """
+        try:
+            await self._journal.keep([note_of(kind, fact) for kind, fact in done.notes])
+        except JournalError as error:
+            log.error("what was recorded is not in the journal", why=str(error))  # noqa: TRY400 - the message is ours
+            raise OutcomeUnknownError from error

@@ -3,6 +3,8 @@
 from app.core.period import PeriodPolicy
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
+from app.journal.journal import Journal, JournalPlan
+from app.journal.lines import Clock as WallClock
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.service.deployment import Deployment
@@ -62,3 +64,15 @@ def pace_of(settings: Settings) -> Pace:
     """The times of the freshness protocol; the heartbeat is an eighth of the lease."""
     lease = settings.lease.total_seconds()
     return Pace(lease=lease, heartbeat=lease / 8)
+
+
+def journal_of(settings: Settings, wall_clock: WallClock) -> Journal:
+    """Where this process notes writes that forbid.
+
+    Raises:
+        SettingsError: notes are to be kept, and the master key that seals them is missing or wrong.
+
+    """
+    directory, hook = settings.journal_directory, settings.journal_hook
+    vault = Vault(master_keys(settings)) if directory is not None or hook is not None else None
+    return Journal(JournalPlan(wall_clock, vault, directory, hook))

@@ -77,6 +77,7 @@ async def _admitted(services: Services, first_key: str | None) -> bool:
 async def _admit(services: Services, first_key: str | None) -> None:
     """Check the database, and make what a new one lacks."""
     await check_durability(services.database)
+    await services.fence.first_look()
     async with services.database.write() as session:
         for warning in await check_deployment(session, services.deployment):
             log.warning(warning)

@@ -19,9 +19,9 @@ from app.audit.recorder import Recorder
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
 from app.core.staff.coverage import Gate
-from app.db.database import Database
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
+from app.journal.fence import Fence
 from app.operations.audit.search_decisions import correspondence_ref
 from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.basis import SEALED_FOR, DecidedBy
@@ -37,7 +37,7 @@ from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
-from app.wiring.deployment import database_of, deployment_of, is_synchronous, pace_of, pool_limits
+from app.wiring.deployment import database_of, deployment_of, is_synchronous, journal_of, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
 from app.wiring.limits import rate_limits_of
 from app.wiring.parent import shared_outage_file
@@ -66,20 +66,23 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     """
     database, deployment, pace = database_of(settings, clock=clock), deployment_of(settings), pace_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
-    memory = _memory(settings, database, decided_by(deployment), uses, check) if clock is None else None
+    journal = journal_of(settings, wall_clock)
+    fence = Fence(database, journal)
+    memory = _memory(settings, fence, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
-    known, reads = _known(replica, check), _reads(settings, database, replica)
+    known, reads = _known(replica, check), _reads(settings, fence, replica)
     return Services(
         database=database,
         deployment=deployment,
         reads=reads,
-        writer=Writer(database, replica, longest=pace.lease + pace.margin, known=known),
+        writer=Writer(database, replica, longest=pace.lease + pace.margin, journal=journal, known=known),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
         public_url=str(settings.public_url),
         memory=memory,
         known=known,
         outage=Outage(reads, known),
+        fence=fence,
         uses=uses,
         token_check=check,
         recorder=_recorder(settings, deployment),
@@ -112,15 +115,13 @@ def _known(replica: Replica | None, check: "TokenCheck | None") -> LastKnown:
     return known
 
 
-def _reads(settings: Settings, database: Database, replica: Replica | None) -> PrimaryReads:
+def _reads(settings: Settings, fence: Fence, replica: Replica | None) -> PrimaryReads:
     patience = min(pace_of(settings).lease, settings.database_timeout.total_seconds())
     feed = replica.feed if replica is not None else None
-    return PrimaryReads(database, feed, synchronous=is_synchronous(settings), patience=patience)
+    return PrimaryReads(fence.database, feed, fence.look, synchronous=is_synchronous(settings), patience=patience)
 
 
-def _memory(
-    settings: Settings, database: Database, by: DecidedBy, uses: Uses, check: "TokenCheck | None"
-) -> Memory | None:
+def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: "TokenCheck | None") -> Memory | None:
     if settings.cache is CacheMode.STRICT:
         return None
     url = required(settings.database_url, "database_url")
@@ -129,10 +130,11 @@ def _memory(
         pace_of(settings),
         settings.cache_subjects,
         about=f"{platform.node()} {os.getpid()}",
+        admit=fence.admit,
         synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))
-    return Memory(Replica(plan, database, pool, uses, check.known if check is not None else _no_token), by)
+    return Memory(Replica(plan, fence.database, pool, uses, check.known if check is not None else _no_token), by)
 
 
 def decided_by(deployment: Deployment) -> DecidedBy:

@@ -162,6 +162,7 @@ EVERY_ONE = {
     ("POST", "/v1/keys"): {"name": "x", "scopes": ["audit:read"]},
     ("POST", "/v1/webhook-keys"): None,
     ("POST", "/v1/decision-token-keys"): None,
+    ("POST", "/v1/restores"): {"lost": "nothing"},
     ("POST", "/v1/processings"): processing("new"),
     ("POST", "/v1/controllers"): {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS"},
     ("POST", "/v1/controllers/{id}/versions"): {"legal_name": "Exemple SA"},

@@ -58,6 +58,7 @@ STORY = (
     ("post", "/v1/keys", 201),
     ("get", "/v1/keys", 200),
     ("post", "/v1/decision-token-keys", 201),
+    ("post", "/v1/restores", 201),
     ("get", "/.well-known/jwks.json", 200),
     ("get", "/livez", 200),
     ("get", "/readyz", 200),

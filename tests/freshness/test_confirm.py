@@ -12,6 +12,8 @@ from sqlalchemy import text
 import app.snapshot.confirm as confirm_module
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.primary import IDENTITY
+from app.journal.journal import Journal, JournalPlan
+from app.main import wall_clock
 from app.snapshot.acknowledgement import ReplicaAcknowledgement, channel_of
 from app.snapshot.changes import ChangeKind, record_change
 from app.snapshot.confirm import Confirmer
@@ -288,7 +290,9 @@ def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database,
             replica: Any = SimpleNamespace(
                 feed=SimpleNamespace(server=known, incarnation=None), committed=lambda *_, **__: None
             )
-            async with Writer(opened, replica, longest=1.0).write() as session:
+            async with Writer(
+                opened, replica, longest=1.0, journal=Journal(JournalPlan(wall_clock))
+            ).write() as session:
                 session.narrow()
                 await record_change(session, ChangeKind.SUBJECT, b"somebody")
         finally:

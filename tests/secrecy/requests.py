@@ -196,6 +196,7 @@ BODIES: dict[Route, list[Any]] = {
         {"object": {"type": "processing", "id": _address("processing")}},
         {"page": {"cursor": _address("malformed")}},
     ],
+    ("POST", "/v1/restores"): [{"lost": "nothing"}],
     ("POST", "/v1/webhooks"): [{"url": "https://receiver.example/hook", "include_subject": True}],
     ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}],
     ("POST", "/v1/webhooks/{id}/secrets"): [None],

@@ -286,6 +286,10 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "audit_trail.searched",
         lambda world: world.send("POST", "/v1/audit-trail/search", {"acts": ["caller.made"]}),
     ),
+    ("POST", "/v1/restores"): (
+        "restore.accepted",
+        lambda world: world.send("POST", "/v1/restores", {"lost": "nothing"}),
+    ),
     ("POST", "/v1/keys"): (
         "caller.made",
         lambda world: world.send("POST", "/v1/keys", {"name": "x", "scopes": ["audit:read"]}),

@@ -15,7 +15,14 @@ from app.api.decisions.replies import JSON, TEXT, Heads, Reply, quota_fields, re
 from app.api.decisions.words import NOT_ALLOWED, UNAVAILABLE, Worded, Wording
 from app.api.http.exchange import answered_line, loggable
 from app.api.http.media_types import prefers_text
-from app.api.http.problems import MalformedError, TooLargeError, UnauthorizedError, problem, unavailable
+from app.api.http.problems import (
+    MalformedError,
+    TooLargeError,
+    UnauthorizedError,
+    problem,
+    restored_behind,
+    unavailable,
+)
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.routing import is_json
 from app.api.http.security import bearer_of, credential_of, refuse_strangers
@@ -230,7 +237,7 @@ class DecisionEndpoint:
         if found is Unanswered.NOT_ALLOWED:
             return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), None
         self._wording.unknowable()
-        return reply_of(unavailable(UNAVAILABLE)), None
+        return reply_of(restored_behind() if found is Unanswered.BEHIND else unavailable(UNAVAILABLE)), None
 
 
 def _questions_of(read: Question | Batch) -> Sequence[Question]:

@@ -18,6 +18,7 @@ from app.telemetry.metrics import DecisionCounts
 
 NOT_ALLOWED: Final = "The caller may not ask about this processing."
 UNAVAILABLE: Final = "The facts cannot be read now: do not analyse, and ask again."
+BEHIND: Final = "The database was set back: do not analyse, until its operator has dealt with it."
 _UNAVAILABLE_OUTCOME: Final = (False, Reason.EVIDENCE_UNAVAILABLE.value)
 _IDS_AT_ONCE: Final = 50
 _STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
@@ -29,6 +30,7 @@ _ITEMS: Final = {
     Unanswered.NOT_ALLOWED: item_error(403, NOT_ALLOWED),
     Unanswered.LIMITED: item_error(429, OVER_QUOTA),
     Unanswered.UNKNOWABLE: item_error(503, UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE),
+    Unanswered.BEHIND: item_error(503, BEHIND, Reason.EVIDENCE_UNAVAILABLE),
 }
 
 Token = Callable[[Caller, float, Question, Judged, UUID], str | None]
@@ -86,7 +88,7 @@ class Wording:
         """Whether an item is permitted, and its answer."""
         if isinstance(found, Judged):
             return found.decision.permitted, self._judged(answered, question, found, next(ids), to_commit)
-        if found is Unanswered.UNKNOWABLE:
+        if found in {Unanswered.UNKNOWABLE, Unanswered.BEHIND}:
             self.unknowable()
         return False, _json(_ITEMS[found])
 

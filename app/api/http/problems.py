@@ -21,7 +21,13 @@ from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.limits.quotas import OverQuotaError
 from app.auth.limits.unknown_key_limiter import POLICY as UNKNOWN_KEYS
 from app.core import errors
-from app.db.database import BusyError, DatabaseUnavailableError, NotDurableError, OutcomeUnknownError
+from app.db.database import (
+    BusyError,
+    DatabaseUnavailableError,
+    NotDurableError,
+    OutcomeUnknownError,
+    RestoredBehindError,
+)
 
 AT_FAULT: Final = "at_fault"
 """Pydantic's type of an error of a body as a whole whose context names the `field` that it is the fault of."""
@@ -140,6 +146,19 @@ def outcome_unknown() -> Response:
     return problem(503, "outcome-unknown", _UNKNOWN, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+_RESTORED_SECONDS: Final = 60
+"""When to try again what waits for a person."""
+RESTORED_BEHIND: Final = (
+    "The database was set back: it lacks what was withdrawn since, so nothing that needs consent is answered until its "
+    "operator has replayed the journal or said what is lost (sceau restore-check)."
+)
+
+
+def restored_behind() -> Response:
+    """503 of what needs consent, on a database that was restored to a point before what was recorded."""
+    return problem(503, "restored-behind", RESTORED_BEHIND, headers={"Retry-After": str(_RESTORED_SECONDS)})
+
+
 NO_STANDBY: Final = (
     "PostgreSQL has no synchronous standby, which SCEAU_DURABILITY wants: nothing is recorded until it has one."
 )
@@ -202,6 +221,7 @@ _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
     DatabaseUnavailableError: lambda _: unavailable(),
     BusyError: lambda _: unavailable(_BUSY),
     NotDurableError: lambda _: unavailable(NO_STANDBY),
+    RestoredBehindError: lambda _: restored_behind(),
     OutcomeUnknownError: lambda _: outcome_unknown(),
     InvalidRequestError: lambda error: problem(422, "invalid-request", _INVALID, fields=error.fields),
     IssuerUnavailableError: lambda _: unavailable(_NO_ISSUER),

@@ -24,6 +24,7 @@ from app.core.register.approval import RegisterApproval
 from app.core.staff.coverage import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
+from app.journal.fence import Fence
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.decisions.from_memory import Memory
@@ -63,6 +64,7 @@ class Services:
     writer: Writer
     tokens: DecisionTokens
     outage: Outage
+    fence: Fence
     wall_clock: Callable[[], datetime]
     public_url: str
     metrics: Metrics = field(default_factory=Metrics)

@@ -9,8 +9,8 @@ from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.api.http.problems import NO_STANDBY, unavailable
-from app.api.http.routing import PROBLEMS
+from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, restored_behind, unavailable
+from app.api.http.routing import PROBLEMS, problems
 from app.api.http.security import Needs, bearer, open_to_all
 from app.api.http.services import DatabaseDep, MetricsAccessDep, MetricsDep, Services, ServicesDep
 from app.api.service.metrics import (
@@ -22,7 +22,7 @@ from app.api.service.metrics import (
     proof_metrics,
 )
 from app.auth.scopes import Scope
-from app.db.database import Database, DatabaseUnavailableError
+from app.db.database import Database, DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
 from app.operations.service.list_job_runs import list_job_runs
 from app.operations.webhooks.count_deliveries import count_deliveries
@@ -85,7 +85,11 @@ class Need(StrEnum):
     IV = "IV"
 
 
-@router.get("/readyz", summary="Can the process decide?", responses={503: PROBLEMS[503]})
+@router.get(
+    "/readyz",
+    summary="Can the process decide?",
+    responses={503: PROBLEMS[503], **problems((422, "Some fields are not as they should be."))},
+)
 @open_to_all
 async def readyz(
     services: ServicesDep,
@@ -101,11 +105,16 @@ async def readyz(
     if services.stopping.is_set():
         return unavailable(_STOPPING)
     amiss = await _amiss(services, need)
-    if amiss is not None and (need is Need.IV or not services.known.knows_callers()):
-        return unavailable(amiss)
+    if amiss is not None and (need is Need.IV or not _answers_exempt(services, amiss)):
+        return restored_behind() if amiss is RESTORED_BEHIND else unavailable(amiss)
     notes = [amiss] if amiss is not None else await _notes(services.database, is_on=services.stamps_log)
     ready = _ready(services, notes)
     return Response(ready.model_dump_json(), media_type="application/json")
+
+
+def _answers_exempt(services: Services, amiss: str) -> bool:
+    """Whether exempt purposes are answered although something is amiss."""
+    return amiss is RESTORED_BEHIND or services.known.knows_callers()
 
 
 async def _amiss(services: Services, need: Need) -> str | None:
@@ -124,12 +133,14 @@ async def _ask(services: Services, need: Need) -> str | None:
     try:
         if not await services.database.is_durable():
             return NO_STANDBY
-        if need is Need.IV:
+        if need is Need.IV or services.fence.behind:
             async with services.reads.read():
                 pass
         else:
             async with services.database.read() as session:
                 await session.find(INSTANT)
+    except RestoredBehindError:
+        return RESTORED_BEHIND
     except DatabaseUnavailableError:
         return _NO_DATABASE
     return None
@@ -140,7 +151,7 @@ def _ready(services: Services, notes: list[str]) -> Ready:
     issuers = list(issuer_states(check)) if check is not None else []
     if memory is None:
         return Ready(
-            status="degraded" if services.outage.lasts else "ready",
+            status="degraded" if services.outage.lasts or services.fence.behind else "ready",
             mode="strict",
             leased=False,
             issuers=issuers,

@@ -55,6 +55,7 @@ async def change_caller(
     # Not after a change that only adds. One that changes nothing may repeat one that narrowed and was never answered.
     if after == replace(before, name=after.name) or not after.covers(before.scopes, before.processings):
         session.narrow()
+        session.note("other", {"what": "a caller was changed", "about": f"caller {after.id}"})
     await keep_changes(session, after)
     await record_change(session, ChangeKind.CALLER, after.id.bytes)
     if after != before:

@@ -15,7 +15,7 @@ from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing
-from app.db.database import BusyError, DatabaseUnavailableError
+from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
 from app.db.session import ReadSession
 from app.operations.decisions.basis import DecidedBy
 from app.operations.decisions.evaluate_requests import read_facts
@@ -92,6 +92,9 @@ async def _read_and_answer(
         learnt.remember(primary.known)
     except BusyError:
         raise  # the database answers
+    except RestoredBehindError:
+        async with primary.reads.read_exempt() as session:
+            return await _answer(session, primary, presented, questions, instant, learnt, behind=True)
     except DatabaseUnavailableError:
         primary.outage.begin()
         return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
@@ -134,7 +137,10 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     questions: Sequence[Question],
     instant: float,
     learnt: _Learnt,
+    *,
+    behind: bool = False,
 ) -> AnsweredRequest:
+    """Find the caller and judge its questions; `behind`: those about exempt purposes alone."""
     found = await authenticate(session, presented)
     if found is None:
         primary.known.remember_caller(presented.digest, None, learnt.since)  # forgetting needs no proof
@@ -146,6 +152,10 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     answers: list[Answer] = [Unanswered.NOT_ALLOWED] * len(questions)
     places = [place for place, each in enumerate(questions) if caller.may_ask_about(each.processing)]
     records = await load_processings(session, {questions[place].processing for place in places})
+    if behind:
+        for place in [each for each in places if not _is_exempt(records.get(questions[each].processing))]:
+            places.remove(place)
+            answers[place] = Unanswered.BEHIND
     exempt = [_is_exempt(records.get(questions[place].processing)) for place in places]
     admitted, standing = count_questions(primary.limits, caller, exempt) if places else (None, None)
     if admitted is not None:

@@ -37,6 +37,7 @@ class Unanswered(Enum):
 
     NOT_ALLOWED = "the caller may not ask about this processing"
     UNKNOWABLE = "the facts cannot be read now"
+    BEHIND = "the database was set back, and may lack what was withdrawn"
     LIMITED = "the caller has used up its quota, and asked about an exempt processing beside"
 
 

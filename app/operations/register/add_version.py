@@ -78,6 +78,8 @@ async def append_approved(session: WriteSession, caller: Caller, identifier: str
     """Put a version where decisions meet it; it may forbid what was permitted, so every replica must have heard."""
     session.narrow()
     await append_version(session, identifier, version, by=caller.id)
+    what = {"what": f"version {version.facts.number} was added", "about": f"processing {identifier}"}
+    session.note("other", what)
     await record_change(session, ChangeKind.PROCESSING, identifier.encode())
 
 

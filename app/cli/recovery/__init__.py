@@ -1,0 +1,1 @@
+"""Commands for an operator who has restored a backup."""

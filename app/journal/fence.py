@@ -1,0 +1,100 @@
+"""Keeps a database that was set back from permitting what was withdrawn since.
+
+A restored backup, or a standby that was promoted and lacks commits, looks like any other database. What is known
+outside it tells: it has an earlier epoch, or it does not hold what the journal notes of its epoch.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from app.db.database import Database, RestoredBehindError
+from app.db.session import ReadSession
+from app.journal.journal import Journal
+from app.journal.lines import JournalError
+from app.journal.store import count_missing, load_epoch
+
+_LOOK_AGAIN_SECONDS: Final = 1.0
+log = structlog.get_logger("sceau.journal")
+
+
+class Fence:
+    """What this process has found of the server that it reads.
+
+    `behind`: the last server that was looked at has been set back, and nobody has dealt with it yet.
+    """
+
+    def __init__(self, database: Database, journal: Journal) -> None:
+        """Look at nothing yet."""
+        self.behind = False
+        self.database = database
+        self._journal = journal
+        self._admitted: str | None = None
+        self._looked = 0.0
+
+    async def admit(self, server: str) -> None:
+        """Look at a server, by its identity (`app.db.primary`), when a feed has just connected to it.
+
+        Raises:
+            RestoredBehindError: it was set back.
+            DatabaseUnavailableError: it cannot be read.
+
+        """
+        self._admitted = None  # the same server may hold another database than before
+        async with self.database.read_from(server) as session:
+            await self.look(session, server)
+
+    async def first_look(self) -> None:
+        """Look at the database when the process starts, so that what it notes has the right epoch.
+
+        Raises:
+            DatabaseUnavailableError: it cannot be read.
+
+        """
+        with suppress(RestoredBehindError):
+            async with self.database.read_and_prove(by_commit=False, look=self.look):
+                pass
+
+    async def look(self, session: ReadSession, server: str) -> None:
+        """The same, in a session that reads that server; nothing where it was the last that was found to be good.
+
+        Raises:
+            RestoredBehindError: it was set back.
+
+        """
+        if server == self._admitted:
+            return
+        if self.behind and asyncio.get_running_loop().time() - self._looked < _LOOK_AGAIN_SECONDS:
+            raise RestoredBehindError
+        was_behind, self.behind = self.behind, await self._is_behind(session)
+        self._looked = asyncio.get_running_loop().time()
+        if self.behind:
+            if not was_behind:
+                log.error("the database was set back: it lacks what was recorded; see `sceau restore-check`")
+            raise RestoredBehindError
+        self._admitted = server
+
+    async def _is_behind(self, session: ReadSession) -> bool:
+        journal = self._journal
+        epoch = await load_epoch(session)
+        try:
+            latest = journal.latest()
+        except JournalError as error:
+            # Nothing then tells a restored database from another, so this one may be one.
+            log.error("the journal cannot be read", why=str(error))  # noqa: TRY400 - the message is for an operator
+            return True
+        journal.epoch = epoch
+        known = max([journal.known, *(each.epoch for each in latest)])
+        if epoch < known:
+            return True
+        if await count_missing(session, [each for each in latest if each.epoch == epoch]):
+            return True
+        journal.known = known
+        if epoch > known:
+            try:
+                await journal.begin(epoch)
+            except JournalError as error:
+                log.error("the journal cannot be written", why=str(error))  # noqa: TRY400 - the message is for an operator
+        return False

@@ -1,0 +1,98 @@
+"""The journal's files: one a month, appended to by every process of a host, in whole lines that are on disk at once."""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from app.journal.lines import JournalError
+
+_NAME: Final = "journal-*.ndjson"
+_TAIL_BYTES: Final = 1_048_576
+
+
+def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:
+    """Append lines to the file of a month, and have them on disk before this returns.
+
+    One write with O_APPEND: lines of several processes do not mix.
+
+    Raises:
+        JournalError: they could not be written, whole.
+
+    """
+    path = directory / f"journal-{at:%Y-%m}.ndjson"
+    written = b"".join(lines)
+    try:
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.write(descriptor, written) != len(written):
+                os.write(descriptor, b"\n")  # what comes behind begins a line of its own
+                raise JournalError("the journal has no room")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            _sync(directory)
+    except OSError as error:
+        raise JournalError(f"the journal cannot be written ({error.strerror})") from None
+
+
+def _sync(directory: Path) -> None:
+    """Have the name of a new file on disk too."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lines_of(directory: Path) -> Iterator[bytes]:
+    """Every line of the journal, oldest first; one that a full disk cut short is left out.
+
+    Raises:
+        JournalError: a file cannot be read.
+
+    """
+    for path in _files(directory):
+        try:
+            with path.open("rb") as file:
+                yield from (line for line in file if _is_whole(line))
+        except OSError as error:
+            raise JournalError(f"{path.name} cannot be read ({error.strerror})") from None
+
+
+def last_lines(directory: Path, count: int) -> list[bytes]:
+    """The last lines of the journal, oldest first.
+
+    Raises:
+        JournalError: a file cannot be read.
+
+    """
+    found: list[bytes] = []
+    for path in reversed(_files(directory)):
+        found = [*_tail(path), *found]
+        if len(found) >= count:
+            break
+    return found[-count:]
+
+
+def _tail(path: Path) -> list[bytes]:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            lines = file.readlines()
+    except OSError as error:
+        raise JournalError(f"{path.name} cannot be read ({error.strerror})") from None
+    begun = lines[1:] if size > _TAIL_BYTES else lines  # the first may be cut where reading began
+    return [line for line in begun if _is_whole(line)]
+
+
+def _is_whole(line: bytes) -> bool:
+    return line.startswith(b"{") and line.endswith(b"}\n")
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.glob(_NAME))

@@ -1,0 +1,72 @@
+"""Lines of the journal: sealed, with the epoch of the database that they were written to.
+
+One line is a JSON object: `epoch` (an integer), `at` (RFC 3339, when it was written) and `sealed` (base64: the note,
+encrypted under the master key). A note is JSON too: its `kind`, and a `body` that depends on it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from app.ledger.vault import Vault, VaultError
+
+SEALED_FOR: Final = "journal"
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written; the message is one line that says why."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """One write that forbids: what kind of fact it recorded, and that fact as JSON."""
+
+    kind: str
+    body: msgspec.Raw
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A note, with the epoch and the time at which it was kept."""
+
+    epoch: int
+    at: datetime
+    note: Note
+
+
+class _Line(msgspec.Struct, frozen=True):
+    epoch: int
+    at: datetime
+    sealed: bytes
+
+
+def note_of(kind: str, fact: object) -> Note:
+    """A fact as a note: a dataclass or a structure of plain values, times, UUIDs and bytes."""
+    return Note(kind, msgspec.Raw(msgspec.json.encode(fact)))
+
+
+def line_of(kept: Kept, vault: Vault) -> bytes:
+    """The line that keeps a note, with its newline."""
+    sealed = vault.seal_apart(SEALED_FOR, msgspec.json.encode(kept.note))
+    return msgspec.json.encode(_Line(kept.epoch, kept.at, sealed)) + b"\n"
+
+
+def read_line(line: bytes, vault: Vault) -> Kept:
+    """What a line keeps.
+
+    Raises:
+        JournalError: it is no line of a journal, or was sealed under another master key, or altered.
+
+    """
+    try:
+        read = msgspec.json.decode(line, type=_Line)
+        note = msgspec.json.decode(vault.open_apart(SEALED_FOR, read.sealed), type=Note)
+    except (VaultError, IndexError):
+        raise JournalError("a line of the journal was altered, or sealed under a master key that is not held") from None
+    except msgspec.DecodeError:
+        raise JournalError("the journal has a line that is none") from None
+    return Kept(read.epoch, read.at, note)
+
+
+Clock = Callable[[], datetime]
+"""This host's clock, aware (UTC)."""
