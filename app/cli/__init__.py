@@ -255,6 +255,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError
     from app.db.owner_limits import OwnerLimitsRefusedError
+    from app.db.refusals import DatabaseRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
     from app.ledger.vault import VaultError
@@ -271,6 +272,7 @@ def _refusal(error: Exception) -> str | None:
         return "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
     refusals = (
         DataDirectoryInUseError,
+        DatabaseRefusedError,
         DeploymentRefusedError,
         DomainError,
         EmbeddedServerError,
