@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from app.cli.about import VersionOption
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.files import UnwritableFileError
 from app.cli.identities import identities
@@ -54,6 +55,10 @@ app.add_typer(limits, name="limits")
 app.add_typer(retention, name="retention")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(proof, name="proof")
+
+
+@app.callback()
+def _options(_: VersionOption = False) -> None: ...  # noqa: FBT002
 
 
 @app.command()
