@@ -135,7 +135,8 @@ def test_an_upgrade_is_not_passed_on(proxy, service, protocol):
 
 def test_an_oversized_head_is_refused_and_the_service_goes_on(proxy):
     """A head of 64 KiB is answered with 4xx by whoever reads it first, and the next request is answered."""
-    assert 400 <= status(proxy, "/livez", fields=f"X-Long: {'x' * 65_536}\r\n") < 500
+    refused = eventually(lambda: _status_of_a_long_head(proxy))
+    assert 400 <= refused < 500
     assert status(proxy, "/livez") == 200
 
 
@@ -172,6 +173,14 @@ def test_no_address_below_consent_is_logged(proxy, tmp_path):
             status(each, f"/v1/{other}")
             eventually(partial(_is_logged, each, other))
             assert token not in each.logged()
+
+
+def _status_of_a_long_head(proxy: Proxy) -> int:
+    """The answer; 0 where it was lost: a proxy that closes with bytes unread has the system reset the connection."""
+    try:
+        return status(proxy, "/livez", fields=f"X-Long: {'x' * 65_536}\r\n")
+    except OSError:
+        return 0
 
 
 def _is_logged(proxy: Proxy, other: str) -> bool:
