@@ -95,13 +95,16 @@ def worker(
     beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End with standard input.")] = False,  # noqa: FBT002
 ) -> None:
     """Run background jobs in this process: the sweep of consents that lapse, and what is sent. Several may run."""
+    from app.db.refusals import refusals_told
     from app.serving import work
     from app.settings import Settings
+    from app.settings.required import required
 
     with deployment(data):
         settings = Settings.load()
         _configure_logs(settings)
-        work(settings, chance=random.random, beside=beside)
+        with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
+            work(settings, chance=random.random, beside=beside)
 
 
 @app.command()
