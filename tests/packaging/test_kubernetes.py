@@ -140,6 +140,49 @@ def test_probes_ask_what_there_is():
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
 
 
+def selected(selector: dict[str, str]) -> set[str]:
+    """The workloads whose pods have these labels."""
+    return {
+        each["metadata"]["name"].removesuffix(f"-{_version().replace('.', '-')}")
+        for each in DOCUMENTS
+        if "template" in each["spec"] and selector.items() <= each["spec"]["template"]["metadata"]["labels"].items()
+    }
+
+
+def test_selectors_find_the_pods_that_they_are_for():
+    """The address, the budgets and the rules of the network reach the pods that they are meant for, and no others."""
+    everybody = {"sceau-migrate", "sceau-serve", "sceau-worker"}
+    found = {}
+    for each in DOCUMENTS:
+        spec, kind = each["spec"], each["kind"]
+        chosen = spec.get("podSelector") or spec.get("selector")
+        if chosen is not None:
+            found[kind, each["metadata"]["name"]] = selected(chosen.get("matchLabels", chosen))
+    assert found == {
+        ("Service", "sceau"): {"sceau-serve"},
+        ("Deployment", "sceau-serve"): {"sceau-serve"},
+        ("Deployment", "sceau-worker"): {"sceau-worker"},
+        ("PodDisruptionBudget", "sceau-serve"): {"sceau-serve"},
+        ("PodDisruptionBudget", "sceau-worker"): {"sceau-worker"},
+        ("NetworkPolicy", "sceau"): everybody,
+        ("NetworkPolicy", "sceau-serve"): {"sceau-serve"},
+        ("NetworkPolicy", "sceau-worker"): {"sceau-worker"},
+    }
+
+
+def test_a_selector_that_finds_nothing_is_seen():
+    """The control: labels that no pod has select none."""
+    assert selected({"app.kubernetes.io/name": "seal"}) == set()
+
+
+def test_the_autoscaler_alone_decides_how_many_pods_serve():
+    """It names the Deployment, which itself names no number."""
+    (scaler,) = [each for each in DOCUMENTS if each["kind"] == "HorizontalPodAutoscaler"]
+    (serve,) = [each for each in DOCUMENTS if (each["kind"], each["metadata"]["name"]) == ("Deployment", "sceau-serve")]
+    assert scaler["spec"]["scaleTargetRef"]["name"] == serve["metadata"]["name"]
+    assert "replicas" not in serve["spec"]
+
+
 def test_the_chart_has_the_version_of_the_project():
     """Chart and application are one version."""
     chart = yaml.safe_load((ROOT / "deploy/helm/sceau/Chart.yaml").read_text())

@@ -1,6 +1,7 @@
 """What an administrator reads when PostgreSQL does not let a command in: the cause, on one line, with its remedy."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from app.db.migrate import migrate
 from app.db.refusals import why_refused
 from app.telemetry import logs
 from tests.faults.service import free_port
+from tests.packaging.wheels import ROOT
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY
 
 SECRET = "hunter2-of-the-database"
@@ -117,6 +119,16 @@ def test_a_role_without_rights_on_the_schema_has_its_own_line(server, refusal):
     line = refusal("migrate", without, without)
     assert "the role without_rights may not change the schema" in line
     assert SCRIPT in line
+
+
+def test_the_page_shows_the_lines_as_they_are():
+    """Each line that docs/install.md explains is one that the code says; the control: another one is not."""
+    rows = (ROOT / "docs/install.md").read_text(encoding="utf-8").partition("| It says |")[2].partition("\n\n")[0]
+    phrases = [phrase.removesuffix(" HOST:PORT") for phrase in re.findall(r"^\| `([^`]+)`", rows, re.MULTILINE)]
+    said = "".join((ROOT / "app/db" / name).read_text(encoding="utf-8") for name in ("refusals.py", "migrate.py"))
+    assert len(phrases) == 6
+    assert [phrase for phrase in phrases if phrase not in said] == []
+    assert "refuses the login of the rule" not in said
 
 
 def test_a_server_that_lets_in_is_not_blamed(server):
