@@ -1,5 +1,6 @@
 """deploy/systemd, as systemd itself reads and rates it, and the service under the strictest of its rules."""
 
+import os
 import re
 import shutil
 import signal
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.debian import Unavailable, provide
-from tests.faults.service import COMMAND, Service, eventually
+from tests.e2e.deploy.system_calls import allowed_by, made
+from tests.faults.service import COMMAND, HANGS, Service, children, eventually
 from tests.packaging.wheels import ROOT
 from tests.support.api import processing, question
 from tests.support.databases import new_database
@@ -93,12 +95,17 @@ def test_the_service_needs_no_memory_that_is_writable_and_executable(tmp_path):
     with new_database() as database:
         service = Service(tmp_path / "log", {"SCEAU_DATABASE_URL": database.app_url}, command=strict, workers=2)
         try:
-            service.wait_until_it_listens()
-            eventually(lambda: service.call("GET", "/readyz").status_code == 200)
-            service.ok("POST", "/v1/processings", processing("ads-mail"))
-            assert service.ok("POST", "/access/v1/evaluation", question("alice", "ads-mail"))["decision"] is False
+            decide(service)
         finally:
             service.end(signal.SIGTERM)
+
+
+def decide(service: Service) -> None:
+    """Have a service register something and answer about it."""
+    service.wait_until_it_listens()
+    eventually(lambda: service.call("GET", "/readyz").status_code == 200)
+    service.ok("POST", "/v1/processings", processing("ads-mail"))
+    assert service.ok("POST", "/access/v1/evaluation", question("alice", "ads-mail"))["decision"] is False
 
 
 def test_memory_that_is_writable_and_executable_is_refused():
@@ -106,3 +113,29 @@ def test_memory_that_is_writable_and_executable_is_refused():
     refused = run(sys.executable, "-c", WITHOUT_WRITABLE_CODE, sys.executable, "-c", MAPS_BOTH)
     assert "PermissionError" in refused.stdout
     assert run(sys.executable, "-c", MAPS_BOTH).returncode == 0
+
+
+def test_the_filters_allow_every_system_call_that_the_service_makes(analyze, tmp_path):
+    """Traced from start to stop, with its workers and its jobs, it makes none that SystemCallFilter refuses.
+
+    The control: by a filter without the calls of the network it would be refused some.
+    """
+    strace = provide("strace", ("strace",), "the system calls of the service")
+    summary = tmp_path / "calls"
+    traced = (strace, "--follow-forks", "--summary-only", f"--output={summary}", *COMMAND)
+    with new_database() as database:
+        service = Service(tmp_path / "log", {"SCEAU_DATABASE_URL": database.app_url}, command=traced, workers=2)
+        try:
+            decide(service)
+            (own,) = children(service.process.pid)
+            os.kill(own, signal.SIGTERM)
+            service.process.wait(HANGS)
+        finally:
+            service.end()
+    calls = made(summary)
+    assert {"accept4", "execve", "openat"} <= calls
+    for unit in UNITS:
+        assert calls - allowed_by(analyze, unit) == set(), unit.name
+    less = tmp_path / "less.service"
+    less.write_text(UNITS[0].read_text() + "SystemCallFilter=~@network-io\n")
+    assert "accept4" in calls - allowed_by(analyze, less)
