@@ -1,5 +1,7 @@
 # The service on Python 3.13, as an unprivileged user, able to run on a read-only root file system.
 
+# A tag, so that a build takes the security fixes of its day. For a build that can be repeated give the base by digest:
+# --build-arg BASE=docker.io/library/python@sha256:…
 ARG BASE=docker.io/library/python:3.13-slim-trixie
 
 # --- the environment, locked by hashes -------------------------------------------------------------------------------
@@ -19,23 +21,26 @@ RUN sed -n '/^uv==/,/[^\\]$/p' requirements-dev.txt > /tmp/uv.txt \
  && /opt/tools/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode requirements.txt \
  && rm requirements-dev.txt
 
-# The code keeps the layout of the checkout: migrations stand beside the package.
-COPY migrations migrations
+# The wheel that ./dev build makes too, byte for byte: uv brings its own build backend and needs no network for it.
 COPY app app
-RUN /opt/tools/bin/uv pip install --no-cache --offline --python /opt/venv/bin/python --no-deps --editable . \
- && rm -f /opt/venv/.lock \
- && python3 -m compileall -q app migrations
+RUN /opt/tools/bin/uv build --wheel --offline --no-config --python /opt/venv/bin/python --out-dir /tmp/wheel . \
+ && /opt/tools/bin/uv pip install --no-cache --offline --python /opt/venv/bin/python --no-deps --compile-bytecode /tmp/wheel/*.whl \
+ && rm -f /opt/venv/.lock
 
 # --- what runs -------------------------------------------------------------------------------------------------------
 FROM ${BASE}
 
+# The revision is the commit that was built: --build-arg REVISION="$(git rev-parse HEAD)"
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+
 LABEL org.opencontainers.image.title="sceau" \
       org.opencontainers.image.description="Policy decision point for the secrecy of private correspondence (CPCE art. L32-3)" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 COPY --from=builder /opt/venv /opt/venv
-COPY --from=builder /srv/sceau /srv/sceau
 
 # Nothing is written but to /tmp: bytecode is compiled already, HOME points where a tmpfs can be.
 ENV PATH=/opt/venv/bin:$PATH \
@@ -43,7 +48,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
-WORKDIR /srv/sceau
+WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8080
 

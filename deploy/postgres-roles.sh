@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
 # Runs once, when the database's volume is empty: the owner makes the schema, the service's role only uses it.
-# Passwords go through the environment of psql, so that they stand in no process list.
+# Passwords go through the environment of psql, so that they stand in no process list. They come in POSTGRES_OWNER_PASSWORD
+# and POSTGRES_APP_PASSWORD, or in the files that POSTGRES_OWNER_PASSWORD_FILE and POSTGRES_APP_PASSWORD_FILE name.
 set -euo pipefail
+
+for name in POSTGRES_OWNER_PASSWORD POSTGRES_APP_PASSWORD; do
+  file=${name}_FILE
+  if [[ ${!file:-} ]]; then export "$name=$(<"${!file}")"; fi
+  : "${!name:?set $name or $file}"
+done
 
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname=postgres <<'SQL'
 \getenv owner_password POSTGRES_OWNER_PASSWORD

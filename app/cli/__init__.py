@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from app.cli.about import VersionOption
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.files import UnwritableFileError
 from app.cli.identities import identities
@@ -60,6 +61,10 @@ app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(proof, name="proof")
 
 
+@app.callback()
+def _options(_: VersionOption = False) -> None: ...  # noqa: FBT002
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -94,13 +99,16 @@ def worker(
     beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End with standard input.")] = False,  # noqa: FBT002
 ) -> None:
     """Run background jobs in this process: the sweep of consents that lapse, and what is sent. Several may run."""
+    from app.db.refusals import refusals_told
     from app.serving import work
     from app.settings import Settings
+    from app.settings.required import required
 
     with deployment(data):
         settings = Settings.load()
         _configure_logs(settings)
-        work(settings, chance=random.random, beside=beside)
+        with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
+            work(settings, chance=random.random, beside=beside)
 
 
 @app.command()
@@ -264,6 +272,7 @@ def _refusal(error: Exception) -> str | None:
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError
     from app.db.owner_limits import OwnerLimitsRefusedError
+    from app.db.refusals import DatabaseRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
     from app.journal.lines import JournalError
@@ -282,6 +291,7 @@ def _refusal(error: Exception) -> str | None:
         return "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
     refusals = (
         DataDirectoryInUseError,
+        DatabaseRefusedError,
         DeploymentRefusedError,
         DomainError,
         EmbeddedServerError,

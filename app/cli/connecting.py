@@ -75,6 +75,7 @@ def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]
 def at_length(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """The same on one connection, for as long as it takes: years are read for longer than any request."""
     from app.db.database import Database, PoolLimits
+    from app.db.refusals import refusals_told
     from app.settings import Settings
     from app.settings.required import required
 
@@ -86,12 +87,14 @@ def at_length(data: Path | None, work: Callable[["Database"], Awaitable[_Result]
         finally:
             await database.close()
 
-    with deployment(data):
+    with deployment(data), refusals_told(required(Settings.load().database_url, "database_url"), "SCEAU_DATABASE_URL"):
         return asyncio.run(opened())
 
 
 def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """What comes of some work on the database that settings name."""
+    from app.db.refusals import refusals_told
+    from app.settings.required import required
     from app.wiring.deployment import database_of
 
     async def opened() -> _Result:
@@ -101,7 +104,8 @@ def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) 
         finally:
             await database.close()
 
-    return asyncio.run(opened())
+    with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
+        return asyncio.run(opened())
 
 
 @asynccontextmanager

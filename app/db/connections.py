@@ -134,16 +134,17 @@ def _end(task: "asyncio.Task[_Opened]") -> None:
 
 def role_of(url: str) -> str | None:
     """The role that a DSN names; None when it names none."""
-    role = conninfo_to_dict(_libpq(url)).get("user")
+    role = conninfo_to_dict(libpq_url(url)).get("user")
     return None if role is None else str(role)
 
 
 def patience(url: str) -> float:
     """Seconds in which every host of a DSN can have been tried."""
-    return float(_HOST_SECONDS * len(_one_host_each(conninfo_to_dict(_libpq(url)))) + 1)
+    return float(_HOST_SECONDS * len(_one_host_each(conninfo_to_dict(libpq_url(url)))) + 1)
 
 
-def _libpq(url: str) -> str:
+def libpq_url(url: str) -> str:
+    """A DSN as libpq reads it: without the name of the driver that SQLAlchemy's have."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
@@ -156,7 +157,7 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
 
     """
     return {
-        **conninfo_to_dict(_libpq(url)),
+        **conninfo_to_dict(libpq_url(url)),
         **line_settings(statement_seconds),
     }
 
@@ -164,7 +165,7 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
 def owner_settings(url: str, *, connect_seconds: int) -> dict[str, Any]:
     """What libpq is told for a migration's DSN: no statement time-outs, which migrations set themselves."""
     reached = {"connect_timeout": connect_seconds, "target_session_attrs": "read-write"}
-    return {**conninfo_to_dict(_libpq(url)), **reached}
+    return {**conninfo_to_dict(libpq_url(url)), **reached}
 
 
 def line_settings(statement_seconds: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db.connections import role_of
 from app.db.identifiers import uuid7
 from app.db.owner import owner_engine
+from app.db.refusals import why_refused
 from app.db.revisions import MIGRATIONS, MigrationRefusedError, known_revisions
 
 PRIVILEGES: Final = {
@@ -141,12 +142,12 @@ def migrate(owner_url: str, application_url: str, *, revision: str = "head") -> 
             if role and role != owner and revision == "head":
                 _grant(connection, role)
     except DBAPIError as error:
-        raise MigrationRefusedError(_refusal(error, owner, role)) from error
+        raise MigrationRefusedError(_refusal(error, owner_url, role)) from error
     finally:
         engine.dispose()
 
 
-def _refusal(error: DBAPIError, owner: str | None, role: str | None) -> str:
+def _refusal(error: DBAPIError, owner_url: str, role: str | None) -> str:
     """What a person is told: which setting or session is at fault, and what to do."""
     cause = error.orig
     if isinstance(cause, errors.LockNotAvailable):
@@ -155,11 +156,19 @@ def _refusal(error: DBAPIError, owner: str | None, role: str | None) -> str:
             "changed: run `sceau migrate` again when the database is quieter"
         )
     if isinstance(cause, errors.InsufficientPrivilege):
-        return f"the role {owner} may not change the schema: SCEAU_DATABASE_OWNER_URL must name the role that owns it"
+        return (
+            f"the role {role_of(owner_url)} may not change the schema: SCEAU_DATABASE_OWNER_URL must name the role "
+            "that owns it (deploy/postgres-roles.sh makes it)"
+        )
     if isinstance(cause, errors.UndefinedObject):
-        return f"the role {role} of SCEAU_DATABASE_URL does not exist in the database: create it with LOGIN first"
+        return (
+            f"the role {role} of SCEAU_DATABASE_URL does not exist in the database: create it with LOGIN first "
+            "(deploy/postgres-roles.sh)"
+        )
     if getattr(cause, "sqlstate", None) is None or error.connection_invalidated:
-        return "the database cannot be reached as its owner: check SCEAU_DATABASE_OWNER_URL and that it runs"
+        return why_refused(owner_url, "SCEAU_DATABASE_OWNER_URL") or (
+            "the connection to the database was lost, and nothing was changed: run `sceau migrate` again"
+        )
     return f"the database refused the migration ({type(cause).__name__}), and nothing was changed: see its log"
 
 

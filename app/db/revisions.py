@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.db.session import ReadSession
 
-MIGRATIONS: Final = Path(__file__).resolve().parent.parent.parent / "migrations"
+MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 
 
 class MigrationRefusedError(Exception):

@@ -44,9 +44,11 @@ def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[st
         if environment.get(PREFIX + base):
             raise SettingsError(f"{variable} and {PREFIX}{base} are both set: keep one")
         try:
-            found[base.lower()] = Path(value).read_text(encoding="utf-8").strip()
+            text = Path(value).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"
             raise SettingsError(f"{variable}: {detail}") from None
+        if text:  # as with a variable that is empty: nothing is set
+            found[base.lower()] = text
     return found

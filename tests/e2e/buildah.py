@@ -21,6 +21,7 @@ from tests.e2e.debian import Unavailable, alone, install
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".sceau-e2e"
 IMAGE = "localhost/sceau:e2e"
+REVISION = "of-this-test"
 
 _PACKAGES = ("buildah", "debootstrap", "netavark")  # Debian's; each brings a program of its name
 _SUITE = "trixie"
@@ -103,7 +104,17 @@ def build_image() -> None:
     buildah("rm", "--all")
     buildah("rmi", "--prune", "--force")  # what a run that was killed left
     lent = [f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro"] if _CERTIFICATES.is_dir() else []
-    buildah("bud", "--format=docker", "--network=host", "--pull-never", *limits(), *lent, f"--tag={IMAGE}", ROOT)
+    buildah(
+        "bud",
+        "--format=docker",
+        "--network=host",
+        "--pull-never",
+        *limits(),
+        *lent,
+        f"--build-arg=REVISION={REVISION}",
+        f"--tag={IMAGE}",
+        ROOT,
+    )
 
 
 def make_container() -> str:

@@ -16,6 +16,7 @@ from tests.e2e.service import Sceau, administered
 GROUPS = {
     "tests/e2e/mail/": "mail",
     "tests/e2e/chat/": "chat",
+    "tests/e2e/deploy/": "deploy",
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
 }

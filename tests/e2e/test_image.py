@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import tomllib
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
 from tests.e2e import buildah
 from tests.e2e.relay import relay
+from tests.packaging.wheels import build_wheel
 
 USER = 10001
 START_SECONDS = 30
@@ -39,9 +41,21 @@ def test_image_runs_as_an_unprivileged_number(container):
 
 
 def test_image_is_labelled_with_the_version(image):
-    """The label says the version of pyproject.toml."""
+    """The labels say the version of pyproject.toml, and the revision that the build was told."""
     project = tomllib.loads((buildah.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert buildah.image_config()["Labels"]["org.opencontainers.image.version"] == project["version"]
+    labels = buildah.image_config()["Labels"]
+    assert labels["org.opencontainers.image.version"] == project["version"]
+    assert labels["org.opencontainers.image.revision"] == buildah.REVISION
+
+
+def test_image_holds_the_wheel_that_is_published(container, tmp_path):
+    """Each file of the package has the hash that the record of the wheel built from this checkout has for it."""
+    archive = zipfile.ZipFile(build_wheel(buildah.ROOT, tmp_path))
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/RECORD")]
+    built = set(filter(lambda line: line.startswith("app/"), archive.read(name).decode().splitlines()))
+    record = f"cat /opt/venv/lib/python3*/site-packages/{name}"
+    installed = in_container(container, "sh", "-c", record).splitlines()
+    assert {line for line in installed if line.startswith("app/") and "__pycache__" not in line} == built
 
 
 def test_image_carries_no_build_tools(container):

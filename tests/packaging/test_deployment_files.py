@@ -98,8 +98,9 @@ def test_compose_refers_to_what_exists():
 def test_versions_agree():
     """One version: the project's, the installed one, the image's label, the Compose file's tag."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    label = re.search(r'image\.version="([^"]+)"', (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    label = re.search(r"^ARG VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     assert label
+    assert COMPOSE["x-sceau"]["build"]["args"]["VERSION"] == label[1]
     assert {version("sceau"), label[1], SERVICES["sceau"]["image"].removeprefix("sceau:")} == {project}
 
 

@@ -22,7 +22,7 @@ def test_help_lists_the_commands_and_sets_nothing_up(checkout, arguments):
     """Asking what there is costs nothing and exits with 0."""
     asked = checkout.run(*arguments)
     assert asked.returncode == 0
-    for command in ("demo", "test", "serve", "check", "e2e", "bench", "lock", "sceau"):
+    for command in ("demo", "test", "serve", "check", "e2e", "bench", "build", "lock", "sceau"):
         assert f"\n  {command} " in asked.stdout
     assert checkout.done() == []
 

@@ -1,0 +1,135 @@
+"""Why PostgreSQL did not let a role in, in one line with its remedy, for the person who starts a command.
+
+libpq gives no SQLSTATE for a connection that failed, and servers speak the language of their `lc_messages`. So the
+cause is not read from the text: the server is asked again, once without logging in and once in a database that every
+cluster has.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors, pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy.exc import DBAPIError
+
+from app.db.connections import libpq_url
+from app.db.database import DatabaseUnavailableError
+
+_CONNECT_SECONDS: Final = 2
+_IN_EVERY_CLUSTER: Final = ("postgres", "template1")
+_STATE: Final = """
+SELECT EXISTS (SELECT FROM pg_database WHERE datname = %(name)s),
+    coalesce((SELECT has_database_privilege(oid, 'CONNECT') FROM pg_database WHERE datname = %(name)s), false)"""
+
+
+class DatabaseRefusedError(Exception):
+    """The database of a command cannot be used; the message is one line that says why and how to mend it."""
+
+
+@contextmanager
+def refusals_told(url: str, setting: str) -> Iterator[None]:
+    """Turn failures of a command's database into one line.
+
+    Args:
+        url: the DSN that the block connects to.
+        setting: the setting that holds it, for the message.
+
+    Raises:
+        DatabaseRefusedError: the cause was found; else what the block raised.
+
+    """
+    try:
+        yield
+    except DatabaseUnavailableError as error:
+        # Its subclasses say already what is the matter.
+        said = why_refused(url, setting) if type(error) is DatabaseUnavailableError else None
+        if said is None:
+            raise
+        raise DatabaseRefusedError(said) from error
+    except DBAPIError as error:
+        if not isinstance(error.orig, errors.InsufficientPrivilege):
+            raise
+        raise DatabaseRefusedError(
+            f"the role {_named(_parts(url), 'user')} lacks a right in the database: run `sceau migrate` with this "
+            f"{setting}, which grants the service's role what it needs"
+        ) from error
+
+
+def why_refused(url: str, setting: str) -> str | None:
+    """The line that says why a DSN gives no connection, with the remedy; None when it gives one, or nothing is known.
+
+    Takes up to two seconds for each host of the DSN and each attempt. Holds no password.
+    """
+    parts = _parts(url)
+    where = f"{_named(parts, 'host')}:{_named(parts, 'port')}"
+    answered = pq.PGconn.ping(make_conninfo("", **_tried(parts)).encode())
+    if answered == pq.Ping.NO_RESPONSE:
+        return f"the database cannot be reached (nothing answers at {where}): check {setting} and that it runs"
+    if answered == pq.Ping.REJECT:
+        return f"PostgreSQL at {where} is starting or stopping and takes no connections: try again, and see its log"
+    try:
+        with psycopg.connect(**_tried(parts)):
+            return None
+    except psycopg.OperationalError as error:
+        said = _words_of(error, parts)
+    return _refused_by(parts, where, setting, said)
+
+
+def _refused_by(parts: dict[str, Any], where: str, setting: str, said: str) -> str:
+    """Which of login, database and right is missing on a server that answers."""
+    role, name = _named(parts, "user"), _named(parts, "dbname")
+    state = _state(parts)
+    if state is None:
+        return (
+            f"PostgreSQL at {where} refuses the login of the role {role}{said}: check user and password in {setting}, "
+            "that the role exists (deploy/postgres-roles.sh makes it) and that pg_hba.conf lets it in from here"
+        )
+    exists, may_connect = state
+    if not exists:
+        return (
+            f"PostgreSQL at {where} has no database {name}: check its name in {setting}, or make it with its roles "
+            "(deploy/postgres-roles.sh)"
+        )
+    if not may_connect:
+        return (
+            f"the role {role} may not connect to the database {name}: GRANT CONNECT ON DATABASE {name} TO {role}, as "
+            "deploy/postgres-roles.sh does"
+        )
+    return f"PostgreSQL at {where} lets the role {role} in, and not into the database {name}{said}: see its log"
+
+
+def _state(parts: dict[str, Any]) -> tuple[bool, bool] | None:
+    """Whether the database exists and the role may connect to it; None when the role is let in nowhere."""
+    for name in _IN_EVERY_CLUSTER:
+        try:
+            with psycopg.connect(**{**_tried(parts), "dbname": name}) as connection:
+                row = connection.execute(_STATE, {"name": _named(parts, "dbname")}).fetchone()
+                return None if row is None else (bool(row[0]), bool(row[1]))
+        except psycopg.OperationalError:
+            continue
+    return None
+
+
+def _words_of(error: psycopg.OperationalError, parts: dict[str, Any]) -> str:
+    """What the server said, on one line and in parentheses; nothing when it might show the password."""
+    lines = " ".join(str(error).split()).rpartition(" failed: ")[2]
+    secret = parts.get("password")
+    return "" if not lines or (secret and str(secret) in lines) else f" ({lines})"
+
+
+def _tried(parts: dict[str, Any]) -> dict[str, Any]:
+    return {**parts, "connect_timeout": _CONNECT_SECONDS, "target_session_attrs": "any"}
+
+
+def _parts(url: str) -> dict[str, Any]:
+    return conninfo_to_dict(libpq_url(url))
+
+
+def _named(parts: dict[str, Any], keyword: str) -> str:
+    """A part of a DSN for a message; where the DSN leaves it out, what libpq takes from its environment."""
+    if keyword in parts:
+        return str(parts[keyword])
+    defaults = {each.keyword.decode(): each.val for each in pq.Conninfo.get_defaults()}
+    return (defaults.get(keyword) or b"(default)").decode()
