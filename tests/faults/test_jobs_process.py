@@ -1,6 +1,7 @@
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -114,9 +115,10 @@ def test_the_pause_shrinks_again(monkeypatch, lived, waited):
 
     def pause(seconds):
         pauses.append(seconds)
-        return len(pauses) == 6 and beside._stopping.set()
+        if len(pauses) == 6:
+            beside._stopping.set()
 
-    monkeypatch.setattr(jobs_process.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(jobs_process, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(beside, "_start", lambda: None if beside._stopping.is_set() else object())
     monkeypatch.setattr(beside, "_watched", lambda _: 1)
     monkeypatch.setattr(beside._stopping, "wait", pause)

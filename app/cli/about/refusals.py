@@ -1,0 +1,47 @@
+"""What a command says when it refuses: one line, for every error that is foreseen."""
+
+
+def refusal(error: Exception) -> str | None:
+    """The line that a refusal ends with; None for an unforeseen error."""
+    from app.cli.data_directory import DataDirectoryInUseError
+    from app.cli.files import UnwritableFileError
+    from app.core.errors import DomainError
+    from app.db.database import DatabaseUnavailableError
+    from app.db.embedded import EmbeddedServerError
+    from app.db.owner_limits import OwnerLimitsRefusedError
+    from app.db.refusals import DatabaseRefusedError
+    from app.db.revisions import MigrationRefusedError
+    from app.db.transfer import RestoreRefusedError
+    from app.journal.lines import JournalError
+    from app.ledger.vault import VaultError
+    from app.operations.proof.append_entries import LogRefusedError
+    from app.operations.proof.bundle import NoLogError
+    from app.operations.service.check_deployment import DeploymentRefusedError
+    from app.proof.heads import HeadsUnreadableError
+    from app.serving import PortTakenError
+    from app.settings.environment import SettingsError
+    from app.telemetry.room import NoRoomError
+
+    if isinstance(error, DatabaseUnavailableError):
+        return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
+    if isinstance(error, VaultError):
+        return "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
+    refusals = (
+        DataDirectoryInUseError,
+        DatabaseRefusedError,
+        DeploymentRefusedError,
+        DomainError,
+        EmbeddedServerError,
+        HeadsUnreadableError,
+        JournalError,
+        LogRefusedError,
+        MigrationRefusedError,
+        NoLogError,
+        NoRoomError,
+        OwnerLimitsRefusedError,
+        PortTakenError,
+        RestoreRefusedError,
+        SettingsError,
+        UnwritableFileError,
+    )
+    return str(error) if isinstance(error, refusals) else None
