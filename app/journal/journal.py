@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from app.journal.files import append, last_lines
-from app.journal.lines import Clock, JournalError, Kept, Note, line_of, note_of, read_line
+from app.journal.lines import Clock, JournalError, JournalNote, KeptNote, line_of, note_of, read_line
 from app.ledger.vault import Vault
 
 _LAST: Final = 200
@@ -43,9 +43,9 @@ class Journal:
         """Know nothing yet; nothing is read or written."""
         self.epoch = self.known = 1
         self._plan = plan
-        self._recent: deque[Kept] = deque(maxlen=_LAST)
+        self._recent: deque[KeptNote] = deque(maxlen=_LAST)
 
-    async def keep(self, notes: Sequence[Note]) -> None:
+    async def keep(self, notes: Sequence[JournalNote]) -> None:
         """Keep notes of what was just committed, before that is answered.
 
         Raises:
@@ -55,7 +55,7 @@ class Journal:
         if not notes:
             return
         now = self._plan.clock()
-        kept = [Kept(self.epoch, now, note) for note in notes]
+        kept = [KeptNote(self.epoch, now, note) for note in notes]
         self._recent.extend(kept)
         if self._plan.vault is None:
             return
@@ -75,7 +75,7 @@ class Journal:
         self.epoch = self.known = epoch
         await self.keep([note_of("epoch", {"number": epoch})])
 
-    def latest(self) -> list[Kept]:
+    def latest(self) -> list[KeptNote]:
         """The latest notes that this process or its host kept, the host's first.
 
         Raises:
@@ -84,7 +84,7 @@ class Journal:
         """
         return [*self.kept_last(), *self._recent]
 
-    def kept_last(self) -> list[Kept]:
+    def kept_last(self) -> list[KeptNote]:
         """The latest notes in the files.
 
         Raises:

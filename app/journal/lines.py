@@ -19,19 +19,19 @@ class JournalError(Exception):
     """The journal cannot be read or written; the message is one line that says why."""
 
 
-class Note(msgspec.Struct, frozen=True):
+class JournalNote(msgspec.Struct, frozen=True):
     """One write that forbids: what kind of fact it recorded, and that fact as JSON."""
 
     kind: str
     body: msgspec.Raw
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptNote(msgspec.Struct, frozen=True):
     """A note, with the epoch and the time at which it was kept."""
 
     epoch: int
     at: datetime
-    note: Note
+    note: JournalNote
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -40,18 +40,18 @@ class _Line(msgspec.Struct, frozen=True):
     sealed: bytes
 
 
-def note_of(kind: str, fact: object) -> Note:
+def note_of(kind: str, fact: object) -> JournalNote:
     """A fact as a note: a dataclass or a structure of plain values, times, UUIDs and bytes."""
-    return Note(kind, msgspec.Raw(msgspec.json.encode(fact)))
+    return JournalNote(kind, msgspec.Raw(msgspec.json.encode(fact)))
 
 
-def line_of(kept: Kept, vault: Vault) -> bytes:
+def line_of(kept: KeptNote, vault: Vault) -> bytes:
     """The line that keeps a note, with its newline."""
     sealed = vault.seal_apart(SEALED_FOR, msgspec.json.encode(kept.note))
     return msgspec.json.encode(_Line(kept.epoch, kept.at, sealed)) + b"\n"
 
 
-def read_line(line: bytes, vault: Vault) -> Kept:
+def read_line(line: bytes, vault: Vault) -> KeptNote:
     """What a line keeps.
 
     Raises:
@@ -60,12 +60,12 @@ def read_line(line: bytes, vault: Vault) -> Kept:
     """
     try:
         read = msgspec.json.decode(line, type=_Line)
-        note = msgspec.json.decode(vault.open_apart(SEALED_FOR, read.sealed), type=Note)
+        note = msgspec.json.decode(vault.open_apart(SEALED_FOR, read.sealed), type=JournalNote)
     except (VaultError, IndexError):
         raise JournalError("a line of the journal was altered, or sealed under a master key that is not held") from None
     except msgspec.DecodeError:
         raise JournalError("the journal has a line that is none") from None
-    return Kept(read.epoch, read.at, note)
+    return KeptNote(read.epoch, read.at, note)
 
 
 Clock = Callable[[], datetime]

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import func, insert, select, text
 
 from app.db.session import ReadSession, WriteSession
-from app.journal.lines import Kept
+from app.journal.lines import KeptNote
 from app.journal.tables import deployment_epoch
 
 
@@ -122,7 +122,7 @@ async def begin_epoch(session: WriteSession, begun: NewEpoch) -> int:
     return number
 
 
-async def count_missing(session: ReadSession, noted: Sequence[Kept]) -> int:
+async def count_missing(session: ReadSession, noted: Sequence[KeptNote]) -> int:
     """How many of the facts that were noted a database does not hold."""
     missing = 0
     for kind, statement in _HELD.items():

@@ -130,7 +130,8 @@ class Feed:
             self.connected = True
             with hanging_up_after(connection, max(2.0, self._pace.lease)):
                 await self._begin(connection)
-            await self._admit((await self._beat(connection, None)).server or "")
+            if connection.server is not None:  # of a standby the first beat makes an error
+                await self._admit(connection.server)
             cursor: str | None = None
             while True:
                 cursor = await self._step(connection, cursor)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.ledger.vault import Vault
-from app.operations.service.outage_file import Kept, OutageFileError, read_file, remember, write_file
+from app.operations.service.outage_file import ExemptFacts, OutageFileError, read_file, remember, write_file
 from app.snapshot.last_known import LastKnown
 from tests.faults.service import COMMAND, ROOT, Service, children, environment, eventually
 from tests.faults.words import question, recovers
@@ -150,7 +150,7 @@ VAULT = Vault({"first": b"2" * 32})
 def test_what_is_kept_is_sealed_and_private(tmp_path):
     """Nothing of it can be read without the master key, and no other account of the machine may read the file."""
     path = tmp_path / "kept"
-    write_file(path, Kept(datetime.now(UTC), {}, ()), VAULT)
+    write_file(path, ExemptFacts(datetime.now(UTC), {}, ()), VAULT)
     assert b"callers" not in path.read_bytes()
     assert path.stat().st_mode & 0o077 == 0
     assert read_file(path, VAULT).callers == {}
@@ -162,10 +162,10 @@ def test_a_file_that_is_old_or_of_the_future_is_not_used():
     """A day is the most; a clock that is a minute off is no reason to refuse it."""
     now = datetime.now(UTC)
     for age in (timedelta(hours=23), timedelta(seconds=-30)):
-        remember(Kept(now - age, {}, ()), LastKnown(), now)
+        remember(ExemptFacts(now - age, {}, ()), LastKnown(), now)
     for age in (timedelta(hours=25), timedelta(minutes=-2)):
         with pytest.raises(OutageFileError, match="at most a day"):
-            remember(Kept(now - age, {}, ()), LastKnown(), now)
+            remember(ExemptFacts(now - age, {}, ()), LastKnown(), now)
 
 
 def test_no_command_but_serve_starts_without_its_database(server, kept):

@@ -236,7 +236,7 @@ KNOWN: dict[Route, list[str]] = {
 }
 """What stands in the path of a route, where it is not a processing or a consent."""
 
-FREE_WORDS = frozenset({"name", "controller", "service", "legal_name", "identifier", "reason"})
+FREE_WORDS = frozenset({"name", "controller", "service", "legal_name", "identifier", "lost", "reason"})
 """What an administrator calls callers, controllers and services, and why: their own words, kept as they are."""
 
 UNKNOWN_PATHS = ("/{}", "/v1/consents/{}/nothing", "/access/v1/{}", "/docs/{}/more", "/%2e%2e/{}", "//{}")

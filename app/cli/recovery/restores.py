@@ -17,8 +17,8 @@ from app.cli.connecting import DataOption, at_length
 if TYPE_CHECKING:
     from app.db.database import Database
     from app.journal.journal import Journal
-    from app.journal.lines import Kept
-    from app.operations.consents.restores.replay_journal import Outcome
+    from app.journal.lines import KeptNote
+    from app.operations.consents.restores.replay_journal import ReplayOutcome
 
 _TOGETHER: Final = 500
 _NOTHING_LOST: Final = "nothing: the journal was replayed"
@@ -65,16 +65,18 @@ def replay_journal(
 
     Give the journals of every host at once. It may be run again: what is held already is left alone.
     """
-    from app.operations.consents.restores.replay_journal import Outcome, told_by_hand
+    from app.operations.consents.restores.replay_journal import ReplayOutcome, told_by_hand
 
     by_hand: list[str] = []
 
-    async def replay(database: "Database") -> "Counter[Outcome]":
-        counts: Counter[Outcome] = Counter()
+    async def replay(database: "Database") -> "Counter[ReplayOutcome]":
+        counts: Counter[ReplayOutcome] = Counter()
         for part in _parts(_noted(directories)):
             became = await _replayed(database, part, keep=not dry_run)
             counts.update(became)
-            by_hand.extend(told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is Outcome.BY_HAND)
+            by_hand.extend(
+                told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
+            )
         return counts
 
     counts = at_length(data, replay)
@@ -87,7 +89,7 @@ def replay_journal(
     if by_hand and lost is None:
         typer.echo("Do these again, then say so: sceau accept-restore --lost '…'", err=True)
         raise typer.Exit(1)
-    _accept(data, lost or _NOTHING_LOST, counts[Outcome.REPLAYED], len(by_hand))
+    _accept(data, lost or _NOTHING_LOST, counts[ReplayOutcome.REPLAYED], len(by_hand))
 
 
 def accept_restore(
@@ -114,25 +116,27 @@ def _accept(data: Path | None, lost: str, replayed: int | None, by_hand: int | N
     typer.echo(f"Epoch {number} has begun: the service answers from this database again.")
 
 
-class _DryRunError(Exception):
+class _NothingKeptError(Exception):
     """Ends the transaction of a dry run."""
 
 
-async def _replayed(database: "Database", part: "Sequence[Kept]", *, keep: bool) -> "list[Outcome]":
+async def _replayed(database: "Database", part: "Sequence[KeptNote]", *, keep: bool) -> "list[ReplayOutcome]":
     """What became of some notes, in one transaction; nothing of it is kept of a dry run."""
-    became: list[Outcome] = []
-    with suppress(_DryRunError):
+    became: list[ReplayOutcome] = []
+    with suppress(_NothingKeptError):
         await _replay(database, part, became, keep=keep)
     return became
 
 
-async def _replay(database: "Database", part: "Sequence[Kept]", became: "list[Outcome]", *, keep: bool) -> None:
+async def _replay(
+    database: "Database", part: "Sequence[KeptNote]", became: "list[ReplayOutcome]", *, keep: bool
+) -> None:
     from app.operations.consents.restores.replay_journal import replay_note
 
     async with database.write() as session:
         became.extend([await replay_note(session, each) for each in part])
         if not keep:
-            raise _DryRunError
+            raise _NothingKeptError
 
 
 def _journal() -> "Journal":
@@ -144,7 +148,7 @@ def _journal() -> "Journal":
     return journal_of(Settings.load(), lambda: datetime.now(UTC))
 
 
-def _noted(directories: Sequence[Path] | None) -> "list[Kept]":
+def _noted(directories: Sequence[Path] | None) -> "list[KeptNote]":
     """Every note of the journals, in the order in which they were kept.
 
     Raises:
@@ -165,7 +169,7 @@ def _noted(directories: Sequence[Path] | None) -> "list[Kept]":
     return sorted(found, key=lambda each: each.at)
 
 
-def _parts(noted: "Sequence[Kept]") -> "list[Sequence[Kept]]":
+def _parts(noted: "Sequence[KeptNote]") -> "list[Sequence[KeptNote]]":
     return [noted[begin : begin + _TOGETHER] for begin in range(0, len(noted), _TOGETHER)]
 
 

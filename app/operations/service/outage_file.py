@@ -31,7 +31,7 @@ class OutageFileError(Exception):
     """The file cannot be used; the message says why."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class ExemptFacts(msgspec.Struct, frozen=True):
     """What the file holds, and the database's clock when that was read."""
 
     at: datetime
@@ -39,15 +39,15 @@ class Kept(msgspec.Struct, frozen=True):
     processings: tuple[Processing, ...]
 
 
-async def read_kept(session: ReadSession) -> Kept:
+async def read_kept(session: ReadSession) -> ExemptFacts:
     """Read what the file is to hold."""
     at = await session.find(INSTANT)
     callers = {digest.hex(): found for digest, found in (await list_by_key(session)).items()}
     records = await load_processings(session)
-    return Kept(at, callers, tuple(each.facts for each in records.values() if each.facts.is_exempt))
+    return ExemptFacts(at, callers, tuple(each.facts for each in records.values() if each.facts.is_exempt))
 
 
-def write_file(path: Path, kept: Kept, vault: Vault) -> None:
+def write_file(path: Path, kept: ExemptFacts, vault: Vault) -> None:
     """Put the file in the place of the one before, whole or not at all; nobody but this account may read it.
 
     Raises:
@@ -67,7 +67,7 @@ def write_file(path: Path, kept: Kept, vault: Vault) -> None:
         raise
 
 
-def read_file(path: Path, vault: Vault) -> Kept:
+def read_file(path: Path, vault: Vault) -> ExemptFacts:
     """What the file holds.
 
     Raises:
@@ -75,7 +75,7 @@ def read_file(path: Path, vault: Vault) -> Kept:
 
     """
     try:
-        return msgspec.json.decode(vault.open_apart(_SEALED_FOR, path.read_bytes()), type=Kept)
+        return msgspec.json.decode(vault.open_apart(_SEALED_FOR, path.read_bytes()), type=ExemptFacts)
     except OSError as error:
         raise OutageFileError(f"it cannot be read ({error.strerror})") from None
     except (VaultError, IndexError):
@@ -84,7 +84,7 @@ def read_file(path: Path, vault: Vault) -> Kept:
         raise OutageFileError("another version of Sceau wrote it") from None
 
 
-def remember(kept: Kept, known: LastKnown, now: datetime) -> None:
+def remember(kept: ExemptFacts, known: LastKnown, now: datetime) -> None:
     """Take what the file holds as known, for an outage that has lasted since it was written.
 
     Raises:

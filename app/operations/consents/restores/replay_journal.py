@@ -12,7 +12,7 @@ from app.auth.store import load_caller, mark_revoked
 from app.core.consent import EventKind
 from app.core.processing import Status, StatusChange
 from app.db.session import WriteSession
-from app.journal.lines import Kept
+from app.journal.lines import KeptNote
 from app.journal.store import CallerNote, NoteKind, OtherNote, StatusNote
 from app.ledger.aliases import forget_aliases, locators_of
 from app.ledger.entries import LedgerEntry
@@ -26,7 +26,7 @@ from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
 
-class Outcome(StrEnum):
+class ReplayOutcome(StrEnum):
     """What became of one note."""
 
     REPLAYED = "replayed"
@@ -41,31 +41,31 @@ class _InvalidationNote(msgspec.Struct, frozen=True):
     record: InvalidationRecord
 
 
-async def replay_note(session: WriteSession, kept: Kept) -> Outcome:
+async def replay_note(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     """Record one fact, in a transaction of its own or among others. A second time changes nothing."""
     kind = NoteKind(kept.note.kind)
     if kind is NoteKind.EPOCH:
-        return Outcome.HELD
-    return Outcome.BY_HAND if kind is NoteKind.OTHER else await _REPLAY[kind](session, kept)
+        return ReplayOutcome.HELD
+    return ReplayOutcome.BY_HAND if kind is NoteKind.OTHER else await _REPLAY[kind](session, kept)
 
 
-def told_by_hand(kept: Kept) -> str:
+def told_by_hand(kept: KeptNote) -> str:
     """What somebody has to do again, in words."""
     note = msgspec.json.decode(kept.note.body, type=OtherNote)
     return f"{kept.at:%Y-%m-%d %H:%M} UTC: {note.what} ({note.about})"
 
 
-async def _entry(session: WriteSession, kept: Kept) -> Outcome:
+async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=LedgerEntry)
     ref, event = noted.subject_ref, noted.event
     if not await types_of(session, [ref]):
-        return Outcome.NOBODY
+        return ReplayOutcome.NOBODY
     await hold_ref(session, ref)
     entries = await load_entries(session, ref)
     if any(each.event.id == event.id for each in entries):
-        return Outcome.HELD
+        return ReplayOutcome.HELD
     if event.processing is not None and await lock_processing(session, event.processing) is None:
-        return Outcome.NOBODY
+        return ReplayOutcome.NOBODY
     ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now())
     ended = await append(session, ledger, replace(noted, event=replace(event, order=ledger.next_order)))
     session.narrow()
@@ -75,7 +75,7 @@ async def _entry(session: WriteSession, kept: Kept) -> Outcome:
         await end_account(session, ref, event.collected_at)
     if event.kind is EventKind.ERASED:
         await _forget(session, ref)
-    return Outcome.REPLAYED
+    return ReplayOutcome.REPLAYED
 
 
 async def _forget(session: WriteSession, ref: bytes) -> None:
@@ -87,44 +87,44 @@ async def _forget(session: WriteSession, ref: bytes) -> None:
     await forget_answers(session, [ref])
 
 
-async def _status(session: WriteSession, kept: Kept) -> Outcome:
+async def _status(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=StatusNote)
     record = await lock_processing(session, noted.processing)
     if record is None:
-        return Outcome.NOBODY
+        return ReplayOutcome.NOBODY
     if any(change.at == noted.at for change in record.status_changes):
-        return Outcome.HELD
+        return ReplayOutcome.HELD
     latest = max((change.at for change in record.changes), default=noted.at)
     at = noted.at if latest < noted.at else record.next_instant(await session.now())
     await add_status_change(session, noted.processing, StatusChange(at, Status(noted.status)), by=noted.by)
     await _narrow(session, noted.processing)
-    return Outcome.REPLAYED
+    return ReplayOutcome.REPLAYED
 
 
-async def _invalidation(session: WriteSession, kept: Kept) -> Outcome:
+async def _invalidation(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=_InvalidationNote)
     record = await lock_processing(session, noted.processing)
     if record is None:
-        return Outcome.NOBODY
+        return ReplayOutcome.NOBODY
     if any(each.strikes(noted.record.struck.version or 0, noted.record.struck.text) for each in record.invalidations):
-        return Outcome.HELD
+        return ReplayOutcome.HELD
     at = record.next_instant(await session.now())
     await add_invalidation(session, noted.processing, replace(noted.record, at=at))
     await _narrow(session, noted.processing)
-    return Outcome.REPLAYED
+    return ReplayOutcome.REPLAYED
 
 
-async def _caller(session: WriteSession, kept: Kept) -> Outcome:
+async def _caller(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=CallerNote)
     caller = await load_caller(session, noted.caller)
     if caller is None:
-        return Outcome.NOBODY
+        return ReplayOutcome.NOBODY
     if caller.revoked_at is not None:
-        return Outcome.HELD
+        return ReplayOutcome.HELD
     await mark_revoked(session, noted.caller, at=noted.at, by=None)
     session.narrow()
     await record_change(session, ChangeKind.CALLER, noted.caller.bytes)
-    return Outcome.REPLAYED
+    return ReplayOutcome.REPLAYED
 
 
 async def _narrow(session: WriteSession, processing: str) -> None:
@@ -132,7 +132,7 @@ async def _narrow(session: WriteSession, processing: str) -> None:
     await record_change(session, ChangeKind.PROCESSING, processing.encode())
 
 
-_REPLAY: Final[Mapping[NoteKind, Callable[[WriteSession, Kept], Awaitable[Outcome]]]] = {
+_REPLAY: Final[Mapping[NoteKind, Callable[[WriteSession, KeptNote], Awaitable[ReplayOutcome]]]] = {
     NoteKind.LEDGER: _entry,
     NoteKind.STATUS: _status,
     NoteKind.INVALIDATION: _invalidation,
