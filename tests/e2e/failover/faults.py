@@ -1,0 +1,104 @@
+"""What goes wrong with the primary, how it is undone, and what was seen of the failover."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from tests.e2e.failover.cluster import Cluster
+from tests.e2e.failover.network import PEERS
+from tests.e2e.failover.node import Node
+from tests.faults.service import eventually
+
+_RECEIVER: Final = "walreceiver"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the primary: `begin` it, and have the machine `end` it once another node has taken over."""
+
+    name: str
+    begin: Callable[[Node], None]
+    end: Callable[[Node], None]
+
+
+def _split(primary: Node) -> None:
+    primary.machine.cut(PEERS)
+
+
+FAULTS: Final = {
+    each.name: each
+    for each in (
+        Fault("kill", Node.kill, Node.start),
+        Fault("freeze", Node.freeze, Node.thaw),
+        Fault("partition", Node.partition, Node.heal),
+        # Services still reach the old primary, which no standby follows any more and which cannot reach etcd.
+        Fault("split", _split, Node.heal),
+    )
+}
+LAG: Final = "lag"
+"""Not a fault of its own: one standby stops receiving, and then the primary is killed."""
+
+
+@dataclass(slots=True)
+class Promotion:
+    """Which node took over from which, after a fault that began and was undone at these instants (CLOCK_MONOTONIC)."""
+
+    kind: str
+    old: str
+    new: str
+    began: float
+    promoted: float
+    undone: float = 0.0
+    whole: float = 0.0
+    lagging: str | None = None
+
+
+def fail_over(cluster: Cluster, kind: str, *, lagging_for: float = 3.0) -> Promotion:
+    """Break the primary and wait until another node has its place."""
+    primary = cluster.wait_until_whole()
+    others = [node for node in cluster.nodes if node is not primary]
+    behind: list[Node] = []
+    if kind == LAG:
+        behind = others[:1]
+        stop_receiving(behind)
+        time.sleep(lagging_for)
+    fault = FAULTS["kill" if kind == LAG else kind]
+    began = time.monotonic()
+    fault.begin(primary)
+    let_go_on(behind)
+    new: Node = eventually(lambda: cluster.primary(others))
+    return Promotion(kind, primary.name, new.name, began, time.monotonic(), lagging=behind[0].name if behind else None)
+
+
+def undo(cluster: Cluster, promotion: Promotion) -> None:
+    """Undo the fault, and wait until the old primary follows the new one."""
+    old = next(node for node in cluster.nodes if node.name == promotion.old)
+    promotion.undone = time.monotonic()
+    FAULTS["kill" if promotion.kind == LAG else promotion.kind].end(old)
+    cluster.wait_until_whole()
+    promotion.whole = time.monotonic()
+
+
+def stop_receiving(standbys: list[Node]) -> None:
+    """Have standbys take nothing from their primary any more, without its noticing at once."""
+    for node in standbys:
+        for pid in _receivers(node):
+            os.kill(pid, signal.SIGSTOP)
+
+
+def let_go_on(standbys: list[Node]) -> None:
+    """End what was stopped before it reads what its socket still holds: that is lost, as on a long way it would be."""
+    for node in standbys:
+        for pid in _receivers(node):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGCONT)
+
+
+def _receivers(node: Node) -> list[int]:
+    found: list[int] = eventually(lambda: node.processes_named(_RECEIVER))
+    return found
