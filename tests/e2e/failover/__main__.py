@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.e2e.failover.cluster import cluster
+from tests.e2e.failover.findings import Findings
 from tests.e2e.failover.inside import ROOT, run_inside
 from tests.e2e.failover.play import fail_over_again_and_again, lose_an_asynchronous_standby, say
 from tests.e2e.failover.report import table
@@ -70,13 +71,16 @@ def _play(asked: argparse.Namespace) -> None:
         address = servers.url("sceau_app")
         addresses = [address, servers.start_proxy() if asked.proxied else address]
         kinds = asked.inside.split(",")
-        found = [("failovers", fail_over_again_and_again(servers, kinds, addresses, asked.seed))]
+        _keep(asked, "failovers", fail_over_again_and_again(servers, kinds, addresses, asked.seed))
         if asked.control:
-            found.append(("control", lose_an_asynchronous_standby(servers, addresses, asked.seed)))
+            _keep(asked, "control", lose_an_asynchronous_standby(servers, addresses, asked.seed))
+
+
+def _keep(asked: argparse.Namespace, name: str, found: Findings) -> None:
+    """Add a line to the results."""
     with asked.results.open("a") as file:
-        for name, each in found:
-            line = {"part": name, "seed": asked.seed, "wrong": each.wrong(), **each.as_json()}
-            file.write(json.dumps(line) + "\n")
+        line = {"part": name, "seed": asked.seed, "wrong": found.wrong(), **found.as_json()}
+        file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

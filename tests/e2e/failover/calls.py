@@ -37,13 +37,14 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A question that was put; `answer` is None where it was not answered, or by a problem."""
+    """A question that was put; `answer` is None where it was not answered, or by a problem, whose word is told."""
 
     answer: Answer | None
     service: int
     start: float
     end: float
     consent: str | None = None
+    problem: str | None = None
 
 
 @dataclass(slots=True)
@@ -102,8 +103,7 @@ class Services:
         if answer is not None and answer.status_code == httpx2.codes.UNAUTHORIZED:
             return Decided(Answer.NOT_IN_FORCE, service, start, end)
         if answer is None or not answer.is_success:
-            self._note(answer)
-            return Decided(None, service, start, end)
+            return Decided(None, service, start, end, problem=self._note(answer))
         if said["decision"]:
             return Decided(Answer.PERMIT, service, start, end, said.get("context", {}).get("consent"))
         return Decided(Answer.DENY, service, start, end)

@@ -4,10 +4,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx2
 import psycopg
@@ -17,11 +18,23 @@ from app.db.migrate import migrate
 from tests.e2e.failover import network
 from tests.e2e.failover.inside import ROOT
 from tests.e2e.failover.node import DEPLOY, PASSWORD, Node, as_account
-from tests.faults.service import eventually
 
 _NAMES: Final = {"one": 11, "two": 12, "three": 13}
 _FOLLOWERS: Final = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = ANY(%s)"
 _IN_STEP: Final = {True: ["quorum", "sync"], False: ["async"]}
+_PATIENCE: Final = 150.0
+"""Seconds after which something is held never to come: a promotion took up to forty, an election of etcd's in it."""
+_BETWEEN_LOOKS: Final = 0.1
+_Found = TypeVar("_Found")
+
+
+def until(condition: Callable[[], _Found | None]) -> _Found:
+    """What a condition gives once it gives something; it is not asked so often that the servers would notice."""
+    deadline = time.monotonic() + _PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(_BETWEEN_LOOKS)
+    return found
 
 
 class Cluster:
@@ -53,8 +66,7 @@ class Cluster:
 
     def wait_until_whole(self) -> Node:
         """The primary, once both others follow it and its commits wait for them (or for nobody, if that is wanted)."""
-        found: Node = eventually(lambda: self._whole(self.primary()))
-        return found
+        return until(lambda: self._whole(self.primary()))
 
     def set_synchronous(self, *, wanted: bool) -> None:
         """Have commits wait for a standby, as deploy/patroni has it, or for none."""
@@ -64,7 +76,7 @@ class Cluster:
 
     def configure(self, **settings: Any) -> None:
         """Change Patroni's settings for all nodes."""
-        node = eventually(self.primary)
+        node = until(self.primary)
         answer = httpx2.patch(f"http://{node.host}:8008/config", json=settings, auth=("patroni", PASSWORD), timeout=5)
         answer.raise_for_status()
 
@@ -111,9 +123,9 @@ def cluster() -> Iterator[Cluster]:
     try:
         made.start()
         yield made
-    except AssertionError as error:
+    except BaseException:
         for node in made.nodes:
-            error.add_note(f"{node.name}: {node.log()}")
+            print(f"{node.name}: {node.log()}", flush=True)
         raise
     finally:
         made.end()

@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from tests.e2e.failover.cluster import Cluster
+from tests.e2e.failover.cluster import Cluster, until
 from tests.e2e.failover.network import PEERS
 from tests.e2e.failover.node import Node
-from tests.faults.service import eventually
 
 _RECEIVER: Final = "walreceiver"
 
@@ -70,7 +69,7 @@ def fail_over(cluster: Cluster, kind: str, *, lagging_for: float = 3.0) -> Promo
     began = time.monotonic()
     fault.begin(primary)
     let_go_on(behind)
-    new: Node = eventually(lambda: cluster.primary(others))
+    new = until(lambda: cluster.primary(others))
     return Promotion(kind, primary.name, new.name, began, time.monotonic(), lagging=behind[0].name if behind else None)
 
 
@@ -100,5 +99,4 @@ def let_go_on(standbys: list[Node]) -> None:
 
 
 def _receivers(node: Node) -> list[int]:
-    found: list[int] = eventually(lambda: node.processes_named(_RECEIVER))
-    return found
+    return until(lambda: node.processes_named(_RECEIVER))

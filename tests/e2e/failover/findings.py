@@ -68,7 +68,8 @@ def judge(records: Records, worlds: Sequence[World], primary: Node) -> Findings:
     _check_ledger(found, records, primary)
     for each in records.exempt:
         if each.answer is not Answer.PERMIT:
-            found.exempt_refused.append(f"service {each.service}: {each.answer}, {each.end - each.start:.1f} s")
+            told = each.problem or each.answer
+            found.exempt_refused.append(f"service {each.service}: {told} after {each.end - each.start:.2f} s")
     return found
 
 

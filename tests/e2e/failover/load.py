@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import uuid4
 
 from tests.e2e.failover.calls import Decided, Outcome, Services
 from tests.e2e.failover.worlds import World
@@ -13,7 +14,6 @@ from tests.linearizability.consent import Answer
 from tests.support.api import processing, question
 
 _WORLDS: Final = 5
-_EXEMPT: Final = "filter"
 _EXEMPT_ASKERS: Final = 2
 """For each service, so that no worker is left out for long."""
 _BETWEEN_QUESTIONS: Final = 0.1
@@ -26,12 +26,13 @@ class Load:
 
     services: Services
     chance: random.Random
+    exempt: str = field(default_factory=lambda: f"filter-{uuid4().hex[:12]}")
     worlds: list[World] = field(default_factory=list)
     finishing: bool = False
 
     async def begin(self) -> None:
         """Register the exempt purpose, and see it permitted everywhere."""
-        body = processing(_EXEMPT, purpose="unsolicited_content_detection")
+        body = processing(self.exempt, purpose="unsolicited_content_detection")
         made = await self.services.write(0, "POST", "/v1/processings", body)
         assert made.outcome is Outcome.DONE, "nothing is wrong yet, and nothing can be registered"
         for service in range(len(self.services)):
@@ -52,7 +53,7 @@ class Load:
             await asyncio.sleep(_BETWEEN_QUESTIONS)
 
     async def _ask_exempt(self, service: int) -> Decided:
-        return await self.services.ask(service, question("anybody@example.test", _EXEMPT))
+        return await self.services.ask(service, question("anybody@example.test", self.exempt))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.failover.calls import Records, Services
-from tests.e2e.failover.cluster import Cluster
+from tests.e2e.failover.cluster import Cluster, until
 from tests.e2e.failover.faults import Promotion, fail_over, let_go_on, stop_receiving, undo
 from tests.e2e.failover.findings import Findings, judge, measure
 from tests.e2e.failover.load import loaded
@@ -110,7 +110,7 @@ async def _lagging(cluster: Cluster, services: Services, seed: int) -> list[Worl
         primary.kill()
         let_go_on(others)
         began = time.monotonic()
-        new = await asyncio.to_thread(lambda: eventually(lambda: cluster.primary(others)))
+        new = await asyncio.to_thread(lambda: until(lambda: cluster.primary(others)))
         promotion = Promotion("control", primary.name, new.name, began, time.monotonic())
         await _until_answered(services, promotion)
         await asyncio.sleep(_CALM)
