@@ -1,17 +1,17 @@
 """What a run shows: what was lost, what was permitted wrongly, and how long everybody waited."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
 from tests.e2e.failover.calls import Decided, Records
 from tests.e2e.failover.faults import Promotion
-from tests.e2e.failover.node import Node
 from tests.e2e.failover.worlds import World
 from tests.linearizability.consent import NOTHING, Answer, Asked
 from tests.linearizability.search import linearize
 
+Sql = Callable[[str], list[tuple[Any, ...]]]
 _BEFORE: Final = 1.0
 """Seconds before a fault from which on gaps count as its own."""
 
@@ -52,8 +52,8 @@ class Findings:
         return asdict(self)
 
 
-def judge(records: Records, worlds: Sequence[World], primary: Node) -> Findings:
-    """Check every user's history, and what the surviving primary holds."""
+def judge(records: Records, worlds: Sequence[World], sql: Sql) -> Findings:
+    """Check every user's history, and what the surviving primary holds, which `sql` reads."""
     found = Findings(
         decisions=len(records.decided),
         permits=sum(each.answer is Answer.PERMIT for each in records.decided),
@@ -65,7 +65,7 @@ def judge(records: Records, worlds: Sequence[World], primary: Node) -> Findings:
     for world in worlds:
         for user in world.users:
             _check_history(found, world, user)
-    _check_ledger(found, records, primary)
+    _check_ledger(found, records, sql)
     for each in records.exempt:
         if each.answer is not Answer.PERMIT:
             told = each.problem or each.answer
@@ -84,10 +84,10 @@ def _check_history(found: Findings, world: World, user: str) -> None:
         found.not_linearizable.append(f"{world.processing}: {stuck} after {'; '.join(last)}")
 
 
-def _check_ledger(found: Findings, records: Records, primary: Node) -> None:
-    entries = {str(row[0]) for row in primary.sql("SELECT id FROM consent_event")}
-    versions = set(primary.sql("SELECT processing, number FROM processing_version"))
-    revoked = {str(row[0]) for row in primary.sql("SELECT id FROM caller WHERE revoked_at IS NOT NULL")}
+def _check_ledger(found: Findings, records: Records, sql: Sql) -> None:
+    entries = {str(row[0]) for row in sql("SELECT id FROM consent_event")}
+    versions = set(sql("SELECT processing, number FROM processing_version"))
+    revoked = {str(row[0]) for row in sql("SELECT id FROM caller WHERE revoked_at IS NOT NULL")}
     found.lost += sorted(records.entries - entries)
     found.lost += [f"{name}, version {number}" for name, number in sorted(records.versions - versions)]
     found.lost += sorted(records.revoked - revoked)

@@ -56,7 +56,7 @@ def fail_over_again_and_again(cluster: Cluster, kinds: Sequence[str], addresses:
         services = Services([address(service) for service in started], records)
         worlds = asyncio.run(_under_load(cluster, services, kinds, promotions, seed))
         after = [family(service) for service in started]
-    found = judge(records, worlds, cluster.wait_until_whole())
+    found = judge(records, worlds, cluster.wait_until_whole().sql)
     found.failovers = [measure(each, records, len(addresses)) for each in promotions]
     for number, (first, last) in enumerate(zip(before, after, strict=True)):
         found.restarted += [f"service {number}: {pid} {name}" for pid, name in first.items() if pid not in last]
@@ -97,7 +97,7 @@ def lose_an_asynchronous_standby(cluster: Cluster, addresses: Sequence[str], see
     with serving(cluster, "local", addresses) as started:
         services = Services([address(service) for service in started], records)
         worlds = asyncio.run(_lagging(cluster, services, seed))
-    return judge(records, worlds, cluster.wait_until_whole())
+    return judge(records, worlds, cluster.wait_until_whole().sql)
 
 
 async def _lagging(cluster: Cluster, services: Services, seed: int) -> list[World]:
