@@ -54,23 +54,26 @@ class Promotion:
     undone: float = 0.0
     whole: float = 0.0
     lagging: str | None = None
+    lagged_bytes: int = 0
 
 
 def fail_over(cluster: Cluster, kind: str, *, lagging_for: float = 3.0) -> Promotion:
     """Break the primary and wait until another node has its place."""
     primary = cluster.wait_until_whole()
     others = [node for node in cluster.nodes if node is not primary]
-    behind: list[Node] = []
-    if kind == LAG:
-        behind = others[:1]
+    behind, lagged = others[: kind == LAG], 0
+    if behind:
         stop_receiving(behind)
         time.sleep(lagging_for)
+        lagged = lag(primary, behind[0])
     fault = FAULTS["kill" if kind == LAG else kind]
     began = time.monotonic()
     fault.begin(primary)
     let_go_on(behind)
     new = until(lambda: cluster.primary(others))
-    return Promotion(kind, primary.name, new.name, began, time.monotonic(), lagging=behind[0].name if behind else None)
+    lagging = behind[0].name if behind else None
+    promoted = time.monotonic()
+    return Promotion(kind, primary.name, new.name, began, promoted, lagging=lagging, lagged_bytes=lagged)
 
 
 def undo(cluster: Cluster, promotion: Promotion) -> None:
@@ -96,6 +99,13 @@ def let_go_on(standbys: list[Node]) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
                 os.kill(pid, signal.SIGCONT)
+
+
+def lag(primary: Node, standby: Node) -> int:
+    """Bytes of the log that a standby has not received."""
+    ((written,),) = primary.sql("SELECT pg_current_wal_lsn()")
+    ((bytes_behind,),) = standby.sql(f"SELECT pg_wal_lsn_diff('{written}', pg_last_wal_receive_lsn())")
+    return int(bytes_behind)
 
 
 def _receivers(node: Node) -> list[int]:

@@ -85,6 +85,7 @@ def test_nothing_else_was_answered(found):
 def test_a_standby_that_lags_is_not_promoted(found):
     """Of two standbys, the one that had received less than was answered does not become the primary."""
     (lagged,) = [each for each in found["failovers"] if each["kind"] == "lag"]
+    assert lagged["lagged_bytes"] > 0
     assert lagged["lagging"] not in {None, lagged["new"]}
 
 
