@@ -7,6 +7,7 @@ the table is made from all of them: exit 1 if anything was lost, permitted wrong
 import argparse
 import json
 import os
+import signal
 import sys
 from itertools import cycle, islice
 from pathlib import Path
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--proxied", action="store_true", help="the second service reaches its database by HAProxy")
     parser.add_argument("--seed", type=int, default=1, help="of what writers and askers choose")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
     if asked.inside is not None:
         _play(asked)
         return 0

@@ -52,7 +52,7 @@ class Findings:
         return asdict(self)
 
 
-def judge(records: Records, worlds: Sequence[World], sql: Sql) -> Findings:
+def judge(records: Records, worlds: Sequence[World], sql: Sql, promotions: Sequence[Promotion] = ()) -> Findings:
     """Check every user's history, and what the surviving primary holds, which `sql` reads."""
     found = Findings(
         decisions=len(records.decided),
@@ -69,8 +69,17 @@ def judge(records: Records, worlds: Sequence[World], sql: Sql) -> Findings:
     for each in records.exempt:
         if each.answer is not Answer.PERMIT:
             told = each.problem or each.answer
-            found.exempt_refused.append(f"service {each.service}: {told} after {each.end - each.start:.2f} s")
+            line = f"service {each.service}: {told} after {each.end - each.start:.2f} s{_place(each, promotions)}"
+            found.exempt_refused.append(line)
     return found
+
+
+def _place(each: Decided, promotions: Sequence[Promotion]) -> str:
+    """Where in which failover an answer came."""
+    for promotion in promotions:
+        if promotion.began <= each.end <= promotion.whole:
+            return f", {each.end - promotion.promoted:+.2f} s from the promotion of a {promotion.kind}"
+    return ""
 
 
 def _check_history(found: Findings, world: World, user: str) -> None:

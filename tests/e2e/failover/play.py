@@ -56,7 +56,7 @@ def fail_over_again_and_again(cluster: Cluster, kinds: Sequence[str], addresses:
         services = Services([address(service) for service in started], records)
         worlds = asyncio.run(_under_load(cluster, services, kinds, promotions, seed))
         after = [family(service) for service in started]
-    found = judge(records, worlds, cluster.wait_until_whole().sql)
+    found = judge(records, worlds, cluster.wait_until_whole().sql, promotions)
     found.failovers = [measure(each, records, len(addresses)) for each in promotions]
     for number, (first, last) in enumerate(zip(before, after, strict=True)):
         found.restarted += [f"service {number}: {pid} {name}" for pid, name in first.items() if pid not in last]
