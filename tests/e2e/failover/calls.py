@@ -18,10 +18,11 @@ _EVALUATION: Final = "/access/v1/evaluation"
 
 
 class Outcome(Enum):
-    """What is known of a write: done, not done (the answer says that nothing was recorded), or neither."""
+    """What is known of a write: done; not done, for now or (`REFUSED`) for good; or nothing."""
 
     DONE = "done"
     NOT_DONE = "not done"
+    REFUSED = "refused"
     UNKNOWN = "unknown"
 
 
@@ -120,7 +121,9 @@ class Services:
         if answer is not None and answer.is_success:
             return Outcome.DONE
         told = self._note(answer)
-        return Outcome.NOT_DONE if told in {"evidence-unavailable", "invalid-collection-time"} else Outcome.UNKNOWN
+        if answer is not None and answer.is_client_error:
+            return Outcome.REFUSED
+        return Outcome.NOT_DONE if told == "evidence-unavailable" else Outcome.UNKNOWN
 
     def _note(self, answer: httpx2.Response | None) -> str:
         """The word of a problem; what a failover does not explain is kept."""

@@ -16,7 +16,7 @@ from tests.e2e.failover.load import loaded
 from tests.e2e.failover.worlds import World
 from tests.faults.service import Service, children, eventually
 
-_CALM: Final = 3.0
+_CALM: Final = 2.0
 """Seconds of load before a fault, and after the promotion before it is undone."""
 _LOSES: Final = 4.0
 """Seconds for which an asynchronous standby takes nothing."""

@@ -124,8 +124,9 @@ class World:
         await self._write_until_done(None, "PATCH", path, body, act)
 
     async def _revoke_key(self) -> None:
-        await self._write_until_done(None, "DELETE", f"/v1/keys/{self.key_id}", None, _revoked)
-        self.services.records.revoked.add(self.key_id)
+        made = await self._write_until_done(None, "DELETE", f"/v1/keys/{self.key_id}", None, _revoked)
+        if made.outcome is Outcome.DONE:
+            self.services.records.revoked.add(self.key_id)
 
     async def _write_until_done(
         self, user: str | None, method: str, path: str, body: Any, act: Callable[[Written], Act[Facts]]
@@ -133,7 +134,7 @@ class World:
         while True:
             made = await self._write(method, path, body)
             self._note(user, made, partial(act, made))
-            if made.outcome is Outcome.DONE:
+            if made.outcome in {Outcome.DONE, Outcome.REFUSED}:
                 return made
             await asyncio.sleep(_AGAIN)
 
@@ -142,7 +143,7 @@ class World:
 
     def _note(self, user: str | None, made: Written, act: Callable[[], Act[Facts]]) -> None:
         """Take a write into the history, unless its answer says that nothing was recorded."""
-        if made.outcome is not Outcome.NOT_DONE:
+        if made.outcome in {Outcome.DONE, Outcome.UNKNOWN}:
             end = made.end if made.outcome is Outcome.DONE else None
             self.calls.setdefault(user, []).append(Call(act(), made.start, end))
 
