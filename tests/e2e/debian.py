@@ -12,6 +12,8 @@ LOCK = Path("/tmp/sceau-e2e-installs")
 POLICY = Path("/usr/sbin/policy-rc.d")
 NO_SERVICE = "#!/bin/sh\nexit 101\n"
 """What Debian asks before it starts a service that it has just installed: no, it may not."""
+NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/sceau-e2e.conf")
+"""What postgresql-common reads before it makes a cluster for a server that was just installed."""
 
 
 class Unavailable(Exception):
@@ -48,7 +50,7 @@ def provide_servers(packages: dict[str, str], use: str, *, answers: str = "") ->
         raise Unavailable(f"{use}: run this as root on Debian 13, or install first: apt install {wanted}")
     with alone():
         if missing := _missing(packages):
-            with _no_service_starts():
+            with _no_service_starts(), _no_cluster_is_made():
                 if answers:
                     subprocess.run(["debconf-set-selections"], input=answers, text=True, check=True)
                 install(missing)
@@ -83,6 +85,17 @@ def _no_service_starts() -> Iterator[None]:
         POLICY.unlink()
         if aside.exists():
             aside.rename(POLICY)
+
+
+@contextlib.contextmanager
+def _no_cluster_is_made() -> Iterator[None]:
+    """Debian's postgresql makes no cluster of its own while the block lasts."""
+    NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+    NO_CLUSTER.write_text("create_main_cluster = false\n")
+    try:
+        yield
+    finally:
+        NO_CLUSTER.unlink()
 
 
 def install(packages: tuple[str, ...]) -> None:

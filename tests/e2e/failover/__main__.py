@@ -1,0 +1,89 @@
+"""`./dev e2e failover`: many failovers of the reference deployment, in parts; a run that was cut short goes on.
+
+E2E_FAILOVERS (100): how many in all, kill, freeze and partition in turn. What each part found is a line of a file, and
+the table is made from all of them: exit 1 if anything was lost, permitted wrongly, not answered or restarted.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, Final
+
+from tests.e2e.failover.cluster import cluster
+from tests.e2e.failover.findings import Findings
+from tests.e2e.failover.inside import ROOT, run_inside
+from tests.e2e.failover.play import fail_over_again_and_again, lose_an_asynchronous_standby, say
+from tests.e2e.failover.report import table
+
+_KINDS: Final = ("kill", "freeze", "partition")
+_PART: Final = 9
+_RESULTS: Final = ROOT / "build" / "failover.jsonl"
+
+
+def main() -> int:
+    """Run what is asked for; the exit status."""
+    parser = argparse.ArgumentParser(prog="./dev e2e failover", description=__doc__)
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="the file with a line for each part")
+    parser.add_argument("--anew", action="store_true", help="forget what that file holds")
+    parser.add_argument("--inside", metavar="KIND,…", help=argparse.SUPPRESS)
+    parser.add_argument("--control", action="store_true", help="end with the control: an asynchronous standby")
+    parser.add_argument("--proxied", action="store_true", help="the second service reaches its database by HAProxy")
+    parser.add_argument("--seed", type=int, default=1, help="of what writers and askers choose")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
+    if asked.inside is not None:
+        _play(asked)
+        return 0
+    return _many(asked, int(os.environ.get("E2E_FAILOVERS", "100")))
+
+
+def _many(asked: argparse.Namespace, wanted: int) -> int:
+    """Play parts until there are as many failovers as wanted."""
+    asked.results.parent.mkdir(exist_ok=True)
+    if asked.anew:
+        asked.results.unlink(missing_ok=True)
+    while (done := sum(len(part["failovers"]) for part in _parts(asked.results))) < wanted:
+        kinds = list(islice(cycle(_KINDS), done % len(_KINDS), done % len(_KINDS) + min(_PART, wanted - done)))
+        say(f"{done} of {wanted} failovers are done; now {len(kinds)} more")
+        status = run_inside("tests.e2e.failover", _arguments(asked, kinds, seed=asked.seed + done))
+        if status != 0:
+            say("this part came to no end; see above")
+            return status
+    parts = _parts(asked.results)
+    print(table(parts))
+    return int(any(part["wrong"] for part in parts))
+
+
+def _arguments(asked: argparse.Namespace, kinds: list[str], *, seed: int) -> list[str]:
+    given = ["--inside", ",".join(kinds), "--results", str(asked.results.resolve()), "--seed", str(seed)]
+    return [*given, *(["--proxied"] if asked.proxied else [])]
+
+
+def _parts(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+def _play(asked: argparse.Namespace) -> None:
+    """One part, on a cluster of its own: a line for it, and another for the control."""
+    with cluster() as servers:
+        address = servers.url("sceau_app")
+        addresses = [address, servers.start_proxy() if asked.proxied else address]
+        kinds = asked.inside.split(",")
+        _keep(asked, "failovers", fail_over_again_and_again(servers, kinds, addresses, asked.seed))
+        if asked.control:
+            _keep(asked, "control", lose_an_asynchronous_standby(servers, addresses, asked.seed))
+
+
+def _keep(asked: argparse.Namespace, name: str, found: Findings) -> None:
+    """Add a line to the results."""
+    with asked.results.open("a") as file:
+        line = {"part": name, "seed": asked.seed, "wrong": found.wrong(), **found.as_json()}
+        file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

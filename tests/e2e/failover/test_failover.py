@@ -1,0 +1,95 @@
+"""The reference deployment (deploy/patroni) loses its primary in each way that there is; a short run, for each change.
+
+`./dev e2e failover` is the long one. Times are told, and held to nothing: docs/failover.md.
+"""
+
+import json
+
+import pytest
+
+from tests.e2e import debian
+from tests.e2e.failover.inside import run_inside
+from tests.e2e.failover.report import table
+
+KINDS = ("lag", "freeze", "partition", "split")
+"""`lag`: a kill while one of the standbys lags."""
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """What was found: under a failover of each kind, with a service behind HAProxy, and in the control."""
+    results = tmp_path_factory.mktemp("failover") / "results.jsonl"
+    try:
+        status = run_inside(
+            "tests.e2e.failover",
+            ["--inside", ",".join(KINDS), "--control", "--proxied", "--results", str(results)],
+        )
+    except debian.Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+    assert status == 0
+    found = {part["part"]: part for part in map(json.loads, results.read_text().splitlines())}
+    print(table([found["failovers"]]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def found(parts):
+    """What was found under synchronous replication."""
+    return parts["failovers"]
+
+
+def test_every_kind_of_failover_happened(found):
+    """Each fault was followed by a promotion of another node, under questions and writes."""
+    assert [each["kind"] for each in found["failovers"]] == list(KINDS)
+    assert all(each["new"] != each["old"] for each in found["failovers"])
+    assert found["permits"]
+    assert found["writes"]
+
+
+def test_every_history_is_linearizable(found):
+    """Whatever was answered about a user can have happened one after the other: no stale permit, no lost grant."""
+    assert found["not_linearizable"] == []
+
+
+def test_nothing_answered_is_lost(found):
+    """The last primary holds every grant, refusal, withdrawal, closure, version and revocation that was answered."""
+    assert found["lost"] == []
+
+
+def test_nothing_is_permitted_on_what_the_primary_does_not_hold(found):
+    """Every consent that a permit named is in the ledger of the last primary."""
+    assert found["permitted_on_nothing"] == []
+
+
+def test_exempt_purposes_are_permitted_all_the_time(found):
+    """Every question about a purpose of III was answered 200 and a permit, during every fault."""
+    assert found["exempt"]
+    assert found["exempt_refused"] == []
+
+
+def test_every_service_decides_again(found):
+    """Every service answered under IV after every promotion."""
+    assert all(None not in each["to_first_answer"] for each in found["failovers"])
+
+
+def test_no_process_was_restarted(found):
+    """The services, their workers and their jobs processes are those of the beginning."""
+    assert found["restarted"] == []
+
+
+def test_nothing_else_was_answered(found):
+    """Whatever was refused was refused by 503, and nothing else went wrong."""
+    assert found["unexpected"] == []
+
+
+def test_a_standby_that_lags_is_not_promoted(found):
+    """Of two standbys, the one that had received less than was answered does not become the primary."""
+    (lagged,) = [each for each in found["failovers"] if each["kind"] == "lag"]
+    assert lagged["lagged_bytes"] > 0
+    assert lagged["lagging"] not in {None, lagged["new"]}
+
+
+def test_an_asynchronous_standby_loses_what_was_answered(parts):
+    """Control: without synchronous replication answered writes are gone, and histories and ledger both show it."""
+    assert parts["control"]["lost"]
+    assert parts["control"]["not_linearizable"]
