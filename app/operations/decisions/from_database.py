@@ -81,9 +81,9 @@ async def answer_from_database(
 
 
 async def _read_and_answer(
-    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
+    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, *, again: bool = False
 ) -> AnsweredRequest:
-    """Answer on facts read now; without the database if that does not answer."""
+    """Answer on facts read now; without the database if that does not answer. `again`: it is the second attempt."""
     learnt = _Learnt(primary.known.forgettings)
     try:
         async with primary.reads.read() as session:
@@ -96,6 +96,10 @@ async def _read_and_answer(
         async with primary.reads.read_exempt() as session:
             return await _answer(session, primary, presented, questions, instant, learnt, behind=True)
     except DatabaseUnavailableError:
+        if learnt.since != primary.known.forgettings and not again:
+            # Another server was found to be the primary while this waited for the one before; what was known of that
+            # is forgotten, so only the new one can tell.
+            return await _read_and_answer(primary, presented, questions, instant, again=True)
         primary.outage.begin()
         return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
     primary.outage.end()
