@@ -5,6 +5,7 @@ outside it tells: it has an earlier epoch, or it does not hold what the journal 
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -26,11 +27,19 @@ class Fence:
     `behind`: the last server that was looked at has been set back, and nobody has dealt with it yet.
     """
 
-    def __init__(self, database: Database, journal: Journal) -> None:
-        """Look at nothing yet."""
+    def __init__(self, database: Database, journal: Journal, signed: Callable[[], int]) -> None:
+        """Look at nothing yet.
+
+        Args:
+            database: what is looked at.
+            journal: what is known outside it.
+            signed: gives the epoch of the last checkpoint of the proof log that is kept outside.
+
+        """
         self.behind = False
         self.database = database
         self._journal = journal
+        self._signed = signed
         self._admitted: str | None = None
         self._looked = 0.0
 
@@ -86,7 +95,7 @@ class Fence:
             log.error("the journal cannot be read", why=str(error))  # noqa: TRY400 - the message is for an operator
             return True
         journal.epoch = epoch
-        known = max([journal.known, *(each.epoch for each in latest)])
+        known = max([journal.known, self._signed(), *(each.epoch for each in latest)])
         if epoch < known:
             return True
         if await count_missing(session, [each for each in latest if each.epoch == epoch]):

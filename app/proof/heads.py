@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.proof.verifier.notes import Checkpoint, Note
+from app.proof.verifier.notes import Checkpoint, Note, NoteError
 
 _NAME: Final = "checkpoint"
 _USED: Final = "used"
@@ -40,6 +40,14 @@ class KeptHeads:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise HeadsUnreadableError(f"{self.directory}: the last checkpoint cannot be read") from error
+
+    def epoch(self) -> int:
+        """The epoch of the last checkpoint; the first where none is kept or it cannot be read, which others say."""
+        try:
+            kept = self.last()
+            return 1 if kept is None else Checkpoint.parse(Note.parse(kept).text).epoch
+        except (HeadsUnreadableError, NoteError):
+            return 1
 
     def keep(self, note: str) -> None:
         """Put a checkpoint in the place of the last one, whole or not at all; one of fewer entries changes nothing.

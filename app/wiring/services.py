@@ -30,6 +30,7 @@ from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.outage import Outage
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
+from app.proof.heads import KeptHeads
 from app.settings import Settings
 from app.settings.required import direct_url, register_approval, required
 from app.settings.values import CacheMode, DecisionLogMode
@@ -67,7 +68,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     database, deployment, pace = database_of(settings, clock=clock), deployment_of(settings), pace_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     journal = journal_of(settings, wall_clock)
-    fence = Fence(database, journal)
+    fence = Fence(database, journal, KeptHeads(settings.proof_directory).epoch)
     memory = _memory(settings, fence, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
     known, reads = _known(replica, check), _reads(settings, fence, replica)

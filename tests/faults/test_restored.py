@@ -211,3 +211,18 @@ def test_a_hook_gets_each_line(deployment, tmp_path):
         assert path.read_bytes().endswith(got.read_bytes())
         hook.write_text("#!/bin/sh\nexit 1\n")
         assert service.call("POST", "/v1/withdrawals", withdrawal("dora")).status_code == 503
+
+
+def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
+    """The journal is lost; a checkpoint of the proof log that was kept elsewhere tells that the database went back."""
+    (heads := tmp_path / "heads").mkdir()
+    settings = {"SCEAU_PROOF_DIRECTORY": str(heads), "SCEAU_JOURNAL_DIRECTORY": ""}
+    with deployment.serving(**settings) as service:
+        epoch = service.ok("POST", "/v1/restores", {"lost": "Nothing: a drill."})["epoch"]
+        service.ok("POST", "/v1/consents", decision("alice"))
+    deployment.settings |= settings
+    assert deployment.command("proof", "append")[0] == 0
+    assert f"\nepoch {epoch}\n" in (heads / "checkpoint").read_text()
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert _asked(service, "alice") == "restored-behind"

@@ -147,3 +147,17 @@ def test_a_note_has_as_many_signatures_as_are_sensible():
     assert len(Note.parse(signed_note("text\n", signers)).signatures) == len(signers)
     with pytest.raises(NoteError):
         Note.parse(signed_note("text\n", signers * 5))
+
+
+@pytest.mark.parametrize(("epoch", "lines"), [(1, 3), (2, 4), (17, 4)])
+def test_a_checkpoint_tells_the_epoch_of_its_database(epoch, lines):
+    """In a line behind the root, from the second epoch on; without the line it is the first one."""
+    head = Checkpoint("sceau.example/log", 5, bytes(32), epoch)
+    assert head.text.count("\n") == lines
+    assert Checkpoint.parse(head.text) == head
+
+
+@pytest.mark.parametrize("line", ["epoch ", "epoch -1", "epoch two", "epoch \u0662", "other"])
+def test_a_line_that_tells_no_epoch_is_ignored(line):
+    """Whatever others put behind the root of a checkpoint, it is a checkpoint."""
+    assert Checkpoint.parse(Checkpoint("sceau.example/log", 5, bytes(32)).text + line + "\n").epoch == 1

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from app.db.session import ReadSession, WriteSession
+from app.journal.store import load_epoch
 from app.operations.proof.log_keys import LogKeys, log_keys, state_keys
 from app.operations.service.deployment import Deployment
 from app.proof import store
@@ -89,7 +90,8 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
         return Appended(0, signed.note if signed else None, is_all=is_all)
     await store.add_entries(session, size, entries)
     root = await _grow(session, size, [each for _, each in entries])
-    note = signed_checkpoint(Checkpoint(keys.signer.key.name, size + len(entries), root), [keys.signer])
+    head = Checkpoint(keys.signer.key.name, size + len(entries), root, await load_epoch(session))
+    note = signed_checkpoint(head, [keys.signer])
     await store.add_checkpoint(session, size + len(entries), await session.now(), note)
     return Appended(len(entries), note, is_all=is_all)
 

@@ -20,6 +20,7 @@ _DASH = "\u2014 "
 _MOST_SIGNATURES = 64
 _HASH_BYTES = 32
 _ID_BYTES = 4
+_EPOCH = "epoch "
 _LINES = 4
 """Of a checkpoint at least: origin, size, root, and nothing behind the last newline."""
 
@@ -128,20 +129,25 @@ class Note:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The head of a log: whose it is, how many entries it has, and the root of their tree."""
+    """The head of a log: whose it is, how many entries it has, and the root of their tree.
+
+    `epoch`: of the database that it was signed in. It is told, in an extension line, once a restore was dealt with.
+    """
 
     origin: str
     size: int
     root: bytes
+    epoch: int = 1
 
     @property
     def text(self) -> str:
         """What is signed."""
-        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+        head = f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+        return head if self.epoch == 1 else f"{head}{_EPOCH}{self.epoch}\n"
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """Read the text of a note as a checkpoint; lines behind the third are ignored.
+        """Read the text of a note as a checkpoint; of the lines behind the third only that of the epoch is read.
 
         Raises:
             NoteError: it is none.
@@ -153,7 +159,9 @@ class Checkpoint:
         size, root = int(lines[1]), _base64(lines[2])
         if str(size) != lines[1] or len(root) != _HASH_BYTES:
             raise NoteError("this is no checkpoint")
-        return cls(lines[0], size, root)
+        epochs = [each.removeprefix(_EPOCH) for each in lines[3:] if each.startswith(_EPOCH)]
+        told = epochs[0] if epochs and epochs[0].isascii() and epochs[0].isdigit() else "1"
+        return cls(lines[0], size, root, int(told[:9]))
 
 
 def opened(content: str, keys: Iterable[VerifierKey]) -> Checkpoint:
