@@ -210,25 +210,28 @@ async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> l
     ]
 
 
-async def replace_rows(session: WriteSession, held: SubjectRows, wanted: Mapping[bytes, str]) -> None:
-    """Give a subject these rows in the place of those that it has.
+async def replace_rows(session: WriteSession, wanted: Sequence[tuple[SubjectRows, Mapping[bytes, str]]]) -> None:
+    """Give subjects these rows in the place of those that they have, in two statements.
 
     One that another open account has already is left out: two ids that were two persons are never made one, so that
-    the second is found by nobody, which denies.
+    the second is found by nobody, which denies. Of two accounts that want the same one, that which had it keeps it.
     """
-    await session.execute(delete(subject_locator).where(subject_locator.c.subject_ref == held.ref))
-    if wanted:
-        rows = [
-            {
-                "locator": locator,
-                "subject_ref": held.ref,
-                "made_by": made_by,
-                "began_at": held.began_at,
-                "ended_at": held.ended_at,
-            }
-            for locator, made_by in wanted.items()
-        ]
-        await session.execute(upsert(subject_locator).on_conflict_do_nothing(), rows)
+    refs = [held.ref for held, _ in wanted]
+    await session.execute(delete(subject_locator).where(subject_locator.c.subject_ref.in_(refs)))
+    rows = [(held, locator, made_by) for held, given in wanted for locator, made_by in given.items()]
+    rows.sort(key=lambda each: each[1] not in each[0].rows)
+    values = [
+        {
+            "locator": locator,
+            "subject_ref": held.ref,
+            "made_by": made_by,
+            "began_at": held.began_at,
+            "ended_at": held.ended_at,
+        }
+        for held, locator, made_by in rows
+    ]
+    if values:
+        await session.execute(upsert(subject_locator).on_conflict_do_nothing(), values)
 
 
 async def made_by(session: ReadSession, maker: str) -> bool:

@@ -121,11 +121,15 @@ class Service:
 class Server:
     """An embedded PostgreSQL with one migrated database; stopped, frozen and started as a test likes."""
 
-    def __init__(self, directory: Path, **settings: str) -> None:
-        """Start it and migrate its database."""
-        self.embedded = EmbeddedServer(directory / "postgres", settings={"synchronous_commit": "off", **settings})
+    def __init__(
+        self, directory: Path, *, schema: str | None = "head", binaries: Path | None = None, **settings: str
+    ) -> None:
+        """Start it and migrate its database to a revision; None leaves it empty. `binaries`: of another version."""
+        given = {"synchronous_commit": "off", **settings}
+        self.embedded = EmbeddedServer(directory / "postgres", settings=given, binaries=binaries)
         self.embedded.start()
-        migrate(self.owner_url, self.app_url)
+        if schema is not None:
+            migrate(self.owner_url, self.app_url, revision=schema)
 
     @property
     def app_url(self) -> str:

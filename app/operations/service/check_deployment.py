@@ -5,10 +5,9 @@ from typing import Final
 from app.db.revisions import SchemaBehindError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
-from app.ledger.locators import BEFORE_LOCATORS, lacks_rows, made_by
+from app.ledger.locators import lacks_rows, made_by
 from app.ledger.vault_store import agree_on_check, list_checks, load_check
 from app.operations.service.deployment import Deployment
-from app.operations.service.rewrite_locators import rewrite_locators
 from app.snapshot.lease import PROTOCOL
 
 _SPOKEN: Final = "protocol "
@@ -72,10 +71,6 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
             "(and to exchange it, the new one as SCEAU_PSEUDONYM_KEY_OTHER: docs/operating.md)"
         )
-    if known and await made_by(session, BEFORE_LOCATORS):
-        after = b""
-        while after := await rewrite_locators(session, deployment, after=after):
-            pass
 
 
 async def _check_protocol(session: WriteSession) -> None:
