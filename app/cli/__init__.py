@@ -217,10 +217,12 @@ def _configure_logs(settings: "Settings") -> None:
 def _check(settings: "Settings") -> None:
     """Refuse a wrong setting or database before anything listens, in words: a worker could only end."""
     from app.db.database import DatabaseUnavailableError
+    from app.db.refusals import DatabaseRefusedError, takes_connections
     from app.main import create_app
     from app.operations.service.check_deployment import check_deployment
     from app.operations.service.check_durability import check_durability
     from app.operations.service.rewrite_locators import rewrite_those_of_before
+    from app.settings.required import required
     from app.wiring.deployment import deployment_of
 
     async def check(database: "Database") -> None:
@@ -232,9 +234,10 @@ def _check(settings: "Settings") -> None:
     create_app(settings)  # as the workers will
     try:
         run(settings, check)
-    except DatabaseUnavailableError:
-        if settings.outage_file is None or not settings.outage_file.exists():
-            raise  # else the workers look whether what it holds is good enough to start with
+    except (DatabaseRefusedError, DatabaseUnavailableError):
+        has_file = settings.outage_file is not None and settings.outage_file.exists()
+        if not has_file or takes_connections(required(settings.database_url, "database_url")):
+            raise  # else the workers look whether what the file holds is good enough to start with
 
 
 def _question(body: bytes, file: Path, refs: "Refs") -> "Question":

@@ -57,6 +57,11 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
         ) from error
 
 
+def takes_connections(url: str) -> bool:
+    """Whether a server answers where a DSN leads to; asked without logging in, for at most two seconds a host."""
+    return pq.PGconn.ping(make_conninfo("", **_tried(_parts(url))).encode()) == pq.Ping.OK
+
+
 def why_refused(url: str, setting: str) -> str | None:
     """The line that says why a DSN gives no connection, with the remedy; None when it gives one, or nothing is known.
 

@@ -55,7 +55,7 @@ class PrimaryReads:
 
     @asynccontextmanager
     async def read_exempt(self) -> AsyncIterator[ReadSession]:
-        """A session for what exempt purposes need, on a database that was set back: nothing else may rest on it.
+        """A session for what exempt purposes need, on a database that was set back or is not proven: for nothing else.
 
         Raises:
             DatabaseUnavailableError: the database is away.

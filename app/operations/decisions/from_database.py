@@ -6,6 +6,7 @@ Without the database, purposes of III are still answered, for a caller and from 
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -81,9 +82,9 @@ async def answer_from_database(
 
 
 async def _read_and_answer(
-    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, *, again: bool = False
+    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
 ) -> AnsweredRequest:
-    """Answer on facts read now; without the database if that does not answer. `again`: it is the second attempt."""
+    """Answer on facts read now; without the database if that does not answer."""
     learnt = _Learnt(primary.known.forgettings)
     try:
         async with primary.reads.read() as session:
@@ -93,17 +94,26 @@ async def _read_and_answer(
     except BusyError:
         raise  # the database answers
     except RestoredBehindError:
-        async with primary.reads.read_exempt() as session:
-            return await _answer(session, primary, presented, questions, instant, learnt, behind=True)
+        return await _read_exempt(primary, presented, questions, instant, Unanswered.BEHIND)
     except DatabaseUnavailableError:
-        if learnt.since != primary.known.forgettings and not again:
-            # Another server was found to be the primary while this waited for the one before; what was known of that
-            # is forgotten, so only the new one can tell.
-            return await _read_and_answer(primary, presented, questions, instant, again=True)
+        at = datetime.fromtimestamp(instant, UTC)
+        if primary.known.caller(presented.digest, at) is None and not primary.outage.lasts:
+            # What was known may just have been forgotten, because another primary was found that is not proven yet.
+            with suppress(DatabaseUnavailableError):
+                return await _read_exempt(primary, presented, questions, instant, Unanswered.UNKNOWABLE)
         primary.outage.begin()
-        return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
+        return _answer_without_database(primary, presented, questions, at)
     primary.outage.end()
     return answered
+
+
+async def _read_exempt(
+    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, others: Unanswered
+) -> AnsweredRequest:
+    """Answer what is asked about exempt purposes on a database that nothing else may rest on; `others` the rest."""
+    learnt = _Learnt(primary.known.forgettings)
+    async with primary.reads.read_exempt() as session:
+        return await _answer(session, primary, presented, questions, instant, learnt, others=others)
 
 
 def _retrieve(task: "asyncio.Task[AnsweredRequest]") -> None:
@@ -142,9 +152,9 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     instant: float,
     learnt: _Learnt,
     *,
-    behind: bool = False,
+    others: Unanswered | None = None,
 ) -> AnsweredRequest:
-    """Find the caller and judge its questions; `behind`: those about exempt purposes alone."""
+    """Find the caller and judge its questions; with `others`, those about exempt purposes alone, that for the rest."""
     found = await authenticate(session, presented)
     if found is None:
         primary.known.remember_caller(presented.digest, None, learnt.since)  # forgetting needs no proof
@@ -156,10 +166,10 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     answers: list[Answer] = [Unanswered.NOT_ALLOWED] * len(questions)
     places = [place for place, each in enumerate(questions) if caller.may_ask_about(each.processing)]
     records = await load_processings(session, {questions[place].processing for place in places})
-    if behind:
+    if others is not None:
         for place in [each for each in places if not _is_exempt(records.get(questions[each].processing))]:
             places.remove(place)
-            answers[place] = Unanswered.BEHIND
+            answers[place] = others
     exempt = [_is_exempt(records.get(questions[place].processing)) for place in places]
     admitted, standing = count_questions(primary.limits, caller, exempt) if places else (None, None)
     if admitted is not None:

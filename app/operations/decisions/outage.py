@@ -19,46 +19,43 @@ _PAUSE_SECONDS: Final = 0.2
 
 
 class Outage:
-    """Begun by a read that failed or that took too long; ended by one that succeeded."""
+    """Begun by a read that failed or that took too long; ended by one that succeeded.
+
+    `lasts`: the database was away when it was last asked.
+    """
 
     def __init__(self, reads: PrimaryReads, known: LastKnown) -> None:
         """Take it that the database is there."""
+        self.lasts = False
         self._reads = reads
         self._known = known
         self._probe: asyncio.Task[None] | None = None
 
-    @property
-    def lasts(self) -> bool:
-        """Whether the database was away when it was last asked."""
-        return self._probe is not None
-
     def begin(self) -> None:
         """The database does not answer: remember it, and ask again and again beside."""
         self._known.away()
-        if self._probe is None:
+        self.lasts = True
+        if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self._until_it_answers())
 
     def end(self) -> None:
-        """The database has answered."""
-        if self._probe is not None:
-            self._probe.cancel()
-            self._probe = None
+        """The database has answered. A probe under way is not cancelled: that would break its connection."""
+        self.lasts = False
 
     async def close(self) -> None:
         """Ask no more."""
-        probe = self._probe
-        self.end()
-        if probe is not None:
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({probe}, timeout=1)
+        self.lasts = False
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait({self._probe}, timeout=1)
 
     async def _until_it_answers(self) -> None:
-        while True:
+        while self.lasts:
             with suppress(DatabaseUnavailableError):
                 asked = boot_seconds()
                 async with self._reads.read() as session:
                     clock = await session.find(INSTANT)
                 self._known.heard(clock, asked)
-                self._probe = None
+                self.lasts = False
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
