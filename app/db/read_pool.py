@@ -25,6 +25,7 @@ from app.db.connections import (
 )
 from app.db.database import DatabaseUnavailableError, PoolLimits
 from app.db.primary import IDENTITY, Accepts, NotThePrimaryError, is_no_standby
+from app.telemetry.traces import spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,10 @@ class ReadPool:
 
         """
         try:
-            async with asyncio.timeout(self.deadline + HANGING_UP_SECONDS):
-                return await self._fetch(server, statement, values)
+            with spans.within("database"):
+                spans.note({"sceau.database.access": "read"})
+                async with asyncio.timeout(self.deadline + HANGING_UP_SECONDS):
+                    return await self._fetch(server, statement, values)
         except _UNAVAILABLE as error:
             raise DatabaseUnavailableError from error
 

@@ -21,6 +21,7 @@ from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
+from app.telemetry.traces import spans
 
 _LONG_AT_ONCE: Final = 2
 log = structlog.get_logger("sceau.journal")
@@ -100,7 +101,8 @@ class Writer:
         await self._note(done)
         if done.narrowing and done.xid is not None:
             try:
-                await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=server)
+                with spans.within("confirmation"):
+                    await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=server)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error
 

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from app.api.decisions.reading import Batch, read_batch, read_question
 from app.api.decisions.replies import JSON, TEXT, Heads, Reply, quota_fields, reply_of, reply_to
+from app.api.decisions.traced import told_in_trace
 from app.api.decisions.words import NOT_ALLOWED, UNAVAILABLE, Worded, Wording
 from app.api.http.exchange import answered_line, loggable
 from app.api.http.media_types import prefers_text
@@ -38,6 +39,7 @@ from app.operations.decisions.answer_questions import (
 )
 from app.operations.decisions.judging import AnsweredRequest, Judged, Unanswered
 from app.operations.decisions.question import Question
+from app.telemetry.traces import spans
 
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
@@ -225,6 +227,8 @@ class DecisionEndpoint:
     ) -> tuple[Reply, Worded | None]:
         """The answer in words, and as `Worded` when it is one of 200."""
         fields = quota_fields(answered.standing)
+        if spans.tracer() is not None:
+            spans.note(told_in_trace(answered, read))
         if isinstance(read, Batch):
             worded = self._wording.batch(answered, read)
             return Reply(200, JSON, worded.body, fields), worded
