@@ -23,6 +23,7 @@ from app.api.http.security import scopes_by_route
 from app.api.http.services import Services
 from app.api.openapi import DESCRIPTION
 from app.api.routers import ROUTERS
+from app.api.service.conditions import watch_conditions
 from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
 from app.pages import assets
@@ -83,6 +84,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     watch_replica(services)
     watch_issuers(services)
     watch_refusals(services)
+    watch_conditions(services, app.state.decisions.wording.unanswered)
     problems.install(app)
     app.include_router(discovery_router(services.source))
     scopes_by_route(app)

@@ -25,7 +25,7 @@ from app.db.admission import Admission
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
 from app.db.lookups import LookedUp, Lookup, Prepared
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
-from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
+from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
 from app.telemetry.traces import spans
 
 _Lead = Sequence[Lookup[Any]]
@@ -93,10 +93,7 @@ class PoolLimits:
 
 
 class Database:
-    """Opens read and write sessions; wired once, opened by the first call, closed at shutdown.
-
-    `in_use` connections have been handed out, and `waiting` calls wait for one.
-    """
+    """Opens read and write sessions; `in_use` connections have been handed out, and `waiting` calls wait for one."""
 
     def __init__(
         self, url: str, *, limits: PoolLimits | None = None, clock: Clock | None = None, synchronous: bool = False
@@ -172,13 +169,16 @@ class Database:
                     raise NotThePrimaryError
 
     @asynccontextmanager
-    async def write(self, server: str | None = None, lead: _Lead = ()) -> AsyncIterator[WriteSession]:
+    async def write(
+        self, server: str | None = None, lead: _Lead = (), done: Committing | None = None
+    ) -> AsyncIterator[WriteSession]:
         """One transaction, committed when the block ends well and rolled back when it raises.
 
         Args:
             server: the identity of the server that it must be recorded on; None for whichever the DSN leads to.
             lead: look-ups that begin it, in one round trip with the question which server answers; sent again where
                 another server did.
+            done: takes what is known of it, also when it fails.
 
         Raises:
             OutcomeUnknownError: the answer to COMMIT was lost, or it waited in vain for a synchronous standby.
@@ -186,7 +186,7 @@ class Database:
 
         """
         async with self._guarded() as progress, self._begun(server, lead) as (connection, found):
-            session = WriteSession(connection, self._clock, lead=found)
+            session = WriteSession(connection, self._clock, done or Committing(), lead=found)
             yield session
             progress.committing = True
             if not await session.commit():

@@ -86,6 +86,15 @@ class ReadPool:
             await connection.close()  # or the pool would take it back and give it out again
             raise psycopg.OperationalError("it leads to another server")
 
+    def in_use(self) -> int:
+        """How many connections are handed out now."""
+        told = self._pool.get_stats()
+        return told.get("pool_size", 0) - told.get("pool_available", 0)
+
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return self._pool.get_stats().get("requests_waiting", 0)
+
     async def open(self) -> None:
         """Begin to connect, in the background."""
         await self._pool.open(wait=False)

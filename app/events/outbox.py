@@ -43,3 +43,4 @@ async def put_in_outbox(session: WriteSession, event: DomainEvent) -> None:
         "traceparent": cause(),
     }
     session.stage(_OUTBOX, row)
+    session.committing.kinds.append(event.kind.value)
