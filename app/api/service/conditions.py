@@ -80,7 +80,7 @@ def process_metrics(condition: DatabaseCondition | None) -> Iterator[Metric]:
     yield again
 
 
-def database_metrics(condition: DatabaseCondition | None) -> Iterator[Metric]:
+def database_metrics(condition: DatabaseCondition | None, *, durable: bool = True) -> Iterator[Metric]:
     """The server as it is now; only that it cannot be reached, where it cannot."""
     reached = "1 if the database answered this scrape, else 0."
     yield GaugeMetricFamily("sceau_database_up", reached, value=condition is not None)
@@ -94,6 +94,8 @@ def database_metrics(condition: DatabaseCondition | None) -> Iterator[Metric]:
         )
     about = "1 if its commits wait for a synchronous standby, else 0."
     yield GaugeMetricFamily("sceau_database_waits_for_standby", about, value=condition.waits_for_standby)
+    about = "1 if decisions are recorded as durably as SCEAU_DURABILITY says, else 0: nothing is recorded then."
+    yield GaugeMetricFamily("sceau_database_durable", about, value=durable)
     if condition.standbys is not None:
         about = "Standbys in sync; told where the application role is in pg_read_all_stats."
         yield GaugeMetricFamily("sceau_database_synchronous_standbys", about, value=condition.standbys)

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
+from prometheus_client.core import Metric
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -25,7 +26,7 @@ from app.api.service.metrics import (
 from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
-from app.db.watching.condition import DatabaseCondition, condition_of
+from app.db.watching.condition import condition_of
 from app.operations.service.list_job_runs import list_job_runs
 from app.operations.webhooks.count_deliveries import count_deliveries
 from app.proof.anchoring import NOT_ANCHORED
@@ -219,23 +220,24 @@ async def metrics(
         raise HTTPException(404)
     if access is MetricsAccess.SCOPED:
         await _METRICS_SCOPE(request, credentials)
+    read = exposition_of(await _read_metrics(services))
+    return Response(counted.exposition() + read, media_type=MEDIA_TYPE)
+
+
+async def _read_metrics(services: Services) -> list[Metric]:
+    """What is read when Prometheus asks; without the database, what this service knows of itself."""
     try:
         counts = await count_deliveries(services.database)
+        durable = await services.database.is_durable()
         async with services.database.read() as session:
-            condition: DatabaseCondition | None = await condition_of(session, services.wall_clock)
-            runs = await list_job_runs(session, task=None, days=0)
-            changes: int | None = await count_changes(session)
-            of_log = list(proof_metrics(await merge_delay(session), await anchor_delay(session)))
+            condition = await condition_of(session, services.wall_clock)
+            return [
+                *process_metrics(condition),
+                *database_metrics(condition, durable=durable),
+                *delivery_metrics(counts),
+                *job_metrics(await list_job_runs(session, task=None, days=0)),
+                *change_metrics(await count_changes(session)),
+                *proof_metrics(await merge_delay(session), await anchor_delay(session)),
+            ]
     except DatabaseUnavailableError:
-        counts, runs, changes, of_log, condition = (
-            None,
-            (),
-            None,
-            [],
-            None,
-        )  # what this process counted itself is still told
-    of_service = [*process_metrics(condition), *database_metrics(condition)]
-    read = exposition_of(
-        [*of_service, *delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes), *of_log]
-    )
-    return Response(counted.exposition() + read, media_type=MEDIA_TYPE)
+        return [*process_metrics(None), *database_metrics(None)]
