@@ -19,6 +19,7 @@ GROUPS = {
     "tests/e2e/deploy/": "deploy",
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
+    "tests/e2e/watching/": "watching",
 }
 """What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
 the pages.
