@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.settings.values import REFUSED
 
 PREFIX: Final = "SCEAU_"
-ELSEWHERE: Final = frozenset({"KEY", "KEY_FILE", "TEST_DATABASE_URL"})
+ELSEWHERE: Final = frozenset({"KEY", "TEST_DATABASE_URL"})
 """Names under the prefix that are not the service's: of commands that call it, and of its tests."""
 
 

@@ -17,7 +17,7 @@ class ProbeFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ProbedService:
     """A service, and the key to ask it with."""
 
     url: str
@@ -25,7 +25,7 @@ class Target:
 
     def __repr__(self) -> str:
         """The address alone."""
-        return f"Target({self.url!r})"
+        return f"ProbedService({self.url!r})"
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx2.Response:
         """One request on a connection of its own.

@@ -26,10 +26,10 @@ def probe(  # noqa: PLR0917 - a command's options
     user_only. Exits with 0 if the promise held, 1 if anything was permitted after the withdrawal, and 2 if it could not
     be checked or a question was not answered.
     """
-    from app.cli.watching.asking import ProbeFailedError, Target
+    from app.cli.watching.asking import ProbeFailedError, ProbedService
     from app.cli.watching.promise import Probe, check_promise
 
-    target = Target(url.rstrip("/"), _key(key_file))
+    target = ProbedService(url.rstrip("/"), _key(key_file))
     try:
         found = check_promise(target, Probe(processing, {"type": kind, "id": subject}, times, exempt))
     except ProbeFailedError as error:

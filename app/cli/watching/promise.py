@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from app.cli.watching.asking import ProbeFailedError, Target
+from app.cli.watching.asking import ProbeFailedError, ProbedService
 
 _UNTIL_PERMITTED_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.1
@@ -44,7 +44,7 @@ class ProbeReport:
         return self.unanswered == 0 and self.exempt is not False
 
 
-def check_promise(target: Target, probe: Probe) -> ProbeReport:
+def check_promise(target: ProbedService, probe: Probe) -> ProbeReport:
     """Grant, see a permit, withdraw, and ask again many times.
 
     Whatever happens in between, a consent that was granted here is withdrawn at the end.
@@ -69,7 +69,7 @@ def check_promise(target: Target, probe: Probe) -> ProbeReport:
     return ProbeReport(answers.count(True), answers.count(False), answers.count(None), round(took, 4), exempt)
 
 
-def _grant(target: Target, probe: Probe) -> None:
+def _grant(target: ProbedService, probe: Probe) -> None:
     now = datetime.now(UTC)
     version = _version(target.told("GET", f"/v1/processings/{probe.processing}/versions")["items"], now)
     language, text = next(iter(version["notice"].items()))
@@ -104,7 +104,7 @@ def _version(versions: Sequence[Mapping[str, Any]], now: datetime) -> Mapping[st
     return max(begun, key=lambda each: (datetime.fromisoformat(each["effective_from"]), each["number"]))
 
 
-def _await_permit(target: Target, question: Mapping[str, Any]) -> None:
+def _await_permit(target: ProbedService, question: Mapping[str, Any]) -> None:
     """Return once a worker permits: a grant reaches the others with their next beat."""
     until = time.monotonic() + _UNTIL_PERMITTED_SECONDS
     while target.ask(question) is not True:

@@ -16,7 +16,7 @@ from app.pages.service.attention_words import ATTENTION
 from app.proof.anchoring import Anchoring
 
 
-class _Told(Protocol):
+class _SectionState(Protocol):
     """A section as far as its standing goes."""
 
     id: str
@@ -34,14 +34,14 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class HeadlineFigure:
     """A number, and what it counts."""
 
     number: str
     label: str
 
 
-def attention(shown: Dashboard, sections: Sequence[_Told], language: Language) -> dict[str, object]:
+def attention(shown: Dashboard, sections: Sequence[_SectionState], language: Language) -> dict[str, object]:
     """What the template says first."""
     t = words(ATTENTION, language)
     points = [Point(each.id, f"{t['unread']} {each.title}") for each in sections if each.failed]
@@ -95,7 +95,7 @@ def _deliveries(shown: Dashboard, status: str) -> int:
     )
 
 
-def _figures(shown: Dashboard, t: dict[str, str], language: Language) -> list[Figure]:
+def _figures(shown: Dashboard, t: dict[str, str], language: Language) -> list[HeadlineFigure]:
     in_force = lapsing = decided = None
     if shown.consents.content is not None and shown.consents.now is not None:
         valid = [each for each in shown.consents.content if each.state == State.IN_FORCE]
@@ -110,5 +110,5 @@ def _figures(shown: Dashboard, t: dict[str, str], language: Language) -> list[Fi
     waiting = None if shown.deliveries.content is None else _deliveries(shown, "pending")
     found = {"in_force": in_force, "lapsing": lapsing, "decided": decided, "waiting": waiting}
     return [
-        Figure(t["unknown"] if number is None else integer(number, language), t[name]) for name, number in found.items()
+        HeadlineFigure(t["unknown"] if number is None else integer(number, language), t[name]) for name, number in found.items()
     ]
