@@ -21,9 +21,9 @@ def points(shown, language=Language.EN):
     return [(each.section, each.text) for each in attention(shown, [], language)["points"]]
 
 
-def figures(visitor, lang="en"):
-    """What stands in the figures."""
-    part = visitor.get(f"/dashboard?lang={lang}").html.split('data-section="figures"')[1].split("</dl>")[0]
+def figures(page):
+    """The four numbers of a page."""
+    part = page.html.split('data-section="figures"')[1].split("</dl>")[0]
     return [each.split("</dd>")[0] for each in part.split("<dd>")[1:]]
 
 
@@ -35,9 +35,7 @@ def test_four_numbers(database):
             api.decide(name, "ads")
         api.decide("carol", "ads", "refused")
         count(database)
-        visitor = Visitor(api)
-        visitor.sign_in()
-        assert figures(visitor) == ["2", "0", "0", "0"]
+        assert figures(Visitor(api).sign_in()) == ["2", "0", "0", "0"]
 
 
 def test_what_cannot_be_read_is_a_point_and_no_number(database, monkeypatch):
@@ -48,12 +46,11 @@ def test_what_cannot_be_read_is_a_point_and_no_number(database, monkeypatch):
 
     monkeypatch.setattr(show_dashboard, "list_webhooks", broken)
     with running(database) as api:
-        for lang, word in (("en", "A section could not be read: Deliveries"), ("fr", "Section illisible")):
-            visitor = Visitor(api, lang)
-            page = visitor.sign_in()
-            assert word in page.text("attention").replace("\N{NO-BREAK SPACE}", " ")
-            assert 'href="#deliveries"' in page.html.split('data-section="attention"')[1].split("</section>")[0]
-        assert figures(visitor, "fr")[3] == "inconnu"
+        english, french = (Visitor(api, lang).sign_in() for lang in ("en", "fr"))
+    for page, word in ((english, "A section could not be read: Deliveries"), (french, "Section illisible")):
+        assert word in page.text("attention").replace("\N{NO-BREAK SPACE}", " ")
+        assert 'href="#deliveries"' in page.html.split('data-section="attention"')[1].split("</section>")[0]
+    assert (figures(english)[3], figures(french)[3]) == ("unknown", "inconnu")
 
 
 def test_a_version_to_approve_is_a_point(database):
@@ -79,4 +76,4 @@ def test_a_task_that_failed_and_a_queue_are_points(database):
 def test_nothing_needs_attention():
     """Without a point the page says so."""
     assert points(NOTHING) == []
-    assert attention(NOTHING, [], Language.FR)["attention"]["nothing"] == "Rien ne demande votre attention."  # type: ignore[index]
+    assert attention(NOTHING, [], Language.FR)["attention"]["nothing"] == "Rien ne demande votre attention."

@@ -26,7 +26,7 @@ def probe(  # noqa: PLR0917 - a command's options
     user_only. Exits with 0 if the promise held, 1 if anything was permitted after the withdrawal, and 2 if it could not
     be checked or a question was not answered.
     """
-    from app.cli.watching.asking import ProbeFailedError, ProbedService
+    from app.cli.watching.asking import ProbedService, ProbeFailedError
     from app.cli.watching.promise import Probe, check_promise
 
     target = ProbedService(url.rstrip("/"), _key(key_file))

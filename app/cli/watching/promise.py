@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from app.cli.watching.asking import ProbeFailedError, ProbedService
+from app.cli.watching.asking import ProbedService, ProbeFailedError
 
 _UNTIL_PERMITTED_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.1

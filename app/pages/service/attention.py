@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.core.article import PARIS
 from app.core.consent import State
@@ -41,7 +41,7 @@ class HeadlineFigure:
     label: str
 
 
-def attention(shown: Dashboard, sections: Sequence[_SectionState], language: Language) -> dict[str, object]:
+def attention(shown: Dashboard, sections: Sequence[_SectionState], language: Language) -> dict[str, Any]:
     """What the template says first."""
     t = words(ATTENTION, language)
     points = [Point(each.id, f"{t['unread']} {each.title}") for each in sections if each.failed]
@@ -110,5 +110,6 @@ def _figures(shown: Dashboard, t: dict[str, str], language: Language) -> list[He
     waiting = None if shown.deliveries.content is None else _deliveries(shown, "pending")
     found = {"in_force": in_force, "lapsing": lapsing, "decided": decided, "waiting": waiting}
     return [
-        HeadlineFigure(t["unknown"] if number is None else integer(number, language), t[name]) for name, number in found.items()
+        HeadlineFigure(t["unknown"] if number is None else integer(number, language), t[name])
+        for name, number in found.items()
     ]
