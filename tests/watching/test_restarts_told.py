@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.faults.service import Server, Service, children, eventually
@@ -49,5 +50,5 @@ def _told_or_gone(told):
     """The count of workers; None while a connection to the one that was killed ends."""
     try:
         return told("worker")
-    except OSError:
+    except httpx2.TransportError:
         return None
