@@ -44,6 +44,7 @@ COPY --from=builder /opt/venv /opt/venv
 
 # Nothing is written but to /tmp: bytecode is compiled already, HOME points where a tmpfs can be.
 ENV PATH=/opt/venv/bin:$PATH \
+    SERVICE_REVISION=${REVISION} \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

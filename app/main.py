@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 
 from app.api.application import Sceau
@@ -22,6 +23,7 @@ from app.api.http.security import scopes_by_route
 from app.api.http.services import Services
 from app.api.openapi import DESCRIPTION
 from app.api.routers import ROUTERS
+from app.api.service.conditions import watch_conditions
 from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
 from app.pages import assets
@@ -39,6 +41,10 @@ from app.wiring.parent import end_with_parent
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
 from app.wiring.stopping import stopping_in_order
+from app.wiring.traces import sending, traces_of
+
+if TYPE_CHECKING:
+    from app.telemetry.traces.exporting import Traces
 
 
 def wall_clock() -> datetime:
@@ -56,6 +62,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     """
     services = services_of(settings, wall_clock=wall_clock, clock=clock)
     first_key = bootstrap_key(settings)
+    traces = traces_of(settings)
     app = Sceau(
         title="Sceau",
         version=version("sceau"),
@@ -66,8 +73,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         routes=_ROUTES,
-        telemetry={"logs": False, "tracing": False, "metrics": False},
-        lifespan=lambda app: _running(app, services, first_key, settings.drain.total_seconds()),
+        telemetry=_telemetry(traces),
+        lifespan=lambda app: _running(app, services, first_key, settings.drain.total_seconds(), traces),
     )
     app.state.services = services
     app.state.error_page = error_page
@@ -77,6 +84,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     watch_replica(services)
     watch_issuers(services)
     watch_refusals(services)
+    watch_conditions(services, app.state.decisions.wording.unanswered)
     problems.install(app)
     app.include_router(discovery_router(services.source))
     scopes_by_route(app)
@@ -85,15 +93,26 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _running(
-    app: FastAPI, services: Services, first_key: str | None, drain_seconds: float
+    app: FastAPI, services: Services, first_key: str | None, drain_seconds: float, traces: "Traces | None"
 ) -> AsyncIterator[None]:
     """What runs beside the requests; what records for them ends before the pools are closed."""
-    async with running(services, first_key):
+    async with sending(traces), running(services, first_key):
         try:
             with stopping_in_order(services.stopping, drain_seconds):
                 yield
         finally:
             await app.state.recording_groups.close()
+
+
+def _telemetry(traces: "Traces | None") -> TelemetryConfig:
+    """What FastAPI is to tell of requests: spans, where traces are on; never its logs, which quote exceptions."""
+    off: TelemetryConfig = {"logs": False, "tracing": False, "metrics": False}
+    if traces is None:
+        return off
+    # Not as FASTAPI_OTEL_AUTO_CONFIGURE would have it: that exporter sends paths, and links hold their secret there.
+    return {
+        **off, "tracing": True, "tracer_provider": traces.provider, "operation_spans": False, "auto_configure": False
+    }  # fmt: skip
 
 
 def groups_of(services: Services) -> RecordingGroups:

@@ -31,6 +31,7 @@ from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
 from app.cli.subject import subject
 from app.cli.transfer import export, restore
+from app.cli.watching.probe import probe
 
 if TYPE_CHECKING:
     from app.api.decisions.reading import Refs
@@ -51,6 +52,7 @@ app.command("restore-check")(restore_check)
 app.command("replay-journal")(replay_journal)
 app.command("accept-restore")(accept_restore)
 app.command()(report)
+app.command()(probe)
 app.add_typer(subject, name="subject")
 app.add_typer(register, name="register")
 app.add_typer(keys, name="keys")

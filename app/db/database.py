@@ -25,7 +25,8 @@ from app.db.admission import Admission
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
 from app.db.lookups import LookedUp, Lookup, Prepared
 from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
-from app.db.session import Clock, DatabaseClock, ReadSession, WriteSession
+from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
+from app.telemetry.traces import spans
 
 _Lead = Sequence[Lookup[Any]]
 Look = Callable[[ReadSession, str], Awaitable[None]]
@@ -38,6 +39,8 @@ _WHICH: Final[Lookup[tuple[str | None, bool]]] = Lookup(
 )
 # PostgreSQL has rolled back what it refuses so, be it a row or the COMMIT.
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+_BROKEN: Final = (OperationalError, InterfaceError, InternalError)
+_UNAVAILABLE: Final = (*_BROKEN, PoolTimeoutError, TimeoutError, NotThePrimaryError)
 _RETURNED: Final = "returned"
 _FRESH_SECONDS: Final = 0.25  # any restart of a server takes longer
 
@@ -90,7 +93,7 @@ class PoolLimits:
 
 
 class Database:
-    """Opens read and write sessions; wired once, opened by the first call, closed at shutdown."""
+    """Opens read and write sessions; `in_use` connections have been handed out, and `waiting` calls wait for one."""
 
     def __init__(
         self, url: str, *, limits: PoolLimits | None = None, clock: Clock | None = None, synchronous: bool = False
@@ -107,7 +110,7 @@ class Database:
         self._synchronous = synchronous
         self._limits = limits or PoolLimits()
         self._clock = clock or DatabaseClock()
-        self._waiting = 0
+        self.in_use = self.waiting = 0
         self.admission = Admission()
         self._accepts: Accepts = is_no_standby
         self._engine = self._make_engine(url)
@@ -166,13 +169,16 @@ class Database:
                     raise NotThePrimaryError
 
     @asynccontextmanager
-    async def write(self, server: str | None = None, lead: _Lead = ()) -> AsyncIterator[WriteSession]:
+    async def write(
+        self, server: str | None = None, lead: _Lead = (), done: Committing | None = None
+    ) -> AsyncIterator[WriteSession]:
         """One transaction, committed when the block ends well and rolled back when it raises.
 
         Args:
             server: the identity of the server that it must be recorded on; None for whichever the DSN leads to.
             lead: look-ups that begin it, in one round trip with the question which server answers; sent again where
                 another server did.
+            done: takes what is known of it, also when it fails.
 
         Raises:
             OutcomeUnknownError: the answer to COMMIT was lost, or it waited in vain for a synchronous standby.
@@ -180,7 +186,7 @@ class Database:
 
         """
         async with self._guarded() as progress, self._begun(server, lead) as (connection, found):
-            session = WriteSession(connection, self._clock, lead=found)
+            session = WriteSession(connection, self._clock, done or Committing(), lead=found)
             yield session
             progress.committing = True
             if not await session.commit():
@@ -229,19 +235,21 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        if self._waiting >= self._limits.waiting:
+        if self.waiting >= self._limits.waiting:
             raise DatabaseUnavailableError
-        self._waiting += 1
+        self.waiting += 1
         try:
             connection = await self._engine.connect()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
+        self.in_use += 1
         try:
             # Before the deadline of the call: a wait that is cancelled has psycopg ask a silent server to cancel, and
             # wait for that.
             with hanging_up_after(await _heard(connection), self._limits.deadline.total_seconds()):
                 yield connection
         finally:
+            self.in_use -= 1
             await connection.close()
 
     @asynccontextmanager
@@ -274,16 +282,11 @@ class Database:
         if not self.admission.admits():
             raise DatabaseUnavailableError
         try:
-            async with asyncio.timeout(self._limits.deadline.total_seconds() + HANGING_UP_SECONDS):
-                yield progress
-        except (
-            OperationalError,
-            InterfaceError,
-            InternalError,
-            PoolTimeoutError,
-            TimeoutError,
-            NotThePrimaryError,
-        ) as error:
+            with spans.within("database"):
+                async with asyncio.timeout(self._limits.deadline.total_seconds() + HANGING_UP_SECONDS):
+                    yield progress
+                spans.note({"sceau.database.access": "write" if progress.committing else "read"})
+        except _UNAVAILABLE as error:
             raise progress.unavailable(error) from error
         except DBAPIError as error:
             if error.connection_invalidated:

@@ -25,6 +25,7 @@ from app.db.connections import (
 )
 from app.db.database import DatabaseUnavailableError, PoolLimits
 from app.db.primary import IDENTITY, Accepts, NotThePrimaryError, is_no_standby
+from app.telemetry.traces import spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,15 @@ class ReadPool:
             await connection.close()  # or the pool would take it back and give it out again
             raise psycopg.OperationalError("it leads to another server")
 
+    def in_use(self) -> int:
+        """How many connections are handed out now."""
+        told = self._pool.get_stats()
+        return told.get("pool_size", 0) - told.get("pool_available", 0)
+
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return self._pool.get_stats().get("requests_waiting", 0)
+
     async def open(self) -> None:
         """Begin to connect, in the background."""
         await self._pool.open(wait=False)
@@ -102,8 +112,10 @@ class ReadPool:
 
         """
         try:
-            async with asyncio.timeout(self.deadline + HANGING_UP_SECONDS):
-                return await self._fetch(server, statement, values)
+            with spans.within("database"):
+                spans.note({"sceau.database.access": "read"})
+                async with asyncio.timeout(self.deadline + HANGING_UP_SECONDS):
+                    return await self._fetch(server, statement, values)
         except _UNAVAILABLE as error:
             raise DatabaseUnavailableError from error
 

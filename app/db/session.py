@@ -98,7 +98,7 @@ class Committing:
     `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
     still permit; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction and changes
     nothing, so that this process has not forgotten what that one changed. `staged` are rows to be written yet. `notes`
-    are facts for the journal, each with its kind.
+    are facts for the journal, each with its kind. `kinds` say, for metrics, what happened to consents.
     """
 
     changes: list[tuple[int, bytes]] = field(default_factory=list)
@@ -108,6 +108,7 @@ class Committing:
     xid: int | None = None
     staged: dict[Put, list[Mapping[str, object]]] = field(default_factory=dict)
     notes: list[tuple[str, object]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
 
 
 def _as_sqlalchemy_has_it(error: psycopg.Error) -> Exception:
@@ -238,7 +239,7 @@ class WriteSession(ReadSession):
         except PartRefusedError as error:
             raise TransactionRefusedError from error
         whole = self.committing
-        before, changes, notes = whole.subjects, len(whole.changes), len(whole.notes)
+        before, changes, notes, kinds = whole.subjects, len(whole.changes), len(whole.notes), len(whole.kinds)
         whole.subjects = set()
         try:
             async with self.connection.begin_nested():
@@ -246,7 +247,7 @@ class WriteSession(ReadSession):
                 await self.flush()
         except BaseException as error:
             whole.staged.clear()
-            del whole.changes[changes:], whole.notes[notes:]
+            del whole.changes[changes:], whole.notes[notes:], whole.kinds[kinds:]
             whole.subjects = before
             refused = isinstance(error, DBAPIError) and not _ends_all(error)
             if refused or isinstance(error, TransactionRefusedError):

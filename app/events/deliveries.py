@@ -19,13 +19,17 @@ from app.events.feed import OutboxEvent, Position
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One delivery to attempt now: its attempt number in all, and since it was last queued (from 1)."""
+    """One delivery to attempt now: its attempt number in all, and since it was last queued (from 1).
+
+    `traceparent`: of the request that caused the event, where its trace was recorded.
+    """
 
     endpoint: UUID
     event: OutboxEvent
     number: int
     round: int
     subject_type: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ WITH due AS (
     FROM due WHERE d.subject_ref = due.subject_ref AND d.endpoint = due.endpoint AND d.event = due.event
     RETURNING d.subject_ref, d.endpoint, d.event, d.attempts, d.attempts_before
 )
-SELECT c.*, o.xid::text AS xid, o.seq, o.type, o.occurred_at, o.data, s.type AS subject_type
+SELECT c.*, o.xid::text AS xid, o.seq, o.type, o.occurred_at, o.data, o.traceparent, s.type AS subject_type
 FROM claimed AS c JOIN outbox AS o ON o.subject_ref = c.subject_ref AND o.id = c.event
     LEFT JOIN subject AS s ON s.subject_ref = c.subject_ref
 """
@@ -85,7 +89,9 @@ async def claim_deliveries(
 def _claim(row: Any) -> Claim:  # noqa: ANN401 - a row of the statement above
     position = Position(int(row.xid), row.seq, row.event)
     event = OutboxEvent(bytes(row.subject_ref), row.event, position, row.type, row.occurred_at, row.data)
-    return Claim(row.endpoint, event, row.attempts, row.attempts - row.attempts_before, row.subject_type or "")
+    return Claim(
+        row.endpoint, event, row.attempts, row.attempts - row.attempts_before, row.subject_type or "", row.traceparent
+    )
 
 
 def _named(claim: Claim) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from app.core.consent import EventKind
 from app.db.session import Put, WriteSession
+from app.telemetry.traces.spans import cause
 
 TYPE_PREFIX = "fr.sceau.consent."
 
@@ -24,9 +25,9 @@ class DomainEvent:
 _OUTBOX: Final = Put(
     order=80,
     sql="""
-INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
-SELECT decode(ref, 'hex'), id, type, occurred_at, data FROM json_to_recordset(CAST(%(rows)s AS json))
-    AS given (ref text, id uuid, type text, occurred_at timestamptz, data jsonb)
+INSERT INTO outbox (subject_ref, id, type, occurred_at, data, traceparent)
+SELECT decode(ref, 'hex'), id, type, occurred_at, data, traceparent FROM json_to_recordset(CAST(%(rows)s AS json))
+    AS given (ref text, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
 """,
 )
 
@@ -39,5 +40,7 @@ async def put_in_outbox(session: WriteSession, event: DomainEvent) -> None:
         "type": TYPE_PREFIX + event.kind.value,
         "occurred_at": event.occurred_at,
         "data": dict(event.data),
+        "traceparent": cause(),
     }
     session.stage(_OUTBOX, row)
+    session.committing.kinds.append(event.kind.value)

@@ -39,6 +39,7 @@ outbox = Table(
     Column("data", JSONB, nullable=False),
     Column("seq", Integer, nullable=False, server_default=text("0")),
     Column("written_at", Instant, nullable=False, server_default=text("now()")),
+    Column("traceparent", Text),
     PrimaryKeyConstraint("subject_ref", "id"),
     Index("ix_outbox_order", "xid", "seq", "id"),
 )

@@ -10,6 +10,8 @@ from typing import Final, Self
 
 import structlog
 
+from app.telemetry.restarts import note_restart
+
 _GRACE_SECONDS: Final = 8
 _PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _LIVED_SECONDS: Final = 60.0
@@ -76,6 +78,7 @@ class JobsProcess:
                 return
             failures = 0 if time.monotonic() - begun > _LIVED_SECONDS else failures
             log.warning("the jobs process ended, and is started again", status=status)
+            note_restart("jobs")
             self._stopping.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
             failures += 1
 

@@ -10,6 +10,8 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from app.telemetry.restarts import note_restart
+
 _LOOKS: Final = 0.05
 log = structlog.get_logger("sceau.serving")
 
@@ -60,4 +62,5 @@ class WebWorkers(Multiprocess):
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
             log.warning("a worker died, and another was started", worker=pid)
+            note_restart("worker")
             mark_process_dead(pid)  # type: ignore[no-untyped-call]

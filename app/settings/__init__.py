@@ -49,6 +49,8 @@ from app.settings.values import (
     ScopeClaimChoice,
     SubjectIdRules,
     TokenTypes,
+    TracesChoice,
+    TracesMode,
     WebhookNetworks,
     WitnessKeys,
 )
@@ -213,6 +215,9 @@ class Settings(BaseSettings):
     )
     metrics: MetricsChoice = Field(
         default=MetricsAccess.OPEN, description="Who reads /metrics: open, scoped (audit:read) or off"
+    )
+    traces: TracesChoice = Field(
+        default=TracesMode.OFF, description="off, or otlp: sent as OTEL_EXPORTER_OTLP_ENDPOINT and others say"
     )
     idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
     outage_file: Path | None = Field(

@@ -7,8 +7,8 @@ from typing import Any, Final
 from app.settings.values import REFUSED
 
 PREFIX: Final = "SCEAU_"
-ELSEWHERE: Final = frozenset({"TEST_DATABASE_URL"})
-"""Names under the prefix that are not the service's."""
+ELSEWHERE: Final = frozenset({"KEY", "TEST_DATABASE_URL"})
+"""Names under the prefix that are not the service's: of commands that call it, and of its tests."""
 
 
 class SettingsError(Exception):

@@ -53,6 +53,13 @@ class DecisionLogMode(StrEnum):
     DURABLE = "durable"
 
 
+class TracesMode(StrEnum):
+    """Whether traces are sent: not at all, or to the OTLP receiver that the OTEL_… variables name."""
+
+    OFF = "off"
+    OTLP = "otlp"
+
+
 class ScopeClaim(StrEnum):
     """What a token's own scope claim does to the scopes of its caller."""
 
@@ -262,6 +269,7 @@ DurabilityChoice = Annotated[Durability, _read(Durability, "is synchronous or lo
 ApprovalChoice = Annotated[RegisterApproval, _read(RegisterApproval, "is one or two")]
 DecisionLogChoice = Annotated[DecisionLogMode, _read(DecisionLogMode, "is off, buffered or durable")]
 MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "is open, scoped or off")]
+TracesChoice = Annotated[TracesMode, _read(TracesMode, "is off or otlp")]
 SafeUrls = Annotated[tuple[str, ...], _read(_safe_urls, _URL)]
 Issuers = Annotated[SafeUrls, AfterValidator(_issuers)]
 Algorithms = Annotated[

@@ -45,7 +45,10 @@ class _Wait:
 
 
 class Confirmer:
-    """Lets the writes of one process wait together: one query serves all that are waiting."""
+    """Lets the writes of one process wait together: one query serves all that are waiting.
+
+    `waited` is told how many seconds each confirmed write has waited.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Confirmer:
         self.by_notice = 0
         self.by_deadline = 0
         self.longest_wait = 0.0
+        self.waited: Callable[[float], None] = lambda _: None
         self._database = database
         self._longest = longest
         self._own = own
@@ -97,7 +101,9 @@ class Confirmer:
             self._polling = asyncio.create_task(self._poll())
         try:
             await wait.done
-            self.longest_wait = max(self.longest_wait, boot_seconds() - committed)
+            waited = boot_seconds() - committed
+            self.longest_wait = max(self.longest_wait, waited)
+            self.waited(waited)
         finally:
             self._waits.discard(wait)  # also when the request has ended
 

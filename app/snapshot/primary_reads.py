@@ -1,10 +1,12 @@
 """Where a decision reads when memory may not be used: a server that is proven to be the primary, or none."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.db.database import Database, DatabaseUnavailableError, Look
+from app.db.primary import NotThePrimaryError
 from app.db.session import ReadSession
 from app.snapshot.feed import Feed
 
@@ -15,6 +17,9 @@ class PrimaryReads:
     While a lease is held, the server that answered the last beat is read. While the feed is connected and its beat does
     not commit, nothing is: behind a synchronous standby only a beat that commits proves a primary. Without a feed the
     read proves itself, by a commit of its own where the deployment has a synchronous standby.
+
+    `causes` counts why the primary was read (`strict`: each decision reads it; `leased`: what memory does not hold;
+    `no_feed`), and why a read failed (`no_commit`: no beat commits; `other_server`: what answered is not the primary).
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class PrimaryReads:
         self._look = look
         self._synchronous = synchronous
         self._patience = patience
+        self.causes: Counter[tuple[str, ...]] = Counter()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -46,12 +52,17 @@ class PrimaryReads:
 
         """
         server = await self._server()
-        if server is not None:
-            async with self._database.read_from(server) as session:
-                yield session
-        else:
-            async with self._database.read_and_prove(by_commit=self._synchronous, look=self._look) as session:
-                yield session
+        try:
+            if server is not None:
+                async with self._database.read_from(server) as session:
+                    yield session
+            else:
+                async with self._database.read_and_prove(by_commit=self._synchronous, look=self._look) as session:
+                    yield session
+        except DatabaseUnavailableError as error:
+            if isinstance(error.__cause__, NotThePrimaryError):
+                self.causes["other_server",] += 1
+            raise
 
     @asynccontextmanager
     async def read_exempt(self) -> AsyncIterator[ReadSession]:
@@ -67,10 +78,14 @@ class PrimaryReads:
     async def _server(self) -> str | None:
         """The server of the last beat; None where no feed can tell."""
         if self._feed is None:
+            self.causes["strict",] += 1
             return None
         try:
             async with asyncio.timeout(self._patience):
                 await self._feed.settled()
         except TimeoutError:
+            self.causes["no_commit",] += 1
             raise DatabaseUnavailableError from None
-        return self._feed.server if self._feed.lease.held() else None
+        held = self._feed.lease.held()
+        self.causes["leased" if held else "no_feed",] += 1
+        return self._feed.server if held else None

@@ -5,6 +5,7 @@ permit what it forbids. The order of the steps is that of docs/freshness.md.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -21,13 +22,17 @@ from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
+from app.telemetry.traces import spans
 
 _LONG_AT_ONCE: Final = 2
 log = structlog.get_logger("sceau.journal")
 
 
 class Writer:
-    """Opens transactions whose end is safe to answer."""
+    """Opens transactions whose end is safe to answer.
+
+    `writes` counts what became of them, by kind (that of each event about a consent, else `other`) and outcome.
+    """
 
     def __init__(
         self,
@@ -58,6 +63,8 @@ class Writer:
             replica.feed.acknowledged = self.confirmer.acknowledged
         # Long transactions at once: with more of them each would last longer, until none ended within its deadline.
         self.turns = asyncio.Semaphore(_LONG_AT_ONCE)
+        self.writes: Counter[tuple[str, ...]] = Counter()
+        self.journal_failures = 0
         self._database = database
         self._journal = journal
         self._replica = replica
@@ -82,13 +89,29 @@ class Writer:
             DatabaseUnavailableError: it was not committed. In each case the same request may be sent again.
 
         """
+        done = Committing()
+        try:
+            async with self._recorded(done, committed_now, lead) as session:
+                yield session
+        except BaseException as error:
+            self._count(done, _outcome_of(error))
+            raise
+        self._count(done, "recorded")
+
+    def _count(self, done: Committing, outcome: str) -> None:
+        for kind in done.kinds or ["other"]:
+            self.writes[kind, outcome] += 1
+
+    @asynccontextmanager
+    async def _recorded(
+        self, done: Committing, committed_now: Callable[[], None] | None, lead: Sequence[Lookup[Any]]
+    ) -> AsyncIterator[WriteSession]:
         server = self._replica.feed.server if self._replica is not None else None
-        async with self._database.write(server, lead) as session:
+        async with self._database.write(server, lead, done) as session:
             yield session
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
         committed = boot_seconds()
-        done = session.committing
         # Where no beat had told which server is the primary, this process may come to read from another one.
         forgot = not done.repeats and (self._replica is None or server is not None)
         if self._replica is not None and (done.changes or done.narrowing):
@@ -100,7 +123,8 @@ class Writer:
         await self._note(done)
         if done.narrowing and done.xid is not None:
             try:
-                await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=server)
+                with spans.within("confirmation"):
+                    await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=server)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error
 
@@ -114,5 +138,13 @@ class Writer:
         try:
             await self._journal.keep([note_of(kind, fact) for kind, fact in done.notes])
         except JournalError as error:
+            self.journal_failures += 1
             log.error("what was recorded is not in the journal", why=str(error))  # noqa: TRY400 - the message is ours
             raise OutcomeUnknownError from error
+
+
+def _outcome_of(error: BaseException) -> str:
+    """What became of a write that raised this: `unknown`, `unavailable` (nothing was recorded), or `refused`."""
+    if isinstance(error, OutcomeUnknownError):
+        return "unknown"
+    return "unavailable" if isinstance(error, DatabaseUnavailableError) else "refused"

@@ -11,6 +11,8 @@ import traceback
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from app.telemetry.traces.spans import trace_id
+
 
 def configure_logs(*, level: str, as_json: bool) -> None:
     """Send structlog's and the standard library's records through one set of processors to standard error."""
@@ -20,6 +22,7 @@ def configure_logs(*, level: str, as_json: bool) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _without_messages,
+        _with_trace,
     ]
     render = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -60,6 +63,13 @@ def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     record = event.get("_record")
     if record is not None:
         record.exc_info = record.exc_text = None
+    return event
+
+
+def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Add the id of the current trace, if there is one and the line does not say it already."""
+    if (current := trace_id()) is not None:
+        event.setdefault("trace_id", current)
     return event
 
 

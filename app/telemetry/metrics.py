@@ -5,13 +5,14 @@ With several workers the counts of all of them are summed (PROMETHEUS_MULTIPROC_
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.core.decision import Decision
+from app.telemetry.loop_lag import LoopLag
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
@@ -98,6 +99,23 @@ class Watched:
             self._told = number
 
 
+class WatchedCounts:
+    """Numbers that only grow, kept elsewhere by the words of their labels."""
+
+    def __init__(self, counter: Counter, counts: Mapping[tuple[str, ...], int]) -> None:
+        """Read them from `counts`."""
+        self._counter = counter
+        self._counts = counts
+        self._told: dict[tuple[str, ...], int] = {}
+
+    def settle(self) -> None:
+        """Hand on by how much each has grown."""
+        for words, number in list(self._counts.items()):
+            grown = number - self._told.get(words, 0)
+            self._told[words] = number
+            self._counter.labels(*words).inc(grown)
+
+
 class Metrics:
     """The counters of one application."""
 
@@ -105,7 +123,8 @@ class Metrics:
         """Start at zero, in a registry of its own."""
         self._registry = CollectorRegistry()
         self._times: list[RequestTimes] = []
-        self._watched: list[Watched] = []
+        self._watched: list[Watched | WatchedCounts] = []
+        self.loop_lag = LoopLag()
         self.decisions = DecisionCounts(
             Counter("sceau_decisions", "Decisions answered.", ["decision", "reason"], registry=self._registry)
         )
@@ -130,6 +149,21 @@ class Metrics:
         """Tell numbers that only grow, one for each word of a label."""
         counter = Counter(name, about, [label], registry=self._registry)
         self._watched += [Watched(counter.labels(word), read) for word, read in by_word.items()]
+
+    def watch_counts(self, name: str, about: str, counts: Mapping[tuple[str, ...], int], labels: Sequence[str]) -> None:
+        """Tell numbers that only grow, by the words of several labels."""
+        self._watched.append(WatchedCounts(Counter(name, about, labels, registry=self._registry), counts))
+
+    def observing(self, name: str, about: str) -> Callable[[float], None]:
+        """What takes seconds and tells how they are distributed."""
+        return Histogram(name, about, buckets=_SECONDS, registry=self._registry).observe
+
+    def watch_gauges(
+        self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str, *, of_workers: str
+    ) -> None:
+        """The same as `watch_gauge`, for each word of a label."""
+        gauge = Gauge(name, about, [label], registry=self._registry, multiprocess_mode=_LIVE[of_workers])
+        self._watched += [Watched(gauge.labels(word), read) for word, read in by_word.items()]
 
     def watch_gauge(self, name: str, about: str, read: Callable[[], float], *, of_workers: str) -> None:
         """Tell a number as it is at the moment; `of_workers` says how several become one: max, min or sum."""

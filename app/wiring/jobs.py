@@ -20,6 +20,7 @@ from app.settings.required import jobs_url, required
 from app.wiring.authority import time_authority_of
 from app.wiring.deployment import deployment_of, is_synchronous
 from app.wiring.proof import proof_plan_of
+from app.wiring.traces import sending, traces_of
 
 _JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
 _COURIER_LIMITS: Final = PoolLimits(size=4, waiting=1_000, deadline=timedelta(seconds=30))  # attempts under way wait
@@ -47,7 +48,8 @@ async def work_until(
         async with work.database.write() as session:
             await check_deployment(session, work.deployment)
         await rewrite_those_of_before(work.database, work.deployment)
-        return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
+        async with sending(traces_of(settings)):
+            return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
     finally:
         if work.courier is not None:
             await work.courier.close()

@@ -166,6 +166,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
     """Follow changes while the application runs, and hand on its counts every second."""
     lasting = (
         _settle(services.metrics),
+        services.metrics.loop_lag.keep(),
         _collect_cycles(),
         keep_uses(services.database, services.uses),
         services.tokens.keep(),

@@ -22,6 +22,7 @@ GROUPS = {
     "tests/e2e/failover/": "replication",
     "tests/e2e/restoring/": "deploy",
     "tests/e2e/upgrading/": "deploy",
+    "tests/e2e/watching/": "watching",
 }
 """What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
 the pages.

@@ -14,6 +14,7 @@ from tests.secrecy.requests import ISSUER, Sent
 from tests.secrecy.sinks import answered, printed, stored
 from tests.support.api import UNLIMITED, question
 from tests.support.issuer import AUDIENCE, Issuer
+from tests.traces.receiver import TraceReceiver, receiving, settings_to
 
 LOUD = {
     "log_statement": "all",
@@ -36,6 +37,7 @@ class Deployment:
     service: Service
     sabotage: Path
     provider: Issuer
+    traces: TraceReceiver
     headers: list[tuple[str, str]] = field(default_factory=list)
     statuses: set[int] = field(default_factory=set)
 
@@ -59,18 +61,26 @@ class Deployment:
         """Everything that came out, once the decisions taken so far are logged."""
         self._settle()
         metrics = self.service.client.get("/metrics").content
+        sent = len(self.traces.bodies)
+        eventually(lambda: len(self.traces.bodies) > sent)  # with the span of that request, which is the last
         with self.server.administrator() as administrator:
             kept = stored(administrator)
         return {
             **kept,
             **answered(self.headers, metrics),
             **printed(self.service.output, self.server.embedded.log_file),
+            "traces": b"\n".join(self.traces.bodies),
         }
 
 
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
     """A service that lets out the planted marker wherever it can, on a server of its own."""
+    with receiving() as traces:
+        yield from _deployed(traces)
+
+
+def _deployed(traces: TraceReceiver) -> Iterator[Deployment]:
     directory = Path(tempfile.mkdtemp(prefix="sceau-secrecy-"))
     server, provider = Server(directory, **LOUD), Issuer()
     settings = {
@@ -80,18 +90,19 @@ def deployment() -> Iterator[Deployment]:
         "SCEAU_OIDC_AUDIENCE": AUDIENCE,
         **{f"SCEAU_{name.upper()}": value for name, value in UNLIMITED.items()},
         "SCEAU_LOG_LEVEL": "DEBUG",
+        **settings_to(traces),
         "PYTHONASYNCIODEBUG": "1",
         "SABOTAGE": str(directory / "sabotage"),
         "LEAK": LEAKED,
     }
-    command = (sys.executable, str(ROOT / "tests" / "secrecy" / "loud.py"))
+    command = (sys.executable, "-P", str(ROOT / "tests" / "secrecy" / "loud.py"))
     service = Service(directory / "service.log", settings, command=command)
     try:
         service.wait_until_it_listens()
         with server.administrator() as administrator:
             administrator.execute("CREATE TABLE planted (said text, kept bytea)")
             administrator.execute("INSERT INTO planted VALUES (%s, %s)", [LEAKED, LEAKED.encode()])
-        yield Deployment(server, service, directory / "sabotage", provider)
+        yield Deployment(server, service, directory / "sabotage", provider, traces)
     finally:
         service.end()
         server.embedded.stop()

@@ -252,9 +252,15 @@ LOUD_HEADERS = (
 )
 
 
+_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
 def _headers(key: str = BOOTSTRAP, **more: str) -> dict[str, str]:
     """A key, and a marked value in every header that a client may set."""
     marked = {name: f"a={_address('header')}" for name in LOUD_HEADERS}
+    # A trace that is recorded, with what its caller may hang on to it.
+    marked |= {"traceparent": _TRACEPARENT, "tracestate": f"v={MARKERS['header'].word}"}
+    marked |= {"baggage": f"who={_address('header')}"}
     return {**marked, "Authorization": f"Bearer {key}", "X-Request-ID": _address("requestid"), **more}
 
 

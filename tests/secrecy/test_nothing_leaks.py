@@ -13,7 +13,14 @@ from tests.support.databases import TestDatabase
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
 NOWHERE = "postgresql://nobody@localhost/none"
-SINKS_WITH_A_CONTROL = {"service output", "PostgreSQL log", "metrics", "response headers", "table planted"}
+SINKS_WITH_A_CONTROL = {
+    "service output",
+    "PostgreSQL log",
+    "metrics",
+    "response headers",
+    "table planted",
+    "traces",
+}
 
 
 def _routes() -> list[Route]:

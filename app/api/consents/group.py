@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -29,6 +30,7 @@ from app.operations.consents.record_many import Said
 from app.operations.service.deployment import Deployment
 from app.register.remembered import RegisterEntries
 from app.snapshot.writer import Writer
+from app.telemetry.traces.spans import cause
 
 TOGETHER: Final = 100
 """How many are recorded in one transaction at most: some tens of milliseconds."""
@@ -44,6 +46,8 @@ log = structlog.get_logger("sceau")
 class _Waiting:
     order: Order
     answer: "asyncio.Future[Answer]"
+    context: Context = field(default_factory=copy_context)
+    """Of the request: what a group does belongs to the trace of its first."""
 
     @property
     def key(self) -> tuple[UUID, bytes] | None:
@@ -119,7 +123,7 @@ class RecordingGroups:
 
     def _spawn(self, some: Sequence[_Waiting], work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         self.keys |= {key for one in some if (key := one.key) is not None}
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work, context=some[0].context)
         self.running.add(task)
         task.add_done_callback(partial(self._ended, some))
         return task
@@ -280,7 +284,7 @@ class Grouped:
 
         """
         person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
-        return Order(said, caller.id, self.digest, self.ask, call, status, person)
+        return Order(said, caller.id, self.digest, self.ask, call, status, person, cause())
 
 
 def grouped_for(needs: Needs) -> Callable[..., Grouped]:

@@ -23,6 +23,7 @@ from app.operations.consents.record_many import Done, Recorded, Said, record_one
 from app.operations.consents.search_consents import ConsentView
 from app.operations.service.deployment import Deployment
 from app.register.remembered import RegisterEntries
+from app.telemetry.traces.spans import caused_by
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,7 @@ class Order:
     """One decision to record: what is said, who asks (by id, by a digest, and by what looks them up), under which key.
 
     `status`: of the answer, if it is recorded. `person`: the locator of who it is about, the same however the id is
-    spelt: what is said of one person is recorded in the order in which it came.
+    spelt: what is said of one person is recorded in the order in which it came. `cause`: its request's span.
     """
 
     said: Said
@@ -40,6 +41,7 @@ class Order:
     call: IdempotentCall | None
     status: int
     person: bytes
+    cause: str | None = None
 
 
 _Callers = dict[tuple[bytes, UUID], Caller | Exception]
@@ -129,7 +131,8 @@ class Together:
                 continue
             recorded = None
             if not opened.is_busy(one.said.subject):
-                recorded = await record_one(session, self.deployment, caller, one.said, opened)
+                with caused_by(one.cause):
+                    recorded = await record_one(session, self.deployment, caller, one.said, opened)
                 told[one] = recorded.refused or Answer(one.status, _body(recorded.done))
             if one.call is not None:
                 _settle(session, one.call, told.get(one), recorded)

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from math import inf
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -20,6 +20,10 @@ from app.api.decisions.replies import Reply, reply_to
 from app.api.http.early_refusals import BODY_TOO_SLOW, header_lines
 from app.api.http.exchange import usable_id
 from app.api.http.protocol import BoundedProtocol
+from app.telemetry.traces import spans
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 BODY_SECONDS: Final = 15.0
 """How long a body may take, from the end of its head on."""
@@ -85,6 +89,14 @@ class DecisionProtocol(BoundedProtocol):
             super().on_message_complete()
             return
         body, self._asked, self._body, self._in_message = self._body, None, b"", False
+        if (tracer := spans.tracer()) is not None:
+            with tracer.request(asked.path, self.headers) as span:
+                self._answer(decisions, asked, body, span)
+        else:
+            self._answer(decisions, asked, body, None)
+
+    def _answer(self, decisions: DecisionEndpoint, asked: RequestHead, body: bytes, span: "Span | None") -> None:
+        """Answer a request from memory, or begin to read what memory lacks; `span` is that of the request."""
         try:
             found = decisions.at_once(asked, body)
         except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
@@ -94,11 +106,13 @@ class DecisionProtocol(BoundedProtocol):
             self.begin_step(self.timeout_keep_alive)
             self.server_state.total_requests += 1
             decisions.observe(asked, found, time.perf_counter() - self._started, self._origin)
+            if span is not None:
+                spans.end(span, found.status)
             return
         self.begin_step(inf)
         cycle = PendingCycle(keep_alive=self._keep_alive)
         self.cycle = cast("RequestResponseCycle", cycle)
-        task = self.loop.create_task(self._answer_later(decisions, found, cycle, self._origin(), self._started))
+        task = self.loop.create_task(self._answer_later(decisions, found, cycle, self._origin(), self._started, span))
         self.tasks.add(task)  # a server that stops waits for those
         task.add_done_callback(self.tasks.discard)
 
@@ -136,8 +150,14 @@ class DecisionProtocol(BoundedProtocol):
         super().begin_request()
         super().on_body(body)
 
-    async def _answer_later(
-        self, decisions: DecisionEndpoint, pending: Pending, cycle: PendingCycle, scope: Scope, started: float
+    async def _answer_later(  # noqa: PLR0917 - all that is known of one request
+        self,
+        decisions: DecisionEndpoint,
+        pending: Pending,
+        cycle: PendingCycle,
+        scope: Scope,
+        started: float,
+        span: "Span | None",
     ) -> None:
         """Answer after what memory lacks was read; then uvicorn goes on with what has come since."""
         reply = await decisions.finish_or_refuse(pending, scope)
@@ -146,6 +166,8 @@ class DecisionProtocol(BoundedProtocol):
             self._send(decisions, pending.asked, reply)
         cycle.response_complete = True
         decisions.observe(pending.asked, reply, time.perf_counter() - started, lambda: scope)
+        if span is not None:
+            spans.end(span, reply.status)
         self.on_response_complete()
 
     def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:

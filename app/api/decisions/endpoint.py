@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from app.api.decisions.reading import Batch, read_batch, read_question
 from app.api.decisions.replies import JSON, TEXT, Heads, Reply, quota_fields, reply_of, reply_to
+from app.api.decisions.traced import told_in_trace
 from app.api.decisions.words import NOT_ALLOWED, UNAVAILABLE, Worded, Wording
 from app.api.http.exchange import answered_line, loggable
 from app.api.http.media_types import prefers_text
@@ -28,7 +29,9 @@ from app.api.http.routing import is_json
 from app.api.http.security import bearer_of, credential_of, refuse_strangers
 from app.api.http.services import Services
 from app.auth.callers import Credential, key_digest
+from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.limits.quotas import OverQuotaError
+from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.answer_questions import (
     DecisionPoint,
     answer_at_once,
@@ -38,6 +41,7 @@ from app.operations.decisions.answer_questions import (
 )
 from app.operations.decisions.judging import AnsweredRequest, Judged, Unanswered
 from app.operations.decisions.question import Question
+from app.telemetry.traces import spans
 
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
@@ -100,7 +104,7 @@ class DecisionEndpoint:
         """Find callers with `services`, answer with `point`, put answers into words with `wording`."""
         self._services = services
         self._point = point
-        self._wording = wording
+        self.wording = wording
         self._refs = services.deployment.pseudonyms.locator
         # A durable log has a permit wait for the commit of its row: then nothing is answered at once.
         self._waits = services.recorder is not None and services.recorder.durable
@@ -145,19 +149,26 @@ class DecisionEndpoint:
         if pending.wrong is not None or pending.read is None:
             await refuse_strangers(self._services, pending.credential)
             raise pending.wrong or MalformedError("The request is not as it should be.")
+        try:
+            return await self._finish(pending, pending.read)
+        except (DatabaseUnavailableError, IssuerUnavailableError):
+            self.wording.nobody()
+            raise
+
+    async def _finish(self, pending: Pending, read: Question | Batch) -> tuple[Reply, str | None]:
         credential = await credential_of(self._services, pending.credential)
-        questions = _questions_of(pending.read)
+        questions = _questions_of(read)
         answered = await answer_questions(self._point, credential, questions)
         if answered.caller is None:
             raise UnauthorizedError(presented=True)
         self._services.unknown_keys.passed(credential.digest)
-        reply, worded = self._reply(pending.asked, answered, pending.read)
+        reply, worded = self._reply(pending.asked, answered, read)
         if worded is not None and not await self._committed(worded, credential, questions, answered):
             # Overtaken while it waited for the commit: judged anew, on facts read for it.
             answered = await answer_from_primary(self._point, credential, questions)
             if answered.caller is None:
                 raise UnauthorizedError(presented=True)
-            reply, worded = self._reply(pending.asked, answered, pending.read)
+            reply, worded = self._reply(pending.asked, answered, read)
             if worded is not None and not await self._committed(worded, credential, questions, answered):
                 reply = reply_of(unavailable(UNAVAILABLE))
         return reply, str(answered.caller.id) if answered.caller is not None else None
@@ -225,18 +236,20 @@ class DecisionEndpoint:
     ) -> tuple[Reply, Worded | None]:
         """The answer in words, and as `Worded` when it is one of 200."""
         fields = quota_fields(answered.standing)
+        if spans.tracer() is not None:
+            spans.note(told_in_trace(answered, read))
         if isinstance(read, Batch):
-            worded = self._wording.batch(answered, read)
+            worded = self.wording.batch(answered, read)
             return Reply(200, JSON, worded.body, fields), worded
         found = answered.answers[0]
         if isinstance(found, Judged):
-            worded = self._wording.single(answered, read, found)
+            worded = self.wording.single(answered, read, found)
             if asked.accept and prefers_text(asked.accept):
                 return Reply(200, TEXT, b"permit" if found.decision.permitted else b"deny", fields), worded
             return Reply(200, JSON, worded.body, fields), worded
         if found is Unanswered.NOT_ALLOWED:
             return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), None
-        self._wording.unknowable()
+        self.wording.unknowable()
         return reply_of(restored_behind() if found is Unanswered.BEHIND else unavailable(UNAVAILABLE)), None
 
 

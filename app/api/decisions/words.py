@@ -46,11 +46,17 @@ class Worded:
 
 
 class Wording:
-    """Words the answers of one process."""
+    """Words the answers of one process.
+
+    `unanswered` counts questions for want of the database, by paragraph: where a processing is known to be exempt its
+    question is always answered, so that one alone is of IV; a request of which not even the caller could be found
+    might have been about either, and counts for both.
+    """
 
     def __init__(self, counts: DecisionCounts, recorder: Recorder | None, token: Token) -> None:
         """Count in `counts`, log with `recorder` (None: no log), make decision tokens with `token`."""
         self._counts = counts
+        self.unanswered: dict[tuple[str, ...], int] = {("III",): 0, ("IV",): 0}
         self._recorder = recorder
         self._token = token
 
@@ -63,6 +69,12 @@ class Wording:
     def unknowable(self) -> None:
         """Count a question whose facts cannot be read."""
         self._counts.count_outcome(_UNAVAILABLE_OUTCOME)
+        self.unanswered["IV",] += 1
+
+    def nobody(self) -> None:
+        """Count a request that could not be answered whatever it asked."""
+        self.unanswered["III",] += 1
+        self.unanswered["IV",] += 1
 
     def batch(self, answered: AnsweredRequest, batch: Batch) -> Worded:
         """The answers to a batch, up to the one that its semantic ends with."""

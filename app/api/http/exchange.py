@@ -11,6 +11,7 @@ from starlette.types import Message, Scope, Send
 from app.api.http.rate_limits import fields_of
 from app.api.http.services import Services
 from app.db.identifiers import random_hex
+from app.telemetry.traces.spans import trace_id
 
 LONGEST_ID: Final = 128
 log = structlog.get_logger("sceau.http")
@@ -67,6 +68,8 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
+            if (current := trace_id()) is not None:  # the span ends before the line about this answer is logged
+                self._scope.setdefault("state", {})["trace_id"] = current
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._identifier
             for name, value in {**self._headers, **self._told()}.items():
@@ -85,6 +88,7 @@ def answered_line(  # noqa: PLR0917 - what one line of the log says
     """Count an answer, and log it in one line."""
     services.metrics.requests.labels(method, route, str(status)).inc()
     services.metrics.seconds.labels(route).observe(seconds)
+    state = scope.get("state", {})
     log.info(
         "answered",
         method=method,
@@ -92,5 +96,6 @@ def answered_line(  # noqa: PLR0917 - what one line of the log says
         status=status,
         milliseconds=round(seconds * 1000, 2),
         request_id=request_id,
-        caller=scope.get("state", {}).get("caller"),
+        caller=state.get("caller"),
+        **({"trace_id": state["trace_id"]} if "trace_id" in state else {}),
     )

@@ -6,13 +6,15 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
+from prometheus_client.core import Metric
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, restored_behind, unavailable
 from app.api.http.routing import PROBLEMS, problems
 from app.api.http.security import Needs, bearer, open_to_all
-from app.api.http.services import DatabaseDep, MetricsAccessDep, MetricsDep, Services, ServicesDep
+from app.api.http.services import MetricsAccessDep, MetricsDep, Services, ServicesDep
+from app.api.service.conditions import database_metrics, process_metrics
 from app.api.service.metrics import (
     IssuerState,
     change_metrics,
@@ -22,8 +24,9 @@ from app.api.service.metrics import (
     proof_metrics,
 )
 from app.auth.scopes import Scope
-from app.db.database import Database, DatabaseUnavailableError, RestoredBehindError
+from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
+from app.db.watching.condition import condition_of
 from app.operations.service.list_job_runs import list_job_runs
 from app.operations.webhooks.count_deliveries import count_deliveries
 from app.proof.anchoring import NOT_ANCHORED
@@ -31,6 +34,7 @@ from app.proof.anchors import anchor_delay, anchored_log
 from app.proof.store import merge_delay
 from app.snapshot.upkeep import count_changes
 from app.telemetry.access import MetricsAccess
+from app.telemetry.build import build
 from app.telemetry.families import exposition_of
 from app.telemetry.metrics import MEDIA_TYPE
 
@@ -40,14 +44,16 @@ _NO_DATABASE: Final = (
     "The database cannot be reached: exempt purposes (L32-3, III) are still answered, nothing else is."
 )
 _STOPPING: Final = "The process is about to stop: send nothing new to it."
+_CLOCKS_APART_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 1.0
 """How long a probe waits for the database: less than what load balancers and Kubernetes give it."""
 
 
 class Live(BaseModel):
-    """The process answers."""
+    """The process answers; `version` is that of its package."""
 
     status: str = "live"
+    version: str
 
 
 class Ready(BaseModel):
@@ -75,7 +81,7 @@ class Ready(BaseModel):
 @open_to_all
 async def livez() -> Live:
     """200 while the process answers at all; no dependency is looked at."""
-    return Live()
+    return Live(version=build()[0])
 
 
 class Need(StrEnum):
@@ -107,7 +113,7 @@ async def readyz(
     amiss = await _amiss(services, need)
     if amiss is not None and (need is Need.IV or not _answers_exempt(services, amiss)):
         return restored_behind() if amiss is RESTORED_BEHIND else unavailable(amiss)
-    notes = [amiss] if amiss is not None else await _notes(services.database, is_on=services.stamps_log)
+    notes = [amiss] if amiss is not None else await _notes(services)
     ready = _ready(services, notes)
     return Response(ready.model_dump_json(), media_type="application/json")
 
@@ -170,15 +176,26 @@ def _ready(services: Services, notes: list[str]) -> Ready:
     )
 
 
-async def _notes(database: Database, *, is_on: bool) -> list[str]:
-    """What is to be said of the log that outsiders check."""
+async def _notes(services: Services) -> list[str]:
+    """What is to be said of the log that outsiders check, and of the database's clock."""
     try:
-        async with database.read() as session:
+        async with services.database.read() as session:
             log, now = await anchored_log(session), await session.now()
+            ahead = (await condition_of(session, services.wall_clock)).ahead
     except DatabaseUnavailableError:
         return []  # whether it can decide was found out before
-    note = NOT_ANCHORED.get(log.standing(now, is_on=is_on))
-    return [] if note is None else [note]
+    note = NOT_ANCHORED.get(log.standing(now, is_on=services.stamps_log))
+    notes = [] if note is None else [note]
+    return [*notes, clock_note(ahead)] if abs(ahead) > _CLOCKS_APART_SECONDS else notes
+
+
+def clock_note(ahead: float) -> str:
+    """What is to be said of a database's clock that is so many seconds ahead of this host's, or behind it."""
+    way = "ahead of" if ahead > 0 else "behind"
+    return (
+        f"The database's clock is {abs(ahead):.0f} seconds {way} this host's: consents are dated and expire by it. "
+        "See docs/runbook.md, SceauClockOffset."
+    )
 
 
 _METRICS_SCOPE: Final = Needs(Scope.AUDIT_READ)
@@ -193,7 +210,7 @@ _METRICS_SCOPE: Final = Needs(Scope.AUDIT_READ)
 @open_to_all
 async def metrics(
     request: Request,
-    database: DatabaseDep,
+    services: ServicesDep,
     access: MetricsAccessDep,
     counted: MetricsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)] = None,
@@ -203,13 +220,24 @@ async def metrics(
         raise HTTPException(404)
     if access is MetricsAccess.SCOPED:
         await _METRICS_SCOPE(request, credentials)
-    try:
-        counts = await count_deliveries(database)
-        async with database.read() as session:
-            runs = await list_job_runs(session, task=None, days=0)
-            changes: int | None = await count_changes(session)
-            of_log = list(proof_metrics(await merge_delay(session), await anchor_delay(session)))
-    except DatabaseUnavailableError:
-        counts, runs, changes, of_log = None, (), None, []  # what this process counted itself is still told
-    read = exposition_of([*delivery_metrics(counts), *job_metrics(runs), *change_metrics(changes), *of_log])
+    read = exposition_of(await _read_metrics(services))
     return Response(counted.exposition() + read, media_type=MEDIA_TYPE)
+
+
+async def _read_metrics(services: Services) -> list[Metric]:
+    """What is read when Prometheus asks; without the database, what this service knows of itself."""
+    try:
+        counts = await count_deliveries(services.database)
+        durable = await services.database.is_durable()
+        async with services.database.read() as session:
+            condition = await condition_of(session, services.wall_clock)
+            return [
+                *process_metrics(condition),
+                *database_metrics(condition, durable=durable),
+                *delivery_metrics(counts),
+                *job_metrics(await list_job_runs(session, task=None, days=0)),
+                *change_metrics(await count_changes(session)),
+                *proof_metrics(await merge_delay(session), await anchor_delay(session)),
+            ]
+    except DatabaseUnavailableError:
+        return [*process_metrics(None), *database_metrics(None)]

@@ -86,11 +86,10 @@ def _watch_log(services: Services) -> None:
     )
 
 
-def change_metrics(changes: int | None) -> Iterator[Metric]:
-    """The size of the change table as the database has it; nothing when it is unknown."""
-    if changes is not None:
-        about = "Changes kept because some replica has not applied them."
-        yield GaugeMetricFamily("sceau_change_rows", about, value=changes)
+def change_metrics(changes: int) -> Iterator[Metric]:
+    """The size of the change table as the database has it."""
+    about = "Changes kept because some replica has not applied them."
+    yield GaugeMetricFamily("sceau_change_rows", about, value=changes)
 
 
 class IssuerState(BaseModel):
@@ -165,10 +164,8 @@ def watch_refusals(services: Services) -> None:
     )
 
 
-def delivery_metrics(counts: DeliveryCounts | None) -> Iterator[Metric]:
-    """The families, each with a sample for each endpoint; none when nothing could be read."""
-    if counts is None:
-        return
+def delivery_metrics(counts: DeliveryCounts) -> Iterator[Metric]:
+    """The families, each with a sample for each endpoint."""
     attempts = CounterMetricFamily(
         "sceau_webhook_attempts", "Attempts to deliver, by how they ended.", labels=["endpoint", "outcome"]
     )

@@ -38,6 +38,7 @@ from app.ledger.vault_store import load_id
 from app.operations.service.deployment import Deployment
 from app.operations.webhooks.disable_webhook import GONE, MAKER_ENDED, answered_for, disable_webhook
 from app.operations.webhooks.webhook_secrets import signing_keys
+from app.telemetry.traces import spans
 
 SCHEDULE: Final = tuple(map(float, (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)))
 """Seconds before each attempt, from the attempt before it; about 75 h 35 min in all (Standard Webhooks 1.0.0)."""
@@ -178,7 +179,17 @@ async def _attempt(courier: Courier, message: _Message) -> None:
     headers = signature_headers(message.keys, event, int(message.at.timestamp()), message.body)
     headers["Content-Type"] = MEDIA_TYPE
     started = asyncio.get_running_loop().time()
-    outcome = await courier.sender.post(message.url, headers, message.body)
+    with spans.webhook(message.claim.traceparent):
+        if (traceparent := spans.traceparent()) is not None:
+            headers["traceparent"] = traceparent
+        outcome = await courier.sender.post(message.url, headers, message.body)
+        spans.note(
+            {
+                "sceau.event.type": message.claim.event.type,
+                "sceau.webhook.attempt": message.claim.number,
+                "sceau.webhook.outcome": outcome.word,
+            }
+        )
     took = timedelta(seconds=asyncio.get_running_loop().time() - started)
     attempt = Attempt(message.at, took, outcome.status, outcome.error)
     async with courier.database.write() as session:

@@ -19,6 +19,7 @@ from app.operations.staff.read_staff_coverage import Coverage
 from app.pages.dates import day, integer, moment, month, percent
 from app.pages.languages import Language
 from app.pages.rendering import words
+from app.pages.service.attention import attention
 from app.pages.service.charts import Chart, Row, bar_chart
 from app.pages.service.tables import (
     Cell,
@@ -113,6 +114,7 @@ def dashboard_page(shown: Dashboard, caller: Caller, recorder: Recorder | None, 
         "signed_in_as": caller.name,
         "restricted": None if caller.processings is None else ", ".join(sorted(caller.processings)),
         "sections": sections,
+        **attention(shown, sections, language),
     }
 
 

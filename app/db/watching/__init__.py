@@ -1,0 +1,1 @@
+"""What the database says of itself, for whoever watches the service."""

@@ -1,0 +1,135 @@
+"""What the metrics tell of waits, writes, pools, the database, and what was started again."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from app.api.http.services import Services
+from app.api.service.health import clock_note
+from app.db.database import DatabaseUnavailableError
+from app.telemetry.loop_lag import LoopLag
+from app.telemetry.restarts import note_restart, restarts
+from tests.faults.service import eventually
+from tests.service.test_metrics import figure
+from tests.support.api import running
+
+
+def services_of(api):
+    """The parts of a running application."""
+    return cast("Services", api.client.app.state.services)
+
+
+def test_writes_confirmations_and_reads_are_told(database):
+    """A grant and a withdrawal by kind and outcome; the withdrawal's wait in the histogram; reads by cause."""
+    with running(database, cache="leased") as api:
+        api.register("ads")
+        eventually(lambda: api.ok("GET", "/readyz")["leased"])
+        api.decide("alice", "ads")
+        api.withdraw("alice", "ads")
+        text = api.call("GET", "/metrics").text
+        assert figure(text, 'sceau_writes_total{kind="granted",outcome="recorded"}') == 1
+        assert figure(text, 'sceau_writes_total{kind="withdrawn",outcome="recorded"}') == 1
+        assert figure(text, "sceau_confirmation_seconds_count") >= 1
+        assert figure(text, 'sceau_pool_waiting{pool="sessions"}') == 0
+        assert figure(text, 'sceau_pool_connections{pool="memory"}') >= 0
+        assert figure(text, "sceau_event_loop_lag_seconds") >= 0
+
+
+def test_reads_of_the_primary_are_told_by_cause(database):
+    """In strict mode each question reads the primary, and says so."""
+    with running(database, cache="strict") as api:
+        api.register("ads")
+        for _ in range(3):
+            api.evaluate("alice", "ads")
+        assert figure(api.call("GET", "/metrics").text, 'sceau_primary_reads_total{cause="strict"}') >= 3
+
+
+@asynccontextmanager
+async def _refused(*asked):
+    if asked:
+        raise DatabaseUnavailableError
+    yield
+
+
+def test_a_write_that_is_not_recorded_is_told(database, monkeypatch):
+    """A transaction that the database refuses counts as such; one that was recorded does not."""
+    with running(database) as api:
+        monkeypatch.setattr(services_of(api).database, "write", _refused)
+        assert api.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}}).status_code == 503
+        monkeypatch.undo()
+        text = api.call("GET", "/metrics").text
+        assert 'outcome="unavailable"' in text
+        assert 'outcome="recorded"' not in text
+
+
+def test_the_database_and_the_build_are_told(database):
+    """The primary, its timeline, the schema's revision, and a clock that is this host's own."""
+    with running(database) as api:
+        text = api.call("GET", "/metrics").text
+        assert figure(text, "sceau_database_up") == 1
+        assert figure(text, "sceau_database_primary") == 1
+        assert figure(text, "sceau_database_timeline") >= 1
+        assert figure(text, "sceau_database_waits_for_standby") == 0
+        assert abs(figure(text, "sceau_database_clock_ahead_seconds")) < 5
+        assert 'sceau_build_info{revision="unknown",schema="0040",version="0.1.0"} 1.0' in text
+        assert api.ok("GET", "/livez") == {"status": "live", "version": "0.1.0"}
+
+
+def test_what_is_amiss_is_told(database, monkeypatch):
+    """An outage and a database that was set back are 1 while they last, else 0."""
+    with running(database) as api:
+        text = api.call("GET", "/metrics").text
+        assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (0, 0)
+        services = services_of(api)
+        monkeypatch.setattr(type(services.outage), "lasts", True)
+        services.fence.behind = True
+        text = api.call("GET", "/metrics").text
+        assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (1, 1)
+        services.fence.behind = False
+
+
+@pytest.mark.parametrize(("seconds", "way"), [(3_600, "ahead of"), (-3_600, "behind")])
+def test_a_clock_that_is_far_off_is_a_note(database, monkeypatch, seconds, way):
+    """A database whose clock differs by over five seconds from this host's is told in /readyz; a close one is not."""
+    with running(database) as api:
+        assert not [each for each in api.ok("GET", "/readyz")["notes"] if "clock" in each]
+        services = services_of(api)
+        real = services.wall_clock
+        object.__setattr__(services, "wall_clock", lambda: real() - timedelta(seconds=seconds))
+        (note,) = [each for each in api.ok("GET", "/readyz")["notes"] if "clock" in each]
+        assert note == clock_note(seconds)
+        assert f"3600 seconds {way}" in note
+        assert abs(figure(api.call("GET", "/metrics").text, "sceau_database_clock_ahead_seconds") - seconds) < 5
+
+
+def test_restarts_are_counted_by_the_parent_and_read_by_workers(tmp_path, monkeypatch):
+    """What one process notes in the directory of the workers another reads there; nothing noted is nothing started."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert restarts() == {"worker": 0, "jobs": 0}
+    note_restart("worker")
+    note_restart("jobs")
+    note_restart("jobs")
+    told = restarts()
+    assert (told["worker"] >= 1, told["jobs"] >= 2) == (True, True)
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
+    assert restarts() == told  # the same, in the process that counted
+
+
+def test_a_loop_that_is_held_is_told():
+    """A callback that blocks the event loop shows in its lag; an idle one does not."""
+    lag = LoopLag()
+
+    async def hold():
+        keeping = asyncio.create_task(lag.keep())
+        await asyncio.sleep(0)
+        time.sleep(0.6)  # noqa: ASYNC251 - what must not happen
+        await asyncio.sleep(0.05)
+        keeping.cancel()
+
+    assert lag.longest() == 0
+    asyncio.run(hold())
+    assert lag.longest() > 0.2
