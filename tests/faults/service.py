@@ -122,10 +122,15 @@ class Server:
     """An embedded PostgreSQL with one migrated database; stopped, frozen and started as a test likes."""
 
     def __init__(
-        self, directory: Path, *, schema: str | None = "head", binaries: Path | None = None, **settings: str
+        self,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        schema: str | None = "head",
+        binaries: Path | None = None,
     ) -> None:
         """Start it and migrate its database to a revision; None leaves it empty. `binaries`: of another version."""
-        given = {"synchronous_commit": "off", **settings}
+        given = {"synchronous_commit": "off", **(settings or {})}
         self.embedded = EmbeddedServer(directory / "postgres", settings=given, binaries=binaries)
         self.embedded.start()
         if schema is not None:

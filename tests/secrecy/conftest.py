@@ -82,7 +82,7 @@ def deployment() -> Iterator[Deployment]:
 
 def _deployed(traces: TraceReceiver) -> Iterator[Deployment]:
     directory = Path(tempfile.mkdtemp(prefix="sceau-secrecy-"))
-    server, provider = Server(directory, **LOUD), Issuer()
+    server, provider = Server(directory, LOUD), Issuer()
     settings = {
         **server.settings,
         "SCEAU_OIDC_ISSUER": ISSUER,

@@ -51,8 +51,7 @@ def server(request):
     with open_directory() as place:
         made = Server(place, binaries=binaries_of(request.param))
         with made.administrator() as connection:
-            (number,) = connection.execute("SHOW server_version_num").fetchone()
-            assert int(number) // 10_000 == request.param
+            assert connection.info.server_version // 10_000 == request.param
         yield made
         made.embedded.stop()
 

@@ -40,7 +40,7 @@ def old(place):
 @pytest.fixture(scope="module")
 def server(place, old):
     """A database that the old code has made."""
-    made = Server(place, schema=None, synchronous_commit="on")
+    made = Server(place, {"synchronous_commit": "on"}, schema=None)
     run(old, made, "migrate")
     yield made
     made.embedded.stop()

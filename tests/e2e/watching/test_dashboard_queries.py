@@ -56,7 +56,8 @@ def _ask(service: Service) -> bool:
 def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
     """A Prometheus that scrapes a service of two workers, on a server that archives and lets it see who replicates."""
     place, stage, issuer = tmp_path_factory.mktemp("scraped"), Stage(), Issuer()
-    server = Server(place, wal_level="replica", archive_mode="on", archive_command="/bin/true", archive_timeout="1s")
+    archiving = {"archive_mode": "on", "archive_command": "/bin/true", "archive_timeout": "1s"}
+    server = Server(place, {"wal_level": "replica", **archiving})
     with server.administrator() as administrator:
         administrator.execute("GRANT pg_read_all_stats TO sceau_app")
     settings = {
