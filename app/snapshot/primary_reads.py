@@ -64,6 +64,11 @@ class PrimaryReads:
                 self.causes["other_server",] += 1
             raise
 
+    @property
+    def connected(self) -> bool:
+        """Whether the feed has found a server that may be the primary."""
+        return self._feed is not None and self._feed.connected
+
     @asynccontextmanager
     async def read_exempt(self) -> AsyncIterator[ReadSession]:
         """A session for what exempt purposes need, on a database that was set back or is not proven: for nothing else.

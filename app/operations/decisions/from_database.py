@@ -97,7 +97,8 @@ async def _read_and_answer(
         return await _read_exempt(primary, presented, questions, instant, Unanswered.BEHIND)
     except DatabaseUnavailableError:
         at = datetime.fromtimestamp(instant, UTC)
-        if primary.known.caller(presented.digest, at) is None and not primary.outage.lasts:
+        unknown = primary.known.caller(presented.digest, at) is None
+        if unknown and (primary.reads.connected or not primary.outage.lasts):
             # What was known may just have been forgotten, because another primary was found that is not proven yet.
             with suppress(DatabaseUnavailableError):
                 return await _read_exempt(primary, presented, questions, instant, Unanswered.UNKNOWABLE)
