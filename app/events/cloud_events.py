@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
+from uuid import UUID
 
 from app.events.effects import ENDING
 from app.events.feed import OutboxEvent
@@ -24,13 +25,17 @@ class KnownSubject:
         return f"KnownSubject(type={self.type!r})"
 
 
-def cloud_event(event: OutboxEvent, source: str, *, subject: KnownSubject | None = None) -> dict[str, Any]:
+def cloud_event(
+    event: OutboxEvent, source: str, *, subject: KnownSubject | None = None, receiver: UUID | None = None
+) -> dict[str, Any]:
     """An event in the JSON event format.
 
     Args:
         event: as written to the outbox.
         source: where it comes from: the public address of this deployment.
         subject: who it is about, for receivers that are told; None leaves the member out.
+        receiver: the endpoint that it is sent to, an extension attribute: one signature then is good for one receiver,
+            which could else hand the message on to another as if it came from here. None leaves it out.
 
     """
     data: dict[str, Any] = dict(event.data)
@@ -45,6 +50,7 @@ def cloud_event(event: OutboxEvent, source: str, *, subject: KnownSubject | None
         "type": event.type,
         "time": event.occurred_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "datacontenttype": "application/json",
+        **({"receiver": str(receiver)} if receiver is not None else {}),
         "data": data,
     }
 

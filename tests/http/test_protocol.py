@@ -12,7 +12,7 @@ import uvicorn
 
 from app.api.decisions.connection import DecisionProtocol
 from app.api.http import protocol as bounded_protocol
-from app.api.http.early_refusals import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS
+from app.api.http.early_refusals import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, REFUSALS
 from app.api.http.headers import SECURITY_HEADERS
 from app.api.http.protocol import BoundedProtocol
 
@@ -103,8 +103,14 @@ def problem_of(answer):
         ([b"no HTTP at all\r\n\r\n", *([b"and on" * 8_192] * 5)], (400, "malformed")),
         ([b"\x16\x03\x01\x02\x00\x01"], (400, "malformed")),
         ([b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"], (400, "malformed")),
+        ([LINE + b"Host: a.example\r\nHost: b.example\r\n\r\n"], (400, "malformed")),
+        ([b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"], (501, "transfer-coding-unknown")),
+        ([b"GET / HTTP/2.0\r\nHost: a.example\r\n\r\n"], (505, "version-unknown")),
     ],
-    ids=["target", "query", "fields", "field", "endless", "together", "no field", "no HTTP", "TLS", "two lengths"],
+    ids=[
+        *("target", "query", "fields", "field", "endless", "together", "no field", "no HTTP", "TLS", "two lengths"),
+        *("two hosts", "another coding", "another version"),
+    ],
 )
 def test_a_head_without_bounds_is_refused(sent, expected):
     """A target, a field, or fields together beyond the bounds, or no HTTP at all: a problem document, and the end."""
@@ -230,10 +236,5 @@ def test_a_connection_that_was_answered_has_no_such_deadline():
 def test_the_counts_are_of_words_alone():
     """What is counted is named by problems: nothing that a client sent is in it."""
     assert isinstance(BoundedProtocol.refused, Counter)
-    assert set(BoundedProtocol.refused) <= {
-        "malformed",
-        "head-too-large",
-        "target-too-long",
-        "timeout",
-        "upgrade-refused",
-    }
+    assert set(BoundedProtocol.refused) <= {each.slug for each in REFUSALS}
+    assert {"malformed", "upgrade-refused", "version-unknown"} <= {each.slug for each in REFUSALS}

@@ -166,3 +166,11 @@ async def listening(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> 
         for task in list(handling):
             task.cancel()
         await asyncio.gather(*handling, return_exceptions=True)
+
+
+async def always_early(_: Received, writer: asyncio.StreamWriter) -> None:
+    """Send one informational answer (103, RFC 8297) after another, and never the final one."""
+    while True:
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)

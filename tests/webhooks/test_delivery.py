@@ -5,6 +5,7 @@ from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE, wait_afte
 from tests.faults.service import eventually
 from tests.webhooks.courier import LOOPBACK
 from tests.webhooks.receivers import (
+    always_early,
     answering,
     closing,
     dripping,
@@ -24,6 +25,7 @@ FAULTS = {
     "silent": silent,
     "dripping": dripping,
     "endless headers": endless_headers,
+    "always early": always_early,
 }
 WORDS = {
     "garbage": "protocol",
@@ -31,6 +33,7 @@ WORDS = {
     "silent": "timeout",
     "dripping": "timeout",
     "endless headers": "protocol",
+    "always early": "timeout",
 }
 
 

@@ -24,6 +24,7 @@ from app.api.http.early_refusals import (
     Refusal,
     answer_to,
     head_length,
+    refusal_of,
 )
 from app.api.http.last_words import LastWords
 
@@ -154,6 +155,10 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         if self._head_bytes + self._read_bytes > LONGEST_HEAD and head_length(self.url, self.headers) > LONGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
+            raise _RefusedError
+        refusal = refusal_of(self.parser.get_http_version(), self.headers)
+        if refusal is not None:
+            self._refusal = refusal
             raise _RefusedError
         self._in_head = False
         self.begin_request()

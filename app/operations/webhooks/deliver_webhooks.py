@@ -169,7 +169,7 @@ async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, clai
             log.warning("a subject's id cannot be opened: a master key is missing", endpoint=str(endpoint.id))
             known = None
         subject = KnownSubject(claim.subject_type, known)
-    told = cloud_event(claim.event, courier.source, subject=subject)
+    told = cloud_event(claim.event, courier.source, subject=subject, receiver=endpoint.id)
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
