@@ -24,7 +24,7 @@ from app.operations.service.signing_keys import ensure_key
 from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
-from app.wiring.outage_file import keep_outage_file
+from app.wiring.outage_file import keep_exempt_known
 from app.wiring.parent import note_admitted, was_admitted
 
 _LAST_FLUSH_SECONDS: Final = 5.0
@@ -174,8 +174,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
         keep_up(services.database, services.pace),  # in strict mode too: workers that died leave their rows
     )
     tasks = [asyncio.create_task(each) for each in lasting]
-    if services.outage_file is not None:
-        tasks.append(asyncio.create_task(keep_outage_file(services, services.outage_file)))
+    tasks.append(asyncio.create_task(keep_exempt_known(services)))
     check = services.token_check
     if check is not None:
         tasks.append(asyncio.create_task(check.keep()))

@@ -94,7 +94,12 @@ def remember(kept: ExemptFacts, known: LastKnown, now: datetime) -> None:
     if not -timedelta(minutes=1) <= now - kept.at <= LONGEST_AGE:
         raise OutageFileError(f"it is of {kept.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: at most a day is trusted")
     known.away()
+    learn(kept, known, known.forgettings)
+
+
+def learn(kept: ExemptFacts, known: LastKnown, since: int) -> None:
+    """Take what was read as known; nothing where something was forgotten since (`LastKnown.forgettings`)."""
     for digest, found in kept.callers.items():
-        known.remember_caller(bytes.fromhex(digest), found, known.forgettings)
+        known.remember_caller(bytes.fromhex(digest), found, since)
     for processing in kept.processings:
-        known.remember_processing(processing.id, processing, known.forgettings)
+        known.remember_processing(processing.id, processing, since)
