@@ -18,6 +18,9 @@ import typer
 
 from app.cli.about import VersionOption
 from app.cli.about.refusals import refusal
+from app.cli.checks.config import config
+from app.cli.checks.doctor import doctor
+from app.cli.checks.status import status
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.identities import identities
 from app.cli.imports import import_files
@@ -25,11 +28,11 @@ from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.proof import proof
 from app.cli.recovery.restores import accept_restore, replay_journal, restore_check
-from app.cli.register import register
+from app.cli.register.export import register
 from app.cli.report import report
 from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
-from app.cli.subject import subject
+from app.cli.people.subject import subject
 from app.cli.transfer import export, restore
 
 if TYPE_CHECKING:
@@ -44,6 +47,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Sceau: may this processing analyse this letter?",
 )
+app.command()(doctor)
+app.command()(status)
+app.add_typer(config, name="config")
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)
