@@ -26,13 +26,16 @@ from app.cli.identities import identities
 from app.cli.imports import import_files
 from app.cli.keys import keys
 from app.cli.limits import limits
+from app.cli.people.links import links
+from app.cli.people.subject import subject
 from app.cli.proof import proof
 from app.cli.recovery.restores import accept_restore, replay_journal, restore_check
+from app.cli.register.apply import apply
 from app.cli.register.export import register
+from app.cli.remote.watch import watch
 from app.cli.report import report
 from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
-from app.cli.people.subject import subject
 from app.cli.transfer import export, restore
 
 if TYPE_CHECKING:
@@ -43,13 +46,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Sceau: may this processing analyse this letter?",
 )
 app.command()(doctor)
 app.command()(status)
 app.add_typer(config, name="config")
+app.command()(apply)
+app.command()(watch)
+app.add_typer(links, name="links")
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)

@@ -4,7 +4,8 @@
 def refusal(error: Exception) -> str | None:
     """The line that a refusal ends with; None for an unforeseen error."""
     from app.cli.data_directory import DataDirectoryInUseError
-    from app.cli.files import UnwritableFileError
+    from app.cli.files import RegisterFileError, UnwritableFileError
+    from app.cli.remote.service import ServiceRefusedError
     from app.core.errors import DomainError
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError
@@ -40,7 +41,9 @@ def refusal(error: Exception) -> str | None:
         NoRoomError,
         OwnerLimitsRefusedError,
         PortTakenError,
+        RegisterFileError,
         RestoreRefusedError,
+        ServiceRefusedError,
         SettingsError,
         UnwritableFileError,
     )

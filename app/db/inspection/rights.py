@@ -54,14 +54,14 @@ def application_rights(connection: psycopg.Connection[Any]) -> RoleRights:
     """The rights of the connected role, compared with those that a migration grants the service's role."""
     row = connection.execute(_ATTRIBUTES).fetchone() or ()
     powers = [word for word, is_so in zip(_ATTRIBUTE_WORDS, row, strict=True) if is_so]
-    if powers and row[0]:
-        return RoleRights((), tuple(powers[:1]))  # every other right follows from it
+    if row[0] or row[-1]:
+        return RoleRights((), tuple(powers))  # every other right follows from these
     has = {*_has(connection)}
-    wanted = {*_wanted()}
+    wanted = {each for each in _wanted() if f"UPDATE on {each.rpartition(' ')[2]}" not in has or " of " not in each}
     lacking = [*sorted(wanted - has)]
     lacking += [f"EXECUTE on {each}" for each in FUNCTIONS if not _may(connection, _CALLABLE, each)]
     lacking += [f"USAGE on {each}" for each in SEQUENCES if not _may(connection, _COUNTABLE, each)]
-    return RoleRights(tuple(lacking), (*powers, *sorted(has - wanted)))
+    return RoleRights(tuple(lacking), (*powers, *(f"has {each}" for each in sorted(has - wanted))))
 
 
 def tables_not_owned(connection: psycopg.Connection[Any]) -> int:
