@@ -1,5 +1,16 @@
 """What a command says when it refuses: one line, for every error that is foreseen."""
 
+import typer
+
+
+def usage(error: typer.TyperException) -> str | None:
+    """The line that wrong usage ends with, and which help tells more; None where the help was printed already."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split())
+    if not said or "Usage:" in said:
+        return None
+    path = getattr(getattr(error, "ctx", None), "command_path", "sceau")
+    return f"{said[:1].lower()}{said[1:].rstrip('.')} ({path} --help)"
+
 
 def refusal(error: Exception) -> str | None:
     """The line that a refusal ends with; None for an unforeseen error."""

@@ -48,7 +48,12 @@ async def _read(session: "ReadSession") -> dict[str, Any]:
             {"about": each.about, "lag_seconds": _seconds(now, each.seen_at), "lease": each.lease} for each in replicas
         ],
         "jobs": [
-            {"task": each.task, "last_started_at": each.last_started_at, "backlog": each.backlog, "error": each.last_error}
+            {
+                "task": each.task,
+                "last_started_at": each.last_started_at,
+                "backlog": each.backlog,
+                "error": each.last_error,
+            }
             for each in await latest_runs(session)
         ],
         "log": {"entries": await size_of_log(session), "merge_delay_seconds": round(await merge_delay(session), 1)},
@@ -71,7 +76,9 @@ def _say(told: dict[str, Any]) -> None:
         typer.echo("no worker decides from memory")
     for each in told["jobs"]:
         ended = f"failed ({each['error']})" if each["error"] else "ended well"
-        typer.echo(f"job {each['task']}: last {each['last_started_at']:%Y-%m-%d %H:%M:%S}, {ended}, {each['backlog']} left")
+        typer.echo(
+            f"job {each['task']}: last {each['last_started_at']:%Y-%m-%d %H:%M:%S}, {ended}, {each['backlog']} left"
+        )
     if not told["jobs"]:
         typer.echo("no job has run yet")
     log = told["log"]

@@ -27,8 +27,8 @@ def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
     if settings.journal_directory is None and settings.journal_hook is None:
         yield warning(
             "journal",
-            "neither SCEAU_JOURNAL_DIRECTORY nor SCEAU_JOURNAL_HOOK is set: a restored backup revives withdrawn consents",
-            "set one of them (docs/recovery.md)",
+            "no journal is kept outside the database: a restored backup revives withdrawn consents",
+            "set SCEAU_JOURNAL_DIRECTORY, SCEAU_JOURNAL_HOOK or both (docs/recovery.md)",
         )
     else:
         yield ok("journal", "writes that forbid are noted outside the database")
@@ -100,17 +100,29 @@ async def address_check(settings: "Settings", own_keys: Collection[str]) -> Chec
         own_keys: ids of the keys that sign this deployment's decision tokens.
 
     """
-    import httpx2
-
     url = str(settings.public_url).rstrip("/")
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
         return wrong("public URL", "SCEAU_PUBLIC_URL is not https: keys and ids would travel in clear", "use https")
+    served = await _published(url)
+    if isinstance(served, CheckResult):
+        return served
+    if not served & {*own_keys}:
+        said = "another deployment answers at SCEAU_PUBLIC_URL"
+        return wrong("public URL", said, "check SCEAU_PUBLIC_URL and SCEAU_DATABASE_URL")
+    clear = "" if parts.scheme == "https" else ", in clear, on this machine alone"
+    return ok("public URL", f"this deployment answers at SCEAU_PUBLIC_URL{clear}")
+
+
+async def _published(url: str) -> set[str] | CheckResult:
+    """The ids of the keys that are published at an address, or why there are none."""
+    import httpx2
+
     try:
         async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=_SECONDS) as client:
             answer = await client.get(url + _KEYS)
             answer.raise_for_status()
-            served = {str(each["kid"]) for each in answer.json()["keys"]}
+            return {str(each["kid"]) for each in answer.json()["keys"]}
     except httpx2.HTTPStatusError as error:
         said = f"the address of SCEAU_PUBLIC_URL answers {error.response.status_code}"
         return wrong("public URL", said, "have the proxy pass /.well-known/ on to the service")
@@ -119,10 +131,3 @@ async def address_check(settings: "Settings", own_keys: Collection[str]) -> Chec
         return wrong("public URL", said, "start the service, and check name, certificate and proxy")
     except (ValueError, KeyError, TypeError):
         return wrong("public URL", "what answers at SCEAU_PUBLIC_URL is not Sceau", "check SCEAU_PUBLIC_URL")
-    if not served & {*own_keys}:
-        return wrong(
-            "public URL", "another deployment answers at SCEAU_PUBLIC_URL", "check SCEAU_PUBLIC_URL and SCEAU_DATABASE_URL"
-        )
-    if parts.scheme != "https":
-        return ok("public URL", "this deployment answers at SCEAU_PUBLIC_URL, in clear, on this machine alone")
-    return ok("public URL", "this deployment answers at SCEAU_PUBLIC_URL")

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 _WOULD_CHANGE: Final = 2
 
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; exit 2 if something would change.")]
+
+
 def apply(
     file: Annotated[Path, typer.Argument(help="Controllers and processings, as YAML.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; exit 2 if something would change.")] = False,  # noqa: FBT002
+    dry_run: DryRun = False,  # noqa: FBT002
     url: UrlOption = HERE,
     key_file: KeyFileOption = None,
     as_json: JsonOption = False,  # noqa: FBT002

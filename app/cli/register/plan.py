@@ -9,6 +9,8 @@ from app.api.register.models import VersionBody
 from app.cli.register.wanted import ABOUT_A_CHANGE, RegisterFile
 
 _UNORDERED: Final = frozenset({"elements", "data_recipients", "controllers", "categories_of_persons"})
+_LONGEST: Final = 40
+"""Characters of a value in a plan."""
 _DEFAULTS: Final = {"age_statement_required": False}
 
 
@@ -85,27 +87,28 @@ def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, foun
         found.steps.append(RegisterStep(said, "POST", f"/v1/controllers/{identifier}/versions", body))
 
 
-def _processing(
-    wanted: Mapping[str, Any], known: Mapping[str, Any], present: PresentRegister, found: _Found
-) -> None:
+def _processing(wanted: Mapping[str, Any], known: Mapping[str, Any], present: PresentRegister, found: _Found) -> None:
     identifier = str(wanted["id"])
     waits = known.get("proposed_version")
     versions = [each for each in present.versions[identifier] if each["state"] != "rejected"]
     latest = next((each for each in versions if each["number"] == waits), versions[-1])
+    if wanted["purpose"] != known["purpose"]:
+        found.impossible.append(f"processing {identifier}: its purpose never changes: register another one")
+        return
     changes = list(_changes(_with_controllers(wanted, present, latest), latest, _compared()))
     if waits is not None:
         if changes:
             found.impossible.append(
-                f"processing {identifier}: version {waits} waits for a second person, and the file says something else: "
-                "have it approved or rejected first"
+                f"processing {identifier}: version {waits} waits for a second person, and the file says something "
+                "else: have it approved or rejected first"
             )
         else:
             found.waiting.append(f"processing {identifier}: version {waits} waits for a second person's approval")
         return
     if changes and wanted.get("material") is None:
         found.impossible.append(
-            f"processing {identifier}: it differs ({'; '.join(changes)}): say `material: true` if consents given before "
-            "must be asked again, else `material: false`"
+            f"processing {identifier}: it differs ({'; '.join(changes)}): say `material: true` if consents given "
+            "before must be asked again, else `material: false`"
         )
         return
     if changes:
@@ -129,7 +132,7 @@ def _version(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compared() -> list[str]:
-    return [name for name in VersionBody.model_fields if name != "controller"]
+    return [name for name in VersionBody.model_fields if name not in {"controller", "purpose"}]
 
 
 def _with_controllers(
@@ -166,4 +169,4 @@ def _comparable(name: str, said: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JS
 
 def _short(value: Any) -> str:  # noqa: ANN401 - JSON
     said = "nothing" if value is None else str(value)
-    return said if len(said) <= 40 else f"{said[:39]}…"
+    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"

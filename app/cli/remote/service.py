@@ -111,7 +111,8 @@ def _problem(answer: "httpx2.Response") -> str:
     try:
         said = answer.json()
         detail = said.get("detail") or said["title"]
-        fields = "; ".join(f"{each['field']}: {each['message']}" for each in said.get("errors") or ())
+        named = [each for each in said.get("errors") or () if each["message"] != detail]
+        fields = "; ".join(f"{each['field']}: {each['message']}" for each in named)
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"the service answered {answer.status_code}"
     return f"{answer.status_code}: {detail}" + (f" {fields}" if fields else "")

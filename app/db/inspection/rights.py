@@ -52,7 +52,7 @@ class RoleRights:
 
 def application_rights(connection: psycopg.Connection[Any]) -> RoleRights:
     """The rights of the connected role, compared with those that a migration grants the service's role."""
-    row = connection.execute(_ATTRIBUTES).fetchone() or ()
+    row: tuple[bool, ...] = connection.execute(_ATTRIBUTES).fetchone() or (False,) * len(_ATTRIBUTE_WORDS)
     powers = [word for word, is_so in zip(_ATTRIBUTE_WORDS, row, strict=True) if is_so]
     if row[0] or row[-1]:
         return RoleRights((), tuple(powers))  # every other right follows from these
