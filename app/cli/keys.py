@@ -44,15 +44,20 @@ def keys_create(  # noqa: PLR0917 - a command's options
 ) -> None:
     """Make a caller, and print its key: once, on standard output."""
     from app.operations.callers.create_key import NewCaller, create_key
+    from app.operations.callers.find_unregistered import find_unregistered
 
-    async def make(database: "Database") -> "MadeKey":
+    async def make(database: "Database") -> "tuple[MadeKey, list[str]]":
         async with database.write() as session:
             expires_at = await session.now() + expires_in if expires_in is not None else None
             processings = frozenset(processing) if processing else None
-            return await create_key(session, None, NewCaller(name, frozenset(scope), processings, kind, expires_at))
+            wanted = NewCaller(name, frozenset(scope), processings, kind, expires_at)
+            made = await create_key(session, None, wanted)
+            return made, await find_unregistered(session, made.caller)
 
-    made = connected(data, make)
+    made, unregistered = connected(data, make)
     typer.echo(f"id {made.caller.id}; the key is shown once:", err=True)
+    if unregistered:
+        typer.echo(f"not registered now: {', '.join(unregistered)} (sceau apply, or check how it is written)", err=True)
     typer.echo(made.secret)
 
 

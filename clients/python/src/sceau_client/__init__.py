@@ -2,7 +2,8 @@
 
 `Client` waits, `AsyncClient` is awaited; both ask `Question`s and answer `Decision`s, which are true only when they are
 permits. `HandleMaker` makes the handles that stand for messages. `Recorder` and `AsyncRecorder` record what people
-decide, and make links to the consent page; `sceau_client.webhooks` verifies webhooks. Doubles for tests are in `sceau_client.testing`.
+decide, and make links to the consent page; `sceau_client.webhooks` verifies webhooks. Doubles for tests are in
+`sceau_client.testing`.
 """
 
 from sceau_client.aio import AsyncClient
