@@ -18,7 +18,7 @@ from app.auth.scopes import Scope
 from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import PartyMode
 from app.db.identifiers import uuid7
-from app.operations.decisions.answers import answer
+from app.operations.decisions.answers import answer, left_unsaid
 from app.operations.decisions.explain_decision import Explanation, explain_decision
 
 router = strict_router("audit")
@@ -102,7 +102,11 @@ async def post_explanation(
         found = await explain_decision(
             session, deployment.policy, caller, question, at=asked.at, known_at=asked.known_at
         )
-    told: dict[str, Any] = answer(found.decision, uuid7(found.at))
+    told: dict[str, Any] = answer(
+        found.decision,
+        uuid7(found.at),
+        left_unsaid(question, found.decision, found.processing, found.at),
+    )
     del told["context"]["id"]  # an explanation is not a decision, and must not be acted on
     return ExplanationBody(
         **told,
