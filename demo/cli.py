@@ -12,7 +12,7 @@ from rich.console import Console
 
 from demo.mailboxes import choose_mailbox
 from demo.refusal import WRONG_INPUT, Refused
-from demo.service import running_service
+from demo.service import Service, running_service
 from demo.story import Story
 from demo.tables import Addresses, console
 
@@ -57,8 +57,17 @@ def _run(options: argparse.Namespace, out: Console, course: _Course) -> None:
         course.told = True
         if not options.once:
             story.say_where(service.url, service.key_file)
-            service.wait_end()
+            _wait(service, out)
     out.print("\nDone; the service is stopped.")
+
+
+def _wait(service: Service, out: Console) -> None:
+    """Wait for as long as the service runs; say that Ctrl-C was heard, since stopping may take a while."""
+    try:
+        service.wait_end()
+    except KeyboardInterrupt:
+        out.print("\nStopping … (Ctrl-C again ends it at once)")
+        raise
 
 
 def _terminate(_: int, __: object) -> NoReturn:

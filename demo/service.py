@@ -1,12 +1,13 @@
 """The service in a child process: started, waited for, and stopped whatever happens to the demo."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,14 +58,15 @@ class Service:
         raise Refused(f"the service ended by itself (exit status {status}): see {self.log}")
 
     def stop(self) -> None:
-        """Stop it, and wait until it is gone."""
+        """Stop it, and wait until it is gone; a Ctrl-C meanwhile ends it and all that it started at once."""
         if self._process.stdin is not None:
             self._process.stdin.close()  # what would tell it to stop if the demo were killed
         self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def _listens(self) -> bool:

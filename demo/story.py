@@ -1,5 +1,7 @@
 """The demo's course, told as it happens: register, consents, mail, a withdrawal and the very next answer."""
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from demo.mailboxes import Mailbox
 from demo.people import People
 from demo.proof import Proof
 from demo.refusal import Refused
-from demo.register import register_sample
+from demo.register import ADS, register_sample
 from demo.survey import Survey, survey
 from demo.tables import (
     Addresses,
@@ -30,6 +32,8 @@ from demo.tables import (
 
 _IN_DETAIL: Final = 3
 _NAMED_DOMAINS: Final = 3
+_PERSON: Final = {"type": "user", "id": "alice@example.com"}
+"""A made-up person, for what is shown at the end."""
 _CONSENTED: Final = "consent_in_force"
 
 
@@ -137,6 +141,9 @@ class Story:
         self._title("The service goes on running")
         self._console.print(f"API page  {url}/docs", soft_wrap=True)
         self._console.print(f"Key       in {key_file} (press Authorize there)", soft_wrap=True)
+        self._console.print(f"Dashboard {url}/dashboard (sign in with the key)", soft_wrap=True)
+        self._console.print(f"Consent   {_consent_link(url, key_file)} (as alice@example.com)", soft_wrap=True)
+        self._console.print(f"Ask       {_one_question(url, key_file)}", soft_wrap=True, markup=False, highlight=False)
         self._console.print("Ctrl-C stops it; what was recorded stays for the next run.")
 
     def _line(self, text: str) -> None:
@@ -158,6 +165,33 @@ class Story:
             TimeRemainingColumn(),
         )
         return Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+
+
+def _consent_link(url: str, key_file: Path) -> str:
+    """A link to the consent page for a made-up person.
+
+    Raises:
+        Refused: the service makes none.
+
+    """
+    administrator = Client(url, key_file.read_text(encoding="utf-8").strip())
+    try:
+        wanted = {"subject": _PERSON, "processings": [ADS], "authentication": "mailbox", "kind": "decide"}
+        made = administrator.must("POST", "/v1/consent-links", {**wanted, "by_person": True})
+    finally:
+        administrator.close()
+    return str(made["url"])
+
+
+def _one_question(url: str, key_file: Path) -> str:
+    """A question that can be pasted into a shell; the key stays in its file."""
+    question = {
+        "subject": _PERSON,
+        "action": {"name": ADS},
+        "resource": {"type": "correspondence", "id": "a-handle", "properties": {"participants": []}},
+    }
+    headers = f'-H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" -H "Content-Type: application/json"'
+    return f"curl {headers} {url}/access/v1/evaluation -d {shlex.quote(json.dumps(question))}"
 
 
 def _named(domains: frozenset[str]) -> str:

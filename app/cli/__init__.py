@@ -17,19 +17,28 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from app.cli.about import VersionOption
-from app.cli.about.refusals import refusal
+from app.cli.about.completion import InstallOption, ShowOption, prepare_completion
+from app.cli.about.quick_help import say_help
+from app.cli.about.refusals import refusal, usage
+from app.cli.checks.config import config
+from app.cli.checks.doctor import doctor
+from app.cli.checks.status import status
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.identities import identities
 from app.cli.imports import import_files
 from app.cli.keys import keys
 from app.cli.limits import limits
+from app.cli.output import JsonOption, echo_json
+from app.cli.people.links import links
+from app.cli.people.subject import subject
 from app.cli.proof import proof
 from app.cli.recovery.restores import accept_restore, replay_journal, restore_check
-from app.cli.register import register
+from app.cli.register.apply import apply
+from app.cli.register.export import register
+from app.cli.remote.watch import watch
 from app.cli.report import report
 from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
-from app.cli.subject import subject
 from app.cli.transfer import export, restore
 from app.cli.watching.probe import probe
 
@@ -39,12 +48,20 @@ if TYPE_CHECKING:
     from app.operations.decisions.question import Question
     from app.settings import Settings
 
+_INTERRUPTED = 130
+_USAGE = 2
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=False,  # by options of our own (app.cli.about.completion)
     pretty_exceptions_enable=False,
     help="Sceau: may this processing analyse this letter?",
 )
+app.command()(doctor)
+app.command()(status)
+app.add_typer(config, name="config")
+app.command()(apply)
+app.command()(watch)
+app.add_typer(links, name="links")
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)
@@ -64,7 +81,11 @@ app.add_typer(proof, name="proof")
 
 
 @app.callback()
-def _options(_: VersionOption = False) -> None: ...  # noqa: FBT002
+def _options(
+    _: VersionOption = False,  # noqa: FBT002
+    _install: InstallOption = False,  # noqa: FBT002
+    _show: ShowOption = False,  # noqa: FBT002
+) -> None: ...
 
 
 @app.command()
@@ -168,6 +189,7 @@ def run_golden_cases(
 @app.command("rebuild-projection")
 def rebuild_projection(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 when something differs.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002
     data: DataOption = None,
 ) -> None:
     """Compare the consent projection with the ledger, and write again what differs."""
@@ -188,7 +210,10 @@ def rebuild_projection(
 
     subjects, differing = connected(data, run)
     verb = "differ" if check else "differed and were written again"
-    typer.echo(f"{subjects} subjects compared; {differing} consents {verb}.")
+    if as_json:
+        echo_json({"subjects": subjects, "differing": differing, "repaired": not check})
+    else:
+        typer.echo(f"{subjects} subjects compared; {differing} consents {verb}.")
     if check and differing:
         raise typer.Exit(1)
 
@@ -260,13 +285,21 @@ def _fail(message: str, status: int) -> NoReturn:
 
 def main() -> None:
     """The console script."""
+    if say_help(app, sys.argv[1:]):
+        sys.exit(0)
+    prepare_completion()
     try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)
+        # Not in typer's standalone mode, which prints wrong usage in a style of its own.
+        sys.exit(app(prog_name="sceau", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(_INTERRUPTED)
+    except typer.TyperException as error:
+        if said := usage(error):
+            typer.echo(f"sceau: {said}", err=True)
+        sys.exit(_USAGE)
     except Exception as error:
-        said = refusal(error)
-        if said is None:
+        refused = refusal(error)
+        if refused is None:
             raise
-        typer.echo(f"sceau: {said}", err=True)
+        typer.echo(f"sceau: {refused}", err=True)
         sys.exit(1)

@@ -13,6 +13,10 @@ class UnwritableFileError(Exception):
     """A file cannot be written; the message is one line that names it."""
 
 
+class RegisterFileError(Exception):
+    """A file of the register cannot be used; the message has a line for each thing that is wrong."""
+
+
 def open_to_read(path: Path) -> TextIO:
     """Open a file of UTF-8, with or without a byte-order mark.
 

@@ -1,7 +1,7 @@
 """`sceau identities`: callers that are known by access tokens, and whether their issuers can be asked for keys."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -9,6 +9,8 @@ import typer
 from app.auth.callers import CallerKind, Identity
 from app.auth.scopes import Scope
 from app.cli.connecting import DataOption, connected, deployment
+from app.cli.keys import SCOPES, all_callers, show_callers
+from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
@@ -21,7 +23,7 @@ identities = typer.Typer(no_args_is_help=True, help="Let in callers by the acces
 def identities_register(  # noqa: PLR0917 - a command's options
     name: Annotated[str, typer.Argument(help="What the caller is called.")],
     subject: Annotated[str, typer.Option(help="`sub` of its tokens.")],
-    scope: Annotated[list[Scope], typer.Option(help="A scope; repeat for more.")],
+    scope: Annotated[list[Scope], typer.Option(metavar="SCOPE", help=SCOPES)],
     issuer: Annotated[str | None, typer.Option(help="`iss` of its tokens; none: the only issuer there is.")] = None,
     client: Annotated[str | None, typer.Option(help="`client_id` of its tokens; none: whichever.")] = None,
     processing: Annotated[list[str] | None, typer.Option(help="A processing it may name; none: every one.")] = None,
@@ -44,32 +46,49 @@ def identities_register(  # noqa: PLR0917 - a command's options
     typer.echo(f"id {connected(data, register)}; its tokens are taken from now on.")
 
 
+@identities.command("list")
+def identities_list(
+    every: Annotated[bool, typer.Option("--all", help="Those that were revoked, too.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
+    """List the callers that are known by tokens, oldest first, and when one was last shown."""
+    known = [each for each in all_callers(data) if each.caller.identity is not None]
+    show_callers([each for each in known if every or each.caller.revoked_at is None], every, as_json)
+
+
 @identities.command("issuers")
-def identities_issuers(data: DataOption = None) -> None:
+def identities_issuers(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Ask every issuer of SCEAU_OIDC_ISSUER for its keys, as the service does, and tell how that went."""
     with deployment(data):
-        failed = asyncio.run(_ask())
-    if failed:
+        found = asyncio.run(_ask())
+    if as_json:
+        echo_json(found)
+    for each in found if not as_json else ():
+        keys = "; ".join(f"{key['id'] or 'without an id'} ({', '.join(key['algorithms'])})" for key in each["keys"])
+        failed = f"no keys ({each['error']})"
+        typer.echo(f"{each['issuer']}: {keys if each['error'] is None else failed}")
+    if any(each["error"] is not None for each in found):
         raise typer.Exit(1)
 
 
-async def _ask() -> bool:
+async def _ask() -> list[dict[str, Any]]:
     from app.auth.issuer_errors import IssuerUnavailableError
 
-    check, failed = _check(), False
+    check = _check()
+    found: list[dict[str, Any]] = []
     try:
         for name, issuer in check.issuers.items():
             try:
-                found = await issuer.fetch()
+                fetched = await issuer.fetch()
             except IssuerUnavailableError as error:
-                failed = True
-                typer.echo(f"{name}: no keys ({error.why})")
+                found.append({"issuer": name, "error": error.why, "keys": []})
             else:
-                told = (f"{key.key_id or 'without an id'} ({', '.join(sorted(key.algorithms))})" for key in found.keys)
-                typer.echo(f"{name}: {'; '.join(told)}")
+                keys = [{"id": key.key_id, "algorithms": sorted(key.algorithms)} for key in fetched.keys]
+                found.append({"issuer": name, "error": None, "keys": keys})
     finally:
         await check.close()
-    return failed
+    return found
 
 
 def _check() -> "TokenCheck":

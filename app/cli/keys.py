@@ -1,6 +1,8 @@
 """`sceau keys`: callers and their keys, as an operator at the machine makes, changes and revokes them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -8,9 +10,11 @@ from uuid import UUID
 import typer
 
 from app.auth.callers import ApiKey, CallerKind
+from app.auth.callers import Caller as KnownCaller
 from app.auth.scopes import Scope
 from app.cli.connecting import DataOption, confirmed, connected
 from app.cli.durations import duration
+from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
 
+SCOPES = f"A scope; repeat for more. There are: {', '.join(Scope)}."
 Caller = Annotated[UUID, typer.Argument(help="The caller's id.")]
 ExpiresIn = Annotated[
     timedelta | None,
@@ -31,7 +36,7 @@ ExpiresIn = Annotated[
 @keys.command("create")
 def keys_create(  # noqa: PLR0917 - a command's options
     name: Annotated[str, typer.Argument(help="What the caller is called.")],
-    scope: Annotated[list[Scope], typer.Option(help="A scope; repeat for more.")],
+    scope: Annotated[list[Scope], typer.Option(metavar="SCOPE", help=SCOPES)],
     processing: Annotated[list[str] | None, typer.Option(help="A processing it may name; none: every one.")] = None,
     kind: Annotated[CallerKind, typer.Option(help="A program, or a person: one of your staff.")] = CallerKind.MACHINE,
     expires_in: ExpiresIn = None,
@@ -39,42 +44,84 @@ def keys_create(  # noqa: PLR0917 - a command's options
 ) -> None:
     """Make a caller, and print its key: once, on standard output."""
     from app.operations.callers.create_key import NewCaller, create_key
+    from app.operations.callers.find_unregistered import find_unregistered
 
-    async def make(database: "Database") -> "MadeKey":
+    async def make(database: "Database") -> "tuple[MadeKey, list[str]]":
         async with database.write() as session:
             expires_at = await session.now() + expires_in if expires_in is not None else None
             processings = frozenset(processing) if processing else None
-            return await create_key(session, None, NewCaller(name, frozenset(scope), processings, kind, expires_at))
+            wanted = NewCaller(name, frozenset(scope), processings, kind, expires_at)
+            made = await create_key(session, None, wanted)
+            return made, await find_unregistered(session, made.caller)
 
-    made = connected(data, make)
+    made, unregistered = connected(data, make)
     typer.echo(f"id {made.caller.id}; the key is shown once:", err=True)
+    if unregistered:
+        typer.echo(f"not registered now: {', '.join(unregistered)} (sceau apply, or check how it is written)", err=True)
     typer.echo(made.secret)
 
 
 @keys.command("list")
-def keys_list(data: DataOption = None) -> None:
+def keys_list(
+    every: Annotated[bool, typer.Option("--all", help="Those that were revoked or have expired, too.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
     """List callers with their keys and when those were last used, oldest first; never the keys themselves."""
+    show_callers([each for each in all_callers(data) if every or each.caller.revoked_at is None], every, as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCaller:
+    """A caller with its keys, as it is at an instant."""
+
+    view: "CallerView"
+    now: datetime
+
+    @property
+    def caller(self) -> "KnownCaller":
+        """The caller itself."""
+        return self.view.caller
+
+    def keys(self, *, every: bool) -> "Sequence[ApiKey]":
+        """Its keys: those in force, or every one."""
+        return [key for key in self.view.keys if every or key.in_force(self.now)]
+
+
+def all_callers(data: DataOption) -> list[ListedCaller]:
+    """Every caller, oldest first."""
     from app.operations.callers.list_callers import list_callers
 
-    async def listed(database: "Database") -> list[str]:
-        lines: list[str] = []
+    async def listed(database: "Database") -> list[ListedCaller]:
+        callers: list[ListedCaller] = []
         after: UUID | None = None
         async with database.read() as session:
             now = await session.now()
             while found := await list_callers(session, None, after=after, limit=100):
                 after = found[-1].caller.id
-                lines += [line for each in found for line in _lines(each, now)]
-        return lines
+                callers += [ListedCaller(each, now) for each in found]
+        return callers
 
-    for line in connected(data, listed):
-        typer.echo(line)
+    return connected(data, listed)
+
+
+def show_callers(callers: Sequence[ListedCaller], every: bool, as_json: bool) -> None:  # noqa: FBT001 - options
+    """Print callers: lines for a person, or one JSON document."""
+    if as_json:
+        echo_json([_told_of(each, every=every) for each in callers])
+        return
+    for each in callers:
+        for line in _lines(each, every=every):
+            typer.echo(line)
 
 
 @keys.command("change")
 def keys_change(  # noqa: PLR0917 - a command's options
     identifier: Caller,
     name: Annotated[str | None, typer.Option(help="What it is called from now on.")] = None,
-    scope: Annotated[list[Scope] | None, typer.Option(help="Its scopes from now on, all of them; repeat.")] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(metavar="SCOPE", help="Its scopes from now on, all of them; repeat.")
+    ] = None,
     processing: Annotated[list[str] | None, typer.Option(help="The processings it may name from now on.")] = None,
     every_processing: Annotated[bool, typer.Option("--every-processing", help="It may name every one.")] = False,  # noqa: FBT002
     data: DataOption = None,
@@ -91,7 +138,8 @@ def keys_change(  # noqa: PLR0917 - a command's options
         async with confirmed(database) as session:
             await change_caller(session, None, identifier, change)
 
-    connected(data, apply)
+    with _named(identifier):
+        connected(data, apply)
     typer.echo(f"{identifier} is changed.")
 
 
@@ -121,7 +169,8 @@ def keys_rotate(
                 session, None, identifier, Rotation(timedelta(0) if compromised else wanted, expires_at)
             )
 
-    rotated = connected(data, rotate)
+    with _named(identifier):
+        rotated = connected(data, rotate)
     for each in rotated.before:
         ends = f"is good until {_told(each.expires_at)}" if each.revoked_at is None else "is good for nothing any more"
         typer.echo(f"key {each.id} {ends}", err=True)
@@ -145,12 +194,56 @@ def keys_revoke(
             else:
                 await revoke_key(session, None, identifier, key)
 
-    connected(data, revoke)
+    with _named(identifier if key is None else key):
+        connected(data, revoke)
     typer.echo(f"{identifier if key is None else key} is revoked.")
 
 
-def _lines(view: "CallerView", now: datetime) -> Iterator[str]:
-    caller = view.caller
+@contextmanager
+def _named(identifier: UUID) -> Iterator[None]:
+    """Say which id nothing was found by, and where the right ones stand.
+
+    Raises:
+        NotFoundError: as the block, in other words.
+
+    """
+    from app.core.errors import NotFoundError
+
+    try:
+        yield
+    except NotFoundError:
+        raise NotFoundError(
+            f"nothing has the id {identifier}: `sceau keys list --all` shows callers and keys"
+        ) from None
+
+
+def _told_of(listed: ListedCaller, *, every: bool) -> dict[str, object]:
+    caller, uses = listed.caller, listed.view.uses
+    return {
+        "id": caller.id,
+        "name": caller.name,
+        "kind": caller.kind,
+        "scopes": caller.scopes,
+        "processings": caller.processings,
+        "created_at": caller.created_at,
+        "revoked_at": caller.revoked_at,
+        "identity": caller.identity,
+        "last_used_at": listed.view.last_used_at,
+        "keys": [
+            {
+                "id": key.id,
+                "created_at": key.created_at,
+                "expires_at": key.expires_at,
+                "revoked_at": key.revoked_at,
+                "last_used_at": uses.get(key.id),
+            }
+            for key in listed.keys(every=every)
+        ],
+    }
+
+
+def _lines(listed: ListedCaller, *, every: bool) -> Iterator[str]:
+    view, caller = listed.view, listed.caller
     state = "revoked" if caller.revoked_at is not None else "in force"
     about = "every processing" if caller.processings is None else ", ".join(sorted(caller.processings))
     scopes = ", ".join(sorted(caller.scopes))
@@ -159,8 +252,8 @@ def _lines(view: "CallerView", now: datetime) -> Iterator[str]:
         whose = f"tokens of {caller.identity.issuer} about {caller.identity.subject}"
         through = f" for {caller.identity.client}" if caller.identity.client is not None else ""
         yield f"    {whose}{through}, {_used(view.uses.get(caller.id))}"
-    for key in view.keys:
-        yield f"    key {key.id}  {_standing(key, now)}, {_used(view.uses.get(key.id))}"
+    for key in listed.keys(every=every):
+        yield f"    key {key.id}  {_standing(key, listed.now)}, {_used(view.uses.get(key.id))}"
 
 
 def _used(at: datetime | None) -> str:

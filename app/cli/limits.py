@@ -7,6 +7,7 @@ import typer
 
 from app.cli.connecting import DataOption, deployment
 from app.cli.durations import duration
+from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
     from app.db.owner_limits import OwnerLimits
@@ -15,9 +16,14 @@ limits = typer.Typer(no_args_is_help=True, help="Show and set what the owner of 
 
 
 @limits.command("show")
-def limits_show(data: DataOption = None) -> None:
+def limits_show(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Show how long the decision log is kept at least, and how far clocks may differ."""
-    _tell(_limits(data))
+    found = _limits(data)
+    if as_json:
+        seconds = found.clock_tolerance.total_seconds()
+        echo_json({"log_floor_days": found.log_floor.days, "clock_tolerance_seconds": seconds})
+    else:
+        _tell(found)
 
 
 @limits.command("set")

@@ -10,6 +10,7 @@ import typer
 from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
 from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed, utc
+from app.cli.output import JsonOption, echo_json
 from app.cli.proofs.anchors import proof_cosign, proof_stamp
 from app.cli.proofs.append import append_now
 from app.cli.replay import proof_replay
@@ -27,7 +28,7 @@ proof.command("cosign")(proof_cosign)
 
 
 @proof.command("key")
-def proof_key(data: DataOption = None) -> None:
+def proof_key(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Print the keys of the log's checkpoints and of receipts, the newest first. Publish them for others to find."""
     from app.operations.proof.log_keys import receipt_keys, verifier_keys
     from app.settings import Settings
@@ -38,7 +39,10 @@ def proof_key(data: DataOption = None) -> None:
             origin = origin_of(Settings.load())
             return [str(each) for each in (*await verifier_keys(session, origin), *await receipt_keys(session, origin))]
 
-    for key in connected(data, keys):
+    found = connected(data, keys)
+    if as_json:
+        echo_json(found)
+    for key in found if not as_json else ():
         typer.echo(key)
 
 

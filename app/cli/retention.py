@@ -10,6 +10,7 @@ import typer
 
 from app.cli.connecting import DataOption, deployment
 from app.cli.instants import maybe_utc
+from app.cli.output import JsonOption, echo_json
 from app.cli.proofs.append import append_now
 
 if TYPE_CHECKING:
@@ -39,10 +40,13 @@ def _period(text: str) -> str:
 
 
 @retention.command("show")
-def retention_show(data: DataOption = None) -> None:
+def retention_show(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Show the schedule, whether it was signed, and the holds that stand."""
     with _owner(data) as kept:
-        _show(kept)
+        if as_json:
+            echo_json({"rules": list(kept.rules()), "holds": list(kept.holds())})
+        else:
+            _show(kept)
 
 
 def _show(kept: "RetentionSchedule") -> None:
@@ -100,7 +104,8 @@ def retention_release(hold: UUID, data: DataOption = None) -> None:
     """End a hold."""
     with _owner(data) as kept:
         if not kept.release(hold):
-            typer.echo("sceau: there is no such hold, or it was released", err=True)
+            said = f"sceau: no hold {hold} stands: `sceau retention show` lists those that do"
+            typer.echo(said, err=True)
             raise typer.Exit(1)
     typer.echo("It is released.")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.connecting import DataOption, connected
+from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -31,7 +32,7 @@ What = Annotated[Signed, typer.Argument(help="What the keys sign.")]
 
 
 @signing_keys.command("list")
-def signing_keys_list(what: What, data: DataOption = None) -> None:
+def signing_keys_list(what: What, as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """List the keys that are in force, the newest first; never their private halves."""
     from app.db.session import INSTANT
     from app.keyring.store import keys_in_force
@@ -42,7 +43,11 @@ def signing_keys_list(what: What, data: DataOption = None) -> None:
         async with database.read() as session:
             return await keys_in_force(session, ring, await session.find(INSTANT))
 
-    for key in connected(data, listed):
+    keys = connected(data, listed)
+    if as_json:
+        echo_json([{"id": key.id, "created_at": key.created_at, "retires_at": key.retires_at} for key in keys])
+        return
+    for key in keys:
         ends = f"until {_told(key.retires_at)}" if key.retires_at is not None else "the newest"
         typer.echo(f"{key.id}  made {_told(key.created_at)}  {ends}")
 

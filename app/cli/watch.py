@@ -57,7 +57,7 @@ def proof_watch(
 
 def _cannot(why: str) -> typer.Exit:
     """Say why nothing is compared: that says nothing of the log."""
-    typer.echo(f"watch: {why}", err=True)
+    typer.echo(f"sceau: {why}", err=True)
     return typer.Exit(_NOT_COMPARED)
 
 

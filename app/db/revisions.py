@@ -27,6 +27,15 @@ def known_revisions() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
+async def current_revision(session: ReadSession) -> str | None:
+    """The revision that a database is at; None where it has no schema."""
+    present = (await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar_one()
+    if not present:
+        return None
+    found = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
+    return found[0] if found else None
+
+
 async def check_schema(session: ReadSession) -> None:
     """Refuse a database whose schema is behind; one that is ahead is accepted (old code on new schema).
 

@@ -18,6 +18,7 @@ from app.core.staff.coverage import GateMode
 from app.events.addresses import AddressPolicy
 from app.ledger.subject_ids import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, line_of
+from app.settings.together import lacking
 from app.settings.values import (
     Algorithms,
     ApprovalChoice,
@@ -254,30 +255,8 @@ class Settings(BaseSettings):
             raise SettingsError(line_of(str(first["loc"][0]), first["type"], first["msg"])) from None
 
     @model_validator(mode="after")
-    def _tokens_are_complete(self) -> Self:
-        """Refuse some of the settings of access tokens without the others that they need."""
-        if not self.oidc_issuer:
-            for name, value in (("OIDC_AUDIENCE", self.oidc_audience), ("OIDC_JWKS_URL", self.oidc_jwks_url)):
-                if value:
-                    raise SettingsError(
-                        f"{PREFIX}{name} is set and {PREFIX}OIDC_ISSUER is not: say whose tokens are taken"
-                    )
-            return self
-        if self.oidc_jwks_url and len(self.oidc_jwks_url) != len(self.oidc_issuer):
-            how = f"names as many addresses as {PREFIX}OIDC_ISSUER does issuers, or none"
-            raise SettingsError(f"{PREFIX}OIDC_JWKS_URL {how}")
-        if not self.oidc_audience:
-            how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
-            raise SettingsError(f"{PREFIX}OIDC_AUDIENCE {how}")
-        return self
-
-    @model_validator(mode="after")
-    def _stamps_are_complete(self) -> Self:
-        """Refuse an authority of which no answer could be believed, and the rest of its settings without it."""
-        if self.tsa_url is not None and self.tsa_ca_file is None:
-            how = "is not set: name a file with the roots that the authority of"
-            raise SettingsError(f"{PREFIX}TSA_CA_FILE {how} {PREFIX}TSA_URL must be certified under")
-        for name, value in (("TSA_CA_FILE", self.tsa_ca_file), ("TSA_POLICY", self.tsa_policy)):
-            if value is not None and self.tsa_url is None:
-                raise SettingsError(f"{PREFIX}{name} is set and {PREFIX}TSA_URL is not: say which authority is asked")
+    def _is_complete(self) -> Self:
+        """Refuse settings without the others that they need."""
+        for line in lacking(self):
+            raise SettingsError(line)
         return self

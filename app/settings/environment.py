@@ -7,8 +7,8 @@ from typing import Any, Final
 from app.settings.values import REFUSED
 
 PREFIX: Final = "SCEAU_"
-ELSEWHERE: Final = frozenset({"KEY", "TEST_DATABASE_URL"})
-"""Names under the prefix that are not the service's: of commands that call it, and of its tests."""
+ELSEWHERE: Final = frozenset({"KEY", "KEY_FILE", "TEST_DATABASE_URL", "URL"})
+"""Names under the prefix that are not the service's: of commands that talk to a service, and of its tests."""
 
 
 class SettingsError(Exception):
@@ -33,22 +33,46 @@ def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[st
             cannot be read.
 
     """
+    found, errors = read_files(environment, names)
+    if errors:
+        raise SettingsError(errors[0])
+    return found
+
+
+def read_files(environment: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
+    """The same, with a line for each variable that is wrong, in the place of an error for the first."""
     found: dict[str, Any] = {}
+    errors: list[str] = []
     for variable, value in environment.items():
         name = variable.removeprefix(PREFIX)
         if name == variable or name in ELSEWHERE or name.lower() in names or not value:
             continue
-        base = name.removesuffix("_FILE")
-        if base == name or base.lower() not in names:
-            raise SettingsError(f"{variable} is no setting of this version: see .env.example")
-        if environment.get(PREFIX + base):
-            raise SettingsError(f"{variable} and {PREFIX}{base} are both set: keep one")
         try:
-            text = Path(value).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"
-            raise SettingsError(f"{variable}: {detail}") from None
+            base, text = _read(variable, value, environment, names)
+        except SettingsError as error:
+            errors.append(str(error))
+            continue
         if text:  # as with a variable that is empty: nothing is set
             found[base.lower()] = text
-    return found
+    return found, errors
+
+
+def _read(variable: str, value: str, environment: Mapping[str, str], names: frozenset[str]) -> tuple[str, str]:
+    """The setting that a variable's file is for, and what the file holds.
+
+    Raises:
+        SettingsError: see `from_files`.
+
+    """
+    name = variable.removeprefix(PREFIX)
+    base = name.removesuffix("_FILE")
+    if base == name or base.lower() not in names:
+        raise SettingsError(f"{variable} is no setting of this version: see .env.example")
+    if environment.get(PREFIX + base):
+        raise SettingsError(f"{variable} and {PREFIX}{base} are both set: keep one")
+    try:
+        return base, Path(value).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"
+        raise SettingsError(f"{variable}: {detail}") from None

@@ -24,7 +24,7 @@ def test_a_key_is_shown_once(api):
     listing = api.call("GET", "/v1/keys")
     assert key not in listing.text
     assert "key" not in listing.json()["items"][-1]
-    told = {name: value for name, value in made.json().items() if name != "key"}
+    told = {name: value for name, value in made.json().items() if name not in {"key", "unregistered"}}
     assert listing.json()["items"][-1] == told
 
 
@@ -174,3 +174,11 @@ def test_without_a_bootstrap_key_nobody_is_let_in(database):
     """An empty database without a bootstrap key has no caller at all."""
     with running(database, bootstrap_key=None) as api:
         assert api.call("GET", "/v1/keys").status_code == 401
+
+
+def test_processings_that_nobody_has_registered_are_named(api):
+    """A mistyped id is told in the answer; one that is registered is not, and a caller of every one is told nothing."""
+    api.register("ads")
+    assert _make(api, ["decisions:evaluate"], processings=["ads", "asd"]).json()["unregistered"] == ["asd"]
+    assert "unregistered" not in _make(api, ["decisions:evaluate"], processings=["ads"]).json()
+    assert "unregistered" not in _make(api, ["decisions:evaluate"]).json()

@@ -97,7 +97,10 @@ def test_one_key_is_revoked(sceau, database):
     _, new, _ = sceau("rotate", identifier)
     first = sceau("list")[1].splitlines()[1].split()[1]
     assert sceau("revoke", identifier, "--key", first)[:2] == (0, f"{first} is revoked.\n")
-    assert [line.split("  ")[3].split()[0] for line in sceau("list")[1].splitlines()[1:]] == ["revoked", "good"]
+    assert [line.split("  ")[3].split()[0] for line in sceau("list", "--all")[1].splitlines()[1:]] == [
+        "revoked",
+        "good",
+    ]
     with running(database) as api:
         assert not _reads(api, key)
         assert _reads(api, new.strip())

@@ -78,3 +78,22 @@ def test_a_caller_explains_its_processings_alone(audit):
     """A caller with a list of processings explains those alone."""
     other = audit.with_key(audit.new_key("audit:read", processings=["stats"]))
     assert other.call("POST", "/v1/explanations", question("alice", "ads")).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["at", "known_at"])
+def test_an_instant_within_context_is_refused(audit, name):
+    """Where it stands in `context` it would be ignored, and now be explained in its place: 422 names the field."""
+    refused = audit.call("POST", "/v1/explanations", {**question("alice", "ads"), "context": {name: wire(NOON)}})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, f"context.{name}")
+
+
+def test_participants_that_were_forgotten_are_told(audit):
+    """A deny for want of other parties says so when the question does not name any, and only then."""
+    audit.register("all", party_mode="all_parties")
+    audit.decide("alice", "all")
+    for told in (audit.evaluate("alice", "all"), audit.ok("POST", "/v1/explanations", question("alice", "all"))):
+        assert told["context"]["reason"] == "other_party"
+        assert "resource.properties.participants" in told["context"]["reason_admin"]["en"]
+    said = audit.evaluate("alice", "all", participants=[{"id": "bob", "local": True}])
+    assert (said["context"]["reason"], "reason_admin" in said["context"]) == ("other_party", False)
+    assert audit.evaluate("alice", "all", participants=[])["decision"]

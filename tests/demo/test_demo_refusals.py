@@ -1,5 +1,6 @@
 import os
 import socket
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -7,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from demo.cli import main
-from tests.demo.runs import demo
+from tests.demo.runs import ROOT, demo
 
 WRONG = {
     "nothing there": (["--mail", "{}/nowhere"], "there is no such file"),
@@ -114,3 +115,11 @@ def test_unreadable_mbox_is_one_line(tmp_path):
     refused = demo(tmp_path / "data", "--mail", str(path))
     assert refused.status == 2
     assert refused.err.count("\n") == 1
+
+
+def test_mail_is_looked_for_where_the_caller_stands(tmp_path):
+    """`./dev demo --mail NAME` finds a file of the folder that it is called in, and says so of one that is empty."""
+    (tmp_path / "empty.mbox").touch()
+    run = [str(ROOT / "dev"), "demo", "--mail", "empty.mbox"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "demo: --mail empty.mbox: the mailbox is empty")

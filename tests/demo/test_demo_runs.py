@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -86,12 +87,18 @@ def test_left_running_until_interrupted(left_running, data):
     told = next(line for line in lines if line.startswith("API page"))
     assert told.split()[-1] == f"http://127.0.0.1:{port}/docs"
     assert str(data / "keys" / "bootstrap") in next(lines)
+    assert next(lines).split()[1] == f"http://127.0.0.1:{port}/dashboard"
+    link, asked = next(lines).split()[1], next(lines).removeprefix("Ask ").strip()
     next(lines)
     with httpx2.Client(trust_env=False) as client:
         assert client.get(f"http://127.0.0.1:{port}/docs").status_code == 200
+        assert client.get(link).status_code == 200
+    answer = subprocess.run(["bash", "-c", f"{asked} -s --noproxy '*'"], capture_output=True, text=True, check=True)
+    assert isinstance(json.loads(answer.stdout)["decision"], bool)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
+    out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
+    assert "Stopping …" in out
     with pytest.raises(httpx2.ConnectError), httpx2.Client(trust_env=False) as client:
         client.get(f"http://127.0.0.1:{port}/docs")
 

@@ -1,6 +1,7 @@
 """Commands of `sceau`, run in this process on a test's database."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from typer.testing import CliRunner
@@ -15,11 +16,15 @@ def run_command(database: TestDatabase, *words: Any, typed: str | bytes = "", **
 
     `typed` is its standard input, `more` are settings.
     """
-    of_the_suite: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SCEAU_")}
     settings = {"database_url": database.app_url, "pseudonym_key": PSEUDONYM_KEY, "master_key": MASTER_KEY, **more}
-    environment = of_the_suite | {f"SCEAU_{name.upper()}": value for name, value in settings.items()}
-    environment |= {"SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one"}
-    done = CliRunner().invoke(command, [*map(str, words)], env=environment, input=typed)
+    environment = {f"SCEAU_{name.upper()}": value for name, value in settings.items()}
+    return run_bare({**environment, "SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one"}, *words, typed=typed)
+
+
+def run_bare(environment: Mapping[str, str | None], *words: Any, typed: str | bytes = "") -> tuple[int, str, str]:
+    """Run a command with these settings and no others: the same."""
+    of_the_suite: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SCEAU_")}
+    done = CliRunner().invoke(command, [*map(str, words)], env={**of_the_suite, **environment}, input=typed)
     error = done.exception
     refused = error is not None and not isinstance(error, SystemExit)
     return done.exit_code, f"{done.stderr}{error if refused else ''}", done.stdout

@@ -179,6 +179,9 @@ class NewKeyBody(KeyBody):
     """A new caller with its key, shown this once."""
 
     key: str = Field(description="Send it as `Authorization: Bearer …`; it is not shown again")
+    unregistered: list[str] | None = Field(
+        default=None, description="Processings that it may name and that are not registered now: mistyped, or too early"
+    )
 
 
 class RotatedBody(BaseModel):

@@ -27,6 +27,7 @@ from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.operations.callers.change_caller import change_caller
 from app.operations.callers.create_key import create_key
+from app.operations.callers.find_unregistered import find_unregistered
 from app.operations.callers.list_callers import CallerView, find_caller, list_callers
 from app.operations.callers.register_identity import register_identity
 from app.operations.callers.revoke_caller import revoke_caller, revoke_key
@@ -55,9 +56,14 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     responses=problems(_FORBIDDEN, _INVALID),
 )
 async def post_key(body: NewKey, by: Deciding, writer: WriterDep) -> NewKeyBody:
-    """Make a caller and its key. A caller can give no scope and no processing that it does not hold itself."""
+    """Make a caller and its key. A caller can give no scope and no processing that it does not hold itself.
+
+    It may name a processing that is registered later; `unregistered` lists those that are not registered now.
+    """
     async with writer.write() as session:
-        return new_key_body(await create_key(session, by, body.wanted(body.expires_at)))
+        made = await create_key(session, by, body.wanted(body.expires_at))
+        unregistered = await find_unregistered(session, made.caller)
+    return new_key_body(made).model_copy(update={"unregistered": unregistered or None})
 
 
 @router.post(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.decisions.models import DecisionContext
 from app.api.decisions.reading import question_of, read_members
 from app.api.decisions.wire import ExplanationRequest
-from app.api.http.problems import InvalidRequestError, MalformedError
+from app.api.http.problems import FieldError, InvalidRequestError, MalformedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
@@ -18,7 +18,7 @@ from app.auth.scopes import Scope
 from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import PartyMode
 from app.db.identifiers import uuid7
-from app.operations.decisions.answers import answer
+from app.operations.decisions.answers import answer, left_unsaid
 from app.operations.decisions.explain_decision import Explanation, explain_decision
 
 router = strict_router("audit")
@@ -91,6 +91,7 @@ async def post_explanation(
     `at` is the instant judged, `known_at` the instant by which the facts used had been recorded. With both set to the
     time of an old decision, this gives that decision again. The audit trail records who asked about whom.
     """
+    _refuse_instants_within(body.get("context"))
     try:
         asked = read_members(ExplanationRequest, body)
     except MalformedError as error:
@@ -101,7 +102,11 @@ async def post_explanation(
         found = await explain_decision(
             session, deployment.policy, caller, question, at=asked.at, known_at=asked.known_at
         )
-    told: dict[str, Any] = answer(found.decision, uuid7(found.at))
+    told: dict[str, Any] = answer(
+        found.decision,
+        uuid7(found.at),
+        left_unsaid(question, found.decision, found.processing, found.at),
+    )
     del told["context"]["id"]  # an explanation is not a decision, and must not be acted on
     return ExplanationBody(
         **told,
@@ -114,6 +119,17 @@ async def post_explanation(
             events=[_event(event) for event in found.events],
         ),
     )
+
+
+def _refuse_instants_within(context: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Refuse instants that stand in `context`: as a member that is not known they would be ignored.
+
+    The answer would then be about now, and would be taken for one about that instant.
+    """
+    named = [each for each in ("at", "known_at") if isinstance(context, dict) and each in context]
+    if named:
+        message = "stands beside context, not in it"
+        raise InvalidRequestError([FieldError(field=f"context.{each}", message=message) for each in named])
 
 
 def _processing(found: Explanation) -> ProcessingFacts | None:

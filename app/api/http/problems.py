@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from app.api.http.rate_limits import note
 from app.api.http.refusals import note_refusal
-from app.api.http.statuses import STATUS
+from app.api.http.statuses import STATUS, not_found_at
 from app.api.http.strict_json import BadJsonError
 from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.limits.quotas import OverQuotaError
@@ -33,6 +33,8 @@ AT_FAULT: Final = "at_fault"
 """Pydantic's type of an error of a body as a whole whose context names the `field` that it is the fault of."""
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
+_NOTHING: Final = errors.NotFoundError().detail
+"""What an error says that names nothing."""
 _CHALLENGE: Final = 'Bearer realm="sceau"'
 _MOST_FIELDS: Final = 20
 _LONGEST_NAME: Final = 100
@@ -55,7 +57,7 @@ class Problem(BaseModel):
                     "type": "urn:sceau:problem:not-found",
                     "title": "Not Found",
                     "status": 404,
-                    "detail": "There is no such thing.",
+                    "detail": "No controller has the id in the path: GET /v1/controllers lists them.",
                 }
             ]
         }
@@ -268,6 +270,8 @@ async def _domain(request: Request, error: Exception) -> Response:
         raise error
     if status_of(error) == HTTPStatus.FORBIDDEN:
         await note_refusal(request, error.slug)
+    if type(error) is errors.NotFoundError and error.detail == _NOTHING and (words := not_found_at(request.url.path)):
+        return refused(errors.NotFoundError(words))
     return refused(error)
 
 

@@ -70,3 +70,23 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     staff_errors.IncompleteNoticeError: 422,
     staff_errors.NoticeUnfinishedError: 409,
 }
+
+_MAYBE: Final = "or none that this caller may see"
+_NOT_FOUND: Final[Mapping[str, str]] = {
+    "/v1/processings/": f"No processing has the id in the path, {_MAYBE}: GET /v1/processings lists those it may.",
+    "/v1/controllers/": "No controller has the id in the path: GET /v1/controllers lists them.",
+    "/v1/keys/": f"No caller or key has the id in the path, {_MAYBE}: GET /v1/keys lists those it may.",
+    "/v1/webhooks/": f"No receiver or delivery has the id in the path, {_MAYBE}: GET /v1/webhooks lists those it may.",
+    "/v1/consents/": f"No consent has the id in the path, {_MAYBE}: POST /v1/consents/search finds those it may.",
+    "/v1/consent-events/": f"No entry of the ledger has the id in the path, {_MAYBE}.",
+    "/v1/staff/": "No member of the staff has the id in the path: GET /v1/staff/members lists them.",
+    "/v1/presented-texts/": "No text that was shown has the SHA-256 in the path.",
+}
+
+
+def not_found_at(path: str) -> str | None:
+    """What a 404 says of an id in a path, and where the right ones are listed; None where a path has none.
+
+    The id itself is not repeated: a problem never quotes what the client sent.
+    """
+    return next((words for start, words in _NOT_FOUND.items() if path.startswith(start)), None)

@@ -1,10 +1,22 @@
 """What a command says when it refuses: one line, for every error that is foreseen."""
 
+import typer
+
+
+def usage(error: typer.TyperException) -> str | None:
+    """The line that wrong usage ends with, and which help tells more; None where the help was printed already."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split())
+    if not said or "Usage:" in said:
+        return None
+    path = getattr(getattr(error, "ctx", None), "command_path", "sceau")
+    return f"{said[:1].lower()}{said[1:].rstrip('.')} ({path} --help)"
+
 
 def refusal(error: Exception) -> str | None:
     """The line that a refusal ends with; None for an unforeseen error."""
     from app.cli.data_directory import DataDirectoryInUseError
-    from app.cli.files import UnwritableFileError
+    from app.cli.files import RegisterFileError, UnwritableFileError
+    from app.cli.remote.service import ServiceRefusedError
     from app.core.errors import DomainError
     from app.db.database import DatabaseUnavailableError
     from app.db.embedded import EmbeddedServerError
@@ -40,7 +52,9 @@ def refusal(error: Exception) -> str | None:
         NoRoomError,
         OwnerLimitsRefusedError,
         PortTakenError,
+        RegisterFileError,
         RestoreRefusedError,
+        ServiceRefusedError,
         SettingsError,
         UnwritableFileError,
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from app.cli.connecting import DataOption, at_length
+from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -33,7 +34,11 @@ Directories = Annotated[
 ]
 
 
-def restore_check(directories: Directories = None, data: DataOption = None) -> None:
+def restore_check(
+    directories: Directories = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
     """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
     from app.journal.store import count_missing, load_epoch
 
@@ -47,7 +52,12 @@ def restore_check(directories: Directories = None, data: DataOption = None) -> N
         return epoch, known, noted, missing
 
     epoch, known, noted, missing = at_length(data, check)
-    typer.echo(f"Epoch {epoch}; the journal knows epoch {known} and has {_counted(noted)}, {missing} not held here.")
+    if as_json:
+        echo_json({"epoch": epoch, "known_epoch": known, "notes": noted, "missing": missing})
+    else:
+        typer.echo(
+            f"Epoch {epoch}; the journal knows epoch {known} and has {_counted(noted)}, {missing} not held here."
+        )
     if epoch < known or missing:
         typer.echo("The database was set back: run `sceau replay-journal` with the journals of every host.", err=True)
         raise typer.Exit(1)

@@ -1,15 +1,21 @@
 """A decision as AuthZEN JSON: the one place that words an answer, for single calls, batches and explanations."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from app.core.decision import Decision, Reason
+from app.core.decision import Decision, DecisionRequest, Reason
+from app.core.processing import PartyMode, Processing
 from app.core.wording import REASON_FOR_USER
 
 _WORDS: Final = {reason: dict(words) for reason, words in REASON_FOR_USER.items()}
+_PARTICIPANTS_UNSAID: Final = {
+    "en": "The question does not say who takes part: name the other parties in resource.properties.participants, and "
+    "send an empty list when there are none."
+}
 _MARK: Final = UUID(int=0)
 _MARK_TEXT: Final = str(_MARK).encode()
 encode: Final = msgspec.json.Encoder().encode
@@ -20,8 +26,21 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def answer(decision: Decision, identifier: UUID) -> dict[str, Any]:
-    """The JSON object of one decision."""
+def left_unsaid(
+    request: DecisionRequest, decision: Decision, processing: Processing | None, at: datetime
+) -> Mapping[str, str] | None:
+    """What to tell the caller's operator when a question was denied for want of what it could have said.
+
+    None where the participants were said, or where nobody asks for them: a shared mailbox's holder is missing then.
+    """
+    if decision.reason is not Reason.OTHER_PARTY or request.participants is not None or processing is None:
+        return None
+    version = processing.version_at(at)
+    return None if version is None or version.party_mode is PartyMode.USER_ONLY else _PARTICIPANTS_UNSAID
+
+
+def answer(decision: Decision, identifier: UUID, unsaid: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The JSON object of one decision; `unsaid` as `left_unsaid` gives it."""
     context: dict[str, Any] = {"id": str(identifier), "reason": decision.reason.value}
     if decision.article is not None:
         context["article"] = decision.article.value
@@ -34,12 +53,14 @@ def answer(decision: Decision, identifier: UUID) -> dict[str, Any]:
     if decision.valid_until is not None:
         context["valid_until"] = instant(decision.valid_until)
     context["reason_user"] = _WORDS[decision.reason]
+    if unsaid is not None:
+        context["reason_admin"] = unsaid
     return {"decision": decision.permitted, "context": context}
 
 
-def answer_parts(decision: Decision) -> tuple[bytes, bytes]:
+def answer_parts(decision: Decision, unsaid: Mapping[str, str] | None = None) -> tuple[bytes, bytes]:
     """The JSON of one decision as bytes before and after its id."""
-    before, after = encode(answer(decision, _MARK)).split(_MARK_TEXT, 1)
+    before, after = encode(answer(decision, _MARK, unsaid)).split(_MARK_TEXT, 1)
     return before, after
 
 

@@ -14,6 +14,7 @@ from sceau_client.service import Service
 from sceau_client.transport import Request, Transport
 from sceau_client.words import Outcome
 
+_FORBIDDEN: Final = 403
 _ABOUT_THE_QUESTION: Final = frozenset({400, 413})
 log = logging.getLogger("sceau_client")
 
@@ -79,6 +80,8 @@ class Engine:
             first = troubles[0]
             cause, status = first.cause.value if first.cause else "", first.status or "no"
             log.warning("Sceau cannot be asked: %s (%s status, request %s)", cause, status, first.request_id)
+            if first.status == _FORBIDDEN:
+                log.warning("the key lacks the scope decisions:evaluate, or may not name the processing")
         elif self._failing and not troubles:
             log.info("Sceau answers again")
         self._failing = bool(troubles)

@@ -1,7 +1,6 @@
 """`sceau subject export`: everything about one person, for that person."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 
 from app.cli.connecting import DataOption, connected
 from app.cli.files import written_whole
+from app.cli.people.typed_id import typed_id
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -33,7 +33,7 @@ def subject_export(
     from app.settings import Settings
     from app.wiring.deployment import deployment_of
 
-    name = SubjectName(kind, _typed_id())
+    name = SubjectName(kind, typed_id())
 
     async def export(database: "Database") -> dict[str, Any]:
         settings = Settings.load()
@@ -48,33 +48,3 @@ def subject_export(
         typer.echo("Nothing is held about this id: check how it is written.", err=True)
     number = len(told["events"])
     typer.echo("1 event exported." if number == 1 else f"{number} events exported.", err=True)
-
-
-def _typed_id() -> str:
-    """The one line of standard input.
-
-    Raises:
-        Exit: there is none, more than one, or one that is not UTF-8.
-
-    """
-    if sys.stdin is None:
-        raise _refused("standard input is closed: pipe the id in, or type it")
-    if sys.stdin.isatty():
-        typer.echo("The id, in one line: ", nl=False, err=True)
-        given = sys.stdin.buffer.readline()
-    else:
-        given = sys.stdin.buffer.read()
-    try:
-        lines = given.decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise _refused("the id is not UTF-8") from error
-    if len(lines) > 1:
-        raise _refused("standard input gave more than one line: one id at a time")
-    if not lines or not lines[0].strip():
-        raise _refused("standard input gave no id: pipe it in, or type it")
-    return lines[0].strip()
-
-
-def _refused(why: str) -> typer.Exit:
-    typer.echo(f"sceau: {why}", err=True)
-    return typer.Exit(2)

@@ -1,0 +1,145 @@
+"""Checks of what the database holds: its schema, what tells keys apart, time zones, its epoch, receivers' addresses."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from app.cli.checks.results import CheckResult, ok, warning, wrong
+
+if TYPE_CHECKING:
+    from app.db.session import ReadSession
+    from app.operations.service.deployment import Deployment
+    from app.settings import Settings
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncIterator[CheckResult]:
+    """Everything that is read in one session. Nothing of it is written: a start stores what a first start stores."""
+    from app.db.revisions import SchemaBehindError, check_schema
+    from app.db.time_zone import time_zones_agree
+    from app.wiring.deployment import deployment_of
+
+    try:
+        await check_schema(session)
+    except SchemaBehindError:
+        yield wrong("schema", "the database's schema is behind this version", "run `sceau migrate`")
+        return
+    yield ok("schema", "at this version's revision, or ahead of it")
+    if await time_zones_agree(session):
+        yield ok("time zones", "Python and PostgreSQL agree on Europe/Paris")
+    else:
+        yield wrong(
+            "time zones",
+            "Python and PostgreSQL disagree on Europe/Paris",
+            "update tzdata for the one, time zone data for the other",
+        )
+    deployment = deployment_of(settings)
+    yield await _pseudonym_key(session, deployment)
+    yield await _master_keys(session, deployment)
+    yield await _epoch(session, settings)
+    async for each in _receivers(session, settings):
+        yield each
+
+
+async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> CheckResult:
+    from app.ledger.locators import lacks_rows, made_by
+    from app.ledger.vault_store import load_check
+
+    pseudonyms = deployment.pseudonyms
+    normalised = await load_check(session, "normalisation")
+    if normalised is not None and normalised != str(pseudonyms.ids):
+        return wrong(
+            "pseudonym key",
+            "SCEAU_SUBJECT_IDS differs from the setting that this database's subjects are found by",
+            "set it back",
+        )
+    stored = await load_check(session, "pseudonym")
+    if stored is None:
+        return ok("pseudonym key", "the database knows none yet: the first start stores its check value")
+    first = await load_check(session, "subject_ids") or str(pseudonyms.ids)
+    own = pseudonyms.makers()[0]
+    known = stored == pseudonyms.check_value(first)
+    if known or (await made_by(session, own) and not await lacks_rows(session, own)):
+        return ok("pseudonym key", "SCEAU_PSEUDONYM_KEY is this database's")
+    return wrong(
+        "pseudonym key",
+        "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found",
+        "give the one of before, and to exchange it the new one as SCEAU_PSEUDONYM_KEY_OTHER (docs/operating.md)",
+    )
+
+
+async def _master_keys(session: "ReadSession", deployment: "Deployment") -> CheckResult:
+    from app.ledger.vault_store import list_checks, load_check
+
+    held = deployment.vault.check_values()
+    for name, value in held.items():
+        if await load_check(session, name) not in {None, value}:
+            return wrong(
+                "master key",
+                f"SCEAU_MASTER_KEY holds another key under the id {name.removeprefix('master:')!r} than before",
+                "give the new key a new id and keep the old one after it",
+            )
+    lacking = [each.removeprefix("master:") for each in await list_checks(session, "master:") if each not in held]
+    if lacking:
+        return warning(
+            "master key",
+            f"SCEAU_MASTER_KEY lacks the key of id {', '.join(map(repr, lacking))}, under which something was sealed",
+            "keep an old key after the new one until everything is sealed anew (docs/operating.md)",
+        )
+    return ok("master key", "the keys of SCEAU_MASTER_KEY are this database's")
+
+
+async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
+    from app.journal.lines import JournalError
+    from app.journal.store import count_missing, load_epoch
+    from app.wiring.deployment import journal_of
+
+    epoch = await load_epoch(session)
+    try:
+        noted = journal_of(settings, lambda: datetime.now(UTC)).kept_last()
+    except JournalError as error:
+        return wrong("restores", f"the journal cannot be read: {error}", "see docs/recovery.md")
+    known = max((each.epoch for each in noted), default=1)
+    missing = await count_missing(session, noted)
+    if epoch < known or missing:
+        return wrong(
+            "restores",
+            f"the database was set back: epoch {epoch} of {known}, {missing} of the journal's last notes not held",
+            "run `sceau restore-check`, then `sceau replay-journal` (docs/recovery.md)",
+        )
+    return ok("restores", f"epoch {epoch}; the database holds what the journal's last {len(noted)} notes say")
+
+
+async def _receivers(session: "ReadSession", settings: "Settings") -> AsyncIterator[CheckResult]:
+    """Whether the hosts of webhooks resolve to addresses that may be reached. No request is sent."""
+    from app.events.endpoints import EndpointStatus, list_endpoints
+
+    active = [each for each in await list_endpoints(session) if each.status is EndpointStatus.ACTIVE]
+    if not active:
+        yield ok("webhooks", "no receiver is active")
+    for each in active:
+        trouble = await _trouble_of(each.url, settings)
+        if trouble is None:
+            yield ok("webhooks", f"the host of receiver {each.id} resolves, and may be reached")
+        else:
+            yield wrong("webhooks", f"the host of receiver {each.id} {trouble[0]}", trouble[1])
+
+
+async def _trouble_of(url: str, settings: "Settings") -> tuple[str, str] | None:
+    """Why an address could not be sent to, and what to do; None when it could. The address itself is not told."""
+    from app.events.addresses import ForbiddenUrlError, check_url, checked, literal, resolve
+
+    policy, parts = settings.webhook_networks, urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        check_url(url, policy)
+        if literal(host) is None:
+            found = await resolve(host, parts.port or _PORTS[parts.scheme])
+            checked(found, policy, plain_http=parts.scheme == "http")
+    except ForbiddenUrlError:
+        return "may not be reached", "allow its network in SCEAU_WEBHOOK_NETWORKS, or change the receiver"
+    except OSError:
+        return "does not resolve", "check its name, and this host's resolver"
+    return None

@@ -1,0 +1,60 @@
+"""What a check found, in one line."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import typer
+
+from app.cli.output import echo_json
+
+
+class Grade(StrEnum):
+    """How a check ended. What is `wrong` makes the command exit with 1."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One line: what was looked at, how it is, and what to do about it. It holds no secret and nobody's id."""
+
+    check: str
+    grade: Grade
+    said: str
+    remedy: str | None = None
+
+
+def ok(check: str, said: str) -> CheckResult:
+    """All is as it should be."""
+    return CheckResult(check, Grade.OK, said)
+
+
+def warning(check: str, said: str, remedy: str) -> CheckResult:
+    """The service works, and something should be mended."""
+    return CheckResult(check, Grade.WARNING, said, remedy)
+
+
+def wrong(check: str, said: str, remedy: str) -> CheckResult:
+    """Something does not work, or answers would not be what they should be."""
+    return CheckResult(check, Grade.WRONG, said, remedy)
+
+
+def tell(results: Iterable[CheckResult], *, as_json: bool) -> None:
+    """Print what was found, and end with 1 when something is wrong.
+
+    Raises:
+        Exit: something is.
+
+    """
+    found = list(results)
+    if as_json:
+        echo_json(found)
+    else:
+        for each in found:
+            remedy = f" → {each.remedy}" if each.remedy is not None else ""
+            typer.echo(f"{each.grade.value:7}  {each.check:16}  {each.said}{remedy}")
+    if any(each.grade is Grade.WRONG for each in found):
+        raise typer.Exit(1)

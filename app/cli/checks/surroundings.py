@@ -1,0 +1,133 @@
+"""Checks of what stands around the database: issuers, directories, the address that callers use."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from app.cli.checks.results import CheckResult, ok, warning, wrong
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+_LEAST_BYTES: Final = 64 * 1024 * 1024
+_TRIED_BYTES: Final = 64 * 1024
+_SECONDS: Final = 5.0
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_KEYS: Final = "/.well-known/jwks.json"
+
+
+def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
+    """Whether what is kept outside the database can be written, with room; and whether the journal is kept at all."""
+    from app.telemetry.room import NoRoomError, counting_directory
+
+    if settings.journal_directory is None and settings.journal_hook is None:
+        yield warning(
+            "journal",
+            "no journal is kept outside the database: a restored backup revives withdrawn consents",
+            "set SCEAU_JOURNAL_DIRECTORY, SCEAU_JOURNAL_HOOK or both (docs/recovery.md)",
+        )
+    else:
+        yield ok("journal", "writes that forbid are noted outside the database")
+    outage = settings.outage_file.parent if settings.outage_file is not None else None
+    for name, directory in (
+        ("SCEAU_JOURNAL_DIRECTORY", settings.journal_directory),
+        ("SCEAU_PROOF_DIRECTORY", settings.proof_directory),
+        ("SCEAU_OUTAGE_FILE", outage),
+    ):
+        if directory is not None:
+            yield _directory(name, directory)
+    try:
+        counting_directory(settings.metrics_directory, 1).cleanup()
+    except NoRoomError as error:
+        yield wrong("disk", *str(error).split(": ", 1))
+    else:
+        yield ok("disk", "there is room for what workers count (SCEAU_METRICS_DIRECTORY)")
+
+
+def _directory(name: str, directory: Path) -> CheckResult:
+    """Whether a file can be made in a directory, and how much room is left on its file system."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            os.posix_fallocate(file.fileno(), 0, _TRIED_BYTES)
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        return wrong(
+            "disk",
+            f"the directory of {name} cannot be written ({error.strerror})",
+            "make it, give it to the service's account, and make room",
+        )
+    if free < _LEAST_BYTES:
+        return warning("disk", f"the directory of {name} has {free // 1024 // 1024} MiB left", "make room")
+    return ok("disk", f"the directory of {name} can be written")
+
+
+async def issuer_checks(settings: "Settings") -> AsyncIterator[CheckResult]:
+    """Whether each issuer of access tokens gives its keys."""
+    from app.auth.issuer_errors import IssuerUnavailableError
+    from app.wiring.deployment import deployment_of
+    from app.wiring.issuers import token_check_of
+
+    check = token_check_of(settings, deployment_of(settings).pseudonyms)
+    if check is None:
+        yield ok("issuers", "SCEAU_OIDC_ISSUER is not set: no access tokens are taken")
+        return
+    try:
+        for name, issuer in check.issuers.items():
+            try:
+                found = await issuer.fetch()
+            except IssuerUnavailableError as error:
+                yield wrong(
+                    "issuers",
+                    f"the keys of {name} cannot be read ({error.why})",
+                    "check SCEAU_OIDC_ISSUER and SCEAU_OIDC_JWKS_URL, and that this host reaches the issuer",
+                )
+            else:
+                number = len(found.keys)
+                yield ok("issuers", f"{name} gives {number} {'key' if number == 1 else 'keys'}")
+    finally:
+        await check.close()
+
+
+async def address_check(settings: "Settings", own_keys: Collection[str]) -> CheckResult:
+    """Whether SCEAU_PUBLIC_URL leads to this deployment, by the keys that it publishes.
+
+    Args:
+        settings: as loaded.
+        own_keys: ids of the keys that sign this deployment's decision tokens.
+
+    """
+    url = str(settings.public_url).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        return wrong("public URL", "SCEAU_PUBLIC_URL is not https: keys and ids would travel in clear", "use https")
+    served = await _published(url)
+    if isinstance(served, CheckResult):
+        return served
+    if not served & {*own_keys}:
+        said = "another deployment answers at SCEAU_PUBLIC_URL"
+        return wrong("public URL", said, "check SCEAU_PUBLIC_URL and SCEAU_DATABASE_URL")
+    clear = "" if parts.scheme == "https" else ", in clear, on this machine alone"
+    return ok("public URL", f"this deployment answers at SCEAU_PUBLIC_URL{clear}")
+
+
+async def _published(url: str) -> set[str] | CheckResult:
+    """The ids of the keys that are published at an address, or why there are none."""
+    import httpx2
+
+    try:
+        async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=_SECONDS) as client:
+            answer = await client.get(url + _KEYS)
+            answer.raise_for_status()
+            return {str(each["kid"]) for each in answer.json()["keys"]}
+    except httpx2.HTTPStatusError as error:
+        said = f"the address of SCEAU_PUBLIC_URL answers {error.response.status_code}"
+        return wrong("public URL", said, "have the proxy pass /.well-known/ on to the service")
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        said = f"nothing answers at SCEAU_PUBLIC_URL ({type(error).__name__})"
+        return wrong("public URL", said, "start the service, and check name, certificate and proxy")
+    except (ValueError, KeyError, TypeError):
+        return wrong("public URL", "what answers at SCEAU_PUBLIC_URL is not Sceau", "check SCEAU_PUBLIC_URL")

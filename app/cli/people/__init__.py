@@ -1,0 +1,1 @@
+"""Commands about one person, whose id comes on standard input: an argument would stand in the list of processes."""

@@ -1,0 +1,60 @@
+"""`sceau links create`: a link to the consent page for one person."""
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.output import JsonOption, echo_json
+from app.cli.people.typed_id import typed_id
+from app.cli.remote.service import HERE, KeyFileOption, UrlOption, remote
+from app.core.page.link import Authentication, LinkKind
+
+links = typer.Typer(no_args_is_help=True, help="Links to the consent page.")
+
+
+@links.callback()
+def _group() -> None:
+    """Keep `create` a command of its own."""
+
+
+@links.command("create")
+def links_create(  # noqa: PLR0917 - a command's options
+    processing: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A processing; repeat. None for `overview`.")
+    ] = None,
+    authentication: Annotated[
+        Authentication, typer.Option(metavar="HOW", help="How you know who opens it: mailbox, signed_in, …")
+    ] = Authentication.MAILBOX,
+    kind: Annotated[
+        LinkKind, typer.Option(metavar="KIND", help="decide, withdraw, joint or overview.")
+    ] = LinkKind.DECIDE,
+    by_person: Annotated[bool, typer.Option("--by-person", help="The person asked to decide.")] = False,  # noqa: FBT002
+    subject_type: Annotated[str, typer.Option("--type", help="The namespace of the id.")] = "user",
+    url: UrlOption = HERE,
+    key_file: KeyFileOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Make a link, and print its address: whoever has it can decide for that person. Standard input gives the id.
+
+    It asks a running service, with a key of scope consents:write.
+    """
+    wanted: dict[str, Any] = {
+        "subject": {"type": subject_type, "id": typed_id()},
+        "authentication": authentication.value,
+        "kind": kind.value,
+        "by_person": by_person,
+        **({"processings": processing} if processing else {}),
+    }
+    with remote(url, key_file) as service:
+        made = service.send("POST", "/v1/consent-links", wanted)
+    if as_json:
+        echo_json(made)
+        return
+    for each in made.get("left_out") or ():
+        until = f" until {each['until']}" if each.get("until") else ""
+        typer.echo(f"{each['processing']} is left out: {each['reason']}{until}", err=True)
+    typer.echo(f"It asks until {made['expires_at']}.", err=True)
+    typer.echo(made["url"])
+    if made.get("parent"):
+        typer.echo("The link of the holder of parental responsibility:", err=True)
+        typer.echo(made["parent"]["url"])

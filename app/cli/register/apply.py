@@ -1,0 +1,100 @@
+"""`sceau apply`: have a running service's register hold what a file says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from app.cli.output import JsonOption, echo_json
+from app.cli.remote.service import HERE, KeyFileOption, Remote, UrlOption, remote
+
+if TYPE_CHECKING:
+    from app.cli.register.plan import PresentRegister, RegisterPlan
+
+_WOULD_CHANGE: Final = 2
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; exit 2 if something would change.")]
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="Controllers and processings, as YAML.")],
+    dry_run: DryRun = False,  # noqa: FBT002
+    url: UrlOption = HERE,
+    key_file: KeyFileOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Register and change controllers and processings until they are as a file says. Run again, it changes nothing.
+
+    What the file does not name is left alone. What a second person has to approve is proposed, and said to wait.
+    It needs a key of scopes register:read and register:write. Exit 1: something cannot be done, and nothing was.
+    """
+    from app.cli.register.plan import plan_of
+    from app.cli.register.wanted import RegisterFile
+
+    wanted = RegisterFile.read(file)
+    with remote(url, key_file) as service:
+        plan = plan_of(wanted, _present(service))
+        waiting = list(plan.waiting)
+        done = bool(plan.steps) and not plan.impossible and not dry_run
+        if not as_json:
+            _say(plan)
+        if done:
+            waiting += _carried_out(service, plan)
+    if as_json:
+        steps = [each.said for each in plan.steps]
+        echo_json({"steps": steps, "applied": done, "waiting": waiting, "impossible": plan.impossible})
+    else:
+        for each in waiting:
+            typer.echo(f"… {each}")
+        typer.echo(_ending(plan, done=done), err=True)
+    if plan.impossible:
+        raise typer.Exit(1)
+    if dry_run and plan.steps:
+        raise typer.Exit(_WOULD_CHANGE)
+
+
+def _present(service: Remote) -> "PresentRegister":
+    from app.cli.register.plan import PresentRegister
+
+    processings = {each["id"]: each for each in service.get("/v1/processings")["items"]}
+    versions = {each: service.get(f"/v1/processings/{each}/versions")["items"] for each in processings}
+    return PresentRegister(
+        {each["id"]: each for each in service.get("/v1/controllers")["items"]}, processings, versions
+    )
+
+
+def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
+    """Send every request; what waits for a second person afterwards."""
+    waiting = []
+    proposed: set[str] = set()
+    for step in plan.steps:
+        if step.method == "PATCH" and step.path in proposed:
+            continue  # a proposal takes no status until it is approved
+        answer: dict[str, Any] = service.send(step.method, step.path, step.body)
+        number = answer.get("proposed_version")
+        if number is not None:
+            proposed.add(f"/v1/processings/{answer['id']}")
+            waiting.append(
+                f"processing {answer['id']}: version {number} waits for a second person's approval "
+                f"(POST /v1/processings/{answer['id']}/approvals)"
+            )
+    return waiting
+
+
+def _say(plan: "RegisterPlan") -> None:
+    for step in plan.steps:
+        typer.echo(step.said)
+    for each in plan.impossible:
+        typer.echo(f"sceau: {each}", err=True)
+    if plan.not_named:
+        typer.echo(f"Not in the file, and left alone: {', '.join(plan.not_named)}", err=True)
+
+
+def _ending(plan: "RegisterPlan", *, done: bool) -> str:
+    number = "1 change" if len(plan.steps) == 1 else f"{len(plan.steps)} changes"
+    if plan.impossible:
+        return "Nothing was changed."
+    if not plan.steps:
+        return "The register is as the file says." if not plan.waiting else "Nothing to do but to approve."
+    return f"{number} made." if done else f"{number} would be made."

@@ -1,0 +1,172 @@
+"""What would have to be done for a register to hold what a file says: a plan of requests, in their order."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from app.api.register.controllers import ControllerVersionBody
+from app.api.register.models import VersionBody
+from app.cli.register.wanted import ABOUT_A_CHANGE, RegisterFile
+
+_UNORDERED: Final = frozenset({"elements", "data_recipients", "controllers", "categories_of_persons"})
+_LONGEST: Final = 40
+"""Characters of a value in a plan."""
+_DEFAULTS: Final = {"age_statement_required": False}
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterStep:
+    """One request, in words and as it is sent."""
+
+    said: str
+    method: str
+    path: str
+    body: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPlan:
+    """What is to be done, what waits for somebody else, and what cannot be done."""
+
+    steps: tuple[RegisterStep, ...]
+    waiting: tuple[str, ...]
+    impossible: tuple[str, ...]
+    not_named: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Found:
+    steps: list[RegisterStep] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    impossible: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PresentRegister:
+    """The register as the service tells it: controllers, processings and their versions, by id."""
+
+    controllers: Mapping[str, Mapping[str, Any]]
+    processings: Mapping[str, Mapping[str, Any]]
+    versions: Mapping[str, list[Mapping[str, Any]]]
+
+
+def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
+    """The steps from what there is to what a file says. What the file does not name is left as it is."""
+    found = _Found()
+    for wanted in file.controllers.values():
+        _controller(wanted, present.controllers.get(str(wanted["id"])), found)
+    for identifier, wanted in file.processings.items():
+        known = present.processings.get(identifier)
+        if known is None:
+            body = {"id": identifier, **_version(wanted)}
+            found.steps.append(
+                RegisterStep(f"+ processing {identifier} ({wanted['purpose']})", "POST", "/v1/processings", body)
+            )
+            if wanted.get("status") not in {None, "active"}:
+                _status(identifier, "active", wanted, found)
+        else:
+            _processing(wanted, known, present, found)
+    not_named = sorted(present.processings.keys() - file.processings.keys())
+    return RegisterPlan(tuple(found.steps), tuple(found.waiting), tuple(found.impossible), tuple(not_named))
+
+
+def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, found: _Found) -> None:
+    identifier = wanted["id"]
+    if known is None:
+        found.steps.append(RegisterStep(f"+ controller {identifier}", "POST", "/v1/controllers", wanted))
+        return
+    for fixed in ("kind", "identifier"):
+        if wanted.get(fixed) != known.get(fixed):
+            found.impossible.append(f"controller {identifier}: {fixed} never changes: it is another legal person")
+            return
+    named = ControllerVersionBody.model_fields.keys()
+    changes = list(_changes(wanted, known["versions"][-1], named))
+    if changes:
+        body = {name: wanted[name] for name in named if wanted.get(name) is not None}
+        said = f"~ controller {identifier}: {'; '.join(changes)}"
+        found.steps.append(RegisterStep(said, "POST", f"/v1/controllers/{identifier}/versions", body))
+
+
+def _processing(wanted: Mapping[str, Any], known: Mapping[str, Any], present: PresentRegister, found: _Found) -> None:
+    identifier = str(wanted["id"])
+    waits = known.get("proposed_version")
+    versions = [each for each in present.versions[identifier] if each["state"] != "rejected"]
+    latest = next((each for each in versions if each["number"] == waits), versions[-1])
+    if wanted["purpose"] != known["purpose"]:
+        found.impossible.append(f"processing {identifier}: its purpose never changes: register another one")
+        return
+    changes = list(_changes(_with_controllers(wanted, present, latest), latest, _compared()))
+    if waits is not None:
+        if changes:
+            found.impossible.append(
+                f"processing {identifier}: version {waits} waits for a second person, and the file says something "
+                "else: have it approved or rejected first"
+            )
+        else:
+            found.waiting.append(f"processing {identifier}: version {waits} waits for a second person's approval")
+        return
+    if changes and wanted.get("material") is None:
+        found.impossible.append(
+            f"processing {identifier}: it differs ({'; '.join(changes)}): say `material: true` if consents given "
+            "before must be asked again, else `material: false`"
+        )
+        return
+    if changes:
+        kind = "material" if wanted["material"] else "not material"
+        body = {**_version(wanted), "material": wanted["material"]}
+        body |= {"reason": wanted["reason"]} if wanted.get("reason") else {}
+        said = f"~ processing {identifier}: a new version, {kind}: {'; '.join(changes)}"
+        found.steps.append(RegisterStep(said, "POST", f"/v1/processings/{identifier}/versions", body))
+    _status(identifier, known["status"], wanted, found)
+
+
+def _status(identifier: str, present: str, wanted: Mapping[str, Any], found: _Found) -> None:
+    status = wanted.get("status")
+    if status is not None and status != present:
+        said = f"~ processing {identifier}: status {present} → {status}"
+        found.steps.append(RegisterStep(said, "PATCH", f"/v1/processings/{identifier}", {"status": status}))
+
+
+def _version(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if name not in ABOUT_A_CHANGE}
+
+
+def _compared() -> list[str]:
+    return [name for name in VersionBody.model_fields if name not in {"controller", "purpose"}]
+
+
+def _with_controllers(
+    wanted: Mapping[str, Any], present: PresentRegister, latest: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The same with its controllers by id: one legal name stands for the record that has this name today."""
+    if "controllers" in wanted:
+        return wanted
+    named = {each["legal_name"]: identifier for identifier, each in present.controllers.items()}
+    same = [present.controllers.get(each, {}).get("legal_name") for each in latest["controllers"]]
+    if same == [wanted["controller"]]:
+        return {**wanted, "controllers": latest["controllers"]}
+    return {**wanted, "controllers": [named.get(wanted["controller"], wanted["controller"])]}
+
+
+def _changes(wanted: Mapping[str, Any], known: Mapping[str, Any], names: Any) -> Iterator[str]:  # noqa: ANN401 - a view
+    """What differs, member by member, in a few words."""
+    for name in names:
+        before, after = _comparable(name, known), _comparable(name, wanted)
+        if name == "data_recipients" and after is None:
+            after = sorted(each["name"] for each in wanted.get("recipients") or ())
+        if before != after:
+            yield f"{name} {_short(before)} → {_short(after)}"
+
+
+def _comparable(name: str, said: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    value = said.get(name, _DEFAULTS.get(name))
+    if name in _UNORDERED and value is not None:
+        return sorted(value)
+    if isinstance(value, dict):
+        return {key: each for key, each in value.items() if each is not None} or None
+    return value if value != [] else None
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - JSON
+    said = "nothing" if value is None else str(value)
+    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"

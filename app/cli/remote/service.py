@@ -1,0 +1,118 @@
+"""A running service as a command reaches it: where it is, with which key, and what its refusals say."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    import httpx2
+
+HERE: Final = "http://127.0.0.1:8080"
+UrlOption = Annotated[str, typer.Option("--url", envvar="SCEAU_URL", help="Where the service is.")]
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--key-file", envvar="SCEAU_KEY_FILE", help="A file with a key of the caller; or set SCEAU_KEY."),
+]
+_SECONDS: Final = 60.0
+
+
+class ServiceRefusedError(Exception):
+    """The service refused a command, or cannot be reached; the message is one line that says why."""
+
+
+def key_of(file: Path | None) -> str:
+    """The key of a command: from a file, or from SCEAU_KEY; never an argument, which others on the machine can read.
+
+    Raises:
+        ServiceRefusedError: there is none, or the file cannot be read.
+
+    """
+    if file is None:
+        key = os.environ.get("SCEAU_KEY", "").strip()
+        if not key:
+            raise ServiceRefusedError("no key: give --key-file, or set SCEAU_KEY")
+        return key
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ServiceRefusedError(f"{file}: {why}") from None
+
+
+class Remote:
+    """A service, called in a few words."""
+
+    def __init__(self, client: "httpx2.Client") -> None:
+        """Call through a client that carries the key."""
+        self._client = client
+
+    def get(self, path: str, **asked: str | int) -> Any:  # noqa: ANN401 - JSON
+        """The JSON of a read.
+
+        Raises:
+            ServiceRefusedError: it was refused, or the service cannot be reached.
+
+        """
+        return self._answer("GET", path, params=asked)
+
+    def send(self, method: str, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
+        """The JSON of a write.
+
+        Raises:
+            ServiceRefusedError: as `get`.
+
+        """
+        return self._answer(method, path, json=body)
+
+    def _answer(self, method: str, path: str, **how: Any) -> Any:  # noqa: ANN401 - as httpx2
+        import httpx2
+
+        try:
+            answer = self._client.request(method, path, **how)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise ServiceRefusedError(
+                f"the service does not answer ({type(error).__name__}): check --url or SCEAU_URL, and that it runs"
+            ) from None
+        if not answer.is_success:
+            raise ServiceRefusedError(_problem(answer))
+        try:
+            return answer.json()
+        except ValueError:
+            raise ServiceRefusedError("what answers is not Sceau: check --url or SCEAU_URL") from None
+
+
+@contextmanager
+def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
+    """The service at an address, for as long as the block lasts.
+
+    Raises:
+        ServiceRefusedError: there is no key, or none that a header can carry.
+
+    """
+    import httpx2
+
+    key = key_of(key_file)
+    if not key.isascii() or not key.isprintable():
+        raise ServiceRefusedError("the key holds characters that no key has")
+    try:
+        client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=_SECONDS)
+    except httpx2.InvalidURL:
+        raise ServiceRefusedError("--url or SCEAU_URL is no address") from None
+    with client:
+        yield Remote(client)
+
+
+def _problem(answer: "httpx2.Response") -> str:
+    """What a problem document says, in one line."""
+    try:
+        said = answer.json()
+        detail = said.get("detail") or said["title"]
+        named = [each for each in said.get("errors") or () if each["message"] != detail]
+        fields = "; ".join(f"{each['field']}: {each['message']}" for each in named)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"the service answered {answer.status_code}"
+    return f"{answer.status_code}: {detail}" + (f" {fields}" if fields else "")

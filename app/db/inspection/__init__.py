@@ -1,0 +1,1 @@
+"""What an operator is told about the server, its roles and a pooler, read without changing anything."""

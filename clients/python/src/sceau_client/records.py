@@ -1,0 +1,180 @@
+"""What is recorded with Sceau, as requests and as what comes back: consents, withdrawals, links to the consent page.
+
+A record that is refused or not known to have been made raises: nobody may go on as if it had been made.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sceau_client.questions import User, subject
+from sceau_client.words import Element
+
+_SCOPE: Final = re.compile(r"\b[a-z]+:[a-z]+\b")
+_FORBIDDEN: Final = 403
+_UNAVAILABLE: Final = frozenset({429, 502, 503, 504})
+
+
+class RecordError(Exception):
+    """A record was not made, or it is not known whether it was; the message names no person."""
+
+
+class RefusedRecordError(RecordError):
+    """Sceau refused it: nothing was recorded.
+
+    `status` is the HTTP status, `problem` the word of the problem document (docs of Sceau), `fields` what is wrong with
+    each field, and `missing_scope` the scope that the key lacks, where that is the reason.
+    """
+
+    def __init__(self, status: int, problem: str, detail: str, fields: Mapping[str, str]) -> None:
+        """Say what was refused and why."""
+        found = _SCOPE.search(detail) if status == _FORBIDDEN and problem == "scope-missing" else None
+        self.status, self.problem, self.fields = status, problem, fields
+        self.missing_scope = found.group() if found is not None else None
+        more = "".join(f"; {name}: {said}" for name, said in fields.items() if said != detail)
+        super().__init__(f"{status} {problem}: {detail}{more}")
+
+
+class UnknownRecordError(RecordError):
+    """Sceau did not answer in time, or cannot record now: record it again, which makes it once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A consent or a refusal as it was recorded: `defects` say why a grant never permits."""
+
+    id: str
+    state: str
+    expires_at: datetime | None
+    defects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A withdrawal: the consents that it ended. `matched` False: nothing was ever recorded of that id."""
+
+    id: str
+    consents: tuple[str, ...]
+    matched: bool
+    effective_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to the consent page; whoever has its `url` can decide for the person. `left_out`: by id, why."""
+
+    id: str
+    url: str = field(repr=False)
+    processings: tuple[str, ...]
+    expires_at: datetime
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One write, as it is sent."""
+
+    path: str
+    body: Mapping[str, Any] = field(repr=False)
+
+
+def consent_order(
+    user: User,
+    processing: str,
+    decision: str,
+    evidence: Mapping[str, Any],
+    *,
+    collected_at: datetime | None,
+    version: int | None,
+    elements: Collection[Element],
+    capacity: Mapping[str, Any] | None,
+) -> Order:
+    """A grant or a refusal."""
+    if collected_at is not None and collected_at.tzinfo is None:
+        raise ValueError("the instant has no time zone")
+    said = {
+        "subject": _subject(user),
+        "processing": processing,
+        "decision": decision,
+        "evidence": dict(evidence),
+        "collected_at": collected_at.isoformat() if collected_at is not None else None,
+        "version": version,
+        "elements": sorted(Element(each) for each in elements) or None,
+        "capacity": dict(capacity) if capacity is not None else None,
+    }
+    return Order("/v1/consents", _without_none(said))
+
+
+def withdrawal_order(user: User, processing: str | None, method: str | None) -> Order:
+    """A withdrawal from one processing, or from all."""
+    said = {"subject": _subject(user), "processing": processing, "method": method}
+    return Order("/v1/withdrawals", _without_none(said))
+
+
+def link_order(user: User, processings: Collection[str], authentication: str, kind: str, *, by_person: bool) -> Order:
+    """A link to the consent page."""
+    if isinstance(processings, str):
+        raise TypeError("processings are a collection")
+    said = {
+        "subject": _subject(user),
+        "processings": list(processings) or None,
+        "authentication": authentication,
+        "kind": kind,
+        "by_person": by_person,
+    }
+    return Order("/v1/consent-links", _without_none(said))
+
+
+def recorded(told: Mapping[str, Any]) -> Recorded:
+    """What a consent was recorded as."""
+    return Recorded(told["id"], told["state"], _instant(told.get("expires_at")), tuple(told.get("defects") or ()))
+
+
+def withdrawn(told: Mapping[str, Any]) -> Withdrawn:
+    """What a withdrawal ended."""
+    at = datetime.fromisoformat(told["effective_at"])
+    return Withdrawn(told["id"], tuple(told["withdrawn"]), bool(told["matched"]), at)
+
+
+def link(told: Mapping[str, Any]) -> Link:
+    """A link that was made."""
+    left_out = {each["processing"]: each["reason"] for each in told["left_out"]}
+    at = datetime.fromisoformat(told["expires_at"])
+    return Link(told["id"], told["url"], tuple(told["processings"]), at, left_out)
+
+
+def told_by(status: int, content: bytes) -> Mapping[str, Any]:
+    """What an answer says of a record that was made.
+
+    Raises:
+        RefusedRecordError: it was refused.
+        UnknownRecordError: it cannot be recorded now, or what answered is not Sceau.
+
+    """
+    try:
+        said = json.loads(content)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or status in _UNAVAILABLE:
+        raise UnknownRecordError(f"Sceau cannot record now ({status})")
+    if status not in {200, 201}:
+        fields = {str(each.get("field")): str(each.get("message")) for each in said.get("errors") or ()}
+        word = str(said.get("type", "")).rpartition(":")[2] or "refused"
+        raise RefusedRecordError(status, word, str(said.get("detail") or said.get("title") or "refused"), fields)
+    return said
+
+
+def _subject(user: User) -> dict[str, str]:
+    named = subject(user)
+    return {"type": named.type, "id": named.id}
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None
+
+
+def _without_none(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}

@@ -1,0 +1,78 @@
+"""`sceau config check`: every wrong setting at once."""
+
+import json
+
+import pytest
+
+from tests.support.api import MASTER_KEY, PSEUDONYM_KEY
+from tests.support.commands import run_bare
+
+GOOD = {
+    "SCEAU_DATABASE_URL": "postgresql://sceau_app@db.example/sceau",
+    "SCEAU_PSEUDONYM_KEY": PSEUDONYM_KEY,
+    "SCEAU_MASTER_KEY": MASTER_KEY,
+    "SCEAU_DURABILITY": "local",
+    "SCEAU_REGISTER_APPROVAL": "two",
+}
+
+
+def errors_of(**changed):
+    """The lines about these settings, over good ones; None: not set."""
+    environment = {**GOOD, **{f"SCEAU_{name.upper()}": value for name, value in changed.items()}}
+    status, _, said = run_bare(environment, "config", "check")
+    lines = said.splitlines()
+    assert status == (1 if lines else 0)
+    return lines
+
+
+def test_good_settings_are_good():
+    """Nothing is wrong, and the exit status 0."""
+    assert errors_of() == []
+
+
+def test_every_kind_of_fault_is_told_at_once(tmp_path):
+    """A wrong value, file or name, one that lacks another, one that is missing, a key of a wrong form: a line each."""
+    found = errors_of(
+        cache="perhaps",
+        pool_size="9999",
+        logo_file=str(tmp_path / "none"),
+        cashe="x",
+        oidc_audience="sceau",
+        durability=None,
+        master_key="short",
+        pseudonym_key=None,
+    )
+    named = ["CACHE", "POOL_SIZE", "LOGO_FILE", "CASHE", "OIDC_AUDIENCE", "DURABILITY", "MASTER_KEY", "PSEUDONYM_KEY"]
+    assert sorted(line.split()[0].strip(":") for line in found) == sorted(f"SCEAU_{each}" for each in named)
+
+
+@pytest.mark.parametrize("name", ["database_url", "pseudonym_key", "master_key", "durability", "register_approval"])
+def test_what_a_service_needs_is_missed(name):
+    """Each setting that has no default is told when it is not set, and nothing else is."""
+    (line,) = errors_of(**{name: None})
+    assert line.startswith(f"SCEAU_{name.upper()} is not set")
+
+
+def test_a_setting_that_is_wrong_is_not_said_to_be_missing_too():
+    """One fault, one line."""
+    assert len(errors_of(durability="both")) == 1
+    assert len(errors_of(database_url="mysql://db")) == 1
+
+
+def test_no_value_is_printed():
+    """A key or a password that is wrong is not shown."""
+    secret = "hunter2-is-no-key"
+    found = errors_of(master_key=secret, pseudonym_key=secret, database_url=f"mysql://a:{secret}@db/x", lease=secret)
+    assert len(found) == 4
+    assert secret not in "".join(found)
+
+
+def test_json_is_one_object():
+    """`errors` has the same lines."""
+    status, _, said = run_bare({**GOOD, "SCEAU_CACHE": "perhaps"}, "config", "check", "--json")
+    assert (status, json.loads(said)) == (1, {"errors": ["SCEAU_CACHE must be leased or strict"]})
+
+
+def test_names_of_a_command_s_own_are_no_settings():
+    """SCEAU_URL, SCEAU_KEY and SCEAU_KEY_FILE are for commands that talk to a service."""
+    assert errors_of(url="http://127.0.0.1:8080", key="sceau_x", key_file="/nonexistent") == []

@@ -1,0 +1,192 @@
+"""`sceau doctor` on real servers: what it says of roles, clocks, standbys and WAL, each once as it should not be."""
+
+import psycopg
+import pytest
+
+from tests.faults.service import eventually, free_port
+
+CHECKS = {
+    *("settings", "database", "database rights", "owner", "clock", "ledger's times", "durability", "WAL archive"),
+    *("pooler", "direct DSN", "schema", "time zones", "pseudonym key", "master key", "restores", "webhooks"),
+    *("issuers", "public URL", "journal", "disk"),
+}
+
+
+def grades(found):
+    """The grades of each check."""
+    return {check: {grade for grade, _, _ in results} for check, results in found.items()}
+
+
+@pytest.fixture
+def primary(pair):
+    """The primary, whose superuser a test may be."""
+    return pair.primary
+
+
+def test_a_good_deployment_is_green_throughout(examined, primary):
+    """With a standby in sync, archived WAL and a service that answers, every check is ok, and the exit status 0."""
+    primary.sql("SELECT pg_switch_wal()")
+    eventually(lambda: primary.sql("SELECT archived_count > 0 FROM pg_stat_archiver")[0][0])
+    status, found = examined()
+    assert (status, grades(found)) == (0, {check: {"ok"} for check in CHECKS})
+    assert found["durability"][0][1] == "synchronous: a standby has confirmed a COMMIT"
+
+
+def test_a_server_that_does_not_answer_is_told(examined):
+    """Nothing listens: one line names where, with the remedy; nothing else of the database is said to be well."""
+    status, found = examined(database_url=f"postgresql://sceau_app@127.0.0.1:{free_port()}/sceau")
+    assert (status, found["database"][0][0]) == (1, "wrong")
+    assert "nothing answers at 127.0.0.1" in found["database"][0][1]
+    assert "check SCEAU_DATABASE_URL" in found["database"][0][2]
+    assert "pooler" not in found
+
+
+def test_a_standby_is_no_place_to_write(examined, pair):
+    """A DSN that leads to a standby is told by name of the setting."""
+    status, found = examined(database_url=pair.standby.url("sceau_app"))
+    assert (status, found["database"][0][0]) == (1, "wrong")
+    assert "leads to a standby" in found["database"][0][1]
+
+
+@pytest.mark.parametrize(
+    ("done", "undone", "said"),
+    [
+        ("GRANT UPDATE ON consent_event TO sceau_app", "REVOKE UPDATE ON consent_event FROM sceau_app",
+         "UPDATE on consent_event"),
+        ("GRANT UPDATE (created_by) ON caller TO sceau_app", "REVOKE UPDATE (created_by) ON caller FROM sceau_app",
+         "UPDATE of created_by on caller"),
+        ("REVOKE SELECT ON caller FROM sceau_app", "GRANT SELECT ON caller TO sceau_app", "lacks SELECT on caller"),
+        ("REVOKE EXECUTE ON FUNCTION sceau_make_log_partition(date) FROM sceau_app, PUBLIC",
+         "GRANT EXECUTE ON FUNCTION sceau_make_log_partition(date) TO sceau_app", "lacks EXECUTE on sceau_make"),
+        ("ALTER ROLE sceau_app CREATEROLE", "ALTER ROLE sceau_app NOCREATEROLE", "may make roles"),
+        ("GRANT CREATE ON SCHEMA public TO sceau_app", "REVOKE CREATE ON SCHEMA public FROM sceau_app",
+         "may make tables"),
+        ("GRANT sceau_owner TO sceau_app", "REVOKE sceau_owner FROM sceau_app", "owns tables, or is a member"),
+        ("ALTER ROLE sceau_app SUPERUSER", "ALTER ROLE sceau_app NOSUPERUSER", "is a superuser"),
+    ],
+)  # fmt: skip
+def test_rights_that_differ_are_named(examined, primary, done, undone, said):
+    """A right that the service's role should not have, or lacks, is wrong; the line names it."""
+    primary.sql(done)
+    try:
+        status, found = examined()
+    finally:
+        primary.sql(undone)
+    wrong = [line for grade, line, _ in found["database rights"] if grade == "wrong"]
+    assert (status, len(wrong)) == (1, 1)
+    assert said in wrong[0]
+
+
+@pytest.mark.parametrize(
+    ("role", "said"), [("sceau_app", "does not own"), ("nobody_at_all", "refuses the login")], ids=["other", "unknown"]
+)
+def test_another_role_than_the_owner_is_told(examined, pair, role, said):
+    """A role that owns no tables cannot migrate, and one that does not exist cannot log in."""
+    status, found = examined(database_owner_url=pair.primary.url(role))
+    (result,) = found["owner"]
+    assert (status, result[0]) == (1, "wrong")
+    assert said in result[1]
+
+
+def test_an_owner_that_is_not_named_is_no_fault(examined):
+    """The host of the service needs no DSN of the owner."""
+    status, found = examined(database_owner_url=None)
+    assert (status, found["owner"][0][0]) == (0, "ok")
+
+
+def test_a_schema_that_is_behind_is_told(examined, primary):
+    """An older revision than this code's is wrong, with the command that mends it."""
+    primary.sql("UPDATE alembic_version SET version_num = '0001'")
+    try:
+        status, found = examined()
+    finally:
+        primary.sql("UPDATE alembic_version SET version_num = (SELECT max(v) FROM (VALUES ('0039')) AS known (v))")
+    assert (status, found["schema"]) == (
+        1, [("wrong", "the database's schema is behind this version", "run `sceau migrate`")],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("minutes", "grade"), [(10, "wrong"), (-10, "wrong"), (0.1, "warning")])
+def test_clocks_that_differ_are_told(examined, primary, minutes, grade):
+    """A database whose clock runs ten minutes fast or slow is wrong, and six seconds are a warning."""
+    primary.sql(
+        "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
+        f"$$ SELECT pg_catalog.clock_timestamp() + {minutes} * interval '1 minute' $$"
+    )
+    primary.sql("ALTER ROLE sceau_app SET search_path = public, pg_catalog")
+    try:
+        status, found = examined()
+    finally:
+        primary.sql("ALTER ROLE sceau_app RESET search_path")
+        primary.sql("DROP FUNCTION public.clock_timestamp()")
+    (result,) = found["clock"]
+    assert (status, result[0]) == (int(grade == "wrong"), grade)
+    assert "differ by" in result[1]
+
+
+def test_entries_of_the_future_are_counted(examined, primary):
+    """Two entries that are later than the database's clock are wrong, and are counted."""
+    with psycopg.connect(primary.url("postgres"), autocommit=True) as connection:
+        columns = connection.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = 'consent_event'::regclass AND attnum > 0 AND attnotnull AND NOT attisdropped"
+        ).fetchall()
+        connection.execute("CREATE TABLE kept AS SELECT * FROM consent_event")
+        connection.execute("ALTER TABLE consent_event RENAME TO aside")
+        made = ", ".join(f"{name} {kind}" for name, kind in columns)
+        connection.execute(f"CREATE TABLE consent_event ({made})")
+        connection.execute("GRANT SELECT, INSERT ON consent_event TO sceau_app")
+        connection.execute(
+            "INSERT INTO consent_event (recorded_at) "
+            "SELECT now() + n * interval '1 day' FROM generate_series(0, 2) AS n"
+        )
+    try:
+        status, found = examined()
+    finally:
+        for statement in ("DROP TABLE consent_event", "ALTER TABLE aside RENAME TO consent_event", "DROP TABLE kept"):
+            primary.sql(statement)
+    (result,) = found["ledger's times"]
+    assert (status, result[0]) == (1, "wrong")
+    assert result[1].startswith("2 entries of the ledger are later")
+
+
+def test_a_standby_that_nobody_waits_for_is_told(examined, primary):
+    """Without synchronous_standby_names the line says so, and what to set."""
+    primary.set("synchronous_standby_names", "")
+    try:
+        status, found = examined()
+    finally:
+        primary.set("synchronous_standby_names", "standby")
+    (result,) = found["durability"]
+    assert (status, result[0]) == (1, "wrong")
+    assert "synchronous_standby_names is empty" in result[1]
+
+
+def test_a_standby_that_is_away_is_told(examined, primary):
+    """A COMMIT that no standby confirms is wrong."""
+    primary.set("synchronous_standby_names", "somebody_else")
+    try:
+        status, found = examined()
+    finally:
+        primary.set("synchronous_standby_names", "standby")
+    (result,) = found["durability"]
+    assert (status, result[0]) == (1, "wrong")
+    assert "no synchronous standby confirmed" in result[1]
+
+
+def test_wal_that_cannot_be_archived_is_told(examined, primary):
+    """An archive_command that fails is wrong once it has failed after it last worked."""
+    primary.set("archive_command", "/bin/false")
+    try:
+        primary.sql("SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'sceau', 'x')")
+        eventually(
+            lambda: primary.sql(
+                "SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver"
+            )[0][0]
+        )
+        status, found = examined()
+    finally:
+        primary.set("archive_command", "/bin/true")
+    (result,) = found["WAL archive"]
+    assert (status, result[0]) == (1, "wrong")
+    assert "archiving failed last" in result[1]

@@ -1,0 +1,181 @@
+"""`sceau doctor` about keys, restores, receivers, issuers, disk and address: each once as it should not be."""
+
+import json
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from app.db.inspection import sessions
+from tests.faults.service import free_port
+from tests.faults.words import ADS, decision, withdrawal
+from tests.support.commands import run_bare
+
+OTHER_KEY = "33" * 32
+
+
+@contextmanager
+def answering(status, body):
+    """The address of something that answers every GET alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def wrong_of(found, check):
+    """What is wrong with a check."""
+    return [said for grade, said, _ in found[check] if grade == "wrong"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "check", "said"),
+    [
+        ({"pseudonym_key": OTHER_KEY}, "pseudonym key", "is not a key by which every subject"),
+        ({"subject_ids": "exact"}, "pseudonym key", "SCEAU_SUBJECT_IDS differs"),
+        ({"master_key": f"first:{OTHER_KEY}"}, "master key", "holds another key under the id 'first'"),
+        ({"outage_file": "/nonexistent/outage"}, "disk", "SCEAU_OUTAGE_FILE cannot be written"),
+        ({"journal_directory": "/proc"}, "disk", "SCEAU_JOURNAL_DIRECTORY cannot be written"),
+        ({"proof_directory": "/proc"}, "disk", "SCEAU_PROOF_DIRECTORY cannot be written"),
+        ({"metrics_directory": "/proc"}, "disk", "are needed for metrics"),
+        ({"oidc_issuer": "https://127.0.0.1:9/", "oidc_audience": "sceau"}, "issuers", "cannot be read (connect)"),
+        ({"public_url": "http://sceau.example.fr"}, "public URL", "is not https"),
+        ({"public_url": "https://127.0.0.1:9"}, "public URL", "nothing answers"),
+    ],
+    ids=lambda each: next(iter(each)) if isinstance(each, dict) else None,
+)  # fmt: skip
+def test_a_wrong_setting_is_told_by_its_check(examined, changed, check, said):
+    """A key, a directory, an issuer or an address that is not right is wrong; its line names the setting."""
+    status, found = examined(**changed)
+    assert status == 1
+    assert any(said in line for line in wrong_of(found, check)), found[check]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((404, b"nothing here"), "answers 404"),
+        ((200, b"<html>"), "is not Sceau"),
+        ((200, json.dumps({"keys": [{"kid": "of another"}]}).encode()), "another deployment answers"),
+    ],
+    ids=["proxy", "page", "other"],
+)
+def test_what_is_not_this_deployment_is_told(examined, answer, said):
+    """At the public address: a proxy that passes nothing on, another program, another deployment."""
+    with answering(*answer) as url:
+        status, found = examined(public_url=url)
+    assert status == 1
+    assert said in wrong_of(found, "public URL")[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "check", "said"),
+    [
+        ({"journal_directory": None}, "journal", "revives withdrawn consents"),
+        ({"master_key": f"second:{OTHER_KEY}"}, "master key", "lacks the key of id 'first'"),
+    ],
+)
+def test_what_should_be_mended_is_a_warning(examined, changed, check, said):
+    """No journal, or an old master key that is not held: a warning with a remedy, and exit status 0."""
+    status, found = examined(**changed)
+    ((grade, line, remedy),) = found[check]
+    assert (status, grade) == (0, "warning")
+    assert said in line
+    assert remedy
+
+
+def test_a_disk_that_is_nearly_full_is_a_warning(examined, monkeypatch):
+    """Less room than 64 MiB is told, with how much is left."""
+    monkeypatch.setattr("app.cli.checks.surroundings._LEAST_BYTES", 1 << 62)
+    _, found = examined()
+    assert {grade for grade, said, _ in found["disk"] if "MiB left" in said} == {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("https://nowhere.invalid/hook", "does not resolve"), ("https://10.1.2.3/hook", "may not be reached")],
+)
+def test_a_receiver_that_could_not_be_sent_to_is_told(pair, examined, url, said):
+    """A host that does not resolve, and an address of a network that is not allowed; the address is not printed."""
+    pair.primary.sql(
+        "INSERT INTO webhook_endpoint (id, url, include_subject, status, status_at, created_at, created_by) "
+        f"SELECT gen_random_uuid(), '{url}', false, 'active', now(), now(), id FROM caller LIMIT 1"
+    )
+    try:
+        status, found = examined()
+        allowed = examined(webhook_networks="10.1.0.0/16")[1]
+    finally:
+        pair.primary.sql("DELETE FROM webhook_endpoint")
+    assert status == 1
+    (line,) = wrong_of(found, "webhooks")
+    assert said in line
+    assert "hook" not in line.replace("webhooks", "")
+    assert bool(wrong_of(allowed, "webhooks")) == ("10." not in url)
+
+
+def test_a_database_that_was_set_back_is_told(pair, examined):
+    """What the journal notes and the database does not hold is counted."""
+    service = pair.service
+    service.ok("POST", "/v1/processings", ADS)
+    service.ok("POST", "/v1/consents", decision("alice"))
+    service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    assert examined()[1]["restores"][0][0] == "ok"
+    pair.primary.sql("CREATE TABLE kept AS SELECT * FROM consent_event")
+    pair.primary.sql("SET session_replication_role = replica; DELETE FROM consent_event")
+    try:
+        status, found = examined()
+    finally:
+        pair.primary.sql("SET session_replication_role = replica; INSERT INTO consent_event SELECT * FROM kept")
+        pair.primary.sql("DROP TABLE kept")
+    assert status == 1
+    assert "1 of the journal's last notes not held" in wrong_of(found, "restores")[0]
+
+
+def test_wrong_settings_are_all_told_and_nothing_else_is_looked_at(examined):
+    """Two settings that are wrong are two lines."""
+    status, found = examined(cache="perhaps", pool_size="none")
+    assert (status, set(found)) == (1, {"settings"})
+    assert len(wrong_of(found, "settings")) == 2
+
+
+def test_nothing_secret_is_printed(pair, examined):
+    """Neither a password of a DSN nor a key stands in the output, whatever fails."""
+    with_password = pair.settings["SCEAU_DATABASE_URL"].replace("sceau_app@", "sceau_app:hunter2@")
+    environment = {**pair.settings, "SCEAU_DATABASE_URL": with_password, "SCEAU_PSEUDONYM_KEY": OTHER_KEY}
+    environment["SCEAU_DATABASE_OWNER_URL"] = with_password.replace("/sceau", "/none")
+    _, error, said = run_bare(environment, "doctor")
+    assert "wrong" in said
+    for secret in ("hunter2", OTHER_KEY, pair.settings["SCEAU_MASTER_KEY"]):
+        assert secret not in said + error
+
+
+def test_the_lines_for_a_person_name_check_and_remedy(pair):
+    """One line each: the grade, the check, what it is, and behind an arrow what to do."""
+    _, _, said = run_bare({**pair.settings, "SCEAU_JOURNAL_DIRECTORY": None}, "doctor")
+    (line,) = [line for line in said.splitlines() if " journal " in line]
+    assert line.startswith("warning  journal ")
+    assert " → set one of them" in line
+    assert sessions.REFUSES not in said
+
+
+def test_a_port_that_nothing_listens_on_is_no_traceback(pair):
+    """Every DSN may be wrong at once: the command ends with 1 and lines, not with an error."""
+    away = f"postgresql://sceau_app@127.0.0.1:{free_port()}/sceau"
+    environment = {**pair.settings, "SCEAU_DATABASE_URL": away, "SCEAU_DATABASE_OWNER_URL": away}
+    status, error, said = run_bare(environment, "doctor")
+    assert (status, error) == (1, "")
+    assert "contents" in said

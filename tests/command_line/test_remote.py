@@ -1,0 +1,178 @@
+"""Commands that talk to a running service: the register from a file, links to the consent page, the event feed."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.faults.service import Service
+from tests.faults.words import ADS, decision
+from tests.support.api import BOOTSTRAP, processing
+from tests.support.commands import run_bare
+
+CONTROLLER = {"id": "exemple", "kind": "siren", "identifier": "732829320", "legal_name": "Exemple SAS", "country": "FR"}
+
+
+@pytest.fixture
+def sceau(pair):
+    """Run a command on the service, with the caller of every scope: status, standard error, standard output."""
+
+    def run(*words, key=BOOTSTRAP, url=None, typed=""):
+        address = url or f"http://127.0.0.1:{pair.service.port}"
+        return run_bare({"SCEAU_URL": address, "SCEAU_KEY": key}, *words, typed=typed)
+
+    return run
+
+
+@pytest.fixture
+def register_file(tmp_path):
+    """Write a file of the register; its path."""
+
+    def write(*processings, controllers=(CONTROLLER,)):
+        path = tmp_path / "register.yaml"
+        path.write_text(yaml.safe_dump({"controllers": [*controllers], "processings": [*processings]}))
+        return path
+
+    return write
+
+
+def wanted(identifier, **more):
+    """A processing as a file says it."""
+    said = {**processing(identifier), "controllers": ["exemple"], **more}
+    del said["controller"]
+    return said
+
+
+def test_a_register_is_planned_applied_and_then_as_the_file_says(sceau, register_file):
+    """The plan of a dry run exits with 2 and changes nothing; applied once, the same file changes nothing again."""
+    path = register_file(wanted("planned"))
+    plan = ["+ controller exemple", "+ processing planned (advertising)"]
+    for _ in range(2):
+        status, _, said = sceau("apply", path, "--dry-run")
+        assert (status, said.splitlines()) == (2, plan)
+    status, error, said = sceau("apply", path)
+    assert (status, said.splitlines(), error.splitlines()[-1]) == (0, plan, "2 changes made.")
+    for words in (["--dry-run"], []):
+        status, error, said = sceau("apply", path, *words)
+        assert (status, said, error.splitlines()[-1]) == (0, "", "The register is as the file says.")
+
+
+def test_a_difference_is_a_version_with_its_changes_named(sceau, register_file):
+    """Another retention and another name: one version, one renamed controller, each change from what to what."""
+    sceau("apply", register_file(wanted("changed")))
+    renamed = {**CONTROLLER, "legal_name": "Exemple Courriel SAS"}
+    changed = wanted("changed", retention="P7D", material=False)
+    status, _, said = sceau("apply", register_file(changed, controllers=[renamed]))
+    assert status == 0
+    assert said.splitlines() == [
+        "~ controller exemple: legal_name Exemple SAS → Exemple Courriel SAS",
+        "~ processing changed: a new version, not material: retention P30D → P7D",
+    ]
+    assert sceau("apply", register_file(changed, controllers=[renamed]), "--dry-run")[0] == 0
+    sceau("apply", register_file(changed))  # its name of before
+
+
+def test_a_status_is_set(sceau, register_file, pair):
+    """A processing is suspended, and is what the file says."""
+    sceau("apply", register_file(wanted("stopped")))
+    status, _, said = sceau("apply", register_file(wanted("stopped", status="suspended")))
+    assert (status, said) == (0, "~ processing stopped: status active → suspended\n")
+    assert pair.service.ok("GET", "/v1/processings/stopped")["status"] == "suspended"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"retention": "P7D"}, "say `material: true`"),
+        ({"purpose": "statistics"}, "its purpose never changes"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_done(sceau, register_file, more, said):
+    """One impossible change keeps the others from being made, too."""
+    sceau("apply", register_file(wanted("fixed")))
+    status, error, _ = sceau("apply", register_file(wanted("fixed", **more), wanted("never-made")))
+    assert status == 1
+    assert said in error
+    assert error.splitlines()[-1] == "Nothing was changed."
+    assert "+ processing never-made" in sceau("apply", register_file(wanted("never-made")), "--dry-run")[2]
+
+
+def test_every_mistake_in_a_file_is_told_at_once(sceau, register_file):
+    """Two wrong fields and a wrong SIREN are three lines, before anything is asked of the service."""
+    path = register_file(
+        wanted("wrong", purpose="none", retention="long"), controllers=[{**CONTROLLER, "identifier": "1"}]
+    )
+    status, error, _ = sceau("apply", path, url="http://127.0.0.1:9")
+    assert (status, len(error.splitlines())) == (1, 3)
+    assert "processings.0.purpose" in error
+
+
+def test_a_second_person_s_approval_is_waited_for(sceau, register_file, pair):
+    """Where two persons are needed, a new processing is proposed, said to wait, and not proposed again."""
+    settings = {**pair.settings, "SCEAU_REGISTER_APPROVAL": "two", "SCEAU_JOBS": "false"}
+    second = Service(pair.place / "two.log", settings).wait_until_it_listens()
+    try:
+        url, path = f"http://127.0.0.1:{second.port}", register_file(wanted("proposed"))
+        status, _, said = sceau("apply", path, url=url)
+        assert status == 0
+        assert "… processing proposed: version 1 waits for a second person's approval" in said
+        status, error, said = sceau("apply", path, "--dry-run", url=url)
+        assert (status, said) == (0, "… processing proposed: version 1 waits for a second person's approval\n")
+        assert error.splitlines()[-1] == "Nothing to do but to approve."
+        other = register_file(wanted("proposed", retention="P7D", material=True))
+        assert "have it approved or rejected first" in sceau("apply", other, url=url)[1]
+    finally:
+        second.end()
+
+
+def test_a_link_is_made_for_an_id_on_standard_input(sceau, register_file, pair):
+    """The address alone is on standard output, and the page that it leads to opens."""
+    sceau("apply", register_file(wanted("linked")))
+    status, error, said = sceau("links", "create", "--processing", "linked", typed="alice@example.fr\n")
+    assert (status, error.startswith("It asks until ")) == (0, True)
+    path = said.strip().removeprefix(str(pair.settings["SCEAU_PUBLIC_URL"]))
+    assert "/consent/" in path
+    status, _, said = sceau("links", "create", "--processing", "linked", "--json", typed="alice@example.fr\n")
+    assert (status, json.loads(said)["processings"]) == (0, ["linked"])
+
+
+def test_a_link_to_nothing_says_which_id(sceau):
+    """An unknown processing is named."""
+    status, error, _ = sceau("links", "create", "--processing", "unknown-one", typed="alice@example.fr")
+    assert (status, error) == (1, "404: No processing unknown-one is registered.")
+
+
+def test_events_are_printed_in_order_and_gone_on_with(sceau, pair, register_file):
+    """Lines of JSON, one for each event; the cursor at the end begins after the last one."""
+    pair.service.call("POST", "/v1/processings", ADS)
+    cursor = sceau("watch", "--once")[1].split()[-1]
+    made = pair.service.ok("POST", "/v1/consents", decision("watched"))
+    status, error, said = sceau("watch", "--once", "--json", "--after", cursor)
+    (event,) = map(json.loads, said.splitlines())
+    assert (status, event["type"], event["data"]["consent"]) == (0, "fr.sceau.consent.granted", made["id"])
+    _, _, line = sceau("watch", "--once", "--after", cursor)
+    assert "consent.granted" in line
+    assert made["id"] in line
+    assert sceau("watch", "--once", "--after", error.split()[-1])[2] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "said"),
+    [
+        (["watch", "--once"], {"key": ""}, "no key: give --key-file, or set SCEAU_KEY"),
+        (["watch", "--once"], {"key": "sceau_wrong"}, "401: The key or token is not in force."),
+        (["watch", "--once"], {"url": "http://127.0.0.1:9"}, "the service does not answer (ConnectError)"),
+        (["watch", "--once", "--key-file", "/nonexistent"], {}, "/nonexistent: No such file or directory"),
+    ],
+)
+def test_a_refusal_is_one_line(sceau, words, more, said):
+    """No key, a wrong one, no service, no file: one line each."""
+    status, error, _ = sceau(*words, **more)
+    assert status == 1
+    assert error.splitlines()[-1].startswith(said)
+
+
+def test_a_scope_that_is_missing_is_named(sceau, pair):
+    """A key without consents:read is told which scope it lacks."""
+    key = pair.service.ok("POST", "/v1/keys", {"name": "narrow", "scopes": ["register:read"]})["key"]
+    assert "consents:read" in sceau("watch", "--once", key=key)[1]

@@ -1,0 +1,45 @@
+"""What a 404 says of an id in the path: which kind of thing, and where the right ones are listed; never the id."""
+
+import pytest
+
+ID = "01a21d1e-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/processings/mistyped", "GET /v1/processings lists"),
+        ("/v1/processings/mistyped/versions", "GET /v1/processings lists"),
+        ("/v1/controllers/mistyped", "GET /v1/controllers lists"),
+        (f"/v1/keys/{ID}", "GET /v1/keys lists"),
+        (f"/v1/webhooks/{ID}", "GET /v1/webhooks lists"),
+        (f"/v1/consents/{ID}", "POST /v1/consents/search finds"),
+        (f"/v1/consent-events/{ID}", "No entry of the ledger"),
+        (f"/v1/staff/members/{ID}", "GET /v1/staff/members lists"),
+        (f"/v1/presented-texts/{'0' * 64}", "No text that was shown"),
+    ],
+)
+def test_an_id_that_nothing_has_is_told_by_its_kind(api, path, said):
+    """404 says what was looked for and how to find the right id, and does not repeat what was sent."""
+    answer = api.call("GET", path)
+    assert answer.status_code == 404
+    detail = answer.json()["detail"]
+    assert said in detail
+    assert path.rpartition("/")[2] not in {*detail.split()}
+
+
+def test_a_more_exact_message_stays(api):
+    """What an operation says itself is not replaced."""
+    api.register("ads")
+    body = {"version": 7, "reason": "a typing error is mended"}
+    assert api.call("POST", "/v1/processings/ads/approvals", body).json()["detail"] != ""
+    answer = api.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}, "processing": "none"})
+    assert answer.json()["detail"] == "No such processing is registered."
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing-here"])
+def test_people_get_a_page_at_an_address_that_nothing_answers(api, path):
+    """Who asks for HTML reads a page, and a program a problem document."""
+    page = api.call("GET", path, headers={"Accept": "text/html"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert api.call("GET", path).headers["content-type"].startswith("application/")
