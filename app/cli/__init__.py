@@ -12,7 +12,7 @@ import os
 import random
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from app.cli.checks.config import config
 from app.cli.checks.doctor import doctor
 from app.cli.checks.status import status
 from app.cli.connecting import DataOption, connected, deployment, run
+from app.cli.evaluate import evaluate
 from app.cli.identities import identities
 from app.cli.imports import import_files
 from app.cli.keys import keys
@@ -43,9 +44,7 @@ from app.cli.transfer import export, restore
 from app.cli.watching.probe import probe
 
 if TYPE_CHECKING:
-    from app.api.decisions.reading import Refs
     from app.db.database import Database
-    from app.operations.decisions.question import Question
     from app.settings import Settings
 
 _INTERRUPTED = 130
@@ -62,6 +61,7 @@ app.add_typer(config, name="config")
 app.command()(apply)
 app.command()(watch)
 app.add_typer(links, name="links")
+app.command()(evaluate)
 app.command("import")(import_files)
 app.command()(export)
 app.command()(restore)
@@ -145,34 +145,6 @@ def migrate() -> None:
     owner = required(settings.database_owner_url, "database_owner_url")
     migrate_database(owner, required(settings.database_url, "database_url"))
     typer.echo("The database is at this version's schema.")
-
-
-@app.command()
-def evaluate(
-    file: Annotated[Path, typer.Argument(help="A file with one AuthZEN evaluation request, or - for standard input.")],
-    data: DataOption = None,
-) -> None:
-    """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
-    from app.db.identifiers import uuid7
-    from app.operations.decisions.answers import answer
-    from app.operations.decisions.evaluate_requests import evaluate_requests
-    from app.settings import Settings
-    from app.wiring.deployment import deployment_of
-
-    try:
-        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        _fail(f"{file}: {error.strerror}", 2)
-    _question(body, file, lambda *_: b"")  # what is wrong with it is told before anything is connected
-
-    async def decide(database: "Database") -> dict[str, Any]:
-        deployment = deployment_of(Settings.load())
-        question = _question(body, file, deployment.pseudonyms.locator).whole()
-        async with database.read() as session:
-            evaluated = await evaluate_requests(session, deployment.policy, [question])
-            return answer(evaluated.decisions[0], uuid7(await session.now()))
-
-    typer.echo(json.dumps(connected(data, decide), indent=2, ensure_ascii=False))
 
 
 @app.command("test")
@@ -265,22 +237,6 @@ def _check(settings: "Settings") -> None:
         has_file = settings.outage_file is not None and settings.outage_file.exists()
         if not has_file or takes_connections(required(settings.database_url, "database_url")):
             raise  # else the workers look whether what the file holds is good enough to start with
-
-
-def _question(body: bytes, file: Path, refs: "Refs") -> "Question":
-    from app.api.decisions.reading import read_question
-    from app.api.http.problems import MalformedError
-
-    try:
-        return read_question(body, refs)
-    except MalformedError as error:
-        wrong = "; ".join(f"{each.field}: {each.message}" for each in error.fields)
-        _fail(f"{file}: {wrong or error.detail}", 2)
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    typer.echo(f"sceau: {message}", err=True)
-    raise typer.Exit(status)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The web workers of one service: started again when one dies, told to stop together."""
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Final
@@ -55,6 +56,15 @@ class WebWorkers(Multiprocess):
             time.sleep(_LOOKS)
         for each in self.sockets:
             each.close()
+
+    def join_all(self) -> None:
+        """Wait for the workers; a second Ctrl-C meanwhile ends them at once."""
+        while any(process.process.is_alive() for process in self.processes):
+            if signal.SIGINT in self.signal_queue:
+                for process in self.processes:
+                    process.process.kill()
+            time.sleep(_LOOKS)
+        super().join_all()
 
     def keep_subprocess_alive(self) -> None:
         """Start dead workers again, and forget what they told of the present."""

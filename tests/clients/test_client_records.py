@@ -132,6 +132,8 @@ def test_a_message_of_sceau_s_is_believed(key):
     """By a shared secret alone, and by a public key alone; header names may be in any case."""
     headers = {name.title(): value for name, value in signed().items()}
     assert WebhookVerifier([key]).verify(headers, b'{"id": "one"}', now=1_100) == {"id": "one"}
+    with pytest.raises(InvalidWebhookError, match="another receiver"):
+        WebhookVerifier([key], receiver="mine").verify(headers, b'{"id": "one"}', now=1_100)
 
 
 @pytest.mark.parametrize(

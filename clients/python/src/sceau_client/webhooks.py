@@ -24,11 +24,13 @@ class InvalidWebhookError(Exception):
 class WebhookVerifier:
     """Verifies messages with the keys of one receiver, as Sceau shows them; several while one replaces another."""
 
-    def __init__(self, keys: Collection[str], *, tolerance: float = _TOLERANCE) -> None:
+    def __init__(self, keys: Collection[str], *, receiver: str | None = None, tolerance: float = _TOLERANCE) -> None:
         """Keep the keys.
 
         Args:
             keys: texts that begin with `whpk_` or `whsec_`.
+            receiver: the id of your endpoint. Public keys sign for every receiver of a deployment: without it another
+                one could hand you what it was sent.
             tolerance: how many seconds a message may be old, or ahead of this machine's clock.
 
         Raises:
@@ -37,7 +39,7 @@ class WebhookVerifier:
         """
         if isinstance(keys, str) or not keys:
             raise ValueError("keys are a collection, of one at least")
-        self._tolerance = tolerance
+        self._tolerance, self._receiver = tolerance, receiver
         self._secrets = [_raw(each, _SECRET) for each in keys if each.startswith(_SECRET)]
         self._public = [_public_key(_raw(each, _PUBLIC)) for each in keys if each.startswith(_PUBLIC)]
         if len(self._secrets) + len(self._public) != len(keys):
@@ -71,6 +73,8 @@ class WebhookVerifier:
         event = json.loads(body)
         if not isinstance(event, dict) or event.get("id") != message:
             raise InvalidWebhookError("its event is another one than it says")
+        if self._receiver is not None and event.get("receiver") != self._receiver:
+            raise InvalidWebhookError("it was sent to another receiver")
         return event
 
     def _is_good(self, version: str, text: str, signed: bytes) -> bool:

@@ -1,0 +1,58 @@
+"""`sceau evaluate`: one question, answered as the API would."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from app.cli.connecting import DataOption, connected
+
+if TYPE_CHECKING:
+    from app.api.decisions.reading import Refs
+    from app.db.database import Database
+    from app.operations.decisions.question import Question
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="A file with one AuthZEN evaluation request, or - for standard input.")],
+    data: DataOption = None,
+) -> None:
+    """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
+    from app.db.identifiers import uuid7
+    from app.operations.decisions.answers import answer
+    from app.operations.decisions.evaluate_requests import evaluate_requests
+    from app.settings import Settings
+    from app.wiring.deployment import deployment_of
+
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}", 2)
+    _question(body, file, lambda *_: b"")  # what is wrong with it is told before anything is connected
+
+    async def decide(database: "Database") -> dict[str, Any]:
+        deployment = deployment_of(Settings.load())
+        question = _question(body, file, deployment.pseudonyms.locator).whole()
+        async with database.read() as session:
+            evaluated = await evaluate_requests(session, deployment.policy, [question])
+            return answer(evaluated.decisions[0], uuid7(await session.now()))
+
+    typer.echo(json.dumps(connected(data, decide), indent=2, ensure_ascii=False))
+
+
+def _question(body: bytes, file: Path, refs: "Refs") -> "Question":
+    from app.api.decisions.reading import read_question
+    from app.api.http.problems import MalformedError
+
+    try:
+        return read_question(body, refs)
+    except MalformedError as error:
+        wrong = "; ".join(f"{each.field}: {each.message}" for each in error.fields)
+        _fail(f"{file}: {wrong or error.detail}", 2)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    typer.echo(f"sceau: {message}", err=True)
+    raise typer.Exit(status)
