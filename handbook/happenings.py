@@ -9,16 +9,16 @@ from app.events.kinds import ClosureCause, EventType
 from handbook.tables import code, page, table
 
 INTRODUCTION: Final = """
-Events are CloudEvents 1.0: webhooks get them, and `GET /v1/events` hands them out ([receiving events](../webhooks.md)). Those that
-end a consent carry `"effects": ["stop", "erase_derived_data"]`: nothing may be analysed any more, and what was derived is to be
-erased. Ignore types that you do not know: more may come.
+Events are CloudEvents 1.0: webhooks get them, and `GET /v1/events` hands them out ([receiving
+events](../webhooks.md)). Those that end a consent carry `"effects": ["stop", "erase_derived_data"]`: nothing may be
+analysed any more, and what was derived is to be erased. Ignore types that you do not know: more may come.
 """
 TOLD: Final[Mapping[EventType, str]] = {
     EventType.GRANTED: "A consent was given; or an unlawful grant was recorded, which its state says.",
     EventType.REFUSED: "A consent was refused.",
     EventType.WITHDRAWN: "A consent was withdrawn.",
     EventType.RENEWAL_DUE: "A consent will lapse soon: `notice` says how long before, `expires_at` when.",
-    EventType.CONFIRMATION_DUE: "A joint consent stands, and its person is no child any more: have them confirm it alone.",
+    EventType.CONFIRMATION_DUE: "A joint consent stands, and its person is a child no more: have them confirm it.",
     EventType.RENEWAL_DECLINED: "A consent stands, and its person does not want to be asked again.",
     EventType.EXPIRED: "A consent has lapsed.",
     EventType.SUPERSEDED: "A material version of the processing ended a consent.",

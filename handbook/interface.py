@@ -10,12 +10,13 @@ from app.core.errors import DomainError
 from handbook.tables import code, page, table
 
 SCOPES: Final = """
-A caller has scopes ([callers](../callers.md)). Give each the fewest that it needs. A route that names two needs one of them. A
-caller can be limited to some processings besides.
+A caller has scopes ([callers](../callers.md)). Give each the fewest that it needs. A route that names two needs one
+of them. A caller can be limited to some processings besides.
 """
 PROBLEMS: Final = """
 What is refused is answered with a problem document (RFC 9457, `application/problem+json`). Its `type` is
-`urn:sceau:problem:` and one of these words. They do not change; `detail` may. **A deny is no problem**: it is an answer, 200.
+`urn:sceau:problem:` and one of these words. They do not change; `detail` may. **A deny is no problem**: it is an
+answer, 200.
 """
 _GENERAL: Final = "## Any request\n"
 _DOMAIN: Final = """

@@ -18,22 +18,23 @@ from app.telemetry.families import exposition_of
 from handbook.tables import code, page, table
 
 INTRODUCTION: Final = """
-`/metrics` tells these in the Prometheus text format; `SCEAU_METRICS` says who may read it. With several workers counters are
-summed, and of a gauge the worst worker is told. Labels are words of Sceau's own and ids of endpoints: never a user, a
-correspondence, a processing, a caller or an address. What they mean for whoever is on call is in [watching](../watching.md) and
-in [operating](../operating.md#what-to-watch). Of a histogram there are `_bucket`, `_count` and `_sum`.
+`/metrics` tells these in the Prometheus text format; `SCEAU_METRICS` says who may read it. With several workers
+counters are summed, and of a gauge the worst worker is told. Labels are words of Sceau's own and ids of endpoints:
+never a user, a correspondence, a processing, a caller or an address. What they mean for whoever is on call is in
+[watching](../watching.md) and in [operating](../operating.md#what-to-watch). Of a histogram there are `_bucket`,
+`_count` and `_sum`.
 """
 _READ: Final = """
 ## Read from the database
 
-Every process tells the same: do not add them up. `sceau_tokens_total` and those of issuers are told where tokens are taken, those of
-jobs once a job has run, those of PostgreSQL's archive where it archives.
+Every process tells the same: do not add them up. `sceau_tokens_total` and those of issuers are told where tokens are
+taken, those of jobs once a job has run, those of PostgreSQL's archive where it archives.
 """
 _NOBODY: Final = UUID(int=0)
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _CONDITION: Final = DatabaseCondition(
-    is_primary=True, timeline=1, waits_for_standby=True, standbys=1, archives=True, archived_at=_NOW, archive_failures=0,
-    schema="0001", ahead=0.0,
+    is_primary=True, timeline=1, waits_for_standby=True, standbys=1, archives=True, archived_at=_NOW,
+    archive_failures=0, schema="0001", ahead=0.0,
 )  # fmt: skip
 _RUN: Final = DayOfRuns(
     task="task", day=date(2026, 1, 1), runs=1, failures=0, flagged=0, last_started_at=_NOW, last_took=timedelta(0),

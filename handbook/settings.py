@@ -10,11 +10,12 @@ from handbook.tables import code, page, table
 
 _EXAMPLE: Final = ROOT / ".env.example"
 INTRODUCTION: Final = """
-Every setting is an environment variable. Any of them can come from a file: `SCEAU_MASTER_KEY_FILE` is the path of a file with
-the value of `SCEAU_MASTER_KEY`. A variable that begins with `SCEAU_` and is no setting is refused at the start. Durations are
-written as ISO 8601 has them (`PT5S`, `P30D`), lists with commas.
+Every setting is an environment variable. Any of them can come from a file: `SCEAU_MASTER_KEY_FILE` is the path of a
+file with the value of `SCEAU_MASTER_KEY`. A variable that begins with `SCEAU_` and is no setting is refused at the
+start. Durations are written as ISO 8601 has them (`PT5S`, `P30D`), lists with commas.
 
-`.env.example` says more about each, [operating](../operating.md) and [installing](../install.md) say which to think about.
+`.env.example` says more about each, [operating](../operating.md) and [installing](../install.md) say which to think
+about.
 """
 
 

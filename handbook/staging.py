@@ -1,7 +1,7 @@
 """Copies the pages of the checkout to where the site is built from, with what they link to.
 
-Pages link to one another, to clients' pages and to files of deploy/ by paths of the checkout. The copy keeps these paths,
-so every link leads on the site where it leads in the checkout, and the builder can check it.
+Pages link to one another, to clients' pages and to files of deploy/ by paths of the checkout. The copy keeps these
+paths, so every link leads on the site where it leads in the checkout, and the builder can check it.
 """
 
 import shutil

@@ -27,11 +27,11 @@ class Scope(StrEnum):
 
 
 SCOPE_TOLD: Final[Mapping[Scope, str]] = {
-    Scope.AUDIT_READ: "Read the decision log, explanations, the audit trail, staff coverage, job runs and the dashboard.",
+    Scope.AUDIT_READ: "Read the decision log, explanations, the audit trail, job runs and the dashboard.",
     Scope.CONSENTS_IMPORT: "Import what an older system recorded, each row at its own date.",
-    Scope.CONSENTS_READ: "Read consents, their history, proof and receipts, the feed of events, and all that is held about a person.",
-    Scope.CONSENTS_WRITE: "Record consents, refusals, withdrawals, closures and ages, and make links to the consent page.",
-    Scope.DECISIONS_EVALUATE: "Ask whether a processing may analyse a correspondence. A mail server needs this one alone.",
+    Scope.CONSENTS_READ: "Read consents, their proof, the feed of events, and what is held about a person.",
+    Scope.CONSENTS_WRITE: "Record consents, refusals, withdrawals and closures, and make links to the page.",
+    Scope.DECISIONS_EVALUATE: "Ask whether a processing may analyse a correspondence: all that mail servers need.",
     Scope.DECISIONS_SEARCH: "List the users that a processing may analyse for, or the processings of a user.",
     Scope.DEPLOYMENT_RECOVER: "Say that a restored database has been dealt with, so that it answers again.",
     Scope.EVENTS_ACKNOWLEDGE: "Acknowledge that an analysis was stopped, or that derived data were erased.",
