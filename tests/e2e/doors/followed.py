@@ -6,17 +6,19 @@ with "Another terminal" opens the next; "The same terminal" goes on. French page
 
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.demo.runs import ROOT
-from tests.e2e.programs import program
-from tests.faults.service import eventually
+from tests.e2e.programs import end, listens
 
 START: Final = ROOT / "docs" / "start"
+_PATIENCE: Final = 600.0
+"""Seconds after which a page is held to hang: packages are installed meanwhile."""
 STAYS: Final = "A terminal that stays open"
 OPENS: Final = (STAYS, "Another terminal", "Un second terminal")
 GOES_ON: Final = ("The same terminal", "Le même terminal")
@@ -69,10 +71,18 @@ class Follower:
     def serving(self, terminal: Terminal, ready: Callable[[str], bool]) -> Iterator[str]:
         """The terminal that stays open, as long as the block lasts: what it had printed once it was ready."""
         log = self.folder / "terminal.log"
-        how = {"cwd": self.folder, "env": dict(self.environment)}
-        with program(self._line(terminal), log, port=self.port, **how):
-            eventually(lambda: ready(log.read_text(errors="replace")))
+        with log.open("wb") as sink:
+            how: dict[str, Any] = {"cwd": self.folder, "env": dict(self.environment), "stdin": subprocess.DEVNULL}
+            opened = subprocess.Popen(self._line(terminal), stdout=sink, stderr=sink, start_new_session=True, **how)
+        try:
+            until = time.monotonic() + _PATIENCE
+            while not (listens(self.port) and ready(log.read_text(errors="replace"))):
+                assert opened.poll() is None, f"it ended: {log.read_text(errors='replace')[-3000:]}"
+                assert time.monotonic() < until, f"it never served: {log.read_text(errors='replace')[-3000:]}"
+                time.sleep(0.1)
             yield log.read_text(errors="replace")
+        finally:
+            end(opened)
 
     def type_in(self, terminal: Terminal) -> str:
         """Run a terminal's commands; what they printed. Fails when one of them does."""

@@ -33,7 +33,7 @@ def told(page: str, since: float) -> None:
 def demo(tmp_path_factory) -> Iterator[Follower]:
     """The demo as the first page starts it, in an empty folder."""
     folder, port, since = tmp_path_factory.mktemp("door"), free_port(), time.monotonic()
-    places = {"./dev demo": f"{ROOT}/dev demo --data .sceau --port {port}", "./dev sceau": f"{ROOT}/dev sceau"}
+    places = {"./dev demo": f"{ROOT}/dev demo --data {folder}/.sceau --port {port}", "./dev sceau": f"{ROOT}/dev sceau"}
     follower = Follower(folder, port, places, bare({}))
     first = terminals((START / "try.md").read_text())[0]
     with follower.serving(first, lambda printed: "Ctrl-C" in printed):
