@@ -72,6 +72,9 @@ def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[
     _, declared = msgspec.json.schema_components(EXAMPLES, ref_template=_COMPONENT)
     for model, examples in EXAMPLES.items():
         declared[model.__name__]["examples"] = examples
+        for member in declared[model.__name__].get("properties", {}).values():
+            if member.get("type") == "array":
+                member.setdefault("items", {})  # of any kind; generators of clients refuse a list of what is not said
     schemas.update(declared)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx2
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from app.db.embedded import EmbeddedServer, find_binaries
+from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer, find_binaries
 from app.db.embedded.cluster import SUPERUSER
 from tests.e2e.deploy.installed import bare
 from tests.e2e.doors.followed import START, Follower, terminals
@@ -41,6 +42,14 @@ def demo(tmp_path_factory) -> Iterator[Follower]:
         yield follower
 
 
+def emptied(server: EmbeddedServer) -> None:
+    """Take away what the embedded server makes for itself: the operator makes roles and database."""
+    with psycopg.connect(server.url(role=SUPERUSER, database="postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {DATABASE}")
+        connection.execute(f"DROP ROLE {APP_ROLE}")
+        connection.execute(f"DROP ROLE {OWNER_ROLE}")
+
+
 def followed(demo: Follower, page: str) -> str:
     """What the second terminal of a page printed."""
     since = time.monotonic()
@@ -57,7 +66,10 @@ def test_try_it_ends_with_three_answers(demo):
     assert (PERMIT in permit, DENY in deny, PERMIT in exempt) == (True, True, True)
     assert ("no_consent" in deny, "exempt" in exempt) == (True, True)
     for path in ("dashboard", "docs"):
-        assert httpx2.get(f"http://127.0.0.1:{demo.port}/{path}", trust_env=False).status_code == 200
+        assert (
+            httpx2.get(f"http://127.0.0.1:{demo.port}/{path}", trust_env=False, follow_redirects=True).status_code
+            == 200
+        )
 
 
 def test_a_developer_asks_grants_and_withdraws(demo):
@@ -95,6 +107,7 @@ def test_an_operator_installs_migrates_serves_and_decides(tmp_path):
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     first, second = terminals((START / "operator.md").read_text())
     with EmbeddedServer(tmp_path / "postgres") as server:
+        emptied(server)
         host = str(conninfo_to_dict(server.url(role=SUPERUSER, database="postgres"))["host"])
         port, path = free_port(), f"{find_binaries(None)}{os.pathsep}{os.environ['PATH']}"
         places = {
