@@ -1,6 +1,11 @@
 """The site's navigation has every page, and its copy of the checkout every page that pages link to."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from handbook.staging import ROOT, stage
 
@@ -51,3 +56,17 @@ def test_the_copy_has_what_pages_link_to_and_nothing_of_before(tmp_path):
     for name in ("README.md", "docs/law.md", "clients/rspamd/README.md", "deploy/prometheus/alerts.yml"):
         assert (folder / name).read_bytes() == (ROOT / name).read_bytes()
     assert not (folder / "old.md").exists()
+
+
+@pytest.mark.parametrize(("link", "good"), [("b.md#here", True), ("b.md#there", False), ("c.md", False)])
+def test_a_link_to_nowhere_fails_the_build(tmp_path, link, good):
+    """The builder refuses, strictly, a link to a page or to a heading that is not there."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/index.md").write_text(f"# A\n\n[on]({link})\n")
+    (tmp_path / "pages/b.md").write_text("# B\n\n## Here\n")
+    settings = NAVIGATION.partition("\nnav:")[0].replace("build/pages", "pages").replace("build/site", "site")
+    (tmp_path / "mkdocs.yml").write_text(settings)
+    builder = Path(sys.executable).with_name("zensical")
+    line = [builder, "build", "--strict", "--config-file", tmp_path / "mkdocs.yml"]
+    built = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (built.returncode == 0) is good, built.stdout + built.stderr
