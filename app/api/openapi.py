@@ -7,7 +7,8 @@ import msgspec
 
 from app.api.decisions.wire import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
 from app.api.http.problems import Problem
-from app.api.http.security import scopes_by_route
+from app.api.http.security import names_by_route, scopes_by_route
+from app.auth.scopes import SCOPE_TOLD
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,12 +16,19 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
-DESCRIPTION: Final = """
+_SCOPES: Final = "\n".join(f"| `{scope}` | {told} |" for scope, told in SCOPE_TOLD.items())
+DESCRIPTION: Final = f"""
 Policy decision point for the secrecy of private correspondence (CPCE art. L32-3).
 
 **The whole job from this page**: press *Authorize* and give a key; register a processing; record a consent; ask
 whether that processing may analyse a correspondence for that user; withdraw; ask again. A deny is an answer (200),
 not an error. Subject ids go in bodies only, never in URLs.
+
+A key lets its caller do what its scopes say, and nothing else. Each operation names the scope that it needs.
+
+| Scope | Lets a caller |
+|---|---|
+{_SCOPES}
 """
 """What the page at /docs begins with."""
 
@@ -42,10 +50,12 @@ SECTIONS: Final = (
 def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[str, Any]:
     """Complete FastAPI's document in place; `now` dates what it proposes."""
     document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
+    names = names_by_route(app)
     for (method, path), scopes in scopes_by_route(app).items():
         operation = document["paths"].get(path, {}).get(method.lower())
         if operation is None:
             continue
+        operation["operationId"] = names[method, path]
         for parameter in operation.get("parameters", []):
             if examples := parameter["schema"].get("examples"):
                 parameter["example"] = examples[0]  # what Swagger UI fills in
@@ -62,6 +72,9 @@ def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[
     _, declared = msgspec.json.schema_components(EXAMPLES, ref_template=_COMPONENT)
     for model, examples in EXAMPLES.items():
         declared[model.__name__]["examples"] = examples
+        for member in declared[model.__name__].get("properties", {}).values():
+            if member.get("type") == "array":
+                member.setdefault("items", {})  # of any kind; generators of clients refuse a list of what is not said
     schemas.update(declared)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))

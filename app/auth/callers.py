@@ -28,6 +28,12 @@ def new_key() -> str:
     return KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
 
 
+def without_scheme(text: str) -> str:
+    """A credential without the word `Bearer` that was pasted with it: no key and no token holds a blank."""
+    text = text.strip()
+    return text[7:].strip() if text[:7].lower() == "bearer " else text
+
+
 def key_digest(key: str) -> bytes:
     """SHA-256 of a key: what is stored and looked up. A key is random, so it needs no salt and no slow hash."""
     return sha256(key.encode()).digest()

@@ -122,22 +122,34 @@ class Metrics:
     def __init__(self) -> None:
         """Start at zero, in a registry of its own."""
         self._registry = CollectorRegistry()
+        self.labels: dict[str, tuple[str, ...]] = {}
+        """The labels of each family, by its name: docs/reference/metrics.md tells them."""
         self._times: list[RequestTimes] = []
         self._watched: list[Watched | WatchedCounts] = []
         self.loop_lag = LoopLag()
         self.decisions = DecisionCounts(
-            Counter("sceau_decisions", "Decisions answered.", ["decision", "reason"], registry=self._registry)
+            Counter(
+                *self._named("sceau_decisions", "Decisions answered.", "decision", "reason"), registry=self._registry
+            )
         )
         self.requests = Counter(
-            "sceau_http_requests", "HTTP requests answered.", ["method", "route", "status"], registry=self._registry
+            *self._named("sceau_http_requests", "HTTP requests answered.", "method", "route", "status"),
+            registry=self._registry,
         )
         self.seconds = Histogram(
-            "sceau_http_request_seconds",
-            "Seconds from the request's first byte to the end of its answer.",
-            ["route"],
+            *self._named(
+                "sceau_http_request_seconds",
+                "Seconds from the request's first byte to the end of its answer.",
+                "route",
+            ),
             buckets=_SECONDS,
             registry=self._registry,
         )
+
+    def _named(self, name: str, about: str, *labels: str) -> tuple[str, str, tuple[str, ...]]:
+        """Note the labels of a family, and give what makes it."""
+        self.labels[name] = labels
+        return name, about, labels
 
     def times(self, route: str) -> RequestTimes:
         """Where a decision endpoint counts its answers."""
@@ -147,27 +159,28 @@ class Metrics:
 
     def watch_counter(self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str) -> None:
         """Tell numbers that only grow, one for each word of a label."""
-        counter = Counter(name, about, [label], registry=self._registry)
+        counter = Counter(*self._named(name, about, label), registry=self._registry)
         self._watched += [Watched(counter.labels(word), read) for word, read in by_word.items()]
 
     def watch_counts(self, name: str, about: str, counts: Mapping[tuple[str, ...], int], labels: Sequence[str]) -> None:
         """Tell numbers that only grow, by the words of several labels."""
-        self._watched.append(WatchedCounts(Counter(name, about, labels, registry=self._registry), counts))
+        counter = Counter(*self._named(name, about, *labels), registry=self._registry)
+        self._watched.append(WatchedCounts(counter, counts))
 
     def observing(self, name: str, about: str) -> Callable[[float], None]:
         """What takes seconds and tells how they are distributed."""
-        return Histogram(name, about, buckets=_SECONDS, registry=self._registry).observe
+        return Histogram(*self._named(name, about), buckets=_SECONDS, registry=self._registry).observe
 
     def watch_gauges(
         self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str, *, of_workers: str
     ) -> None:
         """The same as `watch_gauge`, for each word of a label."""
-        gauge = Gauge(name, about, [label], registry=self._registry, multiprocess_mode=_LIVE[of_workers])
+        gauge = Gauge(*self._named(name, about, label), registry=self._registry, multiprocess_mode=_LIVE[of_workers])
         self._watched += [Watched(gauge.labels(word), read) for word, read in by_word.items()]
 
     def watch_gauge(self, name: str, about: str, read: Callable[[], float], *, of_workers: str) -> None:
         """Tell a number as it is at the moment; `of_workers` says how several become one: max, min or sum."""
-        gauge = Gauge(name, about, registry=self._registry, multiprocess_mode=_LIVE[of_workers])
+        gauge = Gauge(*self._named(name, about), registry=self._registry, multiprocess_mode=_LIVE[of_workers])
         self._watched.append(Watched(gauge, read))
 
     def settle(self) -> None:

@@ -10,7 +10,7 @@ from app.core.rules import RULES
 from app.core.staff.completeness import Lack
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(ROOT.glob("docs/fr/*.md"))
+PAGES = sorted([*ROOT.glob("docs/fr/*.md"), *ROOT.glob("docs/start/*.fr.md")])
 
 
 def badly_set(text):

@@ -17,6 +17,7 @@ GROUPS = {
     "tests/e2e/mail/": "mail",
     "tests/e2e/chat/": "chat",
     "tests/e2e/deploy/": "deploy",
+    "tests/e2e/doors/": "doors",
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
     "tests/e2e/failover/": "replication",

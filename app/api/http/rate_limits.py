@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from app.api.http.peers import peer_of
 from app.api.http.services import Services
-from app.auth.callers import Caller, key_digest
+from app.auth.callers import Caller, key_digest, without_scheme
 from app.auth.limits.quotas import QuotaStatus
 from app.auth.limits.rate_limits import Counted, RateLimits
 
@@ -73,4 +73,4 @@ def _presented(scope: Scope) -> bytes:
     said = next((value for name, value in scope["headers"] if name == b"authorization"), _NOTHING)
     if not said:
         return _NOTHING
-    return key_digest(said.partition(b" ")[2].strip().decode("latin-1"))
+    return key_digest(without_scheme(said.partition(b" ")[2].decode("latin-1")))

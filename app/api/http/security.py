@@ -18,7 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app.api.http.problems import UnauthorizedError
 from app.api.http.rate_limits import charge
 from app.api.http.services import Services, services_of
-from app.auth.callers import Authenticated, Caller, Credential, key_digest
+from app.auth.callers import Authenticated, Caller, Credential, key_digest, without_scheme
 from app.auth.limits.rate_limits import Counted, counted_by
 from app.auth.scopes import Scope
 from app.auth.store import authenticate, authentication
@@ -36,7 +36,8 @@ log = structlog.get_logger("sceau.staff")
 bearer = HTTPBearer(
     auto_error=False,
     scheme_name="key",
-    description="An API key, `sceau_…`, or an access token of an issuer that this deployment takes.",
+    description="An API key, `sceau_…`, or an access token of an issuer that this deployment takes. Pasted with "
+    "the word `Bearer` in front, it works too.",
 )
 _open: set[Callable[..., Any]] = set()
 _inside: dict[Callable[..., Any], frozenset[Scope]] = {}
@@ -192,6 +193,7 @@ async def credential_of(services: Services, text: str | None) -> Credential:
         IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
 
     """
+    text = without_scheme(text or "")
     if not text:
         raise UnauthorizedError
     if len(text) > LONGEST_TOKEN or not text.isascii():
@@ -210,7 +212,7 @@ async def credential_of(services: Services, text: str | None) -> Credential:
 def bearer_of(authorization: str) -> str | None:
     """The credential in an `Authorization` of the scheme Bearer (RFC 6750, section 2.1); None if there is none."""
     scheme, _, text = authorization.partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else None
+    return without_scheme(text) if scheme.lower() == "bearer" else None
 
 
 async def refuse_strangers(services: Services, text: str | None) -> None:
@@ -269,6 +271,17 @@ def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | No
         for method in sorted(context.methods or ()):
             found[method, (context.path or "").replace(":path}", "}")] = scopes
     return found
+
+
+def names_by_route(app: FastAPI) -> dict[tuple[str, str], str]:
+    """The name of each route's function by method and path: what a generated client calls the operation."""
+    return {
+        (method, (context.path or "").replace(":path}", "}")): getattr(
+            getattr(context, "endpoint", None), "__name__", ""
+        )
+        for context in iter_route_contexts(app.routes)
+        for method in context.methods or ()
+    }
 
 
 def names_a_scope(dependant: Dependant) -> bool:

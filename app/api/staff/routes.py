@@ -113,7 +113,7 @@ async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: 
     response_model=AcknowledgementView,
     responses=problems((409, "That is not the text of today, or it is not complete."), _INVALID),
 )
-async def post_acknowledgement(body: NewAcknowledgement, caller: Person, write: WriteDep) -> Response:
+async def post_staff_acknowledgement(body: NewAcknowledgement, caller: Person, write: WriteDep) -> Response:
     """Acknowledge the notice of today, as the person whose key this is. A second time answers as the first time.
 
     People read and acknowledge it on a page too (`/staff/notice`). The staff gate does not apply.

@@ -246,7 +246,7 @@ async def post_replays(identifier: EndpointId, body: SpanToReplay, caller: Manag
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN),
 )
-async def post_key(
+async def post_webhook_key(
     caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: WebhookKeyOverlapDep
 ) -> SigningKeyBody:
     """Make a new signing key. The one before signs beside it for `SCEAU_WEBHOOK_KEY_OVERLAP`."""
@@ -257,7 +257,7 @@ async def post_key(
 
 @router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)
 @open_to_all
-async def get_keys(database: DatabaseDep) -> SigningKeysBody:
+async def get_webhook_keys(database: DatabaseDep) -> SigningKeysBody:
     """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
     async with database.read() as session:
         now = await session.find(INSTANT)

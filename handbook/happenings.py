@@ -1,0 +1,61 @@
+"""docs/reference/events.md: what others are told of, and what the ledger holds."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.core.consent import EventKind
+from app.events.effects import ENDING
+from app.events.kinds import ClosureCause, EventType
+from handbook.tables import code, page, table
+
+INTRODUCTION: Final = """
+Events are CloudEvents 1.0: webhooks get them, and `GET /v1/events` hands them out ([receiving
+events](../webhooks.md)). Those that end a consent carry `"effects": ["stop", "erase_derived_data"]`: nothing may be
+analysed any more, and what was derived is to be erased. Ignore types that you do not know: more may come.
+"""
+TOLD: Final[Mapping[EventType, str]] = {
+    EventType.GRANTED: "A consent was given; or an unlawful grant was recorded, which its state says.",
+    EventType.REFUSED: "A consent was refused.",
+    EventType.WITHDRAWN: "A consent was withdrawn.",
+    EventType.RENEWAL_DUE: "A consent will lapse soon: `notice` says how long before, `expires_at` when.",
+    EventType.CONFIRMATION_DUE: "A joint consent stands, and its person is a child no more: have them confirm it.",
+    EventType.RENEWAL_DECLINED: "A consent stands, and its person does not want to be asked again.",
+    EventType.EXPIRED: "A consent has lapsed.",
+    EventType.SUPERSEDED: "A material version of the processing ended a consent.",
+    EventType.CLOSED: "A consent ended with the account or the processing; `cause` says with which.",
+    EventType.INVALIDATED: "A consent ended since its version or text was invalidated: it never was a lawful basis.",
+    EventType.ERASED: "A consent ended, and the person's identifier is gone.",
+}
+CAUSES: Final[Mapping[ClosureCause, str]] = {
+    ClosureCause.ACCOUNT_CLOSED: "The user left.",
+    ClosureCause.PROCESSING_RETIRED: "The operator gave up the processing; the user did nothing.",
+}
+HELD: Final[Mapping[EventKind, str]] = {
+    EventKind.GRANTED: "The person consented to one processing.",
+    EventKind.REFUSED: "The person refused one processing.",
+    EventKind.WITHDRAWN: "The person withdrew from one processing, or from all.",
+    EventKind.CLOSED: "The account was closed, or the processing was retired.",
+    EventKind.EXPIRED: "The sweep noted that a consent lapsed. It decides nothing: the rules look at the clock.",
+    EventKind.SUPERSEDED: "The sweep noted that a material version ended a consent. It decides nothing.",
+    EventKind.ERASED: "The person's identifier was erased from the vault.",
+    EventKind.AGE_STATED: "The operator stated the person's age band.",
+    EventKind.RENEWAL_DECLINED: "The person does not want to be asked to renew.",
+}
+_CAUSES: Final = "## Why a consent was closed\n"
+_HELD: Final = "## What the ledger holds\n\nThe kinds of entries about a person. They are only ever appended.\n"
+
+
+def events_page() -> str:
+    """The whole page."""
+    types = ((code(each.value), TOLD[each], "yes" if each.value in ENDING else "") for each in EventType)
+    causes = ((code(each.value), CAUSES[each]) for each in ClosureCause)
+    kinds = ((code(each.value), HELD[each]) for each in EventKind)
+    return page(
+        "Events",
+        INTRODUCTION,
+        table(("`type`", "What happened", "Ends a consent"), types),
+        _CAUSES,
+        table(("`cause`", "What it means"), causes),
+        _HELD,
+        table(("Kind", "What it says"), kinds),
+    )

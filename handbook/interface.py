@@ -1,0 +1,90 @@
+"""docs/reference/scopes.md and problems.md: what callers may do, and what they are told when they may not."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from app.api.http.problems import status_of
+from app.auth.scopes import SCOPE_TOLD, Scope
+from app.core.errors import DomainError
+from handbook.tables import code, page, table
+
+SCOPES: Final = """
+A caller has scopes ([callers](../callers.md)). Give each the fewest that it needs. A route that names two needs one
+of them. A caller can be limited to some processings besides.
+"""
+PROBLEMS: Final = """
+What is refused is answered with a problem document (RFC 9457, `application/problem+json`). Its `type` is
+`urn:sceau:problem:` and one of these words. They do not change; `detail` may. **A deny is no problem**: it is an
+answer, 200.
+"""
+_GENERAL: Final = "## Any request\n"
+_DOMAIN: Final = """
+## What was asked for
+
+Nothing is recorded when one of these is answered.
+"""
+GENERAL: Final[Mapping[str, tuple[str, str]]] = {
+    "malformed": (
+        "400",
+        "The request is no HTTP or no JSON, or a question is not as AuthZEN has it; `errors` names the fields.",
+    ),
+    "upgrade-refused": ("400", "The request asks for another protocol (`Upgrade`)."),
+    "unauthorized": ("401", "There is no key or token, or it is not in force. Nothing says which."),
+    "processing-not-allowed": ("403", "The caller is limited to some processings, and this is none of them."),
+    "not-found": ("404", "There is nothing at this address."),
+    "method-not-allowed": ("405", "The address does not take this method."),
+    "timeout": ("408", "The head or the body did not arrive in time."),
+    "too-large": ("413", "The body, or the number of things asked at once, is over its [limit](../limits.md)."),
+    "target-too-long": ("414", "Path and query are over their limit."),
+    "unsupported-media-type": ("415", "The body is of another type than the route takes."),
+    "invalid-request": ("422", "Members of the body are wrong; `errors` names them."),
+    "rate-limited": ("429", "The caller, or the address, has used up its quota. `Retry-After` says when to come back."),
+    "head-too-large": ("431", "The head is over its limit."),
+    "internal": ("500", "Something failed in Sceau. Its log says what, under the `X-Request-ID` of the answer."),
+    "evidence-unavailable": (
+        "503",
+        "The database or an issuer's keys cannot be reached. Nothing was recorded: try again.",
+    ),
+    "outcome-unknown": (
+        "503",
+        "It is not known whether the write was recorded. Send it again, with its `Idempotency-Key`.",
+    ),
+    "restored-behind": (
+        "503",
+        "The database was set back ([restoring](../recovery.md)). IV is not answered until that is dealt with.",
+    ),
+    "refused": ("4xx", "Any other refusal by the HTTP layer."),
+}
+"""What any request can meet, by its word: the status, and when."""
+
+
+def scopes_page(document: Mapping[str, Any]) -> str:
+    """The whole page, from the OpenAPI document."""
+    routes: defaultdict[str, list[str]] = defaultdict(list)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for scope in operation.get("x-scope", "").split():
+                routes[scope].append(code(f"{method.upper()} {path}"))
+    rows = ((code(scope), SCOPE_TOLD[scope], "<br>".join(routes[scope]) or "—") for scope in Scope)
+    return page("Scopes", SCOPES, table(("Scope", "Lets a caller", "Routes"), rows))
+
+
+def domain_errors(base: type[DomainError] = DomainError) -> Iterator[type[DomainError]]:
+    """Every domain error that the application knows."""
+    for each in base.__subclasses__():
+        yield each
+        yield from domain_errors(each)
+
+
+def problems_page() -> str:
+    """The whole page."""
+    general = ((code(slug), status, when) for slug, (status, when) in sorted(GENERAL.items()))
+    told: dict[str, tuple[str, str]] = {}
+    for each in domain_errors():
+        if each.slug not in GENERAL:
+            when = " ".join((each.__doc__ or "").split())
+            told[each.slug] = (str(status_of(each.__new__(each))), when)
+    domain = ((code(slug), status, when) for slug, (status, when) in sorted(told.items()))
+    heads = ("Word", "Status", "When")
+    return page("Problem types", PROBLEMS, _GENERAL, table(heads, general), _DOMAIN, table(heads, domain))

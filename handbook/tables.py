@@ -1,0 +1,23 @@
+"""Tables in Markdown, as the reference pages have them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+WRITTEN: Final = "<!-- Written by `./dev docs` from the code. Change it there. -->"
+"""Stands at the end of each page that is written from the code: its first line is its title."""
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; a bar in a cell is told from one between cells."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in lines) + "\n"
+
+
+def code(text: str) -> str:
+    """A word of the code; nothing where there is none."""
+    return f"`{text}`" if text else ""
+
+
+def page(title: str, *parts: str) -> str:
+    """A whole page: its title, its parts, and who wrote it."""
+    return "\n\n".join((f"# {title}", *(part.strip() for part in parts), WRITTEN)) + "\n"

@@ -1,0 +1,153 @@
+"""The pages of docs/start lead to what they promise: each command is run as it stands, and the time is printed."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx2
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer, find_binaries
+from app.db.embedded.cluster import SUPERUSER
+from tests.e2e.deploy.installed import bare
+from tests.e2e.doors.followed import START, Follower, terminals
+from tests.faults.service import free_port
+from tests.packaging.wheels import ROOT, build_wheel
+
+PERMIT, DENY = '"decision":true', '"decision":false'
+WRITTEN = {
+    "dpo.md": ("record.csv", "report.html", "person.json", "receipt.html"),
+    "dpo.fr.md": ("registre.csv", "rapport.html", "personne.json", "recu.html"),
+}
+
+
+def told(page: str, since: float) -> None:
+    """Print how long a door took."""
+    print(f"\n{page}: {time.monotonic() - since:.1f} s to the first success")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Iterator[Follower]:
+    """The demo as the first page starts it, in an empty folder."""
+    folder, port, since = tmp_path_factory.mktemp("door"), free_port(), time.monotonic()
+    places = {"./dev demo": f"{ROOT}/dev demo --data {folder}/.sceau --port {port}", "./dev sceau": f"{ROOT}/dev sceau"}
+    follower = Follower(folder, port, places, bare({}))
+    first = terminals((START / "try.md").read_text())[0]
+    with follower.serving(first, lambda printed: "Ctrl-C" in printed):
+        told("the demo, until it serves", since)
+        yield follower
+
+
+def emptied(server: EmbeddedServer) -> None:
+    """Take away what the embedded server makes for itself: the operator makes roles and database."""
+    with psycopg.connect(server.url(role=SUPERUSER, database="postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {DATABASE}")
+        connection.execute(f"DROP ROLE {APP_ROLE}")
+        connection.execute(f"DROP ROLE {OWNER_ROLE}")
+
+
+def followed(demo: Follower, page: str) -> str:
+    """What the second terminal of a page printed."""
+    since = time.monotonic()
+    second = terminals((START / page).read_text())[-1]
+    assert not second.serves
+    printed = demo.type_in(second)
+    told(page, since)
+    return printed
+
+
+def test_try_it_ends_with_three_answers(demo):
+    """A consent permits, nobody else's is one, and a spam filter needs none; the dashboard is where it says."""
+    permit, deny, exempt = followed(demo, "try.md").splitlines()
+    assert (PERMIT in permit, DENY in deny, PERMIT in exempt) == (True, True, True)
+    assert ("no_consent" in deny, "exempt" in exempt) == (True, True)
+    for path in ("dashboard", "docs"):
+        assert (
+            httpx2.get(f"http://127.0.0.1:{demo.port}/{path}", trust_env=False, follow_redirects=True).status_code
+            == 200
+        )
+
+
+def test_a_developer_asks_grants_and_withdraws(demo):
+    """The three answers are those that the page names, in its order."""
+    printed = followed(demo, "developer.md")
+    found = [line for line in printed.splitlines() if '"decision":true' in line or '"decision":false' in line]
+    for reason, line in zip(("no_consent", "consent_in_force", "consent_withdrawn"), found, strict=True):
+        assert f'"reason":"{reason}"' in line
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_a_dpo_gets_record_report_overview_and_receipt(demo, page):
+    """Each file that the page promises is there and holds something, and the link opens the person's page."""
+    printed = followed(demo, page)
+    for name in WRITTEN[page]:
+        assert (demo.folder / name).stat().st_size > 500, name
+    assert "max@people.example" not in (demo.folder / WRITTEN[page][1]).read_text()
+    address = printed.split('"url":"')[1].split('"')[0]
+    assert httpx2.get(address, trust_env=False).status_code == 200
+
+
+def test_an_auditor_verifies_a_bundle(demo):
+    """The verdict is the one that the page foretells: good as far as it goes, not anchored."""
+    printed = followed(demo, "auditor.md")
+    assert "not anchored" in printed
+    assert "WRONG" not in printed
+    assert "def " in (demo.folder / "verify.py").read_text()
+
+
+def test_an_operator_installs_migrates_serves_and_decides(tmp_path):
+    """From a release and an empty PostgreSQL to the first decision."""
+    (tmp_path / "dist").mkdir()
+    build_wheel(ROOT, tmp_path / "dist")
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    first, second = terminals((START / "operator.md").read_text())
+    with EmbeddedServer(tmp_path / "postgres") as server:
+        emptied(server)
+        host = str(conninfo_to_dict(server.url(role=SUPERUSER, database="postgres"))["host"])
+        port, path = free_port(), f"{find_binaries(None)}{os.pathsep}{os.environ['PATH']}"
+        places = {
+            "secrets localhost": f"secrets {quote(host, safe='')}",  # the test's server is on a socket
+            "sceau serve": f"sceau serve --port {port}",
+            "POSTGRES_USER=postgres": f"POSTGRES_USER={SUPERUSER}",
+        }
+        follower = Follower(tmp_path, port, places, bare({"PGHOST": host, "PATH": path}))
+        since = time.monotonic()
+        with follower.serving(first, lambda _: True):
+            ready, registered, decided = follower.type_in(second).splitlines()
+        told("operator.md", since)
+    assert '"ready"' in ready
+    assert '"spam-filter"' in registered
+    assert PERMIT in decided
+
+
+def test_a_page_fits_a_page():
+    """No door is longer than a page: seventy lines."""
+    assert {page.name for page in START.glob("*.md")} == {
+        *WRITTEN,
+        "try.md",
+        "operator.md",
+        "developer.md",
+        "auditor.md",
+    }
+    assert [page.name for page in START.glob("*.md") if len(page.read_text().splitlines()) > 70] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["```sh\ntrue\n```\n", '```sh title="The same terminal"\ntrue\n```\n', "```bash\ntrue\n```\n"]
+)
+def test_a_block_that_would_not_be_run_is_seen(text):
+    """A block without a terminal, one that continues none, and one of another language."""
+    with pytest.raises(AssertionError):
+        terminals(text)
+
+
+def test_a_command_that_fails_is_seen(tmp_path):
+    """The check can fail: on the command, and not on the last one alone."""
+    (terminal,) = terminals('```sh title="Another terminal"\nfalse\ntrue\n```\n')
+    with pytest.raises(AssertionError):
+        Follower(tmp_path, free_port(), {}, bare({})).type_in(terminal)
