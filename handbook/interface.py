@@ -29,6 +29,8 @@ GENERAL: Final[Mapping[str, tuple[str, str]]] = {
         "400",
         "The request is no HTTP or no JSON, or a question is not as AuthZEN has it; `errors` names the fields.",
     ),
+    "transfer-coding-unknown": ("501", "A body in another transfer coding than `chunked` (RFC 9112, section 6.1)."),
+    "version-unknown": ("505", "A version of HTTP that is not HTTP/1.1 or HTTP/1.0."),
     "upgrade-refused": ("400", "The request asks for another protocol (`Upgrade`)."),
     "unauthorized": ("401", "There is no key or token, or it is not in force. Nothing says which."),
     "processing-not-allowed": ("403", "The caller is limited to some processings, and this is none of them."),
