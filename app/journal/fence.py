@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
-from app.db.database import Database, RestoredBehindError
+from app.db.database import Database, DatabaseUnavailableError, RestoredBehindError
 from app.db.session import ReadSession
 from app.journal.journal import Journal
 from app.journal.lines import JournalError
-from app.journal.store import count_missing, load_epoch
+from app.journal.store import count_missing, is_marked, load_epoch, mark
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 log = structlog.get_logger("sceau.journal")
@@ -73,17 +73,48 @@ class Fence:
             RestoredBehindError: it was set back.
 
         """
-        if server == self._admitted:
+        looked = asyncio.get_running_loop().time() - self._looked
+        if server == self._admitted and (looked < _LOOK_AGAIN_SECONDS or not await self._is_marked(session)):
             return
         if self.behind and asyncio.get_running_loop().time() - self._looked < _LOOK_AGAIN_SECONDS:
             raise RestoredBehindError
         was_behind, self.behind = self.behind, await self._is_behind(session)
         self._looked = asyncio.get_running_loop().time()
         if self.behind:
+            self._admitted = None
             if not was_behind:
                 log.error("the database was set back: it lacks what was recorded; see `sceau restore-check`")
             raise RestoredBehindError
         self._admitted = server
+
+    def forget(self) -> None:
+        """The feed is lost: whatever answers next is looked at, also where it is the same server."""
+        self._admitted = None
+
+    async def keep_watching(self) -> None:
+        """Look every second, until cancelled, whether another process has found the database to be set back.
+
+        Its journal may note what this one's does not. The feed ends when it finds `behind`, and memory with it.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            with suppress(DatabaseUnavailableError):
+                async with self.database.read() as session:
+                    if await self._is_marked(session):
+                        self.behind, self._admitted = True, None
+
+    async def _is_marked(self, session: ReadSession) -> bool:
+        epoch = await load_epoch(session)
+        self._looked = asyncio.get_running_loop().time()
+        if epoch >= self._journal.known:
+            self._journal.epoch = self._journal.known = epoch
+        return epoch < self._journal.known or await is_marked(session, epoch)
+
+    async def _mark(self, epoch: int) -> None:
+        """Tell the others, whose journals may lack nothing; and oneself, for as long as notes go on."""
+        with suppress(DatabaseUnavailableError):
+            async with self.database.write() as session:
+                await mark(session, epoch)
 
     async def _is_behind(self, session: ReadSession) -> bool:
         journal = self._journal
@@ -96,9 +127,10 @@ class Fence:
             return True
         journal.epoch = epoch
         known = max([journal.known, self._signed(), *(each.epoch for each in latest)])
-        if epoch < known:
+        if await is_marked(session, epoch):
             return True
-        if await count_missing(session, [each for each in latest if each.epoch == epoch]):
+        if epoch < known or await count_missing(session, [each for each in latest if each.epoch == epoch]):
+            await self._mark(epoch)
             return True
         journal.known = known
         if epoch > known:

@@ -25,10 +25,12 @@ def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:
     written = b"".join(lines)
     try:
         is_new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                written = b"\n" + written  # a full disk has cut the last line short
             if os.write(descriptor, written) != len(written):
-                os.write(descriptor, b"\n")  # what comes behind begins a line of its own
                 raise JournalError("the journal has no room")
             os.fsync(descriptor)
         finally:

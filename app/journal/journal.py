@@ -5,6 +5,7 @@ import subprocess
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,8 @@ class Journal:
         self.epoch = self.known = 1
         self._plan = plan
         self._recent: deque[KeptNote] = deque(maxlen=_LAST)
+        self._unkept: list[bytes] = []
+        self._turn = asyncio.Lock()
 
     async def keep(self, notes: Sequence[JournalNote]) -> None:
         """Keep notes of what was just committed, before that is answered.
@@ -52,14 +55,20 @@ class Journal:
             JournalError: they are not kept where they should be.
 
         """
-        if not notes:
-            return
         now = self._plan.clock()
         kept = [KeptNote(self.epoch, now, note) for note in notes]
         self._recent.extend(kept)
-        if self._plan.vault is None:
+        vault = self._plan.vault
+        if vault is None:
             return
-        lines = [line_of(each, self._plan.vault) for each in kept]
+        # What could not be kept before stands in front: its write is answered as done when it is sent again.
+        self._unkept.extend(line_of(each, vault) for each in kept)
+        async with self._turn:
+            if lines := list(self._unkept):
+                await self._keep_lines(now, lines)
+                del self._unkept[: len(lines)]
+
+    async def _keep_lines(self, now: datetime, lines: Sequence[bytes]) -> None:
         if self._plan.directory is not None:
             await asyncio.to_thread(append, self._plan.directory, now, lines)
         if self._plan.hook is not None:

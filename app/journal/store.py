@@ -23,6 +23,7 @@ class NoteKind(StrEnum):
     INVALIDATION = "invalidation"
     CALLER = "caller"
     EPOCH = "epoch"
+    FORGOTTEN = "forgotten"
     OTHER = "other"
 
 
@@ -62,6 +63,12 @@ class CallerNote(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class ForgottenNote(msgspec.Struct, frozen=True):
+    """What leads from an id to a ledger was destroyed (GDPR art. 17)."""
+
+    subject_ref: bytes
+
+
 class OtherNote(msgspec.Struct, frozen=True):
     """Something that narrows and is not replayed: what was done, and to what."""
 
@@ -96,6 +103,10 @@ _HELD: Final = {
         "SELECT count(*) FROM unnest(CAST(:a AS uuid[]), CAST(:b AS timestamptz[])) AS noted (id, at) WHERE NOT EXISTS "
         "(SELECT FROM caller AS c WHERE c.id = noted.id AND c.revoked_at IS NOT NULL)"
     ),
+    NoteKind.FORGOTTEN: text(
+        "SELECT count(*) FROM unnest(CAST(:a AS bytea[]), CAST(:b AS bytea[])) AS noted (ref, same) WHERE EXISTS "
+        "(SELECT FROM subject_vault AS v WHERE v.subject_ref = noted.ref)"
+    ),
 }
 
 
@@ -103,6 +114,18 @@ async def load_epoch(session: ReadSession) -> int:
     """The epoch of a database."""
     highest = select(func.coalesce(func.max(deployment_epoch.c.number), 1))
     return int((await session.execute(highest)).scalar_one())
+
+
+async def is_marked(session: ReadSession, epoch: int) -> bool:
+    """Whether some process has found that the database was set back in this epoch."""
+    marked = text("SELECT EXISTS (SELECT FROM key_check WHERE name = :name)")
+    return bool((await session.execute(marked, {"name": f"set back {epoch}"})).scalar_one())
+
+
+async def mark(session: WriteSession, epoch: int) -> None:
+    """Have every process know that the database was set back, until another epoch begins: notes go on meanwhile."""
+    put = text("INSERT INTO key_check (name, value) VALUES (:name, 'found') ON CONFLICT DO NOTHING")
+    await session.execute(put, {"name": f"set back {epoch}"})
 
 
 async def begin_epoch(session: WriteSession, begun: NewEpoch) -> int:
@@ -144,5 +167,8 @@ def _pair(kind: NoteKind, body: msgspec.Raw) -> tuple[object, object]:
     if kind is NoteKind.INVALIDATION:
         invalidation = msgspec.json.decode(body, type=InvalidationKey)
         return invalidation.processing, invalidation.number
+    if kind is NoteKind.FORGOTTEN:
+        forgotten = msgspec.json.decode(body, type=ForgottenNote)
+        return forgotten.subject_ref, forgotten.subject_ref
     caller = msgspec.json.decode(body, type=CallerNote)
     return caller.caller, caller.at

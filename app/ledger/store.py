@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, LargeBinary, Row, and_, any_, bindparam, or_, select, text
 
 from app.core.article import FRANCE, Element
-from app.core.consent import ConsentEvent, EventKind, parse_kind
+from app.core.consent import ConsentEvent, parse_kind
 from app.db.lookups import Lookup, Prepared
 from app.db.many import as_refs
 from app.db.read_pool import ReadPool, Statement
@@ -204,10 +204,6 @@ async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | No
     return None if row is None else _entry(row)
 
 
-_NOTED: Final = frozenset(
-    {EventKind.REFUSED, EventKind.WITHDRAWN, EventKind.CLOSED, EventKind.ERASED, EventKind.AGE_STATED}
-)
-"""Events that may forbid what was permitted: the journal notes them."""
 _APPEND: Final = Put(
     order=40,
     sql="""
@@ -227,8 +223,7 @@ async def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) 
     """Append events to one subject's ledger; the subject must be held (`app.ledger.locators`)."""
     for entry in entries:
         session.stage(_APPEND, _row(entry))
-        if entry.event.kind in _NOTED:
-            session.note("ledger", entry)
+        session.note("ledger", entry)
 
 
 def _row(entry: LedgerEntry) -> dict[str, object]:

@@ -57,6 +57,8 @@ def _sealed(row: Row[tuple[object, ...]]) -> SealedId:
 
 async def destroy_ids(session: WriteSession, refs: Collection[bytes]) -> None:
     """Destroy the keys and sealed ids of subjects."""
+    for ref in refs:
+        session.note("forgotten", {"subject_ref": ref})
     await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref.in_(list(refs))))
 
 

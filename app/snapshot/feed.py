@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from app.db.connections import HeardConnection, connect, hanging_up_after, patience
+from app.db.database import RestoredBehindError
 from app.db.identifiers import random_id
 from app.db.primary import NoStandbyError, NotThePrimaryError, is_older
 from app.snapshot.acknowledgement import CHANGE_CHANNEL, ReplicaAcknowledgement, acknowledgement_text, channel_of, named
@@ -39,7 +40,8 @@ class Feed:
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
     once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
-    `admit(server)` raises where a server was set back: no lease is held there. `acknowledged` is called with what other
+    `admit(server)` raises where a server was set back: no lease is held there. `set_back()` tells whether it was found
+    since. `acknowledged` is called with what other
     replicas tell this process's writes.
     """
 
@@ -53,6 +55,7 @@ class Feed:
         lost: Callable[[], None],
         about: str,
         admit: Callable[[str], Awaitable[None]],
+        set_back: Callable[[], bool],
         synchronous: bool = False,
     ) -> None:
         """Prepare; nothing is connected yet."""
@@ -73,6 +76,7 @@ class Feed:
         self._lost = lost
         self._about = about
         self._admit = admit
+        self._set_back = set_back
         self._synchronous = synchronous
 
     async def run(self) -> None:
@@ -158,6 +162,8 @@ class Feed:
     async def _step(self, connection: HeardConnection, cursor: str | None) -> str:
         """One beat and what follows from it, until the next one is due; the new cursor."""
         beat = await self._beat(connection, cursor)
+        if self._set_back():
+            raise RestoredBehindError
         # From here to the extension of the lease nothing is awaited.
         ahead = beat.clock.timestamp() - beat.sent
         set_back = ahead < self.database_ahead - self._pace.lease  # what was judged by the clock as it was is no good

@@ -45,7 +45,8 @@ _PROCESSINGS = 10_000
 class ReplicaPlan:
     """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
 
-    `admit(server)` raises where a server was set back. `synchronous`: whether the deployment's commits wait for a
+    `admit(server)` raises where a server was set back, `set_back()` tells whether that was found since, and `forget()`
+    has the next server looked at whatever it is. `synchronous`: whether the deployment's commits wait for a
     standby.
     """
 
@@ -54,6 +55,8 @@ class ReplicaPlan:
     subjects: int
     about: str
     admit: Callable[[str], Awaitable[None]]
+    set_back: Callable[[], bool]
+    forget: Callable[[], None]
     synchronous: bool = False
 
 
@@ -90,6 +93,7 @@ class Replica:
             lost=self._feed_lost,
             about=plan.about,
             admit=plan.admit,
+            set_back=plan.set_back,
             synchronous=plan.synchronous,
         )
         for reads in (pool, database):
@@ -149,6 +153,7 @@ class Replica:
     def _feed_lost(self) -> None:
         """The feed no longer reports changes: if the database is away, it has been since now."""
         self.known.away()
+        self._plan.forget()
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """An issuer has withdrawn these keys: forget callers known by a token that rests on one."""

@@ -78,7 +78,6 @@ async def _admitted(services: Services, first_key: str | None) -> bool:
 async def _admit(services: Services, first_key: str | None) -> None:
     """Check the database, and make what a new one lacks."""
     await check_durability(services.database)
-    await services.fence.first_look()
     async with services.database.write() as session:
         for warning in await check_deployment(session, services.deployment):
             log.warning(warning)
@@ -88,6 +87,7 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, DECISION_KEYS)
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
+    await services.fence.first_look()
     await rewrite_those_of_before(services.database, services.deployment)
     await _turn_over_once(services)
 
@@ -174,7 +174,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
         keep_up(services.database, services.pace),  # in strict mode too: workers that died leave their rows
     )
     tasks = [asyncio.create_task(each) for each in lasting]
-    tasks.append(asyncio.create_task(keep_exempt_known(services)))
+    tasks += [asyncio.create_task(each) for each in (keep_exempt_known(services), services.fence.keep_watching())]
     check = services.token_check
     if check is not None:
         tasks.append(asyncio.create_task(check.keep()))

@@ -132,6 +132,8 @@ def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: 
         settings.cache_subjects,
         about=f"{platform.node()} {os.getpid()}",
         admit=fence.admit,
+        set_back=lambda: fence.behind,
+        forget=fence.forget,
         synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))

@@ -13,17 +13,19 @@ from app.core.consent import EventKind
 from app.core.processing import Status, StatusChange
 from app.db.session import WriteSession
 from app.journal.lines import KeptNote
-from app.journal.store import CallerNote, NoteKind, OtherNote, StatusNote
+from app.journal.store import CallerNote, ForgottenNote, NoteKind, OtherNote, StatusNote
 from app.ledger.aliases import forget_aliases, locators_of
 from app.ledger.entries import LedgerEntry
 from app.ledger.locators import end_account, hold_ref, sever, types_of
 from app.ledger.mailboxes import forget_sharing
 from app.ledger.store import load_entries
-from app.ledger.vault_store import destroy_ids
+from app.ledger.vault_store import destroy_ids, load_ids
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
 from app.register.invalidations import InvalidationRecord, add_invalidation
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
+
+_ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
 
 
 class ReplayOutcome(StrEnum):
@@ -51,6 +53,8 @@ async def replay_note(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
 
 def told_by_hand(kept: KeptNote) -> str:
     """What somebody has to do again, in words."""
+    if kept.note.kind != NoteKind.OTHER:
+        return f"{kept.at:%Y-%m-%d %H:%M} UTC: an account was closed or erased, and used again since"
     note = msgspec.json.decode(kept.note.body, type=OtherNote)
     return f"{kept.at:%Y-%m-%d %H:%M} UTC: {note.what} ({note.about})"
 
@@ -64,6 +68,8 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     entries = await load_entries(session, ref)
     if any(each.event.id == event.id for each in entries):
         return ReplayOutcome.HELD
+    if event.kind in _ENDS_ACCOUNT and any(each.event.collected_at > event.collected_at for each in entries):
+        return ReplayOutcome.BY_HAND  # the account was used again since: ending it would take that away too
     if event.processing is not None and await lock_processing(session, event.processing) is None:
         return ReplayOutcome.NOBODY
     ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now())
@@ -87,12 +93,27 @@ async def _forget(session: WriteSession, ref: bytes) -> None:
     await forget_answers(session, [ref])
 
 
+async def _forgotten(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
+    noted = msgspec.json.decode(kept.note.body, type=ForgottenNote)
+    ref = noted.subject_ref
+    if not await load_ids(session, [ref]):
+        return ReplayOutcome.HELD
+    await hold_ref(session, ref)
+    if any(each.recorded_at > kept.at for each in await load_entries(session, ref)):
+        return ReplayOutcome.BY_HAND
+    await _forget(session, ref)
+    session.narrow()
+    return ReplayOutcome.REPLAYED
+
+
 async def _status(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=StatusNote)
     record = await lock_processing(session, noted.processing)
     if record is None:
         return ReplayOutcome.NOBODY
-    if any(change.at == noted.at for change in record.status_changes):
+    done = [change for change in record.status_changes if change.at >= noted.at]
+    is_retired = any(change.status is Status.RETIRED for change in record.status_changes)
+    if is_retired or any(change.status == noted.status for change in done):
         return ReplayOutcome.HELD
     latest = max((change.at for change in record.changes), default=noted.at)
     at = noted.at if latest < noted.at else record.next_instant(await session.now())
@@ -134,6 +155,7 @@ async def _narrow(session: WriteSession, processing: str) -> None:
 
 _REPLAY: Final[Mapping[NoteKind, Callable[[WriteSession, KeptNote], Awaitable[ReplayOutcome]]]] = {
     NoteKind.LEDGER: _entry,
+    NoteKind.FORGOTTEN: _forgotten,
     NoteKind.STATUS: _status,
     NoteKind.INVALIDATION: _invalidation,
     NoteKind.CALLER: _caller,
