@@ -4,7 +4,12 @@ from fastapi.routing import iter_route_contexts
 from app import main
 from app.api.http.services import DatabaseDep, ServicesDep, all_services
 
-TAKES_ALL = {("/dashboard/sign-in", "POST"), ("/staff/sign-in", "POST"), ("/readyz", "GET")}
+TAKES_ALL = {
+    ("/dashboard/sign-in", "POST"),
+    ("/staff/sign-in", "POST"),
+    ("/readyz", "GET"),
+    ("/metrics", "GET"),
+}
 
 
 def whole(routes) -> set[tuple[str, str]]:
@@ -23,7 +28,7 @@ def takes_all(dependant) -> bool:
 
 
 def test_a_route_names_the_parts_that_it_uses():
-    """None takes more than it uses but the sign-ins to pages, which find the caller, and the probe of every part."""
+    """None takes more than it uses but the sign-ins to pages, which find the caller, and what tells of every part."""
     assert whole(main._ROUTES) == TAKES_ALL
 
 
