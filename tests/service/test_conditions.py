@@ -85,7 +85,7 @@ def test_what_is_amiss_is_told(database, monkeypatch):
         text = api.call("GET", "/metrics").text
         assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (0, 0)
         services = services_of(api)
-        monkeypatch.setattr(type(services.outage), "lasts", True)
+        monkeypatch.setattr(services.outage, "lasts", True)
         services.fence.behind = True
         text = api.call("GET", "/metrics").text
         assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (1, 1)
