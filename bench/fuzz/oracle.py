@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from app.core.decision import Decision
+from app.core.decision import Decision, DecisionRequest, Reason
+from app.core.processing import PartyMode
 from app.core.wording import REASON_FOR_USER
 from bench.fuzz.facts import Facts, Holder, reference
 from bench.fuzz.reading import Heard
@@ -37,6 +38,11 @@ _TEXT: Final = frozenset(
     }
 )
 """Values of Accept by which one word is worth more than JSON (RFC 9110, 12.5.1), among those that are sent."""
+
+_NAME_THEM: Final = {
+    "en": "The question does not say who takes part: name the other parties in resource.properties.participants, and "
+    "send an empty list when there are none."
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,8 @@ def _item(facts: Facts, question: _Question, at: datetime, holder: Holder) -> It
     if not holder.may_name(request.processing):
         return Item(permitted=False, context="403")
     decision = facts.decide(request, at)
-    context = json.dumps(_context(decision), sort_keys=True)
+    said = _context(decision) | _left_unsaid(facts, request, decision, at)
+    context = json.dumps(said, sort_keys=True)
     wants = question.value.get("context", {}).get("decision_token", False)
     token = None
     if wants and decision.permitted:
@@ -174,6 +181,14 @@ def _context(decision: Decision) -> dict[str, Any]:
         "reason_user": dict(REASON_FOR_USER[decision.reason]),
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _left_unsaid(facts: Facts, request: DecisionRequest, decision: Decision, at: datetime) -> dict[str, Any]:
+    """What the caller's operator is told when participants were asked for and none were named, nor said to be none."""
+    if decision.reason is not Reason.OTHER_PARTY or request.participants is not None:
+        return {}
+    version = facts.processings[request.processing].version_at(at)
+    return {} if version is None or version.party_mode is PartyMode.USER_ONLY else {"reason_admin": _NAME_THEM}
 
 
 def _instant(at: datetime | None) -> str | None:
