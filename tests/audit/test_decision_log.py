@@ -337,3 +337,5 @@ def test_a_day_that_another_makes_meanwhile_is_found(database):
             eventually(lambda: looking.execute(waits, [second.info.backend_pid]).fetchall())
             first.commit()
             call.result()
+        made = "SELECT to_regclass('decision_log_' || to_char(current_date + 4, 'YYYYMMDD')) IS NOT NULL"
+        assert second.execute(made).fetchone() == (True,)

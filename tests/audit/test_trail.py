@@ -47,8 +47,7 @@ def unwritable(database):
         with psycopg.connect(database.owner_url) as owner:
             owner.execute(f"REVOKE INSERT ON administrative_act FROM {APP_ROLE}")
 
-    yield take_away
-    structlog.reset_defaults()
+    return take_away
 
 
 def _acts(database):

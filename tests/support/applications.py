@@ -1,10 +1,18 @@
 """One application for a whole file of tests that only ask, or that each use names of their own."""
 
 import pytest
+import structlog
 
 from tests.support.api import UNLIMITED, TestClock, running, utc
 from tests.support.databases import new_database
 from tests.support.staff import publish
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were():
+    """What a test sets about logs, or a command that it calls, ends with it: others read what is logged."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")
