@@ -4,7 +4,6 @@ With several workers the counts of all of them are summed (PROMETHEUS_MULTIPROC_
 """
 
 import os
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
@@ -53,31 +52,17 @@ class DecisionCounts:
 
 
 class RequestTimes:
-    """Times of one route's answers, kept as plain numbers until Prometheus asks."""
+    """Counts one route's answers of 200, and how long they took."""
 
     def __init__(self, requests: Counter, seconds: Histogram, route: str) -> None:
-        """Hand on to these, under the route's name."""
+        """Look up once what is counted into: that costs more than to count."""
         self._requests = requests.labels("POST", route, "200")
         self._seconds = seconds.labels(route)
-        self._buckets = [0] * (len(_SECONDS) + 1)
-        self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
         """One more answer of 200."""
-        self._buckets[bisect_left(_SECONDS, seconds)] += 1
-        self._sum += seconds
-
-    def settle(self) -> None:
-        """Hand on what was counted since the last time, in one step for each bucket."""
-        counted, total = self._buckets, self._sum
-        self._buckets, self._sum = [0] * len(counted), 0.0
-        if not any(counted):
-            return
-        self._requests.inc(sum(counted))
-        # The library adds observations one by one; ten thousand of them would hold the event loop.
-        for bucket, number in zip(self._seconds._buckets, counted, strict=True):  # noqa: SLF001
-            bucket.inc(number)
-        self._seconds._sum.inc(total)  # noqa: SLF001
+        self._requests.inc()
+        self._seconds.observe(seconds)
 
 
 class Watched:
@@ -124,7 +109,6 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.labels: dict[str, tuple[str, ...]] = {}
         """The labels of each family, by its name: docs/reference/metrics.md tells them."""
-        self._times: list[RequestTimes] = []
         self._watched: list[Watched | WatchedCounts] = []
         self.loop_lag = LoopLag()
         self.decisions = DecisionCounts(
@@ -153,9 +137,7 @@ class Metrics:
 
     def times(self, route: str) -> RequestTimes:
         """Where a decision endpoint counts its answers."""
-        made = RequestTimes(self.requests, self.seconds, route)
-        self._times.append(made)
-        return made
+        return RequestTimes(self.requests, self.seconds, route)
 
     def watch_counter(self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str) -> None:
         """Tell numbers that only grow, one for each word of a label."""
@@ -186,8 +168,6 @@ class Metrics:
     def settle(self) -> None:
         """Hand on what was counted as plain numbers; with several workers, each does so every second."""
         self.decisions.settle()
-        for times in self._times:
-            times.settle()
         for watched in self._watched:
             watched.settle()
 
