@@ -5,7 +5,6 @@ database, and the service goes on answering. Run again, it goes on where it stop
 """
 
 import json
-import os
 import sqlite3
 import sys
 import time
@@ -21,6 +20,7 @@ import typer
 
 from app.cli.files import telling_of
 from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
+from app.cli.remote.service import HERE, KeyFileOption, UrlOption, key_of, problem_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -99,7 +99,7 @@ class _Sender:
                 if answer.status_code == httpx2.codes.OK:
                     told: dict[str, Any] = answer.json()
                     return told
-                cause = _problem(answer)
+                cause = problem_of(answer)
                 if answer.status_code not in {429, 502, 503, 504}:
                     raise ImportStoppedError(cause)
             time.sleep(min(2**attempt / 2, 20.0))
@@ -109,11 +109,8 @@ class _Sender:
 def import_files(  # noqa: PLR0917 - a command's options
     files: Annotated[list[Path], typer.Argument(help="Files of rows: .csv, .ndjson or .jsonl, also with .gz.")],
     name: Annotated[str, typer.Option("--name", help="What the import is called: with it a row is recorded once.")],
-    url: Annotated[str, typer.Option(envvar="SCEAU_URL", help="Where the service is.")] = "http://127.0.0.1:8080",
-    key_file: Annotated[
-        Path | None,
-        typer.Option(envvar="SCEAU_KEY_FILE", help="A file with a key of scope consents:import; or set SCEAU_KEY."),
-    ] = None,
+    url: UrlOption = HERE,
+    key_file: KeyFileOption = None,
     map_: Annotated[
         list[str] | None, typer.Option("--map", metavar="MEMBER=COLUMN", help="Which column holds a member; repeat.")
     ] = None,
@@ -126,13 +123,16 @@ def import_files(  # noqa: PLR0917 - a command's options
     results: Annotated[Path | None, typer.Option(help="Write what became of each row there, as NDJSON.")] = None,
     share: Annotated[float, typer.Option(min=0.05, max=1.0, help="Of the time, how much to keep it busy.")] = 1.0,
 ) -> None:
-    """Import what an older system recorded. Run it again to go on: what was recorded is left unchanged."""
+    """Import what an older system recorded. Run it again to go on: what was recorded is left unchanged.
+
+    The key needs the scope consents:import.
+    """
     try:
         reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), delimiter)
         total, grants = _count(reading, files)
         order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
         with ExitStack() as stack:
-            sender = _sender(stack, url, _key(key_file), order, share, results)
+            sender = _sender(stack, url, key_of(key_file), order, share, results)
             _send_all(sender, reading, files, total)
     except ImportFileError as error:
         _stop(str(error), 2)
@@ -235,26 +235,6 @@ def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
             raise ImportStoppedError(f"{option} {each}: it names no member; there are {', '.join(sorted(MEMBERS))}")
         pairs[member] = value
     return pairs
-
-
-def _key(file: Path | None) -> str:
-    if file is None:
-        key = os.environ.get("SCEAU_KEY", "")
-        if not key:
-            raise ImportStoppedError("no key: give --key-file, or set SCEAU_KEY")
-        return key
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ImportStoppedError(f"{file}: {error.strerror}") from error
-
-
-def _problem(answer: "httpx2.Response") -> str:
-    try:
-        said = answer.json()
-    except ValueError:
-        return f"the service answered {answer.status_code}"
-    return f"{answer.status_code}: {said.get('detail') or said.get('title')}" if isinstance(said, dict) else "?"
 
 
 def _why(told: dict[str, Any]) -> str:

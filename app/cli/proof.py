@@ -13,8 +13,8 @@ from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed,
 from app.cli.output import JsonOption, echo_json
 from app.cli.proofs.anchors import proof_cosign, proof_stamp
 from app.cli.proofs.append import append_now
+from app.cli.proofs.watch import proof_watch
 from app.cli.replay import proof_replay
-from app.cli.watch import proof_watch
 
 if TYPE_CHECKING:
     from app.db.database import Database

@@ -62,7 +62,7 @@ def test_a_key_comes_from_a_file(service, tmp_path):
     (tmp_path / "key").write_text(BOOTSTRAP + "\n")
     assert probed(address(service), "--times", "1", "--key-file", str(tmp_path / "key"), key="")[0] == 0
     status, _, said = probed(address(service), key="")
-    assert (status, said) == (2, "sceau: no key: set SCEAU_KEY, or name a file with --key-file\n")
+    assert (status, said) == (2, "sceau: not checked: no key: give --key-file, or set SCEAU_KEY\n")
 
 
 def test_a_wrong_key_is_not_checked(service):

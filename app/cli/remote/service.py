@@ -28,19 +28,19 @@ def key_of(file: Path | None) -> str:
     """The key of a command: from a file, or from SCEAU_KEY; never an argument, which others on the machine can read.
 
     Raises:
-        ServiceRefusedError: there is none, or the file cannot be read.
+        ServiceRefusedError: there is none, the file cannot be read, or it holds what no header can carry.
 
     """
-    if file is None:
-        key = os.environ.get("SCEAU_KEY", "").strip()
-        if not key:
-            raise ServiceRefusedError("no key: give --key-file, or set SCEAU_KEY")
-        return key
     try:
-        return file.read_text(encoding="utf-8").strip()
+        key = os.environ.get("SCEAU_KEY", "") if file is None else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ServiceRefusedError(f"{file}: {why}") from None
+    if not (key := key.strip()):
+        raise ServiceRefusedError("no key: give --key-file, or set SCEAU_KEY")
+    if not key.isascii() or not key.isprintable():
+        raise ServiceRefusedError("the key holds characters that no key has")
+    return key
 
 
 class Remote:
@@ -78,7 +78,7 @@ class Remote:
                 f"the service does not answer ({type(error).__name__}): check --url or SCEAU_URL, and that it runs"
             ) from None
         if not answer.is_success:
-            raise ServiceRefusedError(_problem(answer))
+            raise ServiceRefusedError(problem_of(answer))
         try:
             return answer.json()
         except ValueError:
@@ -95,18 +95,16 @@ def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
     """
     import httpx2
 
-    key = key_of(key_file)
-    if not key.isascii() or not key.isprintable():
-        raise ServiceRefusedError("the key holds characters that no key has")
+    headers = {"Authorization": f"Bearer {key_of(key_file)}"}
     try:
-        client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=_SECONDS)
+        client = httpx2.Client(base_url=url, headers=headers, timeout=_SECONDS)
     except httpx2.InvalidURL:
         raise ServiceRefusedError("--url or SCEAU_URL is no address") from None
     with client:
         yield Remote(client)
 
 
-def _problem(answer: "httpx2.Response") -> str:
+def problem_of(answer: "httpx2.Response") -> str:
     """What a problem document says, in one line."""
     try:
         said = answer.json()
