@@ -11,7 +11,12 @@ from app.cli.register.wanted import ABOUT_A_CHANGE, RegisterFile
 _UNORDERED: Final = frozenset({"elements", "data_recipients", "controllers", "categories_of_persons"})
 _LONGEST: Final = 40
 """Characters of a value in a plan."""
-_DEFAULTS: Final = {"age_statement_required": False}
+_DEFAULTS: Final = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in VersionBody.model_fields.items()
+    if not field.is_required()
+}
+"""What a version says where a file says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
