@@ -16,7 +16,7 @@ from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing
-from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
+from app.db.database import BusyError, DatabaseUnavailableError, NotDurableError, RestoredBehindError
 from app.db.session import ReadSession
 from app.operations.decisions.basis import DecidedBy
 from app.operations.decisions.evaluate_requests import read_facts
@@ -90,15 +90,16 @@ async def _read_and_answer(
         async with primary.reads.read() as session:
             answered = await _answer(session, primary, presented, questions, instant, learnt)
         # Only now is it known that the server which told it is the primary.
-        learnt.remember(primary.known)
+        learnt.remember(primary.known, primary.uses)
     except BusyError:
         raise  # the database answers
     except RestoredBehindError:
         return await _read_exempt(primary, presented, questions, instant, Unanswered.BEHIND)
-    except DatabaseUnavailableError:
+    except DatabaseUnavailableError as error:
         at = datetime.fromtimestamp(instant, UTC)
         unknown = primary.known.caller(presented.digest, at) is None
-        if unknown and (primary.reads.connected or not primary.outage.lasts):
+        answers = isinstance(error, NotDurableError) or primary.reads.connected or not primary.outage.lasts
+        if unknown and answers:
             # What was known may just have been forgotten, because another primary was found that is not proven yet.
             with suppress(DatabaseUnavailableError):
                 return await _read_exempt(primary, presented, questions, instant, Unanswered.UNKNOWABLE)
@@ -135,10 +136,11 @@ class _Learnt:
     processings: dict[str, Processing | None] = field(default_factory=dict)
     clock: tuple[datetime, float] | None = None
 
-    def remember(self, known: LastKnown) -> None:
-        """Remember all of it."""
+    def remember(self, known: LastKnown, uses: Uses) -> None:
+        """Remember all of it, and that the credential was used."""
         if self.caller is not None:
             known.remember_caller(*self.caller, self.since)
+            uses.note(self.caller[1])
         for identifier, processing in self.processings.items():
             known.remember_processing(identifier, processing, self.since)
         if self.clock is not None:
@@ -162,7 +164,6 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
         return AnsweredRequest(None, (), instant)
     learnt.caller = (presented.digest, found)
     caller = found.caller
-    primary.uses.note(found)
     caller.require(Scope.DECISIONS_EVALUATE)
     answers: list[Answer] = [Unanswered.NOT_ALLOWED] * len(questions)
     places = [place for place, each in enumerate(questions) if caller.may_ask_about(each.processing)]
