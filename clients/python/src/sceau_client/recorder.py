@@ -1,10 +1,10 @@
 """Record with Sceau what people decide: `Recorder` waits, `AsyncRecorder` is awaited.
 
-A write that got no answer is sent once more under the same key of idempotency, so that it is made once.
+A write that got no answer is sent once more under the same key of idempotency, so that it is made once. Each method
+takes that key: give it the one of an `UnknownRecordError`, or one of your own that you keep until you have an answer.
 """
 
-import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -15,7 +15,6 @@ from sceau_client.records import (
     Link,
     Order,
     Recorded,
-    UnknownRecordError,
     Withdrawn,
     consent_order,
     link,
@@ -69,12 +68,13 @@ class Recorder:
         version: int | None = None,
         elements: Collection[Element] = (),
         capacity: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> Recorded:
         """Record that a user consented; `evidence` as `POST /v1/consents` has it. It counts when this returns.
 
         Raises:
             RefusedRecordError: nothing was recorded.
-            UnknownRecordError: it is not known; record it again.
+            UnknownRecordError: it is not known; record it again with the error's `idempotency_key`.
 
         """
         return recorded(
@@ -82,20 +82,30 @@ class Recorder:
                 consent_order(
                     user, processing, "granted", evidence,
                     collected_at=collected_at, version=version, elements=elements, capacity=capacity,
+                    key=idempotency_key,
                 )
             )
         )  # fmt: skip
 
-    def refuse(self, user: User, processing: str, evidence: Mapping[str, Any]) -> Recorded:
+    def refuse(
+        self, user: User, processing: str, evidence: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Recorded:
         """Record that a user refused; raises as `grant` does."""
-        return recorded(self._send(_refusal(user, processing, evidence)))
+        return recorded(self._send(_refusal(user, processing, evidence, idempotency_key)))
 
-    def withdraw(self, user: User, processing: str | None = None, *, method: str | None = None) -> Withdrawn:
+    def withdraw(
+        self,
+        user: User,
+        processing: str | None = None,
+        *,
+        method: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Withdrawn:
         """Record that a user withdrew, from one processing or from all. No worker permits any more when this returns.
 
         Raises as `grant` does.
         """
-        return withdrawn(self._send(withdrawal_order(user, processing, method)))
+        return withdrawn(self._send(withdrawal_order(user, processing, method, idempotency_key)))
 
     def link(
         self,
@@ -105,20 +115,23 @@ class Recorder:
         authentication: str,
         kind: str = "decide",
         by_person: bool = False,
+        idempotency_key: str | None = None,
     ) -> Link:
         """Make a link to the consent page; the words are those of `POST /v1/consent-links`. Raises as `grant` does."""
-        return link(self._send(link_order(user, processings, authentication, kind, by_person=by_person)))
+        return link(
+            self._send(link_order(user, processings, authentication, kind, by_person=by_person, key=idempotency_key))
+        )
 
     def _send(self, order: Order) -> Mapping[str, Any]:
         cause = ""
-        for sent in _tries(order):
+        for _ in range(_ATTEMPTS):
             try:
-                answer = self._http.post(order.path, **sent)
+                answer = self._http.post(**order.request())
             except httpx2.TransportError as error:
                 cause = type(error).__name__
             else:
-                return told_by(answer.status_code, answer.content)
-        raise UnknownRecordError(f"Sceau did not answer ({cause})")
+                return told_by(order, answer.status_code, answer.content)
+        raise order.unknown(f"Sceau did not answer ({cause})")
 
 
 class AsyncRecorder:
@@ -151,6 +164,7 @@ class AsyncRecorder:
         version: int | None = None,
         elements: Collection[Element] = (),
         capacity: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> Recorded:
         """See `Recorder.grant`."""
         return recorded(
@@ -158,17 +172,27 @@ class AsyncRecorder:
                 consent_order(
                     user, processing, "granted", evidence,
                     collected_at=collected_at, version=version, elements=elements, capacity=capacity,
+                    key=idempotency_key,
                 )
             )
         )  # fmt: skip
 
-    async def refuse(self, user: User, processing: str, evidence: Mapping[str, Any]) -> Recorded:
+    async def refuse(
+        self, user: User, processing: str, evidence: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Recorded:
         """See `Recorder.refuse`."""
-        return recorded(await self._send(_refusal(user, processing, evidence)))
+        return recorded(await self._send(_refusal(user, processing, evidence, idempotency_key)))
 
-    async def withdraw(self, user: User, processing: str | None = None, *, method: str | None = None) -> Withdrawn:
+    async def withdraw(
+        self,
+        user: User,
+        processing: str | None = None,
+        *,
+        method: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Withdrawn:
         """See `Recorder.withdraw`."""
-        return withdrawn(await self._send(withdrawal_order(user, processing, method)))
+        return withdrawn(await self._send(withdrawal_order(user, processing, method, idempotency_key)))
 
     async def link(
         self,
@@ -178,25 +202,30 @@ class AsyncRecorder:
         authentication: str,
         kind: str = "decide",
         by_person: bool = False,
+        idempotency_key: str | None = None,
     ) -> Link:
         """See `Recorder.link`."""
-        return link(await self._send(link_order(user, processings, authentication, kind, by_person=by_person)))
+        return link(
+            await self._send(
+                link_order(user, processings, authentication, kind, by_person=by_person, key=idempotency_key)
+            )
+        )
 
     async def _send(self, order: Order) -> Mapping[str, Any]:
         cause = ""
-        for sent in _tries(order):
+        for _ in range(_ATTEMPTS):
             try:
-                answer = await self._http.post(order.path, **sent)
+                answer = await self._http.post(**order.request())
             except httpx2.TransportError as error:
                 cause = type(error).__name__
             else:
-                return told_by(answer.status_code, answer.content)
-        raise UnknownRecordError(f"Sceau did not answer ({cause})")
+                return told_by(order, answer.status_code, answer.content)
+        raise order.unknown(f"Sceau did not answer ({cause})")
 
 
-def _refusal(user: User, processing: str, evidence: Mapping[str, Any]) -> Order:
+def _refusal(user: User, processing: str, evidence: Mapping[str, Any], key: str | None) -> Order:
     return consent_order(
-        user, processing, "refused", evidence, collected_at=None, version=None, elements=(), capacity=None
+        user, processing, "refused", evidence, collected_at=None, version=None, elements=(), capacity=None, key=key
     )
 
 
@@ -215,10 +244,3 @@ def _connected(where: Service) -> dict[str, Any]:
         "verify": where.connections.ssl_context or True,
         "limits": httpx2.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=idle),
     }
-
-
-def _tries(order: Order) -> Iterator[dict[str, Any]]:
-    """What each attempt is sent with: the same key of idempotency."""
-    sent = {"json": order.body, "headers": {"Idempotency-Key": secrets.token_hex(16)}}
-    for _ in range(_ATTEMPTS):
-        yield sent

@@ -5,6 +5,7 @@ A record that is refused or not known to have been made raises: nobody may go on
 
 import json
 import re
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +40,15 @@ class RefusedRecordError(RecordError):
 
 
 class UnknownRecordError(RecordError):
-    """Sceau did not answer in time, or cannot record now: record it again, which makes it once."""
+    """Sceau did not answer in time, or cannot record now.
+
+    Record it again with `idempotency_key`, by which Sceau knows it: it is then made once.
+    """
+
+    def __init__(self, said: str, idempotency_key: str) -> None:
+        """Say why it is not known."""
+        self.idempotency_key = idempotency_key
+        super().__init__(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +84,23 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One write, as it is sent."""
+    """One write, as it is sent: each attempt under the same key of idempotency."""
 
     path: str
     body: Mapping[str, Any] = field(repr=False)
+    idempotency_key: str
+
+    def request(self) -> dict[str, Any]:
+        """The arguments of a POST."""
+        return {"url": self.path, "json": self.body, "headers": {"Idempotency-Key": self.idempotency_key}}
+
+    def unknown(self, why: str) -> UnknownRecordError:
+        """The error that says that nobody knows whether it was made."""
+        return UnknownRecordError(why, self.idempotency_key)
+
+
+def _order(path: str, said: Mapping[str, Any], key: str | None) -> Order:
+    return Order(path, {name: value for name, value in said.items() if value is not None}, key or secrets.token_hex(16))
 
 
 def consent_order(
@@ -91,6 +113,7 @@ def consent_order(
     version: int | None,
     elements: Collection[Element],
     capacity: Mapping[str, Any] | None,
+    key: str | None,
 ) -> Order:
     """A grant or a refusal."""
     if collected_at is not None and collected_at.tzinfo is None:
@@ -105,16 +128,18 @@ def consent_order(
         "elements": sorted(Element(each) for each in elements) or None,
         "capacity": dict(capacity) if capacity is not None else None,
     }
-    return Order("/v1/consents", _without_none(said))
+    return _order("/v1/consents", said, key)
 
 
-def withdrawal_order(user: User, processing: str | None, method: str | None) -> Order:
+def withdrawal_order(user: User, processing: str | None, method: str | None, key: str | None) -> Order:
     """A withdrawal from one processing, or from all."""
     said = {"subject": _subject(user), "processing": processing, "method": method}
-    return Order("/v1/withdrawals", _without_none(said))
+    return _order("/v1/withdrawals", said, key)
 
 
-def link_order(user: User, processings: Collection[str], authentication: str, kind: str, *, by_person: bool) -> Order:
+def link_order(
+    user: User, processings: Collection[str], authentication: str, kind: str, *, by_person: bool, key: str | None
+) -> Order:
     """A link to the consent page."""
     if isinstance(processings, str):
         raise TypeError("processings are a collection")
@@ -125,7 +150,7 @@ def link_order(user: User, processings: Collection[str], authentication: str, ki
         "kind": kind,
         "by_person": by_person,
     }
-    return Order("/v1/consent-links", _without_none(said))
+    return _order("/v1/consent-links", said, key)
 
 
 def recorded(told: Mapping[str, Any]) -> Recorded:
@@ -146,8 +171,8 @@ def link(told: Mapping[str, Any]) -> Link:
     return Link(told["id"], told["url"], tuple(told["processings"]), at, left_out)
 
 
-def told_by(status: int, content: bytes) -> Mapping[str, Any]:
-    """What an answer says of a record that was made.
+def told_by(order: Order, status: int, content: bytes) -> Mapping[str, Any]:
+    """What the answer to an order says of a record that was made.
 
     Raises:
         RefusedRecordError: it was refused.
@@ -159,7 +184,7 @@ def told_by(status: int, content: bytes) -> Mapping[str, Any]:
     except ValueError:
         said = None
     if not isinstance(said, dict) or status in _UNAVAILABLE:
-        raise UnknownRecordError(f"Sceau cannot record now ({status})")
+        raise order.unknown(f"Sceau cannot record now ({status})")
     if status not in {200, 201}:
         fields = {str(each.get("field")): str(each.get("message")) for each in said.get("errors") or ()}
         word = str(said.get("type", "")).rpartition(":")[2] or "refused"
@@ -174,7 +199,3 @@ def _subject(user: User) -> dict[str, str]:
 
 def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text is not None else None
-
-
-def _without_none(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if value is not None}
