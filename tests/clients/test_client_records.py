@@ -108,10 +108,17 @@ def test_a_refusal_names_the_fields_and_nobody(service):
     assert "secret-id" not in str(refused.value)
 
 
-def test_no_answer_is_not_known():
-    """Nothing listens: it is not known, whatever was tried."""
-    with Recorder(f"http://127.0.0.1:{free_port()}", BOOTSTRAP) as recorder, pytest.raises(UnknownRecordError):
-        recorder.withdraw("alice")
+def test_what_had_no_answer_is_recorded_once_when_it_is_sent_again(service):
+    """Nothing listens: the error tells the key under which the record is made once, however often it is sent."""
+    with Recorder(f"http://127.0.0.1:{free_port()}", BOOTSTRAP) as recorder, pytest.raises(UnknownRecordError) as none:
+        granted(recorder, service, "erin")
+    with Recorder(url_of(service), BOOTSTRAP) as recorder:
+        at, key = datetime.now(UTC), none.value.idempotency_key
+        given = {"evidence": proof(service), "collected_at": at}
+        first, second = (recorder.grant("erin", "ads-mail", **given, idempotency_key=key) for _ in range(2))
+        other = recorder.grant("erin", "ads-mail", **given)
+    assert first == second
+    assert other.id != first.id  # a key of its own: another record
 
 
 def signed(body=b'{"id": "one"}', at=1_000, **keys):
