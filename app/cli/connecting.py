@@ -125,3 +125,4 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
         journal.epoch = await load_epoch(session)
     async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin, journal=journal).write() as session:
         yield session
+    await journal.keep_waiting(database)

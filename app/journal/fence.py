@@ -15,7 +15,7 @@ from app.db.database import Database, DatabaseUnavailableError, RestoredBehindEr
 from app.db.session import ReadSession
 from app.journal.journal import Journal
 from app.journal.lines import JournalError
-from app.journal.store import count_missing, is_marked, load_epoch, mark
+from app.journal.store import compare, is_marked, load_epoch, mark
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 log = structlog.get_logger("sceau.journal")
@@ -118,24 +118,23 @@ class Fence:
 
     async def _is_behind(self, session: ReadSession) -> bool:
         journal = self._journal
-        epoch = await load_epoch(session)
         try:
             latest = journal.latest()
         except JournalError as error:
             # Nothing then tells a restored database from another, so this one may be one.
             log.error("the journal cannot be read", why=str(error))  # noqa: TRY400 - the message is for an operator
             return True
-        journal.epoch = epoch
-        known = max([journal.known, self._signed(), *(each.epoch for each in latest)])
-        if await is_marked(session, epoch):
+        known = max(journal.known, self._signed())
+        found = await compare(session, latest, known=known)
+        journal.epoch = found.epoch
+        if found.is_behind:
+            if not found.marked:
+                await self._mark(found.epoch)
             return True
-        if epoch < known or await count_missing(session, [each for each in latest if each.epoch == epoch]):
-            await self._mark(epoch)
-            return True
-        journal.known = known
-        if epoch > known:
+        journal.known = found.known
+        if found.epoch > found.known:
             try:
-                await journal.begin(epoch)
+                await journal.begin(found.epoch)
             except JournalError as error:
                 log.error("the journal cannot be written", why=str(error))  # noqa: TRY400 - the message is for an operator
         return False

@@ -27,17 +27,23 @@ class NoteKind(StrEnum):
     OTHER = "other"
 
 
-class LedgerKey(msgspec.Struct, frozen=True):
-    """Where an entry of the ledger stands: whose it is, and its event's id."""
-
-    subject_ref: bytes
-    event: "EventId"
-
-
 class EventId(msgspec.Struct, frozen=True):
     """The id of an event, of all that its note says."""
 
     id: UUID
+
+
+class EntryKey(msgspec.Struct, frozen=True):
+    """Where an entry of the ledger stands: whose it is, and its event's id."""
+
+    subject_ref: bytes
+    event: EventId
+
+
+class LedgerKey(msgspec.Struct, frozen=True):
+    """The key of an entry, of all that its note says."""
+
+    entry: EntryKey
 
 
 class StatusNote(msgspec.Struct, frozen=True):
@@ -122,6 +128,33 @@ async def is_marked(session: ReadSession, epoch: int) -> bool:
     return bool((await session.execute(marked, {"name": f"set back {epoch}"})).scalar_one())
 
 
+@dataclass(frozen=True, slots=True)
+class EpochComparison:
+    """What the journal notes against what a database holds.
+
+    `epoch` is the database's, `known` the highest that is known outside it, `missing` how many notes of the database's
+    epoch it does not hold, and `marked` whether some process found before that it was set back.
+    """
+
+    epoch: int
+    known: int
+    missing: int
+    marked: bool
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the database was set back, and nobody has dealt with it. Notes of earlier epochs were dealt with."""
+        return self.marked or self.epoch < self.known or self.missing > 0
+
+
+async def compare(session: ReadSession, noted: Sequence[KeptNote], *, known: int = 1) -> EpochComparison:
+    """Compare a database with notes, and with the highest epoch that is known beside them."""
+    epoch = await load_epoch(session)
+    missing = await count_missing(session, [each for each in noted if each.epoch == epoch])
+    highest = max([known, *(each.epoch for each in noted)])
+    return EpochComparison(epoch, highest, missing, await is_marked(session, epoch))
+
+
 async def mark(session: WriteSession, epoch: int) -> None:
     """Have every process know that the database was set back, until another epoch begins: notes go on meanwhile."""
     put = text("INSERT INTO key_check (name, value) VALUES (:name, 'found') ON CONFLICT DO NOTHING")
@@ -159,8 +192,8 @@ async def count_missing(session: ReadSession, noted: Sequence[KeptNote]) -> int:
 def _pair(kind: NoteKind, body: msgspec.Raw) -> tuple[object, object]:
     """The two values by which a fact of that kind is found."""
     if kind is NoteKind.LEDGER:
-        ledger = msgspec.json.decode(body, type=LedgerKey)
-        return ledger.subject_ref, ledger.event.id
+        entry = msgspec.json.decode(body, type=LedgerKey).entry
+        return entry.subject_ref, entry.event.id
     if kind is NoteKind.STATUS:
         status = msgspec.json.decode(body, type=StatusNote)
         return status.processing, status.at

@@ -223,7 +223,6 @@ async def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) 
     """Append events to one subject's ledger; the subject must be held (`app.ledger.locators`)."""
     for entry in entries:
         session.stage(_APPEND, _row(entry))
-        session.note("ledger", entry)
 
 
 def _row(entry: LedgerEntry) -> dict[str, object]:

@@ -8,6 +8,7 @@ import app.db.owner_limits
 import app.db.retention
 import app.events.tables
 import app.events.webhook_tables
+import app.journal.outbox
 import app.journal.tables
 import app.keyring.tables
 import app.ledger.imports

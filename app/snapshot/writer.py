@@ -16,8 +16,8 @@ from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownEr
 from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
 from app.db.session import Committing, WriteSession
-from app.journal.journal import Journal
-from app.journal.lines import JournalError, note_of
+from app.journal.journal import Journal, Noted
+from app.journal.lines import JournalError
 from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import boot_seconds
@@ -64,7 +64,6 @@ class Writer:
         # Long transactions at once: with more of them each would last longer, until none ended within its deadline.
         self.turns = asyncio.Semaphore(_LONG_AT_ONCE)
         self.writes: Counter[tuple[str, ...]] = Counter()
-        self.journal_failures = 0
         self._database = database
         self._journal = journal
         self._replica = replica
@@ -111,6 +110,7 @@ class Writer:
             yield session
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
+            noted = self._journal.note(session)
         committed = boot_seconds()
         # Where no beat had told which server is the primary, this process may come to read from another one.
         forgot = not done.repeats and (self._replica is None or server is not None)
@@ -120,7 +120,7 @@ class Writer:
             self._known.forget(done.changes)
         if committed_now is not None:
             committed_now()
-        await self._note(done)
+        await self._keep(noted, repeats=done.repeats)
         if done.narrowing and done.xid is not None:
             try:
                 with spans.within("confirmation"):
@@ -128,7 +128,7 @@ class Writer:
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error
 
-    async def _note(self, done: Committing) -> None:
+    async def _keep(self, noted: Noted, *, repeats: bool) -> None:
         """Keep what forbids in the journal, before it is answered.
 
         Raises:
@@ -136,9 +136,8 @@ class Writer:
 
         """
         try:
-            await self._journal.keep([note_of(kind, fact) for kind, fact in done.notes])
-        except JournalError as error:
-            self.journal_failures += 1
+            await self._journal.keep(self._database, noted, repeats=repeats)
+        except (JournalError, DatabaseUnavailableError) as error:
             log.error("what was recorded is not in the journal", why=str(error))  # noqa: TRY400 - the message is ours
             raise OutcomeUnknownError from error
 

@@ -24,6 +24,7 @@ from app.operations.service.signing_keys import ensure_key
 from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
+from app.wiring.journal import keep_journal
 from app.wiring.outage_file import keep_exempt_known
 from app.wiring.parent import note_admitted, was_admitted
 
@@ -172,9 +173,11 @@ async def _following(services: Services) -> AsyncIterator[None]:
         services.tokens.keep(),
         keep_checking(services.database),
         keep_up(services.database, services.pace),  # in strict mode too: workers that died leave their rows
+        keep_exempt_known(services),
+        services.fence.keep_watching(),
+        keep_journal(services),
     )
     tasks = [asyncio.create_task(each) for each in lasting]
-    tasks += [asyncio.create_task(each) for each in (keep_exempt_known(services), services.fence.keep_watching())]
     check = services.token_check
     if check is not None:
         tasks.append(asyncio.create_task(check.keep()))

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -72,7 +73,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     memory = _memory(settings, fence, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
     known, reads = _known(replica, check), _reads(settings, fence, replica)
-    return Services(
+    made = Services(
         database=database,
         deployment=deployment,
         reads=reads,
@@ -84,9 +85,19 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         known=known,
         outage=Outage(reads, known),
         fence=fence,
+        journal=journal,
         uses=uses,
         token_check=check,
         recorder=_recorder(settings, deployment),
+        pace=pace,
+    )
+    return _as_chosen(made, settings)
+
+
+def _as_chosen(made: Services, settings: Settings) -> Services:
+    """The same parts, with what settings choose for routes and middleware."""
+    return replace(
+        made,
         metrics_access=settings.metrics,
         max_body_bytes=settings.max_body_bytes,
         keep_answers=settings.idempotency_retention,
@@ -100,7 +111,6 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         proxies=settings.trusted_proxies,
         register_approval=register_approval(settings),
         staff_gate=Gate(settings.staff_gate, settings.staff_grace),
-        pace=pace,
         return_origins=settings.return_to_origins,
         logo=settings.logo,
         stamps_log=settings.tsa_url is not None,

@@ -84,6 +84,7 @@ def deployment(server, tmp_path):
         service.ok("POST", "/v1/restores", {"lost": "What an earlier test took away."})
         for processing in (FILTER, ADS):
             service.call("POST", "/v1/processings", processing)
+        service.ok("PATCH", "/v1/processings/ads-mail", {"status": "active"})  # an earlier test suspends it
         for name in ("alice", "bob", "carol", "dora"):
             service.ok("POST", "/v1/consents", decision(name))
     made.back_up()
@@ -255,19 +256,72 @@ def test_a_host_whose_journal_lacks_nothing_learns_it_from_another(deployment, t
             eventually(lambda: _asked(unaware, "alice") == "restored-behind")
 
 
-def test_what_could_not_be_noted_is_noted_with_what_is_sent_again(deployment):
-    """An erasure was recorded and not noted; sent again it changes nothing, and the note of the first time is kept."""
+def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment):
+    """Three writes are recorded and not noted, their process is killed: another one notes them, then answers."""
+    calls = [
+        ("POST", "/v1/withdrawals", withdrawal("alice")),
+        ("POST", "/v1/subjects/closures", {"subject": subject("bob")}),
+        ("POST", "/v1/subjects/erasures", {"subject": subject("carol")}),
+    ]
+    keyed = {"Idempotency-Key": "sent-again"}
+
+    def send(service, number):
+        method, path, body = calls[number]
+        headers = {**keyed, "Authorization": service.authorization}
+        return service.client.request(method, path, json=body, headers=headers).status_code
+
+    aside = deployment.journal.with_name("aside")
     with deployment.serving() as service:
-        aside = deployment.journal.with_name("aside")
         shutil.move(deployment.journal, aside)
-        body = {"subject": subject("carol")}
-        assert service.call("POST", "/v1/subjects/erasures", body).status_code == 503
-        shutil.move(aside, deployment.journal)
-        assert service.call("POST", "/v1/subjects/erasures", body).status_code == 200
+        assert [send(service, number) for number in range(3)] == [503] * 3
+        service.process.kill()
+    shutil.move(aside, deployment.journal)
+    with deployment.serving() as service:
+        assert [send(service, number) for number in range(3)] == [200] * 3
     deployment.set_back()
     assert deployment.command("replay-journal")[0] == 0
     with deployment.serving() as service:
-        eventually(lambda: _asked(service, "carol") is False)
+        names = ("alice", "bob", "carol")
+        eventually(lambda: [_asked(service, name) for name in names] == [False] * 3)
+    with deployment.server.administrator() as admin:
+        assert admin.execute("SELECT count(*) FROM journal_outbox").fetchone() == (0,)
+
+
+def test_a_note_that_was_left_is_kept_by_another_host_and_only_such_a_note(deployment, tmp_path):
+    """Of two hosts each keeps its own notes; one that dies with a note unkept leaves it to the other."""
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+
+    def kept():
+        return b"".join(each.read_bytes() for each in elsewhere.iterdir())
+
+    def waiting():
+        with deployment.server.administrator() as admin:
+            return admin.execute("SELECT count(*) FROM journal_outbox").fetchone()[0]
+
+    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)), deployment.serving() as service:
+        before = kept()
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        eventually(lambda: waiting() == 0)
+        assert kept() == before
+        shutil.move(deployment.journal, deployment.journal.with_name("aside"))
+        assert service.call("POST", "/v1/withdrawals", withdrawal("bob")).status_code == 503
+        service.process.kill()
+        eventually(lambda: waiting() == 0)
+        assert kept().count(b"\n") == before.count(b"\n") + 1
+
+
+def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
+    """Eve came after the backup, and withdrew; her grant is sent again to the restored database, and does not stand."""
+    grant = decision("eve")
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", grant)
+        service.ok("POST", "/v1/withdrawals", withdrawal("eve"))
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", grant)
+        assert deployment.command("replay-journal")[0] == 0
+        eventually(lambda: _asked(service, "dora") is True)
+        assert _asked(service, "eve") is False
 
 
 def test_an_account_that_was_used_again_is_left_to_a_person(deployment):

@@ -148,8 +148,6 @@ def outcome_unknown() -> Response:
     return problem(503, "outcome-unknown", _UNKNOWN, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-_RESTORED_SECONDS: Final = 60
-"""When to try again what waits for a person."""
 RESTORED_BEHIND: Final = (
     "The database was set back: it lacks what was withdrawn since, so nothing that needs consent is answered until its "
     "operator has replayed the journal or said what is lost (sceau restore-check)."
@@ -158,7 +156,7 @@ RESTORED_BEHIND: Final = (
 
 def restored_behind() -> Response:
     """503 of what needs consent, on a database that was restored to a point before what was recorded."""
-    return problem(503, "restored-behind", RESTORED_BEHIND, headers={"Retry-After": str(_RESTORED_SECONDS)})
+    return problem(503, "restored-behind", RESTORED_BEHIND, headers={"Retry-After": "60"})  # it waits for a person
 
 
 NO_STANDBY: Final = (

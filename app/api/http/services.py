@@ -25,6 +25,7 @@ from app.core.staff.coverage import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.journal.fence import Fence
+from app.journal.journal import Journal
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.decisions.from_memory import Memory
@@ -65,6 +66,7 @@ class Services:
     tokens: DecisionTokens
     outage: Outage
     fence: Fence
+    journal: Journal
     wall_clock: Callable[[], datetime]
     public_url: str
     metrics: Metrics = field(default_factory=Metrics)
@@ -161,6 +163,7 @@ KeptAnswersDep = Annotated[timedelta, _part(lambda services: services.keep_answe
 """How long the answer to an Idempotency-Key is given again."""
 StampsLogDep = Annotated[bool, _part(lambda services: services.stamps_log)]
 """Whether an authority outside is asked to stamp the log."""
+JournalDep = Annotated[Journal, _part(lambda services: services.journal)]
 StoppingDep = Annotated[Event, _part(lambda services: services.stopping)]
 """Set once this process is about to end."""
 PublicUrlDep = Annotated[str, _part(lambda services: services.public_url)]

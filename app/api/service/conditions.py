@@ -29,7 +29,7 @@ def watch_conditions(services: Services, unanswered: Mapping[tuple[str, ...], in
         "sceau_primary_reads", "Reads of the primary for decisions, by cause.", services.reads.causes, ["cause"]
     )
     metrics.watch_counts("sceau_unanswered", "Questions not answered for want of facts.", unanswered, ["article"])
-    journal = {"failed": lambda: writer.journal_failures}
+    journal = {"failed": lambda: services.journal.failures}
     metrics.watch_counter("sceau_journal_notes", "Notes of the journal that could not be kept.", journal, "what")
     metrics.watch_gauge(
         "sceau_restored_behind",

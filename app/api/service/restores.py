@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.http.problems import UnauthorizedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, everywhere
-from app.api.http.services import WriterDep
+from app.api.http.services import JournalDep, WriterDep
 from app.api.http.wire import WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
@@ -41,11 +42,13 @@ class EpochBody(BaseModel):
     status_code=201,
     responses=problems((422, "Some fields are not as they should be.")),
 )
-async def post_restore(body: RestoreAcceptance, caller: Recoverer, writer: WriterDep) -> EpochBody:
+async def post_restore(body: RestoreAcceptance, caller: Recoverer, writer: WriterDep, journal: JournalDep) -> EpochBody:
     """Answer from a database that was set back again, although it lacks what was withdrawn since.
 
     Replay the journal first (`sceau replay-journal`), which does this itself. What is said here stays in the database,
     and that it was said, by whom, in the audit trail.
     """
+    if journal.revoked(caller.id):  # the backup brought its key back
+        raise UnauthorizedError(presented=True)
     async with writer.write() as session:
         return EpochBody(epoch=await accept_restore(session, NewEpoch(body.lost, by=caller.id)))

@@ -93,23 +93,22 @@ async def _master_keys(session: "ReadSession", deployment: "Deployment") -> Chec
 
 async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
     from app.journal.lines import JournalError
-    from app.journal.store import count_missing, load_epoch
+    from app.journal.store import compare
     from app.wiring.deployment import journal_of
 
-    epoch = await load_epoch(session)
     try:
         noted = journal_of(settings, lambda: datetime.now(UTC)).kept_last()
     except JournalError as error:
         return wrong("restores", f"the journal cannot be read: {error}", "see docs/recovery.md")
-    known = max((each.epoch for each in noted), default=1)
-    missing = await count_missing(session, noted)
-    if epoch < known or missing:
+    found = await compare(session, noted)
+    if found.is_behind:
         return wrong(
             "restores",
-            f"the database was set back: epoch {epoch} of {known}, {missing} of the journal's last notes not held",
+            f"the database was set back: epoch {found.epoch} of {found.known}, {found.missing} of the journal's last "
+            "notes not held",
             "run `sceau restore-check`, then `sceau replay-journal` (docs/recovery.md)",
         )
-    return ok("restores", f"epoch {epoch}; the database holds what the journal's last {len(noted)} notes say")
+    return ok("restores", f"epoch {found.epoch}; the database holds what the journal's last {len(noted)} notes say")
 
 
 async def _receivers(session: "ReadSession", settings: "Settings") -> AsyncIterator[CheckResult]:

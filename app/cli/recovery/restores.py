@@ -4,9 +4,12 @@ A backup forgets what was withdrawn after it was made. The service answers nothi
 that was set back; these commands tell what is missing, record it again, and say when that is done.
 """
 
+import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -40,25 +43,29 @@ def restore_check(
     data: DataOption = None,
 ) -> None:
     """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
-    from app.journal.store import count_missing, load_epoch
+    from app.journal.store import EpochComparison, compare
 
-    async def check(database: "Database") -> tuple[int, int, int, int]:
-        missing, noted, known = 0, 0, 1
+    async def check(database: "Database") -> tuple[EpochComparison, int]:
+        noted, missing = 0, 0
         async with database.read() as session:
-            epoch = await load_epoch(session)
+            found = await compare(session, [])
             for part in _parts(_noted(directories)):
-                missing += await count_missing(session, part)
-                noted, known = noted + len(part), max(known, *(each.epoch for each in part))
-        return epoch, known, noted, missing
+                found = await compare(session, part, known=found.known)
+                noted, missing = noted + len(part), missing + found.missing
+        return replace(found, missing=missing), noted
 
-    epoch, known, noted, missing = at_length(data, check)
+    found, noted = at_length(data, check)
     if as_json:
-        echo_json({"epoch": epoch, "known_epoch": known, "notes": noted, "missing": missing})
+        echo_json(
+            {"epoch": found.epoch, "known_epoch": found.known, "notes": noted, "missing": found.missing}
+            | {"set_back": found.is_behind}
+        )
     else:
         typer.echo(
-            f"Epoch {epoch}; the journal knows epoch {known} and has {_counted(noted)}, {missing} not held here."
+            f"Epoch {found.epoch}; the journal knows epoch {found.known} and has {_counted(noted)}, "
+            f"{found.missing} of this epoch not held here."
         )
-    if epoch < known or missing:
+    if found.is_behind:
         typer.echo("The database was set back: run `sceau replay-journal` with the journals of every host.", err=True)
         raise typer.Exit(1)
 
@@ -158,8 +165,8 @@ def _journal() -> "Journal":
     return journal_of(Settings.load(), lambda: datetime.now(UTC))
 
 
-def _noted(directories: Sequence[Path] | None) -> "list[KeptNote]":
-    """Every note of the journals, in the order in which they were kept.
+def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
+    """The notes of the journals, in the order in which they were kept, read as they are wanted: there may be many.
 
     Raises:
         JournalError: there is no journal, or it cannot be read.
@@ -175,12 +182,13 @@ def _noted(directories: Sequence[Path] | None) -> "list[KeptNote]":
     if not (read := directories or own):
         raise JournalError("there is no journal: name its directories, or set SCEAU_JOURNAL_DIRECTORY")
     vault = deployment_of(settings).vault
-    found = [read_line(line, vault) for directory in read for line in lines_of(directory)]
-    return sorted(found, key=lambda each: each.at)
+    each = [(read_line(line, vault) for line in lines_of(directory)) for directory in read]
+    return heapq.merge(*each, key=lambda kept: kept.at)
 
 
-def _parts(noted: "Sequence[KeptNote]") -> "list[Sequence[KeptNote]]":
-    return [noted[begin : begin + _TOGETHER] for begin in range(0, len(noted), _TOGETHER)]
+def _parts(noted: "Iterator[KeptNote]") -> "Iterator[Sequence[KeptNote]]":
+    while part := list(islice(noted, _TOGETHER)):
+        yield part
 
 
 def _counted(number: int) -> str:

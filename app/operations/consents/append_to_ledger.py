@@ -86,6 +86,9 @@ async def append(session: WriteSession, ledger: OpenLedger, *entries: LedgerEntr
 
     """
     await append_entries(session, entries)
+    for entry in entries:
+        # By the locator a replay finds a person who has another pseudonym since a restore.
+        session.note("ledger", {"entry": entry, "locator": ledger.locators[0] if ledger.locators else None})
     events = [*ledger.events, *(entry.event for entry in entries)]
     named = {event.processing for event in events if event.processing is not None}
     records = await entries_of_register(session, ledger, named)

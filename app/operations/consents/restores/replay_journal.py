@@ -11,12 +11,12 @@ from app.auth.idempotency import forget_answers
 from app.auth.store import load_caller, mark_revoked
 from app.core.consent import EventKind
 from app.core.processing import Status, StatusChange
-from app.db.session import WriteSession
+from app.db.session import PartRefusedError, WriteSession
 from app.journal.lines import KeptNote
 from app.journal.store import CallerNote, ForgottenNote, NoteKind, OtherNote, StatusNote
 from app.ledger.aliases import forget_aliases, locators_of
 from app.ledger.entries import LedgerEntry
-from app.ledger.locators import end_account, hold_ref, sever, types_of
+from app.ledger.locators import end_account, find_ref, hold_ref, sever, types_of
 from app.ledger.mailboxes import forget_sharing
 from app.ledger.store import load_entries
 from app.ledger.vault_store import destroy_ids, load_ids
@@ -28,6 +28,12 @@ from app.snapshot.changes import ChangeKind, record_change
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
 
 
+_BY_HAND: Final = {
+    NoteKind.LEDGER: "an account was closed or erased and used again since, or the database refuses the entry",
+    NoteKind.FORGOTTEN: "an account was erased, and used again since",
+}
+
+
 class ReplayOutcome(StrEnum):
     """What became of one note."""
 
@@ -35,6 +41,11 @@ class ReplayOutcome(StrEnum):
     HELD = "held already"
     NOBODY = "about somebody or something that the database does not know: nothing of it can be permitted"
     BY_HAND = "to be done again by hand"
+
+
+class _LedgerNote(msgspec.Struct, frozen=True):
+    entry: LedgerEntry
+    locator: bytes | None = None
 
 
 class _InvalidationNote(msgspec.Struct, frozen=True):
@@ -48,21 +59,27 @@ async def replay_note(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     kind = NoteKind(kept.note.kind)
     if kind is NoteKind.EPOCH:
         return ReplayOutcome.HELD
-    return ReplayOutcome.BY_HAND if kind is NoteKind.OTHER else await _REPLAY[kind](session, kept)
+    if kind is NoteKind.OTHER:
+        return ReplayOutcome.BY_HAND
+    try:
+        async with session.attempt():
+            return await _REPLAY[kind](session, kept)
+    except PartRefusedError:  # one that the database refuses keeps no other from being recorded
+        return ReplayOutcome.BY_HAND
 
 
 def told_by_hand(kept: KeptNote) -> str:
     """What somebody has to do again, in words."""
     if kept.note.kind != NoteKind.OTHER:
-        return f"{kept.at:%Y-%m-%d %H:%M} UTC: an account was closed or erased, and used again since"
+        return f"{kept.at:%Y-%m-%d %H:%M} UTC: {_BY_HAND.get(NoteKind(kept.note.kind), 'something was recorded')}"
     note = msgspec.json.decode(kept.note.body, type=OtherNote)
     return f"{kept.at:%Y-%m-%d %H:%M} UTC: {note.what} ({note.about})"
 
 
 async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
-    noted = msgspec.json.decode(kept.note.body, type=LedgerEntry)
-    ref, event = noted.subject_ref, noted.event
-    if not await types_of(session, [ref]):
+    said = msgspec.json.decode(kept.note.body, type=_LedgerNote)
+    ref, event = await _whose(session, said), said.entry.event
+    if ref is None:
         return ReplayOutcome.NOBODY
     await hold_ref(session, ref)
     entries = await load_entries(session, ref)
@@ -73,7 +90,8 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     if event.processing is not None and await lock_processing(session, event.processing) is None:
         return ReplayOutcome.NOBODY
     ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now())
-    ended = await append(session, ledger, replace(noted, event=replace(event, order=ledger.next_order)))
+    again = replace(said.entry, subject_ref=ref, event=replace(event, order=ledger.next_order))
+    ended = await append(session, ledger, again)
     session.narrow()
     for row in ended:
         await tell(session, ref, event.kind, event.collected_at, consent=row.id, processing=row.processing)
@@ -82,6 +100,13 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     if event.kind is EventKind.ERASED:
         await _forget(session, ref)
     return ReplayOutcome.REPLAYED
+
+
+async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
+    """Whose ledger an entry belongs in: that of its pseudonym, or of the one that the person has since the restore."""
+    if await types_of(session, [said.entry.subject_ref]):
+        return said.entry.subject_ref
+    return await find_ref(session, said.locator) if said.locator is not None else None
 
 
 async def _forget(session: WriteSession, ref: bytes) -> None:

@@ -1,0 +1,34 @@
+"""Brings notes into the journal that a process left in the database: it died, or the journal could not be written."""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from app.api.http.services import Services
+from app.db.database import DatabaseUnavailableError
+from app.journal.lines import JournalError
+
+_EACH_SECONDS: Final = 1.0
+_LEFT: Final = timedelta(seconds=10)
+"""A note that waits for longer was left by its process, which else keeps it before it answers, and takes it away."""
+log = structlog.get_logger("sceau.journal")
+
+
+async def keep_journal(services: Services) -> None:
+    """Look every second, until cancelled; also takes away what this process has kept itself."""
+    failed = False
+    while True:
+        await asyncio.sleep(_EACH_SECONDS)
+        try:
+            await services.journal.take_away_kept(services.database)
+            await services.journal.keep_waiting(services.database, older_than=_LEFT)
+        except DatabaseUnavailableError:
+            continue  # others say so
+        except JournalError as error:
+            if not failed:
+                log.error("notes wait in the database", why=str(error))  # noqa: TRY400 - the message is for an operator
+            failed = True
+        else:
+            failed = False
