@@ -198,6 +198,8 @@ async def _following(services: Services) -> AsyncIterator[None]:
         if memory is not None:
             await memory.replica.stop()
             await memory.replica.pool.close()
+        with contextlib.suppress(DatabaseUnavailableError):  # then others keep these notes a second time
+            await services.journal.take_away_kept(services.database)
         if services.recorder is not None:
             await services.recorder.log.stop(_LAST_FLUSH_SECONDS)
         with contextlib.suppress(TimeoutError):

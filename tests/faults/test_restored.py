@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
@@ -169,6 +170,7 @@ def test_the_register_and_callers_are_set_right_too(deployment):
         assert (status, "2 replayed" in said, "a caller was changed" in said) == (1, True, True)
         assert _asked(service, "dora") == "restored-behind"
         assert deployment.command("accept-restore", "--lost", "The key was made anew.")[0] == 0
+        assert "by hand" not in deployment.command("replay-journal", "--dry-run")[1]
         eventually(lambda: _asked(service, "dora") is False)
         assert service.call("POST", ONE, question("dora", "filter"), made["key"]).status_code == 401
         trail = service.ok("POST", "/v1/audit-trail/search", {"acts": ["restore.accepted"]})["items"]
@@ -231,15 +233,22 @@ def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
 
 
 def test_it_stays_set_back_however_much_is_noted_after_that(deployment):
-    """Two hundred later withdrawals do not push what is missing out of sight, for this process and for the next one."""
+    """Two hundred later withdrawals do not push what is missing out of sight, for this process and for the next one.
+
+    Each waits for a lease to end, for nothing can be confirmed meanwhile: so they are sent at the same time.
+    """
     with deployment.serving() as service:
         _narrow(service)
     deployment.set_back()
     for _ in range(2):
         with deployment.serving() as service:
             assert _asked(service, "alice") == "restored-behind"
-            for number in range(110):
-                service.ok("POST", "/v1/withdrawals", withdrawal(f"other{number}"))
+            with ThreadPoolExecutor(22) as sending:
+                calls = [
+                    sending.submit(service.ok, "POST", "/v1/withdrawals", withdrawal(f"other{number}"))
+                    for number in range(110)
+                ]
+            assert all(call.result() for call in calls)
             assert _asked(service, "alice") == "restored-behind"
 
 
@@ -263,11 +272,10 @@ def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment
         ("POST", "/v1/subjects/closures", {"subject": subject("bob")}),
         ("POST", "/v1/subjects/erasures", {"subject": subject("carol")}),
     ]
-    keyed = {"Idempotency-Key": "sent-again"}
 
     def send(service, number):
         method, path, body = calls[number]
-        headers = {**keyed, "Authorization": service.authorization}
+        headers = {"Idempotency-Key": f"sent-again-{number}", "Authorization": service.authorization}
         return service.client.request(method, path, json=body, headers=headers).status_code
 
     aside = deployment.journal.with_name("aside")
@@ -279,7 +287,8 @@ def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment
     with deployment.serving() as service:
         assert [send(service, number) for number in range(3)] == [200] * 3
     deployment.set_back()
-    assert deployment.command("replay-journal")[0] == 0
+    status, said = deployment.command("replay-journal")
+    assert status == 0, said
     with deployment.serving() as service:
         names = ("alice", "bob", "carol")
         eventually(lambda: [_asked(service, name) for name in names] == [False] * 3)

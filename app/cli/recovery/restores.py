@@ -148,10 +148,12 @@ async def _replayed(database: "Database", part: "Sequence[KeptNote]", *, keep: b
 async def _replay(
     database: "Database", part: "Sequence[KeptNote]", became: "list[ReplayOutcome]", *, keep: bool
 ) -> None:
+    from app.journal.store import load_epoch
     from app.operations.consents.restores.replay_journal import replay_note
 
     async with database.write() as session:
-        became.extend([await replay_note(session, each) for each in part])
+        epoch = await load_epoch(session)
+        became.extend([await replay_note(session, each, epoch=epoch) for each in part])
         if not keep:
             raise _NothingKeptError
 

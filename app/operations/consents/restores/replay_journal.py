@@ -54,13 +54,16 @@ class _InvalidationNote(msgspec.Struct, frozen=True):
     record: InvalidationRecord
 
 
-async def replay_note(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
-    """Record one fact, in a transaction of its own or among others. A second time changes nothing."""
+async def replay_note(session: WriteSession, kept: KeptNote, *, epoch: int) -> ReplayOutcome:
+    """Record one fact, in a transaction of its own or among others. A second time changes nothing.
+
+    `epoch` is the database's. What is done by hand was done, for earlier epochs, before somebody began this one.
+    """
     kind = NoteKind(kept.note.kind)
     if kind is NoteKind.EPOCH:
         return ReplayOutcome.HELD
     if kind is NoteKind.OTHER:
-        return ReplayOutcome.BY_HAND
+        return ReplayOutcome.BY_HAND if kept.epoch >= epoch else ReplayOutcome.HELD
     try:
         async with session.attempt():
             return await _REPLAY[kind](session, kept)
