@@ -1,0 +1,82 @@
+"""A deployment whose database a test copies and sets back, and what is asked of it."""
+
+import signal
+import subprocess
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from tests.faults.service import COMMAND, ROOT, Service, environment
+from tests.faults.words import question, withdrawal
+from tests.support.api import subject
+
+ONE = "/access/v1/evaluation"
+
+
+def asked(service: Service, name: str, identifier: str = "ads-mail") -> Any:
+    """Whether it is permitted, or the problem in the place of an answer."""
+    answer = service.call("POST", ONE, question(name, identifier))
+    return answer.json()["decision"] if answer.status_code == 200 else answer.json()["type"].rpartition(":")[2]
+
+
+def narrow(service: Service) -> None:
+    """Alice withdraws, Bob's account is closed, Carol is erased; Dora's consent stands."""
+    service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
+    service.ok("POST", "/v1/subjects/erasures", {"subject": subject("carol")})
+
+
+class Restorable:
+    """A deployment whose database is copied and set back as a test likes."""
+
+    def __init__(self, place, server, **settings):
+        """Keep the place; start nothing yet."""
+        self.place, self.server = place, server
+        self.journal = place / "journal"
+        self.journal.mkdir(exist_ok=True)
+        self.settings = {
+            **server.settings,
+            "SCEAU_JOBS": "false",
+            "SCEAU_JOURNAL_DIRECTORY": str(self.journal),
+            **settings,
+        }
+
+    @contextmanager
+    def serving(self, **more):
+        """A service on it."""
+        service = Service(self.place / "restored.log", {**self.settings, **more}).wait_until_it_listens()
+        try:
+            yield service
+        finally:
+            service.end(signal.SIGTERM)
+
+    def _database(self, statement):
+        with psycopg.connect(self.server.embedded.url(role="postgres", database="postgres"), autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('sceau', 'kept')")
+            admin.execute(statement)
+
+    def back_up(self):
+        """Keep the database as it is."""
+        self._database("DROP DATABASE IF EXISTS kept")
+        self._database("CREATE DATABASE kept TEMPLATE sceau OWNER sceau_owner")
+
+    def set_back(self):
+        """Put what was kept in the place of the database."""
+        self._database("DROP DATABASE sceau WITH (FORCE)")
+        self._database("CREATE DATABASE sceau TEMPLATE kept OWNER sceau_owner")
+        with self.server.administrator() as admin:
+            admin.execute("GRANT CONNECT ON DATABASE sceau TO sceau_app")
+
+    def command(self, *words):
+        """A command of the operator's: its exit status and what it printed."""
+        done = subprocess.run(
+            [*COMMAND, *words],
+            env=environment(**self.settings),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr

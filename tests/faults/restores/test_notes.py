@@ -1,0 +1,103 @@
+"""Notes of what forbids: each is kept outside the database before it is answered, and none is lost with its process."""
+
+import json
+import shutil
+
+from tests.faults.restores.restorable import asked, narrow
+from tests.faults.service import eventually
+from tests.faults.words import withdrawal
+from tests.support.api import subject
+
+
+def test_lines_are_sealed_and_a_line_that_was_altered_is_said(deployment):
+    """No word of a person stands in the journal; a service that cannot read it answers nothing that needs consent."""
+    with deployment.serving() as service:
+        narrow(service)
+    (path,) = deployment.journal.glob("journal-*.ndjson")
+    lines = path.read_text().splitlines()
+    assert {tuple(json.loads(line)) for line in lines} == {("epoch", "at", "sealed")}
+    path.write_text("\n".join([*lines[:-1], lines[-1].replace('"sealed":"', '"sealed":"AAAA')]) + "\n")
+    status, said = deployment.command("restore-check")
+    assert (status, "altered" in said) == (1, True)
+    with deployment.serving() as service:
+        assert asked(service, "dora") == "restored-behind"
+
+
+def test_a_write_that_cannot_be_noted_is_not_answered_as_done(deployment):
+    """The journal's directory is gone: a withdrawal is recorded and answered 503; sent again, with it, it is done."""
+    with deployment.serving() as service:
+        aside = deployment.journal.with_name("aside")
+        shutil.move(deployment.journal, aside)
+        refused = service.call("POST", "/v1/withdrawals", withdrawal("alice"))
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:sceau:problem:outcome-unknown")
+        shutil.move(aside, deployment.journal)
+        assert asked(service, "alice") is False
+        assert service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code == 200
+
+
+def test_a_hook_gets_each_line(deployment, tmp_path):
+    """A program of the deployment gets what the file gets; one that fails leaves the outcome unknown."""
+    hook, got = tmp_path / "hook", tmp_path / "got"
+    hook.write_text(f"#!/bin/sh\ncat >> {got}\n")
+    hook.chmod(0o755)
+    with deployment.serving(SCEAU_JOURNAL_HOOK=str(hook)) as service:
+        narrow(service)
+        (path,) = deployment.journal.glob("journal-*.ndjson")
+        assert got.read_bytes().count(b"\n") >= 5
+        assert path.read_bytes().endswith(got.read_bytes())
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        assert service.call("POST", "/v1/withdrawals", withdrawal("dora")).status_code == 503
+
+
+def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment):
+    """Three writes are recorded and not noted, their process is killed: another one notes them, then answers."""
+    calls = [
+        ("POST", "/v1/withdrawals", withdrawal("alice")),
+        ("POST", "/v1/subjects/closures", {"subject": subject("bob")}),
+        ("POST", "/v1/subjects/erasures", {"subject": subject("carol")}),
+    ]
+
+    def send(service, number):
+        method, path, body = calls[number]
+        headers = {"Idempotency-Key": f"sent-again-{number}", "Authorization": service.authorization}
+        return service.client.request(method, path, json=body, headers=headers).status_code
+
+    aside = deployment.journal.with_name("aside")
+    with deployment.serving() as service:
+        shutil.move(deployment.journal, aside)
+        assert [send(service, number) for number in range(3)] == [503] * 3
+        service.process.kill()
+    shutil.move(aside, deployment.journal)
+    with deployment.serving() as service:
+        assert [send(service, number) for number in range(3)] == [200] * 3
+    deployment.set_back()
+    status, said = deployment.command("replay-journal")
+    assert status == 0, said
+    with deployment.serving() as service:
+        names = ("alice", "bob", "carol")
+        eventually(lambda: [asked(service, name) for name in names] == [False] * 3)
+    with deployment.server.administrator() as admin:
+        assert admin.execute("SELECT count(*) FROM journal_outbox").fetchone() == (0,)
+
+
+def test_a_note_that_was_left_is_kept_by_another_host_and_only_such_a_note(deployment, tmp_path):
+    """Of two hosts each keeps its own notes; one that dies with a note unkept leaves it to the other."""
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+
+    def kept():
+        return b"".join(each.read_bytes() for each in elsewhere.iterdir())
+
+    def waiting():
+        with deployment.server.administrator() as admin:
+            return admin.execute("SELECT count(*) FROM journal_outbox").fetchone()[0]
+
+    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)), deployment.serving() as service:
+        before = kept()
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        eventually(lambda: waiting() == 0)
+        assert kept() == before
+        shutil.move(deployment.journal, deployment.journal.with_name("aside"))
+        assert service.call("POST", "/v1/withdrawals", withdrawal("bob")).status_code == 503
+        service.process.kill()
+        eventually(lambda: waiting() == 0)
+        assert kept().count(b"\n") == before.count(b"\n") + 1

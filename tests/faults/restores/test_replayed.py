@@ -1,0 +1,104 @@
+"""The journal is replayed to a database that was set back: what ended has ended, and the rest is answered again."""
+
+import pytest
+
+from tests.faults.restores.restorable import ONE, asked, narrow
+from tests.faults.service import eventually
+from tests.faults.words import decision, question, withdrawal
+from tests.support.api import subject
+
+
+def _ids(deployment):
+    """How many ids of people are kept."""
+    with deployment.server.administrator() as admin:
+        return admin.execute("SELECT count(*) FROM subject_vault").fetchone()[0]
+
+
+@pytest.mark.parametrize("cache", ["leased", "strict"])
+def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deployment, cache):
+    """Whoever asks about consent gets 503 `restored-behind`, exempt purposes go on; replayed, what ended has ended."""
+    known = _ids(deployment)
+    with deployment.serving(SCEAU_CACHE=cache) as service:
+        narrow(service)
+    deployment.set_back()
+    assert _ids(deployment) == known
+    with deployment.serving(SCEAU_CACHE=cache) as service:
+        names = ("alice", "bob", "carol", "dora")
+        assert {asked(service, name) for name in names} == {"restored-behind"}
+        assert asked(service, "alice", "filter") is True
+        assert service.call("GET", "/readyz?need=IV").json()["type"].endswith("restored-behind")
+        ready = service.call("GET", "/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert deployment.command("restore-check")[0] == 1
+        status, said = deployment.command("replay-journal", "--dry-run")
+        assert (status, "4 replayed" in said) == (0, True)
+        assert asked(service, "dora") == "restored-behind"
+        status, said = deployment.command("replay-journal")
+        assert (status, "4 replayed" in said, "answers from this database again" in said) == (0, True, True)
+        eventually(lambda: asked(service, "dora") is True)
+        assert [asked(service, name) for name in names[:3]] == [False] * 3
+        assert deployment.command("restore-check")[0] == 0
+        assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
+    assert _ids(deployment) < known  # Carol's is gone again
+
+
+def test_the_register_and_callers_are_set_right_too(deployment):
+    """Suspensions and revocations are replayed; what cannot be is named, and somebody says that it is done."""
+    with deployment.serving() as service:
+        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
+        deployment.back_up()
+    with deployment.serving() as service:
+        service.ok("PATCH", "/v1/processings/ads-mail", {"status": "suspended"})
+        service.call("DELETE", f"/v1/keys/{made['id']}")
+        other = service.ok("POST", "/v1/keys", {"name": "other", "scopes": ["decisions:evaluate", "audit:read"]})
+        service.ok("PATCH", f"/v1/keys/{other['id']}", {"scopes": ["decisions:evaluate"]})
+    deployment.set_back()
+    with deployment.serving() as service:
+        status, said = deployment.command("replay-journal")
+        assert (status, "2 replayed" in said, "a caller was changed" in said) == (1, True, True)
+        assert asked(service, "dora") == "restored-behind"
+        assert deployment.command("accept-restore", "--lost", "The key was made anew.")[0] == 0
+        assert "by hand" not in deployment.command("replay-journal", "--dry-run")[1]
+        eventually(lambda: asked(service, "dora") is False)
+        assert service.call("POST", ONE, question("dora", "filter"), made["key"]).status_code == 401
+        trail = service.ok("POST", "/v1/audit-trail/search", {"acts": ["restore.accepted"]})["items"]
+        assert trail[0]["detail"]["epoch"] > 1
+
+
+def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
+    """Eve came after the backup, and withdrew; her grant is sent again to the restored database, and does not stand."""
+    grant = decision("eve")
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", grant)
+        service.ok("POST", "/v1/withdrawals", withdrawal("eve"))
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", grant)
+        assert deployment.command("replay-journal")[0] == 0
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, "eve") is False
+
+
+def test_an_account_that_was_used_again_is_left_to_a_person(deployment):
+    """Bob's closure is not replayed over what he said since; his consent from before is named for somebody to end."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", decision("bob"))
+    status, said = deployment.command("replay-journal")
+    assert (status, "used again since" in said) == (1, True)
+
+
+def test_an_erasure_of_a_closed_account_is_replayed(deployment):
+    """The id that the backup brings back is destroyed again, although nothing of it could be permitted."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
+        deployment.back_up()
+    known = _ids(deployment)
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/subjects/erasures", {"subject": subject("bob")})
+    deployment.set_back()
+    assert (_ids(deployment), deployment.command("restore-check")[0]) == (known, 1)
+    assert deployment.command("replay-journal")[0] == 0
+    assert _ids(deployment) < known
