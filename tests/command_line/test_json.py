@@ -52,7 +52,7 @@ def test_keys_are_listed_with_what_ended_only_when_asked(sceau):
     [
         (["limits", "show"], {"log_floor_days", "clock_tolerance_seconds"}),
         (["retention", "show"], {"rules", "holds"}),
-        (["restore-check", "DIRECTORY"], {"epoch", "known_epoch", "notes", "missing"}),
+        (["restore-check", "DIRECTORY"], {"epoch", "known_epoch", "notes", "missing", "set_back"}),
         (["rebuild-projection", "--check"], {"subjects", "differing", "repaired"}),
         (["status"], {"version", "schema", "mode", "replicas", "jobs", "log", "journal", "epoch"}),
     ],

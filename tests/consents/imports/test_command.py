@@ -8,6 +8,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from app.cli import app as sceau
+from app.cli.about.refusals import refusal
 from tests.consents.imports.test_imports import row
 from tests.faults.service import eventually, free_port
 from tests.support.api import BOOTSTRAP
@@ -43,7 +44,8 @@ def _run(url, *args, key=BOOTSTRAP):
     environment = {"SCEAU_URL": url, "SCEAU_KEY": key, "SCEAU_KEY_FILE": None}
     told = CliRunner().invoke(sceau, ["import", *map(str, args)], env=environment)
     printed = [line for line in told.stdout.splitlines() if " answered " not in line]
-    return told.exit_code, "\n".join(printed), told.stderr
+    refused = refusal(told.exception) if told.exception is not None else None  # as the console script prints it
+    return told.exit_code, "\n".join(printed), refused or told.stderr
 
 
 def test_columns_are_mapped_and_the_rest_is_set(api, url, tmp_path):
