@@ -3,7 +3,10 @@
 import asyncio
 import hashlib
 import json
+import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +21,7 @@ from app.wiring.deployment import database_of, deployment_of
 from app.wiring.proof import proof_plan_of
 from tests.support.api import running, settings_for
 from tests.support.commands import run_command
-from tests.support.databases import TestDatabase, administrator_url
+from tests.support.databases import TestDatabase, administrator_url, new_database
 from tests.support.staff import publish
 
 TOUCHED = (
@@ -126,6 +129,15 @@ class Log:
             for table in TOUCHED:
                 connection.execute(f"DELETE FROM {table}")
                 connection.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
+
+
+@contextmanager
+def copied(made: Log, place: Path) -> Iterator[Log]:
+    """The same log on a copy of its database: a fraction of the time of making it again."""
+    with new_database(template=made.database.name) as database:
+        log = Log(database, place, made.more)
+        shutil.copytree(made.heads, log.heads, dirs_exist_ok=True)
+        yield log
 
 
 def lived_in(database, place):

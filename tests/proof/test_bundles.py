@@ -9,24 +9,33 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.faults.service import eventually
-from tests.proof.logs import Log, lines_of, replaced
+from tests.proof.logs import Log, copied, lines_of, replaced
 from tests.support.api import question, running, subject
+from tests.support.databases import new_database
 
 INCOMPLETE = 3
 
 
-@pytest.fixture
-def log(database, tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A deployment with two people, one decision that was logged, and everything in the log."""
-    with running(database, decision_log="durable") as api:
-        api.register("ads")
-        for name in ("alice", "bruno"):
-            api.decide(name, "ads")
-        api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
-        eventually(lambda: api.ok("POST", "/v1/decisions/search", {})["items"])
-    made = Log(database, tmp_path)
-    made.append()
-    return made
+    with new_database() as database:
+        with running(database, decision_log="durable") as api:
+            api.register("ads")
+            for name in ("alice", "bruno"):
+                api.decide(name, "ads")
+            api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
+            eventually(lambda: api.ok("POST", "/v1/decisions/search", {})["items"])
+        log = Log(database, tmp_path_factory.mktemp("made"))
+        log.append()
+        yield log
+
+
+@pytest.fixture
+def log(made, tmp_path):
+    """The same, for a test to change."""
+    with copied(made, tmp_path) as log:
+        yield log
 
 
 def _consent(log, name):

@@ -14,7 +14,7 @@ from app.proof.heads import KeptHeads
 from app.proof.notes import Signer, signed_note
 from app.proof.verifier.notes import VerifierKey
 from app.proof.verifier.rotations import rotation_of, rotation_text
-from tests.proof.logs import lines_of, lived_in, rewritten
+from tests.proof.logs import copied, lines_of, lived_in, rewritten
 from tests.support.api import running, subject
 from tests.support.databases import new_database
 
@@ -22,19 +22,26 @@ GOOD_BUT_NOT_ANCHORED = 3
 UNREADABLE = 2
 
 
-@pytest.fixture
-def log(database, tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A deployment in which something of each kind happened, all of it in the log."""
-    return lived_in(database, tmp_path)
+    with new_database() as database:
+        yield lived_in(database, tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture
+def log(made, tmp_path):
+    """The same, for a test to change."""
+    with copied(made, tmp_path) as log:
+        yield log
 
 
 @pytest.fixture(scope="module")
-def kept_log(tmp_path_factory):
-    """One such deployment for all tests that put back what they change."""
-    with new_database() as database:
-        made = lived_in(database, tmp_path_factory.mktemp("log"))
-        made.keep()
-        yield made
+def kept_log(made, tmp_path_factory):
+    """One for all tests that put back what they change."""
+    with copied(made, tmp_path_factory.mktemp("kept")) as log:
+        log.keep()
+        yield log
 
 
 def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):

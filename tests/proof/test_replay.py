@@ -10,8 +10,9 @@ import pytest
 
 from app.audit import basis
 from tests.faults.service import eventually
-from tests.proof.logs import Log
+from tests.proof.logs import Log, copied
 from tests.support.api import question, running, subject
+from tests.support.databases import new_database
 from tests.support.two_persons import add
 
 PEOPLE = ("alice", "bob", "carol", "dave", "desk")
@@ -100,10 +101,18 @@ def _made(database, place, number):
     return log
 
 
-@pytest.fixture
-def log(database, tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A few decisions."""
-    return _made(database, tmp_path, 12)
+    with new_database() as database:
+        yield _made(database, tmp_path_factory.mktemp("made"), 12)
+
+
+@pytest.fixture
+def log(made, tmp_path):
+    """The same, for a test to change."""
+    with copied(made, tmp_path) as log:
+        yield log
 
 
 def _replayed(log, *, until=timedelta(minutes=3)):
@@ -167,11 +176,11 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
     assert (status, "consent_in_force in the log, consent_refused now" in said) == (1, True)
 
 
-def test_one_fact_that_was_altered_is_seen(log, database):
+def test_one_fact_that_was_altered_is_seen(log):
     """Control: a consent that was made a refusal is named by the decisions that rested on it."""
     permit = "SELECT consent FROM decision_log WHERE permitted AND processing = 'ads' AND consent IS NOT NULL LIMIT 1"
     refusal = "UPDATE consent_event SET kind = 'refused', expires_at = NULL, counting = NULL"
-    _changed(database, f"{refusal} WHERE id = ({permit}) RETURNING id")
+    _changed(log.database, f"{refusal} WHERE id = ({permit}) RETURNING id")
     status, said = _replayed(log)
     assert (status, "DIFFERENT: " in said, "consent_in_force in the log, consent_refused now" in said) == (
         1,
@@ -181,7 +190,7 @@ def test_one_fact_that_was_altered_is_seen(log, database):
 
 
 @pytest.mark.parametrize("what", ["answer", "deleted", "added"])
-def test_a_row_that_was_altered_is_seen(log, database, monkeypatch, what):
+def test_a_row_that_was_altered_is_seen(log, monkeypatch, what):
     """Rows that say something else, are gone, or came later differ from the batch that the log committed to."""
     _batched(log, monkeypatch)
     row = "id = (SELECT id FROM decision_log WHERE NOT permitted AND processing = 'ads' LIMIT 1)"
@@ -191,23 +200,23 @@ def test_a_row_that_was_altered_is_seen(log, database, monkeypatch, what):
         "added": "INSERT INTO decision_log SELECT (jsonb_populate_record(logged, "
         f"jsonb_build_object('id', gen_random_uuid()))).* FROM decision_log AS logged WHERE {row} RETURNING id",
     }
-    identifier = _changed(database, changes[what])
+    identifier = _changed(log.database, changes[what])
     status, said = _replayed(log)
     assert (status, "ALTERED: " in said) == (1, True)
     assert (f"DIFFERENT: {identifier}" in said) == (what == "answer")
 
 
-def test_decisions_that_were_not_logged_are_told(log, database, monkeypatch):
+def test_decisions_that_were_not_logged_are_told(log, monkeypatch):
     """A log that was full once says how many decisions it lacks."""
     first = "SELECT gen_random_uuid(), min(at), 7 FROM decision_log"
-    _changed(database, f"INSERT INTO decision_drop (id, at, number) {first} RETURNING id")
+    _changed(log.database, f"INSERT INTO decision_drop (id, at, number) {first} RETURNING id")
     _batched(log, monkeypatch)
     status, said = _replayed(log)
     assert (status, "NOT LOGGED: 7 decisions" in said) == (INCOMPLETE, True)
 
 
 @pytest.mark.parametrize("what", ["quiet minute", "statement gone", "statement changed"])
-def test_whoever_alters_the_batches_too_is_seen(log, database, monkeypatch, what):
+def test_whoever_alters_the_batches_too_is_seen(log, monkeypatch, what):
     """A row in a minute without any, and batches that are taken out or rewritten, are all named."""
     _batched(log, monkeypatch)
     log.append()
@@ -221,37 +230,37 @@ def test_whoever_alters_the_batches_too_is_seen(log, database, monkeypatch, what
         "statement changed": f"UPDATE proof_statement SET body = jsonb_set(body, '{{count}}', '0') WHERE {batches} "
         "RETURNING id",
     }
-    _changed(database, changes[what])
+    _changed(log.database, changes[what])
     status, said = _replayed(log)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
-def test_a_batch_that_says_another_time_is_compared_all_the_same(log, database, monkeypatch):
+def test_a_batch_that_says_another_time_is_compared_all_the_same(log, monkeypatch):
     """Batches are found by the time that they speak of, however late they were stated."""
     _batched(log, monkeypatch)
-    _changed(database, "UPDATE proof_statement SET at = at + interval '25 hours' RETURNING id")
-    _changed(database, "DELETE FROM decision_log WHERE id = (SELECT id FROM decision_log LIMIT 1) RETURNING id")
+    _changed(log.database, "UPDATE proof_statement SET at = at + interval '25 hours' RETURNING id")
+    _changed(log.database, "DELETE FROM decision_log WHERE id = (SELECT id FROM decision_log LIMIT 1) RETURNING id")
     status, said = _replayed(log)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
-def test_a_day_that_was_dropped_is_no_alteration(log, database, monkeypatch):
+def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
     """What the audit trail says was dropped is told apart; without the trail's entry it is an alteration."""
     _batched(log, monkeypatch)
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+    with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
         owner.execute("SET session_replication_role = replica")
         owner.execute("DELETE FROM decision_log")
     assert "ALTERED: " in _replayed(log)[1]
     days = "SELECT generate_series(now() - interval '1 day', now() + interval '1 day', '1 day') AS day"
     detail = "jsonb_build_object('day', to_char(day, 'YYYY-MM-DD'))"
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+    with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
         owner.execute(f"SELECT sceau_record_act('decision_log.dropped', 'service', {detail}) FROM ({days}) AS days")
     status, said = _replayed(log)
     assert (status, "ALTERED: " in said, "of days that were dropped, 0 altered" in said) == (0, False, True), said
 
 
 @pytest.mark.parametrize("what", ["known", "version", "party_mode", "participants", "subject_ref"])
-def test_a_row_that_says_it_knew_something_else_is_seen(log, database, what):
+def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
     """What a row says that it was decided on must be what decides it, of rows about several people too."""
     changes = {
         "known": "known = known + 1",
@@ -261,28 +270,28 @@ def test_a_row_that_says_it_knew_something_else_is_seen(log, database, what):
         "subject_ref": "subject_ref = sha256(subject_ref)",
     }
     where = "relied IS NOT NULL AND known > 0 AND participants > 0 AND version IS NOT NULL"
-    _changed(database, f"UPDATE decision_log SET {changes[what]} WHERE {where} RETURNING id")
+    _changed(log.database, f"UPDATE decision_log SET {changes[what]} WHERE {where} RETURNING id")
     status, said = _replayed(log)
     assert status != 0
     assert "DIFFERENT: " in said or "another row's" in said, said
 
 
-def test_a_permit_long_after_a_withdrawal_is_seen(log, database):
+def test_a_permit_long_after_a_withdrawal_is_seen(log):
     """A row that leaves out what had been recorded long before was decided by nobody who keeps the rules."""
     later = "EXISTS (SELECT FROM consent_event WHERE subject_ref = logged.subject_ref AND seq > logged.known)"
     overtaken = (
         f"SELECT id FROM decision_log AS logged WHERE permitted AND processing = 'ads' AND known > 0 AND {later}"
     )
     moved = "UPDATE decision_log SET at = at + interval '2 minutes'"
-    _changed(database, f"{moved} WHERE id = ({overtaken} LIMIT 1) RETURNING id")
+    _changed(log.database, f"{moved} WHERE id = ({overtaken} LIMIT 1) RETURNING id")
     status, said = _replayed(log)
     assert (status, "heard in time True in the log, False now" in said) == (1, True), said
 
 
-def test_what_cannot_be_decided_again_is_said(log, database, monkeypatch):
+def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     """Rows of an older schema, and other rules that decide otherwise: each with its reason."""
     _changed(
-        database,
+        log.database,
         "UPDATE decision_log SET rules = NULL WHERE id = (SELECT min(id::text)::uuid FROM decision_log) RETURNING id",
     )
     status, said = _replayed(log)
@@ -293,7 +302,7 @@ def test_what_cannot_be_decided_again_is_said(log, database, monkeypatch):
     monkeypatch.setattr("app.operations.proof.replay_decisions.rules_digest", lambda: "other")
     assert _replayed(log)[1].endswith("72 decisions, 71 reproduced, 0 different, 1 not reproducible\n")
     _changed(
-        database,
+        log.database,
         "UPDATE decision_log SET reason = 'consent_expired' WHERE id = (SELECT id FROM decision_log WHERE reason = "
         "'consent_in_force' LIMIT 1) RETURNING id",
     )
@@ -302,9 +311,9 @@ def test_what_cannot_be_decided_again_is_said(log, database, monkeypatch):
     assert f"decided by the rules {basis.rules_digest()} of build " in said
 
 
-def test_other_parties_are_kept_where_a_processing_asks_for_them_only(log, database):
+def test_other_parties_are_kept_where_a_processing_asks_for_them_only(log):
     """A row about a processing that looks at nobody else holds nothing of the participants, in either way to decide."""
-    with psycopg.connect(database.owner_url) as owner:
+    with psycopg.connect(log.database.owner_url) as owner:
         kept = owner.execute("SELECT processing, participants, relied FROM decision_log").fetchall()
         shared = owner.execute("SELECT count(*) FROM shared_mailbox").fetchone()
     assert shared == (1,)  # whoever shares a mailbox is looked at by every processing of IV
@@ -312,13 +321,13 @@ def test_other_parties_are_kept_where_a_processing_asks_for_them_only(log, datab
     assert {name for name, _, relied in kept if relied is not None} <= {"ads", "stats", "all"}
 
 
-def test_who_was_looked_at_is_sealed(log, database):
+def test_who_was_looked_at_is_sealed(log):
     """A row that rests on others names nobody to who reads the table; what cannot be opened is not decided again."""
-    with psycopg.connect(database.owner_url) as owner:
+    with psycopg.connect(log.database.owner_url) as owner:
         sealed = owner.execute("SELECT relied FROM decision_log WHERE relied IS NOT NULL").fetchall()
         ids = [row[0] for row in owner.execute("SELECT id::text FROM consent_event").fetchall()]
     assert sealed
     assert not any(each.encode() in bytes(blob) for (blob,) in sealed for each in ids)
-    _changed(database, "UPDATE decision_log SET relied = relied || '\\x00' WHERE relied IS NOT NULL RETURNING id")
+    _changed(log.database, "UPDATE decision_log SET relied = relied || '\\x00' WHERE relied IS NOT NULL RETURNING id")
     status, said = _replayed(log)
     assert (status, "who was looked at cannot be opened" in said) == (INCOMPLETE, True)
