@@ -11,6 +11,7 @@ from tests.faults.service import COMMAND, HANGS, ROOT, environment, eventually, 
 from tests.faults.words import ADS, FILTER, decision, question, withdrawal
 
 EVALUATION = "/access/v1/evaluation"
+NEEDS_CONSENT = "/readyz?need=IV"
 
 
 @pytest.fixture
@@ -121,10 +122,10 @@ def test_a_standby_that_is_given_up_ends_writes(pair, synchronous):
     primary, _ = pair
     service = synchronous()
     primary.set("synchronous_standby_names", "")
-    eventually(lambda: service.call("GET", "/readyz").status_code == 503)
+    eventually(lambda: service.call("GET", NEEDS_CONSENT).status_code == 503)
     said = service.call("POST", "/v1/withdrawals", withdrawal("bob"))
     assert said.status_code == 503
-    for answer in (said, service.call("GET", "/readyz")):
+    for answer in (said, service.call("GET", NEEDS_CONSENT)):
         assert "synchronous standby" in answer.json()["detail"]
     eventually(lambda: _unavailable(_decision(service, "alice")))
     assert _decision(service, "alice", "filter") is True
