@@ -101,7 +101,7 @@ class Proof:
             await database.close()
 
     async def _forge(self, database: Database, file: Path, consent: str) -> None:
-        async with database.write() as session:
+        async with database.write(at_once=True) as session:
             await session.execute(text("SET LOCAL session_replication_role = replica"))  # no trigger runs
             await session.execute(text(_FORGERY), {"id": consent})
             with file.open("wb") as sink, Bag(sink) as bag:

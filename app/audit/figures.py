@@ -63,11 +63,6 @@ async def one_at_a_time(session: WriteSession, name: str) -> bool:
     return bool((await session.execute(turn)).scalar_one())
 
 
-async def read_one_snapshot(session: WriteSession) -> None:
-    """Let every statement of this transaction see the same moment; before its first."""
-    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-
-
 # By the index on ids, which begin with the time: only what was not settled is read.
 _COUNT: Final = text("""
 INSERT INTO decision_count (hour, processing, permitted, reason, number)

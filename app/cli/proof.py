@@ -86,14 +86,14 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing, anchored, person_of)
 
     async def write(database: "Database") -> Bundle:
-        with written_whole(output, binary=True) as sink, Bag(sink) as bag:
-            async with database.read() as session:
+        # At one moment: what is entered in the log meanwhile would look as if the log did not know it.
+        async with database.write(at_once=True) as session:
+            with written_whole(output, binary=True) as sink, Bag(sink) as bag:
                 told = None
                 if replay and since is not None and until is not None:
                     vault = deployment_of(Settings.load()).vault
                     told = await replay_report(session, vault, utc(since), utc(until))
                 bundle = await write_bundle(session, plan, bag, told)
-        async with database.write() as session:
             await state_bundle(session, bundle, bag.manifest_sha256 or "")
         return bundle
 

@@ -23,8 +23,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.admission import Admission
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
-from app.db.lookups import LookedUp, Lookup, Prepared
-from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
+from app.db.lookups import LookedUp, Lookup
+from app.db.primary import PROOF, WHICH, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
 from app.telemetry.traces import spans
 
@@ -32,16 +32,10 @@ _Lead = Sequence[Lookup[Any]]
 Look = Callable[[ReadSession, str], Awaitable[None]]
 """Looks at the server that a session reads, given its identity."""
 _PING_SECONDS: Final = 1.0
-_WHICH: Final[Lookup[tuple[str | None, bool]]] = Lookup(
-    Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")),
-    {},
-    lambda rows: (rows[0].identity, rows[0].has_standby),
-)
 # PostgreSQL has rolled back what it refuses so, be it a row or the COMMIT.
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 _BROKEN: Final = (OperationalError, InterfaceError, InternalError)
 _UNAVAILABLE: Final = (*_BROKEN, PoolTimeoutError, TimeoutError, NotThePrimaryError)
-_RETURNED: Final = "returned"
 _FRESH_SECONDS: Final = 0.25  # any restart of a server takes longer
 
 
@@ -157,10 +151,10 @@ class Database:
 
         """
         async with self._guarded(), self._begun(None) as (connection, _):
-            identity = (await connection.execute(text(f"SELECT {IDENTITY}"))).scalar_one()
+            session = ReadSession(connection, self._clock)
+            identity, _ = await session.find(WHICH)
             if identity is None:
                 raise NotThePrimaryError
-            session = ReadSession(connection, self._clock)
             await look(session, identity)
             yield session
             if by_commit:
@@ -170,7 +164,7 @@ class Database:
 
     @asynccontextmanager
     async def write(
-        self, server: str | None = None, lead: _Lead = (), done: Committing | None = None
+        self, server: str | None = None, lead: _Lead = (), done: Committing | None = None, *, at_once: bool = False
     ) -> AsyncIterator[WriteSession]:
         """One transaction, committed when the block ends well and rolled back when it raises.
 
@@ -179,13 +173,20 @@ class Database:
             lead: look-ups that begin it, in one round trip with the question which server answers; sent again where
                 another server did.
             done: takes what is known of it, also when it fails.
+            at_once: every statement sees the database as the first one does (REPEATABLE READ).
 
         Raises:
             OutcomeUnknownError: the answer to COMMIT was lost, or it waited in vain for a synchronous standby.
             DatabaseUnavailableError: as for `read`; nothing was recorded.
 
         """
-        async with self._guarded() as progress, self._begun(server, lead) as (connection, found):
+        async with (
+            self._guarded() as progress,
+            self._begun(server, lead, at_once=at_once) as (
+                connection,
+                found,
+            ),
+        ):
             session = WriteSession(connection, self._clock, done or Committing(), lead=found)
             yield session
             progress.committing = True
@@ -202,7 +203,7 @@ class Database:
         if not self._synchronous:
             return True
         async with self.read() as session:
-            return bool((await session.execute(text(f"SELECT {HAS_STANDBY}"))).scalar_one())
+            return (await session.find(WHICH))[1]
 
     async def close(self) -> None:
         """Close every connection."""
@@ -219,13 +220,12 @@ class Database:
             hide_parameters=True,
         )
         event.listen(engine.sync_engine, "checkout", self._check)
-        event.listen(engine.sync_engine, "checkin", lambda _, record: record.info.update({_RETURNED: monotonic()}))
+        event.listen(engine.sync_engine, "checkin", lambda _, record: record.info.update({"returned": monotonic()}))
         return engine
 
     def _check(self, adapted: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
         """Have the pool forget all its connections where one that was used before is dead or leads elsewhere."""
-        returned = record.info.get(_RETURNED)
-        if returned is None:
+        if (returned := record.info.get("returned")) is None:
             return
         is_wanted = self._accepts(cast("HeardConnection", adapted.driver_connection).server)
         if is_wanted and monotonic() - returned < _FRESH_SECONDS:
@@ -246,17 +246,22 @@ class Database:
         try:
             # Before the deadline of the call: a wait that is cancelled has psycopg ask a silent server to cancel, and
             # wait for that.
-            with hanging_up_after(await _heard(connection), self._limits.deadline.total_seconds()):
+            heard = cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
+            with hanging_up_after(heard, self._limits.deadline.total_seconds()):
                 yield connection
         finally:
             self.in_use -= 1
             await connection.close()
 
     @asynccontextmanager
-    async def _begun(self, server: str | None, lead: _Lead = ()) -> AsyncIterator[tuple[AsyncConnection, LookedUp]]:
+    async def _begun(
+        self, server: str | None, lead: _Lead = (), *, at_once: bool = False
+    ) -> AsyncIterator[tuple[AsyncConnection, LookedUp]]:
         """A connection to that server, or to any, with a transaction begun, which is rolled back unless committed."""
         for _ in range(TRIES):
             async with self._connection() as connection:
+                if at_once:
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
                 found = await self._led(connection, server, lead)
                 if found is not None:
                     yield connection, found
@@ -268,8 +273,8 @@ class Database:
         """Begin with look-ups; None where the connection leads to another server. NoStandbyError is raised here."""
         if server is None and not self._synchronous and not lead:
             return LookedUp({})
-        found = await WriteSession(connection, self._clock).look_up(_WHICH, *lead)
-        identity, has_standby = found.of(_WHICH)
+        found = await WriteSession(connection, self._clock).look_up(WHICH, *lead)
+        identity, has_standby = found.of(WHICH)
         if server not in {None, identity}:
             return None
         if self._synchronous and not has_standby:
@@ -292,8 +297,3 @@ class Database:
             if error.connection_invalidated:
                 raise progress.unavailable(error) from error
             raise
-
-
-async def _heard(connection: AsyncConnection) -> HeardConnection:
-    """The driver's own connection."""
-    return cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)

@@ -28,7 +28,7 @@ def install(app: procrastinate.App, work: Work) -> None:
     async def consents() -> RunOutcome:
         if not await is_time(work, CONSENTS, count_consents.NAME):
             return RunOutcome()
-        async with work.database.write() as session:
+        async with work.database.write(at_once=True) as session:
             counted = await count_consents.count_consents(session, work.deployment.policy)
         return RunOutcome(flagged=counted or 0)
 

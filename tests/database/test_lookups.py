@@ -104,3 +104,23 @@ def test_a_decision_is_recorded_in_two_round_trips(api, monkeypatch):
             api.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "first"}}, sent).status_code == 200
         )
     assert seen == ["round trip"] * 2
+
+
+def test_a_transaction_at_one_moment_begins_with_the_look_up_of_its_server(database, monkeypatch):
+    """Where commits wait for a standby too, whose look-up comes first: what others commit meanwhile is not seen."""
+    with_standby = Prepared(text("SELECT 'this' AS identity, true AS has_standby"))
+    monkeypatch.setattr("app.db.database.WHICH", Lookup(with_standby, {}, lambda rows: tuple(rows[0])))
+
+    async def seen(*, at_once):
+        opened = Database(database.app_url, synchronous=True)
+        try:
+            async with opened.write(at_once=at_once) as session:
+                counted = text("SELECT count(*) FROM key_check")
+                before = (await session.execute(counted)).scalar_one()
+                with psycopg.connect(database.owner_url) as other:
+                    other.execute("INSERT INTO key_check (name, value) VALUES (%s, 'x')", [f"meanwhile {at_once}"])
+                return (await session.execute(counted)).scalar_one() - before
+        finally:
+            await opened.close()
+
+    assert [asyncio.run(seen(at_once=at_once)) for at_once in (True, False)] == [0, 1]

@@ -1,5 +1,6 @@
 """What a bundle may hold besides the log: one person's bodies alone, a replay; and that the log states bundles."""
 
+import asyncio
 import hashlib
 import json
 import zipfile
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.operations.proof import bundle
 from tests.faults.service import eventually
 from tests.proof.logs import Log, copied, lines_of, replaced
 from tests.support.api import question, running, subject
@@ -135,3 +137,25 @@ def test_a_file_that_has_another_name_for_other_tools_is_named(log):
             new.writestr(named, old.read(each))
     status, said = log.verify(forged)
     assert (status, "'data/checkpoint': no file of a bundle has such a name" in said) == (1, True)
+
+
+def test_what_is_entered_while_a_bundle_is_made_is_not_taken_for_unknown(log, monkeypatch):
+    """A decision is recorded and entered after the entries are written: the bundle ends before it, and verifies."""
+    written = bundle.lines_of
+
+    async def lines_of_and_then_more(session, made):
+        async for line in written(session, made):
+            yield line
+        await asyncio.to_thread(_enter_one_more, log)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle, "lines_of", lines_of_and_then_more)
+        file = log.bundle()
+    status, said = log.verify(file)
+    assert (status, "WRONG" in said) == (INCOMPLETE, False), said
+
+
+def _enter_one_more(log):
+    with running(log.database) as api:
+        api.decide("chloe", "ads")
+    assert "entries appended" in log.append()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from app.audit.figures import Figure, keep_figure, one_at_a_time, read_one_snapshot
+from app.audit.figures import Figure, keep_figure, one_at_a_time
 from app.core.article import PARIS
 from app.core.consent import ConsentEvent, EventKind, State
 from app.core.period import PeriodPolicy
@@ -31,10 +31,10 @@ _ENDED: Final = {
 async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | None:
     """Count, and keep the numbers; how many there are, None when another process counts already.
 
-    One pass over the projection in its own transaction, all of it as of one moment. States are the core's
+    One pass over the projection in its own transaction, which sees all of it as of one moment
+    (`Database.write(at_once=True)`). States are the core's
     (`app.core.state`), told once for each group of consents that stand and lapse together.
     """
-    await read_one_snapshot(session)
     if not await one_at_a_time(session, NAME):
         return None
     now = await session.now()
