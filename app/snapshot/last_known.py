@@ -4,7 +4,7 @@ Never used while the database answers, and never for a purpose of IV: a permit u
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
@@ -42,6 +42,8 @@ class LastKnown:
         self._longest = longest
         self._callers: OrderedDict[bytes, tuple[Authenticated, float]] = OrderedDict()
         self._processings: OrderedDict[str, tuple[Processing, float]] = OrderedDict()
+        self._aside: tuple[dict[bytes, Authenticated], dict[str, Processing]] = ({}, {})
+        self._aside_until = 0.0
         self._ahead: float | None = None
         self._away_since: float | None = None
         self.forgettings = 0
@@ -70,6 +72,7 @@ class LastKnown:
                 what was forgotten: then nothing is kept.
 
         """
+        self._aside[0].pop(digest, None)
         if found is None:
             self._callers.pop(digest, None)
         elif since == self.forgettings:
@@ -78,12 +81,15 @@ class LastKnown:
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
         found, read = self._callers.get(digest, (None, 0.0))
-        if found is None or (found.until is not None and at >= found.until) or not self._young_enough(read):
+        if found is None:
+            found = self._aside[0].get(digest) if boot_seconds() < self._aside_until else None
+        elif not self._young_enough(read):
             return None
-        return found.caller
+        return found.caller if found is not None and (found.until is None or at < found.until) else None
 
     def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
         """Keep what a register entry was found to be; None forgets it. `since`: as for callers."""
+        self._aside[1].pop(identifier, None)
         if processing is None:
             self._processings.pop(identifier, None)
         elif since == self.forgettings:
@@ -101,36 +107,54 @@ class LastKnown:
         """A register entry has changed: what it said before must not outlive a suspension."""
         self.forgettings += 1
         self._processings.pop(identifier, None)
+        self._aside[1].pop(identifier, None)
 
     def forget_caller(self, identifier: UUID) -> None:
         """A caller was revoked or changed, or one of its keys was: none of its credentials is known any more."""
-        self.forgettings += 1
-        for digest in [digest for digest, (found, _) in self._callers.items() if found.caller.id == identifier]:
-            del self._callers[digest]
+        self._forget_callers(lambda found: found.caller.id == identifier)
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """An issuer has withdrawn these keys: tokens that rest on them are known no more."""
-        self.forgettings += 1
-        for digest in [digest for digest, (found, _) in self._callers.items() if found.signed_by in keys]:
-            del self._callers[digest]
+        self._forget_callers(lambda found: found.signed_by in keys)
 
-    def forget_all(self) -> None:
-        """Changes may have been missed: a suspension or a revocation among them."""
+    def _forget_callers(self, is_meant: Callable[[Authenticated], bool]) -> None:
+        self.forgettings += 1
+        for digest in [digest for digest, (found, _) in self._callers.items() if is_meant(found)]:
+            del self._callers[digest]
+        for digest in [digest for digest, found in self._aside[0].items() if is_meant(found)]:
+            del self._aside[0][digest]
+
+    def set_aside(self) -> None:
+        """The database answers again, and changes may have been missed: a suspension or a revocation among them.
+
+        What was known is used for a minute at most, until it has been read anew (`settle`): a server that has just been
+        promoted answers a beat, and then not everybody at once.
+        """
+        callers = {digest: found for digest, (found, read) in self._callers.items() if self._young_enough(read)}
+        known = {name: found for name, (found, read) in self._processings.items() if self._young_enough(read)}
+        if callers or known:
+            self._aside, self._aside_until = (callers, known), boot_seconds() + KNOWN_SECONDS
         self.forgettings += 1
         self._callers.clear()
         self._processings.clear()
         self._away_since = None
 
+    def settle(self) -> None:
+        """All that is needed for an outage has been read anew: what was set aside is used no more."""
+        self._aside = ({}, {})
+
     def exempt_processing(self, identifier: str) -> Processing | None:
         """The register entry as last read, if its purpose is one of III."""
         processing, read = self._processings.get(identifier, (None, 0.0))
-        if processing is None or not processing.is_exempt or not self._young_enough(read):
+        if processing is None:
+            processing = self._aside[1].get(identifier) if boot_seconds() < self._aside_until else None
+        elif not self._young_enough(read):
             return None
-        return processing
+        return processing if processing is not None and processing.is_exempt else None
 
     def knows_callers(self) -> bool:
         """Whether any caller could be answered without the database."""
-        return bool(self._callers)
+        return bool(self._callers or self._aside[0])
 
     def _confirmed(self) -> float:
         """Up to when all that is remembered is known to stand, by CLOCK_BOOTTIME: without a feed nobody says so."""

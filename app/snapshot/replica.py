@@ -168,7 +168,7 @@ class Replica:
         self.callers.drop_all()
         self.register.drop_all()
         self.subjects.drop_all()
-        self.known.forget_all()
+        self.known.set_aside()
         self._latest = 0.0
 
     def committed(self, changes: Sequence[tuple[int, bytes]], *, told: bool = True) -> None:

@@ -31,6 +31,9 @@ async def keep_exempt_known(services: Services) -> None:
         except DatabaseUnavailableError:
             await asyncio.sleep(_LOOK_SECONDS)
             continue
+        if services.known.forgettings != since:  # something has changed since it was read
+            await asyncio.sleep(_LOOK_SECONDS)
+            continue
         learn(kept, services.known, since)
         if services.outage_file is not None:
             await _write(services, services.outage_file, kept)

@@ -103,3 +103,5 @@ def learn(kept: ExemptFacts, known: LastKnown, since: int) -> None:
         known.remember_caller(bytes.fromhex(digest), found, since)
     for processing in kept.processings:
         known.remember_processing(processing.id, processing, since)
+    if since == known.forgettings:
+        known.settle()

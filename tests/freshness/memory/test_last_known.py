@@ -110,3 +110,28 @@ def test_the_databases_clock_is_carried_on(monkeypatch):
     known.heard(NOON, 100.0)
     now[0] = 130.0
     assert known.now() == NOON.timestamp() + 30
+
+
+def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
+    """A minute at most, and no longer than until all was read again; what has changed since is not."""
+    now = [100.0]
+    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
+    known = LastKnown()
+
+    def gap():
+        for digest, number in ((b"a", 1), (b"b", 2)):
+            known.remember_caller(digest, _found(number), known.forgettings)
+        known.remember_processing("scan", SCAN, known.forgettings)
+        known.set_aside()
+        return [known.caller(b"a", NOON), known.caller(b"b", NOON), known.exempt_processing("scan")]
+
+    assert None not in gap()
+    known.forget_caller(UUID(int=1))
+    known.forget_processing("scan")
+    assert (known.caller(b"a", NOON), known.exempt_processing("scan")) == (None, None)
+    assert known.caller(b"b", NOON) is not None
+    known.settle()
+    assert known.caller(b"b", NOON) is None
+    assert None not in gap()
+    now[0] += 60
+    assert known.caller(b"a", NOON) is None
