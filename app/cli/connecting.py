@@ -122,7 +122,7 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
 
     journal = journal_of(Settings.load(), lambda: datetime.now(UTC))
     async with database.read() as session:
-        journal.epoch = await load_epoch(session)
+        journal.saw(await load_epoch(session))
     async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin, journal=journal).write() as session:
         yield session
-    await journal.keep_waiting(database)
+    await journal.mark_kept(database)

@@ -27,7 +27,7 @@ PRIVILEGES: Final = {
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
     "deployment_epoch": "SELECT, INSERT",
     # UPDATE on one column only allows SELECT … FOR UPDATE: nobody changes a line.
-    "journal_outbox": "SELECT, INSERT, DELETE, UPDATE (id)",
+    "journal_note": "SELECT, INSERT, UPDATE (line, put_at)",
     "subject_alias": "SELECT, INSERT, DELETE",
     "shared_mailbox": "SELECT, INSERT, DELETE, UPDATE (holders, ended_at)",
     "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, approved_by, approved_at, reason)",

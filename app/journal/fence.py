@@ -7,6 +7,8 @@ outside it tells: it has an earlier epoch, or it does not hold what the journal 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -41,7 +43,9 @@ class Fence:
         self._journal = journal
         self._signed = signed
         self._admitted: str | None = None
-        self._looked = 0.0
+        self._looked = -inf
+        self._turn = asyncio.Lock()
+        self._to_mark: int | None = None
 
     async def admit(self, server: str) -> None:
         """Look at a server, by its identity (`app.db.primary`), when a feed has just connected to it.
@@ -73,19 +77,33 @@ class Fence:
             RestoredBehindError: it was set back.
 
         """
-        looked = asyncio.get_running_loop().time() - self._looked
-        if server == self._admitted and (looked < _LOOK_AGAIN_SECONDS or not await self._is_marked(session)):
+        if await self._is_settled(server, session):
             return
-        if self.behind and asyncio.get_running_loop().time() - self._looked < _LOOK_AGAIN_SECONDS:
-            raise RestoredBehindError
-        was_behind, self.behind = self.behind, await self._is_behind(session)
-        self._looked = asyncio.get_running_loop().time()
+        async with self._turn:  # of many questions at once, one looks
+            if await self._is_settled(server, session):
+                return
+            was_behind, self.behind = self.behind, await self._is_behind(session)
+            self._looked = monotonic()
+            self._admitted = None if self.behind else server
         if self.behind:
-            self._admitted = None
             if not was_behind:
                 log.error("the database was set back: it lacks what was recorded; see `sceau restore-check`")
             raise RestoredBehindError
-        self._admitted = server
+
+    async def _is_settled(self, server: str, session: ReadSession) -> bool:
+        """Whether that server was found to be good, and nobody has found otherwise since.
+
+        Raises:
+            RestoredBehindError: the last look, less than a second ago, found that it was set back.
+
+        """
+        is_fresh = monotonic() - self._looked < _LOOK_AGAIN_SECONDS
+        if self.behind and is_fresh:
+            raise RestoredBehindError
+        if server != self._admitted or (not is_fresh and await self._is_marked(session)):
+            return False
+        self._looked = self._looked if is_fresh else monotonic()
+        return True
 
     def forget(self) -> None:
         """The feed is lost: whatever answers next is looked at, also where it is the same server."""
@@ -94,47 +112,44 @@ class Fence:
     async def keep_watching(self) -> None:
         """Look every second, until cancelled, whether another process has found the database to be set back.
 
-        Its journal may note what this one's does not. The feed ends when it finds `behind`, and memory with it.
+        Its journal may note what this one's does not. The feed ends when it finds `behind`, and memory with it. What
+        this process has found itself is told to the others here, and not while a read holds its connection.
         """
         while True:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             with suppress(DatabaseUnavailableError):
+                if self._to_mark is not None:
+                    await self._mark(self._to_mark)
                 async with self.database.read() as session:
                     if await self._is_marked(session):
                         self.behind, self._admitted = True, None
+                    elif self.behind:
+                        self._looked = -inf  # somebody may have dealt with it: whoever reads next looks in full
 
     async def _is_marked(self, session: ReadSession) -> bool:
         epoch = await load_epoch(session)
-        self._looked = asyncio.get_running_loop().time()
         if epoch >= self._journal.known:
-            self._journal.epoch = self._journal.known = epoch
+            self._journal.saw(epoch)
         return epoch < self._journal.known or await is_marked(session, epoch)
 
     async def _mark(self, epoch: int) -> None:
         """Tell the others, whose journals may lack nothing; and oneself, for as long as notes go on."""
-        with suppress(DatabaseUnavailableError):
-            async with self.database.write() as session:
-                await mark(session, epoch)
+        async with self.database.write() as session:
+            await mark(session, epoch)
+        self._to_mark = None
 
     async def _is_behind(self, session: ReadSession) -> bool:
         journal = self._journal
         try:
-            latest = journal.latest()
+            latest = await journal.latest()
         except JournalError as error:
             # Nothing then tells a restored database from another, so this one may be one.
             log.error("the journal cannot be read", why=str(error))  # noqa: TRY400 - the message is for an operator
             return True
-        known = max(journal.known, self._signed())
-        found = await compare(session, latest, known=known)
+        found = await compare(session, latest, known=max(journal.known, self._signed()))
         journal.epoch = found.epoch
         if found.is_behind:
-            if not found.marked:
-                await self._mark(found.epoch)
+            self._to_mark = None if found.marked else found.epoch
             return True
-        journal.known = found.known
-        if found.epoch > found.known:
-            try:
-                await journal.begin(found.epoch)
-            except JournalError as error:
-                log.error("the journal cannot be written", why=str(error))  # noqa: TRY400 - the message is for an operator
+        journal.saw(found.epoch)
         return False

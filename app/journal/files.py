@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
@@ -66,7 +67,7 @@ def lines_of(directory: Path) -> Iterator[bytes]:
 
 
 def last_lines(directory: Path, count: int) -> list[bytes]:
-    """The last lines of the journal, oldest first.
+    """At least so many of the last lines of the journal, where it has them, oldest first: a mebibyte of each file.
 
     Raises:
         JournalError: a file cannot be read.
@@ -77,7 +78,7 @@ def last_lines(directory: Path, count: int) -> list[bytes]:
         found = [*_tail(path), *found]
         if len(found) >= count:
             break
-    return found[-count:]
+    return found
 
 
 def _tail(path: Path) -> list[bytes]:
@@ -97,4 +98,9 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _files(directory: Path) -> list[Path]:
-    return sorted(directory.glob(_NAME))
+    try:
+        # Not `Path.glob`, to which a directory that may not be read is an empty one.
+        with os.scandir(directory) as found:
+            return sorted(directory / each.name for each in found if fnmatch(each.name, _NAME))
+    except OSError as error:
+        raise JournalError(f"the journal's directory cannot be read ({error.strerror})") from None

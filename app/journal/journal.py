@@ -1,27 +1,26 @@
 """Keeps notes of writes that forbid: in memory always, and in files and by a hook where the deployment has them."""
 
 import asyncio
-import subprocess
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from app.db.database import Database
+from app.db.identifiers import random_id
 from app.db.session import WriteSession
 from app.journal.files import append, last_lines
+from app.journal.hook import hand_on
 from app.journal.lines import Clock, JournalError, KeptNote, line_of, note_of, read_line
-from app.journal.outbox import AT_ONCE, held_lines, put_lines, remove_lines
+from app.journal.waiting import AT_ONCE, mark_kept, put_notes, take_up
 from app.ledger.vault import Vault
 
 _LAST: Final = 200
 """So many of the latest notes tell whether a database has gone back: any loss loses the latest first."""
-_HOOK_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,10 @@ class JournalPlan:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Notes of one transaction: as this process remembers them, as lines of the journal, and where those wait."""
+    """Notes of one transaction, and their lines by their ids, where a journal is kept."""
 
-    kept: Sequence[KeptNote] = ()
-    lines: Sequence[bytes] = ()
-    ids: Sequence[UUID] = ()
+    notes: Sequence[KeptNote] = ()
+    lines: dict[UUID, bytes] | None = None
 
 
 class Journal:
@@ -59,7 +57,11 @@ class Journal:
         self.failures = 0
         self._plan = plan
         self._recent: deque[KeptNote] = deque(maxlen=_LAST)
-        self._kept_ids: list[UUID] = []
+        self._kept: list[UUID] = []
+        self._in_files: set[UUID] = set()
+        self._noted_epoch = 1
+        self._keeping = asyncio.Lock()
+        self._failed_at = 0.0
 
     def note(self, session: WriteSession) -> Noted:
         """Put notes of what a transaction forbids into it, just before it is committed.
@@ -70,9 +72,10 @@ class Journal:
         if not done.narrowing:
             return Noted()
         now = self._plan.clock()
-        kept = [KeptNote(self.epoch, now, note_of(kind, fact)) for kind, fact in done.notes]
-        lines = [line_of(each, vault) for each in kept] if vault is not None else []
-        return Noted(kept, lines, put_lines(session, lines))
+        notes = [KeptNote(random_id(), self.epoch, now, note_of(kind, fact)) for kind, fact in done.notes]
+        lines = {each.id: line_of(each, vault) for each in notes} if vault is not None else None
+        put_notes(session, {each.id: lines[each.id] if lines is not None else None for each in notes})
+        return Noted(notes, lines)
 
     async def keep(self, database: Database, noted: Noted, *, repeats: bool) -> None:
         """Keep notes of what was just committed, before that is answered.
@@ -87,7 +90,7 @@ class Journal:
             DatabaseUnavailableError: it cannot be read whether some wait.
 
         """
-        self._recent.extend(noted.kept)
+        self._recent.extend(noted.notes)
         if self._plan.vault is None:
             return
         try:
@@ -95,13 +98,17 @@ class Journal:
                 await self.keep_waiting(database)
             if noted.lines:
                 await self._keep_lines(noted.lines)
+                self._kept += noted.lines
         except JournalError:
             self.failures += 1
             raise
-        self._kept_ids += noted.ids
 
-    async def keep_waiting(self, database: Database, *, older_than: timedelta = timedelta(0)) -> None:
-        """Keep whatever waits in the database for that long, and take it away there.
+    async def keep_waiting(self, database: Database, *, left_for: timedelta | None = None) -> None:
+        """Keep notes that wait in the database.
+
+        Args:
+            database: where they wait.
+            left_for: only those that wait for so long, which their process has left; None: whatever waits.
 
         Raises:
             JournalError, DatabaseUnavailableError: as `keep`.
@@ -109,32 +116,64 @@ class Journal:
         """
         if self._plan.vault is None:
             return
-        is_more = True
-        while is_more:
-            async with database.write() as session:
-                waiting = await held_lines(session, older_than=older_than)
-                if waiting:
-                    await self._keep_lines(list(waiting.values()))
-                await remove_lines(session, list(waiting))
-            is_more = len(waiting) == AT_ONCE
+        asked = monotonic()
+        async with self._keeping:
+            if self._failed_at > asked:  # while this call waited for its turn: it would only take as long again
+                raise JournalError("the journal could not be written just now")
+            try:
+                while await self._keep_some(database, left_for) == AT_ONCE:
+                    pass
+            except JournalError:
+                self._failed_at = monotonic()
+                raise
 
-    async def take_away_kept(self, database: Database) -> None:
-        """Take away in the database what this process has kept itself.
+    async def _keep_some(self, database: Database, left_for: timedelta | None) -> int:
+        async with database.write() as session:
+            lines = await take_up(session, left_for=left_for)
+        await self._keep_lines(lines)  # with no transaction open: a hook may take seconds
+        async with database.write() as session:
+            await mark_kept(session, list(lines))
+        self._in_files.difference_update(lines)
+        return len(lines)
+
+    async def mark_kept(self, database: Database) -> None:
+        """Say in the database which notes this process has kept itself.
 
         Raises:
-            DatabaseUnavailableError: it cannot be written; another process then keeps these notes a second time.
+            DatabaseUnavailableError: it cannot be written; it is said the next time.
 
         """
-        ids, self._kept_ids = self._kept_ids, []
-        if ids:
+        if ids := self._kept[:]:
             async with database.write() as session:
-                await remove_lines(session, ids)
+                await mark_kept(session, ids)
+            del self._kept[: len(ids)]
+            self._in_files.difference_update(ids)
 
-    async def _keep_lines(self, lines: Sequence[bytes]) -> None:
-        if self._plan.directory is not None:
-            await asyncio.to_thread(append, self._plan.directory, self._plan.clock(), lines)
-        if self._plan.hook is not None:
-            await asyncio.to_thread(_hand_on, self._plan.hook, b"".join(lines))
+    async def _keep_lines(self, lines: dict[UUID, bytes]) -> None:
+        """Write lines into the files, each once, and give them to the hook."""
+        fresh = [each for each in lines if each not in self._in_files]
+        if self._plan.directory is not None and fresh:
+            written = [lines[each] for each in fresh]
+            await asyncio.to_thread(append, self._plan.directory, self._plan.clock(), written)
+            self._in_files.update(fresh)  # a hook that fails now is tried again, and the files have them
+        if self._plan.hook is not None and lines:
+            await asyncio.to_thread(hand_on, self._plan.hook, list(lines.values()))
+
+    def saw(self, epoch: int) -> None:
+        """Know which epoch the database has that is read now."""
+        self.epoch = epoch
+        self.known = max(self.known, epoch)
+
+    async def note_epoch(self) -> None:
+        """Note the epoch of the database, where that was not noted here yet: it tells of an older database.
+
+        Raises:
+            JournalError: it cannot be noted.
+
+        """
+        epoch = self.epoch
+        if epoch > self._noted_epoch:
+            await self.begin(epoch)
 
     async def begin(self, epoch: int) -> None:
         """Note that a later epoch has begun than the one that was known here.
@@ -143,32 +182,37 @@ class Journal:
             JournalError: it cannot be noted.
 
         """
-        self.epoch = self.known = epoch
-        kept = KeptNote(epoch, self._plan.clock(), note_of("epoch", {"number": epoch}))
-        self._recent.append(kept)
+        self.saw(epoch)
+        note = KeptNote(random_id(), epoch, self._plan.clock(), note_of("epoch", {"number": epoch}))
         if self._plan.vault is not None:
-            await self._keep_lines([line_of(kept, self._plan.vault)])
+            await self._keep_lines({note.id: line_of(note, self._plan.vault)})
+            self._in_files.discard(note.id)
+        self._noted_epoch = epoch
 
-    def latest(self) -> list[KeptNote]:
-        """The latest notes that this process or its host kept, the host's first.
+    async def latest(self) -> list[KeptNote]:
+        """The latest notes that this process or its host kept, each once, oldest first.
 
         Raises:
             JournalError: the files cannot be read, or a line of them cannot be opened.
 
         """
-        return [*self.kept_last(), *self._recent]
+        kept = await asyncio.to_thread(self.kept_last)  # a file system that hangs must not hold up answers
+        self._noted_epoch = max([self._noted_epoch, *(each.epoch for each in kept)])
+        return _newest([*kept, *self._recent])
 
-    def revoked(self, caller: UUID) -> bool:
-        """Whether the latest notes say that a caller was revoked: a restored database may not know it."""
+    async def revoked(self, *credentials: UUID) -> bool:
+        """Whether the latest notes say that one of these callers or keys was revoked: a restored database may not know.
+
+        Where the journal cannot be read, nothing tells, and to accept a restore is the way out of that.
+        """
         try:
-            latest = self.latest()
+            latest = await self.latest()
         except JournalError:
-            return False  # nothing tells, and to accept a restore is the way out of that
-        noted = [each.note for each in latest if each.note.kind == "caller"]
-        return any(msgspec.json.decode(each.body)["caller"] == str(caller) for each in noted)
+            return False
+        return any(each.note.revokes(credential) for each in latest for credential in credentials)
 
     def kept_last(self) -> list[KeptNote]:
-        """The latest notes in the files.
+        """The latest notes in the files, each once, oldest first.
 
         Raises:
             JournalError: as `latest`.
@@ -177,28 +221,10 @@ class Journal:
         vault, directory = self._plan.vault, self._plan.directory
         if vault is None or directory is None:
             return []
-        return [read_line(line, vault) for line in last_lines(directory, _LAST)]
+        return _newest([read_line(line, vault) for line in last_lines(directory, _LAST)])
 
 
-def _hand_on(hook: Path, lines: bytes) -> None:
-    """Run the deployment's program with the lines; it has done its work when it ends with 0.
-
-    Raises:
-        JournalError: it cannot be run, fails, or takes too long.
-
-    """
-    try:
-        done = subprocess.run(
-            [hook],
-            input=lines,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_HOOK_SECONDS,
-            check=False,
-        )
-    except OSError as error:
-        raise JournalError(f"the journal's hook cannot be run ({error.strerror})") from None
-    except subprocess.TimeoutExpired:
-        raise JournalError("the journal's hook takes too long") from None
-    if done.returncode != 0:
-        raise JournalError("the journal's hook failed")
+def _newest(notes: Sequence[KeptNote]) -> list[KeptNote]:
+    """The newest of some notes: by when they were made, for one may be written again much later."""
+    made: dict[UUID, tuple[datetime, KeptNote]] = {each.id: (each.at, each) for each in notes}
+    return [note for _, note in sorted(made.values(), key=lambda each: each[0])][-_LAST:]

@@ -1,12 +1,14 @@
 """Lines of the journal: sealed, with the epoch of the database that they were written to.
 
-One line is a JSON object: `epoch` (an integer), `at` (RFC 3339, when it was written) and `sealed` (base64: the note,
-encrypted under the master key). A note is JSON too: its `kind`, and a `body` that depends on it.
+One line is a JSON object: `id` (a random UUID, which a database that holds what the note is about has too), `epoch`
+(an integer), `at` (RFC 3339, when it was written) and `sealed` (base64: the note, encrypted under the master key). A
+note may stand in several lines of the same id. A note is JSON too: its `kind`, and a `body` that depends on it.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -25,16 +27,24 @@ class JournalNote(msgspec.Struct, frozen=True):
     kind: str
     body: msgspec.Raw
 
+    def revokes(self, credential: UUID) -> bool:
+        """Whether it says that this caller, or this key, was revoked."""
+        if self.kind not in {"caller", "key"}:
+            return False
+        return str(credential) in msgspec.json.decode(self.body, type=dict[str, object]).values()
+
 
 class KeptNote(msgspec.Struct, frozen=True):
-    """A note, with the epoch and the time at which it was kept."""
+    """A note, with its id and the epoch and the time at which it was made."""
 
+    id: UUID
     epoch: int
     at: datetime
     note: JournalNote
 
 
 class _Line(msgspec.Struct, frozen=True):
+    id: UUID
     epoch: int
     at: datetime
     sealed: bytes
@@ -48,7 +58,7 @@ def note_of(kind: str, fact: object) -> JournalNote:
 def line_of(kept: KeptNote, vault: Vault) -> bytes:
     """The line that keeps a note, with its newline."""
     sealed = vault.seal_apart(SEALED_FOR, msgspec.json.encode(kept.note))
-    return msgspec.json.encode(_Line(kept.epoch, kept.at, sealed)) + b"\n"
+    return msgspec.json.encode(_Line(kept.id, kept.epoch, kept.at, sealed)) + b"\n"
 
 
 def read_line(line: bytes, vault: Vault) -> KeptNote:
@@ -65,7 +75,7 @@ def read_line(line: bytes, vault: Vault) -> KeptNote:
         raise JournalError("a line of the journal was altered, or sealed under a master key that is not held") from None
     except msgspec.DecodeError:
         raise JournalError("the journal has a line that is none") from None
-    return KeptNote(read.epoch, read.at, note)
+    return KeptNote(read.id, read.epoch, read.at, note)
 
 
 Clock = Callable[[], datetime]

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import insert, select, text
 
 from app.db.session import ReadSession, WriteSession
 from app.journal.lines import KeptNote
 from app.journal.tables import deployment_epoch
+from app.journal.waiting import count_missing
 
 
 class NoteKind(StrEnum):
@@ -27,25 +27,6 @@ class NoteKind(StrEnum):
     OTHER = "other"
 
 
-class EventId(msgspec.Struct, frozen=True):
-    """The id of an event, of all that its note says."""
-
-    id: UUID
-
-
-class EntryKey(msgspec.Struct, frozen=True):
-    """Where an entry of the ledger stands: whose it is, and its event's id."""
-
-    subject_ref: bytes
-    event: EventId
-
-
-class LedgerKey(msgspec.Struct, frozen=True):
-    """The key of an entry, of all that its note says."""
-
-    entry: EntryKey
-
-
 class StatusNote(msgspec.Struct, frozen=True):
     """A processing was suspended or retired."""
 
@@ -53,13 +34,6 @@ class StatusNote(msgspec.Struct, frozen=True):
     at: datetime
     status: str
     by: UUID
-
-
-class InvalidationKey(msgspec.Struct, frozen=True):
-    """An invalidation of a processing, by its number."""
-
-    processing: str
-    number: int
 
 
 class CallerNote(msgspec.Struct, frozen=True):
@@ -92,34 +66,16 @@ class NewEpoch:
     by: UUID | None = None
 
 
-_HELD: Final = {
-    NoteKind.LEDGER: text(
-        "SELECT count(*) FROM unnest(CAST(:a AS bytea[]), CAST(:b AS uuid[])) AS noted (ref, id) WHERE NOT EXISTS "
-        "(SELECT FROM consent_event AS e WHERE e.subject_ref = noted.ref AND e.id = noted.id)"
-    ),
-    NoteKind.STATUS: text(
-        "SELECT count(*) FROM unnest(CAST(:a AS text[]), CAST(:b AS timestamptz[])) AS noted (id, at) WHERE NOT EXISTS "
-        "(SELECT FROM processing_status_change AS c WHERE c.processing = noted.id AND c.at = noted.at)"
-    ),
-    NoteKind.INVALIDATION: text(
-        "SELECT count(*) FROM unnest(CAST(:a AS text[]), CAST(:b AS integer[])) AS noted (id, number) WHERE NOT EXISTS "
-        "(SELECT FROM processing_invalidation AS i WHERE i.processing = noted.id AND i.number = noted.number)"
-    ),
-    NoteKind.CALLER: text(
-        "SELECT count(*) FROM unnest(CAST(:a AS uuid[]), CAST(:b AS timestamptz[])) AS noted (id, at) WHERE NOT EXISTS "
-        "(SELECT FROM caller AS c WHERE c.id = noted.id AND c.revoked_at IS NOT NULL)"
-    ),
-    NoteKind.FORGOTTEN: text(
-        "SELECT count(*) FROM unnest(CAST(:a AS bytea[]), CAST(:b AS bytea[])) AS noted (ref, same) WHERE EXISTS "
-        "(SELECT FROM subject_vault AS v WHERE v.subject_ref = noted.ref)"
-    ),
-}
-
-
 async def load_epoch(session: ReadSession) -> int:
     """The epoch of a database."""
-    highest = select(func.coalesce(func.max(deployment_epoch.c.number), 1))
-    return int((await session.execute(highest)).scalar_one())
+    return (await _epoch(session))[0]
+
+
+async def _epoch(session: ReadSession) -> tuple[int, datetime | None]:
+    """The epoch of a database, and when it began; None for the first one."""
+    newest = select(deployment_epoch.c.number, deployment_epoch.c.began_at)
+    row = (await session.execute(newest.order_by(deployment_epoch.c.number.desc()).limit(1))).one_or_none()
+    return (1, None) if row is None else (row.number, row.began_at)
 
 
 async def is_marked(session: ReadSession, epoch: int) -> bool:
@@ -132,8 +88,8 @@ async def is_marked(session: ReadSession, epoch: int) -> bool:
 class EpochComparison:
     """What the journal notes against what a database holds.
 
-    `epoch` is the database's, `known` the highest that is known outside it, `missing` how many notes of the database's
-    epoch it does not hold, and `marked` whether some process found before that it was set back.
+    `epoch` is the database's, `known` the highest that is known outside it, `missing` how many notes since the
+    database's epoch began it does not hold, and `marked` whether some process found before that it was set back.
     """
 
     epoch: int
@@ -149,8 +105,11 @@ class EpochComparison:
 
 async def compare(session: ReadSession, noted: Sequence[KeptNote], *, known: int = 1) -> EpochComparison:
     """Compare a database with notes, and with the highest epoch that is known beside them."""
-    epoch = await load_epoch(session)
-    missing = await count_missing(session, [each for each in noted if each.epoch == epoch])
+    epoch, began = await _epoch(session)
+    # A process learns of a new epoch within a second: what it noted meanwhile says the epoch of before.
+    since = [each for each in noted if each.epoch == epoch or (began is not None and each.at > began)]
+    # That an epoch began is noted after it is committed, and has no id in the database.
+    missing = await count_missing(session, [each.id for each in since if each.note.kind != NoteKind.EPOCH])
     highest = max([known, *(each.epoch for each in noted)])
     return EpochComparison(epoch, highest, missing, await is_marked(session, epoch))
 
@@ -176,32 +135,3 @@ async def begin_epoch(session: WriteSession, begun: NewEpoch) -> int:
         )
     )
     return number
-
-
-async def count_missing(session: ReadSession, noted: Sequence[KeptNote]) -> int:
-    """How many of the facts that were noted a database does not hold."""
-    missing = 0
-    for kind, statement in _HELD.items():
-        pairs = [_pair(kind, each.note.body) for each in noted if each.note.kind == kind]
-        if pairs:
-            first, second = zip(*pairs, strict=True)
-            missing += int((await session.execute(statement, {"a": list(first), "b": list(second)})).scalar_one())
-    return missing
-
-
-def _pair(kind: NoteKind, body: msgspec.Raw) -> tuple[object, object]:
-    """The two values by which a fact of that kind is found."""
-    if kind is NoteKind.LEDGER:
-        entry = msgspec.json.decode(body, type=LedgerKey).entry
-        return entry.subject_ref, entry.event.id
-    if kind is NoteKind.STATUS:
-        status = msgspec.json.decode(body, type=StatusNote)
-        return status.processing, status.at
-    if kind is NoteKind.INVALIDATION:
-        invalidation = msgspec.json.decode(body, type=InvalidationKey)
-        return invalidation.processing, invalidation.number
-    if kind is NoteKind.FORGOTTEN:
-        forgotten = msgspec.json.decode(body, type=ForgottenNote)
-        return forgotten.subject_ref, forgotten.subject_ref
-    caller = msgspec.json.decode(body, type=CallerNote)
-    return caller.caller, caller.at

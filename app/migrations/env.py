@@ -8,8 +8,8 @@ import app.db.owner_limits
 import app.db.retention
 import app.events.tables
 import app.events.webhook_tables
-import app.journal.outbox
 import app.journal.tables
+import app.journal.waiting
 import app.keyring.tables
 import app.ledger.imports
 import app.ledger.link_tables

@@ -132,8 +132,11 @@ class LastKnown:
         """
         callers = {digest: found for digest, (found, read) in self._callers.items() if self._young_enough(read)}
         known = {name: found for name, (found, read) in self._processings.items() if self._young_enough(read)}
-        if callers or known:
-            self._aside, self._aside_until = (callers, known), boot_seconds() + KNOWN_SECONDS
+        if boot_seconds() < self._aside_until:  # a feed may begin anew several times before all was read again
+            callers, known = {**self._aside[0], **callers}, {**self._aside[1], **known}
+        else:
+            self._aside_until = boot_seconds() + KNOWN_SECONDS
+        self._aside = callers, known
         self.forgettings += 1
         self._callers.clear()
         self._processings.clear()
@@ -141,7 +144,7 @@ class LastKnown:
 
     def settle(self) -> None:
         """All that is needed for an outage has been read anew: what was set aside is used no more."""
-        self._aside = ({}, {})
+        self._aside, self._aside_until = ({}, {}), 0.0
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """The register entry as last read, if its purpose is one of III."""

@@ -120,7 +120,8 @@ class Writer:
             self._known.forget(done.changes)
         if committed_now is not None:
             committed_now()
-        await self._keep(noted, repeats=done.repeats)
+        # What forbids and makes no note of its own may be there from a first time whose note waits.
+        await self._keep(noted, repeats=done.repeats or (done.narrowing and not done.notes))
         if done.narrowing and done.xid is not None:
             try:
                 with spans.within("confirmation"):

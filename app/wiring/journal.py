@@ -12,18 +12,19 @@ from app.journal.lines import JournalError
 
 _EACH_SECONDS: Final = 1.0
 _LEFT: Final = timedelta(seconds=10)
-"""A note that waits for longer was left by its process, which else keeps it before it answers, and takes it away."""
+"""A note that waits for longer was left by its process, which else keeps it before it answers, and says so here."""
 log = structlog.get_logger("sceau.journal")
 
 
 async def keep_journal(services: Services) -> None:
-    """Look every second, until cancelled; also takes away what this process has kept itself."""
+    """Look every second, until cancelled; also say what this process has kept itself, and note a new epoch."""
     failed = False
     while True:
         await asyncio.sleep(_EACH_SECONDS)
         try:
-            await services.journal.take_away_kept(services.database)
-            await services.journal.keep_waiting(services.database, older_than=_LEFT)
+            await services.journal.mark_kept(services.database)
+            await services.journal.keep_waiting(services.database, left_for=_LEFT)
+            await services.journal.note_epoch()
         except DatabaseUnavailableError:
             continue  # others say so
         except JournalError as error:

@@ -199,7 +199,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
             await memory.replica.stop()
             await memory.replica.pool.close()
         with contextlib.suppress(DatabaseUnavailableError):  # then others keep these notes a second time
-            await services.journal.take_away_kept(services.database)
+            await services.journal.mark_kept(services.database)
         if services.recorder is not None:
             await services.recorder.log.stop(_LAST_FLUSH_SECONDS)
         with contextlib.suppress(TimeoutError):

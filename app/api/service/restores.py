@@ -48,7 +48,7 @@ async def post_restore(body: RestoreAcceptance, caller: Recoverer, writer: Write
     Replay the journal first (`sceau replay-journal`), which does this itself. What is said here stays in the database,
     and that it was said, by whom, in the audit trail.
     """
-    if journal.revoked(caller.id):  # the backup brought its key back
+    if await journal.revoked(caller.id):  # the backup brought its key back
         raise UnauthorizedError(presented=True)
     async with writer.write() as session:
         return EpochBody(epoch=await accept_restore(session, NewEpoch(body.lost, by=caller.id)))

@@ -15,7 +15,7 @@ def test_lines_are_sealed_and_a_line_that_was_altered_is_said(deployment):
         narrow(service)
     (path,) = deployment.journal.glob("journal-*.ndjson")
     lines = path.read_text().splitlines()
-    assert {tuple(json.loads(line)) for line in lines} == {("epoch", "at", "sealed")}
+    assert {tuple(json.loads(line)) for line in lines} == {("id", "epoch", "at", "sealed")}
     path.write_text("\n".join([*lines[:-1], lines[-1].replace('"sealed":"', '"sealed":"AAAA')]) + "\n")
     status, said = deployment.command("restore-check")
     assert (status, "altered" in said) == (1, True)
@@ -31,7 +31,7 @@ def test_a_write_that_cannot_be_noted_is_not_answered_as_done(deployment):
         refused = service.call("POST", "/v1/withdrawals", withdrawal("alice"))
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:sceau:problem:outcome-unknown")
         shutil.move(aside, deployment.journal)
-        assert asked(service, "alice") is False
+        eventually(lambda: asked(service, "alice") is False)  # it may have looked while there was no journal
         assert service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code == 200
 
 
@@ -70,14 +70,14 @@ def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment
     shutil.move(aside, deployment.journal)
     with deployment.serving() as service:
         assert [send(service, number) for number in range(3)] == [200] * 3
+        with deployment.server.administrator() as admin:
+            assert admin.execute("SELECT count(*) FROM journal_note WHERE line IS NOT NULL").fetchone() == (0,)
     deployment.set_back()
     status, said = deployment.command("replay-journal")
     assert status == 0, said
     with deployment.serving() as service:
         names = ("alice", "bob", "carol")
         eventually(lambda: [asked(service, name) for name in names] == [False] * 3)
-    with deployment.server.administrator() as admin:
-        assert admin.execute("SELECT count(*) FROM journal_outbox").fetchone() == (0,)
 
 
 def test_a_note_that_was_left_is_kept_by_another_host_and_only_such_a_note(deployment, tmp_path):
@@ -89,7 +89,7 @@ def test_a_note_that_was_left_is_kept_by_another_host_and_only_such_a_note(deplo
 
     def waiting():
         with deployment.server.administrator() as admin:
-            return admin.execute("SELECT count(*) FROM journal_outbox").fetchone()[0]
+            return admin.execute("SELECT count(*) FROM journal_note WHERE line IS NOT NULL").fetchone()[0]
 
     with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)), deployment.serving() as service:
         before = kept()

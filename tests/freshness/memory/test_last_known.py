@@ -133,5 +133,8 @@ def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
     known.settle()
     assert known.caller(b"b", NOON) is None
     assert None not in gap()
+    known.remember_caller(b"c", _found(3), known.forgettings)
+    known.set_aside()
+    assert [known.caller(digest, NOON) is None for digest in (b"a", b"b", b"c")] == [False] * 3
     now[0] += 60
     assert known.caller(b"a", NOON) is None
