@@ -1,0 +1,152 @@
+"""Whatever a restore loses is noticed: each kind of write, while journals and hooks fail, as another epoch begins."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from app.journal.files import last_lines
+from app.journal.lines import JournalError
+from tests.faults.restores.restorable import ONE, asked
+from tests.faults.service import eventually
+from tests.faults.words import ADS, question, withdrawal
+from tests.support.api import subject
+
+REPEATED = {
+    "suspension": ("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}),
+    "erasure": ("POST", "/v1/subjects/erasures", {"subject": subject("carol")}),
+    "link": ("POST", "/v1/subjects/links", {"from": subject("carol"), "to": subject("zoe"), "basis": "user_proved"}),
+    "invalidation": ("POST", "/v1/processings/ads-mail/invalidations", {"version": 1, "reason": "It was misleading."}),
+}
+VERSION = {name: value for name, value in ADS.items() if name != "id"}
+
+
+@pytest.mark.parametrize("what", REPEATED)
+def test_a_repetition_is_not_answered_while_nothing_can_be_noted(deployment, what):
+    """The journal's directory is gone: a write is answered 503, and sent again too, although nothing is changed."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("zoe"))
+        aside = deployment.journal.with_name("aside")
+        shutil.move(deployment.journal, aside)
+        assert [service.call(*REPEATED[what]).status_code for _ in range(2)] == [503, 503]
+        shutil.move(aside, deployment.journal)
+        assert service.call(*REPEATED[what]).status_code in {200, 201}
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert asked(service, "dora") == "restored-behind"
+
+
+def _version(service, _):
+    service.ok("POST", "/v1/processings/ads-mail/versions", {**VERSION, "material": True})
+
+
+def _scopes(service, made):
+    service.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["filter"]})
+
+
+def _key(service, made):
+    (key,) = service.ok("GET", f"/v1/keys/{made['id']}")["keys"]
+    service.call("DELETE", f"/v1/keys/{made['id']}/keys/{key['id']}")
+
+
+@pytest.mark.parametrize("narrow", [_version, _scopes, _key])
+def test_a_database_that_lacks_only_what_is_done_by_hand_is_noticed(deployment, narrow):
+    """A material version, a narrowed caller, one revoked key: none is replayed, and the loss of each is noticed."""
+    with deployment.serving() as service:
+        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
+        deployment.back_up()
+    with deployment.serving() as service:
+        narrow(service, made)
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert asked(service, "dora") == "restored-behind"
+        assert service.call("POST", ONE, question("dora", "ads-mail"), made["key"]).status_code == 503
+    assert deployment.command("restore-check")[0] == 1
+
+
+def test_a_hook_that_fails_for_many_does_not_hide_what_is_missing(deployment, tmp_path):
+    """Sixty notes wait for a hook that fails: each stands in the files once, and what came after them is looked for."""
+    hook, on = tmp_path / "hook", tmp_path / "on"
+    hook.write_text(f"#!/bin/sh\ncat > /dev/null\n[ -e {on} ]\n")
+    hook.chmod(0o755)
+    with deployment.serving(SCEAU_JOURNAL_HOOK=str(hook)) as service:
+        with ThreadPoolExecutor(20) as sending:
+            calls = [sending.submit(service.call, "POST", "/v1/withdrawals", withdrawal(f"w{n}")) for n in range(60)]
+        assert {call.result().status_code for call in calls} == {503}
+        deployment.back_up()
+        for _ in range(3):
+            assert service.call("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}).status_code == 503
+        on.touch()
+        eventually(
+            lambda: service.call("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}).status_code == 200
+        )
+        (path,) = deployment.journal.glob("journal-*.ndjson")
+        ids = [json.loads(line)["id"] for line in path.read_bytes().splitlines()]
+        assert len(ids) == len(set(ids))
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert asked(service, "dora") == "restored-behind"
+
+
+def test_what_is_written_as_an_epoch_begins_is_noticed(deployment):
+    """A withdrawal right after a restore was accepted is lost by another restore; the journal knows the epoch, too."""
+
+    def epochs():
+        (path,) = deployment.journal.glob("journal-*.ndjson")
+        return [json.loads(line)["epoch"] for line in path.read_bytes().splitlines()]
+
+    with deployment.serving() as service:
+        eventually(lambda: service.call("GET", "/readyz").json().get("leased"))
+        epoch = service.ok("POST", "/v1/restores", {"lost": "A drill."})["epoch"]
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        eventually(lambda: epoch in epochs())
+    with (
+        deployment.server.administrator() as admin,
+        psycopg.connect(deployment.server.embedded.url(role="postgres", database="kept"), autocommit=True) as kept,
+    ):  # a backup of an instant between the two
+        began = admin.execute("SELECT began_at FROM deployment_epoch WHERE number = %s", [epoch]).fetchone()
+        kept.execute(
+            "INSERT INTO deployment_epoch (number, began_at, lost) VALUES (%s, %s, 'A drill.')", [epoch, *began]
+        )
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert asked(service, "alice") == "restored-behind"
+
+
+def test_a_hook_that_hangs_keeps_nothing_from_starting(deployment, tmp_path):
+    """With a hook alone, in a later epoch: the service starts, and answers exempt purposes and others."""
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\nexec sleep 20\n")
+    hook.chmod(0o755)
+    with deployment.serving(SCEAU_JOURNAL_DIRECTORY="", SCEAU_JOURNAL_HOOK=str(hook)) as service:
+        assert (asked(service, "alice", "filter"), asked(service, "dora")) == (True, True)
+
+
+def test_one_connection_is_enough_to_start_on_a_database_that_was_set_back(deployment):
+    """A process with a pool of one answers exempt purposes, and marks the database for the others."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    deployment.set_back()
+    with deployment.serving(SCEAU_POOL_SIZE="1") as service, deployment.server.administrator() as admin:
+        assert (asked(service, "alice", "filter"), asked(service, "alice")) == (True, "restored-behind")
+        eventually(lambda: admin.execute("SELECT FROM key_check WHERE name LIKE 'set back%'").fetchall())
+
+
+def test_a_repetition_waits_for_no_clock(deployment):
+    """The server that took over is behind: what waits is noted before a repetition is answered, whenever it was put."""
+    aside = deployment.journal.with_name("aside")
+    with deployment.serving() as service, deployment.server.administrator() as admin:
+        shutil.move(deployment.journal, aside)
+        assert service.call("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}).status_code == 503
+        shutil.move(aside, deployment.journal)
+        admin.execute("UPDATE journal_note SET put_at = now() + interval '1 hour' WHERE line IS NOT NULL")
+        assert service.call("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}).status_code == 200
+        assert admin.execute("SELECT count(*) FROM journal_note WHERE line IS NOT NULL").fetchone() == (0,)
+
+
+def test_a_directory_that_cannot_be_read_is_no_empty_journal(tmp_path):
+    """It is an error, and no journal without a line: nothing would be missed in a database that was set back."""
+    with pytest.raises(JournalError, match="cannot be read"):
+        last_lines(tmp_path / "unmounted", 200)
