@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
 
 from app.auth.callers import ApiKey, key_digest
 from app.auth.tables import caller, caller_key
@@ -32,10 +32,18 @@ async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UU
         return found
     statement = select(caller_key).where(caller_key.c.caller.in_(callers))
     for row in await session.execute(statement.order_by(caller_key.c.created_at, caller_key.c.id)):
-        found[row.caller].append(
-            ApiKey(row.id, row.caller, row.created_at, row.created_by, row.expires_at, row.revoked_at)
-        )
+        found[row.caller].append(_key(row))
     return found
+
+
+async def find_key(session: ReadSession, identifier: UUID) -> ApiKey | None:
+    """A key by its id; None when there is none."""
+    row = (await session.execute(select(caller_key).where(caller_key.c.id == identifier))).first()
+    return None if row is None else _key(row)
+
+
+def _key(row: Row[tuple[object, ...]]) -> ApiKey:
+    return ApiKey(row.id, row.caller, row.created_at, row.created_by, row.expires_at, row.revoked_at)
 
 
 def in_force_now() -> ColumnElement[bool]:
@@ -58,6 +66,8 @@ async def is_key_revoked(session: ReadSession, identifier: UUID) -> bool:
 
 async def let_expire(session: WriteSession, keys: Collection[UUID], at: datetime) -> None:
     """Let these keys be good until an instant and no longer; one that ends sooner still does."""
+    for key in keys:
+        session.note("key", {"key": key, "at": at, "revoked": False})
     until = func.least(func.coalesce(caller_key.c.expires_at, at), at)
     await session.execute(update(caller_key).where(caller_key.c.id.in_(keys)).values(expires_at=until))
     await _forget_for_older_code(session, keys)
@@ -65,6 +75,8 @@ async def let_expire(session: WriteSession, keys: Collection[UUID], at: datetime
 
 async def end_keys(session: WriteSession, keys: Collection[UUID], *, at: datetime, by: UUID | None) -> None:
     """Revoke these keys; one that is revoked already keeps its first time."""
+    for key in keys:
+        session.note("key", {"key": key, "at": at, "revoked": True})
     statement = update(caller_key).where(caller_key.c.id.in_(keys), caller_key.c.revoked_at.is_(None))
     await session.execute(statement.values(revoked_at=at, revoked_by=by))
     await _forget_for_older_code(session, keys)

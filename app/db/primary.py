@@ -14,9 +14,14 @@ from app.db.lookups import Lookup, Prepared
 
 IDENTITY: Final = (
     "CASE WHEN pg_is_in_recovery() THEN NULL ELSE concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), "
-    "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8), extract(epoch FROM pg_postmaster_start_time())) END"
+    "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8), extract(epoch FROM pg_postmaster_start_time()), "
+    "coalesce(pg_relation_filepath(to_regclass('deployment_epoch')), '')) END"
 )
-"""SQL: the cluster, its timeline and the start of this server; NULL on a standby. 13 µs; any role may ask it."""
+"""SQL: the cluster, its timeline, the start of this server, and which database it is; NULL on a standby.
+
+A database that takes another's place under the same server is told by the file of a table: its path has the numbers of
+the database and of the table. 15 µs; any role may ask it.
+"""
 
 PROOF: Final = "SELECT pg_logical_emit_message(true, 'sceau', '')"
 """SQL that writes to the log of the server and changes nothing.
@@ -36,8 +41,8 @@ def is_no_standby(identity: str | None) -> bool:
 
 def is_older(identity: str, known: str) -> bool:
     """Whether a server stands on an earlier timeline of the same cluster than one known before: it was replaced."""
-    cluster, timeline, _ = identity.split(" ")
-    known_cluster, known_timeline, _ = known.split(" ")
+    cluster, timeline = identity.split(" ")[:2]
+    known_cluster, known_timeline = known.split(" ")[:2]
     return cluster == known_cluster and int(timeline, 16) < int(known_timeline, 16)
 
 

@@ -22,6 +22,7 @@ class NoteKind(StrEnum):
     STATUS = "status"
     INVALIDATION = "invalidation"
     CALLER = "caller"
+    KEY = "key"
     EPOCH = "epoch"
     FORGOTTEN = "forgotten"
     OTHER = "other"
@@ -41,6 +42,14 @@ class CallerNote(msgspec.Struct, frozen=True):
 
     caller: UUID
     at: datetime
+
+
+class KeyNote(msgspec.Struct, frozen=True):
+    """A key of a caller was revoked, or is to expire at an instant."""
+
+    key: UUID
+    at: datetime
+    revoked: bool
 
 
 class ForgottenNote(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ from app.core.errors import InvalidCursorError
 from app.ledger.pseudonym import Pseudonyms
 from app.operations.decisions.question import Question
 from app.operations.decisions.search_actions import search_actions
-from app.operations.decisions.search_subjects import SubjectQuery, search_subjects
+from app.operations.decisions.search_subjects import SubjectQuery, record_search, search_subjects
 
 router = APIRouter(tags=["decisions"])
 
@@ -64,7 +64,7 @@ class _Place:
     openapi_extra=documented_body(SubjectSearchRequest),
 )
 async def post_subject_search(
-    request: Request, caller: Searcher, writer: WriterDep, deployment: DeploymentDep
+    request: Request, caller: Searcher, reads: PrimaryReadsDep, writer: WriterDep, deployment: DeploymentDep
 ) -> Response:
     """Subjects of a type for whom the answer would be a permit now (AuthZEN 8.4), as far as Sceau knows their ids.
 
@@ -79,9 +79,13 @@ async def post_subject_search(
         return _nothing_yet(pseudonyms, place)
     question = _request(pseudonyms, kind, "", asked.action, asked.resource)
     after = UUID(bytes=place.after) if place.after else None
-    async with writer.write() as session:
-        query = SubjectQuery(question, kind)
-        found = await search_subjects(session, deployment, caller, query, after=after, limit=place.limit)
+    query = SubjectQuery(question, kind)
+    # Not in the transaction that records it: only such a read is of a database that was not set back.
+    async with reads.read() as session:
+        found = await search_subjects(session, deployment, query, after=after, limit=place.limit)
+    if found.ids:
+        async with writer.write() as recording:
+            await record_search(recording, caller, query, found)
     results = [{"type": kind, "id": each} for each in found.ids]
     next_after = found.next_after.bytes if found.next_after is not None else None
     return _page(pseudonyms, place, results, next_after, found.everyone)

@@ -47,7 +47,6 @@ async def revoke_key(session: WriteSession, by: Authenticated | None, identifier
     by_whom = who.id if who is not None else None
     await end_keys(session, [key], at=await session.now(), by=by_whom)
     await forget_caller(session, caller)
-    session.note("other", {"what": "a key was revoked", "about": f"caller {identifier}"})
     if keys[key].revoked_at is None:
         await record_act(
             session, ActKind.KEY_REVOKED, by_whom, Target(TargetKind.CALLER, str(identifier)), {"key": str(key)}

@@ -76,7 +76,7 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
     if rotation.overlap:
         await let_expire(session, ids, now + rotation.overlap)
     else:
-        await end_keys(session, [each.id for each in held], at=now, by=by_whom)
+        await end_keys(session, [each.id for each in held if each.revoked_at is None], at=now, by=by_whom)
     await forget_caller(session, caller)
     after = (await keys_of(session, [caller.id]))[caller.id]
     told: dict[str, Detail] = {

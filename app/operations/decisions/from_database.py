@@ -94,7 +94,7 @@ async def _read_and_answer(
     except BusyError:
         raise  # the database answers
     except RestoredBehindError:
-        return await _read_exempt(primary, presented, questions, instant, Unanswered.BEHIND)
+        answered = await _read_exempt(primary, presented, questions, instant, Unanswered.BEHIND)
     except DatabaseUnavailableError as error:
         at = datetime.fromtimestamp(instant, UTC)
         unknown = primary.known.caller(presented.digest, at) is None
@@ -112,10 +112,17 @@ async def _read_and_answer(
 async def _read_exempt(
     primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, others: Unanswered
 ) -> AnsweredRequest:
-    """Answer what is asked about exempt purposes on a database that nothing else may rest on; `others` the rest."""
+    """Answer what is asked about exempt purposes on a database that nothing else may rest on; `others` the rest.
+
+    Of a database that was set back it is remembered for an outage: hours may pass until somebody has dealt with it. One
+    that is not proven to be the primary teaches nothing.
+    """
     learnt = _Learnt(primary.known.forgettings)
     async with primary.reads.read_exempt() as session:
-        return await _answer(session, primary, presented, questions, instant, learnt, others=others)
+        answered = await _answer(session, primary, presented, questions, instant, learnt, others=others)
+    if others is Unanswered.BEHIND:
+        learnt.remember(primary.known, primary.uses)
+    return answered
 
 
 def _retrieve(task: "asyncio.Task[AnsweredRequest]") -> None:

@@ -6,10 +6,9 @@ last known.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
-from app.db.database import DatabaseUnavailableError
+from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
 from app.snapshot.last_known import LastKnown
 from app.snapshot.lease import boot_seconds
@@ -51,11 +50,14 @@ class Outage:
 
     async def _until_it_answers(self) -> None:
         while self.lasts:
-            with suppress(DatabaseUnavailableError):
+            try:
                 asked = boot_seconds()
                 async with self._reads.read() as session:
                     clock = await session.find(INSTANT)
+            except RestoredBehindError:
+                self.lasts = False  # it answers: exempt purposes are read from it
+            except DatabaseUnavailableError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
                 self._known.heard(clock, asked)
                 self.lasts = False
-                return
-            await asyncio.sleep(_PAUSE_SECONDS)

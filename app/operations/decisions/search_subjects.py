@@ -48,29 +48,13 @@ class SubjectQuery:
 
 
 async def search_subjects(
-    session: WriteSession,
-    deployment: Deployment,
-    caller: Caller,
-    query: SubjectQuery,
-    *,
-    after: UUID | None,
-    limit: int,
+    session: ReadSession, deployment: Deployment, query: SubjectQuery, *, after: UUID | None, limit: int
 ) -> SubjectsPage:
     """The next subjects that would be permitted now, in the order of the consents that they rest on.
 
-    Subjects whose id is not kept any more (erased) are left out, like all whose account was closed. Who was handed ids,
-    and how many, is recorded: each page, for each shows more.
+    Subjects whose id is not kept any more (erased) are left out, like all whose account was closed. Ids that were found
+    are handed out only once `record_search` is committed.
     """
-    page = await _search(session, deployment, query, after=after, limit=limit)
-    if page.ids:
-        listed = Target(TargetKind.PROCESSING, query.question.processing)
-        await record_act(session, ActKind.SUBJECTS_SEARCHED, caller.id, listed, {"found": len(page.ids)})
-    return page
-
-
-async def _search(
-    session: ReadSession, deployment: Deployment, query: SubjectQuery, *, after: UUID | None, limit: int
-) -> SubjectsPage:
     asked = await evaluate_requests(session, deployment.policy, [replace(query.question, subject=_NOBODY)])
     about_nobody = asked.decisions[0]
     if about_nobody.reason is not Reason.NO_CONSENT:  # rule 11, the first that looks at consents: those before decided
@@ -91,6 +75,12 @@ async def _search(
             return SubjectsPage(found, None)
         scanned, size = scanned + len(rows), min(_BATCH, most)
     return SubjectsPage(found, after)
+
+
+async def record_search(session: WriteSession, caller: Caller, query: SubjectQuery, page: SubjectsPage) -> None:
+    """Record who was handed ids, and how many: each page, for each shows more."""
+    listed = Target(TargetKind.PROCESSING, query.question.processing)
+    await record_act(session, ActKind.SUBJECTS_SEARCHED, caller.id, listed, {"found": len(page.ids)})
 
 
 async def _permitted(

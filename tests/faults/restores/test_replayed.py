@@ -5,7 +5,8 @@ import pytest
 from tests.faults.restores.restorable import ONE, asked, narrow
 from tests.faults.service import eventually
 from tests.faults.words import decision, question, withdrawal
-from tests.support.api import subject
+from tests.support.api import processing, subject
+from tests.support.consents import grant
 
 
 def _ids(deployment):
@@ -79,15 +80,20 @@ def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
         assert asked(service, "eve") is False
 
 
-def test_an_account_that_was_used_again_is_left_to_a_person(deployment):
-    """Bob's closure is not replayed over what he said since; his consent from before is named for somebody to end."""
+def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
+    """Bob's closure ends what he had consented to before it, and nothing that he has said since."""
+    with deployment.serving() as service:
+        service.call("POST", "/v1/processings", processing("other-mail"))
+        deployment.back_up()
     with deployment.serving() as service:
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
     deployment.set_back()
     with deployment.serving() as service:
-        service.ok("POST", "/v1/consents", decision("bob"))
-    status, said = deployment.command("replay-journal")
-    assert (status, "used again since" in said) == (1, True)
+        service.ok("POST", "/v1/consents", grant("bob", "other-mail"))
+        assert deployment.command("replay-journal")[0] == 0
+        eventually(lambda: asked(service, "dora") is True)
+        assert [asked(service, "bob", identifier) for identifier in ("ads-mail", "other-mail")] == [False, True]
+        assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
 
 
 def test_an_erasure_of_a_closed_account_is_replayed(deployment):

@@ -109,6 +109,8 @@ async def import_rows(
     await _require_approval(session, whole, held, held.grants + grants)
     if done:
         await record_import(session, caller, await session.now())
+    if known:
+        await session.repeat()  # the first time of these may have narrowed, and not have been confirmed or noted
     return [verdicts[place] for place in range(len(rows))]
 
 

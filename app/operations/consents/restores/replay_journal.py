@@ -1,6 +1,6 @@
 """Record again what the journal notes and a restored database lacks: each fact once, at its own date."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -8,15 +8,17 @@ from typing import Final
 import msgspec
 
 from app.auth.idempotency import forget_answers
+from app.auth.key_store import end_keys, find_key, let_expire
 from app.auth.store import load_caller, mark_revoked
-from app.core.consent import EventKind
+from app.core.consent import DECISIONS, ConsentEvent, EventKind
+from app.core.fold import makes_younger
 from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
 from app.journal.lines import KeptNote
-from app.journal.store import CallerNote, ForgottenNote, NoteKind, OtherNote, StatusNote
+from app.journal.store import CallerNote, ForgottenNote, KeyNote, LedgerKey, NoteKind, OtherNote, StatusNote
 from app.ledger.aliases import forget_aliases, locators_of
-from app.ledger.entries import LedgerEntry
-from app.ledger.locators import end_account, find_ref, hold_ref, sever, types_of
+from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.locators import end_account, find_ref, hold_ref, refs_behind, sever, types_of
 from app.ledger.mailboxes import forget_sharing
 from app.ledger.store import load_entries
 from app.ledger.vault_store import destroy_ids, load_ids
@@ -26,10 +28,11 @@ from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
-
+_BY_ITSELF: Final = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
+"""What the sweep records of somebody who says nothing."""
 
 _BY_HAND: Final = {
-    NoteKind.LEDGER: "an account was closed or erased and used again since, or the database refuses the entry",
+    NoteKind.LEDGER: "an account was erased and used again since, or the database refuses the entry",
     NoteKind.FORGOTTEN: "an account was erased, and used again since",
 }
 
@@ -59,11 +62,16 @@ async def replay_note(session: WriteSession, kept: KeptNote, *, epoch: int) -> R
 
     `epoch` is the database's. What is done by hand was done, for earlier epochs, before somebody began this one.
     """
+    outcome = await _replayed(session, kept)
+    return ReplayOutcome.HELD if outcome is ReplayOutcome.BY_HAND and kept.epoch < epoch else outcome
+
+
+async def _replayed(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     kind = NoteKind(kept.note.kind)
     if kind is NoteKind.EPOCH:
         return ReplayOutcome.HELD
     if kind is NoteKind.OTHER:
-        return ReplayOutcome.BY_HAND if kept.epoch >= epoch else ReplayOutcome.HELD
+        return ReplayOutcome.BY_HAND
     try:
         async with session.attempt():
             return await _REPLAY[kind](session, kept)
@@ -72,11 +80,18 @@ async def replay_note(session: WriteSession, kept: KeptNote, *, epoch: int) -> R
 
 
 def told_by_hand(kept: KeptNote) -> str:
-    """What somebody has to do again, in words."""
-    if kept.note.kind != NoteKind.OTHER:
-        return f"{kept.at:%Y-%m-%d %H:%M} UTC: {_BY_HAND.get(NoteKind(kept.note.kind), 'something was recorded')}"
-    note = msgspec.json.decode(kept.note.body, type=OtherNote)
-    return f"{kept.at:%Y-%m-%d %H:%M} UTC: {note.what} ({note.about})"
+    """What somebody has to do again, in words; of a person the pseudonym, as lists of consents show it."""
+    kind, body = NoteKind(kept.note.kind), kept.note.body
+    if kind is NoteKind.OTHER:
+        note = msgspec.json.decode(body, type=OtherNote)
+        what, about = note.what, note.about
+    else:
+        what, about = _BY_HAND.get(kind, "something was recorded"), kind.value
+        if kind is NoteKind.LEDGER:
+            about = f"subject_ref {msgspec.json.decode(body, type=LedgerKey).entry.subject_ref.hex()}"
+        elif kind is NoteKind.FORGOTTEN:
+            about = f"subject_ref {msgspec.json.decode(body, type=ForgottenNote).subject_ref.hex()}"
+    return f"{kept.at:%Y-%m-%d %H:%M} UTC: {what} ({about})"
 
 
 async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
@@ -86,30 +101,95 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
         return ReplayOutcome.NOBODY
     await hold_ref(session, ref)
     entries = await load_entries(session, ref)
-    if any(each.event.id == event.id for each in entries):
-        return ReplayOutcome.HELD
-    if event.kind in _ENDS_ACCOUNT and any(each.event.collected_at > event.collected_at for each in entries):
-        return ReplayOutcome.BY_HAND  # the account was used again since: ending it would take that away too
-    if event.processing is not None and await lock_processing(session, event.processing) is None:
+    held = [each.event.kind for each in entries if each.event.id == event.id]
+    if held:
+        is_left = event.kind is EventKind.ERASED and EventKind.ERASED not in held
+        return ReplayOutcome.BY_HAND if is_left else ReplayOutcome.HELD
+    wanted = await _playable(session, said.entry, ref, [each.event for each in entries])
+    if wanted is None:
         return ReplayOutcome.NOBODY
+    await _append(session, replace(wanted, subject_ref=ref), entries)
+    if wanted.event.kind is EventKind.CLOSED:
+        await end_account(session, ref, event.collected_at)
+    if wanted.event.kind is EventKind.ERASED:
+        await _forget(session, ref)
+    is_left = event.kind is EventKind.ERASED and wanted.event.kind is not EventKind.ERASED
+    return ReplayOutcome.BY_HAND if is_left else ReplayOutcome.REPLAYED
+
+
+async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> None:
+    """Append an entry to the ledger that holds these, and tell of what it ends."""
+    ref, event = entry.subject_ref, entry.event
     ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now())
-    again = replace(said.entry, subject_ref=ref, event=replace(event, order=ledger.next_order))
-    ended = await append(session, ledger, again)
+    ended = await append(session, ledger, replace(entry, event=replace(event, order=ledger.next_order)))
     session.narrow()
     for row in ended:
         await tell(session, ref, event.kind, event.collected_at, consent=row.id, processing=row.processing)
-    if event.kind is EventKind.CLOSED:
-        await end_account(session, ref, event.collected_at)
-    if event.kind is EventKind.ERASED:
-        await _forget(session, ref)
-    return ReplayOutcome.REPLAYED
+
+
+async def _playable(
+    session: WriteSession, entry: LedgerEntry, ref: bytes, events: Sequence[ConsentEvent]
+) -> LedgerEntry | None:
+    """What of an entry may be recorded in a ledger that holds these events, which may not be the one it was in."""
+    event = entry.event
+    if event.kind in _ENDS_ACCOUNT:
+        later = (each for each in events if each.collected_at > event.collected_at)
+        if any(each.kind not in _BY_ITSELF for each in later):
+            # The account was used again since: what was said before ends, and what was said since stands.
+            return replace(entry, event=replace(event, kind=EventKind.WITHDRAWN))
+        return entry
+    record = await lock_processing(session, event.processing) if event.processing is not None else None
+    if event.processing is not None and record is None:
+        return _age_alone(entry, events)
+    if event.kind is not EventKind.GRANTED:
+        return entry
+    knows_version = record is not None and record.version(event.version or 0) is not None
+    # In the ledger of another pseudonym it may only narrow: that person may be the next holder of the address.
+    narrows = entry.subject_ref == ref or _follows_grant(event, events)
+    return entry if knows_version and narrows else _age_alone(entry, events)
+
+
+def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
+    """Whether the last that was decided on its processing before an event is a grant, which it then narrows."""
+    before = [
+        each
+        for each in events
+        if each.collected_at < event.collected_at
+        and each.concerns(event.processing or "")
+        and (each.kind in DECISIONS or each.kind in _ENDS_ACCOUNT)
+    ]
+    return bool(before) and max(before, key=lambda each: each.rank).kind is EventKind.GRANTED
+
+
+def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:
+    """An age that an entry tells, where it makes the person younger, without what was decided with it."""
+    event = entry.event
+    band = event.collection.age_band
+    if band is None or not makes_younger(band, events, event.collected_at):
+        return None
+    capacity = {"age_band": band.value}
+    age = ConsentEvent(
+        event.id,
+        EventKind.AGE_STATED,
+        None,
+        event.collected_at,
+        event.order,
+        collection=collection_of(None, capacity, text_known=True),
+    )
+    return replace(entry, event=age, evidence=None, capacity=capacity, counting=None)
 
 
 async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
     """Whose ledger an entry belongs in: that of its pseudonym, or of the one that the person has since the restore."""
     if await types_of(session, [said.entry.subject_ref]):
         return said.entry.subject_ref
-    return await find_ref(session, said.locator) if said.locator is not None else None
+    if said.locator is None:
+        return None
+    ref = await find_ref(session, said.locator)
+    if ref is None and said.entry.event.kind is EventKind.ERASED:
+        # The closure that was noted with it has just been played: the id is kept nevertheless.
+        ref = next(iter(await refs_behind(session, [said.locator])), None)
+    return ref
 
 
 async def _forget(session: WriteSession, ref: bytes) -> None:
@@ -176,6 +256,23 @@ async def _caller(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     return ReplayOutcome.REPLAYED
 
 
+async def _key(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
+    noted = msgspec.json.decode(kept.note.body, type=KeyNote)
+    key = await find_key(session, noted.key)
+    if key is None:
+        return ReplayOutcome.NOBODY
+    expires_in_time = not noted.revoked and key.expires_at is not None and key.expires_at <= noted.at
+    if key.revoked_at is not None or expires_in_time:
+        return ReplayOutcome.HELD
+    if noted.revoked:
+        await end_keys(session, [key.id], at=noted.at, by=None)
+    else:
+        await let_expire(session, [key.id], noted.at)
+    session.narrow()
+    await record_change(session, ChangeKind.CALLER, key.caller.bytes)
+    return ReplayOutcome.REPLAYED
+
+
 async def _narrow(session: WriteSession, processing: str) -> None:
     session.narrow()
     await record_change(session, ChangeKind.PROCESSING, processing.encode())
@@ -187,4 +284,5 @@ _REPLAY: Final[Mapping[NoteKind, Callable[[WriteSession, KeptNote], Awaitable[Re
     NoteKind.STATUS: _status,
     NoteKind.INVALIDATION: _invalidation,
     NoteKind.CALLER: _caller,
+    NoteKind.KEY: _key,
 }

@@ -74,6 +74,7 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
     await add_alias(session, alias)
     told = {"basis": by.value, "ended": len(withdrawn)}
     # One of the two pseudonyms only: after an erasure, nothing may lead from one name to the other.
+    session.note("other", {"what": "another name was linked", "about": f"subject_ref {refs[0].hex()}"})
     await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=refs[0]), told)
     return StatedAlias(alias, tuple(withdrawn))
 

@@ -58,6 +58,7 @@ async def share_mailbox(
     await state_sharing(session, stated)
     for account in set(accounts) - {own.ref}:
         await state_sharing(session, replace(stated, id=session.new_id(own.now), mailbox=account))
+    session.note("other", {"what": "who shares a mailbox was stated", "about": f"subject_ref {own.ref.hex()}"})
     told = {"holders": len(named)}
     await record_act(session, ActKind.MAILBOX_SHARED, caller.id, Target(subject_ref=own.ref), told)
     return StatedSharing(stated.id, len(named), stated.stated_at)

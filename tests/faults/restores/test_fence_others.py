@@ -1,0 +1,75 @@
+"""What else is kept back, or goes on, while a database that was set back has not been dealt with."""
+
+import subprocess
+
+import pytest
+
+from app.db.embedded.binaries import find_binaries
+from tests.faults.restores.restorable import asked, narrow
+from tests.faults.service import eventually
+from tests.faults.words import question, withdrawal
+from tests.support.api import subject
+
+SEARCHES = ("/access/v1/search/subject", "/access/v1/search/action")
+
+
+def _searched(service, path):
+    answer = service.call("POST", path, question("alice", "ads-mail"))
+    return answer.json() if answer.status_code == 200 else answer.json()["type"].rpartition(":")[2]
+
+
+def test_searches_find_nobody_until_the_restore_is_dealt_with(deployment):
+    """Neither who withdrew nor who was erased is listed; afterwards only those whose consent stands are."""
+    with deployment.serving() as service:
+        narrow(service)
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert asked(service, "alice") == "restored-behind"
+        assert [_searched(service, path) for path in SEARCHES] == ["restored-behind"] * 2
+        assert deployment.command("replay-journal")[0] == 0
+        eventually(lambda: asked(service, "dora") is True)
+        found = [each["id"] for each in _searched(service, SEARCHES[0])["results"]]
+        assert subject("dora")["id"] in found
+        assert not {subject(name)["id"] for name in ("alice", "bob", "carol")} & set(found)
+
+
+@pytest.mark.parametrize("how", ["made anew", "restored over"])
+def test_strict_mode_notices_that_the_database_was_exchanged(deployment, how):
+    """The server and the service go on; the database under them is made anew, or a dump is restored over it."""
+    url, dump = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump"
+    programs = find_binaries(None)
+    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
+    with deployment.serving(SCEAU_CACHE="strict") as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        assert asked(service, "alice") is False
+        if how == "made anew":
+            deployment.set_back()
+            eventually(lambda: isinstance(asked(service, "alice", "filter"), bool))
+        else:
+            with deployment.server.administrator() as admin:
+                admin.execute("DROP SCHEMA public CASCADE")
+                admin.execute("CREATE SCHEMA public")
+            subprocess.run([programs / "pg_restore", f"--dbname={url}", dump], check=True)
+        assert {asked(service, "alice") for _ in range(6)} == {"restored-behind"}
+
+
+@pytest.mark.parametrize("cache", ["leased", "strict"])
+def test_exempt_purposes_go_on_when_a_database_that_was_set_back_goes_away(deployment, cache):
+    """Hours may pass until somebody has dealt with a restore: an outage meanwhile stops nothing more."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    deployment.set_back()
+    with deployment.serving(SCEAU_CACHE=cache) as service:
+        assert asked(service, "alice") == "restored-behind"
+        assert asked(service, "alice", "filter") is True
+        deployment.server.embedded.stop()
+        try:
+            assert {asked(service, "alice", "filter") for _ in range(4)} == {True}
+        finally:
+            deployment.server.embedded.start()
+        eventually(lambda: asked(service, "alice") == "restored-behind")
+        service.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})
+        try:
+            assert asked(service, "alice", "filter") is False
+        finally:
+            service.ok("PATCH", "/v1/processings/filter", {"status": "active"})

@@ -1,0 +1,47 @@
+"""Rows of an import that are sent again: answered when their first time is confirmed and noted, and not before."""
+
+import shutil
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.api import subject
+from tests.support.consents import notice_of, proof, written
+
+
+def _row(name, said="withdrawn", **more):
+    """A decision that another system had."""
+    row = {"source_id": f"{name} {time.monotonic_ns()}", "subject": subject(name), "processing": "ads-mail"}
+    return {**row, "decision": said, "at": written(datetime.now(UTC)), **more}
+
+
+def _send(service, *rows):
+    return service.call("POST", "/v1/imports", {"import": "older", "rows": list(rows)})
+
+
+@pytest.mark.parametrize("others", [[], ["dora"]], ids=["alone", "beside a new grant"])
+def test_rows_that_are_sent_again_are_not_answered_while_nothing_can_be_noted(deployment, others):
+    """The journal's directory is gone: a withdrawal of an import is answered 503 each time, until it is back."""
+    with deployment.serving() as service:
+        row = _row("alice")
+        aside = deployment.journal.with_name("aside")
+        shutil.move(deployment.journal, aside)
+        again = [row, *(_row(each, "granted", evidence=proof(notice_of("ads-mail"))) for each in others)]
+        assert [_send(service, row).status_code, _send(service, *again).status_code] == [503, 503]
+        shutil.move(aside, deployment.journal)
+        answer = _send(service, *again)
+        assert (answer.status_code, answer.json()["unchanged"]) == (200, len(again))
+
+
+def test_rows_that_are_sent_again_are_confirmed_like_the_first_time(deployment):
+    """A process that says nothing is waited for until its lease has ended, by the repetition too."""
+    dead = "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (gen_random_uuid(), 2000, clock_timestamp(), '')"
+    with deployment.serving() as service:
+        row = _row("alice")
+        for _ in range(2):
+            with deployment.server.administrator() as admin:
+                admin.execute(dead)
+            begun = time.monotonic()
+            assert _send(service, row).status_code == 200
+            assert time.monotonic() - begun > 1

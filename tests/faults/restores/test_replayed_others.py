@@ -1,0 +1,174 @@
+"""The journal is replayed: to whom a note belongs when the database does not know its pseudonym, and what is left."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.faults.restores.restorable import ONE, asked
+from tests.faults.service import eventually
+from tests.faults.words import ADS, decision, question, withdrawal
+from tests.support.api import processing, subject
+from tests.support.consents import notice_of, proof, written
+
+SECOND = {name: value for name, value in ADS.items() if name != "id"} | {"material": True}
+
+
+def _some(name, *elements):
+    """A grant to some elements: it is noted, for it may narrow."""
+    return {**decision(name), "elements": list(elements)}
+
+
+def _imported(name):
+    """A row of an import: somebody's consent of now."""
+    row = {"source_id": name, "subject": subject(name), "processing": "ads-mail", "decision": "granted"}
+    evidence = proof(notice_of("ads-mail"))
+    return {"import": "older", "rows": [{**row, "at": written(datetime.now(UTC)), "evidence": evidence}]}
+
+
+def _ids(deployment):
+    """How many ids of people are kept."""
+    with deployment.server.administrator() as admin:
+        return admin.execute("SELECT count(*) FROM subject_vault").fetchone()[0]
+
+
+def test_nothing_of_a_closed_account_comes_to_the_next_one(deployment):
+    """Nina came after the backup, agreed and closed her account; whoever has her address next agreed to nothing."""
+    with deployment.serving() as service:
+        service.call("POST", "/v1/processings", processing("other-mail"))
+        deployment.back_up()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", _some("nina", "content"))
+        service.ok("POST", "/v1/subjects/closures", {"subject": subject("nina")})
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", {"subject": subject("nina"), "processing": "other-mail"})
+        assert deployment.command("replay-journal")[0] == 0
+        eventually(lambda: asked(service, "dora") is True)
+        history = service.ok("POST", "/v1/subjects/exports", {"subject": subject("nina")})
+        assert "granted" not in {each["kind"] for each in history["events"]}
+        assert asked(service, "nina") is False
+
+
+def test_a_grant_that_narrows_follows_a_person_to_another_pseudonym(deployment):
+    """Omar agreed to less than before; his first grant is sent again to the restored database, and is narrowed."""
+    wide, narrow = decision("omar"), _some("omar", "content")
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", wide)
+        service.ok("POST", "/v1/consents", {**narrow, "collected_at": written(datetime.now(UTC))})
+        before = asked(service, "omar")
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", wide)
+        status, said = deployment.command("replay-journal")
+        assert (status, "1 replayed" in said) == (0, True), said
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, "omar") == before
+
+
+def test_an_age_is_replayed_without_a_grant_that_is_not(deployment):
+    """Pia said with a consent that she is a child; what she agrees to alone after the restore does not count."""
+    child = {"capacity": {"age_band": "under_15", "given_by": "both"}}
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", {**decision("pia"), **child})
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", decision("pia"))
+        status, said = deployment.command("replay-journal")
+        assert (status, "1 replayed" in said) == (0, True), said
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, "pia") is False
+
+
+def test_a_grant_to_a_version_that_is_missing_keeps_nothing_else_back(deployment):
+    """A version came after the backup, and a consent to it: that is left out, and the withdrawal beside it is not."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings/ads-mail/versions", SECOND)
+        body = {**_some("alice", "content"), "version": 2}
+        service.ok("POST", "/v1/consents", {**body, "evidence": {**body["evidence"], "notice_version": 2}})
+        service.ok("POST", "/v1/withdrawals", withdrawal("bob"))
+    deployment.set_back()
+    with deployment.serving() as service:
+        status, said = deployment.command("replay-journal", "--lost", "A version, which was added again.")
+        assert (status, "1 replayed" in said, "does not know" in said) == (0, True, True), said
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, "bob") is False
+
+
+def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_the_account(deployment):
+    """Carol's consent of before ends; her id is left for a person to erase, who is told the pseudonym."""
+    with deployment.serving() as service:
+        service.call("POST", "/v1/processings", processing("other-mail"))
+        deployment.back_up()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/subjects/erasures", {"subject": subject("carol")})
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", {"subject": subject("carol"), "processing": "other-mail"})
+        held = service.ok("POST", "/v1/consents/search", {"subject": subject("carol")})["items"][0]
+        for _ in range(2):
+            status, said = deployment.command("replay-journal")
+            assert (status, said.count(f"subject_ref {held['subject_ref']}")) == (1, 2), said
+        assert deployment.command("accept-restore", "--lost", "Carol is erased by hand.")[0] == 0
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, "carol") is False
+        assert "by hand" not in deployment.command("replay-journal", "--dry-run")[1]
+
+
+@pytest.mark.parametrize("ended", ["withdrawals", "erasures"])
+def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, ended):
+    """Quin was imported after the backup, and withdrew or was erased; imported again, the journal ends it again."""
+    name = f"quin-{ended}"
+    rows = _imported(name)
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/imports", rows)
+        assert asked(service, name) is True
+        body = {"subject": subject(name)}
+        service.ok("POST", "/v1/withdrawals" if ended == "withdrawals" else "/v1/subjects/erasures", body)
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert "does not know" in deployment.command("replay-journal")[1]
+        eventually(lambda: asked(service, "dora") is True)
+        service.ok("POST", "/v1/imports", rows)
+        known = _ids(deployment)
+        status, said = deployment.command("replay-journal")
+        assert (status, "replayed" in said) == (0, True), said
+        eventually(lambda: asked(service, name) is False)
+    assert known - _ids(deployment) == (ended == "erasures")
+
+
+@pytest.mark.parametrize("how", ["revoked", "rotated at once", "rotated"])
+def test_a_key_that_was_ended_after_the_backup_opens_nothing(deployment, how):
+    """The backup brings the key back; once the journal is replayed it has ended as it had, and its caller has not."""
+    with deployment.serving() as service:
+        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
+        deployment.back_up()
+    with deployment.serving() as service:
+        (key,) = service.ok("GET", f"/v1/keys/{made['id']}")["keys"]
+        if how == "revoked":
+            service.call("DELETE", f"/v1/keys/{made['id']}/keys/{key['id']}")
+        else:
+            overlap = "PT0S" if how == "rotated at once" else "PT1S"
+            service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": overlap})
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    deployment.set_back()
+    with deployment.serving() as service:
+        status, said = deployment.command("replay-journal")
+        assert (status, "2 replayed" in said) == (0, True), said
+        eventually(lambda: asked(service, "dora") is True)
+        eventually(lambda: service.call("POST", ONE, question("dora", "filter"), made["key"]).status_code == 401)
+        assert "revoked_at" not in service.ok("GET", f"/v1/keys/{made['id']}")
+        assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
+
+
+def test_holders_and_linked_names_are_named_to_be_stated_again(deployment):
+    """Neither can be replayed: whoever deals with the restore is told what was stated, and of which account."""
+    with deployment.serving() as service:
+        holders = [subject("xena"), subject("yves")]
+        service.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("dora"), "shared": True, "holders": holders})
+        linked = {"from": subject("alice"), "to": subject("zoe"), "basis": "user_proved"}
+        service.ok("POST", "/v1/subjects/links", linked)
+    deployment.set_back()
+    status, said = deployment.command("replay-journal")
+    assert status == 1
+    assert said.count("subject_ref ") == 2
+    assert ("who shares a mailbox" in said, "another name was linked" in said) == (True, True)
