@@ -31,7 +31,8 @@ class JournalNote(msgspec.Struct, frozen=True):
         """Whether it says that this caller, or this key, was revoked."""
         if self.kind not in {"caller", "key"}:
             return False
-        return str(credential) in msgspec.json.decode(self.body, type=dict[str, object]).values()
+        said = msgspec.json.decode(self.body, type=dict[str, object])
+        return str(credential) in said.values() and said.get("revoked", True) is True
 
 
 class KeptNote(msgspec.Struct, frozen=True):

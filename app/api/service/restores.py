@@ -7,17 +7,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.problems import UnauthorizedError
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, everywhere
+from app.api.http.security import Needs, as_shown, everywhere
 from app.api.http.services import JournalDep, WriterDep
 from app.api.http.wire import WireModel
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.journal.store import NewEpoch
 from app.operations.service.accept_restore import accept_restore
 
 router = strict_router("operation")
 
-Recoverer = Annotated[Caller, Depends(everywhere(Needs(Scope.DEPLOYMENT_RECOVER)))]
+_NEEDS = Needs(Scope.DEPLOYMENT_RECOVER)
+Recoverer = Annotated[Caller, Depends(everywhere(_NEEDS))]
+Shown = Annotated[Authenticated, Depends(as_shown(_NEEDS))]
 
 
 class RestoreAcceptance(WireModel):
@@ -42,13 +44,15 @@ class EpochBody(BaseModel):
     status_code=201,
     responses=problems((422, "Some fields are not as they should be.")),
 )
-async def post_restore(body: RestoreAcceptance, caller: Recoverer, writer: WriterDep, journal: JournalDep) -> EpochBody:
+async def post_restore(
+    body: RestoreAcceptance, caller: Recoverer, shown: Shown, writer: WriterDep, journal: JournalDep
+) -> EpochBody:
     """Answer from a database that was set back again, although it lacks what was withdrawn since.
 
     Replay the journal first (`sceau replay-journal`), which does this itself. What is said here stays in the database,
     and that it was said, by whom, in the audit trail.
     """
-    if await journal.revoked(caller.id):  # the backup brought its key back
+    if await journal.revoked(caller.id, shown.credential):  # the backup brought its key back
         raise UnauthorizedError(presented=True)
     async with writer.write() as session:
         return EpochBody(epoch=await accept_restore(session, NewEpoch(body.lost, by=caller.id)))

@@ -150,3 +150,17 @@ def test_a_directory_that_cannot_be_read_is_no_empty_journal(tmp_path):
     """It is an error, and no journal without a line: nothing would be missed in a database that was set back."""
     with pytest.raises(JournalError, match="cannot be read"):
         last_lines(tmp_path / "unmounted", 200)
+
+
+def test_a_key_that_was_revoked_accepts_no_restore(deployment):
+    """The backup brings one key of a caller back, whose revocation the journal notes: it may not open the service."""
+    with deployment.serving() as service:
+        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["deployment:recover"]})
+        deployment.back_up()
+    with deployment.serving() as service:
+        _key(service, made)
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert service.call("POST", "/v1/restores", {"lost": "All."}, made["key"]).status_code == 401
+        assert asked(service, "dora") == "restored-behind"
+        assert service.call("POST", "/v1/restores", {"lost": "All."}).status_code == 201

@@ -15,7 +15,7 @@ from app.core.fold import makes_younger
 from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
 from app.journal.lines import KeptNote
-from app.journal.store import CallerNote, ForgottenNote, KeyNote, LedgerKey, NoteKind, OtherNote, StatusNote
+from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
 from app.ledger.aliases import forget_aliases, locators_of
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.locators import end_account, find_ref, hold_ref, refs_behind, sever, types_of
@@ -88,7 +88,7 @@ def told_by_hand(kept: KeptNote) -> str:
     else:
         what, about = _BY_HAND.get(kind, "something was recorded"), kind.value
         if kind is NoteKind.LEDGER:
-            about = f"subject_ref {msgspec.json.decode(body, type=LedgerKey).entry.subject_ref.hex()}"
+            about = f"subject_ref {msgspec.json.decode(body, type=_LedgerNote).entry.subject_ref.hex()}"
         elif kind is NoteKind.FORGOTTEN:
             about = f"subject_ref {msgspec.json.decode(body, type=ForgottenNote).subject_ref.hex()}"
     return f"{kept.at:%Y-%m-%d %H:%M} UTC: {what} ({about})"
