@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _TOGETHER: Final = 500
 _NOTHING_LOST: Final = "nothing: the journal was replayed"
+_SEND_FIRST: Final = (
+    "Some notes are about people or processings that this database does not know. If you import or register them "
+    "again, replay the journal once more after that: a withdrawal is then recorded for them too."
+)
 Directories = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -99,6 +103,8 @@ def replay_journal(
     counts = at_length(data, replay)
     for outcome, number in counts.items():
         typer.echo(f"{number} {outcome.value}")
+    if counts[ReplayOutcome.NOBODY]:
+        typer.echo(_SEND_FIRST, err=True)
     for each in by_hand:
         typer.echo(f"  by hand: {each}")
     if dry_run:

@@ -44,7 +44,8 @@ def _run(url, *args, key=BOOTSTRAP):
     environment = {"SCEAU_URL": url, "SCEAU_KEY": key, "SCEAU_KEY_FILE": None}
     told = CliRunner().invoke(sceau, ["import", *map(str, args)], env=environment)
     printed = [line for line in told.stdout.splitlines() if " answered " not in line]
-    refused = refusal(told.exception) if told.exception is not None else None  # as the console script prints it
+    # As the console script prints it.
+    refused = refusal(told.exception) if isinstance(told.exception, Exception) else None
     return told.exit_code, "\n".join(printed), refused or told.stderr
 
 
