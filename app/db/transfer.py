@@ -22,6 +22,7 @@ FORMAT: Final = 1
 TABLES: Final = (
     "key_check",
     "deployment_epoch",
+    "journal_note",
     "caller",
     "controller",
     "controller_version",

@@ -130,6 +130,8 @@ class Journal:
     async def _keep_some(self, database: Database, left_for: timedelta | None) -> int:
         async with database.write() as session:
             lines = await take_up(session, left_for=left_for)
+        if not lines:
+            return 0
         await self._keep_lines(lines)  # with no transaction open: a hook may take seconds
         async with database.write() as session:
             await mark_kept(session, list(lines))

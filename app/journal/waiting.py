@@ -36,7 +36,7 @@ journal_note = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     # In the order of what was done: a closure comes before the erasure that follows from it.
-    Column("number", BigInteger, Identity(always=True), nullable=False),
+    Column("number", BigInteger, Identity(), nullable=False),
     # A line of the journal, sealed (`app.journal.lines`), while it waits; NULL once it is kept.
     Column("line", LargeBinary),
     # When it was put here, or last taken up by somebody who keeps it.

@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_table(
         "journal_note",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("number", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("line", sa.LargeBinary(), nullable=True),
         sa.Column("put_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_note")),
