@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from tests.faults.service import eventually
 from tests.support.api import question, running
 
 WEEK = timedelta(days=7)
@@ -171,6 +172,7 @@ def test_a_key_in_memory_ends_in_time(api):
     api.register("filter", purpose="sorting")
     made = api.ok("POST", "/v1/keys", {"name": "guest", "scopes": ["decisions:evaluate"]})
     guest, replica = api.with_key(made["key"]), api.client.app.state.services.memory.replica
+    eventually(replica.lease.held)
     assert guest.reason("alice", "filter") == "exempt"
     (held,) = [held for held in replica.callers._young.values() if str(held.caller.id) == made["id"]]
     replica.callers.put(_digest(made["key"]), type(held)(held.caller, replica.now() + 3600, held.use))

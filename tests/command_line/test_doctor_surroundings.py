@@ -134,12 +134,12 @@ def test_a_database_that_was_set_back_is_told(pair, examined):
     service.ok("POST", "/v1/consents", decision("alice"))
     service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
     assert examined()[1]["restores"][0][0] == "ok"
-    pair.primary.sql("CREATE TABLE kept AS SELECT * FROM consent_event")
-    pair.primary.sql("SET session_replication_role = replica; DELETE FROM consent_event")
+    pair.primary.sql("CREATE TABLE kept AS SELECT * FROM journal_note")
+    pair.primary.sql("SET session_replication_role = replica; DELETE FROM journal_note")
     try:
         status, found = examined()
     finally:
-        pair.primary.sql("SET session_replication_role = replica; INSERT INTO consent_event SELECT * FROM kept")
+        pair.primary.sql("SET session_replication_role = replica; INSERT INTO journal_note SELECT * FROM kept")
         pair.primary.sql("DROP TABLE kept")
     assert status == 1
     assert "of the journal's last notes not held" in wrong_of(found, "restores")[0]
