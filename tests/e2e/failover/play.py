@@ -91,16 +91,19 @@ async def _until_answered(services: Services, promotion: Promotion) -> None:
 
 
 def lose_an_asynchronous_standby(cluster: Cluster, addresses: Sequence[str], seed: int) -> Findings:
-    """Control: nobody waits for standbys, which lag; the primary is killed, and what it alone had is gone."""
+    """Control: nobody waits for standbys, which lag; the primary is killed, and what it alone had is gone.
+
+    Sceau notices it, and answers nothing of IV until somebody says what is lost.
+    """
     cluster.set_synchronous(wanted=False)
     records = Records()
     with serving(cluster, "local", addresses) as started:
         services = Services([address(service) for service in started], records)
-        worlds = asyncio.run(_lagging(cluster, services, seed))
+        worlds = asyncio.run(_lagging(cluster, services, started, seed))
     return judge(records, worlds, cluster.wait_until_whole().sql)
 
 
-async def _lagging(cluster: Cluster, services: Services, seed: int) -> list[World]:
+async def _lagging(cluster: Cluster, services: Services, started: Sequence[Service], seed: int) -> list[World]:
     async with services, loaded(services, seed) as load:
         await asyncio.sleep(_CALM)
         primary = await asyncio.to_thread(cluster.wait_until_whole)
@@ -112,10 +115,23 @@ async def _lagging(cluster: Cluster, services: Services, seed: int) -> list[Worl
         began = time.monotonic()
         new = await asyncio.to_thread(lambda: until(lambda: cluster.primary(others)))
         promotion = Promotion("control", primary.name, new.name, began, time.monotonic())
+        await asyncio.to_thread(_accept_what_is_lost, started)
         await _until_answered(services, promotion)
         await asyncio.sleep(_CALM)
         primary.start()
     return load.worlds
+
+
+def _accept_what_is_lost(started: Sequence[Service]) -> None:
+    """Wait until every service says that its database was set back, and accept it as it is."""
+    for service in started:
+        eventually(partial(_is_set_back, service))
+    started[0].ok("POST", "/v1/restores", {"lost": "What was written while the standbys received nothing."})
+
+
+def _is_set_back(service: Service) -> bool:
+    told = service.call("GET", "/readyz?need=IV").json()
+    return bool(told.get("type", "").endswith("restored-behind"))
 
 
 def _is_leased(service: Service) -> bool:
