@@ -94,19 +94,29 @@ async def _read_and_answer(
     except BusyError:
         raise  # the database answers
     except RestoredBehindError:
-        answered = await _read_exempt(primary, presented, questions, instant, Unanswered.BEHIND)
+        return await _exempt_alone(primary, presented, questions, instant, Unanswered.BEHIND)
     except DatabaseUnavailableError as error:
-        at = datetime.fromtimestamp(instant, UTC)
-        unknown = primary.known.caller(presented.digest, at) is None
+        unknown = primary.known.caller(presented.digest, datetime.fromtimestamp(instant, UTC)) is None
         answers = isinstance(error, NotDurableError) or primary.reads.connected or not primary.outage.lasts
-        if unknown and answers:
-            # What was known may just have been forgotten, because another primary was found that is not proven yet.
-            with suppress(DatabaseUnavailableError):
-                return await _read_exempt(primary, presented, questions, instant, Unanswered.UNKNOWABLE)
-        primary.outage.begin()
-        return _answer_without_database(primary, presented, questions, at)
+        # What was known may just have been forgotten, because another primary was found that is not proven yet.
+        others = Unanswered.UNKNOWABLE if unknown and answers else None
+        return await _exempt_alone(primary, presented, questions, instant, others)
     primary.outage.end()
     return answered
+
+
+async def _exempt_alone(
+    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, others: Unanswered | None
+) -> AnsweredRequest:
+    """Answer exempt purposes alone: by a read unless `others` is None, else without the database."""
+    if others is not None:
+        with suppress(DatabaseUnavailableError):
+            answered = await _read_exempt(primary, presented, questions, instant, others)
+            if others is Unanswered.BEHIND:
+                primary.outage.end()
+            return answered
+    primary.outage.begin()
+    return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
 
 
 async def _read_exempt(
