@@ -1,6 +1,6 @@
 """What a run shows: what was lost, what was permitted wrongly, and how long everybody waited."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -8,12 +8,14 @@ from typing import Any, Final
 from tests.e2e.failover.calls import Decided, Records
 from tests.e2e.failover.faults import Promotion
 from tests.e2e.failover.worlds import World
-from tests.linearizability.consent import NOTHING, Answer, Asked
-from tests.linearizability.search import linearize
+from tests.linearizability.consent import NOTHING, Answer, Asked, Facts
+from tests.linearizability.search import Call, linearize
 
 Sql = Callable[[str], list[tuple[Any, ...]]]
 _BEFORE: Final = 1.0
 """Seconds before a fault from which on gaps count as its own."""
+_NEAR: Final = 30.0
+"""Seconds before a call without a place in which what may explain it is told."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,15 @@ def _check_history(found: Findings, world: World, user: str) -> None:
     if not verdict.linearizable:
         stuck = ", ".join(f"{call.act} at {call.start:.3f}–{call.end or 0:.3f}" for call in verdict.stuck)
         last = [f"{call.act} at {call.start:.3f}" for call in verdict.order if not isinstance(call.act, Asked)][-3:]
-        found.not_linearizable.append(f"{world.processing}: {stuck} after {'; '.join(last)}")
+        line = f"{world.processing}: {stuck} after {'; '.join(last)}"
+        found.not_linearizable.append(f"{line}; answered as not recorded: {_not_recorded(world, verdict.stuck)}")
+
+
+def _not_recorded(world: World, stuck: Collection[Call[Facts]]) -> str:
+    """The writes shortly before these calls of which it was said that nothing was recorded."""
+    ends = max(call.start for call in stuck)
+    near = [each for each in world.not_recorded if ends - _NEAR <= each[0] <= ends]
+    return "; ".join(f"{what} at {start:.3f}–{end:.3f}" for start, end, what in near) or "none"
 
 
 def _check_ledger(found: Findings, records: Records, sql: Sql) -> None:

@@ -25,13 +25,18 @@ _AGAIN: Final = 0.3
 
 @dataclass(slots=True)
 class World:
-    """What was said and asked; `calls` by user, and under None what concerns both."""
+    """What was said and asked; `calls` by user, and under None what concerns both.
+
+    `not_recorded`: writes that were answered so, with start and end: what explains a history without an order if one of
+    them was recorded all the same.
+    """
 
     services: Services
     chance: random.Random
     processing: str = field(default_factory=lambda: f"ads-{uuid4().hex[:12]}")
     users: tuple[str, ...] = field(default_factory=lambda: tuple(f"user-{uuid4().hex}@example.test" for _ in range(2)))
     calls: dict[str | None, list[Call[Facts]]] = field(default_factory=dict)
+    not_recorded: list[tuple[float, float, str]] = field(default_factory=list)
     key: str = ""
     key_id: str = ""
     version: int = 1
@@ -139,7 +144,10 @@ class World:
             await asyncio.sleep(_AGAIN)
 
     async def _write(self, method: str, path: str, body: Any) -> Written:
-        return await self.services.write(self.chance.randrange(len(self.services)), method, path, body)
+        made = await self.services.write(self.chance.randrange(len(self.services)), method, path, body)
+        if made.outcome is Outcome.NOT_DONE:
+            self.not_recorded.append((made.start, made.end, f"{method} {path} {(body or {}).get('status', '')}"))
+        return made
 
     def _note(self, user: str | None, made: Written, act: Callable[[], Act[Facts]]) -> None:
         """Take a write into the history, unless its answer says that nothing was recorded."""
