@@ -180,14 +180,10 @@ class Database:
             DatabaseUnavailableError: as for `read`; nothing was recorded.
 
         """
-        async with (
-            self._guarded() as progress,
-            self._begun(server, lead, at_once=at_once) as (
-                connection,
-                found,
-            ),
-        ):
+        begun = self._begun(server, lead, at_once=at_once)
+        async with self._guarded() as progress, begun as (connection, found):
             session = WriteSession(connection, self._clock, done or Committing(), lead=found)
+            session.committing.server = found.of(WHICH)[0] if WHICH in found else None
             yield session
             progress.committing = True
             if not await session.commit():

@@ -50,6 +50,10 @@ class LookedUp:
         """What one of them found."""
         return lookup.read(self._rows[lookup])
 
+    def __contains__(self, lookup: Lookup[Any]) -> bool:
+        """Whether it is one of them."""
+        return lookup in self._rows
+
 
 async def send(driver: AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> LookedUp:
     """Send look-ups in one round trip.

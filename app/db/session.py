@@ -97,7 +97,8 @@ class Committing:
     `subjects` are those whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref);
     `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
     still permit; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction and changes
-    nothing, so that this process has not forgotten what that one changed. `staged` are rows to be written yet. `notes`
+    nothing, so that this process has not forgotten what that one changed. `server` is the identity of the server that
+    it runs on, where a look-up of its own has told that. `staged` are rows to be written yet. `notes`
     are facts for the journal, each with its kind. `kinds` say, for metrics, what happened to consents.
     """
 
@@ -106,6 +107,7 @@ class Committing:
     narrowing: bool = False
     repeats: bool = False
     xid: int | None = None
+    server: str | None = None
     staged: dict[Put, list[Mapping[str, object]]] = field(default_factory=dict)
     notes: list[tuple[str, object]] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)

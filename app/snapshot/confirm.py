@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.types import Text
 
-from app.db.database import Database
+from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool, Statement
 from app.snapshot.acknowledgement import ReplicaAcknowledgement
 from app.snapshot.lease import boot_seconds
@@ -25,13 +25,15 @@ _LOOK_SECONDS: Final = 0.025
 """How often the rows are looked at, for acknowledgements that were lost and rows that have gone."""
 _ROWS: Final = select(replica.c.id, replica.c.applied.cast(Text).label("applied"))
 _STATEMENT: Final = Statement.compile(_ROWS)
+_TOLD: Final = text(_STATEMENT.text)
 
 
 @dataclass(slots=True, eq=False)
 class _Wait:
     """One write that waits: its transaction, by when it may be answered anyway, and for whom it still waits.
 
-    `server`: on which it was committed, as its feed knew it; without that no acknowledgement counts.
+    `server`: on which it was committed; None where nobody knows that, and then no acknowledgement counts. Transactions
+    are numbered by server, so that rows of another one say nothing of it.
     `told`: the incarnations that have acknowledged it, perhaps before it was known who is to be waited for.
     """
 
@@ -87,10 +89,11 @@ class Confirmer:
             committed: when its COMMIT had returned, by CLOCK_BOOTTIME.
             own_forgot: whether this process has dropped what the transaction changed. A repetition that changes
                 nothing drops nothing, and its first time may have ended before it did: it waits for its own process.
-            server: the identity of the server that it was committed on, if a beat had told that; else None.
+            server: the identity of the server that it was committed on; None where neither a beat nor the transaction
+                has told that.
 
         Raises:
-            DatabaseUnavailableError: the rows cannot be read; the write must then not be answered.
+            DatabaseUnavailableError: the rows of that server cannot be read; the write must then not be answered.
 
         """
         done = asyncio.get_running_loop().create_future()
@@ -122,7 +125,7 @@ class Confirmer:
             self._come.clear()
             waiting = list(self._waits)
             try:
-                rows = await self._rows()
+                rows, server = await self._rows()
             except BaseException as error:
                 for wait in waiting:
                     self._settle(wait, error)
@@ -131,6 +134,9 @@ class Confirmer:
                 continue
             own = self._own()
             for wait in waiting:
+                if wait.server not in {None, server}:
+                    self._settle(wait, DatabaseUnavailableError())
+                    continue
                 self._look(wait, {key: seen for key, seen in rows.items() if key != own or not wait.own_forgot})
             if self._waits:
                 with suppress(TimeoutError):
@@ -160,12 +166,14 @@ class Confirmer:
         else:
             wait.done.set_exception(error)
 
-    async def _rows(self) -> dict[UUID, TransactionSnapshot | None]:
+    async def _rows(self) -> tuple[dict[UUID, TransactionSnapshot | None], str | None]:
+        """What each replica has applied, and the identity of the server that says so."""
         proven = self._proven()
         if proven is not None:
             pool, server = proven
             rows = await pool.fetch(server, _STATEMENT, {})
         else:
             async with self._database.read() as session:
-                rows = list(await session.execute(_ROWS))
-        return {row.id: TransactionSnapshot.parse(row.applied) if row.applied else None for row in rows}
+                told = (await session.execute(_TOLD)).all()
+            rows, server = [row for row in told if row.found], told[0].server
+        return {row.id: TransactionSnapshot.parse(row.applied) if row.applied else None for row in rows}, server

@@ -125,7 +125,8 @@ class Writer:
         if done.narrowing and done.xid is not None:
             try:
                 with spans.within("confirmation"):
-                    await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=server)
+                    told = server or done.server
+                    await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=told)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error
 

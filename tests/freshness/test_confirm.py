@@ -12,6 +12,7 @@ from sqlalchemy import text
 import app.snapshot.confirm as confirm_module
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.primary import IDENTITY
+from app.db.session import INSTANT, Committing
 from app.journal.journal import Journal, JournalPlan
 from app.main import wall_clock
 from app.snapshot.acknowledgement import ReplicaAcknowledgement, channel_of
@@ -34,7 +35,7 @@ class Rows:
 
     def __init__(self, monkeypatch, **rows):
         self.rows = {{"a": A, "b": B, "own": OWN}[name]: seen for name, seen in rows.items()}
-        self.now, self.readings, self.gate, self.error = 0.0, 0, Gate(), None
+        self.now, self.readings, self.gate, self.error, self.server = 0.0, 0, Gate(), None, "here"
         self.confirmer = Confirmer(Database("postgresql://nobody@localhost/none"), longest=10, own=lambda: OWN)
         monkeypatch.setattr(self.confirmer, "_rows", self._read)
         monkeypatch.setattr(confirm_module, "boot_seconds", lambda: self.now)
@@ -45,7 +46,7 @@ class Rows:
         await self.gate.pass_through()
         if self.error is not None:
             raise self.error
-        return found
+        return found, self.server
 
     def confirm(self, *, own_forgot=True):
         """A write committed at zero on the server `here` that waits."""
@@ -238,6 +239,38 @@ def test_rows_that_cannot_be_read_fail_the_write(monkeypatch):
         await rows.confirm()
 
     waits(monkeypatch, work, a=BEFORE)
+
+
+def test_rows_of_another_server_fail_the_write(monkeypatch):
+    """After a failover the old server's rows show other transactions of the same numbers: they say nothing."""
+
+    async def work(rows):
+        rows.server = "there"
+        with pytest.raises(DatabaseUnavailableError):
+            await rows.confirm()
+        rows.server = "here"
+        await rows.confirm()
+
+    waits(monkeypatch, work, a=AFTER)
+
+
+def test_a_write_knows_the_server_that_it_runs_on(database):
+    """Also where no beat has told it: its own look-up does, and the rows that it waits for say whose they are."""
+
+    async def told():
+        opened = Database(database.app_url)
+        try:
+            done = Committing()
+            async with opened.write(None, [INSTANT], done):
+                pass
+            _, server = await Confirmer(opened, longest=10, own=lambda: None)._rows()
+            return done.server, server
+        finally:
+            await opened.close()
+
+    written, read = asyncio.run(told())
+    assert written is not None
+    assert written == read
 
 
 def test_nobody_is_waited_for_when_the_caller_has_gone(monkeypatch):

@@ -55,7 +55,8 @@ def listed_before_commit(patch):
     @asynccontextmanager
     async def write(self: Writer, committed_now=None, lead=()):
         listed.clear()
-        listed.update(await self.confirmer._rows())
+        rows, _ = await self.confirmer._rows()
+        listed.update(rows)
         async with real(self, committed_now, lead) as session:
             yield session
 
