@@ -2,12 +2,12 @@
 
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 
-from tests.faults.service import COMMAND, ROOT, Service, environment
+from tests.faults.service import COMMAND, ROOT, Service, environment, eventually
 from tests.faults.words import question, withdrawal
 from tests.support.api import subject
 
@@ -51,10 +51,19 @@ class Restorable:
         finally:
             service.end(signal.SIGTERM)
 
-    def _database(self, statement):
-        with psycopg.connect(self.server.embedded.url(role="postgres", database="postgres"), autocommit=True) as admin:
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('sceau', 'kept')")
+    def _database(self, statement: str) -> None:
+        """Run a statement that wants a database for itself: a service that runs connects again meanwhile."""
+        url = self.server.embedded.url(role="postgres", database="postgres")
+        with psycopg.connect(url, autocommit=True) as admin:
+            eventually(lambda: self._done_alone(admin, statement))
+
+    @staticmethod
+    def _done_alone(admin: psycopg.Connection[Any], statement: str) -> bool:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('sceau', 'kept')")
+        with suppress(psycopg.errors.ObjectInUse):
             admin.execute(statement)
+            return True
+        return False
 
     def back_up(self):
         """Keep the database as it is."""
