@@ -45,7 +45,7 @@ class Fence:
         self._admitted: str | None = None
         self._looked = -inf
         self._turn = asyncio.Lock()
-        self._to_mark: int | None = None
+        self._to_mark: tuple[str, int] | None = None
 
     async def admit(self, server: str) -> None:
         """Look at a server, by its identity (`app.db.primary`), when a feed has just connected to it.
@@ -82,7 +82,7 @@ class Fence:
         async with self._turn:  # of many questions at once, one looks
             if await self._is_settled(server, session):
                 return
-            was_behind, self.behind = self.behind, await self._is_behind(session)
+            was_behind, self.behind = self.behind, await self._is_behind(session, server)
             self._looked = monotonic()
             self._admitted = None if self.behind else server
         if self.behind:
@@ -119,7 +119,7 @@ class Fence:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             with suppress(DatabaseUnavailableError):
                 if self._to_mark is not None:
-                    await self._mark(self._to_mark)
+                    await self._mark(*self._to_mark)
                 async with self.database.read() as session:
                     if await self._is_marked(session):
                         self.behind, self._admitted = True, None
@@ -132,13 +132,16 @@ class Fence:
             self._journal.saw(epoch)
         return epoch < self._journal.known or await is_marked(session, epoch)
 
-    async def _mark(self, epoch: int) -> None:
-        """Tell the others, whose journals may lack nothing; and oneself, for as long as notes go on."""
-        async with self.database.write() as session:
+    async def _mark(self, server: str, epoch: int) -> None:
+        """Tell the others, whose journals may lack nothing; and oneself, for as long as notes go on.
+
+        On the server that was looked at, and no other: one that was replaced lacks what its successor has.
+        """
+        async with self.database.write(server) as session:
             await mark(session, epoch)
         self._to_mark = None
 
-    async def _is_behind(self, session: ReadSession) -> bool:
+    async def _is_behind(self, session: ReadSession, server: str) -> bool:
         journal = self._journal
         try:
             latest = await journal.latest()
@@ -149,7 +152,8 @@ class Fence:
         found = await compare(session, latest, known=max(journal.known, self._signed()))
         journal.epoch = found.epoch
         if found.is_behind:
-            self._to_mark = None if found.marked else found.epoch
+            self._to_mark = None if found.marked else (server, found.epoch)
             return True
+        self._to_mark = None
         journal.saw(found.epoch)
         return False
