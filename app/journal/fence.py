@@ -71,7 +71,10 @@ class Fence:
                 pass
 
     async def look(self, session: ReadSession, server: str) -> None:
-        """The same, in a session that reads that server; nothing where it was the last that was found to be good.
+        """Look at a server in a session that reads it.
+
+        A server that was found to be good is not compared with the journal again: once a second this process only reads
+        whether another one has marked it.
 
         Raises:
             RestoredBehindError: it was set back.

@@ -167,7 +167,7 @@ class Journal:
         self.known = max(self.known, epoch)
 
     async def note_epoch(self) -> None:
-        """Note the epoch of the database, where that was not noted here yet: it tells of an older database.
+        """Note the database's epoch, unless this host's journal has it: an older database is recognised by it.
 
         Raises:
             JournalError: it cannot be noted.

@@ -61,7 +61,7 @@ def put_notes(session: WriteSession, lines: Mapping[UUID, bytes | None]) -> None
 
 
 async def take_up(session: WriteSession, *, left_for: timedelta | None) -> dict[UUID, bytes]:
-    """Lines that wait, at most `AT_ONCE`, and from now on for nobody else to take up.
+    """Take up lines that wait, at most `AT_ONCE`. For some seconds no other process takes up the same ones.
 
     Args:
         session: a transaction. Its commit shows that this server is the primary: a write that a failover has lost

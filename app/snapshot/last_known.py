@@ -127,8 +127,8 @@ class LastKnown:
     def set_aside(self) -> None:
         """The database answers again, and changes may have been missed: a suspension or a revocation among them.
 
-        What was known is used for a minute at most, until it has been read anew (`settle`): a server that has just been
-        promoted answers a beat, and then not everybody at once.
+        What was known is used for a minute at most, until this process has read it anew (`settle`). For a server that
+        has just been promoted may answer a beat and then not the next reads.
         """
         callers = {digest: found for digest, (found, read) in self._callers.items() if self._young_enough(read)}
         known = {name: found for name, (found, read) in self._processings.items() if self._young_enough(read)}

@@ -45,8 +45,8 @@ _PROCESSINGS = 10_000
 class ReplicaPlan:
     """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
 
-    `admit(server)` raises where a server was set back, `set_back()` tells whether that was found since, and `forget()`
-    has the next server looked at whatever it is. `synchronous`: whether the deployment's commits wait for a
+    `admit(server)` raises where a server was set back, `set_back()` tells whether that was found later, and after
+    `forget()` the next server is looked at whichever it is. `synchronous`: whether the deployment's commits wait for a
     standby.
     """
 

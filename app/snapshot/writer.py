@@ -120,7 +120,7 @@ class Writer:
             self._known.forget(done.changes)
         if committed_now is not None:
             committed_now()
-        # What forbids and makes no note of its own may be there from a first time whose note waits.
+        # A write that forbids and has no note repeats an earlier one, whose note may still wait.
         await self._keep(noted, repeats=done.repeats or (done.narrowing and not done.notes))
         if done.narrowing and done.xid is not None:
             try:

@@ -60,7 +60,7 @@ class _InvalidationNote(msgspec.Struct, frozen=True):
 async def replay_note(session: WriteSession, kept: KeptNote, *, epoch: int) -> ReplayOutcome:
     """Record one fact, in a transaction of its own or among others. A second time changes nothing.
 
-    `epoch` is the database's. What is done by hand was done, for earlier epochs, before somebody began this one.
+    `epoch` is the database's. Whoever began it had dealt with what earlier epochs left to be done by hand.
     """
     outcome = await _replayed(session, kept)
     return ReplayOutcome.HELD if outcome is ReplayOutcome.BY_HAND and kept.epoch < epoch else outcome
@@ -130,7 +130,10 @@ async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[L
 async def _playable(
     session: WriteSession, entry: LedgerEntry, ref: bytes, events: Sequence[ConsentEvent]
 ) -> LedgerEntry | None:
-    """What of an entry may be recorded in a ledger that holds these events, which may not be the one it was in."""
+    """The part of a noted entry that may be recorded in a ledger with these events; None for nothing.
+
+    That ledger may be another one than the entry's own: the person has another pseudonym, or is another person.
+    """
     event = entry.event
     if event.kind in _ENDS_ACCOUNT:
         later = (each for each in events if each.collected_at > event.collected_at)
