@@ -40,7 +40,7 @@ class Feed:
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
     once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
-    `admit(server)` raises where a server was set back: no lease is held there. `set_back()` tells whether that was found
+    `admit(server)` raises where a server was set back: no lease is held there. `set_back()` tells whether it was found
     later. `acknowledged` is called with what other replicas tell this process's writes.
     """
 
