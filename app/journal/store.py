@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, text
 from app.db.session import ReadSession, WriteSession
 from app.journal.lines import KeptNote
 from app.journal.tables import deployment_epoch
-from app.journal.waiting import count_missing
+from app.journal.waiting import held_ids
 
 
 class NoteKind(StrEnum):
@@ -118,7 +118,8 @@ async def compare(session: ReadSession, noted: Sequence[KeptNote], *, known: int
     # A process learns of a new epoch within a second: what it noted meanwhile says the epoch of before.
     since = [each for each in noted if each.epoch == epoch or (began is not None and each.at > began)]
     # That an epoch began is noted after it is committed, and has no id in the database.
-    missing = await count_missing(session, [each.id for each in since if each.note.kind != NoteKind.EPOCH])
+    wanted = {each.id for each in since if each.note.kind != NoteKind.EPOCH}
+    missing = len(wanted - await held_ids(session, wanted))
     highest = max([known, *(each.epoch for each in noted)])
     return EpochComparison(epoch, highest, missing, await is_marked(session, epoch))
 

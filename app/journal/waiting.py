@@ -5,7 +5,7 @@ line waits here, so that none is lost with its process: one that dies in between
 that is repeated is answered once nothing waits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -96,14 +96,7 @@ async def mark_kept(session: WriteSession, ids: Sequence[UUID]) -> None:
         await session.execute(_KEPT, {"ids": list(ids)})
 
 
-_NOT_HELD: Final = text(
-    "SELECT count(*) FROM unnest(CAST(:ids AS uuid[])) AS noted (id) "
-    "WHERE NOT EXISTS (SELECT FROM journal_note AS held WHERE held.id = noted.id)"
-)
-
-
-async def count_missing(session: ReadSession, ids: Sequence[UUID]) -> int:
-    """How many of these notes a database does not hold."""
-    if not ids:
-        return 0
-    return int((await session.execute(_NOT_HELD, {"ids": list(ids)})).scalar_one())
+async def held_ids(session: ReadSession, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of these notes that a database holds, and so what they are about."""
+    found = select(journal_note.c.id).where(journal_note.c.id.in_(ids))
+    return frozenset((await session.execute(found)).scalars()) if ids else frozenset()

@@ -155,11 +155,14 @@ async def _replay(
     database: "Database", part: "Sequence[KeptNote]", became: "list[ReplayOutcome]", *, keep: bool
 ) -> None:
     from app.journal.store import load_epoch
-    from app.operations.consents.restores.replay_journal import replay_note
+    from app.journal.waiting import held_ids
+    from app.operations.consents.restores.replay_journal import ReplayOutcome, replay_note
 
     async with database.write() as session:
-        epoch = await load_epoch(session)
-        became.extend([await replay_note(session, each, epoch=epoch) for each in part])
+        epoch, held = await load_epoch(session), await held_ids(session, [each.id for each in part])
+        became.extend(
+            [ReplayOutcome.HELD if each.id in held else await replay_note(session, each, epoch=epoch) for each in part]
+        )
         if not keep:
             raise _NothingKeptError
 

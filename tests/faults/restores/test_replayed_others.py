@@ -172,3 +172,11 @@ def test_holders_and_linked_names_are_named_to_be_stated_again(deployment):
     assert status == 1
     assert said.count("subject_ref ") == 2
     assert ("who shares a mailbox" in said, "another name was linked" in said) == (True, True)
+
+
+def test_what_the_database_holds_is_not_done_by_hand(deployment):
+    """Nothing was restored: a version that the journal notes, which no replay could make, is held already."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings/ads-mail/versions", SECOND)
+    status, said = deployment.command("replay-journal", "--dry-run")
+    assert (status, "held already" in said, "by hand" in said) == (0, True, False), said
