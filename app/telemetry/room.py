@@ -69,7 +69,7 @@ def take_room() -> None:
         return
     try:
         for name, size in _BYTES.items():
-            _fill(Path(directory, f"{name}_{os.getpid()}.db"), size)
+            _make(Path(directory, f"{name}_{os.getpid()}.db"), size)
     except OSError as error:
         raise NoRoomError(f"metrics have no room ({error.strerror}): make some, or restart the service") from None
 
@@ -92,7 +92,19 @@ def _has_room(directory: Path, needed: int) -> bool:
     return True
 
 
+def _make(path: Path, size: int) -> None:
+    """Make a file that whoever reads it sees whole or not at all.
+
+    prometheus_client fails to read a file that is still empty: every worker would answer `/metrics` with 500 meanwhile.
+    A worker of the same process id that died has left its counts, which go on.
+    """
+    if not path.exists():
+        unnamed = path.with_suffix(".new")
+        _fill(unnamed, size)
+        unnamed.rename(path)
+
+
 def _fill(path: Path, size: int) -> None:
     """Give a file so many bytes that the file system really has."""
-    with path.open("xb") as file:
+    with path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)

@@ -1,8 +1,10 @@
 """Workers count in files: there is room for them, or a message, and never a process that is killed."""
 
+import os
 from pathlib import Path
 
 import pytest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.telemetry.room import BYTES_OF_A_WORKER, NoRoomError, counting_directory, take_room
 
@@ -22,6 +24,29 @@ def test_the_files_of_a_process_have_their_room_before_they_are_used(tmp_path, m
         files = [each.stat() for each in Path(made).glob("*.db")]
     assert sum(each.st_size for each in files) == BYTES_OF_A_WORKER
     assert all(each.st_blocks * 512 >= each.st_size for each in files)
+
+
+def test_counts_are_read_while_a_worker_makes_its_files(tmp_path, monkeypatch):
+    """Each file is empty for a moment: one that reads all files just then reads none that prometheus_client refuses."""
+    allocate, read = os.posix_fallocate, []
+
+    def read_meanwhile(*given):
+        read.append(list(MultiProcessCollector.merge(map(str, tmp_path.glob("*.db")))))
+        allocate(*given)
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", read_meanwhile)
+    take_room()
+    assert len(read) == len(list(tmp_path.iterdir())) > 1
+
+
+def test_a_worker_with_the_process_id_of_one_that_died_counts_on(tmp_path, monkeypatch):
+    """The files of that one are there already, and keep what they say."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    take_room()
+    before = {each.name: each.stat().st_ino for each in tmp_path.iterdir()}
+    take_room()
+    assert {each.name: each.stat().st_ino for each in tmp_path.iterdir()} == before
 
 
 def test_a_process_that_counts_alone_needs_no_files(tmp_path, monkeypatch):
