@@ -1,6 +1,6 @@
 """`./dev e2e failover`: many failovers of the reference deployment, in parts; a run that was cut short goes on.
 
-E2E_FAILOVERS (100): how many in all, kill, freeze and partition in turn. What each part found is a line of a file, and
+E2E_FAILOVERS (100): how many in all: kill, freeze, partition and split in turn. What each part found is a line of a file, and
 the table is made from all of them: exit 1 if anything was lost, permitted wrongly, not answered or restarted.
 """
 
@@ -19,8 +19,8 @@ from tests.e2e.failover.inside import ROOT, run_inside
 from tests.e2e.failover.play import fail_over_again_and_again, lose_an_asynchronous_standby, say
 from tests.e2e.failover.report import table
 
-_KINDS: Final = ("kill", "freeze", "partition")
-_PART: Final = 9
+_KINDS: Final = ("kill", "freeze", "partition", "split")
+_PART: Final = 8
 _RESULTS: Final = ROOT / "build" / "failover.jsonl"
 
 
