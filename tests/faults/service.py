@@ -23,9 +23,9 @@ HANGS = 60.0
 """Seconds after which something is held to hang for ever: no test expects a time, each only needs an end."""
 
 
-def eventually(condition: Callable[[], Any]) -> Any:
-    """What a condition gives once it gives something true; fails when it never does."""
-    deadline = time.monotonic() + HANGS
+def eventually(condition: Callable[[], Any], seconds: float = HANGS) -> Any:
+    """What a condition gives once it gives something true; fails when it does not within so many seconds."""
+    deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.02)
@@ -82,15 +82,15 @@ class Service:
             )
         self.client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=HANGS)
 
-    def wait_until_it_listens(self) -> "Service":
-        """Come back once it answers."""
+    def wait_until_it_listens(self, seconds: float = HANGS) -> "Service":
+        """Come back once it answers; fails when it does not within so many seconds."""
 
         def listens() -> bool:
             assert self.process.poll() is None, self.output.read_text()
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-        eventually(listens)
+        eventually(listens, seconds)
         return self
 
     @property
