@@ -1,6 +1,9 @@
 import pytest
 
-from app.api.http.media_types import prefers_text
+from app.api.http.media_types import preferred
+
+OFFERED = ("application/json", "text/plain")
+RECEIPTS = ("application/jwt", "application/ld+json", "text/html")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +25,7 @@ from app.api.http.media_types import prefers_text
 )
 def test_text_is_worth_more(accept):
     """The word is sent where its most specific range has the greater weight (RFC 9110, 12.5.1)."""
-    assert prefers_text(accept)
+    assert preferred(accept, OFFERED) == "text/plain"
 
 
 @pytest.mark.parametrize(
@@ -48,4 +51,24 @@ def test_text_is_worth_more(accept):
 )
 def test_json_is_the_answer(accept):
     """JSON is sent on a draw, where it is worth more, where neither is taken, and where the field makes no sense."""
-    assert not prefers_text(accept)
+    assert preferred(accept, OFFERED) == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("accept", "sent"),
+    [
+        ("", "application/jwt"),
+        ("*/*", "application/jwt"),
+        ("application/jwt, application/ld+json", "application/jwt"),
+        ("Application/LD+JSON", "application/ld+json"),
+        ('application/ld+json;profile="http://www.w3.org/ns/json-ld#compacted"', "application/ld+json"),
+        ("application/ld+json;q=0.1, text/html", "text/html"),
+        ("application/ld+json;q=0, application/jwt", "application/jwt"),
+        ("application/x-application/ld+json", "application/jwt"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("text/html;q=0, */*", "application/jwt"),
+    ],
+)
+def test_a_receipt_comes_as_the_type_that_is_worth_most(accept, sent):
+    """A type that the client refuses is not sent because its name stands in the field."""
+    assert preferred(accept, RECEIPTS) == sent

@@ -15,7 +15,7 @@ from app.api.decisions.replies import JSON, TEXT, Heads, Reply, quota_fields, re
 from app.api.decisions.traced import told_in_trace
 from app.api.decisions.words import NOT_ALLOWED, UNAVAILABLE, Worded, Wording
 from app.api.http.exchange import answered_line, loggable
-from app.api.http.media_types import prefers_text
+from app.api.http.media_types import preferred
 from app.api.http.problems import (
     MalformedError,
     TooLargeError,
@@ -44,6 +44,8 @@ from app.operations.decisions.question import Question
 from app.telemetry.traces import spans
 
 SINGLE: Final = "/access/v1/evaluation"
+_WORD: Final = "text/plain"
+_SINGLE_TYPES: Final = ("application/json", _WORD)
 BATCH: Final = "/access/v1/evaluations"
 
 
@@ -244,7 +246,7 @@ class DecisionEndpoint:
         found = answered.answers[0]
         if isinstance(found, Judged):
             worded = self.wording.single(answered, read, found)
-            if asked.accept and prefers_text(asked.accept):
+            if asked.accept and preferred(asked.accept, _SINGLE_TYPES) == _WORD:
                 return Reply(200, TEXT, b"permit" if found.decision.permitted else b"deny", fields), worded
             return Reply(200, JSON, worded.body, fields), worded
         if found is Unanswered.NOT_ALLOWED:

@@ -1,7 +1,7 @@
-"""Which of two media types a client would rather have: JSON, or the one word that answers a single question.
+"""Which of the media types that can be sent a client would rather have.
 
-Quality values and precedence as in RFC 9110, section 12.5.1. JSON is what is offered first: it is chosen on a draw,
-and where the client takes neither (the section lets a server send what it has).
+Quality values and precedence as in RFC 9110, section 12.5.1. What is offered first is chosen on a draw, and where the
+client takes none (the section lets a server send what it has).
 """
 
 import re
@@ -11,24 +11,25 @@ from typing import Final
 
 _LONGEST: Final = 1_024
 _WEIGHT: Final = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII | re.IGNORECASE)
-_JSON: Final = ("application/json", "application/*", "*/*")
-_TEXT: Final = ("text/plain", "text/*", "*/*")
+_HINTS: Final = ("charset=", "profile=")
+"""Parameters that a type is offered with all the same; `profile` is a hint of JSON-LD."""
 
 
-def prefers_text(accept: str) -> bool:
-    """Whether `text/plain` is worth more to the client than JSON.
+def preferred(accept: str, offered: tuple[str, ...]) -> str:
+    """The type that is worth most to the client.
 
     Args:
         accept: the value of its Accept field, several joined by commas; empty when there is none.
+        offered: what can be sent, without parameters, the usual one first.
 
     """
-    return len(accept) <= _LONGEST and _prefers_text(accept)
+    return _preferred(accept, offered) if len(accept) <= _LONGEST else offered[0]
 
 
 @lru_cache(maxsize=256)
-def _prefers_text(accept: str) -> bool:
+def _preferred(accept: str, offered: tuple[str, ...]) -> str:
     ranges = dict(_ranges(accept))
-    return _quality(ranges, _TEXT) > _quality(ranges, _JSON)
+    return max(offered, key=lambda each: _quality(ranges, each))
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
@@ -37,7 +38,7 @@ def _ranges(accept: str) -> Iterator[tuple[str, float]]:
         name, *parameters = (part.strip() for part in each.split(";"))
         own = [parameter for parameter in parameters if parameter and not parameter.lower().startswith("q=")]
         weights = [parameter for parameter in parameters if parameter.lower().startswith("q=")]
-        if any(not parameter.lower().startswith("charset=") for parameter in own):
+        if any(not parameter.lower().startswith(_HINTS) for parameter in own):
             continue
         weight = _WEIGHT.fullmatch(weights[0]) if weights else None
         if weights and weight is None:
@@ -45,6 +46,7 @@ def _ranges(accept: str) -> Iterator[tuple[str, float]]:
         yield name.lower(), float(weight[1]) if weight is not None else 1.0
 
 
-def _quality(ranges: dict[str, float], from_exact_to_any: tuple[str, ...]) -> float:
+def _quality(ranges: dict[str, float], offered: str) -> float:
     """The weight of the most specific range that covers a type; 0 where none does."""
+    from_exact_to_any = (offered, f"{offered.partition('/')[0]}/*", "*/*")
     return next((ranges[each] for each in from_exact_to_any if each in ranges), 0.0)

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.http.media_types import preferred
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, everywhere, open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep, WriterDep
@@ -42,6 +43,7 @@ _BRIEFLY: Final = "public, max-age=5"
 _JWT: Final = "application/jwt"
 _JSON_LD: Final = "application/ld+json"
 _HTML: Final = "text/html"
+_RECEIPTS: Final = (_JWT, _JSON_LD, _HTML)
 
 
 class EntryProofBody(BaseModel):
@@ -144,10 +146,11 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
             session, deployment, caller, identifier, service=source, origin=log_name(source)
         )
     headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language"}
-    if _JSON_LD in request.headers.get("accept", ""):
+    wanted = preferred(request.headers.get("accept", ""), _RECEIPTS)
+    if wanted == _JSON_LD:
         content = json.dumps(json_ld, ensure_ascii=False)
         return Response(content, media_type=_JSON_LD, headers=headers)
-    if _HTML in request.headers.get("accept", ""):
+    if wanted == _HTML:
         # The pages are known to the application, which hands over what makes a document.
         page = request.app.state.receipt_document(json_ld, jws, request.headers.get("accept-language", ""))
         return Response(page, media_type=_HTML, headers=headers)

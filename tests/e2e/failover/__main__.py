@@ -1,7 +1,7 @@
 """`./dev e2e failover`: many failovers of the reference deployment, in parts; a run that was cut short goes on.
 
-E2E_FAILOVERS (100): how many in all: kill, freeze, partition and split in turn. What each part found is a line of a file, and
-the table is made from all of them: exit 1 if anything was lost, permitted wrongly, not answered or restarted.
+E2E_FAILOVERS (100): how many in all: kill, freeze, partition and split in turn. What each part found is a line of a
+file, and the table is made from all of them: exit 1 if anything was lost, permitted wrongly, not answered or restarted.
 """
 
 import argparse
