@@ -18,6 +18,7 @@ GROUPS = {
     "tests/e2e/chat/": "chat",
     "tests/e2e/deploy/": "deploy",
     "tests/e2e/doors/": "doors",
+    "tests/e2e/generated/": "deploy",
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
     "tests/e2e/failover/": "replication",
