@@ -1,4 +1,4 @@
-"""A client is generated from /openapi.json as it is served, and does the whole job against the service that serves it."""
+"""A client generated from /openapi.json, as it is served, does the whole job against the service that serves it."""
 
 import json
 import subprocess
