@@ -21,7 +21,7 @@ from app.api.decisions.discovery import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route
 from app.api.http.services import Services
-from app.api.openapi import DESCRIPTION
+from app.api.openapi.describing import DESCRIPTION
 from app.api.routers import ROUTERS
 from app.api.service.conditions import watch_conditions
 from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica

@@ -8,6 +8,8 @@ import msgspec
 from app.api.decisions.wire import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
 from app.api.http.problems import Problem
 from app.api.http.security import names_by_route, scopes_by_route
+from app.api.openapi.answers import show_answers
+from app.api.openapi.words import tell_patterns, tell_words
 from app.auth.scopes import SCOPE_TOLD
 
 if TYPE_CHECKING:
@@ -79,6 +81,10 @@ def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
+    for operation in [each for path in document["paths"].values() for each in path.values()]:
+        tell_words(operation, schemas)
+        show_answers(operation)
+    tell_patterns(document)
     _date_the_consent(schemas["NewConsent"]["examples"][0], now)
     _date_the_consent(schemas["ConsentBatch"]["examples"][0]["items"][0], now)
     return document

@@ -1,0 +1,216 @@
+"""Every operation of the API played once, with what it answers: the examples of the page at /docs are made of this."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from app.audit.job_runs import JobRun
+from app.db.database import Database
+from app.jobs.proof import append_all
+from app.jobs.work import Work
+from app.operations.proof.append_entries import ProofPlan
+from app.operations.service.record_job_run import record_job_run
+from app.operations.webhooks.dispatch_events import dispatch_events
+from app.proof.heads import KeptHeads
+from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
+from tests.support.api import Api
+from tests.support.consent_page import Person, link
+from tests.support.invalidations import propose
+from tests.support.two_persons import person
+
+Answers = dict[str, dict[str, dict[str, Any]]]
+SETTINGS = {"oidc_issuer": "https://login.example.fr/realms/staff", "oidc_audience": "sceau"}
+"""Of the deployment that is asked: the issuer is that of the example of an identity."""
+_SECRETS = (
+    (re.compile(r"\bsceau_[\w-]{43}"), "sceau_" + "x" * 43),
+    (re.compile(r"\bwhsec_[\w+/=-]+"), "whsec_" + "x" * 43),
+    (re.compile(r"(/consent/)[\w-]{20,}"), r"\1" + "x" * 43),
+)
+
+
+@dataclass
+class Player:
+    """Calls operations by their ids with the bodies that the page proposes, and keeps what they answer."""
+
+    api: Api
+    document: Mapping[str, Any]
+    kept: Answers = field(default_factory=dict)
+
+    def play(
+        self, operation_id: str, path: Mapping[str, Any] | None = None, body: Any = None, by: Api | None = None
+    ) -> Any:
+        """Call one operation; its answer must be one of success.
+
+        Args:
+            operation_id: which.
+            path: what stands in its path; the page's own examples where nothing is said.
+            body: what is sent; the page's proposal where nothing is said, and what is said instead of its members.
+            by: who calls; the caller of every scope where nobody is named.
+
+        """
+        method, route, operation = next(
+            (method, route, each)
+            for (method, route), each in operations(self.document).items()
+            if each["operationId"] == operation_id
+        )
+        for name, value in (path or {}).items():
+            route = route.replace(f"{{{name}}}", str(value))
+        sent = proposal(self.document, operation)
+        if isinstance(sent, dict) and isinstance(body, dict):
+            sent = {**sent, **body}
+        answer = (by or self.api).call(method.upper(), filled(route, operation), sent)
+        assert answer.is_success, f"{operation_id}: {answer.text}"
+        self.keep(operation, answer)
+        return answer.json() if "json" in answer.headers.get("content-type", "") else None
+
+    def keep(self, operation: Mapping[str, Any], answer: Any) -> None:
+        """Keep an answer in JSON without its secrets; the last one of each status counts."""
+        media_type = answer.headers.get("content-type", "").partition(";")[0]
+        if media_type in {"application/json", "application/ld+json"}:
+            of_status = self.kept.setdefault(operation["operationId"], {}).setdefault(str(answer.status_code), {})
+            of_status[media_type] = json.loads(without_secrets(answer.text))
+
+
+def without_secrets(text: str) -> str:
+    """A text in which keys, secrets and links are none any more."""
+    for secret, told in _SECRETS:
+        text = secret.sub(told, text)
+    return text
+
+
+def play_all(api: Api, sweep: Callable[[], None]) -> Answers:
+    """What every operation answers that answers in JSON.
+
+    Args:
+        api: an application that takes tokens (SETTINGS), on a clock that can be moved.
+        sweep: finds what is due for renewal at the clock's instant, as the jobs process does.
+
+    """
+    player = Player(api, api.ok("GET", "/openapi.json"))
+    for method, path, status in STORY:
+        if status < 300 and path != "/v1/restores":
+            player.play(operations(player.document)[method, path]["operationId"])
+    _consents(player)
+    _register(player)
+    _webhooks(player)
+    _keys(player)
+    _staff(player)
+    player.play("post_restore")
+    _renewals(player, sweep)
+    return dict(sorted(player.kept.items()))
+
+
+def _consents(player: Player) -> None:
+    """What leads from a consent to its history and proof, and from a page to the text that was shown."""
+    identifier = player.kept["post_consent"]["201"]["application/json"]["id"]
+    for operation in ("get_consent", "get_history", "get_event"):
+        player.play(operation, {"id": identifier})
+    client = _client(player)
+    services = client.app.state.services  # type: ignore[attr-defined]
+    work = Work(services.database, services.deployment, log=ProofPlan("sceau.example.fr/ledger", KeptHeads(None), {}))
+    client.portal.call(append_all, work)  # type: ignore[union-attr] # the jobs process does so every few seconds
+    player.play("get_proof", {"id": identifier})
+    receipt = player.api.call("GET", f"/v1/consents/{identifier}/receipt", headers={"Accept": "application/ld+json"})
+    player.keep(operations(player.document)["get", "/v1/consents/{id}/receipt"], receipt)
+    player.play("post_export")
+    nina = Person(player.api, link(player.api, "nina@example.fr", "ads-mail"))
+    shown = nina.open().stated["ads-mail"]
+    nina.press("refuse", "ads-mail")
+    player.play("get_presented_text", {"sha256": shown})
+    player.play("post_search")
+    player.play("post_decision_search")
+    eve = person(player.api, "Eve", "register:approve")
+    importer = player.api.with_key(player.api.new_key("consents:import"))
+    player.play("post_import", body={"dry_run": False}, by=importer)
+    player.play("post_import_approval", {"name": "crm-2026"}, by=eve)
+    player.play("get_imports")
+
+
+def _register(player: Player) -> None:
+    """Where two persons decide: a program proposes, and a person approves or rejects."""
+    bob = person(player.api, "Bob", "register:approve")
+    program = player.api.with_key(player.api.new_key("register:write"))
+    for ruling in ("post_rejection", "post_approval"):
+        words = {"notice": {"fr": f"Autres mots, {ruling}."}, "reason": "Clearer words."}
+        made = player.play("post_version", body=words, by=program)
+        player.play(ruling, body={"version": made["proposed_version"]}, by=bob)
+    player.play("post_invalidation_rejection", {"id": "ads-mail", "number": propose(player.api, "ads-mail")}, by=bob)
+    invalidation = {"id": "ads-mail", "number": propose(player.api, "ads-mail")}
+    player.play("post_invalidation_approval", invalidation, by=bob)
+    player.play("get_relying_permits", invalidation)
+    for operation in ("get_invalidations", "get_processing", "get_versions", "get_processings"):
+        player.play(operation)
+    player.play("post_invalidation", body={"dry_run": False})
+    player.play("post_invalidation")
+
+
+def _webhooks(player: Player) -> None:
+    """An endpoint, what is on its way to it, and what is done with both."""
+    client = _client(player)
+    client.portal.call(dispatch_events, client.app.state.services.database)  # type: ignore[attr-defined, union-attr]
+    events = player.play("get_events")["events"]
+    ended = next(each["id"] for each in events if each["type"].endswith(".withdrawn"))
+    player.play("post_acknowledgement", body={"event": ended})
+    endpoint = player.play("post_webhook", body={"types": None})["id"]
+    player.api.ok("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "alice@example.fr"}})
+    player.play("get_webhook", {"id": endpoint})
+    player.play("post_replays", {"id": endpoint})
+    player.play("post_secret", {"id": endpoint})
+    event = player.play("get_deliveries", {"id": endpoint})["items"][0]["event"]
+    player.play("get_delivery", {"id": endpoint, "event": event})
+    player.play("post_replay", {"id": endpoint, "event": event})
+    player.play("get_webhooks")
+    player.play("patch_webhook", {"id": endpoint})
+
+
+def _keys(player: Player) -> None:
+    """Callers by key and by an issuer's token."""
+    caller = player.play("post_key", body={"name": "chat server"})["id"]
+    player.play("post_identity")
+    player.play("post_rotation", {"id": caller})
+    player.play("get_key", {"id": caller})
+    player.play("patch_key", {"id": caller})
+    player.play("get_keys")
+
+
+def _staff(player: Player) -> None:
+    """What staff have read, by themselves and on paper."""
+    ada = person(player.api, "Ada", "audit:read")
+    notice = player.play("get_current_notice", by=ada)["notice"]
+    shown = {"notice": notice["number"], "language": "fr"}
+    player.play("post_staff_acknowledgement", body={**shown, "text_sha256": notice["texts"]["fr"]["sha256"]}, by=ada)
+    member = player.play("post_member", body={"name": "Bob Exemple"})["id"]
+    player.play("post_paper", {"id": member}, body={**shown, "acknowledged_at": notice["published_at"]})
+    player.play("patch_member", {"id": member}, body={"status": "left"})
+    player.play("get_member", {"id": member})
+    player.play("get_coverage")
+    player.play("get_notices")
+
+
+def _renewals(player: Player, sweep: Callable[[], None]) -> None:
+    """Eleven months later a consent nears the end of its year, and a job finds it."""
+    clock = player.api.clock
+    assert clock is not None
+    player.api.decide("paula@example.fr", "ads-mail")
+    clock.at += timedelta(days=340)
+    sweep()
+    client = _client(player)
+    client.portal.call(_record_run, client.app.state.services.database)  # type: ignore[attr-defined, union-attr]
+    player.play("get_renewals")
+    player.play("get_job_runs")
+
+
+async def _record_run(database: Database) -> None:
+    """Record that the sweep ran, as the jobs process does after each."""
+    async with database.write() as session:
+        run = JobRun("renewals.sweep", await session.now(), timedelta(seconds=0.4), flagged=1, backlog=0)
+        await record_job_run(session, run)
+
+
+def _client(player: Player) -> TestClient:
+    return player.api.client

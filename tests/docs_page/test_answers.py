@@ -1,0 +1,98 @@
+"""The answers that the page at /docs shows are those that the application gives.
+
+After a change of an answer: `SCEAU_TEST_WRITE_ANSWERS=1 ./dev test tests/docs_page/test_answers.py`.
+"""
+
+import json
+import os
+import re
+from datetime import UTC, datetime, timedelta
+
+import jsonschema  # type: ignore[import-untyped] # which check-jsonschema brings
+import pytest
+
+from app.api.openapi.answers import ANSWERS, kept_answers
+from tests.docs_page.answers import SETTINGS, play_all, without_secrets
+from tests.docs_page.test_docs_page import operations
+from tests.support.api import TestClock, running
+from tests.support.databases import new_database
+from tests.support.sweeping import sweep
+
+OF_THE_MOMENT = ("readyz", "next_at")
+"""What is told at some moments only: how the process stands, and when a delivery is tried that waits."""
+SHOWN = ("application/json", "application/ld+json")
+
+
+class Ticking(TestClock):
+    """A clock that goes on a little whenever it is read, so that no two things are recorded at one instant."""
+
+    def read(self, told):
+        """The next instant."""
+        self.at += timedelta(milliseconds=7)
+        return super().read(told)
+
+
+@pytest.fixture(scope="module")
+def played():
+    """What every operation answers today, and the document."""
+    clock = Ticking(datetime.now(UTC))
+    with new_database() as database, running(database, clock=clock, **SETTINGS) as api:
+        answers = play_all(api, lambda: sweep(database, clock))
+        document = api.ok("GET", "/openapi.json")
+    if "SCEAU_TEST_WRITE_ANSWERS" in os.environ:
+        ANSWERS.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        kept_answers.cache_clear()
+    return answers, document
+
+
+def members(value, above=""):
+    """The paths of all members of an answer, whatever their values are and how many."""
+    if isinstance(value, dict):
+        named = {f"{above}.{name}": each for name, each in value.items() if name not in OF_THE_MOMENT}
+        return set(named).union(*(members(each, path) for path, each in named.items()))
+    return set().union(*(members(each, f"{above}[]") for each in value)) if isinstance(value, list) else set()
+
+
+def contents(document):
+    """Each type of JSON of each answer of success: operation id, status, media type and content."""
+    for operation in operations(document).values():
+        for status, answer in operation["responses"].items():
+            for media_type, content in answer.get("content", {}).items():
+                if status.startswith("2") and media_type in SHOWN:
+                    yield operation["operationId"], status, media_type, content
+
+
+def test_every_answer_in_json_has_an_example(played):
+    """Whatever is answered in JSON where an operation succeeds is shown as it was answered once."""
+    _, document = played
+    without = {(name, status) for name, status, _, content in contents(document) if "example" not in content}
+    assert without == set()
+
+
+def test_examples_are_what_is_answered_today(played):
+    """The answers that are kept have the members of those that were just given."""
+    answers, _ = played
+    assert members(kept_answers()) == members(answers)
+
+
+def test_examples_are_of_the_types_that_the_document_states(played):
+    """Each example is valid by the schema beside it; the check sees one that is not."""
+    _, document = played
+    checked = 0
+    for name, _, _, content in contents(document):
+        if "schema" not in content:
+            continue
+        schema = {**content["schema"], "components": document["components"]}
+        problems = list(jsonschema.Draft202012Validator(schema).iter_errors(content["example"]))
+        assert problems == [], name
+        checked += 1
+    assert checked > 70
+    wrong = {"$ref": "#/components/schemas/KeyBody", "components": document["components"]}
+    assert not jsonschema.Draft202012Validator(wrong).is_valid({"id": 1})
+
+
+def test_examples_hold_no_secret():
+    """No key, secret or link of the deployment that was asked stands in the file."""
+    text = ANSWERS.read_text(encoding="utf-8")
+    assert without_secrets(text) == text
+    assert re.search(r"sceau_x{43}", text)
