@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from starlette.testclient import TestClient
 
+from app.api.openapi.answers import PROBLEMS
 from app.audit.job_runs import JobRun
 from app.db.database import Database
 from app.jobs.proof import append_all
@@ -16,11 +18,14 @@ from app.jobs.work import Work
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.record_job_run import record_job_run
 from app.operations.webhooks.dispatch_events import dispatch_events
+from app.operations.webhooks.trim_events import trim_events
 from app.proof.heads import KeptHeads
 from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
-from tests.support.api import Api
+from tests.support.api import Api, running
 from tests.support.consent_page import Person, link
+from tests.support.databases import TestDatabase, administrator_url
 from tests.support.invalidations import propose
+from tests.support.sweeping import sweep
 from tests.support.two_persons import person
 
 Answers = dict[str, dict[str, dict[str, Any]]]
@@ -65,14 +70,14 @@ class Player:
             sent = {**sent, **body}
         answer = (by or self.api).call(method.upper(), filled(route, operation), sent)
         assert answer.is_success, f"{operation_id}: {answer.text}"
-        self.keep(operation, answer)
+        self.keep(operation_id, answer)
         return answer.json() if "json" in answer.headers.get("content-type", "") else None
 
-    def keep(self, operation: Mapping[str, Any], answer: Any) -> None:
+    def keep(self, name: str, answer: Any) -> None:
         """Keep an answer in JSON without its secrets; the last one of each status counts."""
         media_type = answer.headers.get("content-type", "").partition(";")[0]
-        if media_type in {"application/json", "application/ld+json"}:
-            of_status = self.kept.setdefault(operation["operationId"], {}).setdefault(str(answer.status_code), {})
+        if media_type in {"application/json", "application/ld+json", "application/problem+json"}:
+            of_status = self.kept.setdefault(name, {}).setdefault(str(answer.status_code), {})
             of_status[media_type] = json.loads(without_secrets(answer.text))
 
 
@@ -83,12 +88,12 @@ def without_secrets(text: str) -> str:
     return text
 
 
-def play_all(api: Api, sweep: Callable[[], None]) -> Answers:
-    """What every operation answers that answers in JSON.
+def play_all(api: Api, database: TestDatabase) -> Answers:
+    """What every operation answers that answers in JSON, and a problem of each status.
 
     Args:
         api: an application that takes tokens (SETTINGS), on a clock that can be moved.
-        sweep: finds what is due for renewal at the clock's instant, as the jobs process does.
+        database: its database.
 
     """
     player = Player(api, api.ok("GET", "/openapi.json"))
@@ -101,7 +106,8 @@ def play_all(api: Api, sweep: Callable[[], None]) -> Answers:
     _keys(player)
     _staff(player)
     player.play("post_restore")
-    _renewals(player, sweep)
+    _renewals(player, database)
+    _problems(player, database)
     return dict(sorted(player.kept.items()))
 
 
@@ -116,7 +122,7 @@ def _consents(player: Player) -> None:
     client.portal.call(append_all, work)  # type: ignore[union-attr] # the jobs process does so every few seconds
     player.play("get_proof", {"id": identifier})
     receipt = player.api.call("GET", f"/v1/consents/{identifier}/receipt", headers={"Accept": "application/ld+json"})
-    player.keep(operations(player.document)["get", "/v1/consents/{id}/receipt"], receipt)
+    player.keep("get_receipt", receipt)
     player.play("post_export")
     nina = Person(player.api, link(player.api, "nina@example.fr", "ads-mail"))
     shown = nina.open().stated["ads-mail"]
@@ -192,13 +198,60 @@ def _staff(player: Player) -> None:
     player.play("get_notices")
 
 
-def _renewals(player: Player, sweep: Callable[[], None]) -> None:
+def _problems(player: Player, database: TestDatabase) -> None:
+    """A refusal of each status."""
+    api = player.api
+    beginner = api.with_key(api.new_key("audit:read"))
+    taken = proposal(player.document, operations(player.document)["post", "/v1/processings"])
+    refused = [
+        api.call("POST", "/v1/consents", b"{"),
+        api.with_key(None).call("GET", "/v1/keys"),
+        beginner.call("POST", "/v1/processings", taken),
+        api.call("GET", "/v1/processings/ads-chat"),
+        api.call("POST", "/v1/processings", taken),
+        api.call("POST", "/v1/processings", {**taken, "retention": "x" * 2_000_000}),
+        api.client.post("/v1/consents", content="a=b", headers={"Authorization": f"Bearer {api.key}"}),
+        api.call("POST", "/v1/processings", {**taken, "id": "ads-chat", "purpose": "sales"}),
+    ]
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("UPDATE outbox SET written_at = now() - interval '40 days'")
+    client, first = _client(player), api.ok("GET", "/v1/events?limit=1")["next"]
+    served = client.app.state.services.database  # type: ignore[attr-defined]
+    client.portal.call(lambda: trim_events(served, timedelta(days=30)))  # type: ignore[union-attr]
+    refused += [
+        api.call("GET", f"/v1/events?after={first}"),
+        _asked_too_often(database),
+        _without_database(api, database),
+    ]
+    assert [each.status_code for each in refused] == [400, 401, 403, 404, 409, 413, 415, 422, 410, 429, 503]
+    for answer in refused:
+        player.keep(PROBLEMS, answer)
+
+
+def _asked_too_often(database: TestDatabase) -> Any:
+    with running(database, rate_searches="1/600") as limited:
+        limited.ok("GET", "/v1/processings")
+        return limited.call("GET", "/v1/processings")
+
+
+def _without_database(api: Api, database: TestDatabase) -> Any:
+    """What is answered while the database takes no connections."""
+    with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database.name])
+        try:
+            return api.call("GET", "/v1/keys")
+        finally:
+            connection.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
+
+
+def _renewals(player: Player, database: TestDatabase) -> None:
     """Eleven months later a consent nears the end of its year, and a job finds it."""
     clock = player.api.clock
     assert clock is not None
     player.api.decide("paula@example.fr", "ads-mail")
     clock.at += timedelta(days=340)
-    sweep()
+    sweep(database, clock)
     client = _client(player)
     client.portal.call(_record_run, client.app.state.services.database)  # type: ignore[attr-defined, union-attr]
     player.play("get_renewals")

@@ -16,7 +16,6 @@ from tests.docs_page.answers import SETTINGS, play_all, without_secrets
 from tests.docs_page.test_docs_page import operations
 from tests.support.api import TestClock, running
 from tests.support.databases import new_database
-from tests.support.sweeping import sweep
 
 OF_THE_MOMENT = ("readyz", "next_at")
 """What is told at some moments only: how the process stands, and when a delivery is tried that waits."""
@@ -37,7 +36,7 @@ def played():
     """What every operation answers today, and the document."""
     clock = Ticking(datetime.now(UTC))
     with new_database() as database, running(database, clock=clock, **SETTINGS) as api:
-        answers = play_all(api, lambda: sweep(database, clock))
+        answers = play_all(api, database)
         document = api.ok("GET", "/openapi.json")
     if "SCEAU_TEST_WRITE_ANSWERS" in os.environ:
         ANSWERS.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -89,6 +88,19 @@ def test_examples_are_of_the_types_that_the_document_states(played):
     assert checked > 70
     wrong = {"$ref": "#/components/schemas/KeyBody", "components": document["components"]}
     assert not jsonschema.Draft202012Validator(wrong).is_valid({"id": 1})
+
+
+def test_every_problem_is_shown_under_its_own_status(played):
+    """A real problem document stands beside each status that an operation refuses with."""
+    _, document = played
+    wrong = {
+        (operation["operationId"], status)
+        for operation in operations(document).values()
+        for status, answer in operation["responses"].items()
+        for media_type, content in answer.get("content", {}).items()
+        if media_type == "application/problem+json" and content.get("example", {}).get("status") != int(status)
+    }
+    assert wrong == set()
 
 
 def test_examples_hold_no_secret():

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
@@ -49,19 +49,6 @@ class FieldError(BaseModel):
 
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:sceau:problem:not-found",
-                    "title": "Not Found",
-                    "status": 404,
-                    "detail": "No controller has the id in the path: GET /v1/controllers lists them.",
-                }
-            ]
-        }
-    )
 
     type: str = Field(description="`urn:sceau:problem:` and a word that does not change")
     title: str

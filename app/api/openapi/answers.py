@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 ANSWERS: Final = Path(__file__).with_name("answers.json")
+PROBLEMS: Final = "problems"
+"""What stands in the place of an operation's id above problems, of which one of each status is enough."""
 
 
 @lru_cache(maxsize=1)
@@ -20,9 +22,10 @@ def kept_answers() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def show_answers(operation: dict[str, Any]) -> None:
-    """Put the real answers of an operation beside their types, in place."""
-    for status, by_type in kept_answers().get(operation["operationId"], {}).items():
-        for media_type, answer in by_type.items():
-            content = operation["responses"].get(status, {}).get("content", {})
-            if media_type in content:
-                content[media_type]["example"] = answer
+    """Put the real answers of an operation beside their types, and a real problem beside each status, in place."""
+    own, problems = (kept_answers().get(name, {}) for name in (operation["operationId"], PROBLEMS))
+    for status, response in operation["responses"].items():
+        for media_type, content in response.get("content", {}).items():
+            answer = {**problems.get(status, {}), **own.get(status, {})}.get(media_type)
+            if answer is not None:
+                content["example"] = answer
