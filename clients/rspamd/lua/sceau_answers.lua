@@ -6,6 +6,17 @@ local ucl = require "ucl"
 
 local exports = {}
 
+-- Reasons for which a processing is denied to everybody: what is set here and what the register holds do not fit.
+local MISFITS = {
+  unknown_processing = "Sceau's register does not hold it",
+  undeclared_element = "elements names what the register does not declare for it",
+  processing_suspended = "the register has it suspended, retired, not approved or not begun",
+  purpose_not_permitted = "nobody can consent to the purpose that the register has for it",
+  channel_not_covered = "the channel is none of those that its purpose covers",
+  not_applicable = "territory is one where the article does not apply",
+  human_access = "the register does not have it as automated",
+}
+
 -- One user's answer joins those of the others: a deny overrides all, and what is no answer overrides a permit.
 local function join(verdict, item)
   local is_item = type(item) == "table"
@@ -14,6 +25,11 @@ local function join(verdict, item)
     verdict.word = verdict.word == "deny" and "deny" or "unknown"
   elseif not item.decision then
     verdict.word = "deny"
+  end
+  if MISFITS[context.reason] then
+    verdict.misfit = string.format("%s: %s", context.reason, MISFITS[context.reason])
+  elseif type(context.error) == "table" and tonumber(context.error.status) then
+    verdict.misfit = string.format("error %d: the key may not ask about it, or the question is malformed", context.error.status)
   end
   if type(context.valid_until) == "string" then
     local ends = context.valid_until:sub(1, 19)
@@ -35,6 +51,14 @@ exports.read = function(body, asked)
     join(verdicts[processing], items[index])
   end
   return verdicts
+end
+
+-- The word of a problem document, for the log: nil where a body is none.
+exports.problem = function(body)
+  local parser = ucl.parser()
+  local answer = parser:parse_string(tostring(body or "")) and parser:get_object()
+  local kind = type(answer) == "table" and answer.type
+  return type(kind) == "string" and kind:match("^urn:sceau:problem:([%a-]+)$") or nil
 end
 
 -- The verdicts when nobody answered.

@@ -26,6 +26,19 @@ local function keep(settings, task, verdicts)
   end
 end
 
+-- Each misfit once in each worker: it is the same for every message until somebody mends it.
+local told = {}
+
+local function tell_misfits(task, verdicts)
+  for processing, verdict in pairs(verdicts) do
+    local misfit = verdict.misfit and string.format("%s is denied to everybody (%s)", processing, verdict.misfit)
+    if misfit and not told[misfit] then
+      told[misfit] = true
+      rspamd_logger.errx(task, "%s: %s", N, misfit)
+    end
+  end
+end
+
 local function keep_unknown(settings, task, why)
   rspamd_logger.warnx(task, "%s: no usable answer (%s): nothing is analysed", N, why)
   keep(settings, task, answers.unknown(settings.asked))
@@ -60,9 +73,10 @@ local function ask(settings, task)
     callback = function(failure, code, said)
       local verdicts = not failure and code == 200 and answers.read(said, asked)
       if verdicts then
+        tell_misfits(task, verdicts)
         keep(settings, task, verdicts)
       else
-        keep_unknown(settings, task, failure or ("status " .. tostring(code)))
+        keep_unknown(settings, task, failure or table.concat({ "status " .. tostring(code), answers.problem(said) }, ", "))
       end
     end,
   })
@@ -89,6 +103,7 @@ local function open(settings, gates)
   end)
 end
 
+-- Start, and give the settings as they were read. Raises an error that says what is wrong with them.
 exports.start = function(options, gates)
   local settings = read_settings(options)
   learning.fetch_keys(settings)
@@ -111,6 +126,7 @@ exports.start = function(options, gates)
       name = "SCEAU_" .. word, type = "virtual", parent = id, score = 0.0, flags = "nostat", group = N,
     })
   end
+  return settings
 end
 
 return exports

@@ -94,10 +94,33 @@ rspamd_config:add_post_init(function()
   end
 end)
 
+-- What is gated, for whoever reads the log after a start: "none" where a gate was meant says that it is missing.
+local function tell_gates(settings)
+  local by_symbol, exempt = {}, {}
+  for symbol, processings in pairs(gated) do
+    table.insert(by_symbol, string.format("%s by %s", symbol, table.concat(processings, " and ")))
+  end
+  for id, processing in pairs(settings.processings) do
+    if processing.exempt then
+      table.insert(exempt, id)
+    end
+  end
+  for _, each in ipairs({ by_symbol, exempt }) do
+    table.sort(each)
+  end
+  local function list(names)
+    return #names > 0 and table.concat(names, ", ") or "none"
+  end
+  rspamd_logger.infox(
+    rspamd_config, "%s: asks about: %s; gated symbols: %s; learning: %s; exempt and never asked about: %s",
+    N, list(settings.asked), list(by_symbol), settings.learning and settings.learning.processing or "never", list(exempt)
+  )
+end
+
 local ran, failure = pcall(function()
   -- Rspamd looks in the `lua` folder of its own settings; yours may be elsewhere (LOCAL_CONFDIR).
   package.path = rspamd_paths["LOCAL_CONFDIR"] .. "/lua/?.lua;" .. package.path
-  require("sceau_client").start(options, gates)
+  tell_gates(require("sceau_client").start(options, gates))
 end)
 if not ran then
   rspamd_logger.errx(rspamd_config, "%s: could not start, nothing is analysed: %s", N, failure)

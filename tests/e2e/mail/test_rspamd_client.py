@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from tests.e2e.mail.alone import changed, scanned, started
@@ -20,6 +22,41 @@ def test_a_name_that_is_no_symbol_is_told_at_the_start(alone):
     eventually(lambda: "there is no symbol" in alone.rspamd.log.read_text())
     told = [line for line in alone.rspamd.log.read_text().splitlines() if "there is no symbol" in line]
     assert all("MISSPELT" in line for line in told)
+
+
+def test_what_is_gated_is_told_at_the_start(alone):
+    """Which processings are asked about, which symbols need which, whether Bayes learns, and what is exempt."""
+    asked = "asks about: ads-everyone, ads-mail, filter-training; "
+    symbols = ("ANALYSED by ads-mail", "BY_EVERYONE by ads-everyone", "MISSPELT by ads-mail")
+    (told, *_) = [line for line in alone.rspamd.log.read_text().splitlines() if asked in line]
+    assert all(each in told for each in symbols)
+    assert "BY_BOTH by ads-mail and ads-everyone" in told or "BY_BOTH by ads-everyone and ads-mail" in told
+    assert told.endswith("learning: filter-training; exempt and never asked about: spam-filter")
+
+
+def test_what_is_set_otherwise_than_it_is_registered_is_told_by_its_reason(servers, sceau):
+    """An element that the register does not declare denies everybody: the log says so once in a worker."""
+    more = changed(('elements = ["content", "subject_line", "correspondent_identity"]', 'elements = ["attachments"]'))
+    with started(sceau, more) as alone:
+        for _ in range(3):
+            found, _ = scanned(alone, "alice@example.fr")
+            assert "SCEAU_DENY" in found
+        misfit = "ads-mail is denied to everybody (undeclared_element: "
+        eventually(lambda: misfit in alone.rspamd.log.read_text())
+        told = [line for line in alone.rspamd.log.read_text().splitlines() if misfit in line]
+        workers = [re.findall(r"#(\d+)\(", line) for line in told]
+        assert len(workers) == len({tuple(each) for each in workers})
+        assert all(workers)
+        assert not any("@" in line for line in told)
+
+
+def test_a_refusal_is_told_by_its_status_and_its_word(alone):
+    """A key without the scope: the log has the word of the problem, and nothing else that was said."""
+    body = b'{"type":"urn:sceau:problem:scope-missing","detail":"zq-detail"}'
+    with alone.tap.fault(answering(403, body)):
+        scanned(alone, "alice@example.fr")
+    eventually(lambda: "no usable answer (status 403, scope-missing)" in alone.rspamd.log.read_text())
+    assert "zq-detail" not in alone.rspamd.log.read_text()
 
 
 def test_the_client_logs_no_identifiers(alone):

@@ -7,6 +7,7 @@ of Dovecot's for each user's copy.
 import contextlib
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from tests.faults.service import eventually
 
 ADS, TRAINING, COPIES, SPAM = "ads-mail", "filter-training", "ads-copies", "spam-filter"
 EVERYONE = "ads-everyone"
+SCEAU = Path(sys.executable).with_name("sceau")
 HANDLE_SECRET = "0123456789abcdef" * 4
 AUDIENCE = "01a20ea9-d3e6-76bc-89c3-a10e2c202565"  # as the README has it
 
@@ -111,13 +113,18 @@ def world(sceau: Sceau) -> Iterator[World]:
 
 
 def register(sceau: Sceau) -> None:
-    """The processings that the READMEs name, and their parts."""
-    api = sceau.api
-    api.register(ADS, party_mode="all_local_users", elements=["content", "subject_line", "correspondent_identity"])
-    api.register(TRAINING, purpose="service_improvement", elements=["content", "subject_line", "attachments"])
+    """The processings that the READMEs name: Rspamd's as its README says, and one that looks at all parties."""
+    api, written = sceau.api, "/etc/sceau/rspamd.yaml"
+    [command] = commands_of(of_rspamd.README)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rspamd.yaml"
+        file.write_text(files_of(of_rspamd.README)[written])
+        places = {written: str(file), "https://sceau.example.fr": sceau.address, "sceau apply": f"{SCEAU} apply"}
+        run(command, places, ADMINISTRATOR=str(api.key))
+    held = {each["id"] for each in api.ok("GET", "/v1/processings")["items"]}
+    assert {ADS, TRAINING, SPAM} <= held
     api.register(EVERYONE, party_mode="all_parties", elements=["content"])
     api.register(COPIES, elements=["content"])
-    api.register(SPAM, purpose="unsolicited_content_detection", elements=["content"])
 
 
 def rspamd_files(
@@ -136,7 +143,7 @@ def rspamd_files(
     """
     folder.mkdir()
     made = new_key(sceau, ADS, TRAINING, EVERYONE)
-    _, (_, paste, secret) = commands_of(of_rspamd.README)[:2]
+    _, _, (_, paste, secret) = commands_of(of_rspamd.README)[:3]
     here = {of_rspamd.ETC: f"{folder}/", "openssl rand -hex 32": f"echo {HANDLE_SECRET}"}
     run(paste, here, given=made["key"])
     run(secret, here)
@@ -161,7 +168,7 @@ def rspamd_files(
 
 def new_key(sceau: Sceau, *processings: str) -> dict[str, str]:
     """A key for a server, that may ask about these only, by the README's command; its secret and its id."""
-    make = commands_of(of_rspamd.README)[1][0]
+    make = commands_of(of_rspamd.README)[2][0]
     named = ", ".join(f'"{each}"' for each in processings)
     places = {"https://sceau.example.fr": sceau.address, '"ads-mail", "filter-training"': named}
     made: dict[str, str] = json.loads(run(make, places, ADMINISTRATOR=str(sceau.api.key)))
