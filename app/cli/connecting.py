@@ -126,3 +126,9 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
     async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin, journal=journal).write() as session:
         yield session
     await journal.mark_kept(database)
+
+
+async def heard_by_all(database: "Database") -> None:
+    """Come back once no process of the service takes what was forbidden by any commit before this."""
+    async with confirmed(database) as session:
+        session.narrow()

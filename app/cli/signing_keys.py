@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connecting import DataOption, connected
+from app.cli.connecting import DataOption, confirmed, connected
 from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def signing_keys_rotate(
     async def rotate(database: "Database") -> "WrappedKey":
         settings = Settings.load()
         overlap = _overlap_of(what, settings)
-        async with database.write() as session:
+        async with confirmed(database) if at_once else database.write() as session:
             deployment = deployment_of(settings)
             made = await rotate_key(session, deployment, ring, overlap, by=None, at_once=at_once)
             if what is Signed.LOG and not at_once:

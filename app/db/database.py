@@ -180,10 +180,11 @@ class Database:
             DatabaseUnavailableError: as for `read`; nothing was recorded.
 
         """
+        # Which server it is recorded on is always asked for: what is read of others says nothing of this write.
         begun = self._begun(server, lead, at_once=at_once)
         async with self._guarded() as progress, begun as (connection, found):
             session = WriteSession(connection, self._clock, done or Committing(), lead=found)
-            session.committing.server = found.of(WHICH)[0] if WHICH in found else None
+            session.committing.server = found.of(WHICH)[0]
             yield session
             progress.committing = True
             if not await session.commit():
@@ -251,7 +252,7 @@ class Database:
 
     @asynccontextmanager
     async def _begun(
-        self, server: str | None, lead: _Lead = (), *, at_once: bool = False
+        self, server: str | None, lead: _Lead | None = None, *, at_once: bool = False
     ) -> AsyncIterator[tuple[AsyncConnection, LookedUp]]:
         """A connection to that server, or to any, with a transaction begun, which is rolled back unless committed."""
         for _ in range(TRIES):
@@ -265,11 +266,14 @@ class Database:
                 await connection.invalidate()
         raise NotThePrimaryError
 
-    async def _led(self, connection: AsyncConnection, server: str | None, lead: _Lead) -> LookedUp | None:
-        """Begin with look-ups; None where the connection leads to another server. NoStandbyError is raised here."""
-        if server is None and not self._synchronous and not lead:
+    async def _led(self, connection: AsyncConnection, server: str | None, lead: _Lead | None) -> LookedUp | None:
+        """Begin with look-ups; None where the connection leads to another server. NoStandbyError is raised here.
+
+        A read without look-ups (`lead` None) need not know which server answers, unless one is asked for.
+        """
+        if server is None and not self._synchronous and lead is None:
             return LookedUp({})
-        found = await WriteSession(connection, self._clock).look_up(WHICH, *lead)
+        found = await WriteSession(connection, self._clock).look_up(WHICH, *(lead or ()))
         identity, has_standby = found.of(WHICH)
         if server not in {None, identity}:
             return None

@@ -17,7 +17,7 @@ from app.db.database import Database, DatabaseUnavailableError, RestoredBehindEr
 from app.db.session import ReadSession
 from app.journal.journal import Journal
 from app.journal.lines import JournalError
-from app.journal.store import compare, is_marked, load_epoch, mark
+from app.journal.store import compare, is_marked, load_epoch, mark, see_latest
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 log = structlog.get_logger("sceau.journal")
@@ -113,21 +113,51 @@ class Fence:
         self._admitted = None
 
     async def keep_watching(self) -> None:
-        """Look every second, until cancelled, whether another process has found the database to be set back.
+        """Look every second, until cancelled, whether the database has been set back. The feed ends when it was.
 
-        Its journal may note what this one's does not. The feed ends when it finds `behind`, and memory with it. What
-        this process has found itself is told to the others here, and not while a read holds its connection.
+        Another process may have found it: its journal may note what this one's does not. Or it lacks what this process
+        has noted since it last compared its notes, or what it has seen of others.
         """
+        failed = False
         while True:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            with suppress(DatabaseUnavailableError):
-                if self._to_mark is not None:
-                    await self._mark(*self._to_mark)
-                async with self.database.read() as session:
-                    if await self._is_marked(session):
-                        self.behind, self._admitted = True, None
-                    elif self.behind:
-                        self._looked = -inf  # somebody may have dealt with it: whoever reads next looks in full
+            try:
+                await self._watch()
+                failed = False
+            except DatabaseUnavailableError:
+                continue  # others say so
+            except Exception as error:  # noqa: BLE001 - whatever it is: what cannot be watched may have been set back
+                self.behind, self._admitted = True, None
+                if not failed:
+                    log.warning("the database cannot be watched", cause=type(error).__name__)
+                failed = True
+
+    async def _watch(self) -> None:
+        if self._to_mark is not None:
+            await self._mark(*self._to_mark)  # here, and not while a read holds its connection
+        journal = self._journal
+        async with self.database.read() as session:
+            known = journal.recent()
+            found = await compare(session, known, known=journal.known)
+            if found.is_behind:
+                self.behind, self._admitted = True, None
+                return
+            journal.compared(known)
+            journal.saw(found.epoch)
+            if self.behind:
+                self._looked = -inf  # somebody may have dealt with it: whoever reads next looks in full
+            seen = await see_latest(session)
+        if not self.behind and journal.has_not_seen(seen):
+            await self._see()
+
+    async def _see(self) -> None:
+        """Know the latest notes of others, from a server that is proven to be the primary.
+
+        Each that follows has them. Another may hold what a failover has lost: no database would ever be whole again.
+        """
+        async with self.database.read_and_prove(by_commit=True, look=self.look) as session:
+            seen = await see_latest(session)
+        await self._journal.see(seen)
 
     async def _is_marked(self, session: ReadSession) -> bool:
         epoch = await load_epoch(session)
@@ -147,16 +177,17 @@ class Fence:
     async def _is_behind(self, session: ReadSession, server: str) -> bool:
         journal = self._journal
         try:
-            latest = await journal.latest()
+            known = await journal.latest()
         except JournalError as error:
             # Nothing then tells a restored database from another, so this one may be one.
             log.error("the journal cannot be read", why=str(error))  # noqa: TRY400 - the message is for an operator
             return True
-        found = await compare(session, latest, known=max(journal.known, self._signed()))
-        journal.epoch = found.epoch
+        found = await compare(session, known, known=max(journal.known, self._signed()))
+        journal.epoch, journal.known = found.epoch, max(journal.known, found.known)
         if found.is_behind:
             self._to_mark = None if found.marked else (server, found.epoch)
             return True
         self._to_mark = None
+        journal.compared(known)
         journal.saw(found.epoch)
         return False

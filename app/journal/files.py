@@ -1,5 +1,6 @@
 """The journal's files: one a month, appended to by every process of a host, in whole lines that are on disk at once."""
 
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,7 +17,7 @@ _TAIL_BYTES: Final = 1_048_576
 def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:
     """Append lines to the file of a month, and have them on disk before this returns.
 
-    One write with O_APPEND: lines of several processes do not mix.
+    One process at a time appends, with one write: lines do not mix, also where a full disk cuts one short.
 
     Raises:
         JournalError: they could not be written, whole.
@@ -28,6 +29,7 @@ def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed: nobody appends to a line that is cut short
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 written = b"\n" + written  # a full disk has cut the last line short
@@ -67,16 +69,18 @@ def lines_of(directory: Path) -> Iterator[bytes]:
 
 
 def last_lines(directory: Path, count: int) -> list[bytes]:
-    """At least so many of the last lines of the journal, where it has them, oldest first: a mebibyte of each file.
+    """So many of the last lines of each of the last two files; of earlier ones where these have fewer together.
+
+    Where a host's clock stood ahead, the last file is not the one that is written now. A mebibyte of a file is read.
 
     Raises:
         JournalError: a file cannot be read.
 
     """
     found: list[bytes] = []
-    for path in reversed(_files(directory)):
-        found = [*_tail(path), *found]
-        if len(found) >= count:
+    for number, path in enumerate(reversed(_files(directory)), start=1):
+        found = [*_tail(path)[-count:], *found]
+        if number > 1 and len(found) >= count:
             break
     return found
 

@@ -1,10 +1,9 @@
 """Keeps notes of writes that forbid: in memory always, and in files and by a hook where the deployment has them."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -16,6 +15,7 @@ from app.db.session import WriteSession
 from app.journal.files import append, last_lines
 from app.journal.hook import hand_on
 from app.journal.lines import Clock, JournalError, KeptNote, line_of, note_of, read_line
+from app.journal.seen import KnownNotes, Seen, read_seen, write_seen
 from app.journal.waiting import AT_ONCE, mark_kept, put_notes, take_up
 from app.ledger.vault import Vault
 
@@ -56,7 +56,8 @@ class Journal:
         self.epoch = self.known = 1
         self.failures = 0
         self._plan = plan
-        self._recent: deque[KeptNote] = deque(maxlen=_LAST)
+        self._recent: list[KeptNote] = []
+        self._seen = Seen()
         self._kept: list[UUID] = []
         self._in_files: set[UUID] = set()
         self._noted_epoch = 1
@@ -191,16 +192,46 @@ class Journal:
             self._in_files.discard(note.id)
         self._noted_epoch = epoch
 
-    async def latest(self) -> list[KeptNote]:
-        """The latest notes that this process or its host kept, each once, oldest first.
+    async def latest(self) -> KnownNotes:
+        """What this process and its host know: the latest notes that they kept, and those that they saw.
 
         Raises:
             JournalError: the files cannot be read, or a line of them cannot be opened.
 
         """
-        kept = await asyncio.to_thread(self.kept_last)  # a file system that hangs must not hold up answers
+        # In a thread: a file system that hangs must not hold up answers.
+        kept, seen = await asyncio.to_thread(lambda: (self.kept_last(), self._seen_before()))
         self._noted_epoch = max([self._noted_epoch, *(each.epoch for each in kept)])
-        return _newest([*kept, *self._recent])
+        made = {each.id: each for each in [*kept, *self._recent]}
+        return KnownNotes(list(made.values()), [seen, self._seen])
+
+    def recent(self) -> KnownNotes:
+        """What this process itself knows: the notes that it made since it last compared them, and those that it saw."""
+        return KnownNotes(self._recent[:], [self._seen])
+
+    def compared(self, known: KnownNotes) -> None:
+        """Keep of the notes that a database was found to hold the latest only. Those made meanwhile all stay."""
+        held = {each.id for each in known.notes}
+        fresh = [each for each in self._recent if each.id not in held]
+        self._recent = [*[each for each in self._recent if each.id in held][-_LAST:], *fresh]
+
+    def has_not_seen(self, seen: Seen) -> bool:
+        """Whether there is a note among these that this process has neither made nor seen."""
+        return seen.epoch != self._seen.epoch or not seen.ids <= self._seen.ids
+
+    async def see(self, seen: Seen) -> None:
+        """Know the latest notes of a database, whoever made them, and have this host know them after this process.
+
+        Raises:
+            JournalError: they cannot be written beside the journal.
+
+        """
+        self._seen = seen
+        if self._plan.directory is not None:
+            await asyncio.to_thread(write_seen, self._plan.directory, seen)
+
+    def _seen_before(self) -> Seen:
+        return Seen() if self._plan.directory is None else read_seen(self._plan.directory)
 
     async def revoked(self, *credentials: UUID) -> bool:
         """Whether the latest notes say that one of these callers or keys was revoked: a restored database may not know.
@@ -211,10 +242,10 @@ class Journal:
             latest = await self.latest()
         except JournalError:
             return False
-        return any(each.note.revokes(credential) for each in latest for credential in credentials)
+        return any(each.note.revokes(credential) for each in latest.notes for credential in credentials)
 
     def kept_last(self) -> list[KeptNote]:
-        """The latest notes in the files, each once, oldest first.
+        """The latest notes in the files, each once: by their place, for this host's clock may have stood ahead.
 
         Raises:
             JournalError: as `latest`.
@@ -223,10 +254,5 @@ class Journal:
         vault, directory = self._plan.vault, self._plan.directory
         if vault is None or directory is None:
             return []
-        return _newest([read_line(line, vault) for line in last_lines(directory, _LAST)])
-
-
-def _newest(notes: Sequence[KeptNote]) -> list[KeptNote]:
-    """The newest of some notes: by when they were made, for one may be written again much later."""
-    made: dict[UUID, tuple[datetime, KeptNote]] = {each.id: (each.at, each) for each in notes}
-    return [note for _, note in sorted(made.values(), key=lambda each: each[0])][-_LAST:]
+        read = [read_line(line, vault) for line in last_lines(directory, _LAST)]
+        return list({each.id: each for each in read}.values())

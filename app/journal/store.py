@@ -1,18 +1,21 @@
 """Reads and writes of epochs, and the question which notes of the journal a database does not hold."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import insert, select, text
 
 from app.db.session import ReadSession, WriteSession
-from app.journal.lines import KeptNote
+from app.journal.seen import KnownNotes, Seen
 from app.journal.tables import deployment_epoch
-from app.journal.waiting import held_ids
+from app.journal.waiting import held_ids, journal_note
+
+_SEEN: Final = 200
+"""So many of the latest notes are seen: any loss loses the latest first."""
 
 
 class NoteKind(StrEnum):
@@ -112,16 +115,23 @@ class EpochComparison:
         return self.marked or self.epoch < self.known or self.missing > 0
 
 
-async def compare(session: ReadSession, noted: Sequence[KeptNote], *, known: int = 1) -> EpochComparison:
-    """Compare a database with notes, and with the highest epoch that is known beside them."""
+async def compare(session: ReadSession, outside: KnownNotes, *, known: int = 1) -> EpochComparison:
+    """Compare a database with what is known outside it, and with the highest epoch that is known beside that."""
     epoch, began = await _epoch(session)
     # A process learns of a new epoch within a second: what it noted meanwhile says the epoch of before.
-    since = [each for each in noted if each.epoch == epoch or (began is not None and each.at > began)]
+    since = [each for each in outside.notes if each.epoch == epoch or (began is not None and each.at > began)]
     # That an epoch began is noted after it is committed, and has no id in the database.
     wanted = {each.id for each in since if each.note.kind != NoteKind.EPOCH}
+    wanted = wanted.union(*(each.ids for each in outside.seen if each.epoch == epoch))
     missing = len(wanted - await held_ids(session, wanted))
-    highest = max([known, *(each.epoch for each in noted)])
+    highest = max([known, *(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)])
     return EpochComparison(epoch, highest, missing, await is_marked(session, epoch))
+
+
+async def see_latest(session: ReadSession) -> Seen:
+    """The latest notes that a database holds, whoever made them."""
+    newest = select(journal_note.c.id).order_by(journal_note.c.number.desc()).limit(_SEEN)
+    return Seen(await load_epoch(session), frozenset((await session.execute(newest)).scalars()))
 
 
 async def mark(session: WriteSession, epoch: int) -> None:
@@ -130,10 +140,13 @@ async def mark(session: WriteSession, epoch: int) -> None:
     await session.execute(put, {"name": f"set back {epoch}"})
 
 
-async def begin_epoch(session: WriteSession, begun: NewEpoch) -> int:
-    """Begin the next epoch; its number."""
+async def begin_epoch(session: WriteSession, begun: NewEpoch, *, known: int = 1) -> int:
+    """Begin the next epoch; its number: later than the database's, and than the highest that is known outside it.
+
+    One that the database has lost had notes, which it would lack again.
+    """
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau epoch'))"))
-    number = await load_epoch(session) + 1
+    number = max(await load_epoch(session), known) + 1
     await session.execute(
         insert(deployment_epoch).values(
             number=number,

@@ -42,6 +42,7 @@ journal_note = Table(
     # When it was put here, or last taken up by somebody who keeps it.
     Column("put_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
 )
+Index("ix_journal_note_number", journal_note.c.number)
 Index("ix_journal_note_waiting", journal_note.c.number, postgresql_where=journal_note.c.line.is_not(None))
 
 _PUT: Final = Put(
@@ -98,5 +99,5 @@ async def mark_kept(session: WriteSession, ids: Sequence[UUID]) -> None:
 
 async def held_ids(session: ReadSession, ids: Collection[UUID]) -> frozenset[UUID]:
     """Those of these notes that a database holds, and so what they are about."""
-    found = select(journal_note.c.id).where(journal_note.c.id.in_(ids))
-    return frozenset((await session.execute(found)).scalars()) if ids else frozenset()
+    found = text("SELECT id FROM journal_note WHERE id = ANY(CAST(:ids AS uuid[]))")
+    return frozenset((await session.execute(found, {"ids": list(ids)})).scalars()) if ids else frozenset()

@@ -55,4 +55,5 @@ async def post_restore(
     if await journal.revoked(caller.id, shown.credential):  # the backup brought its key back
         raise UnauthorizedError(presented=True)
     async with writer.write() as session:
-        return EpochBody(epoch=await accept_restore(session, NewEpoch(body.lost, by=caller.id)))
+        begun = NewEpoch(body.lost, by=caller.id)
+        return EpochBody(epoch=await accept_restore(session, begun, known=journal.known))

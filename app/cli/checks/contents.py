@@ -97,10 +97,10 @@ async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
     from app.wiring.deployment import journal_of
 
     try:
-        noted = journal_of(settings, lambda: datetime.now(UTC)).kept_last()
+        known = await journal_of(settings, lambda: datetime.now(UTC)).latest()
     except JournalError as error:
         return wrong("restores", f"the journal cannot be read: {error}", "see docs/recovery.md")
-    found = await compare(session, noted)
+    found = await compare(session, known)
     if found.is_behind:
         return wrong(
             "restores",
@@ -108,7 +108,9 @@ async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
             "notes not held",
             "run `sceau restore-check`, then `sceau replay-journal` (docs/recovery.md)",
         )
-    return ok("restores", f"epoch {found.epoch}; the database holds what the journal's last {len(noted)} notes say")
+    return ok(
+        "restores", f"epoch {found.epoch}; the database holds what the journal's last {len(known.notes)} notes say"
+    )
 
 
 async def _receivers(session: "ReadSession", settings: "Settings") -> AsyncIterator[CheckResult]:

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, at_length
+from app.cli.connecting import DataOption, at_length, heard_by_all
 from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from app.db.database import Database
     from app.journal.journal import Journal
     from app.journal.lines import KeptNote
+    from app.journal.store import NewEpoch
     from app.operations.consents.restores.replay_journal import ReplayOutcome
 
 _TOGETHER: Final = 500
@@ -29,6 +32,10 @@ _NOTHING_LOST: Final = "nothing: the journal was replayed"
 _SEND_FIRST: Final = (
     "Some notes are about people or processings that this database does not know. If you import or register them "
     "again, replay the journal once more after that: a withdrawal is then recorded for them too."
+)
+_UNTOLD: Final = (
+    "{} notes that a host saw in the database before are in none of these journals. Name the journals of every host; "
+    "if one is lost, nothing tells what these notes said: say so in --lost."
 )
 Directories = Annotated[
     list[Path] | None,
@@ -47,14 +54,16 @@ def restore_check(
     data: DataOption = None,
 ) -> None:
     """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
+    from app.journal.seen import KnownNotes, read_seen
     from app.journal.store import EpochComparison, compare
 
     async def check(database: "Database") -> tuple[EpochComparison, int]:
         noted, missing = 0, 0
         async with database.read() as session:
-            found = await compare(session, [])
+            found = await compare(session, KnownNotes([], [read_seen(each) for each in _places(directories)]))
+            missing = found.missing
             for part in _parts(_noted(directories)):
-                found = await compare(session, part, known=found.known)
+                found = await compare(session, KnownNotes(part), known=found.known)
                 noted, missing = noted + len(part), missing + found.missing
         return replace(found, missing=missing), noted
 
@@ -86,18 +95,27 @@ def replay_journal(
 
     Give the journals of every host at once. It may be run again: what is held already is left alone.
     """
+    from app.journal.store import NewEpoch
     from app.operations.consents.restores.replay_journal import ReplayOutcome, told_by_hand
 
     by_hand: list[str] = []
+    known, untold = 1, 0
 
     async def replay(database: "Database") -> "Counter[ReplayOutcome]":
+        nonlocal known, untold
         counts: Counter[ReplayOutcome] = Counter()
+        unread = await _lost_of_others(database, directories)
         for part in _parts(_noted(directories)):
+            known = max(known, *(each.epoch for each in part))
+            unread.difference_update(each.id for each in part)
             became = await _replayed(database, part, keep=not dry_run)
             counts.update(became)
             by_hand.extend(
                 told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
             )
+        if counts[ReplayOutcome.REPLAYED] and not dry_run:
+            await heard_by_all(database)  # a service that answers may permit it for a lease
+        untold = len(unread)
         return counts
 
     counts = at_length(data, replay)
@@ -107,12 +125,14 @@ def replay_journal(
         typer.echo(_SEND_FIRST, err=True)
     for each in by_hand:
         typer.echo(f"  by hand: {each}")
+    if untold:
+        typer.echo(_UNTOLD.format(untold), err=True)
     if dry_run:
         return
-    if by_hand and lost is None:
+    if (by_hand or untold) and lost is None:
         typer.echo("Do these again, then say so: sceau accept-restore --lost '…'", err=True)
         raise typer.Exit(1)
-    _accept(data, lost or _NOTHING_LOST, counts[ReplayOutcome.REPLAYED], len(by_hand))
+    _accept(data, NewEpoch(lost or _NOTHING_LOST, counts[ReplayOutcome.REPLAYED], len(by_hand)), known)
 
 
 def accept_restore(
@@ -120,23 +140,40 @@ def accept_restore(
     data: DataOption = None,
 ) -> None:
     """Say that a restore has been dealt with: the service answers from the database again. It stays in the trail."""
-    _accept(data, lost, None, None)
-
-
-def _accept(data: Path | None, lost: str, replayed: int | None, by_hand: int | None) -> None:
-    from app.audit.origin import EntryPoint, Origin, arriving
     from app.journal.store import NewEpoch
+
+    _accept(data, NewEpoch(lost), 1)
+
+
+def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
+    """Begin an epoch that is later than any that the journals know."""
+    from app.audit.origin import EntryPoint, Origin, arriving
     from app.operations.service.accept_restore import accept_restore
 
     async def accept(database: "Database") -> int:
+        journal = _journal()
+        kept = [each.epoch for each in (await journal.latest()).notes]
         async with database.write() as session:
-            number = await accept_restore(session, NewEpoch(lost, replayed, by_hand))
-        await _journal().begin(number)
+            number = await accept_restore(session, begun, known=max([known, *kept]))
+        await journal.begin(number)
         return number
 
     with arriving(Origin(EntryPoint.COMMAND)):
         number = at_length(data, accept)
     typer.echo(f"Epoch {number} has begun: the service answers from this database again.")
+
+
+async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":
+    """The ids of notes that hosts saw in the database in this epoch, and that it does not hold any more."""
+    from app.journal.seen import read_seen
+    from app.journal.store import load_epoch
+    from app.journal.waiting import held_ids
+
+    seen = [read_seen(each) for each in _places(directories)]
+    async with database.read() as session:
+        epoch = await load_epoch(session)
+        ids = {each for host in seen if host.epoch == epoch for each in host.ids}
+        return ids - await held_ids(session, ids)
 
 
 class _NothingKeptError(Exception):
@@ -184,17 +221,29 @@ def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
 
     """
     from app.journal.files import lines_of
-    from app.journal.lines import JournalError, read_line
+    from app.journal.lines import read_line
     from app.settings import Settings
     from app.wiring.deployment import deployment_of
 
-    settings = Settings.load()
-    own = [settings.journal_directory] if settings.journal_directory is not None else []
-    if not (read := directories or own):
-        raise JournalError("there is no journal: name its directories, or set SCEAU_JOURNAL_DIRECTORY")
-    vault = deployment_of(settings).vault
-    each = [(read_line(line, vault) for line in lines_of(directory)) for directory in read]
+    vault = deployment_of(Settings.load()).vault
+    each = [(read_line(line, vault) for line in lines_of(directory)) for directory in _places(directories)]
     return heapq.merge(*each, key=lambda kept: kept.at)
+
+
+def _places(directories: Sequence[Path] | None) -> Sequence[Path]:
+    """The directories that were named, or this host's.
+
+    Raises:
+        JournalError: there is no journal.
+
+    """
+    from app.journal.lines import JournalError
+    from app.settings import Settings
+
+    own = Settings.load().journal_directory
+    if not (places := directories or ([own] if own is not None else [])):
+        raise JournalError("there is no journal: name its directories, or set SCEAU_JOURNAL_DIRECTORY")
+    return places
 
 
 def _parts(noted: "Iterator[KeptNote]") -> "Iterator[Sequence[KeptNote]]":

@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, and the index by which notes that wait are found."""
+    """Make the table, and the indexes by which the latest notes, and those that wait, are found."""
     op.create_table(
         "journal_note",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("put_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_note")),
     )
+    op.create_index("ix_journal_note_number", "journal_note", ["number"])
     op.create_index("ix_journal_note_waiting", "journal_note", ["number"], postgresql_where=sa.text("line IS NOT NULL"))
 
 

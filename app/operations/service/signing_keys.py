@@ -36,6 +36,9 @@ async def rotate_key(
     now = await session.find(INSTANT)
     await retire_keys(session, ring, now if at_once else now + overlap, all_of_them=at_once)
     made = await _add(session, deployment, ring, now)
+    if at_once:  # a backup would bring leaked keys back: somebody is to be told
+        session.narrow()
+        session.note("other", {"what": "leaked signing keys were ended", "about": ring.purpose})
     target = Target(TargetKind.SIGNING_KEY, str(made.id))
     await record_act(session, ActKind.SIGNING_KEY_ROTATED, by, target, {"purpose": ring.purpose, "at_once": at_once})
     return made

@@ -109,7 +109,7 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     if wanted is None:
         return ReplayOutcome.NOBODY
     await _append(session, replace(wanted, subject_ref=ref), entries)
-    if wanted.event.kind is EventKind.CLOSED:
+    if wanted.event.kind is EventKind.CLOSED and not _used_after(event, [each.event for each in entries]):
         await end_account(session, ref, event.collected_at)
     if wanted.event.kind is EventKind.ERASED:
         await _forget(session, ref)
@@ -136,20 +136,27 @@ async def _playable(
     """
     event = entry.event
     if event.kind in _ENDS_ACCOUNT:
-        later = (each for each in events if each.collected_at > event.collected_at)
-        if any(each.kind not in _BY_ITSELF for each in later):
-            # The account was used again since: what was said before ends, and what was said since stands.
-            return replace(entry, event=replace(event, kind=EventKind.WITHDRAWN))
+        if _used_after(event, events):
+            # The account was used again since: what was said before ends, ages too, and what was said since stands.
+            return replace(entry, event=replace(event, kind=EventKind.CLOSED))
         return entry
     record = await lock_processing(session, event.processing) if event.processing is not None else None
     if event.processing is not None and record is None:
         return _age_alone(entry, events)
+    is_own = entry.subject_ref == ref
     if event.kind is not EventKind.GRANTED:
-        return entry
-    knows_version = record is not None and record.version(event.version or 0) is not None
+        return entry if is_own else _without_age(entry, events)
+    # A version that was recorded later is another one, to which nobody has agreed.
+    version = record.version(event.version or 0) if record is not None else None
+    knows_version = version is not None and version.recorded_at <= entry.recorded_at
     # In the ledger of another pseudonym it may only narrow: that person may be the next holder of the address.
-    narrows = entry.subject_ref == ref or _follows_grant(event, events)
+    narrows = is_own or _follows_grant(event, events)
     return entry if knows_version and narrows else _age_alone(entry, events)
+
+
+def _used_after(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
+    """Whether somebody said something in a ledger after an event."""
+    return any(each.collected_at > event.collected_at and each.kind not in _BY_ITSELF for each in events)
 
 
 def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
@@ -162,6 +169,19 @@ def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
         and (each.kind in DECISIONS or each.kind in _ENDS_ACCOUNT)
     ]
     return bool(before) and max(before, key=lambda each: each.rank).kind is EventKind.GRANTED
+
+
+def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:
+    """An entry for the ledger of another pseudonym: without an age that makes nobody younger.
+
+    It would be known of the next holder of the address, whose consent then counts where no age was stated.
+    """
+    event = entry.event
+    if event.collection.age_band is None or makes_younger(event.collection.age_band, events, event.collected_at):
+        return entry
+    ageless = replace(event, collection=replace(event.collection, age_band=None))
+    capacity = {name: said for name, said in (entry.capacity or {}).items() if name != "age_band"}
+    return replace(entry, event=ageless, capacity=capacity or None)
 
 
 def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:
