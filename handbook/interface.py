@@ -54,7 +54,10 @@ GENERAL: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "restored-behind": (
         "503",
-        "The database was set back ([restoring](../recovery.md)). IV is not answered until that is dealt with.",
+        (
+            "The database was set back ([restoring](../recovery.md)). Until somebody has dealt with that, IV is not "
+            "answered, and no grant and no new key is taken."
+        ),
     ),
     "refused": ("4xx", "Any other refusal by the HTTP layer."),
 }

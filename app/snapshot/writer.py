@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError
+from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
 from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
 from app.db.session import Committing, WriteSession
@@ -42,6 +42,7 @@ class Writer:
         longest: float,
         journal: Journal,
         known: LastKnown | None = None,
+        set_back: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare.
 
@@ -51,6 +52,7 @@ class Writer:
             replica: this process's own; None in one that reads the primary for each decision.
             longest: lease and margin, in seconds.
             known: what a process without a replica remembers for an outage, if anything.
+            set_back: whether the database was found to be set back, and nobody has dealt with it.
 
         """
         self.confirmer = Confirmer(
@@ -68,6 +70,17 @@ class Writer:
         self._journal = journal
         self._replica = replica
         self._known = known
+        self._set_back = set_back
+
+    def require_whole(self) -> None:
+        """Refuse what would permit more while the database is set back: who says it may have been revoked since.
+
+        Raises:
+            RestoredBehindError: nobody has dealt with it yet.
+
+        """
+        if self._set_back():
+            raise RestoredBehindError
 
     def _proven(self) -> tuple[ReadPool, str] | None:
         """Where to read on the primary, as this process's feed knows it."""

@@ -25,7 +25,7 @@ from app.auth.idempotency import Answer
 from app.auth.limits.rate_limits import Counted
 from app.auth.scopes import Scope
 from app.core.errors import DomainError, ScopeMissingError
-from app.db.database import BusyError, DatabaseUnavailableError
+from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
 from app.operations.consents.record_many import Said
 
 _AT_A_STRETCH: Final = 25
@@ -119,7 +119,7 @@ async def _answer(
 
 def _ends_all(answer: Answer | BaseException) -> bool:
     """Whether what became of an item would become of all that follow."""
-    if isinstance(answer, BusyError):
+    if isinstance(answer, BusyError | RestoredBehindError):
         return False
     return isinstance(answer, DatabaseUnavailableError | UnauthorizedError | ScopeMissingError)
 

@@ -97,6 +97,8 @@ class RecordingGroups:
         """
         if len(self.waiting) >= _MOST_WAITING:
             raise DatabaseUnavailableError
+        if order.is_grant:
+            self.writer.require_whole()
         mine = _Waiting(order, asyncio.get_running_loop().create_future())
         self.waiting.append(mine)
         if not self.due:

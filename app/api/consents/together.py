@@ -13,12 +13,13 @@ from app.api.http.security import AskAgain
 from app.auth.callers import Authenticated, Caller
 from app.auth.idempotency import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, release
 from app.auth.store import kept_as_they_are
+from app.core.consent import EventKind
 from app.core.errors import DomainError
 from app.db.lookups import LookedUp, Lookup
 from app.db.session import WriteSession
 from app.operations.consents.collection_time import record_import
 from app.operations.consents.open_ledgers import Opening, OpenLedgers, opening_of
-from app.operations.consents.record_consent import RecordedConsent
+from app.operations.consents.record_consent import Collected, RecordedConsent
 from app.operations.consents.record_many import Done, Recorded, Said, record_one
 from app.operations.consents.search_consents import ConsentView
 from app.operations.service.deployment import Deployment
@@ -42,6 +43,11 @@ class Order:
     status: int
     person: bytes
     cause: str | None = None
+
+    @property
+    def is_grant(self) -> bool:
+        """Whether it may permit more."""
+        return isinstance(self.said, Collected) and self.said.kind is EventKind.GRANTED
 
 
 _Callers = dict[tuple[bytes, UUID], Caller | Exception]

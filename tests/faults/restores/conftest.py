@@ -1,9 +1,16 @@
 """The deployment of these tests."""
 
+from functools import partial
+
 import pytest
 
 from tests.faults.restores.restorable import Restorable
+from tests.faults.service import eventually
 from tests.faults.words import ADS, FILTER, decision
+
+
+def _records(service, body):
+    return service.call("POST", "/v1/consents", body).status_code == 201
 
 
 @pytest.fixture
@@ -16,6 +23,7 @@ def deployment(server, tmp_path):
             service.call("POST", "/v1/processings", processing)
         service.ok("PATCH", "/v1/processings/ads-mail", {"status": "active"})  # an earlier test suspends it
         for name in ("alice", "bob", "carol", "dora"):
-            service.ok("POST", "/v1/consents", decision(name))
+            # An earlier test may have left the database set back: it is looked at again within a second.
+            eventually(partial(_records, service, decision(name)))
     made.back_up()
     return made

@@ -77,6 +77,11 @@ class Restorable:
         with self.server.administrator() as admin:
             admin.execute("GRANT CONNECT ON DATABASE sceau TO sceau_app")
 
+    def accept(self):
+        """Accept the database as it is, before anything is replayed: people may say something meanwhile."""
+        status, said = self.command("accept-restore", "--lost", "Not known yet.")
+        assert status == 0, said
+
     def command(self, *words):
         """A command of the operator's: its exit status and what it printed."""
         done = subprocess.run(
@@ -89,3 +94,7 @@ class Restorable:
             check=False,
         )
         return done.returncode, done.stdout + done.stderr
+
+    def journal_holds(self, text):
+        """Whether some line of the journal has this in it."""
+        return any(text in path.read_text() for path in self.journal.glob("journal-*"))

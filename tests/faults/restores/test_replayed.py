@@ -74,6 +74,8 @@ def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
         service.ok("POST", "/v1/withdrawals", withdrawal("eve"))
     deployment.set_back()
     with deployment.serving() as service:
+        deployment.accept()
+        eventually(lambda: asked(service, "dora") is True)
         service.ok("POST", "/v1/consents", grant)
         assert deployment.command("replay-journal")[0] == 0
         eventually(lambda: asked(service, "dora") is True)
@@ -89,6 +91,8 @@ def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
     deployment.set_back()
     with deployment.serving() as service:
+        deployment.accept()
+        eventually(lambda: asked(service, "dora") is True)
         service.ok("POST", "/v1/consents", grant("bob", "other-mail"))
         assert deployment.command("replay-journal")[0] == 0
         eventually(lambda: asked(service, "dora") is True)

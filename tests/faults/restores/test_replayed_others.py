@@ -58,6 +58,8 @@ def test_a_grant_that_narrows_follows_a_person_to_another_pseudonym(deployment):
         before = asked(service, "omar")
     deployment.set_back()
     with deployment.serving() as service:
+        deployment.accept()
+        eventually(lambda: asked(service, "dora") is True)
         service.ok("POST", "/v1/consents", wide)
         status, said = deployment.command("replay-journal")
         assert (status, "1 replayed" in said) == (0, True), said
@@ -72,6 +74,8 @@ def test_an_age_is_replayed_without_a_grant_that_is_not(deployment):
         service.ok("POST", "/v1/consents", {**decision("pia"), **child})
     deployment.set_back()
     with deployment.serving() as service:
+        deployment.accept()
+        eventually(lambda: asked(service, "dora") is True)
         service.ok("POST", "/v1/consents", decision("pia"))
         status, said = deployment.command("replay-journal")
         assert (status, "1 replayed" in said) == (0, True), said

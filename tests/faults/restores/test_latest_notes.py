@@ -1,0 +1,73 @@
+"""Which notes of a journal are the latest, whatever a host's clock says."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from app.db.session import Committing
+from app.journal.journal import Journal, JournalPlan
+from app.ledger.vault import Vault
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+MANY = 200
+
+
+class Host:
+    """A host with a clock, whose processes note withdrawals in one directory."""
+
+    def __init__(self, directory):
+        """Stand at noon."""
+        self.now, self.plan = NOON, JournalPlan(lambda: self.now, Vault({"first": b"\x22" * 32}), directory)
+        self.process = Journal(self.plan)
+
+    async def note(self, number):
+        """Note so many withdrawals; the ids of their notes."""
+        made = set()
+        for _ in range(number):
+            self.now += timedelta(milliseconds=10)
+            session = Session()
+            session.committing.notes.append(("other", {"what": "a withdrawal", "about": "x"}))
+            noted = self.process.note(cast("Any", session))
+            await self.process.keep(cast("Any", None), noted, repeats=False)
+            made |= {each.id for each in noted.notes}
+        return made
+
+
+class Session:
+    """What is noted of a transaction."""
+
+    def __init__(self):
+        """A transaction that forbids."""
+        self.committing = Committing(narrowing=True)
+
+    def stage(self, put, row):
+        """Nothing is written to a database here."""
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=40)])
+def test_notes_made_after_a_clock_was_put_right_are_among_the_latest(tmp_path, ahead):
+    """The clock stood ahead while as many notes were made as are compared: the next ones are compared all the same."""
+    host = Host(tmp_path)
+    host.now = NOON + ahead
+    before = asyncio.run(host.note(MANY))
+    host.now = NOON + timedelta(minutes=1)
+    after = asyncio.run(host.note(50))
+    for process in (host.process, Journal(host.plan)):
+        known = {each.id for each in asyncio.run(process.latest()).notes}
+        assert after <= known
+        assert known <= before | after
+
+
+def test_what_was_not_compared_yet_is_never_forgotten(tmp_path):
+    """However much is noted before the next look, all of it is compared then, and after that the latest only."""
+    host = Host(tmp_path)
+    first = asyncio.run(host.note(1))
+    asyncio.run(host.note(2 * MANY))
+    known = host.process.recent()
+    assert first <= {each.id for each in known.notes}
+    meanwhile = asyncio.run(host.note(1))
+    host.process.compared(known)
+    kept = {each.id for each in host.process.recent().notes}
+    assert (len(kept), meanwhile <= kept, first <= kept) == (MANY + 1, True, False)

@@ -1,0 +1,91 @@
+"""A loss that the process which answers did not note itself, or noted long before it looks, is noticed."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from app.db.embedded.binaries import find_binaries
+from tests.faults.restores.restorable import asked
+from tests.faults.service import eventually
+from tests.faults.words import withdrawal
+
+SET_BACK = "restored-behind"
+
+
+def has_seen_all(journal, deployment):
+    """Whether a host has seen the latest note that the database holds."""
+    path = journal / "seen.json"
+    with deployment.server.administrator() as admin:
+        latest = admin.execute("SELECT id FROM journal_note ORDER BY number DESC LIMIT 1").fetchone()[0]
+    return path.exists() and str(latest) in json.loads(path.read_text())["ids"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """The journal of another host."""
+    (made := tmp_path / "elsewhere").mkdir()
+    return made
+
+
+@pytest.mark.parametrize("cache", ["leased", "strict"])
+def test_a_host_that_saw_what_another_noted_notices_its_loss(deployment, elsewhere, cache):
+    """One host withdraws and is lost with the primary: the other denies or answers 503, and so does its next start."""
+    of_the_second = {"SCEAU_JOURNAL_DIRECTORY": str(elsewhere), "SCEAU_CACHE": cache}
+    with deployment.serving(**of_the_second) as second:
+        with deployment.serving(SCEAU_CACHE=cache) as first:
+            first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+            eventually(lambda: has_seen_all(elsewhere, deployment))
+        deployment.set_back()
+        eventually(lambda: asked(second, "dora") == SET_BACK)
+        assert asked(second, "alice") == SET_BACK
+    with deployment.serving(**of_the_second) as again:
+        eventually(lambda: asked(again, "alice") == SET_BACK)
+
+
+def test_what_no_journal_notes_is_said_to_be_lost(deployment, elsewhere):
+    """A replay without the lost host's journal says how many notes it cannot know, and begins no epoch by itself."""
+    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)), deployment.serving() as first:
+        first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        eventually(lambda: has_seen_all(elsewhere, deployment))
+    deployment.set_back()
+    status, said = deployment.command("replay-journal", str(elsewhere))
+    assert (status, "1 notes that a host saw" in said) == (1, True), said
+    status, said = deployment.command("replay-journal", str(elsewhere), str(deployment.journal))
+    assert (status, "has begun" in said) == (0, True), said
+
+
+@pytest.mark.parametrize("cache", ["leased", "strict"])
+def test_many_notes_before_the_first_look_hide_no_loss(deployment, cache):
+    """Three hundred withdrawals are noted on a database that was set back before anybody asks anything."""
+    with deployment.serving(SCEAU_CACHE=cache) as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        deployment.set_back()
+        items = [withdrawal(f"other{number}") for number in range(300)]
+
+        def sent():
+            answer = service.call("POST", "/v1/withdrawals/batch", {"items": items})
+            return answer.status_code == 200 and all(each["status"] == 200 for each in answer.json()["items"])
+
+        eventually(sent)
+        told = [asked(service, "alice") for _ in range(20)]
+        assert True not in told
+        eventually(lambda: asked(service, "alice") == SET_BACK)
+
+
+def test_a_watch_that_fails_goes_on(deployment, elsewhere):
+    """While a dump is restored over the database there is no table to watch: both hosts learn that it was set back."""
+    url, dump = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump"
+    programs = find_binaries(None)
+    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
+    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)) as second, deployment.serving() as first:
+        first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        assert asked(second, "alice") is False
+        with deployment.server.administrator() as admin:
+            admin.execute("DROP SCHEMA public CASCADE")
+            admin.execute("CREATE SCHEMA public")
+        time.sleep(2)  # each looks every second
+        subprocess.run([programs / "pg_restore", f"--dbname={url}", dump], check=True)
+        eventually(lambda: {asked(first, "alice"), asked(second, "alice")} == {SET_BACK})
+        assert {asked(first, "alice"), asked(second, "alice")} == {SET_BACK}

@@ -1,0 +1,80 @@
+"""A replay makes no consent out of what somebody else agreed to, or agreed to about something else."""
+
+from tests.faults.restores.restorable import asked
+from tests.faults.service import eventually
+from tests.faults.words import ADS, decision, withdrawal
+from tests.support.api import processing, subject
+from tests.support.consents import grant, proof
+
+CHILD = {"capacity": {"age_band": "under_15", "given_by": "both"}}
+
+
+def replayed(deployment, service, *words):
+    """Replay the journal, and come back when the service answers again."""
+    status, said = deployment.command("replay-journal", *words)
+    assert status == 0, said
+    eventually(lambda: asked(service, "dora") is True)
+
+
+def test_a_processing_that_is_registered_again_otherwise_has_no_consent(deployment):
+    """They agreed that subject lines are read; under the same id it reads everything since the restore."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings", processing("x-mail", elements=["subject_line"]))
+        service.ok("POST", "/v1/consents", {**grant("alice", "x-mail"), **CHILD})
+    deployment.set_back()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings", processing("x-mail", notice={"fr": "Autre texte", "en": "Another text"}))
+        replayed(deployment, service)
+        assert asked(service, "alice", "x-mail") is False
+
+
+def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
+    """Alice agreed to a second version; another second version, with another recipient, is there since the restore."""
+    one, other = {"fr": "Deux", "en": "Two"}, {"fr": "Autre chose", "en": "Something else"}
+    version = {name: value for name, value in ADS.items() if name != "id"} | {"material": True}
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings/ads-mail/versions", {**version, "notice": one})
+        body = {**decision("alice"), "version": 2, "evidence": proof(one, {"notice_version": 2})}
+        items = [body, decision("bob", "refused")]  # noted together
+        service.ok("POST", "/v1/consents/batch", {"items": items})
+    deployment.set_back()
+    with deployment.serving() as service:
+        again = {**version, "notice": other, "data_recipients": ["an ad network"]}
+        service.ok("POST", "/v1/processings/ads-mail/versions", again)
+        deployment.command("replay-journal", "--lost", "The second version was added again.")
+        eventually(lambda: asked(service, "bob") is False)
+        assert asked(service, "alice") is False
+
+
+def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
+    """Nina said that she is an adult, and closed her account; of whoever has her address now nobody knows the age."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings", processing("aged-mail", age_statement_required=True))
+        service.ok("POST", "/v1/processings", processing("other-mail"))
+        deployment.back_up()
+    with deployment.serving() as service:
+        adult = {"capacity": {"age_band": "adult", "given_by": "self"}}
+        service.ok("POST", "/v1/consents", {**grant("nina", "other-mail"), "decision": "refused", **adult})
+        service.ok("POST", "/v1/subjects/closures", {"subject": subject("nina")})
+    deployment.set_back()
+    with deployment.serving() as service:
+        deployment.accept()
+        eventually(lambda: asked(service, "dora") is True)
+        service.ok("POST", "/v1/consents", grant("nina", "aged-mail"))
+        assert asked(service, "nina", "aged-mail") is False
+        deployment.command("replay-journal")
+        assert asked(service, "nina", "aged-mail") is False
+
+
+def test_one_replay_is_enough_where_an_epoch_was_lost(deployment):
+    """The epoch that begins is later than the lost one, whose notes the database would lack again."""
+    with deployment.serving() as service:
+        lost = service.ok("POST", "/v1/restores", {"lost": "A drill."})["epoch"]
+        eventually(lambda: deployment.journal_holds(f'"epoch":{lost}'))
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    deployment.set_back()
+    with deployment.serving() as service:
+        status, said = deployment.command("replay-journal")
+        assert (status, f"Epoch {lost + 1} has begun" in said) == (0, True), said
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, "alice") is False
