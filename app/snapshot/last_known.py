@@ -3,8 +3,10 @@
 Never used while the database answers, and never for a purpose of IV: a permit under IV rests on facts read for it.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
@@ -72,11 +74,13 @@ class LastKnown:
                 what was forgotten: then nothing is kept.
 
         """
-        self._aside[0].pop(digest, None)
         if found is None:
             self._callers.pop(digest, None)
         elif since == self.forgettings:
             _keep(self._callers, digest, found)
+        elif (known := self._aside[0].get(digest)) is not None and replace(known, at=found.at) == found:
+            return  # it says the same as the read, which may have been overtaken
+        self._aside[0].pop(digest, None)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
@@ -89,11 +93,13 @@ class LastKnown:
 
     def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
         """Keep what a register entry was found to be; None forgets it. `since`: as for callers."""
-        self._aside[1].pop(identifier, None)
         if processing is None:
             self._processings.pop(identifier, None)
         elif since == self.forgettings:
             _keep(self._processings, identifier, processing)
+        elif self._aside[1].get(identifier) == processing:
+            return
+        self._aside[1].pop(identifier, None)
 
     def forget(self, changes: Sequence[tuple[int, bytes]]) -> None:
         """These facts have changed, as (kind, ref): what was read of them before is known no more."""
@@ -184,12 +190,18 @@ class HeldOrKnown(LastKnown):
 
     def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
         """Keep what a credential was found to be. Read without a lease, it is newer than what is held."""
+        held = self._held_callers.get(digest)
+        if held is not None and found is not None and since != self.forgettings and _is_of(held, found):
+            return  # it says the same as the read, which may have been overtaken
         if found is None or not self._feed.lease.held():
             self._held_callers.drop(digest)
         super().remember_caller(digest, found, since)
 
     def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
         """Keep what a register entry was found to be. Read without a lease, it is newer than what is held."""
+        held = self._held_register.get(identifier)
+        if held is not None and since != self.forgettings and held.processing == processing:
+            return
         if not self._feed.lease.held():
             self._held_register.drop(identifier)
         super().remember_processing(identifier, processing, since)
@@ -216,6 +228,12 @@ class HeldOrKnown(LastKnown):
     def _confirmed(self) -> float:
         """Up to when the feed told of every change: what is remembered has outlived that."""
         return self._feed.last_beat
+
+
+def _is_of(held: CallerRecord, found: Authenticated) -> bool:
+    """Whether a record says of a credential what was found."""
+    ends = math.inf if found.until is None else found.until.timestamp()
+    return held.caller == found.caller and held.until == ends
 
 
 def _keep(memory: OrderedDict[_Key, tuple[_Value, float]], key: _Key, value: _Value) -> None:

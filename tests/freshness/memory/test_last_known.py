@@ -1,12 +1,13 @@
 """What is remembered for an outage: bounded, in time, and never what was forgotten while it was read."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import app.snapshot.last_known as last_known_module
 from app.auth.callers import Authenticated, Caller
 from app.core.article import Purpose
-from app.core.processing import Processing
+from app.core.processing import Processing, Status, StatusChange
 from app.snapshot.changes import ChangeKind
 from app.snapshot.last_known import LastKnown
 from tests.support.api import utc
@@ -68,6 +69,7 @@ def test_it_holds_so_many_and_no_more():
 
 
 SCAN = Processing("scan", Purpose.MALWARE_DETECTION, ())
+SORT = Processing("sort", Purpose.SORTING, ())
 
 
 def test_a_register_entry_that_changed_while_it_was_read_is_not_remembered():
@@ -138,3 +140,22 @@ def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
     assert [known.caller(digest, NOON) is None for digest in (b"a", b"b", b"c")] == [False] * 3
     now[0] += 60
     assert known.caller(b"a", NOON) is None
+
+
+def test_a_read_that_was_overtaken_takes_nothing_away_that_it_does_not_contradict():
+    """It may not be kept; what was known before a gap stays where it says the same, and goes where it says otherwise."""
+    known = LastKnown()
+    for digest, number in ((b"a", 1), (b"b", 2)):
+        known.remember_caller(digest, _found(number), known.forgettings)
+    for each in (SCAN, SORT):
+        known.remember_processing(each.id, each, known.forgettings)
+    known.set_aside()
+    since = known.forgettings
+    known.forget([(ChangeKind.PROCESSING, b"another")])
+    known.remember_caller(b"a", _found(1), since)
+    known.remember_caller(b"b", _found(3), since)
+    known.remember_processing("scan", SCAN, since)
+    known.remember_processing("sort", replace(SORT, status_changes=(StatusChange(NOON, Status.SUSPENDED),)), since)
+    assert known.caller(b"a", NOON) is not None
+    assert known.exempt_processing("scan") is SCAN
+    assert (known.caller(b"b", NOON), known.exempt_processing("sort")) == (None, None)
