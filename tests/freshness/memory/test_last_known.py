@@ -143,7 +143,7 @@ def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
 
 
 def test_a_read_that_was_overtaken_takes_nothing_away_that_it_does_not_contradict():
-    """It may not be kept; what was known before a gap stays where it says the same, and goes where it says otherwise."""
+    """It is not kept; what was known before a gap stays where it says the same, and goes where it says otherwise."""
     known = LastKnown()
     for digest, number in ((b"a", 1), (b"b", 2)):
         known.remember_caller(digest, _found(number), known.forgettings)
