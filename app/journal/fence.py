@@ -157,7 +157,8 @@ class Fence:
         """
         async with self.database.read_and_prove(by_commit=True, look=self.look) as session:
             seen = await see_latest(session)
-        await self._journal.see(seen)
+        with suppress(JournalError):  # a disk that is full: notes cannot be kept there either, which is told
+            await self._journal.see(seen)
 
     async def _is_marked(self, session: ReadSession) -> bool:
         epoch = await load_epoch(session)

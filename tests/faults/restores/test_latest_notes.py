@@ -3,11 +3,14 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
 from app.db.session import Committing
 from app.journal.journal import Journal, JournalPlan
+from app.journal.lines import JournalError
+from app.journal.seen import Seen
 from app.ledger.vault import Vault
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -58,6 +61,22 @@ def test_notes_made_after_a_clock_was_put_right_are_among_the_latest(tmp_path, a
         known = {each.id for each in asyncio.run(process.latest()).notes}
         assert after <= known
         assert known <= before | after
+
+
+def test_what_was_seen_is_known_to_the_next_process_and_to_this_one_where_it_cannot_be_written(tmp_path):
+    """The file beside the journal tells the next process; where it cannot be written, this one knows all the same."""
+    host = Host(tmp_path / "journal")
+    (tmp_path / "journal").mkdir()
+    seen = Seen(3, frozenset({UUID(int=1), UUID(int=2)}))
+    assert host.process.has_not_seen(seen)
+    asyncio.run(host.process.see(seen))
+    assert not host.process.has_not_seen(seen)
+    assert not host.process.has_not_seen(Seen(3, frozenset({UUID(int=1)})))
+    assert seen in asyncio.run(Journal(host.plan).latest()).seen
+    gone = Host(tmp_path / "gone")
+    with pytest.raises(JournalError):
+        asyncio.run(gone.process.see(seen))
+    assert seen in gone.process.recent().seen
 
 
 def test_what_was_not_compared_yet_is_never_forgotten(tmp_path):
