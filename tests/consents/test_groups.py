@@ -145,7 +145,7 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, database, monke
             yield session
         await asyncio.sleep(0.5)  # the next group begins meanwhile
 
-    monkeypatch.setattr(groups, "writer", SimpleNamespace(write=slowly_confirmed))
+    monkeypatch.setattr(groups, "writer", SimpleNamespace(write=slowly_confirmed, require_whole=lambda: None))
     with psycopg.connect(administrator_url(database.name)) as holder:
         holder.execute("SELECT FROM subject FOR UPDATE")
 

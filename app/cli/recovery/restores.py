@@ -113,7 +113,7 @@ def replay_journal(
             by_hand.extend(
                 told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
             )
-        if counts[ReplayOutcome.REPLAYED] and not dry_run:
+        if counts[ReplayOutcome.REPLAYED] and not dry_run and not await _is_marked(database):
             await heard_by_all(database)  # a service that answers may permit it for a lease
         untold = len(unread)
         return counts
@@ -161,6 +161,14 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     with arriving(Origin(EntryPoint.COMMAND)):
         number = at_length(data, accept)
     typer.echo(f"Epoch {number} has begun: the service answers from this database again.")
+
+
+async def _is_marked(database: "Database") -> bool:
+    """Whether the service has found that the database was set back: then it answers nothing that needs consent."""
+    from app.journal.store import is_marked, load_epoch
+
+    async with database.read() as session:
+        return await is_marked(session, await load_epoch(session))
 
 
 async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":

@@ -1,10 +1,12 @@
 """A replay makes no consent out of what somebody else agreed to, or agreed to about something else."""
 
+from datetime import UTC, datetime
+
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
-from tests.faults.words import ADS, decision, withdrawal
+from tests.faults.words import withdrawal
 from tests.support.api import processing, subject
-from tests.support.consents import grant, proof
+from tests.support.consents import grant, proof, written
 
 CHILD = {"capacity": {"age_band": "under_15", "given_by": "both"}}
 
@@ -31,19 +33,24 @@ def test_a_processing_that_is_registered_again_otherwise_has_no_consent(deployme
 def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
     """Alice agreed to a second version; another second version, with another recipient, is there since the restore."""
     one, other = {"fr": "Deux", "en": "Two"}, {"fr": "Autre chose", "en": "Something else"}
-    version = {name: value for name, value in ADS.items() if name != "id"} | {"material": True}
+    first = processing("two-mail")
+    version = {name: value for name, value in first.items() if name != "id"} | {"material": True}
     with deployment.serving() as service:
-        service.ok("POST", "/v1/processings/ads-mail/versions", {**version, "notice": one})
-        body = {**decision("alice"), "version": 2, "evidence": proof(one, {"notice_version": 2})}
-        items = [body, decision("bob", "refused")]  # noted together
-        service.ok("POST", "/v1/consents/batch", {"items": items})
+        service.ok("POST", "/v1/processings", first)
+        deployment.back_up()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings/two-mail/versions", {**version, "notice": one})
+        now = {"collected_at": written(datetime.now(UTC)), "version": 2}
+        body = {**grant("alice", "two-mail"), **now, "evidence": proof(one, {"notice_version": 2})}
+        refusal = {**grant("bob", "two-mail"), "decision": "refused"}
+        service.ok("POST", "/v1/consents/batch", {"items": [body, refusal]})  # noted together
+        eventually(lambda: asked(service, "alice", "two-mail") is True)
     deployment.set_back()
     with deployment.serving() as service:
         again = {**version, "notice": other, "data_recipients": ["an ad network"]}
-        service.ok("POST", "/v1/processings/ads-mail/versions", again)
-        deployment.command("replay-journal", "--lost", "The second version was added again.")
-        eventually(lambda: asked(service, "bob") is False)
-        assert asked(service, "alice") is False
+        service.ok("POST", "/v1/processings/two-mail/versions", again)
+        replayed(deployment, service, "--lost", "The second version was added again.")
+        assert asked(service, "alice", "two-mail") is False
 
 
 def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
