@@ -19,7 +19,7 @@ from bench import machine, page
 from bench.processes import ROOT
 from bench.progress import say
 from bench.results import Row, left_out, table
-from bench.rows import heads, imports, logs, memory, missed, proof, renewal, times, warm, write_rates, writes
+from bench.rows import heads, imports, logs, memory, missed, outage, proof, renewal, times, warm, write_rates, writes
 from bench.world import POSTGRES, Plan, World, opened
 from bench.wrk import BenchError, install_wrk
 
@@ -39,6 +39,7 @@ _ROWS: Final[dict[str, Callable[[World], list[Row]]]] = {
     "storm": times.storm,
     "import": imports.imports,
     "proof": proof.measure,
+    "outage": outage.measure,
     "sweep": renewal.measure,
 }
 

@@ -15,7 +15,7 @@ from app.db.session import WriteSession
 from app.journal.files import append, last_lines
 from app.journal.hook import hand_on
 from app.journal.lines import Clock, JournalError, KeptNote, line_of, note_of, read_line
-from app.journal.seen import KnownNotes, Seen, read_seen, write_seen
+from app.journal.seen import KnownNotes, SeenNotes, read_seen, write_seen
 from app.journal.waiting import AT_ONCE, mark_kept, put_notes, take_up
 from app.ledger.vault import Vault
 
@@ -57,7 +57,7 @@ class Journal:
         self.failures = 0
         self._plan = plan
         self._recent: list[KeptNote] = []
-        self._seen = Seen()
+        self._seen = SeenNotes()
         self._kept: list[UUID] = []
         self._in_files: set[UUID] = set()
         self._noted_epoch = 1
@@ -215,11 +215,11 @@ class Journal:
         fresh = [each for each in self._recent if each.id not in held]
         self._recent = [*[each for each in self._recent if each.id in held][-_LAST:], *fresh]
 
-    def has_not_seen(self, seen: Seen) -> bool:
+    def has_not_seen(self, seen: SeenNotes) -> bool:
         """Whether there is a note among these that this process has neither made nor seen."""
         return seen.epoch != self._seen.epoch or not seen.ids <= self._seen.ids
 
-    async def see(self, seen: Seen) -> None:
+    async def see(self, seen: SeenNotes) -> None:
         """Know the latest notes of a database, whoever made them, and have this host know them after this process.
 
         Raises:
@@ -230,8 +230,8 @@ class Journal:
         if self._plan.directory is not None:
             await asyncio.to_thread(write_seen, self._plan.directory, seen)
 
-    def _seen_before(self) -> Seen:
-        return Seen() if self._plan.directory is None else read_seen(self._plan.directory)
+    def _seen_before(self) -> SeenNotes:
+        return SeenNotes() if self._plan.directory is None else read_seen(self._plan.directory)
 
     async def revoked(self, *credentials: UUID) -> bool:
         """Whether the latest notes say that one of these callers or keys was revoked: a restored database may not know.

@@ -17,7 +17,7 @@ from app.journal.lines import JournalError, KeptNote
 _FILE: Final = "seen.json"
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SeenNotes(msgspec.Struct, frozen=True):
     """Ids of the latest notes of a database in one of its epochs."""
 
     epoch: int = 1
@@ -29,10 +29,10 @@ class KnownNotes:
     """What is known outside a database of what it must hold: notes that were kept, and ids that were seen."""
 
     notes: Sequence[KeptNote]
-    seen: Sequence[Seen] = ()
+    seen: Sequence[SeenNotes] = ()
 
 
-def write_seen(directory: Path, seen: Seen) -> None:
+def write_seen(directory: Path, seen: SeenNotes) -> None:
     """Write the file of a host, whole or not at all.
 
     Raises:
@@ -50,7 +50,7 @@ def write_seen(directory: Path, seen: Seen) -> None:
         raise JournalError(f"{_FILE} cannot be written beside the journal ({error.strerror})") from None
 
 
-def read_seen(directory: Path) -> Seen:
+def read_seen(directory: Path) -> SeenNotes:
     """What the file of a host says; nothing where there is none.
 
     Raises:
@@ -58,8 +58,8 @@ def read_seen(directory: Path) -> Seen:
 
     """
     try:
-        return msgspec.json.decode((directory / _FILE).read_bytes(), type=Seen)
+        return msgspec.json.decode((directory / _FILE).read_bytes(), type=SeenNotes)
     except FileNotFoundError:
-        return Seen()
+        return SeenNotes()
     except (OSError, msgspec.DecodeError):
         raise JournalError(f"{_FILE} beside the journal cannot be read") from None

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import insert, select, text
 
 from app.db.session import ReadSession, WriteSession
-from app.journal.seen import KnownNotes, Seen
+from app.journal.seen import KnownNotes, SeenNotes
 from app.journal.tables import deployment_epoch
 from app.journal.waiting import held_ids, journal_note
 
@@ -128,10 +128,10 @@ async def compare(session: ReadSession, outside: KnownNotes, *, known: int = 1) 
     return EpochComparison(epoch, highest, missing, await is_marked(session, epoch))
 
 
-async def see_latest(session: ReadSession) -> Seen:
+async def see_latest(session: ReadSession) -> SeenNotes:
     """The latest notes that a database holds, whoever made them."""
     newest = select(journal_note.c.id).order_by(journal_note.c.number.desc()).limit(_SEEN)
-    return Seen(await load_epoch(session), frozenset((await session.execute(newest)).scalars()))
+    return SeenNotes(await load_epoch(session), frozenset((await session.execute(newest)).scalars()))
 
 
 async def mark(session: WriteSession, epoch: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from app.db.session import Committing
 from app.journal.journal import Journal, JournalPlan
 from app.journal.lines import JournalError
-from app.journal.seen import Seen
+from app.journal.seen import SeenNotes
 from app.ledger.vault import Vault
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -67,11 +67,11 @@ def test_what_was_seen_is_known_to_the_next_process_and_to_this_one_where_it_can
     """The file beside the journal tells the next process; where it cannot be written, this one knows all the same."""
     host = Host(tmp_path / "journal")
     (tmp_path / "journal").mkdir()
-    seen = Seen(3, frozenset({UUID(int=1), UUID(int=2)}))
+    seen = SeenNotes(3, frozenset({UUID(int=1), UUID(int=2)}))
     assert host.process.has_not_seen(seen)
     asyncio.run(host.process.see(seen))
     assert not host.process.has_not_seen(seen)
-    assert not host.process.has_not_seen(Seen(3, frozenset({UUID(int=1)})))
+    assert not host.process.has_not_seen(SeenNotes(3, frozenset({UUID(int=1)})))
     assert seen in asyncio.run(Journal(host.plan).latest()).seen
     gone = Host(tmp_path / "gone")
     with pytest.raises(JournalError):

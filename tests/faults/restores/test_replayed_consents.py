@@ -1,12 +1,10 @@
 """A replay makes no consent out of what somebody else agreed to, or agreed to about something else."""
 
-from datetime import UTC, datetime
-
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
 from tests.faults.words import withdrawal
 from tests.support.api import processing, subject
-from tests.support.consents import grant, proof, written
+from tests.support.consents import grant, proof
 
 CHILD = {"capacity": {"age_band": "under_15", "given_by": "both"}}
 
@@ -31,7 +29,7 @@ def test_a_processing_that_is_registered_again_otherwise_has_no_consent(deployme
 
 
 def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
-    """Alice agreed to a second version; another second version, with another recipient, is there since the restore."""
+    """Mona agreed to a second version; another second version, with another recipient, is there since the restore."""
     one, other = {"fr": "Deux", "en": "Two"}, {"fr": "Autre chose", "en": "Something else"}
     first = processing("two-mail")
     version = {name: value for name, value in first.items() if name != "id"} | {"material": True}
@@ -39,18 +37,19 @@ def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
         service.ok("POST", "/v1/processings", first)
         deployment.back_up()
     with deployment.serving() as service:
-        service.ok("POST", "/v1/processings/two-mail/versions", {**version, "notice": one})
-        now = {"collected_at": written(datetime.now(UTC)), "version": 2}
-        body = {**grant("alice", "two-mail"), **now, "evidence": proof(one, {"notice_version": 2})}
+        second = service.ok("POST", "/v1/processings/two-mail/versions", {**version, "notice": one})["version"]
+        at_once = {"collected_at": second["recorded_at"], "version": 2}
+        body = {**grant("mona", "two-mail"), **at_once, "evidence": proof(one, {"notice_version": 2})}
         refusal = {**grant("bob", "two-mail"), "decision": "refused"}
-        service.ok("POST", "/v1/consents/batch", {"items": [body, refusal]})  # noted together
-        eventually(lambda: asked(service, "alice", "two-mail") is True)
+        told = service.ok("POST", "/v1/consents/batch", {"items": [body, refusal]})["items"]  # noted together
+        assert [each["status"] for each in told] == [201, 201], told
+        eventually(lambda: asked(service, "mona", "two-mail") is True)
     deployment.set_back()
     with deployment.serving() as service:
         again = {**version, "notice": other, "data_recipients": ["an ad network"]}
         service.ok("POST", "/v1/processings/two-mail/versions", again)
         replayed(deployment, service, "--lost", "The second version was added again.")
-        assert asked(service, "alice", "two-mail") is False
+        assert asked(service, "mona", "two-mail") is False
 
 
 def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
