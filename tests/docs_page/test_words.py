@@ -44,14 +44,14 @@ def test_a_parameter_tells_its_pattern_where_the_page_shows_it():
 
 
 def test_every_word_of_a_body_is_told(api):
-    """The description of an operation has a row for each member of its body that takes some words only."""
+    """The description of an operation has a line for each member of its body that takes some words only."""
     document = api.ok("GET", "/openapi.json")
     schemas = document["components"]["schemas"]
     told = 0
     for operation in operations(document).values():
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         for member, words in words_of(body, schemas) if body is not None else ():
-            assert f"| `{member}` | {', '.join(f'`{word}`' for word in words)} |" in operation["description"]
+            assert f"- `{member}`: {', '.join(f'`{word}`' for word in words)}" in operation["description"]
             told += 1
     assert told > 50
 
@@ -64,7 +64,7 @@ def test_words_of_a_type_that_holds_itself_are_found_once():
 
 
 def test_an_operation_without_words_is_left_as_it_is():
-    """No body, or a body of free text only, gets no table."""
+    """No body, or a body of free text only, gets no list."""
     operation = {"description": "Does it."}
     tell_words(operation, SCHEMAS)
     assert operation == {"description": "Does it."}

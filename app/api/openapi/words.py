@@ -49,9 +49,10 @@ def tell_words(operation: dict[str, Any], schemas: Mapping[str, Schema]) -> None
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     found = dict(words_of(body, schemas)) if body is not None else {}
     if found:
-        rows = [f"| `{member}` | {', '.join(f'`{word}`' for word in words)} |" for member, words in found.items()]
-        table = "\n".join(["| Member of the body | Words that it takes |", "|---|---|", *rows])
-        operation["description"] = f"{operation.get('description', '')}\n\n{table}".strip()
+        # A list and no table: on a telephone a table is wider than the page.
+        rows = [f"- `{member}`: {', '.join(f'`{word}`' for word in words)}" for member, words in found.items()]
+        told = "\n".join(["Words that members of the body take:", "", *rows])
+        operation["description"] = f"{operation.get('description', '')}\n\n{told}".strip()
 
 
 def words_of(
