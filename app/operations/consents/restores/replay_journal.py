@@ -10,26 +10,22 @@ import msgspec
 from app.auth.idempotency import forget_answers
 from app.auth.key_store import end_keys, find_key, let_expire
 from app.auth.store import load_caller, mark_revoked
-from app.core.consent import DECISIONS, ConsentEvent, EventKind
-from app.core.fold import makes_younger
+from app.core.consent import EventKind
 from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
 from app.journal.lines import KeptNote
 from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
 from app.ledger.aliases import forget_aliases, locators_of
-from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.entries import LedgerEntry
 from app.ledger.locators import end_account, find_ref, hold_ref, refs_behind, sever, types_of
 from app.ledger.mailboxes import forget_sharing
 from app.ledger.store import load_entries
 from app.ledger.vault_store import destroy_ids, load_ids
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
+from app.operations.consents.restores.playable import playable, used_after
 from app.register.invalidations import InvalidationRecord, add_invalidation
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
-
-_ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
-_BY_ITSELF: Final = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
-"""What the sweep records of somebody who says nothing."""
 
 _BY_HAND: Final = {
     NoteKind.LEDGER: "an account was erased and used again since, or the database refuses the entry",
@@ -105,11 +101,11 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     if held:
         is_left = event.kind is EventKind.ERASED and EventKind.ERASED not in held
         return ReplayOutcome.BY_HAND if is_left else ReplayOutcome.HELD
-    wanted = await _playable(session, said.entry, ref, [each.event for each in entries])
+    wanted = await playable(session, said.entry, ref, [each.event for each in entries])
     if wanted is None:
         return ReplayOutcome.NOBODY
     await _append(session, replace(wanted, subject_ref=ref), entries)
-    if wanted.event.kind is EventKind.CLOSED and not _used_after(event, [each.event for each in entries]):
+    if wanted.event.kind is EventKind.CLOSED and not used_after(event, [each.event for each in entries]):
         await end_account(session, ref, event.collected_at)
     if wanted.event.kind is EventKind.ERASED:
         await _forget(session, ref)
@@ -125,81 +121,6 @@ async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[L
     session.narrow()
     for row in ended:
         await tell(session, ref, event.kind, event.collected_at, consent=row.id, processing=row.processing)
-
-
-async def _playable(
-    session: WriteSession, entry: LedgerEntry, ref: bytes, events: Sequence[ConsentEvent]
-) -> LedgerEntry | None:
-    """The part of a noted entry that may be recorded in a ledger with these events; None for nothing.
-
-    That ledger may be another one than the entry's own: the person has another pseudonym, or is another person.
-    """
-    event = entry.event
-    if event.kind in _ENDS_ACCOUNT:
-        if _used_after(event, events):
-            # The account was used again since: what was said before ends, ages too, and what was said since stands.
-            return replace(entry, event=replace(event, kind=EventKind.CLOSED))
-        return entry
-    record = await lock_processing(session, event.processing) if event.processing is not None else None
-    if event.processing is not None and record is None:
-        return _age_alone(entry, events)
-    is_own = entry.subject_ref == ref
-    if event.kind is not EventKind.GRANTED:
-        return entry if is_own else _without_age(entry, events)
-    # A version that was recorded later is another one, to which nobody has agreed.
-    version = record.version(event.version or 0) if record is not None else None
-    knows_version = version is not None and version.recorded_at <= entry.recorded_at
-    # In the ledger of another pseudonym it may only narrow: that person may be the next holder of the address.
-    narrows = is_own or _follows_grant(event, events)
-    return entry if knows_version and narrows else _age_alone(entry, events)
-
-
-def _used_after(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
-    """Whether somebody said something in a ledger after an event."""
-    return any(each.collected_at > event.collected_at and each.kind not in _BY_ITSELF for each in events)
-
-
-def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
-    """Whether the last that was decided on its processing before an event is a grant, which it then narrows."""
-    before = [
-        each
-        for each in events
-        if each.collected_at < event.collected_at
-        and each.concerns(event.processing or "")
-        and (each.kind in DECISIONS or each.kind in _ENDS_ACCOUNT)
-    ]
-    return bool(before) and max(before, key=lambda each: each.rank).kind is EventKind.GRANTED
-
-
-def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:
-    """An entry for the ledger of another pseudonym: without an age that makes nobody younger.
-
-    It would be known of the next holder of the address, whose consent then counts where no age was stated.
-    """
-    event = entry.event
-    if event.collection.age_band is None or makes_younger(event.collection.age_band, events, event.collected_at):
-        return entry
-    ageless = replace(event, collection=replace(event.collection, age_band=None))
-    capacity = {name: said for name, said in (entry.capacity or {}).items() if name != "age_band"}
-    return replace(entry, event=ageless, capacity=capacity or None)
-
-
-def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:
-    """An age that an entry tells, where it makes the person younger, without what was decided with it."""
-    event = entry.event
-    band = event.collection.age_band
-    if band is None or not makes_younger(band, events, event.collected_at):
-        return None
-    capacity = {"age_band": band.value}
-    age = ConsentEvent(
-        event.id,
-        EventKind.AGE_STATED,
-        None,
-        event.collected_at,
-        event.order,
-        collection=collection_of(None, capacity, text_known=True),
-    )
-    return replace(entry, event=age, evidence=None, capacity=capacity, counting=None)
 
 
 async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:

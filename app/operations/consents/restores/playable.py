@@ -1,0 +1,90 @@
+"""Which part of a noted entry a replay may record in a ledger: what permits only where the same person agreed to it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from app.core.consent import DECISIONS, ConsentEvent, EventKind
+from app.core.fold import makes_younger
+from app.db.session import WriteSession
+from app.ledger.entries import LedgerEntry, collection_of
+from app.register.store import lock_processing
+
+_ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
+_BY_ITSELF: Final = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
+"""What the sweep records of somebody who says nothing."""
+
+
+async def playable(
+    session: WriteSession, entry: LedgerEntry, ref: bytes, events: Sequence[ConsentEvent]
+) -> LedgerEntry | None:
+    """The part of a noted entry that may be recorded in a ledger with these events; None for nothing.
+
+    That ledger may be another one than the entry's own: the person has another pseudonym, or is another person.
+    """
+    event = entry.event
+    if event.kind in _ENDS_ACCOUNT:
+        if used_after(event, events):
+            # The account was used again since: what was said before ends, ages too, and what was said since stands.
+            return replace(entry, event=replace(event, kind=EventKind.CLOSED))
+        return entry
+    record = await lock_processing(session, event.processing) if event.processing is not None else None
+    if event.processing is not None and record is None:
+        return _age_alone(entry, events)
+    is_own = entry.subject_ref == ref
+    if event.kind is not EventKind.GRANTED:
+        return entry if is_own else _without_age(entry, events)
+    # A version that was recorded later is another one, to which nobody has agreed.
+    version = record.version(event.version or 0) if record is not None else None
+    knows_version = version is not None and version.recorded_at <= entry.recorded_at
+    # In the ledger of another pseudonym it may only narrow: that person may be the next holder of the address.
+    narrows = is_own or _follows_grant(event, events)
+    return entry if knows_version and narrows else _age_alone(entry, events)
+
+
+def used_after(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
+    """Whether somebody said something in a ledger after an event."""
+    return any(each.collected_at > event.collected_at and each.kind not in _BY_ITSELF for each in events)
+
+
+def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
+    """Whether the last that was decided on its processing before an event is a grant, which it then narrows."""
+    before = [
+        each
+        for each in events
+        if each.collected_at < event.collected_at
+        and each.concerns(event.processing or "")
+        and (each.kind in DECISIONS or each.kind in _ENDS_ACCOUNT)
+    ]
+    return bool(before) and max(before, key=lambda each: each.rank).kind is EventKind.GRANTED
+
+
+def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:
+    """An entry for the ledger of another pseudonym: without an age that makes nobody younger.
+
+    It would be known of the next holder of the address, whose consent then counts where no age was stated.
+    """
+    event = entry.event
+    if event.collection.age_band is None or makes_younger(event.collection.age_band, events, event.collected_at):
+        return entry
+    ageless = replace(event, collection=replace(event.collection, age_band=None))
+    capacity = {name: said for name, said in (entry.capacity or {}).items() if name != "age_band"}
+    return replace(entry, event=ageless, capacity=capacity or None)
+
+
+def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:
+    """An age that an entry tells, where it makes the person younger, without what was decided with it."""
+    event = entry.event
+    band = event.collection.age_band
+    if band is None or not makes_younger(band, events, event.collected_at):
+        return None
+    capacity = {"age_band": band.value}
+    age = ConsentEvent(
+        event.id,
+        EventKind.AGE_STATED,
+        None,
+        event.collected_at,
+        event.order,
+        collection=collection_of(None, capacity, text_known=True),
+    )
+    return replace(entry, event=age, evidence=None, capacity=capacity, counting=None)
