@@ -34,8 +34,8 @@ _SEND_FIRST: Final = (
     "again, replay the journal once more after that: a withdrawal is then recorded for them too."
 )
 _UNTOLD: Final = (
-    "{} notes that a host saw in the database before are in none of these journals. Name the journals of every host; "
-    "if one is lost, nothing tells what these notes said: say so in --lost."
+    "A host saw {} in the database before that the database lacks now, and that none of these journals has. Name the "
+    "journals of every host; if one is lost, nothing tells what it said: say so in --lost."
 )
 Directories = Annotated[
     list[Path] | None,
@@ -126,7 +126,7 @@ def replay_journal(
     for each in by_hand:
         typer.echo(f"  by hand: {each}")
     if untold:
-        typer.echo(_UNTOLD.format(untold), err=True)
+        typer.echo(_UNTOLD.format(_counted(untold)), err=True)
     if dry_run:
         return
     if (by_hand or untold) and lost is None:
@@ -148,13 +148,16 @@ def accept_restore(
 def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
     from app.audit.origin import EntryPoint, Origin, arriving
+    from app.journal.lines import JournalError
     from app.operations.service.accept_restore import accept_restore
 
     async def accept(database: "Database") -> int:
-        journal = _journal()
-        kept = [each.epoch for each in (await journal.latest()).notes]
+        journal, epochs = _journal(), [known]
+        with suppress(JournalError):  # where a journal is lost as well, to accept is what is left
+            outside = await journal.latest()
+            epochs += [*(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)]
         async with database.write() as session:
-            number = await accept_restore(session, begun, known=max([known, *kept]))
+            number = await accept_restore(session, begun, known=max(epochs))
         await journal.begin(number)
         return number
 

@@ -32,6 +32,15 @@ def test_it_makes_no_key_that_accepts_the_restore(deployment):
         assert asked(service, "alice") == "restored-behind"
 
 
+def test_a_restore_is_accepted_where_the_journal_cannot_be_read(deployment):
+    """A broken file beside the journal keeps nobody from saying what is lost: that is the way out of it."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    deployment.set_back()
+    (deployment.journal / "seen.json").write_text("{")
+    deployment.accept()
+
+
 def test_it_records_no_consent_that_outlives_the_replay(deployment):
     """A grant is refused with 503 until the restore is dealt with; refusals and withdrawals are recorded."""
     made = revived(deployment)
