@@ -20,27 +20,40 @@ async def keep_exempt_known(services: Services) -> None:
     """Read every half minute, and at once when the feed has found another server, until cancelled.
 
     At its first beat on a server a process forgets all that it knew: if that server goes away too before anybody has
-    asked, nobody would be answered. It is read from a server that is proven to be the primary: another may have missed
-    a suspension.
+    asked, nobody would be answered.
     """
     while True:
-        since, incarnation = services.known.forgettings, _incarnation(services)
-        try:
-            async with services.reads.read() as session:
-                kept = await read_kept(session)
-        except DatabaseUnavailableError:
+        incarnation = _incarnation(services)
+        if not await learn_exempt(services):
             await asyncio.sleep(_LOOK_SECONDS)
             continue
-        if services.known.forgettings != since:  # something has changed since it was read
-            await asyncio.sleep(_LOOK_SECONDS)
-            continue
-        learn(kept, services.known, since)
-        if services.outage_file is not None:
-            await _write(services, services.outage_file, kept)
         for _ in range(round(_EACH_SECONDS / _LOOK_SECONDS)):
             if _incarnation(services) != incarnation:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def learn_exempt(services: Services) -> bool:
+    """Read once what exempt purposes need, take it as known, and write it to the outage file.
+
+    It is read from a server that is proven to be the primary: another may have missed a suspension.
+
+    Returns:
+        False where the database is away or was set back, or where something has changed since it was read.
+
+    """
+    since = services.known.forgettings
+    try:
+        async with services.reads.read() as session:
+            kept = await read_kept(session)
+    except DatabaseUnavailableError:
+        return False
+    if services.known.forgettings != since:
+        return False
+    learn(kept, services.known, since)
+    if services.outage_file is not None:
+        await _write(services, services.outage_file, kept)
+    return True
 
 
 def _incarnation(services: Services) -> UUID | None:

@@ -25,7 +25,7 @@ from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
 from app.wiring.journal import keep_journal
-from app.wiring.outage_file import keep_exempt_known
+from app.wiring.outage_file import keep_exempt_known, learn_exempt
 from app.wiring.parent import note_admitted, was_admitted
 
 _LAST_FLUSH_SECONDS: Final = 5.0
@@ -89,6 +89,7 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
     await services.fence.first_look()
+    await learn_exempt(services)  # before the first request: a database that goes away right after it was ready
     await rewrite_those_of_before(services.database, services.deployment)
     await _turn_over_once(services)
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 import app.main
+import app.wiring.running
 from app.core.article import Purpose
 from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
@@ -84,6 +85,21 @@ def test_a_slow_host_does_not_undo_a_suspension_that_it_has_read(database):
         with away(api):
             assert api.reason("alice", "suspended") == "processing_suspended"
             assert api.reason("alice", "scan") == "exempt"
+
+
+def test_a_process_knows_what_is_exempt_before_its_first_request(database, monkeypatch):
+    """A database that goes away as soon as the service is ready leaves exempt purposes answered, and nothing else."""
+    with running(database, cache="strict") as api:
+        exempt(api, "scan")
+        api.register("ads")
+    monkeypatch.setattr(app.wiring.running, "keep_exempt_known", _nothing_more)
+    with running(database, cache="strict") as api, away(api):
+        assert api.reason("alice", "scan") == "exempt"
+        assert api.call("POST", ONE, question("alice", "ads")).status_code == 503
+
+
+async def _nothing_more(_):
+    """Read nothing after the start."""
 
 
 def test_a_token_of_an_outage_ends_by_the_databases_clock(database):
