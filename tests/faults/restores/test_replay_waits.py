@@ -1,0 +1,36 @@
+"""A replay on a service that answers: it is done once no process can permit what it has ended."""
+
+import signal
+from datetime import timedelta
+
+from tests.faults.restores.restorable import asked
+from tests.faults.service import eventually
+from tests.faults.words import decision, withdrawal
+
+LEASE = timedelta(seconds=2)
+_BETWEEN = """
+    SELECT max(began_at) - (SELECT max(written_at) FROM outbox WHERE type LIKE '%withdrawn%') FROM deployment_epoch
+"""
+
+
+def test_a_replay_waits_for_a_process_that_stands_still(deployment):
+    """While one stands still with Rita's consent in its memory, the database is not said to be whole for a lease."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", decision("rita"))
+    deployment.back_up()
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("rita"))
+    deployment.set_back()
+    with deployment.serving() as service:
+        deployment.accept()
+        eventually(lambda: asked(service, "rita") is True)
+        service.process.send_signal(signal.SIGSTOP)
+        try:
+            status, said = deployment.command("replay-journal")
+        finally:
+            service.process.send_signal(signal.SIGCONT)
+        assert (status, "1 replayed" in said) == (0, True), said
+        assert asked(service, "rita") is False
+    with deployment.server.administrator() as admin:
+        (between,) = admin.execute(_BETWEEN).fetchone()
+    assert between >= LEASE
