@@ -354,6 +354,16 @@ def test_a_receipt_is_a_document_too(deployment, language, words):
     assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)
 
 
+def test_the_receipt_of_the_first_act_of_a_joint_consent_tells_of_no_renewal(deployment):
+    """The parent's act completes the child's; what both say a second time renews it."""
+    api, _, _ = deployment
+    sides = ("self", "holder_of_parental_responsibility")
+    first, second = [api.decide("kim", "ads", capacity={**CHILD, "given_by": side})["id"] for side in sides]
+    assert [each["@type"][0] for each in _told(api, first)] == ["dpv:ConsentGiven"]
+    api.decide("kim", "ads", capacity={**CHILD, "given_by": "both"})
+    assert [each["@type"][0] for each in _told(api, second)] == ["dpv:ConsentGiven", "dpv:RenewedConsentGiven"]
+
+
 def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(deployment):
     """The text that the child read was invalidated: the consent of both is, and the parent's receipt says so."""
     api, _, _ = deployment

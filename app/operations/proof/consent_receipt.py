@@ -52,7 +52,8 @@ class ConsentReceipt:
 
     `service` is the public address. `person` stands for the person, as in the log's entry. `row` tells what ended the
     decision, if anything did. `version` is the one of `processing` that was decided about, `controllers` are its own.
-    `acts`: what was said, and what the other side of a joint consent said before.
+    `acts`: what was said, and what the other side of a joint consent said before. `is_completed`: whether the other
+    side said it afterwards.
     """
 
     id: UUID
@@ -65,6 +66,7 @@ class ConsentReceipt:
     version: VersionRecord
     controllers: Sequence[ControllerRecord]
     acts: Sequence[ConsentEvent]
+    is_completed: bool
 
     def json_ld(self) -> dict[str, Any]:
         """The receipt as JSON-LD."""
@@ -160,6 +162,8 @@ class ConsentReceipt:
         if row is None or row.ended_by is None or row.ended_at is None:
             return told
         renewed = (event.kind, row.ended_by) == (EventKind.GRANTED, EventKind.GRANTED)
+        if renewed and self.is_completed:
+            return told  # the second act of a joint consent ended nothing
         ended = "dpv:RenewedConsentGiven" if renewed else _STATUSES[row.ended_by]
         return [*told, {"@type": [ended], "dpv:isIndicatedAtTime": _time(row.ended_at)}]
 

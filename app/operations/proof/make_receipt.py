@@ -1,7 +1,7 @@
 """The receipt of one consent: what a person keeps of it, signed, with its proof once it is in the log."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -116,6 +116,7 @@ async def receipt_of(
     version = processing.version(event.version or 0) if processing is not None else None
     if processing is None or version is None:
         raise NotFoundError
+    events = [each.event for each in await load_entries(session, entry.subject_ref)]
     # Without an entry in the log the person is named by what no other receipt has: it leads nowhere.
     salt = bytes.fromhex(proof.salt) if proof is not None else hashlib.sha256(event.id.bytes).digest()
     return ConsentReceipt(
@@ -128,13 +129,19 @@ async def receipt_of(
         processing=processing,
         version=version,
         controllers=tuple((await load_controllers(session, version.controllers)).values()),
-        acts=await _acts(session, entry, processing.facts, now),
+        acts=_acts(event, events, processing.facts, now),
+        is_completed=_is_completed(event, events, processing.facts, now),
     )
 
 
-async def _acts(session: ReadSession, entry: LedgerEntry, facts: Processing, at: datetime) -> tuple[ConsentEvent, ...]:
-    """The act that an entry records, and the one of the other side that makes it a joint consent, if there is one."""
-    if entry.event.kind is not EventKind.GRANTED:
-        return (entry.event,)
-    events = [each.event for each in await load_entries(session, entry.subject_ref)]
-    return grant_among(entry.event, events, facts, at).acts
+def _acts(
+    event: ConsentEvent, events: Sequence[ConsentEvent], facts: Processing, at: datetime
+) -> tuple[ConsentEvent, ...]:
+    """The act itself, and the one of the other side before it that makes it a joint consent, if there is one."""
+    return grant_among(event, events, facts, at).acts if event.kind is EventKind.GRANTED else (event,)
+
+
+def _is_completed(event: ConsentEvent, events: Sequence[ConsentEvent], facts: Processing, at: datetime) -> bool:
+    """Whether the other side of a joint consent acted after this one: that gave the consent, and renewed none."""
+    later = [each for each in events if each.kind is EventKind.GRANTED and each.processing == event.processing]
+    return any(event.id in {act.id for act in grant_among(each, events, facts, at).acts[:-1]} for each in later)
