@@ -13,6 +13,7 @@ from app.db.session import ReadSession, WriteSession
 
 async def add_key(session: WriteSession, added: ApiKey, key: str) -> None:
     """Keep a new key of a caller, as its digest."""
+    session.widen()
     await session.execute(
         insert(caller_key).values(
             id=added.id,

@@ -71,6 +71,7 @@ async def add_caller(session: WriteSession, added: Caller, identity_ref: bytes |
         False when another caller in force has that identity, and nothing was kept.
 
     """
+    session.widen()
     identity = added.identity
     statement = insert(caller).values(
         id=added.id,

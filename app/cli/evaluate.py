@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -12,7 +13,9 @@ from app.cli.connecting import DataOption, connected
 if TYPE_CHECKING:
     from app.api.decisions.reading import Refs
     from app.db.database import Database
+    from app.db.session import ReadSession
     from app.operations.decisions.question import Question
+    from app.operations.service.deployment import Deployment
 
 
 def evaluate(
@@ -20,11 +23,10 @@ def evaluate(
     data: DataOption = None,
 ) -> None:
     """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
-    from app.db.identifiers import uuid7
-    from app.operations.decisions.answers import answer
-    from app.operations.decisions.evaluate_requests import evaluate_requests
+    from app.db.database import RestoredBehindError
+    from app.register.store import load_processings
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of
+    from app.wiring.deployment import deployment_of, fence_of, is_synchronous, journal_of
 
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -33,13 +35,30 @@ def evaluate(
     _question(body, file, lambda *_: b"")  # what is wrong with it is told before anything is connected
 
     async def decide(database: "Database") -> dict[str, Any]:
-        deployment = deployment_of(Settings.load())
-        question = _question(body, file, deployment.pseudonyms.locator).whole()
-        async with database.read() as session:
-            evaluated = await evaluate_requests(session, deployment.policy, [question])
-            return answer(evaluated.decisions[0], uuid7(await session.now()))
+        settings = Settings.load()
+        deployment = deployment_of(settings)
+        question = _question(body, file, deployment.pseudonyms.locator)
+        look = fence_of(settings, database, journal_of(settings, lambda: datetime.now(UTC))).look
+        try:
+            async with database.read_and_prove(by_commit=is_synchronous(settings), look=look) as session:
+                return await _decided(session, deployment, question)
+        except RestoredBehindError:
+            async with database.read() as session:
+                known = (await load_processings(session, [question.processing])).get(question.processing)
+                if known is None or not known.facts.is_exempt:
+                    raise
+                return await _decided(session, deployment, question)
 
     typer.echo(json.dumps(connected(data, decide), indent=2, ensure_ascii=False))
+
+
+async def _decided(session: "ReadSession", deployment: "Deployment", question: "Question") -> dict[str, Any]:
+    from app.db.identifiers import uuid7
+    from app.operations.decisions.answers import answer
+    from app.operations.decisions.evaluate_requests import evaluate_requests
+
+    evaluated = await evaluate_requests(session, deployment.policy, [question.whole()])
+    return answer(evaluated.decisions[0], uuid7(await session.now()))
 
 
 def _question(body: bytes, file: Path, refs: "Refs") -> "Question":

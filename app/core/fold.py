@@ -63,6 +63,15 @@ def makes_younger(band: AgeBand | None, events: Iterable[ConsentEvent], at: date
     return band is not None and _AGES.index(band) < _AGES.index(age_known(events, at) or AgeBand.ADULT)
 
 
+def makes_older(band: AgeBand | None, events: Iterable[ConsentEvent], at: datetime) -> bool:
+    """Whether an age stated at an instant is older than the one known by then, or the first.
+
+    Consents given before may then count that did not (rule 14).
+    """
+    known = age_known(events, at)
+    return band is not None and (known is None or _AGES.index(band) > _AGES.index(known))
+
+
 def stays_as_young(band: AgeBand | None, events: Iterable[ConsentEvent], at: datetime) -> bool:
     """Whether an age stated at an instant is a minor's, and nobody younger is known by then."""
     if band is None or band is AgeBand.ADULT:

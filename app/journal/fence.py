@@ -59,8 +59,8 @@ class Fence:
         async with self.database.read_from(server) as session:
             await self.look(session, server)
 
-    async def first_look(self) -> None:
-        """Look at the database when the process starts, so that what it notes has the right epoch.
+    async def look_by_itself(self) -> None:
+        """Look at the database for nobody's sake: when the process starts, what it notes is to have the right epoch.
 
         Raises:
             DatabaseUnavailableError: it cannot be read.
@@ -141,13 +141,15 @@ class Fence:
             found = await compare(session, known, known=journal.known)
             if found.is_behind:
                 self.behind, self._admitted = True, None
-                return
-            journal.compared(known)
-            journal.saw(found.epoch)
+            else:
+                journal.compared(known)
+                journal.saw(found.epoch)
             if self.behind:
-                self._looked = -inf  # somebody may have dealt with it: whoever reads next looks in full
+                self._looked = -inf  # whoever reads next looks in full: somebody may have dealt with it
             seen = await see_latest(session)
-        if not self.behind and journal.has_not_seen(seen):
+        if found.is_behind and not found.marked:
+            await self.look_by_itself()  # which server it is, to mark it for the others
+        elif not self.behind and journal.has_not_seen(seen):
             await self._see()
 
     async def _see(self) -> None:

@@ -233,8 +233,8 @@ class Journal:
     def _seen_before(self) -> SeenNotes:
         return SeenNotes() if self._plan.directory is None else read_seen(self._plan.directory)
 
-    async def revoked(self, *credentials: UUID) -> bool:
-        """Whether the latest notes say that one of these callers or keys was revoked: a restored database may not know.
+    async def has_ended(self, *credentials: UUID) -> bool:
+        """Whether the latest notes say that one of these callers or keys has ended: a restored database may not know.
 
         Where the journal cannot be read, nothing tells, and to accept a restore is the way out of that.
         """
@@ -242,7 +242,8 @@ class Journal:
             latest = await self.latest()
         except JournalError:
             return False
-        return any(each.note.revokes(credential) for each in latest.notes for credential in credentials)
+        now = self._plan.clock()
+        return any(each.note.ends(credential, now) for each in latest.notes for credential in credentials)
 
     def kept_last(self) -> list[KeptNote]:
         """The latest notes in the files, each once: by their place, for this host's clock may have stood ahead.

@@ -27,12 +27,21 @@ class JournalNote(msgspec.Struct, frozen=True):
     kind: str
     body: msgspec.Raw
 
-    def revokes(self, credential: UUID) -> bool:
-        """Whether it says that this caller, or this key, was revoked."""
+    def ends(self, credential: UUID, now: datetime) -> bool:
+        """Whether it says that this caller, or this key, was revoked, or that its time has ended by now."""
         if self.kind not in {"caller", "key"}:
             return False
-        said = msgspec.json.decode(self.body, type=dict[str, object])
-        return str(credential) in said.values() and said.get("revoked", True) is True
+        said = msgspec.json.decode(self.body, type=_Ended)
+        return credential in {said.caller, said.key} and (said.revoked or said.at <= now)
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    """A caller that was revoked, or a key that was or has an end (`app.journal.store`)."""
+
+    at: datetime
+    caller: UUID | None = None
+    key: UUID | None = None
+    revoked: bool = True
 
 
 class KeptNote(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ Their ids stand beside the journal, in a file of this host's, so that the next p
 """
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +40,12 @@ def write_seen(directory: Path, seen: SeenNotes) -> None:
         JournalError: it could not be written.
 
     """
-    written = directory / f"{_FILE}.{os.getpid()}"
     try:
-        with written.open("wb") as file:
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{_FILE}.", delete=False) as file:
             file.write(msgspec.json.encode(seen))
             file.flush()
             os.fsync(file.fileno())
-        written.rename(directory / _FILE)
+        Path(file.name).rename(directory / _FILE)
     except OSError as error:
         raise JournalError(f"{_FILE} cannot be written beside the journal ({error.strerror})") from None
 

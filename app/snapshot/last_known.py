@@ -53,6 +53,10 @@ class LastKnown:
     def heard(self, clock: datetime, asked: float) -> None:
         """The database has answered: it told `clock` when asked at that time of CLOCK_BOOTTIME."""
         self._ahead = clock.timestamp() - asked
+        self.is_back()
+
+    def is_back(self) -> None:
+        """The database has answered, and told no time that counts: an outage, if one lasted, has ended."""
         self._away_since = None
 
     def away(self) -> None:

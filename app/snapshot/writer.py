@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
+from app.db.database import Database, DatabaseUnavailableError, Look, OutcomeUnknownError, RestoredBehindError
 from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
 from app.db.session import Committing, WriteSession
@@ -42,6 +42,7 @@ class Writer:
         longest: float,
         journal: Journal,
         known: LastKnown | None = None,
+        look: Look | None = None,
         set_back: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare.
@@ -52,6 +53,7 @@ class Writer:
             replica: this process's own; None in one that reads the primary for each decision.
             longest: lease and margin, in seconds.
             known: what a process without a replica remembers for an outage, if anything.
+            look: looks whether a server was set back; None takes every server to be whole.
             set_back: whether the database was found to be set back, and nobody has dealt with it.
 
         """
@@ -70,10 +72,11 @@ class Writer:
         self._journal = journal
         self._replica = replica
         self._known = known
+        self._look = look
         self._set_back = set_back
 
     def require_whole(self) -> None:
-        """Refuse what would permit more while the database is set back: who says it may have been revoked since.
+        """Refuse at once what its transaction would refuse: what may permit more, while the database is set back.
 
         Raises:
             RestoredBehindError: nobody has dealt with it yet.
@@ -98,6 +101,7 @@ class Writer:
 
         Raises:
             OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
+            RestoredBehindError: it may permit more, and the database was set back.
             DatabaseUnavailableError: it was not committed. In each case the same request may be sent again.
 
         """
@@ -123,6 +127,9 @@ class Writer:
             yield session
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
+            if session.committing.widening and self._look is not None:
+                # Here, where nothing can be exchanged any more: whoever says it may have been revoked since the backup.
+                await self._look(session, session.committing.server or "")
             noted = self._journal.note(session)
         committed = boot_seconds()
         # Where no beat had told which server is the primary, this process may come to read from another one.

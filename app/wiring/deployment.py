@@ -3,11 +3,13 @@
 from app.core.period import PeriodPolicy
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
+from app.journal.fence import Fence
 from app.journal.journal import Journal, JournalPlan
 from app.journal.lines import Clock as WallClock
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.service.deployment import Deployment
+from app.proof.heads import KeptHeads
 from app.settings import Settings
 from app.settings.required import durability, required
 from app.settings.values import Durability
@@ -64,6 +66,11 @@ def pace_of(settings: Settings) -> Pace:
     """The times of the freshness protocol; the heartbeat is an eighth of the lease."""
     lease = settings.lease.total_seconds()
     return Pace(lease=lease, heartbeat=lease / 8)
+
+
+def fence_of(settings: Settings, database: Database, journal: Journal) -> Fence:
+    """What tells a database that was set back, by what this host knows outside it."""
+    return Fence(database, journal, KeptHeads(settings.proof_directory).epoch)
 
 
 def journal_of(settings: Settings, wall_clock: WallClock) -> Journal:

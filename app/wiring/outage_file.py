@@ -50,6 +50,7 @@ async def learn_exempt(services: Services) -> bool:
         return False
     if services.known.forgettings != since:
         return False
+    services.known.is_back()
     learn(kept, services.known, since)
     if services.outage_file is not None:
         await _write(services, services.outage_file, kept)

@@ -88,7 +88,7 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, DECISION_KEYS)
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
-    await services.fence.first_look()
+    await services.fence.look_by_itself()
     await learn_exempt(services)  # before the first request: a database that goes away right after it was ready
     await rewrite_those_of_before(services.database, services.deployment)
     await _turn_over_once(services)

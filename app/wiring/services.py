@@ -31,7 +31,6 @@ from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.outage import Outage
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
-from app.proof.heads import KeptHeads
 from app.settings import Settings
 from app.settings.required import direct_url, register_approval, required
 from app.settings.values import CacheMode, DecisionLogMode
@@ -39,7 +38,7 @@ from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
-from app.wiring.deployment import database_of, deployment_of, is_synchronous, journal_of, pace_of, pool_limits
+from app.wiring.deployment import database_of, deployment_of, fence_of, is_synchronous, journal_of, pace_of, pool_limits
 from app.wiring.issuers import token_check_of
 from app.wiring.limits import rate_limits_of
 from app.wiring.parent import shared_outage_file
@@ -69,7 +68,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     database, deployment, pace = database_of(settings, clock=clock), deployment_of(settings), pace_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     journal = journal_of(settings, wall_clock)
-    fence = Fence(database, journal, KeptHeads(settings.proof_directory).epoch)
+    fence = fence_of(settings, database, journal)
     memory = _memory(settings, fence, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
     known, reads = _known(replica, check), _reads(settings, fence, replica)
@@ -83,6 +82,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
             longest=pace.lease + pace.margin,
             journal=journal,
             known=known,
+            look=fence.look,
             set_back=lambda: fence.behind,
         ),
         tokens=DecisionTokens(database, deployment),

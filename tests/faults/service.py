@@ -15,9 +15,11 @@ import psycopg
 
 from app.db.embedded import APP_ROLE, OWNER_ROLE, EmbeddedServer
 from app.db.migrate import migrate
+from tests.support import forked
 from tests.support.api import BOOTSTRAP, MASTER_KEY, PSEUDONYM_KEY
+from tests.support.forked import Forked, start_command
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = forked.ROOT
 COMMAND = (sys.executable, "-c", "from app.cli import main; main()")
 HANGS = 60.0
 """Seconds after which something is held to hang for ever: no test expects a time, each only needs an end."""
@@ -61,25 +63,33 @@ class Service:
         output: Path,
         settings: Mapping[str, str],
         *,
-        command: Sequence[str] = COMMAND,
+        command: Sequence[str] | None = None,
         data: Path | None = None,
         port: int | None = None,
         workers: int = 1,
     ) -> None:
-        """Start it on settings, or on a data directory of its own; what it prints goes to a file."""
+        """Start it on settings, or on a data directory of its own; what it prints goes to a file.
+
+        `command`: another than `sceau`, which is forked from a process that has imported it.
+        """
         self.port = port or free_port()
         self.output = output
         of_data = [] if data is None else ["--data", str(data)]
-        with output.open("ab") as sink:
-            self.process = subprocess.Popen(
-                [*command, "serve", "--port", str(self.port), "--workers", str(workers), *of_data],
-                env=environment(**settings),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        words = ["serve", "--port", str(self.port), "--workers", str(workers), *of_data]
+        with output.open("ab") as sink, Path(os.devnull).open("rb") as nothing:
+            self.process: Forked | subprocess.Popen[bytes]
+            if command is None:
+                self.process = start_command(words, environment(**settings), ROOT, (nothing, sink, sink))
+            else:
+                self.process = subprocess.Popen(
+                    [*command, *words],
+                    env=environment(**settings),
+                    cwd=ROOT,
+                    stdin=nothing,
+                    stdout=sink,
+                    stderr=sink,
+                    start_new_session=True,
+                )
         self.client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=HANGS)
 
     def wait_until_it_listens(self, seconds: float = HANGS) -> "Service":

@@ -60,7 +60,6 @@ async def post_key(body: NewKey, by: Deciding, writer: WriterDep) -> NewKeyBody:
 
     It may name a processing that is registered later; `unregistered` lists those that are not registered now.
     """
-    writer.require_whole()
     async with writer.write() as session:
         made = await create_key(session, by, body.wanted(body.expires_at))
         unregistered = await find_unregistered(session, made.caller)
@@ -79,7 +78,6 @@ async def post_identity(body: NewIdentity, by: Deciding, writer: WriterDep, toke
 
     `/v1/keys` lists, changes and revokes it like every caller.
     """
-    writer.require_whole()
     async with writer.write() as session:
         identity = body.identity.identity()
         made = await register_identity(session, by, body.wanted(), identity, token_check)
@@ -160,7 +158,6 @@ async def post_rotation(
     """
     wanted = key_overlap if body.overlap is None else body.overlap
     rotation = Rotation(timedelta(0) if body.compromised else wanted, body.expires_at)
-    writer.require_whole()
     async with writer.write() as session:
         rotated = await rotate_key(session, by, identifier, rotation)
     return rotated_body(rotated)

@@ -24,7 +24,7 @@ from app.api.http.idempotency import Write, WriteDep
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.auth.callers import Caller
 from app.auth.idempotency import Answer, IdempotentCall
-from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError
+from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
 from app.db.session import PartRefusedError, TransactionRefusedError
 from app.operations.consents.record_many import Said
 from app.operations.service.deployment import Deployment
@@ -168,10 +168,10 @@ class RecordingGroups:
         return taken
 
     async def _run(self, some: list[_Waiting], *, waiting: bool) -> None:
-        """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
+        """Record some, and tell each; alone, where others hold the person or the database may not take one of them."""
         try:
             await self._record(some, waiting=waiting)
-        except (BusyError, PartRefusedError, TransactionRefusedError) as error:
+        except (BusyError, PartRefusedError, TransactionRefusedError, RestoredBehindError) as error:
             self._alone(some, error)
         except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
             _tell_all(some, error)

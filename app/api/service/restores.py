@@ -52,7 +52,7 @@ async def post_restore(
     Replay the journal first (`sceau replay-journal`), which does this itself. What is said here stays in the database,
     and that it was said, by whom, in the audit trail.
     """
-    if await journal.revoked(caller.id, shown.credential):  # the backup brought its key back
+    if await journal.has_ended(caller.id, shown.credential):  # the backup brought its key back
         raise UnauthorizedError(presented=True)
     async with writer.write() as session:
         begun = NewEpoch(body.lost, by=caller.id)

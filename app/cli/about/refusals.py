@@ -18,7 +18,7 @@ def refusal(error: Exception) -> str | None:
     from app.cli.files import RegisterFileError, UnwritableFileError
     from app.cli.remote.service import ServiceRefusedError
     from app.core.errors import DomainError
-    from app.db.database import DatabaseUnavailableError
+    from app.db.database import DatabaseUnavailableError, RestoredBehindError
     from app.db.embedded import EmbeddedServerError
     from app.db.owner_limits import OwnerLimitsRefusedError
     from app.db.refusals import DatabaseRefusedError
@@ -34,6 +34,8 @@ def refusal(error: Exception) -> str | None:
     from app.settings.environment import SettingsError
     from app.telemetry.room import NoRoomError
 
+    if isinstance(error, RestoredBehindError):
+        return "the database was set back, and nothing that needs consent is answered from it: see sceau restore-check"
     if isinstance(error, DatabaseUnavailableError):
         return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
     if isinstance(error, VaultError):

@@ -113,7 +113,7 @@ def replay_journal(
             by_hand.extend(
                 told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
             )
-        if counts[ReplayOutcome.REPLAYED] and not dry_run and not await _is_marked(database):
+        if _recorded(counts) and not dry_run and not await _is_marked(database):
             await heard_by_all(database)  # a service that answers may permit it for a lease
         untold = len(unread)
         return counts
@@ -121,7 +121,7 @@ def replay_journal(
     counts = at_length(data, replay)
     for outcome, number in counts.items():
         typer.echo(f"{number} {outcome.value}")
-    if counts[ReplayOutcome.NOBODY]:
+    if counts[ReplayOutcome.NOBODY] or counts[ReplayOutcome.PARTLY]:
         typer.echo(_SEND_FIRST, err=True)
     for each in by_hand:
         typer.echo(f"  by hand: {each}")
@@ -132,7 +132,14 @@ def replay_journal(
     if (by_hand or untold) and lost is None:
         typer.echo("Do these again, then say so: sceau accept-restore --lost '…'", err=True)
         raise typer.Exit(1)
-    _accept(data, NewEpoch(lost or _NOTHING_LOST, counts[ReplayOutcome.REPLAYED], len(by_hand)), known)
+    _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), known)
+
+
+def _recorded(counts: "Counter[ReplayOutcome]") -> int:
+    """How many notes became something in the database."""
+    from app.operations.consents.restores.replay_journal import ReplayOutcome
+
+    return counts[ReplayOutcome.REPLAYED] + counts[ReplayOutcome.PARTLY]
 
 
 def accept_restore(

@@ -56,6 +56,8 @@ async def change_caller(
     if after == replace(before, name=after.name) or not after.covers(before.scopes, before.processings):
         session.narrow()
         session.note("other", {"what": "a caller was changed", "about": f"caller {after.id}"})
+    if not before.covers(after.scopes, after.processings):
+        session.widen()
     await keep_changes(session, after)
     await record_change(session, ChangeKind.CALLER, after.id.bytes)
     if after != before:

@@ -54,8 +54,9 @@ class Outage:
                 asked = boot_seconds()
                 async with self._reads.read() as session:
                     clock = await session.find(INSTANT)
-            except RestoredBehindError:
-                self.lasts = False  # it answers: exempt purposes are read from it
+            except RestoredBehindError:  # it answers: exempt purposes are read from it
+                self._known.is_back()
+                self.lasts = False
             except DatabaseUnavailableError:
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:

@@ -47,6 +47,8 @@ async def change_status(session: WriteSession, caller: Caller, identifier: str, 
         raise ProcessingRetiredError
     if before is Status.PROPOSED and status is not Status.RETIRED:
         raise ProcessingNotApprovedError
+    if status is Status.ACTIVE and record.facts.rests_on_consent:
+        session.widen()
     change = StatusChange(record.next_instant(await session.now()), status)
     await add_status_change(session, identifier, change, by=caller.id)
     await record_act(session, _ACTS[status], caller.id, Target(TargetKind.PROCESSING, identifier))

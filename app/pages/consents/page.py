@@ -207,8 +207,6 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
     digest = token_digest(token)
     form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
     try:
-        if sent.press is Press.ACCEPT:
-            writer.require_whole()
         async with writer.write() as session:
             recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.press, page.kept)
     except (FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:

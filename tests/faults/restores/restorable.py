@@ -1,15 +1,15 @@
 """A deployment whose database a test copies and sets back, and what is asked of it."""
 
 import signal
-import subprocess
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 
-from tests.faults.service import COMMAND, ROOT, Service, environment, eventually
+from tests.faults.service import ROOT, Service, environment, eventually
 from tests.faults.words import question, withdrawal
 from tests.support.api import subject
+from tests.support.forked import run_forked
 
 ONE = "/access/v1/evaluation"
 
@@ -84,15 +84,7 @@ class Restorable:
 
     def command(self, *words):
         """A command of the operator's: its exit status and what it printed."""
-        done = subprocess.run(
-            [*COMMAND, *words],
-            env=environment(**self.settings),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = run_forked(words, environment(**self.settings), ROOT, 120)
         return done.returncode, done.stdout + done.stderr
 
     def journal_holds(self, text):

@@ -1,5 +1,6 @@
 """What else is kept back, or goes on, while a database that was set back has not been dealt with."""
 
+import json
 import subprocess
 
 import pytest
@@ -31,6 +32,19 @@ def test_searches_find_nobody_until_the_restore_is_dealt_with(deployment):
         found = [each["id"] for each in _searched(service, SEARCHES[0])["results"]]
         assert subject("dora")["id"] in found
         assert not {subject(name)["id"] for name in ("alice", "bob", "carol")} & set(found)
+
+
+def test_the_command_line_permits_nothing_from_a_database_that_was_set_back(deployment):
+    """`sceau evaluate` says so in one line, and answers what is exempt."""
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    deployment.set_back()
+    (file := deployment.place / "question.json").write_text(json.dumps(question("alice", "ads-mail")))
+    status, said = deployment.command("evaluate", str(file))
+    assert (status, "the database was set back" in said, "decision" in said) == (1, True, False), said
+    file.write_text(json.dumps(question("alice", "filter")))
+    status, said = deployment.command("evaluate", str(file))
+    assert (status, '"decision": true' in said) == (0, True), said
 
 
 @pytest.mark.parametrize("how", ["made anew", "restored over"])

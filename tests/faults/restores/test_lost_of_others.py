@@ -44,6 +44,15 @@ def test_a_host_that_saw_what_another_noted_notices_its_loss(deployment, elsewhe
         eventually(lambda: asked(again, "alice") == SET_BACK)
 
 
+def test_a_host_that_nobody_asks_tells_the_others(deployment, elsewhere):
+    """In strict mode it finds by watching that the database was set back, and marks it at once."""
+    with deployment.serving(SCEAU_CACHE="strict") as first:
+        first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        deployment.set_back()
+        with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)) as unaware:
+            eventually(lambda: asked(unaware, "alice") == SET_BACK, 15)  # else by what it reads each half minute
+
+
 def test_what_no_journal_notes_is_said_to_be_lost(deployment, elsewhere):
     """A replay without the lost host's journal says how many notes it cannot know, and begins no epoch by itself."""
     with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)), deployment.serving() as first:

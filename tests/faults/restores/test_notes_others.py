@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.faults.restores.restorable import asked
+from tests.faults.service import eventually
 from tests.support.api import subject
 from tests.support.consents import notice_of, proof, written
 
@@ -24,6 +26,7 @@ def _send(service, *rows):
 def test_rows_that_are_sent_again_are_not_answered_while_nothing_can_be_noted(deployment, others):
     """The journal's directory is gone: a withdrawal of an import is answered 503 each time, until it is back."""
     with deployment.serving() as service:
+        eventually(lambda: asked(service, "dora") is True)  # the database was looked at, with the journal there
         row = _row("alice")
         aside = deployment.journal.with_name("aside")
         shutil.move(deployment.journal, aside)

@@ -1,10 +1,14 @@
 """A replay makes no consent out of what somebody else agreed to, or agreed to about something else."""
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
 from tests.faults.words import withdrawal
 from tests.support.api import processing, subject
-from tests.support.consents import grant, proof
+from tests.support.consents import SIGNED, grant, notice_of, proof, written
 
 CHILD = {"capacity": {"age_band": "under_15", "given_by": "both"}}
 
@@ -50,6 +54,58 @@ def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
         service.ok("POST", "/v1/processings/two-mail/versions", again)
         replayed(deployment, service, "--lost", "The second version was added again.")
         assert asked(service, "mona", "two-mail") is False
+
+
+@pytest.mark.parametrize("material", [False, True])
+def test_a_narrower_grant_to_a_lost_version_revives_no_wider_one(deployment, material):
+    """Olga agreed to everything, then to subject lines alone, by a version that is lost: the first does not count."""
+    identifier = "wide-mail" if material else "wide-too-mail"
+    first = processing(identifier)
+    version = {name: value for name, value in first.items() if name != "id"} | {"material": material}
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings", first)
+        service.ok("POST", "/v1/consents", grant("olga", identifier))
+        assert asked(service, "olga", identifier) is True
+        deployment.back_up()
+    with deployment.serving() as service:
+        service.ok("POST", f"/v1/processings/{identifier}/versions", version)
+        evidence = proof(notice_of(identifier), {"notice_version": 2})
+        less = {"elements": ["subject_line"], "version": 2, "collected_at": written(datetime.now(UTC))}
+        service.ok("POST", "/v1/consents", {**grant("olga", identifier), **less, "evidence": evidence})
+        eventually(lambda: asked(service, "olga", identifier) is False)
+    deployment.set_back()
+    with deployment.serving() as service:
+        replayed(deployment, service, "--lost", "A version, which was added again.")
+        assert asked(service, "olga", identifier) is False
+        status, said = deployment.command("replay-journal", "--dry-run")
+        assert (status, "replayed in part" in said) == (0, False), said
+        service.ok("POST", "/v1/consents", grant("olga", identifier))
+        eventually(lambda: asked(service, "olga", identifier) is True)
+
+
+def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(deployment):
+    """First the age alone is recorded, for nobody knows the processing; the second replay records the refusal too."""
+    paper = processing("paper-mail")
+    row = {"source_id": "bob", "subject": subject("bob"), "processing": "paper-mail", "decision": "granted"}
+    at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("paper-mail"), SIGNED)
+    rows = {"import": "older", "rows": [{**row, "at": at, "evidence": evidence}]}
+    minor = {"capacity": {"age_band": "minor_15_plus", "given_by": "self"}}
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/processings", paper)
+        service.ok("POST", "/v1/imports", rows)
+        service.ok("POST", "/v1/consents", {**grant("bob", "paper-mail"), "decision": "refused", **minor})
+        assert asked(service, "bob", "paper-mail") is False
+    deployment.set_back()
+    with deployment.serving() as service:
+        status, said = deployment.command("replay-journal")
+        assert (status, "1 replayed in part" in said, "replay the journal once more" in said) == (0, True, True), said
+        eventually(lambda: asked(service, "dora") is True)
+        service.ok("POST", "/v1/processings", paper)
+        service.ok("POST", "/v1/imports", rows)
+        assert asked(service, "bob", "paper-mail") is True
+        status, said = deployment.command("replay-journal")
+        assert (status, "1 replayed\n" in said) == (0, True), said
+        assert asked(service, "bob", "paper-mail") is False
 
 
 def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):

@@ -1,8 +1,14 @@
 """A key that was revoked after the backup works again until the replay: nothing that it says permits more."""
 
+import time
+
+import pytest
+
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
 from tests.faults.words import decision, withdrawal
+from tests.support.api import processing, subject
+from tests.support.consents import grant
 
 SCOPES = ["keys:manage", "deployment:recover", "decisions:evaluate", "consents:write"]
 
@@ -30,6 +36,74 @@ def test_it_makes_no_key_that_accepts_the_restore(deployment):
             refused = service.call("POST", path, body, made["key"])
             assert (refused.status_code, refused.json()["type"]) == (503, "urn:sceau:problem:restored-behind")
         assert asked(service, "alice") == "restored-behind"
+
+
+def test_it_gives_no_other_key_what_it_may_not_do_itself(deployment):
+    """The other key of who left is not widened, and accepts no restore."""
+    with deployment.serving() as service:
+        other = service.ok("POST", "/v1/keys", {"name": "small", "scopes": ["decisions:evaluate"]})
+    made = revived(deployment)
+    with deployment.serving() as service:
+        eventually(lambda: asked(service, "alice") == "restored-behind")
+        assert service.call("PATCH", f"/v1/keys/{other['id']}", {"scopes": SCOPES}, made["key"]).status_code == 503
+        assert service.call("POST", "/v1/restores", {"lost": "Nothing."}, other["key"]).status_code == 403
+        narrower = service.call("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["keys:manage"]})
+        assert narrower.status_code == 200
+
+
+def test_a_rotated_key_that_has_ended_accepts_no_restore(deployment):
+    """It was good for a second more and has ended; the backup brings it back without an end."""
+    with deployment.serving() as service:
+        made = service.ok("POST", "/v1/keys", {"name": "rotated", "scopes": ["deployment:recover"]})
+        deployment.back_up()
+    accept = ("POST", "/v1/restores", {"lost": "All."}, made["key"])
+    with deployment.serving() as service:
+        service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        time.sleep(1.1)
+        assert service.call(*accept).status_code == 401
+    deployment.set_back()
+    with deployment.serving() as service:
+        eventually(lambda: asked(service, "alice") == "restored-behind")
+        assert service.call(*accept).status_code == 401
+
+
+@pytest.mark.parametrize("how", ["age", "refusal"])
+def test_it_makes_nobody_older(deployment, how):
+    """A grant that waits for an age does not count by its word, also after the replay."""
+    name = f"nina-{how}"
+    with deployment.serving() as service:
+        service.call("POST", "/v1/processings", processing("of-adults-mail", age_statement_required=True))
+        service.ok("POST", "/v1/consents", grant(name, "of-adults-mail"))
+    made = revived(deployment)
+    with deployment.serving() as service:
+        eventually(lambda: asked(service, "alice") == "restored-behind")
+        if how == "age":
+            stated = {"age_band": "adult", "stated_by": "self", "checked_how": "not_checked"}
+            told = service.call("POST", "/v1/subjects/ages", {"subject": subject(name), **stated}, made["key"])
+        else:
+            adult = {"decision": "refused", "capacity": {"age_band": "adult", "given_by": "self"}}
+            told = service.call("POST", "/v1/consents", {**decision(name), **adult}, made["key"])
+        assert (told.status_code, told.json()["type"]) == (503, "urn:sceau:problem:restored-behind")
+        assert deployment.command("replay-journal")[0] == 0
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, name, "of-adults-mail") is False
+
+
+def test_it_takes_no_holder_of_a_mailbox_away(deployment):
+    """Of a mailbox that three share it does not say that it is one person's, nor two persons'."""
+    mailbox, holders = subject("three"), [subject("xena"), subject("yves")]
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/consents", decision("three"))
+        service.ok("POST", "/v1/subjects/mailboxes", {"subject": mailbox, "shared": True, "holders": holders})
+    made = revived(deployment)
+    with deployment.serving() as service:
+        eventually(lambda: asked(service, "alice") == "restored-behind")
+        for fewer in ({"shared": False}, {"shared": True, "holders": holders[:1]}):
+            told = service.call("POST", "/v1/subjects/mailboxes", {"subject": mailbox, **fewer}, made["key"])
+            assert told.status_code == 503
+        more = {"shared": True, "holders": [*holders, subject("zoe")]}
+        service.ok("POST", "/v1/subjects/mailboxes", {"subject": mailbox, **more})
 
 
 def test_a_restore_is_accepted_where_the_journal_cannot_be_read(deployment):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
+from uuid import uuid5
 
-from app.core.consent import DECISIONS, ConsentEvent, EventKind
+from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
 from app.core.fold import makes_younger
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
@@ -37,9 +38,11 @@ async def playable(
     # A version that was recorded later is another one, to which nobody has agreed.
     version = record.version(event.version or 0) if record is not None else None
     knows_version = version is not None and version.recorded_at <= entry.recorded_at
+    follows = _follows_grant(event, events)
+    if not knows_version and follows:
+        return _withdrawn(entry, events)
     # In the ledger of another pseudonym it may only narrow: that person may be the next holder of the address.
-    narrows = is_own or _follows_grant(event, events)
-    return entry if knows_version and narrows else _age_alone(entry, events)
+    return entry if knows_version and (is_own or follows) else _age_alone(entry, events)
 
 
 def used_after(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
@@ -72,19 +75,34 @@ def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEn
     return replace(entry, event=ageless, capacity=capacity or None)
 
 
+def _withdrawn(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:
+    """A grant to a version that is lost, as the end of the grant before it, which it took the place of.
+
+    What was agreed to is not known any more. It may have been less than before.
+    """
+    return _in_its_place(entry, EventKind.WITHDRAWN, entry.event.processing, _younger_age(entry.event, events))
+
+
 def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:
     """An age that an entry tells, where it makes the person younger, without what was decided with it."""
-    event = entry.event
+    age = _younger_age(entry.event, events)
+    return None if age is None else _in_its_place(entry, EventKind.AGE_STATED, None, age)
+
+
+def _younger_age(event: ConsentEvent, events: Sequence[ConsentEvent]) -> AgeBand | None:
     band = event.collection.age_band
-    if band is None or not makes_younger(band, events, event.collected_at):
-        return None
-    capacity = {"age_band": band.value}
-    age = ConsentEvent(
-        event.id,
-        EventKind.AGE_STATED,
-        None,
+    return band if makes_younger(band, events, event.collected_at) else None
+
+
+def _in_its_place(entry: LedgerEntry, kind: EventKind, processing: str | None, age: AgeBand | None) -> LedgerEntry:
+    """Another event of the same time, under an id of its own, the same each time: the entry may be played later."""
+    event, capacity = entry.event, None if age is None else {"age_band": age.value}
+    other = ConsentEvent(
+        uuid5(event.id, kind.value),
+        kind,
+        processing,
         event.collected_at,
         event.order,
         collection=collection_of(None, capacity, text_known=True),
     )
-    return replace(entry, event=age, evidence=None, capacity=capacity, counting=None)
+    return replace(entry, event=other, evidence=None, capacity=capacity, counting=None)

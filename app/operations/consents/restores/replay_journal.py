@@ -37,8 +37,9 @@ class ReplayOutcome(StrEnum):
     """What became of one note."""
 
     REPLAYED = "replayed"
+    PARTLY = "replayed in part, for the rest is about something that the database does not know"
     HELD = "held already"
-    NOBODY = "about somebody or something that the database does not know: nothing of it can be permitted"
+    NOBODY = "about somebody or something that the database does not know: it permits nothing of that"
     BY_HAND = "to be done again by hand"
 
 
@@ -97,20 +98,23 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
         return ReplayOutcome.NOBODY
     await hold_ref(session, ref)
     entries = await load_entries(session, ref)
-    held = [each.event.kind for each in entries if each.event.id == event.id]
-    if held:
-        is_left = event.kind is EventKind.ERASED and EventKind.ERASED not in held
+    held = {each.event.id: each.event.kind for each in entries}
+    if event.id in held:
+        is_left = event.kind is EventKind.ERASED and held[event.id] is not EventKind.ERASED
         return ReplayOutcome.BY_HAND if is_left else ReplayOutcome.HELD
     wanted = await playable(session, said.entry, ref, [each.event for each in entries])
     if wanted is None:
         return ReplayOutcome.NOBODY
+    if wanted.event.id in held:
+        return ReplayOutcome.HELD
     await _append(session, replace(wanted, subject_ref=ref), entries)
     if wanted.event.kind is EventKind.CLOSED and not used_after(event, [each.event for each in entries]):
         await end_account(session, ref, event.collected_at)
     if wanted.event.kind is EventKind.ERASED:
         await _forget(session, ref)
-    is_left = event.kind is EventKind.ERASED and wanted.event.kind is not EventKind.ERASED
-    return ReplayOutcome.BY_HAND if is_left else ReplayOutcome.REPLAYED
+    if event.kind is EventKind.ERASED and wanted.event.kind is not EventKind.ERASED:
+        return ReplayOutcome.BY_HAND
+    return ReplayOutcome.REPLAYED if wanted.event.id == event.id else ReplayOutcome.PARTLY
 
 
 async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> None:

@@ -107,6 +107,7 @@ async def unlink_names(
     if alias is None:
         raise NotFoundError("Nothing says that these two names are one person's.")
     await hold_people(session, deployment, one, other)
+    session.widen()
     await remove_alias(session, alias.id)
     await record_act(session, ActKind.SUBJECTS_UNLINKED, caller.id, Target(subject_ref=refs[0]))
     return await session.now()

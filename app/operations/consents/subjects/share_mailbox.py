@@ -54,6 +54,8 @@ async def share_mailbox(
     stands = await find_sharing(session, own.ref)
     if stands is not None and stands.holders == named:
         return StatedSharing(stands.id, len(named), stands.stated_at)
+    if stands is not None and named and not (stands.holders and set(stands.holders) <= set(named)):
+        session.widen()  # somebody is not asked any more, or nobody was named before
     stated = Sharing(session.new_id(own.now), own.ref, named, own.now, caller.id)
     await state_sharing(session, stated)
     for account in set(accounts) - {own.ref}:
@@ -80,6 +82,7 @@ async def unshare_mailbox(
     own = await open_ledger(session, deployment, mailbox)
     accounts = await accounts_of(session, own.ref)
     await _forget_in_memory(session, accounts)
+    session.widen()
     for account in accounts:
         await end_sharing(session, account, own.now)
     await record_act(session, ActKind.MAILBOX_UNSHARED, caller.id, Target(subject_ref=own.ref))

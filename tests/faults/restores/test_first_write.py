@@ -1,0 +1,33 @@
+"""A database is exchanged under a service that goes on: from the first write on nothing is recorded that permits more."""
+
+import pytest
+
+from tests.faults.restores.test_revived_keys import SCOPES
+from tests.faults.service import eventually
+from tests.faults.words import decision, withdrawal
+
+WRITES = {
+    "grant": ("/v1/consents", decision("erin")),
+    "key": ("/v1/keys", {"name": "again", "scopes": SCOPES}),
+}
+
+
+@pytest.mark.parametrize(("cache", "what"), [("strict", "grant"), ("leased", "grant"), ("strict", "key")])
+def test_nothing_is_granted_before_the_restore_is_found(deployment, cache, what):
+    """The first request after the exchange is one of somebody who left since the backup: it is never recorded."""
+    path, body = WRITES[what]
+    with deployment.serving(SCEAU_CACHE=cache) as service:
+        leaver = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": SCOPES})
+        deployment.back_up()
+        eventually(lambda: service.call("DELETE", f"/v1/keys/{leaver['id']}").status_code == 204)
+        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        deployment.set_back()
+        told = []
+
+        def refused():
+            answer = service.call("POST", path, body, leaver["key"])
+            told.append(answer.status_code)
+            return answer.status_code == 201 or answer.json()["type"].endswith("restored-behind")
+
+        eventually(refused)
+        assert 201 not in told

@@ -1,0 +1,103 @@
+"""A process that has imported what `sceau` imports, and forks for each command.
+
+Its argument is the descriptor of the socket on which commands come (`tests.support.forked`). The imports take two
+seconds of a processor, a fork takes none, and the suite starts hundreds of commands. Nothing of a command runs before
+the fork: it reads its arguments and its environment as it would by itself.
+"""
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import tempfile
+from typing import Any
+
+import uvicorn
+
+import app.api.decisions.connection
+import app.cli.recovery.restores
+import app.db.migrate
+import app.main
+import app.operations.consents.restores.replay_journal
+import app.serving
+from app.cli import main as run_command
+
+IMPORTED = (app, uvicorn)
+"""What a command imports when it runs."""
+_STANDARD = 3
+"""Descriptors 0, 1 and 2 come with a command, then the pipe on which its exit status is told."""
+
+
+def _serve_forks(channel: socket.socket) -> dict[str, Any] | None:
+    """Fork for each command that is asked for; a fork returns with its command, this process with None at the end."""
+    waiting = selectors.DefaultSelector()
+    waiting.register(channel, selectors.EVENT_READ)
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj is not channel:
+                waiting.unregister(key.fileobj)
+                _tell_end(key.fd, *key.data)
+                continue
+            message, descriptors, _, _ = socket.recv_fds(channel, 1 << 20, _STANDARD + 1)
+            if not message:
+                return None
+            *standard, told = descriptors
+            pid = os.fork()
+            if pid == 0:
+                os.close(told)
+                _leave(waiting)
+                channel.detach()
+                return {**json.loads(message), "standard": standard}
+            for each in standard:
+                os.close(each)
+            waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, told))
+            channel.sendall(f"{pid}\n".encode())
+
+
+def _leave(waiting: selectors.BaseSelector) -> None:
+    """A fork holds nothing of the commands beside it."""
+    for key in [*waiting.get_map().values()]:
+        os.close(key.fd)
+        if key.data is not None:
+            os.close(key.data[1])
+    waiting.close()
+
+
+def _tell_end(process: int, pid: int, told: int) -> None:
+    """A command has ended: nobody else may wait for it, so its status is told through its pipe."""
+    os.close(process)
+    _, status = os.waitpid(pid, 0)
+    os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+    os.close(told)
+
+
+def _become(asked: dict[str, Any]) -> None:
+    """Be the process that was asked for: its session, directory, environment, arguments and standard streams."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, descriptor in enumerate(asked["standard"]):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(asked["directory"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    sys.argv = ["sceau", *asked["words"]]
+    tempfile.tempdir = None  # it is found anew, by the environment
+
+
+def main() -> None:
+    """Fork until whoever started this is gone; in a fork, run the command."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the suite's: it ends what it has started
+    gc.collect()
+    gc.freeze()  # pages that a collection does not touch stay shared
+    asked = _serve_forks(socket.socket(fileno=int(sys.argv[1])))
+    if asked is not None:
+        _become(asked)
+        run_command()
+
+
+if __name__ == "__main__":
+    main()
