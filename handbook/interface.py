@@ -56,7 +56,7 @@ GENERAL: Final[Mapping[str, tuple[str, str]]] = {
         "503",
         (
             "The database was set back ([restoring](../recovery.md)). Until somebody has dealt with that, IV is not "
-            "answered, and no grant and no new key is taken."
+            "answered, and nothing is recorded that may permit more."
         ),
     ),
     "refused": ("4xx", "Any other refusal by the HTTP layer."),

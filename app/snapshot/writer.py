@@ -92,12 +92,18 @@ class Writer:
 
     @asynccontextmanager
     async def write(
-        self, committed_now: Callable[[], None] | None = None, lead: Sequence[Lookup[Any]] = ()
+        self,
+        committed_now: Callable[[], None] | None = None,
+        lead: Sequence[Lookup[Any]] = (),
+        *,
+        restores: bool = False,
     ) -> AsyncIterator[WriteSession]:
         """One transaction; when the block has ended, it is committed and may be answered.
 
-        `committed_now` is called between the two: replicas may still permit what it forbids. `lead`: look-ups that
-        begin it (`Database.write`).
+        Args:
+            committed_now: is called between the two: replicas may still permit what it forbids.
+            lead: look-ups that begin it (`Database.write`).
+            restores: it may bring back what a database that was set back has lost, and is recorded there too.
 
         Raises:
             OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
@@ -107,7 +113,8 @@ class Writer:
         """
         done = Committing()
         try:
-            async with self._recorded(done, committed_now, lead) as session:
+            look = None if restores else self._look
+            async with self._recorded(done, committed_now, lead, look) as session:
                 yield session
         except BaseException as error:
             self._count(done, _outcome_of(error))
@@ -120,16 +127,20 @@ class Writer:
 
     @asynccontextmanager
     async def _recorded(
-        self, done: Committing, committed_now: Callable[[], None] | None, lead: Sequence[Lookup[Any]]
+        self,
+        done: Committing,
+        committed_now: Callable[[], None] | None,
+        lead: Sequence[Lookup[Any]],
+        look: Look | None,
     ) -> AsyncIterator[WriteSession]:
         server = self._replica.feed.server if self._replica is not None else None
         async with self._database.write(server, lead, done) as session:
             yield session
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
-            if session.committing.widening and self._look is not None:
+            if session.committing.widening and look is not None:
                 # Here, where nothing can be exchanged any more: whoever says it may have been revoked since the backup.
-                await self._look(session, session.committing.server or "")
+                await look(session, session.committing.server or "")
             noted = self._journal.note(session)
         committed = boot_seconds()
         # Where no beat had told which server is the primary, this process may come to read from another one.

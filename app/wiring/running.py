@@ -24,6 +24,7 @@ from app.operations.service.signing_keys import ensure_key
 from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
+from app.wiring.ending import end_all
 from app.wiring.journal import keep_journal
 from app.wiring.outage_file import keep_exempt_known, learn_exempt
 from app.wiring.parent import note_admitted, was_admitted
@@ -205,6 +206,7 @@ async def _following(services: Services) -> AsyncIterator[None]:
             await services.recorder.log.stop(_LAST_FLUSH_SECONDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(flush_uses(services.database, services.uses), _LAST_FLUSH_SECONDS)
+        await end_all(tasks)
 
 
 async def _settle(metrics: Metrics) -> None:

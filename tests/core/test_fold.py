@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.consent import AgeBand, EventKind
-from app.core.fold import age_known, counts, fold, makes_younger, stays_as_young
+from app.core.fold import age_known, counts, fold, makes_older, makes_younger, stays_as_young
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
@@ -141,20 +141,22 @@ def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
 
 
 @pytest.mark.parametrize(
-    ("known", "band", "younger"),
+    ("known", "band", "younger", "older"),
     [
-        (None, AgeBand.UNDER_15, True),
-        (None, AgeBand.ADULT, False),
-        (None, None, False),
-        (AgeBand.UNDER_15, AgeBand.UNDER_15, False),
-        (AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, False),
-        (AgeBand.ADULT, AgeBand.MINOR_15_PLUS, True),
+        (None, AgeBand.UNDER_15, True, True),
+        (None, AgeBand.ADULT, False, True),
+        (None, None, False, False),
+        (AgeBand.UNDER_15, None, False, False),
+        (AgeBand.UNDER_15, AgeBand.UNDER_15, False, False),
+        (AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, False, True),
+        (AgeBand.ADULT, AgeBand.MINOR_15_PLUS, True, False),
     ],
 )
-def test_an_age_makes_somebody_younger_than_was_known(known, band, younger):
-    """Unknown is adult; the same band, an older one or none is not younger."""
+def test_an_age_makes_somebody_younger_or_older_than_was_known(known, band, younger, older):
+    """Unknown is adult; the same band or none changes nothing. A first age may have been waited for."""
     events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
     assert makes_younger(band, events, AT) is younger
+    assert makes_older(band, events, AT) is older
 
 
 def test_an_age_to_come_is_not_known_and_the_last_closure_counts():

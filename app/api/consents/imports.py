@@ -168,7 +168,8 @@ class _Importing:
         It is kept first: whoever revokes it waits for this transaction, or has been waited for here.
         """
         found = self.ask.lookup()
-        async with self.write.writer.write(None, (kept_as_they_are([self.caller]), found)) as session:
+        lead = (kept_as_they_are([self.caller]), found)
+        async with self.write.writer.write(None, lead, restores=True) as session:
             yield session, self.ask.admit(session.lead.of(found), self.caller)
 
     async def _record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:

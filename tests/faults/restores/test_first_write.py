@@ -1,4 +1,4 @@
-"""A database is exchanged under a service that goes on: from the first write on nothing is recorded that permits more."""
+"""A database is exchanged under a service that goes on: nothing that permits more is recorded before that is found."""
 
 import pytest
 

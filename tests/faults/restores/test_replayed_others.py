@@ -118,6 +118,21 @@ def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_th
         assert "by hand" not in deployment.command("replay-journal", "--dry-run")[1]
 
 
+def test_an_import_is_run_again_before_the_replay(deployment):
+    """While grants are refused the import is taken: who withdrew after it is known to the replay, and never permitted."""
+    rows = _imported("rose")
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/imports", rows)
+        service.ok("POST", "/v1/withdrawals", withdrawal("rose"))
+    deployment.set_back()
+    with deployment.serving() as service:
+        assert service.call("POST", "/v1/consents", decision("rose")).status_code == 503
+        service.ok("POST", "/v1/imports", rows)
+        assert "1 replayed\n" in deployment.command("replay-journal")[1]
+        eventually(lambda: asked(service, "dora") is True)
+        assert asked(service, "rose") is False
+
+
 @pytest.mark.parametrize("ended", ["withdrawals", "erasures"])
 def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, ended):
     """Quin was imported after the backup, and withdrew or was erased; imported again, the journal ends it again."""
