@@ -119,7 +119,7 @@ def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_th
 
 
 def test_an_import_is_run_again_before_the_replay(deployment):
-    """While grants are refused the import is taken: who withdrew after it is known to the replay, and never permitted."""
+    """While grants are refused an import is taken: who withdrew after it is known to the replay, and not permitted."""
     rows = _imported("rose")
     with deployment.serving() as service:
         service.ok("POST", "/v1/imports", rows)
