@@ -202,6 +202,16 @@ async def connect(
     return await HeardConnection.connect(autocommit=autocommit, accepts=accepts, **settings)
 
 
+def cancellations() -> int:
+    """How often the present task was asked to end.
+
+    Where it was asked twice, psycopg shuts the connection, and whoever cleans up behind that gets an error of the
+    database. It is none: a loop that took it for one would go on for ever.
+    """
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
 @contextmanager
 def hanging_up_after(connection: psycopg.AsyncConnection[Any], seconds: float) -> Iterator[None]:
     """Give what is awaited inside so long: then the connection is shut, and whoever waits for it gets an error.

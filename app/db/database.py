@@ -8,7 +8,7 @@ may rest on is read by `read_from` or `read_and_prove`, which tell one server fr
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, cast
@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.admission import Admission
-from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, connect, hanging_up_after
+from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, cancellations, connect, hanging_up_after
 from app.db.lookups import LookedUp, Lookup
 from app.db.primary import PROOF, WHICH, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
@@ -64,9 +64,12 @@ class _Progress:
     """How far a call has come: whether it has asked for a COMMIT whose outcome is not known yet."""
 
     committing: bool = False
+    cancelled: int = field(default_factory=cancellations)
 
-    def unavailable(self, cause: BaseException) -> DatabaseUnavailableError:
+    def unavailable(self, cause: BaseException) -> BaseException:
         """What a failure at this point means."""
+        if cancellations() > self.cancelled:
+            return asyncio.CancelledError()
         if isinstance(cause, NoStandbyError):
             return NotDurableError()
         refused = getattr(cause, "orig", None)
@@ -152,8 +155,7 @@ class Database:
         """
         async with self._guarded(), self._begun(None) as (connection, _):
             session = ReadSession(connection, self._clock)
-            identity, _ = await session.find(WHICH)
-            if identity is None:
+            if (identity := (await session.find(WHICH))[0]) is None:
                 raise NotThePrimaryError
             await look(session, identity)
             yield session
@@ -181,8 +183,7 @@ class Database:
 
         """
         # Which server it is recorded on is always asked for: what is read of others says nothing of this write.
-        begun = self._begun(server, lead, at_once=at_once)
-        async with self._guarded() as progress, begun as (connection, found):
+        async with self._guarded() as progress, self._begun(server, lead, at_once=at_once) as (connection, found):
             session = WriteSession(connection, self._clock, done or Committing(), lead=found)
             session.committing.server = found.of(WHICH)[0]
             yield session
@@ -194,7 +195,7 @@ class Database:
         """Whether commits wait for a standby, where they must.
 
         Raises:
-            DatabaseUnavailableError: the database does not answer.
+            DatabaseUnavailableError: it does not answer.
 
         """
         if not self._synchronous:
@@ -241,8 +242,7 @@ class Database:
             self.waiting -= 1
         self.in_use += 1
         try:
-            # Before the deadline of the call: a wait that is cancelled has psycopg ask a silent server to cancel, and
-            # wait for that.
+            # Before the deadline of the call: psycopg tells a silent server of a wait that is cancelled, and waits for it.
             heard = cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
             with hanging_up_after(heard, self._limits.deadline.total_seconds()):
                 yield connection

@@ -20,6 +20,7 @@ from app.db.connections import (
     HANGING_UP_SECONDS,
     TRIES,
     HeardConnection,
+    cancellations,
     connection_settings,
     hanging_up_after,
 )
@@ -111,12 +112,15 @@ class ReadPool:
                 deadline passed.
 
         """
+        cancelled = cancellations()
         try:
             with spans.within("database"):
                 spans.note({"sceau.database.access": "read"})
                 async with asyncio.timeout(self.deadline + HANGING_UP_SECONDS):
                     return await self._fetch(server, statement, values)
         except _UNAVAILABLE as error:
+            if cancellations() > cancelled:
+                raise asyncio.CancelledError from error
             raise DatabaseUnavailableError from error
 
     async def _fetch(self, server: str, statement: Statement, values: Mapping[str, Any]) -> list[Any]:

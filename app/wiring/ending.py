@@ -14,8 +14,7 @@ log = structlog.get_logger("sceau")
 async def end_all(tasks: Collection["asyncio.Task[Any]"]) -> None:
     """Cancel tasks again and again until they have ended, for some seconds at most.
 
-    Once is not always enough: a cancellation that arrives together with a failure of the database may be answered by
-    the failure, after which a loop goes on.
+    Once is not always enough: a library may take a cancellation for its own, after which a loop goes on.
     """
     waiting = {task for task in tasks if not task.done()}
     for _ in range(_TIMES):
