@@ -242,7 +242,7 @@ class Database:
             self.waiting -= 1
         self.in_use += 1
         try:
-            # Before the deadline of the call: psycopg tells a silent server of a wait that is cancelled, and waits for it.
+            # Before the deadline of the call: a wait that is cancelled has psycopg tell a silent server, and wait for it.
             heard = cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
             with hanging_up_after(heard, self._limits.deadline.total_seconds()):
                 yield connection
