@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -70,7 +71,8 @@ def _tell_end(process: int, pid: int, told: int) -> None:
     """A command has ended: nobody else may wait for it, so its status is told through its pipe."""
     os.close(process)
     _, status = os.waitpid(pid, 0)
-    os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+    with suppress(BrokenPipeError):  # nobody wants to know any more
+        os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
     os.close(told)
 
 
