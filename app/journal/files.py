@@ -1,7 +1,8 @@
-"""The journal's files: one a month, appended to by every process of a host, in whole lines that are on disk at once."""
+"""Files of a host: the journal's, one a month, appended to in whole lines by every process; and files put whole."""
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatch
@@ -12,6 +13,25 @@ from app.journal.lines import JournalError
 
 _NAME: Final = "journal-*.ndjson"
 _TAIL_BYTES: Final = 1_048_576
+
+
+def put_whole(path: Path, content: bytes) -> None:
+    """Put a file in the place of the one before, whole or not at all; nobody but this account may read it.
+
+    Raises:
+        OSError: it cannot be written.
+
+    """
+    descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(written).replace(path)
+    except BaseException:
+        Path(written).unlink(missing_ok=True)
+        raise
 
 
 def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:

@@ -3,8 +3,6 @@
 Their ids stand beside the journal, in a file of this host's, so that the next process knows them too.
 """
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.journal.files import put_whole
 from app.journal.lines import JournalError, KeptNote
 
 _FILE: Final = "seen.json"
@@ -41,11 +40,7 @@ def write_seen(directory: Path, seen: SeenNotes) -> None:
 
     """
     try:
-        with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{_FILE}.", delete=False) as file:
-            file.write(msgspec.json.encode(seen))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).rename(directory / _FILE)
+        put_whole(directory / _FILE, msgspec.json.encode(seen))
     except OSError as error:
         raise JournalError(f"{_FILE} cannot be written beside the journal ({error.strerror})") from None
 

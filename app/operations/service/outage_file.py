@@ -4,8 +4,6 @@ The file holds the register entries of III and the SHA-256 of each API key in fo
 holds nothing about users: no consent, no subject. It is sealed under the master key.
 """
 
-import os
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +15,7 @@ from app.auth.callers import Authenticated
 from app.auth.store import list_by_key
 from app.core.processing import Processing
 from app.db.session import INSTANT, ReadSession
+from app.journal.files import put_whole
 from app.ledger.vault import Vault, VaultError
 from app.register.store import load_processings
 from app.snapshot.last_known import LastKnown
@@ -48,23 +47,13 @@ async def read_kept(session: ReadSession) -> ExemptFacts:
 
 
 def write_file(path: Path, kept: ExemptFacts, vault: Vault) -> None:
-    """Put the file in the place of the one before, whole or not at all; nobody but this account may read it.
+    """Put the file in the place of the one before, sealed.
 
     Raises:
         OSError: it cannot be written.
 
     """
-    sealed = vault.seal_apart(_SEALED_FOR, msgspec.json.encode(kept))
-    descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(sealed)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(written).replace(path)
-    except BaseException:
-        Path(written).unlink(missing_ok=True)
-        raise
+    put_whole(path, vault.seal_apart(_SEALED_FOR, msgspec.json.encode(kept)))
 
 
 def read_file(path: Path, vault: Vault) -> ExemptFacts:
