@@ -64,12 +64,14 @@ def makes_younger(band: AgeBand | None, events: Iterable[ConsentEvent], at: date
 
 
 def makes_older(band: AgeBand | None, events: Iterable[ConsentEvent], at: datetime) -> bool:
-    """Whether an age stated at an instant is older than the one known by then, or the first.
+    """Whether an age stated at an instant is older than the one known by then, or the first and no child's.
 
     Consents given before may then count that did not (rule 14).
     """
+    if band is None or band is AgeBand.UNDER_15:
+        return False
     known = age_known(events, at)
-    return band is not None and (known is None or _AGES.index(band) > _AGES.index(known))
+    return known is None or _AGES.index(band) > _AGES.index(known)
 
 
 def stays_as_young(band: AgeBand | None, events: Iterable[ConsentEvent], at: datetime) -> bool:

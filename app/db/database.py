@@ -1,8 +1,7 @@
 """The service's connection to PostgreSQL: one bounded pool, deadlines, and one error for "cannot know now".
 
-Every connection has statement, lock and idle-in-transaction time-outs and TCP keepalives. A call that finds the
-waiting queue full, or whose deadline passes, gets `DatabaseUnavailableError` and nothing half-written. What a permit
-may rest on is read by `read_from` or `read_and_prove`, which tell one server from another.
+Every connection has time-outs and TCP keepalives. A call that finds the waiting queue full, or whose deadline passes,
+gets `DatabaseUnavailableError`. What a permit may rest on is read by `read_from` or `read_and_prove`.
 """
 
 import asyncio
@@ -159,10 +158,11 @@ class Database:
                 raise NotThePrimaryError
             await look(session, identity)
             yield session
+            is_same = (await session.find(WHICH))[0] == identity  # else another was restored over it meanwhile
             if by_commit:
                 await connection.execute(text(PROOF))
-                if not await WriteSession(connection, self._clock).commit():
-                    raise NotThePrimaryError
+            if not is_same or (by_commit and not await WriteSession(connection, self._clock).commit()):
+                raise NotThePrimaryError
 
     @asynccontextmanager
     async def write(

@@ -96,17 +96,18 @@ class Committing:
 
     `subjects` are those whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref);
     `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
-    still permit; `widening` that some of it may permit what was not; `xid` is the transaction's own. `repeats`: some of
-    it repeats an earlier transaction and changes nothing, so that this process has not forgotten what that one changed.
-    `server` is the identity of the server that it runs on, where a look-up of its own has told that. `staged` are rows
-    to be written yet. `notes` are facts for the journal, each with its kind. `kinds` say, for metrics, what happened to
-    consents.
+    still permit; `widening` that some of it may permit what was not; `set_back` that the database is known to be set
+    back, and takes none of that; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction
+    and changes nothing, so that this process has not forgotten what that one changed. `server` is the identity of the
+    server that it runs on, where a look-up of its own has told that. `staged` are rows to be written yet. `notes` are
+    facts for the journal, each with its kind. `kinds` say, for metrics, what happened to consents.
     """
 
     changes: list[tuple[int, bytes]] = field(default_factory=list)
     subjects: set[bytes] = field(default_factory=set)
     narrowing: bool = False
     widening: bool = False
+    set_back: bool = False
     repeats: bool = False
     xid: int | None = None
     server: str | None = None

@@ -111,7 +111,7 @@ class Writer:
             DatabaseUnavailableError: it was not committed. In each case the same request may be sent again.
 
         """
-        done = Committing()
+        done = Committing(set_back=self._set_back() and not restores)
         try:
             look = None if restores else self._look
             async with self._recorded(done, committed_now, lead, look) as session:

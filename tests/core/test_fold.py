@@ -143,7 +143,8 @@ def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
 @pytest.mark.parametrize(
     ("known", "band", "younger", "older"),
     [
-        (None, AgeBand.UNDER_15, True, True),
+        (None, AgeBand.UNDER_15, True, False),
+        (None, AgeBand.MINOR_15_PLUS, True, True),
         (None, AgeBand.ADULT, False, True),
         (None, None, False, False),
         (AgeBand.UNDER_15, None, False, False),
@@ -153,7 +154,7 @@ def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
     ],
 )
 def test_an_age_makes_somebody_younger_or_older_than_was_known(known, band, younger, older):
-    """Unknown is adult; the same band or none changes nothing. A first age may have been waited for."""
+    """Unknown is adult; the same band or none changes nothing. A first age may have been waited for, but a child's."""
     events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
     assert makes_younger(band, events, AT) is younger
     assert makes_older(band, events, AT) is older

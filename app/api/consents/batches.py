@@ -12,7 +12,8 @@ from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
 from app.api.consents.batch_models import ConsentAnswers, ConsentBatch, WithdrawalAnswers, WithdrawalBatch
-from app.api.consents.group import TOGETHER, Grouped, grouped_for
+from app.api.consents.group import TOGETHER
+from app.api.consents.grouped import Grouped, grouped_for
 from app.api.consents.models import NewConsent, NewWithdrawal
 from app.api.consents.recording import said_in_consent, said_in_withdrawal
 from app.api.consents.remembered_callers import NeedsRemembered

@@ -7,30 +7,24 @@ holds: whoever writes about that person waits alone.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from fastapi import Depends, Request, Response
 
 from app.api.consents.together import Order, together
-from app.api.http.idempotency import Write, WriteDep
-from app.api.http.security import AskAgain, Needs, asked_again
-from app.auth.callers import Caller
-from app.auth.idempotency import Answer, IdempotentCall
+from app.auth.idempotency import Answer
 from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
 from app.db.session import PartRefusedError, TransactionRefusedError
-from app.operations.consents.record_many import Said
 from app.operations.service.deployment import Deployment
 from app.register.remembered import RegisterEntries
 from app.snapshot.writer import Writer
-from app.telemetry.traces.spans import cause
 
 TOGETHER: Final = 100
 """How many are recorded in one transaction at most: some tens of milliseconds."""
@@ -168,11 +162,13 @@ class RecordingGroups:
         return taken
 
     async def _run(self, some: list[_Waiting], *, waiting: bool) -> None:
-        """Record some, and tell each; alone, where others hold the person or the database may not take one of them."""
+        """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
         try:
             await self._record(some, waiting=waiting)
-        except (BusyError, PartRefusedError, TransactionRefusedError, RestoredBehindError) as error:
+        except (BusyError, PartRefusedError, TransactionRefusedError) as error:
             self._alone(some, error)
+        except RestoredBehindError as error:
+            await self._without_grants(some, error, waiting=waiting)
         except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
             _tell_all(some, error)
         except Exception as error:  # noqa: BLE001 - whatever it is: nobody may wait for ever
@@ -204,6 +200,16 @@ class RecordingGroups:
             yield
         finally:
             self.patient.release()
+
+    async def _without_grants(self, some: list[_Waiting], error: Exception, *, waiting: bool) -> None:
+        """Refuse the grants of a group, which a database that was set back does not take, and record the rest."""
+        rest = [one for one in some if not one.order.is_grant]
+        if len(rest) == len(some):  # it said already that it is set back
+            _tell_all(some, error)
+            return
+        _tell_all([one for one in some if one.order.is_grant], error)
+        if rest:
+            await self._run(rest, waiting=waiting)
 
     def _alone(self, some: Sequence[_Waiting], error: Exception) -> None:
         """Give each a transaction of its own; one that had its own is told what became of it."""
@@ -262,38 +268,3 @@ def _was_busy(one: _Waiting) -> bool:
 def _tell_all(some: Iterable[_Waiting], error: Exception) -> None:
     for one in some:
         one.tell(error)
-
-
-@dataclass(frozen=True, slots=True)
-class Grouped:
-    """What records the decisions of one request with those of others. `digest`: of the credential presented."""
-
-    groups: RecordingGroups
-    write: Write
-    ask: AskAgain
-    digest: bytes
-
-    async def record(self, caller: Caller, status: int, said: Said) -> Response:
-        """Record one, and answer once it is committed and confirmed; or give the answer given before."""
-        given = await self.groups.record(self.order(caller, await self.write.call(caller), status, said))
-        return Response(given.body, given.status, media_type="application/json")
-
-    def order(self, caller: Caller, call: IdempotentCall | None, status: int, said: Said) -> Order:
-        """One decision of this request.
-
-        Raises:
-            InvalidSubjectError: the id of the person has a domain that IDNA refuses.
-
-        """
-        person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
-        return Order(said, caller.id, self.digest, self.ask, call, status, person, cause())
-
-
-def grouped_for(needs: Needs) -> Callable[..., Grouped]:
-    """A dependency that gives what records for callers who have these scopes."""
-
-    def wanted(request: Request, ask: Annotated[AskAgain, Depends(asked_again(needs))], write: WriteDep) -> Grouped:
-        groups: RecordingGroups = request.app.state.recording_groups
-        return Grouped(groups, write, ask, request.state.presented.digest)
-
-    return wanted

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Response
 
-from app.api.consents.group import Grouped, grouped_for
+from app.api.consents.grouped import Grouped, grouped_for
 from app.api.consents.models import (
     ConsentBody,
     ConsentSearch,

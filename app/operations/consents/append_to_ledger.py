@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.consent import ConsentEvent, EventKind
-from app.core.fold import makes_older
 from app.core.projection import ConsentRow, project
 from app.db.session import WriteSession
 from app.events.kinds import ClosureCause
@@ -88,9 +87,6 @@ async def append(session: WriteSession, ledger: OpenLedger, *entries: LedgerEntr
     """
     await append_entries(session, entries)
     for entry in entries:
-        event = entry.event
-        if event.kind is EventKind.GRANTED or makes_older(event.collection.age_band, ledger.events, event.collected_at):
-            session.widen()
         # By the locator a replay finds a person who has another pseudonym since a restore.
         session.note("ledger", {"entry": entry, "locator": ledger.locators[0] if ledger.locators else None})
     events = [*ledger.events, *(entry.event for entry in entries)]

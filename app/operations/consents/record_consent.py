@@ -38,6 +38,7 @@ from app.operations.consents.collection_time import (
     time_of_narrowing,
 )
 from app.operations.consents.subjects.follow import follow, hold_people
+from app.operations.consents.told_age import capacity_to_record
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.evidence import check_evidence, check_text_existed, proves
@@ -124,6 +125,8 @@ async def record_in(
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when)
+    capacity = capacity_to_record(session, ledger, collected.kind, collected.capacity, when.at)
+    collected = replace(collected, capacity=capacity)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
     for kept in (collected.presented_text, collected.presented_page):
         if kept is not None:

@@ -25,6 +25,7 @@ from app.operations.consents.collection_time import (
     time_of_narrowing,
 )
 from app.operations.consents.subjects.follow import follow, hold_people
+from app.operations.consents.told_age import capacity_to_record
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 
@@ -101,7 +102,8 @@ async def withdraw_in(
         when = time_of_history(ledger, caller, withdrawal.received_at, field="received_at")
     else:
         when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
-    entry = _entry(session, caller, ledger, withdrawal, when)
+    capacity = capacity_to_record(session, ledger, EventKind.WITHDRAWN, withdrawal.capacity, when.at)
+    entry = _entry(session, caller, ledger, replace(withdrawal, capacity=capacity), when)
     ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
     if not withdrawal.quiet:
         for row in ended:

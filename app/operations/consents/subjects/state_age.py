@@ -5,7 +5,7 @@ from datetime import datetime
 
 from app.auth.callers import Caller
 from app.core.consent import AgeBand, ConsentEvent, EventKind, State
-from app.core.fold import age_known, fold, makes_younger
+from app.core.fold import age_known, fold, makes_older, makes_younger
 from app.core.grant import is_joint
 from app.core.state import consent_state
 from app.db.session import WriteSession
@@ -44,6 +44,8 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     # Of a repetition too, which makes nobody younger: its first time may not have been confirmed.
     if stated.age_band is not AgeBand.ADULT or makes_younger(stated.age_band, ledger.events, when.at):
         session.narrow()
+    if makes_older(stated.age_band, ledger.events, when.at):
+        session.widen()
     await append(session, ledger, entry)
     await follow(session, ledger, entry)
     if when.imported:

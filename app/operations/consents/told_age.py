@@ -1,0 +1,39 @@
+"""The age that is told with a decision, also where the database was set back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from app.core.consent import AgeBand, EventKind
+from app.core.fold import makes_older
+from app.db.session import WriteSession
+from app.operations.consents.append_to_ledger import OpenLedger
+
+
+def capacity_to_record(
+    session: WriteSession, ledger: OpenLedger, kind: EventKind, capacity: Mapping[str, Any] | None, at: datetime
+) -> Mapping[str, Any] | None:
+    """What is recorded of who decided, and of their age; marks what may permit more.
+
+    A grant may, and so may an age that makes the person older: another consent may have waited for it. A refusal or a
+    withdrawal is recorded all the same where the database is known to be set back, without such an age: whoever tells
+    it may have been revoked since the backup.
+
+    Args:
+        session: the transaction.
+        ledger: of the person.
+        kind: of the decision.
+        capacity: as received.
+        at: when it was decided.
+
+    """
+    if kind is EventKind.GRANTED:
+        session.widen()
+        return capacity
+    band = (capacity or {}).get("age_band")
+    if band is None or not makes_older(AgeBand(band), ledger.events, at):
+        return capacity
+    if session.committing.set_back:
+        return {name: said for name, said in (capacity or {}).items() if name != "age_band"} or None
+    session.widen()
+    return capacity
