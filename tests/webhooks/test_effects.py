@@ -93,7 +93,7 @@ def _dispatch(database):
     def owed():
         asyncio.run(once())
         with psycopg.connect(database.owner_url) as owner:
-            return owner.execute("SELECT count(*) FROM effect_owed").fetchone()[0]
+            return owner.execute("SELECT 1 FROM effect_owed").fetchall()
 
     eventually(owed)
 
