@@ -25,7 +25,7 @@ from app.operations.consents.collection_time import (
     time_of_narrowing,
 )
 from app.operations.consents.subjects.follow import follow, hold_people
-from app.operations.consents.told_age import capacity_to_record
+from app.operations.consents.subjects.told_age import capacity_to_record
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 
