@@ -242,7 +242,7 @@ class Database:
             self.waiting -= 1
         self.in_use += 1
         try:
-            # Before the deadline of the call: cancelled, psycopg tells a silent server of it, and waits for an answer.
+            # Before the call's deadline: when that cancels a wait, psycopg waits for the server, which may be silent.
             heard = cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
             with hanging_up_after(heard, self._limits.deadline.total_seconds()):
                 yield connection

@@ -60,7 +60,9 @@ class Fence:
             await self.look(session, server)
 
     async def look_by_itself(self) -> None:
-        """Look at the database for nobody's sake: when the process starts, what it notes is to have the right epoch.
+        """Look at the database without a read or a write that asks for it, as when the process starts.
+
+        What the process notes from then on has the right epoch.
 
         Raises:
             DatabaseUnavailableError: it cannot be read.

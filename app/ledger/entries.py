@@ -31,6 +31,11 @@ class LedgerEntry:
     capacity: Json | None = None
 
 
+def without_age(capacity: Json | None) -> Json | None:
+    """What is said of who decided, without the person's age; None where nothing else is said."""
+    return {name: said for name, said in (capacity or {}).items() if name != "age_band"} or None
+
+
 def collection_of(evidence: Json | None, capacity: Json | None, *, text_known: bool) -> Collection:
     """What the rules look at, from evidence and capacity as received or as stored; what is left out is lawful."""
     said = {**(evidence or {}), **(capacity or {})}

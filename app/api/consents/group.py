@@ -204,7 +204,8 @@ class RecordingGroups:
     async def _without_grants(self, some: list[_Waiting], error: Exception, *, waiting: bool) -> None:
         """Refuse the grants of a group, which a database that was set back does not take, and record the rest."""
         rest = [one for one in some if not one.order.is_grant]
-        if len(rest) == len(some):  # it said already that it is set back
+        if len(rest) == len(some):
+            # One tells an age that makes somebody older. Sent again it is recorded, for the restore is known now.
             _tell_all(some, error)
             return
         _tell_all([one for one in some if one.order.is_grant], error)

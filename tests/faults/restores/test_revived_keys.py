@@ -112,7 +112,8 @@ def test_a_restore_is_accepted_where_the_journal_cannot_be_read(deployment):
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
     deployment.set_back()
     (deployment.journal / "seen.json").write_text("{")
-    deployment.accept()
+    status, said = deployment.command("accept-restore", "--lost", "Not known yet.")
+    assert (status, "the service answers from this database again" in said) == (0, True), said
 
 
 def test_it_records_no_consent_that_outlives_the_replay(deployment):

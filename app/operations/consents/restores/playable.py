@@ -8,7 +8,7 @@ from uuid import uuid5
 from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
 from app.core.fold import makes_younger
 from app.db.session import WriteSession
-from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.entries import LedgerEntry, collection_of, without_age
 from app.register.store import lock_processing
 
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
@@ -71,8 +71,7 @@ def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEn
     if event.collection.age_band is None or makes_younger(event.collection.age_band, events, event.collected_at):
         return entry
     ageless = replace(event, collection=replace(event.collection, age_band=None))
-    capacity = {name: said for name, said in (entry.capacity or {}).items() if name != "age_band"}
-    return replace(entry, event=ageless, capacity=capacity or None)
+    return replace(entry, event=ageless, capacity=without_age(entry.capacity))
 
 
 def _withdrawn(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:

@@ -7,6 +7,7 @@ from typing import Any
 from app.core.consent import AgeBand, EventKind
 from app.core.fold import makes_older
 from app.db.session import WriteSession
+from app.ledger.entries import without_age
 from app.operations.consents.append_to_ledger import OpenLedger
 
 
@@ -34,6 +35,6 @@ def capacity_to_record(
     if band is None or not makes_older(AgeBand(band), ledger.events, at):
         return capacity
     if session.committing.set_back:
-        return {name: said for name, said in (capacity or {}).items() if name != "age_band"} or None
+        return without_age(capacity)
     session.widen()
     return capacity
