@@ -4,6 +4,8 @@ Every problem is an `UnreadableFileError` that names file, line and key: a case 
 """
 
 from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -12,7 +14,18 @@ from app.conformance.cases import Expectation, GoldenCase, GoldenEvent, GoldenFi
 from app.conformance.document import Field, read_document
 from app.conformance.register import read_elements, read_period, read_register
 from app.core.article import FRANCE, TERRITORIES, TIME_ZONES, Article, Channel, Element
-from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
+from app.core.consent import (
+    AgeBand,
+    CheckedHow,
+    Collection,
+    ConsentEvent,
+    DefaultState,
+    EventKind,
+    GivenBy,
+    PositiveAct,
+    StatedBy,
+    age_weight,
+)
 from app.core.decision import DecisionRequest, Participant, Reason
 from app.core.period import Counting, PeriodPolicy
 from app.core.processing import Processing
@@ -77,7 +90,7 @@ def _event(field: Field, order: int, register: Mapping[str, Processing]) -> Gold
         field.refuse(f"missing key processing: a decision {kind.value!r} is specific to one")
     processing, version = _target(said, register)
     evidence = _evidence(said["evidence"]) if "evidence" in said else {}
-    capacity = _capacity(said["capacity"]) if "capacity" in said else {}
+    capacity = _capacity(said["capacity"], kind) if "capacity" in said else {}
     if kind is EventKind.AGE_STATED and "age_band" not in capacity:
         field.refuse("missing key capacity.age_band: an age is stated by it")
     event = ConsentEvent(
@@ -88,7 +101,7 @@ def _event(field: Field, order: int, register: Mapping[str, Processing]) -> Gold
         order=order,
         version=version,
         elements=_named_elements(said["elements"]) if "elements" in said else None,
-        collection=_collection(evidence, capacity),
+        collection=_collection(kind, evidence, capacity),
         territory=_territory(said["territory"]) if "territory" in said else FRANCE,
     )
     return GoldenEvent(said["subject"].text(), event, evidence, capacity)
@@ -136,15 +149,27 @@ def _evidence(field: Field) -> dict[str, str | bool]:
     return found
 
 
-def _capacity(field: Field) -> dict[str, str]:
-    said = field.members(set(), {"age_band", "given_by"})
-    words = {"age_band": AgeBand, "given_by": GivenBy}
-    return {name: value.word(words[name]) for name, value in said.items()}
+def _capacity(field: Field, kind: EventKind) -> dict[str, str]:
+    """Who decided and how old they are; the last three members belong to an age that is stated by itself."""
+    words: dict[str, type[StrEnum]] = {"age_band": AgeBand, "given_by": GivenBy}
+    if kind is EventKind.AGE_STATED:
+        words |= {"stated_by": StatedBy, "checked_how": CheckedHow}
+    said = field.members(set(), {*words, *(["under_15_until"] if kind is EventKind.AGE_STATED else [])})
+    found: dict[str, str] = {
+        name: value.day().isoformat() if name == "under_15_until" else value.word(words[name])
+        for name, value in said.items()
+    }
+    if "under_15_until" in found and found.get("age_band") != AgeBand.UNDER_15:
+        said["under_15_until"].refuse("until when somebody is under 15 is said with age_band under_15")
+    return found
 
 
-def _collection(evidence: Mapping[str, str | bool], capacity: Mapping[str, str]) -> Collection:
+def _collection(kind: EventKind, evidence: Mapping[str, str | bool], capacity: Mapping[str, str]) -> Collection:
     lawful = Collection()
-    age_band = capacity.get("age_band")
+    age_band, until = capacity.get("age_band"), capacity.get("under_15_until")
+    given_by = GivenBy(str(capacity.get("given_by", lawful.given_by)))
+    stated_by = StatedBy(str(capacity.get("stated_by", StatedBy.SELF))) if kind is EventKind.AGE_STATED else None
+    checked_how = CheckedHow(str(capacity.get("checked_how", CheckedHow.NOT_CHECKED)))
     text_known = bool(evidence.get("text_known", lawful.text_known))
     text = evidence.get("presented_text_sha256") if text_known else None
     return Collection(
@@ -153,9 +178,11 @@ def _collection(evidence: Mapping[str, str | bool], capacity: Mapping[str, str])
         separate_from_terms=bool(evidence.get("separate_from_terms", lawful.separate_from_terms)),
         conditional=bool(evidence.get("conditional", lawful.conditional)),
         text_known=text_known,
-        age_band=AgeBand(age_band) if age_band is not None else None,
-        given_by=GivenBy(capacity.get("given_by", lawful.given_by)),
+        age_band=AgeBand(str(age_band)) if age_band is not None else None,
+        given_by=given_by,
         text=None if text is None else str(text).lower(),
+        age_weight=age_weight(stated_by, checked_how, given_by),
+        under_15_until=date.fromisoformat(until) if until is not None else None,
     )
 
 

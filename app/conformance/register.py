@@ -9,8 +9,9 @@ from app.conformance.document import Field
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidPeriodError
 from app.core.period import ONE_YEAR, ConsentPeriod
-from app.core.processing import Invalidation, PartyMode, Processing, ProcessingVersion, Status, StatusChange
+from app.core.processing import Invalidation, Processing, Status, StatusChange
 from app.core.retention import Retention
+from app.core.version import PartyMode, ProcessingVersion, Recipient, Transfer
 
 _OPTIONAL: Final = frozenset(
     {
@@ -29,6 +30,11 @@ _OPTIONAL: Final = frozenset(
         "controller",
         "service",
         "age_statement_required",
+        "transfers",
+        "storage_location",
+        "automated_decisions",
+        "derived_data_erased_within",
+        "conditional",
         "name",
         "notice",
     }
@@ -37,6 +43,8 @@ _LANGUAGES: Final = frozenset({"fr", "en"})
 _STARTED_ON: Final = date(2020, 1, 1)
 _SERVICE: Final = "mail"
 _RETENTION: Final = Retention.parse("P30D")
+_SOME: Final = "some"
+"""What stands for automated decisions that the file only says there are."""
 
 
 def read_register(field: Field) -> dict[str, Processing]:
@@ -71,6 +79,7 @@ def _version(said: dict[str, Field]) -> ProcessingVersion:
     if not elements:
         said["elements"].refuse("a processing declares at least one element")
     recipients = said["data_recipients"].items() if "data_recipients" in said else []
+    transfers = said["transfers"].items() if "transfers" in said else []
     return ProcessingVersion(
         number=said["version"].whole() if "version" in said else 1,
         effective_from=said["effective_from"].instant() if "effective_from" in said else None,
@@ -81,10 +90,17 @@ def _version(said: dict[str, Field]) -> ProcessingVersion:
         started_on=said["started_on"].day() if "started_on" in said else _STARTED_ON,
         consent_validity=read_period(said["consent_validity"]) if "consent_validity" in said else ONE_YEAR,
         material=said["material"].flag() if "material" in said else True,
-        data_recipients=frozenset(each.text() for each in recipients),
+        recipients=frozenset(Recipient(each.text()) for each in recipients),
         retention=_retention(said["retention"]) if "retention" in said else _RETENTION,
         service=said["service"].text() if "service" in said else _SERVICE,
         age_statement_required=said["age_statement_required"].flag() if "age_statement_required" in said else False,
+        transfers=frozenset(Transfer(each.text()) for each in transfers),
+        storage_location=said["storage_location"].text() if "storage_location" in said else None,
+        automated_decisions=_SOME if "automated_decisions" in said and said["automated_decisions"].flag() else None,
+        derived_data_erased_within=_retention(said[erased])
+        if (erased := "derived_data_erased_within") in said
+        else _RETENTION,
+        conditional=said["conditional"].flag() if "conditional" in said else False,
     )
 
 

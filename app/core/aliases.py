@@ -11,9 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from app.core.age import age_known, ages_stated, makes_younger
 from app.core.consent import AgeBand, ConsentEvent, EventKind
 from app.core.errors import DomainError
-from app.core.fold import age_known, ages_stated, makes_younger, since_closure, stays_as_young
+from app.core.fold import since_closure
 
 FOLLOWED: Final = frozenset({EventKind.WITHDRAWN, EventKind.REFUSED, EventKind.CLOSED})
 """What is recorded under every name of a person once it is recorded under one."""
@@ -87,6 +88,13 @@ def refusals_to_carry(
     ]
 
 
+def stays_as_young(band: AgeBand | None, events: Sequence[ConsentEvent], at: datetime) -> bool:
+    """Whether an age is a minor's, and nobody younger is known by an instant."""
+    ages = list(AgeBand)
+    known = age_known(events, at) or AgeBand.ADULT
+    return band is not None and band is not AgeBand.ADULT and ages.index(band) >= ages.index(known)
+
+
 def _latest_refusals(events: Sequence[ConsentEvent]) -> dict[str | None, datetime]:
     """When somebody last said no to each processing, and to all at once (None), since their account was closed."""
     # A closure about one processing is the sweep's, of one that is retired, and concerns no other (ADR 15).
@@ -106,7 +114,7 @@ def ages_to_carry(
     known, carried = list(theirs), []
     for event in ages_stated(mine, at):
         band = event.collection.age_band
-        if band is not None and makes_younger(band, known, event.collected_at):
+        if band is not None and makes_younger(event.collection, known, event.collected_at):
             known.append(replace(event, order=1 + max((each.order for each in known), default=0)))
             carried.append((band, event.collected_at))
     now = age_known(mine, at)

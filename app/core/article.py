@@ -38,6 +38,9 @@ EXEMPT_PURPOSES: Final = frozenset(
 )
 """The five purposes of III: permitted without consent, when automated."""
 
+SCREENING_PURPOSES: Final = EXEMPT_PURPOSES - {Purpose.DISPLAY, Purpose.ROUTING}
+"""Those of III that look into a message to act on it. Showing and delivering a text message was never forbidden."""
+
 CONSENT_PURPOSES: Final = frozenset({Purpose.ADVERTISING, Purpose.STATISTICS, Purpose.SERVICE_IMPROVEMENT})
 """The three purposes of IV: forbidden without the user's express consent."""
 

@@ -5,8 +5,9 @@ them is worth by `app.core.grant`.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+from typing import Final
 from uuid import UUID
 
 from app.core.article import FRANCE, Element
@@ -64,6 +65,53 @@ class GivenBy(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+class StatedBy(StrEnum):
+    """Who stated an age."""
+
+    SELF = "self"
+    PARENT = "holder_of_parental_responsibility"
+    OPERATOR = "operator"
+
+
+class CheckedHow(StrEnum):
+    """How an age was checked."""
+
+    NOT_CHECKED = "not_checked"
+    IDENTITY_DOCUMENT = "identity_document"
+    PAYMENT_CARD = "payment_card"
+    ACCOUNT_DATA = "account_data"
+    OTHER = "other"
+
+
+class AgeWeight(IntEnum):
+    """How much a statement of age weighs against another (law.md, "Age")."""
+
+    OWN_WORD = 1
+    PARENT = 2
+    OPERATOR = 3
+    IDENTITY_DOCUMENT = 4
+
+
+_PARENTS: Final = frozenset({GivenBy.PARENT, GivenBy.BOTH})
+
+
+def age_weight(stated_by: StatedBy | None, checked_how: CheckedHow, given_by: GivenBy) -> AgeWeight:
+    """How much a statement weighs.
+
+    Args:
+        stated_by: who stated the age by itself; None for an age that came with a decision, which its giver stated.
+        checked_how: how it was checked.
+        given_by: who gave the decision.
+
+    """
+    if checked_how is CheckedHow.IDENTITY_DOCUMENT:
+        return AgeWeight.IDENTITY_DOCUMENT
+    if stated_by is StatedBy.OPERATOR:
+        return AgeWeight.OPERATOR
+    by_parent = given_by in _PARENTS if stated_by is None else stated_by is StatedBy.PARENT
+    return AgeWeight.PARENT if by_parent else AgeWeight.OWN_WORD
+
+
 class Defect(StrEnum):
     """Why a grant was unlawfully collected (L32-3 IV; GDPR art. 7; LIL art. 45)."""
 
@@ -82,6 +130,8 @@ class Collection:
     """How a decision was collected: the part of its evidence and capacity that the rules look at.
 
     `text`: SHA-256 (hex, lower case) of the text shown, where it is one that the register or the page is known to hold.
+    `age_weight` and `under_15_until` belong to `age_band`: how much the statement weighs, and the civil date (Paris)
+    from which on a statement of `under_15` reads `minor_15_plus`.
     """
 
     positive_act: PositiveAct = PositiveAct.BUTTON_CLICKED
@@ -92,6 +142,8 @@ class Collection:
     age_band: AgeBand | None = None
     given_by: GivenBy = GivenBy.SELF
     text: str | None = None
+    age_weight: AgeWeight = AgeWeight.OWN_WORD
+    under_15_until: date | None = None
 
 
 LAWFUL = Collection()

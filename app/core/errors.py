@@ -88,6 +88,12 @@ class UnknownVersionError(DomainError):
     slug = "unknown-version"
 
 
+class AgeDateError(DomainError):
+    """The day on which somebody turns 15 goes with `under_15`, and lies ahead by at most fifteen years."""
+
+    slug = "age-date"
+
+
 class CollectionTimeError(DomainError):
     """The time of collection is in the future, before the text existed, or further back than this caller may record."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.core.age import age_for
 from app.core.article import Element
 from app.core.consent import (
     DECISIONS,
@@ -28,20 +29,26 @@ JOINT_WINDOW: Final = timedelta(days=30)
 """How long after the first act of a joint consent the second may follow: thirty times 24 hours (law.md)."""
 
 _BOTH_SIDES: Final = frozenset({GivenBy.SELF, GivenBy.PARENT})
-_YOUNGEST_FIRST: Final = {band: place for place, band in enumerate(reversed(AgeBand))}
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A grant, with what the person's other events say about it.
 
-    `age` is the youngest band that counts for it, None while nobody has stated one. `first_act` is, under 15, the
-    grant that it completes to a joint consent, if any.
+    `age` is the band that counts for it, None where it is unknown; `age_stated`: whether anybody had stated one by
+    then. `first_act` is, under 15, the grant that it completes to a joint consent, if any.
     """
 
     event: ConsentEvent
     age: AgeBand | None
     first_act: ConsentEvent | None = None
+    age_stated: bool = True
+
+    @property
+    def is_half(self) -> bool:
+        """Whether it is what a child or a parent says alone: it decides nothing until the other half is there."""
+        alone = self.event.collection.given_by in _BOTH_SIDES and self.first_act is None
+        return self.age is AgeBand.UNDER_15 and alone
 
     @property
     def acts(self) -> tuple[ConsentEvent, ...]:
@@ -55,19 +62,26 @@ def grant_of(event: ConsentEvent, live: Sequence[ConsentEvent], ages: Sequence[C
     Args:
         event: the granted event.
         live: what concerns its processing since the last closure, oldest first.
-        ages: the events that state an age of the person (`app.core.fold.ages_stated`), oldest first.
+        ages: the events that state an age of the person (`app.core.age.ages_stated`), oldest first.
 
     """
     age = age_for(event, ages)
-    return Grant(event, age, _first_act(event, live) if age is AgeBand.UNDER_15 else None)
+    first = _first_act(event, live) if age.band is AgeBand.UNDER_15 else None
+    return Grant(event, age.band, first, age.stated)
 
 
-def age_for(event: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeBand | None:
-    """The youngest of the band that stood when a grant was collected and all bands stated since; None without any."""
-    stood = [each for each in ages if each.rank <= event.rank][-1:]
-    since = [each for each in ages if each.rank > event.rank]
-    bands = [each.collection.age_band for each in (*stood, *since) if each.collection.age_band is not None]
-    return min(bands, key=_YOUNGEST_FIRST.__getitem__, default=None)
+def halves_among(live: Sequence[ConsentEvent], ages: Sequence[ConsentEvent]) -> frozenset[int]:
+    """The ledger orders of the grants that are halves of a joint consent (`Grant.is_half`).
+
+    Args:
+        live: what concerns one processing since the last closure, oldest first.
+        ages: the events that state an age of the person, oldest first.
+
+    """
+    if all(each.collection.age_band is not AgeBand.UNDER_15 for each in ages):
+        return frozenset()
+    grants = (event for event in live if event.kind is EventKind.GRANTED)
+    return frozenset(event.order for event in grants if grant_of(event, live, ages).is_half)
 
 
 def _first_act(second: ConsentEvent, live: Sequence[ConsentEvent]) -> ConsentEvent | None:
@@ -90,14 +104,8 @@ def is_joint(grant: Grant) -> bool:
     return grant.event.collection.given_by is GivenBy.BOTH or grant.first_act is not None
 
 
-def defects(grant: Grant, *, age_required: bool) -> tuple[Defect, ...]:
-    """Everything that makes a grant unlawfully collected (rule 14); empty when it is lawful.
-
-    Args:
-        grant: the grant, and the other act of a joint consent.
-        age_required: whether somebody must have stated an age (`age_required` below).
-
-    """
+def defects(grant: Grant, processing: Processing, at: datetime) -> tuple[Defect, ...]:
+    """Everything that makes a grant unlawful, as judged at an instant (rule 14); empty when it is lawful."""
     child = grant.age is AgeBand.UNDER_15
     given_by = grant.event.collection.given_by
     joint = is_joint(grant)
@@ -106,8 +114,11 @@ def defects(grant: Grant, *, age_required: bool) -> tuple[Defect, ...]:
         found.add(Defect.JOINT_CONSENT_MISSING)
     if not child and given_by not in {GivenBy.SELF, GivenBy.BOTH}:
         found.add(Defect.GIVEN_BY_ANOTHER)
-    if age_required and grant.age is None:
+    if not grant.age_stated and _age_required(grant.event, processing, at):
         found.add(Defect.AGE_UNKNOWN)
+    version = processing.version(grant.event.version or 0)
+    if version is not None and version.conditional:
+        found.add(Defect.CONDITION_OF_SERVICE)
     return tuple(defect for defect in Defect if defect in found)
 
 
@@ -122,7 +133,7 @@ def _of_its_collection(collection: Collection) -> tuple[Defect, ...]:
     return tuple(defect for defect, present in found if present)
 
 
-def age_required(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
+def _age_required(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
     """Whether the version granted, or the one in force at an instant, wants an age to have been stated."""
     versions = (processing.version(event.version or 0), processing.version_at(at))
     return any(version.age_statement_required for version in versions if version is not None)
@@ -135,8 +146,7 @@ def invalidated(grant: Grant, processing: Processing, at: datetime) -> bool:
 
 def awaits_other_side(grant: Grant, at: datetime) -> bool:
     """Whether a grant is the first act of a joint consent whose second may still follow."""
-    by_one_side = grant.event.collection.given_by in _BOTH_SIDES and grant.first_act is None
-    return grant.age is AgeBand.UNDER_15 and by_one_side and at - grant.event.collected_at <= JOINT_WINDOW
+    return grant.is_half and at - grant.event.collected_at <= JOINT_WINDOW
 
 
 def expiry(grant: Grant, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:

@@ -8,16 +8,15 @@ another processing for its users: consent to the one before is not consent to it
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
-from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Element, ProviderKind, Purpose
+from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
 from app.core.errors import InvalidVersionError
-from app.core.period import ConsentPeriod
-from app.core.retention import Retention
+from app.core.version import PartyMode, ProcessingVersion, material_changes
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -28,17 +27,6 @@ def can_be_an_id(text: str) -> bool:
     What cannot is neither looked up nor logged: a caller may have put an address there.
     """
     return _ID.fullmatch(text) is not None
-
-
-class PartyMode(StrEnum):
-    """Whose consent a processing of IV needs, from the statute's words to the widest reading [disputed]."""
-
-    USER_ONLY = "user_only"
-    ALL_LOCAL_USERS = "all_local_users"
-    ALL_PARTIES = "all_parties"
-
-
-PARTY_MODE_STRENGTH = {mode: strength for strength, mode in enumerate(PartyMode)}
 
 
 class Status(StrEnum):
@@ -72,65 +60,6 @@ class Invalidation:
     def strikes(self, version: int, text: str | None) -> bool:
         """Whether a consent to that version, given on that text (None: one that is not known), rests on it."""
         return version == self.version or (text is not None and text == self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessingVersion:
-    """One version of a processing.
-
-    `effective_from` None means: ever since there is a register. `material` is what the version says of itself; what it
-    changes can make it material as well (`material_changes`). `age_statement_required`: a grant counts only once an
-    age of the user was stated. `controllers` are ids of controllers' records.
-    """
-
-    number: int
-    effective_from: datetime | None
-    provider_kind: ProviderKind
-    elements: frozenset[Element]
-    automated: bool
-    party_mode: PartyMode
-    started_on: date
-    consent_validity: ConsentPeriod
-    material: bool
-    data_recipients: frozenset[str] = frozenset()
-    retention: Retention | None = None
-    service: str = ""
-    age_statement_required: bool = False
-    controllers: frozenset[str] = frozenset()
-
-    def in_force_at(self, at: datetime) -> bool:
-        """Whether this version has come into force by that instant."""
-        return self.effective_from is None or self.effective_from <= at
-
-
-class Change(StrEnum):
-    """A fact of a version whose change is material whatever the version says of itself."""
-
-    ELEMENTS = "elements"
-    DATA_RECIPIENTS = "data_recipients"
-    RETENTION = "retention"
-    PARTY_MODE = "party_mode"
-    SERVICE = "service"
-    PROVIDER_KIND = "provider_kind"
-    CONTROLLERS = "controllers"
-
-
-def material_changes(before: ProcessingVersion, after: ProcessingVersion) -> tuple[Change, ...]:
-    """The changes from one version to the next that are material by themselves (law.md, "Material").
-
-    An element or a recipient added, a longer retention, a weaker party mode, another service, provider kind or set of
-    controllers.
-    """
-    found = (
-        (Change.ELEMENTS, not after.elements <= before.elements),
-        (Change.DATA_RECIPIENTS, not after.data_recipients <= before.data_recipients),
-        (Change.RETENTION, _lengthened(before.retention, after.retention)),
-        (Change.PARTY_MODE, PARTY_MODE_STRENGTH[after.party_mode] < PARTY_MODE_STRENGTH[before.party_mode]),
-        (Change.SERVICE, after.service != before.service),
-        (Change.PROVIDER_KIND, after.provider_kind is not before.provider_kind),
-        (Change.CONTROLLERS, after.controllers != before.controllers),
-    )
-    return tuple(change for change, present in found if present)
 
 
 @dataclass(frozen=True)
@@ -212,12 +141,8 @@ def check_successor(before: ProcessingVersion, after: ProcessingVersion) -> None
     changes = material_changes(before, after)
     if changes and not after.material:
         message = (
-            "This change is material: set `material` to true. An element or data recipient added, a longer retention, "
-            "a weaker party mode, and another service, provider kind or set of controllers always are."
+            "This change is material: set `material` to true. People are told this fact, so that another one is "
+            "another processing for them, unless it only narrows: fewer elements, recipients, controllers or "
+            "transfers, a shorter retention, erasure delay or validity, a stricter party mode."
         )
         raise InvalidVersionError(message, field=changes[0])
-
-
-def _lengthened(before: Retention | None, after: Retention | None) -> bool:
-    """Whether what is kept may be kept longer; one that is no longer stated may last for ever."""
-    return before is not None and (after is None or after.may_exceed(before))

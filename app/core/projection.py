@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from app.core.age import ages_stated
 from app.core.article import FRANCE
-from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy
+from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind, GivenBy
+from app.core.grant import halves_among
 from app.core.processing import Processing
 from app.core.state import ends
 
@@ -49,19 +51,44 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
 
     """
     ordered = sorted(events, key=lambda event: event.rank)
+    named = {event.processing for event in ordered if event.kind in CONSENTS and event.processing is not None}
+    halves = {name: _halves(ordered, name) for name in named}
     return tuple(
-        _row(ordered, index, register[event.processing])
+        _row(ordered, index, register[event.processing], halves[event.processing])
         for index, event in enumerate(ordered)
         if event.kind in CONSENTS and event.processing is not None
     )
 
 
-def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing) -> ConsentRow:
+def _halves(ordered: Sequence[ConsentEvent], processing: str) -> frozenset[int]:
+    """The halves of joint consents to a processing, in each account that the person had, as all of its ages tell."""
+    if all(event.collection.age_band is not AgeBand.UNDER_15 for event in ordered):
+        return frozenset()
+    found: set[int] = set()
+    live: list[ConsentEvent] = []
+    for index, event in enumerate(ordered):
+        if not event.concerns(processing):
+            continue
+        if event.kind is EventKind.CLOSED:
+            found |= halves_among(live, ages_stated(ordered[:index], event.collected_at))
+            live = []
+        else:
+            live.append(event)
+    return frozenset(found | halves_among(live, ages_stated(ordered, ordered[-1].collected_at)))
+
+
+def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing, halves: frozenset[int]) -> ConsentRow:
     """The row of one consent. Nothing is copied: a person may have thousands of events, each with a row of its own."""
     consent = ordered[index]
     later = (ordered[at] for at in range(index + 1, len(ordered)))
+    # A grant ahead of its version ended nothing the moment it was collected.
     ended = next(
-        (event for event in later if event.concerns(processing.id) and _ended_then(event, consent, processing)), None
+        (
+            event
+            for event in later
+            if event.concerns(processing.id) and ends(event, consent, processing, event.collected_at, halves)
+        ),
+        None,
     )
     return ConsentRow(
         id=consent.id,
@@ -89,8 +116,3 @@ def _counted_from(ordered: Sequence[ConsentEvent], index: int, processing: Proce
         acts = [before, grant]
     began = min(act.collected_at if act.territory == FRANCE else act.collected_at - _ONE_DAY for act in acts)
     return None if began == grant.collected_at else began
-
-
-def _ended_then(event: ConsentEvent, consent: ConsentEvent, processing: Processing) -> bool:
-    """Whether an event ended a consent the moment it was collected (a grant ahead of its version ends nothing yet)."""
-    return ends(event, consent, processing, event.collected_at)

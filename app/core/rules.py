@@ -8,14 +8,23 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from app.core.article import DECREE, DECREE_DATE, TEXT_MESSAGES, TRANSITION_END, WALLIS_AND_FUTUNA, Article
+from app.core.article import (
+    DECREE,
+    DECREE_DATE,
+    SCREENING_PURPOSES,
+    TEXT_MESSAGES,
+    TRANSITION_END,
+    WALLIS_AND_FUTUNA,
+    Article,
+)
 from app.core.case import Case, Outcome, Rule
 from app.core.consent import EventKind
 from app.core.decision import Decision, Participant, Reason
 from app.core.fold import Standing
-from app.core.grant import Grant, age_required, covered, defects, invalidated
-from app.core.processing import PartyMode, Status
+from app.core.grant import Grant, covered, defects, invalidated
+from app.core.processing import Status
 from app.core.state import grant_among
+from app.core.version import PartyMode
 
 
 def first_match(case: Case) -> Decision:
@@ -79,7 +88,7 @@ def _rule_7(case: Case) -> Outcome | None:
 
 def _rule_7b(case: Case) -> Outcome | None:
     covered_by_iii = case.at >= TEXT_MESSAGES.in_force_from and case.request.territory != WALLIS_AND_FUTUNA
-    if not case.processing.is_exempt or not case.content_by_text_message or covered_by_iii:
+    if case.processing.purpose not in SCREENING_PURPOSES or not case.content_by_text_message or covered_by_iii:
         return None
     return Outcome(Reason.CHANNEL_NOT_COVERED, Article.III)
 
@@ -161,8 +170,7 @@ def _grant_lacks(case: Case, reason: Reason) -> Outcome | None:
 
 
 def _unlawful(case: Case, grant: Grant) -> bool:
-    required = age_required(grant.event, case.processing, case.at)
-    return bool(defects(grant, age_required=required)) or invalidated(grant, case.processing, case.at)
+    return bool(defects(grant, case.processing, case.at)) or invalidated(grant, case.processing, case.at)
 
 
 _LACKS: Final[Mapping[Reason, Callable[[Case, Grant], bool]]] = {
@@ -237,7 +245,7 @@ RULES: Final = (
     Rule("4", "Would a human read, by the request or by the register?", _rule_4),
     Rule("6", "Does the request touch an element that the processing did not declare?", _rule_6),
     Rule("7", "Is the purpose one of the five of III, on a channel that III covers?", _rule_7),
-    Rule("7b", "Is the purpose one of III's, with content of a text message that III leaves out?", _rule_7b),
+    Rule("7b", "Is it sorting or detection, with content of a text message that III leaves out?", _rule_7b),
     Rule("8", "Is the purpose none of III's and none of IV's?", _rule_8),
     Rule("9", "Is the content of a text message touched for a purpose of IV?", _rule_9),
     Rule("10", "Does the transition of 2017 (NOTA) permit it?", _rule_10),

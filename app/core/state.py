@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from app.core.age import ages_stated
 from app.core.consent import ConsentEvent, Defect, EventKind, State
-from app.core.fold import ages_stated, counts, history, since_closure
-from app.core.grant import Grant, age_required, awaits_other_side, defects, expiry, grant_of, invalidated
+from app.core.fold import counts, history, since_closure
+from app.core.grant import Grant, awaits_other_side, defects, expiry, grant_of, halves_among, invalidated
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 
@@ -36,13 +37,15 @@ def consent_state(
 
     """
     past = history(events, processing, at)
+    live, ages = since_closure(past), ages_stated(events, at)
+    halves = halves_among(live, ages)
     later = (event for event in past if event.rank > consent.rank)
-    ended = next((event for event in later if ends(event, consent, processing, at)), None)
+    ended = next((event for event in later if ends(event, consent, processing, at, halves)), None)
     if ended is not None:
         return _ENDED[ended.kind]
     if consent.kind is EventKind.REFUSED:
         return State.REFUSED
-    grant = grant_of(consent, since_closure(past), ages_stated(events, at))
+    grant = grant_of(consent, live, ages)
     if invalidated(grant, processing, at):
         return State.INVALIDATED
     if not counts(consent, processing, at):
@@ -66,16 +69,29 @@ def grant_among(consent: ConsentEvent, events: Sequence[ConsentEvent], processin
     return grant_of(consent, since_closure(history(events, processing, at)), ages_stated(events, at))
 
 
-def ends(event: ConsentEvent, consent: ConsentEvent, processing: Processing, at: datetime) -> bool:
+def ends(
+    event: ConsentEvent, consent: ConsentEvent, processing: Processing, at: datetime, halves: frozenset[int]
+) -> bool:
     """Whether a later event ends a consent, as known at an instant.
 
     A closure, a refusal and a withdrawal end all before them. A grant ends a refusal, and a grant that counts already,
-    unless it is itself superseded and the earlier one is not (law.md, "Latest decision").
+    unless it is itself superseded and the earlier one is not (law.md, "Latest decision"). Half of a joint consent does
+    not end a whole grant.
+
+    Args:
+        event: the later event.
+        consent: a granted or refused event.
+        processing: the register's entry for the consent's processing.
+        at: the instant judged.
+        halves: the ledger orders of the person's halves (`app.core.grant.halves_among`).
+
     """
     if event.kind is EventKind.CLOSED or not counts(event, processing, at):
         return event.kind is EventKind.CLOSED
     if event.kind is not EventKind.GRANTED or consent.kind is not EventKind.GRANTED:
         return True
+    if event.order in halves and consent.order not in halves:
+        return False
     displaced = processing.superseded(event.version or 0, at) and not processing.superseded(consent.version or 0, at)
     return counts(consent, processing, at) and not displaced
 
@@ -89,7 +105,7 @@ _ENDED: Final = {
 
 
 def _grant_state(grant: Grant, processing: Processing, at: datetime, policy: PeriodPolicy) -> State:
-    found = defects(grant, age_required=age_required(grant.event, processing, at))
+    found = defects(grant, processing, at)
     if found == (Defect.JOINT_CONSENT_MISSING,) and awaits_other_side(grant, at):
         return State.AWAITING_OTHER
     if found:

@@ -2,12 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, GivenBy, PositiveAct
+from app.core.consent import (
+    AgeBand,
+    CheckedHow,
+    Collection,
+    ConsentEvent,
+    DefaultState,
+    GivenBy,
+    PositiveAct,
+    StatedBy,
+    age_weight,
+)
 
 Json = Mapping[str, Any]
 
@@ -31,9 +41,24 @@ class LedgerEntry:
     capacity: Json | None = None
 
 
+_AGE: Final = frozenset({"age_band", "under_15_until"})
+_HOW_STATED: Final = frozenset({"stated_by", "checked_how"})
+
+
 def without_age(capacity: Json | None) -> Json | None:
     """What is said of who decided, without the person's age; None where nothing else is said."""
-    return {name: said for name, said in (capacity or {}).items() if name != "age_band"} or None
+    return {name: said for name, said in (capacity or {}).items() if name not in _AGE} or None
+
+
+def age_alone(evidence: Json | None, capacity: Json | None) -> tuple[Json | None, Json | None]:
+    """The evidence and capacity of a statement of age, without what was decided with it; its giver stated it."""
+    said = capacity or {}
+    if (evidence or {}).get("stated_by") is None:
+        by_parent = said.get("given_by") in {GivenBy.PARENT, GivenBy.BOTH}
+        stated = {"stated_by": StatedBy.PARENT if by_parent else StatedBy.SELF, "checked_how": CheckedHow.NOT_CHECKED}
+    else:
+        stated = {name: value for name, value in (evidence or {}).items() if name in _HOW_STATED}
+    return stated, {name: value for name, value in said.items() if name in _AGE}
 
 
 def collection_of(evidence: Json | None, capacity: Json | None, *, text_known: bool) -> Collection:
@@ -48,6 +73,9 @@ def collection_of(evidence: Json | None, capacity: Json | None, *, text_known: b
         said.get("age_band"),
         said.get("given_by", GivenBy.SELF),
         _text(said.get("presented_text_sha256")) if text_known else None,
+        said.get("stated_by"),
+        said.get("checked_how", CheckedHow.NOT_CHECKED),
+        said.get("under_15_until"),
     )
 
 
@@ -65,7 +93,13 @@ def _collection(  # noqa: PLR0917 - the members of a collection: there are few t
     age_band: str | None,
     given_by: str,
     text: str | None,
+    stated_by: str | None,
+    checked_how: str,
+    under_15_until: str | None,
 ) -> Collection:
+    weight = age_weight(
+        StatedBy(stated_by) if stated_by is not None else None, CheckedHow(checked_how), GivenBy(given_by)
+    )
     return Collection(
         PositiveAct(positive_act),
         DefaultState(default_state),
@@ -75,4 +109,6 @@ def _collection(  # noqa: PLR0917 - the members of a collection: there are few t
         AgeBand(age_band) if age_band is not None else None,
         GivenBy(given_by),
         text,
+        weight,
+        date.fromisoformat(under_15_until) if under_15_until is not None else None,
     )

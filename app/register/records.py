@@ -9,9 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from app.core.article import Purpose
-from app.core.processing import Invalidation, Processing, ProcessingVersion, StatusChange
+from app.core.processing import Invalidation, Processing, StatusChange
 from app.core.register.controllers import ControllerKind
-from app.core.register.version_diff import Told
+from app.core.register.version_diff import Words
+from app.core.version import ProcessingVersion
 from app.register.particulars import Particulars
 
 _NEXT_INSTANT: Final = timedelta(microseconds=1)
@@ -35,19 +36,24 @@ class VersionRecord:
     reason: str | None = None
 
     @property
-    def texts(self) -> tuple[Mapping[str, str], ...]:
-        """What people read: changed without a material version, it takes a second person's approval."""
-        return (self.name, self.notice, self.particulars.consequences or {})
-
-    @property
-    def told(self) -> Told:
-        """What no rule reads, by the names of the API."""
+    def words(self) -> Words:
+        """What people read beside the told facts: changed without a material version, it takes a second person."""
+        more = self.particulars
         return {
             "name": dict(self.name),
             "notice": dict(self.notice),
+            "consequences": more.consequences,
             "data_protection_contact": self.contact,
-            **self.particulars.as_json(),
+            "privacy_policy": more.privacy_policy,
+            "legal_notice": more.legal_notice,
+            "accessibility_statement": more.accessibility_statement,
+            "logo": more.logo,
         }
+
+    @property
+    def said(self) -> Words:
+        """The words, and what only the register holds, by the names of the API."""
+        return {**self.words, **self.particulars.as_json()}
 
     def notice_hash(self, language: str) -> str | None:
         """SHA-256 (hex) of the notice in a language (BCP 47: `fr`, `fr-FR`), UTF-8; None when there is no such text."""

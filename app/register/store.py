@@ -11,12 +11,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
-from app.core.processing import Invalidation, PartyMode, ProcessingVersion, Status, StatusChange, can_be_an_id
+from app.core.processing import Invalidation, Status, StatusChange, can_be_an_id
 from app.core.register.controllers import id_of_name
 from app.core.retention import Retention
+from app.core.version import PartyMode, ProcessingVersion
 from app.db.session import ReadSession, WriteSession
 from app.register.invalidations import change_of, changes_made
-from app.register.particulars import Particulars
+from app.register.particulars import Particulars, facts_as_json, facts_from_json
 from app.register.records import ProcessingRecord, VersionRecord
 from app.register.tables import processing, processing_status_change, processing_version
 
@@ -129,14 +130,14 @@ def values_of(identifier: str, version: VersionRecord, by: UUID) -> dict[str, An
         "material": facts.material,
         "name": dict(version.name),
         "notice": dict(version.notice),
-        "data_recipients": sorted(facts.data_recipients),
+        "data_recipients": sorted(each.name for each in facts.recipients),
         "retention": str(facts.retention),
         "data_protection_contact": version.contact,
         "age_statement_required": facts.age_statement_required,
         "recorded_at": version.recorded_at,
         "recorded_by": by,
         "controllers": list(version.controllers),
-        "particulars": version.particulars.as_json(),
+        "particulars": {**facts_as_json(facts), **version.particulars.as_json()},
         "reason": version.reason,
     }
 
@@ -180,11 +181,11 @@ def version_of(row: Row[tuple[object, ...]], controller: str) -> VersionRecord:
         started_on=row.started_on,
         consent_validity=ConsentPeriod.parse(row.consent_validity),
         material=row.material,
-        data_recipients=frozenset(row.data_recipients),
         retention=Retention.parse(row.retention),
         service=row.service,
         age_statement_required=row.age_statement_required,
         controllers=frozenset(controllers),
+        **facts_from_json(row.particulars),
     )
     return VersionRecord(
         facts,

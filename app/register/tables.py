@@ -28,8 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.processing import PartyMode, Status
+from app.core.processing import Status
 from app.core.register.controllers import ControllerKind
+from app.core.version import PartyMode
 from app.db.schema import metadata
 
 Instant = DateTime(timezone=True)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.core.decision import Decision, DecisionRequest, Reason
-from app.core.processing import PartyMode
+from app.core.version import PartyMode
 from app.core.wording import REASON_FOR_USER
 from bench.fuzz.facts import Facts, Holder, reference
 from bench.fuzz.reading import Heard

@@ -9,7 +9,8 @@ from app.core.article import Channel, Element, ProviderKind, Purpose
 from app.core.consent import LAWFUL, AgeBand, EventKind, GivenBy
 from app.core.decision import Participant
 from app.core.period import ONE_YEAR, Counting, PeriodPolicy
-from app.core.processing import PartyMode, Status
+from app.core.processing import Status
+from app.core.version import PartyMode, Recipient, Transfer
 
 REGISTER = "processings:\n  - {id: ads, purpose: advertising, elements: [content]}\n"
 CASE = """cases:
@@ -41,7 +42,9 @@ def test_what_a_file_leaves_out_is_lawful_and_usual(read):
     assert (version.number, version.effective_from, version.provider_kind) == (1, None, ProviderKind.OPERATOR)
     assert (version.automated, version.material, version.party_mode) == (True, True, PartyMode.USER_ONLY)
     assert (version.started_on, version.consent_validity) == (date(2020, 1, 1), ONE_YEAR)
-    assert (version.data_recipients, str(version.retention)) == (frozenset(), "P30D")
+    assert (version.recipients, str(version.retention)) == (frozenset(), "P30D")
+    assert (version.transfers, version.storage_location, version.automated_decisions) == (frozenset(), None, None)
+    assert (version.conditional, str(version.derived_data_erased_within)) == (False, "P30D")
     assert (version.service, version.age_statement_required) == ("mail", False)
     assert (file.processings["ads"].purpose, file.processings["ads"].status_changes) == (Purpose.ADVERTISING, ())
     assert file.policy == PeriodPolicy()
@@ -122,9 +125,9 @@ def test_a_register_is_read_with_versions_statuses_and_what_decides_nothing(read
     assert [each.status for each in entry.status_changes] == [Status.SUSPENDED, Status.RETIRED]
     assert [(each.version, each.text) for each in entry.invalidations] == [(2, None), (None, "ab")]
     first, second = entry.versions
-    assert (str(first.retention), first.data_recipients, first.started_on) == (
+    assert (str(first.retention), first.recipients, first.started_on) == (
         "P30D",
-        frozenset({"Regie"}),
+        frozenset({Recipient("Regie")}),
         date(2014, 5, 1),
     )
     assert (str(second.consent_validity), second.material, second.automated) == ("P6M", False, False)
@@ -300,3 +303,36 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path):
 def test_a_byte_order_mark_is_no_content(read):
     """What Windows editors put before the first byte is skipped."""
     assert read(b"\xef\xbb\xbf" + GOOD.encode()).cases[0].name == "one"
+
+
+def test_an_age_and_told_facts_are_read(read):
+    """Who stated an age, how it was checked and until when; transfers, storage, decisions, erasure, dependence."""
+    file = read(
+        REGISTER.replace(
+            "elements: [content]",
+            "elements: [content], transfers: [US], storage_location: France, automated_decisions: true,\n"
+            "     derived_data_erased_within: P1D, conditional: true",
+        )
+        + CASE.replace(
+            "    events:\n",
+            "    events:\n      - {subject: alice, decision: age_stated, collected_at: '2026-01-05T09:00:00Z',\n"
+            "         capacity: {age_band: under_15, stated_by: operator, checked_how: identity_document,\n"
+            "                    under_15_until: '2026-03-10'}}\n",
+        )
+    )
+    version = file.processings["ads"].versions[0]
+    assert (version.transfers, version.storage_location) == (frozenset({Transfer("US")}), "France")
+    assert (version.automated_decisions is None, version.conditional) == (False, True)
+    assert str(version.derived_data_erased_within) == "P1D"
+    said = file.cases[0].events[0].event.collection
+    assert (said.age_band, said.age_weight, said.under_15_until) == (AgeBand.UNDER_15, 4, date(2026, 3, 10))
+
+
+@pytest.mark.parametrize(
+    "capacity", ["age_band: adult, under_15_until: '2026-03-10'", "age_band: adult, stated_by: nobody"]
+)
+def test_an_age_that_cannot_be_is_refused(read, capacity):
+    """A day of turning 15 goes with under_15, and who stated an age is one of three."""
+    event = f"decision: age_stated, collected_at: '2026-01-05T09:00:00Z', capacity: {{{capacity}}}"
+    with pytest.raises(UnreadableFileError):
+        read(REGISTER + CASE.replace("    events:\n", f"    events:\n      - {{subject: alice, {event}}}\n"))

@@ -34,14 +34,14 @@ def wrong(tmp_path):
 
 
 def test_the_golden_cases_pass():
-    """All 141 cases of the contract are answered as expected, and the last line says so."""
-    assert reported(GOLDEN) == (0, "141 passed, 0 failed\n")
+    """All 161 cases of the contract are answered as expected, and the last line says so."""
+    assert reported(GOLDEN) == (0, "161 passed, 0 failed\n")
 
 
 def test_our_own_cases_pass_beside_them():
     """What the contract's cases leave out is answered as expected too, in one run with them."""
     count = len(read_file(OWN).cases)
-    assert reported(GOLDEN, OWN) == (0, f"{141 + count} passed, 0 failed\n")
+    assert reported(GOLDEN, OWN) == (0, f"{161 + count} passed, 0 failed\n")
 
 
 def test_no_two_cases_of_a_file_share_a_name():
@@ -63,14 +63,14 @@ def test_a_failing_case_is_shown_with_expected_and_got(wrong):
     code, text = reported(wrong)
     lines = text.splitlines()
     assert code == 1
-    assert lines[0] == f"FAILED {wrong}:50: no consent at all"
+    assert lines[0] == f"FAILED {wrong}:64: no consent at all"
     assert lines[1].split() == ["expected", "got", "(rule", "11)"]
     assert lines[2].split() == ["decision", "false", "false"]
     assert lines[3].split() == ["reason", "consent_refused", "no_consent", "<-", "differs"]
     assert ["valid_until", "2027-03-10T23:00:00Z", "2027-03-09T23:00:00Z", "<-", "differs"] in [
         line.split() for line in lines
     ]
-    assert lines[-1] == "139 passed, 2 failed"
+    assert lines[-1] == "159 passed, 2 failed"
 
 
 def test_what_must_be_absent_is_written_as_a_dash(tmp_path):
@@ -85,18 +85,18 @@ def test_failures_come_as_one_json_document_when_asked(wrong):
     """Counts and failures, with the values as the file writes them."""
     code, text = reported(wrong, as_json=True)
     document = json.loads(text)
-    assert (code, document["passed"], document["failed"]) == (1, 139, 2)
+    assert (code, document["passed"], document["failed"]) == (1, 159, 2)
     first, second = document["failures"]
     assert first == {
         "file": str(wrong),
-        "line": 50,
+        "line": 64,
         "name": "no consent at all",
         "expected": {"decision": False, "reason": "consent_refused", "article": "L32-3 IV"},
         "got": {"decision": False, "reason": "no_consent", "article": "L32-3 IV"},
         "rule": "11",
     }
     assert second["got"]["valid_until"] == "2027-03-09T23:00:00Z"
-    assert json.loads(reported(GOLDEN, as_json=True)[1]) == {"passed": 141, "failed": 0, "failures": []}
+    assert json.loads(reported(GOLDEN, as_json=True)[1]) == {"passed": 161, "failed": 0, "failures": []}
 
 
 def test_one_unreadable_file_stops_the_run(tmp_path, capsys):
@@ -105,7 +105,7 @@ def test_one_unreadable_file_stops_the_run(tmp_path, capsys):
     path.write_text(GOLDEN.read_text().replace("purpose: statistics", "purpose: counting", 1))
     assert reported(GOLDEN, path) == (2, "")
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"{path}:7: processings[1].purpose: unknown word 'counting'")
+    assert captured.err.startswith(f"{path}:8: processings[1].purpose: unknown word 'counting'")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
 

@@ -7,7 +7,8 @@ from app.core.article import Element, ProviderKind, Purpose
 from app.core.consent import Collection, ConsentEvent, EventKind
 from app.core.decision import DecisionRequest
 from app.core.period import ConsentPeriod
-from app.core.processing import PartyMode, Processing, ProcessingVersion
+from app.core.processing import Processing
+from app.core.version import PartyMode, ProcessingVersion, Recipient
 
 ALICE, BOB, CAROL = b"alice", b"bob", b"carol"
 ADS = "ads"
@@ -20,7 +21,12 @@ def utc(text: str) -> datetime:
 
 
 def version(number: int = 1, effective_from: str | None = None, **facts) -> ProcessingVersion:
-    """A version of a processing: an operator's, automated, content only, user_only, one year, material."""
+    """A version of a processing: an operator's, automated, content only, user_only, one year, material.
+
+    `data_recipients` names recipients of whom nothing else is known.
+    """
+    if "data_recipients" in facts:
+        facts["recipients"] = frozenset(map(Recipient, facts.pop("data_recipients")))
     usual = {
         "provider_kind": ProviderKind.OPERATOR,
         "elements": frozenset({Element.CONTENT}),

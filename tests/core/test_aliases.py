@@ -140,6 +140,6 @@ def test_what_a_child_consented_to_alone_counts_under_no_name(ages, days, link):
     carried = [age(band, str(at), 100 + order) for order, (band, at) in enumerate(ages_to_carry(mine, theirs, link))]
     known = [each for each in mine if each.collected_at <= link]
     as_one, linked = (fold([*theirs, *_in_order(other)], processing(), link).grant for other in (known, carried))
-    if as_one is not None and defects(as_one, age_required=False):
+    if as_one is not None and defects(as_one, processing(), link):
         assert linked is not None
-        assert defects(linked, age_required=False)
+        assert defects(linked, processing(), link)

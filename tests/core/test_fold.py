@@ -1,7 +1,7 @@
 import pytest
 
-from app.core.consent import AgeBand, EventKind
-from app.core.fold import age_known, counts, fold, makes_older, makes_younger, stays_as_young
+from app.core.consent import AgeBand, EventKind, GivenBy
+from app.core.fold import counts, fold
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
@@ -113,62 +113,6 @@ def test_a_renewal_of_the_present_version_does_not_displace_a_consent_to_the_nex
     assert fold([granted("2026-05-01", 1), renewal], entry, AT).latest is renewal
 
 
-@pytest.mark.parametrize(
-    ("stated", "band"),
-    [
-        ([], None),
-        ([None], None),
-        ([AgeBand.UNDER_15, None], AgeBand.UNDER_15),
-        ([AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, None, None], AgeBand.MINOR_15_PLUS),
-        ([None, AgeBand.UNDER_15], AgeBand.UNDER_15),
-    ],
-)
-def test_the_age_known_is_the_one_last_stated(stated, band):
-    """On whatever processing and by whatever kind of event; None when nobody stated one."""
-    kinds = [EventKind.GRANTED, EventKind.AGE_STATED, EventKind.WITHDRAWN, EventKind.REFUSED]
-    events = [
-        event(kinds[order - 1], f"2026-03-{order:02}", order, age_band=age, processing=f"p{order}")
-        for order, age in enumerate(stated, start=1)
-    ]
-    assert age_known(events, AT) is band
-
-
-def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
-    """The next holder of an address has an age of their own; that one processing ended says nothing of the person."""
-    child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
-    assert age_known([child, event(CLOSED, "2026-04-01", 2, processing=None)], AT) is None
-    assert age_known([child, event(CLOSED, "2026-04-01", 2)], AT) is AgeBand.UNDER_15
-
-
-@pytest.mark.parametrize(
-    ("known", "band", "younger", "older"),
-    [
-        (None, AgeBand.UNDER_15, True, False),
-        (None, AgeBand.MINOR_15_PLUS, True, True),
-        (None, AgeBand.ADULT, False, True),
-        (None, None, False, False),
-        (AgeBand.UNDER_15, None, False, False),
-        (AgeBand.UNDER_15, AgeBand.UNDER_15, False, False),
-        (AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, False, True),
-        (AgeBand.ADULT, AgeBand.MINOR_15_PLUS, True, False),
-    ],
-)
-def test_an_age_makes_somebody_younger_or_older_than_was_known(known, band, younger, older):
-    """Unknown is adult; the same band or none changes nothing. A first age may have been waited for, but a child's."""
-    events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
-    assert makes_younger(band, events, AT) is younger
-    assert makes_older(band, events, AT) is older
-
-
-def test_an_age_to_come_is_not_known_and_the_last_closure_counts():
-    """What is stated after the instant is not seen; each closure of the account forgets what was stated before."""
-    child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
-    later = event(EventKind.AGE_STATED, "2026-06-16", 2, processing=None, age_band=AgeBand.UNDER_15)
-    assert age_known([later], AT) is None
-    closures = [event(CLOSED, at, 5, processing=None) for at in ("2026-01-10", "2026-04-10")]
-    assert age_known([child, *closures], AT) is None
-
-
 def test_the_consent_that_is_named_is_the_one_that_counts():
     """Renewing the superseded version does not displace the consent to the one after it, nor its name."""
     entry = processing(version(1), version(2, "2026-03-01", material=True))
@@ -177,9 +121,24 @@ def test_the_consent_that_is_named_is_the_one_that_counts():
     assert (standing.latest, standing.consent) == (newer, newer)
 
 
-def test_an_age_stays_as_young_where_nobody_stated_one():
-    """A minor's age is younger than an unknown one; an adult's, or none, is no minor's."""
-    assert stays_as_young(AgeBand.UNDER_15, [], AT)
-    assert stays_as_young(AgeBand.MINOR_15_PLUS, [], AT)
-    assert stays_as_young(AgeBand.ADULT, [], AT) is False
-    assert stays_as_young(None, [], AT) is False
+WHOLE = granted("2026-01-10", 1, age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
+HALF = granted("2026-05-01", 2, given_by=GivenBy.SELF)
+OTHER_HALF = granted("2026-05-10", 3, given_by=GivenBy.PARENT)
+
+
+def test_half_of_a_joint_consent_does_not_displace_a_whole_one():
+    """A child's yes alone leaves the consent in force at a renewal; the parent's yes completes it; a no ends it."""
+    assert fold([WHOLE, HALF], ONE, AT).latest is WHOLE
+    assert fold([WHOLE, HALF, OTHER_HALF], ONE, AT).latest is OTHER_HALF
+    no = event(REFUSED, "2026-05-05", 4)
+    assert fold([WHOLE, HALF, no], ONE, AT).latest is no
+
+
+def test_a_half_counts_where_there_is_nothing_else_since_the_last_no():
+    """It is then the latest decision, which is not valid; a no before it does not answer for it."""
+    no = event(REFUSED, "2026-04-01", 4)
+    assert fold([WHOLE, no, HALF], ONE, AT).latest is HALF
+    child = event(EventKind.AGE_STATED, "2026-01-01", 5, processing=None, age_band=AgeBand.UNDER_15)
+    assert fold([child, HALF], ONE, AT).latest is HALF
+    adult = granted("2026-01-10", 1)
+    assert fold([adult, HALF], ONE, AT).latest is HALF

@@ -5,7 +5,7 @@ import pytest
 from app.core.article import Element
 from app.core.consent import AgeBand, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.evaluate import evaluate
-from app.core.grant import Grant, age_for, awaits_other_side, covered, defects, expiry, grant_of
+from app.core.grant import Grant, awaits_other_side, covered, defects, expiry, grant_of
 from app.core.period import ConsentPeriod, PeriodPolicy
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 
@@ -48,13 +48,13 @@ def reason(*events, at=AT, entry=ONE):
 )
 def test_each_way_to_collect_a_grant_unlawfully_is_named(how, age, found):
     """Every defect is found and named, alone or together; what is lawful has none."""
-    assert defects(Grant(granted("2026-03-10", **how), age), age_required=False) == found
+    assert defects(Grant(granted("2026-03-10", **how), age), ONE, AT) == found
 
 
 @pytest.mark.parametrize("act", [each for each in PositiveAct if each is not PositiveAct.NONE])
 def test_any_positive_act_will_do(act):
     """A click, a tick, a signature or a word is an act."""
-    assert defects(Grant(granted("2026-03-10", positive_act=act), AgeBand.ADULT), age_required=False) == ()
+    assert defects(Grant(granted("2026-03-10", positive_act=act), AgeBand.ADULT), ONE, AT) == ()
 
 
 def test_an_expiry_is_the_earliest_that_binds():
@@ -92,37 +92,27 @@ def test_a_grant_covers_what_it_names_among_what_its_version_declares():
     assert covered(Grant(granted("2026-03-10", version=None), None), entry) == frozenset()
 
 
-@pytest.mark.parametrize(
-    ("before", "own", "after", "counts"),
-    [
-        (None, None, None, None),
-        (AgeBand.UNDER_15, None, None, AgeBand.UNDER_15),
-        (AgeBand.UNDER_15, AgeBand.ADULT, None, AgeBand.ADULT),
-        (AgeBand.ADULT, None, AgeBand.UNDER_15, AgeBand.UNDER_15),
-        (AgeBand.UNDER_15, None, AgeBand.ADULT, AgeBand.UNDER_15),
-        (None, AgeBand.MINOR_15_PLUS, AgeBand.ADULT, AgeBand.MINOR_15_PLUS),
-        (None, None, AgeBand.ADULT, AgeBand.ADULT),
-    ],
-)
-def test_the_youngest_counts_of_the_age_at_collection_and_all_stated_since(before, own, after, counts):
-    """Its own age stands before one stated earlier; one stated later counts when it is younger."""
-    grant = granted("2026-03-10", 2, age_band=own)
-    ages = [(before, "2026-01-10", 1), (own, "2026-03-10", 2), (after, "2026-05-10", 3)]
-    assert age_for(grant, [stated(band, at, order) for band, at, order in ages if band is not None]) is counts
-
-
 def test_a_version_that_wants_an_age_takes_no_grant_without_one():
-    """Whether the version granted wants it or the one in force; an age stated by the instant asked about is enough."""
+    """Whether the version granted wants it or the one in force; an age stated after the grant cures nothing."""
     wants = processing(version(age_statement_required=True))
     later = processing(version(1), version(2, "2026-05-01", material=False, age_statement_required=True))
     before = processing(version(1, age_statement_required=True), version(2, "2026-05-01", material=False))
-    grant = granted("2026-03-10")
+    grant = granted("2026-03-10", 2)
     for entry in (wants, later, before):
         assert reason(grant, entry=entry) == "consent_invalid"
-        assert reason(grant, stated(AgeBand.ADULT, "2026-06-15T12:00:00"), entry=entry) == "consent_in_force"
-        assert reason(grant, stated(AgeBand.ADULT, "2026-06-15T12:00:00.000001"), entry=entry) == "consent_invalid"
+        assert reason(grant, stated(AgeBand.ADULT, "2026-03-10", 1), entry=entry) == "consent_in_force"
+        assert reason(grant, stated(AgeBand.ADULT, "2026-03-10T00:00:00.000001", 3), entry=entry) == "consent_invalid"
     assert reason(grant, entry=later, at=utc("2026-04-30")) == "consent_in_force"
-    assert defects(Grant(grant, None), age_required=True) == ("age_unknown",)
+    assert defects(Grant(grant, None, age_stated=False), wants, AT) == ("age_unknown",)
+
+
+def test_a_version_on_which_a_service_depends_takes_no_lawful_grant():
+    """The version granted says it; that a later one says it makes that one another processing."""
+    assert reason(granted("2026-03-10"), entry=processing(version(conditional=True))) == "consent_invalid"
+    later = processing(version(1), version(2, "2026-05-01", material=False, conditional=True))
+    assert reason(granted("2026-03-10"), entry=later) == "consent_superseded"
+    assert reason(granted("2026-06-01", version=2), entry=later) == "consent_invalid"
+    assert reason(granted("2026-03-10"), entry=processing(version(conditional=False))) == "consent_in_force"
 
 
 @pytest.mark.parametrize(("first", "second"), [(CHILD, PARENT), (PARENT, CHILD)])
@@ -159,13 +149,20 @@ def test_what_two_acts_must_have_in_common(first, second, wanted):
     assert reason(child, parent, entry=entry) == wanted
 
 
-@pytest.mark.parametrize("kind", [EventKind.REFUSED, EventKind.WITHDRAWN, EventKind.GRANTED])
-def test_a_decision_between_two_acts_keeps_them_apart(kind):
+@pytest.mark.parametrize("kind", [EventKind.REFUSED, EventKind.WITHDRAWN])
+def test_a_no_between_two_acts_keeps_them_apart(kind):
     """The second act is the next decision after the first, or there is no joint consent."""
     child, parent = granted("2026-03-01", 1, **CHILD), granted("2026-03-03", 3, **PARENT)
-    between = event(kind, "2026-03-02", 2, given_by=GivenBy.BOTH)
     assert reason(child, parent) == "consent_in_force"
-    assert reason(child, between, parent) == "consent_invalid"
+    assert reason(child, event(kind, "2026-03-02", 2), parent) == "consent_invalid"
+
+
+def test_a_joint_consent_between_two_acts_keeps_them_apart_and_stands():
+    """The act after it is half of another, which does not displace it."""
+    child, parent = granted("2026-03-01", 1, **CHILD), granted("2026-03-03", 3, **PARENT)
+    both = granted("2026-03-02", 2, age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
+    decision = evaluate(asked(), ONE, {ALICE: [child, both, parent]}, AT)
+    assert (decision.reason, decision.consent) == ("consent_in_force", both.id)
 
 
 def test_a_parent_completes_nothing_for_a_person_of_fifteen():

@@ -2,8 +2,10 @@ import pytest
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidVersionError
-from app.core.processing import PartyMode, Status, StatusChange, can_be_an_id, check_successor
+from app.core.period import ConsentPeriod
+from app.core.processing import Status, StatusChange, can_be_an_id, check_successor
 from app.core.retention import Retention
+from app.core.version import PartyMode, Recipient, Transfer
 from tests.core.builders import processing, utc, version
 
 CONTENT = frozenset({Element.CONTENT})
@@ -82,19 +84,17 @@ def test_a_processing_asks_others_where_one_of_its_versions_does():
     assert not processing(*both, purpose=Purpose.DISPLAY).asks_others
 
 
-BEFORE = version(
-    1,
-    elements=CONTENT,
-    data_recipients=frozenset({"Regie"}),
-    retention=Retention.parse("P30D"),
-    party_mode=PartyMode.ALL_LOCAL_USERS,
-)
 SAME = {
     "elements": CONTENT,
-    "data_recipients": frozenset({"Regie"}),
+    "recipients": frozenset({Recipient("Regie")}),
     "retention": Retention.parse("P30D"),
+    "derived_data_erased_within": Retention.parse("P30D"),
+    "consent_validity": ConsentPeriod.parse("P6M"),
     "party_mode": PartyMode.ALL_LOCAL_USERS,
+    "controllers": frozenset({"a", "b"}),
+    "transfers": frozenset({Transfer("US", "Clauses.")}),
 }
+BEFORE = version(1, **SAME)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,19 @@ SAME = {
     [
         ("elements", MORE),
         ("elements", frozenset({Element.ATTACHMENTS})),
-        ("data_recipients", frozenset({"Regie", "Other"})),
-        ("data_recipients", frozenset({"Other"})),
+        ("recipients", frozenset({Recipient("Regie"), Recipient("Other")})),
+        ("recipients", frozenset({Recipient("Regie", country="US")})),
         ("retention", Retention.parse("P31D")),
+        ("derived_data_erased_within", Retention.parse("P31D")),
+        ("consent_validity", ConsentPeriod.parse("P1Y")),
+        ("controllers", frozenset({"x"})),
+        ("transfers", frozenset({Transfer("SG", "Clauses.")})),
+        ("transfers", frozenset({Transfer("US", "Other clauses.")})),
+        ("storage_location", "Singapour"),
+        ("automated_decisions", "Une note."),
+        ("categories_of_persons", ("abonnés",)),
+        ("conditional", True),
+        ("automated", False),
         ("party_mode", PartyMode.USER_ONLY),
         ("service", "chat"),
         ("provider_kind", ProviderKind.ONLINE_SERVICE),
@@ -123,13 +133,17 @@ def test_a_wider_version_that_calls_itself_minor_is_refused(field, change):
     "change",
     [
         {},
-        {"data_recipients": frozenset()},
+        {"recipients": frozenset()},
+        {"transfers": frozenset()},
+        {"controllers": frozenset({"a"})},
         {"retention": Retention.parse("P29D")},
+        {"derived_data_erased_within": Retention.parse("P29D")},
+        {"consent_validity": ConsentPeriod.parse("P90D")},
         {"party_mode": PartyMode.ALL_PARTIES},
     ],
 )
 def test_a_version_that_is_no_wider_may_be_minor(change):
-    """The same, fewer recipients, a shorter retention or a stronger party mode need no new consent."""
+    """The same needs no new consent, nor does less of a fact, a shorter time or a stricter party mode."""
     assert accepted(BEFORE, version(2, AFTER, material=False, **{**SAME, **change}))
 
 
@@ -178,4 +192,4 @@ def test_the_first_material_change_is_named():
     """Of several changes that a version calls minor the first of their order is the field at fault."""
     with pytest.raises(InvalidVersionError) as caught:
         check_successor(BEFORE, version(2, AFTER, material=False, **{**SAME, "elements": MORE, "service": "chat"}))
-    assert caught.value.field == "elements"
+    assert caught.value.field == "service"

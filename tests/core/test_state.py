@@ -10,8 +10,9 @@ from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.decision import DecisionRequest, Reason
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
-from app.core.processing import PartyMode, Processing
+from app.core.processing import Processing
 from app.core.state import consent_state
+from app.core.version import PartyMode
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
 from tests.core.properties.strategies import permitting_worlds, worlds
 

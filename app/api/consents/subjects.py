@@ -1,7 +1,7 @@
 """Routes about a person and every processing at once: ages, names that belong together, closures, erasures."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Response
@@ -11,11 +11,11 @@ from app.api.http.idempotency import WriteDep
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DeploymentDep
-from app.api.http.wire import Instant, SubjectBody, WireModel
+from app.api.http.wire import CivilDate, Instant, SubjectBody, WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.aliases import AliasBasis
-from app.core.consent import AgeBand
+from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.db.session import WriteSession
 from app.operations.consents.subjects.close_subject import close_subject
 from app.operations.consents.subjects.erase_subject import erase_subject
@@ -50,8 +50,11 @@ class NewAge(WireModel):
 
     subject: SubjectBody
     age_band: AgeBand
-    stated_by: Literal["self", "holder_of_parental_responsibility", "operator"]
-    checked_how: Literal["not_checked", "identity_document", "payment_card", "account_data", "other"]
+    stated_by: StatedBy
+    checked_how: CheckedHow
+    under_15_until: CivilDate | None = Field(
+        default=None, description="Of `under_15`: the day (Paris) from which on the person is 15 or older"
+    )
     at: Instant | None = Field(default=None, description="When it was stated, if earlier than now")
 
 
@@ -127,7 +130,9 @@ async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write
     art. 45). Once this has answered, no decision permits what the age forbids. Closing the account forgets it.
     """
     caller.require_processing(None)
-    stated = StatedAge(body.subject.name(), body.age_band, body.stated_by, body.checked_how, body.at)
+    stated = StatedAge(
+        body.subject.name(), body.age_band, body.stated_by, body.checked_how, body.at, body.under_15_until
+    )
 
     async def state(session: WriteSession) -> AgeBody:
         entry = await state_age(session, deployment, caller, stated)

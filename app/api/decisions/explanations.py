@@ -16,7 +16,7 @@ from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import ConsentEvent, EventKind
-from app.core.processing import PartyMode
+from app.core.version import PartyMode
 from app.db.identifiers import uuid7
 from app.operations.decisions.answers import answer, left_unsaid
 from app.operations.decisions.explain_decision import Explanation, explain_decision

@@ -11,6 +11,7 @@ from app.core.staff import errors as staff_errors
 STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.AnswerErasedError: 409,
     errors.CallerRevokedError: 409,
+    errors.AgeDateError: 422,
     errors.CollectionTimeError: 422,
     errors.ConsentLinkEndedError: 410,
     errors.ConsentNotApplicableError: 409,

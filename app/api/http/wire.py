@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
@@ -52,6 +52,17 @@ Instant = Annotated[
     AfterValidator(_plausible),
     Field(description="RFC 3339, with its offset"),
 ]
+_CIVIL_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _written_day(value: object) -> object:
+    """Pydantic would also take a number for seconds since 1970, or a time at midnight."""
+    if not isinstance(value, str) or _CIVIL_DATE.fullmatch(value) is None:
+        raise ValueError("must be a date such as 2026-01-15")
+    return value
+
+
+CivilDate = Annotated[date, BeforeValidator(_written_day)]
 Territory = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
 
 

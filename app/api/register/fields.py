@@ -1,18 +1,17 @@
 """Types of the register's fields: dates, durations, texts, addresses, and what a version tells beside its rules."""
 
-import re
 from collections.abc import Callable
-from datetime import date
-from typing import Annotated, Final, Self
+from dataclasses import fields
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictStr
 
 from app.api.http.wire import Name, Territory, WireModel
 from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
-from app.register.particulars import Particulars, RegisteredRecipient, RegisteredTransfer
+from app.register.particulars import Particulars
 
 
 def _parsed(parse: Callable[[str], object]) -> AfterValidator:
@@ -26,16 +25,6 @@ def _parsed(parse: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_CIVIL_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-def _written_out(value: object) -> object:
-    """Pydantic would also take a number for seconds since 1970, or a time at midnight."""
-    if not isinstance(value, str) or _CIVIL_DATE.fullmatch(value) is None:
-        raise ValueError("must be a date such as 2026-01-15")
-    return value
-
-
 def _https(text: str) -> str:
     try:
         url = urlsplit(text)
@@ -47,7 +36,6 @@ def _https(text: str) -> str:
     return text
 
 
-CivilDate = Annotated[date, BeforeValidator(_written_out)]
 ConsentValidity = Annotated[
     StrictStr,
     Field(pattern=r"^P[1-9][0-9]{0,2}[YMWD]$", description="ISO 8601, at most one year", examples=["P1Y"]),
@@ -127,12 +115,9 @@ class ParticularsBody(WireModel):
 
     def particulars(self) -> Particulars:
         """The register's form of it."""
-        told = {name: getattr(self, name) for name in ParticularsBody.model_fields}
-        told["categories_of_persons"] = tuple(self.categories_of_persons or ())
-        told["recipients"] = tuple(RegisteredRecipient(**each.model_dump()) for each in self.recipients or ())
-        told["transfers"] = tuple(RegisteredTransfer(**each.model_dump()) for each in self.transfers or ())
-        told["consequences"] = self.consequences.by_language() if self.consequences is not None else None
-        return Particulars(**told)
+        said = {each.name: getattr(self, each.name) for each in fields(Particulars)}
+        said["consequences"] = self.consequences.by_language() if self.consequences is not None else None
+        return Particulars(**said)
 
 
 class RecipientView(BaseModel):
@@ -168,8 +153,3 @@ class ParticularsView(BaseModel):
     conditional: bool | None = None
     derived_data_erased_within: str | None = None
     justification: str | None = None
-
-    @classmethod
-    def told(cls, particulars: Particulars) -> Self:
-        """The wire form of particulars."""
-        return cls.model_validate(particulars.as_json())

@@ -4,9 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from app.api.http.wire import NOTICE_EXAMPLE, Instant, ProcessingId, WireModel, at_fault
+from app.api.http.wire import NOTICE_EXAMPLE, CivilDate, Instant, ProcessingId, WireModel, at_fault
 from app.api.register.fields import (
-    CivilDate,
     ConsentValidity,
     Contact,
     ControllerId,
@@ -14,13 +13,15 @@ from app.api.register.fields import (
     LegalName,
     ParticularsBody,
     Reason,
+    RecipientBody,
     RetentionText,
     Words,
 )
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
-from app.core.processing import PartyMode, Status
+from app.core.processing import Status
 from app.core.retention import Retention
+from app.core.version import PartyMode, ProcessingVersion, Recipient, Transfer
 from app.operations.register.version_draft import VersionDraft
 
 VERSION_EXAMPLE: dict[str, Any] = {
@@ -93,26 +94,41 @@ class VersionBody(ParticularsBody):
 
     def draft(self, reason: str | None = None) -> VersionDraft:
         """The core's form of it."""
-        named = self.data_recipients
         return VersionDraft(
             controller=self.controller,
             controllers=tuple(self.controllers or ()),
             purpose=self.purpose,
+            facts=self._facts(),
+            name=self.name.by_language(),
+            notice=self.notice.by_language(),
+            contact=self.data_protection_contact,
+            particulars=self.particulars(),
+            reason=reason,
+        )
+
+    def _facts(self) -> ProcessingVersion:
+        named, erased = self.data_recipients or (), self.derived_data_erased_within
+        recipients = self.recipients if self.recipients is not None else [RecipientBody(name=each) for each in named]
+        return ProcessingVersion(
+            number=1,
+            effective_from=None,
             provider_kind=self.provider_kind,
-            service=self.service,
             elements=frozenset(self.elements),
             automated=self.automated,
             party_mode=self.party_mode,
             started_on=self.started_on,
             consent_validity=ConsentPeriod.parse(self.consent_validity),
-            name=self.name.by_language(),
-            notice=self.notice.by_language(),
-            data_recipients=frozenset(named if named is not None else [each.name for each in self.recipients or ()]),
+            material=True,
+            recipients=frozenset(Recipient(each.name, each.role or "", each.country or "") for each in recipients),
             retention=Retention.parse(self.retention),
-            contact=self.data_protection_contact,
+            service=self.service,
             age_statement_required=self.age_statement_required,
-            particulars=self.particulars(),
-            reason=reason,
+            categories_of_persons=tuple(self.categories_of_persons or ()),
+            transfers=frozenset(Transfer(each.country, each.safeguards) for each in self.transfers or ()),
+            storage_location=self.storage_location,
+            automated_decisions=self.automated_decisions,
+            conditional=self.conditional,
+            derived_data_erased_within=Retention.parse(erased) if erased is not None else None,
         )
 
 

@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 
 from app.api.register.fields import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.processing import PartyMode, Status
+from app.core.processing import Status
 from app.core.register.approval import RegisterWarning, warnings_of
 from app.core.register.version_diff import version_changes
+from app.core.version import PartyMode
+from app.register.particulars import facts_as_json
 from app.register.records import ProcessingRecord, Proposal, Registered, Ruling, VersionRecord, VersionState
 
 
@@ -132,6 +134,7 @@ def _told(version: VersionRecord) -> dict[str, Any]:
     facts = version.facts
     hashes = {language: digest for language in version.notice if (digest := version.notice_hash(language)) is not None}
     return {
+        **facts_as_json(facts),
         **version.particulars.as_json(),
         "number": facts.number,
         "effective_from": facts.effective_from or version.recorded_at,
@@ -148,7 +151,7 @@ def _told(version: VersionRecord) -> dict[str, Any]:
         "name": dict(version.name),
         "notice": dict(version.notice),
         "notice_sha256": hashes,
-        "data_recipients": sorted(facts.data_recipients),
+        "data_recipients": sorted(each.name for each in facts.recipients),
         "retention": str(facts.retention),
         "age_statement_required": facts.age_statement_required,
         "data_protection_contact": version.contact,
@@ -174,7 +177,7 @@ def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: P
     changes = [
         ChangeView(field=each.field, before=each.before, after=each.after, material=each.material)
         for last in before
-        for each in version_changes(last.facts, version.facts, told_before=last.told, told_after=version.told)
+        for each in version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
     ]
     return ListedVersionView(
         **_told(version),

@@ -1,11 +1,12 @@
 """What a material version changed since a person answered, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.core.article import Element
 from app.core.durations import period_in_words, retention_in_words
+from app.core.page.countries import country_name
 from app.core.page.passages import Mark, Passage, Texts, listed
 from app.core.page.words import CHANGED, ELEMENT
 from app.core.period import ConsentPeriod
@@ -40,13 +41,13 @@ def _line(change: ToldChange, language: str) -> Passage:
     before, after = (_value(change.field, value, language) for value in (change.before, change.after))
     if before is None or after is None:
         return Passage(_ONLY[language].format(fact=fact), language)
-    names = [value for value in (change.before, change.after) if change.field in _NAMES and value]
-    marks = tuple(Mark(name) for value in names for name in map(str, value if isinstance(value, list) else [value]))
+    values = [value for value in (change.before, change.after) if change.field in _NAMES and value]
+    marks = tuple(Mark(name) for value in values for name in _names(value, language))
     return Passage(_BETWEEN[language].format(fact=fact, before=before, after=after), language, marks)
 
 
 _DURATIONS: Final = frozenset({"retention", "derived_data_erased_within"})
-_NAMES: Final = frozenset({"data_recipients", "controllers", "data_protection_contact", "storage_location"})
+_NAMES: Final = frozenset({"recipients", "transfers", "controllers", "data_protection_contact", "storage_location"})
 
 
 def _value(field: str, value: object, language: str) -> str | None:
@@ -63,4 +64,18 @@ def _value(field: str, value: object, language: str) -> str | None:
 def _duration_or_name(field: str, value: object, language: str) -> str:
     if field in _DURATIONS:
         return retention_in_words(Retention.parse(str(value)), language) or _AT_ONCE[language]
-    return listed([str(each) for each in value], language) if isinstance(value, list) else str(value)
+    return listed(_names(value, language), language)
+
+
+def _names(value: object, language: str) -> list[str]:
+    """What names stand in a value: a recipient is told with its role and country, a transfer by its country."""
+    return [_name(each, language) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def _name(value: object, language: str) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    country = country_name(value["country"], language) if "country" in value else None
+    about = ", ".join(str(each) for each in (value.get("role"), country) if each)
+    name = value.get("name")
+    return about if name is None else f"{name} ({about})" if about else str(name)

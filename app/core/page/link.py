@@ -10,11 +10,14 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from app.core.age import ages_stated
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, State
 from app.core.fold import history, since_closure
+from app.core.grant import JOINT_WINDOW, halves_among
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
-from app.core.processing import Processing, ProcessingVersion
+from app.core.processing import Processing
 from app.core.state import consent_expiry, consent_state
+from app.core.version import ProcessingVersion
 
 MOST_SOLICITATIONS: Final = 3
 """How often a person is asked to renew one consent, whoever asks."""
@@ -73,10 +76,17 @@ class Situation(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-def latest_decision(events: Iterable[ConsentEvent], processing: Processing, at: datetime) -> ConsentEvent | None:
-    """The last decision of a person on a processing since the account was last closed, whether it counts yet or not."""
+def latest_decision(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> ConsentEvent | None:
+    """The last decision of a person on a processing since the account was last closed, whether it counts yet or not.
+
+    Half of a joint consent is told while the other half may follow, or where there is nothing but halves.
+    """
     live = since_closure(history(events, processing, at))
-    return next((event for event in reversed(live) if event.kind in DECISIONS), None)
+    decided = [event for event in live if event.kind in DECISIONS]
+    halves = halves_among(live, ages_stated(events, at))
+    waits = any(at - event.collected_at <= JOINT_WINDOW for event in decided[-1:])
+    told = decided if waits else [event for event in decided if event.order not in halves] or decided
+    return told[-1] if told else None
 
 
 def renewal_declined(decision: ConsentEvent | None, events: Iterable[ConsentEvent]) -> bool:

@@ -1,7 +1,8 @@
 """The questions that the page answers about one version of a processing, from the register's facts and words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.core.article import Element, Purpose
 from app.core.durations import period_in_words, retention_in_words
@@ -10,8 +11,7 @@ from app.core.page.countries import country_name
 from app.core.page.face import Face
 from app.core.page.passages import COMPLAINTS, Answered, Mark, Passage, Texts, listed, paragraphs, reached, registered
 from app.core.page.words import ELEMENT, PURPOSE, SAID, SUBJECT_LINE_ALONE
-from app.core.period import ConsentPeriod
-from app.core.retention import Retention
+from app.core.version import Recipient, Told, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,76 +25,56 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """Who receives data: name, role and country (ISO 3166-1 alpha-2), as far as they are registered."""
-
-    name: str
-    role: str | None = None
-    country: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A transfer out of the Union, and what safeguards it."""
-
-    country: str
-    safeguards: str
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
-    """What one version of a processing says to the person asked: facts and registered words.
+    """What one version of a processing says to the person asked: told facts, and words that the operator chose.
 
-    `contact` None: none is registered. `validity` is the shortest of the periods that bound the consent.
-    `erased_within`: how soon after a withdrawal what was derived is erased. `changes`: what a material version changed
-    since the person's answer, which was about version `changed_since`.
+    `told`: the facts of the version by name (`app.core.version.told`), the validity being the shortest of the periods
+    that bound the consent. `words`: `name` and `notice` in each language, and the rest of `VersionRecord.words`. The
+    page knows a version by these two alone, so that it shows nothing whose change would pass unnoticed. `changes`: what
+    a material version changed since the person's answer, which was about version `changed_since`.
     """
 
+    told: Told
+    words: Mapping[str, Any]
     controllers: tuple[Who, ...]
-    contact: str | None
     purpose: Purpose
-    elements: frozenset[Element]
-    automated: bool
-    recipients: tuple[Receiver, ...]
-    validity: ConsentPeriod
-    retention: Retention | None
-    name: Texts
-    notice: Texts
-    persons: tuple[str, ...] = ()
-    transfers: tuple[Transfer, ...] = ()
-    storage_location: str | None = None
-    automated_decisions: str | None = None
-    consequences: Texts | None = None
-    conditional: bool | None = None
-    erased_within: Retention | None = None
-    privacy_policy: str | None = None
-    legal_notice: str | None = None
-    accessibility_statement: str | None = None
     changes: tuple[ToldChange, ...] = ()
     changed_since: int | None = None
 
     @property
+    def name(self) -> Texts:
+        """What the processing is called, by language."""
+        name: Texts = self.words["name"]
+        return name
+
+    @property
+    def contact(self) -> str | None:
+        """Whom to write to about one's data; None where none is registered."""
+        return self.words.get("data_protection_contact")
+
+    @property
     def languages(self) -> frozenset[str]:
         """The languages in which all of its words are there: the page offers no other."""
-        texts = [self.name, self.notice, *([self.consequences] if self.consequences is not None else [])]
+        texts = [self.words[each] for each in ("name", "notice", "consequences") if self.words.get(each) is not None]
         return frozenset.intersection(*(frozenset(each) for each in texts))
 
 
 def questions(asked: Asked, language: str, face: Face) -> tuple[Answered, ...]:
     """Each question with its answers, in the order of the page, except those that the register says nothing about."""
+    told = asked.told
     rows = (
         ("changed", _changed(asked, language)),
         ("who", _who(asked, language)),
-        ("what_for", [_purpose(asked, language), *paragraphs(registered(asked.notice, language))]),
+        ("what_for", [_purpose(asked, language), *paragraphs(registered(asked.words["notice"], language))]),
         ("basis", [_passage("consent", language)]),
-        ("what", _what(asked, language)),
-        ("decisions", _written(asked.automated_decisions)),
-        ("how_long", _durations(asked, language)),
+        ("what", _what(told, language)),
+        ("decisions", _written(told["automated_decisions"])),
+        ("how_long", _durations(told, language)),
         ("refuse", _refusing(asked, language, face)),
         ("withdraw", _withdrawing(asked, language)),
-        ("others", _recipients(asked.recipients, language)),
-        ("transfers", [line for each in asked.transfers for line in _transfer(each, language)]),
-        ("where", _written(asked.storage_location)),
+        ("others", _recipients(told["recipients"], language)),
+        ("transfers", [line for each in sorted(told["transfers"]) for line in _transfer(each, language)]),
+        ("where", _written(told["storage_location"])),
         ("rights", [_passage("access", language), _complaint(language)]),
         ("more", _links(asked, language)),
     )
@@ -157,39 +137,44 @@ def _purpose(asked: Asked, language: str) -> Passage:
     return Passage(f"{said[:1].upper()}{said[1:]}.", language)
 
 
-def _what(asked: Asked, language: str) -> list[Passage]:
-    said = [elements_in_words(asked.elements, language)]
-    if asked.automated:
+def _what(told: Told, language: str) -> list[Passage]:
+    said = [elements_in_words(told["elements"], language)]
+    if told["automated"]:
         said.append(_passage("automated", language))
-    if asked.persons:
-        marks = [Mark(each, language="fr") for each in asked.persons]
-        said.append(_named("persons", language, marks, persons=listed(asked.persons, language)))
+    said.append(_named("service", language, [Mark(told["service"])], service=told["service"]))
+    said.append(_passage(told["provider_kind"], language))
+    if told["categories_of_persons"]:
+        marks = [Mark(each, language="fr") for each in told["categories_of_persons"]]
+        persons = listed(told["categories_of_persons"], language)
+        said.append(_named("persons", language, marks, persons=persons))
+    said.append(_passage(told["party_mode"], language))
     return said
 
 
-def _durations(asked: Asked, language: str) -> list[Passage]:
-    said = [_passage("validity", language, period=period_in_words(asked.validity, language))]
-    if asked.retention is not None:
-        kept = retention_in_words(asked.retention, language)
+def _durations(told: Told, language: str) -> list[Passage]:
+    said = [_passage("validity", language, period=period_in_words(told["consent_validity"], language))]
+    if told["retention"] is not None:
+        kept = retention_in_words(told["retention"], language)
         said.append(_passage("not_kept", language) if kept is None else _passage("kept", language, retention=kept))
     return said
 
 
 def _refusing(asked: Asked, language: str, face: Face) -> list[Passage]:
     said = [_passage("nothing_chosen", language)]
-    if asked.consequences is not None:
-        said += [_passage("asserted", language), *paragraphs(registered(asked.consequences, language))]
-    if asked.conditional is not None:
-        said.append(_passage("conditional" if asked.conditional else "unconditional", language))
+    consequences, conditional = asked.words.get("consequences"), asked.told["conditional"]
+    if consequences is not None:
+        said += [_passage("asserted", language), *paragraphs(registered(consequences, language))]
+    if conditional is not None:
+        said.append(_passage("conditional" if conditional else "unconditional", language))
     said.append(_passage("refusing", language))
     how = face.saying_no(language)
     return [*said, *([Passage(how, language)] if how is not None else [])]
 
 
 def _withdrawing(asked: Asked, language: str) -> list[Passage]:
-    said = [_passage("withdrawing", language)]
-    if asked.erased_within is not None:
-        delay = retention_in_words(asked.erased_within, language)
+    said, erased_within = [_passage("withdrawing", language)], asked.told["derived_data_erased_within"]
+    if erased_within is not None:
+        delay = retention_in_words(erased_within, language)
         at_once = delay is None
         said.append(
             _passage("erased_at_once", language) if at_once else _passage("erased", language, delay=delay or "")
@@ -197,18 +182,18 @@ def _withdrawing(asked: Asked, language: str) -> list[Passage]:
     return said
 
 
-def _recipients(recipients: Sequence[Receiver], language: str) -> list[Passage]:
+def _recipients(recipients: Collection[Recipient], language: str) -> list[Passage]:
     if not recipients:
         return [_passage("nobody", language)]
-    ordered = sorted(recipients, key=lambda each: each.name)
+    ordered = sorted(recipients)
     if not any(each.role or each.country for each in ordered):
         names = [each.name for each in ordered]
         return [Passage(f"{listed(names, language)}.", language, tuple(map(Mark, names)))]
     return [_recipient(each, language) for each in ordered]
 
 
-def _recipient(recipient: Receiver, language: str) -> Passage:
-    country = country_name(recipient.country, language) if recipient.country is not None else None
+def _recipient(recipient: Recipient, language: str) -> Passage:
+    country = country_name(recipient.country, language) if recipient.country else None
     parts = [each for each in (recipient.name, recipient.role, country) if each]
     marks = [Mark(each, language="fr" if each == recipient.role else None) for each in parts if each != country]
     return Passage(f"{', '.join(parts)}.", language, tuple(marks))
@@ -216,7 +201,9 @@ def _recipient(recipient: Receiver, language: str) -> Passage:
 
 def _transfer(transfer: Transfer, language: str) -> list[Passage]:
     country = country_name(transfer.country, language)
-    return [_passage("transfer", language, country=country), *_written(transfer.safeguards)]
+    safeguards = _written(transfer.safeguards or None)
+    word = "transfer" if safeguards else "transfer_unsafe"
+    return [_passage(word, language, country=country), *safeguards]
 
 
 def _complaint(language: str) -> Passage:
@@ -224,11 +211,7 @@ def _complaint(language: str) -> Passage:
 
 
 def _links(asked: Asked, language: str) -> list[Passage]:
-    named = (
-        ("privacy_policy", asked.privacy_policy),
-        ("legal_notice", asked.legal_notice),
-        ("accessibility_statement", asked.accessibility_statement),
-    )
+    named = [(word, asked.words.get(word)) for word in ("privacy_policy", "legal_notice", "accessibility_statement")]
     return [
         _named(word, language, [Mark(SAID[word][language], address)]) for word, address in named if address is not None
     ]

@@ -14,14 +14,7 @@ from hashlib import sha256
 from app.core.article import Element, Purpose
 from app.core.page.face import FIRST, Audience, Face, Frame, until_line
 from app.core.page.passages import LANGUAGES, Answered, Passage, Texts, listed, registered
-from app.core.page.questions import (
-    Asked,
-    Receiver,
-    Transfer,
-    Who,
-    elements_in_words,
-    questions,
-)
+from app.core.page.questions import Asked, Who, elements_in_words, questions
 from app.core.page.words import FRAME
 
 __all__ = [
@@ -32,9 +25,7 @@ __all__ = [
     "Element",
     "Passage",
     "Purpose",
-    "Receiver",
     "Texts",
-    "Transfer",
     "Who",
     "consent_text",
     "listed",
@@ -139,7 +130,7 @@ def _common(texts: Sequence[ConsentText]) -> tuple[Answered, ...]:
 
 
 def _alone(asked: Asked, language: str, face: Face) -> ConsentText:
-    first = [elements_in_words(asked.elements, language)]
+    first = [elements_in_words(asked.told["elements"], language)]
     if face.accepts:
         first.append(until_line(face, language))
     return ConsentText(language, registered(asked.name, language), tuple(first), questions(asked, language, face), face)

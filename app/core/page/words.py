@@ -70,6 +70,28 @@ SAID: Final[Mapping[str, Texts]] = {
         "fr": "L’analyse est entièrement automatisée : pour ce traitement, aucune personne ne lit vos messages.",
         "en": "The analysis is fully automated: for this processing, no person reads your messages.",
     },
+    "service": {"fr": "Service concerné : {service}.", "en": "Service concerned: {service}."},
+    "operator": {
+        "fr": "Ce service est fourni par un opérateur de communications électroniques.",
+        "en": "This service is provided by an electronic communications operator.",
+    },
+    "online_service": {
+        "fr": "Ce service en ligne permet à ses utilisateurs d’échanger des messages.",
+        "en": "This is an online service through which its users exchange messages.",
+    },
+    "user_only": {
+        "fr": "Seul votre accord est demandé : celui de vos correspondants ne l’est pas.",
+        "en": "Only your consent is asked for, not that of the people you correspond with.",
+    },
+    "all_local_users": {
+        "fr": "Un message n’est analysé que si tous ceux de ses participants qui utilisent ce service ont donné leur "
+        "accord.",
+        "en": "A message is analysed only if all of its participants who use this service have consented.",
+    },
+    "all_parties": {
+        "fr": "Un message n’est analysé que si tous ses participants utilisent ce service et ont donné leur accord.",
+        "en": "A message is analysed only if all of its participants use this service and have consented.",
+    },
     "persons": {"fr": "Personnes concernées : {persons}.", "en": "Persons concerned: {persons}."},
     "decisions": {
         "fr": "Des décisions sont-elles prises automatiquement ?",
@@ -136,6 +158,10 @@ SAID: Final[Mapping[str, Texts]] = {
         "en": "Do the data leave the European Union?",
     },
     "transfer": {"fr": "Vers ce pays : {country}. Garanties :", "en": "To this country: {country}. Safeguards:"},
+    "transfer_unsafe": {
+        "fr": "Vers ce pays : {country}. Aucune garantie n’est déclarée.",
+        "en": "To this country: {country}. No safeguards are registered.",
+    },
     "where": {"fr": "Où sont-elles conservées ?", "en": "Where are they kept?"},
     "rights": {"fr": "Quels sont mes droits ?", "en": "What are my rights?"},
     "access": {
@@ -249,8 +275,8 @@ CHANGED: Final[Mapping[str, Texts]] = {
     "party_mode": {"fr": "la prise en compte de vos correspondants", "en": "how your correspondents are considered"},
     "started_on": {"fr": "la date de mise en place", "en": "the day on which it was put in place"},
     "consent_validity": {"fr": "la durée de validité de votre accord", "en": "how long your consent lasts"},
-    "data_recipients": {"fr": "les destinataires", "en": "the recipients"},
-    "recipients": {"fr": "le rôle ou le pays des destinataires", "en": "the role or country of the recipients"},
+    "recipients": {"fr": "les destinataires", "en": "the recipients"},
+    "categories_of_persons": {"fr": "les personnes concernées", "en": "the persons concerned"},
     "retention": {"fr": "la durée de conservation", "en": "how long the data are kept"},
     "age_statement_required": {"fr": "l’exigence de votre âge", "en": "whether your age must be stated"},
     "name": {"fr": "le nom du traitement", "en": "the name of the processing"},

@@ -7,9 +7,10 @@ registered as sorting would need nobody's consent, so one key alone must not be 
 from enum import StrEnum
 from typing import Final
 
-from app.core.article import EXEMPT_PURPOSES, Purpose
-from app.core.processing import PARTY_MODE_STRENGTH, ProcessingVersion
+from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
+from app.core.errors import InvalidVersionError
 from app.core.retention import Retention
+from app.core.version import ProcessingVersion, material_changes
 
 
 class RegisterApproval(StrEnum):
@@ -29,9 +30,26 @@ class RegisterWarning(StrEnum):
 LONG_KEPT: Final = Retention.parse("P30D")
 """What display, sorting, routing and detection may keep without a justification."""
 
+UNION: Final = frozenset(
+    {
+        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU"),
+        *("LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+        *("IS", "LI", "NO"),
+        *("GP", "MQ", "GF", "RE", "YT", "MF"),
+    }
+)
+"""ISO 3166-1 codes of the Union, of the other states of the European Economic Area, and of the outermost regions of
+France: data that go there do not leave the Union (GDPR, chapter V)."""
+
+
+def narrows(before: ProcessingVersion, after: ProcessingVersion, *, words_changed: bool) -> bool:
+    """Whether a version permits nothing that the one before it did not: it takes one person to record it."""
+    age_dropped = before.age_statement_required and not after.age_statement_required
+    return not (words_changed or age_dropped or material_changes(before, after))
+
 
 def needs_approval(
-    asked: RegisterApproval, before: ProcessingVersion | None, after: ProcessingVersion, *, texts_changed: bool
+    asked: RegisterApproval, before: ProcessingVersion | None, after: ProcessingVersion, *, words_changed: bool
 ) -> bool:
     """Whether a version waits for another person.
 
@@ -39,15 +57,35 @@ def needs_approval(
         asked: what the deployment has chosen.
         before: the version that it follows; None for the first of a new processing.
         after: the version.
-        texts_changed: whether what people are told differs. Said to be minor, that always takes a second person:
-            consents to the old words would go on under the new ones.
+        words_changed: whether what people read beside the told facts differs. Said to be minor, that always takes a
+            second person: consents to the old words would go on under the new ones.
 
     """
-    if before is not None and texts_changed and not after.material:
+    if before is not None and words_changed and not after.material:
         return True
     if asked is RegisterApproval.ONE:
         return False
-    return before is None or PARTY_MODE_STRENGTH[after.party_mode] < PARTY_MODE_STRENGTH[before.party_mode]
+    return before is None or not narrows(before, after, words_changed=words_changed)
+
+
+def check_lawful(purpose: Purpose, version: ProcessingVersion) -> None:
+    """Refuse a version on which no lawful consent or processing could rest.
+
+    Raises:
+        InvalidVersionError: a service depends on a consent of IV (GDPR art. 7(4)); or data leave the Union without
+            safeguards (GDPR art. 44 to 49).
+
+    """
+    if purpose in CONSENT_PURPOSES and version.conditional:
+        message = "No service may depend on a consent under IV: it would not be freely given (GDPR art. 7(4))."
+        raise InvalidVersionError(message, field="conditional")
+    safeguarded = {each.country for each in version.transfers if each.safeguards.strip()}
+    if any(each.country not in safeguarded for each in version.transfers):
+        message = "State what safeguards each transfer out of the Union (GDPR, chapter V)."
+        raise InvalidVersionError(message, field="transfers")
+    if any(each.country and each.country not in UNION | safeguarded for each in version.recipients):
+        message = "A recipient outside the Union needs a transfer to its country, with safeguards, in `transfers`."
+        raise InvalidVersionError(message, field="recipients")
 
 
 def warnings_of(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterWarning, ...]:
@@ -55,5 +93,5 @@ def warnings_of(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterW
     if purpose not in EXEMPT_PURPOSES:
         return ()
     long = version.retention is None or version.retention.may_exceed(LONG_KEPT)
-    found = ((RegisterWarning.DATA_RECIPIENTS, bool(version.data_recipients)), (RegisterWarning.RETENTION, long))
+    found = ((RegisterWarning.DATA_RECIPIENTS, bool(version.recipients)), (RegisterWarning.RETENTION, long))
     return tuple(warning for warning, present in found if present)

@@ -1,30 +1,19 @@
 """What changed between two versions of a processing: each fact before and after, and whether it is material.
 
-A fact is material by itself when `app.core.processing.material_changes` finds it, whatever the version says.
+A told fact is material by itself when `app.core.version.material_changes` finds it, whatever the version says.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.core.processing import ProcessingVersion, material_changes
+from app.core.version import ProcessingVersion, changed_facts, material_changes
 
-Told = Mapping[str, object]
-"""What people are told and what no rule reads, by field: texts, lists, values of JSON."""
+Words = Mapping[str, object]
+"""What a version says beside its facts, by the names of the API, as JSON has it."""
 
-_IN_ORDER: Final = (
-    "controllers",
-    "provider_kind",
-    "service",
-    "elements",
-    "automated",
-    "party_mode",
-    "started_on",
-    "consent_validity",
-    "data_recipients",
-    "retention",
-    "age_statement_required",
-)
+_UNTOLD: Final = ("started_on", "age_statement_required")
+"""Facts that people are not told and that no consent rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +27,23 @@ class FieldChange:
 
 
 def version_changes(
-    before: ProcessingVersion, after: ProcessingVersion, *, told_before: Told, told_after: Told
+    before: ProcessingVersion, after: ProcessingVersion, *, words_before: Words, words_after: Words
 ) -> tuple[FieldChange, ...]:
-    """Each fact that differs between two versions: those that rules read first, then what people are told, by name."""
-    material = frozenset(change.value for change in material_changes(before, after))
-    old, new = _facts(before), _facts(after)
-    facts = [(field, old[field], new[field]) for field in _IN_ORDER]
-    names = sorted(told_before.keys() | told_after.keys())
-    told = [(name, told_before.get(name), told_after.get(name)) for name in names]
-    return tuple(
-        FieldChange(field, was, now, material=field in material) for field, was, now in (*facts, *told) if was != now
-    )
+    """Each fact that differs between two versions: told facts first, then the others, then words, by name."""
+    material = frozenset(material_changes(before, after))
+    found = [
+        FieldChange(fact.name, fact.as_json(fact.of(before)), fact.as_json(fact.of(after)), fact.name in material)
+        for fact in changed_facts(before, after)
+    ]
+    old, new = _untold(before), _untold(after)
+    others = [(name, old[name], new[name]) for name in _UNTOLD]
+    names = sorted(words_before.keys() | words_after.keys())
+    others += [(name, words_before.get(name), words_after.get(name)) for name in names]
+    return (*found, *(FieldChange(name, was, now, material=False) for name, was, now in others if was != now))
 
 
-def _facts(version: ProcessingVersion) -> dict[str, object]:
+def _untold(version: ProcessingVersion) -> dict[str, object]:
     return {
-        "controllers": sorted(version.controllers),
-        "provider_kind": version.provider_kind.value,
-        "service": version.service,
-        "elements": sorted(element.value for element in version.elements),
-        "automated": version.automated,
-        "party_mode": version.party_mode.value,
         "started_on": version.started_on.isoformat(),
-        "consent_validity": str(version.consent_validity),
-        "data_recipients": sorted(version.data_recipients),
-        "retention": None if version.retention is None else str(version.retention),
         "age_statement_required": version.age_statement_required,
     }

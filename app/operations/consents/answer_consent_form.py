@@ -182,7 +182,7 @@ def _collected(opened: OpenedLink, subject: SubjectName, said: _Said, capacity: 
             "positive_act": "button_clicked",
             "default_state": "unselected",
             "separate_from_terms": True,
-            "conditional": bool(item.facts.conditional),
+            "conditional": bool(item.facts.told["conditional"]),
             "language": language,
             "notice_version": item.version,
             "authentication": link.authentication.value,

@@ -11,6 +11,7 @@ from uuid import UUID
 from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
+from app.core.age import age_known
 from app.core.consent import AgeBand, ConsentEvent, GivenBy
 from app.core.errors import (
     ConsentNotApplicableError,
@@ -23,7 +24,6 @@ from app.core.errors import (
     ProcessingSuspendedError,
     SolicitationPausedError,
 )
-from app.core.fold import age_known
 from app.core.page.link import (
     MOST_SOLICITATIONS,
     Authentication,

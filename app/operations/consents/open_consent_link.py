@@ -12,9 +12,9 @@ from app.auth.callers import Caller
 from app.auth.key_store import is_key_revoked
 from app.auth.scopes import Scope
 from app.auth.store import load_caller
+from app.core.age import age_known
 from app.core.consent import AgeBand, EventKind
 from app.core.errors import ConsentLinkEndedError, NotFoundError
-from app.core.fold import age_known
 from app.core.page.account import account_hint
 from app.core.page.link import Act, LinkKind, Situation
 from app.core.page.passages import LANGUAGES

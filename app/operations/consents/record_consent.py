@@ -16,7 +16,7 @@ from app.core.errors import (
     ProcessingRetiredError,
     UnknownVersionError,
 )
-from app.core.grant import age_required, defects, expiry
+from app.core.grant import defects, expiry
 from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
@@ -260,6 +260,5 @@ def _recorded(
     if entry.event.kind is not EventKind.GRANTED:
         return RecordedConsent(entry, state, None, ())
     grant = grant_among(entry.event, events, record.facts, at)
-    required = age_required(entry.event, record.facts, at)
-    found = defects(grant, age_required=required) if state is State.INVALID else ()
+    found = defects(grant, record.facts, at) if state is State.INVALID else ()
     return RecordedConsent(entry, state, expiry(grant, record.facts, at, deployment.policy), found)

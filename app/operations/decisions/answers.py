@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from app.core.decision import Decision, DecisionRequest, Reason
-from app.core.processing import PartyMode, Processing
+from app.core.processing import Processing
+from app.core.version import PartyMode
 from app.core.wording import REASON_FOR_USER
 
 _WORDS: Final = {reason: dict(words) for reason, words in REASON_FOR_USER.items()}

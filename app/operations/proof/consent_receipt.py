@@ -129,8 +129,8 @@ class ConsentReceipt:
         storage: list[dict[str, Any]] = []
         if facts.retention is not None:
             storage.append({"@type": "dpv:StorageDuration", "dpv:hasDuration": str(facts.retention)})
-        if self.version.particulars.storage_location:
-            location = self.version.particulars.storage_location
+        if self.version.facts.storage_location:
+            location = self.version.facts.storage_location
             storage.append({"@type": "dpv:StorageLocation", "dpv:hasLocation": location})
         return {
             "@type": "dpv:Process",
@@ -143,7 +143,8 @@ class ConsentReceipt:
             "dpv:hasPersonalData": [
                 {"@type": "dpv:PersonalData", "dct:title": each} for each in sorted(facts.elements)
             ],
-            "dpv:hasRecipient": sorted(facts.data_recipients) or [each.legal_name for each in self.controllers],
+            "dpv:hasRecipient": sorted(each.name for each in facts.recipients)
+            or [each.legal_name for each in self.controllers],
             "dpv:hasStorageCondition": storage,
         }
 

@@ -99,20 +99,20 @@ def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
         raise ProposalPendingError
     if record.purpose is not draft.purpose:
         raise InvalidVersionError("The purpose cannot change: that is a new processing.", field="purpose")
-    if draft.started_on < record.versions[0].facts.started_on:
+    if draft.facts.started_on < record.versions[0].facts.started_on:
         # What ran before 31 March 2017 is told by its first version: a later one cannot make it older (rule 10).
         raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
 
 
 def _waits(approval: RegisterApproval, last: VersionRecord, version: VersionRecord) -> bool:
-    texts_changed = version.texts != last.texts
-    if texts_changed and not version.facts.material and version.reason is None:
+    words_changed = version.words != last.words
+    if words_changed and not version.facts.material and version.reason is None:
         message = (
-            "The texts change and the version is not material: say why in `reason`; another person approves it. Or set "
+            "The words change and the version is not material: say why in `reason`; another person approves it. Or set "
             "`material` to true."
         )
         raise InvalidVersionError(message, field="reason")
-    return needs_approval(approval, last.facts, version.facts, texts_changed=texts_changed)
+    return needs_approval(approval, last.facts, version.facts, words_changed=words_changed)
 
 
 async def _propose(session: WriteSession, caller: Caller, known: Registered, version: VersionRecord) -> Registered:

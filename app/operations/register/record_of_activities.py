@@ -80,8 +80,9 @@ class Activity:
         """Its cells, by the names of `COLUMNS`; `language`: `fr` or `en`."""
         facts, more = self.version.facts, self.version.particulars
         recipients = [
-            ", ".join(part for part in (each.name, each.role, each.country) if part) for each in more.recipients
-        ] or sorted(facts.data_recipients)
+            ", ".join(part for part in (each.name, each.role, each.country) if part)
+            for each in sorted(facts.recipients)
+        ]
         cells = {
             "name": _in(self.version.name, language),
             "reference": self.record.id,
@@ -99,23 +100,21 @@ class Activity:
             "purpose": PURPOSE_WORDS[self.record.purpose][language],
             "notice": _in(self.version.notice, language),
             "legal_basis": self._legal_basis(language),
-            "persons": "; ".join(more.categories_of_persons),
+            "persons": "; ".join(facts.categories_of_persons),
             "data": "; ".join(ELEMENT_WORDS[each][language] for each in sorted(facts.elements)),
             "recipients": "; ".join(recipients),
-            "transfers": "; ".join(f"{each.country}: {each.safeguards}" for each in more.transfers),
+            "transfers": "; ".join(f"{each.country}: {each.safeguards}" for each in sorted(facts.transfers)),
             "retention": _kept(facts.retention, language),
-            "derived": _kept(Retention.parse(more.derived_data_erased_within), language)
-            if more.derived_data_erased_within
-            else "",
-            "storage": more.storage_location or "",
+            "derived": _kept(facts.derived_data_erased_within, language),
+            "storage": facts.storage_location or "",
             "security": more.security_measures or "",
-            "automated_decisions": more.automated_decisions or "",
+            "automated_decisions": facts.automated_decisions or "",
             "dpia": more.dpia_reference or "",
             "consent_validity": period_in_words(facts.consent_validity, language)
             if self.record.facts.rests_on_consent
             else "",
             "consequences": _in(more.consequences or {}, language),
-            "conditional": _YES_NO[more.conditional][language == "en"],
+            "conditional": _YES_NO[facts.conditional][language == "en"],
             "justification": more.justification or "",
         }
         return {name: " ".join(cells[name].split()) for name in COLUMNS}
@@ -144,21 +143,22 @@ class Activity:
             "dpv:hasService": cells["service"],
             "dpv:hasPurpose": PURPOSES.get(self.record.purpose, cells["purpose"]),
             "dpv:hasLegalBasis": "eu-gdpr:A6-1-a" if self.record.facts.rests_on_consent else cells["legal_basis"],
-            "dpv:hasDataSubject": list(self.version.particulars.categories_of_persons),
+            "dpv:hasDataSubject": list(self.version.facts.categories_of_persons),
             "dpv:hasPersonalData": sorted(self.version.facts.elements),
             "dpv:hasRecipient": cells["recipients"].split("; ") if cells["recipients"] else [],
             "dpv:hasStorageCondition": self._storage(),
             "dpv:hasTechnicalOrganisationalMeasure": cells["security"],
             "status": self.status.value,
             "transfers": [
-                {"country": each.country, "safeguards": each.safeguards} for each in self.version.particulars.transfers
+                {"country": each.country, "safeguards": each.safeguards}
+                for each in sorted(self.version.facts.transfers)
             ],
         }
         return {name: value for name, value in told.items() if value not in ("", [], {})}
 
     def _storage(self) -> dict[str, str]:
         """For how long (ISO 8601) and where data is kept, as far as the register knows."""
-        retention, location = self.version.facts.retention, self.version.particulars.storage_location
+        retention, location = self.version.facts.retention, self.version.facts.storage_location
         return {
             **({"dpv:hasDuration": str(retention)} if retention is not None else {}),
             **({"dpv:hasLocation": location} if location else {}),

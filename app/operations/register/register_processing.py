@@ -28,7 +28,7 @@ async def register_processing(
     controllers = await resolve_controllers(session, caller, draft)
     now = await session.now()
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
-    waits = needs_approval(approval, None, version.facts, texts_changed=False)
+    waits = needs_approval(approval, None, version.facts, words_changed=False)
     changes = (StatusChange(now, Status.PROPOSED),) if waits else ()
     names = {each.id: each.legal_name for each in controllers}
     record = ProcessingRecord(

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 
-from app.core.article import Element, ProviderKind, Purpose
+from app.core.article import Purpose
 from app.core.errors import InvalidVersionError
-from app.core.period import ConsentPeriod
-from app.core.processing import PartyMode, ProcessingVersion
-from app.core.register.approval import warnings_of
-from app.core.retention import Retention
+from app.core.register.approval import check_lawful, warnings_of
+from app.core.version import ProcessingVersion
 from app.register.particulars import Particulars
 from app.register.records import ControllerRecord, VersionRecord
 
@@ -18,24 +16,15 @@ from app.register.records import ControllerRecord, VersionRecord
 class VersionDraft:
     """All that a caller says of one version of a processing.
 
-    Its controllers come as ids of their records, or as one legal name in `controller`. `reason`: why the texts change
-    in a version that is not material.
+    `facts`: what rules read, still without number, instant and controllers. Its controllers come as ids of their
+    records, or as one legal name in `controller`. `reason`: why the words change in a version that is not material.
     """
 
     purpose: Purpose
-    provider_kind: ProviderKind
-    service: str
-    elements: frozenset[Element]
-    automated: bool
-    party_mode: PartyMode
-    started_on: date
-    consent_validity: ConsentPeriod
+    facts: ProcessingVersion
     name: Mapping[str, str]
     notice: Mapping[str, str]
-    data_recipients: frozenset[str]
-    retention: Retention
     contact: str | None = None
-    age_statement_required: bool = False
     controllers: tuple[str, ...] = ()
     controller: str | None = None
     particulars: Particulars = field(default_factory=Particulars)
@@ -53,13 +42,15 @@ class VersionDraft:
         """This draft as a numbered version of these controllers.
 
         Raises:
-            InvalidVersionError: it is of III, and what is unusual for that is not justified.
+            InvalidVersionError: no lawful consent could rest on it (`check_lawful`); or it is of III, and what is
+                unusual for that is not justified.
 
         """
         ids = tuple(each.id for each in controllers)
         facts = replace(
-            self._facts, number=number, effective_from=effective_from, material=material, controllers=frozenset(ids)
+            self.facts, number=number, effective_from=effective_from, material=material, controllers=frozenset(ids)
         )
+        check_lawful(self.purpose, facts)
         self._check_justified(facts)
         return VersionRecord(
             facts,
@@ -78,22 +69,3 @@ class VersionDraft:
                 "A purpose of III that has data recipients, or that keeps data for over 30 days, needs a justification."
             )
             raise InvalidVersionError(message, field="justification")
-
-    @property
-    def _facts(self) -> ProcessingVersion:
-        """What rules read, of a version without its number, instant and controllers."""
-        return ProcessingVersion(
-            number=1,
-            effective_from=None,
-            provider_kind=self.provider_kind,
-            elements=self.elements,
-            automated=self.automated,
-            party_mode=self.party_mode,
-            started_on=self.started_on,
-            consent_validity=self.consent_validity,
-            material=True,
-            data_recipients=self.data_recipients,
-            retention=self.retention,
-            service=self.service,
-            age_statement_required=self.age_statement_required,
-        )

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from app.core.article import Purpose
 from app.core.page.changes import ToldChange
-from app.core.page.questions import Asked, Receiver, Transfer, Who
+from app.core.page.questions import Asked, Who
 from app.core.page.text import LANGUAGES, ConsentText, consent_text
 from app.core.period import PeriodPolicy
 from app.core.register.version_diff import version_changes
-from app.core.retention import Retention
-from app.register.particulars import Particulars
+from app.core.version import told
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 
 
@@ -31,29 +30,12 @@ def asked_by(
     since: int | None = None,
 ) -> Asked:
     """What a version says to the person asked; `changes` since their answer about version `since`, if there are any."""
-    facts, particulars = version.facts, version.particulars
-    erased = particulars.derived_data_erased_within
+    facts = version.facts
     return Asked(
+        told={**told(facts), "consent_validity": policy.shorter(facts.consent_validity)},
+        words=version.words,
         controllers=tuple(controllers),
-        contact=version.contact,
         purpose=purpose,
-        elements=facts.elements,
-        automated=facts.automated,
-        recipients=_receivers(facts.data_recipients, particulars),
-        validity=policy.shorter(facts.consent_validity),
-        retention=facts.retention,
-        name=version.name,
-        notice=version.notice,
-        persons=particulars.categories_of_persons,
-        transfers=tuple(Transfer(each.country, each.safeguards) for each in particulars.transfers),
-        storage_location=particulars.storage_location,
-        automated_decisions=particulars.automated_decisions,
-        consequences=particulars.consequences,
-        conditional=particulars.conditional,
-        erased_within=Retention.parse(erased) if erased is not None else None,
-        privacy_policy=particulars.privacy_policy,
-        legal_notice=particulars.legal_notice,
-        accessibility_statement=particulars.accessibility_statement,
         changes=tuple(changes),
         changed_since=since,
     )
@@ -67,7 +49,7 @@ def who_is(record: ControllerRecord) -> Who:
 
 def told_changes(record: ProcessingRecord, before: VersionRecord, after: VersionRecord) -> list[ToldChange]:
     """What differs between two versions, controllers by their names."""
-    found = version_changes(before.facts, after.facts, told_before=before.told, told_after=after.told)
+    found = version_changes(before.facts, after.facts, words_before=before.said, words_after=after.said)
     return [_told(each.field, each.before, each.after, record) for each in found]
 
 
@@ -76,9 +58,3 @@ def _told(field: str, before: object, after: object, record: ProcessingRecord) -
         names = record.controller_names
         return ToldChange(field, [names.get(each, each) for each in before], [names.get(each, each) for each in after])
     return ToldChange(field, before, after)
-
-
-def _receivers(names: frozenset[str], particulars: Particulars) -> tuple[Receiver, ...]:
-    if particulars.recipients:
-        return tuple(Receiver(each.name, each.role, each.country) for each in particulars.recipients)
-    return tuple(map(Receiver, sorted(names)))

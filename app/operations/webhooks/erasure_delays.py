@@ -11,6 +11,6 @@ async def erasure_delays(session: ReadSession) -> dict[str, str | None]:
     delays: dict[str, str | None] = {}
     for identifier, record in (await load_processings(session)).items():
         current = record.facts.version_at(present(now, {}, record)) or record.facts.versions[0]
-        told = record.version(current.number)
-        delays[identifier] = told.particulars.derived_data_erased_within if told is not None else None
+        delay = current.derived_data_erased_within
+        delays[identifier] = None if delay is None else str(delay)
     return delays

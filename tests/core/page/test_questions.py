@@ -5,23 +5,24 @@ import pytest
 from app.core.page.changes import ToldChange
 from app.core.page.countries import country_name
 from app.core.page.passages import LANGUAGES, reached
-from app.core.page.questions import Receiver, Transfer, Who
+from app.core.page.questions import Who
 from app.core.page.text import consent_text
 from app.core.retention import Retention
+from app.core.version import Recipient, Transfer
 from tests.core.page.test_text import answers, asked
 
 WHOLE = {
     "controllers": (
         Who("Exemple SAS", "1 rue de la Paix, 75002 Paris", "+33 1 23 45 67 89", "Mme Dupont, dpo@exemple.example"),
     ),
-    "recipients": (Receiver("Régie B", "processor", "FR"), Receiver("Adtech Inc.", "third party", "US")),
-    "persons": ("abonnés",),
-    "transfers": (Transfer("US", "Clauses contractuelles types."),),
+    "recipients": frozenset({Recipient("Régie B", "processor", "FR"), Recipient("Adtech Inc.", "third party", "US")}),
+    "categories_of_persons": ("abonnés",),
+    "transfers": frozenset({Transfer("US", "Clauses contractuelles types.")}),
     "storage_location": "Roubaix.\nGravelines.",
     "automated_decisions": "Aucune.",
     "consequences": {"fr": "Vous verrez d’autres publicités.", "en": "You will see other advertisements."},
     "conditional": False,
-    "erased_within": Retention.parse("P30D"),
+    "derived_data_erased_within": Retention.parse("P30D"),
     "privacy_policy": "https://www.exemple.example/privacy",
     "legal_notice": "https://www.exemple.example/legal",
     "accessibility_statement": "https://www.exemple.example/a11y",
@@ -53,7 +54,7 @@ def test_everything_that_the_register_holds_is_told():
     assert answers(text, "transfers") == ["Vers ce pays : États-Unis. Garanties :", "Clauses contractuelles types."]
     assert answers(text, "where") == ["Roubaix.", "Gravelines."]
     assert answers(text, "decisions") == ["Aucune."]
-    assert answers(text, "what")[2] == "Personnes concernées : abonnés."
+    assert answers(text, "what")[4] == "Personnes concernées : abonnés."
     assert answers(text, "refuse")[1:4] == [
         "Conséquences d’un refus, selon le responsable :",
         "Vous verrez d’autres publicités.",
@@ -93,22 +94,22 @@ def test_what_the_operator_wrote_in_one_language_says_which():
     [
         ({"conditional": True}, "refuse", "Le responsable déclare qu’un service dépend de cet accord."),
         (
-            {"erased_within": Retention.parse("PT0S")},
+            {"derived_data_erased_within": Retention.parse("PT0S")},
             "withdraw",
             "Après un retrait, les données tirées de l’analyse sont effacées aussitôt.",
         ),
         (
-            {"contact": None, "controllers": WHOLE["controllers"]},
+            {"data_protection_contact": None, "controllers": WHOLE["controllers"]},
             "who",
             NO_CONTACT,
         ),
-        ({"contact": "Mme Dupont"}, "who", "Contact pour la protection de vos données : Mme Dupont"),
+        ({"data_protection_contact": "Mme Dupont"}, "who", "Contact pour la protection de vos données : Mme Dupont"),
         (
             {"controllers": (Who("A"), Who("B", officer="DPO de B"))},
             "who",
             "A et B, responsables conjoints de ce traitement.",
         ),
-        ({"recipients": (Receiver("Régie", None, "XX"),)}, "others", "Régie, XX."),
+        ({"recipients": frozenset({Recipient("Régie", country="XX")})}, "others", "Régie, XX."),
     ],
 )
 def test_what_the_operator_asserts_is_told_as_theirs(more, topic, told):
@@ -130,7 +131,8 @@ def test_what_a_material_version_changed_is_told_first():
         ToldChange("elements", ["subject_line"], ["content", "subject_line"]),
         ToldChange("retention", "P30D", "P1Y"),
         ToldChange("consent_validity", "P1Y", "P6M"),
-        ToldChange("data_recipients", [], ["Régie A"]),
+        ToldChange("recipients", [], [{"name": "Régie A", "role": "processor", "country": "FR"}]),
+        ToldChange("transfers", [], [{"country": "US", "safeguards": "Clauses."}]),
         ToldChange("data_protection_contact", "a@exemple.example", None),
         ToldChange("derived_data_erased_within", None, "PT0S"),
         ToldChange("notice", {"fr": "a"}, {"fr": "b"}),
@@ -144,13 +146,21 @@ def test_what_a_material_version_changed_is_told_first():
         "What is analysed: before, their subject line; now, the content of your messages and their subject line.",
         "How long the data are kept: before, 30 days; now, 1 year.",
         "How long your consent lasts: before, 1 year; now, 6 months.",
-        "The recipients: before, nothing; now, Régie A.",
+        "The recipients: before, nothing; now, Régie A (processor, France).",
+        "The transfers out of the European Union: before, nothing; now, United States.",
         "The data-protection contact: before, a@exemple.example; now, nothing.",
         "How soon the data are erased: before, nothing; now, at once.",
         "The text that describes it.",
         "Where the data are kept: before, Roubaix; now, Gravelines.",
     ]
-    assert marks(text, "changed") == dict.fromkeys(("Régie A", "a@exemple.example", "Roubaix", "Gravelines"))
+    assert marks(text, "changed") == dict.fromkeys(
+        (
+            *("Régie A (processor, France)", "United States"),
+            "a@exemple.example",
+            "Roubaix",
+            "Gravelines",
+        )
+    )
     assert "jusqu’à" not in text.plain
     assert not any(row.topic == "changed" for row in consent_text(asked(), "en").rows)
 

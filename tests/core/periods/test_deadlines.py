@@ -11,7 +11,8 @@ from app.core.article import TEXT_MESSAGES, Element, ProviderKind
 from app.core.consent import EventKind
 from app.core.evaluate import evaluate, stable_until
 from app.core.period import ConsentPeriod, PeriodPolicy
-from app.core.processing import PartyMode, Status, StatusChange
+from app.core.processing import Status, StatusChange
+from app.core.version import PartyMode
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 from tests.core.properties.registers import TICK
 from tests.core.properties.strategies import permitting_worlds, worlds
@@ -96,10 +97,12 @@ def test_a_suspension_scheduled_before_a_material_version_counts_first():
 
 
 def test_a_period_lengthened_again_does_not_lengthen_a_permit():
-    """Once a scheduled version has shortened what is relied on, a later one does not give it back."""
+    """Once a scheduled version has shortened what is relied on, a later one is another processing for the person."""
     half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
     entry = processing(version(1), half, version(3, "2026-08-15", material=False))
-    assert decide(entry).valid_until == utc("2026-09-09T22:00:00")
+    assert decide(entry).valid_until == utc("2026-08-15")
+    late = processing(version(1), half, version(3, "2026-10-15", material=False))
+    assert decide(late).valid_until == utc("2026-09-09T22:00:00")
 
 
 def test_a_consent_given_ahead_to_the_version_to_come_does_not_carry_a_permit_over():

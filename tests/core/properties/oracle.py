@@ -97,23 +97,33 @@ class Facts:
                 ending, grants = (None if each.kind == "closed" else each), []
             elif each.kind == "granted" and self.begun(each.version):
                 grants.append(each)
+        wholes = [each for each in grants if not self.half(subject, each)]
+        grants = wholes or grants
         standing = [each for each in grants if not self.superseded(each.version)]
         return (standing or grants or [ending])[-1]
 
-    def bands(self, subject, grant):
-        """The ages that count for a grant: the one that stood when it was collected, and all that were stated since."""
-        stood, since, given = None, [], False
+    def half(self, subject, grant):
+        """Whether a child or a parent said it alone, and the other has not."""
+        alone = grant.collection.given_by in TWO_ACTS and len(self.acts(subject, grant)) == 1
+        return alone and self.age(subject, grant)[0] == "under_15"
+
+    def age(self, subject, grant):
+        """The age that counts for a grant, and whether one was stated by then: what stood, or younger said since."""
+        stood, younger, given, weights = None, "adult", False, []
         for each in self.said(subject):
-            band = each.collection.age_band
             if each.kind == "closed" and each.processing is None:
-                stood = None
-            elif each is grant:
-                stood, given = band or stood, True
-            elif band and given:
-                since.append(band)
+                stood, weights = None, []
+                continue
+            band = read_on(each.collection, civil_date(grant.collected_at))
+            if band and given:
+                younger = min(younger, band, key=YOUNGEST.index)
             elif band:
-                stood = band
-        return [band for band in (stood, *since) if band]
+                heaviest = max((weight for said, weight in weights if said == stood), default=0)
+                if stood is None or not older(band, stood) or each.collection.age_weight >= heaviest:
+                    stood = band
+                weights.append((band, each.collection.age_weight))
+            given = given or each is grant
+        return (younger if older(stood or "adult", younger) else stood), stood is not None
 
     def acts(self, subject, grant):
         """The acts that make the consent: the grant, after the other's where a child and a parent acted one by one."""
@@ -122,7 +132,7 @@ class Facts:
         if first is None or first.kind != "granted":
             return [grant]
         joint = (
-            "under_15" in self.bands(subject, grant)
+            self.age(subject, grant)[0] == "under_15"
             and {first.collection.given_by, grant.collection.given_by} == TWO_ACTS
             and first.version == grant.version
             and grant.collected_at - first.collected_at <= timedelta(hours=30 * 24)
@@ -131,13 +141,14 @@ class Facts:
 
     def unlawful(self, subject, acts):
         """Row 14."""
-        bands = self.bands(subject, acts[-1])
+        age, stated = self.age(subject, acts[-1])
         versions = [each for each in self.entry.versions if each.number == acts[-1].version or each is self.in_force]
-        alone = {"both"} if "under_15" in bands else {"self", "both"}
+        alone = {"both"} if age == "under_15" else {"self", "both"}
         return (
             any(ill_collected(each.collection) for each in acts)
             or (len(acts) == 1 and acts[0].collection.given_by not in alone)
-            or (not bands and any(each.age_statement_required for each in versions))
+            or (not stated and any(each.age_statement_required for each in versions))
+            or any(each.conditional for each in self.entry.versions if each.number == acts[-1].version)
         )
 
     def struck(self, acts):
@@ -183,15 +194,43 @@ class Facts:
 
 
 def changed(before, after):
-    """Whether a version is another processing for its users than the one before it."""
-    return (
-        bool(after.elements - before.elements)
-        or bool(after.data_recipients - before.data_recipients)
-        or longer(before.retention and before.retention.text, after.retention and after.retention.text)
-        or MODES.index(after.party_mode) < MODES.index(before.party_mode)
-        or after.service != before.service
-        or after.provider_kind != before.provider_kind
+    """Whether a version is another processing for its users than the one before it: all that they are told counts."""
+    wider = (
+        after.elements - before.elements,
+        after.recipients - before.recipients,
+        after.transfers - before.transfers,
+        after.controllers - before.controllers,
+        longer(before.retention and before.retention.text, after.retention and after.retention.text),
+        longer(_text(before.derived_data_erased_within), _text(after.derived_data_erased_within)),
+        longer(str(before.consent_validity), str(after.consent_validity)),
+        MODES.index(after.party_mode) < MODES.index(before.party_mode),
     )
+    return any(wider) or any(getattr(before, fact) != getattr(after, fact) for fact in TOLD)
+
+
+TOLD = (
+    *("service", "provider_kind", "storage_location", "automated", "automated_decisions", "conditional"),
+    "categories_of_persons",
+)
+"""What is told and has nothing narrower."""
+
+
+def _text(retention):
+    return retention and retention.text
+
+
+YOUNGEST = ["under_15", "minor_15_plus", "adult"]
+
+
+def older(band, other):
+    """Whether one band is older than another."""
+    return YOUNGEST.index(band) > YOUNGEST.index(other)
+
+
+def read_on(how, day):
+    """What a statement of age says of a civil date; None where it states none."""
+    turned = how.age_band == "under_15" and how.under_15_until is not None and day >= how.under_15_until
+    return "minor_15_plus" if turned else how.age_band
 
 
 def ill_collected(how):
@@ -255,7 +294,8 @@ def governed(facts, request, touched):
     secrecy = "L32-3 I" if facts.in_force.provider_kind == "operator" else "L32-3 II"
     purpose = facts.entry.purpose
     texted = request.channel == "text_message" and bool(touched & {"content", "attachments"})
-    covered = civil_date(facts.at) >= date(2025, 7, 2) and request.territory != "WF"
+    shown = purpose in ("display", "routing")
+    covered = shown or (civil_date(facts.at) >= date(2025, 7, 2) and request.territory != "WF")
     nota = transition(facts, request)
     wrong = facts.wrong_with(request.subject, touched)
     parties = everybody(facts, request, touched, undecided_too=nota)

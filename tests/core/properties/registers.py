@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
-from app.core.processing import Invalidation, PartyMode, Processing, ProcessingVersion, Status, StatusChange
+from app.core.processing import Invalidation, Processing, Status, StatusChange
 from app.core.retention import Retention
+from app.core.version import PartyMode, ProcessingVersion, Recipient, Transfer
 from tests.core.builders import ADS, utc
 
 IV = (Purpose.ADVERTISING, Purpose.STATISTICS, Purpose.SERVICE_IMPROVEMENT)
@@ -43,7 +44,15 @@ CHANGES: list[dict[str, Any]] = [
     *[{"elements": some} for some in EVERY_SET[::2]],
     *[{"party_mode": mode} for mode in (PartyMode.USER_ONLY, *PartyMode)] * 2,
     *[{"provider_kind": kind} for kind in ProviderKind] * 2,
-    *[{"data_recipients": frozenset(some)} for some in ("", "A", "AB")],
+    *[{"recipients": frozenset(map(Recipient, some))} for some in ("", "A", "AB")],
+    {"recipients": frozenset({Recipient("A", country="US")})},
+    *[{"transfers": frozenset(map(Transfer, some))} for some in ([], ["US"], ["US", "SG"])],
+    *[{"controllers": frozenset(some)} for some in ("x", "xy", "z")],
+    *[{"derived_data_erased_within": Retention.parse(text)} for text in ("P1D", "P30D", "P10Y")],
+    *[{"conditional": dependent} for dependent in (None, False, True)],
+    {"storage_location": "Singapour"},
+    {"automated_decisions": "Une note."},
+    {"categories_of_persons": ("abonnés",)},
     *[{"retention": Retention.parse(text)} for text in ("P1M", "P30D", "P6M", "P3Y")],
     *[{"consent_validity": ConsentPeriod.parse(text)} for text in ("P1Y", "P6M", "P90D")],
     *[{"age_statement_required": required} for required in (True, True, False, False)],
@@ -62,9 +71,15 @@ STRUCK: list[dict[str, Any]] = [
     *[{"text": text} for text in TEXTS],
 ]
 FIRST = [
-    {"data_recipients": frozenset(some), "retention": kept, "age_statement_required": required, "automated": automated}
-    for some, kept, required, automated in product(
-        ("", "A"), (None, Retention.parse("P30D")), [False] * 6 + [True], [True] * 9 + [False]
+    {
+        "recipients": frozenset(map(Recipient, some)),
+        "retention": kept,
+        "age_statement_required": required,
+        "automated": automated,
+        "conditional": dependent,
+    }
+    for some, kept, required, automated, dependent in product(
+        ("", "A"), (None, Retention.parse("P30D")), [False] * 6 + [True], [True] * 9 + [False], [None] * 5 + [True]
     )
 ]
 

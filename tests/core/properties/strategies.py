@@ -13,11 +13,12 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from app.core.article import EXEMPT_PURPOSES, Channel
-from app.core.consent import AgeBand, Collection, ConsentEvent, EventKind, GivenBy
+from app.core.consent import AgeBand, AgeWeight, Collection, ConsentEvent, EventKind, GivenBy
 from app.core.decision import Decision, DecisionRequest, Participant
 from app.core.evaluate import evaluate
 from app.core.period import Counting, PeriodPolicy
-from app.core.processing import PartyMode, Processing
+from app.core.processing import Processing
+from app.core.version import PartyMode
 from tests.core.builders import ADS, ALICE, BOB, CAROL
 from tests.core.properties.evidence import COLLECTIONS, ONE_DEFECT, SHOWN, STATEMENTS
 from tests.core.properties.registers import (
@@ -140,6 +141,7 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
     gap, (one, other) = draw(GAPS), draw(ACTORS)
     second = at - draw(st.sampled_from([timedelta(days=days) for days in (1, 20, 80, 180, 333, 363, 0, 0, -1)]))
     before, first_says, second_says, after = draw(st.sampled_from(lives))
+    weight = draw(st.sampled_from(AgeWeight))
     act = ConsentEvent(UUID(int=71), EventKind.GRANTED, ADS, second - gap, 71, draw(st.sampled_from([1, 1, 1, 2])))
     acts = [
         replace(act, collection=Collection(age_band=first_says, given_by=one)),
@@ -148,15 +150,15 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
             id=UUID(int=73),
             order=73,
             collected_at=second,
-            collection=Collection(age_band=second_says, given_by=other),
+            collection=Collection(age_band=second_says, given_by=other, age_weight=draw(st.sampled_from(AgeWeight))),
         ),
     ]
-    told = [_stated(before, second - gap, 70)] if before is not None else []
+    told = [_stated(before, second - gap, 70, weight)] if before is not None else []
     middle = draw(st.sampled_from(between))
     if middle:
         told.append(replace(act, id=UUID(int=72), order=72, collected_at=second - gap / 2, **middle))
     if after is not None:
-        told.append(_stated(after, second + timedelta(hours=1), 74))
+        told.append(_stated(after, second + timedelta(hours=1), 74, weight))
     # What is particular of one of the two, whichever it is.
     index, (stored, territory) = draw(st.sampled_from([0, 1])), draw(RECORDS)
     acts[index] = replace(
@@ -172,8 +174,9 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
     return [*told, *acts]
 
 
-def _stated(age, at, order):
-    return ConsentEvent(UUID(int=order), EventKind.AGE_STATED, None, at, order, collection=Collection(age_band=age))
+def _stated(age, at, order, weight):
+    stated = Collection(age_band=age, age_weight=weight)
+    return ConsentEvent(UUID(int=order), EventKind.AGE_STATED, None, at, order, collection=stated)
 
 
 @st.composite
@@ -185,7 +188,13 @@ def ledgers(draw, at):
         ledger.setdefault(subject, []).append(draw(events(at, order)))
     pair_of = draw(st.sampled_from([None, None, None, ALICE, BOB]))
     if pair_of is not None:
-        ledger.setdefault(pair_of, []).extend(draw(two_acts(at)))
+        acts = draw(two_acts(at))
+        given_by = draw(st.sampled_from([None, None, GivenBy.BOTH, CHILD]))
+        if given_by is not None:  # what halves that follow must leave as it is
+            earlier = min(each.collected_at for each in acts) - timedelta(days=40)
+            how = Collection(age_band=YOUNG, given_by=given_by)
+            acts.append(ConsentEvent(UUID(int=69), EventKind.GRANTED, ADS, earlier, 69, 1, collection=how))
+        ledger.setdefault(pair_of, []).extend(acts)
     return ledger
 
 

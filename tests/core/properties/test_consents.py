@@ -8,9 +8,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.core.article import TERRITORIES, Channel
-from app.core.consent import AgeBand, Collection, ConsentEvent, DefaultState, EventKind, GivenBy, PositiveAct
+from app.core.consent import (
+    AgeBand,
+    AgeWeight,
+    Collection,
+    ConsentEvent,
+    DefaultState,
+    EventKind,
+    GivenBy,
+    PositiveAct,
+)
 from app.core.decision import Reason
-from app.core.processing import PartyMode
+from app.core.version import PartyMode
 from tests.core.builders import ADS, ALICE, BOB
 from tests.core.properties.evidence import COLLECTIONS, NO_AGE, STATEMENTS
 from tests.core.properties.oracle import TWO_ACTS, Facts, changed
@@ -169,3 +178,36 @@ def test_a_territory_never_lengthens_what_is_permitted(world):
 def test_a_territory_never_lengthens_a_year(collected, period, policy, territory):
     """Wherever it was collected, a consent lapses after its collection and no later than one collected in Paris."""
     assert collected < policy.expiry(collected, period, territory) <= policy.expiry(collected, period)
+
+
+@given(permitting_worlds() | WORLDS, SUBJECTS, st.sampled_from(AgeWeight), st.data())
+def test_an_older_age_never_widens_a_grant_that_was_given(world, subject, weight, data):
+    """Whoever states it and however it was checked, an adult's age that is stated after every grant widens nothing."""
+    grants = [each.collected_at for each in world.ledger.get(subject, ()) if each.kind is EventKind.GRANTED]
+    stated = data.draw(events(world.at, 100, kinds=(EventKind.AGE_STATED,), collections=STATEMENTS))
+    adult = replace(
+        stated,
+        collected_at=max([stated.collected_at, *grants]),
+        collection=Collection(age_band=AgeBand.ADULT, age_weight=weight),
+    )
+    assert world.with_event(subject, adult).no_wider_than(world)
+
+
+@given(WORLDS, st.sampled_from(sorted(TWO_ACTS)), st.data())
+def test_a_half_never_displaces_a_whole(world, given_by, data):
+    """A yes that a child or a parent says alone, after a joint consent in force, changes no answer about it."""
+    whole = a_grant(
+        world.at - timedelta(days=3), 90, 1, collection=Collection(age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
+    )
+    elements, (_, territory) = data.draw(st.none() | ELEMENTS), data.draw(RECORDS)
+    how = data.draw(st.sampled_from([Collection(), Collection(conditional=True), Collection(text_known=False)]))
+    half = a_grant(
+        world.at - data.draw(st.sampled_from([timedelta(0), TICK, timedelta(days=1)])),
+        91,
+        data.draw(st.sampled_from([1, 2, 3])),
+        collection=replace(how, given_by=GivenBy(given_by)),
+        elements=elements,
+        territory=territory,
+    )
+    before = replace(world, ledger={**world.ledger, ALICE: [whole]})
+    assert before.with_event(ALICE, half).decide() == before.decide()

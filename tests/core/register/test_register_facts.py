@@ -3,11 +3,13 @@ from dataclasses import replace
 import pytest
 
 from app.core.article import Purpose
-from app.core.processing import PartyMode, can_be_an_id
-from app.core.register.approval import RegisterApproval, needs_approval, warnings_of
+from app.core.errors import InvalidVersionError
+from app.core.processing import can_be_an_id
+from app.core.register.approval import RegisterApproval, check_lawful, needs_approval, warnings_of
 from app.core.register.controllers import ControllerKind, id_of_name, is_identifier, is_lei, is_siren
 from app.core.register.version_diff import version_changes
 from app.core.retention import Retention
+from app.core.version import PartyMode, Recipient, Transfer
 from tests.core.builders import version
 
 
@@ -57,27 +59,74 @@ def test_an_id_can_be_read():
     assert id_of_name("株式会社").startswith("controller-")
 
 
-STRONG = version(1, party_mode=PartyMode.ALL_LOCAL_USERS)
+STRONG = version(
+    1, party_mode=PartyMode.ALL_LOCAL_USERS, retention=Retention.parse("P30D"), age_statement_required=True
+)
 MINOR = replace(STRONG, number=2, material=False)
-WEAKER = replace(STRONG, number=2, material=True, party_mode=PartyMode.USER_ONLY)
+MATERIAL = replace(STRONG, number=2, material=True)
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "texts", "one", "two"),
+    ("before", "after", "words", "one", "two"),
     [
         (None, STRONG, False, False, True),
         (STRONG, MINOR, False, False, False),
+        (STRONG, MATERIAL, False, False, False),
         (STRONG, MINOR, True, True, True),
-        (STRONG, replace(MINOR, material=True), True, False, False),
-        (STRONG, WEAKER, False, False, True),
+        (STRONG, MATERIAL, True, False, True),
+        (STRONG, replace(MATERIAL, party_mode=PartyMode.USER_ONLY), False, False, True),
+        (STRONG, replace(MATERIAL, storage_location="Singapour"), False, False, True),
         (STRONG, replace(MINOR, party_mode=PartyMode.ALL_PARTIES), False, False, False),
+        (STRONG, replace(MINOR, retention=Retention.parse("P1D")), False, False, False),
+        (STRONG, replace(MINOR, age_statement_required=False), False, False, True),
+        (replace(STRONG, age_statement_required=False), MINOR, False, False, False),
     ],
-    ids=["new", "minor", "other texts", "material with other texts", "weaker", "stronger"],
 )
-def test_what_waits_for_a_second_person(before, after, texts, one, two):
-    """Other texts said to be minor always wait; a new processing and a weaker mode where two persons are asked for."""
+def test_what_waits_for_a_second_person(before, after, words, one, two):
+    """Other words said to be minor always wait; where two are asked for, so does a version that does not narrow."""
     for asked, waits in ((RegisterApproval.ONE, one), (RegisterApproval.TWO, two)):
-        assert needs_approval(asked, before, after, texts_changed=texts) is waits
+        assert needs_approval(asked, before, after, words_changed=words) is waits
+
+
+def test_a_service_may_not_depend_on_a_consent():
+    """A version of IV that says so is refused; what needs no consent has no such promise to keep."""
+    with pytest.raises(InvalidVersionError, match="freely given") as caught:
+        check_lawful(Purpose.STATISTICS, version(conditional=True))
+    assert caught.value.field == "conditional"
+    check_lawful(Purpose.STATISTICS, version(conditional=False))
+    check_lawful(Purpose.SORTING, version(conditional=True))
+
+
+@pytest.mark.parametrize(
+    ("facts", "field"),
+    [
+        ({"transfers": frozenset({Transfer("US", " ")})}, "transfers"),
+        ({"recipients": frozenset({Recipient("Adtech", country="US")})}, "recipients"),
+        (
+            {
+                "recipients": frozenset({Recipient("Adtech", country="US")}),
+                "transfers": frozenset({Transfer("SG", "Clauses.")}),
+            },
+            "recipients",
+        ),
+        (
+            {
+                "recipients": frozenset({Recipient("Adtech", country="US")}),
+                "transfers": frozenset({Transfer("US", "Clauses.")}),
+            },
+            None,
+        ),
+        ({"recipients": frozenset({Recipient("Régie", country="RE"), Recipient("Hébergeur")})}, None),
+    ],
+)
+def test_no_data_leave_the_union_without_safeguards(facts, field):
+    """A transfer states its safeguards, and a recipient outside the Union has a transfer to its country."""
+    if field is None:
+        check_lawful(Purpose.SORTING, version(**facts))
+        return
+    with pytest.raises(InvalidVersionError) as caught:
+        check_lawful(Purpose.SORTING, version(**facts))
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize(
@@ -97,15 +146,17 @@ def test_what_is_unusual_under_iii(more, warnings):
     assert warnings_of(Purpose.OTHER, version(1, **more)) == ()
 
 
-def test_other_controllers_are_a_material_change():
-    """What changed is told with each fact before and after; another set of controllers is material by itself."""
+def test_what_changed_is_told_with_each_fact_before_and_after():
+    """Told facts come first, then what rests on no consent, then words; what is material by itself is said."""
     before = version(1, controllers=frozenset({"a"}))
     after = version(2, "2026-06-01", controllers=frozenset({"a", "b"}), retention=Retention.parse("P7D"))
-    told = {"name": {"fr": "Nom"}}
-    found = version_changes(before, after, told_before=told, told_after={**told, "logo": "https://x.example/"})
+    words = {"name": {"fr": "Nom"}}
+    more = {**words, "logo": "https://x.example/"}
+    found = version_changes(before, replace(after, age_statement_required=True), words_before=words, words_after=more)
     assert [(each.field, each.before, each.after, each.material) for each in found] == [
         ("controllers", ["a"], ["a", "b"], True),
-        ("retention", None if before.retention is None else str(before.retention), "P7D", False),
+        ("retention", None, "P7D", False),
+        ("age_statement_required", False, True, False),
         ("logo", None, "https://x.example/", False),
     ]
-    assert version_changes(before, before, told_before=told, told_after=told) == ()
+    assert version_changes(before, before, words_before=words, words_after=words) == ()

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Final
 from uuid import uuid5
 
-from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
-from app.core.fold import makes_younger
+from app.core.age import makes_younger
+from app.core.consent import DECISIONS, ConsentEvent, EventKind
 from app.db.session import WriteSession
-from app.ledger.entries import LedgerEntry, collection_of, without_age
+from app.ledger.entries import LedgerEntry, age_alone, collection_of, without_age
 from app.register.store import lock_processing
 
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
@@ -68,7 +68,7 @@ def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEn
     It would be known of the next holder of the address, whose consent then counts where no age was stated.
     """
     event = entry.event
-    if event.collection.age_band is None or makes_younger(event.collection.age_band, events, event.collected_at):
+    if event.collection.age_band is None or _makes_younger(event, events):
         return entry
     ageless = replace(event, collection=replace(event.collection, age_band=None))
     return replace(entry, event=ageless, capacity=without_age(entry.capacity))
@@ -79,29 +79,30 @@ def _withdrawn(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntr
 
     What was agreed to is not known any more. It may have been less than before.
     """
-    return _in_its_place(entry, EventKind.WITHDRAWN, entry.event.processing, _younger_age(entry.event, events))
+    younger = _makes_younger(entry.event, events)
+    return _in_its_place(entry, EventKind.WITHDRAWN, entry.event.processing, with_age=younger)
 
 
 def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:
     """An age that an entry tells, where it makes the person younger, without what was decided with it."""
-    age = _younger_age(entry.event, events)
-    return None if age is None else _in_its_place(entry, EventKind.AGE_STATED, None, age)
+    younger = _makes_younger(entry.event, events)
+    return _in_its_place(entry, EventKind.AGE_STATED, None, with_age=True) if younger else None
 
 
-def _younger_age(event: ConsentEvent, events: Sequence[ConsentEvent]) -> AgeBand | None:
-    band = event.collection.age_band
-    return band if makes_younger(band, events, event.collected_at) else None
+def _makes_younger(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
+    return event.collection.age_band is not None and makes_younger(event.collection, events, event.collected_at)
 
 
-def _in_its_place(entry: LedgerEntry, kind: EventKind, processing: str | None, age: AgeBand | None) -> LedgerEntry:
+def _in_its_place(entry: LedgerEntry, kind: EventKind, processing: str | None, *, with_age: bool) -> LedgerEntry:
     """Another event of the same time, under an id of its own, the same each time: the entry may be played later."""
-    event, capacity = entry.event, None if age is None else {"age_band": age.value}
+    event = entry.event
+    evidence, capacity = age_alone(entry.evidence, entry.capacity) if with_age else (None, None)
     other = ConsentEvent(
         uuid5(event.id, kind.value),
         kind,
         processing,
         event.collected_at,
         event.order,
-        collection=collection_of(None, capacity, text_known=True),
+        collection=collection_of(evidence, capacity, text_known=True),
     )
-    return replace(entry, event=other, evidence=None, capacity=capacity, counting=None)
+    return replace(entry, event=other, evidence=evidence, capacity=capacity, counting=None)

@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from app.core.aliases import FOLLOWED
+from app.core.aliases import FOLLOWED, stays_as_young
 from app.core.consent import AgeBand, ConsentEvent, EventKind
-from app.core.fold import stays_as_young
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.aliases import accounts_behind, accounts_of, locators_of

@@ -1,11 +1,15 @@
 """Record what the operator learns of a person's age: a fact of the person, on no processing (LIL art. 45)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Final
 
 from app.auth.callers import Caller
-from app.core.consent import AgeBand, ConsentEvent, EventKind, State
-from app.core.fold import age_known, fold, makes_older, makes_younger
+from app.core.age import age_known, makes_older, makes_younger
+from app.core.article import PARIS
+from app.core.consent import AgeBand, CheckedHow, ConsentEvent, EventKind, State, StatedBy
+from app.core.errors import AgeDateError, CollectionTimeError
+from app.core.fold import fold
 from app.core.grant import is_joint
 from app.core.state import consent_state
 from app.db.session import WriteSession
@@ -18,33 +22,45 @@ from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings
 
+_FIFTEEN_YEARS: Final = 15 * 366
+
 
 @dataclass(frozen=True, slots=True)
 class StatedAge:
-    """Whose age, which band, who stated it, how that was checked, and when; `at` None is now."""
+    """Whose age, which band, who stated it, how that was checked, and when; `at` None is now.
+
+    `under_15_until`: of `under_15` alone, the civil date (Paris) from which on the person is 15.
+    """
 
     subject: SubjectName
     age_band: AgeBand
-    stated_by: str
-    checked_how: str
+    stated_by: StatedBy
+    checked_how: CheckedHow
     at: datetime | None = None
+    under_15_until: date | None = None
 
 
 async def state_age(session: WriteSession, deployment: Deployment, caller: Caller, stated: StatedAge) -> LedgerEntry:
     """Append the age. One that makes the person younger is confirmed like a withdrawal: consents may fall with it.
 
     Raises:
-        CollectionTimeError: `at` lies in the future.
+        CollectionTimeError: `at` lies in the future; or it would make the person older at a grant that was given since.
+        AgeDateError: `under_15_until` is not ahead, or the person is not said to be under 15.
 
     """
     await hold_people(session, deployment, stated.subject)
     ledger = await open_ledger(session, deployment, stated.subject)
     when = time_of_narrowing(ledger, deployment, caller, stated.at, field="at")
+    _check_until(stated, when.at)
     entry = _entry(session, caller, ledger, stated, when)
+    said = entry.event.collection
     # Of a repetition too, which makes nobody younger: its first time may not have been confirmed.
-    if stated.age_band is not AgeBand.ADULT or makes_younger(stated.age_band, ledger.events, when.at):
+    if stated.age_band is not AgeBand.ADULT or makes_younger(said, ledger.events, when.at):
         session.narrow()
-    if makes_older(stated.age_band, ledger.events, when.at):
+    if makes_older(said, ledger.events, when.at):
+        if any(event.kind is EventKind.GRANTED and event.collected_at >= when.at for event in ledger.events):
+            message = "A later statement never cures a grant: one that makes the person older is not dated before it."
+            raise CollectionTimeError(message, field="at")
         session.widen()
     await append(session, ledger, entry)
     await follow(session, ledger, entry)
@@ -54,10 +70,23 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     return entry
 
 
+def _check_until(stated: StatedAge, at: datetime) -> None:
+    """Refuse a day of turning 15 that says nothing, or that would say the person is 15 already."""
+    until = stated.under_15_until
+    if until is None:
+        return
+    days_ahead = (until - at.astimezone(PARIS).date()).days
+    if stated.age_band is not AgeBand.UNDER_15 or not 0 < days_ahead <= _FIFTEEN_YEARS:
+        raise AgeDateError(field="under_15_until")
+
+
 def _entry(
     session: WriteSession, caller: Caller, ledger: OpenLedger, stated: StatedAge, when: CollectionTime
 ) -> LedgerEntry:
     capacity = {"age_band": stated.age_band.value}
+    if stated.under_15_until is not None:
+        capacity["under_15_until"] = stated.under_15_until.isoformat()
+    evidence = {"stated_by": stated.stated_by.value, "checked_how": stated.checked_how.value}
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
         id=session.new_id(recorded_at),
@@ -65,7 +94,7 @@ def _entry(
         processing=None,
         collected_at=when.at,
         order=ledger.next_order,
-        collection=collection_of(None, capacity, text_known=True),
+        collection=collection_of(evidence, capacity, text_known=True),
     )
     return LedgerEntry(
         subject_ref=ledger.ref,
@@ -74,7 +103,7 @@ def _entry(
         recorded_by=caller.id,
         imported=when.imported,
         stated_at=stated.at,
-        evidence={"stated_by": stated.stated_by, "checked_how": stated.checked_how},
+        evidence=evidence,
         capacity=capacity,
     )
 
@@ -87,10 +116,10 @@ async def _ask_for_confirmation(
     The consent stands until it ends; that it is worth a confirmation by the person is for the operator (facts of LIL
     art. 45). Told when the band last known was under 15 and the new one is not.
     """
-    before = age_known(ledger.events, stated.collected_at)
-    if before is not AgeBand.UNDER_15 or stated.collection.age_band is AgeBand.UNDER_15:
-        return
     events = [*ledger.events, stated]
+    before, after = (age_known(known, stated.collected_at) for known in (ledger.events, events))
+    if before is not AgeBand.UNDER_15 or after is AgeBand.UNDER_15:
+        return
     records = await load_processings(session, {each.processing for each in events if each.processing is not None})
     messages = []
     for identifier, record in records.items():

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.core.consent import AgeBand, EventKind
-from app.core.fold import makes_older
+from app.core.age import makes_older
+from app.core.consent import EventKind
 from app.db.session import WriteSession
-from app.ledger.entries import without_age
+from app.ledger.entries import collection_of, without_age
 from app.operations.consents.append_to_ledger import OpenLedger
 
 
@@ -31,8 +31,8 @@ def capacity_to_record(
     if kind is EventKind.GRANTED:
         session.widen()
         return capacity
-    band = (capacity or {}).get("age_band")
-    if band is None or not makes_older(AgeBand(band), ledger.events, at):
+    said = collection_of(None, capacity, text_known=True)
+    if not makes_older(said, ledger.events, at):
         return capacity
     if session.committing.set_back:
         return without_age(capacity)

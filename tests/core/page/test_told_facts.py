@@ -1,0 +1,91 @@
+"""The page, the comparison, the differences and the record of GDPR 30 are made from one list of facts."""
+
+from dataclasses import fields, replace
+from datetime import date
+
+import pytest
+
+from app.core.article import Element, ProviderKind
+from app.core.page import questions
+from app.core.page.passages import LANGUAGES
+from app.core.page.text import consent_text
+from app.core.page.words import CHANGED
+from app.core.period import ConsentPeriod
+from app.core.register.version_diff import version_changes
+from app.core.retention import Retention
+from app.core.version import TOLD_FACTS, PartyMode, ProcessingVersion, Recipient, Transfer, material_changes, told
+from tests.core.builders import utc, version
+from tests.core.page.test_text import FACTS, asked
+
+BEFORE = version(**FACTS)
+OTHER = {
+    "controllers": frozenset({"another"}),
+    "provider_kind": ProviderKind.ONLINE_SERVICE,
+    "service": "chat",
+    "elements": frozenset(Element),
+    "categories_of_persons": ("abonnés",),
+    "automated": False,
+    "automated_decisions": "Une note est attribuée.",
+    "party_mode": PartyMode.ALL_PARTIES,
+    "consent_validity": ConsentPeriod.parse("P6M"),
+    "recipients": frozenset({Recipient("Régie A", "processor", "FR")}),
+    "transfers": frozenset({Transfer("US", "Clauses.")}),
+    "storage_location": "Roubaix",
+    "retention": Retention.parse("P31D"),
+    "derived_data_erased_within": Retention.parse("P1D"),
+    "conditional": True,
+}
+"""Each told fact as another version might have it."""
+UNTOLD = {
+    "number": 7,
+    "effective_from": utc("2026-01-01"),
+    "started_on": date(2014, 5, 1),
+    "material": False,
+    "age_statement_required": True,
+}
+"""What nobody is told: it identifies the version, or narrows what a grant is worth."""
+
+
+def test_each_fact_of_a_version_is_told_or_known_not_to_be():
+    """A fact that is added to a version stands in the one list, or this test names it as one that nobody is told."""
+    names = {fact.name for fact in TOLD_FACTS}
+    assert names == OTHER.keys()
+    assert {each.name for each in fields(ProcessingVersion)} == names | UNTOLD.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in OTHER if name != "controllers"])
+def test_the_page_shows_each_told_fact(name):
+    """Another value of a told fact is another text in each language; controllers are shown by their records."""
+    for language in LANGUAGES:
+        assert consent_text(asked(**{name: OTHER[name]}), language).sha256 != consent_text(asked(), language).sha256
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_the_page_shows_nothing_else_of_a_version(name):
+    """What is not in the list changes no text: the page is never given it."""
+    assert told(replace(BEFORE, **{name: UNTOLD[name]})) == told(BEFORE)
+
+
+def test_a_fact_that_is_added_to_the_page_alone_fails(monkeypatch):
+    """A page that reads a fact which is not in the list finds nothing to show: control of the tests above."""
+    shown = questions._what
+    monkeypatch.setattr(questions, "_what", lambda facts, language: [*shown(facts, language), facts["started_on"]])
+    with pytest.raises(KeyError, match="started_on"):
+        consent_text(asked(), "fr")
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_change_of_a_told_fact_is_seen_there_and_back(name):
+    """It is listed with what it was and is, it has its words, and one of the two directions at least is material."""
+    after = replace(BEFORE, **{name: OTHER[name]})
+    (change,) = version_changes(BEFORE, after, words_before={}, words_after={})
+    assert change.field == name
+    assert change.before != change.after
+    assert set(CHANGED[name]) == set(LANGUAGES)
+    assert (name,) in {material_changes(BEFORE, after), material_changes(after, BEFORE)}
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_nobody_is_told_is_never_material_by_itself(name):
+    """A comparison finds no material change in it."""
+    assert material_changes(BEFORE, replace(BEFORE, **{name: UNTOLD[name]})) == ()

@@ -1,0 +1,156 @@
+from datetime import date
+
+import pytest
+
+from app.core.age import age_for, age_known, ages_stated, makes_older, makes_younger
+from app.core.consent import AgeBand, AgeWeight, CheckedHow, Collection, EventKind, GivenBy, StatedBy, age_weight
+from tests.core.builders import event, granted, utc
+
+AT = utc("2026-06-15T12:00:00")
+CLOSED = EventKind.CLOSED
+CHILD, TEEN, ADULT = AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, AgeBand.ADULT
+OWN, PARENT, OPERATOR, DOCUMENT = AgeWeight
+
+
+def stated(band, at, order, weight=AgeWeight.OWN_WORD, **more):
+    """A statement of age by itself."""
+    return event(EventKind.AGE_STATED, at, order, processing=None, age_band=band, age_weight=weight, **more)
+
+
+@pytest.mark.parametrize(
+    ("stated_by", "checked_how", "given_by", "weight"),
+    [
+        (StatedBy.OPERATOR, CheckedHow.IDENTITY_DOCUMENT, GivenBy.SELF, DOCUMENT),
+        (StatedBy.SELF, CheckedHow.IDENTITY_DOCUMENT, GivenBy.SELF, DOCUMENT),
+        (StatedBy.OPERATOR, CheckedHow.NOT_CHECKED, GivenBy.SELF, OPERATOR),
+        (StatedBy.OPERATOR, CheckedHow.ACCOUNT_DATA, GivenBy.SELF, OPERATOR),
+        (StatedBy.PARENT, CheckedHow.PAYMENT_CARD, GivenBy.SELF, PARENT),
+        (StatedBy.SELF, CheckedHow.ACCOUNT_DATA, GivenBy.SELF, OWN),
+        (None, CheckedHow.NOT_CHECKED, GivenBy.PARENT, PARENT),
+        (None, CheckedHow.NOT_CHECKED, GivenBy.BOTH, PARENT),
+        (None, CheckedHow.NOT_CHECKED, GivenBy.SELF, OWN),
+        (None, CheckedHow.NOT_CHECKED, GivenBy.ADMINISTRATOR, OWN),
+    ],
+)
+def test_a_statement_weighs_by_who_made_it_and_how_it_was_checked(stated_by, checked_how, given_by, weight):
+    """A document 4, the operator's own data 3, a parent's word 2, one's own word 1 (law.md, "Age")."""
+    assert age_weight(stated_by, checked_how, given_by) is weight
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ([(CHILD, DOCUMENT), (ADULT, OWN)], CHILD),
+        ([(CHILD, DOCUMENT), (ADULT, OPERATOR)], CHILD),
+        ([(CHILD, DOCUMENT), (ADULT, DOCUMENT)], ADULT),
+        ([(CHILD, OWN), (TEEN, OWN)], TEEN),
+        ([(CHILD, PARENT), (TEEN, OWN)], CHILD),
+        ([(ADULT, DOCUMENT), (CHILD, OWN)], CHILD),
+        ([(ADULT, DOCUMENT), (CHILD, OWN), (ADULT, OWN)], ADULT),
+        ([(CHILD, DOCUMENT), (CHILD, OWN), (ADULT, OWN)], CHILD),
+        ([(CHILD, DOCUMENT), (TEEN, DOCUMENT), (CHILD, OWN), (TEEN, OWN)], CHILD),
+    ],
+)
+def test_who_is_older_is_believed_only_by_a_statement_that_weighs_as_much(said, known):
+    """Who is younger is believed at once; an older age must weigh as much as the heaviest that it contradicts."""
+    events = [stated(band, f"2026-01-{order:02}", order, weight) for order, (band, weight) in enumerate(said, start=1)]
+    assert age_known(events, AT) is known
+
+
+def test_who_turns_15_on_a_day_is_15_from_its_first_instant_in_paris():
+    """A statement of under 15 with that day reads 15 or more from 00:00 on; another one, without a day, does not."""
+    child = stated(CHILD, "2026-01-05", 1, DOCUMENT, under_15_until=date(2026, 3, 10))
+    assert age_known([child], utc("2026-03-09T22:59:59.999999")) is CHILD
+    assert age_known([child], utc("2026-03-09T23:00:00")) is TEEN
+    assert age_known([child, stated(CHILD, "2026-02-01", 2)], AT) is CHILD
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "after", "band", "known_then"),
+    [
+        (None, None, None, None, False),
+        (CHILD, None, None, CHILD, True),
+        (CHILD, ADULT, None, ADULT, True),
+        (ADULT, None, CHILD, CHILD, True),
+        (CHILD, None, ADULT, CHILD, True),
+        (None, TEEN, ADULT, TEEN, True),
+        (None, None, ADULT, None, False),
+        (None, None, TEEN, TEEN, False),
+    ],
+)
+def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(before, own, after, band, known_then):
+    """An age stated later never makes the person older at the grant, nor is it an age that was stated by then."""
+    grant = granted("2026-03-10", 2, age_band=own)
+    said = [
+        *([stated(before, "2026-01-10", 1)] if before else []),
+        *([grant] if own else []),
+        *([stated(after, "2026-05-10", 3)] if after else []),
+    ]
+    age = age_for(grant, ages_stated(said, AT))
+    assert (age.band, age.stated) == (band, known_then)
+
+
+def test_who_is_said_later_to_turn_15_after_a_grant_was_a_child_at_it():
+    """The statement is read at the instant of the grant, also once the day has passed."""
+    grant = granted("2026-03-10", 1)
+    later = stated(CHILD, "2026-04-01", 2, DOCUMENT, under_15_until=date(2026, 5, 1))
+    assert age_for(grant, [later]).band is CHILD
+    earlier = stated(CHILD, "2026-01-01", 0, DOCUMENT, under_15_until=date(2026, 2, 1))
+    assert age_for(grant, [earlier]).band is TEEN
+
+
+@pytest.mark.parametrize(
+    ("stated", "band"),
+    [
+        ([], None),
+        ([None], None),
+        ([AgeBand.UNDER_15, None], AgeBand.UNDER_15),
+        ([AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, None, None], AgeBand.MINOR_15_PLUS),
+        ([None, AgeBand.UNDER_15], AgeBand.UNDER_15),
+    ],
+)
+def test_the_age_known_is_the_one_last_stated_among_equals(stated, band):
+    """On whatever processing and by whatever kind of event; None when nobody stated one."""
+    kinds = [EventKind.GRANTED, EventKind.AGE_STATED, EventKind.WITHDRAWN, EventKind.REFUSED]
+    events = [
+        event(kinds[order - 1], f"2026-03-{order:02}", order, age_band=age, processing=f"p{order}")
+        for order, age in enumerate(stated, start=1)
+    ]
+    assert age_known(events, AT) is band
+
+
+def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
+    """The next holder of an address has an age of their own; that one processing ended says nothing of the person."""
+    child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
+    assert age_known([child, event(CLOSED, "2026-04-01", 2, processing=None)], AT) is None
+    assert age_known([child, event(CLOSED, "2026-04-01", 2)], AT) is AgeBand.UNDER_15
+
+
+@pytest.mark.parametrize(
+    ("known", "band", "younger", "older"),
+    [
+        (None, AgeBand.UNDER_15, True, False),
+        (None, AgeBand.MINOR_15_PLUS, True, True),
+        (None, AgeBand.ADULT, False, True),
+        (None, None, False, False),
+        (AgeBand.UNDER_15, None, False, False),
+        (AgeBand.UNDER_15, AgeBand.UNDER_15, False, False),
+        (AgeBand.UNDER_15, AgeBand.MINOR_15_PLUS, False, True),
+        (AgeBand.ADULT, AgeBand.MINOR_15_PLUS, True, False),
+    ],
+)
+def test_an_age_makes_somebody_younger_or_older_than_was_known(known, band, younger, older):
+    """Unknown is adult; the same band or none changes nothing. A first age may have been waited for, but a child's."""
+    events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
+    said = Collection(age_band=band)
+    assert makes_younger(said, events, AT) is younger
+    assert makes_older(said, events, AT) is older
+
+
+def test_an_age_to_come_is_not_known_and_the_last_closure_counts():
+    """What is stated after the instant is not seen; each closure of the account forgets what was stated before."""
+    child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
+    later = event(EventKind.AGE_STATED, "2026-06-16", 2, processing=None, age_band=AgeBand.UNDER_15)
+    assert age_known([later], AT) is None
+    closures = [event(CLOSED, at, 5, processing=None) for at in ("2026-01-10", "2026-04-10")]
+    assert age_known([child, *closures], AT) is None
