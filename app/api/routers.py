@@ -12,7 +12,7 @@ from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.decisions import tokens as decision_tokens
 from app.api.proof import routes as proof
-from app.api.register import controllers, invalidations
+from app.api.register import controllers, invalidations, proposals
 from app.api.register import routes as register
 from app.api.service import health, restores
 from app.api.staff import routes as staff
@@ -27,6 +27,7 @@ ROUTERS: Final = tuple(
         register,
         invalidations,
         controllers,
+        proposals,
         consents,
         batches,
         imports,

@@ -28,8 +28,6 @@ class ActKind(StrEnum):
     DECISION_LOG_DROPPED = "decision_log.dropped"
     DECISIONS_SEARCHED = "decisions.searched"
     IMPORT_APPROVED = "import.approved"
-    INVALIDATION_PROPOSED = "invalidation.proposed"
-    INVALIDATION_REJECTED = "invalidation.rejected"
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"
     MAILBOX_SHARED = "mailbox.shared"
@@ -44,6 +42,8 @@ class ActKind(StrEnum):
     PROCESSING_RETIRED = "processing.retired"
     PROCESSING_SUSPENDED = "processing.suspended"
     PROCESSING_VERSIONED = "processing.versioned"
+    PROPOSAL_APPROVED = "proposal.approved"
+    PROPOSAL_REJECTED = "proposal.rejected"
     PROJECTION_REPAIRED = "projection.repaired"
     RENEWAL_SUBJECTS_READ = "renewals.subjects_read"
     REQUEST_REFUSED = "request.refused"
@@ -111,8 +111,6 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "is_exact", "role"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
     ActKind.IMPORT_APPROVED: frozenset({"rows"}),
-    ActKind.INVALIDATION_PROPOSED: frozenset({"invalidation", "version"}),
-    ActKind.INVALIDATION_REJECTED: frozenset({"invalidation"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
     ActKind.MAILBOX_SHARED: frozenset({"holders"}),
@@ -128,6 +126,8 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.PROJECTION_REPAIRED: frozenset({"consents"}),
     ActKind.RENEWAL_SUBJECTS_READ: frozenset({"found"}),
     ActKind.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
+    ActKind.PROPOSAL_APPROVED: frozenset({"kind"}),
+    ActKind.PROPOSAL_REJECTED: frozenset({"kind"}),
     ActKind.RESTORE_ACCEPTED: frozenset({"epoch", "replayed", "by_hand"}),
     ActKind.RETENTION_HELD: frozenset({"hold", "processing", "of_a_person"}),
     ActKind.RETENTION_RELEASED: frozenset({"hold"}),

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -136,16 +137,39 @@ async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:
     return (await hold_callers(session, [identifier])).get(identifier)
 
 
-async def made_each_other(session: ReadSession, one: UUID, other: UUID) -> bool:
-    """Whether one of two callers made the other, directly or through callers that it made."""
-    return one in await _makers(session, other) or other in await _makers(session, one)
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Who may hold a caller's secret: whoever made it or one of its keys, and so on upwards; not the caller itself.
+
+    Programs that nobody made are left out: the key that bootstraps a deployment, and what is made at the command line,
+    make the first persons' keys. `by_tokens`: an issuer's tokens show who it is, so that no maker knows its secret.
+    """
+
+    makers: frozenset[UUID]
+    by_tokens: bool
 
 
-async def _makers(session: ReadSession, identifier: UUID) -> set[UUID]:
-    """Who made a caller, who made that one, and so on."""
-    above = select(caller.c.created_by).where(caller.c.id == identifier).cte("above", recursive=True)
-    above = above.union(select(caller.c.created_by).join(above, caller.c.id == above.c.created_by))
-    return {each for each in (await session.execute(select(above.c.created_by))).scalars() if each is not None}
+_MAKERS: Final = text("""
+WITH RECURSIVE made AS (
+    SELECT id AS made, created_by AS maker FROM caller UNION SELECT caller, created_by FROM caller_key
+), above AS (
+    SELECT made, maker FROM made WHERE made = ANY(CAST(:ids AS uuid[])) AND maker IS DISTINCT FROM made
+    UNION
+    SELECT above.made, made.maker FROM above JOIN made ON made.made = above.maker
+)
+SELECT above.made, above.maker FROM above JOIN caller ON caller.id = above.maker
+WHERE above.maker <> above.made AND NOT (caller.kind = 'machine' AND caller.created_by IS NULL)
+""")
+
+
+async def lineages(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, Lineage]:
+    """The lineages of some callers, by id."""
+    makers: dict[UUID, set[UUID]] = {each: set() for each in identifiers}
+    for row in await session.execute(_MAKERS, {"ids": list(identifiers)}):
+        makers[row.made].add(row.maker)
+    tokens = select(caller.c.id).where(caller.c.id.in_(identifiers), caller.c.identity_ref.is_not(None))
+    by_tokens = set((await session.execute(tokens)).scalars())
+    return {each: Lineage(frozenset(found), each in by_tokens) for each, found in makers.items()}
 
 
 async def list_callers(

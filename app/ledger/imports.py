@@ -124,12 +124,6 @@ async def list_sources(session: ReadSession) -> list[ImportSource]:
     return [ImportSource(**{column: getattr(row, column) for column in _COLUMNS}) for row in rows]
 
 
-async def count_unapproved(session: ReadSession) -> int:
-    """How many grants were recorded by imports that nobody approved."""
-    total = select(func.coalesce(func.sum(import_source.c.grants), 0)).where(import_source.c.approved_at.is_(None))
-    return int((await session.execute(total)).scalar_one())
-
-
 async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int) -> None:
     """Count what an import that is held has recorded."""
     table = import_source.c

@@ -161,14 +161,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A register entry as people see it: what was approved, and what was ever proposed, in ascending number.
-
-    `to_invalidate`: the numbers of its invalidations that wait for a second person.
-    """
+    """A register entry as people see it: what was approved, and what was ever proposed, in ascending number."""
 
     record: ProcessingRecord
     proposals: Sequence[Proposal] = ()
-    to_invalidate: Sequence[int] = ()
 
     @property
     def waiting(self) -> Proposal | None:

@@ -61,11 +61,13 @@ def test_a_withdrawal_may_say_the_age(api):
 
 
 def test_an_age_must_be_stated_where_the_version_says_so(api):
-    """Without one a grant permits nothing; one stated afterwards is enough."""
+    """Without one a grant permits nothing, also once one is stated afterwards; the next grant does."""
     api.register("teens", age_statement_required=True)
     consent = api.decide("zoe", "teens")
     assert (consent["state"], consent["defects"]) == ("invalid", ["age_unknown"])
     _age(api, "zoe", "adult")
+    assert api.reason("zoe", "teens") == "consent_invalid"
+    api.decide("zoe", "teens")
     assert api.reason("zoe", "teens") == "consent_in_force"
 
 

@@ -80,11 +80,11 @@ def test_child_and_parent_together_consent(pip):
 
 
 def test_a_grant_that_states_no_age_keeps_the_one_stated_before(pip):
-    """Without an age band the one last stated for the person counts, on whichever processing it was."""
+    """Without an age band the one stated for the person counts, on any processing; a half displaces no whole."""
     pip.decide("young", "ads", capacity={**UNDER_15, "given_by": "both"})
-    for name in ("ads", "half-year"):
+    for name, reason in (("ads", "consent_in_force"), ("half-year", "consent_invalid")):
         assert pip.decide("young", name)["state"] == "awaiting_other_parent_or_child"
-        assert pip.reason("young", name) == "consent_invalid"
+        assert pip.reason("young", name) == reason
 
 
 def test_a_text_of_another_processing_is_unknown(pip):

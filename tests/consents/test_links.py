@@ -178,7 +178,7 @@ def test_a_version_that_loses_its_contact_is_not_asked_for(asking):
     """A link that was sent collects nothing for a version that tells no contact."""
     asking.register("losing")
     person = Person(asking, link(asking, "alice", "losing"))
-    without = {**VERSION, "notice": processing("losing")["notice"], "data_protection_contact": None, "material": False}
+    without = {**VERSION, "notice": processing("losing")["notice"], "data_protection_contact": None, "material": True}
     asking.ok("POST", "/v1/processings/losing/versions", without)
     page = person.open()
     assert page.buttons == {}
@@ -186,11 +186,11 @@ def test_a_version_that_loses_its_contact_is_not_asked_for(asking):
 
 
 def test_the_contact_is_registered_and_told(api):
-    """The register keeps the data-protection contact of each version, which may change without being material."""
+    """The register keeps the data-protection contact of each version."""
     registered = api.register("ads-mail", data_protection_contact="dpo@exemple.example")
     assert registered["version"]["data_protection_contact"] == "dpo@exemple.example"
     same = {**VERSION, "notice": processing("ads-mail")["notice"]}
-    later = {**same, "data_protection_contact": "cnil@exemple.example", "material": False}
+    later = {**same, "data_protection_contact": "cnil@exemple.example", "material": True}
     api.ok("POST", "/v1/processings/ads-mail/versions", later)
     versions = api.ok("GET", "/v1/processings/ads-mail/versions")["items"]
     assert [each["data_protection_contact"] for each in versions] == ["dpo@exemple.example", "cnil@exemple.example"]

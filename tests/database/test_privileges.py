@@ -15,8 +15,6 @@ APPEND_ONLY = (
     "processing_proposal",
     "processing_ruling",
     "processing_invalidation",
-    "invalidation_proposal",
-    "invalidation_rejection",
     "invalidation_told",
     "controller",
     "controller_version",

@@ -13,7 +13,6 @@ TABLES = (
     "processing_version",
     "processing_proposal",
     "processing_invalidation",
-    "invalidation_proposal",
     "controller_version",
     "staff_acknowledgement",
 )

@@ -24,7 +24,6 @@ from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
 from tests.support.api import Api, running
 from tests.support.consent_page import Person, link
 from tests.support.databases import TestDatabase, administrator_url
-from tests.support.invalidations import propose
 from tests.support.sweeping import sweep
 from tests.support.two_persons import person
 
@@ -145,14 +144,11 @@ def _register(player: Player) -> None:
         words = {"notice": {"fr": f"Autres mots, {ruling}."}, "reason": "Clearer words."}
         made = player.play("post_version", body=words, by=program)
         player.play(ruling, body={"version": made["proposed_version"]}, by=bob)
-    player.play("post_invalidation_rejection", {"id": "ads-mail", "number": propose(player.api, "ads-mail")}, by=bob)
-    invalidation = {"id": "ads-mail", "number": propose(player.api, "ads-mail")}
-    player.play("post_invalidation_approval", invalidation, by=bob)
-    player.play("get_relying_permits", invalidation)
     for operation in ("get_invalidations", "get_processing", "get_versions", "get_processings"):
         player.play(operation)
     player.play("post_invalidation", body={"dry_run": False})
     player.play("post_invalidation")
+    player.play("get_relying_permits", {"id": "ads-mail", "number": 1})
 
 
 def _webhooks(player: Player) -> None:

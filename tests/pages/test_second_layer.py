@@ -65,17 +65,6 @@ def test_the_page_shows_what_the_register_holds(api):
     assert '<dd data-said lang="fr" dir="auto">Roubaix</dd>' in english.html
 
 
-def test_a_service_that_depends_on_the_consent_is_told_and_kept_as_such(api):
-    """What the register says of conditions goes into the evidence: such a consent never permits."""
-    api.register("tied", conditional=True)
-    person = Person(api, link(api, "tied-down", "tied"))
-    assert "Le responsable déclare qu'un service dépend de cet accord." in person.open().text()
-    person.press("accept", "tied")
-    (recorded,) = history(api, "tied-down")
-    assert recorded["evidence"]["conditional"] is True
-    assert api.reason("tied-down", "tied") == "consent_invalid"
-
-
 def test_what_a_material_version_changed_is_shown(api):
     """Who had accepted an earlier version reads what differs, before and after."""
     api.register("ads-mail")

@@ -131,7 +131,11 @@ def test_an_invalid_processing_is_refused(pap, field, value):
     [
         ("elements", ["content", "subject_line", "attachments"]),
         ("elements", ["attachments"]),
-        ("data_recipients", ["Régie"]),
+        ("recipients", [{"name": "Régie"}]),
+        ("transfers", [{"country": "US", "safeguards": "Clauses."}]),
+        ("storage_location", "Singapour"),
+        ("automated_decisions", "Une note."),
+        ("derived_data_erased_within", "P10Y"),
         ("retention", "P31D"),
         ("retention", "P1M1D"),
         ("party_mode", "user_only"),
@@ -140,10 +144,14 @@ def test_an_invalid_processing_is_refused(pap, field, value):
     ],
 )
 def test_a_material_change_must_be_called_material(pap, field, value):
-    """Element or recipient added, longer retention, weaker mode, other service or provider: refused as immaterial."""
+    """A fact that people are told and that changes other than by narrowing is refused as immaterial."""
     name = f"m{sha256(str((field, value)).encode()).hexdigest()[:8]}"
-    pap.register(name, party_mode="all_local_users")
-    usual = {"party_mode": "all_local_users"}
+    pap.register(name, party_mode="all_local_users", derived_data_erased_within="P30D")
+    usual = {
+        "party_mode": "all_local_users",
+        "derived_data_erased_within": "P30D",
+        "data_recipients": None if field == "recipients" else [],
+    }
     assert refusal(_add(pap, name, **{**usual, field: value})) == (422, "invalid-version", field)
     accepted = _add(pap, name, **{**usual, field: value, "material": True})
     assert (accepted.status_code, accepted.json()["version"]["number"]) == (201, 2)

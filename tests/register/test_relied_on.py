@@ -50,7 +50,7 @@ def test_a_dry_run_counts_and_changes_nothing(logged, database):
     for name in ("alice", "bob", "alice"):
         assert logged.reason(name, "ads", participants=[]) == "consent_in_force"
     eventually(lambda: rows(database, "decision_log") == [3])
-    tables = ("administrative_act", "processing_invalidation", "invalidation_proposal", "change", "outbox")
+    tables = ("administrative_act", "processing_invalidation", "change", "outbox")
     before = rows(database, *tables)
     dry = invalidate(logged, "ads", dry_run=True)
     assert dry.status_code == 200

@@ -63,6 +63,6 @@ def test_each_version_tells_what_it_changed(pap):
             "after": ["attachments", "content"],
             "material": True,
         },
+        {"field": "storage_location", "before": None, "after": "Roubaix", "material": True},
         {"field": "retention", "before": "P30D", "after": "P7D", "material": False},
-        {"field": "storage_location", "before": None, "after": "Roubaix", "material": False},
     ]

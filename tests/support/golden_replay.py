@@ -45,6 +45,8 @@ class Replay:
     def register(self) -> None:
         """Register every processing of the file, its versions ahead of their time, what changes it in its own."""
         for entry in self.file.processings.values():
+            if is_refused(entry):
+                continue
             first, *later = entry.versions
             self.clock.at = first.effective_from or REGISTERED
             self.api.ok("POST", "/v1/processings", _body(entry, first))
@@ -96,7 +98,7 @@ class Replay:
             assert stated is None, "closures are never imported"
             self.api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
         elif event.kind is EventKind.AGE_STATED:
-            said = {"age_band": event.collection.age_band, "stated_by": "operator", "checked_how": "not_checked"}
+            said = {"stated_by": "self", "checked_how": "not_checked", **golden.capacity}
             more = {"at": stated} if stated else {}
             self.api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **said, **more})
         elif event.kind is EventKind.RENEWAL_DECLINED:
@@ -159,6 +161,11 @@ class Replay:
         return question(self.name(case, case.request.subject_id), asked.processing, **properties)
 
 
+def is_refused(entry: Processing | None) -> bool:
+    """Whether the register takes no such version, so that cases about it run in the core alone."""
+    return entry is not None and any(version.conditional for version in entry.versions)
+
+
 def answered_live(file: GoldenFile, case: GoldenCase) -> bool:
     """Whether nothing that the database holds as done lies after the instant judged."""
     at, asked = case.request.at, case.request
@@ -168,6 +175,11 @@ def answered_live(file: GoldenFile, case: GoldenCase) -> bool:
     looked_at = {asked.subject_id, *asked.participant_ids}
     events = [each.event.collected_at for each in case.events if each.subject_id in looked_at]
     return registered and all(done <= at for done in [*changes, *events])
+
+
+def body_of(entry: Processing) -> dict[str, Any]:
+    """The first version of an entry on the wire."""
+    return _body(entry, entry.versions[0])
 
 
 def _body(entry: Processing, version: ProcessingVersion) -> dict[str, Any]:
@@ -180,8 +192,13 @@ def _body(entry: Processing, version: ProcessingVersion) -> dict[str, Any]:
         party_mode=version.party_mode,
         started_on=version.started_on.isoformat(),
         consent_validity=str(version.consent_validity),
-        data_recipients=sorted(version.data_recipients),
+        data_recipients=sorted(each.name for each in version.recipients),
         retention=str(version.retention),
+        transfers=[{"country": each.country, "safeguards": "Clauses."} for each in sorted(version.transfers)],
+        storage_location=version.storage_location,
+        automated_decisions=version.automated_decisions,
+        derived_data_erased_within=str(version.derived_data_erased_within),
+        conditional=version.conditional,
         service=version.service,
         age_statement_required=version.age_statement_required,
     )

@@ -63,7 +63,8 @@ class _DryRunError(Exception):
     summary="Import older decisions",
     response_model=ImportAnswer,
     responses=problems(
-        (409, "Another person must approve so many grants first."),
+        (403, "The caller is a program: an import of grants is proposed by a person, where two approve."),
+        (409, "Another person must approve the grants first."),
         (422, "This is no list of up to 500 rows; what is wrong with a row is told there."),
     ),
 )
@@ -113,9 +114,9 @@ async def get_imports(
 async def post_import_approval(
     name: Annotated[ImportName, Path()], body: ApprovalBody, caller: Approver, write: WriteDep
 ) -> Response:
-    """Approve an import of more than 1,000 grants, where a second person approves (`SCEAU_REGISTER_APPROVAL=two`).
+    """Approve an import of grants, where a second person approves (`SCEAU_REGISTER_APPROVAL=two`).
 
-    For persons, and never for who began it, made the caller that did, or was made by it. The reason is kept.
+    For persons, and never for who began it, or whose key somebody made who made theirs. The reason is kept.
     """
 
     async def approve(session: WriteSession) -> ImportView:

@@ -31,6 +31,10 @@ IdempotencyKey = Annotated[
 ]
 
 
+class Waiting(BaseModel):
+    """The answer where what was asked waits for a second person: 202, whatever the route answers else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One write request, and what it takes to answer it once. `keep` is how long an answer is given again."""
@@ -72,7 +76,8 @@ class Write:
         given = await earlier_answer(session, call, keep=self.keep) if call is not None else None
         if given is None:
             told = await operation(session)
-            given = Answer(status, told.model_dump_json(exclude_none=True) if told is not None else "")
+            body = told.model_dump_json(exclude_none=True) if told is not None else ""
+            given = Answer(202 if isinstance(told, Waiting) else status, body)
             if call is not None:
                 await keep_answer(session, call, given)
         return given

@@ -4,19 +4,21 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from fastapi import Depends, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.routing import PROBLEMS, problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import DatabaseDep
+from app.api.http.services import DatabaseDep, RegisterApprovalDep
 from app.api.http.wire import Name, Territory, WireModel, at_fault
 from app.api.register.fields import Contact, ControllerId, LegalName
+from app.api.register.views import WaitingView
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
 from app.core.register.controllers import ControllerKind, is_identifier
+from app.core.register.gate import GateProposal
 from app.db.session import WriteSession
 from app.operations.register.add_controller_version import add_controller_version
 from app.operations.register.controller_draft import ControllerDraft, NewControllerId
@@ -32,6 +34,7 @@ Id = Annotated[str, Path(max_length=100, description="The id of a controller", e
 
 _UNKNOWN = (404, "No such controller.")
 _INVALID = (422, "Some fields are not as they should be.")
+_WAITS = (409, "Another version of it waits, or a version of one of its processings; or nobody could approve it.")
 _EXAMPLE: dict[str, Any] = {
     "legal_name": "Exemple Courriel SAS",
     "postal_address": "1 rue de l'Exemple, 75001 Paris",
@@ -61,6 +64,14 @@ class ControllerVersionBody(WireModel):
             data_protection_officer=self.data_protection_officer,
             country=self.country,
         )
+
+
+class NewControllerVersion(ControllerVersionBody):
+    """What a controller is called from now on, and where it is reached."""
+
+    same_legal_person: StrictBool = Field(
+        default=False, description="Where one person decides: that it is the same legal person under another name"
+    )
 
 
 class NewController(ControllerVersionBody):
@@ -190,15 +201,30 @@ async def get_controller(
     status_code=201,
     summary="Rename a controller, or move it",
     response_model=ControllerView,
-    responses=problems(_UNKNOWN, _INVALID),
+    responses={
+        **problems((403, "The caller is a program, where two persons decide."), _UNKNOWN, _WAITS, _INVALID),
+        202: {"model": WaitingView, "description": "It waits for a second person."},
+    },
 )
 async def post_controller_version(
-    identifier: Annotated[Id, Path(alias="id")], body: ControllerVersionBody, caller: Writer, write: WriteDep
+    identifier: Annotated[Id, Path(alias="id")],
+    body: NewControllerVersion,
+    caller: Writer,
+    write: WriteDep,
+    approval: RegisterApprovalDep,
 ) -> Response:
-    """Say what a controller is called from now on, and where it is reached. No consent ends: it is the same person."""
+    """Say what a controller is called from now on, and where it is reached.
 
-    async def add(session: WriteSession) -> ControllerView:
-        return ControllerView.of(await add_controller_version(session, caller, identifier, body.draft()))
+    A new legal name, address or country waits for another person (202) where SCEAU_REGISTER_APPROVAL is `two`. Of kind
+    `other`, another name is taken for another legal person, and so is another country of any: each of its processings
+    gets a material version, so that everybody is asked anew, unless it is stated that it is the same legal person.
+    """
+
+    async def add(session: WriteSession) -> ControllerView | WaitingView:
+        made = await add_controller_version(
+            session, caller, identifier, body.draft(), approval, same_legal_person=body.same_legal_person
+        )
+        return WaitingView.of(made) if isinstance(made, GateProposal) else ControllerView.of(made)
 
     caller.require_processing(None)
     if not can_be_an_id(identifier):

@@ -11,18 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from app.api.http.idempotency import WriteDep
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
-from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
+from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import WireModel, at_fault
 from app.api.register.fields import Reason
-from app.api.register.views import RulingView
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
-from app.core.register.invalidation import InvalidationState, Struck
+from app.core.register.invalidation import Struck
 from app.db.session import WriteSession
 from app.operations.register.invalidate_processing import invalidate_processing
 from app.operations.register.preview_invalidation import InvalidationCounts, preview_invalidation
-from app.operations.register.rule_on_invalidation import approve_invalidation, reject_invalidation
 from app.register.invalidations import InvalidationRecord, load_invalidations
 from app.register.store import load_processing
 
@@ -30,15 +28,10 @@ router = strict_router("register")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.REGISTER_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.REGISTER_WRITE))]
-Approver = Annotated[Caller, Depends(Needs(Scope.REGISTER_APPROVE))]
 Id = Annotated[str, Path(alias="id", max_length=100, description="The id of a processing", examples=["ads-mail"])]
-Number = Annotated[int, Path(ge=1, le=1_000_000, description="The number of an invalidation of it")]
 
 _UNKNOWN = (404, "No such processing.")
-_NONE = (404, "No such processing, or no such invalidation of it.")
 _NOT_CONSENT = (409, "Its purpose does not rest on consent; or the page has shown that notice: name the version.")
-_FORBIDDEN = (403, "The caller is a program, or the proposal is its own.")
-_NOT_WAITING = (409, "The invalidation does not wait; or the page has shown that notice since.")
 _INVALID = (422, "Some fields are not as they should be.")
 
 
@@ -72,41 +65,28 @@ class NewInvalidation(WireModel):
         return Struck(self.version, self.text.lower() if self.text is not None else None)
 
 
-class AnswerBody(WireModel):
-    """A second person's answer to a proposed invalidation."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Read, and found unlawful as well."}]})
-
-    reason: Reason
-
-
 class InvalidationView(BaseModel):
-    """One invalidation; `at`, since when it is in force, is there of those that are."""
+    """One invalidation: what it strikes, since when, who asked for it and why."""
 
     number: int
     version: int | None = None
     text: str | None = None
     reason: str
-    state: InvalidationState
     requested_at: datetime
     requested_by: UUID = Field(description="The id of a caller")
-    at: datetime | None = None
-    ruling: RulingView | None = None
+    at: datetime
 
     @classmethod
     def of(cls, record: InvalidationRecord) -> Self:
         """The wire form of an invalidation."""
-        ruled, in_force = record.ruled, record.at is not None
         return cls(
             number=record.number,
             version=record.struck.version,
             text=record.struck.text,
             reason=record.reason,
-            state=record.state,
             requested_at=record.asked_at,
             requested_by=record.by,
             at=record.at,
-            ruling=RulingView(approved=in_force, reason=ruled.reason, at=ruled.at, by=ruled.by) if ruled else None,
         )
 
 
@@ -158,15 +138,13 @@ async def post_invalidation(  # noqa: PLR0917 - a body, and the parts that it ta
     write: WriteDep,
     database: DatabaseDep,
     deployment: DeploymentDep,
-    approval: RegisterApprovalDep,
 ) -> Response:
     """Invalidate a version of a processing, or a text that was shown, that proves unlawful. It cannot be taken back.
 
     From then on no consent permits that was given to that version, or on that text: `consent_invalid`; its state is
-    `invalidated`. Consents to other versions and on other texts stand. Where SCEAU_REGISTER_APPROVAL is `two` it is
-    `proposed`, and changes nothing until another person has approved it. What is invalidated already, or waits, is
-    answered as it is. With `dry_run` the answer (200) says how many people's consents would end, and how many permits
-    rested on them.
+    `invalidated`. Consents to other versions and on other texts stand. One person may do it, for it only forbids. What
+    is invalidated already is answered as it is. With `dry_run` the answer (200) says how many people's consents would
+    end, and how many permits rested on them.
     """
     caller.require_processing(identifier)
     if body.dry_run:
@@ -174,7 +152,7 @@ async def post_invalidation(  # noqa: PLR0917 - a body, and the parts that it ta
         return JSONResponse(DryRunView.of(counts).model_dump(mode="json", exclude_none=True))
 
     async def invalidate(session: WriteSession) -> InvalidationView:
-        made = await invalidate_processing(session, caller, identifier, body.struck(), body.reason, approval)
+        made = await invalidate_processing(session, caller, identifier, body.struck(), body.reason)
         return InvalidationView.of(made)
 
     return await write.perform(caller, 201, invalidate)
@@ -187,51 +165,10 @@ async def post_invalidation(  # noqa: PLR0917 - a body, and the parts that it ta
     responses=problems(_UNKNOWN, _INVALID),
 )
 async def get_invalidations(identifier: Id, caller: Reader, database: DatabaseDep) -> InvalidationsPage:
-    """Every invalidation of a processing, those that wait and those that were rejected too."""
+    """Every invalidation of a processing."""
     async with database.read() as session:
         known = caller.may_ask_about(identifier) and await load_processing(session, identifier) is not None
         if not known:
             raise NotFoundError
         records = await load_invalidations(session, identifier)
     return InvalidationsPage(items=[InvalidationView.of(each) for each in records])
-
-
-@router.post(
-    "/v1/processings/{id}/invalidations/{number}/approvals",
-    status_code=201,
-    summary="Approve an invalidation",
-    response_model=InvalidationView,
-    responses=problems(_FORBIDDEN, _NONE, _NOT_WAITING, _INVALID),
-)
-async def post_invalidation_approval(
-    identifier: Id, number: Number, body: AnswerBody, caller: Approver, write: WriteDep
-) -> Response:
-    """Approve a proposed invalidation: it is in force from now on. The reason is kept.
-
-    For persons, and never for who proposed it, made the caller that did, or was made by it.
-    """
-
-    async def approve(session: WriteSession) -> InvalidationView:
-        return InvalidationView.of(await approve_invalidation(session, caller, identifier, number, body.reason))
-
-    caller.require_processing(identifier)
-    return await write.perform(caller, 201, approve)
-
-
-@router.post(
-    "/v1/processings/{id}/invalidations/{number}/rejections",
-    status_code=201,
-    summary="Reject an invalidation",
-    response_model=InvalidationView,
-    responses=problems(_FORBIDDEN, _NONE, _NOT_WAITING, _INVALID),
-)
-async def post_invalidation_rejection(
-    identifier: Id, number: Number, body: AnswerBody, caller: Approver, write: WriteDep
-) -> Response:
-    """Reject a proposed invalidation: nothing changes. The reason is kept. Who proposed it may take it back so."""
-
-    async def reject(session: WriteSession) -> InvalidationView:
-        return InvalidationView.of(await reject_invalidation(session, caller, identifier, number, body.reason))
-
-    caller.require_processing(identifier)
-    return await write.perform(caller, 201, reject)

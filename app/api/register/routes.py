@@ -16,12 +16,14 @@ from app.api.register.views import (
     ProcessingsPage,
     ProcessingView,
     VersionsPage,
+    WaitingView,
     processing_view,
     versions_view,
 )
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
+from app.core.register.gate import GateProposal
 from app.db.session import ReadSession, WriteSession
 from app.operations.decisions.evaluate_requests import present
 from app.operations.register.add_version import add_version
@@ -41,6 +43,7 @@ Id = Annotated[str, Path(max_length=100, description="The id of a processing", e
 
 _UNKNOWN = (404, "No such processing.")
 _INVALID = (422, "Some fields are not as they should be.")
+_PERSONS = (403, "The caller is a program: where two persons decide, a person proposes.")
 
 
 @router.post(
@@ -48,7 +51,7 @@ _INVALID = (422, "Some fields are not as they should be.")
     status_code=201,
     summary="Register a processing",
     response_model=ProcessingView,
-    responses=problems((409, "The id is taken."), _INVALID),
+    responses=problems(_PERSONS, (409, "The id is taken; or nobody could approve it."), _INVALID),
 )
 async def post_processing(
     body: NewProcessing, caller: Writer, write: WriteDep, approval: RegisterApprovalDep
@@ -130,7 +133,7 @@ async def get_versions(
     status_code=201,
     summary="Add a version",
     response_model=ProcessingView,
-    responses=problems(_UNKNOWN, (409, "The processing is retired, or a version of it waits."), _INVALID),
+    responses=problems(_PERSONS, _UNKNOWN, (409, "The processing is retired, or a version of it waits."), _INVALID),
 )
 async def post_version(
     identifier: Annotated[Id, Path(alias="id")],
@@ -141,10 +144,10 @@ async def post_version(
 ) -> Response:
     """Add a full new version, in force now or later. The purpose cannot change.
 
-    `material: false` is refused when an element or a data recipient is added, the retention lengthened, the party
-    mode weakened, or when service, provider kind or the set of controllers change. A material version makes every
-    consent given before it stale once it is in force. Texts that change in a version that is not material wait for
-    another person, and so does a weaker party mode where SCEAU_REGISTER_APPROVAL is `two`: `proposed_version` tells.
+    `material: false` is refused when a fact that people are told changes other than by narrowing. A material version
+    makes every consent given before it stale once it is in force. Words that change in a version that is not material
+    wait for another person, and so does every version that does not narrow where SCEAU_REGISTER_APPROVAL is `two`:
+    `proposed_version` tells.
     """
 
     async def add(session: WriteSession) -> ProcessingView:
@@ -183,7 +186,8 @@ async def post_approval(
 ) -> Response:
     """Approve a proposed version: it is in force from now on, or from its own instant if that is later.
 
-    For persons, and never for who proposed it, made the caller that did, or was made by it. The reason is kept.
+    For persons: never for who proposed it, nor where somebody made, or rotated, the keys of both, or one the other's.
+    The reason is kept.
     """
 
     async def approve(session: WriteSession) -> ProcessingView:
@@ -221,15 +225,27 @@ async def post_rejection(
     "/v1/processings/{id}",
     summary="Suspend, resume or retire a processing",
     response_model=ProcessingView,
-    responses=problems(_UNKNOWN, (409, "The processing is retired, or not approved yet."), _INVALID),
+    responses={
+        **problems(_PERSONS, _UNKNOWN, (409, "The processing is retired, or not approved yet."), _INVALID),
+        202: {"model": WaitingView, "description": "It waits for a second person."},
+    },
 )
 async def patch_processing(
-    identifier: Annotated[Id, Path(alias="id")], body: StatusBody, caller: Writer, write: WriteDep
+    identifier: Annotated[Id, Path(alias="id")],
+    body: StatusBody,
+    caller: Writer,
+    write: WriteDep,
+    approval: RegisterApprovalDep,
 ) -> Response:
-    """Give a processing a status from now on. A suspended or retired one is denied whatever consents there are."""
+    """Give a processing a status from now on. A suspended or retired one is denied whatever consents there are.
 
-    async def change(session: WriteSession) -> ProcessingView:
-        return _view(await change_status(session, caller, identifier, body.status), await session.now())
+    A suspended one of IV becomes active again once another person has approved it (202), where
+    SCEAU_REGISTER_APPROVAL is `two`; one of III at once.
+    """
+
+    async def change(session: WriteSession) -> ProcessingView | WaitingView:
+        made = await change_status(session, caller, identifier, body.status, approval)
+        return WaitingView.of(made) if isinstance(made, GateProposal) else _view(made, await session.now())
 
     caller.require_processing(identifier)
     return await write.perform(caller, 200, change)

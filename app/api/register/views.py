@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from app.api.http.idempotency import Waiting
 from app.api.register.fields import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import Status
 from app.core.register.approval import RegisterWarning, warnings_of
+from app.core.register.gate import Gated, GateProposal, ProposalState
 from app.core.register.version_diff import version_changes
 from app.core.version import PartyMode
 from app.register.particulars import facts_as_json
@@ -95,7 +97,6 @@ class ProcessingView(BaseModel):
     version: VersionView | None = Field(default=None, description="The version in force")
     versions: int = Field(description="How many approved versions there are, those to come included")
     proposed_version: int | None = Field(default=None, description="The version that waits for a second person")
-    proposed_invalidations: list[int] = Field(description="The invalidations that wait for a second person")
     status_changes: list[StatusView]
 
 
@@ -123,6 +124,49 @@ class PreviewView(BaseModel):
     """The text of a processing in each language."""
 
     texts: dict[str, PreviewedText]
+
+
+class GateRulingView(BaseModel):
+    """What a second person answered, and why; `by` is the id of a caller."""
+
+    approved: bool
+    reason: str
+    at: datetime
+    by: UUID
+
+
+class GateProposalView(BaseModel):
+    """What waits, or waited, for a second person."""
+
+    id: UUID
+    kind: Gated
+    target: str = Field(description="The id of the processing or controller; empty for the deployment")
+    wanted: dict[str, Any] = Field(description="What is to be done")
+    state: ProposalState
+    proposed_at: datetime
+    proposed_by: UUID
+    ruling: GateRulingView | None = None
+
+    @classmethod
+    def of(cls, proposal: GateProposal) -> Self:
+        """The wire form of a proposal."""
+        ruling = proposal.ruling
+        return cls(
+            id=proposal.id,
+            kind=proposal.kind,
+            target=proposal.target,
+            wanted=dict(proposal.wanted),
+            state=proposal.state,
+            proposed_at=proposal.at,
+            proposed_by=proposal.by,
+            ruling=None
+            if ruling is None
+            else GateRulingView(approved=ruling.approved, reason=ruling.reason, at=ruling.at, by=ruling.by),
+        )
+
+
+class WaitingView(GateProposalView, Waiting):
+    """What was asked waits for a second person: approve it with POST /v1/proposals/{id}/approvals."""
 
 
 def version_view(version: VersionRecord) -> VersionView:
@@ -211,7 +255,6 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
         version=version_view(shown) if shown is not None else None,
         versions=len(record.versions),
         proposed_version=known.waiting.version.facts.number if known.waiting is not None else None,
-        proposed_invalidations=list(known.to_invalidate),
         status_changes=[StatusView(at=change.at, status=change.status) for change in record.status_changes],
     )
 

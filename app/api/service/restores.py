@@ -1,21 +1,29 @@
 """Say that a restored database has been dealt with (docs/recovery.md)."""
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.http.idempotency import Waiting, WriteDep
 from app.api.http.problems import UnauthorizedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown, everywhere
-from app.api.http.services import JournalDep, WriterDep
+from app.api.http.services import JournalDep, RegisterApprovalDep
 from app.api.http.wire import WireModel
 from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
+from app.core.register.gate import Gated, GateProposal
+from app.db.session import WriteSession
 from app.journal.store import NewEpoch
 from app.operations.service.accept_restore import accept_restore
+from app.operations.service.gate import pass_gate
 
 router = strict_router("operation")
+
+_NOBODY = (409, "Nobody else could approve it, or another acceptance waits.")
+_INVALID = (422, "Some fields are not as they should be.")
 
 _NEEDS = Needs(Scope.DEPLOYMENT_RECOVER)
 Recoverer = Annotated[Caller, Depends(everywhere(_NEEDS))]
@@ -38,22 +46,45 @@ class EpochBody(BaseModel):
     epoch: int
 
 
+class WaitingRestore(Waiting):
+    """The acceptance waits for a second person: POST /v1/proposals/{id}/approvals."""
+
+    id: UUID
+
+
 @router.post(
     "/v1/restores",
     summary="Accept a restored database as it is",
     status_code=201,
-    responses=problems((422, "Some fields are not as they should be.")),
+    response_model=EpochBody,
+    responses={
+        **problems((403, "The caller is a program, where two persons decide."), _NOBODY, _INVALID),
+        202: {"model": WaitingRestore, "description": "It waits for a second person."},
+    },
 )
-async def post_restore(
-    body: RestoreAcceptance, caller: Recoverer, shown: Shown, writer: WriterDep, journal: JournalDep
-) -> EpochBody:
+async def post_restore(  # noqa: PLR0917 - a body, and the parts that it takes
+    body: RestoreAcceptance,
+    caller: Recoverer,
+    shown: Shown,
+    write: WriteDep,
+    journal: JournalDep,
+    approval: RegisterApprovalDep,
+) -> Response:
     """Answer from a database that was set back again, although it lacks what was withdrawn since.
 
-    Replay the journal first (`sceau replay-journal`), which does this itself. What is said here stays in the database,
-    and that it was said, by whom, in the audit trail.
+    Replay the journal first (`sceau replay-journal`). Where SCEAU_REGISTER_APPROVAL is `two` this waits for another
+    person (202). What is said here stays in the database, and that it was said, by whom, in the audit trail.
     """
     if await journal.has_ended(caller.id, shown.credential):  # the backup brought its key back
         raise UnauthorizedError(presented=True)
-    async with writer.write() as session:
+
+    async def accept(session: WriteSession) -> EpochBody | WaitingRestore:
+        now = await session.now()
+        wanted = GateProposal(session.new_id(now), Gated.RESTORE, "", {"lost": body.lost}, now, caller.id)
+        waits = await pass_gate(session, caller, approval, wanted)
+        if waits is not None:
+            return WaitingRestore(id=waits.id)
         begun = NewEpoch(body.lost, by=caller.id)
         return EpochBody(epoch=await accept_restore(session, begun, known=journal.known))
+
+    return await write.perform(caller, 201, accept)

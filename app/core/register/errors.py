@@ -28,9 +28,19 @@ class NotProposedError(DomainError):
 
 
 class OwnProposalError(DomainError):
-    """Another person approves: the caller proposed this itself, made the caller that did, or was made by it."""
+    """Another person approves: the caller proposed this, or one made the other's key, or somebody made those of both."""
 
     slug = "own-proposal"
+
+
+class NoSecondPersonError(DomainError):
+    """Nobody could approve this: make a key of kind `person` with `register:approve` for another person first.
+
+    It must be made by the bootstrap key or at the command line: whoever makes somebody's key may hold a copy. Or name
+    another person of your issuer (POST /v1/identities).
+    """
+
+    slug = "no-second-person"
 
 
 class VersionInvalidatedError(DomainError):
@@ -52,7 +62,7 @@ class NoticeOnPagesError(DomainError):
 
 
 class ImportNotApprovedError(DomainError):
-    """So many grants are imported only once another person has approved it: POST /v1/imports/{name}/approvals."""
+    """Grants are imported only once another person has approved the import: POST /v1/imports/{name}/approvals."""
 
     slug = "import-not-approved"
 

@@ -1,7 +1,6 @@
-"""What is invalidated: a version of a processing, or a text; and what becomes of the wish to invalidate it."""
+"""What is invalidated: a version of a processing, or a text. It only forbids, so one person may do it; for ever."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,11 +9,3 @@ class Struck:
 
     version: int | None = None
     text: str | None = None
-
-
-class InvalidationState(StrEnum):
-    """Whether an invalidation waits for a second person, is in force (which is final), or was rejected."""
-
-    PROPOSED = "proposed"
-    IN_FORCE = "in_force"
-    REJECTED = "rejected"

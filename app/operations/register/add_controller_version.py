@@ -1,32 +1,123 @@
-"""Say what a controller is called from now on, and where it is reached: it stays the same controller."""
+"""Say what a controller is called from now on, and where it is reached.
 
-from dataclasses import replace
+Another name may be another company. So a new legal name, address or country waits for a second person, and where no
+register says that it is the same legal person, every processing of the controller is asked anew.
+"""
+
+from dataclasses import asdict, replace
+from typing import Any
 
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
+from app.core.register.approval import RegisterApproval
+from app.core.register.controllers import ControllerKind
+from app.core.register.errors import ProposalPendingError
+from app.core.register.gate import Gated, GateProposal
 from app.db.session import WriteSession
+from app.operations.register.add_version import append_approved
 from app.operations.register.controller_draft import ControllerDraft
+from app.operations.service.gate import pass_gate
 from app.register.controllers import add_controller_version as append_version
 from app.register.controllers import lock_controller
-from app.register.records import ControllerRecord
+from app.register.proposals import load_proposals
+from app.register.records import ControllerRecord, Registered
+from app.register.store import load_processings, lock_processing
 
 
 async def add_controller_version(
-    session: WriteSession, caller: Caller, identifier: str, draft: ControllerDraft
-) -> ControllerRecord:
-    """Append a version to a controller. No consent is touched: another name is not another controller.
+    session: WriteSession,
+    caller: Caller,
+    identifier: str,
+    draft: ControllerDraft,
+    approval: RegisterApproval,
+    *,
+    same_legal_person: bool = False,
+) -> ControllerRecord | GateProposal:
+    """Append a version to a controller, or propose it: a new contact or officer needs nobody.
 
     Raises:
         NotFoundError: no such controller.
+        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
+        ProposalPendingError: another version of it waits, or a version of one of its processings does.
 
     """
     record = await lock_controller(session, identifier)
     if record is None:
         raise NotFoundError
+    if _is_gated(record, draft):
+        now = await session.now()
+        wanted = GateProposal(session.new_id(now), Gated.CONTROLLER_VERSION, identifier, asdict(draft), now, caller.id)
+        waits = await pass_gate(session, caller, approval, wanted)
+        if waits is not None:
+            return waits
+    return await put_controller_version(session, caller, record, draft, same_legal_person=same_legal_person)
+
+
+async def approve_controller_version(
+    session: WriteSession,
+    caller: Caller,
+    identifier: str,
+    wanted: Any,
+    *,
+    same_legal_person: bool,
+) -> None:
+    """Append the version that was proposed.
+
+    Raises:
+        ProposalPendingError: a version of one of its processings waits.
+
+    """
+    record = await lock_controller(session, identifier)
+    if record is None:
+        raise NotFoundError
+    draft = ControllerDraft(**wanted)
+    await put_controller_version(session, caller, record, draft, same_legal_person=same_legal_person)
+
+
+async def put_controller_version(
+    session: WriteSession, caller: Caller, record: ControllerRecord, draft: ControllerDraft, *, same_legal_person: bool
+) -> ControllerRecord:
+    """Append a version, and where it may be another legal person a material version of each of its processings."""
     version = draft.version(record.versions[-1].number + 1, await session.now())
-    await append_version(session, identifier, version, by=caller.id)
-    target = Target(TargetKind.CONTROLLER, identifier)
-    await record_act(session, ActKind.CONTROLLER_VERSIONED, caller.id, target, {"version": version.number})
+    await append_version(session, record.id, version, by=caller.id)
+    target = Target(TargetKind.CONTROLLER, record.id)
+    told = {"version": version.number}
+    await record_act(session, ActKind.CONTROLLER_VERSIONED, caller.id, target, told)
+    if _may_be_another(record, draft) and not same_legal_person:
+        await _ask_anew(session, caller, record)
     return replace(record, versions=(*record.versions, version))
+
+
+def _is_gated(record: ControllerRecord, draft: ControllerDraft) -> bool:
+    last = record.versions[-1]
+    return (draft.legal_name, draft.postal_address, draft.country) != (
+        last.legal_name,
+        last.postal_address,
+        last.country,
+    )
+
+
+def _may_be_another(record: ControllerRecord, draft: ControllerDraft) -> bool:
+    """Whether nothing checked says that it is still the same legal person: no identifier, or another country."""
+    last = record.versions[-1]
+    renamed = record.kind is ControllerKind.OTHER and draft.legal_name != last.legal_name
+    return renamed or draft.country != last.country
+
+
+async def _ask_anew(session: WriteSession, caller: Caller, controller: ControllerRecord) -> None:
+    """Add to each processing of a controller a material version that says the same."""
+    for identifier, record in (await load_processings(session)).items():
+        if controller.id not in record.versions[-1].controllers:
+            continue
+        held = await lock_processing(session, identifier) or record
+        known = Registered(held, (await load_proposals(session, [identifier]))[identifier])
+        if known.waiting is not None:
+            raise ProposalPendingError
+        now, last = await session.now(), held.versions[-1]
+        begins = max(now, last.facts.effective_from or now)  # not before a version that is still to come
+        facts = replace(last.facts, number=known.last_number + 1, effective_from=begins, material=True)
+        reason = f"Controller {controller.id} has another name or country."
+        version = replace(last, facts=facts, recorded_at=now, reason=reason)
+        await append_approved(session, caller, identifier, version)

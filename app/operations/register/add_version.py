@@ -14,6 +14,7 @@ from app.db.session import WriteSession
 from app.operations.register.read_register import read_names
 from app.operations.register.resolve_controllers import resolve_controllers
 from app.operations.register.version_draft import VersionDraft
+from app.operations.service.gate import check_proposer
 from app.register.proposals import add_proposal, load_proposals
 from app.register.records import Proposal, Registered, VersionRecord
 from app.register.store import add_version as append_version
@@ -39,6 +40,7 @@ async def add_version(
         NotFoundError: no such processing.
         ProcessingRetiredError: it is retired.
         ProposalPendingError: an earlier version of it waits for a second person.
+        PersonsOnlyError, NoSecondPersonError: it has to wait, and nobody could approve it.
         InvalidVersionError: the purpose differs; a controller is not registered; `effective_from` is past, or before
             the version it follows; it claims to have started before the first version did; the change is material and
             `material` is false; or a justification is missing, or the reason why texts change.
@@ -57,6 +59,7 @@ async def add_version(
     )
     check_successor(last.facts, version.facts)
     if _waits(approval, last, version):
+        await check_proposer(session, caller)
         return await _propose(session, caller, known, version)
     await append_approved(session, caller, identifier, version)
     await _record(session, caller, identifier, version)

@@ -4,30 +4,21 @@ from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import ConsentNotApplicableError, NotFoundError, UnknownVersionError
-from app.core.register.approval import RegisterApproval
 from app.core.register.errors import NoticeOnPagesError, UnknownTextError
-from app.core.register.invalidation import InvalidationState, Struck
+from app.core.register.invalidation import Struck
 from app.db.session import ReadSession, WriteSession
 from app.ledger.flags import list_resting
 from app.ledger.link_store import may_be_within_texts_shown
-from app.register.invalidations import (
-    InvalidationRecord,
-    add_invalidation,
-    add_invalidation_proposal,
-    load_invalidations,
-    next_number,
-)
+from app.register.invalidations import InvalidationRecord, add_invalidation, load_invalidations, next_number
 from app.register.records import ProcessingRecord
 from app.register.store import lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
 
-async def invalidate_processing(  # noqa: PLR0917 - who invalidates what, and why
-    session: WriteSession, caller: Caller, identifier: str, struck: Struck, reason: str, approval: RegisterApproval
+async def invalidate_processing(
+    session: WriteSession, caller: Caller, identifier: str, struck: Struck, reason: str
 ) -> InvalidationRecord:
-    """Invalidate from now on, for ever; or propose it, where two persons are needed.
-
-    What is invalidated already, or waits to be, is answered as it is: the reason given first is kept.
+    """Invalidate from now on, for ever. What is invalidated already is answered as it is: the first reason is kept.
 
     Raises:
         NotFoundError: no such processing.
@@ -40,24 +31,19 @@ async def invalidate_processing(  # noqa: PLR0917 - who invalidates what, and wh
     record = await lock_processing(session, identifier)
     if record is None:
         raise NotFoundError
+    session.narrow()
+    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
     known = await load_invalidations(session, identifier)
-    of_it = {each.state: each for each in known if each.struck == struck}
-    in_force, waiting = of_it.get(InvalidationState.IN_FORCE), of_it.get(InvalidationState.PROPOSED)
+    in_force = next((each for each in known if each.struck == struck), None)
     if in_force is not None:
-        await _tell_replicas(session, identifier)  # the first time may have ended before it was confirmed
-        return in_force
+        return in_force  # confirmed again: the first time may have ended before it was
     await check_struck(session, record, struck)
-    waits = approval is RegisterApproval.TWO
-    if waits and waiting is not None:
-        return waiting
     now = await session.now()
-    at = None if waits else record.next_instant(now)
-    made = InvalidationRecord(next_number(known), struck, reason, now, caller.id, at)
-    if not waits:
-        await put_in_force(session, caller, identifier, made)
-        return made
-    await add_invalidation_proposal(session, identifier, made)
-    await _record(session, caller, identifier, made, ActKind.INVALIDATION_PROPOSED)
+    made = InvalidationRecord(next_number(known), struck, reason, now, caller.id, record.next_instant(now))
+    await add_invalidation(session, identifier, made)
+    told = {"invalidation": made.number, "version": made.struck.version}
+    target = Target(TargetKind.PROCESSING, identifier)
+    await record_act(session, ActKind.PROCESSING_INVALIDATED, caller.id, target, told)
     return made
 
 
@@ -86,22 +72,3 @@ async def check_struck(session: ReadSession, record: ProcessingRecord, struck: S
     # Texts and whole pages that were shown belong to no processing: what counts is whether a consent to it rests on it.
     if not await list_resting(session, record.id, struck, after=None, limit=1):
         raise UnknownTextError(field="text")
-
-
-async def put_in_force(session: WriteSession, caller: Caller, identifier: str, made: InvalidationRecord) -> None:
-    """Put an invalidation where decisions meet it; every replica must have heard before it is answered."""
-    await add_invalidation(session, identifier, made)
-    await _tell_replicas(session, identifier)
-    await _record(session, caller, identifier, made, ActKind.PROCESSING_INVALIDATED)
-
-
-async def _tell_replicas(session: WriteSession, identifier: str) -> None:
-    session.narrow()
-    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
-
-
-async def _record(
-    session: WriteSession, caller: Caller, identifier: str, made: InvalidationRecord, act: ActKind
-) -> None:
-    told = {"invalidation": made.number, "version": made.struck.version}
-    await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, identifier), told)

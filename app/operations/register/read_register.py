@@ -4,7 +4,6 @@ from collections.abc import Collection
 
 from app.db.session import ReadSession
 from app.register.controllers import name_controllers
-from app.register.invalidations import load_waiting
 from app.register.proposals import load_proposals
 from app.register.records import Registered
 from app.register.store import load_processings
@@ -16,16 +15,11 @@ async def read_register(session: ReadSession, ids: Collection[str] | None = None
     proposals = await load_proposals(session, list(records))
     also = [each for of_one in proposals.values() for one in of_one for each in one.version.controllers]
     named = await name_controllers(session, records, also)
-    waiting = await load_waiting(session, list(records))
-    return {
-        identifier: Registered(record, proposals[identifier], waiting[identifier])
-        for identifier, record in named.items()
-    }
+    return {identifier: Registered(record, proposals[identifier]) for identifier, record in named.items()}
 
 
 async def read_names(session: ReadSession, known: Registered) -> Registered:
     """An entry that was just written, with the names that its controllers have today."""
     also = [each for one in known.proposals for each in one.version.controllers]
     named = await name_controllers(session, {known.record.id: known.record}, also)
-    waiting = await load_waiting(session, [known.record.id])
-    return Registered(named[known.record.id], known.proposals, waiting[known.record.id])
+    return Registered(named[known.record.id], known.proposals)

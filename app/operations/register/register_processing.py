@@ -9,6 +9,7 @@ from app.core.register.approval import RegisterApproval, needs_approval
 from app.db.session import WriteSession
 from app.operations.register.resolve_controllers import resolve_controllers
 from app.operations.register.version_draft import VersionDraft
+from app.operations.service.gate import check_proposer
 from app.register.proposals import add_proposal
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_processing
@@ -23,12 +24,15 @@ async def register_processing(
     Raises:
         ProcessingExistsError: the id is taken; a change to it is a new version.
         InvalidVersionError: a controller is not registered, or a justification is missing.
+        PersonsOnlyError, NoSecondPersonError: it has to wait, and nobody could approve it.
 
     """
     controllers = await resolve_controllers(session, caller, draft)
     now = await session.now()
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
     waits = needs_approval(approval, None, version.facts, words_changed=False)
+    if waits:
+        await check_proposer(session, caller)
     changes = (StatusChange(now, Status.PROPOSED),) if waits else ()
     names = {each.id: each.legal_name for each in controllers}
     record = ProcessingRecord(

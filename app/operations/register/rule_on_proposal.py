@@ -11,7 +11,7 @@ from app.core.register.errors import NotProposedError
 from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved
 from app.operations.register.read_register import read_names
-from app.operations.service.second_person import check_person, check_second_person
+from app.operations.service.gate import check_person, check_second_person
 from app.register.proposals import add_ruling, load_proposals
 from app.register.records import ProcessingRecord, Proposal, Registered, Ruling
 from app.register.store import add_status_change, lock_processing

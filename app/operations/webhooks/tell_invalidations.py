@@ -114,5 +114,5 @@ async def _close(database: Database, processing: str, invalidation: Invalidation
     async with database.write() as session:
         now = await session.now()
         untold = await list_untold(session, processing, invalidation.struck, limit=len(left) + 1)
-        if invalidation.at is not None and now >= invalidation.at + _UNDER_WAY and left.issuperset(untold):
+        if now >= invalidation.at + _UNDER_WAY and left.issuperset(untold):
             await add_told(session, processing, invalidation.number, now)

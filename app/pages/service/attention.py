@@ -54,8 +54,6 @@ def _of_register(shown: Dashboard, t: dict[str, str]) -> Iterator[Point]:
     for identifier, known in (shown.register.content or {}).items():
         if known.waiting is not None:
             yield Point("register", f"{t['to_approve']} {identifier}")
-        if known.to_invalidate:
-            yield Point("register", f"{t['to_invalidate']} {identifier}")
 
 
 def _of_deliveries(shown: Dashboard, t: dict[str, str], language: Language) -> Iterator[Point]:

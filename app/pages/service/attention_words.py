@@ -13,7 +13,6 @@ ATTENTION: Final[Catalogue] = {
         "Counted more than an hour ago: does the jobs process run?",
     ),
     "to_approve": both("Version à approuver :", "A version to approve:"),
-    "to_invalidate": both("Invalidation à approuver :", "An invalidation to approve:"),
     "disabled": both("Destinataires désactivés :", "Receivers that are disabled:"),
     "given_up": both("Notifications abandonnées :", "Deliveries that were given up:"),
     "overdue": both("Effets de retraits en retard :", "Effects of withdrawals that are overdue:"),

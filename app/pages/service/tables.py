@@ -77,7 +77,6 @@ def _processing(known: Registered, now: datetime, language: Language, t: dict[st
     said = [t[f"warning_{warning.value}"] for warning in warnings_of(record.purpose, current)]
     if told is not None and record.struck(told, now):
         said.append(t["struck"])
-    said += [f"{t['invalidation_to_approve']} {number}" for number in known.to_invalidate]
     to_come = ""
     if known.waiting is not None:
         to_come = f"{t['version_to_approve']} {known.waiting.version.facts.number}"

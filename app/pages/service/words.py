@@ -73,7 +73,6 @@ DASHBOARD: Final[Catalogue] = {
     "exempt": both("sans consentement", "no consent needed"),
     "on_consent": both("avec consentement", "on consent"),
     "version_to_come": both("à venir : version", "to come: version"),
-    "invalidation_to_approve": both("à approuver : invalidation", "to be approved: invalidation"),
     "struck": both(
         "la version en vigueur est invalidée : personne n’est sollicité",
         "the version in force is invalidated: nobody is asked",

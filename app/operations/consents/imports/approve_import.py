@@ -1,4 +1,4 @@
-"""Approve an import of more grants than one person may bring in alone (facts of others: four eyes)."""
+"""Propose and approve an import of grants: one human being alone brings in none (`app.core.register.gate`)."""
 
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
@@ -6,18 +6,22 @@ from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.ledger.imports import ImportSource, approve_source, find_source, hold_source
-from app.operations.service.second_person import check_second_person
+from app.operations.service.gate import check_proposer, check_second_person
 
 
 async def propose_import(session: WriteSession, caller: Caller, name: str, expected: int) -> ImportSource:
-    """Begin an import without a row, so that another person can approve it, for so many grants."""
+    """Begin an import without a row, so that another person can approve it, for so many grants.
+
+    Raises:
+        PersonsOnlyError, NoSecondPersonError: it could never be approved.
+
+    """
+    await check_proposer(session, caller)
     return await hold_source(session, name, caller.id, expected)
 
 
 async def approve_import(session: WriteSession, caller: Caller, name: str, reason: str) -> ImportSource:
-    """Approve an import: its grants are no longer counted against what one person may bring in alone.
-
-    Approving it again changes nothing.
+    """Approve an import of so many grants as were proposed. Approving it again changes nothing.
 
     Raises:
         NotFoundError: no such import was begun.

@@ -20,7 +20,6 @@ from app.ledger.imports import (
     ImportSource,
     RowHashes,
     add_counts,
-    count_unapproved,
     hold_source,
     keep_rows,
     known_rows,
@@ -32,8 +31,6 @@ from app.operations.consents.record_many import record_one
 from app.operations.consents.withdraw_consent import Withdrawal
 from app.operations.service.deployment import Deployment
 
-MOST_UNAPPROVED: Final = 1_000
-"""How many grants may be imported, over all imports that nobody approved, where a second person approves."""
 _AT_A_STRETCH: Final = 10
 
 
@@ -79,7 +76,7 @@ async def import_rows(
     something else now.
 
     Raises:
-        ImportNotApprovedError: a second person must approve so many grants first; nothing was recorded.
+        ImportNotApprovedError: a second person must approve the grants first; nothing was recorded.
         ImportOfAnotherError: another caller began the import of this name.
 
     """
@@ -106,7 +103,7 @@ async def import_rows(
     keep_rows(session, (hashes[place] for place in done))
     grants = sum(1 for place in done if _is_grant(rows[place]))
     await add_counts(session, whole.source, rows=len(done), grants=grants)
-    await _require_approval(session, whole, held, held.grants + grants)
+    _require_approval(whole, held, held.grants + grants)
     if done:
         await record_import(session, caller, await session.now())
     if known:
@@ -119,15 +116,10 @@ def _repeated(content: bytes, row: RowHashes) -> Verdict:
     return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
 
 
-async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
-    """Refuse more grants than one person may bring in alone, or than another has approved."""
-    if whole.approval is RegisterApproval.ONE:
-        return
-    if held.approved_at is not None:
-        enough = grants <= held.expected
-    else:
-        enough = max(whole.grants_expected, await count_unapproved(session)) <= MOST_UNAPPROVED
-    if not enough:
+def _require_approval(whole: Import, held: ImportSource, grants: int) -> None:
+    """Refuse grants that no second person has approved, or more of them than were approved."""
+    approved = held.expected if held.approved_at is not None else 0
+    if whole.approval is RegisterApproval.TWO and max(whole.grants_expected, grants) > approved:
         raise ImportNotApprovedError
 
 

@@ -1,0 +1,114 @@
+"""Who may propose what may permit more, and who may approve it: two human beings (`app.core.register.gate`).
+
+Two human beings are two identities of an issuer, or the holders of two person keys. Whoever made a key, or a caller
+that made it, may hold a copy: two callers whose makers have somebody in common are taken for one human being. The key
+that bootstraps a deployment makes the first persons' keys, and proposes and approves nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from app.auth.callers import Caller, CallerKind
+from app.auth.scopes import Scope
+from app.auth.store import Lineage, lineages, list_persons
+from app.core.errors import PersonsOnlyError
+from app.core.register.approval import RegisterApproval
+from app.core.register.errors import NoSecondPersonError, OwnProposalError, ProposalPendingError
+from app.core.register.gate import MOST_WAITING, Gated, GateProposal
+from app.db.session import ReadSession, WriteSession
+from app.register.gate import add_proposal, load_waiting
+
+
+def check_person(caller: Caller) -> None:
+    """Refuse a program.
+
+    Raises:
+        PersonsOnlyError: the caller is one.
+
+    """
+    if caller.kind is not CallerKind.PERSON:
+        raise PersonsOnlyError
+
+
+async def check_second_person(session: ReadSession, caller: Caller, proposed_by: UUID) -> None:
+    """Refuse whoever is no second human being beside who proposed something.
+
+    Raises:
+        PersonsOnlyError: the caller is a program.
+        OwnProposalError: the two may be one human being.
+
+    """
+    check_person(caller)
+    both = await lineages(session, [caller.id, proposed_by])
+    if not _are_two(caller.id, proposed_by, both):
+        raise OwnProposalError
+
+
+async def check_proposer(session: ReadSession, caller: Caller, scope: Scope = Scope.REGISTER_APPROVE) -> None:
+    """Refuse a proposal that could never be approved.
+
+    Args:
+        session: the database.
+        caller: who proposes.
+        scope: what whoever approves must be allowed besides.
+
+    Raises:
+        PersonsOnlyError: the caller is a program.
+        NoSecondPersonError: nobody else could approve it.
+
+    """
+    check_person(caller)
+    others = [
+        each.id
+        for each in await list_persons(session)
+        if each.revoked_at is None and {Scope.REGISTER_APPROVE, scope} <= each.scopes
+    ]
+    known = await lineages(session, [caller.id, *others])
+    if not any(_are_two(caller.id, other, known) for other in others):
+        raise NoSecondPersonError
+
+
+def _are_two(one: UUID, other: UUID, known: Mapping[UUID, Lineage]) -> bool:
+    """Whether two callers are certainly two human beings."""
+    mine, theirs = known[one], known[other]
+    if one == other or one in theirs.makers or other in mine.makers:
+        return False
+    by_tokens = mine.by_tokens or theirs.by_tokens  # an issuer says who they are, whoever registered them
+    return by_tokens or mine.makers.isdisjoint(theirs.makers)
+
+
+async def pass_gate(
+    session: WriteSession, caller: Caller, approval: RegisterApproval, wanted: GateProposal
+) -> GateProposal | None:
+    """Let an act pass, or keep it as a proposal: the one place that what may permit more goes through.
+
+    Args:
+        session: the transaction.
+        caller: who wants it.
+        approval: how many human beings the deployment asks for.
+        wanted: the act; saying it again while it waits answers what stands.
+
+    Returns:
+        None where it may take effect now, else the proposal that waits.
+
+    Raises:
+        PersonsOnlyError, NoSecondPersonError: the proposal could never be approved.
+        ProposalPendingError: another act on the same thing waits.
+
+    """
+    if approval is RegisterApproval.ONE:
+        return None
+    scope = Scope.DEPLOYMENT_RECOVER if wanted.kind is Gated.RESTORE else Scope.REGISTER_APPROVE
+    await check_proposer(session, caller, scope)
+    waiting = await load_waiting(session)
+    stands = next((each for each in waiting if (each.kind, each.target) == (wanted.kind, wanted.target)), None)
+    if stands is not None:
+        if stands.wanted != wanted.wanted:
+            raise ProposalPendingError
+        return stands
+    if len(waiting) >= MOST_WAITING:
+        raise ProposalPendingError("Too many proposals wait: have some of them answered first.")
+    made = replace(wanted, by=caller.id)
+    await add_proposal(session, made)
+    return made

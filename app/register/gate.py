@@ -1,0 +1,104 @@
+"""What waits at the gate, and what became of it; both tables are append-only (`app.core.register.gate`)."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Row,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.core.register.gate import Gated, GateProposal, GateRuling
+from app.db.schema import metadata
+from app.db.session import ReadSession, WriteSession
+from app.register.tables import one_of
+
+gate_proposal = Table(
+    "gate_proposal",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("wanted", JSONB, nullable=False),
+    Column("proposed_at", DateTime(timezone=True), nullable=False),
+    Column("proposed_by", Uuid, nullable=False),
+    one_of("kind", Gated),
+)
+
+gate_ruling = Table(
+    "gate_ruling",
+    metadata,
+    Column("proposal", Uuid, ForeignKey("gate_proposal.id", ondelete="RESTRICT"), primary_key=True),
+    Column("approved", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("ruled_by", Uuid, nullable=False),
+)
+
+
+def _every() -> Select[Any]:
+    return (
+        select(gate_proposal, gate_ruling.c.approved, gate_ruling.c.reason, gate_ruling.c.at, gate_ruling.c.ruled_by)
+        .outerjoin(gate_ruling, gate_ruling.c.proposal == gate_proposal.c.id)
+        .order_by(gate_proposal.c.id)
+    )
+
+
+async def load_waiting(session: ReadSession) -> list[GateProposal]:
+    """What waits, oldest first."""
+    waiting = _every().where(gate_ruling.c.proposal.is_(None))
+    return [_proposal(row) for row in await session.execute(waiting)]
+
+
+async def list_proposals(session: ReadSession, *, after: UUID | None, limit: int) -> list[GateProposal]:
+    """The next proposals by id (oldest first), whatever became of them."""
+    statement = _every().limit(limit)
+    if after is not None:
+        statement = statement.where(gate_proposal.c.id > after)
+    return [_proposal(row) for row in await session.execute(statement)]
+
+
+async def hold_proposal(session: WriteSession, identifier: UUID) -> GateProposal | None:
+    """A proposal, against others who answer it until the end of the transaction; None when there is none."""
+    held = select(gate_proposal.c.id).where(gate_proposal.c.id == identifier).with_for_update()
+    if (await session.execute(held)).first() is None:
+        return None
+    return _proposal((await session.execute(_every().where(gate_proposal.c.id == identifier))).one())
+
+
+async def add_proposal(session: WriteSession, made: GateProposal) -> None:
+    """Keep what waits."""
+    await session.execute(
+        insert(gate_proposal).values(
+            id=made.id,
+            kind=made.kind.value,
+            target=made.target,
+            wanted=dict(made.wanted),
+            proposed_at=made.at,
+            proposed_by=made.by,
+        )
+    )
+
+
+async def add_ruling(session: WriteSession, proposal: UUID, ruling: GateRuling) -> None:
+    """Keep what a second person answered; a proposal has one answer."""
+    await session.execute(
+        insert(gate_ruling).values(
+            proposal=proposal, approved=ruling.approved, reason=ruling.reason, at=ruling.at, ruled_by=ruling.by
+        )
+    )
+
+
+def _proposal(row: Row[Any]) -> GateProposal:
+    ruling = None if row.approved is None else GateRuling(row.approved, row.reason, row.at, row.ruled_by)
+    return GateProposal(row.id, Gated(row.kind), row.target, row.wanted, row.proposed_at, row.proposed_by, ruling)
