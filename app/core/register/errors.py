@@ -28,7 +28,7 @@ class NotProposedError(DomainError):
 
 
 class OwnProposalError(DomainError):
-    """Another person approves: the caller proposed this, or one made the other's key, or somebody made those of both."""
+    """Another person approves: the caller proposed this, or one made the other's key, or somebody made both keys."""
 
     slug = "own-proposal"
 

@@ -4,6 +4,7 @@ Another name may be another company. So a new legal name, address or country wai
 register says that it is the same legal person, every processing of the controller is asked anew.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -59,7 +60,7 @@ async def approve_controller_version(
     session: WriteSession,
     caller: Caller,
     identifier: str,
-    wanted: Any,
+    wanted: Mapping[str, Any],
     *,
     same_legal_person: bool,
 ) -> None:
