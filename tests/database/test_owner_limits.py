@@ -102,8 +102,8 @@ def test_a_temporary_table_stands_for_none_of_the_owner_s(owner, application, da
     assert kept(owner, days) == {FLOOR, FLOOR + 1}
 
 
-def test_with_the_search_path_of_before_it_would(owner, application, days):
-    """The control: under the path that the function had before revision 0025, the temporary table sets the floor."""
+def test_with_another_search_path_it_would(owner, application, days):
+    """The control: under a path that does not put temporary tables last, the temporary table sets the floor."""
     owner.execute("ALTER FUNCTION sceau_drop_log_before(date) SET search_path = public")
     owner.commit()
     application.execute("CREATE TEMP TABLE owner_limit AS SELECT true AS is_here, 1 AS log_floor_days")

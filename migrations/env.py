@@ -18,6 +18,7 @@ import app.proof.tables
 import app.register.invalidation_tables
 import app.register.tables
 import app.snapshot.tables
+import app.staff.tables
 from app.db.schema import is_declared_here, metadata
 
 __all__ = ["app"]
