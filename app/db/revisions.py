@@ -1,7 +1,7 @@
 """Which revisions of the schema this code knows, and whether a database is at its own or ahead of it.
 
-Every start asks that. The answer comes from the names of the migrations' files, which are the revisions: importing Alembic
-and reading all migrations took a tenth of each start.
+Every start asks that. The answer comes from the names of the migrations' files, which are the revisions: importing
+Alembic and reading all migrations took a tenth of each start.
 """
 
 import re

@@ -52,10 +52,10 @@ class Particulars:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any] | None) -> Self:
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
         """Read what was kept; members of later code are left alone."""
         known = {each.name for each in fields(cls)}
-        told = {name: value for name, value in (kept or {}).items() if name in known}
+        told = {name: value for name, value in kept.items() if name in known}
         if "categories_of_persons" in told:
             told["categories_of_persons"] = tuple(told["categories_of_persons"])
         if "recipients" in told:

@@ -446,16 +446,6 @@ def upgrade() -> None:
         )
     for rows in (FIRST_LIMITS, FIRST_RULES):
         _send(rows)
-    _send("INSERT INTO proof_backfill (kind) VALUES " + ", ".join(f"('{k}')" for k in QUEUED if k != "anchor"))
-    _send("INSERT INTO proof_backfill VALUES ('anchor', NULL, true)")
-    _send("""CREATE FUNCTION sceau_keep_caller_key() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO caller_key (id, caller, key_sha256, created_at, created_by)
-        VALUES (gen_random_uuid(), NEW.id, NEW.key_sha256, NEW.created_at, NEW.created_by);
-    RETURN NULL;
-END $$""")
-    _send("""CREATE TRIGGER caller_key_of_older_code AFTER INSERT ON caller
-FOR EACH ROW WHEN (NEW.key_sha256 IS NOT NULL) EXECUTE FUNCTION sceau_keep_caller_key()""")
 
 
 def downgrade() -> None:

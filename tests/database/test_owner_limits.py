@@ -32,8 +32,10 @@ def days(owner):
         )
         owner.execute(
             "INSERT INTO decision_log (subject_ref, at, id, caller, processing, correspondence_ref, channel, territory,"
-            " permitted, reason, rule) SELECT sha256(''), %s, gen_random_uuid(), gen_random_uuid(), 'ads', '',"
-            " 'online', 'FR', false, 'no_consent', '11' FROM generate_series(1, 3)",
+            " permitted, reason, rule, automated, private, versions, changes, known, policy, rules, build)"
+            " SELECT sha256(''), %s, gen_random_uuid(), gen_random_uuid(), 'ads', '',"
+            " 'online', 'FR', false, 'no_consent', '11', true, true, 1, 1, 0, 'P1Y/start_of_day', '', ''"
+            " FROM generate_series(1, 3)",
             [f"{day} 12:00 UTC"],
         )
     owner.commit()
