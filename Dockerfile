@@ -23,6 +23,7 @@ RUN sed -n '/^uv==/,/[^\\]$/p' requirements-dev.txt > /tmp/uv.txt \
 
 # The wheel that ./dev build makes too, byte for byte: uv brings its own build backend and needs no network for it.
 COPY app app
+COPY migrations migrations
 RUN /opt/tools/bin/uv build --wheel --offline --no-config --python /opt/venv/bin/python --out-dir /tmp/wheel . \
  && /opt/tools/bin/uv pip install --no-cache --offline --python /opt/venv/bin/python --no-deps --compile-bytecode /tmp/wheel/*.whl \
  && rm -f /opt/venv/.lock

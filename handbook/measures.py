@@ -34,7 +34,7 @@ _NOBODY: Final = UUID(int=0)
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _CONDITION: Final = DatabaseCondition(
     is_primary=True, timeline=1, waits_for_standby=True, standbys=1, archives=True, archived_at=_NOW,
-    archive_failures=0, schema="0001", ahead=0.0,
+    archive_failures=0, schema="0001_baseline", ahead=0.0,
 )  # fmt: skip
 _RUN: Final = DayOfRuns(
     task="task", day=date(2026, 1, 1), runs=1, failures=0, flagged=0, last_started_at=_NOW, last_took=timedelta(0),

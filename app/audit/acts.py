@@ -1,7 +1,7 @@
 """Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL.
 
 Nothing here may hold an identifier of a person, a key, a URL or words that somebody typed: ids of ours, pseudonyms,
-words of enums, numbers and times. Two acts are written in SQL by the database itself (revision 0025): a day of the
+words of enums, numbers and times. Two acts are written in SQL by the database itself: a day of the
 decision log that is dropped, and limits that the owner changes.
 """
 

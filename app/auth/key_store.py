@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
 
 from app.auth.callers import ApiKey, key_digest
-from app.auth.tables import caller, caller_key
+from app.auth.tables import caller_key
 from app.db.session import ReadSession, WriteSession
 
 
@@ -71,7 +71,6 @@ async def let_expire(session: WriteSession, keys: Collection[UUID], at: datetime
         session.note("key", {"key": key, "at": at, "revoked": False})
     until = func.least(func.coalesce(caller_key.c.expires_at, at), at)
     await session.execute(update(caller_key).where(caller_key.c.id.in_(keys)).values(expires_at=until))
-    await _forget_for_older_code(session, keys)
 
 
 async def end_keys(session: WriteSession, keys: Collection[UUID], *, at: datetime, by: UUID | None) -> None:
@@ -80,10 +79,3 @@ async def end_keys(session: WriteSession, keys: Collection[UUID], *, at: datetim
         session.note("key", {"key": key, "at": at, "revoked": True})
     statement = update(caller_key).where(caller_key.c.id.in_(keys), caller_key.c.revoked_at.is_(None))
     await session.execute(statement.values(revoked_at=at, revoked_by=by))
-    await _forget_for_older_code(session, keys)
-
-
-async def _forget_for_older_code(session: WriteSession, keys: Collection[UUID]) -> None:
-    """Take keys that are not good without end from where code of before revision 0011 looks them up."""
-    theirs = select(caller_key.c.key_sha256).where(caller_key.c.id.in_(keys)).scalar_subquery()
-    await session.execute(update(caller).where(caller.c.key_sha256.in_(theirs)).values(key_sha256=None))

@@ -47,7 +47,7 @@ async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) 
     caller = await load_caller(session, row.caller) if row is not None else None
     if row is None or caller is None or caller.revoked_at is not None:
         return None
-    of_key = row.credential not in {None, row.caller}  # a token has its time in `ends_at`
+    of_key = row.credential != row.caller  # a token has its time in `ends_at`
     if of_key and not await is_key_in_force(session, row.credential):
         return None
     return caller, at - row.seen_at >= _SEEN_EVERY

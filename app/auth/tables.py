@@ -25,8 +25,6 @@ caller = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
-    # Where keys stood before revision 0011, for code of that time; they are looked up in caller_key.
-    Column("key_sha256", LargeBinary, unique=True),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("processings", ARRAY(Text)),
     Column("created_at", Instant, nullable=False),
@@ -39,7 +37,6 @@ caller = Table(
     Column("token_subject", Text),
     Column("token_client", Text),
     Column("identity_ref", LargeBinary),
-    CheckConstraint("octet_length(key_sha256) = 32", name="key_length"),
     CheckConstraint("cardinality(scopes) >= 1", name="some_scope"),
     CheckConstraint("kind IN ('machine', 'person')", name="kind"),
     CheckConstraint(
@@ -95,8 +92,8 @@ dashboard_session = Table(
     Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
-    # What the session was begun with: it ends with it. None in sessions of code before revision 0011.
-    Column("credential", Uuid),
+    # What the session was begun with: it ends with it.
+    Column("credential", Uuid, nullable=False),
     Column("ends_at", Instant),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
     Index("ix_dashboard_session_seen_at", "seen_at"),

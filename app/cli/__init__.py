@@ -220,7 +220,6 @@ def _check(settings: "Settings") -> None:
     from app.main import create_app
     from app.operations.service.check_deployment import check_deployment
     from app.operations.service.check_durability import check_durability
-    from app.operations.service.rewrite_locators import rewrite_those_of_before
     from app.settings.required import required
     from app.wiring.deployment import deployment_of
 
@@ -228,7 +227,6 @@ def _check(settings: "Settings") -> None:
         await check_durability(database)
         async with database.write() as session:
             await check_deployment(session, deployment_of(settings))
-        await rewrite_those_of_before(database, deployment_of(settings))
 
     create_app(settings)  # as the workers will
     try:

@@ -107,6 +107,11 @@ def _fewer(before: frozenset[object], after: frozenset[object]) -> bool:
     return after <= before
 
 
+def _stopped(_before: object, after: object) -> bool:
+    """Whether the analysis is said not to be automated any more: then it is denied, whatever the consent."""
+    return not after
+
+
 def _stricter(before: PartyMode, after: PartyMode) -> bool:
     return _STRICTNESS[after] > _STRICTNESS[before]
 
@@ -146,7 +151,7 @@ TOLD_FACTS: Final = (
     ToldFact("service", _same, _never),
     ToldFact("elements", sorted, _fewer),
     ToldFact("categories_of_persons", list, _never),
-    ToldFact("automated", _same, _never),
+    ToldFact("automated", _same, _stopped),
     ToldFact("automated_decisions", _same, _never),
     ToldFact("party_mode", _text, _stricter),
     ToldFact("consent_validity", _text, _shorter_validity),

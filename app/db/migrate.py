@@ -17,7 +17,7 @@ from app.db.connections import role_of
 from app.db.identifiers import uuid7
 from app.db.owner import owner_engine
 from app.db.refusals import why_refused
-from app.db.revisions import MIGRATIONS, MigrationRefusedError, known_revisions
+from app.db.revisions import MigrationRefusedError, known_revisions, migrations, refuse_unreleased
 
 PRIVILEGES: Final = {
     "alembic_version": "SELECT",
@@ -51,7 +51,7 @@ PRIVILEGES: Final = {
     "consent_link": "SELECT, INSERT, DELETE",
     "consent_form": "SELECT, INSERT, DELETE",
     "presented_text": "SELECT, INSERT",
-    "caller": "SELECT, INSERT, UPDATE (name, scopes, processings, key_sha256, revoked_at, revoked_by)",
+    "caller": "SELECT, INSERT, UPDATE (name, scopes, processings, revoked_at, revoked_by)",
     "caller_key": "SELECT, INSERT, UPDATE (expires_at, revoked_at, revoked_by)",
     "credential_use": "SELECT, INSERT, UPDATE",
     "idempotency": "SELECT, INSERT, UPDATE, DELETE",
@@ -83,7 +83,6 @@ PRIVILEGES: Final = {
     "webhook_key": "SELECT, INSERT, UPDATE",
     "decision_key": "SELECT, INSERT, UPDATE (retires_at)",
     "proof_queue": "SELECT, INSERT, DELETE",
-    "proof_backfill": "SELECT, UPDATE",
     "proof_entry": "SELECT, INSERT",
     "proof_opening": "SELECT, INSERT",
     "proof_tile": "SELECT, INSERT, UPDATE",
@@ -117,19 +116,18 @@ SEQUENCES: Final = (
 def configuration() -> Config:
     """Alembic's configuration for this project; the connection is handed over by the caller."""
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(migrations()))
     return config
 
 
-def migrate(owner_url: str, application_url: str, *, revision: str = "head") -> None:
-    """Migrate to a revision in one transaction, then grant the application role its privileges.
+def migrate(owner_url: str, application_url: str) -> None:
+    """Migrate to this code's revision in one transaction, then grant the application role its privileges.
 
     A database whose schema is ahead of this code is left as it is, privileges too: those are the newer code's.
 
     Args:
         owner_url: DSN of the role that owns the schema.
         application_url: DSN of the service; its user name is the role that is granted.
-        revision: an Alembic revision; `head` for this code's own.
 
     Raises:
         MigrationRefusedError: it could not be done, and nothing was.
@@ -139,9 +137,7 @@ def migrate(owner_url: str, application_url: str, *, revision: str = "head") -> 
     engine = owner_engine(owner_url)
     try:
         with engine.begin() as connection:
-            if not upgrade(connection, revision):
-                return
-            if role and role != owner and revision == "head":
+            if upgrade(connection) and role and role != owner:
                 _grant(connection, role)
     except DBAPIError as error:
         raise MigrationRefusedError(_refusal(error, owner_url, role)) from error
@@ -174,22 +170,26 @@ def _refusal(error: DBAPIError, owner_url: str, role: str | None) -> str:
     return f"the database refused the migration ({type(cause).__name__}), and nothing was changed: see its log"
 
 
-def upgrade(connection: Connection, revision: str = "head") -> bool:
+def upgrade(connection: Connection) -> bool:
     """Upgrade within the caller's transaction, one migration at a time across processes, with lock time-outs.
 
     Returns:
         False when the schema is ahead of this code, and so was left as it is.
+
+    Raises:
+        UnreleasedSchemaError: the database was made before the baseline.
 
     """
     connection.execute(text(f"SET LOCAL lock_timeout = '{_TURN_SECONDS}s'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau migrate'))"))
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
     before = _heads(connection)
+    refuse_unreleased(before)
     if not set(before) <= set(known_revisions()):
         return False
     config = configuration()
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    command.upgrade(config, "head")
     _record(connection, before)
     return True
 
@@ -209,14 +209,13 @@ VALUES (:id, :at, 'schema.migrated', 'command', jsonb_strip_nulls(jsonb_build_ob
 def _record(connection: Connection, before: tuple[str, ...]) -> None:
     """Record in the trail of administrative acts (`app.audit.trail`) that the schema was migrated, if it was.
 
-    In SQL of its own: what migrates knows no store, and the oldest schema that it can make has no trail.
+    In SQL of its own: what migrates knows no store.
     """
     after = _heads(connection)
-    trail = connection.execute(text("SELECT to_regclass('administrative_act')")).scalar_one()
-    if after == before or trail is None:
+    if after == before:
         return
     at = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    told = {"before": "".join(before) or None, "after": "".join(after) or None}
+    told = {"before": "".join(before) or None, "after": "".join(after)}
     connection.execute(_MIGRATED, {"id": uuid7(at), "at": at, **told})
 
 
@@ -235,11 +234,9 @@ def _grant(connection: Connection, role: str) -> None:
         if table in PRIVILEGES:
             connection.execute(text(f'GRANT {PRIVILEGES[table]} ON "{table}" TO {quoted}'))
     for function in FUNCTIONS:
-        if connection.execute(text("SELECT to_regprocedure(:name)"), {"name": function}).scalar_one() is not None:
-            connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}"))
+        connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}"))
     for sequence in SEQUENCES:
-        if connection.execute(text("SELECT to_regclass(:name)"), {"name": sequence}).scalar_one() is not None:
-            connection.execute(text(f"GRANT USAGE ON SEQUENCE {sequence} TO {quoted}"))
+        connection.execute(text(f"GRANT USAGE ON SEQUENCE {sequence} TO {quoted}"))
     connection.execute(text(f"GRANT USAGE ON SCHEMA {_schema(connection)} TO {quoted}"))
 
 

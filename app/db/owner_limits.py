@@ -1,4 +1,4 @@
-"""What the owner of the database alone sets, read and changed as the owner (`owner_limit`, revision 0025).
+"""What the owner of the database alone sets, read and changed as the owner (`owner_limit`).
 
 The application's role reads it and cannot change it. A change leaves an entry in the trail, written by the table's own
 trigger.

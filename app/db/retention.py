@@ -1,4 +1,4 @@
-"""How long proof is kept, as the owner of the database sets and carries it out (revision 0034).
+"""How long proof is kept, as the owner of the database sets and carries it out.
 
 The application's role reads the schedule, and can neither change it nor destroy anything. A change and a run leave an
 entry in the trail; a run is stated in the log as well, with the places of the entries whose bodies are gone.

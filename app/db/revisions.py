@@ -1,9 +1,11 @@
 """Which revisions of the schema this code knows, and whether a database is at its own or ahead of it.
 
-Every start asks that. It is told from the names of the migrations, whose first word is the revision: to import Alembic
-and read all migrations took a tenth of each start.
+Every start asks that. The answer comes from the names of the migrations' files, which are the revisions: importing
+Alembic and reading all migrations took a tenth of each start.
 """
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +13,8 @@ from sqlalchemy import text
 
 from app.db.session import ReadSession
 
-MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
+_UNRELEASED: Final = re.compile(r"[0-9]{4}")
+"""What revisions were called before the baseline."""
 
 
 class MigrationRefusedError(Exception):
@@ -22,9 +25,36 @@ class SchemaBehindError(Exception):
     """The database's schema is behind this code: run `sceau migrate` first."""
 
 
+class UnreleasedSchemaError(MigrationRefusedError):
+    """The database was made before the baseline, and nothing leads from there to this code's schema."""
+
+    def __init__(self) -> None:
+        """Say so, and what to do."""
+        super().__init__(
+            "this database was made by an unreleased version of Sceau before the baseline, and cannot be migrated: "
+            "begin with an empty database, or with another --data directory"
+        )
+
+
+def migrations() -> Path:
+    """The folder that Alembic reads: beside `app`, in a checkout as in what the wheel installs."""
+    return Path(__file__).resolve().parents[2] / "migrations"
+
+
 def known_revisions() -> list[str]:
     """The revisions that this code knows, oldest first: each follows the one before it, the last is this code's own."""
-    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    return sorted(path.stem for path in (migrations() / "versions").glob("[0-9]*_*.py"))
+
+
+def refuse_unreleased(found: Iterable[str]) -> None:
+    """Refuse a database at one of these revisions, if one is of before the baseline.
+
+    Raises:
+        UnreleasedSchemaError: it is.
+
+    """
+    if any(_UNRELEASED.fullmatch(each) for each in found):
+        raise UnreleasedSchemaError
 
 
 async def current_revision(session: ReadSession) -> str | None:
@@ -41,12 +71,14 @@ async def check_schema(session: ReadSession) -> None:
 
     Raises:
         SchemaBehindError: no schema, or an older revision than this code's.
+        UnreleasedSchemaError: it was made before the baseline.
 
     """
     present = (await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar_one()
     if not present:
         raise SchemaBehindError
     current = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
+    refuse_unreleased(current)
     known = known_revisions()
     if not current or (set(current) <= set(known) and known[-1] not in current):
         raise SchemaBehindError

@@ -4,7 +4,7 @@ Tables stand beside the store that reads them (`app/*/tables.py`); `app.db.migra
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import MetaData
 
@@ -22,6 +22,6 @@ metadata = MetaData(
 )
 
 
-def is_declared_here(name: str | None, kind: str, _: Mapping[str, str | None]) -> bool:
+def is_declared_here(name: str | None, kind: str, _: Mapping[Any, str | None]) -> bool:
     """What Alembic is to compare (its `include_name`): everything but a library's tables."""
     return kind != "table" or name is None or not name.startswith(LIBRARY_PREFIX)

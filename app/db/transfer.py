@@ -56,8 +56,6 @@ TABLES: Final = (
     "staff_acknowledgement",
 )
 """What is carried over, in an order in which each refers to those before it only."""
-SECRET: Final = {"caller": "key_sha256"}
-"""Columns whose values are left behind."""
 _TOGETHER: Final = 2_000
 _STATEMENT_SECONDS: Final = 24 * 3_600.0
 
@@ -95,10 +93,7 @@ async def _heading(connection: psycopg.AsyncConnection[Any]) -> dict[str, Any]:
 
 
 def _reading(table: str) -> sql.Composed:
-    said = sql.SQL("row_to_json(each)").format()
-    if table in SECRET:
-        said = sql.SQL("to_jsonb(each) - {}").format(sql.Literal(SECRET[table]))
-    return sql.SQL("COPY (SELECT {} FROM {} AS each) TO STDOUT").format(said, sql.Identifier(table))
+    return sql.SQL("COPY (SELECT row_to_json(each) FROM {} AS each) TO STDOUT").format(sql.Identifier(table))
 
 
 async def _one(connection: psycopg.AsyncConnection[Any], query: sql.Composed) -> Any:  # noqa: ANN401 - whatever it asks

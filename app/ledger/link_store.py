@@ -23,8 +23,8 @@ class ConsentLink:
     """One link as kept. `token_sha256` stands for the token, which is not; `by_person`: the person asked for it.
 
     `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
-    `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it; None in links
-    of code before revision 0019. `return_to`: where the page lets the person go back to.
+    `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it. `return_to`:
+    where the page lets the person go back to.
     `given_by`: whose act it records, of a link of kind `joint`; None of any other.
     """
 
@@ -41,7 +41,7 @@ class ConsentLink:
     created_by: UUID
     expires_at: datetime
     ledger_order: int
-    credential: UUID | None
+    credential: UUID
     return_to: str | None = None
     given_by: GivenBy | None = None
 

@@ -46,8 +46,8 @@ consent_link = Table(
     Column("created_by", Uuid, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("ledger_order", Integer, nullable=False),
-    # What its maker was known by. None in links of code before revision 0019.
-    Column("credential", Uuid),
+    # What its maker was known by.
+    Column("credential", Uuid, nullable=False),
     # Where the page lets people go back to after an answer, of an origin that was listed when the link was made.
     Column("return_to", Text),
     # Of a joint link: whose of the two acts it records.

@@ -21,8 +21,6 @@ from app.ledger.mailboxes import locators_of_mailboxes
 from app.ledger.tables import subject, subject_locator, subject_vault
 
 REF_BYTES: Final = 32
-BEFORE_LOCATORS: Final = "casefold"
-"""What made the rows that revision 0021 carried over: ids were case-folded, and a database has had one key only."""
 _LIVE: Final = subject_locator.c.ended_at.is_(None)
 
 

@@ -14,8 +14,8 @@ from uuid import UUID
 class EntrySource:
     """One kind of row.
 
-    `tables` is what stands behind FROM. `id` and `at` are SQL of the entry's. `key` is SQL of what rows are found and
-    walked through by, as text that `typed` makes comparable. `facts`: members of the body, each a column or SQL of its
+    `tables` is what stands behind FROM. `id` and `at` are SQL of the entry's. `key` is SQL of what rows are found
+    by, as text that `typed` makes comparable. `facts`: members of the body, each a column or SQL of its
     own. `subjects`: the columns that hold pseudonyms. `kind`: SQL of the entry's kind where a row brings one.
     """
 
@@ -131,8 +131,6 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
             "recorded_at",
             "recorded_by",
             "at",
-            "approved_by",
-            "approval_reason",
         ),
     ),
     "controller_version": EntrySource(
@@ -202,25 +200,13 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         typed="uuid",
     ),
 }
-"""By the kind under which triggers queue them (revisions 0031, 0035 and 0036)."""
+"""By the kind under which triggers queue them."""
 
 
 def by_id(source: EntrySource) -> str:
     """SQL of the rows of some ids (`:ids`, texts), as JSON."""
     ids = f"CAST(CAST(:ids AS text[]) AS {source.typed}[])"
     return f"SELECT {_json(source)} FROM {source.tables} WHERE {_key(source)} = ANY ({ids})"  # noqa: S608 - constants
-
-
-def queue_more(kind: str, source: EntrySource) -> str:
-    """SQL that queues the next rows behind `:after` (a text, or NULL), at most `:most`; it gives their ids in order."""
-    key = _key(source)
-    after = f"(CAST(:after AS text) IS NULL OR {key} > CAST(CAST(:after AS text) AS {source.typed}))"
-    return f"""
-        WITH next AS (
-            SELECT {source.id} AS id, {key} AS key FROM {source.tables} WHERE {after} ORDER BY {key} LIMIT :most
-        ), queued AS (INSERT INTO proof_queue (kind, id) SELECT '{kind}', id FROM next ORDER BY key)
-        SELECT id FROM next ORDER BY key
-    """  # noqa: S608 - constants
 
 
 def without_entry(kind: str, source: EntrySource) -> str:

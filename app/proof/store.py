@@ -7,15 +7,14 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, cast, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import Text, cast, delete, func, insert, select, text, tuple_
 from sqlalchemy.dialects import postgresql
 
 from app.db.session import ReadSession, WriteSession
 from app.proof.entries import LogEntry, Record, body_of, commitment, parsed, record_of
-from app.proof.sources import SOURCES, by_id, queue_more, without_entry
+from app.proof.sources import SOURCES, by_id, without_entry
 from app.proof.tables import (
     Instant,
-    proof_backfill,
     proof_checkpoint,
     proof_entry,
     proof_opening,
@@ -62,20 +61,6 @@ async def take_turn(session: WriteSession, what: str = _APPENDING) -> bool:
     """Whether this transaction may append (or do something else): one at a time does."""
     turn = select(func.pg_try_advisory_xact_lock(func.hashtext(what)))
     return bool((await session.execute(turn)).scalar_one())
-
-
-async def queue_some_of_before(session: WriteSession, most: int) -> bool:
-    """Queue the next rows of one kind that were there before the log; whether there may be more, of it or another."""
-    left = select(proof_backfill).where(~proof_backfill.c.is_done).order_by(proof_backfill.c.kind).limit(1)
-    row = (await session.execute(left)).one_or_none()
-    if row is None:
-        return False
-    more = text(queue_more(row.kind, SOURCES[row.kind]))
-    ids = list((await session.execute(more, {"after": row.after, "most": most})).scalars())
-    after = update(proof_backfill).where(proof_backfill.c.kind == row.kind)
-    reached = {"after": ids[-1]} if len(ids) == most else {"is_done": True}
-    await session.execute(after.values(**reached))
-    return True
 
 
 async def waiting(session: ReadSession, most: int, behind: int = 0) -> list[Waiting]:
@@ -203,19 +188,12 @@ async def _entries(session: ReadSession, wanted: Any) -> list[StoredEntry]:  # n
 
 
 async def unentered(session: ReadSession, size: int) -> list[tuple[str, str]]:
-    """Rows that neither the log of that size nor the queue has, of kinds that were all gone through, by kind and id."""
+    """Rows that neither the log of that size nor the queue has, by kind and id."""
     found: list[tuple[str, str]] = []
-    behind = await kinds_behind(session)
-    for kind in sorted(SOURCES.keys() - set(behind)):
+    for kind in sorted(SOURCES):
         rows = await session.execute(text(without_entry(kind, SOURCES[kind])), {"size": size})
         found += [(kind, identifier) for identifier in rows.scalars()]
     return found
-
-
-async def kinds_behind(session: ReadSession) -> list[str]:
-    """Kinds whose rows of before the log are not all queued; one that the table does not name was gone through."""
-    left = select(proof_backfill.c.kind).where(~proof_backfill.c.is_done).order_by(proof_backfill.c.kind)
-    return list((await session.execute(left)).scalars())
 
 
 async def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:

@@ -5,7 +5,6 @@ What is to be entered comes into the queue by triggers of the database, in the t
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -33,15 +32,6 @@ proof_queue = Table(
     Column("kind", Text, nullable=False),
     Column("id", Text, nullable=False),
     Column("queued_at", Instant, nullable=False, server_default=text("clock_timestamp()")),
-)
-
-# How far a job has come with the rows of before the log; `after` names the last row that it queued.
-proof_backfill = Table(
-    "proof_backfill",
-    metadata,
-    Column("kind", Text, primary_key=True),
-    Column("after", Text),
-    Column("is_done", Boolean, nullable=False, server_default=text("false")),
 )
 
 proof_entry = Table(

@@ -41,10 +41,10 @@ class Particulars:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any] | None) -> Self:
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
         """Read what was kept; members of later code are left alone."""
         known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in (kept or {}).items() if name in known})
+        return cls(**{name: value for name, value in kept.items() if name in known})
 
 
 def facts_as_json(version: ProcessingVersion) -> dict[str, Any]:
@@ -53,16 +53,15 @@ def facts_as_json(version: ProcessingVersion) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None and value != []}
 
 
-def facts_from_json(kept: Mapping[str, Any] | None) -> dict[str, Any]:
+def facts_from_json(kept: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a version that were kept so."""
-    said = kept or {}
-    erased = said.get("derived_data_erased_within")
+    erased = kept.get("derived_data_erased_within")
     return {
-        "categories_of_persons": tuple(said.get("categories_of_persons", ())),
-        "recipients": frozenset(Recipient(**each) for each in said.get("recipients", ())),
-        "transfers": frozenset(Transfer(**each) for each in said.get("transfers", ())),
-        "storage_location": said.get("storage_location"),
-        "automated_decisions": said.get("automated_decisions"),
-        "conditional": said.get("conditional"),
+        "categories_of_persons": tuple(kept.get("categories_of_persons", ())),
+        "recipients": frozenset(Recipient(**each) for each in kept.get("recipients", ())),
+        "transfers": frozenset(Transfer(**each) for each in kept.get("transfers", ())),
+        "storage_location": kept.get("storage_location"),
+        "automated_decisions": kept.get("automated_decisions"),
+        "conditional": kept.get("conditional"),
         "derived_data_erased_within": Retention.parse(erased) if erased is not None else None,
     }

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from app.db.session import ReadSession, WriteSession
 from app.register.records import Proposal, Ruling, VersionRecord
 from app.register.store import values_of, version_of
-from app.register.tables import processing, processing_proposal, processing_ruling
+from app.register.tables import processing_proposal, processing_ruling
 
 
 async def load_proposals(
@@ -19,13 +19,11 @@ async def load_proposals(
     statement = (
         select(
             processing_proposal,
-            processing.c.controller,
             processing_ruling.c.approved,
             processing_ruling.c.reason.label("ruling_reason"),
             processing_ruling.c.at,
             processing_ruling.c.ruled_by,
         )
-        .join(processing, processing.c.id == processing_proposal.c.processing)
         .outerjoin(
             processing_ruling,
             (processing_ruling.c.processing == processing_proposal.c.processing)
@@ -38,7 +36,7 @@ async def load_proposals(
     found = defaultdict[str, list[Proposal]](list)
     for row in await session.execute(statement):
         ruling = Ruling(row.approved, row.ruling_reason, row.at, row.ruled_by) if row.approved is not None else None
-        found[row.processing].append(Proposal(version_of(row, row.controller), row.recorded_by, ruling))
+        found[row.processing].append(Proposal(version_of(row), row.recorded_by, ruling))
     return defaultdict(tuple, {identifier: tuple(proposals) for identifier, proposals in found.items()})
 
 

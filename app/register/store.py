@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.period import ConsentPeriod
 from app.core.processing import Invalidation, Status, StatusChange, can_be_an_id
-from app.core.register.controllers import id_of_name
 from app.core.retention import Retention
 from app.core.version import PartyMode, ProcessingVersion
 from app.db.session import ReadSession, WriteSession
@@ -50,11 +49,11 @@ async def load_processings(
         changes = changes.where(changes.selected_columns.at <= known_at)
     # Heads first: a processing registered between the statements is then left out whole, never seen without versions.
     found = (await session.execute(heads)).all()
-    controllers = {row.id: row.controller for row in found}
+    known = {row.id for row in found}
     by_version = defaultdict[str, list[VersionRecord]](list)
     for row in await session.execute(versions):
-        if row.processing in controllers:
-            by_version[row.processing].append(version_of(row, controllers[row.processing]))
+        if row.processing in known:
+            by_version[row.processing].append(version_of(row))
     by_change = defaultdict[str, list[StatusChange | Invalidation]](list)
     for row in await session.execute(changes):
         by_change[row.processing].append(change_of(row))
@@ -168,9 +167,8 @@ def _record(
     )
 
 
-def version_of(row: Row[tuple[object, ...]], controller: str) -> VersionRecord:
-    """The version of a row; one that older code wrote names no controllers and has the processing's own, by name."""
-    controllers = tuple(row.controllers) if row.controllers else (id_of_name(controller),)
+def version_of(row: Row[tuple[object, ...]]) -> VersionRecord:
+    """The version of a row."""
     facts = ProcessingVersion(
         number=row.number,
         effective_from=row.effective_from,
@@ -184,7 +182,7 @@ def version_of(row: Row[tuple[object, ...]], controller: str) -> VersionRecord:
         retention=Retention.parse(row.retention),
         service=row.service,
         age_statement_required=row.age_statement_required,
-        controllers=frozenset(controllers),
+        controllers=frozenset(row.controllers),
         **facts_from_json(row.particulars),
     )
     return VersionRecord(
@@ -193,7 +191,7 @@ def version_of(row: Row[tuple[object, ...]], controller: str) -> VersionRecord:
         row.notice,
         row.recorded_at,
         contact=row.data_protection_contact,
-        controllers=controllers,
+        controllers=tuple(row.controllers),
         particulars=Particulars.from_json(row.particulars),
         reason=row.reason,
     )

@@ -2,7 +2,7 @@
 
 A version that waits for a second person stands in `processing_proposal` alone, so that nothing that decides can meet
 it; approval copies it into `processing_version`. A new processing that waits stands in both, under a status that
-denies: it is stored as `suspended` with `awaiting_approval`, which code of before reads as suspended.
+denies: it is stored as `suspended` with `awaiting_approval`.
 """
 
 from collections.abc import Iterable
@@ -109,8 +109,8 @@ def _what_a_version_says() -> tuple[Any, ...]:
         Column("age_statement_required", Boolean, nullable=False, server_default=text("false")),
         Column("recorded_at", Instant, nullable=False),
         Column("recorded_by", Uuid, nullable=False),
-        Column("controllers", ARRAY(Text)),
-        Column("particulars", JSONB),
+        Column("controllers", ARRAY(Text), nullable=False),
+        Column("particulars", JSONB, nullable=False),
         Column("reason", Text),
         PrimaryKeyConstraint("processing", "number"),
         CheckConstraint("number >= 1", name="number"),

@@ -13,7 +13,6 @@ from app.jobs.work import Work
 from app.jobs.worker import run_jobs
 from app.operations.service.check_deployment import check_deployment
 from app.operations.service.check_durability import check_durability
-from app.operations.service.rewrite_locators import rewrite_those_of_before
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
 from app.settings.required import jobs_url, required
@@ -47,7 +46,6 @@ async def work_until(
         await check_durability(work.database)
         async with work.database.write() as session:
             await check_deployment(session, work.deployment)
-        await rewrite_those_of_before(work.database, work.deployment)
         async with sending(traces_of(settings)):
             return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
     finally:

@@ -19,7 +19,6 @@ from app.operations.callers.keep_uses import flush_uses, keep_uses
 from app.operations.service.check_deployment import DeploymentRefusedError, check_deployment
 from app.operations.service.check_durability import check_durability, keep_checking
 from app.operations.service.outage_file import OutageFileError, read_file, remember
-from app.operations.service.rewrite_locators import rewrite_those_of_before
 from app.operations.service.signing_keys import ensure_key
 from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
@@ -91,7 +90,6 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await services.tokens.read_keys(session)
     await services.fence.look_by_itself()
     await learn_exempt(services)  # before the first request: a database that goes away right after it was ready
-    await rewrite_those_of_before(services.database, services.deployment)
     await _turn_over_once(services)
 
 

@@ -82,9 +82,9 @@ def register(administrator_url: str) -> None:
         connection.execute(
             "INSERT INTO processing_version (processing, number, effective_from, provider_kind, service, elements,"
             " automated, party_mode, started_on, consent_validity, material, name, notice, data_recipients, retention,"
-            " recorded_at, recorded_by) VALUES (%s, 1, now() - interval '3 years', 'operator', 'mail',"
-            " '{content,subject_line}', true, 'user_only', '2020-01-01', 'P1Y', true, '{}', %s, '{}', 'P30D',"
-            " now() - interval '3 years', %s)",
+            " recorded_at, recorded_by, controllers, particulars) VALUES (%s, 1, now() - interval '3 years',"
+            " 'operator', 'mail', '{content,subject_line}', true, 'user_only', '2020-01-01', 'P1Y', true, '{}', %s,"
+            " '{}', 'P30D', now() - interval '3 years', %s, '{exemple}', '{}')",
             [PROCESSING, json.dumps(NOTICE), UUID(int=0)],
         )
 

@@ -190,10 +190,16 @@ APART = {
     ("POST", "/v1/acknowledgements"): "an event of another processing is not found: tests/webhooks/test_effects.py",
     ("POST", "/v1/processings/{id}/approvals"): "needs a version that waits: tests/register/test_four_eyes.py",
     ("POST", "/v1/processings/{id}/rejections"): "needs a version that waits: tests/register/test_four_eyes.py",
-    **{
-        (method, f"/v1/processings/{{id}}/invalidations/{{number}}/{what}"): "tests/register/test_invalidations.py"
-        for method, what in (("POST", "approvals"), ("POST", "rejections"), ("GET", "permits"))
-    },
+    ("GET", "/v1/processings/{id}/invalidations/{number}/permits"): "tests/register/test_invalidations.py",
+    **dict.fromkeys(
+        (
+            ("GET", "/v1/proposals"),
+            ("POST", "/v1/proposals"),
+            ("POST", "/v1/proposals/{id}/approvals"),
+            ("POST", "/v1/proposals/{id}/rejections"),
+        ),
+        "for callers without a list of processings only: tests/register/test_gate.py",
+    ),
     ("GET", "/v1/controllers"): "legal persons, of no processing",
     ("GET", "/v1/controllers/{id}"): "a legal person, of no processing",
     ("GET", "/v1/job-runs"): "numbers of background tasks: of no processing",

@@ -96,12 +96,12 @@ def test_an_owner_that_is_not_named_is_no_fault(examined):
 
 
 def test_a_schema_that_is_behind_is_told(examined, primary):
-    """An older revision than this code's is wrong, with the command that mends it."""
-    primary.sql("UPDATE alembic_version SET version_num = '0001'")
+    """A schema without this code's revision is wrong, with the command that mends it."""
+    primary.sql("DELETE FROM alembic_version")
     try:
         status, found = examined()
     finally:
-        primary.sql(f"UPDATE alembic_version SET version_num = '{known_revisions()[-1]}'")
+        primary.sql(f"INSERT INTO alembic_version VALUES ('{known_revisions()[-1]}')")
     assert (status, found["schema"]) == (
         1, [("wrong", "the database's schema is behind this version", "run `sceau migrate`")],
     )  # fmt: skip

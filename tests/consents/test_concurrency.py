@@ -14,8 +14,9 @@ TAMPERINGS = {
     "an expiry moved": "UPDATE consent SET expires_at = expires_at + interval '1 day' WHERE decision = 'granted'",
     "an end forgotten": "UPDATE consent SET ended_by = NULL, ended_at = NULL WHERE ended_by IS NOT NULL",
     "a row lost": "DELETE FROM consent",
-    "a row made up": "INSERT INTO consent SELECT subject_ref, gen_random_uuid(), processing, version, decision,"
-    " collected_at, expires_at, ended_by, ended_at FROM consent LIMIT 1",
+    "a row made up": "INSERT INTO consent (subject_ref, id, processing, version, decision, collected_at, expires_at,"
+    " ended_by, ended_at) SELECT subject_ref, gen_random_uuid(), processing, version, decision, collected_at,"
+    " expires_at, ended_by, ended_at FROM consent LIMIT 1",
 }
 
 

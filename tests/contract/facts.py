@@ -15,7 +15,6 @@ from app.proof.heads import KeptHeads
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import notice_of, proof, written
-from tests.support.invalidations import propose
 from tests.support.staff import TEXT, publish
 from tests.support.two_persons import add, person
 
@@ -204,12 +203,11 @@ def _proposed(api: Api) -> tuple[tuple[str, ...], str]:
     """Processings of which a version waits, and the key of a person who may answer."""
     api.ok("POST", "/v1/controllers", {"id": "joint", "kind": "other", "legal_name": "Exemple SA"})
     names = tuple(f"waiting-{number}" for number in range(8))
-    program = api.with_key(api.new_key("register:write"))
+    ada, bob = person(api, "Ada"), person(api, "Bob", "register:approve")
     for name in names:
         api.register(name)
-        assert add(program, name, notice={"fr": "Autre."}, reason="Clearer words.").status_code == 201
-        propose(api, name)
-    return names, person(api, "Bob", "register:approve").key or ""
+        assert add(ada, name, notice={"fr": "Autre."}, reason="Clearer words.").status_code == 201
+    return names, bob.key or ""
 
 
 def _dispatched(api: Api) -> tuple[str, ...]:

@@ -1,8 +1,4 @@
-import psycopg
 import pytest
-
-from app.db.migrate import downgrade, upgrade
-from tests.database.conftest import connected
 
 PREPARE = """
 INSERT INTO staff_notice VALUES (1, now(), NULL, '{"fr": "Titre"}', '{"fr": "Texte"}');
@@ -35,19 +31,3 @@ def test_one_of_each_kind_is_kept(application, members):
         for way in ways:
             application.execute(ADD, [way, member])
         assert _kept(application, member) == ways[:2]
-
-
-def test_a_downgrade_keeps_the_first(database, application, owner, members):
-    """Going back leaves one row for a member and a version, which nobody can change, and going on again works."""
-    for member, ways in zip(members, (["paper", "page"], ["api", "paper"]), strict=True):
-        for way in ways:
-            application.execute(ADD, [way, member])
-    application.commit()
-    for step in (lambda connection: downgrade(connection, "0015"), upgrade):
-        with connected(database.owner_url) as connection:
-            step(connection)
-        assert [_kept(owner, member) for member in members] == [["paper"], ["api"]]
-        owner.commit()
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            owner.execute("DELETE FROM staff_acknowledgement")
-        owner.rollback()

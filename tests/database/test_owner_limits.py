@@ -32,8 +32,10 @@ def days(owner):
         )
         owner.execute(
             "INSERT INTO decision_log (subject_ref, at, id, caller, processing, correspondence_ref, channel, territory,"
-            " permitted, reason, rule) SELECT sha256(''), %s, gen_random_uuid(), gen_random_uuid(), 'ads', '',"
-            " 'online', 'FR', false, 'no_consent', '11' FROM generate_series(1, 3)",
+            " permitted, reason, rule, automated, private, versions, changes, known, policy, rules, build)"
+            " SELECT sha256(''), %s, gen_random_uuid(), gen_random_uuid(), 'ads', '',"
+            " 'online', 'FR', false, 'no_consent', '11', true, true, 1, 1, 0, 'P1Y/start_of_day', '', ''"
+            " FROM generate_series(1, 3)",
             [f"{day} 12:00 UTC"],
         )
     owner.commit()
@@ -102,8 +104,8 @@ def test_a_temporary_table_stands_for_none_of_the_owner_s(owner, application, da
     assert kept(owner, days) == {FLOOR, FLOOR + 1}
 
 
-def test_with_the_search_path_of_before_it_would(owner, application, days):
-    """The control: under the path that the function had before revision 0025, the temporary table sets the floor."""
+def test_with_another_search_path_it_would(owner, application, days):
+    """The control: under a path that does not put temporary tables last, the temporary table sets the floor."""
     owner.execute("ALTER FUNCTION sceau_drop_log_before(date) SET search_path = public")
     owner.commit()
     application.execute("CREATE TEMP TABLE owner_limit AS SELECT true AS is_here, 1 AS log_floor_days")

@@ -137,12 +137,11 @@ def _consents(player: Player) -> None:
 
 
 def _register(player: Player) -> None:
-    """Where two persons decide: a program proposes, and a person approves or rejects."""
-    bob = person(player.api, "Bob", "register:approve")
-    program = player.api.with_key(player.api.new_key("register:write"))
+    """Where two persons decide: one proposes, and another approves or rejects."""
+    ada, bob = person(player.api, "Ada"), person(player.api, "Bob", "register:approve")
     for ruling in ("post_rejection", "post_approval"):
         words = {"notice": {"fr": f"Autres mots, {ruling}."}, "reason": "Clearer words."}
-        made = player.play("post_version", body=words, by=program)
+        made = player.play("post_version", body=words, by=ada)
         player.play(ruling, body={"version": made["proposed_version"]}, by=bob)
     for operation in ("get_invalidations", "get_processing", "get_versions", "get_processings"):
         player.play(operation)

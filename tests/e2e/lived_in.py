@@ -26,8 +26,10 @@ FILTER = processing(
 )
 _LOG = """
 INSERT INTO decision_log
-    (subject_ref, at, id, caller, processing, correspondence_ref, channel, territory, permitted, reason, rule)
-SELECT sha256(id::text::bytea), at, id, gen_random_uuid(), %s, sha256('x'), 'online', 'FR', %s, %s, '0'
+    (subject_ref, at, id, caller, processing, correspondence_ref, channel, territory, permitted, reason, rule,
+        automated, private, versions, changes, known, policy, rules, build)
+SELECT sha256(id::text::bytea), at, id, gen_random_uuid(), %s, sha256('x'), 'online', 'FR', %s, %s, '0',
+    true, true, 1, 1, 1, 'P1Y/start_of_day', 'rules', 'build'
 FROM unnest(%s::timestamptz[], %s::uuid[]) AS given (at, id)
 """
 _ANSWERS = (

@@ -43,7 +43,7 @@ def serve(data: Path, port: int, moved: Path) -> None:
     signal.signal(signal.SIGTERM, serving._terminate)
     vars(jobs_process)["_WORKER"] = ("-m", "tests.e2e.moved", "jobs", str(moved))
     with local_deployment(data, join=False), jobs_process.JobsProcess():
-        # The database refuses what is recorded ahead of its clock (revision 0025), unless its owner tolerates it.
+        # The database refuses what is recorded ahead of its clock, unless its owner tolerates it.
         owner = required(Settings.load().database_owner_url, "database_owner_url")
         owner_limits(owner, clock_tolerance=timedelta(days=36_500))
         app = create_app(Settings.load(), clock=MovedClock(moved))

@@ -91,7 +91,8 @@ def reachable_python() -> str:
 def _reachable_application() -> tuple[Path, Path]:
     """The application, and the PostgreSQL programs, where nobody can read them."""
     copy = _reachable_place() / "checkout"
-    shutil.copytree(ROOT / "app", copy / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("app", "migrations"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(Path(__file__).with_name("starter.py"), copy / "starter.py")
     _open_to_all(copy)
     original = find_binaries(None)

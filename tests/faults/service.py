@@ -136,15 +136,13 @@ class Server:
         directory: Path,
         settings: Mapping[str, str] | None = None,
         *,
-        schema: str | None = "head",
         binaries: Path | None = None,
     ) -> None:
-        """Start it and migrate its database to a revision; None leaves it empty. `binaries`: of another version."""
+        """Start it and migrate its database. `binaries`: of another version."""
         given = {"synchronous_commit": "off", **(settings or {})}
         self.embedded = EmbeddedServer(directory / "postgres", settings=given, binaries=binaries)
         self.embedded.start()
-        if schema is not None:
-            migrate(self.owner_url, self.app_url, revision=schema)
+        migrate(self.owner_url, self.app_url)
 
     @property
     def app_url(self) -> str:

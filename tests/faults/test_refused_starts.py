@@ -12,11 +12,14 @@ from typer.testing import CliRunner
 from app import cli, serving
 from app.core.article import paris_midnight
 from app.db import time_zone
+from app.db.migrate import migrate
+from app.db.revisions import MigrationRefusedError
 from app.telemetry import logs
 from app.wiring.deployment import deployment_of
 from tests.faults.service import Service, free_port
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, settings_for
 from tests.support.databases import new_database
+from tests.support.migrations import know_one_more
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -197,13 +200,25 @@ def test_an_empty_database(start):
     assert "sceau migrate" in _one_line(said)
 
 
-def test_a_schema_behind(start, database):
+def test_a_schema_behind(start, monkeypatch, tmp_path):
     """A schema older than the code is refused with the command to run."""
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    know_one_more(monkeypatch, tmp_path)
     said, status = start()
     assert status == 1
     assert "sceau migrate" in _one_line(said)
+
+
+@pytest.mark.parametrize("revision", ["0001", "0041"])
+def test_a_schema_of_before_the_baseline(start, database, revision):
+    """A database that an unreleased version made is refused with what to do, and `sceau migrate` leaves it alone."""
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+    said, status = start()
+    assert status == 1
+    assert "made by an unreleased version of Sceau before the baseline" in _one_line(said)
+    assert "--data" in said
+    with pytest.raises(MigrationRefusedError, match="before the baseline"):
+        migrate(database.owner_url, database.app_url)
 
 
 def test_a_schema_ahead(database):

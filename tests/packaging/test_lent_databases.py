@@ -5,8 +5,8 @@ from tests.support.databases import new_database
 from tests.support.emptying import as_it_is
 
 WRITE = """
-INSERT INTO caller (id, name, scopes, key_sha256, created_at)
-VALUES (gen_random_uuid(), 'x', '{register:read}', %s, now())"""
+INSERT INTO caller (id, name, scopes, created_at)
+VALUES (gen_random_uuid(), 'x', '{register:read}', now())"""
 
 
 def _used(statement, parameters=None):
@@ -21,7 +21,7 @@ def test_rows_are_taken_away_and_the_database_is_lent_again():
     with new_database() as made, psycopg.connect(made.owner_url, autocommit=True) as connection:
         before = as_it_is(made.owner_url)
         connection.execute("SELECT nextval('procrastinate_jobs_id_seq')")
-        connection.execute(WRITE, [b"0" * 32])
+        connection.execute(WRITE)
         assert as_it_is(made.owner_url) != before
     with new_database() as again, psycopg.connect(again.owner_url) as connection:
         assert again.name == made.name
@@ -55,7 +55,7 @@ def test_a_copy_is_lent_again_as_it_was_copied_and_only_while_its_original_lasts
     caller = "SELECT name FROM caller"
     with new_database() as original:
         with psycopg.connect(original.owner_url, autocommit=True) as connection:
-            connection.execute(WRITE, [b"0" * 32])
+            connection.execute(WRITE)
         names = set()
         for _ in range(2):
             with new_database(template=original.name) as copy, psycopg.connect(copy.owner_url) as connection:

@@ -44,16 +44,17 @@ def digest(wheel: Path) -> str:
 
 
 def test_the_wheel_holds_the_package_with_its_migrations_and_nothing_else(wheel):
-    """Every file of `app`, migrations, templates and fonts among them, the licence, no bytecode, no test."""
+    """Every file of `app`, templates and fonts among them, and of `migrations`; the licence, no bytecode, no test."""
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     files = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "app").rglob("*")
+        for top in ("app", "migrations")
+        for path in (ROOT / top).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert any(name.startswith("app/migrations/versions/0001_") for name in files)
-    assert {name for name in names if name.startswith("app/")} == files
-    assert {name.split("/")[0] for name in names} == {"app", f"{wheel.name.split('-py3')[0]}.dist-info"}
+    assert "migrations/versions/0001_baseline.py" in files
+    assert {name for name in names if name.startswith(("app/", "migrations/"))} == files
+    assert {name.split("/")[0] for name in names} == {"app", "migrations", f"{wheel.name.split('-py3')[0]}.dist-info"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients/python"
-SOURCES = ("app", "pyproject.toml", "LICENSE")
+SOURCES = ("app", "migrations", "pyproject.toml", "LICENSE")
 """What the wheel of the service is made of."""
 
 

@@ -10,8 +10,9 @@ from app.operations.service import show_dashboard
 from app.operations.service.show_dashboard import Dashboard, Deliveries, Read
 from app.pages.languages import Language
 from app.pages.service.attention import attention
-from tests.support.api import processing, running
+from tests.support.api import running
 from tests.support.dashboard import Visitor, count
+from tests.support.two_persons import person
 
 NOTHING = Dashboard(*(Read() for _ in range(9)))
 
@@ -56,7 +57,8 @@ def test_what_cannot_be_read_is_a_point_and_no_number(database, monkeypatch):
 def test_a_version_to_approve_is_a_point(database):
     """Where two persons register, a proposal waits for the second."""
     with running(database, register_approval="two") as api:
-        api.call("POST", "/v1/processings", processing("ads"))
+        person(api, "Bob")
+        person(api, "Ada").register("ads")
         visitor = Visitor(api)
         page = visitor.sign_in()
         assert "A version to approve: ads" in page.text("attention")

@@ -17,6 +17,7 @@ from app.jobs.proof import append_all, batch_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import LogRefusedError
 from app.proof.heads import HeadsUnreadableError
+from app.proof.sources import SOURCES
 from app.wiring.deployment import database_of, deployment_of
 from app.wiring.proof import proof_plan_of
 from tests.support.api import running, settings_for
@@ -111,6 +112,13 @@ class Log:
             connection.execute("SET session_replication_role = replica")
             for statement in statements:
                 assert connection.execute(statement).rowcount != 0, statement
+
+    def queue_all(self):
+        """Queue every row that is entered, as a superuser could who began the log anew."""
+        with psycopg.connect(administrator_url(self.database.name)) as connection:
+            for kind, source in SOURCES.items():
+                rows = f"SELECT '{kind}', {source.id} FROM {source.tables} ORDER BY 2"
+                connection.execute(f"INSERT INTO proof_queue (kind, id) {rows}")
 
     def value(self, query):
         """The only value that a query finds."""

@@ -126,23 +126,6 @@ def test_a_rotation_that_is_forged_is_named(log, tmp_path):
     assert log.verify(leaked, key=before)[0] == 1
 
 
-def test_rows_of_before_the_log_are_entered_too(log):
-    """What was recorded before there was a log, or while a trigger was off, is found by going through the tables."""
-    log.superuser(
-        "DELETE FROM proof_entry",
-        "DELETE FROM proof_opening",
-        "DELETE FROM proof_tile",
-        "DELETE FROM proof_checkpoint",
-        "UPDATE proof_backfill SET is_done = false, after = NULL",
-    )
-    shutil.rmtree(log.heads)
-    log.heads.mkdir()
-    assert "entries appended" in log.append()
-    status, said = log.verify(log.bundle())
-    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False)
-    assert len([line for line in lines_of(log.place / "bundle.zip") if '"kind":"consent_event"' in line["entry"]]) == 5
-
-
 _EVENT = "(SELECT id FROM consent_event WHERE kind = 'granted' ORDER BY id LIMIT 1)"
 TAMPERED = {
     "a row is edited": (f"UPDATE consent_event SET kind = 'refused', expires_at = NULL WHERE id = {_EVENT}",),
@@ -198,7 +181,7 @@ def test_two_texts_that_change_places_are_named(log):
         """INSERT INTO presented_text (sha256, text, kept_at)
         SELECT sha256(each::bytea), each, now() FROM unnest(ARRAY['x', 'y']) AS each"""
     )
-    log.superuser("UPDATE proof_backfill SET is_done = false, after = NULL WHERE kind = 'presented_text'")
+    log.queue_all()
     log.append()
     assert log.verify(log.bundle())[0] == GOOD_BUT_NOT_ANCHORED
     log.superuser(
@@ -219,8 +202,8 @@ def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
         "DELETE FROM proof_opening",
         "DELETE FROM proof_tile",
         "DELETE FROM proof_checkpoint",
-        "UPDATE proof_backfill SET is_done = false, after = NULL",
     )
+    log.queue_all()
     assert "the database has no checkpoint, and there was one" in log.append()
     for each in log.heads.iterdir():
         each.unlink()

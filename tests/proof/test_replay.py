@@ -289,13 +289,14 @@ def test_a_permit_long_after_a_withdrawal_is_seen(log):
 
 
 def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
-    """Rows of an older schema, and other rules that decide otherwise: each with its reason."""
+    """A period counted in a way that is not known, and other rules that decide otherwise: each with its reason."""
     _changed(
         log.database,
-        "UPDATE decision_log SET rules = NULL WHERE id = (SELECT min(id::text)::uuid FROM decision_log) RETURNING id",
+        "UPDATE decision_log SET policy = 'P2Y/never' WHERE id = (SELECT min(id::text)::uuid FROM decision_log)"
+        " RETURNING id",
     )
     status, said = _replayed(log)
-    assert (status, "NOT REPRODUCIBLE: 1: logged before rows told what they were decided on" in said) == (
+    assert (status, "NOT REPRODUCIBLE: 1: periods were counted in a way that these rules do not know" in said) == (
         INCOMPLETE,
         True,
     )

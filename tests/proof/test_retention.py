@@ -7,8 +7,6 @@ from unittest.mock import ANY
 import psycopg
 import pytest
 
-from app.db.migrate import downgrade, upgrade
-from app.db.owner import owner_engine
 from app.proof.verifier.bodies import _before
 from tests.proof.logs import lines_of
 from tests.proof.retained import known, owned, sign
@@ -167,22 +165,6 @@ def test_periods_are_those_of_the_owner(old):
         with psycopg.connect(old.database.owner_url) as connection, pytest.raises(psycopg.errors.DatabaseError):
             connection.execute("UPDATE retention_rule SET period = %s", [short])
     assert "P20Y" in owned(old, "show")
-
-
-def test_the_revision_goes_back_and_forth(old):
-    """Down, the ledger refuses its owner whatever is set; up again, the schedule is proposed anew."""
-    sign(old)
-    engine = owner_engine(old.database.owner_url)
-    with engine.begin() as connection:
-        downgrade(connection, "0033")
-    with psycopg.connect(old.database.owner_url, autocommit=True) as connection:
-        connection.execute("SELECT set_config('sceau.retaining', 'on', false)")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is append-only"):
-            connection.execute("DELETE FROM consent_event")
-    with engine.begin() as connection:
-        upgrade(connection, "head")
-    engine.dispose()
-    assert "proposed" in owned(old, "show").lower()
 
 
 def test_a_hold_is_restored_with_the_rest(old, tmp_path):

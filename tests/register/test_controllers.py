@@ -63,9 +63,34 @@ def test_a_wrong_controller_is_refused(pap, field, more):
     assert pap.call("GET", "/v1/controllers/wrong").status_code == 404
 
 
+@pytest.mark.parametrize(("name", "stated"), [("same", True), ("another", False)])
+def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, stated):
+    """Of kind `other` nothing checked says so: unless it is stated, everybody is asked anew."""
+    pap.ok("POST", "/v1/controllers", {"id": f"other-{name}", "kind": "other", "legal_name": "Ancien nom SA"})
+    body = {**processing(f"of-{name}"), "controllers": [f"other-{name}"]}
+    del body["controller"]
+    pap.ok("POST", "/v1/processings", body)
+    pap.decide("alice", f"of-{name}")
+    renamed = {"legal_name": "Nouveau nom SA", "same_legal_person": stated}
+    pap.ok("POST", f"/v1/controllers/other-{name}/versions", renamed)
+    assert pap.ok("GET", f"/v1/processings/of-{name}")["controller"] == "Nouveau nom SA"
+    assert pap.reason("alice", f"of-{name}") == ("consent_in_force" if stated else "consent_superseded")
+
+
+def test_a_controller_that_moves_abroad_is_asked_for_anew(pap):
+    """Another country is another law: whatever the identifier, unless it is stated to be the same legal person."""
+    pap.ok("POST", "/v1/controllers", controller("moved", kind="siren", identifier="542051180", country="FR"))
+    body = {**processing("of-moved"), "controllers": ["moved"]}
+    del body["controller"]
+    pap.ok("POST", "/v1/processings", body)
+    pap.decide("alice", "of-moved")
+    pap.ok("POST", "/v1/controllers/moved/versions", {"legal_name": "moved SA", "country": "US"})
+    assert pap.reason("alice", "of-moved") == "consent_superseded"
+
+
 def test_renaming_is_not_another_controller(pap):
-    """A new legal name is a version: processings are told under it, and no consent ends."""
-    pap.ok("POST", "/v1/controllers", controller("renamed"))
+    """A new legal name of a SIREN is a version: processings are told under it, and no consent ends."""
+    pap.ok("POST", "/v1/controllers", controller("renamed", kind="siren", identifier="552081317"))
     body = {**processing("of-renamed"), "controllers": ["renamed"]}
     del body["controller"]
     assert pap.ok("POST", "/v1/processings", body)["controller"] == "renamed SA"

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.acts import trail
-from tests.support.api import TestClock, question, running, utc
+from tests.support.api import TestClock, processing, question, running, utc
 from tests.support.dashboard import Visitor
 from tests.support.databases import fresh_database
 from tests.support.golden_replay import wire
@@ -33,15 +33,15 @@ def api(database, clock):
 
 
 @pytest.fixture
-def ada(api):
-    """A person who proposes."""
-    return person(api, "Ada")
-
-
-@pytest.fixture
 def bob(api):
     """Another person."""
     return person(api, "Bob")
+
+
+@pytest.fixture
+def ada(api, bob):
+    """A person who proposes; there must be somebody to approve it."""
+    return person(api, "Ada")
 
 
 def refused(answer):
@@ -61,14 +61,40 @@ def test_one_key_alone_cannot_register_advertising_as_sorting(api, ada):
 
 def test_one_key_cannot_make_itself_a_second_person(api):
     """A caller approves nothing that was proposed by who made it, directly or through others, nor the other way."""
-    api.register("ads", purpose="sorting")
-    made = person(api, "Eve", "keys:manage", "register:approve", "register:write", kind="person")
-    again = person(made, "Eve again", "register:approve")
-    for other in (made, again):
+    person(api, "Bob")
+    scopes = ("keys:manage", "register:approve", "register:write")
+    eve = person(api, "Eve", *scopes)
+    again, program = person(eve, "Eve again", *scopes), person(eve, "Her program", *scopes, kind="machine")
+    third = person(program, "Eve once more", "register:approve", "register:write")
+    eve.register("ads", purpose="sorting")
+    for other in (eve, again, third):
         assert refused(rule(other, "ads", 1)) == (403, "own-proposal")
-    person(made, "Her program", "register:write", kind="machine").register("more", purpose="sorting")
-    assert refused(rule(made, "more", 1)) == (403, "own-proposal")
-    assert api.reason("alice", "ads") == "processing_suspended"
+    again.register("more", purpose="sorting")
+    for other in (eve, third):
+        assert refused(rule(other, "more", 1)) == (403, "own-proposal")
+    assert api.reason("alice", "ads") == api.reason("alice", "more") == "processing_suspended"
+
+
+def test_who_rotates_a_key_may_hold_it(api):
+    """A key that somebody else gave a person makes the two one human being."""
+    scopes = ("register:approve", "register:write")
+    mallory = person(api, "Mallory", "keys:manage", *scopes)
+    person(api, "Bob")
+    ada_id = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": list(scopes)})["id"]
+    key = mallory.ok("POST", f"/v1/keys/{ada_id}/rotations", {})["key"]
+    mallory.register("ads", purpose="sorting")
+    assert refused(rule(api.with_key(key), "ads", 1)) == (403, "own-proposal")
+
+
+def test_what_could_never_be_approved_is_refused_when_it_is_proposed(api):
+    """By the bootstrap key and by any program; and by a person while there is no second one. The id is not burnt."""
+    body = processing("ads", purpose="sorting")
+    assert refused(api.call("POST", "/v1/processings", body)) == (403, "persons-only")
+    ada = person(api, "Ada")
+    assert refused(ada.call("POST", "/v1/processings", body)) == (409, "no-second-person")
+    bob = person(api, "Bob")
+    assert ada.ok("POST", "/v1/processings", body)["status"] == "proposed"
+    assert rule(bob, "ads", 1).json()["status"] == "active"
 
 
 def test_another_person_puts_it_in_force(ada, bob, clock):
@@ -159,7 +185,7 @@ def test_a_version_to_come_keeps_its_instant(ada, bob):
 
 
 def test_a_stronger_version_waits_for_nobody(ada, bob):
-    """A version that changes no text and weakens nothing is in force at once."""
+    """A version that changes no words and only narrows is in force at once."""
     ada.register("ads")
     rule(bob, "ads", 1)
     assert add(ada, "ads", party_mode="all_parties").json()["version"]["number"] == 2
@@ -235,7 +261,7 @@ def test_an_approval_needs_a_reason(ada, bob):
 def test_a_worker_that_decides_from_memory_hears_of_it(database):
     """A worker with a lease denies what waits, and permits it once the approval was answered."""
     with running(database, register_approval="two", cache="leased") as api:
-        ada, bob = person(api, "Ada"), person(api, "Bob")
+        bob, ada = person(api, "Bob"), person(api, "Ada")
         ada.register("filter", purpose="sorting")
         assert ada.reason("alice", "filter") == "processing_suspended"
         assert rule(bob, "filter", 1).json()["status"] == "active"

@@ -171,14 +171,13 @@ def test_an_invalidation_said_again_is_the_same(api, database):
         ("Alice@example.fr", {"version": 1}, (404, "not-found")),
     ],
 )
-def test_what_no_consent_rests_on_is_not_invalidated(two, identifier, body, expected):
+def test_what_no_consent_rests_on_is_not_invalidated(api, identifier, body, expected):
     """A version or a text that the processing never had, a purpose of III, an unknown processing; in a dry run too."""
-    ada = person(two, "Ada")
-    ada.register("ads")
-    ada.register("filter", purpose="sorting")
+    api.register("ads")
+    api.register("filter", purpose="sorting")
     for dry_run in (False, True):
         sent = {**body, "reason": WHY, "dry_run": dry_run}
-        assert refused(ada.call("POST", f"/v1/processings/{identifier}/invalidations", sent)) == expected
+        assert refused(api.call("POST", f"/v1/processings/{identifier}/invalidations", sent)) == expected
 
 
 @pytest.mark.parametrize(
@@ -192,10 +191,10 @@ def test_what_no_consent_rests_on_is_not_invalidated(two, identifier, body, expe
         {"version": True, "reason": WHY},
     ],
 )
-def test_a_body_names_one_thing_and_a_reason(two, body):
+def test_a_body_names_one_thing_and_a_reason(api, body):
     """Neither or both of version and text, no reason and an odd hash are refused."""
-    two.register("ads")
-    assert two.call("POST", "/v1/processings/ads/invalidations", body).status_code == 422
+    api.register("ads")
+    assert api.call("POST", "/v1/processings/ads/invalidations", body).status_code == 422
 
 
 def test_one_person_invalidates_where_the_register_takes_two(two, clock):
@@ -214,14 +213,13 @@ def test_one_person_invalidates_where_the_register_takes_two(two, clock):
     assert refused(ada.call("GET", "/v1/processings/nothing/invalidations")) == (404, "not-found")
 
 
-def test_a_person_of_other_processings_answers_and_sees_nothing(two):
-    """A caller with a list of processings proposes, answers and reads about those alone."""
-    ada = person(two, "Ada")
-    ada.register("ads")
-    invalidate(ada, "ads")
+def test_a_caller_of_other_processings_invalidates_and_sees_nothing(api):
+    """A caller with a list of processings invalidates and reads about those alone."""
+    api.register("ads")
+    invalidate(api, "ads")
     made = {"name": "Dan", "kind": "person", "processings": ["others"]}
     scopes = ["register:approve", "register:write", "audit:read"]
-    dan = two.with_key(two.ok("POST", "/v1/keys", {**made, "scopes": scopes})["key"])
+    dan = api.with_key(api.ok("POST", "/v1/keys", {**made, "scopes": scopes})["key"])
     assert refused(invalidate(dan, "ads", dry_run=True)) == (403, "processing-not-allowed")
     permits = dan.call("GET", "/v1/processings/ads/invalidations/1/permits")
     assert refused(permits) == (403, "processing-not-allowed")

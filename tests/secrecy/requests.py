@@ -82,8 +82,9 @@ BODIES: dict[Route, list[Any]] = {
         {"text": _address("malformed"), "reason": "Unlawful."},
         {"text": "ab" * 32, "reason": "Unlawful."},
     ],
-    ("POST", "/v1/processings/{id}/invalidations/{number}/approvals"): [{"reason": "Read too."}],
-    ("POST", "/v1/processings/{id}/invalidations/{number}/rejections"): [{"reason": "Read too."}],
+    ("POST", "/v1/proposals"): [{"kind": "retention", "consent": "P4Y"}],
+    ("POST", "/v1/proposals/{id}/approvals"): [{"reason": "Read too."}],
+    ("POST", "/v1/proposals/{id}/rejections"): [{"reason": "Read too."}],
     ("POST", "/v1/controllers"): [
         {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS", "country": "FR"},
         {"id": _address("processing"), "kind": "siren", "identifier": _address("malformed"), "legal_name": "x"},

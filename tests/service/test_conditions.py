@@ -75,7 +75,7 @@ def test_the_database_and_the_build_are_told(database):
         assert figure(text, "sceau_database_timeline") >= 1
         assert figure(text, "sceau_database_waits_for_standby") == 0
         assert abs(figure(text, "sceau_database_clock_ahead_seconds")) < 5
-        newest = max(each.name[:4] for each in (ROOT / "app/migrations/versions").glob("0*.py"))
+        newest = max(each.stem for each in (ROOT / "migrations/versions").glob("0*.py"))
         assert f'sceau_build_info{{revision="unknown",schema="{newest}",version="0.1.0"}} 1.0' in text
         assert api.ok("GET", "/livez") == {"status": "live", "version": "0.1.0"}
 

@@ -12,7 +12,7 @@ from tests.faults.service import eventually
 from tests.support.api import BOOTSTRAP, Api, processing, question, subject
 from tests.support.dashboard import SITE, Visitor
 from tests.support.databases import TestDatabase
-from tests.support.invalidations import propose
+from tests.support.gate import propose_at_gate
 from tests.support.staff import TEXT, publish
 
 Route = tuple[str, str]
@@ -86,32 +86,35 @@ def _version(world: World) -> Any:
     return world.send("POST", f"/v1/processings/{identifier}/versions", body)
 
 
+def _two_persons(world: World) -> tuple[Any, Any]:
+    """One who proposes, and one who answers."""
+    made = {"kind": "person", "scopes": ["register:read", "register:write", "register:approve"]}
+    keys = [world.api.ok("POST", "/v1/keys", {"name": name, **made})["key"] for name in ("x", "y")]
+    proposer, approver = (world.api.with_key(key) for key in keys)
+    return proposer, approver
+
+
 def _rule(world: World, answer: str) -> Any:
-    """A program proposes other texts, and a person answers."""
+    """A person proposes other texts, and another answers."""
     identifier = world.registered()
     body = {**processing("x"), "notice": {"fr": "Autre."}, "material": False, "reason": "A typing error."}
     del body["id"]
-    writer = world.api.with_key(world.api.new_key("register:write"))
-    writer.ok("POST", f"/v1/processings/{identifier}/versions", body)
-    person = {"name": "x", "kind": "person", "scopes": ["register:approve"]}
-    approver = world.api.with_key(world.api.ok("POST", "/v1/keys", person)["key"])
+    proposer, approver = _two_persons(world)
+    proposer.ok("POST", f"/v1/processings/{identifier}/versions", body)
     ruling = {"version": 2, "reason": "Read and compared."}
     return approver.call("POST", f"/v1/processings/{identifier}/{answer}", ruling, IDENTIFIED)
+
+
+def _answer_proposal(world: World, answer: str) -> Any:
+    """What waits at the gate is answered by another person."""
+    proposer, approver = _two_persons(world)
+    proposed = propose_at_gate(world.api, proposer)
+    return approver.call("POST", f"/v1/proposals/{proposed}/{answer}", {"reason": "Read too."}, IDENTIFIED)
 
 
 def _invalidate(world: World) -> Any:
     body = {"version": 1, "reason": "Unlawful."}
     return world.send("POST", f"/v1/processings/{world.registered()}/invalidations", body)
-
-
-def _answer_invalidation(world: World, answer: str) -> Any:
-    """A program proposes, and a person answers."""
-    identifier = world.registered()
-    number = propose(world.api, identifier)
-    person = {"name": "x", "kind": "person", "scopes": ["register:approve"]}
-    approver = world.api.with_key(world.api.ok("POST", "/v1/keys", person)["key"])
-    path = f"/v1/processings/{identifier}/invalidations/{number}/{answer}"
-    return approver.call("POST", path, {"reason": "Read too."}, IDENTIFIED)
 
 
 def _permits(world: World) -> Any:
@@ -228,13 +231,13 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ("POST", "/v1/processings/{id}/approvals"): ("processing.approved", lambda world: _rule(world, "approvals")),
     ("POST", "/v1/processings/{id}/rejections"): ("processing.rejected", lambda world: _rule(world, "rejections")),
     ("POST", "/v1/processings/{id}/invalidations"): ("processing.invalidated", _invalidate),
-    ("POST", "/v1/processings/{id}/invalidations/{number}/approvals"): (
-        "processing.invalidated",
-        lambda world: _answer_invalidation(world, "approvals"),
+    ("POST", "/v1/proposals/{id}/approvals"): (
+        "proposal.approved",
+        lambda world: _answer_proposal(world, "approvals"),
     ),
-    ("POST", "/v1/processings/{id}/invalidations/{number}/rejections"): (
-        "invalidation.rejected",
-        lambda world: _answer_invalidation(world, "rejections"),
+    ("POST", "/v1/proposals/{id}/rejections"): (
+        "proposal.rejected",
+        lambda world: _answer_proposal(world, "rejections"),
     ),
     ("GET", "/v1/processings/{id}/invalidations/{number}/permits"): ("decisions.searched", _permits),
     ("POST", "/v1/controllers"): (

@@ -34,12 +34,12 @@ def acknowledge(api: Api, language: str = "fr") -> Any:
 
 
 def acknowledged_before(database: TestDatabase, identifier: str, notice: int = 1) -> None:
-    """An acknowledgement of one's own of a version that was not complete, as code of before revision 0025 took it."""
+    """An acknowledgement of one's own of a version that is not complete, which the service takes from nobody."""
     _insert(database, identifier, notice, "api")
 
 
 def paper_of_before(database: TestDatabase, identifier: str, notice: int = 1) -> None:
-    """A paper that was recorded for a person with access, as code of before revision 0016 let one do."""
+    """A paper that was recorded for a person with access, which the service does for nobody."""
     _insert(database, identifier, notice, "paper")
 
 

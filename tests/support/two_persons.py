@@ -39,6 +39,7 @@ def states(api: Api, identifier: str) -> list[tuple[int, str]]:
 
 def other_words(api: Api, identifier: str, notice: dict[str, str]) -> None:
     """Change the notice of a processing in a version that is not material, which one proposes and another approves."""
-    made = add(api.with_key(api.new_key("register:write")), identifier, notice=notice, reason="Clearer words.").json()
-    approved = rule(person(api, "Bob", "register:approve"), identifier, made["proposed_version"])
+    ada, bob = person(api, "Ada"), person(api, "Bob", "register:approve")
+    made = add(ada, identifier, notice=notice, reason="Clearer words.").json()
+    approved = rule(bob, identifier, made["proposed_version"])
     assert approved.status_code == 201, approved.text

@@ -17,7 +17,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncIterator[CheckResult]:
     """Everything that is read in one session. Nothing of it is written: a start stores what a first start stores."""
-    from app.db.revisions import SchemaBehindError, check_schema
+    from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema
     from app.db.time_zone import time_zones_agree
     from app.wiring.deployment import deployment_of
 
@@ -25,6 +25,9 @@ async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncI
         await check_schema(session)
     except SchemaBehindError:
         yield wrong("schema", "the database's schema is behind this version", "run `sceau migrate`")
+        return
+    except UnreleasedSchemaError:
+        yield wrong("schema", "an unreleased version of Sceau made the database", "begin with an empty database")
         return
     yield ok("schema", "at this version's revision, or ahead of it")
     if await time_zones_agree(session):

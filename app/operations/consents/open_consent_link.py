@@ -169,7 +169,7 @@ async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> 
         return False
     if not any(caller.may_ask_about(each) for each in link.processings):
         return False
-    return link.credential in {None, caller.id} or not await is_key_revoked(session, link.credential)
+    return link.credential == caller.id or not await is_key_revoked(session, link.credential)
 
 
 async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -> datetime:

@@ -76,7 +76,6 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
     await state_keys(session, keys)
     size = await store.size_of_log(session)
     await _check_heads(session, keys, plan.heads, size)
-    more = await store.queue_some_of_before(session, MOST)
     queued = await store.waiting(session, MOST)
     entries = await _entries(session, queued)
     taken = await _take_out(session, queued, entries)
@@ -84,7 +83,7 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
         queued = await store.waiting(session, MOST, queued[-1].number)
         entries = await _entries(session, queued)
         taken = await _take_out(session, queued, entries)
-    is_all = not more and (len(queued) < MOST or not taken)
+    is_all = len(queued) < MOST or not taken
     if not entries:
         signed = await store.latest_checkpoint(session)  # perhaps of a run that ended before it could be kept
         return Appended(0, signed.note if signed else None, is_all=is_all)

@@ -54,8 +54,8 @@ class BundlePlan:
 class Bundle:
     """One bundle: where it begins in the log, and the checkpoint that it ends with.
 
-    `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `behind`: kinds whose rows of before
-    the log are not all queued yet. `rotations`: notes that say which key of the log follows which.
+    `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `rotations`: notes that say
+    which key of the log follows which.
     `person`: whose bodies it has, by pseudonym; None: everybody's.
     """
 
@@ -66,7 +66,6 @@ class Bundle:
     plan: BundlePlan
     waiting: int = 0
     waiting_since: datetime | None = None
-    behind: Sequence[str] = ()
     rotations: Sequence[str] = ()
     person: bytes | None = None
 
@@ -96,7 +95,6 @@ class Bundle:
             "of_one_person": self.person is not None,
             "waiting": self.waiting,
             "waiting_since": self.waiting_since.isoformat() if self.waiting_since else None,
-            "behind": list(self.behind),
         }
 
 
@@ -162,10 +160,10 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
     subtree = subtree_of(lambda level, index: held[level, index])
     keys = [str(each) for each in await verifier_keys(session, origin)]
     number, since = await store.count_waiting(session)
-    behind, rotations = await store.kinds_behind(session), await store.rotations(session)
+    rotations = await store.rotations(session)
     person = await _person(session, plan.person_of) if plan.person_of is not None else None
     frontier = [subtree(*each) for each in parts]
-    return Bundle(first, frontier, last, keys, plan, number, since, behind, rotations, person)
+    return Bundle(first, frontier, last, keys, plan, number, since, rotations, person)
 
 
 async def _person(session: ReadSession, consent: UUID) -> bytes:

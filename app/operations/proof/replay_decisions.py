@@ -94,8 +94,6 @@ def _decided_again(row: LogRow, records: Mapping[str, ProcessingRecord], known: 
         NotReproducibleError: something that it was made on is not there.
 
     """
-    if row.rules is None:
-        raise NotReproducibleError("logged before rows told what they were decided on")
     if isinstance(known, str):
         raise NotReproducibleError(known)
     record, at_row = _as_known(records.get(row.processing), row), row.at.astimezone(UTC)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.db.revisions import SchemaBehindError, check_schema, may_rewrite_ledger
+from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
 from app.ledger.locators import lacks_rows, made_by
@@ -33,6 +33,8 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
         await check_schema(session)
     except SchemaBehindError as error:
         raise DeploymentRefusedError("the database's schema is behind this code: run `sceau migrate`") from error
+    except UnreleasedSchemaError as error:
+        raise DeploymentRefusedError(str(error)) from error
     await _check_pseudonyms(session, deployment)
     for name, value in deployment.vault.check_values().items():
         if not await agree_on_check(session, name, value):

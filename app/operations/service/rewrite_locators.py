@@ -7,15 +7,10 @@ and when all are, the two may change places; when the old one is no longer given
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
-
-from app.db.database import Database
 from app.db.session import WriteSession
 from app.ledger.locators import (
-    BEFORE_LOCATORS,
     SubjectRows,
     lacks_rows,
-    made_by,
     made_by_others,
     next_subjects,
     replace_rows,
@@ -26,8 +21,6 @@ from app.operations.service.deployment import Deployment
 from app.snapshot.changes import ChangeKind, record_change
 
 BATCH: Final = 1_000
-_TOLD: Final = 50 * BATCH
-log = structlog.get_logger("sceau")
 
 
 async def rewrite_locators(session: WriteSession, deployment: Deployment, *, after: bytes, batch: int = BATCH) -> bytes:
@@ -57,30 +50,6 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
         changed.append((each, wanted))
     await replace_rows(session, changed)
     return subjects[-1].ref
-
-
-async def rewrite_those_of_before(database: Database, deployment: Deployment) -> None:
-    """Write the rows that a release before locators left, all of them, a thousand in each transaction.
-
-    Nobody is found by those rows, so this comes before the first request. Several processes may do it at once, and one
-    that dies has lost nothing.
-
-    Raises:
-        DatabaseUnavailableError: the database is away.
-
-    """
-    after, done = b"", 0
-    async with database.read() as session:
-        if not await made_by(session, BEFORE_LOCATORS):
-            return
-    while True:
-        async with database.write() as session:
-            after = await rewrite_locators(session, deployment, after=after)
-        if not after:
-            return
-        done += BATCH
-        if done % _TOLD == 0:
-            log.info("people of an earlier release are written down anew", so_far=done)
 
 
 async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 from app.core.article import Element
 from app.core.durations import retention_in_words
-from app.core.errors import InvalidPeriodError
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS
 from app.pages import dates
@@ -79,10 +78,7 @@ def _stored(condition: Mapping[str, Any], language: Language) -> str:
     duration = condition.get("dpv:hasDuration")
     if duration is None:
         return str(condition.get("dpv:hasLocation", ""))
-    try:
-        return retention_in_words(Retention.parse(duration), language) or str(duration)
-    except InvalidPeriodError:  # of a version that older code registered
-        return str(duration)
+    return retention_in_words(Retention.parse(duration), language) or str(duration)
 
 
 def _at(text: str) -> datetime:

@@ -89,9 +89,6 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     if about["waiting"]:
         rows = "1 row waits" if about["waiting"] == 1 else f"{about['waiting']} rows wait"
         found.missing.append(f"{rows} to be entered, the oldest since {about['waiting_since']}")
-    found.missing += [
-        f"rows of kind {each} from before the log, which are still gone through" for each in about["behind"]
-    ]
 
 
 def _is_plain(extra: bytes) -> bool:

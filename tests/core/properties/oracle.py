@@ -204,12 +204,13 @@ def changed(before, after):
         longer(_text(before.derived_data_erased_within), _text(after.derived_data_erased_within)),
         longer(str(before.consent_validity), str(after.consent_validity)),
         MODES.index(after.party_mode) < MODES.index(before.party_mode),
+        after.automated and not before.automated,
     )
     return any(wider) or any(getattr(before, fact) != getattr(after, fact) for fact in TOLD)
 
 
 TOLD = (
-    *("service", "provider_kind", "storage_location", "automated", "automated_decisions", "conditional"),
+    *("service", "provider_kind", "storage_location", "automated_decisions", "conditional"),
     "categories_of_persons",
 )
 """What is told and has nothing narrower."""

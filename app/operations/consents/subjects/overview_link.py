@@ -110,4 +110,4 @@ async def _may(session: ReadSession, link: ConsentLink) -> bool:
         return False
     if caller.processings is not None:
         return False
-    return link.credential in {None, caller.id} or not await is_key_revoked(session, link.credential)
+    return link.credential == caller.id or not await is_key_revoked(session, link.credential)

@@ -1,7 +1,6 @@
-"""A deployment is upgraded under load, and back: old code on the new schema, new beside old, then old again."""
+"""A deployment's processes are exchanged under load: `sceau migrate` runs, new ones join the old, and serve alone."""
 
 import subprocess
-import sys
 import tempfile
 import threading
 from contextlib import contextmanager
@@ -11,11 +10,12 @@ import psycopg
 import pytest
 
 from tests.e2e.upgrading.load import Living
-from tests.e2e.upgrading.old_code import old_code
 from tests.faults.service import COMMAND, ROOT, Server, Service, environment
 from tests.faults.words import ADS, FILTER
 
 LIVES = 60
+LOCK_TIMEOUT = 5.0
+"""Seconds after which a migration gives up to wait (app/db/migrate.py): nobody may wait longer for it either."""
 LOCKS = """
     SELECT max(extract(epoch FROM clock_timestamp() - a.xact_start))
     FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid)
@@ -32,45 +32,26 @@ def place():
 
 
 @pytest.fixture(scope="module")
-def old(place):
-    """The code that is upgraded from."""
-    return old_code(place / "old")
-
-
-@pytest.fixture(scope="module")
-def server(place, old):
-    """A database that the old code has made."""
-    made = Server(place, {"synchronous_commit": "on"}, schema=None)
-    run(old, made, "migrate")
+def server(place):
+    """A migrated database."""
+    made = Server(place, {"synchronous_commit": "on"})
     yield made
     made.embedded.stop()
 
 
-def run(tree, server, *words):
-    """Run a command of some version to its end."""
-    env = {**environment(**server.settings), "PYTHONPATH": str(tree)}
-    subprocess.run([*COMMAND, *words], env=env, cwd=tree, check=True, timeout=120)
+def migrate_again(server):
+    """Run `sceau migrate` to its end, as each release's is run: it gives the application its rights anew."""
+    subprocess.run([*COMMAND, "migrate"], env=environment(**server.settings), cwd=ROOT, check=True, timeout=120)
 
 
-class Versioned:
-    """Starts services of either version on one database."""
-
-    def __init__(self, place, server):
-        """Start none yet."""
-        self.place, self.server, self.number = place, server, 0
-
-    @contextmanager
-    def serving(self, tree):
-        """Two workers of the code in a tree."""
-        self.number += 1
-        settings = {**self.server.settings, "SCEAU_JOBS": "false", "PYTHONPATH": str(tree)}
-        command = [sys.executable, "-c", f"import os; os.chdir({str(tree)!r}); from app.cli import main; main()"]
-        log = self.place / f"service{self.number}.log"
-        service = Service(log, settings, command=command, workers=2).wait_until_it_listens()
-        try:
-            yield service
-        finally:
-            service.end()
+@contextmanager
+def serving(server, log):
+    """Two workers."""
+    service = Service(log, {**server.settings, "SCEAU_JOBS": "false"}, workers=2).wait_until_it_listens()
+    try:
+        yield service
+    finally:
+        service.end()
 
 
 def held_while(server, act):
@@ -93,35 +74,25 @@ def held_while(server, act):
     return longest[0]
 
 
-def test_an_upgrade_under_load_and_back(place, server, old):
+def test_processes_are_exchanged_under_load(place, server):
     """Nothing is permitted that was withdrawn, nothing denied that was granted; what is refused is 503, sent again."""
-    versions = Versioned(place, server)
-    with versions.serving(old) as before:
+    with serving(server, place / "before.log") as before:
         for processing in (FILTER, ADS):
             before.ok("POST", "/v1/processings", processing)
         with Living([before]).going_on() as people:
             people.wait_for(LIVES)
-            held = held_while(server, lambda: run(ROOT, server, "migrate"))  # old code on the new schema
+            held = held_while(server, lambda: migrate_again(server))
             people.wait_for(LIVES)
-            with versions.serving(ROOT) as after:
-                told = [each.call("POST", "/v1/restores", {}).status_code for each in (before, after)]
-                assert told == [404, 422], "each runs the code that it should"
-                people.exchange([before, after])  # both side by side
-                people.wait_for(LIVES)
-                people.exchange([after])  # the new one alone
-                people.wait_for(LIVES)
-                people.exchange([before])  # and back
-                people.wait_for(LIVES)
+            with serving(server, place / "after.log") as after:
+                for each in ([before, after], [after], [before]):  # side by side, the new one alone, and back
+                    people.exchange(each)
+                    people.wait_for(LIVES)
     load = people.load
     print(f"{load.lives} lives; locks held for {held:.3f} s; refused: {load.refused()}")
     assert load.wrong == []
     assert {status for _, status in load.refused()} <= {503}
     assert not any(kind == "ask exempt" for kind, _ in load.refused())
     assert held < LOCK_TIMEOUT
-
-
-LOCK_TIMEOUT = 5.0
-"""Seconds after which a migration gives up to wait (app/db/migrate.py): nobody may wait longer for it either."""
 
 
 def test_the_watch_sees_a_lock_that_is_held(server):

@@ -15,9 +15,11 @@ import app.ledger.imports
 import app.ledger.link_tables
 import app.ledger.tables
 import app.proof.tables
+import app.register.gate
 import app.register.invalidation_tables
 import app.register.tables
 import app.snapshot.tables
+import app.staff.tables
 from app.db.schema import is_declared_here, metadata
 
 __all__ = ["app"]

@@ -1,0 +1,164 @@
+"""The gate: nothing that may permit more takes effect by one human being, where two are asked for."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.acts import trail
+from tests.support.api import TestClock, running, utc
+from tests.support.databases import fresh_database
+from tests.support.two_persons import person, rule
+
+NOON = utc("2026-06-15T12:00:00Z")
+WHY = {"reason": "Checked against the company register."}
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands at noon on 15 June 2026."""
+    return TestClock(NOON)
+
+
+@pytest.fixture
+def database():
+    """A database of its own."""
+    with fresh_database() as made:
+        yield made
+
+
+@pytest.fixture(params=["strict", "leased"])
+def api(database, clock, request):
+    """A deployment where two persons decide, called with the key that made everybody."""
+    with running(database, clock=clock, register_approval="two", cache=request.param) as called:
+        yield called
+
+
+@pytest.fixture
+def bob(api):
+    """A person who approves."""
+    return person(api, "Bob")
+
+
+@pytest.fixture
+def ada(api, bob, clock):
+    """A person who proposes, with a processing that is in force and somebody's consent to it."""
+    made = person(api, "Ada")
+    made.ok("POST", "/v1/controllers", {"id": "acme", "kind": "other", "legal_name": "Acme SA", "country": "FR"})
+    for name, purpose in (("ads", "advertising"), ("filter", "sorting")):
+        made.register(name, purpose=purpose, controller=None, controllers=["acme"])
+        rule(bob, name, 1)
+    clock.at += timedelta(seconds=1)
+    made.decide("alice", "ads")
+    clock.at += timedelta(seconds=1)
+    return made
+
+
+def refused(answer):
+    """Status and kind of a problem."""
+    return answer.status_code, answer.json()["type"].removeprefix("urn:sceau:problem:")
+
+
+def answered(api, proposal, how="approvals", **more):
+    """Answer a proposal."""
+    return api.call("POST", f"/v1/proposals/{proposal}/{how}", {**WHY, **more})
+
+
+def waiting(answer):
+    """The id of what waits."""
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def test_a_suspended_processing_of_iv_resumes_by_two(ada, bob, clock, database):
+    """One of III at once, for mail must not wait; who proposed it cannot approve it; approved, consents permit."""
+    for name in ("ads", "filter"):
+        ada.ok("PATCH", f"/v1/processings/{name}", {"status": "suspended"})
+    clock.at += timedelta(seconds=1)
+    assert ada.ok("PATCH", "/v1/processings/filter", {"status": "active"})["status"] == "active"
+    proposal = waiting(ada.call("PATCH", "/v1/processings/ads", {"status": "active"}))
+    assert waiting(ada.call("PATCH", "/v1/processings/ads", {"status": "active"})) == proposal
+    assert ada.reason("alice", "ads") == "processing_suspended"
+    assert refused(answered(ada, proposal)) == (403, "own-proposal")
+    clock.at += timedelta(seconds=1)
+    assert answered(bob, proposal).json()["state"] == "approved"
+    assert ada.reason("alice", "ads") == "consent_in_force"
+    assert refused(answered(bob, proposal)) == (409, "not-proposed")
+    acts = [each["act"] for each in trail(database)]
+    assert (acts.count("proposal.approved"), acts.count("processing.resumed")) == (1, 2)
+    assert WHY["reason"] not in str(trail(database))
+
+
+def test_a_rejected_proposal_changes_nothing(ada, bob):
+    """Its proposer may take it back as well; it may be proposed anew."""
+    ada.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+    for who in (bob, ada):
+        proposal = waiting(ada.call("PATCH", "/v1/processings/ads", {"status": "active"}))
+        assert answered(who, proposal, "rejections").json()["state"] == "rejected"
+        assert refused(answered(bob, proposal)) == (409, "not-proposed")
+    assert ada.reason("alice", "ads") == "processing_suspended"
+    assert [each["state"] for each in ada.ok("GET", "/v1/proposals")["items"]] == ["rejected", "rejected"]
+
+
+def test_a_processing_that_was_retired_meanwhile_does_not_resume(ada, bob):
+    """What is approved must still be there to be done."""
+    ada.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+    proposal = waiting(ada.call("PATCH", "/v1/processings/ads", {"status": "active"}))
+    ada.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
+    assert refused(answered(bob, proposal)) == (409, "not-proposed")
+    assert ada.reason("alice", "ads") == "processing_suspended"
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_one_key_alone_gives_no_processing_to_another_company(ada, bob, clock, same):
+    """A controller's new name waits; approved, everybody is asked anew unless it is stated to be the same person."""
+    renamed = {"legal_name": "Courtier Ltd", "country": "FR"}
+    proposal = waiting(ada.call("POST", "/v1/controllers/acme/versions", renamed))
+    assert ada.ok("GET", "/v1/processings/ads")["controller"] == "Acme SA"
+    clock.at += timedelta(seconds=1)
+    assert answered(bob, proposal, same_legal_person=same).status_code == 201
+    assert ada.ok("GET", "/v1/processings/ads")["controller"] == "Courtier Ltd"
+    assert ada.reason("alice", "ads") == ("consent_in_force" if same else "consent_superseded")
+
+
+def test_a_new_contact_waits_for_nobody(ada):
+    """How a controller is reached permits nothing more."""
+    same = {"legal_name": "Acme SA", "country": "FR", "contact": "new@acme.example"}
+    assert ada.call("POST", "/v1/controllers/acme/versions", same).status_code == 201
+
+
+def test_a_program_proposes_and_approves_nothing(api, ada, bob):
+    """Nor does the key that bootstrapped the deployment."""
+    ada.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+    robot = person(api, "robot", kind="machine")
+    for program in (api, robot):
+        assert refused(program.call("PATCH", "/v1/processings/ads", {"status": "active"})) == (403, "persons-only")
+        moved = {"legal_name": "Courtier Ltd"}
+        assert refused(program.call("POST", "/v1/controllers/acme/versions", moved)) == (403, "persons-only")
+    proposal = waiting(ada.call("PATCH", "/v1/processings/ads", {"status": "active"}))
+    for program in (api, robot):
+        assert refused(answered(program, proposal)) == (403, "persons-only")
+
+
+def test_another_act_on_the_same_thing_waits_for_the_first(ada):
+    """Two proposals about one controller would be approved in an order that nobody read."""
+    waiting(ada.call("POST", "/v1/controllers/acme/versions", {"legal_name": "Courtier Ltd"}))
+    other = ada.call("POST", "/v1/controllers/acme/versions", {"legal_name": "Autre Ltd"})
+    assert refused(other) == (409, "proposal-pending")
+
+
+def test_a_person_of_some_processings_answers_nothing_here(api, ada):
+    """What is proposed may concern every processing."""
+    made = {"name": "Dan", "kind": "person", "scopes": ["register:approve", "register:read"], "processings": ["ads"]}
+    dan = api.with_key(api.ok("POST", "/v1/keys", made)["key"])
+    ada.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+    proposal = waiting(ada.call("PATCH", "/v1/processings/ads", {"status": "active"}))
+    for how in ("approvals", "rejections"):
+        assert refused(answered(dan, proposal, how)) == (403, "processing-not-allowed")
+    assert refused(dan.call("GET", "/v1/proposals")) == (403, "processing-not-allowed")
+
+
+def test_a_shorter_retention_is_proposed_and_approved(ada, bob):
+    """The owner signs it once another person has approved it."""
+    proposal = waiting(ada.call("POST", "/v1/proposals", {"kind": "retention", "consent": "P4Y"}))
+    assert refused(answered(ada, proposal)) == (403, "own-proposal")
+    assert answered(bob, proposal).json()["wanted"] == {"consent": "P4Y"}
