@@ -15,6 +15,8 @@ from app.proof.heads import KeptHeads
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import notice_of, proof, written
+from tests.support.gate import propose_at_gate
+from tests.support.invalidations import invalidate
 from tests.support.staff import TEXT, publish
 from tests.support.two_persons import add, person
 
@@ -44,6 +46,7 @@ class Facts:
     webhooks: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    at_gate: tuple[str, ...] = ()
     approver: str | None = None
     ended: str = ""
 
@@ -62,7 +65,7 @@ class Facts:
         carol.press("refuse", CONSENTED)
         url = "https://receiver.example/hook"
         webhooks = tuple(api.ok("POST", "/v1/webhooks", {"url": url})["id"] for _ in range(4))
-        keys = tuple((each["id"], each["keys"][0]["id"]) for each in made)
+        callers = tuple((each["id"], each["keys"][0]["id"]) for each in made)
         known = (*processings, "archive", "filter")
         ada = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": ["audit:read"]})["key"]
         publish(api)
@@ -76,18 +79,19 @@ class Facts:
         )
         importer = api.with_key(api.new_key("consents:import"))
         importer.ok("POST", "/v1/imports", {"import": IMPORT, "rows": []})
-        events, (waiting, approver) = _dispatched(api), _proposed(api)
+        events, (waiting, at_gate, approver) = _dispatched(api), _proposed(api)
         ended = _ended(api)
         services = api.client.app.state.services  # type: ignore[attr-defined]
         work = Work(
             services.database, services.deployment, log=ProofPlan("sceau.example.fr/ledger", KeptHeads(None), {})
         )
         api.client.portal.call(append_all, work)  # type: ignore[union-attr]
-        return cls(api, known, consents, keys, (text,), ada, members, webhooks, events, waiting, approver, ended)
+        told = (webhooks, events, waiting, at_gate, approver, ended)
+        return cls(api, known, consents, callers, (text,), ada, members, *told)
 
     def key_for(self, path: str) -> str | None:
         """The key that a path is called with: a person's where only persons may call."""
-        if path.endswith(RULINGS) and self.api.key is not None:
+        if (path.endswith(RULINGS) or path == "/v1/proposals") and self.api.key is not None:
             return self.approver
         for_persons = path in {"/v1/staff/notices/current", "/v1/staff/acknowledgements"}
         return self.person if for_persons and self.api.key is not None else self.api.key
@@ -126,6 +130,8 @@ class Facts:
             "staff": self.members,
             "controllers": ("joint",),
         }
+        if path.startswith("/v1/proposals/"):
+            return self.at_gate
         if path.endswith((*RULINGS, "/permits")):
             return self.waiting
         return found.get(path.split("/")[2], self.processings)
@@ -199,15 +205,17 @@ def _of_a_version(path: str) -> dict[str, Callable[[Any], Any]]:
     return {name: _always(value) for name, value in registered.items()}
 
 
-def _proposed(api: Api) -> tuple[tuple[str, ...], str]:
-    """Processings of which a version waits, and the key of a person who may answer."""
+def _proposed(api: Api) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Processings of which a version waits, what waits at the gate, and the key of a person who may answer."""
     api.ok("POST", "/v1/controllers", {"id": "joint", "kind": "other", "legal_name": "Exemple SA"})
     names = tuple(f"waiting-{number}" for number in range(8))
     ada, bob = person(api, "Ada"), person(api, "Bob", "register:approve")
     for name in names:
         api.register(name)
         assert add(ada, name, notice={"fr": "Autre."}, reason="Clearer words.").status_code == 201
-    return names, bob.key or ""
+        assert invalidate(api, name).status_code == 201
+    at_gate = tuple(propose_at_gate(api, ada) for _ in range(8))
+    return names, at_gate, bob.key or ""
 
 
 def _dispatched(api: Api) -> tuple[str, ...]:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from app.core.article import Element, ProviderKind, Purpose
@@ -84,7 +86,7 @@ def test_a_processing_asks_others_where_one_of_its_versions_does():
     assert not processing(*both, purpose=Purpose.DISPLAY).asks_others
 
 
-SAME = {
+SAME: dict[str, Any] = {
     "elements": CONTENT,
     "recipients": frozenset({Recipient("Regie")}),
     "retention": Retention.parse("P30D"),

@@ -80,7 +80,7 @@ def test_a_golden_case_through_the_api(decisions, case):
     One about a version that the register refuses runs in the core alone.
     """
     entry = DECISIONS.processings.get(case.request.request.processing)
-    if is_refused(entry):
+    if entry is not None and is_refused(entry):
         refused = decisions.api.call("POST", "/v1/processings", body_of(entry))
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "conditional")
         return

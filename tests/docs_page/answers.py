@@ -23,9 +23,9 @@ from app.proof.heads import KeptHeads
 from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
 from tests.support.api import Api, running
 from tests.support.consent_page import Person, link
-from tests.support.databases import TestDatabase, administrator_url
+from tests.support.databases import TestDatabase, administrator_url, fresh_database
 from tests.support.sweeping import sweep
-from tests.support.two_persons import person
+from tests.support.two_persons import person, rule
 
 Answers = dict[str, dict[str, dict[str, Any]]]
 SETTINGS = {"oidc_issuer": "https://login.example.fr/realms/staff", "oidc_audience": "sceau"}
@@ -101,6 +101,7 @@ def play_all(api: Api, database: TestDatabase) -> Answers:
             player.play(operations(player.document)[method, path]["operationId"])
     _consents(player)
     _register(player)
+    _gate(player)
     _webhooks(player)
     _keys(player)
     _staff(player)
@@ -148,6 +149,32 @@ def _register(player: Player) -> None:
     player.play("post_invalidation", body={"dry_run": False})
     player.play("post_invalidation")
     player.play("get_relying_permits", {"id": "ads-mail", "number": 1})
+
+
+def _gate(player: Player) -> None:
+    """What waits for a second person, in a deployment of its own where two decide."""
+    scopes = ("register:read", "register:approve", "register:write", "deployment:recover")
+    with fresh_database() as other, running(other, clock=player.api.clock, register_approval="two") as api:
+        bob, ada = person(api, "Bob", *scopes), person(api, "Ada", *scopes)
+        ada.register("ads-mail")
+        rule(bob, "ads-mail", 1)
+        ada.ok("PATCH", "/v1/processings/ads-mail", {"status": "suspended"})
+        player.keep("patch_processing", ada.call("PATCH", "/v1/processings/ads-mail", {"status": "active"}))
+        controller = {"id": "exemple-courriel", "kind": "siren", "identifier": "732829320", "legal_name": "Exemple SAS"}
+        ada.ok("POST", "/v1/controllers", controller)
+        renamed = {"legal_name": "Exemple Courriel SAS"}
+        moved = ada.call("POST", "/v1/controllers/exemple-courriel/versions", renamed)
+        player.keep("post_controller_version", moved)
+        player.keep("post_restore", ada.call("POST", "/v1/restores", {"lost": "Withdrawals from 14:02 to 14:05."}))
+        proposed = ada.call("POST", "/v1/proposals", {"kind": "retention", "consent": "P4Y"})
+        player.keep("post_proposal", proposed)
+        answered = {"reason": "Checked against the company register."}
+        for answer, operation, made in (
+            ("approvals", "post_proposal_approval", moved),
+            ("rejections", "post_proposal_rejection", proposed),
+        ):
+            player.keep(operation, bob.call("POST", f"/v1/proposals/{made.json()['id']}/{answer}", answered))
+        player.keep("get_proposals", ada.call("GET", "/v1/proposals"))
 
 
 def _webhooks(player: Player) -> None:

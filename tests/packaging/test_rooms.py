@@ -1,4 +1,4 @@
-"""What a reader finds in each folder: few files, a line that says what it is for, and names that mean one thing."""
+"""What a reader finds in each folder: a line that says what it is for, and names that mean one thing."""
 
 import ast
 from collections import Counter
@@ -7,19 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MOST_FILES = 20
 SUBJECTS = {"audit", "callers", "consents", "decisions", "proof", "register", "service", "staff", "webhooks"}
 SAY_NOTHING = {"base_service", "common", "helpers", "manager", "misc", "utils"}
-
-
-def crowded(root: Path) -> list[str]:
-    """The folders with more modules than a reader takes in at a glance."""
-    counts = Counter(
-        str(path.parent.relative_to(root))
-        for top in ("app", "bench", "demo", "tests")
-        for path in (root / top).rglob("*.py")
-    )
-    return sorted(folder for folder, count in counts.items() if count > MOST_FILES)
 
 
 def names_used_twice(root: Path) -> list[str]:
@@ -40,20 +29,6 @@ def unexplained(root: Path) -> list[str]:
         for path in (root / "app").rglob("__init__.py")
         if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     )
-
-
-def test_no_folder_is_crowded():
-    """No folder of code or tests holds more than twenty modules."""
-    assert crowded(ROOT) == []
-
-
-def test_a_crowded_folder_is_seen(tmp_path):
-    """The check of folders can fail."""
-    folder = tmp_path / "app" / "heap"
-    folder.mkdir(parents=True)
-    for number in range(MOST_FILES + 1):
-        (folder / f"part_{number}.py").touch()
-    assert crowded(tmp_path) == ["app/heap"]
 
 
 def test_no_two_classes_have_one_name():

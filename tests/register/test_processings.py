@@ -1,5 +1,6 @@
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_a_material_change_must_be_called_material(pap, field, value):
     """A fact that people are told and that changes other than by narrowing is refused as immaterial."""
     name = f"m{sha256(str((field, value)).encode()).hexdigest()[:8]}"
     pap.register(name, party_mode="all_local_users", derived_data_erased_within="P30D")
-    usual = {
+    usual: dict[str, Any] = {
         "party_mode": "all_local_users",
         "derived_data_erased_within": "P30D",
         "data_recipients": None if field == "recipients" else [],

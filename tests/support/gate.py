@@ -1,22 +1,24 @@
-"""A proposal that waits at the gate, as where the register takes two persons, on a deployment of any choice."""
+"""Proposals that wait at the gate, on a deployment of any choice."""
 
 from typing import Any
 
 from app.auth.callers import key_digest
 from app.auth.store import list_by_key
-from app.core.register.approval import RegisterApproval
-from app.operations.register.propose_retention import propose_retention
+from app.core.register.gate import Gated, GateProposal
+from app.register.gate import add_proposal
 from tests.support.api import Api
 
 
 def propose_at_gate(api: Api, proposer: Api) -> str:
-    """Have a person propose a shorter retention; the proposal's id. Another person must be there already."""
+    """A proposal of a person, whatever else waits: a shorter retention; its id."""
     client: Any = api.client
 
     async def run() -> str:
         async with client.app.state.services.database.write() as session:
             caller = (await list_by_key(session))[key_digest(proposer.key or "")].caller
-            made = await propose_retention(session, caller, {"consent": "P4Y"}, RegisterApproval.TWO)
+            now = await session.now()
+            made = GateProposal(session.new_id(now), Gated.RETENTION, "", {"consent": "P4Y"}, now, caller.id)
+            await add_proposal(session, made)
         return str(made.id)
 
     proposed: str = client.portal.call(run)

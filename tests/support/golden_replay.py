@@ -161,9 +161,9 @@ class Replay:
         return question(self.name(case, case.request.subject_id), asked.processing, **properties)
 
 
-def is_refused(entry: Processing | None) -> bool:
+def is_refused(entry: Processing) -> bool:
     """Whether the register takes no such version, so that cases about it run in the core alone."""
-    return entry is not None and any(version.conditional for version in entry.versions)
+    return any(version.conditional for version in entry.versions)
 
 
 def answered_live(file: GoldenFile, case: GoldenCase) -> bool:

@@ -31,7 +31,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-class Waiting(BaseModel):
+class WaitsForPerson(BaseModel):
     """The answer where what was asked waits for a second person: 202, whatever the route answers else."""
 
 
@@ -77,7 +77,7 @@ class Write:
         if given is None:
             told = await operation(session)
             body = told.model_dump_json(exclude_none=True) if told is not None else ""
-            given = Answer(202 if isinstance(told, Waiting) else status, body)
+            given = Answer(202 if isinstance(told, WaitsForPerson) else status, body)
             if call is not None:
                 await keep_answer(session, call, given)
         return given

@@ -11,7 +11,7 @@ from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.problems import UnauthorizedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown, everywhere
-from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep, RegisterApprovalDep
+from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep
 from app.api.http.wire import WireModel
 from app.api.register.fields import Reason, RetentionText
 from app.api.register.views import GateProposalView, WaitingView
@@ -102,18 +102,13 @@ async def get_proposals(
     response_model=WaitingView,
     responses=problems((403, "The caller is a program."), (409, "Nobody could approve it."), _INVALID),
 )
-async def post_proposal(
-    body: NewRetention, caller: Approver, write: WriteDep, approval: RegisterApprovalDep
-) -> Response:
-    """Propose shorter periods of retention. Once approved, `sceau retention sign` puts these periods in force.
-
-    Where one person decides (`SCEAU_REGISTER_APPROVAL=one`) there is nothing to propose: 409.
-    """
+async def post_proposal(body: NewRetention, caller: Approver, write: WriteDep) -> Response:
+    """Propose shorter periods of retention. Once approved, `sceau retention sign` puts these periods in force."""
 
     async def propose(session: WriteSession) -> WaitingView:
         periods = {"consent": body.consent, "refusal": body.refusal}
         wanted = {kind: period for kind, period in periods.items() if period is not None}
-        return WaitingView.of(await propose_retention(session, caller, wanted, approval))
+        return WaitingView.of(await propose_retention(session, caller, wanted))
 
     return await write.perform(caller, 202, propose)
 

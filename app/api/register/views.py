@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from app.api.http.idempotency import Waiting
+from app.api.http.idempotency import WaitsForPerson
 from app.api.register.fields import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import Status
@@ -165,7 +165,7 @@ class GateProposalView(BaseModel):
         )
 
 
-class WaitingView(GateProposalView, Waiting):
+class WaitingView(GateProposalView, WaitsForPerson):
     """What was asked waits for a second person: approve it with POST /v1/proposals/{id}/approvals."""
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.http.idempotency import Waiting, WriteDep
+from app.api.http.idempotency import WaitsForPerson, WriteDep
 from app.api.http.problems import UnauthorizedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown, everywhere
@@ -46,7 +46,7 @@ class EpochBody(BaseModel):
     epoch: int
 
 
-class WaitingRestore(Waiting):
+class WaitingRestore(WaitsForPerson):
     """The acceptance waits for a second person: POST /v1/proposals/{id}/approvals."""
 
     id: UUID

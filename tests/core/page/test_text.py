@@ -1,5 +1,6 @@
 import hashlib
 import re
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ WORDS = {
     "notice": {"fr": "Pour choisir\ndes publicités.\n\nRien  d'autre.", "en": "To choose advertisements."},
     "data_protection_contact": "dpo@exemple.example",
 }
-FACTS = {
+FACTS: dict[str, Any] = {
     "elements": frozenset({Element.CONTENT, Element.SUBJECT_LINE}),
     "recipients": frozenset({Recipient("Régie B"), Recipient("Régie A")}),
     "retention": Retention.parse("P30D"),
@@ -79,7 +80,11 @@ def test_every_question_is_answered_in_french():
 
 def test_what_the_register_lacks_is_said():
     """No contact, nobody else, nothing kept, nothing said of keeping: each is told as it is."""
-    lacking = {"data_protection_contact": None, "recipients": frozenset(), "retention": Retention.parse("PT0S")}
+    lacking: dict[str, Any] = {
+        "data_protection_contact": None,
+        "recipients": frozenset(),
+        "retention": Retention.parse("PT0S"),
+    }
     text = consent_text(asked(**lacking), "en")
     assert answers(text, "who")[1].startswith("No dedicated data-protection contact has been registered here")
     assert answers(text, "others") == ["No recipient is registered."]

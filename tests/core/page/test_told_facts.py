@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.core.builders import utc, version
 from tests.core.page.test_text import FACTS, asked
 
 BEFORE = version(**FACTS)
-OTHER = {
+OTHER: dict[str, Any] = {
     "controllers": frozenset({"another"}),
     "provider_kind": ProviderKind.ONLINE_SERVICE,
     "service": "chat",
@@ -36,7 +37,7 @@ OTHER = {
     "conditional": True,
 }
 """Each told fact as another version might have it."""
-UNTOLD = {
+UNTOLD: dict[str, Any] = {
     "number": 7,
     "effective_from": utc("2026-01-01"),
     "started_on": date(2014, 5, 1),

@@ -109,7 +109,8 @@ class Facts:
 
     def age(self, subject, grant):
         """The age that counts for a grant, and whether one was stated by then: what stood, or younger said since."""
-        stood, younger, given, weights = None, "adult", False, []
+        weights: list[tuple[str, int]] = []
+        stood, younger, given = None, "adult", False
         for each in self.said(subject):
             if each.kind == "closed" and each.processing is None:
                 stood, weights = None, []

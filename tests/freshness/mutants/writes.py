@@ -103,11 +103,11 @@ def repeated_status_at_once(patch):
     """A suspension of what is suspended already is answered at once."""
     real = change_status
 
-    async def change(session, caller, identifier: str, status):
+    async def change(session, caller, identifier: str, status, approval):
         record = await load_processing(session, identifier)
         if record is not None and record.status_changes and record.status_changes[-1].status is status:
             return Registered(record, ())
-        return await real(session, caller, identifier, status)
+        return await real(session, caller, identifier, status, approval)
 
     patch(processings, "change_status", change)
 
