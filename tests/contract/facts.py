@@ -209,7 +209,7 @@ def _proposed(api: Api) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """Processings of which a version waits, what waits at the gate, and the key of a person who may answer."""
     api.ok("POST", "/v1/controllers", {"id": "joint", "kind": "other", "legal_name": "Exemple SA"})
     names = tuple(f"waiting-{number}" for number in range(8))
-    ada, bob = person(api, "Ada"), person(api, "Bob", "register:approve")
+    ada, bob = person(api, "Ada"), person(api, "Bob", "register:read", "register:approve")
     for name in names:
         api.register(name)
         assert add(ada, name, notice={"fr": "Autre."}, reason="Clearer words.").status_code == 201

@@ -24,6 +24,7 @@ STORY = (
     ("post", "/v1/processings/{id}/versions", 201),
     ("post", "/v1/processings/{id}/invalidations", 200),
     ("get", "/v1/processings/{id}/invalidations", 200),
+    ("get", "/v1/proposals", 200),
     ("post", "/v1/consents", 201),
     ("post", "/v1/consents/batch", 200),
     ("post", "/v1/consent-links", 201),
@@ -191,8 +192,8 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     # Where two persons decide: the first one's proposal is there to be ruled on.
     of_answers |= {("post", "/v1/imports/{name}/approvals")}
     of_answers |= {("post", f"/v1/processings/{{id}}/{ruling}") for ruling in ("approvals", "rejections")}
-    of_one = "/v1/processings/{id}/invalidations/{number}"
-    of_answers |= {("post", f"{of_one}/approvals"), ("post", f"{of_one}/rejections"), ("get", f"{of_one}/permits")}
+    of_answers |= {("post", f"/v1/proposals{what}") for what in ("", "/{id}/approvals", "/{id}/rejections")}
+    of_answers |= {("get", "/v1/processings/{id}/invalidations/{number}/permits")}
     of_answers |= {("post", "/v1/acknowledgements")}  # of an event that the feed told
     beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")
     of_answers |= {each for each in operations(document) if each[1].startswith(beginnings)}
