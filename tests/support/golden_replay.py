@@ -70,18 +70,17 @@ class Replay:
         return f"{case.line}.{subject_id}"
 
     def record(self, case: GoldenCase) -> None:
-        """State who shares what, and record a case's events in ledger order, live where their time allows it."""
-        for mailbox, holders in case.shared.items():
-            self.clock.at = REGISTERED
-            named = [subject(self.name(case, each)) for each in holders]
-            said = {"subject": subject(self.name(case, mailbox)), "shared": True, "holders": named}
-            self.api.ok("POST", "/v1/subjects/mailboxes", said)
+        """Record a case's events in ledger order, live where their time allows it, and then what is shared."""
         done: dict[str, list[datetime]] = {}
         for golden in case.events:
             name = self.name(case, golden.subject_id)
             before = done.setdefault(name, [])
             self._event(name, golden, before)
             before.append(golden.event.collected_at)
+        for mailbox in sorted(case.shared):
+            self.clock.at = case.request.at
+            said = {"subject": subject(self.name(case, mailbox)), "shared": True}
+            self.api.ok("POST", "/v1/subjects/mailboxes", said)
 
     def _event(self, name: str, golden: GoldenEvent, before: Sequence[datetime]) -> None:
         event = golden.event
