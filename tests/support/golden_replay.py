@@ -14,7 +14,7 @@ from app.core.version import ProcessingVersion, material_changes
 from app.db.database import Database
 from app.db.identifiers import uuid7
 from app.ledger.entries import LedgerEntry
-from app.ledger.locators import hold_subject
+from app.ledger.locators import find_ref
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.store import append_entries
 from tests.support.api import PSEUDONYM_KEY, Api, TestClock, processing, question, subject
@@ -129,12 +129,12 @@ class Replay:
     async def _append(self, name: str, event: ConsentEvent, *, order: int) -> None:
         """What a system event is: appended by a job, through no route."""
         pseudonyms = Pseudonyms(bytes.fromhex(PSEUDONYM_KEY))
-        found_by = dict(zip(pseudonyms.locators("user", name), pseudonyms.makers(), strict=True))
         at = event.collected_at
         own = ConsentEvent(id=uuid7(at), kind=event.kind, processing=event.processing, collected_at=at, order=order)
         database = Database(self.database.app_url)
         async with database.write() as session:
-            ref = (await hold_subject(session, found_by, "user")).ref
+            ref = await find_ref(session, pseudonyms.locator("user", name))
+            assert ref is not None
             await append_entries(session, [LedgerEntry(ref, own, recorded_at=at, recorded_by=UUID(int=0))])
         await database.close()
 

@@ -33,7 +33,10 @@ async def close_subject(session: WriteSession, deployment: Deployment, caller: C
     All names of the person are closed. Whoever has one of them next begins with another subject_ref, and sees nothing
     of this one's past.
     """
-    closed = await close_ledger(session, caller, await open_ledger(session, deployment, subject))
+    ledger = await open_ledger(session, deployment, subject)
+    if ledger.shared:
+        session.widen()  # that several people share it ends too: it may be given consents from now on
+    closed = await close_ledger(session, caller, ledger)
     told = {"ended": len(closed.ended)}
     await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=closed.ledger.ref), told)
     return closed.closure

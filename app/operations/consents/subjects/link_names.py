@@ -156,7 +156,8 @@ async def unlink_names(
 ) -> datetime:
     """State that `one` is no name of the person of `other` any more; since when. The consents of the person go on.
 
-    Nothing is permitted by the name until somebody decides by it anew.
+    Nothing is permitted by the name until somebody decides by it anew. Where its account ended before, in this way
+    perhaps, that stands.
 
     Raises:
         NotFoundError: nothing says that they are one person's.
@@ -165,9 +166,11 @@ async def unlink_names(
     session.narrow()
     opened = await open_ledgers(session, deployment, [one, other])
     account, ledger = opened.account(one), opened.of(one)
+    await _forget_in_memory(session, ledger)
+    if account.new and account.closed_until is not None:
+        return account.closed_until  # the first time may not have been confirmed
     if ledger.ref != opened.of(other).ref or account.name == opened.account(other).name:
         raise NotFoundError("Nothing says that these two names are one person's.")
-    await _forget_in_memory(session, ledger)
     await take_name(session, ledger.ref, account.name)
     await forget_name(session, ledger.ref, account.name)
     # An account of its own, closed from the beginning: what was collected by now is not that of whoever has it next.

@@ -61,6 +61,7 @@ async def unshare_mailbox(
         NotFoundError: nothing says that it is shared.
 
     """
+    session.widen()  # it may be given consents from now on
     opened = await open_ledgers(session, deployment, [mailbox])
     ledger = opened.of(mailbox)
     if not ledger.shared:
