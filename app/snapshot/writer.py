@@ -146,9 +146,9 @@ class Writer:
         # Where no beat had told which server is the primary, this process may come to read from another one.
         forgot = not done.repeats and (self._replica is None or server is not None)
         if self._replica is not None and (done.changes or done.narrowing):
-            self._replica.committed(list(done.changes), told=forgot)
+            self._replica.committed(done.changes, told=forgot)
         elif self._known is not None:
-            self._known.forget(list(done.changes))
+            self._known.forget(done.changes)
         if committed_now is not None:
             committed_now()
         # A write that forbids and has no note repeats an earlier one, whose note may still wait.

@@ -51,6 +51,10 @@ def _reasons(api, *names, about="ads"):
     return [api.reason(name, about) for name in names]
 
 
+def _is_leased(api):
+    return api.ok("GET", "/readyz")["leased"]
+
+
 def _ago(**times):
     return (datetime.now(UTC) - timedelta(**times)).isoformat()
 
@@ -303,7 +307,7 @@ def test_another_worker_forgets_each_name(cache):
             one.decide(name, "ads")
         for each in (one, two):
             if cache == "leased":
-                eventually(lambda each=each: each.ok("GET", "/readyz")["leased"])
+                eventually(partial(_is_leased, each))
             assert _reasons(each, "alice", "ali") == ["consent_in_force"] * 2
         one.withdraw("ali")
         one.withdraw("ali")

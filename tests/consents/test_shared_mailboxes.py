@@ -1,6 +1,7 @@
 """A mailbox that several people share has no user who could consent for it: it has no consents, and is given none."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -28,12 +29,16 @@ def _problem(answer):
     return answer.status_code, answer.json()["type"].rpartition(":")[2]
 
 
+def _is_leased(api):
+    return api.ok("GET", "/readyz")["leased"]
+
+
 @pytest.fixture(params=["leased", "strict"])
 def asked(request):
     """A service that answers from memory, and one that reads the primary for each question."""
     with new_database() as database, running(database, cache=request.param) as api:
         if request.param == "leased":
-            eventually(lambda: api.ok("GET", "/readyz")["leased"])
+            eventually(partial(_is_leased, api))
         api.register("ads")
         api.register("training", purpose="service_improvement", party_mode="all_local_users")
         api.register("spam", purpose="unsolicited_content_detection")
@@ -142,7 +147,7 @@ def test_another_worker_forgets_what_it_permitted():
         one.register("ads")
         one.decide(CONTACT, "ads")
         for each in (one, two):
-            eventually(lambda each=each: each.ok("GET", "/readyz")["leased"])
+            eventually(partial(_is_leased, each))
             assert [each.reason(CONTACT, "ads") for _ in range(2)] == ["consent_in_force"] * 2
         _shared(one)
         assert two.reason(CONTACT, "ads") == "other_party"

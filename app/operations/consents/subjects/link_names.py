@@ -7,9 +7,9 @@ from uuid import UUID
 from app.audit.acts import ActKind, Target
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.consent import AgeBand, ConsentEvent, EventKind
+from app.core.age import age_known, makes_younger
+from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
-from app.core.fold import age_known, ages_stated, makes_younger
 from app.core.names import (
     MOST_NAMES,
     MailboxSharedError,
@@ -20,7 +20,7 @@ from app.core.names import (
 )
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
-from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.entries import LedgerEntry, age_alone, collection_of
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.vault_store import KeptName, forget_name, keep_name, keep_names_of, names_of
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
@@ -132,23 +132,23 @@ async def _carry_over(
 
 
 def _younger_age(session: WriteSession, caller: Caller, mine: OpenLedger, theirs: OpenLedger) -> LedgerEntry | None:
-    """The age known by a name, where it is younger than the person's, with what it was stated on (LIL art. 45)."""
+    """The age known by a name, where it is younger than the person's, at the weight of what it rests on."""
     at = theirs.after_everything
     band = age_known(mine.events, at)
-    if band is None or not makes_younger(band, theirs.events, at):
+    said = [entry for entry in mine.entries if band is not None and age_known([entry.event], at) is band]
+    source = max(said, key=lambda entry: (entry.event.collection.age_weight, entry.event.rank), default=None)
+    if source is None or not makes_younger(source.event.collection, theirs.events, at):
         return None
-    source = next(entry for entry in reversed(mine.entries) if entry.event.id == ages_stated(mine.events, at)[-1].id)
-    said = {name: value for name, value in (source.evidence or {}).items() if name in {"stated_by", "checked_how"}}
-    capacity = {"age_band": AgeBand(band).value}
+    evidence, capacity = age_alone(source.evidence, source.capacity)
     event = ConsentEvent(
         session.new_id(at),
         EventKind.AGE_STATED,
         None,
         at,
         theirs.next_order,
-        collection=collection_of(None, capacity, text_known=True),
+        collection=collection_of(evidence, capacity, text_known=True),
     )
-    return LedgerEntry(theirs.ref, event, at, caller.id, evidence=said, capacity=capacity)
+    return LedgerEntry(theirs.ref, event, at, caller.id, evidence=evidence, capacity=capacity)
 
 
 async def unlink_names(
