@@ -6,7 +6,7 @@ nothing awaited between; and what a read brings is kept only if no change overto
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
