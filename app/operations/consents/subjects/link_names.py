@@ -91,9 +91,10 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
 async def _as_it_stands(session: WriteSession, opened: OpenLedgers, one: SubjectName, other: SubjectName) -> StatedName:
     """What was stated before of one of two names that lead to one account; of the first name of it, nothing was."""
     kept = {each.id: each for each in await names_of(session, opened.account(one).ref)}
-    said = [kept[opened.account(name).name] for name in (one, other)]
-    stated = next(each for each in said if each.basis is not None)
-    return StatedName(stated.id, stated.basis or NameBasis.PROVIDER_ACCOUNT, stated.kept_at)
+    for stated in (kept[opened.account(name).name] for name in (one, other)):
+        if stated.basis is not None:
+            return StatedName(stated.id, stated.basis, stated.kept_at)
+    raise AssertionError  # pragma: no cover - of every name but the first something was stated
 
 
 async def _move(
