@@ -20,8 +20,8 @@ from bench.questions import COLLECTED, EVIDENCE, EXPIRES, PROCESSING, SUBJECT_TY
 _CHUNK: Final = 250_000
 _BY: Final = str(UUID(int=0))
 _SAID: Final = json.dumps({**EVIDENCE, "presented_text_sha256": "ab" * 32})
-_LOCATOR: Final = "COPY subject_locator (locator, subject_ref, made_by, began_at) FROM STDIN"
-_SUBJECT: Final = "COPY subject (subject_ref, type, created_at) FROM STDIN"
+_LOCATOR: Final = "COPY subject_locator (locator, subject_ref, name, made_by, began_at) FROM STDIN"
+_SUBJECT: Final = "COPY subject (subject_ref, created_at) FROM STDIN"
 _EVENT: Final = (
     "COPY consent_event (subject_ref, seq, id, kind, processing, version, elements, collected_at, recorded_at,"
     " imported, expires_at, counting, evidence, text_known, recorded_by) FROM STDIN"
@@ -79,12 +79,12 @@ def _id(number: int) -> str:
 
 def _subjects(refs: list[tuple[str, str, int]], at: str) -> Iterator[str]:
     for ref, _, _ in refs:
-        yield f"\\\\x{ref}\t{SUBJECT_TYPE}\t{at}\n"
+        yield f"\\\\x{ref}\t{at}\n"
 
 
 def _locators(refs: list[tuple[str, str, int]], made_by: str, at: str) -> Iterator[str]:
-    for ref, locator, _ in refs:
-        yield f"\\\\x{locator}\t\\\\x{ref}\t{made_by}\t{at}\n"
+    for ref, locator, number in refs:
+        yield f"\\\\x{locator}\t\\\\x{ref}\t{_id(number)}\t{made_by}\t{at}\n"
 
 
 def _events(refs: list[tuple[str, str, int]], at: str, until: str) -> Iterator[str]:

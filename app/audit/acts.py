@@ -113,7 +113,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.IMPORT_APPROVED: frozenset({"rows"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
-    ActKind.MAILBOX_SHARED: frozenset({"holders"}),
+    ActKind.MAILBOX_SHARED: frozenset({"ended"}),
     ActKind.OWNER_LIMITS_CHANGED: frozenset(
         {"log_floor_days_before", "log_floor_days", "clock_tolerance_before", "clock_tolerance"}
     ),

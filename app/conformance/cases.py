@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app.core.case import Consents, Holders
+from app.core.case import Consents
 from app.core.consent import ConsentEvent
 from app.core.decision import DecisionRequest
 from app.core.period import PeriodPolicy
@@ -50,7 +50,7 @@ class Expectation:
 class GoldenCase:
     """One golden case; `line` is where it begins in its file. Events stand in ledger order.
 
-    `shared`: the ids of the holders of each shared mailbox, by its id.
+    `shared`: the ids that are mailboxes of several people.
     """
 
     name: str
@@ -58,15 +58,7 @@ class GoldenCase:
     events: tuple[GoldenEvent, ...]
     request: GoldenRequest
     expect: Expectation
-    shared: Mapping[str, tuple[str, ...]]
-
-    @property
-    def holders(self) -> Holders:
-        """The events of each holder by shared mailbox, as the core takes them."""
-        consents = self.consents
-        return {
-            ref_of(mailbox): [consents.get(ref_of(each), ()) for each in ids] for mailbox, ids in self.shared.items()
-        }
+    shared: frozenset[str]
 
     @property
     def consents(self) -> Consents:

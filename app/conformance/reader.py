@@ -74,13 +74,8 @@ def _case(field: Field, register: Mapping[str, Processing]) -> GoldenCase:
         events=tuple(_event(each, order, register) for order, each in enumerate(events, start=1)),
         request=_request(said["request"]),
         expect=_expectation(said["expect"]),
-        shared=dict(_shared(each) for each in said["shared"].items()) if "shared" in said else {},
+        shared=frozenset(each.text() for each in said["shared"].items()) if "shared" in said else frozenset(),
     )
-
-
-def _shared(field: Field) -> tuple[str, tuple[str, ...]]:
-    said = field.members({"mailbox", "holders"})
-    return said["mailbox"].text(), tuple(each.text() for each in said["holders"].items())
 
 
 def _event(field: Field, order: int, register: Mapping[str, Processing]) -> GoldenEvent:

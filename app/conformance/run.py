@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.conformance.cases import GoldenCase, GoldenFile
+from app.conformance.cases import GoldenCase, GoldenFile, ref_of
 from app.core.decision import Decision
 from app.core.evaluate import evaluate
 
@@ -39,7 +39,7 @@ def decide(file: GoldenFile, case: GoldenCase) -> Decision:
     """What the core answers to a case."""
     asked = case.request
     processing = file.processings.get(asked.request.processing)
-    return evaluate(asked.request, processing, case.consents, asked.at, file.policy, case.holders)
+    return evaluate(asked.request, processing, case.consents, asked.at, file.policy, set(map(ref_of, case.shared)))
 
 
 def compare(case: GoldenCase, decision: Decision) -> Failure | None:

@@ -1,10 +1,9 @@
 """A case to judge: one request about a registered processing with its facts, and what a rule may decide of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from types import MappingProxyType
 from typing import Final
 
 from app.core.article import SECRECY, Article, Channel, Element
@@ -17,9 +16,6 @@ from app.core.processing import Processing
 from app.core.version import ProcessingVersion
 
 Consents = Mapping[bytes, Sequence[ConsentEvent]]
-Holders = Mapping[bytes, Sequence[Sequence[ConsentEvent]]]
-"""By the locator of each shared mailbox: all events of each of its holders; nothing in it where none is named."""
-NOT_SHARED: Final[Holders] = MappingProxyType({})
 
 _TEXT_CONTENT: Final = frozenset({Element.CONTENT, Element.ATTACHMENTS})
 
@@ -29,7 +25,7 @@ class Case:
     """One request about a registered processing, with the facts it is judged on (rules 3 to 19).
 
     `consents` holds all events of each person, those about other processings too: age is a fact of the person.
-    `holders`: those of the people who share a mailbox that the request is about, or that takes part in it.
+    `shared` holds the locators that are mailboxes of several people.
     """
 
     request: DecisionRequest
@@ -39,7 +35,7 @@ class Case:
     at: datetime
     policy: PeriodPolicy
     law: str
-    holders: Holders
+    shared: Collection[bytes]
 
     @property
     def touched(self) -> frozenset[Element]:
@@ -64,12 +60,6 @@ class Case:
     def standing_of(self, subject: bytes) -> Standing:
         """Where a subject (the user, or a local participant) stands on this processing."""
         return fold(self.consents.get(subject, ()), self.processing, self.at)
-
-    def holders_of(self, subject: bytes) -> list[Standing] | None:
-        """Where each holder of a shared mailbox stands on this processing; None of a mailbox that is not shared."""
-        if subject not in self.holders:
-            return None
-        return [fold(events, self.processing, self.at) for events in self.holders[subject]]
 
     def expiry_of(self, grant: Grant) -> datetime:
         """The first instant at which a grant is no longer in force."""

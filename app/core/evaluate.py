@@ -5,13 +5,13 @@ Nothing that a request carries can widen a permit: `automated: true` does not un
 territory is not France.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from app.core.article import TERRITORIES, Article, law_version_at
-from app.core.case import NOT_SHARED, Case, Consents, Holders
+from app.core.case import Case, Consents
 from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.core.grant import Grant, expiry
@@ -44,7 +44,7 @@ def evaluate(  # noqa: PLR0917 - the question and each of the facts
     consents: Consents,
     at: datetime,
     policy: PeriodPolicy = DEFAULT_POLICY,
-    holders: Holders = NOT_SHARED,
+    shared: Collection[bytes] = (),
 ) -> Decision:
     """Answer a request on the facts given, as judged at an instant.
 
@@ -54,7 +54,7 @@ def evaluate(  # noqa: PLR0917 - the question and each of the facts
         consents: all events of each person by locator, for the subject and each local participant.
         at: the instant judged (aware). Events collected later are not seen; scheduled versions bound `valid_until`.
         policy: how this deployment counts periods.
-        holders: of each shared mailbox among them, the events of everybody who holds it.
+        shared: the locators of those among them that are mailboxes of several people.
 
     """
     law = law_version_at(at)
@@ -66,8 +66,7 @@ def evaluate(  # noqa: PLR0917 - the question and each of the facts
     if processing is None or version is None:
         return _refuse(Reason.UNKNOWN_PROCESSING, Article.I_OR_II, law.name, "2")
     seen = {ref: _seen(events, at) for ref, events in consents.items()}
-    sharing = {ref: [_seen(events, at) for events in each] for ref, each in holders.items()}
-    case = Case(request, processing, version, seen, at, policy, law.name, sharing)
+    case = Case(request, processing, version, seen, at, policy, law.name, shared)
     decision = first_match(case)
     if not decision.permitted:
         return decision
@@ -86,10 +85,10 @@ def explain(  # noqa: PLR0917 - as `evaluate`
     consents: Consents,
     at: datetime,
     policy: PeriodPolicy = DEFAULT_POLICY,
-    holders: Holders = NOT_SHARED,
+    shared: Collection[bytes] = (),
 ) -> tuple[Decision, tuple[RuleTried, ...]]:
     """Answer as `evaluate` does, and tell every rule that was tried on the way."""
-    decision = evaluate(request, processing, consents, at, policy, holders)
+    decision = evaluate(request, processing, consents, at, policy, shared)
     last = next(place for place, (number, _) in enumerate(_ASKED) if number == decision.rule)
     tried = [RuleTried(number, asks, matched=number == decision.rule) for number, asks in _ASKED[: last + 1]]
     return decision, tuple(tried)

@@ -103,11 +103,17 @@ def _rule_9(case: Case) -> Outcome | None:
     return Outcome(Reason.CHANNEL_NOT_COVERED, Article.IV) if case.content_by_text_message else None
 
 
+def _rule_9b(case: Case) -> Outcome | None:
+    """A mailbox that several people share has no user who could consent for it: nobody is asked, and nothing read."""
+    shares = any(each in case.shared for each in (case.request.subject, *_local_others(case)))
+    return Outcome(Reason.OTHER_PARTY, Article.IV) if shares else None
+
+
 def _rule_10(case: Case) -> Outcome | None:
     in_transition = DECREE.in_force_from <= case.at < TRANSITION_END
     if not in_transition or case.request.territory == WALLIS_AND_FUTUNA or not _running_before_decree(case):
         return None
-    if case.standing.ever_decided or case.request.subject in case.holders:
+    if case.standing.ever_decided:
         return None
     if _party_in_the_way(case, unasked_too=False):
         return Outcome(Reason.OTHER_PARTY, Article.IV)
@@ -182,14 +188,7 @@ _LACKS: Final[Mapping[Reason, Callable[[Case, Grant], bool]]] = {
 
 
 def _rule_18(case: Case) -> Outcome | None:
-    missing = not _holders_consent(case, case.request.subject) or _party_in_the_way(case, unasked_too=True)
-    return Outcome(Reason.OTHER_PARTY, Article.IV) if missing else None
-
-
-def _holders_consent(case: Case, subject: bytes) -> bool:
-    """Whether every holder named for a shared mailbox consents, and one is named; true of one that is not shared."""
-    holders = case.holders_of(subject)
-    return holders is None or (bool(holders) and all(_grant_in_force(case, each) is not None for each in holders))
+    return Outcome(Reason.OTHER_PARTY, Article.IV) if _party_in_the_way(case, unasked_too=True) else None
 
 
 def _party_in_the_way(case: Case, *, unasked_too: bool) -> bool:
@@ -213,9 +212,9 @@ def _party_consents(case: Case, participant: Participant, unasked_too: bool) -> 
     if not participant.local:
         return case.version.party_mode is not PartyMode.ALL_PARTIES
     standing = case.standing_of(participant.ref)
-    if not unasked_too and not standing.ever_decided and participant.ref not in case.holders:
+    if not unasked_too and not standing.ever_decided:
         return True
-    return _grant_in_force(case, standing) is not None and _holders_consent(case, participant.ref)
+    return _grant_in_force(case, standing) is not None
 
 
 def _grant_in_force(case: Case, standing: Standing) -> Grant | None:
@@ -224,13 +223,15 @@ def _grant_in_force(case: Case, standing: Standing) -> Grant | None:
     return None if grant is None or any(lacks(case, grant) for lacks in _LACKS.values()) else grant
 
 
+def _local_others(case: Case) -> list[bytes]:
+    """The local participants, where the party mode asks for their consents."""
+    asks = case.version.party_mode is not PartyMode.USER_ONLY
+    return [each.ref for each in case.request.participants or () if each.local] if asks else []
+
+
 def _others_relied_on(case: Case) -> list[Grant]:
-    """The grants in force of a shared mailbox's holders, and of the local participants where the party mode asks."""
-    others = () if case.version.party_mode is PartyMode.USER_ONLY else case.request.participants or ()
-    refs = [each.ref for each in others if each.local]
-    standings = [case.standing_of(ref) for ref in refs]
-    for ref in (case.request.subject, *refs):
-        standings += case.holders_of(ref) or ()
+    """The grants in force of the local participants, where the party mode asks for their consents."""
+    standings = map(case.standing_of, _local_others(case))
     return [grant for standing in standings if (grant := _grant_in_force(case, standing)) is not None]
 
 
@@ -248,6 +249,7 @@ RULES: Final = (
     Rule("7b", "Is it sorting or detection, with content of a text message that III leaves out?", _rule_7b),
     Rule("8", "Is the purpose none of III's and none of IV's?", _rule_8),
     Rule("9", "Is the content of a text message touched for a purpose of IV?", _rule_9),
+    Rule("9b", "Is the user, or a party whose consent is asked for, a mailbox that several people share?", _rule_9b),
     Rule("10", "Does the transition of 2017 (NOTA) permit it?", _rule_10),
     Rule("11", "Has the user never decided on this processing, or closed the account since?", _rule_11),
     Rule("12", "Is the user's latest decision a refusal?", _rule_12),
@@ -260,10 +262,6 @@ RULES: Final = (
     Rule("15", "Is it a grant to an older version, with a material version in force since?", _rule_15),
     Rule("16", "Is it a grant that has reached its expiry?", _rule_16),
     Rule("17", "Does it leave out an element that the request touches?", _rule_17),
-    Rule(
-        "18",
-        "Is the consent of another party, or of a holder of the shared mailbox, missing, or are the parties not said?",
-        _rule_18,
-    ),
+    Rule("18", "Is the consent of another party missing, or are the parties not said?", _rule_18),
     Rule("19", "Otherwise the consent is in force.", _rule_19),
 )

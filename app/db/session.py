@@ -103,7 +103,7 @@ class Committing:
     facts for the journal, each with its kind. `kinds` say, for metrics, what happened to consents.
     """
 
-    changes: list[tuple[int, bytes]] = field(default_factory=list)
+    changes: dict[tuple[int, bytes], None] = field(default_factory=dict)
     subjects: set[bytes] = field(default_factory=set)
     narrowing: bool = False
     widening: bool = False
@@ -248,7 +248,8 @@ class WriteSession(ReadSession):
         except PartRefusedError as error:
             raise TransactionRefusedError from error
         whole = self.committing
-        before, changes, notes, kinds = whole.subjects, len(whole.changes), len(whole.notes), len(whole.kinds)
+        before, changes = whole.subjects, dict(whole.changes)
+        notes, kinds = len(whole.notes), len(whole.kinds)
         whole.subjects = set()
         try:
             async with self.connection.begin_nested():
@@ -256,8 +257,8 @@ class WriteSession(ReadSession):
                 await self.flush()
         except BaseException as error:
             whole.staged.clear()
-            del whole.changes[changes:], whole.notes[notes:], whole.kinds[kinds:]
-            whole.subjects = before
+            del whole.notes[notes:], whole.kinds[kinds:]
+            whole.subjects, whole.changes = before, changes
             refused = isinstance(error, DBAPIError) and not _ends_all(error)
             if refused or isinstance(error, TransactionRefusedError):
                 raise PartRefusedError from error

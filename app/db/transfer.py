@@ -40,8 +40,6 @@ TABLES: Final = (
     "retention_hold",
     "subject_locator",
     "subject_vault",
-    "subject_alias",
-    "shared_mailbox",
     "consent_event",
     "consent",
     "renewal_flag",

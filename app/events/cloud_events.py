@@ -1,6 +1,6 @@
 """Domain events as CloudEvents 1.0 in the JSON event format: what a webhook's body and a page of events hold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
@@ -15,10 +15,10 @@ MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class KnownSubject:
-    """The subject of an event as a receiver that asked for it is told: its id is None once it was erased."""
+    """One name of the person whom an event is about, as a receiver that asked for it is told."""
 
     type: str
-    id: str | None
+    id: str
 
     def __repr__(self) -> str:
         """The type alone."""
@@ -26,14 +26,19 @@ class KnownSubject:
 
 
 def cloud_event(
-    event: OutboxEvent, source: str, *, subject: KnownSubject | None = None, receiver: UUID | None = None
+    event: OutboxEvent,
+    source: str,
+    *,
+    names: Sequence[KnownSubject] | None = None,
+    receiver: UUID | None = None,
 ) -> dict[str, Any]:
     """An event in the JSON event format.
 
     Args:
         event: as written to the outbox.
         source: where it comes from: the public address of this deployment.
-        subject: who it is about, for receivers that are told; None leaves the member out.
+        names: who it is about, for receivers that are told: every name of the person, the first one first, and none
+            once they were erased; None leaves the members out.
         receiver: the endpoint that it is sent to, an extension attribute: one signature then is good for one receiver,
             which could else hand the message on to another as if it came from here. None leaves it out.
 
@@ -41,8 +46,11 @@ def cloud_event(
     data: dict[str, Any] = dict(event.data)
     if event.type in ENDING:
         data["effects"] = ["stop", "erase_derived_data"]
-    if subject is not None:
-        data["subject"] = {"type": subject.type, "id": subject.id}
+    if names is not None:
+        told = [{"type": each.type, "id": each.id} for each in names]
+        data["subject"] = told[0] if told else None
+        if told[1:]:
+            data["other_names"] = told[1:]
     return {
         "specversion": "1.0",
         "id": str(event.id),

@@ -28,7 +28,6 @@ class Claim:
     event: OutboxEvent
     number: int
     round: int
-    subject_type: str
     traceparent: str | None = None
 
 
@@ -59,9 +58,8 @@ WITH due AS (
     FROM due WHERE d.subject_ref = due.subject_ref AND d.endpoint = due.endpoint AND d.event = due.event
     RETURNING d.subject_ref, d.endpoint, d.event, d.attempts, d.attempts_before
 )
-SELECT c.*, o.xid::text AS xid, o.seq, o.type, o.occurred_at, o.data, o.traceparent, s.type AS subject_type
+SELECT c.*, o.xid::text AS xid, o.seq, o.type, o.occurred_at, o.data, o.traceparent
 FROM claimed AS c JOIN outbox AS o ON o.subject_ref = c.subject_ref AND o.id = c.event
-    LEFT JOIN subject AS s ON s.subject_ref = c.subject_ref
 """
 
 _ROW: Final = "subject_ref = :ref AND endpoint = :endpoint AND event = :event AND status = 'pending'"
@@ -89,9 +87,7 @@ async def claim_deliveries(
 def _claim(row: Any) -> Claim:  # noqa: ANN401 - a row of the statement above
     position = Position(int(row.xid), row.seq, row.event)
     event = OutboxEvent(bytes(row.subject_ref), row.event, position, row.type, row.occurred_at, row.data)
-    return Claim(
-        row.endpoint, event, row.attempts, row.attempts - row.attempts_before, row.subject_type or "", row.traceparent
-    )
+    return Claim(row.endpoint, event, row.attempts, row.attempts - row.attempts_before, row.traceparent)
 
 
 def _named(claim: Claim) -> dict[str, object]:

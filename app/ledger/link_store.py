@@ -15,13 +15,14 @@ from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.page.link import Authentication, LinkKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_tables import consent_form, consent_link, presented_text
-from app.ledger.tables import consent, subject
+from app.ledger.tables import consent
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentLink:
     """One link as kept. `token_sha256` stands for the token, which is not; `by_person`: the person asked for it.
 
+    `name`: which of the person's names it was made for; once that is another's, it opens nothing.
     `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
     `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it. `return_to`:
     where the page lets the person go back to.
@@ -31,7 +32,7 @@ class ConsentLink:
     token_sha256: bytes
     id: UUID
     subject_ref: bytes
-    subject_type: str
+    name: UUID
     kind: LinkKind
     processings: tuple[str, ...]
     authentication: Authentication
@@ -63,6 +64,7 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
             token_sha256=link.token_sha256,
             id=link.id,
             subject_ref=link.subject_ref,
+            name=link.name,
             kind=link.kind.value,
             processings=list(link.processings),
             authentication=link.authentication.value,
@@ -81,19 +83,14 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
 
 async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | None:
     """The link whose token has that hash, expired ones included; None when there is none."""
-    statement = (
-        select(consent_link, subject.c.type)
-        .join(subject, subject.c.subject_ref == consent_link.c.subject_ref)
-        .where(consent_link.c.token_sha256 == token_sha256)
-    )
-    row = (await session.execute(statement)).first()
+    row = (await session.execute(select(consent_link).where(consent_link.c.token_sha256 == token_sha256))).first()
     if row is None:
         return None
     return ConsentLink(
         token_sha256=row.token_sha256,
         id=row.id,
         subject_ref=row.subject_ref,
-        subject_type=row.type,
+        name=row.name,
         kind=LinkKind(row.kind),
         processings=tuple(row.processings),
         authentication=Authentication(row.authentication),

@@ -37,6 +37,8 @@ consent_link = Table(
     Column("token_sha256", LargeBinary, primary_key=True),
     Column("id", Uuid, nullable=False),
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    # The name of the person that it was made for: it goes when the name is another's.
+    Column("name", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
     Column("processings", ARRAY(Text), nullable=False),
     Column("authentication", Text, nullable=False),

@@ -1,169 +1,247 @@
-"""From what a caller names to whose ledger it is: one row for each account, from a locator to a random subject_ref.
+"""From what a caller names to whose ledger it is: rows that lead from locators to the random subject_ref of an account.
 
-Closing an account ends its row, so that the next holder of the address begins with another subject_ref; erasing a
-person deletes the rows, and nothing leads from the id to the past any more, whoever holds the key. A question about
-somebody without a row makes none.
+A person may have several names (`app.core.names`): each has a row for each key, and all lead to one account. Closing an
+account ends its rows, so that the next holder of the address begins with another subject_ref; erasing a person deletes
+them, and nothing leads from the id to the past any more, whoever holds the key. A question about somebody without a row
+makes none.
+
+Whoever writes about somebody holds, in this order: the name (nobody begins an account by it meanwhile), and the account
+(nobody writes in its ledger, or changes which names lead to it). Several are held in order of the locators, then of the
+subject_refs. Only then it is looked up what the name leads to: a name that leads elsewhere by now is not held, and
+whoever wants it lets go of everything and begins again (`until_held`).
 """
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, text, update
+from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.db.lookups import Lookup, Prepared
 from app.db.many import as_refs
-from app.db.session import ReadSession, WriteSession
-from app.ledger.mailboxes import locators_of_mailboxes
-from app.ledger.tables import subject, subject_locator, subject_vault
+from app.db.session import Put, ReadSession, WriteSession
+from app.ledger.tables import subject, subject_locator
 
+T = TypeVar("T")
 REF_BYTES: Final = 32
 _LIVE: Final = subject_locator.c.ended_at.is_(None)
+_GIVEN: Final = "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:locators, ',') AS each))"
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A subject that this transaction holds.
+    """The account that a name leads to, or the one that begins with it: `new`, nothing is recorded of it.
 
-    `locators`: those under which replicas remember it, then those of the mailboxes that it is a holder of: what they
-    remember of these rests on it too. `closed_until`: when an earlier account of the
-    same id was closed, if one was: nothing collected by then is this person's. `id_kept`: whether the vault has its id.
+    `name`: by which the vault keeps the name. `locators`: all that lead to the account, by which replicas remember it.
+    `closed_until`: when an earlier account of the same name was closed, if one was: nothing collected by then is this
+    person's. `shared`: several people share this mailbox. `lacking`: locators of this name without a row, each with
+    what makes it.
     """
 
     ref: bytes
+    name: UUID
     locators: tuple[bytes, ...]
-    closed_until: datetime | None
-    id_kept: bool
+    closed_until: datetime | None = None
+    shared: bool = False
+    new: bool = False
+    lacking: Mapping[bytes, str] = field(default_factory=dict)
 
 
-async def find_ref(session: ReadSession, locator: bytes) -> bytes | None:
-    """The subject_ref that a locator leads to now; None when nothing is recorded of whoever it names."""
-    found = await session.execute(
-        select(subject_locator.c.subject_ref).where(subject_locator.c.locator == locator, _LIVE)
-    )
-    ref: bytes | None = found.scalar_one_or_none()
-    return ref
+async def find_ref(session: ReadSession, *locators: bytes) -> bytes | None:
+    """The subject_ref that the locators of one name lead to now; None when nothing is recorded of whoever it names."""
+    found = await find_name(session, *locators)
+    return found[0] if found is not None else None
 
 
-async def hold_subject(session: WriteSession, found_by: Mapping[bytes, str], subject_type: str) -> Located:
-    """Hold a subject against other writers until the end of the transaction; it comes to be if it is new.
-
-    Time is to be read after this returns, so that the order of times is the order of the ledger.
-
-    Args:
-        session: the transaction.
-        found_by: the locators that the subject is written down under, one for each key, each with what made it.
-        subject_type: the type of a subject that is new.
-
-    """
-    locators = list(found_by)
-    while True:
-        ref = await _hold_row(session, locators)
-        if ref is not None:
-            break
-        await _begin(
-            session, locators[0], found_by[locators[0]], subject_type
-        )  # or another writer has: waited for here
-    for other in locators[1:]:
-        await _add_row(session, other, found_by[other], ref)
-    session.committing.subjects.add(ref)
-    closed = select(func.max(subject_locator.c.ended_at)).where(subject_locator.c.locator.in_(locators))
-    kept = select(subject_vault.c.stored_at).where(subject_vault.c.subject_ref == ref).exists()
-    mailboxes = locators_of_mailboxes(ref).label("mailboxes")
-    behind = select(closed.scalar_subquery().label("closed_until"), kept.label("id_kept"), mailboxes)
-    told = (await session.execute(behind)).one()
-    return Located(ref, (*locators, *map(bytes, told.mailboxes or ())), told.closed_until, told.id_kept)
+async def find_name(session: ReadSession, *locators: bytes) -> tuple[bytes, UUID] | None:
+    """The subject_ref that the locators of one name lead to now, and the id of that name."""
+    columns = (subject_locator.c.subject_ref, subject_locator.c.name)
+    row = (await session.execute(select(*columns).where(subject_locator.c.locator.in_(locators), _LIVE))).first()
+    return None if row is None else (bytes(row.subject_ref), row.name)
 
 
-async def hold_names(session: WriteSession, locators: Collection[bytes]) -> None:
-    """Keep accounts from being begun under these locators until the end of the transaction."""
-    await session.execute(_HOLD_NAMES, {"names": [locator.hex() for locator in sorted(locators)]})
+async def locators_of(session: ReadSession, ref: bytes) -> tuple[bytes, ...]:
+    """Every locator that leads to an account now: by these, replicas remember it."""
+    rows = await session.execute(select(subject_locator.c.locator).where(subject_locator.c.subject_ref == ref, _LIVE))
+    return tuple(map(bytes, rows.scalars()))
 
 
-async def hold_ref(session: WriteSession, ref: bytes) -> None:
-    """Hold a subject that is known by its subject_ref, in the order in which every writer does."""
-    await hold_refs(session, [ref])
-
-
-async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Hold several, in order of subject_ref."""
-    session.committing.subjects.update(refs)
-    table = subject_locator.c
-    rows = select(table.locator).where(table.subject_ref.in_(list(refs))).order_by(table.subject_ref, table.locator)
-    await session.execute(rows.with_for_update())
-    held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(list(refs))).order_by(subject.c.subject_ref)
-    await session.execute(held.with_for_update())
+_TRY_NAMES: Final = "SELECT name FROM {given} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))"
+_WAIT_FOR_NAMES: Final = "SELECT name, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM {given}"
+_NAMES: Final = "(SELECT name FROM string_to_table(:names, ',') AS name WHERE name <> '') AS given"
+_HOLD_NAMES: Final = {
+    waiting: Prepared(text(sql.format(given=_NAMES))) for waiting, sql in ((False, _TRY_NAMES), (True, _WAIT_FOR_NAMES))
+}
 
 
 def names_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[frozenset[bytes]]:
     """Keep accounts from being begun under these locators; which are kept. Others are waited for, or left out."""
-    statement = _WAIT_FOR_NAMES if waiting else _TRY_NAMES
     names = {"names": as_refs(sorted(locators))}
-    return Lookup(statement, names, lambda rows: frozenset(bytes.fromhex(row.name) for row in rows))
+    return Lookup(_HOLD_NAMES[waiting], names, lambda rows: frozenset(bytes.fromhex(row.name) for row in rows))
 
 
-async def _hold_row(session: WriteSession, locators: Sequence[bytes]) -> bytes | None:
-    row = select(subject_locator.c.subject_ref).where(subject_locator.c.locator.in_(locators), _LIVE).with_for_update()
-    ref: bytes | None = (await session.execute(row)).scalars().first()
-    if ref is not None:
-        await session.execute(select(subject.c.subject_ref).where(subject.c.subject_ref == ref).with_for_update())
-    return ref
-
-
-_BEGIN: Final = text("""
-WITH located AS (
-    INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)
-    ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING RETURNING subject_ref
+_HOLD: Final = f"""
+WITH wanted AS MATERIALIZED (
+    SELECT DISTINCT subject_ref AS ref FROM subject_locator WHERE ended_at IS NULL AND locator = {_GIVEN}
+), held AS MATERIALIZED (
+    SELECT subject_ref FROM subject WHERE subject_ref = ANY (ARRAY(SELECT ref FROM wanted))
+    ORDER BY subject_ref FOR UPDATE {{past_others}}
 )
-INSERT INTO subject (subject_ref, type, created_at) SELECT subject_ref, :type, :now FROM located
-""")
-_HOLD_NAMES: Final = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+SELECT ref, ref IN (SELECT subject_ref FROM held) AS held FROM wanted
+"""  # noqa: S608 - constants
+_HOLD_ACCOUNTS: Final = {
+    waiting: Prepared(text(_HOLD.format(past_others=past_others)))
+    for waiting, past_others in ((False, "SKIP LOCKED"), (True, ""))
+}
+
+
+def accounts_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[frozenset[bytes]]:
+    """Hold the accounts that some locators lead to; which are held. Others are waited for, or left out."""
+    given = {"locators": as_refs(locators)}
+    return Lookup(_HOLD_ACCOUNTS[waiting], given, lambda rows: frozenset(bytes(row.ref) for row in rows if row.held))
+
+
+class MovedError(Exception):
+    """While others were waited for, they had a name lead to another account, which is not held."""
+
+
+async def until_held(session: WriteSession, hold: Callable[[], Awaitable[T]]) -> T:
+    """Hold what must be held in one order; as often as that raises `MovedError`, let go of it and begin again."""
+    while True:
+        with suppress(MovedError):
+            async with session.attempt():
+                return await hold()
+
+
+async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Hold accounts that are known by their subject_refs, in the order in which every writer holds several."""
+    session.committing.subjects.update(refs)
+    held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(list(refs))).order_by(subject.c.subject_ref)
+    await session.execute(held.with_for_update())
+
+
+_BEHIND: Final = Prepared(
+    text(f"""
+SELECT found.locator, subject_ref, found.name, found.ended_at, subject.shared, CASE WHEN found.ended_at IS NULL THEN
+    ARRAY(SELECT locator FROM subject_locator AS other WHERE other.subject_ref = found.subject_ref) END AS beside
+FROM subject_locator AS found JOIN subject USING (subject_ref) WHERE found.locator = {_GIVEN}
+""")  # noqa: S608 - constants
 )
-_GIVEN: Final = "(SELECT name FROM string_to_table(:names, ',') AS name WHERE name <> '') AS given"
-_TRY_NAMES: Final = Prepared(
-    text(f"SELECT name FROM {_GIVEN} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))")  # noqa: S608
+
+
+def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]:
+    """Find the accounts of names, in their order; each name once, by its locators, one for each key, and what made it.
+
+    The names and the accounts are held by the transaction that looks. One that is new is written by `begin_account`.
+    """
+    every = [locator for each in wanted for locator in each]
+    return Lookup(_BEHIND, {"locators": as_refs(every)}, lambda rows: _all_located(wanted, rows))
+
+
+def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> list[Located]:
+    live = {bytes(each.locator): each for each in rows if each.ended_at is None}
+    closed: dict[bytes, datetime] = {}
+    for row in sorted((each for each in rows if each.ended_at is not None), key=lambda each: each.ended_at):
+        closed[bytes(row.locator)] = row.ended_at
+    return [_located(each, live, closed) for each in wanted]
+
+
+def _located(found_by: Mapping[bytes, str], live: Mapping[bytes, Any], closed: Mapping[bytes, datetime]) -> Located:
+    """An account by what its locators lead to now, and when accounts that they led to were last closed."""
+    until = max((closed[locator] for locator in found_by if locator in closed), default=None)
+    lacking = {locator: maker for locator, maker in found_by.items() if locator not in live}
+    row = next((live[locator] for locator in found_by if locator in live), None)
+    if row is None:
+        return replace(account_of(found_by), closed_until=until)
+    locators = tuple({**dict.fromkeys(found_by), **dict.fromkeys(map(bytes, row.beside))})
+    return Located(bytes(row.subject_ref), row.name, locators, until, row.shared, lacking=lacking)
+
+
+def account_of(found_by: Mapping[bytes, str]) -> Located:
+    """An account that begins with a name, by its locators, one for each key, and what made each."""
+    name = UUID(bytes=secrets.token_bytes(16), version=4)
+    return Located(secrets.token_bytes(REF_BYTES), name, tuple(found_by), new=True, lacking=found_by)
+
+
+_SUBJECT: Final = Put(
+    order=10,
+    sql="""
+INSERT INTO subject (subject_ref, shared, created_at) SELECT decode(ref, 'hex'), shared, at
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, shared boolean, at timestamptz)
+""",
 )
-_WAIT_FOR_NAMES: Final = Prepared(
-    text(f"SELECT name, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM {_GIVEN}")  # noqa: S608 - a constant
+# Refused by the database where the name has an account after all: nothing may be recorded under a second one.
+_LOCATOR: Final = Put(
+    order=20,
+    sql="""
+INSERT INTO subject_locator (locator, subject_ref, name, made_by, began_at, ended_at)
+SELECT decode(locator, 'hex'), decode(ref, 'hex'), name, made_by, at, ended_at
+FROM json_to_recordset(CAST(%(rows)s AS json))
+    AS given (locator text, ref text, name uuid, made_by text, at timestamptz, ended_at timestamptz)
+""",
 )
-_ADD: Final = text("""
-INSERT INTO subject_locator (locator, subject_ref, made_by, began_at) VALUES (:locator, :ref, :made_by, :now)
-ON CONFLICT (locator) WHERE ended_at IS NULL DO NOTHING
-""")
 
 
-async def _begin(session: WriteSession, locator: bytes, made_by: str, subject_type: str) -> None:
-    await hold_names(session, [locator])
-    ref = secrets.token_bytes(REF_BYTES)
-    said = {"locator": locator, "ref": ref, "made_by": made_by, "now": await session.now(), "type": subject_type}
-    await session.execute(_BEGIN, said)
-
-
-async def _add_row(session: WriteSession, locator: bytes, made_by: str, ref: bytes) -> None:
-    said = {"locator": locator, "ref": ref, "made_by": made_by, "now": await session.now()}
-    await session.execute(_ADD, said)
+def begin_account(session: WriteSession, one: Located, at: datetime, *, ended_at: datetime | None = None) -> None:
+    """Write the rows that an account lacks; `ended_at`: of one that is closed from the beginning."""
+    if one.new:
+        session.stage(_SUBJECT, {"ref": one.ref, "shared": one.shared, "at": at})
+    for locator, maker in one.lacking.items():
+        row = {"locator": locator, "ref": one.ref, "name": one.name, "made_by": maker, "at": at, "ended_at": ended_at}
+        session.stage(_LOCATOR, row)
 
 
 async def end_account(session: WriteSession, ref: bytes, at: datetime) -> None:
-    """End the rows of an account that was closed: its id leads nowhere until somebody decides anew."""
+    """End the rows of an account that was closed: its names lead nowhere until somebody decides anew by one."""
     rows = update(subject_locator).where(subject_locator.c.subject_ref == ref, _LIVE)
     await session.execute(rows.values(ended_at=at))
 
 
-async def refs_behind(session: ReadSession, locators: Collection[bytes]) -> list[bytes]:
-    """Every subject that an id leads or has led to, closed accounts included."""
-    rows = select(subject_locator.c.subject_ref).where(subject_locator.c.locator.in_(locators)).distinct()
-    return list((await session.execute(rows)).scalars())
+_FOLLOW: Final = text("""
+INSERT INTO subject_locator (locator, subject_ref, name, made_by, began_at)
+SELECT locator, :into, name, made_by, :at FROM subject_locator WHERE subject_ref = :ref
+""")
 
 
-async def types_of(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, str]:
-    """The types of subjects, by subject_ref."""
-    rows = await session.execute(select(subject.c.subject_ref, subject.c.type).where(subject.c.subject_ref.in_(refs)))
-    return {row.subject_ref: row.type for row in rows}
+async def lead_names_to(session: WriteSession, into: bytes, *, names_of: bytes, at: datetime) -> None:
+    """Have the names of an account that was just closed lead to another account; both are held."""
+    await session.execute(_FOLLOW, {"into": into, "ref": names_of, "at": at})
+
+
+async def take_name(session: WriteSession, ref: bytes, name: UUID) -> None:
+    """Delete the rows by which one name led to an account; it is held."""
+    rows = delete(subject_locator).where(subject_locator.c.subject_ref == ref, subject_locator.c.name == name)
+    await session.execute(rows)
+
+
+_EVERY: Final = text("""
+SELECT DISTINCT subject_ref FROM subject_locator WHERE locator = ANY (CAST(:locators AS bytea[])) OR locator IN (
+    SELECT beside.locator FROM subject_locator AS own JOIN subject_locator AS beside USING (subject_ref)
+    WHERE own.locator = ANY (CAST(:locators AS bytea[])) AND own.ended_at IS NULL
+)
+""")
+
+
+async def every_ref(session: ReadSession, locators: Collection[bytes]) -> frozenset[bytes]:
+    """Every account that a name, or another name of whoever has it now, leads or has led to, closed ones included."""
+    return frozenset(map(bytes, (await session.execute(_EVERY, {"locators": list(locators)})).scalars()))
+
+
+async def is_subject(session: ReadSession, ref: bytes) -> bool:
+    """Whether there is, or was, an account of that subject_ref."""
+    return (await session.execute(select(subject.c.shared).where(subject.c.subject_ref == ref))).first() is not None
+
+
+async def shared_since(session: ReadSession, ref: bytes) -> datetime | None:
+    """Since when an account is a mailbox of several people; None when it is none."""
+    row = select(subject.c.created_at).where(subject.c.subject_ref == ref, subject.c.shared)
+    since: datetime | None = (await session.execute(row)).scalar_one_or_none()
+    return since
 
 
 async def sever(session: WriteSession, refs: Collection[bytes]) -> None:
@@ -172,62 +250,73 @@ async def sever(session: WriteSession, refs: Collection[bytes]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectRows:
-    """The rows of one subject: locators, each with what made it, and when the account began and ended."""
+class NameRows:
+    """The rows of one name of a subject: locators, each with what made it, and when they began and ended."""
 
-    ref: bytes
-    type: str
     rows: Mapping[bytes, str]
     began_at: datetime
     ended_at: datetime | None
 
 
-async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> list[SubjectRows]:
+SubjectRows = Mapping[UUID, NameRows]
+"""The names of one subject."""
+
+
+async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> dict[bytes, SubjectRows]:
     """The next subjects that have rows, at most so many, in order of subject_ref, held until the transaction ends."""
+    table = subject_locator.c
     # Without DISTINCT, which has a table without statistics sorted whole each time, as after a migration that fills it.
-    refs = select(subject_locator.c.subject_ref).where(subject_locator.c.subject_ref > after)
-    chosen = set((await session.execute(refs.order_by(subject_locator.c.subject_ref).limit(limit))).scalars())
-    statement = (
-        select(subject_locator, subject.c.type)
-        .join(subject, subject.c.subject_ref == subject_locator.c.subject_ref)
-        .where(subject_locator.c.subject_ref.in_(chosen))
-        .order_by(subject_locator.c.subject_ref)
-        .with_for_update()
-    )
-    found: dict[bytes, list[Row[tuple[object, ...]]]] = {}
-    for row in await session.execute(statement):
-        found.setdefault(bytes(row.subject_ref), []).append(row)
-    return [
-        SubjectRows(
-            ref=ref,
-            type=rows[0].type,
-            rows={bytes(row.locator): row.made_by for row in rows},
-            began_at=min(row.began_at for row in rows),
-            ended_at=rows[0].ended_at,
-        )
-        for ref, rows in found.items()
-    ]
+    refs = select(table.subject_ref).where(table.subject_ref > after).order_by(table.subject_ref).limit(limit)
+    chosen = set((await session.execute(refs)).scalars())
+    held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(chosen)).order_by(subject.c.subject_ref)
+    await session.execute(held.with_for_update())
+    # Once they are held: a name that was linked meanwhile is among them.
+    rows = select(subject_locator).where(table.subject_ref.in_(chosen)).order_by(table.subject_ref)
+    found: dict[bytes, dict[UUID, list[Row[tuple[object, ...]]]]] = {}
+    for row in await session.execute(rows):
+        found.setdefault(bytes(row.subject_ref), {}).setdefault(row.name, []).append(row)
+    return {ref: {name: _of_name(of_one) for name, of_one in names.items()} for ref, names in found.items()}
 
 
-async def replace_rows(session: WriteSession, wanted: Sequence[tuple[SubjectRows, Mapping[bytes, str]]]) -> None:
-    """Give subjects these rows in the place of those that they have, in two statements.
+def _of_name(rows: Sequence[Row[tuple[object, ...]]]) -> NameRows:
+    made = {bytes(row.locator): row.made_by for row in rows}
+    return NameRows(made, min(row.began_at for row in rows), rows[0].ended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """The rows that one name of a subject is to have in the place of those that it has."""
+
+    ref: bytes
+    name: UUID
+    held: NameRows
+    wanted: Mapping[bytes, str]
+
+
+async def replace_rows(session: WriteSession, changed: Sequence[Rewritten]) -> None:
+    """Give names these rows in the place of those that they have, in two statements.
 
     One that another open account has already is left out: two ids that were two persons are never made one, so that
     the second is found by nobody, which denies. Of two accounts that want the same one, that which had it keeps it.
     """
-    refs = [held.ref for held, _ in wanted]
-    await session.execute(delete(subject_locator).where(subject_locator.c.subject_ref.in_(refs)))
-    rows = [(held, locator, made_by) for held, given in wanted for locator, made_by in given.items()]
-    rows.sort(key=lambda each: each[1] not in each[0].rows)
+    table = subject_locator.c
+    gone = text(
+        "DELETE FROM subject_locator USING unnest(CAST(:refs AS bytea[]), CAST(:names AS uuid[])) AS one (ref, id) "
+        "WHERE subject_ref = one.ref AND name = one.id"
+    )
+    await session.execute(gone, {"refs": [each.ref for each in changed], "names": [each.name for each in changed]})
+    rows = [(each, locator, made_by) for each in changed for locator, made_by in each.wanted.items()]
+    rows.sort(key=lambda each: each[1] not in each[0].held.rows)
     values = [
         {
-            "locator": locator,
-            "subject_ref": held.ref,
-            "made_by": made_by,
-            "began_at": held.began_at,
-            "ended_at": held.ended_at,
+            table.locator.name: locator,
+            table.subject_ref.name: each.ref,
+            table.name.name: each.name,
+            table.made_by.name: made_by,
+            table.began_at.name: each.held.began_at,
+            table.ended_at.name: each.held.ended_at,
         }
-        for held, locator, made_by in rows
+        for each, locator, made_by in rows
     ]
     if values:
         await session.execute(upsert(subject_locator).on_conflict_do_nothing(), values)
@@ -245,8 +334,14 @@ async def made_by_others(session: ReadSession, makers: Collection[str]) -> bool:
     return (await session.execute(rows)).first() is not None
 
 
+_LACKS: Final = text("""
+SELECT FROM subject_locator AS one WHERE ended_at IS NULL AND NOT EXISTS (
+    SELECT FROM subject_locator AS made WHERE made.subject_ref = one.subject_ref AND made.name = one.name
+        AND made.made_by = :maker
+) LIMIT 1
+""")
+
+
 async def lacks_rows(session: ReadSession, maker: str) -> bool:
-    """Whether some open account has no row that this key made."""
-    own = select(subject_locator.c.subject_ref).where(subject_locator.c.made_by == maker)
-    rows = select(subject_locator.c.locator).where(_LIVE, subject_locator.c.subject_ref.not_in(own)).limit(1)
-    return (await session.execute(rows)).first() is not None
+    """Whether some name of an open account has no row that this key made."""
+    return (await session.execute(_LACKS, {"maker": maker})).first() is not None

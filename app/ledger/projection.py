@@ -88,14 +88,13 @@ async def list_consents(
 
 @dataclass(frozen=True, slots=True)
 class ScannedConsent:
-    """One consent of a processing, as far as the table tells, with the type of its subject.
+    """One consent of a processing, as far as the table tells.
 
     `locator`: what leads to the subject now; empty when its account was closed or the person erased.
     """
 
     id: UUID
     subject_ref: bytes
-    kind: str
     decision: EventKind
     expires_at: datetime | None
     ended_by: EventKind | None
@@ -115,18 +114,16 @@ async def scan_consents(
         subject_locator.c.subject_ref == scanned.c.subject_ref, subject_locator.c.ended_at.is_(None)
     )
     locator = live.limit(1).scalar_subquery().label("locator")
-    statement = select(scanned, subject.c.type, locator).join(subject, subject.c.subject_ref == scanned.c.subject_ref)
     return [
         ScannedConsent(
             id=row.id,
             subject_ref=row.subject_ref,
-            kind=row.type,
             decision=EventKind(row.decision),
             expires_at=row.expires_at,
             ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
             locator=row.locator or b"",
         )
-        for row in await session.execute(statement.order_by(scanned.c.id))
+        for row in await session.execute(select(scanned, locator).order_by(scanned.c.id))
     ]
 
 

@@ -3,15 +3,15 @@
 Decisions read by locator (`app.ledger.locators`); all else by subject_ref.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Row, and_, any_, bindparam, or_, select, text
+from sqlalchemy import ARRAY, LargeBinary, Row, any_, bindparam, select, text
 
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
@@ -20,7 +20,7 @@ from app.db.many import as_refs
 from app.db.read_pool import ReadPool, Statement
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
-from app.ledger.tables import consent_event, shared_mailbox, subject_locator
+from app.ledger.tables import consent_event, subject, subject_locator
 
 
 async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
@@ -57,12 +57,12 @@ def _by_subject(rows: Sequence[Any]) -> dict[bytes, list[LedgerEntry]]:
 class Person:
     """What is recorded of somebody: the subject_ref, and the consent events in ledger order.
 
-    `holders`: of a shared mailbox, the events of each of its holders; None of one that is not shared.
+    `shared`: it is a mailbox of several people.
     """
 
     ref: bytes
     events: Sequence[ConsentEvent]
-    holders: Sequence[Sequence[ConsentEvent]] | None = None
+    shared: bool = False
 
 
 async def load_events(
@@ -113,89 +113,60 @@ def _by_ref(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, list[Consent
 async def load_people(
     session: ReadSession, locators: Collection[bytes], *, known_at: datetime | None = None
 ) -> dict[bytes, Person]:
-    """Those whom locators lead to now, by locator; one that leads nowhere is left out.
-
-    One statement, and another where one of them is a shared mailbox.
+    """Those whom locators lead to now, by locator; one that leads nowhere is left out. One statement.
 
     Args:
         session: where to read.
         locators: whose.
-        known_at: only what had been recorded by that instant; None for all.
+        known_at: only what had been recorded by that instant, of names that were known by then; None for all.
 
     """
-    table, located, shared = consent_event.c, subject_locator.c, shared_mailbox.c
-    known, stated = table.subject_ref == located.subject_ref, shared.subject_ref == located.subject_ref
-    if known_at is None:
-        stated &= shared.ended_at.is_(None)
-    else:
+    table, located = consent_event.c, subject_locator.c
+    known, found = table.subject_ref == located.subject_ref, located.locator.in_(locators) & located.ended_at.is_(None)
+    if known_at is not None:
         known &= table.recorded_at <= known_at
-        stated &= and_(shared.stated_at <= known_at, or_(shared.ended_at.is_(None), shared.ended_at > known_at))
+        found &= located.began_at <= known_at
     statement = (
-        select(located.locator, located.subject_ref.label("ref"), shared.holders, consent_event)
-        .select_from(subject_locator.outerjoin(shared_mailbox, stated).outerjoin(consent_event, known))
-        .where(located.locator.in_(locators), located.ended_at.is_(None))
+        select(located.locator, located.subject_ref.label("ref"), subject.c.shared, consent_event)
+        .select_from(subject_locator.join(subject).outerjoin(consent_event, known))
+        .where(found)
         .order_by(located.locator, table.seq)
     )
-    rows = list(await session.execute(statement))
-    holders = _holders(rows)
-    return _people(rows, await load_events(session, holders, known_at=known_at) if holders else {})
+    return _people(await session.execute(statement))
 
 
 _OF_AN_EVENT = ("id", "kind", "processing", "collected_at", "seq", "version", "elements")
 _OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at", "territory")
 _COLUMNS = tuple(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION))
-_STATED = and_(shared_mailbox.c.subject_ref == subject_locator.c.subject_ref, shared_mailbox.c.ended_at.is_(None))
 _PEOPLE = Statement.compile(
-    select(
-        subject_locator.c.locator,
-        subject_locator.c.subject_ref.label("ref"),
-        shared_mailbox.c.holders,
-        *_COLUMNS,
-    )
+    select(subject_locator.c.locator, subject_locator.c.subject_ref.label("ref"), subject.c.shared, *_COLUMNS)
     .select_from(
-        subject_locator.outerjoin(shared_mailbox, _STATED).outerjoin(
+        subject_locator.join(subject).outerjoin(
             consent_event, consent_event.c.subject_ref == subject_locator.c.subject_ref
         )
     )
     .where(subject_locator.c.locator == any_(bindparam("locators", type_=ARRAY(LargeBinary))))
     .where(subject_locator.c.ended_at.is_(None))
 )
-_EVENTS = Statement.compile(
-    select(consent_event.c.subject_ref, *_COLUMNS).where(
-        consent_event.c.subject_ref == any_(bindparam("refs", type_=ARRAY(LargeBinary)))
-    )
-)
 
 
 async def fetch_people(pool: ReadPool, server: str, locators: Collection[bytes]) -> dict[bytes, Person]:
     """As `load_people`, on the pool that memory reads with, from the server of that identity."""
-    rows = sorted(await pool.fetch(server, _PEOPLE, {"locators": list(locators)}), key=lambda row: row.seq or 0)
-    holders = _holders(rows)
-    theirs = await pool.fetch(server, _EVENTS, {"refs": holders}) if holders else []
-    return _people(rows, _by_ref(sorted(theirs, key=lambda row: row.seq)))
+    rows = await pool.fetch(server, _PEOPLE, {"locators": list(locators)})
+    return _people(sorted(rows, key=lambda row: row.seq or 0))
 
 
-def _holders(rows: Iterable[Row[tuple[object, ...]]]) -> list[bytes]:
-    return sorted({bytes(each) for row in rows for each in row.holders or ()})
-
-
-def _people(
-    rows: Iterable[Row[tuple[object, ...]]], theirs: Mapping[bytes, Sequence[ConsentEvent]]
-) -> dict[bytes, Person]:
-    """Put rows together; `theirs`: the events of the holders of shared mailboxes, by subject_ref."""
+def _people(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, Person]:
+    """Put rows together; a subject of whom nothing was decided yet has one row without an event."""
+    found: dict[bytes, Person] = {}
     events: dict[bytes, list[ConsentEvent]] = {}
-    known: dict[bytes, Row[tuple[object, ...]]] = {}
     for row in rows:
         locator = bytes(row.locator)
-        known[locator] = row
         of_one = events.setdefault(locator, [])
-        if row.id is not None:  # a subject of whom nothing was decided yet has one row without an event
+        if row.id is not None:
             of_one.append(event_of(row))
-    found = {}
-    for locator, row in known.items():
-        holders = None if row.holders is None else tuple(tuple(theirs.get(bytes(ref), ())) for ref in row.holders)
-        found[locator] = Person(bytes(row.ref), tuple(events[locator]), holders)
-    return found
+        found[locator] = Person(bytes(row.ref), of_one, row.shared)
+    return {locator: replace(person, events=tuple(person.events)) for locator, person in found.items()}
 
 
 async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | None:

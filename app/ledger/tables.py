@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.core.aliases import AliasBasis
 from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
+from app.core.names import NameBasis
 from app.core.renewal import FlagKind
 from app.db.schema import metadata
 
@@ -35,8 +35,9 @@ subject = Table(
     "subject",
     metadata,
     Column("subject_ref", LargeBinary, primary_key=True),
-    Column("type", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
+    # A mailbox that several people share: it has no consents, and is given none (app.core.names).
+    Column("shared", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("octet_length(subject_ref) = 32", name="ref_length"),
 )
 
@@ -45,10 +46,12 @@ subject_locator = Table(
     metadata,
     Column("locator", LargeBinary, nullable=False),
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    # Of which of the person's names it is, as the vault has them; each has one row for each key.
+    Column("name", Uuid, nullable=False),
     # How the id was normalised and which key was used (app.ledger.pseudonym, `makers`).
     Column("made_by", Text, nullable=False),
     Column("began_at", Instant, nullable=False),
-    # When the account was closed; the next one of the same id has another row.
+    # When the account was closed, with all of its rows; the next one of the same id has another row.
     Column("ended_at", Instant),
     PrimaryKeyConstraint("locator", "subject_ref"),
     CheckConstraint("octet_length(locator) = 32", name="locator_length"),
@@ -59,13 +62,21 @@ subject_locator = Table(
 subject_vault = Table(
     "subject_vault",
     metadata,
-    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), primary_key=True),
+    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
+    Column("name", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
     # The locator that the id is bound to by its encryption: it goes with the row.
     Column("sealed_for", LargeBinary, nullable=False),
     Column("master_key_id", Text, nullable=False),
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("sealed_id", LargeBinary, nullable=False),
+    # When the account began with this name, or when it was stated to be this person's: how that is known, and by whom.
     Column("stored_at", Instant, nullable=False),
+    Column("basis", Text),
+    Column("stated_by", Uuid),
+    PrimaryKeyConstraint("subject_ref", "name"),
+    CheckConstraint("basis IN (" + ", ".join(f"'{basis}'" for basis in NameBasis) + ")", name="basis"),
+    CheckConstraint("(basis IS NULL) = (stated_by IS NULL)", name="stated"),
 )
 
 _KINDS = ", ".join(f"'{kind}'" for kind in EventKind)
@@ -156,37 +167,6 @@ Index(
     func.coalesce(consent.c.counted_from, consent.c.collected_at),
     consent.c.id,
     postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None) & (consent.c.renewal_stage > 0),
-)
-
-subject_alias = Table(
-    "subject_alias",
-    metadata,
-    Column("first_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
-    Column("second_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
-    Column("id", Uuid, nullable=False),
-    Column("basis", Text, nullable=False),
-    Column("stated_at", Instant, nullable=False),
-    Column("stated_by", Uuid, nullable=False),
-    PrimaryKeyConstraint("first_ref", "second_ref"),
-    CheckConstraint("first_ref < second_ref", name="ordered"),
-    CheckConstraint("basis IN (" + ", ".join(f"'{basis}'" for basis in AliasBasis) + ")", name="basis"),
-    Index("ix_subject_alias_second_ref", "second_ref"),
-)
-
-# That several people share a mailbox, and who they are. A statement ends when another takes its place, and is kept.
-shared_mailbox = Table(
-    "shared_mailbox",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
-    # In order; zeros in the place of a holder who was erased, and consents to nothing any more.
-    Column("holders", ARRAY(LargeBinary), nullable=False),
-    Column("stated_at", Instant, nullable=False),
-    Column("stated_by", Uuid, nullable=False),
-    Column("ended_at", Instant),
-    Index("uq_shared_mailbox_live", "subject_ref", unique=True, postgresql_where=text("ended_at IS NULL")),
-    Index("ix_shared_mailbox_subject_ref", "subject_ref"),
-    Index("ix_shared_mailbox_holders", "holders", postgresql_using="gin"),
 )
 
 # How often a person was asked to renew a consent, by whomever: three times at most (app.core.page.link).

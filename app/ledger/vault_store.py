@@ -1,62 +1,132 @@
-"""Where sealed ids and the check values of keys are kept. Deleting a row here is what erasure means."""
+"""Where the names of people and the check values of keys are kept. Deleting a row here is what erasure means.
 
-from collections.abc import Collection
+A name is an id of some type, sealed. A person has one, with which the account began, and those that were stated to be
+theirs since (`app.core.names`).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from app.core.names import NameBasis
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.tables import key_check, subject_vault
 from app.ledger.vault import SealedId
 
+
+@dataclass(frozen=True, slots=True)
+class KeptName:
+    """One name of a person: its type and sealed id, since when it is theirs, and how and by whom that was stated.
+
+    The name with which the account began was stated by nobody.
+    """
+
+    id: UUID
+    ref: bytes
+    type: str
+    sealed: SealedId
+    kept_at: datetime
+    basis: NameBasis | None = None
+    stated_by: UUID | None = None
+
+
 _KEEP: Final = Put(
     order=30,
     sql="""
-INSERT INTO subject_vault (subject_ref, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at)
-SELECT decode(ref, 'hex'), master_key_id, decode(wrapped_key, 'hex'), decode(sealed_id, 'hex'),
-    decode(sealed_for, 'hex'), stored_at
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, master_key_id text, wrapped_key text, sealed_id text,
-    sealed_for text, stored_at timestamptz)
-ON CONFLICT DO NOTHING
+INSERT INTO subject_vault (subject_ref, name, type, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at, basis,
+    stated_by)
+SELECT decode(ref, 'hex'), name, type, master_key_id, decode(wrapped_key, 'hex'), decode(sealed_id, 'hex'),
+    decode(sealed_for, 'hex'), stored_at, basis, stated_by
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, name uuid, type text, master_key_id text,
+    wrapped_key text, sealed_id text, sealed_for text, stored_at timestamptz, basis text, stated_by uuid)
 """,
 )
 
 
-async def keep_id(session: WriteSession, ref: bytes, sealed: SealedId, at: datetime) -> None:
-    """Keep a subject's sealed id; one that is kept already stays as it is."""
+def keep_name(session: WriteSession, kept: KeptName) -> None:
+    """Keep a name of a person."""
     row = {
-        "ref": ref,
-        "master_key_id": sealed.master_key_id,
-        "wrapped_key": sealed.wrapped_key,
-        "sealed_id": sealed.sealed_id,
-        "sealed_for": sealed.sealed_for,
-        "stored_at": at,
+        "ref": kept.ref,
+        "name": kept.id,
+        "type": kept.type,
+        "master_key_id": kept.sealed.master_key_id,
+        "wrapped_key": kept.sealed.wrapped_key,
+        "sealed_id": kept.sealed.sealed_id,
+        "sealed_for": kept.sealed.sealed_for,
+        "stored_at": kept.kept_at,
+        "basis": kept.basis,
+        "stated_by": kept.stated_by,
     }
     session.stage(_KEEP, row)
 
 
-async def load_id(session: ReadSession, ref: bytes) -> SealedId | None:
-    """A subject's sealed id; None when it was never kept, or was erased."""
-    row = (await session.execute(select(subject_vault).where(subject_vault.c.subject_ref == ref))).first()
-    return None if row is None else _sealed(row)
+async def names_of(session: ReadSession, ref: bytes) -> Sequence[KeptName]:
+    """The names of a person, the first one first; none when they were never kept, or were erased."""
+    return (await load_names(session, [ref])).get(ref, ())
 
 
-async def load_ids(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, SealedId]:
-    """The sealed ids of several subjects, in one statement; one that is not kept is left out."""
+async def load_names(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[KeptName]]:
+    """The names of several people, of each the first one first, in one statement; who has none is left out."""
     if not refs:
         return {}
-    found = await session.execute(select(subject_vault).where(subject_vault.c.subject_ref.in_(refs)))
-    return {row.subject_ref: _sealed(row) for row in found}
+    table = subject_vault.c
+    statement = select(subject_vault).where(table.subject_ref.in_(refs))
+    found: dict[bytes, list[KeptName]] = {}
+    for row in await session.execute(statement.order_by(table.basis.is_not(None), table.stored_at, table.name)):
+        found.setdefault(bytes(row.subject_ref), []).append(name_of(row))
+    return found
 
 
-def _sealed(row: Row[tuple[object, ...]]) -> SealedId:
-    return SealedId(row.master_key_id, row.wrapped_key, row.sealed_id, row.sealed_for)
+async def load_name(session: ReadSession, ref: bytes, name: UUID) -> KeptName | None:
+    """One name of a person; None when it is not theirs any more, or was erased."""
+    return next((each for each in await names_of(session, ref) if each.id == name), None)
 
 
-async def destroy_ids(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Destroy the keys and sealed ids of subjects."""
+def name_of(row: Row[tuple[object, ...]]) -> KeptName:
+    """The name of a row of the vault."""
+    sealed = SealedId(row.master_key_id, row.wrapped_key, row.sealed_id, row.sealed_for)
+    basis = None if row.basis is None else NameBasis(row.basis)
+    return KeptName(row.name, bytes(row.subject_ref), row.type, sealed, row.stored_at, basis, row.stated_by)
+
+
+async def count_names(session: ReadSession, refs: Collection[bytes]) -> int:
+    """How many names several people have between them."""
+    count = select(func.count()).select_from(subject_vault).where(subject_vault.c.subject_ref.in_(refs))
+    return int((await session.execute(count)).scalar_one())
+
+
+_FOLLOW: Final = text("""
+INSERT INTO subject_vault (subject_ref, name, type, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at, basis,
+    stated_by)
+SELECT :into, name, type, master_key_id, wrapped_key, sealed_id, sealed_for,
+    CASE WHEN name = :named OR basis IS NULL THEN :at ELSE stored_at END,
+    CASE WHEN name = :named OR basis IS NULL THEN :basis ELSE basis END,
+    CASE WHEN name = :named OR basis IS NULL THEN :by ELSE stated_by END
+FROM subject_vault WHERE subject_ref = :ref
+""")
+
+
+async def keep_names_of(session: WriteSession, names_of: bytes, stated: KeptName) -> None:
+    """Keep the names of one account as those of another person too.
+
+    Each keeps what was stated of it, but for the one named now and the one of which nothing was stated.
+    """
+    said = {"into": stated.ref, "ref": names_of, "named": stated.id, "at": stated.kept_at}
+    await session.execute(_FOLLOW, {**said, "basis": stated.basis, "by": stated.stated_by})
+
+
+async def forget_name(session: WriteSession, ref: bytes, name: UUID) -> None:
+    """Destroy the key and the sealed id of one name of a person."""
+    await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref == ref, subject_vault.c.name == name))
+
+
+async def destroy_names(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Destroy the keys and sealed ids of every name of some subjects."""
     for ref in refs:
         session.note("forgotten", {"subject_ref": ref})
     await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref.in_(list(refs))))

@@ -38,5 +38,6 @@ async def record_change(session: WriteSession, kind: ChangeKind, ref: bytes) -> 
         ref: locator, processing id (UTF-8) or caller id (16 bytes).
 
     """
-    session.stage(_CHANGE, {"kind": int(kind), "ref": ref})
-    session.committing.changes.append((int(kind), ref))
+    if (int(kind), ref) not in session.committing.changes:
+        session.stage(_CHANGE, {"kind": int(kind), "ref": ref})
+        session.committing.changes[int(kind), ref] = None

@@ -5,7 +5,7 @@ Never used while the database answers, and never for a purpose of IV: a permit u
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -105,7 +105,7 @@ class LastKnown:
             return
         self._aside[1].pop(identifier, None)
 
-    def forget(self, changes: Sequence[tuple[int, bytes]]) -> None:
+    def forget(self, changes: Collection[tuple[int, bytes]]) -> None:
         """These facts have changed, as (kind, ref): what was read of them before is known no more."""
         for kind, ref in changes:
             if kind == ChangeKind.PROCESSING:

@@ -21,21 +21,17 @@ from app.snapshot.packed import pack, unpack
 class SubjectRecord:
     """A subject's consent events, packed; none for one that never decided on anything.
 
-    `ref` is its subject_ref; None when nothing is recorded of whoever the locator names. `packed_holders`: of a shared
-    mailbox, the events of each holder; None of one that is not shared.
+    `ref` is its subject_ref; None when nothing is recorded of whoever the locator names. `shared`: it is a mailbox of
+    several people.
     """
 
     packed: bytes
     ref: bytes | None = None
-    packed_holders: tuple[bytes, ...] | None = None
+    shared: bool = False
 
     def events(self) -> tuple[ConsentEvent, ...]:
         """The events, made anew by each call: for a decision that is not remembered."""
         return unpack(self.packed)
-
-    def holders(self) -> list[tuple[ConsentEvent, ...]] | None:
-        """The events of each holder of a shared mailbox, made anew by each call; None of one that is not shared."""
-        return None if self.packed_holders is None else [unpack(each) for each in self.packed_holders]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +76,7 @@ def subject_record(person: Person | None) -> SubjectRecord:
     """The record of what is known of somebody; None of somebody of whom nothing is."""
     if person is None:
         return SubjectRecord(b"")
-    holders = None if person.holders is None else tuple(pack(each) for each in person.holders)
-    return SubjectRecord(pack(person.events), person.ref, holders)
+    return SubjectRecord(pack(person.events), person.ref, person.shared)
 
 
 def register_record(found: ProcessingRecord | None) -> RegisterRecord:

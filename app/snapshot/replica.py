@@ -6,7 +6,7 @@ nothing awaited between; and what a read brings is kept only if no change overto
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -134,7 +134,7 @@ class Replica:
         """Seconds since the beat was sent that this replica's lease counts from; as old as the machine without one."""
         return boot_seconds() - max(0.0, self.lease.end - self._plan.pace.lease)
 
-    def drop(self, changes: Sequence[tuple[int, bytes]]) -> None:
+    def drop(self, changes: Collection[tuple[int, bytes]]) -> None:
         """Forget what changed."""
         for kind, ref in changes:
             if kind == ChangeKind.SUBJECT:
@@ -171,7 +171,7 @@ class Replica:
         self.known.set_aside()
         self._latest = 0.0
 
-    def committed(self, changes: Sequence[tuple[int, bytes]], *, told: bool = True) -> None:
+    def committed(self, changes: Collection[tuple[int, bytes]], *, told: bool = True) -> None:
         """Forget what this process has committed, and wake the others: they tell it, or else their rows say so."""
         self.drop(changes)
         self._notifier.poke(self.feed.incarnation if told and self.feed.server is not None else None)

@@ -29,9 +29,9 @@ _OF_EVENT = (
     " text_known, recorded_by, evidence"
 )
 _TABLES = (
-    "subject (subject_ref, type, created_at)",
-    "subject_locator (locator, subject_ref, made_by, began_at)",
-    "subject_vault (subject_ref, sealed_for, master_key_id, wrapped_key, sealed_id, stored_at)",
+    "subject (subject_ref, created_at)",
+    "subject_locator (locator, subject_ref, name, made_by, began_at)",
+    "subject_vault (subject_ref, name, type, sealed_for, master_key_id, wrapped_key, sealed_id, stored_at)",
     f"consent_event ({_OF_EVENT})",
     "consent (subject_ref, id, processing, version, decision, collected_at, expires_at)",
     "import_row (row_hash, content_hash)",
@@ -96,10 +96,11 @@ def _copy(url: str, count: int) -> float:
 
 
 def _row() -> Iterator[str]:
-    ref, locator, identifier = secrets.token_hex(32), secrets.token_hex(32), uuid4()
-    yield f"\\\\x{ref}\tuser\t{_AT}\n"
-    yield f"\\\\x{locator}\t\\\\x{ref}\tbench\t{_AT}\n"
-    yield f"\\\\x{ref}\t\\\\x{locator}\t1\t\\\\x{secrets.token_hex(60)}\t\\\\x{secrets.token_hex(50)}\t{_AT}\n"
+    ref, locator, identifier, name = secrets.token_hex(32), secrets.token_hex(32), uuid4(), uuid4()
+    yield f"\\\\x{ref}\t{_AT}\n"
+    yield f"\\\\x{locator}\t\\\\x{ref}\t{name}\tbench\t{_AT}\n"
+    sealed = f"1\t\\\\x{secrets.token_hex(60)}\t\\\\x{secrets.token_hex(50)}"
+    yield f"\\\\x{ref}\t{name}\tuser\t\\\\x{locator}\t{sealed}\t{_AT}\n"
     rest = f"{_AT}\t{_AT}\tt\t{_UNTIL}\tstart_of_day\tt\t{uuid4()}\t{json.dumps(_SIGNED)}\n"
     yield f"\\\\x{ref}\t1\t{identifier}\tgranted\t{PROCESSING}\t1\t{rest}"
     yield f"\\\\x{ref}\t{identifier}\t{PROCESSING}\t1\tgranted\t{_AT}\t{_UNTIL}\n"

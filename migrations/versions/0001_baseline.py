@@ -307,8 +307,6 @@ BEGIN
     ) AS found JOIN retention_rule AS rule ON rule.kind = found.kind
     WHERE rule.signed_at IS NOT NULL AND found.recorded_at + rule.period::interval <= present;
     -- Held as writers hold them: nothing is said by these people meanwhile. What they said until then is looked at now.
-    PERFORM FROM subject_locator WHERE subject_ref IN (SELECT subject_ref FROM retained)
-        ORDER BY subject_ref, locator FOR UPDATE;
     PERFORM FROM subject WHERE subject_ref IN (SELECT subject_ref FROM retained) ORDER BY subject_ref FOR UPDATE;
     DELETE FROM retained AS one WHERE
         EXISTS (SELECT FROM consent WHERE consent.subject_ref = one.subject_ref
@@ -331,10 +329,11 @@ BEGIN
             AND event.collected_at + interval '18 years' > present)
         OR EXISTS (SELECT FROM consent_link AS link
             WHERE link.subject_ref = one.subject_ref AND link.expires_at > present)
-        -- What these say is compared with what others say.
-        OR EXISTS (SELECT FROM subject_alias WHERE one.subject_ref IN (first_ref, second_ref))
-        OR EXISTS (SELECT FROM shared_mailbox AS mailbox WHERE mailbox.ended_at IS NULL
-            AND (mailbox.subject_ref = one.subject_ref OR mailbox.holders @> ARRAY[one.subject_ref]));
+        -- That it is shared, or which names are one person's, is still to be known.
+        OR EXISTS (SELECT FROM subject_locator AS live WHERE live.subject_ref = one.subject_ref AND live.ended_at IS NULL
+            AND (EXISTS (SELECT FROM subject WHERE subject.subject_ref = one.subject_ref AND shared)
+                OR EXISTS (SELECT FROM subject_vault AS name
+                    WHERE name.subject_ref = one.subject_ref AND name.basis IS NOT NULL)));
     SELECT count(*) FILTER (WHERE kind = 'consent'), count(*) FILTER (WHERE kind = 'refusal')
         INTO consents, refusals FROM retained;
     -- Processes that decide from memory read these people anew.

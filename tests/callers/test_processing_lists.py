@@ -157,7 +157,7 @@ EVERY_ONE = {
     ("POST", "/v1/subjects/exports"): {"subject": subject("bob")},
     ("POST", "/v1/subjects/links"): {"from": subject("bob"), "to": subject("bobby"), "basis": "user_proved"},
     ("POST", "/v1/subjects/links/removals"): {"from": subject("bob"), "to": subject("bobby")},
-    ("POST", "/v1/subjects/mailboxes"): {"subject": subject("bob"), "shared": True, "holders": [subject("alice")]},
+    ("POST", "/v1/subjects/mailboxes"): {"subject": subject("bob"), "shared": True},
     ("POST", "/v1/webhooks"): {"url": HOOK},
     ("POST", "/v1/keys"): {"name": "x", "scopes": ["audit:read"]},
     ("POST", "/v1/webhook-keys"): None,

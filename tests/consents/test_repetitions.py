@@ -17,7 +17,7 @@ REQUESTS = {
     "closure": ("/v1/subjects/closures", {"subject": subject("alice")}),
     "erasure": ("/v1/subjects/erasures", {"subject": subject("alice")}),
     "link": ("/v1/subjects/links", {"from": subject("ali"), "to": subject("alice"), "basis": "user_proved"}),
-    "mailbox": ("/v1/subjects/mailboxes", {"subject": subject("alice"), "shared": True, "holders": [subject("ali")]}),
+    "mailbox": ("/v1/subjects/mailboxes", {"subject": subject("alice"), "shared": True}),
     "age": ("/v1/subjects/ages", {"subject": subject("alice"), **AGE}),
 }
 

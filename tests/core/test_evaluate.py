@@ -28,8 +28,8 @@ def decide(entry, request=None, consents=None, at=AT, policy=None):
 
 
 def test_the_rules_stand_in_the_order_of_the_law_page():
-    """Rules 3 to 19 but 5, which is asked before 2; 7b after 7."""
-    numbers = ["3", "4", "6", "7", "7b", *map(str, range(8, 20))]
+    """Rules 3 to 19 but 5, which is asked before 2; 7b after 7, and 9b after 9."""
+    numbers = ["3", "4", "6", "7", "7b", "8", "9", "9b", *map(str, range(10, 20))]
     assert [rule.number for rule in RULES] == numbers
     assert all(rule.asks.endswith((".", "?")) for rule in RULES)
 
@@ -93,7 +93,7 @@ def test_a_processing_is_unknown_until_its_first_version(entry):
 def test_an_explanation_tells_every_rule_tried_and_the_one_that_decided():
     """Rules 1, 5, 2 and so on to the one that matched, which is the decision's own."""
     decision, tried = explain(asked(), processing(), {ALICE: [event(EventKind.REFUSED, "2026-03-10")]}, AT)
-    numbers = ["1", "5", "2", "3", "4", "6", "7", "7b", "8", "9", "10", "11", "12"]
+    numbers = ["1", "5", "2", "3", "4", "6", "7", "7b", "8", "9", "9b", "10", "11", "12"]
     assert [each.number for each in tried] == numbers
     assert [each.number for each in tried if each.matched] == [decision.rule] == ["12"]
     assert all(each.asks for each in tried)

@@ -118,17 +118,13 @@ def test_an_id_of_which_nothing_is_held_is_told(api, database, tmp_path):
 
 
 def test_what_is_kept_beside_the_ledger_is_in_it(api):
-    """Links, requests to renew, flags, other names and shared mailboxes, without what is somebody else's."""
+    """Links, requests to renew, flags and other names; of whom nothing is held, none."""
     link(api, "alice", "ads")
-    api.ok("POST", "/v1/subjects/links", {"from": subject("alice"), "to": subject("alice2"), "basis": "user_proved"})
-    shared = {"subject": subject("box"), "shared": True, "holders": [subject("alice"), subject("bob")]}
-    api.ok("POST", "/v1/subjects/mailboxes", shared)
+    api.ok("POST", "/v1/subjects/links", {"from": subject("alice2"), "to": subject("alice"), "basis": "user_proved"})
     told = _export(api, "alice")
     (made,) = told["consent_links"]
     assert (made["processings"], set(made) & {"token_sha256", "subject_ref"}) == (["ads"], set())
-    assert [each["basis"] for each in told["other_names"]] == ["user_proved"]
-    assert [each["is_mailbox"] for each in told["shared_mailboxes"]] == [False]
-    assert [each["is_mailbox"] for each in _export(api, "box")["shared_mailboxes"]] == [True]
-    assert not [name for name in ("alice2", "bob", "box") if f'"{name}"' in json.dumps(told)]
+    assert [(each["id"], each.get("basis")) for each in told["names"]] == [("alice", None), ("alice2", "user_proved")]
+    assert "shared_since" not in told
     nobody = _export(api, "eve")
-    assert [nobody[each] for each in ("consent_links", "asked_to_renew", "renewal_flags", "other_names")] == [[]] * 4
+    assert [nobody[each] for each in ("consent_links", "asked_to_renew", "renewal_flags", "names")] == [[]] * 4

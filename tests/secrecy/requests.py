@@ -165,8 +165,8 @@ BODIES: dict[Route, list[Any]] = {
     ],
     ("POST", "/v1/imports/{name}/approvals"): [{"reason": _address("malformed")}],
     ("POST", "/v1/subjects/mailboxes"): [
-        {"subject": subject("shared@exemple.fr"), "shared": True, "holders": [subject(_address("subject"))]},
-        {"subject": subject(_address("subject")), "shared": False, "holders": [subject(_address("malformed"))]},
+        {"subject": subject("shared@exemple.fr"), "shared": True},
+        {"subject": subject(_address("subject")), "shared": False},
     ],
     ("POST", "/v1/acknowledgements"): [
         {"event": str(UUID(int=1)), "effect": "stopped"},

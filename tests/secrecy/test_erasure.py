@@ -124,9 +124,9 @@ def _live(api: Api) -> tuple[str, ...]:
         api.evaluate(name, "ads-mail", participants=[{"id": ERASED, "local": True}])
         api.ok("POST", "/v1/explanations", question(name, "ads-mail"))
     other = MARKERS["participant"].address
-    api.ok("POST", "/v1/subjects/links", {"from": subject(ERASED), "to": subject(other), "basis": "user_proved"})
+    api.ok("POST", "/v1/subjects/links", {"from": subject(other), "to": subject(ERASED), "basis": "user_proved"})
     contact = subject("contact@exemple.fr")
-    api.ok("POST", "/v1/subjects/mailboxes", {"subject": contact, "shared": True, "holders": [subject(ERASED)]})
+    api.ok("POST", "/v1/subjects/mailboxes", {"subject": contact, "shared": True})
     opened, left = (link(api, ERASED, each, by_person=True) for each in ("stats", "third"))
     assert Person(api, opened).press("accept", "stats").status == 200
     return opened, left

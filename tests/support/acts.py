@@ -156,7 +156,7 @@ def _names(world: World) -> Any:
     return world.send("POST", "/v1/subjects/links", {**NAMES, "basis": "user_proved"})
 
 
-SHARED = {"subject": subject("contact"), "shared": True, "holders": [subject("dora")]}
+SHARED = {"subject": subject("contact"), "shared": True}
 
 
 def _replay(world: World) -> Any:

@@ -14,7 +14,7 @@ from app.core.version import ProcessingVersion, material_changes
 from app.db.database import Database
 from app.db.identifiers import uuid7
 from app.ledger.entries import LedgerEntry
-from app.ledger.locators import hold_subject
+from app.ledger.locators import find_ref
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.store import append_entries
 from tests.support.api import PSEUDONYM_KEY, Api, TestClock, processing, question, subject
@@ -72,18 +72,17 @@ class Replay:
         return f"{case.line}.{subject_id}"
 
     def record(self, case: GoldenCase) -> None:
-        """State who shares what, and record a case's events in ledger order, live where their time allows it."""
-        for mailbox, holders in case.shared.items():
-            self.clock.at = REGISTERED
-            named = [subject(self.name(case, each)) for each in holders]
-            said = {"subject": subject(self.name(case, mailbox)), "shared": True, "holders": named}
-            self.api.ok("POST", "/v1/subjects/mailboxes", said)
+        """Record a case's events in ledger order, live where their time allows it, and then what is shared."""
         done: dict[str, list[datetime]] = {}
         for golden in case.events:
             name = self.name(case, golden.subject_id)
             before = done.setdefault(name, [])
             self._event(name, golden, before)
             before.append(golden.event.collected_at)
+        for mailbox in sorted(case.shared):
+            self.clock.at = case.request.at
+            said = {"subject": subject(self.name(case, mailbox)), "shared": True}
+            self.api.ok("POST", "/v1/subjects/mailboxes", said)
 
     def _event(self, name: str, golden: GoldenEvent, before: Sequence[datetime]) -> None:
         event = golden.event
@@ -132,12 +131,12 @@ class Replay:
     async def _append(self, name: str, event: ConsentEvent, *, order: int) -> None:
         """What a system event is: appended by a job, through no route."""
         pseudonyms = Pseudonyms(bytes.fromhex(PSEUDONYM_KEY))
-        found_by = dict(zip(pseudonyms.locators("user", name), pseudonyms.makers(), strict=True))
         at = event.collected_at
         own = ConsentEvent(id=uuid7(at), kind=event.kind, processing=event.processing, collected_at=at, order=order)
         database = Database(self.database.app_url)
         async with database.write() as session:
-            ref = (await hold_subject(session, found_by, "user")).ref
+            ref = await find_ref(session, pseudonyms.locator("user", name))
+            assert ref is not None
             await append_entries(session, [LedgerEntry(ref, own, recorded_at=at, recorded_by=UUID(int=0))])
         await database.close()
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.routing import problems, strict_router
@@ -14,51 +14,34 @@ from app.api.http.services import DeploymentDep
 from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.aliases import MOST_HOLDERS
 from app.db.session import WriteSession
 from app.operations.consents.subjects.share_mailbox import share_mailbox, unshare_mailbox
 
 router = strict_router("consents")
 
 _CONTACT: dict[str, Any] = {"type": "user", "id": "contact@example.fr"}
-_HOLDERS: list[Any] = [{"type": "user", "id": f"{name}@example.fr"} for name in ("yves", "rose")]
 
 
 class Mailbox(WireModel):
     """A mailbox, and whether several people share it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"subject": _CONTACT, "shared": True, "holders": _HOLDERS}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _CONTACT, "shared": True}]})
 
     subject: SubjectBody
     shared: bool
-    holders: list[SubjectBody] = Field(
-        default=[],
-        max_length=MOST_HOLDERS,
-        description="Everybody who shares it, each under a name of their own; with none named, IV is denied",
-    )
-
-    @model_validator(mode="after")
-    def _holders_share(self) -> "Mailbox":
-        if self.holders and not self.shared:
-            message = "a mailbox that is not shared has no holders: leave them out, or say shared: true"
-            raise ValueError(message)
-        return self
 
 
 class MailboxBody(BaseModel):
-    """What stands now, and since when."""
+    """What stands now, since when, and the consents that ended by it."""
 
-    id: UUID | None = Field(default=None, description="The statement; absent of a mailbox that is not shared")
     shared: bool
-    holders: int = Field(description="How many holders are named")
     effective_at: datetime
+    ended: list[UUID] = Field(description="The consents of the account that the id had, which was closed")
 
 
 @router.post(
     "/v1/subjects/mailboxes",
-    summary="State who shares a mailbox",
+    summary="State that several people share a mailbox",
     response_model=MailboxBody,
     responses=problems(
         (404, "Nothing says that this mailbox is shared."), (422, "Some fields are not as they should be.")
@@ -70,21 +53,18 @@ async def post_mailbox(
     deployment: DeploymentDep,
     write: WriteDep,
 ) -> Response:
-    """Say that several people share a mailbox, such as contact@: what rests on consent needs that of each of them.
+    """Say that several people share a mailbox, such as contact@: it has no user who could consent for it.
 
-    The consent under the mailbox's own name is wanted besides. Each statement takes the place of the one before; once
-    it has answered, no decision about the mailbox permits what a holder has not consented to. Closing the account
-    forgets it. With `"shared": false` the mailbox is one person's again.
+    An account that the id has is closed. Once this has answered, every question of IV about the mailbox, or with it as
+    a party whose consent is asked for, is denied (`other_party`), and a consent for it is refused with 409
+    `mailbox-shared`. With `"shared": false` it is one person's again, who has not decided yet. Of several names of one
+    mailbox, say it of each.
     """
     caller.require_processing(None)
 
     async def state(session: WriteSession) -> MailboxBody:
-        mailbox = body.subject.name()
-        if not body.shared:
-            since = await unshare_mailbox(session, deployment, caller, mailbox)
-            return MailboxBody(shared=False, holders=0, effective_at=since)
-        holders = [each.name() for each in body.holders]
-        stated = await share_mailbox(session, deployment, caller, mailbox, holders)
-        return MailboxBody(id=stated.id, shared=True, holders=stated.holders, effective_at=stated.stated_at)
+        change = share_mailbox if body.shared else unshare_mailbox
+        stated = await change(session, deployment, caller, body.subject.name())
+        return MailboxBody(shared=body.shared, effective_at=stated.at, ended=list(stated.ended))
 
     return await write.perform(caller, 200, state)

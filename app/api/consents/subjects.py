@@ -14,8 +14,8 @@ from app.api.http.services import DeploymentDep
 from app.api.http.wire import CivilDate, Instant, SubjectBody, WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.aliases import AliasBasis
 from app.core.consent import AgeBand, CheckedHow, StatedBy
+from app.core.names import NameBasis
 from app.db.session import WriteSession
 from app.operations.consents.subjects.close_subject import close_subject
 from app.operations.consents.subjects.erase_subject import erase_subject
@@ -31,7 +31,10 @@ Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 
 _INVALID = (422, "Some fields are not as they should be.")
 _NOT_LINKED = (404, "Nothing says that these two are one person's.")
-_TOO_MANY = (409, "The person would have more than fifty names.")
+_NOT_ONES = (
+    409,
+    "The person would have more than fifty names, or one of the two is a mailbox that several people share.",
+)
 _YVES: dict[str, Any] = {"type": "user", "id": "yves@example.fr"}
 _YVES_TOO: dict[str, Any] = {"type": "user", "id": "yves.martin@example.fr"}
 _ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves: Alice's consents go on
@@ -75,27 +78,30 @@ class Names(WireModel):
     other: SubjectBody = Field(alias="to")
 
 
-class NewAlias(Names):
-    """Two names that are one person's, and how the operator knows."""
+class NewName(Names):
+    """A name, whose it is, and how the operator knows."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"from": _YVES, "to": _YVES_TOO, "basis": "provider_account"}]}
     )
 
-    basis: AliasBasis
+    basis: NameBasis
 
 
-class AliasBody(BaseModel):
-    """What stands, and the consents that ended by it: those withdrawn under the other name since."""
+class NameBody(BaseModel):
+    """What stands, and the consents that ended by it."""
 
     id: UUID
-    basis: AliasBasis
+    basis: NameBasis
     stated_at: datetime
-    withdrawn: list[UUID]
+    ended: list[UUID] = Field(
+        description="Consents of `from`, whose account was closed, and those of `to` that `from` had said no to"
+    )
+    closed: bool = Field(description="Whether `from` had an account of its own, which was closed")
 
 
-class RemovedAlias(BaseModel):
-    """Since when the two are taken for two persons."""
+class RemovedName(BaseModel):
+    """Since when `from` is no name of the person."""
 
     effective_at: datetime
 
@@ -148,7 +154,7 @@ async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write
     responses=problems(_INVALID),
 )
 async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """The account is closed: the next holder of the address starts with nothing."""
+    """The account is closed, with all of its names: the next holder of an address starts with nothing."""
     caller.require_processing(None)
 
     async def close(session: WriteSession) -> ClosureBody:
@@ -165,7 +171,10 @@ async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentD
     responses=problems(_INVALID),
 )
 async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """Close the account and destroy the key of its id (GDPR art. 17). The ledger keeps the proof, under a pseudonym."""
+    """Close the account and destroy the keys of its ids (GDPR art. 17). The ledger keeps the proof, under a pseudonym.
+
+    All names of the person are erased with the one that is given.
+    """
     caller.require_processing(None)
 
     async def erase(session: WriteSession) -> ClosureBody:
@@ -179,38 +188,47 @@ async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: Deployment
     "/v1/subjects/links",
     status_code=201,
     summary="State that two names are one person's",
-    response_model=AliasBody,
-    responses=problems(_TOO_MANY, _INVALID),
+    response_model=NameBody,
+    responses=problems(_NOT_ONES, _INVALID),
 )
-async def post_link(body: NewAlias, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """A refusal, a withdrawal or a closure under one is recorded under the other too, from now on; a consent never is.
+async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
+    """`from` becomes a name of the person of `to`: whatever is decided by one name is decided, once, for all of them.
 
-    What was consented to under one name and refused or withdrawn under the other since ends with this. State it when
-    one account has several addresses, or when the person has proved to have both; never because names look alike.
+    An account that `from` has is closed, as by `POST /v1/subjects/closures`, and its other names come with it. The
+    consents of `to` go on, but for those that `from` had refused or withdrawn since. State it when one account has
+    several addresses, or when the person has proved to have both; never because names look alike.
     """
     caller.require_processing(None)
     names = (body.one.name(), body.other.name())
 
-    async def link(session: WriteSession) -> AliasBody:
+    async def link(session: WriteSession) -> NameBody:
         stated = await link_names(session, deployment, caller, *names, body.basis)
-        alias = stated.alias
-        return AliasBody(id=alias.id, basis=alias.basis, stated_at=alias.stated_at, withdrawn=list(stated.withdrawn))
+        return NameBody(
+            id=stated.id,
+            basis=stated.basis,
+            stated_at=stated.stated_at,
+            ended=list(stated.ended),
+            closed=stated.closed,
+        )
 
     return await write.perform(caller, 201, link)
 
 
 @router.post(
     "/v1/subjects/links/removals",
-    summary="Take two names for two persons again",
-    response_model=RemovedAlias,
+    summary="Take a name from a person",
+    response_model=RemovedName,
     responses=problems(_NOT_LINKED, _INVALID),
 )
-async def post_removal(body: Names, caller: Writer, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """Nothing follows from one to the other any more. What ended meanwhile stays ended."""
+async def post_removal(body: Names, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
+    """`from` is no name of the person of `to` any more: nothing is permitted by it until somebody decides by it anew.
+
+    What the person decided stays theirs, under their other names.
+    """
     caller.require_processing(None)
     names = (body.one.name(), body.other.name())
 
-    async def unlink(session: WriteSession) -> RemovedAlias:
-        return RemovedAlias(effective_at=await unlink_names(session, deployment, caller, *names))
+    async def unlink(session: WriteSession) -> RemovedName:
+        return RemovedName(effective_at=await unlink_names(session, deployment, caller, *names))
 
     return await write.perform(caller, 200, unlink)

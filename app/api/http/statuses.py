@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.core import errors
-from app.core.aliases import HolderIsMailboxError, HoldersDifferError, SameSubjectError, TooManyNamesError
+from app.core.names import MailboxSharedError, SameNameError, TooManyNamesError
 from app.core.register import errors as register_errors
 from app.core.staff import errors as staff_errors
 
@@ -53,9 +53,8 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.TooManyKeysError: 409,
     errors.UnknownIssuerError: 422,
     errors.UnknownVersionError: 422,
-    HolderIsMailboxError: 422,
-    HoldersDifferError: 409,
-    SameSubjectError: 422,
+    MailboxSharedError: 409,
+    SameNameError: 422,
     TooManyNamesError: 409,
     register_errors.ControllerExistsError: 409,
     register_errors.ImportNotApprovedError: 409,

@@ -20,12 +20,12 @@ from app.core.errors import (
 from app.core.page.link import Act, LinkKind
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
-from app.ledger.vault_store import load_id
+from app.ledger.vault_store import load_name
 from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
 from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
+from app.operations.consents.open_ledgers import open_ledger
 from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.shown_processing import ShownProcessing, shown_digest
-from app.operations.consents.subjects.follow import hold_person
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
 from app.operations.service.deployment import Deployment, SubjectName
 
@@ -98,8 +98,10 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     link = await find_link(session, form.token_sha256)
     if link is None:
         raise NotFoundError
+    subject = await _subject(session, deployment, link)
     # First of all locks, as in every other write about this subject: what is read from here on does not change.
-    await hold_person(session, link.subject_ref)
+    if (await open_ledger(session, deployment, subject)).ref != link.subject_ref:
+        raise ConsentLinkEndedError
     opened = await open_consent_link(session, deployment, form.token_sha256)
     if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
         raise FormNotOursError
@@ -109,7 +111,6 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
         await session.repeat()
         return False
     items = _meant(opened, form, press)
-    subject = await _subject(session, deployment, link)
     for item in items:
         await _record(
             session, deployment, opened, subject, _Said(form, item, _ALL.get(press) or Act(press.value), page)
@@ -134,11 +135,11 @@ def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[Show
 
 
 async def _subject(session: WriteSession, deployment: Deployment, link: ConsentLink) -> SubjectName:
-    """The subject by the id in the vault. Its account is open, so every write finds the same ledger by it."""
-    sealed = await load_id(session, link.subject_ref)
-    if sealed is None:
+    """The name that the link was made for, by the id in the vault."""
+    name = await load_name(session, link.subject_ref, link.name)
+    if name is None:
         raise ConsentLinkEndedError
-    return SubjectName(link.subject_type, deployment.vault.open(sealed))
+    return SubjectName(name.type, deployment.vault.open(name.sealed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,8 @@ from app.db.session import WriteSession
 from app.events.kinds import ClosureCause
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.entries import LedgerEntry
-from app.ledger.locators import hold_subject
 from app.ledger.projection import project_subject
-from app.ledger.store import append_entries, load_entries
-from app.ledger.vault_store import keep_id
-from app.operations.service.deployment import Deployment, SubjectName
+from app.ledger.store import append_entries
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.changes import ChangeKind, record_change
@@ -28,9 +25,9 @@ class OpenLedger:
     """One subject's ledger, held by this transaction: what it holds, and the instant read under its lock.
 
     `closed_until`: when an earlier account of the same id was closed, if one was. `locators`: what replicas remember
-    the subject by, and the mailboxes that it is a holder of. `register`: the entries that were read under the lock,
-    each once, and handed on; None where there is none. `projected`: what the ledger amounted to when it had so many
-    entries, for the next decision of the same transaction.
+    the subject by. `register`: the entries that were read under the lock, each once, and handed on; None where there is
+    none. `projected`: what the ledger amounted to when it had so many entries, for the next decision of the same
+    transaction. `shared`: several people share this mailbox.
     """
 
     ref: bytes
@@ -40,6 +37,7 @@ class OpenLedger:
     now: datetime
     register: dict[str, ProcessingRecord | None] = field(default_factory=dict)
     projected: dict[int, tuple[ConsentRow, ...]] = field(default_factory=dict)
+    shared: bool = False
 
     @property
     def next_order(self) -> int:
@@ -60,22 +58,6 @@ class OpenLedger:
         """Now, or just after the latest event if a clock was set back: when a live narrowing decision takes effect."""
         latest = max((entry.event.collected_at for entry in self.entries), default=None)
         return self.now if latest is None else max(self.now, latest + _NEXT_INSTANT)
-
-
-async def open_ledger(session: WriteSession, deployment: Deployment, name: SubjectName) -> OpenLedger:
-    """Hold a subject's ledger until the end of the transaction, and keep the subject's id in the vault.
-
-    Raises:
-        InvalidSubjectError: the id has a domain that IDNA refuses.
-
-    """
-    pseudonyms = deployment.pseudonyms
-    found_by = dict(zip(pseudonyms.locators(name.type, name.id), pseudonyms.makers(), strict=True))
-    held = await hold_subject(session, found_by, name.type)
-    now = await session.now()
-    if not held.id_kept:
-        await keep_id(session, held.ref, deployment.vault.seal(held.locators[0], name.id), now)
-    return OpenLedger(held.ref, held.locators, held.closed_until, await load_entries(session, held.ref), now)
 
 
 async def append(session: WriteSession, ledger: OpenLedger, *entries: LedgerEntry) -> list[ConsentRow]:

@@ -24,6 +24,7 @@ from app.core.errors import (
     ProcessingSuspendedError,
     SolicitationPausedError,
 )
+from app.core.names import MailboxSharedError
 from app.core.page.link import (
     MOST_SOLICITATIONS,
     Authentication,
@@ -41,7 +42,8 @@ from app.core.register.errors import ProcessingNotApprovedError, VersionInvalida
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.solicitations import Asked, count_solicitations, load_solicitations
-from app.operations.consents.append_to_ledger import OpenLedger, open_ledger
+from app.operations.consents.append_to_ledger import OpenLedger
+from app.operations.consents.open_ledgers import open_ledgers
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
@@ -118,9 +120,14 @@ async def create_consent_link(
         JointConsentNotApplicableError: the link is joint, and the person is not known to be under fifteen.
         SolicitationPausedError: every one was refused or withdrawn too recently.
         NothingToWithdrawError: no consent to any of them is in force.
+        MailboxSharedError: it asks, and several people share the mailbox: nobody could decide for it.
 
     """
-    ledger = await open_ledger(session, deployment, wanted.subject)
+    opened = await open_ledgers(session, deployment, [wanted.subject])
+    opened.begin(wanted.subject)
+    ledger = opened.of(wanted.subject)
+    if ledger.shared and wanted.kind.asks:
+        raise MailboxSharedError(field="subject")
     records = await load_processings(session, wanted.processings)
     asked = await load_solicitations(session, ledger.ref)
     for identifier in wanted.processings:
@@ -132,7 +139,7 @@ async def create_consent_link(
         else _to_withdraw(deployment, ledger, records, wanted)
     )
     sides = (GivenBy.SELF, GivenBy.PARENT) if wanted.kind is LinkKind.JOINT else (None,)
-    offer = _Offer(ledger, caller, wanted, chosen, expires_at, tuple(left_out))
+    offer = _Offer(ledger, opened.account(wanted.subject).name, caller, wanted, chosen, expires_at, tuple(left_out))
     links = [await _make(session, offer, side) for side in sides]
     if wanted.kind.asks and not wanted.by_person:
         renewals = [_renewal(deployment, ledger, records[each]) for each in chosen]
@@ -147,6 +154,7 @@ class _Offer:
     """What links are made of."""
 
     ledger: OpenLedger
+    name: UUID
     caller: Caller
     wanted: WantedLink
     chosen: tuple[str, ...]
@@ -162,7 +170,7 @@ async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> M
         token_sha256=token_digest(token),
         id=session.new_id(ledger.now),
         subject_ref=ledger.ref,
-        subject_type=wanted.subject.type,
+        name=offer.name,
         kind=wanted.kind,
         processings=offer.chosen,
         authentication=wanted.authentication,

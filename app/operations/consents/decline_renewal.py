@@ -11,7 +11,8 @@ from app.core.errors import ConsentNotApplicableError, NotFoundError, NothingToR
 from app.core.page.link import Situation, latest_decision, situation
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
-from app.operations.consents.append_to_ledger import append, open_ledger, tell
+from app.operations.consents.append_to_ledger import append, tell
+from app.operations.consents.open_ledgers import open_ledger
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processing

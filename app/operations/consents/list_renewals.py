@@ -13,8 +13,7 @@ from app.core.period import PeriodPolicy
 from app.core.renewal import FlagKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.flags import FlagRecord, list_flags
-from app.ledger.locators import types_of
-from app.ledger.vault_store import load_ids
+from app.ledger.vault_store import load_names
 from app.operations.consents.search_consents import view_consents
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings
@@ -61,7 +60,7 @@ async def list_renewals(
 async def name_subjects(
     session: WriteSession, deployment: Deployment, caller: Caller, page: RenewalPage
 ) -> RenewalPage:
-    """The same page with the users by their ids; who read them, and how many, is recorded.
+    """The same page with the users by the first of their names; who read them, and how many, is recorded.
 
     Raises:
         ScopeMissingError: the caller may not read who users are.
@@ -69,12 +68,12 @@ async def name_subjects(
     """
     caller.require(Scope.SUBJECTS_READ)
     refs = {each.flag.subject_ref for each in page.items}
-    sealed, kinds = await load_ids(session, refs), await types_of(session, refs)
+    names = await load_names(session, refs)
     named = [
-        replace(each, subject=SubjectName(kinds[ref], deployment.vault.open(kept)))
-        if (kept := sealed.get(ref := each.flag.subject_ref)) is not None
+        replace(each, subject=SubjectName(kept[0].type, deployment.vault.open(kept[0].sealed)))
+        if (kept := names.get(each.flag.subject_ref)) is not None
         else each
         for each in page.items
     ]
-    await record_act(session, ActKind.RENEWAL_SUBJECTS_READ, caller.id, NOTHING, {"found": len(sealed)})
+    await record_act(session, ActKind.RENEWAL_SUBJECTS_READ, caller.id, NOTHING, {"found": len(names)})
     return replace(page, items=named)

@@ -23,7 +23,7 @@ from app.db.session import ReadSession
 from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import ConsentLink, find_link, find_texts, last_form
 from app.ledger.store import load_entries
-from app.ledger.vault_store import load_id
+from app.ledger.vault_store import load_name
 from app.operations.consents.shown_processing import (
     ShownProcessing,
     on_a_struck_text,
@@ -91,9 +91,9 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     entries = await load_entries(session, link.subject_ref)
     records = await name_controllers(session, await load_processings(session, link.processings))
     caller = await load_caller(session, link.created_by)
-    sealed = await load_id(session, link.subject_ref)
+    name = await load_name(session, link.subject_ref, link.name)
     now = await session.now()
-    if caller is None or sealed is None or account_closed(link, entries):
+    if caller is None or name is None or account_closed(link, entries):
         raise ConsentLinkEndedError
     young = _is_under_15(link, entries, now)
     joint = link.kind is LinkKind.JOINT
@@ -120,7 +120,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     items = await _with_presented(session, shown)
     works = asks or any(item.situation in _WITHDRAWN_BY_IT for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
-    account = account_hint(deployment.vault.open(sealed), link.subject_type)
+    account = account_hint(deployment.vault.open(name.sealed), name.type)
     age_band = None if _bands_since(link, entries) else link.age_band
     return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until, age_band)
 

@@ -17,6 +17,7 @@ from app.core.errors import (
     UnknownVersionError,
 )
 from app.core.grant import defects, expiry
+from app.core.names import MailboxSharedError
 from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
@@ -27,7 +28,6 @@ from app.operations.consents.append_to_ledger import (
     OpenLedger,
     append,
     entries_of_register,
-    open_ledger,
     tell,
 )
 from app.operations.consents.collection_time import (
@@ -37,7 +37,7 @@ from app.operations.consents.collection_time import (
     time_of_history,
     time_of_narrowing,
 )
-from app.operations.consents.subjects.follow import follow, hold_people
+from app.operations.consents.open_ledgers import open_ledger
 from app.operations.consents.subjects.told_age import capacity_to_record
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
@@ -97,13 +97,11 @@ async def record_consent(
         InvalidVersionError: an element is named that the version does not declare.
         CollectionTimeError: the time of collection is missing, or one that this caller may not state.
         InvalidEvidenceError: the evidence of a grant is incomplete, or contradicts itself or the version.
+        MailboxSharedError: several people share the mailbox: it is given no consent.
 
     """
-    if collected.kind is EventKind.REFUSED or _says_minor(collected):  # what is recorded under other names too
-        await hold_people(session, deployment, collected.subject)
     ledger = await open_ledger(session, deployment, collected.subject)
     recorded = await record_in(session, deployment, caller, collected, ledger)
-    await follow(session, ledger, recorded.entry)
     if recorded.entry.imported:
         await record_import(session, caller, ledger.now)
     return recorded
@@ -112,7 +110,7 @@ async def record_consent(
 async def record_in(
     session: WriteSession, deployment: Deployment, caller: Caller, collected: Collected, ledger: OpenLedger
 ) -> RecordedConsent:
-    """Append a grant or a refusal to an open ledger; the person's other names are not looked at.
+    """Append a grant or a refusal to an open ledger.
 
     Raises:
         As `record_consent`.
@@ -121,7 +119,7 @@ async def record_in(
     record = (await entries_of_register(session, ledger, [collected.processing])).get(collected.processing)
     if record is None:
         raise NotFoundError("No such processing is registered.", field="processing")
-    _check_asked(record, collected, ledger.now)
+    _check_asked(record, collected, ledger)
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when)
@@ -146,10 +144,12 @@ def _says_minor(collected: Collected) -> bool:
     return (collected.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
 
 
-def _check_asked(record: ProcessingRecord, collected: Collected, now: datetime) -> None:
+def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLedger) -> None:
     if not record.facts.rests_on_consent:
         raise ConsentNotApplicableError(field="processing")
-    status = record.facts.status_at(now)
+    if ledger.shared and collected.kind is EventKind.GRANTED:
+        raise MailboxSharedError(field="subject")
+    status = record.facts.status_at(ledger.now)
     if status is Status.RETIRED and collected.kind is EventKind.GRANTED:
         raise ProcessingRetiredError(field="processing")
     if status is Status.PROPOSED and collected.kind is EventKind.GRANTED:

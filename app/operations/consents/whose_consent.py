@@ -6,9 +6,9 @@ from app.auth.callers import Caller
 from app.core.consent import EventKind
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
-from app.ledger.locators import find_ref, types_of
+from app.ledger.locators import find_ref
 from app.ledger.store import find_entry
-from app.ledger.vault_store import load_id
+from app.ledger.vault_store import names_of
 from app.operations.service.deployment import Deployment, SubjectName
 
 
@@ -25,11 +25,10 @@ async def whose_consent(
     if entry is None or entry.event.kind not in {EventKind.GRANTED, EventKind.REFUSED}:
         raise NotFoundError("No such consent.", field="consent")
     processing = entry.event.processing or ""
-    sealed = await load_id(session, entry.subject_ref)
-    if sealed is None or not caller.may_ask_about(processing):
+    names = await names_of(session, entry.subject_ref)
+    if not names or not caller.may_ask_about(processing):
         raise NotFoundError("No such consent.", field="consent")
-    kinds = await types_of(session, [entry.subject_ref])
-    name = SubjectName(kinds[entry.subject_ref], deployment.vault.open(sealed))
+    name = SubjectName(names[0].type, deployment.vault.open(names[0].sealed))
     # Whoever has the address since the account was closed is another person.
     if await find_ref(session, deployment.pseudonyms.locator(name.type, name.id)) != entry.subject_ref:
         raise NotFoundError("No such consent.", field="consent")

@@ -15,7 +15,6 @@ from app.operations.consents.append_to_ledger import (
     OpenLedger,
     append,
     entries_of_register,
-    open_ledger,
     tell,
 )
 from app.operations.consents.collection_time import (
@@ -24,7 +23,7 @@ from app.operations.consents.collection_time import (
     time_of_history,
     time_of_narrowing,
 )
-from app.operations.consents.subjects.follow import follow, hold_people
+from app.operations.consents.open_ledgers import open_ledger
 from app.operations.consents.subjects.told_age import capacity_to_record
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
@@ -50,7 +49,7 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class RecordedWithdrawal:
-    """The entry, the consents that ended, under the person's other names too, and since when.
+    """The entry, the consents that ended, and since when.
 
     `matched`: whether anything but withdrawals had been recorded of the id.
     """
@@ -72,23 +71,20 @@ async def withdraw_consent(
         CollectionTimeError: `received_at` lies in the future.
 
     """
-    await hold_people(session, deployment, withdrawal.subject)
     ledger = await open_ledger(session, deployment, withdrawal.subject)
     entry, recorded = await withdraw_in(session, deployment, caller, withdrawal, ledger)
-    elsewhere = await follow(session, ledger, entry)
     if entry.imported:
         await record_import(session, caller, ledger.now)
-    matched = recorded.matched or bool(elsewhere)
-    return replace(recorded, matched=matched, withdrawn=(*recorded.withdrawn, *(row.id for row in elsewhere)))
+    return recorded
 
 
 async def withdraw_in(
     session: WriteSession, deployment: Deployment, caller: Caller, withdrawal: Withdrawal, ledger: OpenLedger
 ) -> tuple[LedgerEntry, RecordedWithdrawal]:
-    """Append a withdrawal to an open ledger; the person's other names are not looked at.
+    """Append a withdrawal to an open ledger.
 
     Returns:
-        The entry, and what is told of it as far as this name goes.
+        The entry, and what is told of it.
 
     Raises:
         As `withdraw_consent`.

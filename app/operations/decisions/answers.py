@@ -32,7 +32,7 @@ def left_unsaid(
 ) -> Mapping[str, str] | None:
     """What to tell the caller's operator when a question was denied for want of what it could have said.
 
-    None where the participants were said, or where nobody asks for them: a shared mailbox's holder is missing then.
+    None where the participants were said, or where nobody asks for them: the mailbox is a shared one then.
     """
     if decision.reason is not Reason.OTHER_PARTY or request.participants is not None or processing is None:
         return None

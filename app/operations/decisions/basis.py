@@ -60,7 +60,7 @@ def basis_of(request: DecisionRequest, facts: Facts, by: DecidedBy) -> DecisionB
         party_mode=version.party_mode.value if version is not None else None,
         known=_last(facts.consents.get(request.subject, ())),
         participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),
-        relied=_relied(request, others or (), facts, by) if others or facts.holders else None,
+        relied=_relied(request, others or (), facts, by) if others or facts.shared else None,
         policy=policy_text(by.policy),
         rules=by.rules,
         build=by.build,
@@ -74,15 +74,11 @@ def _last(events: Sequence[ConsentEvent]) -> int:
 def _relied(request: DecisionRequest, others: Sequence[Participant], facts: Facts, by: DecidedBy) -> bytes:
     """Who was looked at: the subject, then each other party with an account here; how many have none.
 
-    Each by the id of their last event that was known (null: nothing was), and of each holder of a shared mailbox.
+    Each by the id of their last event that was known (null: nothing was), and whether it is a shared mailbox.
     `named`: the subject is among the participants too. `row`: the subject_ref of the row that this belongs to.
     """
     here, elsewhere = _parties(request, others)
-    consents, holders = facts.consents, facts.holders
-    parties = [
-        [_last_id(consents.get(ref, ())), [_last_id(each) for each in holders[ref]] if ref in holders else None]
-        for ref in (request.subject, *sorted(here))
-    ]
+    parties = [[_last_id(facts.consents.get(ref, ())), ref in facts.shared] for ref in (request.subject, *sorted(here))]
     row = None if facts.subject_ref is None else facts.subject_ref.hex()
     told = {"row": row, "parties": parties, "elsewhere": len(elsewhere), "named": _has(others, request)}
     return by.seal(json.dumps(told, separators=(",", ":")).encode())

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Final
 
-from app.core.case import NOT_SHARED, Holders
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
@@ -50,7 +48,7 @@ async def evaluate_requests(
     records = await load_processings(session, {request.processing for request in requests})
     read = await read_facts(session, requests, records)
     decisions = [
-        evaluate(request, facts.processing, facts.consents, facts.at, policy, facts.holders)
+        evaluate(request, facts.processing, facts.consents, facts.at, policy, facts.shared)
         for request, facts in zip(requests, read.of_each, strict=True)
     ]
     return Evaluated(decisions, read.now)
@@ -77,10 +75,9 @@ async def read_facts(
     for request, record, mine in zip(requests, entries, needed, strict=True):
         known = {locator: people[locator] for locator in mine if locator in people}
         own = {locator: person.events for locator, person in known.items()}
-        holders = holders_of(known)
         processing = record.facts if record is not None else None
         ref = people[request.subject].ref if request.subject in own else None
-        of_each.append(Facts(processing, own, present(now, own, record, holders), holders, ref))
+        of_each.append(Facts(processing, own, present(now, own, record), shared_among(known), ref))
     return FactsRead(of_each, now, asked)
 
 
@@ -99,19 +96,16 @@ def affordable(request: DecisionRequest, most: int) -> int:
     return max(1, min(most, _PARTIES_AT_MOST // (1 + len(request.participants or ()))))
 
 
-def holders_of(people: Mapping[bytes, Person]) -> Holders:
-    """The events of each holder, by the locators of those people that are shared mailboxes."""
-    return {locator: person.holders for locator, person in people.items() if person.holders is not None}
+def shared_among(people: Mapping[bytes, Person]) -> frozenset[bytes]:
+    """The locators of those that are mailboxes of several people."""
+    return frozenset(locator for locator, person in people.items() if person.shared)
 
 
 def present(
-    now: datetime,
-    consents: Mapping[bytes, Sequence[ConsentEvent]],
-    record: ProcessingRecord | None = None,
-    holders: Holders = NOT_SHARED,
+    now: datetime, consents: Mapping[bytes, Sequence[ConsentEvent]], record: ProcessingRecord | None = None
 ) -> datetime:
     """The instant to judge a live request at: now, or the latest thing recorded as done if a clock was set back."""
-    done = [event.collected_at for events in (*consents.values(), *chain(*holders.values())) for event in events]
+    done = [event.collected_at for events in consents.values() for event in events]
     if record is not None:
         done += [change.at for change in record.changes]
         done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]

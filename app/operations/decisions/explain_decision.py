@@ -14,7 +14,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.session import WriteSession
 from app.ledger.store import load_people
-from app.operations.decisions.evaluate_requests import holders_of, present, subjects_needed
+from app.operations.decisions.evaluate_requests import present, shared_among, subjects_needed
 from app.register.store import load_processings
 
 
@@ -62,9 +62,8 @@ async def explain_decision(
     consents = {locator: person.events for locator, person in people.items()}
     ref = people[request.subject].ref if request.subject in people else None
     now = await session.now()
-    holders = holders_of(people)
-    judged = at or present(now, consents, record, holders)
-    decision, rules = explain(request, processing, consents, judged, policy, holders)
+    judged = at or present(now, consents, record)
+    decision, rules = explain(request, processing, consents, judged, policy, shared_among(people))
     concerned = [event for event in consents.get(request.subject, ()) if event.concerns(request.processing)]
     told = {"at": at.isoformat() if at else None, "known_at": known_at.isoformat() if known_at else None}
     target = Target(subject_ref=ref)

@@ -1,10 +1,9 @@
 """What one request is judged on."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from app.core.case import NOT_SHARED, Holders
 from app.core.consent import ConsentEvent
 from app.core.processing import Processing
 
@@ -13,12 +12,12 @@ from app.core.processing import Processing
 class Facts:
     """The register entry, the events of those whose consents the request needs, and the instant.
 
-    `consents` and `holders` are by locator. `subject_ref`: the subject's, if it was looked up and something is recorded
-    of it.
+    `consents` are by locator; `shared`: the locators that are mailboxes of several people. `subject_ref`: that of the
+    subject, if it was looked up and something is recorded of it.
     """
 
     processing: Processing | None
     consents: Mapping[bytes, Sequence[ConsentEvent]]
     at: datetime
-    holders: Holders = field(default_factory=lambda: NOT_SHARED)
+    shared: Collection[bytes] = ()
     subject_ref: bytes | None = None

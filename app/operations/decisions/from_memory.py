@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
 
 from msgspec import Struct
 
@@ -222,12 +221,12 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
 ) -> Remembered:
     """Judge a question on records, at the present or at the latest that they record as done if a clock was set back."""
     consents = {ref: record.events() for ref, record in held.items()}
-    holders = {ref: each for ref, record in held.items() if (each := record.holders()) is not None}
-    events = [event for each in (*consents.values(), *chain(*holders.values())) for event in each]
+    shared = frozenset(ref for ref, record in held.items() if record.shared)
+    events = [event for each in consents.values() for event in each]
     at = max(datetime.fromtimestamp(now, UTC), *(event.collected_at for event in events), register.latest or _LONG_AGO)
     own = held.get(question.subject)
     request = question.request(participants)
-    facts = Facts(register.processing, consents, at, holders, own.ref if own is not None else None)
+    facts = Facts(register.processing, consents, at, shared, own.ref if own is not None else None)
     judged = judge(request, facts, memory.by)
     until = None
     if register.processing is not None:

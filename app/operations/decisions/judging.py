@@ -60,7 +60,7 @@ class AnsweredRequest(Struct, frozen=True):
 
 def judge(request: DecisionRequest, facts: Facts, by: DecidedBy) -> Judged:
     """Judge a request on these facts (`app.core.evaluate`)."""
-    decision = evaluate(request, facts.processing, facts.consents, facts.at, by.policy, facts.holders)
+    decision = evaluate(request, facts.processing, facts.consents, facts.at, by.policy, facts.shared)
     return Judged(
         decision,
         answer_parts(decision, left_unsaid(request, decision, facts.processing, facts.at)),

@@ -17,7 +17,7 @@ from app.core.consent import EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.db.session import ReadSession, WriteSession
 from app.ledger.projection import ScannedConsent, scan_consents
-from app.ledger.vault_store import load_ids
+from app.ledger.vault_store import load_names
 from app.operations.decisions.evaluate_requests import affordable, evaluate_requests
 from app.operations.service.deployment import Deployment
 
@@ -52,8 +52,9 @@ async def search_subjects(
 ) -> SubjectsPage:
     """The next subjects that would be permitted now, in the order of the consents that they rest on.
 
-    Subjects whose id is not kept any more (erased) are left out, like all whose account was closed. Ids that were found
-    are handed out only once `record_search` is committed.
+    A person who has several names of the type is found by the first. Subjects whose id is not kept any more (erased)
+    are left out, like all whose account was closed. Ids that were found are handed out only once `record_search` is
+    committed.
     """
     asked = await evaluate_requests(session, deployment.policy, [replace(query.question, subject=_NOBODY)])
     about_nobody = asked.decisions[0]
@@ -87,7 +88,7 @@ async def _permitted(
     session: ReadSession, deployment: Deployment, query: SubjectQuery, rows: Sequence[ScannedConsent], now: datetime
 ) -> dict[UUID, str]:
     """The ids of the subjects that would be permitted, each under the one consent that the permit rests on."""
-    candidates = [row for row in rows if row.kind == query.kind and row.locator and _may_stand(row, now)]
+    candidates = [row for row in rows if row.locator and _may_stand(row, now)]
     if not candidates:
         return {}
     questions = [replace(query.question, subject=row.locator) for row in candidates]
@@ -97,12 +98,13 @@ async def _permitted(
         for row, decision in zip(candidates, evaluated.decisions, strict=True)
         if decision.permitted and decision.consent == row.id
     }
-    kept = await load_ids(session, set(relied_on.values()))
-    return {
-        consent: deployment.vault.open(sealed)
-        for consent, ref in relied_on.items()
-        if (sealed := kept.get(ref)) is not None
+    kept = await load_names(session, set(relied_on.values()))
+    of_type = {
+        ref: name
+        for ref, names in kept.items()
+        if (name := next((each for each in names if each.type == query.kind), None)) is not None
     }
+    return {consent: deployment.vault.open(of_type[ref].sealed) for consent, ref in relied_on.items() if ref in of_type}
 
 
 def _may_stand(row: ScannedConsent, now: datetime) -> bool:

@@ -18,13 +18,14 @@ from app.auth.store import load_caller
 from app.core.errors import NotFoundError
 from app.core.projection import CONSENTS
 from app.db.session import ReadSession, WriteSession
-from app.ledger.aliases import aliases_of
 from app.ledger.entries import LedgerEntry
 from app.ledger.flags import flags_of
 from app.ledger.link_store import find_texts, links_of
-from app.ledger.mailboxes import sharings_of
+from app.ledger.locators import shared_since
 from app.ledger.solicitations import solicitations_of
 from app.ledger.store import load_entries
+from app.ledger.vault import Vault
+from app.ledger.vault_store import names_of
 from app.operations.proof.make_receipt import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import recorded_ref, ref_of
@@ -35,8 +36,6 @@ _PAGE: Final = 500
 _BESIDE: Final = {
     "asked_to_renew": solicitations_of,
     "renewal_flags": flags_of,
-    "other_names": aliases_of,
-    "shared_mailboxes": sharings_of,
 }
 
 
@@ -57,13 +56,15 @@ async def export_subject(
 
     """
     ref = await ref_of(session, deployment, name)
-    told = await everything_about(session, ref, name, service)
+    told = await everything_about(session, deployment.vault, ref, name, service)
     by = caller.id if caller is not None else None
     await record_act(session, ActKind.SUBJECT_EXPORTED, by, Target(subject_ref=recorded_ref(ref)))
     return told
 
 
-async def everything_about(session: ReadSession, ref: bytes, name: SubjectName, service: str) -> dict[str, Any]:
+async def everything_about(
+    session: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str
+) -> dict[str, Any]:
     """What an export tells, of an account by its subject_ref and the name that the person knows it by."""
     entries, now = await load_entries(session, ref), await session.now()
     known = recorded_ref(ref)
@@ -79,7 +80,7 @@ async def everything_about(session: ReadSession, ref: bytes, name: SubjectName, 
         "texts_shown": await _texts(session, entries),
         "decisions_by_day": decisions,
         "looked_at": read,
-        **await _beside(session, known),
+        **await _beside(session, vault, known),
     }
     told["processings"] = await _names_of_processings(session, told)
     return told
@@ -141,10 +142,10 @@ async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any
     ]
 
 
-async def _beside(session: ReadSession, ref: bytes | None) -> dict[str, Any]:
-    """What is kept besides the ledger. Who else has a name or a mailbox with the person is that one's own to ask."""
+async def _beside(session: ReadSession, vault: Vault, ref: bytes | None) -> dict[str, Any]:
+    """What is kept besides the ledger; `shared_since`: this is a mailbox of several people."""
     if ref is None:
-        return {name: [] for name in ("consent_links", *_BESIDE)}
+        return {name: [] for name in ("names", "consent_links", *_BESIDE)}
     links = await links_of(session, ref)
     names = await _names(session, {each["created_by"] for each in links})
     told: dict[str, Any] = {
@@ -152,7 +153,12 @@ async def _beside(session: ReadSession, ref: bytes | None) -> dict[str, Any]:
     }
     for name, kept in _BESIDE.items():
         told[name] = [_row(each) for each in await kept(session, ref)]
-    return told
+    told["names"] = [
+        _row({"type": each.type, "id": vault.open(each.sealed), "since": each.kept_at, "basis": each.basis})
+        for each in await names_of(session, ref)
+    ]
+    since = await shared_since(session, ref)
+    return told if since is None else {**told, "shared_since": _text(since)}
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:

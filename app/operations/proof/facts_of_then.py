@@ -25,10 +25,13 @@ class NotReproducibleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KnownThen:
-    """Events and holders by locators of a replay's own; `recorded`: order and time of the subject's events."""
+    """By locators of a replay's own: events, and which are shared mailboxes.
+
+    `recorded`: order and time of the subject's events.
+    """
 
     consents: Mapping[bytes, Sequence[ConsentEvent]]
-    holders: Mapping[bytes, Sequence[Sequence[ConsentEvent]]]
+    shared: frozenset[bytes]
     participants: tuple[Participant, ...] | None
     recorded: Sequence[tuple[int, datetime]]
 
@@ -65,7 +68,7 @@ def _of_row(
     events = [event for event in own.get(bytes(row.subject_ref), ()) if event.order <= (row.known or 0)]
     if len(events) < (row.known or 0):
         return "events that it rested on are not in the ledger any more"
-    return KnownThen({SUBJECT: events}, {}, None if row.participants is None else (), recorded)
+    return KnownThen({SUBJECT: events}, frozenset(), None if row.participants is None else (), recorded)
 
 
 def _opened(vault: Vault, row: LogRow) -> dict[str, Any] | str | None:
@@ -82,8 +85,7 @@ def _opened(vault: Vault, row: LogRow) -> dict[str, Any] | str | None:
 
 
 def _ids(told: Mapping[str, Any]) -> Iterable[UUID]:
-    for own, holders in told["parties"]:
-        yield from (UUID(each) for each in (own, *(holders or ())) if each is not None)
+    yield from (UUID(last) for last, _ in told["parties"] if last is not None)
 
 
 def _among(
@@ -100,11 +102,7 @@ def _among(
         return () if last is None else known.get(UUID(last), ())
 
     consents = {at: events(own) for at, (own, _) in zip(locators, told["parties"], strict=True)}
-    holders = {
-        at: tuple(map(events, each))
-        for at, (_, each) in zip(locators, told["parties"], strict=True)
-        if each is not None
-    }
+    shared = frozenset(at for at, (_, is_shared) in zip(locators, told["parties"], strict=True) if is_shared)
     here = [Participant(at, local=True) for at in (locators if told["named"] else locators[1:])]
     elsewhere = [Participant(b"elsewhere %d" % number, local=False) for number in range(told["elsewhere"])]
-    return KnownThen(consents, holders, (*here, *elsewhere) if has_participants else None, recorded)
+    return KnownThen(consents, shared, (*here, *elsewhere) if has_participants else None, recorded)

@@ -112,8 +112,8 @@ def _decided_again(row: LogRow, records: Mapping[str, ProcessingRecord], known: 
         known.participants,
     )
     facts = record.facts if record is not None else None
-    at = present(at_row, known.consents, record, known.holders)
-    decision = evaluate(request, facts, known.consents, at, policy, known.holders)
+    at = present(at_row, known.consents, record)
+    decision = evaluate(request, facts, known.consents, at, policy, known.shared)
     version = facts.version_at(at) if facts is not None else None
     heard = known.heard_in_time(row.known, at_row, HEARD_WITHIN) and _register_in_time(records, row, at_row)
     return {

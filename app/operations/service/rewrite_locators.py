@@ -4,19 +4,17 @@ Two keys overlap (docs/operating.md): while SCEAU_PSEUDONYM_KEY_OTHER is set eve
 and when all are, the two may change places; when the old one is no longer given, its rows are deleted.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from app.db.session import WriteSession
 from app.ledger.locators import (
-    SubjectRows,
+    Rewritten,
     lacks_rows,
     made_by_others,
     next_subjects,
     replace_rows,
 )
-from app.ledger.pseudonym import Pseudonyms
-from app.ledger.vault_store import load_ids
+from app.ledger.vault_store import load_names
 from app.operations.service.deployment import Deployment
 from app.snapshot.changes import ChangeKind, record_change
 
@@ -26,7 +24,7 @@ BATCH: Final = 1_000
 async def rewrite_locators(session: WriteSession, deployment: Deployment, *, after: bytes, batch: int = BATCH) -> bytes:
     """Write the rows of the next subjects as they should be, in the order of subject_ref.
 
-    Rows of subjects whose id is not kept any more stay as they are, unless a key that is no longer given made them.
+    Rows of names that are not kept any more stay as they are, unless a key that is no longer given made them.
 
     Returns:
         The last subject_ref looked at; empty when there was none left.
@@ -35,21 +33,21 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
     subjects = await next_subjects(session, after=after, limit=batch)
     if not subjects:
         return b""
-    sealed = await load_ids(session, [each.ref for each in subjects])
-    changed: list[tuple[SubjectRows, dict[bytes, str]]] = []
-    for each in subjects:
-        kept = sealed.get(each.ref)
-        if kept is None:
-            continue
-        wanted = _wanted(deployment.pseudonyms, each, deployment.vault.open(kept))
-        if wanted == each.rows:
-            continue
-        session.narrow()  # a replica that remembers the subject by a row that goes must forget it
-        for locator in {*wanted, *each.rows}:
-            await record_change(session, ChangeKind.SUBJECT, locator)
-        changed.append((each, wanted))
+    pseudonyms, makers = deployment.pseudonyms, deployment.pseudonyms.makers()
+    changed: list[Rewritten] = []
+    for ref, kept in (await load_names(session, subjects)).items():
+        for each in kept:
+            held = subjects[ref].get(each.id)
+            locators = pseudonyms.locators(each.type, deployment.vault.open(each.sealed))
+            wanted = dict(zip(locators, makers, strict=True))
+            if held is None or wanted == held.rows:
+                continue
+            session.narrow()  # a replica that remembers the subject by a row that goes must forget it
+            for locator in {*wanted, *held.rows}:
+                await record_change(session, ChangeKind.SUBJECT, locator)
+            changed.append(Rewritten(ref, each.id, held, wanted))
     await replace_rows(session, changed)
-    return subjects[-1].ref
+    return max(subjects)
 
 
 async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> bool:
@@ -58,8 +56,3 @@ async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> boo
     if await made_by_others(session, makers):
         return True
     return any([await lacks_rows(session, maker) for maker in makers])
-
-
-def _wanted(pseudonyms: Pseudonyms, subject: SubjectRows, identifier: str) -> dict[bytes, str]:
-    locators: Sequence[bytes] = pseudonyms.locators(subject.type, identifier)
-    return dict(zip(locators, pseudonyms.makers(), strict=True))

@@ -34,7 +34,7 @@ from app.events.endpoints import Endpoint, load_endpoint
 from app.events.sender import Sender, SendOutcome
 from app.events.signing import SigningKeys, signature_headers
 from app.ledger.vault import VaultError
-from app.ledger.vault_store import load_id
+from app.ledger.vault_store import names_of
 from app.operations.service.deployment import Deployment
 from app.operations.webhooks.disable_webhook import GONE, MAKER_ENDED, answered_for, disable_webhook
 from app.operations.webhooks.webhook_secrets import signing_keys
@@ -158,18 +158,16 @@ async def _drop(courier: Courier, identifier: UUID) -> None:
 
 
 async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, claim: Claim) -> bytes:
-    """The CloudEvent; the subject's id comes from the vault each time, and not at all once it is erased."""
-    subject: KnownSubject | None = None
+    """The CloudEvent; the person's names come from the vault each time, and none does once they are erased."""
+    names: list[KnownSubject] | None = None
     if endpoint.include_subject:
-        ref = claim.event.subject_ref
-        sealed = await load_id(session, ref)
+        kept = await names_of(session, claim.event.subject_ref)
         try:
-            known = courier.deployment.vault.open(sealed) if sealed is not None else None
+            names = [KnownSubject(each.type, courier.deployment.vault.open(each.sealed)) for each in kept]
         except VaultError:
             log.warning("a subject's id cannot be opened: a master key is missing", endpoint=str(endpoint.id))
-            known = None
-        subject = KnownSubject(claim.subject_type, known)
-    told = cloud_event(claim.event, courier.source, subject=subject, receiver=endpoint.id)
+            names = []
+    told = cloud_event(claim.event, courier.source, names=names, receiver=endpoint.id)
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time
 from itertools import groupby, islice
 from typing import Any, Final
 
+from app.core.page.account import account_hint
 from app.operations.consents.subjects.overview_link import OpenedOverview
 from app.pages import dates
 from app.pages.consents.overview_words import ACTS, EVENTS, FLAGS, OVERVIEW
@@ -137,10 +138,12 @@ class _Sayer:
         for each in told["renewal_flags"]:
             which, why = self._name(each["processing"]), FLAGS[each["kind"]][self._language]
             yield f"{t['flag']} ({which}) {why}, {t['flagged']} {self._moment(each['flagged_at'])}."
-        for each in told["other_names"]:
-            yield f"{t['name']} {t['on']} {self._moment(each['stated_at'])}."
-        for each in told["shared_mailboxes"]:
-            yield f"{t['mailbox' if each['is_mailbox'] else 'holder']} {t['on']} {self._moment(each['stated_at'])}."
+        for each in told["names"]:
+            if "basis" in each:
+                hint, since = account_hint(each["id"], each["type"]), self._moment(each["since"])
+                yield f"{t['name']} {hint}, {t['since']} {since}."
+        if "shared_since" in told:
+            yield f"{t['mailbox']}, {t['since']} {self._moment(told['shared_since'])}."
 
     def _totals(self, days: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for permitted in (True, False):

@@ -56,14 +56,14 @@ OVERVIEW: Final[Catalogue] = {
     "flag": both("Un de vos accords", "One of your consents"),
     "flagged": both("signalé le", "flagged on"),
     "name": both(
-        "Ce compte a été dit être à la même personne qu’un autre",
-        "This account was said to be the same person’s as another one",
+        "Vos réponses valent aussi pour l’adresse ou le compte",
+        "Your answers also count for the address or account",
     ),
-    "mailbox": both("Ce compte a été dit être une boîte partagée", "This account was said to be a shared mailbox"),
-    "holder": both(
-        "Ce compte a été dit être celui d’un des titulaires d’une boîte partagée",
-        "This account was said to be that of one of the holders of a shared mailbox",
+    "mailbox": both(
+        "Cette boîte est partagée entre plusieurs personnes : aucun accord n’y est demandé",
+        "Several people share this mailbox: it is not asked for any consent",
     ),
+    "since": both("depuis le", "since"),
     "on": both("le", "on"),
     "by": both("par", "by"),
     "last_on": both("la dernière fois le", "the last time on"),
@@ -112,8 +112,8 @@ ACTS: Final[Catalogue] = {
     "subject.exported": both(
         "a exporté ces données, ou établi un lien vers cette page", "exported these data, or made a link to this page"
     ),
-    "subjects.linked": both("a déclaré deux noms d’une même personne", "stated two names of one person"),
-    "subjects.unlinked": both("a séparé deux noms", "took two names apart"),
+    "subjects.linked": both("a rattaché un autre nom à ce compte", "added another name to this account"),
+    "subjects.unlinked": both("a retiré un nom de ce compte", "took a name from this account"),
     "subjects.searched": both("a cherché des personnes", "searched people"),
 }
 """By the code of the act; one that has no words here is shown by its code."""

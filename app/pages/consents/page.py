@@ -142,7 +142,9 @@ class _ConsentPage:
                 opened = await open_overview_link(session, self.deployment, digest)
                 if opened is None:
                     return None
-                told = await everything_about(session, opened.ref, opened.name, services_of(self.request).source)
+                told = await everything_about(
+                    session, self.deployment.vault, opened.ref, opened.name, services_of(self.request).source
+                )
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
         if form is None:

@@ -4,7 +4,6 @@ It reads the fields of the core's values and nothing else: every row's condition
 holds is taken. What time does to a consent is counted by hand, in `tests.core.properties.years`.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,7 +16,7 @@ COVERED = ["FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", "WF"]
 MODES = ["user_only", "all_local_users", "all_parties"]
 DECIDING = ("granted", "refused", "withdrawn")
 TWO_ACTS = {"self", "holder_of_parental_responsibility"}
-NOT_SHARED: Mapping[bytes, Sequence[bytes]] = {}
+NOT_SHARED: frozenset[bytes] = frozenset()
 DECREE = date(2017, 3, 31)
 
 
@@ -34,9 +33,9 @@ class Answer:
 class Facts:
     """All that the rules may ask about one processing at one instant, for any subject."""
 
-    def __init__(self, entry, ledger, at, policy, holders=NOT_SHARED):
-        """Keep the facts; work out which version is in force. `holders`: the names of who shares each mailbox."""
-        self.entry, self.ledger, self.at, self.policy, self.holders = entry, ledger, at, policy, holders
+    def __init__(self, entry, ledger, at, policy, shared=NOT_SHARED):
+        """Keep the facts; work out which version is in force. `shared`: the mailboxes that several people share."""
+        self.entry, self.ledger, self.at, self.policy, self.shared = entry, ledger, at, policy, shared
         self.in_force: Any = None
         for each in entry.versions:
             if each.effective_from is None or each.effective_from <= at:
@@ -259,22 +258,15 @@ def transition(facts, request):
         and facts.entry.versions[0].started_on < DECREE
         and not remade
         and request.territory != "WF"
-        and request.subject not in facts.holders
         and not facts.ever_decided(request.subject)
     )
 
 
-def everybody(facts, request, touched, undecided_too):
-    """Who else must consent, holders of shared mailboxes too, or None when somebody stands in the way (row 18)."""
-    parties = other_parties(facts, request, touched, undecided_too)
-    if parties is None:
-        return None
-    shared = [each for each in (request.subject, *parties) if each in facts.holders]
-    holders = [each for mailbox in shared for each in facts.holders[mailbox]]
-    in_the_way = any(not facts.holders[each] for each in shared) or any(
-        facts.wrong_with(each, touched) for each in holders
-    )
-    return None if in_the_way else [*parties, *holders]
+def shared_among(facts, request):
+    """Whether the mailbox asked about, or one whose consent is asked for, is shared by several people (row 9b)."""
+    asks = facts.in_force.party_mode != "user_only"
+    asked = [each.ref for each in request.participants or () if each.local and asks]
+    return bool({request.subject, *asked} & facts.shared)
 
 
 def other_parties(facts, request, touched, undecided_too):
@@ -287,7 +279,7 @@ def other_parties(facts, request, touched, undecided_too):
         return None
     asked = [each.ref for each in others if each.local]
     if undecided_too:
-        asked = [each for each in asked if facts.ever_decided(each) or each in facts.holders]
+        asked = [each for each in asked if facts.ever_decided(each)]
     return None if any(facts.wrong_with(each, touched) for each in asked) else asked
 
 
@@ -300,7 +292,7 @@ def governed(facts, request, touched):
     covered = shown or (civil_date(facts.at) >= date(2025, 7, 2) and request.territory != "WF")
     nota = transition(facts, request)
     wrong = facts.wrong_with(request.subject, touched)
-    parties = everybody(facts, request, touched, undecided_too=nota)
+    parties = other_parties(facts, request, touched, undecided_too=nota)
     rows = (
         (facts.status() != "active", False, "processing_suspended", secrecy),
         (not (request.automated and facts.in_force.automated), False, "human_access", secrecy),
@@ -309,6 +301,7 @@ def governed(facts, request, touched):
         (purpose in EXEMPT, True, "exempt", "L32-3 III"),
         (purpose not in ON_CONSENT, False, "purpose_not_permitted", secrecy),
         (texted, False, "channel_not_covered", "L32-3 IV"),
+        (shared_among(facts, request), False, "other_party", "L32-3 IV"),
         (nota and parties is not None, True, "transition_2017", "L32-3 NOTA"),
         (wrong is not None and not nota, False, wrong, "L32-3 IV"),
         (parties is None, False, "other_party", "L32-3 IV"),
@@ -318,11 +311,11 @@ def governed(facts, request, touched):
     return row, [*([] if nota else [request.subject]), *(parties or ())]
 
 
-def answer(request, entry, ledger, at, policy, *, holders):
+def answer(request, entry, ledger, at, policy, *, shared):
     """The answer to a request, without what the register has scheduled for later under IV and the NOTA."""
     if at < midnight(date(2016, 10, 9)):
         return Answer(False, "law_version_not_held", None)
-    facts: Any = Facts(entry, ledger, at, policy, holders) if entry is not None else None
+    facts: Any = Facts(entry, ledger, at, policy, shared) if entry is not None else None
     known = facts is not None and facts.in_force is not None
     touched = (request.elements or facts.in_force.elements) if known else frozenset()
     if not request.private or request.territory not in COVERED:
@@ -343,20 +336,20 @@ def answer(request, entry, ledger, at, policy, *, holders):
     return Answer(permitted, reason, article, min(ends, default=None))
 
 
-def full_answer(request, entry, ledger, at, policy, *, holders=NOT_SHARED):
+def full_answer(request, entry, ledger, at, policy, *, shared=NOT_SHARED):
     """The answer, with `valid_until` no later than what the register has scheduled allows."""
-    now = answer(request, entry, ledger, at, policy, holders=holders)
+    now = answer(request, entry, ledger, at, policy, shared=shared)
     if now.reason not in ("consent_in_force", "transition_2017"):
         return now
     known = {subject: [each for each in events if each.collected_at <= at] for subject, events in ledger.items()}
-    facts = Facts(entry, known, at, policy, holders)
+    facts = Facts(entry, known, at, policy, shared)
     ends = {*facts.suspensions(), *(each.effective_from for each in facts.material())}
     moments = {change.at for change in entry.status_changes} | {each.effective_from for each in entry.versions}
     moments |= {each.at for each in entry.invalidations}
     until = now.valid_until
     for moment in sorted(each for each in moments if each is not None and each > at):
         if moment < until:
-            then = answer(request, entry, known, moment, policy, holders=holders)
+            then = answer(request, entry, known, moment, policy, shared=shared)
             refused = moment in ends or not then.permitted
             until = moment if refused else min(until, then.valid_until)
     return Answer(now.permitted, now.reason, now.article, until)

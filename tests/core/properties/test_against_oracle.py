@@ -12,7 +12,7 @@ FIRST_YEARS = INSTANTS.filter(lambda at: at < utc("2018-01-01"))
 def agree(world):
     """Whether decision, reason, article and deadline are the oracle's."""
     got = world.decide()
-    wanted = full_answer(world.request, world.processing, world.ledger, world.at, world.policy, holders=world.holders)
+    wanted = full_answer(world.request, world.processing, world.ledger, world.at, world.policy, shared=world.shared)
     assert (got.permitted, got.reason, got.article, got.valid_until) == (
         wanted.permitted,
         wanted.reason,

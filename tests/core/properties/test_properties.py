@@ -85,8 +85,15 @@ def test_nothing_permits_that_rests_on_what_was_invalidated(world, by_text):
 
 @given(WORLDS)
 def test_that_people_share_a_mailbox_never_widens(world):
-    """Whoever its holders are, a shared mailbox gets no permit that it would not get unshared, nor for longer."""
-    assert world.no_wider_than(replace(world, holders={}))
+    """Nothing is permitted with a mailbox that is shared that would not be permitted otherwise, nor for longer."""
+    assert world.no_wider_than(replace(world, shared=frozenset()))
+
+
+@given(WORLDS | transition_worlds())
+def test_nothing_of_iv_is_permitted_about_a_shared_mailbox(world):
+    """Whatever stands in the ledger, a permit about a mailbox that several people share rests on no consent."""
+    decision = replace(world, shared=frozenset({ALICE})).decide()
+    assert not decision.permitted or decision.reason in {Reason.EXEMPT, Reason.NOT_GOVERNED}
 
 
 @given(permitting_worlds(), st.sampled_from(ENDING))

@@ -90,20 +90,19 @@ def test_it_makes_nobody_older(deployment, how):
         assert asked(service, name, "of-adults-mail") is False
 
 
-def test_it_takes_no_holder_of_a_mailbox_away(deployment):
-    """Of a mailbox that three share it does not say that it is one person's, nor two persons'."""
-    mailbox, holders = subject("three"), [subject("xena"), subject("yves")]
+def test_it_gives_no_mailbox_to_one_person(deployment):
+    """Of a mailbox that several share it does not say that it is one person's, nor close it; it may mark another."""
+    three, two = ({"subject": subject(each), "shared": True} for each in ("three", "two"))
     with deployment.serving() as service:
-        service.ok("POST", "/v1/consents", decision("three"))
-        service.ok("POST", "/v1/subjects/mailboxes", {"subject": mailbox, "shared": True, "holders": holders})
+        service.ok("POST", "/v1/subjects/mailboxes", three)
     made = revived(deployment)
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
-        for fewer in ({"shared": False}, {"shared": True, "holders": holders[:1]}):
-            told = service.call("POST", "/v1/subjects/mailboxes", {"subject": mailbox, **fewer}, made["key"])
-            assert told.status_code == 503
-        more = {"shared": True, "holders": [*holders, subject("zoe")]}
-        service.ok("POST", "/v1/subjects/mailboxes", {"subject": mailbox, **more})
+        for path, body in (("mailboxes", {**three, "shared": False}), ("closures", {"subject": three["subject"]})):
+            assert service.call("POST", f"/v1/subjects/{path}", body, made["key"]).status_code == 503
+        linked = {"from": subject("new"), "to": subject("alice"), "basis": "user_proved"}
+        assert service.call("POST", "/v1/subjects/links", linked, made["key"]).status_code == 503
+        service.ok("POST", "/v1/subjects/mailboxes", two)
 
 
 def test_a_restore_is_accepted_where_the_journal_cannot_be_read(deployment):

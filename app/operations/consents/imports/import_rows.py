@@ -1,7 +1,7 @@
 """Record rows that another system had: at their own dates, each once, with what proves them as far as it exists.
 
 Each row is recorded by what records a single decision (`record_in`, `withdraw_in`); only the ledgers are opened many at
-a time. Rows of people with several names take the whole way, which looks at those.
+a time.
 """
 
 import asyncio

@@ -15,12 +15,10 @@ from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
 from app.journal.lines import KeptNote
 from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
-from app.ledger.aliases import forget_aliases, locators_of
 from app.ledger.entries import LedgerEntry
-from app.ledger.locators import end_account, find_ref, hold_ref, refs_behind, sever, types_of
-from app.ledger.mailboxes import forget_sharing
+from app.ledger.locators import end_account, every_ref, find_ref, hold_refs, is_subject, locators_of, sever
 from app.ledger.store import load_entries
-from app.ledger.vault_store import destroy_ids, load_ids
+from app.ledger.vault_store import destroy_names, names_of
 from app.operations.consents.append_to_ledger import OpenLedger, append, tell
 from app.operations.consents.restores.playable import playable, used_after
 from app.register.invalidations import InvalidationRecord, add_invalidation
@@ -96,7 +94,7 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     ref, event = await _whose(session, said), said.entry.event
     if ref is None:
         return ReplayOutcome.NOBODY
-    await hold_ref(session, ref)
+    await hold_refs(session, [ref])
     entries = await load_entries(session, ref)
     held = {each.event.id: each.event.kind for each in entries}
     if event.id in held:
@@ -129,32 +127,30 @@ async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[L
 
 async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
     """Whose ledger an entry belongs in: that of its pseudonym, or of the one that the person has since the restore."""
-    if await types_of(session, [said.entry.subject_ref]):
+    if await is_subject(session, said.entry.subject_ref):
         return said.entry.subject_ref
     if said.locator is None:
         return None
     ref = await find_ref(session, said.locator)
     if ref is None and said.entry.event.kind is EventKind.ERASED:
         # The closure that was noted with it has just been played: the id is kept nevertheless.
-        ref = next(iter(await refs_behind(session, [said.locator])), None)
+        ref = next(iter(await every_ref(session, [said.locator])), None)
     return ref
 
 
 async def _forget(session: WriteSession, ref: bytes) -> None:
     """Destroy what leads from the id to the ledger, which the backup has brought back (GDPR art. 17)."""
-    await destroy_ids(session, [ref])
+    await destroy_names(session, [ref])
     await sever(session, [ref])
-    await forget_aliases(session, [ref])
-    await forget_sharing(session, [ref])
     await forget_answers(session, [ref])
 
 
 async def _forgotten(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=ForgottenNote)
     ref = noted.subject_ref
-    if not await load_ids(session, [ref]):
+    if not await names_of(session, ref):
         return ReplayOutcome.HELD
-    await hold_ref(session, ref)
+    await hold_refs(session, [ref])
     if any(each.recorded_at > kept.at for each in await load_entries(session, ref)):
         return ReplayOutcome.BY_HAND
     await _forget(session, ref)

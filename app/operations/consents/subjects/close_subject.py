@@ -1,5 +1,6 @@
 """Close a user's account: the next holder of the address starts with nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,8 +13,8 @@ from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
 from app.ledger.locators import end_account
-from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
-from app.operations.consents.subjects.follow import follow, hold_people
+from app.operations.consents.append_to_ledger import OpenLedger, append, tell
+from app.operations.consents.open_ledgers import open_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 
 
@@ -29,20 +30,40 @@ class Closure:
 async def close_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
     """Append a closure: it wipes everything decided before it, for every processing registered now or later.
 
-    The person's other names are closed with it. Whoever has the same id next begins with another subject_ref, and sees
-    nothing of this one's past.
+    All names of the person are closed. Whoever has one of them next begins with another subject_ref, and sees nothing
+    of this one's past.
     """
-    await hold_people(session, deployment, subject)
     ledger = await open_ledger(session, deployment, subject)
-    after, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
-    at = ledger.after_everything
+    if ledger.shared:
+        session.widen()  # that several people share it ends too: it may be given consents from now on
+    closed = await close_ledger(session, caller, ledger)
+    told = {"ended": len(closed.ended)}
+    await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=closed.ledger.ref), told)
+    return closed.closure
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLedger:
+    """A ledger that ends with a closure, and the consents that ended with it."""
+
+    ledger: OpenLedger
+    ended: Sequence[ConsentRow]
+
+    @property
+    def closure(self) -> Closure:
+        """What a caller is told."""
+        event = self.ledger.entries[-1].event
+        return Closure(event.id, tuple(row.id for row in self.ended), event.collected_at)
+
+
+async def close_ledger(session: WriteSession, caller: Caller, ledger: OpenLedger) -> ClosedLedger:
+    """Append a closure to an open ledger, tell receivers, and have the names of the person lead nowhere."""
+    ledger, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
+    at = ledger.entries[-1].event.collected_at
     for row in ended:
         await tell(session, ledger.ref, EventKind.CLOSED, at, consent=row.id, processing=row.processing)
-    ended += await follow(session, ledger, after.entries[-1])
     await end_account(session, ledger.ref, at)
-    told = {"ended": len(ended)}
-    await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=ledger.ref), told)
-    return Closure(after.events[-1].id, tuple(row.id for row in ended), at)
+    return ClosedLedger(ledger, ended)
 
 
 async def append_for_all(

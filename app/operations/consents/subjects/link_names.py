@@ -1,166 +1,188 @@
-"""State that two names are one person's, or that they are not: withdrawals then follow from one to the other."""
+"""State that a name is a person's, or that it is not: a person has one ledger, whatever they are called."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from app.audit.acts import ActKind, Target
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.aliases import (
-    MOST_NAMES,
-    AliasBasis,
-    HoldersDifferError,
-    SameSubjectError,
-    TooManyNamesError,
-    ages_to_carry,
-    refusals_to_carry,
-)
+from app.core.age import age_known, makes_younger
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
+from app.core.names import (
+    MOST_NAMES,
+    MailboxSharedError,
+    NameBasis,
+    SameNameError,
+    TooManyNamesError,
+    latest_noes,
+)
+from app.core.projection import ConsentRow
 from app.db.session import WriteSession
-from app.ledger.aliases import Alias, accounts_of, add_alias, find_alias, remove_alias
-from app.ledger.entries import LedgerEntry
-from app.ledger.mailboxes import find_sharing
-from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger, tell
-from app.operations.consents.subjects.follow import account_of, hold_people, open_account, record_age
+from app.ledger.entries import LedgerEntry, age_alone, collection_of
+from app.ledger.locators import begin_account, lead_names_to, take_name
+from app.ledger.vault_store import KeptName, forget_name, keep_name, keep_names_of, names_of
+from app.operations.consents.append_to_ledger import OpenLedger, append, tell
+from app.operations.consents.open_ledgers import OpenLedgers, new_account, open_ledgers, write_account
+from app.operations.consents.subjects.close_subject import close_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 from app.snapshot.changes import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
-class StatedAlias:
-    """The row, and the consents that ended because the other name had said no since."""
+class StatedName:
+    """What is stated of a name, and the consents that ended by it; `closed`: an account of its own was closed."""
 
-    alias: Alias
-    withdrawn: tuple[UUID, ...]
+    id: UUID
+    basis: NameBasis
+    stated_at: datetime
+    ended: tuple[UUID, ...] = ()
+    closed: bool = False
 
 
 async def link_names(  # noqa: PLR0917 - two names and what is said of them
-    session: WriteSession, deployment: Deployment, caller: Caller, one: SubjectName, other: SubjectName, by: AliasBasis
-) -> StatedAlias:
-    """State that two names are one person's. What is refused under one ends under the other, as of the refusal.
+    session: WriteSession, deployment: Deployment, caller: Caller, one: SubjectName, other: SubjectName, by: NameBasis
+) -> StatedName:
+    """State that `one` is a name of the person of `other`, whose consents go on; stating it again answers what stands.
 
-    Stating it again answers what stands. No consent follows from name to name. The person's age does where it makes
-    younger, and fills in one that was unknown, as if it had been stated under that name.
+    An account of `one` is closed, as its user would close it. Every name of that account becomes this person's. What
+    was refused or withdrawn by them is recorded in this person's ledger, each at its own date, so that it ends every
+    consent that it would have ended if it had been said there; and so is the age, if it is younger.
 
     Raises:
         InvalidSubjectError: an id has a domain that IDNA refuses.
-        SameSubjectError: both lead to one account.
+        SameNameError: both are one name.
         TooManyNamesError: the person would have more names than one may.
-        HoldersDifferError: one is a shared mailbox, and the other has not the same holders.
+        MailboxSharedError: one of them is a mailbox that several people share.
 
     """
     session.narrow()
-    ledgers = await _hold_both(session, deployment, one, other)
-    # Also where nothing is ended: the first time may have ended something, and not have been confirmed.
-    for locator in {each for ledger in ledgers for each in ledger.locators}:
-        await record_change(session, ChangeKind.SUBJECT, locator)
-    refs = [ledger.ref for ledger in ledgers]
-    if refs[0] == refs[1]:
-        raise SameSubjectError(field="to")
-    known = await find_alias(session, *refs)
-    if known is not None:
-        return StatedAlias(known, ())
-    persons = [await accounts_of(session, ref) for ref in refs]
-    if len({each for accounts in persons for each in accounts}) > MOST_NAMES:
+    pseudonyms = deployment.pseudonyms
+    if pseudonyms.locator(one.type, one.id) == pseudonyms.locator(other.type, other.id):
+        raise SameNameError(field="to")
+    opened = await open_ledgers(session, deployment, [one, other])
+    mine, theirs = opened.of(one), opened.of(other)
+    # Also where nothing changes: the first time may have changed something, and not have been confirmed.
+    await _forget_in_memory(session, mine, theirs)
+    if mine.ref == theirs.ref:
+        return await _as_it_stands(session, opened, one, other)
+    for field, ledger in (("from", mine), ("to", theirs)):
+        if ledger.shared:
+            raise MailboxSharedError(field=field)
+    if sum([max(1, len(await names_of(session, ledger.ref))) for ledger in (mine, theirs)]) > MOST_NAMES:
         raise TooManyNamesError(field="to")
-    await _require_same_holders(session, refs)
-    now = ledgers[0].now
-    alias = Alias(session.new_id(now), refs[0], refs[1], by, now, caller.id)
-    # Names that are one person's by others have nothing to carry to one another.
-    withdrawn = await _carry_over(session, caller, alias, ledgers[0], persons) if persons[0] != persons[1] else []
-    await add_alias(session, alias)
-    told = {"basis": by.value, "ended": len(withdrawn)}
-    # One of the two pseudonyms only: after an erasure, nothing may lead from one name to the other.
-    session.note("other", {"what": "another name was linked", "about": f"subject_ref {refs[0].hex()}"})
-    await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=refs[0]), told)
-    return StatedAlias(alias, tuple(withdrawn))
+    session.widen()  # what the person has consented to is permitted by the other name from now on
+    opened.begin(other)
+    account, sealed = opened.account(one), deployment.vault.seal(mine.locators[0], one.id)
+    stated = KeptName(account.name, theirs.ref, one.type, sealed, mine.now, by, caller.id)
+    if account.new:
+        begin_account(session, replace(account, ref=theirs.ref, new=False), mine.now)
+        keep_name(session, stated)
+        ended: list[ConsentRow] = []
+    else:
+        ended = await _move(session, caller, stated, mine, theirs)
+    session.note("other", {"what": "another name was linked", "about": f"subject_ref {theirs.ref.hex()}"})
+    told = {"basis": by.value, "ended": len(ended)}
+    await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=theirs.ref), told)
+    return StatedName(stated.id, by, stated.kept_at, tuple(row.id for row in ended), closed=not account.new)
 
 
-async def _require_same_holders(session: WriteSession, refs: Sequence[bytes]) -> None:
-    """Two names of one mailbox have the same holders, or a question under the other name would ask nobody of them.
-
-    All names that are linked to either have them already (`share_mailbox`).
-
-    Raises:
-        HoldersDifferError: one is shared and the other is not, or other people share it.
-
-    """
-    one, other = [await find_sharing(session, ref) for ref in refs]
-    if (one.holders if one is not None else None) != (other.holders if other is not None else None):
-        raise HoldersDifferError(field="to")
+async def _as_it_stands(session: WriteSession, opened: OpenLedgers, one: SubjectName, other: SubjectName) -> StatedName:
+    """What was stated before of one of two names that lead to one account; of the first name of it, nothing was."""
+    kept = {each.id: each for each in await names_of(session, opened.account(one).ref)}
+    for stated in (kept[opened.account(name).name] for name in (one, other)):
+        if stated.basis is not None:
+            return StatedName(stated.id, stated.basis, stated.kept_at)
+    raise AssertionError  # pragma: no cover - of every name but the first something was stated
 
 
-async def unlink_names(
-    session: WriteSession, deployment: Deployment, caller: Caller, one: SubjectName, other: SubjectName
-) -> datetime:
-    """Take two names for two persons again; since when. What ended meanwhile stays ended.
-
-    Raises:
-        NotFoundError: nothing says that they are one person's.
-
-    """
-    refs = [await account_of(session, deployment, name) for name in (one, other)]
-    alias = None if None in refs else await find_alias(session, *(ref for ref in refs if ref is not None))
-    if alias is None:
-        raise NotFoundError("Nothing says that these two names are one person's.")
-    await hold_people(session, deployment, one, other)
-    session.widen()
-    await remove_alias(session, alias.id)
-    await record_act(session, ActKind.SUBJECTS_UNLINKED, caller.id, Target(subject_ref=refs[0]))
-    return await session.now()
-
-
-async def _hold_both(
-    session: WriteSession, deployment: Deployment, one: SubjectName, other: SubjectName
-) -> list[OpenLedger]:
-    await hold_people(session, deployment, one, other)
-    return [await open_ledger(session, deployment, name) for name in (one, other)]
+async def _move(
+    session: WriteSession, caller: Caller, stated: KeptName, mine: OpenLedger, theirs: OpenLedger
+) -> list[ConsentRow]:
+    """Close one account and have its names, and its noes, be another person's; the consents that ended with it."""
+    closed = await close_ledger(session, caller, mine)
+    await keep_names_of(session, mine.ref, stated)
+    await lead_names_to(session, theirs.ref, names_of=mine.ref, at=mine.now)
+    return [*closed.ended, *await _carry_over(session, caller, stated, mine, theirs)]
 
 
 async def _carry_over(
-    session: WriteSession, caller: Caller, alias: Alias, held: OpenLedger, persons: list[list[bytes]]
-) -> list[UUID]:
-    """Record under each name what was refused, withdrawn and stated of an age under the others.
+    session: WriteSession, caller: Caller, stated: KeptName, mine: OpenLedger, theirs: OpenLedger
+) -> list[ConsentRow]:
+    """Record in a person's ledger what was refused, withdrawn and stated of a younger age by a name that is theirs now.
 
     Returns:
         The consents that ended.
 
     """
-    opened = [[await open_account(session, ref, held) for ref in accounts] for accounts in persons]
-    withdrawn: list[UUID] = []
-    for mine, theirs in ((opened[0], opened[1]), (opened[1], opened[0])):
-        said = [event for ledger in mine for event in ledger.events]
-        for ledger in theirs:
-            after, ended = await _carry_refusals(session, caller, alias, said, ledger)
-            withdrawn += ended
-            for each in mine:
-                for age in ages_to_carry(each.events, after.events, held.now):
-                    after = await record_age(session, caller.id, age, after, {"alias": str(alias.id)})
-    return withdrawn
-
-
-async def _carry_refusals(
-    session: WriteSession, caller: Caller, alias: Alias, said: list[ConsentEvent], ledger: OpenLedger
-) -> tuple[OpenLedger, list[UUID]]:
-    """Record under one name what was refused or withdrawn under others, at its own dates, as an import would.
-
-    Returns:
-        The ledger with them, and the consents that ended.
-
-    """
-    now, after = ledger.now, ledger
-    for processing, at in refusals_to_carry(said, ledger.events):
+    now, evidence, after = mine.now, {"name": str(stated.id)}, theirs
+    for processing, at in latest_noes(mine.events):
         event = ConsentEvent(session.new_id(now), EventKind.WITHDRAWN, processing, at, after.next_order)
-        evidence = {"alias": str(alias.id)}
-        after = after.with_entry(
-            LedgerEntry(ledger.ref, event, max(now, at), caller.id, imported=at < now, evidence=evidence)
-        )
-    added = after.entries[len(ledger.entries) :]
-    ended = [row for row in await append(session, ledger, *added) if row.decision is EventKind.GRANTED] if added else []
+        entry = LedgerEntry(theirs.ref, event, max(now, at), caller.id, imported=at < now, evidence=evidence)
+        after = after.with_entry(entry)
+    age = _younger_age(session, caller, mine, after)
+    if age is not None:
+        after = after.with_entry(age)
+    added = after.entries[len(theirs.entries) :]
+    ended = [row for row in await append(session, theirs, *added) if row.decision is EventKind.GRANTED] if added else []
     for row in ended:
         # Told as of now: whoever is to erase what was derived has heard of it only now.
-        await tell(session, ledger.ref, EventKind.WITHDRAWN, now, consent=row.id, processing=row.processing)
-    return after, [row.id for row in ended]
+        await tell(session, theirs.ref, EventKind.WITHDRAWN, now, consent=row.id, processing=row.processing)
+    return ended
+
+
+def _younger_age(session: WriteSession, caller: Caller, mine: OpenLedger, theirs: OpenLedger) -> LedgerEntry | None:
+    """The age known by a name, where it is younger than the person's, at the weight of what it rests on."""
+    at = theirs.after_everything
+    band = age_known(mine.events, at)
+    said = [entry for entry in mine.entries if band is not None and age_known([entry.event], at) is band]
+    source = max(said, key=lambda entry: (entry.event.collection.age_weight, entry.event.rank), default=None)
+    if source is None or not makes_younger(source.event.collection, theirs.events, at):
+        return None
+    evidence, capacity = age_alone(source.evidence, source.capacity)
+    event = ConsentEvent(
+        session.new_id(at),
+        EventKind.AGE_STATED,
+        None,
+        at,
+        theirs.next_order,
+        collection=collection_of(evidence, capacity, text_known=True),
+    )
+    return LedgerEntry(theirs.ref, event, at, caller.id, evidence=evidence, capacity=capacity)
+
+
+async def unlink_names(
+    session: WriteSession, deployment: Deployment, caller: Caller, one: SubjectName, other: SubjectName
+) -> datetime:
+    """State that `one` is no name of the person of `other` any more; since when. The consents of the person go on.
+
+    Nothing is permitted by the name until somebody decides by it anew. Where its account ended before, in this way
+    perhaps, that stands.
+
+    Raises:
+        NotFoundError: nothing says that they are one person's.
+
+    """
+    session.narrow()
+    opened = await open_ledgers(session, deployment, [one, other])
+    account, ledger = opened.account(one), opened.of(one)
+    await _forget_in_memory(session, ledger)
+    if account.new and account.closed_until is not None:
+        return account.closed_until  # the first time may not have been confirmed
+    if ledger.ref != opened.of(other).ref or account.name == opened.account(other).name:
+        raise NotFoundError("Nothing says that these two names are one person's.")
+    await take_name(session, ledger.ref, account.name)
+    await forget_name(session, ledger.ref, account.name)
+    # An account of its own, closed from the beginning: what was collected by now is not that of whoever has it next.
+    write_account(session, deployment, one, new_account(deployment, one), ledger.now, ended_at=ledger.now)
+    session.note("other", {"what": "a name was taken from a person", "about": f"subject_ref {ledger.ref.hex()}"})
+    await record_act(session, ActKind.SUBJECTS_UNLINKED, caller.id, Target(subject_ref=ledger.ref))
+    return ledger.now
+
+
+async def _forget_in_memory(session: WriteSession, *ledgers: OpenLedger) -> None:
+    """Have replicas read anew whoever they know by the names of these accounts."""
+    for ledger in ledgers:
+        for locator in ledger.locators:
+            await record_change(session, ChangeKind.SUBJECT, locator)

@@ -16,12 +16,12 @@ from app.core.page.account import account_hint
 from app.core.page.link import LinkKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import ConsentLink, add_link, find_link, token_digest
+from app.ledger.locators import find_name
 from app.ledger.store import load_entries
-from app.ledger.vault_store import load_id
+from app.ledger.vault_store import load_name
 from app.operations.consents.create_consent_link import TOKEN_BYTES, MadeLink, WantedLink
 from app.operations.consents.open_consent_link import account_closed
 from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import recorded_ref, ref_of
 
 VALIDITY: Final = timedelta(days=7)
 """How long a link shows what is held: long enough to be read, short enough to be forgotten in a mailbox."""
@@ -53,16 +53,17 @@ async def create_overview_link(
     """
     caller.require(Scope.CONSENTS_READ)
     caller.require_processing(None)
-    ref = recorded_ref(await ref_of(session, deployment, wanted.subject))
-    if ref is None:
+    found = await find_name(session, deployment.pseudonyms.locator(wanted.subject.type, wanted.subject.id))
+    if found is None:
         raise NotFoundError("Nothing is recorded about this user.", field="subject")
+    ref, name = found
     entries, now = await load_entries(session, ref), await session.now()
     token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(
         token_sha256=token_digest(token),
         id=session.new_id(now),
         subject_ref=ref,
-        subject_type=wanted.subject.type,
+        name=name,
         kind=LinkKind.OVERVIEW,
         processings=(),
         authentication=wanted.authentication,
@@ -96,10 +97,10 @@ async def open_overview_link(
     if link.kind is not LinkKind.OVERVIEW:
         return None
     entries, now = await load_entries(session, link.subject_ref), await session.now()
-    sealed = await load_id(session, link.subject_ref)
-    if sealed is None or now >= link.expires_at or account_closed(link, entries) or not await _may(session, link):
+    kept = await load_name(session, link.subject_ref, link.name)
+    if kept is None or now >= link.expires_at or account_closed(link, entries) or not await _may(session, link):
         raise ConsentLinkEndedError
-    name = SubjectName(link.subject_type, deployment.vault.open(sealed))
+    name = SubjectName(kept.type, deployment.vault.open(kept.sealed))
     return OpenedOverview(link.subject_ref, name, account_hint(name.id, name.type), now, link.expires_at)
 
 

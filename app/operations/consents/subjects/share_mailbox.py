@@ -1,96 +1,71 @@
-"""State that several people share a mailbox, and who they are: every one of them must consent (rule 18)."""
+"""State that several people share a mailbox: it has no user who could consent for it, and so it has no consents."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from app.audit.acts import ActKind, Target
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.aliases import HolderIsMailboxError, SameSubjectError
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
-from app.ledger.aliases import accounts_of, locators_of
-from app.ledger.mailboxes import Sharing, any_holds, any_shared, end_sharing, find_sharing, state_sharing
-from app.operations.consents.append_to_ledger import open_ledger
-from app.operations.consents.subjects.follow import account_of, hold_people
+from app.ledger.vault_store import names_of
+from app.operations.consents.open_ledgers import new_account, open_ledgers, write_account
+from app.operations.consents.subjects.close_subject import close_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 from app.snapshot.changes import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
 class StatedSharing:
-    """The statement that stands, how many holders it names, and since when."""
+    """Since when it stands, and the consents that ended by it."""
 
-    id: UUID
-    holders: int
-    stated_at: datetime
+    at: datetime
+    ended: tuple[UUID, ...] = ()
 
 
 async def share_mailbox(
-    session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName, holders: Sequence[SubjectName]
+    session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName
 ) -> StatedSharing:
-    """State who shares a mailbox, in the place of what was stated before; it holds under its linked names too.
+    """Close the account that the id has, with all of its names, and begin one that is given no consent.
 
-    With no holder named, what rests on consent is denied. Stating the same again answers what stands.
+    Stating it again answers what stands.
 
     Raises:
-        InvalidSubjectError: an id has a domain that IDNA refuses.
-        SameSubjectError: the mailbox is named as its own holder.
-        HolderIsMailboxError: a holder is a shared mailbox itself, or the mailbox is a holder of another.
+        InvalidSubjectError: the id has a domain that IDNA refuses.
 
     """
     session.narrow()
-    await hold_people(session, deployment, mailbox, *holders)
-    own = await open_ledger(session, deployment, mailbox)
-    named = tuple(sorted({(await open_ledger(session, deployment, each)).ref for each in holders}))
-    accounts = await accounts_of(session, own.ref)
-    await _forget_in_memory(session, accounts)  # also where it stands already: it may not have been confirmed
-    if not set(named).isdisjoint(accounts):
-        raise SameSubjectError(field="holders")
-    if await any_holds(session, accounts) or (named and await any_shared(session, named)):
-        raise HolderIsMailboxError(field="holders")
-    stands = await find_sharing(session, own.ref)
-    if stands is not None and stands.holders == named:
-        return StatedSharing(stands.id, len(named), stands.stated_at)
-    if stands is not None and named and not (stands.holders and set(stands.holders) <= set(named)):
-        session.widen()  # somebody is not asked any more, or nobody was named before
-    stated = Sharing(session.new_id(own.now), own.ref, named, own.now, caller.id)
-    await state_sharing(session, stated)
-    for account in set(accounts) - {own.ref}:
-        await state_sharing(session, replace(stated, id=session.new_id(own.now), mailbox=account))
-    session.note("other", {"what": "who shares a mailbox was stated", "about": f"subject_ref {own.ref.hex()}"})
-    told = {"holders": len(named)}
-    await record_act(session, ActKind.MAILBOX_SHARED, caller.id, Target(subject_ref=own.ref), told)
-    return StatedSharing(stated.id, len(named), stated.stated_at)
+    opened = await open_ledgers(session, deployment, [mailbox])
+    ledger, is_new = opened.of(mailbox), opened.account(mailbox).new
+    for locator in ledger.locators:  # also where it stands already: it may not have been confirmed
+        await record_change(session, ChangeKind.SUBJECT, locator)
+    if ledger.shared:
+        return StatedSharing((await names_of(session, ledger.ref))[0].kept_at)
+    closed = None if is_new else await close_ledger(session, caller, ledger)
+    at = ledger.now if closed is None else closed.closure.effective_at
+    account = new_account(deployment, mailbox, shared=True)
+    write_account(session, deployment, mailbox, account, at)
+    session.note("other", {"what": "a mailbox was said to be shared", "about": f"subject_ref {ledger.ref.hex()}"})
+    ended = () if closed is None else closed.closure.closed
+    await record_act(session, ActKind.MAILBOX_SHARED, caller.id, Target(subject_ref=account.ref), {"ended": len(ended)})
+    return StatedSharing(at, ended)
 
 
 async def unshare_mailbox(
     session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName
-) -> datetime:
-    """State that a mailbox is one person's; since when. Nothing is asked of those who held it any more.
+) -> StatedSharing:
+    """State that a mailbox is one person's: its account is closed, so that nothing comes back, and nobody decided yet.
 
     Raises:
         NotFoundError: nothing says that it is shared.
 
     """
-    await hold_people(session, deployment, mailbox)
-    ref = await account_of(session, deployment, mailbox)
-    if ref is None or await find_sharing(session, ref) is None:
+    session.widen()  # it may be given consents from now on
+    opened = await open_ledgers(session, deployment, [mailbox])
+    ledger = opened.of(mailbox)
+    if not ledger.shared:
         raise NotFoundError("Nothing says that this mailbox is shared.")
-    own = await open_ledger(session, deployment, mailbox)
-    accounts = await accounts_of(session, own.ref)
-    await _forget_in_memory(session, accounts)
-    session.widen()
-    for account in accounts:
-        await end_sharing(session, account, own.now)
-    await record_act(session, ActKind.MAILBOX_UNSHARED, caller.id, Target(subject_ref=own.ref))
-    return own.now
-
-
-async def _forget_in_memory(session: WriteSession, accounts: Sequence[bytes]) -> None:
-    """Have replicas read these accounts anew."""
-    for account in accounts:
-        for locator in await locators_of(session, account):
-            await record_change(session, ChangeKind.SUBJECT, locator)
+    closed = await close_ledger(session, caller, ledger)
+    await record_act(session, ActKind.MAILBOX_UNSHARED, caller.id, Target(subject_ref=ledger.ref))
+    return StatedSharing(closed.closure.effective_at)

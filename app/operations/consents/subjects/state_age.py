@@ -15,9 +15,9 @@ from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.events.many import Message, put_many
 from app.ledger.entries import LedgerEntry, collection_of
-from app.operations.consents.append_to_ledger import OpenLedger, append, open_ledger
+from app.operations.consents.append_to_ledger import OpenLedger, append
 from app.operations.consents.collection_time import CollectionTime, record_import, time_of_narrowing
-from app.operations.consents.subjects.follow import follow, hold_people
+from app.operations.consents.open_ledgers import open_ledger
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings
@@ -48,7 +48,6 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         AgeDateError: `under_15_until` is not ahead, or the person is not said to be under 15.
 
     """
-    await hold_people(session, deployment, stated.subject)
     ledger = await open_ledger(session, deployment, stated.subject)
     when = time_of_narrowing(ledger, deployment, caller, stated.at, field="at")
     _check_until(stated, when.at)
@@ -63,7 +62,6 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
             raise CollectionTimeError(message, field="at")
         session.widen()
     await append(session, ledger, entry)
-    await follow(session, ledger, entry)
     if when.imported:
         await record_import(session, caller, ledger.now)
     await _ask_for_confirmation(session, deployment, ledger, entry.event)

@@ -1,0 +1,170 @@
+"""A mailbox that several people share has no user who could consent for it: it has no consents, and is given none."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from tests.faults.service import eventually
+from tests.support.api import question, running, subject
+from tests.support.consent_page import Person, ask_link, link
+from tests.support.consents import grant
+from tests.support.databases import new_database
+
+CONTACT = "contact"
+NAMES = [CONTACT, "alice"]
+
+
+def _share(api, mailbox=CONTACT, *, shared=True, **more):
+    return api.call("POST", "/v1/subjects/mailboxes", {"subject": subject(mailbox), "shared": shared, **more})
+
+
+def _shared(api, mailbox=CONTACT, *, shared=True):
+    answer = _share(api, mailbox, shared=shared)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def _problem(answer):
+    return answer.status_code, answer.json()["type"].rpartition(":")[2]
+
+
+def _is_leased(api):
+    return api.ok("GET", "/readyz")["leased"]
+
+
+@pytest.fixture(params=["leased", "strict"])
+def asked(request):
+    """A service that answers from memory, and one that reads the primary for each question."""
+    with new_database() as database, running(database, cache=request.param) as api:
+        if request.param == "leased":
+            eventually(partial(_is_leased, api))
+        api.register("ads")
+        api.register("training", purpose="service_improvement", party_mode="all_local_users")
+        api.register("spam", purpose="unsolicited_content_detection")
+        yield api
+
+
+def test_what_rests_on_consent_is_denied_and_the_rest_is_untouched(asked):
+    """Marked, its consent is closed and the answer is another party's, decided or not; purposes of III go on."""
+    consent = asked.decide(CONTACT, "ads")["id"]
+    assert asked.reason(CONTACT, "ads") == "consent_in_force"
+    marked = _shared(asked)
+    assert marked["ended"] == [consent]
+    assert asked.ok("GET", f"/v1/consents/{consent}")["state"] == "closed"
+    assert [asked.reason(CONTACT, about) for about in ("ads", "training")] == ["other_party"] * 2
+    assert asked.evaluate(CONTACT, "spam")["decision"] is True
+    assert _shared(asked, "never-decided")["ended"] == []
+    assert asked.reason("never-decided", "ads") == "other_party"
+    assert _shared(asked) == {**marked, "ended": []}
+
+
+def test_it_stands_in_the_way_where_parties_are_asked(asked):
+    """As a local participant it cannot consent; where nobody asks for parties it is in nobody's way."""
+    parties = [{"id": CONTACT, "local": True}]
+    for name, about in (("alice", "ads"), ("alice", "training"), (CONTACT, "training")):
+        asked.decide(name, about)
+    assert asked.reason("alice", "training", participants=parties) == "consent_in_force"
+    _shared(asked)
+    assert asked.reason("alice", "training", participants=parties) == "other_party"
+    assert asked.reason("alice", "ads", participants=parties) == "consent_in_force"
+
+
+def test_nothing_comes_back_with_the_end_of_the_mark(asked):
+    """Unmarked, the mailbox never decided, whatever was consented before; it can decide anew then."""
+    asked.decide(CONTACT, "ads")
+    _shared(asked)
+    assert _shared(asked, shared=False)["shared"] is False
+    assert asked.reason(CONTACT, "ads") == "no_consent"
+    assert _problem(_share(asked, shared=False)) == (404, "not-found")
+    asked.decide(CONTACT, "ads")
+    assert asked.reason(CONTACT, "ads") == "consent_in_force"
+
+
+def test_a_consent_is_refused_by_every_way(api):
+    """By the API, in a batch, by an import, by a form that was open; a refusal and a withdrawal are recorded."""
+    api.register("ads")
+    page = Person(api, link(api, CONTACT, "ads"))
+    form = page.open().filled("accept", "ads")
+    _shared(api)
+    said = grant(CONTACT, "ads")
+    assert _problem(api.call("POST", "/v1/consents", said)) == (409, "mailbox-shared")
+    [item] = api.ok("POST", "/v1/consents/batch", {"items": [said]})["items"]
+    assert (item["status"], item["problem"]["type"].rpartition(":")[2]) == (409, "mailbox-shared")
+    row = {"source_id": "1", "at": said["collected_at"], "subject": said["subject"], "processing": "ads"}
+    told = api.ok("POST", "/v1/imports", {"import": "older", "rows": [{**row, "decision": "granted"}]})
+    assert "mailbox-shared" in str(told)
+    assert page.send(form).status == 410
+    assert _problem(ask_link(api, CONTACT, "ads")) == (409, "mailbox-shared")
+    api.decide(CONTACT, "ads", "refused")
+    assert api.withdraw(CONTACT, "ads")["withdrawn"] == []
+    assert api.reason(CONTACT, "ads") == "other_party"
+
+
+def test_it_is_nobodys_name(api):
+    """It cannot be stated to be a person's, from either side; nor does it have holders."""
+    api.register("ads")
+    _shared(api)
+    for names in (NAMES, NAMES[::-1]):
+        body = {"from": subject(names[0]), "to": subject(names[1]), "basis": "user_proved"}
+        assert _problem(api.call("POST", "/v1/subjects/links", body)) == (409, "mailbox-shared")
+    assert _share(api, holders=[subject("alice")]).status_code == 422
+
+
+def test_the_other_names_of_the_account_that_it_had_are_closed_with_it(api):
+    """They are not shared by that: each has decided nothing, and is nobody's name any more."""
+    api.register("ads")
+    api.ok("POST", "/v1/subjects/links", {"from": subject("info"), "to": subject(CONTACT), "basis": "user_proved"})
+    api.decide("info", "ads")
+    _shared(api)
+    assert [api.reason(name, "ads") for name in (CONTACT, "info")] == ["other_party", "no_consent"]
+
+
+@pytest.mark.parametrize("leaves", ["closures", "erasures"])
+def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves):
+    """Closing or erasing the mailbox's account forgets that several people shared it."""
+    api.register("ads")
+    _shared(api)
+    api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(CONTACT)})
+    assert api.reason(CONTACT, "ads") == "no_consent"
+    api.decide(CONTACT, "ads")
+    assert api.reason(CONTACT, "ads") == "consent_in_force"
+
+
+def test_an_explanation_names_the_rule(api):
+    """Rule 9b decides, before any consent is looked at; an export says since when the mailbox is shared."""
+    api.register("ads")
+    marked = _shared(api)
+    told = api.ok("POST", "/v1/explanations", question(CONTACT, "ads"))
+    assert (told["context"]["reason"], told["rules"][-1]["rule"]) == ("other_party", "9b")
+    export = api.ok("POST", "/v1/subjects/exports", {"subject": subject(CONTACT)})
+    assert export["shared_since"] == marked["effective_at"].replace("+00:00", "Z")
+
+
+def test_another_worker_forgets_what_it_permitted():
+    """A worker that remembers the permit denies once another has answered that the mailbox is shared."""
+    with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
+        one.register("ads")
+        one.decide(CONTACT, "ads")
+        for each in (one, two):
+            eventually(partial(_is_leased, each))
+            assert [each.reason(CONTACT, "ads") for _ in range(2)] == ["consent_in_force"] * 2
+        _shared(one)
+        assert two.reason(CONTACT, "ads") == "other_party"
+        _shared(one, shared=False)
+        assert two.reason(CONTACT, "ads") == "no_consent"
+
+
+def test_a_mark_beside_a_consent_leaves_none_in_force(api):
+    """Whichever comes first, the consent is closed or refused, and the mailbox is shared."""
+    api.register("ads")
+    for number in range(12):
+        mailbox = f"{CONTACT}{number}"
+        with ThreadPoolExecutor(2) as pool:
+            granted = pool.submit(api.call, "POST", "/v1/consents", grant(mailbox, "ads"))
+            marked = pool.submit(_shared, api, mailbox)
+        if granted.result().status_code == 201:
+            assert marked.result()["ended"] == [granted.result().json()["id"]]
+        else:
+            assert _problem(granted.result()) == (409, "mailbox-shared")
+        assert api.reason(mailbox, "ads") == "other_party"

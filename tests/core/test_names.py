@@ -1,0 +1,52 @@
+"""What was refused and withdrawn by a name goes over to the person whose it is; what was granted does not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.consent import EventKind
+from app.core.fold import fold
+from app.core.names import latest_noes
+from tests.core.builders import ADS, event, granted, processing, utc
+from tests.core.properties.registers import INSTANTS
+from tests.core.properties.strategies import events
+
+REFUSED, WITHDRAWN, CLOSED = EventKind.REFUSED, EventKind.WITHDRAWN, EventKind.CLOSED
+APRIL, MAY = utc("2026-04-01"), utc("2026-05-01")
+
+
+def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
+    """A no, about a processing or about all."""
+    return event(kind, day, order, processing=about, version=None if about is None else 1)
+
+
+@pytest.mark.parametrize("kind", [REFUSED, WITHDRAWN])
+@pytest.mark.parametrize(
+    ("also", "found"),
+    [
+        ([], [(ADS, APRIL)]),
+        ([granted("2026-05-01", 3)], [(ADS, APRIL)]),
+        ([no(day="2026-05-01", order=3)], [(ADS, MAY)]),
+        ([no(day="2026-05-01", order=3, about=None)], [(None, MAY), (ADS, APRIL)]),
+        ([no(day="2026-05-01", order=3, about="stats")], [(ADS, APRIL), ("stats", MAY)]),
+        ([event(CLOSED, "2026-05-01", 3, processing=ADS, version=None)], [(ADS, APRIL)]),
+        ([event(CLOSED, "2026-05-01", 3, processing=None, version=None)], []),
+    ],
+)
+def test_the_latest_no_to_each_processing_and_to_all_is_found(kind, also, found):
+    """With its own date, whatever was granted since; a closure of the account wipes it, the sweep's does not."""
+    assert latest_noes([granted("2026-03-10", 1), no(kind), *also]) == found
+
+
+@given(st.data(), INSTANTS)
+def test_no_consent_outlives_a_no_that_was_said_by_another_name(data, at):
+    """Whatever two ledgers hold: once one's noes stand in the other, its latest grant is later than each of them."""
+    kinds = (EventKind.GRANTED, REFUSED, WITHDRAWN)
+    mine, theirs = (data.draw(st.lists(events(at, 0, kinds), max_size=4)) for _ in range(2))
+    noes = latest_noes(mine)
+    carried = [
+        event(WITHDRAWN, when.isoformat(), 100, processing=about, version=None) for about, when in noes if when <= at
+    ]
+    latest = fold([*theirs, *carried], processing(), at).latest
+    if latest is not None and latest.kind is EventKind.GRANTED:
+        assert all(latest.collected_at > each.collected_at for each in carried if each.concerns(ADS))
