@@ -85,7 +85,7 @@ def consented(database, owner):
         api.register("ads")
         api.decide("alice", "ads")
         api.ok(
-            "POST", "/v1/subjects/links", {"from": subject("alice"), "to": subject("alicia"), "basis": "user_proved"}
+            "POST", "/v1/subjects/links", {"from": subject("alicia"), "to": subject("alice"), "basis": "user_proved"}
         )
     _set_back(owner)
     return database
@@ -93,7 +93,7 @@ def consented(database, owner):
 
 @pytest.mark.parametrize("name", ["alice", "alicia"])
 def test_a_clock_that_was_set_back_refuses_no_withdrawal(consented, name):
-    """A withdrawal goes just after what it ends, however far ahead that lies, and to the other name too."""
+    """A withdrawal goes just after what it ends, however far ahead that lies, and by either name."""
     with running(consented) as api:
         assert len(api.withdraw(name, "ads")["withdrawn"]) == 1
         assert api.reason("alice", "ads") == "consent_withdrawn"

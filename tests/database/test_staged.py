@@ -73,7 +73,7 @@ def test_an_attempt_that_fails_takes_what_it_staged_away(database):
                 await _fails(session, reads=reads)
         async with session.attempt():
             await record_change(session, ChangeKind.SUBJECT, b"kept")
-        assert session.committing.changes == [(1, b"before"), (1, b"kept")]
+        assert list(session.committing.changes) == [(1, b"before"), (1, b"kept")]
 
     assert _staging(database, work) == [b"before", b"kept"]
 
