@@ -18,6 +18,7 @@ _EVIDENCE: Final[Mapping[str, Any]] = MappingProxyType(
         "default_state": "unselected",
         "separate_from_terms": True,
         "conditional": False,
+        "authentication": "signed_in",
         "language": "fr",
         "notice_version": 1,
     }

@@ -94,6 +94,7 @@ class People:
             "default_state": "unselected",
             "separate_from_terms": True,
             "conditional": False,
+            "authentication": "signed_in",
             "language": "fr",
             "notice_version": version["number"],
             "presented_text_sha256": version["notice_sha256"]["fr"],

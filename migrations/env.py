@@ -11,6 +11,7 @@ import app.events.webhook_tables
 import app.journal.tables
 import app.journal.waiting
 import app.keyring.tables
+import app.ledger.documents
 import app.ledger.imports
 import app.ledger.link_tables
 import app.ledger.tables

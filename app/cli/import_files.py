@@ -33,6 +33,10 @@ MEMBERS: Final = frozenset(
         "evidence.language",
         "evidence.presented_text_sha256",
         "evidence.document_sha256",
+        "evidence.authentication",
+        "capacity.parent.type",
+        "capacity.parent.id",
+        "capacity.parent_checked_how",
     }
     | _FLAGS
     | _NUMBERS

@@ -118,6 +118,9 @@ def import_files(  # noqa: PLR0917 - a command's options
         list[str] | None, typer.Option("--set", metavar="MEMBER=VALUE", help="What every row says; repeat.")
     ] = None,
     delimiter: Annotated[str, typer.Option(help="What parts the columns of a CSV file.")] = ",",
+    until: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Until when the older system decided; for grants. RFC 3339.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge every row, and record nothing.")] = False,  # noqa: FBT002
     notify: Annotated[bool, typer.Option("--notify", help="Tell receivers of each, as of a live decision.")] = False,  # noqa: FBT002
     results: Annotated[Path | None, typer.Option(help="Write what became of each row there, as NDJSON.")] = None,
@@ -131,6 +134,7 @@ def import_files(  # noqa: PLR0917 - a command's options
         reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), delimiter)
         total, grants = _count(reading, files)
         order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
+        order |= {"until": until} if until is not None else {}
         with ExitStack() as stack:
             sender = _sender(stack, url, key_of(key_file), order, share, results)
             _send_all(sender, reading, files, total)

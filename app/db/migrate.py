@@ -28,7 +28,8 @@ PRIVILEGES: Final = {
     "deployment_epoch": "SELECT, INSERT",
     # UPDATE on one column only allows SELECT … FOR UPDATE: nobody changes a line.
     "journal_note": "SELECT, INSERT, UPDATE (line, put_at)",
-    "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, approved_by, approved_at, reason)",
+    "document": "SELECT, INSERT",
+    "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until, approved_by, approved_at, reason)",
     "import_row": "SELECT, INSERT",
     "solicitation": "SELECT, INSERT, UPDATE (asked, last_asked_at)",
     "controller": "SELECT, INSERT, UPDATE (id)",

@@ -41,6 +41,7 @@ TABLES: Final = (
     "subject_locator",
     "subject_vault",
     "consent_event",
+    "document",
     "consent",
     "renewal_flag",
     "solicitation",

@@ -42,6 +42,8 @@ import_source = Table(
     Column("grants", BigInteger, nullable=False),
     # How many grants whoever began it says that there are: so many an approval is for.
     Column("expected", BigInteger, nullable=False, server_default=text("0")),
+    # Until when the older system decided: a grant of later is unknown.
+    Column("until", DateTime(timezone=True)),
     Column("approved_by", Uuid),
     Column("approved_at", DateTime(timezone=True)),
     Column("reason", Text),
@@ -68,6 +70,7 @@ class ImportSource:
     rows: int
     grants: int
     expected: int
+    until: datetime | None
     approved_by: UUID | None
     approved_at: datetime | None
     reason: str | None
@@ -95,18 +98,22 @@ WHERE row_hash = ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:has
 _COLUMNS: Final = tuple(ImportSource.__dataclass_fields__)
 
 
-async def hold_source(session: WriteSession, name: str, by: UUID, expected: int = 0) -> ImportSource:
+async def hold_source(
+    session: WriteSession, name: str, by: UUID, expected: int = 0, until: datetime | None = None
+) -> ImportSource:
     """Hold an import until the end of the transaction; it begins with this if there was none of that name.
 
-    Until it is approved, more grants may come to be expected of it, by whoever began it.
+    Until it is approved, more grants may come to be expected of it, by whoever began it, and its `until` may be named.
     """
     now = await session.now()
-    begun = insert(import_source).values(name=name, made_by=by, begun_at=now, rows=0, grants=0, expected=expected)
+    values = {"name": name, "made_by": by, "begun_at": now, "rows": 0, "grants": 0, "expected": expected}
+    begun = insert(import_source).values(**values, until=until)
     # An update holds the row that was there, and gives it back.
     table = import_source.c
     may_grow = and_(table.approved_at.is_(None), table.made_by == by)
     grown = case((may_grow, func.greatest(table.expected, expected)), else_=table.expected)
-    held = begun.on_conflict_do_update(index_elements=["name"], set_={"expected": grown})
+    named = case((may_grow, func.coalesce(table.until, until)), else_=table.until)
+    held = begun.on_conflict_do_update(index_elements=["name"], set_={"expected": grown, "until": named})
     row = (await session.execute(held.returning(import_source))).one()
     return ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
 

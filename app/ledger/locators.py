@@ -244,9 +244,20 @@ async def shared_since(session: ReadSession, ref: bytes) -> datetime | None:
     return since
 
 
-async def sever(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Delete the rows of subjects for good: nothing leads to them from an id any more (GDPR art. 17)."""
-    await session.execute(delete(subject_locator).where(subject_locator.c.subject_ref.in_(list(refs))))
+async def sever(session: WriteSession, refs: Collection[bytes], day: datetime) -> None:
+    """Delete the rows of subjects for good: nothing leads to them from an id any more (GDPR art. 17).
+
+    What stays of each name is the smallest no (GDPR art. 17(3)(b)): that an account of it, with nothing in it, was
+    closed on a day. It leads to no past, and keeps an import from bringing back what the erased person once said.
+    """
+    columns = (subject_locator.c.subject_ref, subject_locator.c.name, subject_locator.c.locator)
+    gone = delete(subject_locator).where(subject_locator.c.subject_ref.in_(list(refs)))
+    names: dict[tuple[bytes, UUID], dict[bytes, str]] = {}
+    for row in await session.execute(gone.returning(*columns, subject_locator.c.made_by)):
+        names.setdefault((bytes(row.subject_ref), row.name), {})[bytes(row.locator)] = row.made_by
+    once = {frozenset(found_by): found_by for found_by in names.values()}  # earlier accounts had the same name
+    for found_by in once.values():
+        begin_account(session, account_of(found_by), day, ended_at=day)
 
 
 @dataclass(frozen=True, slots=True)

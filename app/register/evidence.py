@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from app.core.article import PARIS
 from app.core.consent import PositiveAct
 from app.core.errors import CollectionTimeError, InvalidEvidenceError
 from app.register.records import VersionRecord
@@ -32,8 +33,12 @@ _WHOLE: Final = frozenset(
         "language",
         "notice_version",
         "presented_text_sha256",
+        "authentication",
     }
 )
+_ZEROS: Final = "0" * 64
+_NAMED_BY_DOCUMENT: Final = frozenset({"phone"})
+"""Methods whose recording, or script, a grant names by its hash."""
 
 
 def proves(said: Mapping[str, Any], version: VersionRecord, at: datetime) -> bool:
@@ -41,7 +46,8 @@ def proves(said: Mapping[str, Any], version: VersionRecord, at: datetime) -> boo
 
     What is complete may still contradict itself: `check_evidence` refuses that.
     """
-    return said.keys() >= _WHOLE and (at >= version.recorded_at or _is_signed_form(said))
+    whole = _WHOLE | ({"document_sha256"} if said.get("method") in _NAMED_BY_DOCUMENT else set())
+    return said.keys() >= whole and (at >= version.recorded_at or _is_signed_form(said))
 
 
 def _is_signed_form(said: Mapping[str, Any]) -> bool:
@@ -57,16 +63,25 @@ def check_evidence(said: Mapping[str, Any], version: VersionRecord) -> None:
         version: the version granted.
 
     Raises:
-        InvalidEvidenceError: the hash of the text is missing; the act cannot be done by the method; the notice is of
+        InvalidEvidenceError: the hash of the text, or how the person was identified, is missing; the act cannot be done
+            by the method; a call names no recording or script; a document's hash is of nothing; the notice is of
             another version; or the language is not that of the text, or none of the version's.
 
     """
+    if said.get("authentication") is None:
+        raise InvalidEvidenceError("A grant says how the person was identified.", field="evidence.authentication")
     if said.get("presented_text_sha256") is None:
         raise InvalidEvidenceError(
             "A grant says which text was shown, by its SHA-256.", field="evidence.presented_text_sha256"
         )
     if said["method"] not in METHODS_OF[PositiveAct(said["positive_act"])]:
         raise InvalidEvidenceError("This act cannot be done by this method.", field="evidence.positive_act")
+    document = said.get("document_sha256")
+    if document is None and said["method"] in _NAMED_BY_DOCUMENT:
+        message = "A grant by phone names its recording, or the script that was read, by its SHA-256."
+        raise InvalidEvidenceError(message, field="evidence.document_sha256")
+    if document == _ZEROS:
+        raise InvalidEvidenceError("This is no document's hash.", field="evidence.document_sha256")
     if said["notice_version"] != version.facts.number:
         raise InvalidEvidenceError(
             "A grant names the notice by the number of the version granted.", field="evidence.notice_version"
@@ -80,6 +95,18 @@ def _check_language(said: Mapping[str, Any], version: VersionRecord) -> None:
     shown = said["presented_text_sha256"]
     if version.holds_text(shown) and version.notice_hash(said["language"]) != shown.lower():
         raise InvalidEvidenceError("The text of this hash is in another language.", field="evidence.language")
+
+
+def check_started(version: VersionRecord, at: datetime) -> None:
+    """Refuse a grant collected before the processing was put in place, by the calendar in Paris.
+
+    Raises:
+        CollectionTimeError: it was.
+
+    """
+    if at.astimezone(PARIS).date() < version.facts.started_on:
+        message = "The processing was put in place after that day (`started_on`)."
+        raise CollectionTimeError(message, field="collected_at")
 
 
 def check_text_existed(said: Mapping[str, Any], version: VersionRecord, at: datetime) -> None:

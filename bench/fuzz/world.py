@@ -43,6 +43,7 @@ EVIDENCE: Final = {
     "default_state": "unselected",
     "separate_from_terms": True,
     "conditional": False,
+    "authentication": "signed_in",
     "language": "fr",
     "presented_text_sha256": sha256(_NOTICE["fr"].encode()).hexdigest(),
 }

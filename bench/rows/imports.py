@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -64,7 +65,8 @@ def _write(file: Path, turn: int, count: int) -> None:
         lines.writerow(["source_id", "subject.id", "processing", "decision", "at", *said])
         for number in range(count):
             who = f"imported{turn}-{number}@example.fr"
-            lines.writerow([f"{turn}-{number}", who, PROCESSING, "granted", _AT, *said.values()])
+            own = {**said, "evidence.document_sha256": sha256(who.encode()).hexdigest()}
+            lines.writerow([f"{turn}-{number}", who, PROCESSING, "granted", _AT, *own.values()])
 
 
 def _import(port: int, file: Path, wanted: str) -> float:
@@ -72,7 +74,17 @@ def _import(port: int, file: Path, wanted: str) -> float:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", "from app.cli import main; main()", "import", str(file), "--name", "bench"],
+        [
+            sys.executable,
+            "-c",
+            "from app.cli import main; main()",
+            "import",
+            str(file),
+            "--name",
+            "bench",
+            "--until",
+            _AT,
+        ],
         env={**kept, "SCEAU_URL": f"http://127.0.0.1:{port}", "SCEAU_KEY": KEY},
         cwd=ROOT,
         capture_output=True,

@@ -27,6 +27,7 @@ _EVIDENCE: Final = {
     "default_state": "unselected",
     "separate_from_terms": True,
     "conditional": False,
+    "authentication": "signed_in",
     "language": "fr",
     "notice_version": 1,
     "presented_text_sha256": sha256(_NOTICE["fr"].encode()).hexdigest(),

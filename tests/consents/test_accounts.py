@@ -2,12 +2,14 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from datetime import time
 from threading import Event
 from typing import Any
 
 import psycopg
 import pytest
 
+from app.core.article import PARIS
 from app.db.database import Database
 from app.jobs.upkeep import exchange_keys
 from app.jobs.work import Work
@@ -21,9 +23,12 @@ OTHER_KEY = "33" * 32
 SEARCHES = ("/v1/consents/search", "/v1/decisions/search", "/v1/audit-trail/search")
 
 
-def _rows(database, statement):
+LEADING = "SELECT FROM subject_locator WHERE ended_at IS NULL"
+
+
+def _rows(database, statement, *values):
     with psycopg.connect(administrator_url(database.name)) as connection:
-        return connection.execute(statement).fetchall()
+        return connection.execute(statement, values).fetchall()
 
 
 def _close(api, name):
@@ -114,14 +119,17 @@ def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, datab
 
 
 def test_after_an_erasure_nothing_leads_to_the_past(api, database):
-    """No row of an erased person is left to find it by, of an account that was closed before neither."""
+    """The vault is empty, and an erased name leads to an account with nothing in it that was closed on that day."""
     api.register("ads")
     api.decide("alice", "ads")
     _close(api, "alice")
     api.decide("alice", "ads")
     assert len(_rows(database, "SELECT FROM subject_locator")) == 2
     _erase(api, "alice")
-    assert _rows(database, "SELECT FROM subject_locator") == _rows(database, "SELECT FROM subject_vault") == []
+    assert _rows(database, "SELECT FROM subject_vault") == _rows(database, LEADING) == []
+    [(stub, ended)] = _rows(database, "SELECT subject_ref, ended_at FROM subject_locator")
+    assert _rows(database, "SELECT FROM consent_event WHERE subject_ref = %s", stub) == []
+    assert ended.astimezone(PARIS).time() == time(0)
     assert _found(api, "alice") == [0, 0]
     assert api.reason("alice", "ads") == "no_consent"
     assert len(_rows(database, "SELECT FROM consent_event")) == 5
@@ -265,7 +273,8 @@ def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
             erasing.set()
             _erase(both, "alice")
             done.result()
-        assert _rows(database, "SELECT FROM subject_locator") == []
+        assert _rows(database, LEADING) == []
+        assert len(_rows(database, "SELECT FROM subject_locator")) == 2  # the day, under each of the two keys
 
 
 def _waited_for(database, begun):

@@ -63,7 +63,7 @@ def test_an_unlawful_grant_is_recorded_as_invalid(pip, name, evidence, capacity,
         {"presented_text_sha256": sha256(b"Texte de ads").hexdigest()},
         {"presented_text_sha256": sha256(b"Text of ads").hexdigest().upper(), "language": "en"},
         {"language": "en-GB", "presented_text_sha256": sha256(b"Text of ads").hexdigest()},
-        {"positive_act": "spoken", "method": "phone"},
+        {"positive_act": "spoken", "method": "phone", "document_sha256": sha256(b"The recording").hexdigest()},
     ],
 )
 def test_a_lawful_grant_is_in_force(pip, evidence):

@@ -1,10 +1,10 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from tests.support.api import processing, subject, utc
-from tests.support.consents import EVIDENCE, SIGNED, grant, hash_of, notice_of, written
+from tests.support.consents import EVIDENCE, SIGNED, grant, hash_of, notice_of, own_form, written
 
 REGISTERED, NOON = utc("2026-06-01T00:00:00Z"), utc("2026-06-15T12:00:00Z")
 SECOND = {"fr": "Deuxième texte", "en": "Second text"}
@@ -131,7 +131,9 @@ FITTING = {
 @pytest.mark.parametrize("act", FITTING)
 def test_the_act_fits_the_method(pip, act, method):
     """Nobody clicks a button by phone, or speaks on paper: 422."""
-    body = _body(f"{act} {method}", evidence={"positive_act": act, "method": method})
+    name = f"{act} {method}"
+    recorded = {"document_sha256": hash_of(f"Recorded: {name}")} if method == "phone" else {}
+    body = _body(name, evidence={"positive_act": act, "method": method, **recorded})
     if method not in FITTING[act]:
         _refused(pip, body, "evidence.positive_act", "invalid-evidence")
         assert pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})["state"] == "refused"
@@ -148,12 +150,12 @@ def test_a_text_was_not_shown_before_it_existed(pip, left_out):
     said = {name: value for name, value in SIGNED.items() if name != left_out}
     if left_out == "positive_act":
         said["positive_act"] = "box_ticked"
-    _refused(pip, _body("h", at=EARLIER, evidence=said), "collected_at", "collection-time")
-    kept = pip.ok("POST", "/v1/consents", _body("h", at=EARLIER, evidence=SIGNED))
+    name = f"without {left_out}"
+    _refused(pip, _body(name, at=EARLIER, evidence=said), "collected_at", "collection-time")
+    kept = pip.ok("POST", "/v1/consents", _body(name, at=EARLIER, evidence=SIGNED))
     assert (kept["state"], kept["collected_at"]) == ("in_force", written(EARLIER))
     (entry,) = pip.ok("GET", f"/v1/consents/{kept['id']}/history")["items"][-1:]
-    assert entry["evidence"]["document_sha256"] == SIGNED["document_sha256"]
-    pip.ok("POST", "/v1/subjects/erasures", {"subject": subject("h")})
+    assert entry["evidence"]["document_sha256"] == own_form(SIGNED, name)["document_sha256"]
 
 
 def test_a_text_is_shown_from_its_registration_on(pip):
@@ -218,3 +220,54 @@ def test_a_search_finds_who_only_ever_withdrew(pip):
     assert "known" not in pip.ok("POST", "/v1/consents/search", {})
     pip.ok("POST", "/v1/subjects/closures", asked)
     assert pip.ok("POST", "/v1/consents/search", asked)["known"] is False
+
+
+def test_how_the_person_was_identified_is_said_of_every_grant(pip):
+    """A grant without it is 422; a refusal needs nothing."""
+    body = _body("unidentified")
+    del body["evidence"]["authentication"]
+    _refused(pip, body, "evidence.authentication", "invalid-request")
+    assert pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})["state"] == "refused"
+
+
+def test_a_call_names_its_recording(pip):
+    """A grant by phone names what was recorded, or the script that was read, by its hash."""
+    said = {"method": "phone", "positive_act": "spoken"}
+    _refused(pip, _body("caller", evidence=said), "evidence.document_sha256", "invalid-evidence")
+    zeros = {**said, "document_sha256": "0" * 64}
+    _refused(pip, _body("caller", evidence=zeros), "evidence.document_sha256", "invalid-evidence")
+    assert pip.ok("POST", "/v1/consents", _body("caller", evidence={**said, "document_sha256": "ef" * 32}))
+
+
+def test_a_document_stands_for_one_person(pip):
+    """The same form proves this person's consents to several processings, and nobody else's."""
+    signed = {**SIGNED, "document_sha256": hash_of("One form")}
+    for _ in range(2):
+        assert pip.ok("POST", "/v1/consents", _body("signatory", evidence=signed))["state"] == "in_force"
+    for name in ("another", "one more"):
+        _refused(pip, _body(name, evidence=signed), "evidence.document_sha256", "invalid-evidence")
+
+
+def test_nothing_was_consented_to_before_the_processing_was_put_in_place(pip):
+    """A date before `started_on` is refused, whatever form shows it."""
+    early = datetime(2019, 12, 31, 12, tzinfo=UTC)
+    _refused(pip, _body("early", at=early, evidence=SIGNED), "collected_at", "collection-time")
+
+
+@pytest.mark.parametrize("given_by", ["both", "holder_of_parental_responsibility"])
+def test_a_parent_is_told_and_known_by_a_reference(pip, given_by):
+    """Who the parent is, and how that was checked, must be said; the id is not kept, and is the same for each child."""
+    parent = {"parent": {"type": "user", "id": "Mother@Example.fr"}, "parent_checked_how": "family_record_book"}
+    capacity = {"age_band": "under_15", "given_by": given_by}
+    for left_out in parent:
+        said = {name: value for name, value in parent.items() if name != left_out}
+        body = {**_body("a-child"), "capacity": {**capacity, **said}}
+        _refused(pip, body, f"capacity.{left_out}", "invalid-request")
+    refs = set()
+    for child in (f"child one {given_by}", f"child two {given_by}"):
+        made = pip.ok("POST", "/v1/consents", {**_body(child), "capacity": {**capacity, **parent}})
+        (entry,) = pip.ok("GET", f"/v1/consents/{made['id']}/history")["items"][-1:]
+        assert "mother" not in str(entry).lower()
+        assert entry["capacity"]["parent_checked_how"] == "family_record_book"
+        refs.add(entry["capacity"]["parent_ref"])
+    assert len(refs) == 1

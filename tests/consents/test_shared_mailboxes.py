@@ -92,7 +92,11 @@ def test_a_consent_is_refused_by_every_way(api):
     [item] = api.ok("POST", "/v1/consents/batch", {"items": [said]})["items"]
     assert (item["status"], item["problem"]["type"].rpartition(":")[2]) == (409, "mailbox-shared")
     row = {"source_id": "1", "at": said["collected_at"], "subject": said["subject"], "processing": "ads"}
-    told = api.ok("POST", "/v1/imports", {"import": "older", "rows": [{**row, "decision": "granted"}]})
+    told = api.ok(
+        "POST",
+        "/v1/imports",
+        {"import": "older", "until": said["collected_at"], "rows": [{**row, "decision": "granted"}]},
+    )
     assert "mailbox-shared" in str(told)
     assert page.send(form).status == 410
     assert _problem(ask_link(api, CONTACT, "ads")) == (409, "mailbox-shared")

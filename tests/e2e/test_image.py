@@ -211,6 +211,7 @@ def test_container_decides_and_the_answer_follows_a_withdrawal(api):
             "default_state": "unselected",
             "separate_from_terms": True,
             "conditional": False,
+            "authentication": "signed_in",
             "language": "fr",
             "notice_version": 1,
             "presented_text_sha256": sha256(processing["notice"]["fr"].encode()).hexdigest(),

@@ -16,7 +16,7 @@ import pytest
 from tests.faults.service import COMMAND, ROOT, Server, Service, environment
 from tests.faults.words import ADS
 from tests.support.api import BOOTSTRAP, question
-from tests.support.consents import SIGNED, notice_of, proof
+from tests.support.consents import SIGNED, notice_of, own_form, proof
 
 ROWS = int(os.environ.get("E2E_ROWS", "20000"))
 QUESTIONS = 10_000
@@ -29,7 +29,8 @@ FLAT = 400 * 1024
 
 def _rows(number):
     """Of every twenty people one refuses, one withdraws a day later, and one has no proof."""
-    who, said = f"person{number}@example.fr", [str(value).lower() for value in EVIDENCE.values()]
+    who = f"person{number}@example.fr"
+    said = [str(value).lower() for value in own_form(EVIDENCE, who).values()]
     day = f"2026-{1 + number % 9:02d}-{1 + number % 28:02d}T0{number % 10}:00:00Z"
     kind = number % 20
     if kind == 1:
@@ -76,7 +77,7 @@ def _serve(server, place, number):
 
 def _import(service, file):
     return subprocess.Popen(
-        [*COMMAND, "import", str(file), "--name", "older"],
+        [*COMMAND, "import", str(file), "--name", "older", "--until=2026-11-01T00:00:00Z"],
         env=environment(SCEAU_URL=f"http://127.0.0.1:{service.port}", SCEAU_KEY=BOOTSTRAP),
         cwd=ROOT,
         stdout=subprocess.PIPE,

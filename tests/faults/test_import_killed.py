@@ -12,10 +12,11 @@ import pytest
 from tests.faults.service import COMMAND, ROOT, environment, eventually
 from tests.faults.words import ADS
 from tests.support.api import BOOTSTRAP
-from tests.support.consents import SIGNED, notice_of, proof
+from tests.support.consents import SIGNED, notice_of, own_form, proof
 
 ROWS = 4_000
 EVIDENCE = proof(notice_of("ads-mail"), SIGNED)
+UNTIL = "--until=2026-11-01T00:00:00Z"
 
 
 def _file(path, name):
@@ -23,16 +24,16 @@ def _file(path, name):
     with path.open("w", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(members)
-        said = [str(value).lower() for value in EVIDENCE.values()]
         for number in range(ROWS):
             who = f"{name}{number}@example.fr"
+            said = [str(value).lower() for value in own_form(EVIDENCE, who).values()]
             lines.writerow([f"{name}-{number}", who, "ads-mail", "granted", "2026-06-01T00:00:00Z", *said])
     return path
 
 
 def _import(service, file, results):
     return subprocess.Popen(
-        [*COMMAND, "import", str(file), "--name", file.stem, "--results", str(results)],
+        [*COMMAND, "import", str(file), "--name", file.stem, "--results", str(results), UNTIL],
         env=environment(SCEAU_URL=f"http://127.0.0.1:{service.port}", SCEAU_KEY=BOOTSTRAP),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
-from tests.support.consents import EVIDENCE, notice_of, proven
+from tests.support.consents import EVIDENCE, notice_of, own_form, proven
 from tests.support.databases import TestDatabase
 
 BOOTSTRAP = "sceau_" + "b" * 43
@@ -94,6 +94,10 @@ def processing(identifier: str, **more: Any) -> dict[str, Any]:
     }
 
 
+PARENT = {"parent": {"type": "user", "id": "a-parent@example.fr"}, "parent_checked_how": "identity_document"}
+"""Which parent consents with or for a child, and how that was checked, where a test does not say."""
+
+
 class Api:
     """A caller of the API: requests in a few words, as the all-scopes caller or with another key."""
 
@@ -133,7 +137,10 @@ class Api:
         if decision == "granted":
             now = self.clock.at if self.clock is not None else datetime.now(UTC)
             more = proven(more, self._versions(identifier), now)
-        evidence = {**EVIDENCE, **more.pop("evidence", {})}
+        evidence = own_form({**EVIDENCE, **more.pop("evidence", {})}, name)
+        if decision == "granted" and "parent" not in (capacity := more.get("capacity") or {}):
+            by_parent = capacity.get("given_by") in {"both", "holder_of_parental_responsibility"}
+            more |= {"capacity": {**capacity, **PARENT}} if by_parent else {}
         body = {"subject": subject(name), "processing": identifier, "decision": decision, "evidence": evidence, **more}
         return self.ok("POST", "/v1/consents", body)
 

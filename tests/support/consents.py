@@ -13,9 +13,17 @@ EVIDENCE: dict[str, Any] = {
     "conditional": False,
     "language": "fr",
     "notice_version": 1,
+    "authentication": "signed_in",
 }
 SIGNED: dict[str, Any] = {"method": "paper", "positive_act": "signed", "document_sha256": "cd" * 32}
-"""A form on paper: it may be older than the registration of the text."""
+"""A form on paper: it may be older than the registration of the text. Of each person it is another (`own_form`)."""
+
+
+def own_form(evidence: dict[str, Any], name: str) -> dict[str, Any]:
+    """The evidence with a form of this person's own, where a test only says that it was signed."""
+    if evidence.get("document_sha256") != SIGNED["document_sha256"]:
+        return evidence
+    return {**evidence, "document_sha256": hash_of(f"The form of {name.casefold()}")}
 
 
 def hash_of(text: str) -> str:
@@ -43,7 +51,7 @@ def grant(name: str, identifier: str, *, at: datetime | None = None, **more: Any
         "decision": "granted",
         "collected_at": written(at or datetime.now(UTC)),
         **more,
-        "evidence": proof(notice_of(identifier), more.get("evidence")),
+        "evidence": own_form(proof(notice_of(identifier), more.get("evidence")), name),
     }
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, StrictBool, StrictInt, StrictStr, model_validator
 
-from app.api.consents.models import Capacity, Language, Method, Sha256, Territory, Token, Version
+from app.api.consents.models import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
 from app.api.http.problems import Problem
 from app.api.http.wire import Instant, ProcessingId, SubjectBody, WireModel, at_fault
 from app.core.article import Element
@@ -40,6 +40,7 @@ class ImportedEvidence(WireModel):
     notice_version: Version | Token | None = None
     presented_text_sha256: Sha256 | None = None
     document_sha256: Sha256 | None = None
+    authentication: Authenticated | None = None
 
 
 class ImportRow(WireModel):
@@ -59,6 +60,9 @@ class ImportRow(WireModel):
     territory: Territory = "FR"
     evidence: ImportedEvidence | None = None
     capacity: Capacity | None = None
+    joint_form: StrictBool = Field(
+        default=False, description="Whether several people signed the form that `document_sha256` names"
+    )
 
     @model_validator(mode="after")
     def _specific(self) -> Self:
@@ -80,7 +84,12 @@ class NewImport(WireModel):
     notify: StrictBool = Field(default=False, description="Tell receivers of each decision, as of a live one")
     grants_expected: Annotated[StrictInt, Field(ge=0, le=10_000_000_000)] = Field(
         default=0,
-        description="How many grants the whole import holds: another person may have to approve over 1,000",
+        description="How many grants the whole import holds: where two persons decide, another approves so many",
+    )
+    until: Instant | None = Field(
+        default=None,
+        description="Until when the older system decided; an import of grants must have it, the same each time. A "
+        "grant after that instant, or after a no that was recorded here, is `unknown`",
     )
 
 
@@ -91,8 +100,9 @@ class RowAnswer(BaseModel):
     result: Literal["recorded", "unchanged", "refused"]
     id: UUID | None = Field(default=None, description="The entry of the ledger; of a dry run, none")
     state: State | None = Field(default=None, description="The state of the consent at the moment of recording")
-    proof: Literal["complete", "unknown"] | None = Field(
-        default=None, description="Of a grant: one whose proof is `unknown` is recorded, and never permits"
+    proof: Literal["stated", "unknown"] | None = Field(
+        default=None,
+        description="Of a grant: `stated` as the file claims it; one that is `unknown` is recorded, and never permits",
     )
     problem: Problem | None = None
 
@@ -118,6 +128,7 @@ class ImportView(BaseModel):
     approved_by: UUID | None = None
     approved_at: datetime | None = None
     reason: str | None = None
+    until: datetime | None = Field(default=None, description="Until when the older system decided")
 
 
 class ImportsBody(BaseModel):

@@ -85,7 +85,8 @@ async def post_import(  # noqa: PLR0917 - dependencies
     """
     caller.require(Scope.CONSENTS_IMPORT)
     # What is undone needs nobody's approval.
-    whole = Import(body.name, body.grants_expected, RegisterApproval.ONE if body.dry_run else approval, body.notify)
+    needed = RegisterApproval.ONE if body.dry_run else approval
+    whole = Import(body.name, body.grants_expected, body.until, needed, body.notify)
     importing = _Importing(write, deployment, caller.id, again, whole, dry_run=body.dry_run)
     return await importing.answer(body.rows)
 
@@ -157,7 +158,7 @@ class _Importing:
         except ImportNotApprovedError:
             # Recorded by itself: what is to be approved must be there.
             async with self._begun() as (session, caller):
-                await propose_import(session, caller, self.whole.source, self.whole.grants_expected)
+                await propose_import(session, caller, self.whole.source, self.whole.grants_expected, self.whole.until)
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
         return Response(_told(items, told, dry_run=self.dry_run), media_type="application/json")
@@ -215,6 +216,7 @@ def _row(row: ImportRow) -> ImportedRow:
             elements=frozenset(row.elements) if row.elements is not None else None,
             collected_at=row.at,
             territory=row.territory,
+            joint_form=row.joint_form,
         )
     return ImportedRow(row.source_id, row.model_dump_json(exclude={"source_id"}), said)
 
@@ -239,5 +241,5 @@ def _answer(item: object, verdict: Verdict, *, dry_run: bool) -> dict[str, Any]:
     if verdict.state is not None:
         told["state"] = verdict.state.value
     if verdict.proven is not None:
-        told["proof"] = "complete" if verdict.proven else "unknown"
+        told["proof"] = "stated" if verdict.proven else "unknown"
     return told

@@ -15,6 +15,8 @@ from app.ledger.entries import LedgerEntry
 from app.operations.consents.search_consents import ConsentView
 
 Method = Literal["web_form", "in_app", "api", "paper", "phone"]
+Authenticated = Literal["mailbox", "signed_in", "signed_in_strong", "in_person", "telephone"]
+"""As a link says it (`app.core.page.link.Authentication`), or by the telephone that the account is known by."""
 Version = Annotated[StrictInt, Field(ge=1, le=2_147_483_647)]
 Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["fr"])]
 Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -31,6 +33,7 @@ _EVIDENCE: dict[str, Any] = {
     "notice_version": 1,
     "presented_text_sha256": sha256(NOTICE_EXAMPLE["fr"].encode()).hexdigest(),
     "document_sha256": sha256(b"The form as it was scanned").hexdigest(),
+    "authentication": "in_person",
 }
 
 
@@ -60,8 +63,16 @@ class Evidence(WireModel):
         default=None, description="SHA-256 of the text shown, in UTF-8; a grant must have it"
     )
     document_sha256: Sha256 | None = Field(
-        default=None, description="SHA-256 of the form, as kept, when it was signed on paper"
+        default=None,
+        description="SHA-256 of the form signed on paper, as kept; by phone, of the recording or the script: required "
+        "then. One document stands for one person",
     )
+    authentication: Authenticated | None = Field(
+        default=None, description="How the person was identified; a grant must have it"
+    )
+
+
+ParentChecked = Literal["identity_document", "family_record_book", "payment_card", "account_data", "declaration"]
 
 
 class Capacity(WireModel):
@@ -69,6 +80,20 @@ class Capacity(WireModel):
 
     age_band: AgeBand | None = None
     given_by: GivenBy = GivenBy.SELF
+    parent: SubjectBody | None = Field(
+        default=None, description="Which parent, or other holder of parental responsibility; kept as a keyed reference"
+    )
+    parent_checked_how: ParentChecked | None = Field(
+        default=None, description="How parental responsibility was checked; required with `parent`"
+    )
+
+    def check_parent(self) -> None:
+        """Refuse a grant with, or by, a parent that does not say who that is and how it was checked."""
+        if self.given_by not in {GivenBy.PARENT, GivenBy.BOTH}:
+            return
+        for name in ("parent", "parent_checked_how"):
+            if getattr(self, name) is None:
+                raise at_fault(f"capacity.{name}", "is required of a consent that a parent gives")
 
 
 Territory = Literal["FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", "WF"]
@@ -104,6 +129,10 @@ class NewConsent(WireModel):
             raise at_fault("collected_at", "a grant says when it was collected")
         if self.decision == "granted" and self.evidence.presented_text_sha256 is None:
             raise at_fault("evidence.presented_text_sha256", "a grant says which text was shown, by its SHA-256")
+        if self.decision == "granted" and self.evidence.authentication is None:
+            raise at_fault("evidence.authentication", "a grant says how the person was identified")
+        if self.decision == "granted" and self.capacity is not None:
+            self.capacity.check_parent()
         return self
 
 

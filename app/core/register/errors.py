@@ -73,6 +73,12 @@ class RowChangedError(DomainError):
     slug = "import-row-changed"
 
 
+class ImportUntilError(DomainError):
+    """An import of grants names the instant until which the older system decided, the same each time: `until`."""
+
+    slug = "import-until"
+
+
 class ImportOfAnotherError(DomainError):
     """Another caller began the import of this name, and alone goes on with it: choose another name."""
 

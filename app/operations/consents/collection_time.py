@@ -7,6 +7,7 @@ from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
+from app.core.article import PARIS
 from app.core.errors import CollectionTimeError
 from app.db.session import WriteSession
 from app.operations.consents.append_to_ledger import OpenLedger
@@ -35,8 +36,9 @@ def time_of_grant(
         return CollectionTime(ledger.now, imported=False)
     if stated > ledger.now:
         raise CollectionTimeError("A grant cannot be collected in the future.", field="collected_at")
-    _refuse_before_closure(ledger, stated, "collected_at")
-    return _within(ledger, deployment, caller, stated) or CollectionTime(stated, imported=False)
+    found = _within(ledger, deployment, caller, stated)
+    _refuse_before_closure(ledger, stated, "collected_at", imported=found is not None)
+    return found or CollectionTime(stated, imported=False)
 
 
 def time_of_narrowing(
@@ -60,7 +62,7 @@ def time_of_narrowing(
         return live
     found = _within(ledger, deployment, caller, stated)
     if found is not None:
-        _refuse_before_closure(ledger, stated, field)
+        _refuse_before_closure(ledger, stated, field, imported=True)
     return found or live
 
 
@@ -78,7 +80,7 @@ def time_of_history(ledger: OpenLedger, caller: Caller, stated: datetime | None,
         raise CollectionTimeError("A row of an import says when it was collected.", field=field)
     if stated > ledger.now:
         raise CollectionTimeError("This time lies in the future.", field=field)
-    _refuse_before_closure(ledger, stated, field)
+    _refuse_before_closure(ledger, stated, field, imported=True)
     return CollectionTime(stated, imported=True)
 
 
@@ -87,9 +89,16 @@ async def record_import(session: WriteSession, caller: Caller, now: datetime) ->
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
 
 
-def _refuse_before_closure(ledger: OpenLedger, stated: datetime, field: str) -> None:
-    """Refuse what was collected before an earlier account of this id was closed: it is of whoever had the id then."""
-    if ledger.closed_until is not None and stated <= ledger.closed_until:
+def _refuse_before_closure(ledger: OpenLedger, stated: datetime, field: str, *, imported: bool) -> None:
+    """Refuse what was collected before an earlier account of this id was closed: it is of whoever had the id then.
+
+    An import says nothing about the day of the closure either: of an erasure nothing but the day is kept.
+    """
+    closed = ledger.closed_until
+    if closed is None:
+        return
+    same_day = imported and stated.astimezone(PARIS).date() <= closed.astimezone(PARIS).date()
+    if stated <= closed or same_day:
         raise CollectionTimeError(
             "An account of this id was closed after that time: this belongs to whoever had the id before.", field=field
         )

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from app.auth.callers import Caller
 from app.core.article import FRANCE, Element
-from app.core.consent import AgeBand, ConsentEvent, Defect, EventKind, State
+from app.core.consent import AgeBand, ConsentEvent, Defect, EventKind, GivenBy, State
 from app.core.errors import (
     CollectionTimeError,
     ConsentNotApplicableError,
+    InvalidEvidenceError,
     InvalidVersionError,
     NotFoundError,
     ProcessingRetiredError,
@@ -22,6 +23,7 @@ from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
 from app.db.session import WriteSession
+from app.ledger.documents import claim_document
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import keep_text, text_digest
 from app.operations.consents.append_to_ledger import (
@@ -38,11 +40,13 @@ from app.operations.consents.collection_time import (
     time_of_narrowing,
 )
 from app.operations.consents.open_ledgers import open_ledger
-from app.operations.consents.subjects.told_age import capacity_to_record
+from app.operations.consents.subjects.told_age import capacity_to_record, without_parent_id
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.evidence import check_evidence, check_text_existed, proves
+from app.register.evidence import check_evidence, check_started, check_text_existed, proves
 from app.register.records import ProcessingRecord, VersionRecord
+
+_NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class Collected:
     evidence's. No API caller can set it, and only with it may a grant leave `collected_at` out: the page's presses are
     timed by the database's clock. `presented_page`: that page without anything of the person, kept likewise.
     `historic`: a row of an import. It keeps its date, and a grant whose proof is not complete, or whose text was not
-    registered yet, is recorded as one whose text is unknown: it never permits (`unknown`). `quiet`: receivers are not
-    told.
+    registered yet, is recorded as one whose text is unknown: it never permits (`unknown`). `until`: when the older
+    system stopped deciding. `joint_form`: several people signed the form. `quiet`: receivers are not told.
     """
 
     subject: SubjectName
@@ -69,6 +73,8 @@ class Collected:
     presented_page: str | None = None
     territory: str = FRANCE
     historic: bool = False
+    until: datetime | None = None
+    joint_form: bool = False
     quiet: bool = False
     unknown: bool = False
 
@@ -122,10 +128,12 @@ async def record_in(
     _check_asked(record, collected, ledger)
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
-    collected = _checked(collected, version, when)
-    capacity = capacity_to_record(session, ledger, collected.kind, collected.capacity, when.at)
+    collected = _checked(collected, version, when, ledger)
+    said = without_parent_id(deployment, collected.capacity)
+    capacity = capacity_to_record(session, ledger, collected.kind, said, when.at)
     collected = replace(collected, capacity=capacity)
     entry = _entry(session, deployment, caller, collected, ledger, version, when)
+    await _claim_document(session, collected, ledger)
     for kept in (collected.presented_text, collected.presented_page):
         if kept is not None:
             await keep_text(session, kept, ledger.now)
@@ -186,18 +194,50 @@ def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> Ve
     return version
 
 
-def _checked(collected: Collected, version: VersionRecord, when: CollectionTime) -> Collected:
+def _checked(collected: Collected, version: VersionRecord, when: CollectionTime, ledger: OpenLedger) -> Collected:
     """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check.
 
-    A row of an import is told apart instead: without a whole proof it is `unknown`.
+    A row of an import is told apart instead: it is `unknown` without a whole proof, and so is one of after the older
+    system decided, or of after a no that was recorded here.
     """
     if collected.kind is not EventKind.GRANTED or collected.presented_text is not None:
         return collected
-    if collected.historic and not proves(collected.evidence, version, when.at):
+    check_started(version, when.at)
+    if collected.historic and not _is_history(collected, version, when, ledger):
         return replace(collected, unknown=True)
     check_evidence(collected.evidence, version)
     check_text_existed(collected.evidence, version, when.at)
     return collected
+
+
+def _is_history(collected: Collected, version: VersionRecord, when: CollectionTime, ledger: OpenLedger) -> bool:
+    """Whether a grant of an import is proved, and was before what this service decides by itself."""
+    capacity = collected.capacity or {}
+    by_parent = capacity.get("given_by") in {GivenBy.PARENT.value, GivenBy.BOTH.value}
+    parent_told = not by_parent or {"parent", "parent_checked_how"} <= capacity.keys()
+    in_time = collected.until is not None and when.at <= collected.until
+    noes = (
+        entry.event
+        for entry in ledger.entries
+        if not entry.imported and entry.event.kind in _NOES and entry.event.concerns(collected.processing)
+    )
+    refused_here = any(no.collected_at <= when.at for no in noes)
+    return proves(collected.evidence, version, when.at) and parent_told and in_time and not refused_here
+
+
+async def _claim_document(session: WriteSession, collected: Collected, ledger: OpenLedger) -> None:
+    """Refuse a document that stands for another person already: one form, or one recording, is one person's.
+
+    Raises:
+        InvalidEvidenceError: it does, and the import does not say that several people signed the form.
+
+    """
+    document = collected.evidence.get("document_sha256")
+    if collected.kind is not EventKind.GRANTED or document is None or collected.joint_form:
+        return
+    if await claim_document(session, bytes.fromhex(document), ledger.ref) != ledger.ref:
+        message = "This document stands for another person's consent already."
+        raise InvalidEvidenceError(message, field="evidence.document_sha256")
 
 
 def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere

@@ -24,7 +24,7 @@ from app.operations.consents.collection_time import (
     time_of_narrowing,
 )
 from app.operations.consents.open_ledgers import open_ledger
-from app.operations.consents.subjects.told_age import capacity_to_record
+from app.operations.consents.subjects.told_age import capacity_to_record, without_parent_id
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 
@@ -98,7 +98,8 @@ async def withdraw_in(
         when = time_of_history(ledger, caller, withdrawal.received_at, field="received_at")
     else:
         when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
-    capacity = capacity_to_record(session, ledger, EventKind.WITHDRAWN, withdrawal.capacity, when.at)
+    said = without_parent_id(deployment, withdrawal.capacity)
+    capacity = capacity_to_record(session, ledger, EventKind.WITHDRAWN, said, when.at)
     entry = _entry(session, caller, ledger, replace(withdrawal, capacity=capacity), when)
     ended = [row for row in await append(session, ledger, entry) if row.decision is EventKind.GRANTED]
     if not withdrawal.quiet:

@@ -6,22 +6,25 @@ import pytest
 
 from tests.faults.service import eventually
 from tests.support.api import running, subject
-from tests.support.consents import SIGNED, notice_of, proof, written
+from tests.support.consents import SIGNED, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
+UNTIL = written(datetime.now(UTC) - timedelta(days=1))
+"""When the older system stopped deciding."""
 
 
 def row(number, name, decision="granted", *, at=LONG_AGO, processing="ads", **more):
     """A row of an older system: of a grant, a form signed on paper."""
-    evidence = {"evidence": proof(notice_of(processing), SIGNED)} if decision == "granted" else {}
+    signed = own_form(proof(notice_of(processing), SIGNED), name)
+    evidence = {"evidence": signed} if decision == "granted" else {}
     said = {"source_id": f"crm-{number}", "subject": subject(name), "decision": decision, "at": written(at)}
     return {**said, "processing": processing, **evidence, **more}
 
 
 def imported(api, *rows, name="crm", **more):
     """What an import answers."""
-    return api.ok("POST", "/v1/imports", {"import": name, "rows": list(rows), **more})
+    return api.ok("POST", "/v1/imports", {"import": name, "rows": list(rows), "until": UNTIL, **more})
 
 
 def results(answer):
@@ -56,7 +59,7 @@ def test_rows_keep_their_dates_and_permit_what_they_prove(registered):
         row(4, "carol", "refused"),
     )
     assert results(answer) == ["recorded"] * 4
-    assert (answer["recorded"], answer["rows"][0]["proof"], answer["rows"][0]["state"]) == (4, "complete", "in_force")
+    assert (answer["recorded"], answer["rows"][0]["proof"], answer["rows"][0]["state"]) == (4, "stated", "in_force")
     reasons = [registered.reason(name, "ads") for name in ("alice", "bob", "carol")]
     assert reasons == ["consent_in_force", "consent_withdrawn", "consent_refused"]
     found = registered.ok("GET", f"/v1/consents/{answer['rows'][0]['id']}")
@@ -172,9 +175,9 @@ def test_grants_wait_for_a_second_person():
         ada.register("ads")
         bob.ok("POST", "/v1/processings/ads/approvals", {"version": 1, "reason": "Read."})
         few = [row(number, f"user{number}") for number in range(2)]
-        program = api.call("POST", "/v1/imports", {"import": "mine", "rows": few})
+        program = api.call("POST", "/v1/imports", {"import": "mine", "rows": few, "until": UNTIL})
         assert (program.status_code, program.json()["type"]) == (403, "urn:sceau:problem:persons-only")
-        alone = ada.call("POST", "/v1/imports", {"import": "crm", "rows": few, "grants_expected": 2})
+        alone = ada.call("POST", "/v1/imports", {"import": "crm", "rows": few, "grants_expected": 2, "until": UNTIL})
         assert (alone.status_code, alone.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
         assert imported(ada, row(9, "zoe", "refused"), name="crm")["recorded"] == 1
         reason = {"reason": "Compared with the archive."}
@@ -194,3 +197,58 @@ def test_a_dry_run_asks_for_no_approval_and_begins_nothing():
     with new_database() as database, running(database, register_approval="two") as api:
         imported(api, row(1, "alice"), dry_run=True, grants_expected=5_000)
         assert api.ok("GET", "/v1/imports")["items"] == []
+
+
+def test_a_grant_of_after_the_older_system_decided_is_unknown(registered):
+    """The import names until when the other system decided: what is later is recorded, and never permits."""
+    late = row(2, "late", at=datetime.now(UTC) - timedelta(hours=1))
+    answer = imported(registered, row(1, "early"), late)
+    assert [each["proof"] for each in answer["rows"]] == ["stated", "unknown"]
+    assert [registered.reason(name, "ads") for name in ("early", "late")] == ["consent_in_force", "consent_invalid"]
+    body = {"import": "crm", "rows": [row(3, "more")]}
+    for until in (written(datetime.now(UTC) - timedelta(hours=2)), written(datetime.now(UTC) + timedelta(days=1))):
+        other = registered.call("POST", "/v1/imports", {**body, "until": until})
+        assert (other.status_code, other.json()["type"]) == (422, "urn:sceau:problem:import-until")
+    unnamed = registered.ok("POST", "/v1/imports", {**body, "import": "unnamed"})
+    assert unnamed["rows"][0]["problem"]["type"] == "urn:sceau:problem:import-until"
+
+
+def test_a_grant_does_not_outrank_a_no_that_was_recorded_here(registered):
+    """Whatever the file claims of after it; one of before it is history, and the no ends it."""
+    registered.withdraw("alice", "ads")
+    registered.decide("bob", "ads", "refused")
+    claimed = datetime.now(UTC)
+    rows = [row(1, "alice", at=claimed), row(2, "bob"), row(3, "carol", at=claimed)]
+    answer = imported(registered, *rows, until=written(claimed))
+    assert [each["proof"] for each in answer["rows"]] == ["unknown", "stated", "stated"]
+    reasons = [registered.reason(name, "ads") for name in ("alice", "bob", "carol")]
+    assert reasons == ["consent_invalid", "consent_refused", "consent_in_force"]
+
+
+def test_an_import_does_not_revive_an_erased_person(registered):
+    """A row of before the erasure, or of that day, is refused, a withdrawal too; what is later begins anew."""
+    registered.decide("alice", "ads")
+    registered.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+    today = datetime.now(UTC) - timedelta(seconds=1)
+    answer = imported(
+        registered,
+        row(1, "alice"),
+        row(2, "alice", "withdrawn"),
+        row(3, "alice", at=today),
+        until=written(today),
+    )
+    assert results(answer) == ["refused"] * 3
+    assert registered.reason("alice", "ads") == "no_consent"
+    registered.decide("alice", "ads")
+    assert registered.reason("alice", "ads") == "consent_in_force"
+    assert results(imported(registered, row(4, "alice"), name="again")) == ["refused"]
+
+
+def test_several_people_may_have_signed_one_form(registered):
+    """Where the import says so; else the second person's row is refused."""
+    form = {"document_sha256": "ab" * 32}
+    signed = {"evidence": {**own_form(proof(notice_of("ads"), SIGNED), "x"), **form}}
+    answer = imported(registered, row(1, "ann", **signed), row(2, "ben", **signed))
+    assert results(answer) == ["recorded", "refused"]
+    joint = imported(registered, row(3, "ben", **signed, joint_form=True), name="joint")
+    assert results(joint) == ["recorded"]

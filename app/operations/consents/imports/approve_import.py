@@ -1,5 +1,7 @@
 """Propose and approve an import of grants: one human being alone brings in none (`app.core.register.gate`)."""
 
+from datetime import datetime
+
 from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
@@ -9,15 +11,17 @@ from app.ledger.imports import ImportSource, approve_source, find_source, hold_s
 from app.operations.service.gate import check_proposer, check_second_person
 
 
-async def propose_import(session: WriteSession, caller: Caller, name: str, expected: int) -> ImportSource:
-    """Begin an import without a row, so that another person can approve it, for so many grants.
+async def propose_import(
+    session: WriteSession, caller: Caller, name: str, expected: int, until: datetime | None
+) -> ImportSource:
+    """Begin an import without a row, so that another person can approve it: so many grants, of until then.
 
     Raises:
         PersonsOnlyError, NoSecondPersonError: it could never be approved.
 
     """
     await check_proposer(session, caller)
-    return await hold_source(session, name, caller.id, expected)
+    return await hold_source(session, name, caller.id, expected, until)
 
 
 async def approve_import(session: WriteSession, caller: Caller, name: str, reason: str) -> ImportSource:

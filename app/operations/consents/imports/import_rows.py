@@ -7,6 +7,7 @@ a time.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from app.auth.callers import Caller
 from app.core.consent import EventKind, State
 from app.core.errors import DomainError
 from app.core.register.approval import RegisterApproval
-from app.core.register.errors import ImportNotApprovedError, ImportOfAnotherError, RowChangedError
+from app.core.register.errors import ImportNotApprovedError, ImportOfAnotherError, ImportUntilError, RowChangedError
 from app.db.session import WriteSession
 from app.ledger.imports import (
     ImportSource,
@@ -45,10 +46,14 @@ class ImportedRow:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are told."""
+    """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are told.
+
+    `until`: the instant until which the older system decided.
+    """
 
     source: str
     grants_expected: int
+    until: datetime | None
     approval: RegisterApproval
     notify: bool
 
@@ -78,11 +83,16 @@ async def import_rows(
     Raises:
         ImportNotApprovedError: a second person must approve the grants first; nothing was recorded.
         ImportOfAnotherError: another caller began the import of this name.
+        ImportUntilError: `until` lies in the future, or is another than this import began with.
 
     """
-    held = await hold_source(session, whole.source, caller.id, whole.grants_expected)
+    held = await hold_source(session, whole.source, caller.id, whole.grants_expected, whole.until)
     if held.made_by != caller.id:
         raise ImportOfAnotherError(field="import")
+    if whole.until is not None and whole.until > await session.now():
+        raise ImportUntilError("The older system has stopped deciding: this time lies in the future.", field="until")
+    if (whole.until or held.until) != held.until:
+        raise ImportUntilError(field="until")
     hashes = [_hashes(deployment, whole.source, row) for row in rows]
     known = await known_rows(session, [each.row for each in hashes])
     verdicts: dict[int, Verdict] = {}
@@ -93,7 +103,8 @@ async def import_rows(
         else:
             first.setdefault(each.row, place)
     left = list(first.values())
-    recorded = await _Recorder(session, deployment, caller, whole).record([rows[place] for place in left])
+    recorder = _Recorder(session, deployment, caller, replace(whole, until=held.until))
+    recorded = await recorder.record([rows[place] for place in left])
     verdicts.update(zip(left, recorded, strict=True))
     for place, each in enumerate(hashes):
         if place not in verdicts:  # it stands twice in this request: what holds of the first holds of it
@@ -167,6 +178,10 @@ class _Recorder:
 
     async def _one(self, row: ImportedRow, opened: OpenLedgers) -> Verdict:
         said = replace(row.said, historic=True, quiet=not self.whole.notify)
+        if isinstance(said, Collected):
+            if said.kind is EventKind.GRANTED and self.whole.until is None:
+                return Verdict(refused=ImportUntilError(field="until"))
+            said = replace(said, until=self.whole.until)
         recorded = await record_one(self.session, self.deployment, self.caller, said, opened)
         if isinstance(recorded.done, RecordedConsent):
             event = recorded.done.entry.event

@@ -10,6 +10,7 @@ import msgspec
 from app.auth.idempotency import forget_answers
 from app.auth.key_store import end_keys, find_key, let_expire
 from app.auth.store import load_caller, mark_revoked
+from app.core.article import PARIS, paris_midnight
 from app.core.consent import EventKind
 from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
@@ -141,7 +142,7 @@ async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
 async def _forget(session: WriteSession, ref: bytes) -> None:
     """Destroy what leads from the id to the ledger, which the backup has brought back (GDPR art. 17)."""
     await destroy_names(session, [ref])
-    await sever(session, [ref])
+    await sever(session, [ref], paris_midnight((await session.now()).astimezone(PARIS).date()))
     await forget_answers(session, [ref])
 
 

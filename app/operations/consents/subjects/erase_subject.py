@@ -6,6 +6,7 @@ from app.audit.acts import ActKind, Target
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.idempotency import forget_answers
+from app.core.article import PARIS, paris_midnight
 from app.core.consent import EventKind
 from app.db.session import WriteSession
 from app.ledger.locators import MovedError, every_ref, find_ref, hold_refs, names_held, sever, until_held
@@ -21,7 +22,8 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     """Append a closure and an erasure, and destroy what leads from the id to the ledger and back (GDPR art. 17).
 
     Every name of the person is erased, and closed accounts of each go with them. Nobody finds the past by one of them
-    after this, whoever holds the keys. The ledger keeps what proves, under a random pseudonym. Erasing somebody of whom
+    after this, whoever holds the keys. The ledger keeps what proves, under a random pseudonym. Of each name stays that
+    it was erased, and on which day, so that no import brings back what was said before. Erasing somebody of whom
     nothing is recorded leaves nothing.
 
     Raises:
@@ -44,7 +46,8 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     # What is answered is kept as about the account that was open, if at all: nothing leads to an earlier one.
     session.committing.subjects.intersection_update({live} if live is not None else ())
     await destroy_names(session, refs)
-    await sever(session, refs)
+    today = (await session.now()).astimezone(PARIS).date()
+    await sever(session, refs, paris_midnight(today))
     await forget_answers(session, refs)
     return closure
 

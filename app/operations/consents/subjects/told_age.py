@@ -1,4 +1,4 @@
-"""The age that is told with a decision, also where the database was set back."""
+"""Who decided and how old they are, as it is recorded: a parent by a reference, an age also where that may be lost."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,6 +9,28 @@ from app.core.consent import EventKind
 from app.db.session import WriteSession
 from app.ledger.entries import collection_of, without_age
 from app.operations.consents.append_to_ledger import OpenLedger
+from app.operations.service.deployment import Deployment, SubjectName
+
+
+def parent_reference(deployment: Deployment, parent: SubjectName) -> str:
+    """By what a parent is known in the ledger (hex): the same for all of their children, and for nobody else.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    pseudonyms = deployment.pseudonyms
+    name = pseudonyms.ids.normalise(parent.type, parent.id)
+    return pseudonyms.opaque("parent", f"{parent.type}\n{name}").hex()
+
+
+def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Capacity with a parent's reference in the place of the parent's id, which is not kept."""
+    if capacity is None or "parent" not in capacity:
+        return capacity
+    said = {name: value for name, value in capacity.items() if name != "parent"}
+    parent = capacity["parent"]
+    return {**said, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"]))}
 
 
 def capacity_to_record(
