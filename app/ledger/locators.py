@@ -12,6 +12,7 @@ whoever wants it lets go of everything and begins again (`until_held`).
 """
 
 import secrets
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -38,15 +39,16 @@ class Located:
     """The account that a name leads to, or the one that begins with it: `new`, nothing is recorded of it.
 
     `name`: by which the vault keeps the name. `locators`: all that lead to the account, by which replicas remember it.
-    `closed_until`: when an earlier account of the same name was closed, if one was: nothing collected by then is this
-    person's. `shared`: several people share this mailbox. `lacking`: locators of this name without a row, each with
-    what makes it.
+    `closed_until`: when an earlier account of the same name was closed, if one was: no consent collected by then
+    counts. `another_until`: when that of another person was: nothing collected by then is this person's. `shared`:
+    several people share this mailbox. `lacking`: locators of this name without a row, each with what makes it.
     """
 
     ref: bytes
     name: UUID
     locators: tuple[bytes, ...]
     closed_until: datetime | None = None
+    another_until: datetime | None = None
     shared: bool = False
     new: bool = False
     lacking: Mapping[bytes, str] = field(default_factory=dict)
@@ -144,22 +146,28 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
 
 
 def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> list[Located]:
-    live = {bytes(each.locator): each for each in rows if each.ended_at is None}
-    closed: dict[bytes, datetime] = {}
-    for row in sorted((each for each in rows if each.ended_at is not None), key=lambda each: each.ended_at):
-        closed[bytes(row.locator)] = row.ended_at
-    return [_located(each, live, closed) for each in wanted]
+    live, closed = {}, defaultdict[bytes, list[Any]](list)
+    for row in rows:
+        if row.ended_at is None:
+            live[bytes(row.locator)] = row
+        else:
+            closed[bytes(row.locator)].append(row)
+    return [_located(each, live, [row for locator in each for row in closed.get(locator, ())]) for each in wanted]
 
 
-def _located(found_by: Mapping[bytes, str], live: Mapping[bytes, Any], closed: Mapping[bytes, datetime]) -> Located:
-    """An account by what its locators lead to now, and when accounts that they led to were last closed."""
-    until = max((closed[locator] for locator in found_by if locator in closed), default=None)
+def _located(found_by: Mapping[bytes, str], live: Mapping[bytes, Any], closed: Sequence[Any]) -> Located:
+    """An account by what its locators lead to now, and the rows of accounts that they led to before.
+
+    One that was closed when its name became another account's has the name by the same id: it is the same person's.
+    """
+    until = max((row.ended_at for row in closed), default=None)
     lacking = {locator: maker for locator, maker in found_by.items() if locator not in live}
     row = next((live[locator] for locator in found_by if locator in live), None)
     if row is None:
-        return replace(account_of(found_by), closed_until=until)
+        return replace(account_of(found_by), closed_until=until, another_until=until)
+    another = max((each.ended_at for each in closed if each.name != row.name), default=None)
     locators = tuple({**dict.fromkeys(found_by), **dict.fromkeys(map(bytes, row.beside))})
-    return Located(bytes(row.subject_ref), row.name, locators, until, row.shared, lacking=lacking)
+    return Located(bytes(row.subject_ref), row.name, locators, until, another, row.shared, lacking=lacking)
 
 
 def account_of(found_by: Mapping[bytes, str]) -> Located:

@@ -329,9 +329,10 @@ BEGIN
             AND event.collected_at + interval '18 years' > present)
         OR EXISTS (SELECT FROM consent_link AS link
             WHERE link.subject_ref = one.subject_ref AND link.expires_at > present)
-        -- That it is shared, or which names are one person's, is still to be known.
-        OR EXISTS (SELECT FROM subject_locator AS live WHERE live.subject_ref = one.subject_ref AND live.ended_at IS NULL
-            AND (EXISTS (SELECT FROM subject WHERE subject.subject_ref = one.subject_ref AND shared)
+        -- Which names are one person's, and that several people share a mailbox, was stated and is still to be known.
+        OR (EXISTS (SELECT FROM subject_locator AS live
+                WHERE live.subject_ref = one.subject_ref AND live.ended_at IS NULL)
+            AND (EXISTS (SELECT FROM subject WHERE subject.subject_ref = one.subject_ref AND subject.shared)
                 OR EXISTS (SELECT FROM subject_vault AS name
                     WHERE name.subject_ref = one.subject_ref AND name.basis IS NOT NULL)));
     SELECT count(*) FILTER (WHERE kind = 'consent'), count(*) FILTER (WHERE kind = 'refusal')

@@ -159,6 +159,25 @@ def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first):
     assert _reasons(api, "alice", "ali") == ["consent_in_force"] * 2
 
 
+@pytest.mark.parametrize("before", ["an account", "no account", "another person"])
+def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before):
+    """A withdrawal of thirty days ago by the name ends the person's older consent; one of a stranger does not."""
+    if before != "no account":
+        api.decide("ali", "ads")
+    if before == "another person":
+        api.ok("POST", "/v1/subjects/closures", {"subject": subject("ali")})
+    _linked(api, "ali", "alice")
+    api.decide("alice", "ads", collected_at=_ago(days=60))
+    late = {"subject": subject("ali"), "processing": "ads", "received_at": _ago(days=30)}
+    answer = api.call("POST", "/v1/withdrawals", late)
+    if before == "another person":
+        assert _problem(answer) == (422, "collection-time")
+        assert api.reason("alice", "ads") == "consent_in_force"
+    else:
+        assert answer.status_code == 200
+        assert api.reason("alice", "ads") == "consent_withdrawn"
+
+
 @pytest.mark.parametrize(
     ("mine", "theirs", "reason"),
     [

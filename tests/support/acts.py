@@ -149,7 +149,7 @@ def _link(world: World) -> Any:
     return world.send("POST", "/v1/consent-links", {**body, "kind": "decide"})
 
 
-NAMES = {"from": subject("dora"), "to": subject("theodora")}
+NAMES = {"from": subject("thea"), "to": subject("theodora")}
 
 
 def _names(world: World) -> Any:

@@ -24,7 +24,8 @@ _NEXT_INSTANT = timedelta(microseconds=1)
 class OpenLedger:
     """One subject's ledger, held by this transaction: what it holds, and the instant read under its lock.
 
-    `closed_until`: when an earlier account of the same id was closed, if one was. `locators`: what replicas remember
+    `closed_until`: when an earlier account of the same id was closed, if one was; `another_until`: that of another
+    person. `locators`: what replicas remember
     the subject by. `register`: the entries that were read under the lock, each once, and handed on; None where there is
     none. `projected`: what the ledger amounted to when it had so many entries, for the next decision of the same
     transaction. `shared`: several people share this mailbox.
@@ -38,6 +39,7 @@ class OpenLedger:
     register: dict[str, ProcessingRecord | None] = field(default_factory=dict)
     projected: dict[int, tuple[ConsentRow, ...]] = field(default_factory=dict)
     shared: bool = False
+    another_until: datetime | None = None
 
     @property
     def next_order(self) -> int:

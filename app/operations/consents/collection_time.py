@@ -62,12 +62,14 @@ def time_of_narrowing(
         return live
     found = _within(ledger, deployment, caller, stated)
     if found is not None:
-        _refuse_before_closure(ledger, stated, field, imported=True)
+        _refuse_before_closure(ledger, stated, field, imported=True, narrows=True)
     return found or live
 
 
-def time_of_history(ledger: OpenLedger, caller: Caller, stated: datetime | None, *, field: str) -> CollectionTime:
-    """When a row of an import counts as collected: at its own date, whichever that is.
+def time_of_history(
+    ledger: OpenLedger, caller: Caller, stated: datetime | None, *, field: str, narrows: bool
+) -> CollectionTime:
+    """When a row of an import counts as collected: at its own date, whichever that is; `narrows`: it is a no.
 
     Raises:
         ScopeMissingError: the caller may not import.
@@ -80,7 +82,7 @@ def time_of_history(ledger: OpenLedger, caller: Caller, stated: datetime | None,
         raise CollectionTimeError("A row of an import says when it was collected.", field=field)
     if stated > ledger.now:
         raise CollectionTimeError("This time lies in the future.", field=field)
-    _refuse_before_closure(ledger, stated, field, imported=True)
+    _refuse_before_closure(ledger, stated, field, imported=True, narrows=narrows)
     return CollectionTime(stated, imported=True)
 
 
@@ -89,12 +91,15 @@ async def record_import(session: WriteSession, caller: Caller, now: datetime) ->
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
 
 
-def _refuse_before_closure(ledger: OpenLedger, stated: datetime, field: str, *, imported: bool) -> None:
+def _refuse_before_closure(
+    ledger: OpenLedger, stated: datetime, field: str, *, imported: bool, narrows: bool = False
+) -> None:
     """Refuse what was collected before an earlier account of this id was closed: it is of whoever had the id then.
 
-    An import says nothing about the day of the closure either: of an erasure nothing but the day is kept.
+    A no is this person's where that account was: it was closed when its name was stated to be theirs. An import says
+    nothing about the day of the closure either: of an erasure nothing but the day is kept.
     """
-    closed = ledger.closed_until
+    closed = ledger.another_until if narrows else ledger.closed_until
     if closed is None:
         return
     same_day = imported and stated.astimezone(PARIS).date() <= closed.astimezone(PARIS).date()

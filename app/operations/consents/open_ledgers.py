@@ -55,7 +55,8 @@ class OpenLedgers:
     def of(self, name: SubjectName) -> OpenLedger:
         """The ledger of a name, with what was recorded in it since it was opened."""
         account = self.account(name)
-        return replace(self.ledgers[account.ref], closed_until=account.closed_until)
+        closed_until, another_until = account.closed_until, account.another_until
+        return replace(self.ledgers[account.ref], closed_until=closed_until, another_until=another_until)
 
     def recorded(self, name: SubjectName, entry: LedgerEntry) -> None:
         """Note that an entry was staged for the ledger of a name; with the first, the account begins, if it is new."""

@@ -166,7 +166,8 @@ def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLed
 
 def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:
     if collected.historic:
-        return time_of_history(ledger, caller, collected.collected_at, field="collected_at")
+        narrows = collected.kind is EventKind.REFUSED
+        return time_of_history(ledger, caller, collected.collected_at, field="collected_at", narrows=narrows)
     if collected.kind is EventKind.GRANTED:
         if collected.collected_at is None and collected.presented_text is None:
             raise CollectionTimeError("A grant says when it was collected.", field="collected_at")

@@ -95,7 +95,7 @@ async def withdraw_in(
         named = await entries_of_register(session, ledger, [withdrawal.processing])
         _check(named.get(withdrawal.processing))
     if withdrawal.historic:
-        when = time_of_history(ledger, caller, withdrawal.received_at, field="received_at")
+        when = time_of_history(ledger, caller, withdrawal.received_at, field="received_at", narrows=True)
     else:
         when = time_of_narrowing(ledger, deployment, caller, withdrawal.received_at, field="received_at")
     said = without_parent_id(deployment, withdrawal.capacity)

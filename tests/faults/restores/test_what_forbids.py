@@ -16,10 +16,11 @@ _DEAD = "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (gen_random_u
 
 
 def test_it_is_recorded_with_an_age_that_is_told_beside(deployment):
-    """Refusals, withdrawals, a child's age and the link between a minor's names: nothing waits for the operator."""
+    """Refusals, withdrawals, a child's age and a name that is taken away: nothing waits for the operator."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/consents", {**decision("mila", "refused"), **MINOR})
-        service.ok("POST", "/v1/consents", decision("milla"))
+        names = {"from": subject("mila"), "to": subject("milla")}
+        service.ok("POST", "/v1/subjects/links", {**names, "basis": "provider_account"})
         deployment.back_up()
         eventually(lambda: service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code == 200)
     deployment.set_back()
@@ -30,8 +31,7 @@ def test_it_is_recorded_with_an_age_that_is_told_beside(deployment):
         service.ok("POST", "/v1/withdrawals", {**withdrawal("carol"), **MINOR})
         service.ok("POST", "/v1/consents", {**decision("bob", "refused"), **MINOR})
         service.ok("POST", "/v1/subjects/ages", {"subject": subject("alice"), **child})
-        names = {"from": subject("mila"), "to": subject("milla"), "basis": "provider_account"}
-        service.ok("POST", "/v1/subjects/links", names)
+        service.ok("POST", "/v1/subjects/links/removals", names)
 
 
 def test_it_is_recorded_beside_a_grant(deployment):
