@@ -1,0 +1,271 @@
+"""There is no way round the gate: whatever one caller does by any operation, nothing is permitted that was denied.
+
+Where two persons decide, every writing operation of the API is called by the all-scopes program and by a person, with
+what would permit the most. Afterwards each question that was denied before is denied still. What persons say and are is
+the exception: a consent permits, and so does the statement that another name is the same person's.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.support.api import UNLIMITED, Api, processing, running, subject
+from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
+from tests.support.databases import new_database
+from tests.support.staff import TEXT
+from tests.support.two_persons import WHY, person, rule
+
+PEOPLE = ("yes", "no", "gone", "kid", "nobody", "box")
+UNKNOWN = "01990000-0000-7000-8000-000000000000"
+REASON = {"reason": WHY}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One part of the deployment, with processings and people of its own."""
+
+    api: Api
+    ada: Api
+    number: int
+
+    def named(self, word: str) -> str:
+        """A name of this part's own."""
+        return f"{word}-{self.number}"
+
+    def who(self, word: str) -> dict[str, str]:
+        """A person of this part."""
+        return subject(self.named(word))
+
+    def permits(self) -> set[tuple[str, str]]:
+        """Which questions about its people are permitted now."""
+        asked = [(who, what) for who in PEOPLE for what in ("ads", "off", "new", "more", "other")]
+        told = [self.api.evaluate(self.named(who), self.named(what))["decision"] for who, what in asked]
+        return {question for question, permitted in zip(asked, told, strict=True) if permitted}
+
+
+@pytest.fixture(scope="module")
+def places() -> Iterator[Callable[[], Place]]:
+    """Makes such parts, in one deployment where two persons decide."""
+    with new_database() as database, running(database, register_approval="two", **UNLIMITED) as api:
+        scopes = list(api.ok("GET", "/v1/keys")["items"][0]["scopes"])
+        bob, ada = (person(api, name, *scopes) for name in ("Bob", "Ada"))
+        numbers = count()
+        yield lambda: _made(api, ada, bob, next(numbers))
+
+
+def _made(api: Api, ada: Api, bob: Api, number: int) -> Place:
+    place = Place(api, ada, number)
+    ada.ok("POST", "/v1/controllers", {"id": place.named("acme"), "kind": "other", "legal_name": place.named("Acme")})
+    for name in ("ads", "off"):
+        ada.register(place.named(name), controller=None, controllers=[place.named("acme")], retention="P30D")
+        rule(bob, place.named(name), 1)
+        api.decide(place.named("yes"), place.named(name))
+        api.decide(place.named("no"), place.named(name), "refused")
+        api.decide(place.named("gone"), place.named(name))
+    api.withdraw(place.named("gone"))
+    checked = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
+    api.ok("POST", "/v1/subjects/ages", {"subject": place.who("kid"), **checked})
+    api.decide(place.named("kid"), place.named("ads"))
+    api.ok("POST", "/v1/subjects/mailboxes", {"subject": place.who("box"), "shared": True})
+    ada.ok("PATCH", f"/v1/processings/{place.named('off')}", {"status": "suspended"})
+    ada.register(place.named("new"))
+    assert place.permits() == {("yes", "ads")}
+    return place
+
+
+def _version(place: Place, **more: Any) -> dict[str, Any]:
+    body = {**processing(place.named("ads")), "controllers": [place.named("acme")], "material": False, **more}
+    return {name: value for name, value in body.items() if name not in {"id", "controller"}}
+
+
+def _rows(place: Place) -> dict[str, Any]:
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    rows = [
+        {
+            "source_id": f"{who} {place.number}",
+            "subject": place.who(who),
+            "processing": place.named("ads"),
+            "decision": "granted",
+            "at": written(at),
+            "evidence": own_form(proof(notice_of(place.named("ads")), SIGNED), place.named(who)),
+        }
+        for who in PEOPLE
+    ]
+    return {"import": place.named("crm"), "until": written(datetime.now(UTC)), "rows": rows}
+
+
+Attempt = tuple[str, Any]
+"""The path, and the body."""
+
+
+def _of(path: str, body: Any = None) -> Callable[[Place], list[Attempt]]:
+    return lambda _: [(path, body)]
+
+
+OF_PEOPLE: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
+    ("POST", "/v1/consents"): lambda p: [("/v1/consents", grant(p.named("nobody"), p.named("ads")))],
+    ("POST", "/v1/consents/batch"): lambda p: [
+        ("/v1/consents/batch", {"items": [grant(p.named("nobody"), p.named("ads"))]})
+    ],
+    ("POST", "/v1/subjects/links"): lambda p: [
+        ("/v1/subjects/links", {"from": p.who("nobody"), "to": p.who("yes"), "basis": "user_proved"})
+    ],
+}
+"""What persons say and are: it permits, by the person's own act, or by what the operator states of who they are."""
+
+ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
+    ("POST", "/v1/processings"): lambda p: [
+        ("/v1/processings", processing(p.named("more"), purpose="sorting")),
+        ("/v1/processings", processing(p.named("other"), purpose="display")),
+    ],
+    ("POST", "/v1/processings/previews"): lambda p: [("/v1/processings/previews", processing(p.named("more")))],
+    ("PATCH", "/v1/processings/{id}"): lambda p: [
+        (f"/v1/processings/{p.named(name)}", {"status": "active"}) for name in ("off", "new")
+    ],
+    ("POST", "/v1/processings/{id}/versions"): lambda p: [
+        (f"/v1/processings/{p.named('ads')}/versions", _version(p, **more))
+        for more in ({"elements": ["content", "subject_line", "attachments"]}, {"service": "chat", "material": True})
+    ],
+    ("POST", "/v1/processings/{id}/approvals"): lambda p: [
+        (f"/v1/processings/{p.named('new')}/approvals", {"version": 1, **REASON})
+    ],
+    ("POST", "/v1/processings/{id}/rejections"): lambda p: [
+        (f"/v1/processings/{p.named('new')}/rejections", {"version": 1, **REASON})
+    ],
+    ("POST", "/v1/processings/{id}/invalidations"): lambda p: [
+        (f"/v1/processings/{p.named('ads')}/invalidations", {"version": 1, **REASON})
+    ],
+    ("POST", "/v1/proposals"): _of("/v1/proposals", {"kind": "retention", "consent": "P4Y"}),
+    ("POST", "/v1/proposals/{id}/approvals"): lambda p: [
+        (f"/v1/proposals/{each['id']}/approvals", REASON) for each in _resumption(p)
+    ],
+    ("POST", "/v1/proposals/{id}/rejections"): lambda p: [
+        (f"/v1/proposals/{each['id']}/rejections", REASON) for each in _resumption(p)
+    ],
+    ("POST", "/v1/controllers"): lambda p: [
+        ("/v1/controllers", {"id": p.named("b"), "kind": "other", "legal_name": "B"})
+    ],
+    ("POST", "/v1/controllers/{id}/versions"): lambda p: [
+        (f"/v1/controllers/{p.named('acme')}/versions", {"legal_name": "Courtier", "same_legal_person": True})
+    ],
+    ("POST", "/v1/withdrawals"): lambda p: [("/v1/withdrawals", {"subject": p.who("no")})],
+    ("POST", "/v1/withdrawals/batch"): lambda p: [("/v1/withdrawals/batch", {"items": [{"subject": p.who("no")}]})],
+    ("POST", "/v1/subjects/closures"): lambda p: [("/v1/subjects/closures", {"subject": p.who("no")})],
+    ("POST", "/v1/subjects/erasures"): lambda p: [("/v1/subjects/erasures", {"subject": p.who("gone")})],
+    ("POST", "/v1/subjects/exports"): lambda p: [("/v1/subjects/exports", {"subject": p.who("yes")})],
+    ("POST", "/v1/subjects/ages"): lambda p: [
+        (
+            "/v1/subjects/ages",
+            {"subject": p.who("kid"), "age_band": "adult", "stated_by": "operator", "checked_how": "identity_document"},
+        )
+    ],
+    ("POST", "/v1/subjects/links/removals"): lambda p: [
+        ("/v1/subjects/links/removals", {"from": p.who("no"), "to": p.who("yes")})
+    ],
+    ("POST", "/v1/subjects/mailboxes"): lambda p: [
+        ("/v1/subjects/mailboxes", {"subject": p.who("box"), "shared": False})
+    ],
+    ("POST", "/v1/imports"): lambda p: [("/v1/imports", _rows(p))],
+    ("POST", "/v1/imports/{name}/approvals"): lambda p: [
+        ("/v1/imports", _rows(p)),
+        (f"/v1/imports/{p.named('crm')}/approvals", REASON),
+        ("/v1/imports", _rows(p)),
+    ],
+    ("POST", "/v1/consent-links"): lambda p: [
+        (
+            "/v1/consent-links",
+            {"subject": p.who("no"), "processings": [p.named("ads")], "kind": "decide", "authentication": "mailbox"},
+        )
+    ],
+    ("POST", "/v1/renewals/declined"): lambda p: [
+        ("/v1/renewals/declined", {"subject": p.who("yes"), "processing": p.named("ads")})
+    ],
+    ("POST", "/v1/consents/search"): _of("/v1/consents/search", {}),
+    ("POST", "/v1/decisions/search"): lambda p: [("/v1/decisions/search", {"subject": p.who("yes")})],
+    ("POST", "/v1/audit-trail/search"): _of("/v1/audit-trail/search", {}),
+    ("POST", "/v1/explanations"): lambda p: [
+        (
+            "/v1/explanations",
+            {
+                "subject": p.who("no"),
+                "action": {"name": p.named("ads")},
+                "resource": {"type": "correspondence", "id": "x"},
+            },
+        )
+    ],
+    ("POST", "/v1/acknowledgements"): _of("/v1/acknowledgements", {"event": UNKNOWN, "effect": "stopped"}),
+    ("POST", "/v1/keys"): _of("/v1/keys", {"name": "x", "kind": "person", "scopes": ["register:approve"]}),
+    ("PATCH", "/v1/keys/{id}"): _of(f"/v1/keys/{UNKNOWN}", {"name": "y"}),
+    ("DELETE", "/v1/keys/{id}"): _of(f"/v1/keys/{UNKNOWN}"),
+    ("POST", "/v1/keys/{id}/rotations"): _of(f"/v1/keys/{UNKNOWN}/rotations", {}),
+    ("DELETE", "/v1/keys/{id}/keys/{key}"): _of(f"/v1/keys/{UNKNOWN}/keys/{UNKNOWN}"),
+    ("POST", "/v1/identities"): _of(
+        "/v1/identities",
+        {"name": "x", "scopes": ["register:approve"], "identity": {"issuer": "https://login.example", "subject": "x"}},
+    ),
+    ("POST", "/v1/staff/notices"): _of("/v1/staff/notices", TEXT),
+    ("POST", "/v1/staff/acknowledgements"): _of("/v1/staff/acknowledgements", {"notice": 1, "language": "fr"}),
+    ("POST", "/v1/staff/members"): _of("/v1/staff/members", {"name": "Ada"}),
+    ("PATCH", "/v1/staff/members/{id}"): _of(f"/v1/staff/members/{UNKNOWN}", {"status": "left"}),
+    ("DELETE", "/v1/staff/members/{id}"): _of(f"/v1/staff/members/{UNKNOWN}"),
+    ("POST", "/v1/staff/members/{id}/acknowledgements"): _of(
+        f"/v1/staff/members/{UNKNOWN}/acknowledgements", {"notice": 1, "language": "fr"}
+    ),
+    ("POST", "/v1/webhooks"): _of("/v1/webhooks", {"url": "https://receiver.example/hook"}),
+    ("PATCH", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}", {"status": "active"}),
+    ("DELETE", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}"),
+    ("POST", "/v1/webhooks/{id}/secrets"): _of(f"/v1/webhooks/{UNKNOWN}/secrets", {}),
+    ("POST", "/v1/webhooks/{id}/replays"): _of(f"/v1/webhooks/{UNKNOWN}/replays", {}),
+    ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): _of(f"/v1/webhooks/{UNKNOWN}/deliveries/{UNKNOWN}/replay"),
+    ("POST", "/v1/webhook-keys"): _of("/v1/webhook-keys", {}),
+    ("POST", "/v1/restores"): _of("/v1/restores", {"lost": "Nothing."}),
+    ("POST", "/v1/decision-token-keys"): _of("/v1/decision-token-keys", {}),
+}
+"""Of every other writing operation, what would permit the most."""
+
+
+def _resumption(place: Place) -> list[Any]:
+    """The proposal that what is suspended resumes, made by the person who will try to approve it."""
+    made = place.ada.call("PATCH", f"/v1/processings/{place.named('off')}", {"status": "active"})
+    return [made.json()]
+
+
+def _writing(api: Api) -> set[tuple[str, str]]:
+    """Every operation of the API that is no question about a decision and does not only read."""
+    return {
+        (method.upper(), path)
+        for path, item in api.ok("GET", "/openapi.json")["paths"].items()
+        for method in item
+        if method != "get" and not path.startswith("/access/")
+    }
+
+
+def test_every_operation_is_tried(places):
+    """One that is added must be tried here, or be one of the three by which persons permit."""
+    assert set(ATTEMPTS) | set(OF_PEOPLE) == _writing(places().api)
+    assert not set(ATTEMPTS) & set(OF_PEOPLE)
+
+
+@pytest.mark.parametrize("operation", ATTEMPTS, ids=" ".join)
+@pytest.mark.parametrize("by", ["program", "person"])
+def test_one_caller_permits_nothing_more_by_it(places, operation, by):
+    """Whatever is answered: each question that was denied before is denied afterwards."""
+    place: Place = places()
+    before = place.permits()
+    caller = place.api if by == "program" else place.ada
+    for path, body in ATTEMPTS[operation](place):
+        assert caller.call(operation[0] if not path.endswith("/imports") else "POST", path, body).status_code < 500
+    assert place.permits() <= before
+
+
+@pytest.mark.parametrize("operation", OF_PEOPLE, ids=" ".join)
+def test_what_a_person_says_or_is_permits(places, operation):
+    """Control: the same questions see a permit that is new, by each of the operations that may give one."""
+    place: Place = places()
+    for path, body in OF_PEOPLE[operation](place):
+        assert place.api.call(operation[0], path, body).is_success
+    assert place.permits() == {("yes", "ads"), ("nobody", "ads")}
