@@ -149,7 +149,9 @@ class Settings(BaseSettings):
         default=DecisionLogMode.BUFFERED, description="off, buffered, or durable: permits under IV wait for it"
     )
     decision_log_exempt_share: float = Field(default=0.01, ge=0, le=1, description="Share of permits under III logged")
-    decision_log_retention: timedelta = Field(default=timedelta(days=400), description="How long decisions are kept")
+    decision_log_retention: timedelta = Field(
+        default=timedelta(days=90), description="How long rows of the decision log are kept; counts by day stay"
+    )
     event_retention: timedelta = Field(
         default=timedelta(days=30), ge=timedelta(days=8), description="How long events and deliveries are kept, ≥ P8D"
     )

@@ -23,7 +23,6 @@ from app.core.staff.coverage import Gate
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.journal.fence import Fence
-from app.operations.audit.search_decisions import correspondence_ref
 from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.basis import SEALED_FOR, DecidedBy
 from app.operations.decisions.from_database import Primary
@@ -171,9 +170,8 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
     if settings.decision_log is DecisionLogMode.OFF:
         return None
     plan = LogPlan(required(settings.database_url, "database_url"), patience=pace_of(settings).lease)
-    reference = partial(correspondence_ref, deployment)
     durable = settings.decision_log is DecisionLogMode.DURABLE
-    return Recorder(DecisionLog(plan), reference, durable, settings.decision_log_exempt_share)
+    return Recorder(DecisionLog(plan), deployment.pseudonyms.opaque, durable, settings.decision_log_exempt_share)
 
 
 def decisions_of(services: Services) -> DecisionEndpoint:

@@ -78,7 +78,7 @@ class Services:
     metrics_access: MetricsAccess = MetricsAccess.OPEN
     max_body_bytes: int = 1_048_576
     keep_answers: timedelta = timedelta(hours=24)
-    log_retention: timedelta = timedelta(days=400)
+    log_retention: timedelta = timedelta(days=90)
     webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
     webhook_key_overlap: timedelta = timedelta(days=7)
     key_overlap: timedelta = timedelta(days=7)
