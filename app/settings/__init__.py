@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.auth.limits.quotas import Quota
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
-from app.core.staff.coverage import GateMode
 from app.events.addresses import AddressPolicy
 from app.ledger.subject_ids import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, line_of
@@ -196,16 +195,6 @@ class Settings(BaseSettings):
     register_approval: ApprovalChoice | None = Field(
         default=None,
         description="one or two: persons that it takes to register a processing; no default but on the embedded server",
-    )
-    staff_gate: GateMode = Field(
-        default=GateMode.OFF,
-        description="off, warn or enforce: persons who have not acknowledged the staff notice (L32-3, V)",
-    )
-    staff_grace: timedelta = Field(
-        default=timedelta(0),
-        ge=timedelta(0),
-        le=timedelta(days=90),
-        description="How long after a new version of the staff notice the one before is still enough",
     )
     metrics_directory: DirectoryPath | None = Field(
         default=None, description="Where several workers count; by default in shared memory, else among temporary files"

@@ -19,7 +19,6 @@ from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
-from app.core.staff.coverage import Gate
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.journal.fence import Fence
@@ -116,7 +115,6 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
         unknown_keys=UnknownKeyLimiter(settings.rate_unknown_keys),
         proxies=settings.trusted_proxies,
         register_approval=register_approval(settings),
-        staff_gate=Gate(settings.staff_gate, settings.staff_grace),
         return_origins=settings.return_to_origins,
         logo=settings.logo,
         stamps_log=settings.tsa_url is not None,
