@@ -12,6 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from app.audit.tables import decision_count, figure
 from app.db.session import ReadSession, WriteSession
 
+LOGGED: Final = "decisions"
+"""The figure of logged decisions, whose numbers stand in `decision_count`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -27,14 +30,20 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionCount:
-    """How many logged decisions of a day (Paris) had this answer for this reason; `processing` "" is an unknown one."""
+class AnswerCount:
+    """How often one answer was given about a processing, for one reason; `processing` "" is one that is unknown."""
 
-    day: str
     processing: str
     permitted: bool
     reason: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCount(AnswerCount):
+    """The same, of the logged decisions of a day (Paris)."""
+
+    day: str
 
 
 async def load_figure(session: ReadSession, name: str) -> Figure | None:
@@ -86,11 +95,51 @@ async def first_logged(session: ReadSession, since: datetime) -> datetime | None
     return found
 
 
-async def count_decisions(session: WriteSession, since: datetime, until: datetime, *, forget: datetime) -> None:
-    """Count the log's hours from one on, again where they were counted; forget those before another."""
-    hour = decision_count.c.hour
-    await session.execute(delete(decision_count).where((hour >= since) | (hour < forget)))
+async def count_decisions(session: WriteSession, since: datetime, until: datetime) -> None:
+    """Count the log's hours from one on, again where they were counted."""
+    await session.execute(delete(decision_count).where(decision_count.c.hour >= since))
     await session.execute(_COUNT, {"since": since, "until": until, "first": lowest_id(since)})
+
+
+# A day stands where its first hour stood.
+_TO_DAYS: Final = text("""
+WITH gone AS (
+    DELETE FROM decision_count
+    WHERE hour < date_trunc('day', CAST(:before AS timestamptz), 'Europe/Paris')
+        AND hour > date_trunc('day', hour, 'Europe/Paris')
+    RETURNING *
+)
+INSERT INTO decision_count (hour, processing, permitted, reason, number)
+SELECT date_trunc('day', hour, 'Europe/Paris'), processing, permitted, reason, sum(number) FROM gone GROUP BY 1, 2, 3, 4
+ON CONFLICT (hour, processing, permitted, reason) DO UPDATE SET number = decision_count.number + excluded.number
+""")
+
+
+async def add_up_days(session: WriteSession, before: datetime) -> None:
+    """Put the numbers of each whole day (Paris) before an instant in the place of its hours', for good."""
+    await session.execute(_TO_DAYS, {"before": before})
+
+
+_ANSWERS: Final = text("""
+SELECT processing, permitted, reason, CAST(sum(number) AS bigint) AS number FROM (
+    SELECT processing, permitted, reason, number FROM decision_count
+    WHERE hour >= :since AND hour < LEAST(:until, CAST(:settled AS timestamptz))
+    UNION ALL
+    SELECT CASE WHEN reason = 'unknown_processing' THEN '' ELSE processing END, permitted, reason, count(*)
+    FROM decision_log WHERE at >= GREATEST(:since, CAST(:settled AS timestamptz)) AND at < :until GROUP BY 1, 2, 3
+) AS answers GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+""")
+
+
+async def answers_between(session: ReadSession, since: datetime, until: datetime) -> list[AnswerCount]:
+    """The decisions between two midnights (Paris), by processing and answer, however old: rows of the log are not kept.
+
+    What the job settled is taken from its counts, the rest is counted in the log now.
+    """
+    figure = await load_figure(session, LOGGED)
+    settled = figure.settled_until if figure is not None else None
+    found = await session.execute(_ANSWERS, {"since": since, "until": until, "settled": settled or since})
+    return [AnswerCount(row.processing, row.permitted, row.reason, row.number) for row in found]
 
 
 def lowest_id(since: datetime) -> UUID:
@@ -108,4 +157,4 @@ FROM decision_count WHERE hour >= :since GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 async def decisions_by_day(session: ReadSession, since: datetime) -> list[DecisionCount]:
     """The counts since an hour, by day in Paris."""
     found = await session.execute(_BY_DAY, {"since": since})
-    return [DecisionCount(row.day, row.processing, row.permitted, row.reason, row.number) for row in found]
+    return [DecisionCount(row.processing, row.permitted, row.reason, row.number, row.day) for row in found]

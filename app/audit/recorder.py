@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_bytes
+from typing import Final
 from uuid import UUID
 
 from app.audit.decision_log import DecisionLog
@@ -12,22 +13,41 @@ from app.core.decision import Decision, Reason
 
 _WITHOUT_CONSENT = frozenset({Reason.EXEMPT, Reason.NOT_GOVERNED})
 _REF_BYTES = 32
+DAY_SECONDS: Final = 86_400
+Opaque = Callable[[str, str], bytes]
+"""A keyed hash (32 bytes) of a value, apart for each purpose."""
 _RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
+
+
+def correspondence_ref(opaque: Opaque, ref: bytes, day: int, kind: str, identifier: str) -> bytes:
+    """The reference (32 bytes) under which a correspondence stands in one person's rows of one day, and in no others.
+
+    Two people who were asked about for one message cannot be found by it, nor can anybody without a name to begin with.
+
+    Args:
+        opaque: makes keyed hashes.
+        ref: what the row has in the place of the person.
+        day: of the decision (UTC), in days since 1970.
+        kind: the correspondence's type.
+        identifier: its id.
+
+    """
+    return opaque("correspondence", f"{ref.hex()}\n{day}\n{kind}\n{identifier}")
 
 
 @dataclass(slots=True)
 class Recorder:
     """Chooses what to log. `exempt_share` is the share (0 to 1) of permits under III that are logged.
 
-    `durable`: a permit under IV may be answered only when its row is committed. `reference` makes the keyed reference
-    (32 bytes) of a correspondence from its type and id.
+    `durable`: a permit under IV may be answered only when its row is committed. `opaque` makes keyed hashes
+    (`Pseudonyms.opaque`).
 
     Somebody of whom nothing is recorded, and everybody under III, whom nothing is looked up about, is logged under
     random bytes: nothing links these rows to a person, or to one another.
     """
 
     log: DecisionLog
-    reference: Callable[[str, str], bytes]
+    opaque: Opaque
     durable: bool
     exempt_share: float
     _owed: float = 0.0
@@ -65,7 +85,8 @@ class Recorder:
             return None
         number = bytes.fromhex(identifier.replace(b"-", b"").decode())
         ref = token_bytes(_REF_BYTES) if subject_ref is None else subject_ref
-        logged = row(number, at, caller, ref, self.reference(*correspondence), log_facts)
+        about = correspondence_ref(self.opaque, ref, int(at // DAY_SECONDS), *correspondence)
+        logged = row(number, at, caller, ref, about, log_facts)
         if self.must_wait(decision):
             return logged
         self.log.append(logged)

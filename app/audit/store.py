@@ -6,8 +6,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, LargeBinary, Row, Text, case, cast, func, select, tuple_
+from sqlalchemy import Date, Integer, LargeBinary, Row, Text, cast, func, select, tuple_
 
+from app.audit.recorder import DAY_SECONDS
 from app.audit.tables import decision_drop, decision_log
 from app.db.owner_limits import owner_limit
 from app.db.session import ReadSession, WriteSession
@@ -46,7 +47,7 @@ class LogQuery:
     since: datetime | None = None
     until: datetime | None = None
     ref: bytes | None = None
-    correspondence_ref: bytes | None = None
+    correspondence_refs: Sequence[bytes] | None = None
     processings: tuple[str, ...] | None = None
     permitted: bool | None = None
     reason: str | None = None
@@ -63,9 +64,10 @@ async def search_log(session: ReadSession, query: LogQuery, *, before: UUID | No
         statement = statement.where(table.at < query.until)
     if query.processings is not None:
         statement = statement.where(table.processing.in_(query.processings))
+    if query.correspondence_refs is not None:
+        statement = statement.where(table.correspondence_ref.in_(query.correspondence_refs))
     equal: dict[Any, object | None] = {
         table.subject_ref: query.ref,
-        table.correspondence_ref: query.correspondence_ref,
         table.permitted: query.permitted,
         table.reason: query.reason,
         table.id: query.identifier,
@@ -74,6 +76,13 @@ async def search_log(session: ReadSession, query: LogQuery, *, before: UUID | No
     if before is not None:
         statement = statement.where(table.id < before)
     return [_logged(row) for row in await session.execute(statement)]
+
+
+async def days_logged(session: ReadSession, ref: bytes) -> Sequence[int]:
+    """The days (UTC, counted from 1970) on which the log has a decision about somebody: no more than it keeps."""
+    day = func.floor(func.extract("epoch", decision_log.c.at) / DAY_SECONDS).cast(Integer)
+    found = select(day).where(decision_log.c.subject_ref == ref).distinct()
+    return (await session.execute(found)).scalars().all()
 
 
 Place = tuple[datetime, UUID, bytes]
@@ -130,27 +139,6 @@ async def decisions_by_day(session: ReadSession, ref: bytes) -> list[DecisionsOf
     by = (day, table.processing, table.permitted, table.reason)
     counted = select(*by, func.count().label("number")).where(table.subject_ref == ref).group_by(*by).order_by(*by)
     return [DecisionsOfADay(**row) for row in (await session.execute(counted)).mappings()]
-
-
-@dataclass(frozen=True, slots=True)
-class AnswersOfAProcessing:
-    """How often one answer was given about a processing, for one reason; `processing` "" is one that is unknown."""
-
-    processing: str
-    permitted: bool
-    reason: str
-    number: int
-
-
-async def answers_between(session: ReadSession, since: datetime, until: datetime) -> list[AnswersOfAProcessing]:
-    """The logged decisions between two instants, counted by processing and answer."""
-    table = decision_log.c
-    # What callers name and nobody registered may be anything: it is counted as one.
-    known = case((table.reason != "unknown_processing", table.processing), else_="").label("processing")
-    by = (known, table.permitted, table.reason)
-    taken = (table.at >= since) & (table.at < until)
-    counted = select(*by, func.count().label("number")).where(taken).group_by(*by).order_by(*by)
-    return [AnswersOfAProcessing(**row) for row in (await session.execute(counted)).mappings()]
 
 
 async def count_dropped(session: ReadSession, since: datetime, until: datetime) -> int:

@@ -35,7 +35,7 @@ def _period(text: str) -> str:
     except InvalidPeriodError:
         found = None
     if found is None or found.seconds or found.months < _LEAST_MONTHS:
-        raise typer.BadParameter("a period is in years and months, thirteen months at least, such as P5Y or P3Y6M")
+        raise typer.BadParameter("a period is in years and months, thirteen months at least, such as P6Y or P3Y6M")
     return text
 
 
@@ -68,17 +68,27 @@ def _show(kept: "RetentionSchedule") -> None:
 def retention_sign(
     by: Annotated[str, typer.Option(help="Who answers for it: a role is enough.")],
     consents: Annotated[
-        str | None, typer.Option(parser=_period, metavar="P5Y", help="How long after everything is over.")
+        str | None, typer.Option(parser=_period, metavar="P6Y", help="How long after everything is over.")
     ] = None,
     refusals: Annotated[
-        str | None, typer.Option(parser=_period, metavar="P3Y", help="Of people who only ever refused.")
+        str | None, typer.Option(parser=_period, metavar="P6Y", help="Of people who only ever refused.")
+    ] = None,
+    basis: Annotated[
+        str | None, typer.Option(help="Why these periods, where they are not the proposed ones; it is kept.")
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Put the schedule in force, years and months, P13M at least. From then on `sceau retention run` destroys by it."""
+    """Put the schedule in force, years and months, P13M at least. From then on `sceau retention run` destroys by it.
+
+    With SCEAU_REGISTER_APPROVAL=two a shorter period than before is signed once another person has approved it.
+    """
+    from app.settings import Settings
+    from app.settings.required import register_approval
+
     given = {"consent": consents, "refusal": refusals}
     with _owner(data) as kept:
-        kept.sign({kind: period for kind, period in given.items() if period is not None}, by)
+        periods = {kind: period for kind, period in given.items() if period is not None}
+        kept.sign(periods, by, basis, register_approval(Settings.load()))
         _show(kept)
 
 

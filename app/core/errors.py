@@ -293,14 +293,3 @@ class MemberActiveError(DomainError):
     """The member did not leave: note that first."""
 
     slug = "member-active"
-
-
-class StaffAcknowledgementRequiredError(DomainError):
-    """Take note of your obligations first (CPCE art. L32-3, V): read the staff notice and acknowledge it."""
-
-    slug = "staff-acknowledgement-required"
-
-    def __init__(self, page: str | None = None) -> None:
-        """Tell where the notice is read and acknowledged."""
-        super().__init__()
-        self.page = page

@@ -69,7 +69,7 @@ PRIVILEGES: Final = {
     "replica": "SELECT, INSERT, UPDATE, DELETE",
     "job_run": "SELECT, INSERT, UPDATE, DELETE",
     "figure": "SELECT, INSERT, UPDATE",
-    "decision_count": "SELECT, INSERT, DELETE",
+    "decision_count": "SELECT, INSERT, UPDATE, DELETE",
     "dashboard_session": "SELECT, INSERT, DELETE, UPDATE (seen_at)",
     "procrastinate_jobs": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_events": "SELECT, INSERT, UPDATE, DELETE",

@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from app.core.register.approval import RegisterApproval
+from app.core.retention import Retention
 from app.db.identifiers import uuid7
 from app.db.owner import owner_engine
 from app.db.owner_limits import OwnerLimitsRefusedError, refusal_of_owner
@@ -53,6 +55,13 @@ retention_rule: Final = Table(
     ),
     CheckConstraint("(signed_at IS NULL) = (signed_by IS NULL)", name="signed"),
 )
+
+_LIMITATION: Final = "six years for offences against the secrecy of correspondence (code de procédure pénale art. 8)"
+PROPOSED: Final = {
+    "consent": ("P6Y", f"proof of consent (GDPR art. 7(1)); {_LIMITATION}"),
+    "refusal": ("P6Y", f"proof that a refusal was respected (GDPR art. 5(2)); {_LIMITATION}"),
+}
+"""The period and the basis of each kind, until the owner signs others."""
 
 retention_hold: Final = Table(
     "retention_hold",
@@ -125,19 +134,38 @@ class RetentionSchedule:
         with self._begun() as connection:
             return [RetentionRule(**row) for row in connection.execute(select(retention_rule)).mappings()]
 
-    def sign(self, periods: dict[str, str], by: str) -> None:
+    def sign(self, periods: dict[str, str], by: str, basis: str | None, approval: RegisterApproval) -> None:
         """Put the schedule in force, with other periods where some are given (ISO 8601, thirteen months at least).
 
+        Args:
+            periods: by kind; those that are left out stay as they are.
+            by: who answers for it.
+            basis: why the given periods are other ones than the proposed; kept, and shown with the schedule.
+            approval: with two persons, what is shorter than it was needs an approved proposal of just these periods.
+
         Raises:
-            OwnerLimitsRefusedError: the database refuses it, and nothing was changed.
+            OwnerLimitsRefusedError: a basis or an approval is missing, or the database refuses it; nothing was changed.
 
         """
         with self._begun() as connection:
             connection.execute(_ALONE)
-            for kind in connection.execute(select(retention_rule.c.kind)).scalars().all():
+            before = {row.kind: row for row in connection.execute(select(retention_rule))}
+            usual = {kind: {PROPOSED[kind][0], before[kind].period} for kind in before}
+            if basis is None and any(period not in usual[kind] for kind, period in periods.items()):
+                raise OwnerLimitsRefusedError("another period than the proposed one needs its reason: add --basis")
+            shorter = {
+                kind: period
+                for kind, period in periods.items()
+                if Retention.parse(period).months < Retention.parse(before[kind].period).months
+            }
+            if shorter and approval is RegisterApproval.TWO:
+                _check_approved(connection, shorter)
+            for kind, rule in before.items():
                 values: dict[str, Any] = {"signed_at": text("clock_timestamp()"), "signed_by": by}
                 if kind in periods:
+                    proposed, why = PROPOSED[kind]
                     values["period"] = periods[kind]
+                    values["basis"] = why if periods[kind] == proposed else basis or rule.basis
                 connection.execute(update(retention_rule).where(retention_rule.c.kind == kind).values(**values))
 
     def holds(self) -> list[RetentionHold]:
@@ -231,6 +259,26 @@ class RetentionSchedule:
                     transaction.rollback()
         except DBAPIError as error:
             raise OwnerLimitsRefusedError(refusal_of_owner(error.orig)) from error
+
+
+def _check_approved(connection: Connection, shorter: dict[str, str]) -> None:
+    """Refuse shorter periods that no second person approved since the schedule was signed last.
+
+    Raises:
+        OwnerLimitsRefusedError: there is no such approval left.
+
+    """
+    approved = text("""
+        SELECT EXISTS (SELECT FROM gate_proposal JOIN gate_ruling ON gate_ruling.proposal = gate_proposal.id
+        WHERE kind = 'retention' AND approved AND wanted = CAST(:wanted AS jsonb)
+            AND gate_ruling.at > (SELECT coalesce(max(signed_at), '-infinity') FROM retention_rule))
+    """)
+    if not connection.execute(approved, {"wanted": json.dumps(shorter)}).scalar_one():
+        body = json.dumps({"kind": "retention", **shorter})
+        raise OwnerLimitsRefusedError(
+            f"a shorter period takes two persons: one sends {body} to POST /v1/proposals, another approves that "
+            "(POST /v1/proposals/{id}/approvals), and then it can be signed, once"
+        )
 
 
 def _state(connection: Connection, found: Any) -> None:  # noqa: ANN401 - a row

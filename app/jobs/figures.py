@@ -8,7 +8,7 @@ from typing import Final
 
 import procrastinate
 
-from app.audit.figures import load_figure
+from app.audit.figures import LOGGED, load_figure
 from app.audit.job_runs import latest_runs
 from app.jobs.work import MINUTELY, RunOutcome, Work, periodic
 from app.operations.audit import count_logged_decisions
@@ -33,7 +33,7 @@ def install(app: procrastinate.App, work: Work) -> None:
         return RunOutcome(flagged=counted or 0)
 
     async def decisions() -> RunOutcome:
-        if not await is_time(work, DECISIONS, count_logged_decisions.NAME):
+        if not await is_time(work, DECISIONS, LOGGED):
             return RunOutcome()
         async with work.database.write() as session:
             counted = await count_logged_decisions.count_logged_decisions(session)

@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.auth.limits.quotas import Quota
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
-from app.core.staff.coverage import GateMode
 from app.events.addresses import AddressPolicy
 from app.ledger.subject_ids import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, line_of
@@ -149,7 +148,9 @@ class Settings(BaseSettings):
         default=DecisionLogMode.BUFFERED, description="off, buffered, or durable: permits under IV wait for it"
     )
     decision_log_exempt_share: float = Field(default=0.01, ge=0, le=1, description="Share of permits under III logged")
-    decision_log_retention: timedelta = Field(default=timedelta(days=400), description="How long decisions are kept")
+    decision_log_retention: timedelta = Field(
+        default=timedelta(days=90), description="How long rows of the decision log are kept; counts by day stay"
+    )
     event_retention: timedelta = Field(
         default=timedelta(days=30), ge=timedelta(days=8), description="How long events and deliveries are kept, ≥ P8D"
     )
@@ -194,16 +195,6 @@ class Settings(BaseSettings):
     register_approval: ApprovalChoice | None = Field(
         default=None,
         description="one or two: persons that it takes to register a processing; no default but on the embedded server",
-    )
-    staff_gate: GateMode = Field(
-        default=GateMode.OFF,
-        description="off, warn or enforce: persons who have not acknowledged the staff notice (L32-3, V)",
-    )
-    staff_grace: timedelta = Field(
-        default=timedelta(0),
-        ge=timedelta(0),
-        le=timedelta(days=90),
-        description="How long after a new version of the staff notice the one before is still enough",
     )
     metrics_directory: DirectoryPath | None = Field(
         default=None, description="Where several workers count; by default in shared memory, else among temporary files"

@@ -19,11 +19,9 @@ from app.audit.decision_log import DecisionLog, LogPlan
 from app.audit.recorder import Recorder
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
-from app.core.staff.coverage import Gate
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.journal.fence import Fence
-from app.operations.audit.search_decisions import correspondence_ref
 from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.basis import SEALED_FOR, DecidedBy
 from app.operations.decisions.from_database import Primary
@@ -117,7 +115,6 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
         unknown_keys=UnknownKeyLimiter(settings.rate_unknown_keys),
         proxies=settings.trusted_proxies,
         register_approval=register_approval(settings),
-        staff_gate=Gate(settings.staff_gate, settings.staff_grace),
         return_origins=settings.return_to_origins,
         logo=settings.logo,
         stamps_log=settings.tsa_url is not None,
@@ -171,9 +168,8 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
     if settings.decision_log is DecisionLogMode.OFF:
         return None
     plan = LogPlan(required(settings.database_url, "database_url"), patience=pace_of(settings).lease)
-    reference = partial(correspondence_ref, deployment)
     durable = settings.decision_log is DecisionLogMode.DURABLE
-    return Recorder(DecisionLog(plan), reference, durable, settings.decision_log_exempt_share)
+    return Recorder(DecisionLog(plan), deployment.pseudonyms.opaque, durable, settings.decision_log_exempt_share)
 
 
 def decisions_of(services: Services) -> DecisionEndpoint:

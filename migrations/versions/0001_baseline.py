@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 from procrastinate.schema import SchemaManager
 
+from app.db.retention import PROPOSED, retention_rule
 from app.db.schema import metadata
 
 revision = "0001_baseline"
@@ -257,17 +258,20 @@ $$
 # --- how long proof is kept ------------------------------------------------------------------------------------------
 
 # Proposed, and without effect until the owner signs them.
-FIRST_RULES: Final = """
-INSERT INTO retention_rule (kind, basis, starts_when, period, afterwards)
-SELECT kind, basis, starts_when, period,
-    'the ledger, the id of the person, and the salts of the entries in the log are destroyed'
-FROM (VALUES
-    ('consent', 'proof of consent (GDPR art. 7(1)); five years for actions (Code civil art. 2224)',
-        'everything that the person said is over', 'P5Y'),
-    ('refusal', 'proof that a refusal was respected (GDPR art. 5(2))',
-        'the person, who only ever refused, did so last', 'P3Y')
-) AS proposed (kind, basis, starts_when, period)
-"""
+FIRST_RULES: Final = [
+    {
+        "kind": kind,
+        "basis": basis,
+        "starts_when": starts_when,
+        "period": period,
+        "afterwards": "the ledger, the id of the person, and the salts of the entries in the log are destroyed",
+    }
+    for kind, starts_when in (
+        ("consent", "everything that the person said is over"),
+        ("refusal", "the person, who only ever refused, did so last"),
+    )
+    for period, basis in (PROPOSED[kind],)
+]
 
 TELL_RETENTION: Final = """
 CREATE FUNCTION sceau_tell_retention() RETURNS trigger
@@ -444,8 +448,8 @@ def upgrade() -> None:
             f"CREATE TRIGGER queue_for_proof AFTER INSERT ON {table} REFERENCING NEW TABLE AS added "
             f"FOR EACH STATEMENT EXECUTE FUNCTION sceau_queue_{kind}()"
         )
-    for rows in (FIRST_LIMITS, FIRST_RULES):
-        _send(rows)
+    _send(FIRST_LIMITS)
+    op.bulk_insert(retention_rule, FIRST_RULES)
 
 
 def downgrade() -> None:

@@ -8,8 +8,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from app.audit.recorder import correspondence_ref
 from app.audit.rows import facts_of, row
+from app.audit.store import days_logged
 from app.core.decision import Decision, DecisionRequest, Reason
+from app.ledger.pseudonym import Pseudonyms
 from tests.audit.test_log_rows import NOTHING_KNOWN
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject
@@ -55,7 +58,7 @@ def test_a_batch_is_logged_item_by_item_up_to_where_it_stopped(logging_api):
     assert [found["id"]] == [each["context"]["id"] for each in answers]
 
 
-def test_decisions_are_searched_by_subject_correspondence_outcome_and_time(logging_api):
+def test_decisions_are_searched_by_subject_outcome_and_time(logging_api):
     """Each filter narrows the list, newest first, page by page."""
     logging_api.decide("alice", "ads")
     for name in ("alice", "bob", "alice"):
@@ -65,11 +68,86 @@ def test_decisions_are_searched_by_subject_correspondence_outcome_and_time(loggi
     assert [each["decision"] for each in of_alice] == [True, True]
     assert of_alice[0]["at"] > of_alice[1]["at"]
     assert len(logged(logging_api, decision=False)) == 1
-    assert len(logged(logging_api, 3, correspondence={"type": "correspondence", "id": "handle"})) == 3
     assert logging_api.ok("POST", "/v1/decisions/search", {"since": "2100-01-01T00:00:00Z"})["items"] == []
     first = logging_api.ok("POST", "/v1/decisions/search", {"page": {"limit": 2}})
     rest = logging_api.ok("POST", "/v1/decisions/search", {"page": {"limit": 2, "cursor": first["next_cursor"]}})
     assert (len(first["items"]), len(rest["items"]), "next_cursor" in rest) == (2, 1, False)
+
+
+MESSAGE = {"type": "correspondence", "id": "handle"}
+
+
+def _in(api, read):
+    assert api.client.portal is not None
+    return api.client.portal.call(read)
+
+
+def _stored(database):
+    with psycopg.connect(database.owner_url) as connection:
+        rows = connection.execute("SELECT subject_ref, correspondence_ref FROM decision_log").fetchall()
+    return [tuple(map(bytes, row)) for row in rows]
+
+
+def test_no_row_joins_two_people(logging_api, database):
+    """Questions about one message stand under one reference for one person, and under another for each other one."""
+    for name in ("alice", "bob"):
+        logging_api.decide(name, "ads")
+    for name in ("alice", "alice", "bob", "stranger", "stranger"):
+        logging_api.evaluate(name, "ads")
+    assert len(logged(logging_api, 5)) == 5
+    of_each: dict[bytes, list[bytes]] = {}
+    for ref, correspondence in _stored(database):
+        of_each.setdefault(correspondence, []).append(ref)
+    assert sorted(map(len, of_each.values())) == [1, 1, 1, 2]
+    assert all(len(set(refs)) == 1 for refs in of_each.values())
+
+
+def test_a_reference_is_of_one_person_and_one_day():
+    """Another person, day, type or id: another reference; the same again: the same one."""
+    opaque = Pseudonyms(b"k" * 32).opaque
+    told = (b"a" * 32, 20_000, "mail", "handle")
+    others = [(b"b" * 32, *told[1:]), (told[0], 20_001, *told[2:]), (*told[:2], "chat", "handle"), (*told[:3], "h")]
+    assert correspondence_ref(opaque, *told) == correspondence_ref(opaque, *told)
+    assert len({correspondence_ref(opaque, *each) for each in (told, *others)}) == 5
+
+
+def test_a_correspondence_is_searched_among_one_persons_decisions(logging_api):
+    """With its subject it finds that person's decisions about it, and of somebody unknown nothing."""
+    for name in ("alice", "bob"):
+        logging_api.decide(name, "ads")
+        logging_api.evaluate(name, "ads")
+    of_alice = logged(logging_api, subject=subject("alice"))
+    assert logged(logging_api, subject=subject("alice"), correspondence=MESSAGE) == of_alice
+    search = ("POST", "/v1/decisions/search")
+    for name, other in (
+        ("alice", {**MESSAGE, "id": "another"}),
+        ("alice", {**MESSAGE, "type": "chat"}),
+        ("eve", MESSAGE),
+    ):
+        assert logging_api.ok(*search, {"subject": subject(name), "correspondence": other})["items"] == []
+
+
+def test_a_correspondence_without_a_subject_is_refused(logging_api):
+    """Else one key would find everybody who was asked about for one message: 422 names `subject`."""
+    refused = logging_api.call("POST", "/v1/decisions/search", {"correspondence": MESSAGE})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "subject")
+
+
+def test_the_days_of_one_person_are_those_of_its_rows(database):
+    """A search looks for a correspondence on each day (UTC) that the log has of the person, and on no others."""
+    with running(database) as api:
+        api.register("ads")
+        log, today = _log_of(api), int(datetime.now(UTC).timestamp() // 86_400)
+        for day in (today, today, today + 1):  # tomorrow's partition is there already
+            log.append(_row(day * 86_400 + 1.0))
+        eventually(lambda: log.counts.written == 3)
+
+        async def read():
+            async with _services(api).database.read() as session:
+                return await days_logged(session, b"\1" * 32), await days_logged(session, b"\2" * 32)
+
+        own, others = _in(api, read)
+        assert (sorted(own), list(others)) == ([today, today + 1], [])
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.0, 0), (0.5, 2), (1.0, 4)])

@@ -82,9 +82,31 @@ def test_a_caller_explains_its_processings_alone(audit):
 
 @pytest.mark.parametrize("name", ["at", "known_at"])
 def test_an_instant_within_context_is_refused(audit, name):
-    """Where it stands in `context` it would be ignored, and now be explained in its place: 422 names the field."""
+    """Where it stands in `context` it would be ignored, and now be explained in its place: 400 names the field."""
     refused = audit.call("POST", "/v1/explanations", {**question("alice", "ads"), "context": {name: wire(NOON)}})
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, f"context.{name}")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, f"context.{name}")
+
+
+@pytest.mark.parametrize("where", [(), ("subject",), ("action",), ("resource",)])
+def test_a_member_that_is_not_known_is_refused(audit, where):
+    """A mistyped `at` would be ignored, and now be explained in its place: 400 names each such member."""
+    asked = question("alice", "ads")
+    place = asked
+    for name in where:
+        place = place[name]
+    place["as_of"] = wire(NOON)
+    refused = audit.call("POST", "/v1/explanations", asked)
+    named = [each["field"] for each in refused.json()["errors"]]
+    assert (refused.status_code, named) == (400, [".".join([*where, "as_of"])])
+
+
+def test_what_authzen_leaves_open_stays_open(audit):
+    """Properties of subject, action and resource and `context` take what a decision takes."""
+    asked = question("alice", "ads")
+    for name in ("subject", "action", "resource"):
+        asked[name] = {**asked[name], "properties": {**asked[name].get("properties", {}), "department": "sales"}}
+    asked["context"] = {"as_of": wire(NOON)}
+    assert audit.ok("POST", "/v1/explanations", asked)["context"]["reason"] == "no_consent"
 
 
 def test_participants_that_were_forgotten_are_told(audit):

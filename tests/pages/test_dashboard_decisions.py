@@ -1,9 +1,14 @@
 """The dashboard's section of decisions: by day and reason, counted once, of the processings that a key may name."""
 
+import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
+from app.audit.figures import answers_between
+from app.core.article import PARIS
+from app.db.database import Database
 from tests.support.api import running
 from tests.support.dashboard import Visitor, count
 
@@ -40,6 +45,50 @@ def test_counting_again_counts_nothing_twice(database):
             count(database)
             count(database)
             assert f"no consent Denied {expected} {expected} 0" in Visitor(api).sign_in().text("decisions")
+
+
+def test_numbers_stay_when_the_rows_are_gone(database):
+    """Whole days become one number for each processing and reason, once; the report tells them without the log."""
+    day = datetime.now(PARIS).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=100)
+    with running(database):
+        pass
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        for hour, reason, number in ((0, "no_consent", 1), (5, "no_consent", 2), (5, "consent_refused", 4)):
+            values = [day + timedelta(hours=hour), reason, number]
+            connection.execute("INSERT INTO decision_count VALUES (%s, 'ads', false, %s, %s)", values)
+        settled = "INSERT INTO figure (name, counted_at, took_ms, settled_until) VALUES ('decisions', now(), 0, now())"
+        connection.execute(settled)
+        for _ in range(2):
+            count(database)
+            found = connection.execute("SELECT hour, reason, number FROM decision_count ORDER BY number").fetchall()
+            assert found == [(day, "no_consent", 3), (day, "consent_refused", 4)]
+    assert [each.number for each in _answers(database, day, day + timedelta(days=1))] == [4, 3]
+    assert _answers(database, day + timedelta(days=1), day + timedelta(days=2)) == []
+
+
+def test_a_report_counts_what_no_job_has_counted_yet(database):
+    """What is settled is taken from the counts, the rest from the log: nothing twice, and nothing left out."""
+    with running(database, decision_log="durable") as api:
+        api.register("ads")
+        api.evaluate("bob", "ads")
+        _until_logged(database, 1)
+        now = datetime.now(UTC)
+        for settled in (False, True):
+            if settled:
+                count(database)
+            assert [each.number for each in _answers(database, now - timedelta(days=1), now + timedelta(days=1))] == [1]
+
+
+def _answers(database, since, until):
+    async def read():
+        made = Database(database.app_url)
+        try:
+            async with made.read() as session:
+                return await answers_between(session, since, until)
+        finally:
+            await made.close()
+
+    return asyncio.run(read())
 
 
 def _until_logged(database, number):

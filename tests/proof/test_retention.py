@@ -13,6 +13,7 @@ from tests.proof.retained import known, owned, sign
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url, new_database
+from tests.support.two_persons import person
 
 GOOD_BUT_INCOMPLETE = 3
 
@@ -156,7 +157,7 @@ def test_the_service_can_neither_sign_nor_destroy(old):
 
 def test_periods_are_those_of_the_owner(old):
     """Longer ones keep more; one below thirteen months is refused, and nothing was changed."""
-    assert "P20Y" in sign(old, "--consents", "P20Y", "--refusals", "P20Y")
+    assert "P20Y" in sign(old, "--consents", "P20Y", "--refusals", "P20Y", "--basis", "Archives.")
     assert owned(old, "run").startswith("0 ledgers")
     for short in ("P1D", "P1Y", "P12M", "P360D", "P13M-30D", "P2Y-1D", "P2Y1D", "banana"):
         words = ("retention", "sign", "--by", "DPO", "--refusals", short)
@@ -165,6 +166,64 @@ def test_periods_are_those_of_the_owner(old):
         with psycopg.connect(old.database.owner_url) as connection, pytest.raises(psycopg.errors.DatabaseError):
             connection.execute("UPDATE retention_rule SET period = %s", [short])
     assert "P20Y" in owned(old, "show")
+
+
+def _sign(old, *words, approval="one"):
+    return run_command(
+        old.database,
+        *("retention", "sign", "--by", "DPO", *words),
+        database_owner_url=old.database.owner_url,
+        register_approval=approval,
+    )
+
+
+def test_six_years_are_proposed_and_another_period_needs_its_basis(old):
+    """Without it nothing is signed; with it the schedule keeps and prints it, until the proposed period is back."""
+    shown = owned(old, "show")
+    assert (shown.count("P6Y"), shown.count("code de procédure pénale art. 8")) == (2, 2)
+    status, said, _ = _sign(old, "--consents", "P8Y")
+    assert (status, "--basis" in said, "Proposed: nothing" in owned(old, "show")) == (1, True, True)
+    other = sign(old, "--consents", "P8Y", "--basis", "Ten-year contracts.")
+    assert ("consent: P8Y" in other, "Basis: Ten-year contracts." in other, "refusal: P6Y" in other) == (True,) * 3
+    assert owned(old, "show") == other
+    assert "Ten-year contracts." in sign(old, "--consents", "P8Y")  # what is signed already keeps its basis
+    assert "Ten-year contracts." not in sign(old, "--consents", "P6Y")
+
+
+def test_a_shorter_period_takes_two_persons_once(old):
+    """Under `two` it is signed after just these periods were approved, and once; a longer one needs nobody."""
+    shorter = ("--consents", "P4Y", "--basis", "Shorter contracts.")
+    with running(old.database, register_approval="two") as api:
+        ada, bob = person(api, "Ada"), person(api, "Bob")
+
+        def propose(**periods):
+            return ada.call("POST", "/v1/proposals", {"kind": "retention", **periods}).json()["id"]
+
+        def approve(proposal):
+            bob.ok("POST", f"/v1/proposals/{proposal}/approvals", {"reason": "Checked."})
+
+        def refused(*words):
+            status, said, _ = _sign(old, *words, approval="two")
+            return (status, "POST /v1/proposals" in said) == (1, True)
+
+        assert refused(*shorter)
+        proposal = propose(consent="P4Y")
+        assert refused(*shorter)
+        approve(proposal)
+        assert refused(*shorter, "--refusals", "P4Y")
+        assert refused("--consents", "P3Y", "--basis", "Shorter still.")
+        assert "consent: P6Y" in owned(old, "show")
+        assert _sign(old, *shorter, approval="two")[0] == 0
+        assert _sign(old, "--consents", "P9Y", "--basis", "Longer.", approval="two")[0] == 0
+        assert refused(*shorter)  # the approval was used
+        approve(propose(consent="P4Y"))
+        assert _sign(old, *shorter, approval="two")[0] == 0
+    assert "consent: P4Y" in owned(old, "show")
+
+
+def test_one_person_signs_a_shorter_period_where_one_decides(old):
+    """The control: with `one` nothing waits."""
+    assert _sign(old, "--consents", "P4Y", "--basis", "Shorter contracts.")[0] == 0
 
 
 def test_a_hold_is_restored_with_the_rest(old, tmp_path):

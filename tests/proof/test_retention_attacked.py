@@ -87,7 +87,7 @@ def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
     assert (status, "WRONG" in said, "were destroyed when their time was over" in said) == (3, False, True)
     told = json.loads(line)
     for change in (
-        {"body": told["body"].replace("P5Y", "P4Y")},
+        {"body": told["body"].replace("P6Y", "P4Y")},
         {"proof": told["proof"].replace("index ", "index 1")},
     ):
         content = json.dumps({**told, **change}).encode() + b"\n"

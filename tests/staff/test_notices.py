@@ -5,9 +5,11 @@ from hashlib import sha256
 import psycopg
 import pytest
 
+from app.auth.scopes import Scope
 from app.core.staff.notice import FIRST_NOTICE
 from tests.faults.service import eventually
 from tests.support.api import running
+from tests.support.dashboard import Visitor
 from tests.support.staff import ENOUGH, TEXT, acknowledge, acknowledged_before, covered, person, publish, shown
 
 PAST = "2020-01-01T00:00:00Z"
@@ -45,12 +47,15 @@ def test_a_version_is_published_once_and_for_all(api):
 @pytest.mark.parametrize(
     ("language", "said", "instead", "lack"),
     [
-        ("fr", "# Un", "[À compléter]", "passage_to_complete"),
+        ("fr", "# Ce qui est secret", "[À compléter]", "passage_to_complete"),
+        ("fr", "l’identité", "le nom", "four_elements"),
+        ("fr", "15 000", "des", "code_penal_226_13"),
+        ("fr", "226-15", "226", "code_penal_226_15"),
         ("fr", "432-9", "432", "code_penal_432_9"),
         ("fr", "ses deux alinéas", "", "both_paragraphs_of_432_9"),
         ("fr", "Le secret dure", "Il dure", "secrecy_after_leaving"),
-        ("en", "# One", "[To be completed]", "passage_to_complete"),
-        ("en", "432-9", "432", "code_penal_432_9"),
+        ("en", "# What is secret", "[To be completed]", "passage_to_complete"),
+        ("en", "three years", "years", "code_penal_432_9"),
         ("en", "both paragraphs", "", "both_paragraphs_of_432_9"),
         ("en", "Secrecy outlasts", "It outlasts", "secrecy_after_leaving"),
     ],
@@ -80,6 +85,20 @@ def test_an_incomplete_version_is_acknowledged_by_nobody(database):
         assert covered(api, identifier)["standing"] == "missing"
         acknowledge(ada)
         assert covered(api, identifier)["standing"] == "acknowledged"
+
+
+def test_nothing_is_closed_to_who_did_not_acknowledge(api):
+    """A person with every scope administers without an acknowledgement; the coverage says who is missing."""
+    identifier, ada = person(api, *[scope.value for scope in Scope])
+    publish(api)
+    for method, path, body in (
+        ("GET", "/v1/processings", None),
+        ("POST", "/v1/staff/members", {"name": "Bob"}),
+        ("POST", "/v1/keys", {"name": "x", "scopes": ["audit:read"]}),
+    ):
+        assert ada.call(method, path, body).status_code in {200, 201}
+    assert "<h1>Dashboard" in Visitor(api).sign_in(str(ada.key)).html
+    assert covered(api, identifier)["standing"] == "missing"
 
 
 # --- acknowledging ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def run_command(database: TestDatabase, *words: Any, typed: str | bytes = "", **
     """
     settings = {"database_url": database.app_url, "pseudonym_key": PSEUDONYM_KEY, "master_key": MASTER_KEY, **more}
     environment = {f"SCEAU_{name.upper()}": value for name, value in settings.items()}
-    return run_bare({**environment, "SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one"}, *words, typed=typed)
+    return run_bare({"SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one", **environment}, *words, typed=typed)
 
 
 def run_bare(environment: Mapping[str, str | None], *words: Any, typed: str | bytes = "") -> tuple[int, str, str]:

@@ -8,8 +8,24 @@ from tests.support.api import Api
 from tests.support.databases import TestDatabase
 
 ENOUGH = {
-    "fr": "# Un\n\n- code pénal, article 432-9, ses deux alinéas\n\nLe secret dure au-delà de votre contrat.",
-    "en": "# One\n\n- code pénal, article 432-9, both paragraphs\n\nSecrecy outlasts your job.",
+    "fr": """# Ce qui est secret
+
+Le contenu, l’identité des correspondants, l’intitulé et les documents joints.
+
+- code pénal, article 226-13 : un an et 15 000 euros
+- article 226-15 : un an et 45 000 euros
+- article 432-9, ses deux alinéas : trois ans et 45 000 euros
+
+Le secret dure au-delà de votre contrat.""",
+    "en": """# What is secret
+
+The content, the identity of the correspondents, the subject line and the attachments.
+
+- code pénal, article 226-13: one year and 15,000 euros
+- article 226-15: one year and 45,000 euros
+- article 432-9, both paragraphs: three years and 45,000 euros
+
+Secrecy outlasts your job.""",
 }
 """The least that a notice must say."""
 TEXT = {"fr": {"title": "Titre", "body": ENOUGH["fr"]}, "en": {"title": "Title", "body": ENOUGH["en"]}}

@@ -1,4 +1,4 @@
-"""The decision log: searched by subject, correspondence, processing, outcome and time. It holds pseudonyms only."""
+"""The decision log: searched by subject and correspondence, processing, outcome and time. It holds pseudonyms only."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,6 +8,7 @@ from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from app.api.http.paging import read_cursor, write_cursor
+from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
@@ -16,7 +17,7 @@ from app.audit.store import LoggedDecision, LogQuery
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision import Reason
-from app.operations.audit.search_decisions import correspondence_ref, search_decisions
+from app.operations.audit.search_decisions import search_decisions
 
 router = strict_router("audit")
 
@@ -41,7 +42,7 @@ class DecisionSearch(WireModel):
 
     id: UUID | None = Field(default=None, description="The id that the answer carried")
     subject: SubjectBody | None = None
-    correspondence: CorrespondenceBody | None = None
+    correspondence: CorrespondenceBody | None = Field(default=None, description="Needs `subject`")
     processing: ProcessingId | None = None
     decision: StrictBool | None = None
     reason: Reason | None = None
@@ -58,7 +59,9 @@ class LoggedBody(BaseModel):
     caller: UUID
     subject_ref: str = Field(description="The subject's pseudonym (hex)")
     processing: str
-    correspondence_ref: str = Field(description="The keyed reference of the correspondence (hex)")
+    correspondence_ref: str = Field(
+        description="The keyed reference of the correspondence for this subject and day (hex)"
+    )
     elements: list[str] | None = None
     channel: str
     territory: str
@@ -88,17 +91,20 @@ async def post_decision_search(
 ) -> DecisionsPage:
     """List decisions, newest first: every one but the exempt permits, of which a share is logged.
 
-    A decision appears within a second of its answer. You search for subjects and correspondences by name;
-    answers hold pseudonyms only. The audit trail records who searched for whom.
+    A decision appears within a second of its answer. You search for subjects by name, and for a correspondence
+    among the decisions about one subject; answers hold pseudonyms only, and no row joins two people. The audit trail
+    records who searched for whom.
     """
     if body.processing is not None:
         caller.require_processing(body.processing)
-    allowed = tuple(sorted(caller.processings)) if caller.processings is not None else None
     named = body.correspondence
+    if named is not None and body.subject is None:
+        message = "is missing: a correspondence is searched among the decisions about one person"
+        raise InvalidRequestError([FieldError(field="subject", message=message)])
+    allowed = tuple(sorted(caller.processings)) if caller.processings is not None else None
     query = LogQuery(
         since=body.since,
         until=body.until,
-        correspondence_ref=correspondence_ref(deployment, named.type, named.id) if named is not None else None,
         processings=(body.processing,) if body.processing is not None else allowed,
         permitted=body.decision,
         reason=body.reason,
@@ -113,6 +119,7 @@ async def post_decision_search(
             caller,
             query,
             subject=body.subject.name() if body.subject is not None else None,
+            correspondence=(named.type, named.id) if named is not None else None,
             before=before,
             limit=body.page.limit,
         )

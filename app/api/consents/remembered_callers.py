@@ -8,8 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 from app.api.http.rate_limits import charge
 from app.api.http.security import Needs, bearer, credential_of
 from app.api.http.services import Services, services_of
-from app.auth.callers import Caller, CallerKind, Credential
-from app.core.staff.coverage import GateMode
+from app.auth.callers import Caller, Credential
 from app.db.database import DatabaseUnavailableError
 
 
@@ -32,10 +31,7 @@ class NeedsRemembered(Needs):
 
 
 async def _remembered(services: Services, presented: Credential) -> Caller | None:
-    """The caller as this process's memory has it, read into it where it lacks; None where that may not be used.
-
-    A person who may have a staff notice to acknowledge is looked up.
-    """
+    """The caller as this process's memory has it, read into it where it lacks; None where that may not be used."""
     memory = services.memory
     if memory is None or not memory.replica.lease.held():
         return None
@@ -46,8 +42,6 @@ async def _remembered(services: Services, presented: Credential) -> Caller | Non
         return None  # memory cannot be read into: the primary is asked
     now = replica.now()
     if held.caller is None or now >= held.until or not replica.lease.held():
-        return None
-    if held.caller.kind is CallerKind.PERSON and services.staff_gate.mode is not GateMode.OFF:
         return None
     held.use.at = now
     return held.caller

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from app.api.decisions.models import DecisionContext
 from app.api.decisions.reading import question_of, read_members
-from app.api.decisions.wire import ExplanationRequest
+from app.api.decisions.wire import Action, ExplanationRequest, Resource, Subject
 from app.api.http.problems import FieldError, InvalidRequestError, MalformedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
@@ -89,9 +89,10 @@ async def post_explanation(
     """Replay a question from the register and the ledger: what the answer was, or would have been, and why.
 
     `at` is the instant judged, `known_at` the instant by which the facts used had been recorded. With both set to the
-    time of an old decision, this gives that decision again. The audit trail records who asked about whom.
+    time of an old decision, this gives that decision again. Members that are not known are refused (400), but in
+    properties and `context`, which AuthZEN leaves open. The audit trail records who asked about whom.
     """
-    _refuse_instants_within(body.get("context"))
+    _refuse_unknown(body)
     try:
         asked = read_members(ExplanationRequest, body)
     except MalformedError as error:
@@ -121,15 +122,29 @@ async def post_explanation(
     )
 
 
-def _refuse_instants_within(context: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Refuse instants that stand in `context`: as a member that is not known they would be ignored.
+def _refuse_unknown(body: dict[str, Any]) -> None:
+    """Refuse members that an explanation does not know, where AuthZEN does not leave objects open for them.
 
-    The answer would then be about now, and would be taken for one about that instant.
+    `as_of` would be ignored, and an explanation of now taken for one of then. Properties and `context` are open, as for
+    a decision, but for the instants: those stand beside `context`.
+
+    Raises:
+        MalformedError: there are some; it names each.
+
     """
-    named = [each for each in ("at", "known_at") if isinstance(context, dict) and each in context]
-    if named:
-        message = "stands beside context, not in it"
-        raise InvalidRequestError([FieldError(field=f"context.{each}", message=message) for each in named])
+    unknown = [*body.keys() - set(ExplanationRequest.__struct_fields__)]
+    for name, model in (("subject", Subject), ("action", Action), ("resource", Resource)):
+        unknown += [f"{name}.{each}" for each in _members(body, name) - {*model.__struct_fields__, "properties"}]
+    misplaced = [f"context.{each}" for each in ("at", "known_at") if each in _members(body, "context")]
+    faults = [FieldError(field=each, message="is not a member of an explanation") for each in sorted(unknown)]
+    faults += [FieldError(field=each, message="stands beside context, not in it") for each in misplaced]
+    if faults:
+        raise MalformedError("Members that are not known are refused here.", faults)
+
+
+def _members(body: dict[str, Any], name: str) -> set[str]:
+    found = body.get(name)
+    return set(found) if isinstance(found, dict) else set()
 
 
 def _processing(found: Explanation) -> ProcessingFacts | None:

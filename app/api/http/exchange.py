@@ -58,11 +58,6 @@ class Exchange:
         """The request id, if it may be logged."""
         return loggable(self._identifier)
 
-    def _told(self) -> Mapping[str, str]:
-        """Headers that were asked for on the way, whichever response it came to be."""
-        told: Mapping[str, str] = self._scope.get("state", {}).get("answer_headers", {})
-        return told
-
     async def send(self, message: Message) -> None:
         """Send a message on, adding the headers to the first."""
         if message["type"] == "http.response.start":
@@ -72,7 +67,7 @@ class Exchange:
                 self._scope.setdefault("state", {})["trace_id"] = current
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._identifier
-            for name, value in {**self._headers, **self._told()}.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
             for name, value in fields_of(self._scope).items():
                 headers[name] = value

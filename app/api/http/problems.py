@@ -55,7 +55,6 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     errors: list[FieldError] | None = None
-    page: str | None = Field(default=None, description="Where a person can do what is missing")
 
 
 class MalformedError(Exception):
@@ -102,7 +101,6 @@ def problem(
     *,
     fields: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
-    page: str | None = None,
 ) -> Response:
     """A response that is a problem document."""
     body = Problem(
@@ -111,7 +109,6 @@ def problem(
         status=status,
         detail=detail,
         errors=list(fields) or None,
-        page=page,
     )
     return Response(body.model_dump_json(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
 
@@ -182,8 +179,7 @@ def refused(error: errors.DomainError) -> Response:
     fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
     challenge = {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}  # RFC 6750, section 3.1
     headers = challenge if isinstance(error, errors.ScopeMissingError) else None
-    page = error.page if isinstance(error, errors.StaffAcknowledgementRequiredError) else None
-    return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers, page=page)
+    return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers)
 
 
 def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import structlog
 from fastapi import Depends, FastAPI, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
@@ -23,16 +22,10 @@ from app.auth.limits.rate_limits import Counted, counted_by
 from app.auth.scopes import Scope
 from app.auth.store import authenticate, authentication
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
-from app.core.errors import StaffAcknowledgementRequiredError
-from app.core.staff.coverage import GateMode
 from app.db.database import DatabaseUnavailableError
 from app.db.lookups import Lookup
-from app.operations.staff.gate import passes_gate
 
 _LONGEST_KEY: Final = 512
-STAFF_NOTICE_HEADER: Final = "Sceau-Staff-Notice"
-"""Says, under `SCEAU_STAFF_GATE=warn`, that this person has a notice to acknowledge, and where."""
-log = structlog.get_logger("sceau.staff")
 bearer = HTTPBearer(
     auto_error=False,
     scheme_name="key",
@@ -44,13 +37,7 @@ _inside: dict[Callable[..., Any], frozenset[Scope]] = {}
 
 
 class Needs:
-    """A dependency that gives the caller if it has one of some scopes, and refuses the request otherwise (401, 403).
-
-    It refuses or warns a person who has not acknowledged the staff notice of today, as SCEAU_STAFF_GATE says
-    (L32-3, V; docs/staff.md).
-    """
-
-    gated = True
+    """A dependency that gives the caller if it has one of some scopes, and refuses the request otherwise (401, 403)."""
 
     def __init__(self, *scopes: Scope, counted: bool = True) -> None:
         """Keep the scopes for the check and for the documentation. One of them is enough.
@@ -69,31 +56,22 @@ class Needs:
         Raises:
             UnauthorizedError: there is no credential, or it is not in force.
             OverQuotaError: the caller has used up its quota.
-            StaffAcknowledgementRequiredError: a person who has to acknowledge the staff notice first.
             ScopeMissingError: the caller has none of the scopes.
 
         """
         services = services_of(request)
         text = credentials.credentials if credentials is not None else None
         presented = await credential_of(services, text)
-        found, aware = await _found(services, presented, gated=self.gated)
+        found = await _found(services, presented)
         request.state.authenticated, request.state.presented = found, presented
         request.state.caller = str(found.caller.id)
         charge(request, services.limits, self.counted, found.caller)
-        if not aware:
-            stop_or_warn(request, found.caller)
         found.caller.require_one_of(self._named)
         return found.caller
 
 
-class NeedsUngated(Needs):
-    """The same, but it passes persons who have a notice to acknowledge."""
-
-    gated = False
-
-
-class AnyCaller(NeedsUngated):
-    """A dependency that gives the caller, whatever its scopes. It passes persons who have a notice to acknowledge."""
+class AnyCaller(Needs):
+    """A dependency that gives the caller, whatever its scopes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +128,8 @@ def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
     return unlimited
 
 
-def stop_or_warn(request: Request, caller: Caller) -> None:
-    """Refuse a person who has not acknowledged the staff notice of today, or put a warning into the answer.
-
-    Raises:
-        StaffAcknowledgementRequiredError: SCEAU_STAFF_GATE is `enforce`.
-
-    """
-    services = services_of(request)
-    page = services.staff_page
-    if services.staff_gate.mode is GateMode.ENFORCE:
-        raise StaffAcknowledgementRequiredError(page)
-    log.warning("staff notice not acknowledged", caller=str(caller.id))
-    request.state.answer_headers = {STAFF_NOTICE_HEADER: f'unacknowledged; page="{page}"'}
-
-
-async def _found(services: Services, presented: Credential, *, gated: bool = False) -> tuple[Authenticated, bool]:
-    """The caller who presented this credential, and whether they pass the staff gate (if `gated`).
+async def _found(services: Services, presented: Credential) -> Authenticated:
+    """The caller who presented this credential.
 
     Raises:
         UnauthorizedError: no credential in force.
@@ -177,12 +140,11 @@ async def _found(services: Services, presented: Credential, *, gated: bool = Fal
     since = services.known.forgettings
     async with services.database.read() as session:
         found = await authenticate(session, presented)
-        aware = found is None or not gated or await passes_gate(session, services.staff_gate, found.caller)
     services.known.remember_caller(presented.digest, found, since)
     if found is None:
         raise UnauthorizedError(presented=True)
     services.uses.note(found)
-    return found, aware
+    return found
 
 
 async def credential_of(services: Services, text: str | None) -> Credential:

@@ -21,7 +21,6 @@ from app.auth.limits.rate_limits import RateLimits
 from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
 from app.auth.uses import Uses
 from app.core.register.approval import RegisterApproval
-from app.core.staff.coverage import Gate
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.journal.fence import Fence
@@ -78,7 +77,7 @@ class Services:
     metrics_access: MetricsAccess = MetricsAccess.OPEN
     max_body_bytes: int = 1_048_576
     keep_answers: timedelta = timedelta(hours=24)
-    log_retention: timedelta = timedelta(days=400)
+    log_retention: timedelta = timedelta(days=90)
     webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
     webhook_key_overlap: timedelta = timedelta(days=7)
     key_overlap: timedelta = timedelta(days=7)
@@ -87,7 +86,6 @@ class Services:
     sign_ins: Buckets = field(default_factory=lambda: Buckets("sign-in", _SIGN_INS))
     proxies: Proxies = ()
     register_approval: RegisterApproval = RegisterApproval.TWO
-    staff_gate: Gate = field(default_factory=Gate)
     pace: Pace = field(default_factory=Pace)
     return_origins: frozenset[str] = frozenset()
     logo: bytes | None = None
@@ -155,7 +153,6 @@ RateLimitsDep = Annotated[RateLimits, _part(lambda services: services.limits)]
 MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
 RegisterApprovalDep = Annotated[RegisterApproval, _part(lambda services: services.register_approval)]
-StaffGateDep = Annotated[Gate, _part(lambda services: services.staff_gate)]
 WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webhook_policy)]
 WebhookKeyOverlapDep = Annotated[timedelta, _part(lambda services: services.webhook_key_overlap)]
 KeyOverlapDep = Annotated[timedelta, _part(lambda services: services.key_overlap)]

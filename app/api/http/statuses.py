@@ -46,7 +46,6 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.ScopeMissingError: 403,
     errors.ScopeNotHeldError: 403,
     errors.SolicitationPausedError: 409,
-    errors.StaffAcknowledgementRequiredError: 403,
     errors.TextChangedError: 409,
     errors.TooManyEndpointsError: 409,
     errors.TooManyFormsError: 429,

@@ -24,12 +24,16 @@ Version = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 _SAID: Final = {
     "fr": NoticeText(
         "Secret des correspondances",
-        "# Ce qui est secret\n\nLe contenu…\n\n# Les sanctions pénales encourues\n\n- code pénal, article 432-9, ses "
-        "deux alinéas : …\n\nLe secret dure au-delà de votre contrat.",
+        "# Ce qui est secret\n\nLe contenu, l’identité des correspondants, l’intitulé et les documents joints.\n\n"
+        "# Les sanctions pénales encourues\n\n- code pénal, article 226-13 : un an et 15 000 euros\n"
+        "- article 226-15 : un an et 45 000 euros\n- article 432-9, ses deux alinéas : trois ans et 45 000 euros\n\n"
+        "Le secret dure au-delà de votre contrat.",
     ),
     "en": NoticeText(
         "Secrecy of correspondence",
-        "# What is secret\n\nThe content…\n\n# The penalties\n\n- code pénal, article 432-9, both paragraphs: …\n\n"
+        "# What is secret\n\nThe content, the identity of the correspondents, the subject line and the attachments.\n\n"
+        "# The penalties\n\n- code pénal, article 226-13: one year and 15,000 euros\n- article 226-15: one year and "
+        "45,000 euros\n- article 432-9, both paragraphs: three years and 45,000 euros\n\n"
         "Secrecy outlasts your job.",
     ),
 }

@@ -12,7 +12,7 @@ from fastapi import Depends, Path, Query, Response
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import PROBLEMS, problems, strict_router
-from app.api.http.security import AnyCaller, Needs, NeedsUngated, everywhere
+from app.api.http.security import AnyCaller, Needs, everywhere
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep
 from app.api.staff.models import (
     AcknowledgementView,
@@ -35,9 +35,9 @@ from app.core.errors import NotFoundError, PersonsOnlyError
 from app.core.staff.coverage import NoticeStanding, standing
 from app.db.session import WriteSession
 from app.operations.staff.acknowledge_notice import acknowledge_notice, record_paper
-from app.operations.staff.gate import read_own_standing
 from app.operations.staff.members import change_staff_member, erase_staff_member, register_staff_member
 from app.operations.staff.publish_staff_notice import publish_staff_notice
+from app.operations.staff.read_own_standing import read_own_standing
 from app.operations.staff.read_staff_coverage import read_acknowledgements, read_staff_coverage
 from app.staff.notices import load_notices
 from app.staff.records import AcknowledgementMethod
@@ -47,8 +47,6 @@ router = strict_router("staff")
 
 Person = Annotated[Caller, Depends(AnyCaller())]
 Officer = Annotated[Caller, Depends(everywhere(Needs(Scope.STAFF_WRITE)))]
-Publisher = Annotated[Caller, Depends(everywhere(NeedsUngated(Scope.STAFF_WRITE)))]
-"""Not behind the gate: while the notice is incomplete nobody can acknowledge it, and somebody has to complete it."""
 Reader = Annotated[Caller, Depends(everywhere(Needs(Scope.AUDIT_READ, Scope.STAFF_WRITE)))]
 Id = Annotated[UUID, Path(alias="id", description="The id of a member; a caller's own id where the member is one")]
 
@@ -63,11 +61,11 @@ _INVALID = (422, "Some fields are not as they should be.")
     response_model=NoticeView,
     responses=problems(_INVALID),
 )
-async def post_notice(body: NewNotice, caller: Publisher, write: WriteDep) -> Response:
+async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Response:
     """Publish a version, in force at once and for good. Everybody is asked again; no version is ever changed.
 
-    One that leaves out what staff must be told is refused: a passage to be completed, code pénal 432-9 with both of its
-    paragraphs, that secrecy outlasts the job. The staff gate does not apply.
+    One that leaves out what staff must be told is refused: what is secret, that secrecy outlasts the job, code pénal
+    226-13, 226-15 and both paragraphs of 432-9 with their penalties, or a passage that is still to be completed.
     """
 
     async def publish(session: WriteSession) -> NoticeView:
@@ -77,7 +75,7 @@ async def post_notice(body: NewNotice, caller: Publisher, write: WriteDep) -> Re
 
 
 @router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=PROBLEMS)
-async def get_notices(_: Publisher, database: DatabaseDep) -> NoticesPage:
+async def get_notices(_: Officer, database: DatabaseDep) -> NoticesPage:
     """Every version with its texts and their hashes; the last one is that of today."""
     async with database.read() as session:
         return NoticesPage(items=[NoticeView.of(each) for each in await load_notices(session)])
@@ -90,7 +88,7 @@ async def get_notices(_: Publisher, database: DatabaseDep) -> NoticesPage:
     responses=PROBLEMS,
 )
 async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> OwnNotice:
-    """The notice of today, and whether the calling person has acknowledged it. The staff gate does not apply."""
+    """The notice of today, and whether the calling person has acknowledged it."""
     if caller.kind is not CallerKind.PERSON:
         raise PersonsOnlyError
     async with database.read() as session:
@@ -116,7 +114,7 @@ async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: 
 async def post_staff_acknowledgement(body: NewAcknowledgement, caller: Person, write: WriteDep) -> Response:
     """Acknowledge the notice of today, as the person whose key this is. A second time answers as the first time.
 
-    People read and acknowledge it on a page too (`/staff/notice`). The staff gate does not apply.
+    People read and acknowledge it on a page too (`/staff/notice`).
     """
 
     async def acknowledge(session: WriteSession) -> AcknowledgementView:

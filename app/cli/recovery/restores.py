@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, heard_by_all
+from app.cli.connecting import DataOption, at_length, deployment, heard_by_all
 from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ _SEND_FIRST: Final = (
 _UNTOLD: Final = (
     "A host saw {} in the database before that the database lacks now, and that none of these journals has. Name the "
     "journals of every host; if one is lost, nothing tells what it said: say so in --lost."
+)
+_TWO: Final = (
+    "It takes two persons to accept a restore here (SCEAU_REGISTER_APPROVAL): one sends what is lost to POST "
+    "/v1/restores, and another approves it (POST /v1/proposals/{id}/approvals)."
 )
 Directories = Annotated[
     list[Path] | None,
@@ -93,7 +97,8 @@ def replay_journal(
 ) -> None:
     """Record again what the journal notes and the database lacks, and let the service answer from it.
 
-    Give the journals of every host at once. It may be run again: what is held already is left alone.
+    Give the journals of every host at once. It may be run again: what is held already is left alone. With
+    SCEAU_REGISTER_APPROVAL=two the service answers once two persons have accepted the restore.
     """
     from app.journal.store import NewEpoch
     from app.operations.consents.restores.replay_journal import ReplayOutcome, told_by_hand
@@ -129,8 +134,10 @@ def replay_journal(
         typer.echo(_UNTOLD.format(_counted(untold)), err=True)
     if dry_run:
         return
-    if (by_hand or untold) and lost is None:
-        typer.echo("Do these again, then say so: sceau accept-restore --lost '…'", err=True)
+    takes_two = _takes_two(data)
+    if takes_two or ((by_hand or untold) and lost is None):
+        then = f"The acceptance waits. {_TWO}" if takes_two else "Then say so: sceau accept-restore --lost '…'"
+        typer.echo(f"Do these again. {then}" if by_hand or untold else then, err=True)
         raise typer.Exit(1)
     _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), known)
 
@@ -149,7 +156,20 @@ def accept_restore(
     """Say that a restore has been dealt with: the service answers from the database again. It stays in the trail."""
     from app.journal.store import NewEpoch
 
+    if _takes_two(data):
+        typer.echo(f"sceau: {_TWO}", err=True)
+        raise typer.Exit(1)
     _accept(data, NewEpoch(lost), 1)
+
+
+def _takes_two(data: Path | None) -> bool:
+    """Whether a second person accepts a restore, by the API, which is the one gate; a command is run by one."""
+    from app.core.register.approval import RegisterApproval
+    from app.settings import Settings
+    from app.settings.required import register_approval
+
+    with deployment(data):
+        return register_approval(Settings.load()) is RegisterApproval.TWO
 
 
 def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:

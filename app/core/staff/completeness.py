@@ -1,7 +1,7 @@
 """What a staff notice must say before anybody's acknowledgement of it counts (L32-3, V; D. 98-5 I, third paragraph).
 
-These checks look for words. They find a notice that was left unfinished or that leaves a penalty out; whether the text
-is good, only its reader can say.
+These checks look for words. They find a notice that was left unfinished, or that leaves out what is secret or a
+penalty; whether the text is good, only its reader can say.
 """
 
 import re
@@ -16,9 +16,12 @@ from app.core.staff.coverage import NoticeText
 
 
 class Lack(StrEnum):
-    """What a text leaves out."""
+    """What a text leaves out; an article is left out as well where its penalty is."""
 
     PASSAGE_TO_COMPLETE = "passage_to_complete"
+    FOUR_ELEMENTS = "four_elements"
+    CODE_PENAL_226_13 = "code_penal_226_13"
+    CODE_PENAL_226_15 = "code_penal_226_15"
     CODE_PENAL_432_9 = "code_penal_432_9"
     BOTH_PARAGRAPHS_OF_432_9 = "both_paragraphs_of_432_9"
     SECRECY_AFTER_LEAVING = "secrecy_after_leaving"
@@ -33,10 +36,14 @@ _SIGNS: Final = str.maketrans(dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-
 class _NoticeWords:
     """The words of one language, without accents and in lower case.
 
+    `elements`: the four things that are secret, named in one paragraph or list. `one_year`, `three_years`: in prison.
     `both`: one phrase that names both paragraphs; `each`: or these two, each of which names one.
     `secrecy` and `after` stand in one sentence of a text that says that secrecy outlasts the job.
     """
 
+    elements: tuple[re.Pattern[str], ...]
+    one_year: re.Pattern[str]
+    three_years: re.Pattern[str]
     both: re.Pattern[str]
     each: tuple[re.Pattern[str], re.Pattern[str]]
     secrecy: re.Pattern[str]
@@ -45,6 +52,14 @@ class _NoticeWords:
 
 _WORDS: Final[Mapping[str, _NoticeWords]] = {
     "fr": _NoticeWords(
+        elements=(
+            re.compile(r"\bcontenus?\b"),
+            re.compile(r"\bidentites?\b"),
+            re.compile(r"\b(intitules?|objets?)\b"),
+            re.compile(r"\b(documents?|pieces?|fichiers?) joint(e|s|es)?\b"),
+        ),
+        one_year=re.compile(r"\b(un|1) an\b"),
+        three_years=re.compile(r"\b(trois|3) ans\b"),
         both=re.compile(r"\b(deux alineas|(alineas?|al\.) ?1(er)? et 2|premier et (second|deuxieme) alineas?)\b"),
         each=(
             re.compile(r"\b((alinea|al\.) ?1(er)?|(premier|1er) alinea)\b"),
@@ -58,6 +73,14 @@ _WORDS: Final[Mapping[str, _NoticeWords]] = {
         ),
     ),
     "en": _NoticeWords(
+        elements=(
+            re.compile(r"\bcontents?\b"),
+            re.compile(r"\bidentit(y|ies)\b"),
+            re.compile(r"\b(subjects?|titles?)\b"),
+            re.compile(r"\battach(ments?|ed)\b"),
+        ),
+        one_year=re.compile(r"\b(one|1|a) year\b"),
+        three_years=re.compile(r"\b(three|3) years\b"),
         both=re.compile(r"\b(both (of its )?paragraphs|paragraphs 1 and 2|first and second paragraphs?)\b"),
         each=(
             re.compile(r"\b(paragraph 1|first paragraph)\b"),
@@ -84,12 +107,16 @@ def lacks_of(text: NoticeText, language: str) -> tuple[Lack, ...]:
     """
     said = _plain(f"{text.title}\n{text.body}")
     words = _WORDS[language]
-    of_article = "\n".join(line for line in said.split("\n") if "432-9" in line)
     sentences = re.split(r"[.!?\n]", said)
     found = {
         Lack.PASSAGE_TO_COMPLETE: _PLACES_TO_COMPLETE.search(said) is not None,
-        Lack.CODE_PENAL_432_9: not of_article,
-        Lack.BOTH_PARAGRAPHS_OF_432_9: not _names_both(of_article, words),
+        Lack.FOUR_ELEMENTS: not any(
+            all(each.search(block) for each in words.elements) for block in re.split(r"\n\s*\n", said)
+        ),
+        Lack.CODE_PENAL_226_13: not _tells(said, "226-13", words.one_year, 15),
+        Lack.CODE_PENAL_226_15: not _tells(said, "226-15", words.one_year, 45),
+        Lack.CODE_PENAL_432_9: not _tells(said, "432-9", words.three_years, 45),
+        Lack.BOTH_PARAGRAPHS_OF_432_9: not _names_both(_lines_of(said, "432-9"), words),
         Lack.SECRECY_AFTER_LEAVING: not any(
             words.secrecy.search(each) and words.after.search(each) for each in sentences
         ),
@@ -101,6 +128,18 @@ def lacking(texts: Mapping[str, NoticeText]) -> dict[str, tuple[Lack, ...]]:
     """What a notice leaves out, by language; a language that is complete is not there."""
     found = {language: lacks_of(text, language) for language, text in texts.items()}
     return {language: lacks for language, lacks in found.items() if lacks}
+
+
+def _lines_of(said: str, article: str) -> str:
+    """The lines that name an article."""
+    return "\n".join(line for line in said.split("\n") if re.search(rf"\b{article}\b", line))
+
+
+def _tells(said: str, article: str, years: re.Pattern[str], thousands: int) -> bool:
+    """Whether an article is named together with its imprisonment and its fine in thousands of euros."""
+    lines = _lines_of(said, article)
+    fine = re.search(rf"\b{thousands}[ .,]?000\b", lines)
+    return fine is not None and years.search(lines) is not None
 
 
 def _names_both(lines: str, words: _NoticeWords) -> bool:

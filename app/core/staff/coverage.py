@@ -6,7 +6,7 @@ everybody again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
@@ -18,14 +18,6 @@ class NoticeStanding(StrEnum):
     OUTDATED = "outdated"
     MISSING = "missing"
     LEFT = "left"
-
-
-class GateMode(StrEnum):
-    """What becomes of an administrative request of a person who has not acknowledged the notice of today."""
-
-    OFF = "off"
-    WARN = "warn"
-    ENFORCE = "enforce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +57,3 @@ def standing(current: int, acknowledged: int | None, *, left: bool = False) -> N
     if acknowledged is None:
         return NoticeStanding.MISSING
     return NoticeStanding.ACKNOWLEDGED if acknowledged >= current else NoticeStanding.OUTDATED
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What stands before administrative routes, for persons.
-
-    `grace`: how long after a new version the one before it is still enough. Who never acknowledged any has none.
-    """
-
-    mode: GateMode = GateMode.OFF
-    grace: timedelta = timedelta(0)
-
-    def is_open(self, notice: Notice, acknowledged: int | None, at: datetime) -> bool:
-        """Whether somebody passes at an instant whose latest acknowledgement that counts was of that version."""
-        now = standing(notice.number, acknowledged)
-        in_grace = acknowledged == notice.number - 1 and at < notice.published_at + self.grace
-        return now is NoticeStanding.ACKNOWLEDGED or (now is NoticeStanding.OUTDATED and in_grace)

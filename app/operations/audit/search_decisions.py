@@ -6,19 +6,20 @@ from typing import Final
 from uuid import UUID
 
 from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.store import LoggedDecision, LogQuery, search_log
+from app.audit.recorder import correspondence_ref
+from app.audit.store import LoggedDecision, LogQuery, days_logged, search_log
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.db.session import WriteSession
 from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import recorded_ref, ref_of
+from app.operations.service.named_subject import NOBODY, recorded_ref, ref_of
 from app.register.store import load_processing
 
 _WORDS: Final = {
     "since": "since",
     "until": "until",
     "ref": "subject",
-    "correspondence_ref": "correspondence",
+    "correspondence_refs": "correspondence",
     "processings": "processing",
     "permitted": "decision",
     "reason": "reason",
@@ -35,11 +36,6 @@ class DecisionPage:
     next_before: UUID | None
 
 
-def correspondence_ref(deployment: Deployment, kind: str, identifier: str) -> bytes:
-    """The keyed reference (32 bytes) under which a correspondence stands in the log."""
-    return deployment.pseudonyms.opaque("correspondence", f"{kind}\n{identifier}")
-
-
 async def search_decisions(
     session: WriteSession,
     deployment: Deployment,
@@ -47,15 +43,22 @@ async def search_decisions(
     query: LogQuery,
     *,
     subject: SubjectName | None,
+    correspondence: tuple[str, str] | None,
     before: UUID | None,
     limit: int,
 ) -> DecisionPage:
-    """The next decisions that match, newest first; `subject` is a name, everything else stands in `query`.
+    """The next decisions that match, newest first; `subject` and `correspondence` are names, the rest is in `query`.
 
-    Who searched, by what and for whose decisions is recorded: each page, for each shows more.
+    A correspondence (type, id) is searched among one person's decisions: without a subject none is found. Who
+    searched, by what and for whose decisions is recorded: each page, for each shows more.
     """
     ref = await ref_of(session, deployment, subject) if subject is not None else None
     narrowed = replace(query, ref=ref)
+    if correspondence is not None:
+        opaque, about = deployment.pseudonyms.opaque, ref or NOBODY
+        days = await days_logged(session, about)
+        refs = [correspondence_ref(opaque, about, day, *correspondence) for day in days]
+        narrowed = replace(narrowed, correspondence_refs=refs)
     found = await search_log(session, narrowed, before=before, limit=limit + 1)
     page = found[:limit]
     told = {"filters": [_WORDS[name] for name in _WORDS if getattr(narrowed, name) is not None]}

@@ -10,7 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from app.audit.acts import ActKind
-from app.audit.store import AnswersOfAProcessing, answers_between, count_dropped
+from app.audit.figures import AnswerCount, answers_between
+from app.audit.store import count_dropped
 from app.audit.trail import Entry, TrailQuery, search_trail
 from app.auth.store import load_caller
 from app.core.processing import Status
@@ -92,7 +93,7 @@ class PeriodReport:
     events: Sequence[EventsOfAProcessing]
     flags: Sequence[FlagsOfAProcessing]
     lapsing: Mapping[str, int]
-    answers: Sequence[AnswersOfAProcessing]
+    answers: Sequence[AnswerCount]
     dropped: int
     imports: Sequence[ImportSource]
     erasures: int

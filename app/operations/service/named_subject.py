@@ -6,7 +6,7 @@ from app.db.session import ReadSession
 from app.ledger.locators import REF_BYTES, find_ref
 from app.operations.service.deployment import Deployment, SubjectName
 
-_NOBODY: Final = bytes(REF_BYTES)
+NOBODY: Final = bytes(REF_BYTES)
 """No subject has this subject_ref: they are random."""
 
 
@@ -18,9 +18,9 @@ async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName
 
     """
     found = await find_ref(session, deployment.pseudonyms.locator(name.type, name.id))
-    return _NOBODY if found is None else found
+    return NOBODY if found is None else found
 
 
 def recorded_ref(ref: bytes) -> bytes | None:
     """A subject_ref as an act about it is recorded: None for nobody's, under which strangers would find one another."""
-    return None if ref == _NOBODY else ref
+    return None if ref == NOBODY else ref

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
-from app.audit.figures import DecisionCount, decisions_by_day, load_figure
+from app.audit.figures import LOGGED, DecisionCount, decisions_by_day, load_figure
 from app.audit.job_runs import DayOfRuns, latest_runs
 from app.auth.callers import Caller
 from app.db.database import Database, DatabaseUnavailableError
@@ -104,7 +104,7 @@ async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool
         return Read(now, figure.counted_at, [each for each in counts if caller.may_ask_about(each.processing)])
 
     async def decisions(session: ReadSession) -> Read[Sequence[DecisionCount]]:
-        now, figure = await session.now(), await load_figure(session, count_logged_decisions.NAME)
+        now, figure = await session.now(), await load_figure(session, LOGGED)
         if figure is None:
             return Read(now, None, ())
         counts = await decisions_by_day(session, now - count_logged_decisions.SHOWN)

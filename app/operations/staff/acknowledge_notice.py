@@ -66,7 +66,7 @@ async def record_paper(
         NotFoundError: there is no such member, or no such version in that language.
         PersonsOnlyError: a program has that id.
         NoticeUnfinishedError: that version leaves out what staff must be told.
-        OwnAcknowledgementError: the member has access, and so the page: paper would open the gate to who never read.
+        OwnAcknowledgementError: the member has access, and so the page: paper would stand for what they never read.
         CollectionTimeError: it would have been signed before the version was published, or later than now.
 
     """

@@ -43,7 +43,7 @@ class Covered:
 class Coverage:
     """Everybody, by id (oldest first), as against the notice of today.
 
-    Paper counts for those alone who have no access: the others are asked by the gate, which does not take it. An
+    Paper counts for those alone who have no access: the others read and acknowledge themselves. An
     acknowledgement of a version that leaves out what staff must be told counts for nobody.
     """
 

@@ -35,11 +35,6 @@ DASHBOARD: Final[Catalogue] = {
         "This page uses two cookies only, which it needs: one protects the sign-in form, the other keeps the session "
         "open. It loads nothing from any other site.",
     ),
-    "unaware": both(
-        "Vous n’avez pas pris connaissance de la notice du personnel en vigueur.",
-        "You have not acknowledged the staff notice of today.",
-    ),
-    "read_notice": both("La lire", "Read it"),
     "lead": both(
         "Des nombres seulement : aucune personne, aucun message n’y figure.",
         "Numbers only: no person or message appears here.",

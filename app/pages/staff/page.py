@@ -1,6 +1,6 @@
 """The staff notice, for a person signed in: `/staff/notice` shows it and records one press of a button.
 
-Behind a sign-in with the key of a person, whatever its scopes (`app.pages.sign_in`), and before any gate.
+Behind a sign-in with the key of a person, whatever its scopes (`app.pages.sign_in`).
 """
 
 from typing import Annotated, Final
@@ -14,7 +14,7 @@ from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
 from app.core.staff.errors import NoticeUnfinishedError
 from app.operations.callers.page_sessions import SignInForm
 from app.operations.staff.acknowledge_notice import Shown, acknowledge_notice
-from app.operations.staff.gate import read_own_standing
+from app.operations.staff.read_own_standing import read_own_standing
 from app.pages.rendering import page_router, render
 from app.pages.sign_in import Entrance, Visit, add_sign_in
 from app.pages.staff.view import notice_page

@@ -7,7 +7,7 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.staff.completeness import lacking
 from app.core.staff.coverage import Notice, standing
-from app.operations.staff.gate import OwnStanding
+from app.operations.staff.read_own_standing import OwnStanding
 from app.pages.dates import day, moment
 from app.pages.languages import Language
 

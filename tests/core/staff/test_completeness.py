@@ -1,5 +1,6 @@
 """A notice counts only when it says what staff must be told, in each of its languages."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,12 +10,31 @@ from app.core.staff.coverage import NoticeText
 from app.core.staff.notice import FIRST_NOTICE
 
 PLACEHOLDER = {"fr": "[À compléter par l’opérateur", "en": "[To be completed by the operator"}
-ARTICLE = {"fr": "Code pénal, article 432-9, ses deux alinéas.", "en": "Code pénal, article 432-9, both paragraphs."}
+SECRET = {
+    "fr": "Le contenu, l’identité des correspondants, l’intitulé et les documents joints.",
+    "en": "The content, the identity of the correspondents, the subject line and the attachments.",
+}
+REVEALING = {
+    "fr": "Article 226-13 : un an et 15\N{NO-BREAK SPACE}000 euros.",
+    "en": "Article 226-13: one year, 15,000 euros.",
+}
+OPENING = {"fr": "Article 226-15 : un an et 45 000 euros.", "en": "Article 226-15: one year, 45,000 euros."}
+OFFICE = {"fr": "trois ans et 45 000 euros", "en": "three years and 45,000 euros"}
+ARTICLE = {
+    "fr": f"Code pénal, article 432-9, ses deux alinéas : {OFFICE['fr']}.",
+    "en": f"Code pénal, article 432-9, both paragraphs: {OFFICE['en']}.",
+}
 AFTER = {"fr": "Le secret dure au-delà de votre contrat.", "en": "Secrecy outlasts your job."}
+OF_432_9 = (Lack.CODE_PENAL_432_9, Lack.BOTH_PARAGRAPHS_OF_432_9)
 
 
 def lacks(language, *said, title="Titre"):
-    """What a text of these lines leaves out."""
+    """What a text leaves out that has these lines besides what is secret and the other two articles."""
+    return said_only(language, SECRET[language], REVEALING[language], OPENING[language], *said, title=title)
+
+
+def said_only(language, *said, title="Titre"):
+    """What a text of these lines alone leaves out."""
     return lacks_of(NoticeText(title, "\n\n".join(said)), language)
 
 
@@ -30,12 +50,56 @@ def test_the_text_that_ships_lacks_what_the_operator_writes_and_nothing_else(lan
 @pytest.mark.parametrize("language", ["fr", "en"])
 @pytest.mark.parametrize(
     ("left_out", "lack"),
-    [(0, (Lack.CODE_PENAL_432_9, Lack.BOTH_PARAGRAPHS_OF_432_9)), (1, (Lack.SECRECY_AFTER_LEAVING,)), (2, ())],
+    [
+        (SECRET, (Lack.FOUR_ELEMENTS,)),
+        (REVEALING, (Lack.CODE_PENAL_226_13,)),
+        (OPENING, (Lack.CODE_PENAL_226_15,)),
+        (ARTICLE, OF_432_9),
+        (AFTER, (Lack.SECRECY_AFTER_LEAVING,)),
+        (None, ()),
+    ],
 )
 def test_each_thing_left_out_is_named(language, left_out, lack):
-    """Of a text that says both, either is missed when it is taken away; the control misses nothing."""
-    said = [each for place, each in enumerate((ARTICLE[language], AFTER[language])) if place != left_out]
-    assert lacks(language, *said) == lack
+    """Of a text that says everything, each is missed when it is taken away; the control misses nothing."""
+    whole = (SECRET, REVEALING, OPENING, ARTICLE, AFTER)
+    assert said_only(language, *[each[language] for each in whole if each is not left_out]) == lack
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize(
+    "word", [r"l’identité des correspondants|identity", "contenu|content", "intitulé|subject", "documents|attachments"]
+)
+def test_each_of_the_four_secrets_is_named(language, word):
+    """A text that names three of them says not yet what is secret; a list of the four does."""
+    others = (REVEALING[language], OPENING[language], ARTICLE[language], AFTER[language])
+    assert said_only(language, re.sub(word, "…", SECRET[language]), *others) == (Lack.FOUR_ELEMENTS,)
+    listed = "\n".join(f"- {each}" for each in re.split(", | et | and ", SECRET[language]))
+    assert said_only(language, listed, *others) == ()
+
+
+@pytest.mark.parametrize(
+    ("article", "penalty", "lack"),
+    [
+        ("226-13", "un an", Lack.CODE_PENAL_226_13),
+        ("226-13", "15 000", Lack.CODE_PENAL_226_13),
+        ("226-15", "un an", Lack.CODE_PENAL_226_15),
+        ("226-15", "45 000", Lack.CODE_PENAL_226_15),
+        ("432-9", "trois ans", Lack.CODE_PENAL_432_9),
+        ("432-9", "45 000", Lack.CODE_PENAL_432_9),
+    ],
+)
+def test_an_article_counts_with_its_penalty(article, penalty, lack):
+    """Imprisonment and fine stand where the article is named; another article's are not its own."""
+    whole = [
+        SECRET["fr"],
+        REVEALING["fr"].replace("\N{NO-BREAK SPACE}", " "),
+        OPENING["fr"],
+        ARTICLE["fr"],
+        AFTER["fr"],
+    ]
+    said = [each.replace(penalty, "…") if article in each else each for each in whole]
+    assert said != whole
+    assert said_only("fr", *said) == (lack,)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +128,7 @@ def test_a_passage_to_complete_is_found_however_it_is_written(place):
 )
 def test_both_paragraphs_are_named_in_several_ways(language, line):
     """Together or one by one, with any hyphen."""
-    assert lacks(language, line, AFTER[language]) == ()
+    assert lacks(language, f"{line}, {OFFICE[language]}", AFTER[language]) == ()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +143,8 @@ def test_both_paragraphs_are_named_in_several_ways(language, line):
 )
 def test_one_paragraph_or_another_article_s_is_not_both(language, lines):
     """The paragraphs are looked for where the article is named."""
-    assert lacks(language, *lines, AFTER[language]) == (Lack.BOTH_PARAGRAPHS_OF_432_9,)
+    first = f"{lines[0]}, {OFFICE[language]}"
+    assert lacks(language, first, *lines[1:], AFTER[language]) == (Lack.BOTH_PARAGRAPHS_OF_432_9,)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +168,9 @@ def test_secrecy_and_what_comes_after_stand_in_one_sentence(language, sentence, 
 
 def test_both_languages_are_looked_at():
     """A notice lacks what either of its texts lacks; a language that is complete is not named."""
-    whole = {language: NoticeText("T", f"{ARTICLE[language]}\n{AFTER[language]}") for language in ("fr", "en")}
+    parts = (SECRET, REVEALING, OPENING, ARTICLE, AFTER)
+    whole = {language: NoticeText("T", "\n".join(each[language] for each in parts)) for language in ("fr", "en")}
     assert lacking(whole) == {}
-    assert lacking({**whole, "en": NoticeText("T", ARTICLE["en"])}) == {"en": (Lack.SECRECY_AFTER_LEAVING,)}
-    assert lacking({**whole, "fr": NoticeText("T", AFTER["fr"])}) == {
-        "fr": (Lack.CODE_PENAL_432_9, Lack.BOTH_PARAGRAPHS_OF_432_9)
-    }
+    for language, part, lack in (("en", AFTER, (Lack.SECRECY_AFTER_LEAVING,)), ("fr", ARTICLE, OF_432_9)):
+        body = whole[language].body.replace(part[language], "")
+        assert lacking({**whole, language: NoticeText("T", body)}) == {language: lack}

