@@ -41,7 +41,11 @@ def export(
 def restore(
     file: Annotated[Path, typer.Argument(help="An export, as sceau export wrote it.")], data: DataOption = None
 ) -> None:
-    """Put an export into an empty database of the same keys, whole or not at all, while no service runs on it."""
+    """Put an export into an empty database of the same keys, whole or not at all, while no service runs on it.
+
+    With SCEAU_REGISTER_APPROVAL=two the service answers nothing that needs consent from it until two persons have
+    accepted the restore: one sends POST /v1/restores, another approves it.
+    """
     import asyncio
 
     from app.settings import Settings
@@ -70,9 +74,11 @@ async def _write(lines: AsyncIterator[str], sink: IO[str]) -> int:
 
 async def _restore(file: Path, settings: "Settings") -> int:
     from app.db.database import Database, PoolLimits
+    from app.core.register.approval import RegisterApproval
     from app.db.transfer import Restoring
+    from app.journal.store import load_epoch, mark
     from app.operations.service.check_deployment import check_deployment
-    from app.settings.required import required
+    from app.settings.required import register_approval, required
     from app.wiring.deployment import deployment_of
 
     url = required(settings.database_url, "database_url")
@@ -82,6 +88,8 @@ async def _restore(file: Path, settings: "Settings") -> int:
             rows = await _put_all(file, lambda heading: Restoring(session, heading))
             # Before the commit: keys by which nobody in it would be found are refused.
             await check_deployment(session, deployment_of(settings))
+            if register_approval(settings) is RegisterApproval.TWO:
+                await mark(session, await load_epoch(session))
     finally:
         await database.close()
     return rows

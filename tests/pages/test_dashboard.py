@@ -92,10 +92,11 @@ def test_register(filled, clock):
     """Each processing with its paragraph and its state; a version to come is announced."""
     filled.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
     text = Visitor(filled).sign_in().text("register")
-    assert "filter Filter malware detection Exemple SAS III no consent needed active 1" in text
-    assert "ads Processing advertising Exemple SAS IV on consent suspended 1" in text
-    assert "odd Processing other Exemple SAS I forbidden active 1" in text
-    assert "IV on consent active 1 to come: version 2, 1 September 2026" in text
+    untold = "does not say where the data are; no impact assessment (GDPR art. 35); no security measures (GDPR art. 32)"
+    assert f"filter Filter malware detection Exemple SAS III no consent needed active {untold} 1" in text
+    assert f"ads Processing advertising Exemple SAS IV on consent suspended {untold} 1" in text
+    assert f"odd Processing other Exemple SAS I forbidden active {untold} 1" in text
+    assert f"IV on consent active {untold} 1 to come: version 2, 1 September 2026" in text
 
 
 def test_consents_by_state(filled, database, clock):

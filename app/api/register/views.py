@@ -250,7 +250,7 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
         purpose=record.purpose,
         paragraph=paragraph,
         status=facts.status_at(at),
-        warnings=list(warnings_of(record.purpose, current)) if current is not None else [],
+        warnings=list(warnings_of(record.purpose, shown.facts, shown.said)) if shown is not None else [],
         registered_at=record.registered_at,
         version=version_view(shown) if shown is not None else None,
         versions=len(record.versions),

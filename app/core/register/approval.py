@@ -4,11 +4,14 @@ The rules are right about the facts that they are given; these are about who may
 registered as sorting would need nobody's consent, so one key alone must not be able to say so.
 """
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
 from app.core.errors import InvalidVersionError
+from app.core.register.version_diff import Words
 from app.core.retention import Retention
 from app.core.version import ProcessingVersion, material_changes
 
@@ -21,10 +24,20 @@ class RegisterApproval(StrEnum):
 
 
 class RegisterWarning(StrEnum):
-    """What is unusual for a processing of III, which nobody consents to."""
+    """What a data-protection officer should look at in a version; the first two must be justified.
+
+    `data_recipients`, `retention`: of a processing of III, which nobody consents to, others receive the data, or they
+    are kept over 30 days. `advertising_words`: its name or notice speaks of advertising or of profiles, which III does
+    not free. `location`: neither a place where data are stored nor a transfer is stated. `dpia`, `security`: no
+    assessment of GDPR art. 35, no measures of art. 32.
+    """
 
     DATA_RECIPIENTS = "data_recipients"
     RETENTION = "retention"
+    ADVERTISING_WORDS = "advertising_words"
+    LOCATION = "location"
+    DPIA = "dpia"
+    SECURITY = "security"
 
 
 LONG_KEPT: Final = Retention.parse("P30D")
@@ -88,10 +101,40 @@ def check_lawful(purpose: Purpose, version: ProcessingVersion) -> None:
         raise InvalidVersionError(message, field="recipients")
 
 
-def warnings_of(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterWarning, ...]:
+def unusual(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterWarning, ...]:
     """What of a version of III must be justified: that others receive its data, or that they are kept over 30 days."""
     if purpose not in EXEMPT_PURPOSES:
         return ()
     long = version.retention is None or version.retention.may_exceed(LONG_KEPT)
     found = ((RegisterWarning.DATA_RECIPIENTS, bool(version.recipients)), (RegisterWarning.RETENTION, long))
     return tuple(warning for warning, present in found if present)
+
+
+def warnings_of(purpose: Purpose, version: ProcessingVersion, said: Words) -> tuple[RegisterWarning, ...]:
+    """What a data-protection officer should look at.
+
+    Args:
+        purpose: of the processing.
+        version: the facts that are told.
+        said: the words beside them, and what only the register holds, by the names of the API.
+
+    """
+    texts = [text for name in ("name", "notice") for text in _texts(said.get(name))]
+    advertises = purpose in EXEMPT_PURPOSES and any(_ADVERTISING.search(text) for text in texts)
+    found = (
+        (RegisterWarning.ADVERTISING_WORDS, advertises),
+        (RegisterWarning.LOCATION, version.storage_location is None and not version.transfers),
+        (RegisterWarning.DPIA, said.get("dpia_reference") is None),
+        (RegisterWarning.SECURITY, said.get("security_measures") is None),
+    )
+    return (*unusual(purpose, version), *(warning for warning, present in found if present))
+
+
+def _texts(by_language: object) -> list[str]:
+    return [str(text) for text in by_language.values()] if isinstance(by_language, Mapping) else []
+
+
+_ADVERTISING: Final = re.compile(
+    r"\b(publicit|pub\b|annonceur|commercia|marketing|cibl|profil|advertis|ads?\b|promot|target)", re.IGNORECASE
+)
+"""Beginnings of words, French and English, of what III does not free: advertising, and profiles of people."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core.article import Purpose
 from app.core.errors import InvalidVersionError
-from app.core.register.approval import check_lawful, warnings_of
+from app.core.register.approval import check_lawful, unusual
 from app.core.version import ProcessingVersion
 from app.register.particulars import Particulars
 from app.register.records import ControllerRecord, VersionRecord
@@ -64,7 +64,7 @@ class VersionDraft:
         )
 
     def _check_justified(self, facts: ProcessingVersion) -> None:
-        if warnings_of(self.purpose, facts) and self.particulars.justification is None:
+        if unusual(self.purpose, facts) and self.particulars.justification is None:
             message = (
                 "A purpose of III that has data recipients, or that keeps data for over 30 days, needs a justification."
             )

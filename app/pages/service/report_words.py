@@ -26,6 +26,12 @@ REPORT: Final[Catalogue] = {
     "never": both("n’est jamais permis", "is never permitted"),
     "warning_data_recipients": both("transmet à des tiers", "gives data to others"),
     "warning_retention": both("conserve plus de 30 jours", "keeps data for over 30 days"),
+    "warning_advertising_words": both(
+        "relève du III mais parle de publicité ou de profils", "is of III but speaks of advertising or profiles"
+    ),
+    "warning_location": both("ne dit pas où sont les données", "does not say where the data are"),
+    "warning_dpia": both("sans analyse d’impact (RGPD, art. 35)", "no impact assessment (GDPR art. 35)"),
+    "warning_security": both("sans mesures de sécurité (RGPD, art. 32)", "no security measures (GDPR art. 32)"),
     "acts": both("Registre, approbations et réglages", "Register, approvals and settings"),
     "when": both("Quand", "When"),
     "who": both("Qui", "Who"),

@@ -74,7 +74,8 @@ def _processing(known: Registered, now: datetime, language: Language, t: dict[st
         paragraph = Cell(SECRECY[current.provider_kind].removeprefix("L32-3 "), t["forbidden"], "bad-text")
     status = facts.status_at(now)
     coming = next((each for each in facts.versions if not each.in_force_at(now)), None)
-    said = [t[f"warning_{warning.value}"] for warning in warnings_of(record.purpose, current)]
+    warned = warnings_of(record.purpose, current, told.said) if told is not None else ()
+    said = [t[f"warning_{warning.value}"] for warning in warned]
     if told is not None and record.struck(told, now):
         said.append(t["struck"])
     to_come = ""

@@ -75,6 +75,12 @@ DASHBOARD: Final[Catalogue] = {
     "version_to_approve": both("à approuver : version", "to be approved: version"),
     "warning_data_recipients": both("transmet à des tiers", "gives data to others"),
     "warning_retention": both("conserve plus de 30 jours", "keeps data for over 30 days"),
+    "warning_advertising_words": both(
+        "relève du III mais parle de publicité ou de profils", "is of III but speaks of advertising or profiles"
+    ),
+    "warning_location": both("ne dit pas où sont les données", "does not say where the data are"),
+    "warning_dpia": both("sans analyse d’impact (RGPD, art. 35)", "no impact assessment (GDPR art. 35)"),
+    "warning_security": both("sans mesures de sécurité (RGPD, art. 32)", "no security measures (GDPR art. 32)"),
     # Consents
     "consents": both("Consentements par état", "Consents by state"),
     "consents_empty": both("Aucun consentement n’est enregistré.", "No consent is recorded."),

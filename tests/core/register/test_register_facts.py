@@ -5,7 +5,7 @@ import pytest
 from app.core.article import Purpose
 from app.core.errors import InvalidVersionError
 from app.core.processing import can_be_an_id
-from app.core.register.approval import RegisterApproval, check_lawful, needs_approval, warnings_of
+from app.core.register.approval import RegisterApproval, check_lawful, needs_approval, unusual, warnings_of
 from app.core.register.controllers import ControllerKind, id_of_name, is_identifier, is_lei, is_siren
 from app.core.register.version_diff import version_changes
 from app.core.retention import Retention
@@ -141,9 +141,36 @@ def test_no_data_leave_the_union_without_safeguards(facts, field):
 )
 def test_what_is_unusual_under_iii(more, warnings):
     """A purpose of III is warned of when others receive its data or they are kept over 30 days; no other purpose is."""
-    assert warnings_of(Purpose.SORTING, version(1, **more)) == warnings
-    assert warnings_of(Purpose.ADVERTISING, version(1, **more)) == ()
-    assert warnings_of(Purpose.OTHER, version(1, **more)) == ()
+    assert unusual(Purpose.SORTING, version(1, **more)) == warnings
+    assert unusual(Purpose.ADVERTISING, version(1, **more)) == ()
+    assert unusual(Purpose.OTHER, version(1, **more)) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("Nous ciblons des annonces.", True),
+        ("Publicité", True),
+        ("We build a profile of you.", True),
+        ("Ads", True),
+        ("Nous rangeons votre courrier dans des dossiers.", False),
+        ("We add labels to letters.", False),
+    ],
+)
+def test_words_of_advertising_under_iii_are_warned_of(text, warned):
+    """A name or a notice of III that speaks of advertising or of profiles is told; under IV it is what is asked."""
+    told = version(1, retention=Retention.parse("P1D"), storage_location="Lyon")
+    for said in ({"name": {"fr": text}}, {"notice": {"fr": "Tri.", "en": text}}):
+        kept = {**said, "dpia_reference": "D", "security_measures": "S"}
+        assert warnings_of(Purpose.SORTING, told, kept) == (("advertising_words",) if warned else ())
+        assert warnings_of(Purpose.ADVERTISING, told, kept) == ()
+
+
+def test_what_is_not_stated_is_warned_of():
+    """A version that names no place, no assessment and no measures is told, whatever its purpose."""
+    assert warnings_of(Purpose.STATISTICS, version(1), {}) == ("location", "dpia", "security")
+    abroad = version(1, transfers=frozenset({Transfer("US", "Standard clauses")}))
+    assert warnings_of(Purpose.STATISTICS, abroad, {"dpia_reference": "D"}) == ("security",)
 
 
 def test_what_changed_is_told_with_each_fact_before_and_after():

@@ -1,0 +1,118 @@
+"""No command is a way round the gate: each only reads, only narrows, or waits for a second person where two decide."""
+
+import psycopg
+import pytest
+import typer
+
+from app.cli import app
+from tests.faults.service import eventually
+from tests.support.api import question, running
+from tests.support.commands import run_command
+from tests.support.databases import new_database
+from tests.support.two_persons import WHY, person
+
+READS = "it records nothing that decides"
+SERVES = "it runs the service, behind whose API the gate is"
+ASKS = "it asks a running service, with a key: the API's gate holds"
+KEYS = "it makes, narrows or ends callers; who made a key is in its lineage, and at the machine nobody proposes"
+WAITS = "with two persons deciding it waits, as the tests below and those of retention show"
+WHAT = {
+    "doctor": READS,
+    "status": READS,
+    "config check": READS,
+    "apply": ASKS,
+    "watch": ASKS,
+    "links create": ASKS,
+    "evaluate": READS,
+    "import": ASKS,
+    "export": READS,
+    "restore": WAITS,
+    "restore-check": READS,
+    "replay-journal": WAITS,
+    "accept-restore": WAITS,
+    "report": READS,
+    "probe": ASKS,
+    "subject export": READS,
+    "register export": READS,
+    "keys create": KEYS,
+    "keys list": READS,
+    "keys change": KEYS,
+    "keys rotate": KEYS,
+    "keys revoke": KEYS,
+    "identities register": KEYS,
+    "identities list": READS,
+    "identities issuers": READS,
+    "limits show": READS,
+    "limits set": "the owner of the database keeps the decision log for longer or shorter: it decides nothing",
+    "retention show": READS,
+    "retention sign": WAITS,
+    "retention hold": "it keeps proof for longer",
+    "retention release": "it ends a hold; what is destroyed then is past its period",
+    "retention run": "it destroys what is past its signed period",
+    "signing-keys list": READS,
+    "signing-keys rotate": "another key signs answers: it decides nothing",
+    "proof key": READS,
+    "proof append": READS,
+    "proof bundle": READS,
+    "proof verify": READS,
+    "proof verifier": READS,
+    "proof watch": READS,
+    "proof replay": READS,
+    "proof stamp": READS,
+    "proof cosign": READS,
+    "test": READS,
+    "openapi": READS,
+    "rebuild-projection": "it computes again, from the events, what follows from them",
+    "serve": SERVES,
+    "worker": SERVES,
+    "migrate": "it brings the schema to this version",
+}
+
+
+def _leaves(command, path=""):
+    for name, each in getattr(command, "commands", {}).items():
+        at = f"{path} {name}".strip()
+        yield from _leaves(each, at) if getattr(each, "commands", None) else [at]
+
+
+def test_every_command_is_told_of():
+    """A command that is added says here why it is no way round the gate."""
+    assert set(_leaves(typer.main.get_command(app))) == set(WHAT)
+
+
+def _new_key(database, name):
+    """An export holds no key: at the machine its callers are given new ones."""
+    with psycopg.connect(database.owner_url) as connection:
+        (caller,) = connection.execute("SELECT id FROM caller WHERE name = %s", (name,)).fetchone() or ("",)
+    return run_command(database, "keys", "rotate", caller)[2].split()[-1]
+
+
+@pytest.mark.parametrize("approval", ["one", "two"])
+def test_a_restored_export_answers_once_two_have_accepted_it(database, tmp_path, approval):
+    """Where two persons decide, a restored consent permits nothing until a second one approved the restore."""
+    file = tmp_path / "all.ndjson"
+    with running(database) as api:
+        api.register("ads")
+        api.register("spam", purpose="malware_detection")
+        api.decide("alice", "ads")
+        for name in ("Ada", "Bob"):
+            person(api, name, "register:approve", "deployment:recover")
+    assert run_command(database, "export", file)[0] == 0
+    with new_database() as empty:
+        done = run_command(empty, "restore", file, register_approval=approval)
+        assert done[0] == 0, done
+        with running(empty, register_approval=approval) as keyless:
+            api = keyless.with_key(_new_key(empty, "bootstrap"))
+            assert api.evaluate("alice", "spam")["decision"] is True
+            asked = api.call("POST", "/access/v1/evaluation", question("alice", "ads"))
+            if approval == "one":
+                assert asked.json()["decision"] is True
+                return
+            assert asked.status_code == 503
+            ada, bob = (api.with_key(_new_key(empty, name)) for name in ("Ada", "Bob"))
+            waits = ada.call("POST", "/v1/restores", {"lost": "Nothing: it is an export."})
+            assert waits.status_code == 202, waits.text
+            assert api.call("POST", "/access/v1/evaluation", question("alice", "ads")).status_code == 503
+            bob.ok("POST", f"/v1/proposals/{waits.json()['id']}/approvals", {"reason": WHY})
+            eventually(lambda: api.call("POST", "/access/v1/evaluation", question("alice", "ads")).status_code == 200)
+            assert api.evaluate("alice", "ads")["decision"] is True
