@@ -111,8 +111,7 @@ def test_a_later_version_is_justified_too(pap):
 
 
 def test_what_an_officer_should_look_at_stands_in_the_register(pap):
-    """Where data are, the assessment and the measures are missed until they are stated; words of advertising under III
-    are told."""
+    """What is not stated is warned of, and so is a text of III that speaks of advertising."""
     assert pap.register("says-nothing")["warnings"] == UNTOLD
     stated = {"storage_location": "Lyon", "dpia_reference": "DPIA-1", "security_measures": "Encrypted at rest."}
     assert pap.register("says-all", **stated)["warnings"] == []
