@@ -28,7 +28,8 @@ class ConsentLink:
     `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it. `return_to`:
     where the page lets the person go back to.
     `given_by`: whose act it records, of a link of kind `joint`; None of any other. `territory`: where the consents that
-    it asks for are collected.
+    it asks for are collected. `parent_ref`: by what the ledger knows the parent whose link it is, and
+    `parent_checked_how` how parental responsibility was checked.
     """
 
     token_sha256: bytes
@@ -48,6 +49,8 @@ class ConsentLink:
     return_to: str | None = None
     given_by: GivenBy | None = None
     territory: str = FRANCE
+    parent_ref: bytes | None = None
+    parent_checked_how: str | None = None
 
 
 def token_digest(token: str) -> bytes:
@@ -81,6 +84,8 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
             return_to=link.return_to,
             given_by=link.given_by.value if link.given_by is not None else None,
             territory=link.territory,
+            parent_ref=link.parent_ref,
+            parent_checked_how=link.parent_checked_how,
         )
     )
 
@@ -108,6 +113,8 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
         return_to=row.return_to,
         given_by=GivenBy(row.given_by) if row.given_by is not None else None,
         territory=row.territory,
+        parent_ref=row.parent_ref,
+        parent_checked_how=row.parent_checked_how,
     )
 
 

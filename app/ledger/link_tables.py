@@ -54,12 +54,20 @@ consent_link = Table(
     Column("return_to", Text),
     # Of a joint link: whose of the two acts it records.
     Column("given_by", Text),
+    # Of the parent's: by what they are known in the ledger, and how their responsibility was checked.
+    Column("parent_ref", LargeBinary),
+    Column("parent_checked_how", Text),
     Column("territory", Text, nullable=False),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
     CheckConstraint("(cardinality(processings) = 0) = (kind = 'overview')", name="some_processing"),
     CheckConstraint("expires_at > created_at", name="lasts"),
     CheckConstraint("given_by IN ('self', 'holder_of_parental_responsibility')", name="given_by"),
     CheckConstraint("(kind = 'joint') = (given_by IS NOT NULL)", name="joint_has_a_side"),
+    CheckConstraint(
+        "(given_by IS NOT DISTINCT FROM 'holder_of_parental_responsibility') = (parent_ref IS NOT NULL)"
+        " AND (parent_ref IS NULL) = (parent_checked_how IS NULL)",
+        name="who_the_parent_is",
+    ),
     _one_of("kind", LinkKind),
     _one_of("authentication", Authentication),
     _one_of("age_band", AgeBand),

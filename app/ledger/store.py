@@ -29,6 +29,21 @@ async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
     return [_entry(row) for row in await session.execute(statement)]
 
 
+async def acts_of_parent(session: ReadSession, parent_ref: str) -> list[dict[str, Any]]:
+    """What is recorded of a parent by their reference (hex), oldest first; not of which child it is."""
+    told = (
+        consent_event.c.kind,
+        consent_event.c.processing,
+        consent_event.c.version,
+        consent_event.c.collected_at,
+        consent_event.c.capacity["given_by"].astext.label("given_by"),
+        consent_event.c.capacity["parent_checked_how"].astext.label("parent_checked_how"),
+    )
+    theirs = consent_event.c.capacity["parent_ref"].astext == parent_ref
+    rows = await session.execute(select(*told).where(theirs).order_by(consent_event.c.collected_at))
+    return [{**row, "collected_at": row["collected_at"].isoformat()} for row in rows.mappings()]
+
+
 _BEHIND: Final = Prepared(
     select(consent_event)
     .where(

@@ -134,6 +134,12 @@ consent_event = Table(
     ),
     Index("ix_consent_event_id", "id"),
     Index("ix_consent_event_doubtful", "subject_ref", postgresql_where=text(DOUBTFUL)),
+    # Only of what a parent gave: few.
+    Index(
+        "ix_consent_event_parent",
+        text("(capacity->>'parent_ref')"),
+        postgresql_where=text("capacity->>'parent_ref' IS NOT NULL"),
+    ),
 )
 
 consent = Table(

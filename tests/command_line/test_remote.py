@@ -10,6 +10,8 @@ from tests.faults.words import ADS, decision
 from tests.support.api import BOOTSTRAP, processing
 from tests.support.commands import run_bare
 
+SCOPES = ["register:read", "register:write", "register:approve"]
+_CHILD = {"age_band": "under_15", "stated_by": "operator", "checked_how": "account_data"}
 CONTROLLER = {"id": "exemple", "kind": "siren", "identifier": "732829320", "legal_name": "Exemple SAS", "country": "FR"}
 
 
@@ -111,16 +113,19 @@ def test_a_second_person_s_approval_is_waited_for(sceau, register_file, pair):
     """Where two persons are needed, a new processing is proposed, said to wait, and not proposed again."""
     settings = {**pair.settings, "SCEAU_REGISTER_APPROVAL": "two", "SCEAU_JOBS": "false"}
     second = Service(pair.place / "two.log", settings).wait_until_it_listens()
+    persons = [{"name": name, "kind": "person", "scopes": SCOPES} for name in ("Ada", "Bob")]
+    key = [pair.service.ok("POST", "/v1/keys", each)["key"] for each in persons][0]
     try:
         url, path = f"http://127.0.0.1:{second.port}", register_file(wanted("proposed"))
-        status, _, said = sceau("apply", path, url=url)
-        assert status == 0
+        status, error, said = sceau("apply", path, url=url, key=key)
+        assert status == 0, error
         assert "… processing proposed: version 1 waits for a second person's approval" in said
-        status, error, said = sceau("apply", path, "--dry-run", url=url)
+        status, error, said = sceau("apply", path, "--dry-run", url=url, key=key)
         assert (status, said) == (0, "… processing proposed: version 1 waits for a second person's approval\n")
         assert error.splitlines()[-1] == "Nothing to do but to approve."
         other = register_file(wanted("proposed", retention="P7D", material=True))
-        assert "have it approved or rejected first" in sceau("apply", other, url=url)[1]
+        assert "have it approved or rejected first" in sceau("apply", other, url=url, key=key)[1]
+        assert "persons" in sceau("apply", register_file(wanted("by-a-program")), url=url)[1]
     finally:
         second.end()
 
@@ -134,6 +139,16 @@ def test_a_link_is_made_for_an_id_on_standard_input(sceau, register_file, pair):
     assert "/consent/" in path
     status, _, said = sceau("links", "create", "--processing", "linked", "--json", typed="alice@example.fr\n")
     assert (status, json.loads(said)["processings"]) == (0, ["linked"])
+
+
+def test_a_joint_link_takes_the_parents_id_in_a_second_line(sceau, pair):
+    """Both addresses are printed; without the second line nothing is asked of the service."""
+    pair.service.ok("POST", "/v1/subjects/ages", {**_CHILD, "subject": {"type": "user", "id": "young@example.fr"}})
+    words = ("links", "create", "--processing", "linked", "--kind", "joint", "--parent-checked-how", "declaration")
+    status, error, said = sceau(*words, typed="young@example.fr\nparent@example.fr\n")
+    assert (status, len(said.split())) == (0, 2), error
+    status, error, _ = sceau(*words, typed="young@example.fr\n")
+    assert (status, "the parent's is the second line" in error) == (2, True)
 
 
 def test_a_link_to_nothing_says_which_id(sceau):

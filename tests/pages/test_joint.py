@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.api import utc
-from tests.support.consent_page import Person, ask_link, history
+from tests.support.api import subject, utc
+from tests.support.consent_page import PARENT, Person, ask_link, history
 
 
 def two(api, name, *processings, lang="fr", **more):
@@ -38,6 +38,33 @@ def test_two_acts_in_either_order_are_one_consent(shared, child_first):
     expected = ["self", "holder_of_parental_responsibility"]
     assert sides == (expected if child_first else expected[::-1])
     assert {each["capacity"]["age_band"] for each in history(shared, name)} == {"under_15"}
+
+
+def test_the_parents_act_says_who_they_are_and_how_that_was_checked(shared):
+    """By a reference, the same as by the API; the child's act has none, and the parent is told of what is kept."""
+    child, parent = two(shared, "young-known", "ads-mail")
+    child.press("accept", "ads-mail")
+    parent.press("accept", "ads-mail")
+    first, second = (each["capacity"] for each in history(shared, "young-known"))
+    assert "parent_ref" not in first
+    assert (len(second["parent_ref"]), second["parent_checked_how"]) == (64, "identity_document")
+    assert "parent@" not in str(history(shared, "young-known"))
+    told = shared.ok("POST", "/v1/subjects/exports", {"subject": PARENT["parent"]})["as_parent"]
+    acts = {(each["kind"], each["processing"], each["given_by"], each["parent_checked_how"]) for each in told}
+    assert ("granted", "ads-mail", "holder_of_parental_responsibility", "identity_document") in acts
+    assert "young-known" not in str(told)
+    other = shared.ok("POST", "/v1/subjects/exports", {"subject": subject("young-known")})["as_parent"]
+    assert other == []
+
+
+@pytest.mark.parametrize("missing", ["parent", "parent_checked_how"])
+def test_a_joint_link_says_who_the_parent_is(shared, missing):
+    """Without it there is no link, and no other kind of link takes it."""
+    left = {name: value for name, value in PARENT.items() if name != missing}
+    half = {"age_band": "under_15", **left, missing: None}
+    refused = ask_link(shared, "young-unknown", "ads-mail", kind="joint", **half)
+    assert refused.status_code == 422
+    assert ask_link(shared, "grown", "ads-mail", **left).status_code == 422
 
 
 @pytest.mark.parametrize("side", [0, 1])

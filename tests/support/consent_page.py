@@ -11,6 +11,13 @@ from urllib.parse import urlsplit
 from tests.support.api import Api, subject
 
 
+PARENT: dict[str, Any] = {
+    "parent": {"type": "user", "id": "parent@example.fr"},
+    "parent_checked_how": "identity_document",
+}
+"""Who the parent of a joint link is, and how that was checked."""
+
+
 def ask_link(api: Api, name: str, *processings: str, kind: str = "decide", **more: Any) -> Any:
     """The answer to a request for a link."""
     body = {
@@ -18,6 +25,7 @@ def ask_link(api: Api, name: str, *processings: str, kind: str = "decide", **mor
         "processings": list(processings),
         "authentication": "mailbox",
         "kind": kind,
+        **(PARENT if kind == "joint" else {}),
         **more,
     }
     return api.call("POST", "/v1/consent-links", body)

@@ -8,6 +8,7 @@ from fastapi import Depends, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
 from app.api.consents.models import Territory as ConsentTerritory
+from app.api.consents.models import ParentChecked
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
@@ -99,6 +100,30 @@ class NewConsentLink(WireModel):
         description="Where the page offers to go back to after an answer: an address of an origin that the setting "
         "`SCEAU_RETURN_TO_ORIGINS` lists; put nothing of the person in it",
     )
+
+    parent: SubjectBody | None = Field(
+        default=None,
+        description="Of kind `joint`: which parent, or other holder of parental responsibility, gets the other link; kept "
+        "as a keyed reference",
+    )
+    parent_checked_how: ParentChecked | None = Field(
+        default=None, description="How parental responsibility was checked; required with `parent`"
+    )
+
+    @model_validator(mode="after")
+    def _one_parent(self) -> "NewConsentLink":
+        joint = self.kind is LinkKind.JOINT
+        if joint and (self.parent is None or self.parent_checked_how is None):
+            raise ValueError("a link of kind joint says who the parent is and how that was checked")
+        if not joint and (self.parent is not None or self.parent_checked_how is not None):
+            raise ValueError("only a link of kind joint names a parent")
+        return self
+
+    def told_parent(self) -> tuple[SubjectName, str] | None:
+        """Who the parent is and how that was checked; None of another kind."""
+        if self.parent is None or self.parent_checked_how is None:
+            return None
+        return self.parent.name(), self.parent_checked_how
 
     @model_validator(mode="after")
     def _one_way(self) -> "NewConsentLink":
@@ -200,6 +225,7 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
             territory=body.territory,
             age_band=body.age_band,
             return_to=return_to,
+            parent=body.told_parent(),
         )
         make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
         made = await make(session, deployment, by.caller, wanted)

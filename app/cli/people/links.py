@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.output import JsonOption, echo_json
-from app.cli.people.typed_id import typed_id
+from app.cli.people.typed_id import typed_ids
 from app.cli.remote.service import HERE, KeyFileOption, UrlOption, remote
 from app.core.page.link import Authentication, LinkKind
 
@@ -33,22 +33,29 @@ def links_create(  # noqa: PLR0917 - a command's options
         str | None, typer.Option(metavar="TEXT", help="What shows that request; needed with --by-person.")
     ] = None,
     territory: Annotated[str, typer.Option(metavar="CODE", help="Where the person is asked (ISO 3166-1).")] = "FR",
+    parent_checked_how: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help="Of `joint`: how parental responsibility was checked: identity_document, …"),
+    ] = None,
     subject_type: Annotated[str, typer.Option("--type", help="The namespace of the id.")] = "user",
     url: UrlOption = HERE,
     key_file: KeyFileOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Make a link, and print its address: whoever has it can decide for that person. Standard input gives the id.
+    """Make a link, and print its address: whoever has it can decide for that person. Standard input gives the id,
+    and for `joint` that of the parent in a second line.
 
     It asks a running service, with a key of scope consents:write.
     """
+    who = [{"type": subject_type, "id": each} for each in typed_ids(2 if kind is LinkKind.JOINT else 1)]
     wanted: dict[str, Any] = {
-        "subject": {"type": subject_type, "id": typed_id()},
+        "subject": who[0],
         "authentication": authentication.value,
         "kind": kind.value,
         "by_person": by_person,
         "territory": territory,
         **({"request_reference": request_reference} if request_reference is not None else {}),
+        **({"parent": who[1], "parent_checked_how": parent_checked_how} if who[1:] else {}),
         **({"processings": processing} if processing else {}),
     }
     with remote(url, key_file) as service:

@@ -169,6 +169,8 @@ async def _record(
         capacity["age_band"] = AgeBand.UNDER_15.value
     elif opened.age_band is not None:
         capacity["age_band"] = opened.age_band.value
+    if link.parent_ref is not None and link.parent_checked_how is not None:
+        capacity |= {"parent_ref": link.parent_ref.hex(), "parent_checked_how": link.parent_checked_how}
     await record_consent(session, deployment, opened.caller, _collected(opened, subject, said, capacity))
 
 

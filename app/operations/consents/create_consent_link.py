@@ -44,6 +44,7 @@ from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.solicitations import count_asked, load_asked
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.consents.open_ledgers import open_ledgers
+from app.operations.consents.subjects.told_age import parent_reference
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
@@ -59,7 +60,8 @@ class WantedLink:
 
     `credential`: the key that asks, or the caller's id where a token does. `person_request`: what shows that the person
     asked to decide, so that what was refused may be offered. `age_band` None: not stated. `return_to`: an address that
-    was checked. `territory`: where the consents that it asks for are collected.
+    was checked. `territory`: where the consents that it asks for are collected. `parent`: of a joint link, who the parent
+    is, and how parental responsibility was checked.
     """
 
     subject: SubjectName
@@ -71,6 +73,7 @@ class WantedLink:
     age_band: AgeBand | None = None
     return_to: str | None = None
     territory: str = FRANCE
+    parent: tuple[SubjectName, str] | None = None
 
     @property
     def by_person(self) -> bool:
@@ -146,7 +149,9 @@ async def create_consent_link(
         else _to_withdraw(deployment, ledger, records, wanted)
     )
     sides = (GivenBy.SELF, GivenBy.PARENT) if wanted.kind is LinkKind.JOINT else (None,)
-    offer = _Offer(ledger, opened.account(wanted.subject).name, caller, wanted, chosen, expires_at, tuple(left_out))
+    name = opened.account(wanted.subject).name
+    parent_ref = parent_reference(deployment, wanted.parent[0]) if wanted.parent is not None else None
+    offer = _Offer(ledger, name, caller, wanted, chosen, expires_at, tuple(left_out), parent_ref)
     links = [await _make(session, offer, side) for side in sides]
     if wanted.kind.asks:
         await count_asked(session, ledger.ref, chosen, ledger.now, wanted.person_request)
@@ -166,6 +171,7 @@ class _Offer:
     chosen: tuple[str, ...]
     expires_at: datetime
     left_out: tuple[LeftOut, ...]
+    parent_ref: bytes | None
 
 
 async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> MadeLink:
@@ -190,6 +196,8 @@ async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> M
         return_to=wanted.return_to,
         given_by=side,
         territory=wanted.territory,
+        parent_ref=offer.parent_ref if side is GivenBy.PARENT else None,
+        parent_checked_how=wanted.parent[1] if wanted.parent is not None and side is GivenBy.PARENT else None,
     )
     await add_link(session, link)
     return MadeLink(token, link.id, offer.chosen, offer.expires_at, offer.left_out)

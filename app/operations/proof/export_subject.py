@@ -23,9 +23,10 @@ from app.ledger.flags import flags_of
 from app.ledger.link_store import find_texts, links_of
 from app.ledger.locators import shared_since
 from app.ledger.solicitations import solicitations_of
-from app.ledger.store import load_entries
+from app.ledger.store import acts_of_parent, load_entries
 from app.ledger.vault import Vault
 from app.ledger.vault_store import names_of
+from app.operations.consents.subjects.told_age import parent_reference
 from app.operations.proof.make_receipt import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import recorded_ref, ref_of
@@ -57,6 +58,7 @@ async def export_subject(
     """
     ref = await ref_of(session, deployment, name)
     told = await everything_about(session, deployment.vault, ref, name, service)
+    told["as_parent"] = await acts_of_parent(session, parent_reference(deployment, name).hex())
     by = caller.id if caller is not None else None
     await record_act(session, ActKind.SUBJECT_EXPORTED, by, Target(subject_ref=recorded_ref(ref)))
     return told

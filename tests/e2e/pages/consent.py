@@ -106,7 +106,8 @@ class Operator:
     def joint(self, name: str, reader: str, lang: str = "fr") -> str:
         """The address of the child's or the parent's link about the advertising, in a language."""
         body = {"subject": subject(name), "processings": [ADS], "authentication": "mailbox", "age_band": "under_15"}
-        made = self.ok("/v1/consent-links", {**body, "kind": "joint"})
+        parent = {"parent": subject(f"parent-of-{name}"), "parent_checked_how": "identity_document"}
+        made = self.ok("/v1/consent-links", {**body, "kind": "joint", **parent})
         return f"{(made if reader == 'child' else made['parent'])['url']}?lang={lang}"
 
     def decision(self, name: str, identifier: str = ADS) -> tuple[bool, str]:

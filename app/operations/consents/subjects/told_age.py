@@ -12,8 +12,8 @@ from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName
 
 
-def parent_reference(deployment: Deployment, parent: SubjectName) -> str:
-    """By what a parent is known in the ledger (hex): the same for all of their children, and for nobody else.
+def parent_reference(deployment: Deployment, parent: SubjectName) -> bytes:
+    """By what a parent is known in the ledger: the same for all of their children, and for nobody else.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -21,7 +21,7 @@ def parent_reference(deployment: Deployment, parent: SubjectName) -> str:
     """
     pseudonyms = deployment.pseudonyms
     name = pseudonyms.ids.normalise(parent.type, parent.id)
-    return pseudonyms.opaque("parent", f"{parent.type}\n{name}").hex()
+    return pseudonyms.opaque("parent", f"{parent.type}\n{name}")
 
 
 def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -30,7 +30,7 @@ def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None
         return capacity
     said = {name: value for name, value in capacity.items() if name != "parent"}
     parent = capacity["parent"]
-    return {**said, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"]))}
+    return {**said, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"])).hex()}
 
 
 def capacity_to_record(
