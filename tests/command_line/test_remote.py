@@ -114,7 +114,7 @@ def test_a_second_person_s_approval_is_waited_for(sceau, register_file, pair):
     settings = {**pair.settings, "SCEAU_REGISTER_APPROVAL": "two", "SCEAU_JOBS": "false"}
     second = Service(pair.place / "two.log", settings).wait_until_it_listens()
     persons = [{"name": name, "kind": "person", "scopes": SCOPES} for name in ("Ada", "Bob")]
-    key = [pair.service.ok("POST", "/v1/keys", each)["key"] for each in persons][0]
+    key, _ = (pair.service.ok("POST", "/v1/keys", each)["key"] for each in persons)
     try:
         url, path = f"http://127.0.0.1:{second.port}", register_file(wanted("proposed"))
         status, error, said = sceau("apply", path, url=url, key=key)

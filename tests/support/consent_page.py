@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from tests.support.api import Api, subject
 
-
 PARENT: dict[str, Any] = {
     "parent": {"type": "user", "id": "parent@example.fr"},
     "parent_checked_how": "identity_document",

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import Depends, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from app.api.consents.models import Territory as ConsentTerritory
 from app.api.consents.models import ParentChecked
+from app.api.consents.models import Territory as ConsentTerritory
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
@@ -103,8 +103,8 @@ class NewConsentLink(WireModel):
 
     parent: SubjectBody | None = Field(
         default=None,
-        description="Of kind `joint`: which parent, or other holder of parental responsibility, gets the other link; kept "
-        "as a keyed reference",
+        description="Of kind `joint`: which parent, or other holder of parental responsibility, gets the other link; "
+        "kept as a keyed reference",
     )
     parent_checked_how: ParentChecked | None = Field(
         default=None, description="How parental responsibility was checked; required with `parent`"

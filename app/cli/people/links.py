@@ -42,10 +42,9 @@ def links_create(  # noqa: PLR0917 - a command's options
     key_file: KeyFileOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Make a link, and print its address: whoever has it can decide for that person. Standard input gives the id,
-    and for `joint` that of the parent in a second line.
+    """Make a link, and print its address: whoever has it can decide for that person. Standard input gives the id.
 
-    It asks a running service, with a key of scope consents:write.
+    For `joint` a second line gives the parent's. It asks a running service, with a key of scope consents:write.
     """
     who = [{"type": subject_type, "id": each} for each in typed_ids(2 if kind is LinkKind.JOINT else 1)]
     wanted: dict[str, Any] = {

@@ -79,7 +79,7 @@ def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
                 f"processing {answer['id']}: version {number} waits for a second person's approval "
                 f"(POST /v1/processings/{answer['id']}/approvals)"
             )
-        elif answer.get("state") == "waiting":
+        elif answer.get("state") == "proposed" and "proposed_by" in answer:
             waiting.append(
                 f"{answer['kind']} {answer['target']}: it waits for a second person's approval "
                 f"(POST /v1/proposals/{answer['id']}/approvals)"

@@ -60,8 +60,8 @@ class WantedLink:
 
     `credential`: the key that asks, or the caller's id where a token does. `person_request`: what shows that the person
     asked to decide, so that what was refused may be offered. `age_band` None: not stated. `return_to`: an address that
-    was checked. `territory`: where the consents that it asks for are collected. `parent`: of a joint link, who the parent
-    is, and how parental responsibility was checked.
+    was checked. `territory`: where the consents that it asks for are collected. `parent`: of a joint link, who the
+    parent is, and how parental responsibility was checked.
     """
 
     subject: SubjectName
