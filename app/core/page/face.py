@@ -143,9 +143,7 @@ class Frame:
 _NOTHING_SAID: Final = frozenset({Situation.UNDECIDED, Situation.INVALID})
 
 
-def _who_is_named(
-    shown: Sequence[tuple["Asked", Face]], title: str, *, awaited: bool
-) -> tuple[str, Sequence["Asked"]]:
+def _who_is_named(shown: Sequence[tuple["Asked", Face]], title: str, *, awaited: bool) -> tuple[str, Sequence["Asked"]]:
     """The word of the first line, and whose controllers it names.
 
     Nobody asks anything of who withdraws or has answered: the line then says to whom the consent, or the answer, was

@@ -90,7 +90,7 @@ def questions(asked: Asked, voice: Voice, face: Face) -> tuple[Answered, ...]:
         ("others", _recipients(told["recipients"], voice)),
         ("transfers", [line for each in sorted(told["transfers"]) for line in _transfer(each, voice)]),
         ("where", _written(told["storage_location"])),
-        ("rights", [voice.passage("access"), voice.passage("directives"), _complaint(voice)]),
+        ("rights", rights(voice)),
         ("more", _links(asked, voice)),
     )
     return tuple(Answered(topic, voice.said(topic), tuple(answers)) for topic, answers in rows if answers)
@@ -244,13 +244,13 @@ def _transfer(transfer: Transfer, voice: Voice) -> list[Passage]:
     return [voice.passage(word, country=country), *safeguards]
 
 
-def _complaint(voice: Voice) -> Passage:
+def rights(voice: Voice) -> list[Passage]:
+    """What a person may ask for (GDPR art. 15 to 20, LIL art. 84 to 86), and to whom they may complain (art. 77)."""
     marks = [Mark(COMPLAINTS, f"https://{COMPLAINTS}"), Mark(COMPLAINTS_BY_POST, language="fr")]
-    return voice.passage("complaint", marks, site=COMPLAINTS, address=COMPLAINTS_BY_POST)
+    complaint = voice.passage("complaint", marks, site=COMPLAINTS, address=COMPLAINTS_BY_POST)
+    return [voice.passage("access"), voice.passage("directives"), complaint]
 
 
 def _links(asked: Asked, voice: Voice) -> list[Passage]:
     named = [(word, asked.words.get(word)) for word in ("privacy_policy", "legal_notice", "accessibility_statement")]
-    return [
-        voice.passage(word, [Mark(voice.said(word), address)]) for word, address in named if address is not None
-    ]
+    return [voice.passage(word, [Mark(voice.said(word), address)]) for word, address in named if address is not None]

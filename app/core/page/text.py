@@ -148,9 +148,7 @@ def _common(texts: Sequence[ConsentText]) -> tuple[Answered, ...]:
 def _alone(asked: Asked, voice: Voice, face: Face) -> ConsentText:
     told = asked.told
     first = [elements_in_words(told["elements"], voice), *who_receives(told, voice), *until_lines(face, voice)]
-    return ConsentText(
-        voice, registered(asked.name, voice.language), tuple(first), questions(asked, voice, face), face
-    )
+    return ConsentText(voice, registered(asked.name, voice.language), tuple(first), questions(asked, voice, face), face)
 
 
 def _lines(rows: Sequence[Answered]) -> tuple[str, ...]:

@@ -226,7 +226,7 @@ _FRAME: Final[Mapping[str, Texts]] = {
     "asked": {"fr": "Demande de {controller}.", "en": "Request from {controller}."},
     "answered": {"fr": "Réponse donnée à {controller}.", "en": "Answer given to {controller}."},
     "given": {"fr": "Accord donné à {controller}.", "en": "Consent given to {controller}."},
-    "until": {"fr": "{purposes}, au plus tard jusqu’au ….", "en": "{purposes}, until … at the latest."},
+    "until": {"fr": "{purposes}, au plus tard jusqu’au ….", "en": "{purposes}, until …, at the latest."},
     "purposes": {"fr": "{purposes}.", "en": "{purposes}."},
     "one_by_one": {
         "fr": "Vous répondez à chaque demande séparément.",
@@ -240,11 +240,11 @@ _FRAME: Final[Mapping[str, Texts]] = {
     },
     "if_accepted": {
         "fr": "Si vous acceptez maintenant : au plus tard jusqu’au ….",
-        "en": "If you accept now: until … at the latest.",
+        "en": "If you accept now: until …, at the latest.",
     },
     "if_renewed": {
         "fr": "Si vous renouvelez maintenant : au plus tard jusqu’au ….",
-        "en": "If you renew now: until … at the latest.",
+        "en": "If you renew now: until …, at the latest.",
     },
     "to_refuse": {
         "fr": "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",

@@ -220,11 +220,11 @@ TEEN: Final = ADULT.but(
         },
         "if_accepted": {
             "fr": "Si tu dis oui maintenant : au plus tard jusqu’au ….",
-            "en": "If you say yes now: until … at the latest.",
+            "en": "If you say yes now: until …, at the latest.",
         },
         "if_renewed": {
             "fr": "Si tu dis encore oui maintenant : au plus tard jusqu’au ….",
-            "en": "If you say yes again now: until … at the latest.",
+            "en": "If you say yes again now: until …, at the latest.",
         },
         "to_refuse": {
             "fr": "Pour dire non : appuie sur « Je refuse », ou ferme la page.",

@@ -6,8 +6,8 @@ from datetime import datetime
 from hashlib import sha256
 
 from app.core.consent import AgeBand, EventKind, GivenBy, State
-from app.core.page.changes import ToldChange
 from app.core.page.catalogue import Audience
+from app.core.page.changes import ToldChange
 from app.core.page.face import Face
 from app.core.page.link import (
     Act,

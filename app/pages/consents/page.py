@@ -153,7 +153,7 @@ class _ConsentPage:
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
         if form is None:
-            page = overview_page(told, opened, self.language)
+            page = overview_page(told, opened, self.language, services_of(self.request).log_retention)
             return render(self.request, "overview.html", self.language, OVERVIEW, page)
         name = f"{words(OVERVIEW, self.language)['file']}-{opened.now:%Y-%m-%d}.json"
         file = {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -139,7 +139,7 @@ def _links(opened: OpenedLink, language: str) -> list[Passage]:
 
 def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str]) -> ConsentSection:
     text = item.text(times.language.value)
-    presses = [Press(act) for act, _ in text.face.buttons(text.language)]
+    presses = [Press(act) for act in text.labels]
     tone, state = _state(item, seals.opened.link.given_by, times, t)
     decision = item.decision
     about = decision.event.version if decision is not None else None
@@ -162,9 +162,7 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str
     )
 
 
-def _state(
-    item: ShownProcessing, side: GivenBy | None, times: Times, t: dict[str, str]
-) -> tuple[str, tuple[str, ...]]:
+def _state(item: ShownProcessing, side: GivenBy | None, times: Times, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
     """The tone of the note that says where the person stands, and its sentences, the shortest first.
 
     `side`: of a joint consent, whose page it is: each of the two reads which half is missing.

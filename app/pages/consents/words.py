@@ -163,4 +163,3 @@ CONSENT: Final[Catalogue] = {
         "(NFC).",
     ),
 }
-

@@ -36,9 +36,7 @@ _YOUNG: Final[Catalogue] = {
         "The text of this question was not correct. Nothing is asked of you for the moment.",
     ),
     "refused": both("Tu as dit non", "You said no"),
-    "refused_effect": both(
-        "Tes messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."
-    ),
+    "refused_effect": both("Tes messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),
     "withdrawn": both("Tu as retiré ton accord", "You withdrew your consent"),
     "withdrawn_effect": both(
         "Tes messages ne sont plus analysés pour cela.", "Your messages are no longer analysed for this."

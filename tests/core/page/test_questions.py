@@ -146,7 +146,10 @@ def test_what_a_material_version_changed_is_told_first():
     assert text.rows[0].topic == "changed"
     assert answers(text, "changed") == [
         "Your earlier answer was about version 2. Since then:",
-        "What is analysed: before, the subject line of your messages; now, the content of your messages and their subject line.",
+        (
+            "What is analysed: before, the subject line of your messages; now, the content of your messages and their "
+            "subject line."
+        ),
         "How long the data are kept: before, 30 days; now, 1 year.",
         "How long your consent lasts: before, 1 year; now, 6 months.",
         "The recipients: before, nothing; now, Régie A (processor, France).",

@@ -22,7 +22,7 @@ from tests.core.page.test_text import STANDING, asked
 YOUNG = (Audience.TEEN, Audience.CHILD)
 TITLES = ("title_decide", "title_renew", "title_withdraw", "title_answers")
 FACTS = (
-    {**WHOLE, "elements": frozenset(Element)},
+    {**WHOLE, "elements": frozenset(Element), "consequences": {"fr": "Rien.", "en": "Nothing."}},
     {"elements": frozenset({Element.SUBJECT_LINE}), "party_mode": PartyMode.ALL_PARTIES},
     {"party_mode": PartyMode.ALL_LOCAL_USERS, "data_protection_contact": None, "retention": Retention.parse("PT0S")},
     {"data_protection_contact": None, "controllers": (Who("A", "1 rue B"), Who("C", "2 rue D"))},
@@ -135,7 +135,9 @@ def at_once(language="fr", **facts):
 )
 def test_who_receives_the_data_is_seen_at_once(recipients, fr, en):
     """One line names up to three recipients, and counts those outside the Union; without any there is none."""
-    who = frozenset(Recipient(name, "", country) for name, country in zip(recipients[::2], recipients[1::2], strict=True))
+    who = frozenset(
+        Recipient(name, "", country) for name, country in zip(recipients[::2], recipients[1::2], strict=True)
+    )
     transfers = frozenset(Transfer(each.country, "Clauses.") for each in who if each.country in {"US", "IN"})
     told = {"recipients": who, "transfers": transfers}
     assert (at_once(**told), at_once("en", **told)) == (fr, en)

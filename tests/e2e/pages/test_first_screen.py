@@ -76,7 +76,7 @@ def test_each_page_begins_with_who_and_what_for(phone, operator):
     assert phone.locator("main .lead").all_inner_texts()[0] == "Exemple Courriel SAS vous demande votre accord."
     assert phone.locator("main .lead").all_inner_texts()[1].startswith("À des fins publicitaires, jusqu’au ")
     press(phone, ADS, "accept")
-    expected = ["Demandé par Exemple Courriel SAS.", "À des fins publicitaires."]
+    expected = ["Accord donné à Exemple Courriel SAS.", "À des fins publicitaires."]
     assert phone.locator("main .lead").all_inner_texts() == expected
     phone.goto(operator.link(name, ADS, kind="withdraw"))
     assert phone.locator("main .lead").all_inner_texts() == expected
