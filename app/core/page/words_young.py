@@ -213,10 +213,10 @@ TEEN: Final = ADULT.but(
             "en": "You answer each question on its own.",
         },
         "age": {
-            "fr": "Tu as 15 ans ou plus : tu décides toi-même. Tu as moins de 15 ans ? Ne réponds pas ici : il faut "
+            "fr": "À partir de 15 ans, tu décides toi-même. Si tu as moins de 15 ans, ne réponds pas ici : il faut "
             "aussi l’accord d’un parent, ou de la personne responsable de toi.",
-            "en": "You are 15 or older: you decide yourself. Are you under 15? Do not answer here: a parent, or "
-            "whoever is responsible for you, must agree too.",
+            "en": "From 15 on, you decide yourself. If you are under 15, do not answer here: a parent, or whoever is "
+            "responsible for you, must agree too.",
         },
         "if_accepted": {
             "fr": "Si tu dis oui maintenant : au plus tard jusqu’au ….",

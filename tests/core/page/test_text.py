@@ -221,7 +221,7 @@ def test_each_way_of_standing_is_another_text():
 @pytest.mark.parametrize(
     ("audience", "who", "how"),
     [
-        (Audience.TEEN, "C’est Exemple SAS qui te le demande.", "Tu as 15 ans ou plus : tu décides toi-même."),
+        (Audience.TEEN, "C’est Exemple SAS qui te le demande.", "À partir de 15 ans, tu décides toi-même."),
         (Audience.CHILD, "C’est Exemple SAS qui te le demande.", "Tu as moins de 15 ans. Il faut donc ton accord"),
         (Audience.PARENT, "Exemple SAS vous demande votre accord.", "L’enfant a moins de 15 ans : la loi exige"),
     ],

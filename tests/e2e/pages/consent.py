@@ -48,6 +48,7 @@ PROCESSINGS = (
             "en": "The content and subject line of your messages are analysed to choose the advertisements shown "
             "beside your inbox.",
         },
+        data_recipients=["Exemple Régie SA", "Example Ads Inc."],
         recipients=[
             {"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"},
             {"name": "Example Ads Inc.", "role": "sous-traitant", "country": "US"},
