@@ -28,7 +28,7 @@ OVERVIEW: Final[Catalogue] = {
     "answers_none": both("Aucune réponse n’est enregistrée.", "No answer is recorded."),
     "about_all": both("tous les traitements", "every processing"),
     "version": both("version", "version"),
-    "holds_until": both("donné jusqu’au", "given until"),
+    "holds_until": both("valable au plus tard jusqu’au", "valid at the latest until"),
     "imported": both("repris d’un autre système", "taken over from another system"),
     "shown": both("Le texte qui a été montré", "The text that was shown"),
     "not_kept": both("Le texte n’a pas été conservé.", "The text was not kept."),
