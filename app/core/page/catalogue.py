@@ -23,7 +23,7 @@ class Audience(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Sentences:
     """Sentences by their names, each in every language; `{…}` is filled from the register.
 
     `said`: questions by their topic, and the sentences that answer them. `frame`: what stands around those answers:
@@ -36,6 +36,6 @@ class Words:
     frame: Mapping[str, Texts]
     changed: Mapping[str, Texts]
 
-    def but(self, **others: Mapping[Any, Texts]) -> "Words":
+    def but(self, **others: Mapping[Any, Texts]) -> "Sentences":
         """The same sentences, but for those that are given in their place."""
         return replace(self, **{name: {**getattr(self, name), **texts} for name, texts in others.items()})

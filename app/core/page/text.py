@@ -124,7 +124,7 @@ def on_one_page(
     Args:
         asked: each processing, and the buttons that it has.
         language: `fr` or `en`.
-        title: the word of the page's title, among those of `Words.frame`.
+        title: the word of the page's title, among those of `Sentences.frame`.
         audience: who reads it.
 
     """

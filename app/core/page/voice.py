@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.article import Element, Purpose
-from app.core.page.catalogue import Audience, Words
+from app.core.page.catalogue import Audience, Sentences
 from app.core.page.passages import Mark, Passage, Texts
 from app.core.page.words import ADULT
 from app.core.page.words_parent import PARENT
 from app.core.page.words_young import CHILD, TEEN
 
-CATALOGUE: Final[Mapping[Audience, Words]] = {
+CATALOGUE: Final[Mapping[Audience, Sentences]] = {
     Audience.ALONE: ADULT,
     Audience.TEEN: TEEN,
     Audience.CHILD: CHILD,
@@ -57,7 +57,7 @@ class Voice:
         return texts[self.language] if texts is not None else None
 
     @property
-    def _words(self) -> Words:
+    def _words(self) -> Sentences:
         return CATALOGUE[self.audience]
 
     def _of(self, texts: Mapping[str, Texts], word: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.core.article import Element, Purpose
-from app.core.page.catalogue import Words
+from app.core.page.catalogue import Sentences
 from app.core.page.passages import Texts
 
 _PURPOSE: Final[Mapping[Purpose, Texts]] = {
@@ -300,4 +300,4 @@ _CHANGED: Final[Mapping[str, Texts]] = {
     "derived_data_erased_within": {"fr": "le délai d’effacement", "en": "how soon the data are erased"},
 }
 
-ADULT: Final = Words(purpose=_PURPOSE, element=_ELEMENT, said=_SAID, frame=_FRAME, changed=_CHANGED)
+ADULT: Final = Sentences(purpose=_PURPOSE, element=_ELEMENT, said=_SAID, frame=_FRAME, changed=_CHANGED)

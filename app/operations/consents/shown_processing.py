@@ -92,7 +92,7 @@ def audience_of(link: ConsentLink, age: AgeBand | None) -> Audience:
 
 
 def title_of(link: ConsentLink, items: Sequence[ShownProcessing], *, asks: bool) -> str:
-    """The word of the page's title (`Words.frame`)."""
+    """The word of the page's title (`Sentences.frame`)."""
     awaited = [item for item in items if item.face.open]
     if awaited:
         return "title_renew" if all(item.face.renews for item in awaited) else "title_decide"

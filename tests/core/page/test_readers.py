@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element
-from app.core.page.catalogue import Audience, Words
+from app.core.page.catalogue import Audience, Sentences
 from app.core.page.changes import ToldChange
 from app.core.page.face import FIRST
 from app.core.page.passages import LANGUAGES
@@ -80,7 +80,7 @@ def test_no_article_is_cited_before_the_fold(audience, language):
 def test_each_reader_has_every_sentence_in_each_language():
     """No catalogue lacks a word that the adults' has: what it does not say itself, that says."""
     for words in CATALOGUE.values():
-        for field in fields(Words):
+        for field in fields(Sentences):
             theirs, adults = getattr(words, field.name), getattr(ADULT, field.name)
             assert theirs.keys() >= adults.keys()
             assert all(set(texts) == set(LANGUAGES) for texts in theirs.values())
