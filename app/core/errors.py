@@ -163,6 +163,12 @@ class FormAlreadySentError(DomainError):
     slug = "form-already-sent"
 
 
+class QualityNotStatedError(DomainError):
+    """A parent or guardian consents for a child without saying which of the two they are (LIL art. 45)."""
+
+    slug = "quality-not-stated"
+
+
 class FormOutdatedError(DomainError):
     """What the form was about has changed since it was shown; nothing was recorded."""
 

@@ -5,7 +5,6 @@ ledger, which is closed; its refusals and withdrawals go over, and its grants do
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -45,12 +44,12 @@ class MailboxSharedError(DomainError):
 _NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 
 
-def latest_noes(events: Sequence[ConsentEvent]) -> list[tuple[str | None, datetime]]:
-    """When somebody last refused or withdrew: from each processing, and from all at once (None).
+def latest_noes(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
+    """How somebody last refused or withdrew: of each processing, and of all at once (None).
 
     A closure of one processing, which is the sweep's, takes none of it back.
     """
     whole = (event for event in events if event.kind is not EventKind.CLOSED or event.processing is None)
     live = since_closure(sorted(whole, key=lambda event: event.rank))
-    latest = {event.processing: event.collected_at for event in live if event.kind in _NOES}
-    return sorted(latest.items(), key=lambda each: each[0] or "")
+    latest = {event.processing: event for event in live if event.kind in _NOES}
+    return sorted(latest.values(), key=lambda each: each.processing or "")

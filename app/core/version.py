@@ -38,6 +38,18 @@ class Recipient:
     country: str = ""
 
 
+UNION: Final = frozenset(
+    {
+        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU"),
+        *("LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+        *("IS", "LI", "NO"),
+        *("GP", "MQ", "GF", "RE", "YT", "MF"),
+    }
+)
+"""ISO 3166-1 codes of the Union, of the other states of the European Economic Area, and of the outermost regions of
+France: data that go there do not leave the Union (GDPR, chapter V)."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Transfer:
     """A transfer out of the Union: to which country, and what safeguards it (GDPR, chapter V)."""

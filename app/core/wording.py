@@ -47,16 +47,20 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "This processing did not declare the part of your messages that it wanted to analyse.",
         ),
         Reason.EXEMPT: _both(
-            "Cette analyse automatique (affichage, tri, acheminement, spam, virus) ne requiert pas votre accord.",
+            "Cette analyse automatique (affichage, tri, acheminement, spam, virus) ne requiert pas votre consentement.",
             "This automated analysis (display, sorting, routing, spam, malware) does not need your consent.",
         ),
         Reason.CHANNEL_NOT_COVERED: _both(
-            "La loi ne permet pas d’analyser ainsi le contenu d’un message textuel.",
-            "The law does not allow the content of a text message to be analysed in this way.",
+            "Nous n’appliquons pas aux SMS une règle qui ne parle que de correspondance en ligne : le contenu de ce "
+            "SMS n’est pas analysé ainsi.",
+            "We do not apply to text messages (SMS) a rule that speaks of online correspondence only: the content of "
+            "this one is not analysed in this way.",
         ),
         Reason.PURPOSE_NOT_PERMITTED: _both(
-            "La loi ne permet pas d’analyser vos messages dans ce but, même avec votre consentement.",
-            "The law does not allow your messages to be analysed for this purpose, even with your consent.",
+            "Nous n’appliquons pas l’article L32-3 à d’autres buts que ceux qu’il nomme : vos messages ne sont pas "
+            "analysés dans celui-ci, même avec votre consentement.",
+            "We do not apply article L32-3 to purposes other than those that it names: your messages are not analysed "
+            "for this one, even with your consent.",
         ),
         Reason.TRANSITION_2017: _both(
             "Traitement antérieur au 31 mars 2017 : votre premier consentement pouvait attendre fin septembre 2017.",
@@ -84,8 +88,8 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
             "This processing has changed since you consented: you must be asked again.",
         ),
         Reason.CONSENT_EXPIRED: _both(
-            "Votre consentement a plus d’un an, ou la durée annoncée est écoulée : il faut vous le redemander.",
-            "Your consent is more than a year old, or the period announced is over: you must be asked again.",
+            "Votre consentement est arrivé à son terme : il faut vous le redemander.",
+            "Your consent has come to its end: you must be asked again.",
         ),
         Reason.CONSENT_SCOPE: _both(
             "Votre consentement ne couvre pas tout ce que ce traitement voulait analyser.",
@@ -105,6 +109,25 @@ REASON_FOR_USER: Final[Mapping[Reason, Mapping[str, str]]] = MappingProxyType(
         ),
     }
 )
+
+_NOT_BEGUN: Final = _both(
+    "Ce traitement n’a pas encore commencé : vos messages ne sont pas analysés.",
+    "This processing has not begun yet: your messages are not analysed.",
+)
+
+
+def reason_for_user(reason: Reason, status: Status | None = None) -> Mapping[str, str]:
+    """The sentence of a reason in each language.
+
+    Args:
+        reason: of the decision.
+        status: of the processing at the instant judged, if it is known: a proposal is neither suspended nor over.
+
+    """
+    if reason is Reason.PROCESSING_SUSPENDED and status is Status.PROPOSED:
+        return _NOT_BEGUN
+    return REASON_FOR_USER[reason]
+
 
 PURPOSE_WORDS: Final[Mapping[Purpose, Mapping[str, str]]] = MappingProxyType(
     {

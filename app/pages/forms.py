@@ -14,8 +14,16 @@ LONGEST_FORM: Final = 4_096
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
-async def read_form(request: Request, fields: AbstractSet[str], *, longest: int = LONGEST_FORM) -> dict[str, str]:
+async def read_form(
+    request: Request,
+    fields: AbstractSet[str],
+    *,
+    optional: AbstractSet[str] = frozenset(),
+    longest: int = LONGEST_FORM,
+) -> dict[str, str]:
     """The fields of a form: exactly these, each once (URL Living Standard, application/x-www-form-urlencoded).
+
+    Those of `optional` may be there or not, as a choice that nobody made.
 
     Raises:
         HTTPException: 413, too long.
@@ -28,9 +36,10 @@ async def read_form(request: Request, fields: AbstractSet[str], *, longest: int 
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM_TYPE:
         raise FormNotOursError
     try:
-        found = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=len(fields))
+        most = len(fields) + len(optional)
+        found = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:  # not ASCII, not UTF-8, too many fields
         raise FormNotOursError from None
-    if set(found) != fields or any(len(values) != 1 for values in found.values()):
+    if not fields <= set(found) <= fields | optional or any(len(values) != 1 for values in found.values()):
         raise FormNotOursError
     return {name: values[0] for name, values in found.items()}

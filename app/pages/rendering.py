@@ -27,7 +27,7 @@ from app.core.errors import DomainError
 from app.core.page.typesetting import typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
-from app.pages.typography import spoken, worded
+from app.pages.typography import in_french, spoken, worded
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(typeset=typeset, worded=worded, spoken=spoken)
+    made.filters.update(typeset=typeset, worded=worded, spoken=spoken, in_french=in_french)
     return made
 
 

@@ -1,5 +1,6 @@
 """Filters of templates: French spacing, words of others set apart, addresses as links, dates in their places."""
 
+import re
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -10,6 +11,8 @@ from app.core.page.typesetting import typeset
 _ASIDE: Final = Markup("<bdi{}>{}</bdi>")
 _LINK: Final = Markup('<a href="{}" rel="noopener noreferrer">{}</a>')
 _DATE: Final = Markup("<span data-filled>{}</span>")
+_FOREIGN: Final = Markup('<span lang="fr">{}</span>')
+_FRENCH: Final = re.compile(r"code des postes et des communications électroniques|code pénal")
 _LEADS: Final = ("https://", "mailto:", "tel:")
 
 
@@ -37,6 +40,17 @@ def _marked(mark: Mark, text: str, language: str) -> Markup:
     if mark.address is not None and mark.address.startswith(_LEADS):
         return _LINK.format(mark.address, text)
     return _ASIDE.format(_lang(mark.language or language, language), text)
+
+
+def in_french(text: str, language: str) -> Markup:
+    """A text, typeset; in an English one, the French names of codes of law are said to be French."""
+    if language == "fr":
+        return escape(typeset(text, language))
+    html, place = Markup(), 0
+    for found in _FRENCH.finditer(text):
+        html += escape(text[place : found.start()]) + _FOREIGN.format(found.group())
+        place = found.end()
+    return html + escape(text[place:])
 
 
 def spoken(passage: Passage, language: str) -> Markup:

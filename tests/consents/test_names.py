@@ -115,6 +115,18 @@ def test_an_account_begins_where_the_person_has_none(api):
     assert (stated["ended"], stated["closed"]) == ([], False)
 
 
+@pytest.mark.parametrize("said", ["refused", "withdrawn"])
+def test_what_a_name_said_comes_over_as_what_it_was(api, said):
+    """A refusal that a name brings along is a refusal, and a withdrawal is one: the person reads what they did."""
+    api.decide("alice", "ads")
+    if said == "refused":
+        api.decide("ali", "ads", "refused")
+    else:
+        api.withdraw("ali", "ads")
+    _linked(api, "ali", "alice")
+    assert _reasons(api, "ali", "alice") == [f"consent_{said}"] * 2
+
+
 def test_all_names_of_the_account_that_is_closed_come_over(api):
     """Two persons who are one: a withdrawal by a name of either ends what stands."""
     _person(api, "ali", "al")

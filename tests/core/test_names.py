@@ -1,5 +1,7 @@
 """What was refused and withdrawn by a name goes over to the person whose it is; what was granted does not."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,9 @@ def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
 )
 def test_the_latest_no_to_each_processing_and_to_all_is_found(kind, also, found):
     """With its own date, whatever was granted since; a closure of the account wipes it, the sweep's does not."""
-    assert latest_noes([granted("2026-03-10", 1), no(kind), *also]) == found
+    noes = latest_noes([granted("2026-03-10", 1), no(kind), *also])
+    assert [(each.processing, each.collected_at) for each in noes] == found
+    assert all(each.kind is kind for each in noes if each.collected_at == APRIL)
 
 
 @given(st.data(), INSTANTS)
@@ -44,9 +48,7 @@ def test_no_consent_outlives_a_no_that_was_said_by_another_name(data, at):
     kinds = (EventKind.GRANTED, REFUSED, WITHDRAWN)
     mine, theirs = (data.draw(st.lists(events(at, 0, kinds), max_size=4)) for _ in range(2))
     noes = latest_noes(mine)
-    carried = [
-        event(WITHDRAWN, when.isoformat(), 100, processing=about, version=None) for about, when in noes if when <= at
-    ]
+    carried = [replace(each, order=100) for each in noes if each.collected_at <= at]
     latest = fold([*theirs, *carried], processing(), at).latest
     if latest is not None and latest.kind is EventKind.GRANTED:
         assert all(latest.collected_at > each.collected_at for each in carried if each.concerns(ADS))

@@ -1,7 +1,8 @@
 import pytest
 
 from app.core.decision import Reason
-from app.core.wording import REASON_FOR_USER
+from app.core.processing import Status
+from app.core.wording import REASON_FOR_USER, reason_for_user
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -18,3 +19,21 @@ def test_no_two_reasons_are_said_alike():
     for language in ("fr", "en"):
         sentences = [said[language] for said in REASON_FOR_USER.values()]
         assert len(set(sentences)) == len(Reason)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_proposal_has_not_begun(status):
+    """Of a processing that is proposed nobody is told that it is suspended or over; of any other they are."""
+    said = reason_for_user(Reason.PROCESSING_SUSPENDED, status)["fr"]
+    assert ("n’a pas encore commencé" in said) is (status is Status.PROPOSED)
+    assert ("est suspendu ou a pris fin" in said) is (status is not Status.PROPOSED)
+    assert reason_for_user(Reason.NO_CONSENT, status) == REASON_FOR_USER[Reason.NO_CONSENT]
+
+
+def test_a_reading_of_ours_is_not_said_to_be_the_law():
+    """Where the law is disputed, the sentence says what we apply; and it calls a text message an SMS."""
+    for reason in (Reason.CHANNEL_NOT_COVERED, Reason.PURPOSE_NOT_PERMITTED):
+        said = REASON_FOR_USER[reason]
+        assert said["fr"].startswith("Nous n’appliquons pas ")
+        assert said["en"].startswith("We do not apply ")
+    assert "SMS" in REASON_FOR_USER[Reason.CHANNEL_NOT_COVERED]["fr"]

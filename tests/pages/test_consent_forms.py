@@ -171,7 +171,7 @@ def test_under_fifteen_nothing_is_recorded(api):
     fields = person.open().filled("accept", "ads-mail")
     api.decide("child", "ads-mail", "refused", capacity={"age_band": "under_15", "given_by": "both"})
     page = person.open()
-    assert "Vous avez moins de 15 ans" in page.text()
+    assert "Tu as moins de 15 ans" in page.text()
     assert "Cette page n'enregistre rien." in page.text()
     assert page.buttons == {}
     assert person.send(fields).status == 403
@@ -193,7 +193,7 @@ def test_under_fifteen_a_page_that_withdraws_does_not_say_that_it_records_nothin
     shared.decide("grown-down", "ads-mail", capacity={"age_band": "under_15", "given_by": "both"})
     page = person.open()
     assert page.buttons == {"ads-mail": ["withdraw"]}
-    assert "elle permet seulement de retirer un accord en vigueur" in page.text()
+    assert "Tu peux seulement retirer un accord déjà donné." in page.text()
     assert "n'enregistre rien" not in page.text()
 
 

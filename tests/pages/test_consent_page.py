@@ -41,18 +41,21 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
     for told in (
         "Exemple SAS, responsable du traitement.",
         "dpo@exemple.example",
-        "À des fins publicitaires. Texte de ads-mail Sur quelle base légale ? Votre consentement (RGPD, article 6",
+        (
+            "À des fins publicitaires. Texte de ads-mail Sur quelle base légale ? Votre accord, que la loi appelle "
+            "consentement (RGPD, article 6"
+        ),
         "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",
         "Le contenu de vos messages et leur objet.",
-        "Votre consentement est valable 1 an",
-        "Si vous acceptez maintenant : jusqu'au",
+        "Votre accord est valable 1 an",
+        "Si vous acceptez maintenant : au plus tard jusqu'au",
         "conservées 30 jours",
-        "aucun nouvel accord n'est donné",
+        "Si vous ne répondez pas, vous n'avez pas donné votre accord.",
         "Vous pouvez retirer votre accord à tout moment",
         "Régie SA.",
         "www.cnil.fr/fr/plaintes",
         "Si vous avez moins de 15 ans, ne répondez pas ici",
-        "Vous n'avez pas encore répondu : aucun consentement n'est enregistré.",
+        "Vous n'avez pas encore répondu : aucun accord n'est enregistré.",
     ):
         assert told in before, told
 
@@ -140,7 +143,7 @@ def test_what_is_in_force_and_until_when(clocked, clock):
     clocked.register("ads-mail")
     clock.at = utc("2027-02-28T23:30:00Z")
     person = Person(clocked, link(clocked, "dated", "ads-mail"))
-    assert "Si vous acceptez maintenant : jusqu'au 29 février 2028 inclus." in person.open().text()
+    assert "Si vous acceptez maintenant : au plus tard jusqu'au 29 février 2028 inclus." in person.open().text()
     told = person.press("accept", "ads-mail").text()
     assert "Vous avez accepté le 1er mars 2027 à 0 h 30 (heure de Paris)." in told
     assert "Accord en vigueur jusqu'au 29 février 2028 inclus." in told
@@ -158,14 +161,14 @@ def test_renewal(clocked, clock):
     page = person.open()
     assert page.buttons == {"ads-mail": ["accept", "decline", "withdraw"]}
     assert "Do you renew your consent?" in page.text()
-    assert "If you renew now: until 31 May 2028 inclusive." in page.text()
+    assert "If you renew now: until 31 May 2028 inclusive, at the latest." in page.text()
     assert "I renew: Processing" in page.text()
     assert "“I refuse”" not in page.text()
     assert (
         "If you do not want to renew, press “I do not renew” or close the page, and your consent ends on its date"
         in page.text()
     )
-    assert "a consent already given stays valid until its end date" in page.text()
+    assert "your consent stays valid until its end date" in page.text()
     assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
     person.press("accept", "ads-mail")
     clock.at = utc("2027-06-20T10:00:00Z")

@@ -1,9 +1,11 @@
 """Joint consent by two links: the child's page and the parent's, each of which records its own act."""
 
+import re
+
 import pytest
 
 from tests.support.api import subject, utc
-from tests.support.consent_page import PARENT, Person, ask_link, history
+from tests.support.consent_page import PARENT, Page, Person, ask_link, history, link
 
 
 def two(api, name, *processings, lang="fr", **more):
@@ -22,15 +24,16 @@ def test_two_acts_in_either_order_are_one_consent(shared, child_first):
     child, parent = two(shared, name, "ads-mail")
     first, second = (child, parent) if child_first else (parent, child)
     page = first.press("accept", "ads-mail")
-    assert "Un premier accord est enregistré. Il manque encore l'autre" in page.text()
+    assert ("Il manque celui de ton parent" if child_first else "Il manque celui de l'enfant.") in page.text()
     assert page.buttons == {"ads-mail": ["withdraw"]}
     assert shared.reason(name, "ads-mail") == "consent_invalid"
     waiting = second.open()
     assert waiting.buttons == {"ads-mail": ["accept", "refuse"]}
-    assert "Un premier accord est enregistré." in waiting.text()
+    assert ("Il manque le vôtre." if child_first else "Il manque ton accord.") in waiting.text()
     page = second.press("accept", "ads-mail")
-    assert "Accord en vigueur jusqu'au" in page.text()
-    assert "Les deux accords sont donnés, le second le" in page.text()
+    holds = "Accords en vigueur jusqu'au" if child_first else "Tes messages peuvent être analysés jusqu'au"
+    assert holds in page.text()
+    assert "Les deux accords sont donnés, le dernier le" in page.text()
     assert shared.reason(name, "ads-mail") == "consent_in_force"
     for person in (child, parent):
         assert person.open().buttons == {"ads-mail": ["withdraw"]}
@@ -74,8 +77,8 @@ def test_a_refusal_of_either_permits_nothing(shared, side):
     persons = two(shared, name, "ads-mail")
     persons[1 - side].press("accept", "ads-mail")
     page = persons[side].press("refuse", "ads-mail")
-    for each in (page, persons[1 - side].open()):
-        assert "L'un des deux a refusé le" in each.text()
+    for place, each in ((side, page), (1 - side, persons[1 - side].open())):
+        assert ("L'un des deux a refusé le" if place else "L'un des deux a dit non le") in each.text()
         assert "Vous avez" not in each.text()
     assert shared.reason(name, "ads-mail") == "consent_refused"
 
@@ -105,17 +108,74 @@ def test_each_page_speaks_to_its_reader(shared):
     child, parent = two(shared, "young-reader", "ads-mail")
     page = child.open()
     assert "Es-tu d'accord pour qu'un programme analyse tes messages ?" in page.text()
-    assert "il faut ton accord, et celui d'un de tes parents" in page.text()
+    assert "C'est Exemple SAS qui te le demande." in page.text()
+    assert "Il faut donc ton accord, et celui d'un parent" in page.text()
     assert "ne répondez pas ici" not in page.text()
     other = parent.open()
-    assert "Acceptez-vous que les messages de votre enfant soient analysés ?" in other.text()
+    assert "Acceptez-vous que les messages de l'enfant soient analysés ?" in other.text()
     assert "Compte de l'enfant : yo…" in other.text()
-    assert "Votre compte : yo…" in page.text()
-    assert "« vos messages » désigne les siens" in other.text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "Ton compte : yo…" in page.text()
+    assert "Le contenu des messages de l'enfant" in other.text()
     for each in (page, other):
         assert each.fingerprint("ads-mail") == each.stated["ads-mail"]
     assert page.stated != other.stated
     assert "whoever is responsible for you" in Person(shared, child.path, "en").open().text()
+
+
+VOUS = re.compile(r"\b(vous|votre|vos)\b|\b\w+ez\b", re.IGNORECASE)
+
+
+def test_the_child_is_never_spoken_to_as_vous(shared):
+    """Not before, between or after the answers, nor in the receipt: all that is read on the child's page says `tu`."""
+    child, parent = two(shared, "young-tu", "ads-mail")
+    pages = [child.open(), child.press("accept", "ads-mail"), child.press("withdraw", "ads-mail")]
+    pages += [child.press("accept", "ads-mail"), parent.press("accept", "ads-mail"), child.open()]
+    of_child = [each for each in pages if "de l'enfant" not in each.text()]
+    assert len(of_child) == len(pages) - 1
+    assert [found for each in of_child for found in VOUS.findall(each.text())] == []
+    receipt = Page(shared.with_key(None).client.get(f"{child.path}?lang=fr&receipt=html"))
+    assert "Reçu de tes réponses" in receipt.text()
+    assert VOUS.search(parent.open().text()) is not None  # the control
+
+
+def test_those_of_fifteen_to_seventeen_have_a_page_of_their_own(shared):
+    """Stated with the link or before it, the age makes the page speak to them; they answer alone, as adults do."""
+    name = "teenager"
+    path = link(shared, name, "ads-mail", age_band="minor_15_plus")
+    teen = Person(shared, path)
+    page = teen.open()
+    assert "tu décides toi-même" in page.text()
+    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
+    assert VOUS.search(page.text()) is None
+    answered = teen.press("accept", "ads-mail")
+    assert "Ton accord dure jusqu'au" in answered.text()
+    assert VOUS.search(answered.text()) is None
+    assert shared.reason(name, "ads-mail") == "consent_in_force"
+    withdrawn = Person(shared, link(shared, name, "ads-mail", kind="withdraw")).press("withdraw", "ads-mail")
+    assert "Tes messages ne sont plus analysés pour cela." in withdrawn.text()
+
+
+def test_a_parent_says_in_which_capacity_they_consent(shared):
+    """Without it a consent is not recorded, and the page says why; with it, it is kept; to refuse none is needed."""
+    _, parent = two(shared, "young-guarded", "ads-mail")
+    sent = parent.open().filled("accept", "ads-mail")
+    assert sent.pop("answering_as") == "holder_of_parental_authority"
+    page = parent.send(sent)
+    assert page.status == 409
+    assert "dites d'abord à quel titre vous répondez" in page.text()
+    page = parent.send({**parent.open().filled("accept", "ads-mail"), "answering_as": "guardian"})
+    assert "Votre accord est noté." in page.text()
+    assert history(shared, "young-guarded")[0]["evidence"]["answering_as"] == "guardian"
+    _, parent = two(shared, "young-guarded-no", "ads-mail")
+    assert "L'un des deux a refusé" in parent.press("refuse", "ads-mail").text()
+
+
+@pytest.mark.parametrize("chosen", ["neighbour", "guardian"])
+def test_nobody_else_states_a_capacity(shared, chosen):
+    """A form of the child's page with one, or a word that the page does not offer, is none of the page's forms."""
+    child, parent = two(shared, f"young-{chosen}", "ads-mail")
+    person = child if chosen == "guardian" else parent
+    assert person.send({**person.open().filled("accept", "ads-mail"), "answering_as": chosen}).status == 400
 
 
 def test_only_of_who_is_under_fifteen(shared):

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.audit.acts import ActKind
-from app.core.consent import EventKind
+from app.core.consent import AgeBand, CheckedHow, EventKind, GivenBy, StatedBy
+from app.core.page.face import AnsweringAs
 from app.core.renewal import FlagKind
-from app.pages.consents.overview_words import ACTS, EVENTS, FLAGS
+from app.pages.consents.overview_words import ACTS, AGES, CHECKED, EVENTS, FLAGS, GIVEN_BY, STATED_BY
 from tests.faults.service import eventually
 from tests.support.api import TestClock, question, running, subject
 from tests.support.consent_page import Page, Person, link
@@ -159,4 +160,22 @@ def test_every_word_there_may_be_is_said():
     """Each kind of event and of flag has its words, and no act has any that is none."""
     assert set(EVENTS) == {each.value for each in EventKind}
     assert set(FLAGS) == {each.value for each in FlagKind}
+    assert set(AGES) == {each.value for each in AgeBand}
+    assert set(STATED_BY) == {each.value for each in StatedBy}
+    assert set(CHECKED) == {each.value for each in CheckedHow}
+    assert set(GIVEN_BY) == {*(each.value for each in GivenBy), *(each.value for each in AnsweringAs)} - {"self"}
     assert set(ACTS) <= {each.value for each in ActKind}
+
+
+def test_it_says_which_age_was_stated_by_whom_and_how_it_was_checked(api):
+    """Not that an age was stated about every processing; and no key is named, only the operator of the service."""
+    age = {"subject": subject("alice"), "age_band": "minor_15_plus", "stated_by": "operator"}
+    api.ok("POST", "/v1/subjects/ages", {**age, "checked_how": "identity_document"})
+    page = Page(api.with_key(None).client.get(f"{_path(api)}?lang=fr")).text()
+    assert "Âge déclaré : 15 à 17 ans" in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "déclaré par l'opérateur du service, vérifié par une pièce d'identité" in page
+    assert "tous les traitements" not in page
+    assert "bootstrap" not in page
+    assert "l'opérateur du service a exporté ces données" in page
+    assert "Chaque jour est conservé 400 jours, puis effacé." in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Vos droits" in page

@@ -6,7 +6,7 @@ import pytest
 from markupsafe import Markup
 
 from app.core.page.passages import Mark, Passage
-from app.pages.typography import spoken, worded
+from app.pages.typography import in_french, spoken, worded
 from tests.support.api import processing, subject, utc
 from tests.support.consent_page import Person, ask_link, consents, history, link
 
@@ -217,3 +217,10 @@ def test_the_page_never_holds_its_own_address(shared):
     for page in (person.open(), person.press("accept", "ads-mail")):
         assert token not in page.html
         assert not re.search(r"/consent/", page.html)
+
+
+def test_the_names_of_french_codes_are_french_in_an_english_text():
+    """A screen reader says them in French; in a French text nothing is set apart, and nothing of a text is markup."""
+    text = "See <b>the code pénal, article 226-13."
+    assert in_french(text, "en") == Markup('See &lt;b&gt;the <span lang="fr">code pénal</span>, article 226-13.')
+    assert in_french("Le code pénal : <b>", "fr") == Markup("Le code pénal\N{NO-BREAK SPACE}: &lt;b&gt;")

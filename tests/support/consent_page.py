@@ -52,6 +52,7 @@ class Page(HTMLParser):
         self.html: str = answer.text
         self.forms: list[dict[str, str]] = []
         self.presses: list[list[str]] = []
+        self.choices: dict[str, list[str]] = {}
         self.stated: dict[str, str] = {}
         self.tags: list[str] = []
         self.links: list[str] = []
@@ -82,7 +83,9 @@ class Page(HTMLParser):
         if tag == "form":
             self.forms.append({"action": given["action"] or ""})
             self.presses.append([])
-        if tag == "input":
+        if tag == "input" and given["type"] == "radio":
+            self.choices.setdefault(given["name"] or "", []).append(given["value"] or "")
+        elif tag == "input":
             self.forms[-1][given["name"] or ""] = given["value"] or ""
         if tag == "button":
             self.presses[-1].append(given["value"] or "")
@@ -125,10 +128,11 @@ class Page(HTMLParser):
         return hashlib.sha256(unicodedata.normalize("NFC", "\n".join(lines)).encode()).hexdigest()
 
     def filled(self, press: str, processing: str = "") -> dict[str, str]:
-        """The fields that a button sends."""
+        """The fields that a button sends; to accept, the first of what there is to choose is chosen."""
         for form, presses in zip(self.forms, self.presses, strict=True):
             if form["processing"] == processing and press in presses:
-                return {**{name: value for name, value in form.items() if name != "action"}, "press": press}
+                chosen = {name: values[0] for name, values in self.choices.items() if press == "accept"}
+                return {**{name: value for name, value in form.items() if name != "action"}, **chosen, "press": press}
         raise AssertionError(f"no button {press} for {processing or 'all'}")
 
     def text(self) -> str:

@@ -18,7 +18,7 @@ from app.auth.scopes import Scope
 from app.core.consent import ConsentEvent, EventKind
 from app.core.version import PartyMode
 from app.db.identifiers import uuid7
-from app.operations.decisions.answers import answer, left_unsaid
+from app.operations.decisions.answers import answer, left_unsaid, words_for_user
 from app.operations.decisions.explain_decision import Explanation, explain_decision
 
 router = strict_router("audit")
@@ -107,6 +107,7 @@ async def post_explanation(
         found.decision,
         uuid7(found.at),
         left_unsaid(question, found.decision, found.processing, found.at),
+        words_for_user(found.decision, found.processing, found.at),
     )
     del told["context"]["id"]  # an explanation is not a decision, and must not be acted on
     return ExplanationBody(

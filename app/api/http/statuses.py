@@ -21,6 +21,7 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.FormAlreadySentError: 409,
     errors.FormNotOursError: 400,
     errors.FormOutdatedError: 409,
+    errors.QualityNotStatedError: 409,
     errors.IdempotencyMismatchError: 422,
     errors.IdentityTakenError: 409,
     errors.InvalidCursorError: 422,

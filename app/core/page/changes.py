@@ -8,7 +8,7 @@ from app.core.article import Element
 from app.core.durations import period_in_words, retention_in_words
 from app.core.page.countries import country_name
 from app.core.page.passages import Mark, Passage, Texts, listed
-from app.core.page.words import CHANGED, ELEMENT
+from app.core.page.voice import Voice
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 
@@ -30,15 +30,16 @@ class ToldChange:
     after: object = None
 
 
-def change_lines(changes: Sequence[ToldChange], language: str) -> list[Passage]:
+def change_lines(changes: Sequence[ToldChange], voice: Voice) -> list[Passage]:
     """A sentence for each fact that people are told of; both values where they say something to a person."""
-    return [_line(each, language) for each in changes if each.field in CHANGED]
+    named = [(each, voice.changed(each.field)) for each in changes]
+    return [_line(each, fact, voice) for each, fact in named if fact is not None]
 
 
-def _line(change: ToldChange, language: str) -> Passage:
-    fact = CHANGED[change.field][language]
+def _line(change: ToldChange, fact: str, voice: Voice) -> Passage:
+    language = voice.language
     fact = f"{fact[:1].upper()}{fact[1:]}"
-    before, after = (_value(change.field, value, language) for value in (change.before, change.after))
+    before, after = (_value(change.field, value, voice) for value in (change.before, change.after))
     if before is None or after is None:
         return Passage(_ONLY[language].format(fact=fact), language)
     values = [value for value in (change.before, change.after) if change.field in _NAMES and value]
@@ -50,10 +51,11 @@ _DURATIONS: Final = frozenset({"retention", "derived_data_erased_within"})
 _NAMES: Final = frozenset({"recipients", "transfers", "controllers", "data_protection_contact", "storage_location"})
 
 
-def _value(field: str, value: object, language: str) -> str | None:
+def _value(field: str, value: object, voice: Voice) -> str | None:
     """A value in words; None where its own form would say nothing to a person."""
+    language = voice.language
     if field == "elements" and isinstance(value, list):
-        return listed([ELEMENT[Element(each)][language] for each in value], language)
+        return listed(voice.elements([Element(each) for each in value]), language)
     if field == "consent_validity":
         return period_in_words(ConsentPeriod.parse(str(value)), language)
     if field in _DURATIONS or field in _NAMES:

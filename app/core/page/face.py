@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from app.core.page.catalogue import Audience
 from app.core.page.link import Act, Situation
 from app.core.page.passages import Mark, Passage, listed
-from app.core.page.words import FRAME, PURPOSE
+from app.core.page.voice import Voice
 
 if TYPE_CHECKING:
     from app.core.page.questions import Asked
@@ -19,16 +20,38 @@ if TYPE_CHECKING:
 _ORDER: Final = (Act.ACCEPT, Act.REFUSE, Act.DECLINE, Act.WITHDRAW)
 
 
-class Audience(StrEnum):
-    """Who reads the page: whoever decides alone, or one of the two who decide together under fifteen."""
-
-    ALONE = "alone"
-    CHILD = "child"
-    PARENT = "parent"
-
-
-ASKING: Final = frozenset({"title_decide", "title_renew", "title_child", "title_parent"})
+ASKING: Final = frozenset({"title_decide", "title_renew"})
 """The titles of pages that await an answer."""
+
+
+class AnsweringAs(StrEnum):
+    """In which capacity somebody answers for a child (LIL art. 45)."""
+
+    PARENT = "holder_of_parental_authority"
+    GUARDIAN = "guardian"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What must be chosen before a consent can be given: how it is asked for, and what there is as (value, label)."""
+
+    asks: str
+    options: tuple[tuple[str, str], ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is hashed of it."""
+        return (self.asks, *(label for _, label in self.options))
+
+
+def choice_for(face: "Face", voice: Voice) -> Choice | None:
+    """The capacity that a parent or guardian states with their consent; None for any other reader.
+
+    To refuse or to withdraw needs none: saying no is never harder than saying yes.
+    """
+    if voice.audience is not Audience.PARENT or not face.accepts:
+        return None
+    return Choice(voice.frame("answering_as"), tuple((each.value, voice.frame(each.value)) for each in AnsweringAs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +77,19 @@ class Face:
         """Whether an answer is awaited: else the page folds, and offers a change of mind."""
         return self.accepts and bool({Act.REFUSE, Act.DECLINE} & self.acts)
 
-    def buttons(self, language: str) -> tuple[tuple[str, str], ...]:
+    def buttons(self, voice: Voice) -> tuple[tuple[str, str], ...]:
         """The buttons as (act, label), in the order of reading."""
-        return tuple((act.value, FRAME[self._word(act)][language]) for act in _ORDER if act in self.acts)
+        return tuple((act.value, voice.frame(self._word(act))) for act in _ORDER if act in self.acts)
 
-    def saying_no(self, language: str) -> str | None:
+    def saying_no(self, voice: Voice) -> str | None:
         """How to say no with these buttons; None where no consent can be given."""
         if not self.accepts:
             return None
         if Act.REFUSE in self.acts:
-            return FRAME["to_refuse"][language]
+            return voice.frame("to_refuse")
         if self.situation is Situation.HOLDS:
-            return FRAME["to_let_end" if Act.DECLINE in self.acts else "to_let_end_declined"][language]
-        return FRAME["to_stay_refused" if self.situation is Situation.REFUSED else "to_stay_withdrawn"][language]
+            return voice.frame("to_let_end" if Act.DECLINE in self.acts else "to_let_end_declined")
+        return voice.frame("to_stay_refused" if self.situation is Situation.REFUSED else "to_stay_withdrawn")
 
     def _word(self, act: Act) -> str:
         return "renew" if act is Act.ACCEPT and self.renews else act.value
@@ -76,9 +99,11 @@ FIRST: Final = Face(frozenset({Act.ACCEPT, Act.REFUSE}))
 """Asked for the first time."""
 
 
-def until_line(face: Face, language: str) -> Passage:
-    """Until when a consent given now would last."""
-    return Passage(FRAME["if_renewed" if face.renews else "if_accepted"][language], language, dated=True)
+def until_lines(face: Face, voice: Voice) -> list[Passage]:
+    """Until when a consent given now would last; nothing after a no, which is not to be talked over."""
+    if not (face.open or face.renews):
+        return []
+    return [Passage(voice.frame("if_renewed" if face.renews else "if_accepted"), voice.language, dated=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,34 +121,45 @@ class Frame:
         return (self.title, self.who.text, self.what.text, *(each.text for each in self.more))
 
     @classmethod
-    def of(
-        cls,
-        asked: Sequence["Asked"],
-        language: str,
-        title: str,
-        *,
-        asking: bool,
-        audience: Audience = Audience.ALONE,
-    ) -> "Frame":
-        """The frame of a page about these; `asking`: a consent can be given on it."""
-        names = tuple(dict.fromkeys(who.name for each in asked for who in each.controllers))
+    def of(cls, shown: Sequence[tuple["Asked", Face]], voice: Voice, title: str) -> "Frame":
+        """The frame of a page about these, each with its buttons, under the title of that word."""
+        asking = any(face.accepts for _, face in shown)
         awaited = asking and title in ASKING
-        word = ("ask_together" if names[1:] else "asks") if awaited else "asked"
-        if awaited and audience is Audience.CHILD:
-            word = "asks_child"
-        who = FRAME[word][language].format(controller=listed(names, language))
-        more = [FRAME["one_by_one"][language]] if awaited and asked[1:] else []
-        more += [FRAME["age" if audience is Audience.ALONE else audience.value][language]] if asking else []
+        word, about = _who_is_named(shown, title, awaited=awaited)
+        names = tuple(dict.fromkeys(who.name for each in about for who in each.controllers))
+        if word == "asks" and names[1:]:
+            word = "ask_together"
+        who = voice.frame(word, controller=listed(names, voice.language))
+        more = [voice.frame("one_by_one")] if awaited and shown[1:] else []
+        more += [voice.frame("age")] if asking else []
         return cls(
-            FRAME[title][language],
-            Passage(who, language, tuple(map(Mark, names))),
-            _what(asked, language, awaited=awaited),
-            tuple(Passage(each, language) for each in more),
+            voice.frame(title),
+            Passage(who, voice.language, tuple(map(Mark, names))),
+            _what([each for each, _ in shown], voice, awaited=awaited),
+            tuple(Passage(each, voice.language) for each in more),
         )
 
 
-def _what(asked: Sequence["Asked"], language: str, *, awaited: bool) -> Passage:
-    purposes = listed(list(dict.fromkeys(PURPOSE[each.purpose][language] for each in asked)), language)
-    word = ("until_latest" if asked[1:] else "until") if awaited else "purposes"
-    said = FRAME[word][language].format(purposes=f"{purposes[:1].upper()}{purposes[1:]}")
-    return Passage(said, language, dated=awaited)
+_NOTHING_SAID: Final = frozenset({Situation.UNDECIDED, Situation.INVALID})
+
+
+def _who_is_named(shown: Sequence[tuple["Asked", Face]], title: str, *, awaited: bool) -> tuple[str, Sequence["Asked"]]:
+    """The word of the first line, and whose controllers it names.
+
+    Nobody asks anything of who withdraws or has answered: the line then says to whom the consent, or the answer, was
+    given.
+    """
+    everything = [each for each, _ in shown]
+    given = [each for each, face in shown if Act.WITHDRAW in face.acts]
+    if awaited:
+        return "asks", everything
+    if given and (title == "title_withdraw" or len(given) == len(shown)):
+        return "given", given
+    answered = any(face.situation not in _NOTHING_SAID for _, face in shown)
+    return ("answered" if answered else "asked"), everything
+
+
+def _what(asked: Sequence["Asked"], voice: Voice, *, awaited: bool) -> Passage:
+    purposes = listed(list(dict.fromkeys(voice.purpose(each.purpose) for each in asked)), voice.language)
+    said = voice.frame("until" if awaited else "purposes", purposes=f"{purposes[:1].upper()}{purposes[1:]}")
+    return Passage(said, voice.language, dated=awaited)

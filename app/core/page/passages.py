@@ -13,6 +13,7 @@ Texts = Mapping[str, str]
 LANGUAGES: Final = ("fr", "en")
 
 COMPLAINTS: Final = "www.cnil.fr/fr/plaintes"
+COMPLAINTS_BY_POST: Final = "3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07"
 FILLED: Final = "…"
 """What stands in the hashed text where the page shows a date."""
 

@@ -2,16 +2,31 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from app.core.article import Element, Purpose
 from app.core.durations import period_in_words, retention_in_words
 from app.core.page.changes import ToldChange, change_lines
 from app.core.page.countries import country_name
 from app.core.page.face import Face
-from app.core.page.passages import COMPLAINTS, Answered, Mark, Passage, Texts, listed, paragraphs, reached, registered
-from app.core.page.words import ELEMENT, PURPOSE, SAID, SUBJECT_LINE_ALONE
-from app.core.version import Recipient, Told, Transfer
+from app.core.page.link import Situation
+from app.core.page.passages import (
+    COMPLAINTS,
+    COMPLAINTS_BY_POST,
+    Answered,
+    Mark,
+    Passage,
+    Texts,
+    listed,
+    paragraphs,
+    reached,
+    registered,
+)
+from app.core.page.voice import Voice
+from app.core.version import UNION, Recipient, Told, Transfer
+
+_NAMED_AT_ONCE: Final = 3
+"""How many recipients the first layer names; of more it says how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +74,65 @@ class Asked:
         return frozenset.intersection(*(frozenset(each) for each in texts))
 
 
-def questions(asked: Asked, language: str, face: Face) -> tuple[Answered, ...]:
+def questions(asked: Asked, voice: Voice, face: Face) -> tuple[Answered, ...]:
     """Each question with its answers, in the order of the page, except those that the register says nothing about."""
     told = asked.told
     rows = (
-        ("changed", _changed(asked, language)),
-        ("who", _who(asked, language)),
-        ("what_for", [_purpose(asked, language), *paragraphs(registered(asked.words["notice"], language))]),
-        ("basis", [_passage("consent", language)]),
-        ("what", _what(told, language)),
+        ("changed", _changed(asked, voice)),
+        ("who", _who(asked, voice)),
+        ("what_for", [_purpose(asked, voice), *paragraphs(registered(asked.words["notice"], voice.language))]),
+        ("basis", [voice.passage("consent")]),
+        ("what", _what(told, voice)),
         ("decisions", _written(told["automated_decisions"])),
-        ("how_long", _durations(told, language)),
-        ("refuse", _refusing(asked, language, face)),
-        ("withdraw", _withdrawing(asked, language)),
-        ("others", _recipients(told["recipients"], language)),
-        ("transfers", [line for each in sorted(told["transfers"]) for line in _transfer(each, language)]),
+        ("how_long", _durations(told, voice)),
+        ("refuse", _refusing(asked, voice, face)),
+        ("withdraw", _withdrawing(asked, voice)),
+        ("others", _recipients(told["recipients"], voice)),
+        ("transfers", [line for each in sorted(told["transfers"]) for line in _transfer(each, voice)]),
         ("where", _written(told["storage_location"])),
-        ("rights", [_passage("access", language), _complaint(language)]),
-        ("more", _links(asked, language)),
+        ("rights", rights(voice)),
+        ("more", _links(asked, voice)),
     )
-    return tuple(Answered(topic, SAID[topic][language], tuple(answers)) for topic, answers in rows if answers)
+    return tuple(Answered(topic, voice.said(topic), tuple(answers)) for topic, answers in rows if answers)
 
 
-def elements_in_words(elements: frozenset[Element], language: str) -> Passage:
+def elements_in_words(elements: frozenset[Element], voice: Voice) -> Passage:
     """What is analysed, in a sentence such as `Le contenu de vos messages et leur objet`."""
-    told = listed([ELEMENT[element][language] for element in ELEMENT if element in elements], language)
-    if Element.SUBJECT_LINE in elements and Element.CONTENT not in elements:
-        told = told.replace(ELEMENT[Element.SUBJECT_LINE][language], SUBJECT_LINE_ALONE[language])
-    return Passage(f"{told[:1].upper()}{told[1:]}.", language)
+    return _sentence(listed(voice.elements(elements), voice.language), voice)
 
 
-def _passage(word: str, language: str, **filled: str) -> Passage:
-    return Passage(SAID[word][language].format(**filled), language)
+def who_receives(told: Told, voice: Voice) -> list[Passage]:
+    """Who else receives the data, and whether they leave the Union; nothing where nobody is registered.
+
+    A recipient whose country is not stated is not counted as one outside; a transfer to a country of which no recipient
+    is named is told by itself.
+    """
+    recipients, language = sorted(told["recipients"]), voice.language
+    outside = [each for each in recipients if each.country and each.country not in UNION]
+    unnamed = {each.country for each in told["transfers"]} - {each.country for each in outside}
+    said = []
+    if recipients:
+        names = list(dict.fromkeys(each.name for each in recipients))
+        few = not names[_NAMED_AT_ONCE:]
+        shown = listed(names, language) if few else voice.said("recipients", number=str(len(names)))
+        marks = tuple(map(Mark, names)) if few else ()
+        said.append(voice.passage(_how_far(recipients, outside), marks, names=shown, number=str(len(outside))))
+    if unnamed:
+        countries = listed(sorted(country_name(each, language) for each in unnamed), language)
+        said.append(voice.passage("leaves", countries=countries))
+    return said
 
 
-def _named(word: str, language: str, marks: Sequence[Mark], **filled: str) -> Passage:
-    return Passage(SAID[word][language].format(**filled), language, tuple(marks))
+def _how_far(recipients: Sequence[Recipient], outside: Sequence[Recipient]) -> str:
+    if not outside:
+        return "sent_to"
+    if len(outside) == len(recipients):
+        return "sent_outside"
+    return "sent_some_outside" if outside[1:] else "sent_one_outside"
+
+
+def _sentence(text: str, voice: Voice) -> Passage:
+    return Passage(f"{text[:1].upper()}{text[1:]}.", voice.language)
 
 
 def _written(text: str | None) -> list[Passage]:
@@ -102,89 +140,89 @@ def _written(text: str | None) -> list[Passage]:
     return paragraphs(Passage(text, "fr")) if text is not None else []
 
 
-def _changed(asked: Asked, language: str) -> list[Passage]:
+def _changed(asked: Asked, voice: Voice) -> list[Passage]:
     if not asked.changes:
         return []
-    since = _passage("changed_since", language, number=str(asked.changed_since))
-    return [since, *change_lines(asked.changes, language)]
+    since = voice.passage("changed_since", number=str(asked.changed_since))
+    return [since, *change_lines(asked.changes, voice)]
 
 
-def _who(asked: Asked, language: str) -> list[Passage]:
+def _who(asked: Asked, voice: Voice) -> list[Passage]:
     parts = [f"{who.name}, {who.address}" if who.address else who.name for who in asked.controllers]
     word = "controllers" if asked.controllers[1:] else "controller"
-    named = _named(word, language, [Mark(part) for part in parts], controller=listed(parts, language))
-    said = [named, _contact(asked, language)]
+    named = voice.passage(word, [Mark(part) for part in parts], controller=listed(parts, voice.language))
+    said = [named, _contact(asked, voice)]
     for who in asked.controllers:
         if who.contact is not None and who.contact != asked.contact:
             marks = [Mark(who.name), *reached(who.contact)]
-            said.append(_named("reach", language, marks, controller=who.name, contact=who.contact))
+            said.append(voice.passage("reach", marks, controller=who.name, contact=who.contact))
         if who.officer is not None:
             marks = list(reached(who.officer)) or [Mark(who.officer)]
-            said.append(_named("officer", language, marks, officer=who.officer))
+            said.append(voice.passage("officer", marks, officer=who.officer))
     return list(dict.fromkeys(said))
 
 
-def _contact(asked: Asked, language: str) -> Passage:
+def _contact(asked: Asked, voice: Voice) -> Passage:
     if asked.contact is not None:
         marks = reached(asked.contact) or (Mark(asked.contact),)
-        return _named("contact", language, marks, contact=asked.contact)
+        return voice.passage("contact", marks, contact=asked.contact)
     known = all(who.address is not None for who in asked.controllers)
-    return _passage("no_contact_address" if known else "no_contact", language)
+    return voice.passage("no_contact_address" if known else "no_contact")
 
 
-def _purpose(asked: Asked, language: str) -> Passage:
-    said = PURPOSE[asked.purpose][language]
-    return Passage(f"{said[:1].upper()}{said[1:]}.", language)
+def _purpose(asked: Asked, voice: Voice) -> Passage:
+    return _sentence(voice.purpose(asked.purpose), voice)
 
 
-def _what(told: Told, language: str) -> list[Passage]:
-    said = [elements_in_words(told["elements"], language)]
+def _what(told: Told, voice: Voice) -> list[Passage]:
+    said = [elements_in_words(told["elements"], voice)]
     if told["automated"]:
-        said.append(_passage("automated", language))
-    said.append(_named("service", language, [Mark(told["service"])], service=told["service"]))
-    said.append(_passage(told["provider_kind"], language))
+        said.append(voice.passage("automated"))
+    said.append(voice.passage("service", [Mark(told["service"])], service=told["service"]))
+    said.append(voice.passage(told["provider_kind"]))
     if told["categories_of_persons"]:
         marks = [Mark(each, language="fr") for each in told["categories_of_persons"]]
-        persons = listed(told["categories_of_persons"], language)
-        said.append(_named("persons", language, marks, persons=persons))
-    said.append(_passage(told["party_mode"], language))
+        persons = listed(told["categories_of_persons"], voice.language)
+        said.append(voice.passage("persons", marks, persons=persons))
+    said.append(voice.passage(told["party_mode"]))
     return said
 
 
-def _durations(told: Told, language: str) -> list[Passage]:
-    said = [_passage("validity", language, period=period_in_words(told["consent_validity"], language))]
+def _durations(told: Told, voice: Voice) -> list[Passage]:
+    said = [voice.passage("validity", period=period_in_words(told["consent_validity"], voice.language))]
     if told["retention"] is not None:
-        kept = retention_in_words(told["retention"], language)
-        said.append(_passage("not_kept", language) if kept is None else _passage("kept", language, retention=kept))
+        kept = retention_in_words(told["retention"], voice.language)
+        said.append(voice.passage("not_kept") if kept is None else voice.passage("kept", retention=kept))
     return said
 
 
-def _refusing(asked: Asked, language: str, face: Face) -> list[Passage]:
-    said = [_passage("nothing_chosen", language)]
+def _refusing(asked: Asked, voice: Voice, face: Face) -> list[Passage]:
+    said = [voice.passage("nothing_chosen")]
     consequences, conditional = asked.words.get("consequences"), asked.told["conditional"]
     if consequences is not None:
-        said += [_passage("asserted", language), *paragraphs(registered(consequences, language))]
+        said += [voice.passage("asserted"), *paragraphs(registered(consequences, voice.language))]
     if conditional is not None:
-        said.append(_passage("conditional" if conditional else "unconditional", language))
-    said.append(_passage("refusing", language))
-    how = face.saying_no(language)
-    return [*said, *([Passage(how, language)] if how is not None else [])]
+        said.append(voice.passage("conditional" if conditional else "unconditional"))
+    if face.situation is Situation.HOLDS:
+        said.append(voice.passage("refusing_holds"))
+    elif face.open:
+        said.append(voice.passage("refusing"))
+    how = face.saying_no(voice)
+    return [*said, *([Passage(how, voice.language)] if how is not None else [])]
 
 
-def _withdrawing(asked: Asked, language: str) -> list[Passage]:
-    said, erased_within = [_passage("withdrawing", language)], asked.told["derived_data_erased_within"]
+def _withdrawing(asked: Asked, voice: Voice) -> list[Passage]:
+    said, erased_within = [voice.passage("withdrawing")], asked.told["derived_data_erased_within"]
     if erased_within is not None:
-        delay = retention_in_words(erased_within, language)
-        at_once = delay is None
-        said.append(
-            _passage("erased_at_once", language) if at_once else _passage("erased", language, delay=delay or "")
-        )
+        delay = retention_in_words(erased_within, voice.language)
+        said.append(voice.passage("erased_at_once") if delay is None else voice.passage("erased", delay=delay))
     return said
 
 
-def _recipients(recipients: Collection[Recipient], language: str) -> list[Passage]:
+def _recipients(recipients: Collection[Recipient], voice: Voice) -> list[Passage]:
+    language = voice.language
     if not recipients:
-        return [_passage("nobody", language)]
+        return [voice.passage("nobody")]
     ordered = sorted(recipients)
     if not any(each.role or each.country for each in ordered):
         names = [each.name for each in ordered]
@@ -199,19 +237,20 @@ def _recipient(recipient: Recipient, language: str) -> Passage:
     return Passage(f"{', '.join(parts)}.", language, tuple(marks))
 
 
-def _transfer(transfer: Transfer, language: str) -> list[Passage]:
-    country = country_name(transfer.country, language)
+def _transfer(transfer: Transfer, voice: Voice) -> list[Passage]:
+    country = country_name(transfer.country, voice.language)
     safeguards = _written(transfer.safeguards or None)
     word = "transfer" if safeguards else "transfer_unsafe"
-    return [_passage(word, language, country=country), *safeguards]
+    return [voice.passage(word, country=country), *safeguards]
 
 
-def _complaint(language: str) -> Passage:
-    return _named("complaint", language, [Mark(COMPLAINTS, f"https://{COMPLAINTS}")])
+def rights(voice: Voice) -> list[Passage]:
+    """What a person may ask for (GDPR art. 15 to 20, LIL art. 84 to 86), and to whom they may complain (art. 77)."""
+    marks = [Mark(COMPLAINTS, f"https://{COMPLAINTS}"), Mark(COMPLAINTS_BY_POST, language="fr")]
+    complaint = voice.passage("complaint", marks, site=COMPLAINTS, address=COMPLAINTS_BY_POST)
+    return [voice.passage("access"), voice.passage("directives"), complaint]
 
 
-def _links(asked: Asked, language: str) -> list[Passage]:
+def _links(asked: Asked, voice: Voice) -> list[Passage]:
     named = [(word, asked.words.get(word)) for word in ("privacy_policy", "legal_notice", "accessibility_statement")]
-    return [
-        _named(word, language, [Mark(SAID[word][language], address)]) for word, address in named if address is not None
-    ]
+    return [voice.passage(word, [Mark(voice.said(word), address)]) for word, address in named if address is not None]

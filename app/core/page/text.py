@@ -12,10 +12,11 @@ from functools import cached_property
 from hashlib import sha256
 
 from app.core.article import Element, Purpose
-from app.core.page.face import FIRST, Audience, Face, Frame, until_line
+from app.core.page.catalogue import Audience
+from app.core.page.face import FIRST, Choice, Face, Frame, choice_for, until_lines
 from app.core.page.passages import LANGUAGES, Answered, Passage, Texts, listed, registered
-from app.core.page.questions import Asked, Who, elements_in_words, questions
-from app.core.page.words import FRAME
+from app.core.page.questions import Asked, Who, elements_in_words, questions, who_receives
+from app.core.page.voice import Voice
 
 __all__ = [
     "LANGUAGES",
@@ -35,15 +36,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ConsentText:
-    """The whole text about one processing in one language, in the order of the page.
+    """The whole text about one processing in one language for one kind of reader, in the order of the page.
 
     `frame` stands around every processing of the page, and `common` is what is answered once for all of them. Then come
     the processing's name, what is seen at once (`first`), its buttons, and the questions with their answers. Those come
     before the buttons while an answer is awaited (`face.open`), else after them; where no consent can be given, what
-    else is seen at once is folded with them.
+    else is seen at once is folded with them. `choice` stands at the buttons, where there is one.
     """
 
-    language: str
+    voice: Voice
     name: Passage
     first: tuple[Passage, ...]
     rows: tuple[Answered, ...]
@@ -52,16 +53,31 @@ class ConsentText:
     common: tuple[Answered, ...] = ()
 
     @property
+    def language(self) -> str:
+        """`fr` or `en`."""
+        return self.voice.language
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The buttons by their act, as they are seen."""
+        return dict(self.face.buttons(self.voice))
+
+    @property
+    def choice(self) -> Choice | None:
+        """What must be chosen before a consent can be given by these buttons."""
+        return choice_for(self.face, self.voice)
+
+    @property
     def buttons(self) -> tuple[tuple[str, str], ...]:
         """The buttons as (act, what is read out): each says for which processing it is."""
-        labels = self.face.buttons(self.language)
-        return tuple((act, f"{label}{FRAME['of'][self.language]}{self.name.text}") for act, label in labels)
+        return tuple((act, f"{label}{self.voice.frame('of')}{self.name.text}") for act, label in self.labels.items())
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
         """What is hashed: each piece of text in the order of the page, its runs of white space as one space."""
         frame = self.frame.lines if self.frame is not None else ()
-        own, buttons = _lines(self.rows), tuple(label for _, label in self.buttons)
+        own, choice = _lines(self.rows), self.choice.lines if self.choice is not None else ()
+        buttons = (*choice, *(label for _, label in self.buttons))
         first = tuple(each.text for each in self.first)
         if self.face.open:
             rest = (*first, *own, *buttons)
@@ -108,13 +124,13 @@ def on_one_page(
     Args:
         asked: each processing, and the buttons that it has.
         language: `fr` or `en`.
-        title: the word of the page's title in `app.core.page.words.FRAME`.
+        title: the word of the page's title, among those of `Sentences.frame`.
         audience: who reads it.
 
     """
-    asking = any(face.accepts for _, face in asked)
-    frame = Frame.of([each for each, _ in asked], language, title, asking=asking, audience=audience)
-    texts = [_alone(each, language, face) for each, face in asked]
+    voice = Voice(language, audience)
+    frame = Frame.of(asked, voice, title)
+    texts = [_alone(each, voice, face) for each, face in asked]
     common = _common(texts)
     return tuple(
         replace(text, frame=frame, common=common, rows=tuple(row for row in text.rows if row not in common))
@@ -129,11 +145,10 @@ def _common(texts: Sequence[ConsentText]) -> tuple[Answered, ...]:
     return tuple(row for row in texts[0].rows if all(row in other.rows for other in texts[1:]))
 
 
-def _alone(asked: Asked, language: str, face: Face) -> ConsentText:
-    first = [elements_in_words(asked.told["elements"], language)]
-    if face.accepts:
-        first.append(until_line(face, language))
-    return ConsentText(language, registered(asked.name, language), tuple(first), questions(asked, language, face), face)
+def _alone(asked: Asked, voice: Voice, face: Face) -> ConsentText:
+    told = asked.told
+    first = [elements_in_words(told["elements"], voice), *who_receives(told, voice), *until_lines(face, voice)]
+    return ConsentText(voice, registered(asked.name, voice.language), tuple(first), questions(asked, voice, face), face)
 
 
 def _lines(rows: Sequence[Answered]) -> tuple[str, ...]:

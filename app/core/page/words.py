@@ -1,12 +1,16 @@
-"""Sceau's own sentences of the text that asks, in French and English; `{…}` is filled from the register."""
+"""Sceau's own sentences of the text that asks, for an adult, in French and English.
+
+What a person gives is called `accord` here; `consentement` is the law's word, and stands where the law is named.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
 from app.core.article import Element, Purpose
+from app.core.page.catalogue import Sentences
 from app.core.page.passages import Texts
 
-PURPOSE: Final[Mapping[Purpose, Texts]] = {
+_PURPOSE: Final[Mapping[Purpose, Texts]] = {
     Purpose.ADVERTISING: {"fr": "à des fins publicitaires", "en": "for advertising"},
     Purpose.STATISTICS: {"fr": "à des fins statistiques", "en": "for statistics"},
     Purpose.SERVICE_IMPROVEMENT: {
@@ -15,7 +19,7 @@ PURPOSE: Final[Mapping[Purpose, Texts]] = {
     },
 }
 
-ELEMENT: Final[Mapping[Element, Texts]] = {
+_ELEMENT: Final[Mapping[Element, Texts]] = {
     Element.CONTENT: {"fr": "le contenu de vos messages", "en": "the content of your messages"},
     Element.SUBJECT_LINE: {"fr": "leur objet", "en": "their subject line"},
     Element.CORRESPONDENT_IDENTITY: {
@@ -24,9 +28,9 @@ ELEMENT: Final[Mapping[Element, Texts]] = {
     },
     Element.ATTACHMENTS: {"fr": "les pièces jointes", "en": "attachments"},
 }
-SUBJECT_LINE_ALONE: Final[Texts] = {"fr": "l’objet de vos messages", "en": "the subject line of your messages"}
 
-SAID: Final[Mapping[str, Texts]] = {
+_SAID: Final[Mapping[str, Texts]] = {
+    "subject_line_alone": {"fr": "l’objet de vos messages", "en": "the subject line of your messages"},
     "changed": {"fr": "Qu’est-ce qui a changé ?", "en": "What has changed?"},
     "changed_since": {
         "fr": "Vous aviez répondu sur la version {number}. Depuis :",
@@ -59,8 +63,8 @@ SAID: Final[Mapping[str, Texts]] = {
     "reach": {"fr": "Pour joindre {controller} : {contact}", "en": "How to reach {controller}: {contact}"},
     "basis": {"fr": "Sur quelle base légale ?", "en": "On which legal basis?"},
     "consent": {
-        "fr": "Votre consentement (RGPD, article 6, paragraphe 1, point a ; code des postes et des communications "
-        "électroniques, article L32-3, IV).",
+        "fr": "Votre accord, que la loi appelle consentement (RGPD, article 6, paragraphe 1, point a ; code des "
+        "postes et des communications électroniques, article L32-3, IV).",
         "en": "Your consent (GDPR, article 6(1)(a); French Post and Electronic Communications Code, article L32-3, "
         "IV).",
     },
@@ -99,8 +103,8 @@ SAID: Final[Mapping[str, Texts]] = {
     },
     "how_long": {"fr": "Jusqu’à quand ?", "en": "Until when?"},
     "validity": {
-        "fr": "Votre consentement est valable {period} au plus, puis prend fin automatiquement. Il n’est renouvelé "
-        "que si vous répondez de nouveau.",
+        "fr": "Votre accord est valable {period} au plus, puis prend fin automatiquement. Il n’est renouvelé que si "
+        "vous répondez de nouveau.",
         "en": "Your consent lasts {period} at most, then ends automatically. It is renewed only if you answer again.",
     },
     "kept": {
@@ -125,13 +129,15 @@ SAID: Final[Mapping[str, Texts]] = {
         "en": "The controller states that no service depends on this consent.",
     },
     "refusing": {
-        "fr": "Sans réponse de votre part, aucun nouvel accord n’est donné ; un consentement déjà donné reste valable "
-        "jusqu’à sa date de fin, sauf si vous le retirez.",
-        "en": "If you do not answer, no new consent is given; a consent already given stays valid until its end date, "
-        "unless you withdraw it.",
+        "fr": "Si vous ne répondez pas, vous n’avez pas donné votre accord.",
+        "en": "If you do not answer, you have not given your consent.",
+    },
+    "refusing_holds": {
+        "fr": "Si vous ne répondez pas, votre accord reste valable jusqu’à sa date de fin, sauf si vous le retirez.",
+        "en": "If you do not answer, your consent stays valid until its end date, unless you withdraw it.",
     },
     "nothing_chosen": {
-        "fr": "Aucune réponse n’est présélectionnée. Sans votre consentement exprès, la loi interdit cette analyse.",
+        "fr": "Aucune réponse n’est présélectionnée. Sans votre accord exprès, la loi interdit cette analyse.",
         "en": "No answer is selected in advance. Without your express consent the law forbids this analysis.",
     },
     "withdraw": {"fr": "Et si je change d’avis ?", "en": "What if I change my mind?"},
@@ -150,6 +156,24 @@ SAID: Final[Mapping[str, Texts]] = {
     "erased_at_once": {
         "fr": "Après un retrait, les données tirées de l’analyse sont effacées aussitôt.",
         "en": "After a withdrawal, the data drawn from the analysis are erased at once.",
+    },
+    "sent_to": {"fr": "Transmis à {names}.", "en": "Passed on to {names}."},
+    "sent_outside": {
+        "fr": "Transmis à {names}, hors de l’Union européenne.",
+        "en": "Passed on to {names}, outside the European Union.",
+    },
+    "sent_one_outside": {
+        "fr": "Transmis à {names}, dont un hors de l’Union européenne.",
+        "en": "Passed on to {names}, one of them outside the European Union.",
+    },
+    "sent_some_outside": {
+        "fr": "Transmis à {names}, dont {number} hors de l’Union européenne.",
+        "en": "Passed on to {names}, {number} of them outside the European Union.",
+    },
+    "recipients": {"fr": "{number} destinataires", "en": "{number} recipients"},
+    "leaves": {
+        "fr": "Des données sont transférées hors de l’Union européenne : {countries}.",
+        "en": "Data are transferred out of the European Union: {countries}.",
     },
     "others": {"fr": "Qui d’autre reçoit ces données ?", "en": "Who else receives these data?"},
     "nobody": {"fr": "Aucun destinataire n’est déclaré.", "en": "No recipient is registered."},
@@ -170,31 +194,26 @@ SAID: Final[Mapping[str, Texts]] = {
         "en": "You can ask the controller for access to your data, and for them to be corrected, erased, "
         "transferred to you, or their processing restricted (GDPR, articles 15 to 20).",
     },
+    "directives": {
+        "fr": "Vous pouvez aussi donner des directives sur ce que vos données deviendront après votre mort (loi du "
+        "6 janvier 1978, articles 84 à 86).",
+        "en": "You can also give directives on what is to become of your data after your death (French law of "
+        "6 January 1978, articles 84 to 86).",
+    },
     "complaint": {
-        "fr": "Vous pouvez introduire une réclamation auprès de la CNIL : www.cnil.fr/fr/plaintes, ou 3 place de "
-        "Fontenoy, TSA 80715, 75334 Paris Cedex 07.",
-        "en": "You can complain to the French data-protection authority, the CNIL: www.cnil.fr/fr/plaintes, or "
-        "3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07, France.",
+        "fr": "Vous pouvez introduire une réclamation auprès de la CNIL : {site}, ou {address}.",
+        "en": "You can complain to the French data-protection authority, the CNIL: {site}, or {address}, France.",
     },
     "more": {"fr": "Où en lire davantage ?", "en": "Where can I read more?"},
     "privacy_policy": {"fr": "Politique de confidentialité", "en": "Privacy policy"},
     "legal_notice": {"fr": "Mentions légales", "en": "Legal notice"},
     "accessibility_statement": {"fr": "Déclaration d’accessibilité", "en": "Accessibility statement"},
 }
-"""Questions by their topic, and the sentences that answer them."""
 
-FRAME: Final[Mapping[str, Texts]] = {
+_FRAME: Final[Mapping[str, Texts]] = {
     "title_decide": {
         "fr": "Acceptez-vous que vos messages soient analysés ?",
         "en": "Do you agree to your messages being analysed?",
-    },
-    "title_child": {
-        "fr": "Es-tu d’accord pour qu’un programme analyse tes messages ?",
-        "en": "Do you agree to a program analysing your messages?",
-    },
-    "title_parent": {
-        "fr": "Acceptez-vous que les messages de votre enfant soient analysés ?",
-        "en": "Do you agree to your child’s messages being analysed?",
     },
     "title_renew": {"fr": "Renouvelez-vous votre accord ?", "en": "Do you renew your consent?"},
     "title_withdraw": {"fr": "Retirer votre accord", "en": "Withdraw your consent"},
@@ -204,37 +223,29 @@ FRAME: Final[Mapping[str, Texts]] = {
     },
     "asks": {"fr": "{controller} vous demande votre accord.", "en": "{controller} asks for your consent."},
     "ask_together": {"fr": "{controller} vous demandent votre accord.", "en": "{controller} ask for your consent."},
-    "asks_child": {"fr": "Question de : {controller}.", "en": "The question comes from {controller}."},
-    "child": {
-        "fr": "Tu as moins de 15 ans : il faut ton accord, et celui d’un de tes parents ou de la personne responsable "
-        "de toi. Si l’un de vous dit non, rien n’est analysé. Tu as le droit de dire non, et de changer d’avis plus "
-        "tard. Si tu ne comprends pas, demande à un adulte en qui tu as confiance.",
-        "en": "You are under 15: we need your yes, and a yes from one of your parents or whoever is responsible for "
-        "you. If either of you says no, nothing is analysed. You may say no, and you may change your mind later. If "
-        "you do not understand, ask an adult whom you trust.",
-    },
-    "parent": {
-        "fr": "Vous répondez comme titulaire de l’autorité parentale : la loi exige votre consentement et celui de "
-        "l’enfant. Si l’un des deux refuse, rien n’est analysé. Dans ce texte, « vos messages » désigne les siens.",
-        "en": "You answer as a holder of parental responsibility: the law requires your consent and the child’s. If "
-        "either of you refuses, nothing is analysed. In this text, “your messages” means the child’s.",
-    },
-    "asked": {"fr": "Demandé par {controller}.", "en": "Asked by {controller}."},
-    "until": {"fr": "{purposes}, jusqu’au ….", "en": "{purposes}, until …."},
-    "until_latest": {"fr": "{purposes}, jusqu’au … au plus tard.", "en": "{purposes}, until … at the latest."},
+    "asked": {"fr": "Demande de {controller}.", "en": "Request from {controller}."},
+    "answered": {"fr": "Réponse donnée à {controller}.", "en": "Answer given to {controller}."},
+    "given": {"fr": "Accord donné à {controller}.", "en": "Consent given to {controller}."},
+    "until": {"fr": "{purposes}, au plus tard jusqu’au ….", "en": "{purposes}, until …, at the latest."},
     "purposes": {"fr": "{purposes}.", "en": "{purposes}."},
     "one_by_one": {
         "fr": "Vous répondez à chaque demande séparément.",
         "en": "You answer each request on its own.",
     },
     "age": {
-        "fr": "Si vous avez moins de 15 ans, ne répondez pas ici : la loi exige votre consentement et celui d’un "
-        "titulaire de l’autorité parentale.",
-        "en": "If you are under 15, do not answer here: the law requires your consent and that of a holder of parental "
-        "responsibility.",
+        "fr": "Si vous avez moins de 15 ans, ne répondez pas ici : la loi exige votre accord et celui du ou des "
+        "titulaires de l’autorité parentale.",
+        "en": "If you are under 15, do not answer here: the law requires your consent and that of the holder or "
+        "holders of parental responsibility.",
     },
-    "if_accepted": {"fr": "Si vous acceptez maintenant : jusqu’au ….", "en": "If you accept now: until …."},
-    "if_renewed": {"fr": "Si vous renouvelez maintenant : jusqu’au ….", "en": "If you renew now: until …."},
+    "if_accepted": {
+        "fr": "Si vous acceptez maintenant : au plus tard jusqu’au ….",
+        "en": "If you accept now: until …, at the latest.",
+    },
+    "if_renewed": {
+        "fr": "Si vous renouvelez maintenant : au plus tard jusqu’au ….",
+        "en": "If you renew now: until …, at the latest.",
+    },
     "to_refuse": {
         "fr": "Pour refuser : appuyez sur « Je refuse », ou fermez la page.",
         "en": "To refuse: press “I refuse”, or close the page.",
@@ -264,9 +275,8 @@ FRAME: Final[Mapping[str, Texts]] = {
     "withdraw": {"fr": "Je retire mon accord", "en": "I withdraw my consent"},
     "of": {"fr": " pour ", "en": ": "},
 }
-"""What stands around those answers when a page asks: title, the two first lines, age, buttons."""
 
-CHANGED: Final[Mapping[str, Texts]] = {
+_CHANGED: Final[Mapping[str, Texts]] = {
     "controllers": {"fr": "le responsable du traitement", "en": "the data controller"},
     "provider_kind": {"fr": "le type de fournisseur", "en": "the kind of provider"},
     "service": {"fr": "le service concerné", "en": "the service concerned"},
@@ -289,4 +299,5 @@ CHANGED: Final[Mapping[str, Texts]] = {
     "conditional": {"fr": "le fait qu’un service en dépende", "en": "whether a service depends on it"},
     "derived_data_erased_within": {"fr": "le délai d’effacement", "en": "how soon the data are erased"},
 }
-"""The facts of a version whose change is told; of one that is not listed only the whole text tells."""
+
+ADULT: Final = Sentences(purpose=_PURPOSE, element=_ELEMENT, said=_SAID, frame=_FRAME, changed=_CHANGED)

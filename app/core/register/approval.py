@@ -13,7 +13,7 @@ from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
 from app.core.errors import InvalidVersionError
 from app.core.register.version_diff import Words
 from app.core.retention import Retention
-from app.core.version import ProcessingVersion, material_changes
+from app.core.version import UNION, ProcessingVersion, material_changes
 
 
 class RegisterApproval(StrEnum):
@@ -42,17 +42,6 @@ class RegisterWarning(StrEnum):
 
 LONG_KEPT: Final = Retention.parse("P30D")
 """What display, sorting, routing and detection may keep without a justification."""
-
-UNION: Final = frozenset(
-    {
-        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU"),
-        *("LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
-        *("IS", "LI", "NO"),
-        *("GP", "MQ", "GF", "RE", "YT", "MF"),
-    }
-)
-"""ISO 3166-1 codes of the Union, of the other states of the European Economic Area, and of the outermost regions of
-France: data that go there do not leave the Union (GDPR, chapter V)."""
 
 
 def narrows(before: ProcessingVersion, after: ProcessingVersion, *, words_changed: bool) -> bool:

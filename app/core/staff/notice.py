@@ -22,10 +22,16 @@ messages et les documents joints. Il s’impose à l’entreprise et à chaque m
 # Ce qui vous est interdit
 
 - ouvrir, lire, copier, détourner, retarder ou supprimer une correspondance, ou révéler ce que vous en savez, y \
-compris qui écrit à qui ;
+compris qui écrit à qui, hors les cas prévus par la loi ;
 - donner à quelqu’un un accès qui le lui permettrait ;
 - mettre en service une analyse automatisée des correspondances qui n’est pas inscrite au registre, ou en changer la \
 finalité.
+
+Les cas prévus par la loi sont notamment les réquisitions et les interceptions judiciaires ou administratives. Elles \
+sont traitées par les seules personnes désignées pour cela : si vous en recevez une, transmettez-la sans y répondre.
+
+Un correspondant peut vous montrer un message qu’il a lui-même envoyé ou reçu, par exemple pour obtenir de l’aide ou \
+pour le signaler. Vous pouvez alors lire ce qu’il montre, pour ce qu’il demande, et rien d’autre.
 
 # Ce qu’une machine peut faire sans consentement
 
@@ -59,8 +65,8 @@ Le secret dure au-delà de votre contrat : vous y restez tenu après votre dépa
 
 # En cas de doute
 
-N’ouvrez pas, n’analysez pas : demandez. [À compléter par l’opérateur : à qui s’adresser, comment \
-signaler un incident, qui a quels accès et dans quels cas.]"""
+N’ouvrez pas, n’analysez pas : demandez. [À compléter par l’opérateur : à qui s’adresser, qui traite les \
+réquisitions, comment signaler un incident, qui a quels accès et dans quels cas.]"""
 
 _EN: Final = """\
 You work for a service that carries or keeps private correspondence. The law requires that you be told of the \
@@ -74,9 +80,16 @@ and the attachments. It binds the company and each member of its staff (L32-3, I
 
 # What you must not do
 
-- open, read, copy, divert, delay or delete a correspondence, or reveal what you know of it, such as who writes to whom;
+- open, read, copy, divert, delay or delete a correspondence, or reveal what you know of it, such as who writes to \
+whom, outside the cases that the law provides for;
 - give anybody access that would let them do so;
 - put into service an automated analysis of correspondence that is not in the register, or change its purpose.
+
+The cases that the law provides for are, among others, requisitions and interceptions by judicial or administrative \
+authorities. Only the persons appointed for that handle them: if you receive one, pass it on without answering it.
+
+A correspondent may show you a message that they themselves sent or received, for instance to get help or to report \
+it. You may then read what they show, for what they ask, and nothing else.
 
 # What a machine may do without consent
 
@@ -108,8 +121,8 @@ Secrecy outlasts your job: you remain bound by it after you leave.
 
 # When in doubt
 
-Do not open, do not analyse: ask. [To be completed by the operator: whom to ask, how to report an \
-incident, who has which access and in which cases.]"""
+Do not open, do not analyse: ask. [To be completed by the operator: whom to ask, who handles \
+requisitions, how to report an incident, who has which access and in which cases.]"""
 
 FIRST_NOTICE: Final[Mapping[str, NoticeText]] = {
     "fr": NoticeText("Secret des correspondances : vos obligations", _FR),

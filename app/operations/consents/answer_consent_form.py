@@ -14,9 +14,11 @@ from app.core.errors import (
     FormOutdatedError,
     JointConsentNeededError,
     NotFoundError,
+    QualityNotStatedError,
     TextChangedError,
     TooManyFormsError,
 )
+from app.core.page.face import AnsweringAs
 from app.core.page.link import Act, LinkKind
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
@@ -43,6 +45,14 @@ class Press(StrEnum):
     WITHDRAW = "withdraw"
     REFUSE_ALL = "refuse_all"
     WITHDRAW_ALL = "withdraw_all"
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The button that was pressed, and in which capacity a parent or guardian says to answer, where they do."""
+
+    press: Press
+    answering_as: AnsweringAs | None = None
 
 
 PageAsShown = Callable[[OpenedLink, ShownProcessing, str], str]
@@ -76,7 +86,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     deployment: Deployment,
     form: ConsentForm,
     seal: str,
-    press: Press,
+    pressed: Pressed,
     page: PageAsShown,
 ) -> bool:
     """Record what a button says, with the text and the page that were shown. Raised: nothing is recorded.
@@ -92,6 +102,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
         FormOutdatedError: the button is no longer there.
         TextChangedError: the text is no longer the one that the form showed (withdrawing still works).
         JointConsentNeededError: the person is under fifteen.
+        QualityNotStatedError: a parent or guardian consents without saying which of the two they are.
         TooManyFormsError: too many forms came through this link within an hour.
 
     """
@@ -110,11 +121,12 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     if not await claim_form(session, form.token_sha256, form.nonce, opened.now):
         await session.repeat()
         return False
+    press = pressed.press
     items = _meant(opened, form, press)
+    _check_quality(link, pressed)
     for item in items:
-        await _record(
-            session, deployment, opened, subject, _Said(form, item, _ALL.get(press) or Act(press.value), page)
-        )
+        said = _Said(form, item, _ALL.get(press) or Act(press.value), page, pressed.answering_as)
+        await _record(session, deployment, opened, subject, said)
     return True
 
 
@@ -134,6 +146,15 @@ def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[Show
     return items
 
 
+def _check_quality(link: ConsentLink, pressed: Pressed) -> None:
+    """Only the parent's page asks for a capacity, and only a consent cannot go without."""
+    by_parent = link.given_by is GivenBy.PARENT
+    if pressed.answering_as is not None and not by_parent:
+        raise FormNotOursError
+    if by_parent and pressed.press is Press.ACCEPT and pressed.answering_as is None:
+        raise QualityNotStatedError
+
+
 async def _subject(session: WriteSession, deployment: Deployment, link: ConsentLink) -> SubjectName:
     """The name that the link was made for, by the id in the vault."""
     name = await load_name(session, link.subject_ref, link.name)
@@ -150,6 +171,7 @@ class _Said:
     item: ShownProcessing
     act: Act
     page: PageAsShown
+    answering_as: AnsweringAs | None
 
 
 async def _record(
@@ -190,6 +212,7 @@ def _collected(opened: OpenedLink, subject: SubjectName, said: _Said, capacity: 
             "notice_version": item.version,
             "authentication": link.authentication.value,
             "link": str(link.id),
+            **({"answering_as": said.answering_as.value} if said.answering_as is not None else {}),
         },
         capacity=capacity,
         version=item.version,

@@ -16,6 +16,7 @@ from app.core.age import age_known
 from app.core.consent import AgeBand, EventKind
 from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.page.account import account_hint
+from app.core.page.catalogue import Audience
 from app.core.page.link import Act, LinkKind, Situation
 from app.core.page.passages import LANGUAGES
 from app.core.page.questions import Who
@@ -26,6 +27,7 @@ from app.ledger.store import load_entries
 from app.ledger.vault_store import load_name
 from app.operations.consents.shown_processing import (
     ShownProcessing,
+    audience_of,
     on_a_struck_text,
     show_processing,
     title_of,
@@ -49,7 +51,7 @@ class OpenedLink:
 
     `account` is a hint at whose page this is, never the whole id. `shown_until`: when the page goes, of a link that
     only shows what was answered by it; None while it asks or withdraws. `age_band`: what it was made with, unless
-    an age was stated since. `title`: its word among those of the page.
+    an age was stated since. `title`: its word among those of the page. `audience`: who reads it.
     """
 
     link: ConsentLink
@@ -62,6 +64,7 @@ class OpenedLink:
     now: datetime
     shown_until: datetime | None
     age_band: AgeBand | None = None
+    audience: Audience = Audience.ALONE
 
     def offering(self, act: Act) -> tuple[ShownProcessing, ...]:
         """The processings for which a button is there."""
@@ -95,7 +98,8 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     now = await session.now()
     if caller is None or name is None or account_closed(link, entries):
         raise ConsentLinkEndedError
-    young = _is_under_15(link, entries, now)
+    age = _age(link, entries, now)
+    young, audience = age is AgeBand.UNDER_15, audience_of(link, age)
     joint = link.kind is LinkKind.JOINT
     under_15 = young and not joint
     asks = link.kind.asks and (young or not joint) and now < link.expires_at and await _in_force(session, link, caller)
@@ -112,7 +116,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
             for each in link.processings
         ]
         title = title_of(link, shown, asks=asks)
-        return title, with_texts(link, shown, title)
+        return title, with_texts(shown, title, audience)
 
     title, shown = show(frozenset())
     struck = frozenset(item.id for item in shown if on_a_struck_text(item, records[item.id], now))
@@ -122,7 +126,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     shown_until = None if works else await _shown_until(session, link, now)
     account = account_hint(deployment.vault.open(name.sealed), name.type)
     age_band = None if _bands_since(link, entries) else link.age_band
-    return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until, age_band)
+    return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until, age_band, audience)
 
 
 def _controllers_of(records: Mapping[str, ProcessingRecord], now: datetime) -> frozenset[str]:
@@ -191,11 +195,12 @@ def _bands_since(link: ConsentLink, entries: Sequence[LedgerEntry]) -> list[AgeB
     return [event.collection.age_band for event in since if event.collection.age_band is not None]
 
 
-def _is_under_15(link: ConsentLink, entries: Sequence[LedgerEntry], now: datetime) -> bool:
-    """Whether the person is known to be under fifteen; of a joint link, still is.
+def _age(link: ConsentLink, entries: Sequence[LedgerEntry], now: datetime) -> AgeBand | None:
+    """How old the person is known to be.
 
-    What the link was made with stands beside what was stated since: the youngest counts.
+    What a link was made with stands beside what was stated since, and the youngest counts; but a joint link asks only
+    those who still are under fifteen.
     """
     if link.age_band is not None and link.kind is not LinkKind.JOINT:
-        return AgeBand.UNDER_15 in {link.age_band, *_bands_since(link, entries)}
-    return (age_known([entry.event for entry in entries], now) or link.age_band) is AgeBand.UNDER_15
+        return max((link.age_band, *_bands_since(link, entries)), key=list(AgeBand).index)
+    return age_known([entry.event for entry in entries], now) or link.age_band

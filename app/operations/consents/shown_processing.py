@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from app.core.consent import EventKind, GivenBy, State
+from app.core.consent import AgeBand, EventKind, GivenBy, State
+from app.core.page.catalogue import Audience
 from app.core.page.changes import ToldChange
-from app.core.page.face import Audience, Face
+from app.core.page.face import Face
 from app.core.page.link import (
     Act,
     Situation,
@@ -79,25 +80,29 @@ def shown_digest(items: Sequence[ShownProcessing], language: str) -> str:
     return sha256("\n".join(item.shown(language) for item in items).encode()).hexdigest()
 
 
-_AUDIENCES = {None: Audience.ALONE, GivenBy.SELF: Audience.CHILD, GivenBy.PARENT: Audience.PARENT}
+_BY_SIDE = {GivenBy.SELF: Audience.CHILD, GivenBy.PARENT: Audience.PARENT}
+_BY_AGE = {AgeBand.UNDER_15: Audience.CHILD, AgeBand.MINOR_15_PLUS: Audience.TEEN}
+
+
+def audience_of(link: ConsentLink, age: AgeBand | None) -> Audience:
+    """Who reads the page of a link: of a joint consent, its side; else by the person's age, as far as it is known."""
+    if link.given_by is not None:
+        return _BY_SIDE.get(link.given_by, Audience.ALONE)
+    return _BY_AGE.get(age, Audience.ALONE) if age is not None else Audience.ALONE
 
 
 def title_of(link: ConsentLink, items: Sequence[ShownProcessing], *, asks: bool) -> str:
-    """The word of the page's title (`app.core.page.words.FRAME`)."""
-    audience = _AUDIENCES[link.given_by]
+    """The word of the page's title (`Sentences.frame`)."""
     awaited = [item for item in items if item.face.open]
-    if awaited and audience is not Audience.ALONE:
-        return f"title_{audience.value}"
     if awaited:
         return "title_renew" if all(item.face.renews for item in awaited) else "title_decide"
     deciding = link.kind.asks and asks
     return "title_withdraw" if not deciding and any(Act.WITHDRAW in item.acts for item in items) else "title_answers"
 
 
-def with_texts(link: ConsentLink, items: Sequence[ShownProcessing], title: str) -> tuple[ShownProcessing, ...]:
+def with_texts(items: Sequence[ShownProcessing], title: str, audience: Audience) -> tuple[ShownProcessing, ...]:
     """The processings with their texts in each language, as one page shows them together."""
     asked = [(item.facts, item.face) for item in items]
-    audience = _AUDIENCES[link.given_by]
     pages = {language: on_one_page(asked, language, title=title, audience=audience) for language in LANGUAGES}
     return tuple(
         replace(item, texts={language: texts[place] for language, texts in pages.items()})

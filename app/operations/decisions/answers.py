@@ -8,11 +8,12 @@ from uuid import UUID
 import msgspec
 
 from app.core.decision import Decision, DecisionRequest, Reason
-from app.core.processing import Processing
+from app.core.processing import Processing, Status
 from app.core.version import PartyMode
-from app.core.wording import REASON_FOR_USER
+from app.core.wording import reason_for_user
 
-_WORDS: Final = {reason: dict(words) for reason, words in REASON_FOR_USER.items()}
+_WORDS: Final = {reason: dict(reason_for_user(reason)) for reason in Reason}
+_NOT_BEGUN: Final = dict(reason_for_user(Reason.PROCESSING_SUSPENDED, Status.PROPOSED))
 _PARTICIPANTS_UNSAID: Final = {
     "en": "The question does not say who takes part: name the other parties in resource.properties.participants, and "
     "send an empty list when there are none."
@@ -40,8 +41,20 @@ def left_unsaid(
     return None if version is None or version.party_mode is PartyMode.USER_ONLY else _PARTICIPANTS_UNSAID
 
 
-def answer(decision: Decision, identifier: UUID, unsaid: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The JSON object of one decision; `unsaid` as `left_unsaid` gives it."""
+def words_for_user(decision: Decision, processing: Processing | None, at: datetime) -> Mapping[str, str]:
+    """What the user is told of a decision about a processing, as it stands at the instant judged."""
+    if decision.reason is Reason.PROCESSING_SUSPENDED and processing is not None:
+        return _NOT_BEGUN if processing.status_at(at) is Status.PROPOSED else _WORDS[decision.reason]
+    return _WORDS[decision.reason]
+
+
+def answer(
+    decision: Decision,
+    identifier: UUID,
+    unsaid: Mapping[str, str] | None = None,
+    words: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The JSON object of one decision; `unsaid` as `left_unsaid`, `words` as `words_for_user` gives it."""
     context: dict[str, Any] = {"id": str(identifier), "reason": decision.reason.value}
     if decision.article is not None:
         context["article"] = decision.article.value
@@ -53,15 +66,17 @@ def answer(decision: Decision, identifier: UUID, unsaid: Mapping[str, str] | Non
         context["expires_at"] = instant(decision.expires_at)
     if decision.valid_until is not None:
         context["valid_until"] = instant(decision.valid_until)
-    context["reason_user"] = _WORDS[decision.reason]
+    context["reason_user"] = words or _WORDS[decision.reason]
     if unsaid is not None:
         context["reason_admin"] = unsaid
     return {"decision": decision.permitted, "context": context}
 
 
-def answer_parts(decision: Decision, unsaid: Mapping[str, str] | None = None) -> tuple[bytes, bytes]:
+def answer_parts(
+    decision: Decision, unsaid: Mapping[str, str] | None = None, words: Mapping[str, str] | None = None
+) -> tuple[bytes, bytes]:
     """The JSON of one decision as bytes before and after its id."""
-    before, after = encode(answer(decision, _MARK, unsaid)).split(_MARK_TEXT, 1)
+    before, after = encode(answer(decision, _MARK, unsaid, words)).split(_MARK_TEXT, 1)
     return before, after
 
 

@@ -10,7 +10,7 @@ from app.auth.callers import Caller
 from app.auth.limits.quotas import QuotaStatus
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
-from app.operations.decisions.answers import answer_parts, left_unsaid
+from app.operations.decisions.answers import answer_parts, left_unsaid, words_for_user
 from app.operations.decisions.basis import DecidedBy, basis_of
 from app.operations.decisions.facts import Facts
 
@@ -63,7 +63,11 @@ def judge(request: DecisionRequest, facts: Facts, by: DecidedBy) -> Judged:
     decision = evaluate(request, facts.processing, facts.consents, facts.at, by.policy, facts.shared)
     return Judged(
         decision,
-        answer_parts(decision, left_unsaid(request, decision, facts.processing, facts.at)),
+        answer_parts(
+            decision,
+            left_unsaid(request, decision, facts.processing, facts.at),
+            words_for_user(decision, facts.processing, facts.at),
+        ),
         (decision.permitted, decision.reason.value),
         facts_of(request, decision, basis_of(request, facts, by)),
         facts.processing is not None and facts.processing.is_exempt,

@@ -34,7 +34,7 @@ class Seals:
 
     def form(self, items: Sequence[ShownProcessing], processing: str, presses: Sequence[Press]) -> SealedForm:
         """A form about these processings; `processing` is "" for one about all of them."""
-        labels = {**self.words, **(dict(items[0].face.buttons(self.language.value)) if processing else {})}
+        labels = {**self.words, **(items[0].text(self.language.value).labels if processing else {})}
         buttons = tuple((press.value, labels[press.value]) for press in presses)
         if self.blank:
             return SealedForm("", "", processing, "", buttons)

@@ -2,15 +2,29 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby, islice
 from typing import Any, Final
 
+from app.core.consent import CheckedHow, EventKind
+from app.core.durations import retention_in_words
 from app.core.page.account import account_hint
-from app.core.page.passages import listed
+from app.core.page.passages import Mark, Passage, listed, registered
+from app.core.page.questions import rights
+from app.core.page.voice import Voice
+from app.core.retention import Retention
 from app.operations.consents.subjects.overview_link import OpenedOverview
 from app.pages import dates
-from app.pages.consents.overview_words import ACTS, EVENTS, FLAGS, OVERVIEW
+from app.pages.consents.overview_words import (
+    ACTS,
+    AGES,
+    CHECKED,
+    EVENTS,
+    FLAGS,
+    GIVEN_BY,
+    OVERVIEW,
+    STATED_BY,
+)
 from app.pages.languages import Language
 from app.pages.rendering import words
 from app.pages.service.words import REASONS
@@ -22,11 +36,14 @@ _DAYS_SHOWN: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class ToldEvent:
-    """One line of what a person said, and the text that they were shown."""
+    """One line of what a person said, and the text that they were shown.
+
+    `about`: the name of a processing, or the age that was stated.
+    """
 
     said: str
     when: str
-    processing: str
+    about: Passage
     more: tuple[str, ...]
     text: tuple[str, ...]
     language: str | None
@@ -47,7 +64,7 @@ class ToldDay:
 class ToldDecisions:
     """What was decided about one processing."""
 
-    processing: str
+    processing: Passage
     total: str
     days: tuple[ToldDay, ...]
     is_cut: bool
@@ -55,20 +72,22 @@ class ToldDecisions:
 
 @dataclass(frozen=True, slots=True)
 class ToldAct:
-    """Who looked, or changed something, and when."""
+    """That the operator looked, or changed something, and when. Keys have names that say nothing to a person."""
 
     when: str
     what: str
-    who: str
 
 
-def overview_page(told: Mapping[str, Any], opened: OpenedOverview, language: Language) -> dict[str, Any]:
+def overview_page(
+    told: Mapping[str, Any], opened: OpenedOverview, language: Language, decisions_kept: timedelta
+) -> dict[str, Any]:
     """The context of `overview.html`.
 
     Args:
         told: what the export tells.
         opened: the link.
         language: of the page.
+        decisions_kept: for how long each decision is kept.
 
     """
     say = _Sayer(told, language)
@@ -80,9 +99,16 @@ def overview_page(told: Mapping[str, Any], opened: OpenedOverview, language: Lan
         "until": dates.moment(opened.expires_at, language),
         "events": [say.event(each) for each in reversed(told["events"])],
         "decisions": list(say.decisions()),
+        "decisions_part": t["decisions_part"].format(period=_days(decisions_kept, language)),
         "looked": [say.act(each) for each in reversed(told["looked_at"])],
         "beside": list(say.beside()),
+        "rights": rights(Voice(language.value)),
     }
+
+
+def _days(length: timedelta, language: Language) -> str:
+    whole = Retention(0, int(length.total_seconds()), "")
+    return retention_in_words(whole, language.value) or ""
 
 
 class _Sayer:
@@ -100,17 +126,32 @@ class _Sayer:
         more = [f"{self._t['version']} {event['version']}"] if "version" in event else []
         if event["kind"] == "granted" and "expires_at" in event:
             more.append(f"{self._t['holds_until']} {dates.until(_at(event['expires_at']), self._language)}")
+        more += self._who_said(event)
         if event["imported"]:
             more.append(self._t["imported"])
+        band = str((event.get("capacity") or {}).get("age_band"))
+        of_age = event["kind"] == EventKind.AGE_STATED and band in AGES
         return ToldEvent(
             said=EVENTS[event["kind"]][self._language],
             when=self._moment(event["collected_at"]),
-            processing=self._name(event.get("processing")),
+            about=self._passage(AGES[band][self._language]) if of_age else self._name(event.get("processing")),
             more=tuple(more),
             text=tuple(text.split("\n")) if text is not None else (),
             language=(event.get("evidence") or {}).get("language"),
             lost_text=shown is not None and text is None,
         )
+
+    def _who_said(self, event: Mapping[str, Any]) -> Iterator[str]:
+        """By whom an answer was given, and in which capacity; its age, or who stated one and how it was checked."""
+        evidence, capacity = event.get("evidence") or {}, event.get("capacity") or {}
+        by = evidence.get("answering_as") or capacity.get("given_by")
+        if isinstance(by, str) and by in GIVEN_BY:
+            yield GIVEN_BY[by][self._language]
+        if "stated_by" in evidence:
+            yield STATED_BY[evidence["stated_by"]][self._language]
+            yield CHECKED[evidence.get("checked_how", CheckedHow.NOT_CHECKED)][self._language]
+        elif "age_band" in capacity and event["kind"] != EventKind.AGE_STATED:
+            yield f"{self._t['age']} {AGES[capacity['age_band']][self._language]}"
 
     def decisions(self) -> Iterator[ToldDecisions]:
         """What was decided, by processing, the latest day first."""
@@ -127,25 +168,28 @@ class _Sayer:
     def act(self, act: Mapping[str, Any]) -> ToldAct:
         """One act of the audit trail."""
         said = ACTS[act["act"]][self._language] if act["act"] in ACTS else act["act"]
-        return ToldAct(self._moment(act["at"]), said, str(act["by"]))
+        return ToldAct(self._moment(act["at"]), said)
 
-    def beside(self) -> Iterator[str]:
+    def beside(self) -> Iterator[Passage]:
         """What else is kept, a line each."""
         told, t = self._told, self._t
         for each in told["consent_links"]:
-            yield f"{t['link']} {t['on']} {self._moment(each['created_at'])} {t['by']} {each['created_by']}."
+            yield self._passage(f"{t['link']} {t['on']} {self._moment(each['created_at'])}.")
         for each in told["asked"]:
+            which, often = self._name(each["processing"]), self._times(len(each["asked_at"]))
             when = listed([f"{t['on']} {self._moment(at)}" for at in each["asked_at"]], self._language.value)
-            yield f"{t['asked']} ({self._name(each['processing'])}) {self._times(len(each['asked_at']))}, {when}."
+            said = f"{t['asked']} ({which.text}) {often}, {when}."
+            yield self._passage(said, Mark(which.text, language=which.language))
         for each in told["renewal_flags"]:
             which, why = self._name(each["processing"]), FLAGS[each["kind"]][self._language]
-            yield f"{t['flag']} ({which}) {why}, {t['flagged']} {self._moment(each['flagged_at'])}."
+            said = f"{t['flag']} ({which.text}) {why}, {t['flagged']} {self._moment(each['flagged_at'])}."
+            yield self._passage(said, Mark(which.text, language=which.language))
         for each in told["names"]:
             if "basis" in each:
                 hint, since = account_hint(each["id"], each["type"]), self._moment(each["since"])
-                yield f"{t['name']} {hint}, {t['since']} {since}."
+                yield self._passage(f"{t['name']} {hint}, {t['since']} {since}.", Mark(hint))
         if "shared_since" in told:
-            yield f"{t['mailbox']}, {t['since']} {self._moment(told['shared_since'])}."
+            yield self._passage(f"{t['mailbox']}, {t['since']} {self._moment(told['shared_since'])}.")
 
     def _totals(self, days: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for permitted in (True, False):
@@ -161,11 +205,15 @@ class _Sayer:
         answer, why = self._t[_ANSWERS[row["permitted"]]], REASONS[row["reason"]][self._language]
         return ToldDay(dates.day(at, self._language), answer, why, self._times(row["number"]))
 
-    def _name(self, processing: str | None) -> str:
+    def _passage(self, text: str, *marks: Mark) -> Passage:
+        return Passage(text, self._language.value, marks)
+
+    def _name(self, processing: str | None) -> Passage:
+        """What a processing is called, in French where there is no other name; its id where the register lost it."""
         if processing is None:
-            return self._t["about_all"]
-        names = self._told["processings"].get(processing, {})
-        return str(names.get(self._language.value) or next(iter(names.values()), processing))
+            return self._passage(self._t["about_all"])
+        names = self._told["processings"].get(processing)
+        return registered(names, self._language.value) if names else self._passage(processing)
 
     def _moment(self, text: str) -> str:
         return dates.moment(_at(text), self._language)

@@ -5,10 +5,14 @@ from typing import Final
 from app.pages.languages import Catalogue, both
 
 OVERVIEW: Final[Catalogue] = {
-    "title": both("Tout ce qui est conservé sur vous", "Everything that is held about you"),
+    "title": both(
+        "Ce que le registre des consentements conserve sur vous", "What the register of consents holds about you"
+    ),
     "lead": both(
-        "Vos réponses, et ce qui a été décidé d’après elles. Aucun message n’est conservé ici.",
-        "Your answers, and what was decided by them. No message is kept here.",
+        "Vos réponses, et ce qui a été décidé d’après elles. Aucun message n’est conservé ici : votre messagerie est "
+        "chez l’opérateur du service, à qui vous pouvez demander le reste.",
+        "Your answers, and what was decided by them. No message is kept here: the operator of the service has your "
+        "mailbox, and you can ask them for the rest.",
     ),
     "account": both("Votre compte :", "Your account:"),
     "as_of": both("État au", "As of"),
@@ -24,7 +28,7 @@ OVERVIEW: Final[Catalogue] = {
     "answers_none": both("Aucune réponse n’est enregistrée.", "No answer is recorded."),
     "about_all": both("tous les traitements", "every processing"),
     "version": both("version", "version"),
-    "holds_until": both("donné jusqu’au", "given until"),
+    "holds_until": both("valable au plus tard jusqu’au", "valid at the latest until"),
     "imported": both("repris d’un autre système", "taken over from another system"),
     "shown": both("Le texte qui a été montré", "The text that was shown"),
     "not_kept": both("Le texte n’a pas été conservé.", "The text was not kept."),
@@ -37,9 +41,9 @@ OVERVIEW: Final[Catalogue] = {
     ),
     "decisions_part": both(
         "Ce qui n’a pas besoin de votre accord (affichage, tri, acheminement, spam, virus) n’est enregistré qu’en "
-        "partie, et chaque jour n’est gardé qu’un temps.",
-        "What needs no consent (display, sorting, routing, spam, malware) is recorded in part, and each day is kept "
-        "for a time only.",
+        "partie. Chaque jour est conservé {period}, puis effacé.",
+        "What needs no consent (display, sorting, routing, spam, malware) is recorded in part. Each day is kept for "
+        "{period}, then erased.",
     ),
     "decisions_file": both("Les jours plus anciens sont dans le fichier.", "Older days are in the file."),
     "by_day": both("Par jour", "By day"),
@@ -47,11 +51,16 @@ OVERVIEW: Final[Catalogue] = {
     "denied": both("analyse refusée", "analysis denied"),
     "times": both("fois", "times"),
     "once": both("fois", "time"),
-    "looked": both("Qui a consulté ou changé ces données", "Who looked at these data, or changed them"),
-    "looked_none": both("Personne, d’après ce qui est enregistré.", "Nobody, by what is recorded."),
+    "looked": both("Quand ces données ont été consultées ou changées", "When these data were looked at or changed"),
+    "looked_none": both("Jamais, d’après ce qui est enregistré.", "Never, by what is recorded."),
+    "operator": both("l’opérateur du service", "the operator of the service"),
+    "age": both("âge déclaré alors :", "age stated then:"),
+    "rights": both("Vos droits", "Your rights"),
     "beside": both("Ce qui est conservé en outre", "What else is kept"),
     "beside_none": both("Rien d’autre n’est conservé.", "Nothing else is kept."),
-    "link": both("Un lien a été établi pour vous", "A link was made for you"),
+    "link": both(
+        "L’opérateur du service a établi un lien pour vous", "The operator of the service made a link for you"
+    ),
     "asked": both("Un accord vous a été demandé", "You were asked for your consent"),
     "flag": both("Un de vos accords", "One of your consents"),
     "flagged": both("signalé le", "flagged on"),
@@ -65,7 +74,6 @@ OVERVIEW: Final[Catalogue] = {
     ),
     "since": both("depuis le", "since"),
     "on": both("le", "on"),
-    "by": both("par", "by"),
     "kept_until": both("Ce lien montre cette page jusqu’au", "This link shows this page until"),
     "secret": both(
         "Qui détient cette adresse peut lire cette page : ne la transmettez à personne.",
@@ -73,6 +81,44 @@ OVERVIEW: Final[Catalogue] = {
     ),
     "file": both("mes-donnees", "my-data"),
 }
+
+AGES: Final[Catalogue] = {
+    "adult": both("18 ans ou plus", "18 or older"),
+    "minor_15_plus": both("15 à 17 ans", "15 to 17"),
+    "under_15": both("moins de 15 ans", "under 15"),
+}
+
+STATED_BY: Final[Catalogue] = {
+    "self": both("déclaré par vous-même", "stated by yourself"),
+    "holder_of_parental_responsibility": both(
+        "déclaré par un titulaire de l’autorité parentale", "stated by a holder of parental responsibility"
+    ),
+    "operator": both("déclaré par l’opérateur du service", "stated by the operator of the service"),
+}
+
+CHECKED: Final[Catalogue] = {
+    "not_checked": both("non vérifié", "not checked"),
+    "identity_document": both("vérifié par une pièce d’identité", "checked by an identity document"),
+    "payment_card": both("vérifié par une carte de paiement", "checked by a payment card"),
+    "account_data": both("vérifié d’après les données du compte", "checked by the data of the account"),
+    "other": both("vérifié d’une autre façon", "checked in another way"),
+}
+
+GIVEN_BY: Final[Catalogue] = {
+    "holder_of_parental_responsibility": both(
+        "donné par un titulaire de l’autorité parentale", "given by a holder of parental responsibility"
+    ),
+    "holder_of_parental_authority": both(
+        "donné par un titulaire de l’autorité parentale", "given by a holder of parental responsibility"
+    ),
+    "guardian": both("donné par un tuteur ou une tutrice", "given by a guardian"),
+    "both": both(
+        "donné par l’enfant et un titulaire de l’autorité parentale",
+        "given by the child and a holder of parental responsibility",
+    ),
+    "administrator": both("enregistré par un administrateur", "recorded by an administrator"),
+}
+"""In which capacity an answer was given, where it was not the person's own alone."""
 
 EVENTS: Final[Catalogue] = {
     "granted": both("Accord", "Consent"),

@@ -25,12 +25,14 @@ from app.core.errors import (
     FormOutdatedError,
     JointConsentNeededError,
     NotFoundError,
+    QualityNotStatedError,
     TextChangedError,
 )
+from app.core.page.face import AnsweringAs
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.ledger.link_store import token_digest
-from app.operations.consents.answer_consent_form import ConsentForm, Press, answer_consent_form
+from app.operations.consents.answer_consent_form import ConsentForm, Press, Pressed, answer_consent_form
 from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
 from app.operations.consents.shown_processing import ShownProcessing
 from app.operations.consents.subjects.overview_link import open_overview_link
@@ -42,6 +44,7 @@ from app.pages.consents.overview_words import OVERVIEW
 from app.pages.consents.receipt import receipt_json, receipt_page
 from app.pages.consents.view import banner_of, consent_page, whole
 from app.pages.consents.words import CONSENT
+from app.pages.consents.words_by_reader import CONSENT_FOR
 from app.pages.forms import read_form
 from app.pages.languages import Language, LanguageDep
 from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, render, standing_alone, words
@@ -50,6 +53,7 @@ from app.proof.notes import log_name
 router = page_router()
 
 _FIELDS: Final = frozenset({"form", "seal", "processing", "shown", "press"})
+_CHOSEN: Final = frozenset({"answering_as"})
 
 Token = Annotated[str, Path(description="The secret of a link")]
 
@@ -87,10 +91,10 @@ class _ConsentPage:
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
         language = whole(opened, self.language)
-        page = consent_page(self.deployment, opened, language, banner_of(refusal, language))
+        page = consent_page(self.deployment, opened, language, banner_of(refusal, opened.audience, language))
         page["return_to"] = self._way_back(opened)
         status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
-        return render(self.request, "consent.html", language, CONSENT, page, status)
+        return render(self.request, "consent.html", language, CONSENT_FOR[opened.audience], page, status)
 
     async def receipt(self, digest: bytes, form: ReceiptForm, processing: str | None) -> Response:
         """The answers of a link as a file to keep; signed, that about one processing.
@@ -117,7 +121,8 @@ class _ConsentPage:
             return Response(signed, media_type="application/jwt", headers={**PAGE_HEADERS, **file})
         if form is ReceiptForm.JSON:
             return JSONResponse(receipt_json(opened), headers={**PAGE_HEADERS, **file})
-        page = render(self.request, "receipt.html", language, CONSENT, receipt_page(opened, language))
+        catalogue = CONSENT_FOR[opened.audience]
+        page = render(self.request, "receipt.html", language, catalogue, receipt_page(opened, language))
         return HTMLResponse(standing_alone(bytes(page.body).decode()), headers={**PAGE_HEADERS, **file})
 
     async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str | None:
@@ -148,7 +153,7 @@ class _ConsentPage:
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
         if form is None:
-            page = overview_page(told, opened, self.language)
+            page = overview_page(told, opened, self.language, services_of(self.request).log_retention)
             return render(self.request, "overview.html", self.language, OVERVIEW, page)
         name = f"{words(OVERVIEW, self.language)['file']}-{opened.now:%Y-%m-%d}.json"
         file = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -166,11 +171,10 @@ class _ConsentPage:
         Dates, account, and what ties forms and receipts to somebody are left out, so that it is the same for everyone
         who is shown this version in this state by this build.
         """
-        alone = replace(opened, items=(item,))
+        alone, catalogue = replace(opened, items=(item,)), CONSENT_FOR[opened.audience]
         page = consent_page(self.deployment, alone, Language(language), None, blank=True)
-        return standing_alone(
-            bytes(render(self.request, "consent.html", Language(language), CONSENT, page).body).decode()
-        )
+        shown = render(self.request, "consent.html", Language(language), catalogue, page)
+        return standing_alone(bytes(shown.body).decode())
 
 
 async def _page(
@@ -210,8 +214,8 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
     form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
     try:
         async with writer.write() as session:
-            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.press, page.kept)
-    except (FormOutdatedError, TextChangedError, JointConsentNeededError) as refusal:
+            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.pressed, page.kept)
+    except (FormOutdatedError, TextChangedError, JointConsentNeededError, QualityNotStatedError) as refusal:
         return await page.show(digest, refusal)
     except (NotFoundError, ConsentLinkEndedError) as ended:
         return _ended(request, language, ended)
@@ -245,7 +249,7 @@ class _Sent:
     seal: str
     processing: str
     shown: str
-    press: Press
+    pressed: Pressed
 
 
 async def _read(request: Request) -> _Sent:
@@ -256,10 +260,12 @@ async def _read(request: Request) -> _Sent:
         FormNotOursError: it is none that this page sends.
 
     """
-    one = await read_form(request, _FIELDS)
+    one = await read_form(request, _FIELDS, optional=_CHOSEN)
     if not one["seal"].isascii():
         raise FormNotOursError
     try:
-        return _Sent(bytes.fromhex(one["form"]), one["seal"], one["processing"], one["shown"], Press(one["press"]))
-    except ValueError:  # not hexadecimal, no such button
+        chosen = AnsweringAs(one["answering_as"]) if "answering_as" in one else None
+        pressed = Pressed(Press(one["press"]), chosen)
+        return _Sent(bytes.fromhex(one["form"]), one["seal"], one["processing"], one["shown"], pressed)
+    except ValueError:  # not hexadecimal, no such button or capacity
         raise FormNotOursError from None

@@ -8,7 +8,7 @@ from app.ledger.entries import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink
 from app.operations.consents.shown_processing import ShownProcessing
 from app.pages.consents.times import Times
-from app.pages.consents.words import words_for
+from app.pages.consents.words_by_reader import words_for
 from app.pages.languages import Language
 
 
@@ -31,7 +31,7 @@ class KeptAnswer:
 
 def receipt_page(opened: OpenedLink, language: Language) -> dict[str, Any]:
     """The context of `receipt.html`."""
-    t = words_for(opened.link.given_by, language)
+    t = words_for(opened.audience, language)
     times = Times(language)
     answers = [_answer(item, item.decision, times, t) for item in opened.items if item.decision is not None]
     return {

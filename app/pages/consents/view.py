@@ -3,26 +3,34 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.core.errors import DomainError, FormAlreadySentError, FormOutdatedError, TextChangedError
+from app.core.consent import GivenBy
+from app.core.errors import (
+    DomainError,
+    FormAlreadySentError,
+    FormOutdatedError,
+    QualityNotStatedError,
+    TextChangedError,
+)
+from app.core.page.catalogue import Audience
 from app.core.page.face import ASKING
 from app.core.page.link import Act, Situation
 from app.core.page.passages import Passage, listed
 from app.core.page.text import ConsentText
-from app.core.page.words import FRAME
+from app.core.page.voice import Voice
 from app.operations.consents.answer_consent_form import Press
 from app.operations.consents.open_consent_link import OpenedLink
 from app.operations.consents.shown_processing import ShownProcessing
 from app.operations.service.deployment import Deployment
 from app.pages.consents.forms import SealedForm, Seals
 from app.pages.consents.times import Times
-from app.pages.consents.words import CONSENT, words_for
+from app.pages.consents.words_by_reader import words_for
 from app.pages.languages import Language
-from app.pages.rendering import words
 
 _BANNERS: Final = (
     (FormAlreadySentError, "already_sent"),
     (TextChangedError, "text_changed"),
     (FormOutdatedError, "outdated"),
+    (QualityNotStatedError, "quality_not_stated"),
 )
 
 
@@ -62,7 +70,7 @@ def consent_page(
     deployment: Deployment, opened: OpenedLink, language: Language, banner: str | None, *, blank: bool = False
 ) -> dict[str, Any]:
     """The context of `consent.html`. `blank`: without anything of the person, for the page that is kept as evidence."""
-    t = words_for(opened.link.given_by, language)
+    t = words_for(opened.audience, language)
     times = Times(language, blank=blank)
     seals = Seals(deployment, opened, language, t, blank=blank)
     refusable, holding = opened.offering(Act.REFUSE), opened.offering(Act.WITHDRAW)
@@ -87,7 +95,7 @@ def consent_page(
         "receipts": not blank and any(section.receipt is not None for section in sections),
         "links": _links(opened, language.value),
         "only": language.other.value not in opened.languages,
-        "of": FRAME["of"][language.value],
+        "of": Voice(language.value).frame("of"),
         "return_to": None,
     }
 
@@ -97,10 +105,10 @@ def whole(opened: OpenedLink, language: Language) -> Language:
     return language if language.value in opened.languages else Language.FR
 
 
-def banner_of(refusal: DomainError | None, language: Language) -> str | None:
+def banner_of(refusal: DomainError | None, audience: Audience, language: Language) -> str | None:
     """What a person is told when nothing was recorded; None for a page that was just opened."""
     word = next((word for kind, word in _BANNERS if isinstance(refusal, kind)), None)
-    return words(CONSENT, language)[word] if word is not None else None
+    return words_for(audience, language)[word] if word is not None else None
 
 
 def _standing(opened: OpenedLink, language: Language, t: dict[str, str]) -> dict[str, Any]:
@@ -111,10 +119,9 @@ def _standing(opened: OpenedLink, language: Language, t: dict[str, str]) -> dict
     awaited = opened.title in ASKING
     decided = any(item.decision is not None for item in opened.items)
     frame = opened.items[0].text(language.value).frame
-    told = t["under_15_withdraws" if holding else "under_15_nothing"]
     return {
         "title": t["under_15_title"] if under_15 or frame is None else frame.title,
-        "under_15": told if under_15 else None,
+        "under_15": t["under_15_withdraws" if holding else "under_15_nothing"] if under_15 else None,
         "withdrawing": holding and not (deciding and opened.asks),
         "over": deciding and not opened.asks,
         "answered": decided and not awaited and not under_15 and (deciding or not holding),
@@ -134,8 +141,8 @@ def _links(opened: OpenedLink, language: str) -> list[Passage]:
 
 def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str]) -> ConsentSection:
     text = item.text(times.language.value)
-    presses = [Press(act) for act, _ in text.face.buttons(text.language)]
-    tone, state = _state(item, times, t)
+    presses = [Press(act) for act in text.labels]
+    tone, state = _state(item, seals.opened.link.given_by, times, t)
     decision = item.decision
     about = decision.event.version if decision is not None else None
     shown_then = ((decision.evidence if decision is not None else None) or {}).get("presented_text_sha256")
@@ -158,8 +165,11 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str
     )
 
 
-def _state(item: ShownProcessing, times: Times, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The tone of the note that says where the person stands, and its sentences, the shortest first."""
+def _state(item: ShownProcessing, side: GivenBy | None, times: Times, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The tone of the note that says where the person stands, and its sentences, the shortest first.
+
+    `side`: of a joint consent, whose page it is: each of the two reads which half is missing.
+    """
     stopped = () if item.active and not item.struck else (t["inactive" if not item.active else "struck"],)
     if item.decision is None:
         return "", stopped or (() if item.face.open else (t["undecided"],))
@@ -169,10 +179,12 @@ def _state(item: ShownProcessing, times: Times, t: dict[str, str]) -> tuple[str,
         declined = (t["declined"],) if item.face.declined else ()
         return "good", (holds, *declined, f"{t['holds']} {when}", *stopped)
     if item.situation is Situation.AWAITING:
-        return "warn", (t["awaiting"], f"{t['awaiting_since']} {when}", *stopped)
+        theirs = item.decision.event.collection.given_by is (side or GivenBy.SELF)
+        missing = t["awaiting_theirs" if theirs else "awaiting_mine"]
+        return "warn", (missing, f"{t['awaiting_since']} {when}", *stopped)
     if item.situation in {Situation.INVALID, Situation.INVALIDATED}:
         return "warn", (t[item.situation.value], *stopped)
     if item.situation is Situation.LAPSED:
         return "warn", (t["lapsed"], f"{t['lapsed_was']} {when}", *stopped)
-    said = t["refused"] if item.situation is Situation.REFUSED else t["withdrawn"]
-    return "plain", (f"{said} {when}", t["refused_effect"], *stopped)
+    said = "refused" if item.situation is Situation.REFUSED else "withdrawn"
+    return "plain", (f"{t[said]} {when}", t[f"{said}_effect"], *stopped)

@@ -1,9 +1,15 @@
-"""What the consent page says around the text that is hashed (`app.core.page.text`): frame, buttons, state."""
+"""What the consent page says to an adult around the hashed text (`app.core.page.text`): frame, buttons, state."""
 
 from typing import Final
 
-from app.core.consent import GivenBy
-from app.pages.languages import Catalogue, Language, both
+from app.pages.languages import Catalogue, both
+
+_AWAITING: Final = both(
+    "Un des deux accords est enregistré, de l’enfant ou du titulaire de l’autorité parentale. Il manque l’autre : rien "
+    "n’est analysé d’ici là.",
+    "One of the two consents is recorded, the child’s or that of the holder of parental responsibility. The other is "
+    "missing: nothing is analysed until then.",
+)
 
 CONSENT: Final[Catalogue] = {
     "title_ended": both("Ce lien n’est plus valable", "This link no longer works"),
@@ -16,40 +22,17 @@ CONSENT: Final[Catalogue] = {
         "Ce lien ne permet plus de répondre. Il permet encore de retirer un accord en vigueur.",
         "This link can no longer be used to answer. It can still be used to withdraw a consent in force.",
     ),
-    "under_15_title": both("Cette page n’est pas pour vous", "This page is not for you"),
-    "under_15": both(
-        "Vous avez moins de 15 ans : votre accord doit être donné avec celui d’un parent (RGPD, article 8 ; loi du "
-        "6 janvier 1978, article 45). Vos messages ne sont pas analysés tant que vous et lui n’avez pas consenti "
-        "ensemble par un autre moyen.",
-        "You are under 15: your consent must be given together with a parent’s (GDPR, article 8; French law of "
-        "6 January 1978, article 45). Your messages are not analysed unless that joint consent has been given in "
-        "another way.",
-    ),
-    "under_15_nothing": both("Cette page n’enregistre rien.", "This page records nothing."),
-    "under_15_withdraws": both(
-        "Cette page n’enregistre ni accord ni refus : elle permet seulement de retirer un accord en vigueur.",
-        "This page records no consent and no refusal: it only lets you withdraw a consent in force.",
-    ),
     "undecided": both(
-        "Vous n’avez pas encore répondu : aucun consentement n’est enregistré.",
+        "Vous n’avez pas encore répondu : aucun accord n’est enregistré.",
         "You have not answered yet: no consent is recorded.",
     ),
     "holds": both("Vous avez accepté", "You accepted"),
     "holds_until": both("Accord en vigueur jusqu’au", "Consent in force until"),
     "lapsed": both("Votre accord n’est plus en vigueur.", "Your consent is no longer in force."),
     "lapsed_was": both("Vous aviez accepté", "You had accepted"),
-    "account_joint": both("Compte de l’enfant :", "The child’s account:"),
-    "holds_joint": both("Les deux accords sont donnés, le second", "Both consents are given, the second one"),
-    "lapsed_was_joint": both("Le dernier accord avait été donné", "The last one had been given"),
-    "refused_joint": both("L’un des deux a refusé", "One of the two refused"),
-    "withdrawn_joint": both("L’un des deux a retiré l’accord", "One of the two withdrew the consent"),
-    "awaiting": both(
-        "Un premier accord est enregistré. Il manque encore l’autre, de l’enfant ou du parent : rien n’est analysé "
-        "d’ici là.",
-        "One of the two consents is recorded. The other one, the child’s or the parent’s, is missing: nothing is "
-        "analysed until then.",
-    ),
-    "awaiting_since": both("Premier accord donné", "The first one was given"),
+    "awaiting_theirs": _AWAITING,
+    "awaiting_mine": _AWAITING,
+    "awaiting_since": both("Le premier accord a été donné", "The first consent was given"),
     "invalid": both("Aucun accord valable n’est enregistré.", "No valid consent is recorded."),
     "invalidated": both(
         "Votre accord ne vaut plus : ce que vous aviez accepté a été invalidé. Rien n’est analysé sur cette base.",
@@ -61,6 +44,9 @@ CONSENT: Final[Catalogue] = {
     ),
     "refused": both("Vous avez refusé", "You refused"),
     "refused_effect": both("Vos messages ne sont pas analysés pour cela.", "Your messages are not analysed for this."),
+    "withdrawn_effect": both(
+        "Vos messages ne sont plus analysés pour cela.", "Your messages are no longer analysed for this."
+    ),
     "withdrawn": both("Vous avez retiré votre accord", "You withdrew your consent"),
     "on": both("le", "on"),
     "inactive": both(
@@ -108,6 +94,10 @@ CONSENT: Final[Catalogue] = {
         "répondez de nouveau si vous le souhaitez.",
         "The text has changed since you opened the page. Nothing was recorded. This is the new text: answer again if "
         "you wish.",
+    ),
+    "quality_not_stated": both(
+        "Pour accepter, dites d’abord à quel titre vous répondez. Rien n’a été enregistré.",
+        "To accept, first say in which capacity you answer. Nothing was recorded.",
     ),
     "outdated": both(
         "La situation a changé depuis que vous avez ouvert la page. Rien n’a été enregistré. Voici votre situation.",
@@ -173,13 +163,3 @@ CONSENT: Final[Catalogue] = {
         "(NFC).",
     ),
 }
-
-
-def words_for(given_by: GivenBy | None, language: Language) -> dict[str, str]:
-    """The words in a language; on the pages of a child and a parent, those that fit whichever of them acted."""
-    t = {name: texts[language] for name, texts in CONSENT.items()}
-    if given_by is None:
-        return t
-    joint = {name.removesuffix("_joint"): text for name, text in t.items() if name.endswith("_joint")}
-    own = {"account": t["account"]} if given_by is GivenBy.SELF else {}
-    return {**t, **joint, **own}

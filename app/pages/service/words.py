@@ -245,7 +245,7 @@ REASONS: Final[Catalogue] = {
     "not_governed": both("non régi par L32-3", "not governed by L32-3"),
     "undeclared_element": both("élément non déclaré", "undeclared element"),
     "channel_not_covered": both("canal non couvert", "channel not covered"),
-    "purpose_not_permitted": both("finalité interdite", "purpose not permitted"),
+    "purpose_not_permitted": both("finalité que la loi ne nomme pas", "purpose that the law does not name"),
     "unknown_processing": both("traitement inconnu", "unknown processing"),
     "law_version_not_held": both("texte de loi non détenu", "law version not held"),
     "evidence_unavailable": both("preuves indisponibles", "evidence unavailable"),

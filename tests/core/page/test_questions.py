@@ -75,7 +75,10 @@ def test_addresses_are_links_and_names_are_set_apart():
         "+33 1 23 45 67 89": "tel:+33123456789",
     }
     assert marks(text, "more")["Legal notice"] == "https://www.exemple.example/legal"
-    assert marks(text, "rights") == {"www.cnil.fr/fr/plaintes": "https://www.cnil.fr/fr/plaintes"}
+    assert marks(text, "rights") == {
+        "www.cnil.fr/fr/plaintes": "https://www.cnil.fr/fr/plaintes",
+        "3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07": None,
+    }
     assert marks(text, "others") == dict.fromkeys(("Régie B", "processor", "Adtech Inc.", "third party"))
 
 
@@ -143,7 +146,10 @@ def test_what_a_material_version_changed_is_told_first():
     assert text.rows[0].topic == "changed"
     assert answers(text, "changed") == [
         "Your earlier answer was about version 2. Since then:",
-        "What is analysed: before, their subject line; now, the content of your messages and their subject line.",
+        (
+            "What is analysed: before, the subject line of your messages; now, the content of your messages and their "
+            "subject line."
+        ),
         "How long the data are kept: before, 30 days; now, 1 year.",
         "How long your consent lasts: before, 1 year; now, 6 months.",
         "The recipients: before, nothing; now, Régie A (processor, France).",

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element, Purpose
-from app.core.page.face import FIRST, Audience, Face
+from app.core.page.catalogue import Audience
+from app.core.page.face import FIRST, Face
 from app.core.page.link import Act, Situation
 from app.core.page.passages import LANGUAGES
 from app.core.page.questions import Asked, Who
 from app.core.page.text import consent_text, on_one_page
+from app.core.page.voice import Voice
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 from app.core.version import Recipient, told
@@ -41,7 +43,7 @@ def asked(**more):
 
 
 AGE = (
-    "Si vous avez moins de 15 ans, ne répondez pas ici : la loi exige votre consentement et celui d’un titulaire de "
+    "Si vous avez moins de 15 ans, ne répondez pas ici : la loi exige votre accord et celui du ou des titulaires de "
     "l’autorité parentale."
 )
 
@@ -64,18 +66,18 @@ def test_every_question_is_answered_in_french():
     ]
     assert answers(text, "what_for")[0] == "À des fins publicitaires."
     assert answers(text, "what")[0] == "Le contenu de vos messages et leur objet."
-    assert answers(text, "how_long")[0].startswith("Votre consentement est valable 1 an au plus,")
+    assert answers(text, "how_long")[0].startswith("Votre accord est valable 1 an au plus,")
     assert answers(text, "how_long")[1] == "Les données tirées de l’analyse sont conservées 30 jours."
     assert answers(text, "others") == ["Régie A et Régie B."]
-    assert "aucun nouvel accord n’est donné" in answers(text, "refuse")[1]
+    assert answers(text, "refuse")[1] == "Si vous ne répondez pas, vous n’avez pas donné votre accord."
     assert "à tout moment" in answers(text, "withdraw")[0]
     assert (
         "prend effet aussitôt, sans remettre en cause la licéité de ce qui a été fait avant."
         in answers(text, "withdraw")[0]
     )
-    assert answers(text, "basis")[0].startswith("Votre consentement (RGPD, article 6")
-    assert "introduire une réclamation auprès de la CNIL" in answers(text, "rights")[1]
-    assert "www.cnil.fr" in answers(text, "rights")[1]
+    assert answers(text, "basis")[0].startswith("Votre accord, que la loi appelle consentement (RGPD, article 6")
+    assert "après votre mort" in answers(text, "rights")[1]
+    assert "introduire une réclamation auprès de la CNIL : www.cnil.fr" in answers(text, "rights")[2]
 
 
 def test_what_the_register_lacks_is_said():
@@ -151,12 +153,16 @@ def test_the_hash_is_of_the_lines_in_order():
     assert lines[:6] == [
         "Acceptez-vous que vos messages soient analysés ?",
         "Exemple SAS vous demande votre accord.",
-        "À des fins publicitaires, jusqu’au ….",
+        "À des fins publicitaires, au plus tard jusqu’au ….",
         AGE,
         "Publicité ici",
         "Le contenu de vos messages et leur objet.",
     ]
-    assert lines[6:8] == ["Si vous acceptez maintenant : jusqu’au ….", "Qui est responsable ?"]
+    assert lines[6:9] == [
+        "Transmis à Régie A et Régie B.",
+        "Si vous acceptez maintenant : au plus tard jusqu’au ….",
+        "Qui est responsable ?",
+    ]
     assert "Rien d'autre." in lines
     assert lines[-3] == answers(text, "rights")[-1]
     assert lines[-2:] == ["J’accepte pour Publicité ici", "Je refuse pour Publicité ici"]
@@ -198,7 +204,7 @@ STANDING = [
 def test_no_button_is_named_that_may_not_stand_there(face, language):
     """A text names the buttons beside it, and that of withdrawing, for later; no other."""
     text = consent_text(asked(), language, face)
-    labels = [label for _, label in face.buttons(language)]
+    labels = [label for _, label in face.buttons(Voice(language))]
     labels.append({"fr": "Je retire mon accord", "en": "I withdraw my consent"}[language])
     named = re.findall("« (.*?) »|“(.*?)”", text.plain)
     assert {one or other for one, other in named} <= set(labels)
@@ -213,15 +219,16 @@ def test_each_way_of_standing_is_another_text():
 
 
 @pytest.mark.parametrize(
-    ("audience", "title", "who", "how"),
+    ("audience", "who", "how"),
     [
-        (Audience.CHILD, "title_child", "Question de : Exemple SAS.", "Tu as moins de 15 ans : il faut ton accord"),
-        (Audience.PARENT, "title_parent", "Exemple SAS vous demande votre accord.", "Vous répondez comme titulaire"),
+        (Audience.TEEN, "C’est Exemple SAS qui te le demande.", "À partir de 15 ans, tu décides toi-même."),
+        (Audience.CHILD, "C’est Exemple SAS qui te le demande.", "Tu as moins de 15 ans. Il faut donc ton accord"),
+        (Audience.PARENT, "Exemple SAS vous demande votre accord.", "L’enfant a moins de 15 ans : la loi exige"),
     ],
 )
-def test_child_and_parent_read_their_own_first_lines(audience, title, who, how):
-    """Of a joint consent each page speaks to its reader, instead of warning those under fifteen."""
-    (text,) = on_one_page([(asked(), FIRST)], "fr", title=title, audience=audience)
+def test_each_kind_of_reader_has_their_own_first_lines(audience, who, how):
+    """Those of 15 to 17, a child and a parent are spoken to as such, instead of being warned as an adult is."""
+    (text,) = on_one_page([(asked(), FIRST)], "fr", audience=audience)
     assert text.lines[1] == who
     assert text.lines[3].startswith(how)
     assert AGE not in text.lines
@@ -259,7 +266,7 @@ def test_what_several_have_in_common_is_said_once():
     assert "what_for" in {row.topic for row in one.rows}
     assert not {row.topic for row in one.rows} & {row.topic for row in one.common}
     assert one.lines[:5] == other.lines[:5]
-    assert one.lines[2] == "À des fins publicitaires et à des fins statistiques, jusqu’au … au plus tard."
+    assert one.lines[2] == "À des fins publicitaires et à des fins statistiques, au plus tard jusqu’au …."
     assert one.lines[3] == "Vous répondez à chaque demande séparément."
     assert one.sha256 != other.sha256
 

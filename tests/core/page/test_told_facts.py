@@ -10,7 +10,7 @@ from app.core.article import Element, ProviderKind
 from app.core.page import questions
 from app.core.page.passages import LANGUAGES
 from app.core.page.text import consent_text
-from app.core.page.words import CHANGED
+from app.core.page.words import ADULT
 from app.core.period import ConsentPeriod
 from app.core.register.version_diff import version_changes
 from app.core.retention import Retention
@@ -70,7 +70,7 @@ def test_the_page_shows_nothing_else_of_a_version(name):
 def test_a_fact_that_is_added_to_the_page_alone_fails(monkeypatch):
     """A page that reads a fact which is not in the list finds nothing to show: control of the tests above."""
     shown = questions._what
-    monkeypatch.setattr(questions, "_what", lambda facts, language: [*shown(facts, language), facts["started_on"]])
+    monkeypatch.setattr(questions, "_what", lambda facts, voice: [*shown(facts, voice), facts["started_on"]])
     with pytest.raises(KeyError, match="started_on"):
         consent_text(asked(), "fr")
 
@@ -82,7 +82,7 @@ def test_a_change_of_a_told_fact_is_seen_there_and_back(name):
     (change,) = version_changes(BEFORE, after, words_before={}, words_after={})
     assert change.field == name
     assert change.before != change.after
-    assert set(CHANGED[name]) == set(LANGUAGES)
+    assert set(ADULT.changed[name]) == set(LANGUAGES)
     assert (name,) in {material_changes(BEFORE, after), material_changes(after, BEFORE)}
 
 

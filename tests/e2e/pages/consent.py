@@ -48,8 +48,12 @@ PROCESSINGS = (
             "en": "The content and subject line of your messages are analysed to choose the advertisements shown "
             "beside your inbox.",
         },
-        data_recipients=["Exemple Régie SA"],
-        recipients=[{"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"}],
+        data_recipients=["Exemple Régie SA", "Example Ads Inc."],
+        recipients=[
+            {"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"},
+            {"name": "Example Ads Inc.", "role": "sous-traitant", "country": "US"},
+        ],
+        transfers=[{"country": "US", "safeguards": "Clauses contractuelles types de la Commission européenne."}],
         consequences={
             "fr": "Votre boîte reste la même ; les publicités affichées ne sont pas choisies d’après vos messages.",
             "en": "Your mailbox stays the same; the advertisements shown are not chosen by your messages.",
@@ -93,13 +97,14 @@ class Operator:
         for each in PROCESSINGS:
             self.ok("/v1/processings", each)
 
-    def link(self, name: str, *processings: str, kind: str = "decide", lang: str = "fr") -> str:
+    def link(self, name: str, *processings: str, kind: str = "decide", lang: str = "fr", **more: str) -> str:
         """The address of a new link, in a language."""
         body = {
             "subject": subject(name),
             "processings": list(processings or (ADS, STATISTICS)),
             "authentication": "mailbox",
             "kind": kind,
+            **more,
         }
         return f"{self.ok('/v1/consent-links', body)['url']}?lang={lang}"
 

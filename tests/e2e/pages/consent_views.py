@@ -19,6 +19,9 @@ VIEWS: Final[dict[str, tuple[tuple[tuple[str, str], ...], str, tuple[str, ...]]]
     "withdraw": (((ADS, "accept"), (STATISTICS, "accept")), "withdraw", _BOTH),
     "child": ((), "child", (ADS,)),
     "parent": ((), "parent", (ADS,)),
+    "teen": ((), "teen", (ADS,)),
+    "awaiting": (((ADS, "accept"),), "child", (ADS,)),
+    "withdrawn": (((ADS, "accept"), (ADS, "withdraw")), "decide", (ADS,)),
     "ended": ((), "ended", _BOTH),
     "error": ((), "error", _BOTH),
 }
@@ -34,6 +37,8 @@ def opened(browser: Browser, operator: Operator, name: str, width: int, lang: st
         page.goto(f"{operator.address}/consent/none?lang={lang}")
     elif then in {"child", "parent"}:
         page.goto(operator.joint(who, then, lang))
+    elif then == "teen":
+        page.goto(operator.link(who, *about, lang=lang, age_band="minor_15_plus"))
     else:
         page.goto(operator.link(who, *about, lang=lang))
     for processing, what in presses:

@@ -74,9 +74,11 @@ def test_each_page_begins_with_who_and_what_for(phone, operator):
     name = "begins@exemple-courriel.example"
     phone.goto(operator.link(name, ADS))
     assert phone.locator("main .lead").all_inner_texts()[0] == "Exemple Courriel SAS vous demande votre accord."
-    assert phone.locator("main .lead").all_inner_texts()[1].startswith("À des fins publicitaires, jusqu’au ")
+    assert (
+        phone.locator("main .lead").all_inner_texts()[1].startswith("À des fins publicitaires, au plus tard jusqu’au ")
+    )
     press(phone, ADS, "accept")
-    expected = ["Demandé par Exemple Courriel SAS.", "À des fins publicitaires."]
+    expected = ["Accord donné à Exemple Courriel SAS.", "À des fins publicitaires."]
     assert phone.locator("main .lead").all_inner_texts() == expected
     phone.goto(operator.link(name, ADS, kind="withdraw"))
     assert phone.locator("main .lead").all_inner_texts() == expected
