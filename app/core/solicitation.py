@@ -28,7 +28,7 @@ def next_half_year(at: datetime) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Solicited:
     """When a person was asked in one half-year, in order; `by_person`: whether one of these was their own request."""
 
     at: tuple[datetime, ...] = ()

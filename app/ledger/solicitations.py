@@ -6,17 +6,17 @@ from datetime import datetime
 from sqlalchemy import RowMapping, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.solicitation import Asked, half_year
+from app.core.solicitation import Solicited, half_year
 from app.db.session import ReadSession, WriteSession
 from app.ledger.tables import solicitation
 
 
-async def load_asked(session: ReadSession, ref: bytes, at: datetime) -> Mapping[str, Asked]:
+async def load_asked(session: ReadSession, ref: bytes, at: datetime) -> Mapping[str, Solicited]:
     """When a person was asked in the half-year of an instant, by processing."""
     table = solicitation.c
     rows = select(solicitation).where(table.subject_ref == ref, table.half_year == half_year(at))
     return {
-        row.processing: Asked(tuple(row.asked_at), row.person_request is not None)
+        row.processing: Solicited(tuple(row.asked_at), row.person_request is not None)
         for row in await session.execute(rows)
     }
 

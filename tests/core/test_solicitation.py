@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from app.core.solicitation import Asked, half_year, next_half_year
+from app.core.solicitation import Solicited, half_year, next_half_year
 from tests.support.api import utc
 
 JANUARY, MARCH, MAY = utc("2026-01-10T10:00:00Z"), utc("2026-03-10T10:00:00Z"), utc("2026-05-10T10:00:00Z")
@@ -27,15 +27,15 @@ def test_half_years_are_civil_ones_of_paris(at, begins, ends):
 @pytest.mark.parametrize(
     ("asked", "no", "by_person", "enough"),
     [
-        (Asked(), None, False, False),
-        (Asked((JANUARY, MARCH)), None, False, False),
-        (Asked((JANUARY, MARCH, MAY)), None, False, True),
-        (Asked((JANUARY, MARCH, MAY)), None, True, True),
-        (Asked((JANUARY,)), MARCH, False, False),
-        (Asked((JANUARY, MAY)), MARCH, False, True),
-        (Asked((JANUARY, MAY)), MARCH, True, False),
-        (Asked((JANUARY,), by_person=True), None, True, True),
-        (Asked((JANUARY,), by_person=True), None, False, False),
+        (Solicited(), None, False, False),
+        (Solicited((JANUARY, MARCH)), None, False, False),
+        (Solicited((JANUARY, MARCH, MAY)), None, False, True),
+        (Solicited((JANUARY, MARCH, MAY)), None, True, True),
+        (Solicited((JANUARY,)), MARCH, False, False),
+        (Solicited((JANUARY, MAY)), MARCH, False, True),
+        (Solicited((JANUARY, MAY)), MARCH, True, False),
+        (Solicited((JANUARY,), by_person=True), None, True, True),
+        (Solicited((JANUARY,), by_person=True), None, False, False),
     ],
 )
 def test_what_is_enough(asked, no, by_person, enough):

@@ -127,7 +127,7 @@ def _live(api: Api) -> tuple[str, ...]:
     api.ok("POST", "/v1/subjects/links", {"from": subject(other), "to": subject(ERASED), "basis": "user_proved"})
     contact = subject("contact@exemple.fr")
     api.ok("POST", "/v1/subjects/mailboxes", {"subject": contact, "shared": True})
-    theirs = {"by_person": True, "request_reference": "ticket-1"}
+    theirs: Any = {"by_person": True, "request_reference": "ticket-1"}
     opened, left = (link(api, ERASED, each, **theirs) for each in ("stats", "third"))
     assert Person(api, opened).press("accept", "stats").status == 200
     return opened, left

@@ -38,7 +38,7 @@ from app.core.page.link import (
 )
 from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError, VersionInvalidatedError
-from app.core.solicitation import Asked, next_half_year
+from app.core.solicitation import Solicited, next_half_year
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.solicitations import count_asked, load_asked
@@ -251,7 +251,7 @@ def _to_decide(
     ledger: OpenLedger,
     records: Mapping[str, ProcessingRecord],
     wanted: WantedLink,
-    asked: Mapping[str, Asked],
+    asked: Mapping[str, Solicited],
 ) -> _Chosen:
     """What may be asked now: what was not asked for often enough in this half-year.
 
@@ -270,7 +270,7 @@ def _to_decide(
             left_out.append(LeftOut(identifier, LeftOutReason.RENEWAL_DECLINED, ends))
         elif decision is not None and paused and not wanted.by_person:
             left_out.append(LeftOut(identifier, LeftOutReason(decision.kind.value), until))
-        elif asked.get(identifier, Asked()).is_enough(no, by_person=wanted.by_person):
+        elif asked.get(identifier, Solicited()).is_enough(no, by_person=wanted.by_person):
             left_out.append(LeftOut(identifier, LeftOutReason.ASKED_ENOUGH, next_half_year(ledger.now)))
         else:
             chosen.append(identifier)

@@ -47,8 +47,7 @@ class Receipt:
 class ConsentSection:
     """One processing on the page. `open`: an answer is awaited, and the buttons come last; else they come first.
 
-    `read` unfolds the details. `changes_mind`: after a no, all that is offered is to accept; it is folded with them.
-    `until`: up to when a consent given now would last.
+    `read` unfolds the details. `until`: up to when a consent given now would last.
     """
 
     id: str
@@ -56,7 +55,6 @@ class ConsentSection:
     version: int
     open: bool
     accepts: bool
-    changes_mind: bool
     read: str
     tone: str
     state: tuple[str, ...]
@@ -154,7 +152,6 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str
         version=item.version,
         open=item.face.open,
         accepts=item.face.accepts,
-        changes_mind=item.face.acts == {Act.ACCEPT},
         read=t["all_details"] if item.face.open else t["read_again" if same else "read_today"],
         tone=tone,
         state=state,
