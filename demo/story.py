@@ -177,7 +177,8 @@ def _consent_link(url: str, key_file: Path) -> str:
     administrator = Client(url, key_file.read_text(encoding="utf-8").strip())
     try:
         wanted = {"subject": _PERSON, "processings": [ADS], "authentication": "mailbox", "kind": "decide"}
-        made = administrator.must("POST", "/v1/consent-links", {**wanted, "by_person": True})
+        asked = {"by_person": True, "request_reference": "demo"}
+        made = administrator.must("POST", "/v1/consent-links", {**wanted, **asked})
     finally:
         administrator.close()
     return str(made["url"])

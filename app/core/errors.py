@@ -113,7 +113,7 @@ class ProcessingSuspendedError(DomainError):
 
 
 class SolicitationPausedError(DomainError):
-    """All of this was refused or withdrawn too recently to be asked again, unless the person comes by themselves."""
+    """All of this was refused or withdrawn lately, is not to be renewed, or was asked for often enough: not now."""
 
     slug = "solicitation-paused"
 

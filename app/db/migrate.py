@@ -31,7 +31,7 @@ PRIVILEGES: Final = {
     "document": "SELECT, INSERT",
     "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until, approved_by, approved_at, reason)",
     "import_row": "SELECT, INSERT",
-    "solicitation": "SELECT, INSERT, UPDATE (asked, last_asked_at)",
+    "solicitation": "SELECT, INSERT, UPDATE (asked_at, person_request)",
     "controller": "SELECT, INSERT, UPDATE (id)",
     "controller_version": "SELECT, INSERT",
     "processing_version": "SELECT, INSERT",

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from app.core.article import FRANCE
 from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.page.link import Authentication, LinkKind
 from app.db.session import ReadSession, WriteSession
@@ -26,7 +27,8 @@ class ConsentLink:
     `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
     `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it. `return_to`:
     where the page lets the person go back to.
-    `given_by`: whose act it records, of a link of kind `joint`; None of any other.
+    `given_by`: whose act it records, of a link of kind `joint`; None of any other. `territory`: where the consents that
+    it asks for are collected.
     """
 
     token_sha256: bytes
@@ -45,6 +47,7 @@ class ConsentLink:
     credential: UUID
     return_to: str | None = None
     given_by: GivenBy | None = None
+    territory: str = FRANCE
 
 
 def token_digest(token: str) -> bytes:
@@ -77,6 +80,7 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
             credential=link.credential,
             return_to=link.return_to,
             given_by=link.given_by.value if link.given_by is not None else None,
+            territory=link.territory,
         )
     )
 
@@ -103,6 +107,7 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
         credential=row.credential,
         return_to=row.return_to,
         given_by=GivenBy(row.given_by) if row.given_by is not None else None,
+        territory=row.territory,
     )
 
 

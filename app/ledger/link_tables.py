@@ -54,6 +54,7 @@ consent_link = Table(
     Column("return_to", Text),
     # Of a joint link: whose of the two acts it records.
     Column("given_by", Text),
+    Column("territory", Text, nullable=False),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
     CheckConstraint("(cardinality(processings) = 0) = (kind = 'overview')", name="some_processing"),
     CheckConstraint("expires_at > created_at", name="lasts"),

@@ -1,41 +1,51 @@
-"""How often a person was asked to renew a consent, whoever asked: what was asked for is one consent and one version."""
+"""When a person was asked for each processing, in each half-year (`app.core.solicitation`)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from uuid import UUID
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from app.core.solicitation import Solicited, half_year
 from app.db.session import ReadSession, WriteSession
 from app.ledger.tables import solicitation
 
-Asked = tuple[UUID, int]
-"""The consent that ends, and the version that the person is asked to consent to."""
 
-
-async def load_solicitations(session: ReadSession, ref: bytes) -> Mapping[Asked, int]:
-    """How often a person was asked, by what they were asked for."""
-    rows = await session.execute(select(solicitation).where(solicitation.c.subject_ref == ref))
-    return {(row.consent, row.version): row.asked for row in rows}
+async def load_asked(session: ReadSession, ref: bytes, at: datetime) -> Mapping[str, Solicited]:
+    """When a person was asked in the half-year of an instant, by processing."""
+    table = solicitation.c
+    rows = select(solicitation).where(table.subject_ref == ref, table.half_year == half_year(at))
+    return {
+        row.processing: Solicited(tuple(row.asked_at), row.person_request is not None)
+        for row in await session.execute(rows)
+    }
 
 
 async def solicitations_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
-    """How often a person was asked for each consent and version, and when last."""
-    columns = [solicitation.c[each] for each in ("consent", "version", "asked", "last_asked_at")]
-    rows = select(*columns).where(solicitation.c.subject_ref == ref).order_by(solicitation.c.last_asked_at)
-    return (await session.execute(rows)).mappings().all()
+    """When a person was asked, for each processing and half-year."""
+    columns = [solicitation.c[each] for each in ("processing", "half_year", "asked_at", "person_request")]
+    rows = select(*columns).where(solicitation.c.subject_ref == ref)
+    return (await session.execute(rows.order_by(solicitation.c.half_year, solicitation.c.processing))).mappings().all()
 
 
-async def count_solicitations(session: WriteSession, ref: bytes, asked: Collection[Asked], at: datetime) -> None:
-    """Count one more for each; the person's ledger must be held."""
-    if not asked:
-        return
+async def count_asked(
+    session: WriteSession, ref: bytes, processings: Collection[str], at: datetime, person_request: str | None
+) -> None:
+    """Count one more for each; the person's ledger must be held. `person_request`: what shows that they asked."""
     rows = [
-        {"subject_ref": ref, "consent": consent, "version": version, "asked": 1, "last_asked_at": at}
-        for consent, version in asked
+        {
+            "subject_ref": ref,
+            "processing": each,
+            "half_year": half_year(at),
+            "asked_at": [at],
+            "person_request": person_request,
+        }
+        for each in processings
     ]
     statement = insert(solicitation)
-    counted = {"asked": solicitation.c.asked + 1, "last_asked_at": statement.excluded.last_asked_at}
-    key = [solicitation.c.subject_ref, solicitation.c.consent, solicitation.c.version]
+    counted = {
+        "asked_at": func.array_cat(solicitation.c.asked_at, statement.excluded.asked_at),
+        "person_request": func.coalesce(solicitation.c.person_request, statement.excluded.person_request),
+    }
+    key = [solicitation.c.subject_ref, solicitation.c.processing, solicitation.c.half_year]
     await session.execute(statement.on_conflict_do_update(index_elements=key, set_=counted), rows)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Index,
@@ -27,6 +28,7 @@ from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
 from app.core.names import NameBasis
 from app.core.renewal import FlagKind
+from app.core.solicitation import MOST_ASKED
 from app.db.schema import metadata
 
 Instant = DateTime(timezone=True)
@@ -169,18 +171,19 @@ Index(
     postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None) & (consent.c.renewal_stage > 0),
 )
 
-# How often a person was asked to renew a consent, by whomever: three times at most (app.core.page.link).
+# When a person was asked for a processing in a half-year, by whomever (app.core.solicitation).
 solicitation = Table(
     "solicitation",
     metadata,
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
-    Column("consent", Uuid, nullable=False),
-    # The version asked for: the consent's own, or the one that superseded it.
-    Column("version", Integer, nullable=False),
-    Column("asked", SmallInteger, nullable=False),
-    Column("last_asked_at", Instant, nullable=False),
-    PrimaryKeyConstraint("subject_ref", "consent", "version"),
-    CheckConstraint("asked >= 1", name="asked"),
+    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
+    # Its first day in Paris.
+    Column("half_year", Date, nullable=False),
+    Column("asked_at", ARRAY(Instant), nullable=False),
+    # What shows that one of these was the person's own request; null where none was.
+    Column("person_request", Text),
+    PrimaryKeyConstraint("subject_ref", "processing", "half_year"),
+    CheckConstraint(f"cardinality(asked_at) BETWEEN 1 AND {MOST_ASKED}", name="most_asked"),
 )
 
 renewal_flag = Table(

@@ -138,7 +138,7 @@ def test_what_was_declined_is_not_offered_for_six_months(clocked, clock, decline
     answer = ask_link(clocked, "alice", "ads-mail")
     assert (answer.status_code, slug(answer)) == (409, "solicitation-paused")
     assert "ads-mail until 2026-12-15" in answer.json()["detail"]
-    assert ask_link(clocked, "alice", "ads-mail", by_person=True).status_code == 201
+    assert ask_link(clocked, "alice", "ads-mail", by_person=True, request_reference="ticket-1").status_code == 201
     clock.at = utc("2026-12-15T12:59:59Z")
     assert ask_link(clocked, "alice", "ads-mail").status_code == 409
     clock.at = utc(until)

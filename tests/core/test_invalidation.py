@@ -6,7 +6,7 @@ from app.core.article import Element, Purpose
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.decision import Participant, Reason
 from app.core.evaluate import evaluate, stable_until
-from app.core.page.link import Act, LinkKind, Situation, offered, situation, solicited
+from app.core.page.link import Act, LinkKind, Situation, offered, situation
 from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation, Status, StatusChange
 from app.core.renewal import NEVER_FLAGGED, OVER_STAGE, Examined, Flag, FlagKind, Renewal, examine
@@ -141,10 +141,9 @@ def test_the_end_is_said_once_and_nothing_more(grant, changes, kind):
 
 
 def test_a_person_may_be_asked_anew():
-    """The page says where they stand and takes an answer; asking for the next version counts as another request."""
+    """The page says where they stand and takes an answer."""
     entry = struck({"version": 1}, versions=(version(1), version(2, "2026-06-01", material=False)))
     stands = situation(GRANT, [GRANT], entry, AT, POLICY)
     assert stands is Situation.INVALIDATED
     acts = offered(LinkKind.DECIDE, stands, asks=True, decided_here=False)
     assert acts == {Act.ACCEPT, Act.REFUSE}
-    assert solicited(GRANT, [GRANT], entry, AT, POLICY) == (GRANT.id, 2)

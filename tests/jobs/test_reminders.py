@@ -1,18 +1,21 @@
 """Whom to remind: flags that name the user, links by a consent's id, and nobody who does not want to renew."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 
 from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
+from app.core.solicitation import next_half_year
 from app.db.database import Database
 from app.operations.consents.sweep_renewals import sweep_renewals
 from tests.support.acts import trail
-from tests.support.api import processing, subject, utc
+from tests.support.api import processing, running, subject, utc
 
 DUE = utc("2027-04-16T10:00:00Z")
+BY_PERSON = {"by_person": True, "request_reference": "ticket-1"}
 LINK = {"kind": "decide", "authentication": "mailbox"}
 
 
@@ -78,7 +81,7 @@ def test_whoever_declined_is_not_reminded(due, database):
     refused = api.call("POST", "/v1/consent-links", {**LINK, "consent": declined["consent"]})
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
     assert api.reason("alice", "ads") == "consent_in_force"
-    asked = {**LINK, "consent": declined["consent"], "by_person": True}
+    asked = {**LINK, "consent": declined["consent"], **BY_PERSON}
     assert api.ok("POST", "/v1/consent-links", asked)["processings"] == ["ads"]
     with psycopg.connect(database.owner_url) as owner:
         told = owner.execute("SELECT count(*) FROM outbox WHERE type = 'fr.sceau.consent.renewal_declined'").fetchone()
@@ -92,39 +95,75 @@ def _asked(api, **more):
     return api.call("POST", "/v1/consent-links", body)
 
 
-def test_a_renewal_is_asked_for_three_times(due):
-    """Whoever asks: a fourth link is refused, but for the person who comes by themselves; a new consent begins anew."""
+def test_a_person_is_asked_three_times_in_a_half_year(due, clock):
+    """Whoever asks, and whatever was answered: the next link is refused until the half-year is over."""
     api, _ = due
     campaign = api.with_key(api.new_key("consents:write"))
     for caller in (api, campaign, api):
         assert _asked(caller).status_code == 201
+        api.decide("alice", "ads")
     refused = _asked(campaign)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
-    assert _asked(api, by_person=True).status_code == 201
+    assert _asked(api, **BY_PERSON).status_code == 409
     assert _asked(api, kind="withdraw").status_code == 201
-    api.decide("alice", "ads")
+    clock.at = next_half_year(clock.at)
     assert _asked(api).status_code == 201
 
 
-def test_what_was_asked_for_three_times_is_left_out_beside_others(due):
-    """The link offers the rest, and says why one is not there; a first request is not counted."""
+def test_what_was_asked_for_often_enough_is_left_out_beside_others(due, clock):
+    """The link offers the rest, and says why and until when one is not there; a first request counts too."""
     api, _ = due
     api.register("stats", purpose="statistics")
     for _each in range(3):
         _asked(api)
-    made = _asked(api, processings=["ads", "stats"]).json()
-    assert made["processings"] == ["stats"]
-    assert made["left_out"] == [{"processing": "ads", "reason": "solicited_three_times"}]
-    for _each in range(4):
-        assert _asked(api, processings=["stats"]).status_code == 201
+    for _each in range(3):
+        made = _asked(api, processings=["ads", "stats"]).json()
+        assert made["processings"] == ["stats"]
+        (left,) = made["left_out"]
+        assert (left["processing"], left["reason"]) == ("ads", "asked_enough")
+        assert datetime.fromisoformat(left["until"]) == next_half_year(clock.at)
+    assert _asked(api, processings=["ads", "stats"]).status_code == 409
 
 
-def test_a_material_version_is_asked_for_anew(due):
-    """Three links for the version that was consented to do not keep the next one from being asked for."""
+def test_who_asks_by_themselves_counts_once(due):
+    """The person's own request needs what shows it, counts as one of three, and once in a half-year."""
+    api, _ = due
+    for said in ({"by_person": True}, {"request_reference": "ticket-1"}):
+        answer = _asked(api, **said)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "request_reference")
+    assert _asked(api, **BY_PERSON).status_code == 201
+    assert _asked(api, **BY_PERSON).status_code == 409
+    assert [_asked(api).status_code for _each in range(3)] == [201, 201, 409]
+
+
+def test_after_a_no_a_person_is_asked_once(database, clock):
+    """Never in the pause; then once in each half-year, until they say yes."""
+    with running(database, clock=clock, solicitation_pause="P30D") as api:
+        api.register("ads")
+        _asked(api)
+        clock.at += timedelta(seconds=1)
+        api.decide("alice", "ads", "refused")
+        assert _asked(api).status_code == 409
+        clock.at += timedelta(days=31)
+        assert [_asked(api).status_code for _each in range(2)] == [201, 409]
+        clock.at = next_half_year(clock.at)
+        assert [_asked(api).status_code for _each in range(2)] == [201, 409]
+
+
+def test_a_new_version_begins_no_new_count(due):
+    """A material version is another text, and the person is the same: three links in all."""
     api, _ = due
     for _each in range(3):
         _asked(api)
-    assert _asked(api).status_code == 409
     more = {key: value for key, value in processing("ads").items() if key != "id"}
     api.ok("POST", "/v1/processings/ads/versions", {**more, "retention": "P60D", "material": True})
-    assert _asked(api).status_code == 201
+    assert _asked(api).status_code == 409
+
+
+def test_the_person_sees_when_they_were_asked(due):
+    """The export says for each processing and half-year when, and whether it was their own request."""
+    api, _ = due
+    _asked(api)
+    _asked(api, **BY_PERSON)
+    [told] = api.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["asked"]
+    assert (told["processing"], len(told["asked_at"]), told["person_request"]) == ("ads", 2, "ticket-1")

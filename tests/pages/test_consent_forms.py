@@ -61,13 +61,14 @@ def test_a_form_kept_from_before_undoes_nothing(shared, person, request):
         {"more": "1"},
     ],
 )
-def test_a_form_that_the_page_did_not_make_is_refused(shared, changed):
+def test_a_form_that_the_page_did_not_make_is_refused(shared, changed, request):
     """Any field altered, missing or added is a 400 page, and nothing is recorded."""
-    person = Person(shared, link(shared, "forger", "ads-mail"))
+    name = request.node.name
+    person = Person(shared, link(shared, name, "ads-mail"))
     answer = person.send({**person.open().filled("accept", "ads-mail"), **changed})
     assert answer.status == 400
     assert "Rien n'a été enregistré." in answer.text()
-    assert shared.reason("forger", "ads-mail") == "no_consent"
+    assert shared.reason(name, "ads-mail") == "no_consent"
 
 
 def test_a_form_is_for_its_own_link_and_language(shared):

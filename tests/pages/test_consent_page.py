@@ -97,7 +97,7 @@ def test_the_page_runs_and_loads_nothing(shared):
 )
 def test_language(shared, query, accept, expected):
     """The switch comes before the browser's wish, French where neither says."""
-    path = link(shared, "polyglot", "ads-mail")
+    path = link(shared, f"polyglot {query} {accept}", "ads-mail")
     page = Page(shared.with_key(None).client.get(path + query, headers={"Accept-Language": accept}))
     assert f'<html lang="{expected}">' in page.html
     assert ("I accept" in page.html) is (expected == "en")

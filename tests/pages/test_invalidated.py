@@ -56,8 +56,9 @@ def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clo
     assert consents(api, "alice")[-1]["state"] == "invalidated"
     other.send(form)
     assert consents(api, "bob") == []
-    for by_person in (False, True):
-        assert slug(ask_link(api, "alice", about, by_person=by_person)) == (409, "version-invalidated")
+    for reference in (None, "ticket-1"):
+        asked = ask_link(api, "alice", about, by_person=reference is not None, request_reference=reference)
+        assert slug(asked) == (409, "version-invalidated")
 
 
 def test_a_new_version_is_asked_for(api, clock):

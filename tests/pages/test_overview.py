@@ -139,7 +139,7 @@ def test_a_form_that_is_sent_to_it_records_nothing(api):
     person = Person(api, link(api, "alice", "ads"))
     sent = person.open().filled("withdraw", "ads")
     assert person.send(sent, action="").status == 200  # the control: at its own address it counts
-    again = Person(api, link(api, "alice", "ads", by_person=True))
+    again = Person(api, link(api, "alice", "ads", by_person=True, request_reference="ticket-1"))
     answer = api.client.post(_path(api), data=again.open().filled("accept", "ads"))
     assert answer.status_code == 404
     assert [each["kind"] for each in _export(api, "alice")["events"]] == ["granted", "refused", "withdrawn"]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from app.core.page.passages import Mark, Passage
 from app.pages.typography import spoken, worded
 from tests.support.api import processing, subject, utc
-from tests.support.consent_page import Person, ask_link, history, link
+from tests.support.consent_page import Person, ask_link, consents, history, link
 
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 PARTICULARS = {
@@ -128,6 +128,26 @@ def test_not_to_renew_is_a_button_like_the_others(clocked, clock):
     assert (again.status_code, again.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
     clock.at = utc("2027-06-02T10:00:00Z")
     assert person.press("accept", "ads-mail").buttons == {"ads-mail": ["withdraw"]}
+
+
+def test_after_a_refusal_the_page_folds(clocked):
+    """As after an acceptance: where one stands, the one button that changes it, and the details folded below."""
+    clocked.register("ads-mail")
+    asked, said = (Person(clocked, link(clocked, name, "ads-mail")) for name in ("reader", "refuser"))
+    page = said.press("refuse", "ads-mail")
+    assert page.buttons == {"ads-mail": ["accept"]}
+    assert page.html.index("<form") < page.html.index("<details")
+    assert asked.open().html.index("<details") < asked.open().html.index("<form")
+
+
+def test_a_link_collects_where_it_says(clocked):
+    """A consent given by a link of La Réunion is collected there: its year ends by the calendar that is ahead."""
+    clocked.register("ads-mail")
+    for name, territory, ends in (("rene", "RE", "2027-06-14T20:00:00Z"), ("paul", "FR", "2027-06-14T22:00:00Z")):
+        made = Person(clocked, link(clocked, name, "ads-mail", territory=territory))
+        assert made.press("accept", "ads-mail").status == 200
+        assert [each["expires_at"] for each in consents(clocked, name)] == [ends]
+    assert ask_link(clocked, "rene", "ads-mail", territory="PF").status_code == 422
 
 
 def test_a_form_that_declines_counts_once_and_where_it_is_offered(clocked, clock):

@@ -127,4 +127,4 @@ def test_what_is_kept_beside_the_ledger_is_in_it(api):
     assert [(each["id"], each.get("basis")) for each in told["names"]] == [("alice", None), ("alice2", "user_proved")]
     assert "shared_since" not in told
     nobody = _export(api, "eve")
-    assert [nobody[each] for each in ("consent_links", "asked_to_renew", "renewal_flags", "names")] == [[]] * 4
+    assert [nobody[each] for each in ("consent_links", "asked", "renewal_flags", "names")] == [[]] * 4

@@ -134,7 +134,7 @@ def test_nobody_is_asked_before(api, ada, bob, clock):
         api.decide("alice", "ads")
     api.decide("alice", "ads", "refused")
     body = {"subject": {"type": "user", "id": "alice"}, "processings": ["ads"], "authentication": "mailbox"}
-    link = {**body, "kind": "decide", "by_person": True}
+    link = {**body, "kind": "decide", "by_person": True, "request_reference": "ticket-1"}
     assert refused(api.call("POST", "/v1/consent-links", link)) == (409, "processing-not-approved")
     clock.at += timedelta(seconds=1)
     rule(bob, "ads", 1)

@@ -108,6 +108,7 @@ BODIES: dict[Route, list[Any]] = {
             "authentication": "mailbox",
             "kind": kind,
             "by_person": True,
+            "request_reference": "ticket-1",
         }
         for kind in ("decide", "withdraw")
     ],

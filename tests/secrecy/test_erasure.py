@@ -127,7 +127,8 @@ def _live(api: Api) -> tuple[str, ...]:
     api.ok("POST", "/v1/subjects/links", {"from": subject(other), "to": subject(ERASED), "basis": "user_proved"})
     contact = subject("contact@exemple.fr")
     api.ok("POST", "/v1/subjects/mailboxes", {"subject": contact, "shared": True})
-    opened, left = (link(api, ERASED, each, by_person=True) for each in ("stats", "third"))
+    theirs: Any = {"by_person": True, "request_reference": "ticket-1"}
+    opened, left = (link(api, ERASED, each, **theirs) for each in ("stats", "third"))
     assert Person(api, opened).press("accept", "stats").status == 200
     return opened, left
 

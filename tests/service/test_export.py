@@ -41,7 +41,8 @@ def _live(api):
     api.ok("POST", "/v1/subjects/ages", {"subject": subject("yves"), **age})
     imported(api, row(1, "frank"), row(2, "alice", "withdrawn"))
     api.ok("PATCH", "/v1/processings/stats", {"status": "active"})
-    assert Person(api, link(api, "gina", "stats", by_person=True)).press("accept", "stats").status == 200
+    gina = Person(api, link(api, "gina", "stats", by_person=True, request_reference="ticket-1"))
+    assert gina.press("accept", "stats").status == 200
     publish(api)
     api.ok("POST", "/v1/staff/members", {"name": "Ada"})
 

@@ -7,11 +7,12 @@ from uuid import UUID
 from fastapi import Depends, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
+from app.api.consents.models import Territory as ConsentTerritory
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
-from app.api.http.wire import ProcessingId, SubjectBody, WireModel
+from app.api.http.wire import ProcessingId, SubjectBody, WireModel, at_fault
 from app.auth.callers import Authenticated, Caller
 from app.auth.return_origins import Origins, listed_address
 from app.auth.scopes import Scope
@@ -55,7 +56,9 @@ ReturnAddress = Annotated[StrictStr, Field(min_length=9, max_length=500, example
 class NewConsentLink(WireModel):
     """Whose link, about which processings, and what it is for: a subject and processings, or a consent to renew."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "by_person": True}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**_EXAMPLE, "by_person": True, "request_reference": "ticket-4711"}]}
+    )
 
     subject: SubjectBody | None = None
     processings: (
@@ -75,7 +78,17 @@ class NewConsentLink(WireModel):
         "that is held about the user, for a week, and names no processing"
     )
     by_person: StrictBool = Field(
-        default=False, description="The user asked to decide: what was refused lately is offered too"
+        default=False,
+        description="The user asked to decide: what was refused lately is offered too, once in a half-year",
+    )
+    request_reference: Annotated[StrictStr, Field(min_length=1, max_length=200, pattern=r"\S")] | None = Field(
+        default=None,
+        description="Required with `by_person`: what shows the request, such as a ticket's number, and nothing of "
+        "the person",
+        examples=["ticket-4711"],
+    )
+    territory: ConsentTerritory = Field(
+        default="FR", description="Where the user is asked (ISO 3166-1): a consent given by the link is collected there"
     )
     age_band: AgeBand | None = Field(
         default=None, description="The user's age as far as consent is concerned; left out, the one last stated"
@@ -89,6 +102,8 @@ class NewConsentLink(WireModel):
 
     @model_validator(mode="after")
     def _one_way(self) -> "NewConsentLink":
+        if self.by_person is not (self.request_reference is not None):
+            raise at_fault("request_reference", "goes with by_person, which needs it")
         named = self.subject is not None and self.processings is not None
         none = self.subject is None and self.processings is None
         if self.kind is LinkKind.OVERVIEW:
@@ -160,7 +175,8 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
 
     To decide, each processing must name a `data_protection_contact` (409 `contact-missing`). The link asks for as long
     as the caller may and the key that made it is not revoked; withdrawing by it goes on. What the user refused or
-    withdrew in the last six months (a setting) is left out, unless they asked for it. Not replayed under an
+    withdrew in the last six months (a setting) is left out, unless they asked for it. A user is asked for a processing
+    three times in a half-year at most, whatever they answered. Not replayed under an
     Idempotency-Key: a repetition makes another link, and both work.
 
     A link of kind `overview` needs the scope `consents:read` as well, for every processing: whoever opens it reads all
@@ -180,7 +196,8 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
             kind=body.kind,
             authentication=body.authentication,
             credential=by.credential,
-            by_person=body.by_person,
+            person_request=body.request_reference,
+            territory=body.territory,
             age_band=body.age_band,
             return_to=return_to,
         )

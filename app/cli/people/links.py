@@ -29,6 +29,10 @@ def links_create(  # noqa: PLR0917 - a command's options
         LinkKind, typer.Option(metavar="KIND", help="decide, withdraw, joint or overview.")
     ] = LinkKind.DECIDE,
     by_person: Annotated[bool, typer.Option("--by-person", help="The person asked to decide.")] = False,  # noqa: FBT002
+    request_reference: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What shows that request; needed with --by-person.")
+    ] = None,
+    territory: Annotated[str, typer.Option(metavar="CODE", help="Where the person is asked (ISO 3166-1).")] = "FR",
     subject_type: Annotated[str, typer.Option("--type", help="The namespace of the id.")] = "user",
     url: UrlOption = HERE,
     key_file: KeyFileOption = None,
@@ -43,6 +47,8 @@ def links_create(  # noqa: PLR0917 - a command's options
         "authentication": authentication.value,
         "kind": kind.value,
         "by_person": by_person,
+        "territory": territory,
+        **({"request_reference": request_reference} if request_reference is not None else {}),
         **({"processings": processing} if processing else {}),
     }
     with remote(url, key_file) as service:

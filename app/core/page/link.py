@@ -7,10 +7,9 @@ withdraw it, whatever else is over.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
-from uuid import UUID
 
 from app.core.age import ages_stated
+from app.core.article import FRANCE
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, State
 from app.core.fold import history, since_closure
 from app.core.grant import JOINT_WINDOW, halves_among
@@ -18,9 +17,6 @@ from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing
 from app.core.state import consent_expiry, consent_state
 from app.core.version import ProcessingVersion
-
-MOST_SOLICITATIONS: Final = 3
-"""How often a person is asked to renew one consent, whoever asks."""
 
 
 class LinkKind(StrEnum):
@@ -103,26 +99,6 @@ def renewal_declined(decision: ConsentEvent | None, events: Iterable[ConsentEven
     )
 
 
-def solicited(
-    decision: ConsentEvent | None,
-    events: Sequence[ConsentEvent],
-    processing: Processing,
-    at: datetime,
-    policy: PeriodPolicy,
-) -> tuple[UUID, int] | None:
-    """What asking now would be a renewal of: the consent, and the version asked for; None for a first request.
-
-    A consent that a material version superseded, or whose version or text was invalidated, is asked for anew: it is
-    another text that the person reads.
-    """
-    if decision is None or decision.kind is not EventKind.GRANTED:
-        return None
-    if consent_state(decision, events, processing, at, policy) not in _ASKED_ANEW:
-        return decision.id, decision.version or 0
-    version = processing.version_at(at)
-    return (decision.id, version.number) if version is not None else None
-
-
 def situation(
     decision: ConsentEvent | None,
     events: Sequence[ConsentEvent],
@@ -176,9 +152,11 @@ def consent_ends(
     return _ends(consent_expiry(grant, events, processing, at, policy), grant.version or 0, processing)
 
 
-def would_end(version: ProcessingVersion, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
-    """When a grant given at an instant to a version would end by itself."""
-    return _ends(policy.expiry(at, version.consent_validity), version.number, processing)
+def would_end(
+    version: ProcessingVersion, processing: Processing, at: datetime, policy: PeriodPolicy, territory: str = FRANCE
+) -> datetime:
+    """When a grant given at an instant to a version, in a territory, would end by itself."""
+    return _ends(policy.expiry(at, version.consent_validity, territory), version.number, processing)
 
 
 def paused_until(decision: ConsentEvent | None, pause: ConsentPeriod) -> datetime | None:
@@ -196,7 +174,6 @@ _TOLD = {
     State.INVALIDATED: Situation.INVALIDATED,
     State.AWAITING_OTHER: Situation.AWAITING,
 }
-_ASKED_ANEW = frozenset({State.SUPERSEDED, State.INVALIDATED})
 _HOLDING = frozenset({State.IN_FORCE, State.PENDING})
 
 

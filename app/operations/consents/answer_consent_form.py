@@ -191,6 +191,7 @@ def _collected(opened: OpenedLink, subject: SubjectName, said: _Said, capacity: 
         },
         capacity=capacity,
         version=item.version,
+        territory=link.territory,
         presented_text=item.text(language).plain,
         presented_page=said.page(opened, item, language),
     )

@@ -12,6 +12,7 @@ from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.age import age_known
+from app.core.article import FRANCE, PARIS
 from app.core.consent import AgeBand, ConsentEvent, GivenBy
 from app.core.errors import (
     ConsentNotApplicableError,
@@ -26,7 +27,6 @@ from app.core.errors import (
 )
 from app.core.names import MailboxSharedError
 from app.core.page.link import (
-    MOST_SOLICITATIONS,
     Authentication,
     LinkKind,
     Situation,
@@ -35,13 +35,13 @@ from app.core.page.link import (
     paused_until,
     renewal_declined,
     situation,
-    solicited,
 )
 from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError, VersionInvalidatedError
+from app.core.solicitation import Solicited, next_half_year
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
-from app.ledger.solicitations import Asked, count_solicitations, load_solicitations
+from app.ledger.solicitations import count_asked, load_asked
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.consents.open_ledgers import open_ledgers
 from app.operations.decisions.evaluate_requests import present
@@ -57,8 +57,9 @@ _FIELD: Final = "processings"
 class WantedLink:
     """What a caller asks for: whose link, about which processings, for what.
 
-    `credential`: the key that asks, or the caller's id where a token does. `by_person`: the person asked to decide, so
-    that what was refused may be offered. `age_band` None: not stated. `return_to`: an address that was checked.
+    `credential`: the key that asks, or the caller's id where a token does. `person_request`: what shows that the person
+    asked to decide, so that what was refused may be offered. `age_band` None: not stated. `return_to`: an address that
+    was checked. `territory`: where the consents that it asks for are collected.
     """
 
     subject: SubjectName
@@ -66,9 +67,15 @@ class WantedLink:
     kind: LinkKind
     authentication: Authentication
     credential: UUID
-    by_person: bool = False
+    person_request: str | None = None
     age_band: AgeBand | None = None
     return_to: str | None = None
+    territory: str = FRANCE
+
+    @property
+    def by_person(self) -> bool:
+        """Whether the person asked for it."""
+        return self.person_request is not None
 
 
 class LeftOutReason(StrEnum):
@@ -78,7 +85,7 @@ class LeftOutReason(StrEnum):
     WITHDRAWN = "withdrawn"
     NO_CONSENT = "no_consent"
     RENEWAL_DECLINED = "renewal_declined"
-    SOLICITED = "solicited_three_times"
+    ASKED_ENOUGH = "asked_enough"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,7 @@ async def create_consent_link(
     if ledger.shared and wanted.kind.asks:
         raise MailboxSharedError(field="subject")
     records = await load_processings(session, wanted.processings)
-    asked = await load_solicitations(session, ledger.ref)
+    asked = await load_asked(session, ledger.ref, ledger.now)
     for identifier in wanted.processings:
         _check(records.get(identifier), identifier, ledger, wanted)
     _check_age(ledger, wanted)
@@ -141,9 +148,8 @@ async def create_consent_link(
     sides = (GivenBy.SELF, GivenBy.PARENT) if wanted.kind is LinkKind.JOINT else (None,)
     offer = _Offer(ledger, opened.account(wanted.subject).name, caller, wanted, chosen, expires_at, tuple(left_out))
     links = [await _make(session, offer, side) for side in sides]
-    if wanted.kind.asks and not wanted.by_person:
-        renewals = [_renewal(deployment, ledger, records[each]) for each in chosen]
-        await count_solicitations(session, ledger.ref, [each for each in renewals if each is not None], ledger.now)
+    if wanted.kind.asks:
+        await count_asked(session, ledger.ref, chosen, ledger.now, wanted.person_request)
     # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
     await record_act(session, ActKind.CONSENT_LINKS_MADE, caller.id, once=f"{ledger.now:%Y-%m-%d}")
     return replace(links[0], parent=links[1]) if links[1:] else links[0]
@@ -183,6 +189,7 @@ async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> M
         credential=wanted.credential,
         return_to=wanted.return_to,
         given_by=side,
+        territory=wanted.territory,
     )
     await add_link(session, link)
     return MadeLink(token, link.id, offer.chosen, offer.expires_at, offer.left_out)
@@ -236,11 +243,11 @@ def _to_decide(
     ledger: OpenLedger,
     records: Mapping[str, ProcessingRecord],
     wanted: WantedLink,
-    asked: Mapping[Asked, int],
+    asked: Mapping[str, Solicited],
 ) -> _Chosen:
-    """What may be asked now: all of it when the person comes by themselves.
+    """What may be asked now: what was not asked for often enough in this half-year.
 
-    Else what no recent decision declined, and no three links have asked for already.
+    Unless the person comes by themselves, what no recent decision declined.
     """
     chosen, left_out = [], []
     for identifier in wanted.processings:
@@ -249,36 +256,28 @@ def _to_decide(
         until = paused_until(decision, deployment.solicitation_pause)
         declined = renewal_declined(decision, ledger.events) and _holds(ledger, decision, record, deployment)
         paused = until is not None and until > ledger.now
-        renewal = _renewal(deployment, ledger, record)
-        if wanted.by_person or decision is None:
-            chosen.append(identifier)
-        elif renewal is not None and asked.get(renewal, 0) >= MOST_SOLICITATIONS and not declined:
-            left_out.append(LeftOut(identifier, LeftOutReason.SOLICITED))
-        elif not (declined or paused):
-            chosen.append(identifier)
-        elif declined:
+        no = decision.collected_at if decision is not None and until is not None else None
+        if decision is not None and declined and not wanted.by_person:
             ends = consent_ends(decision, ledger.events, record.facts, ledger.now, deployment.policy)
             left_out.append(LeftOut(identifier, LeftOutReason.RENEWAL_DECLINED, ends))
-        else:
+        elif decision is not None and paused and not wanted.by_person:
             left_out.append(LeftOut(identifier, LeftOutReason(decision.kind.value), until))
+        elif asked.get(identifier, Solicited()).is_enough(no, by_person=wanted.by_person):
+            left_out.append(LeftOut(identifier, LeftOutReason.ASKED_ENOUGH, next_half_year(ledger.now)))
+        else:
+            chosen.append(identifier)
     if not chosen:
         raise SolicitationPausedError(
-            "Refused, withdrawn, not to be renewed or asked for three times; not to be offered, unless the person asks "
-            f"for it: {', '.join(map(_told, left_out))}.",
+            "Refused, withdrawn, not to be renewed, or asked for often enough in this half-year; not to be offered: "
+            f"{', '.join(map(_told, left_out))}.",
             field=_FIELD,
         )
     return tuple(chosen), left_out, ledger.now + deployment.link_validity
 
 
 def _told(left_out: LeftOut) -> str:
-    return f"{left_out.processing} until {left_out.until:%Y-%m-%d}" if left_out.until else left_out.processing
-
-
-def _renewal(deployment: Deployment, ledger: OpenLedger, record: ProcessingRecord) -> Asked | None:
-    """What asking for a processing now would be a renewal of."""
-    at = present(ledger.now, {ledger.ref: ledger.events})
-    decision = latest_decision(ledger.events, record.facts, at)
-    return solicited(decision, ledger.events, record.facts, at, deployment.policy)
+    until = f" until {left_out.until.astimezone(PARIS):%Y-%m-%d}" if left_out.until else ""
+    return f"{left_out.processing}{until}"
 
 
 def _holds(ledger: OpenLedger, decision: ConsentEvent | None, record: ProcessingRecord, deployment: Deployment) -> bool:

@@ -153,7 +153,7 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
         ),
         decision=entry,
         ends_at=consent_ends(granted, events, facts, at, policy) if granted is not None else None,
-        would_end_at=would_end(version.facts, facts, at, policy),
+        would_end_at=would_end(version.facts, facts, at, policy, link.territory),
         active=active,
         asked=asked,
         here=_answered_here(link, entries, record.id, entry),

@@ -6,7 +6,7 @@ ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.consent_receipt`)
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,7 +34,7 @@ from app.register.vocabulary import CONTEXT
 
 _PAGE: Final = 500
 _BESIDE: Final = {
-    "asked_to_renew": solicitations_of,
+    "asked": solicitations_of,
     "renewal_flags": flags_of,
 }
 
@@ -169,12 +169,15 @@ def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return _text(value)
-    return str(value) if isinstance(value, UUID) else value
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, UUID | date) else value
 
 
 async def _names_of_processings(session: ReadSession, told: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
     """What each processing that is named is called now, in each language; those that the register holds."""
-    named = {each.get("processing") for each in (*told["events"], *told["decisions_by_day"], *told["renewal_flags"])}
+    lists = ("events", "decisions_by_day", "renewal_flags", "asked")
+    named = {each.get("processing") for name in lists for each in told[name]}
     records = await load_processings(session, sorted(named - {None}))
     return {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}
 

@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from typing import Any, Final
 
 from app.core.page.account import account_hint
+from app.core.page.passages import listed
 from app.operations.consents.subjects.overview_link import OpenedOverview
 from app.pages import dates
 from app.pages.consents.overview_words import ACTS, EVENTS, FLAGS, OVERVIEW
@@ -133,8 +134,9 @@ class _Sayer:
         told, t = self._told, self._t
         for each in told["consent_links"]:
             yield f"{t['link']} {t['on']} {self._moment(each['created_at'])} {t['by']} {each['created_by']}."
-        for each in told["asked_to_renew"]:
-            yield f"{t['asked']} {self._times(each['asked'])}, {t['last_on']} {self._moment(each['last_asked_at'])}."
+        for each in told["asked"]:
+            when = listed([f"{t['on']} {self._moment(at)}" for at in each["asked_at"]], self._language.value)
+            yield f"{t['asked']} ({self._name(each['processing'])}) {self._times(len(each['asked_at']))}, {when}."
         for each in told["renewal_flags"]:
             which, why = self._name(each["processing"]), FLAGS[each["kind"]][self._language]
             yield f"{t['flag']} ({which}) {why}, {t['flagged']} {self._moment(each['flagged_at'])}."

@@ -52,7 +52,7 @@ OVERVIEW: Final[Catalogue] = {
     "beside": both("Ce qui est conservé en outre", "What else is kept"),
     "beside_none": both("Rien d’autre n’est conservé.", "Nothing else is kept."),
     "link": both("Un lien a été établi pour vous", "A link was made for you"),
-    "asked": both("Un renouvellement vous a été demandé", "You were asked to renew a consent"),
+    "asked": both("Un accord vous a été demandé", "You were asked for your consent"),
     "flag": both("Un de vos accords", "One of your consents"),
     "flagged": both("signalé le", "flagged on"),
     "name": both(
@@ -66,7 +66,6 @@ OVERVIEW: Final[Catalogue] = {
     "since": both("depuis le", "since"),
     "on": both("le", "on"),
     "by": both("par", "by"),
-    "last_on": both("la dernière fois le", "the last time on"),
     "kept_until": both("Ce lien montre cette page jusqu’au", "This link shows this page until"),
     "secret": both(
         "Qui détient cette adresse peut lire cette page : ne la transmettez à personne.",

@@ -13,7 +13,6 @@ from app.core.page.link import (
     offered,
     paused_until,
     situation,
-    solicited,
     would_end,
 )
 from app.core.period import ConsentPeriod, PeriodPolicy
@@ -146,16 +145,6 @@ def test_a_refusal_is_not_asked_again_for_a_while():
     assert paused_until(withdrawn, half_a_year) == utc("2026-07-15T09:00:00")
 
 
-def test_what_asking_would_renew():
-    """A consent that was given, in its version; in the new version where a material one superseded it; else nothing."""
-    grant = granted("2026-06-01")
-    assert solicited(None, [], processing(), NOW, POLICY) is None
-    assert solicited(event(EventKind.REFUSED, "2026-06-01"), [], processing(), NOW, POLICY) is None
-    assert solicited(grant, [grant], processing(), NOW, POLICY) == (grant.id, 1)
-    changed = processing(version(), version(2, "2026-06-10"))
-    assert solicited(grant, [grant], changed, NOW, POLICY) == (grant.id, 2)
-
-
 @pytest.mark.parametrize(
     ("identifier", "hint"),
     [
@@ -179,24 +168,6 @@ def test_an_account_is_hinted_at_and_never_told(identifier, hint):
     """Two characters at most of what names the person, and the domain: never the whole id."""
     assert account_hint(identifier) == hint
     assert account_hint(identifier) != identifier
-
-
-@pytest.mark.parametrize(
-    ("events", "register", "asked"),
-    [
-        ((), processing(), None),
-        ((event(EventKind.REFUSED, "2026-06-02", 2),), processing(), None),
-        ((granted("2026-06-01"),), processing(), 1),
-        ((granted("2025-06-01"),), processing(), 1),
-        ((granted("2026-05-01"),), processing(version(), version(2, "2026-06-01")), 2),
-        ((granted("2026-05-01"),), processing(version(), version(2, "2026-06-01", material=False)), 1),
-    ],
-)
-def test_what_asking_now_would_renew(events, register, asked):
-    """A consent is renewed in its own version until a material one supersedes it; a first request renews nothing."""
-    decision = latest_decision(events, register, NOW)
-    expected = (decision.id, asked) if decision is not None and asked is not None else None
-    assert solicited(decision, events, register, NOW, POLICY) == expected
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_the_two_buttons_are_alike(browser, operator):
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
             page = context.new_page()
-            page.goto(operator.link("alike"))
+            page.goto(operator.link(f"alike-{width}-{scheme}"))
             style = """e => { const s = getComputedStyle(e), b = e.getBoundingClientRect();
                 return [Math.round(b.width), Math.round(b.height), ...[...s].map(n => n + ': ' + s[n])]; }"""
             accept, refuse = (page.eval_on_selector(BUTTON.format(ADS, what), style) for what in ("accept", "refuse"))

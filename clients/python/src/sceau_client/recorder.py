@@ -115,11 +115,22 @@ class Recorder:
         authentication: str,
         kind: str = "decide",
         by_person: bool = False,
+        request_reference: str | None = None,
         idempotency_key: str | None = None,
     ) -> Link:
         """Make a link to the consent page; the words are those of `POST /v1/consent-links`. Raises as `grant` does."""
         return link(
-            self._send(link_order(user, processings, authentication, kind, by_person=by_person, key=idempotency_key))
+            self._send(
+                link_order(
+                    user,
+                    processings,
+                    authentication,
+                    kind,
+                    by_person=by_person,
+                    request_reference=request_reference,
+                    key=idempotency_key,
+                )
+            )
         )
 
     def _send(self, order: Order) -> Mapping[str, Any]:
@@ -202,12 +213,21 @@ class AsyncRecorder:
         authentication: str,
         kind: str = "decide",
         by_person: bool = False,
+        request_reference: str | None = None,
         idempotency_key: str | None = None,
     ) -> Link:
         """See `Recorder.link`."""
         return link(
             await self._send(
-                link_order(user, processings, authentication, kind, by_person=by_person, key=idempotency_key)
+                link_order(
+                    user,
+                    processings,
+                    authentication,
+                    kind,
+                    by_person=by_person,
+                    request_reference=request_reference,
+                    key=idempotency_key,
+                )
             )
         )
 

@@ -138,7 +138,14 @@ def withdrawal_order(user: User, processing: str | None, method: str | None, key
 
 
 def link_order(
-    user: User, processings: Collection[str], authentication: str, kind: str, *, by_person: bool, key: str | None
+    user: User,
+    processings: Collection[str],
+    authentication: str,
+    kind: str,
+    *,
+    by_person: bool,
+    request_reference: str | None,
+    key: str | None,
 ) -> Order:
     """A link to the consent page."""
     if isinstance(processings, str):
@@ -149,6 +156,7 @@ def link_order(
         "authentication": authentication,
         "kind": kind,
         "by_person": by_person,
+        "request_reference": request_reference,
     }
     return _order("/v1/consent-links", said, key)
 
