@@ -2,6 +2,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+import app.db.retention
 import app.main  # noqa: F401 - declares every table
 from app.db.migrate import PRIVILEGES, SEQUENCES, migrate
 from app.db.schema import LIBRARY_PREFIX, metadata

@@ -11,8 +11,8 @@ def made_old(tmp_path_factory):
     """A deployment with two people who answered years ago and one who answers now, all in the log."""
     with new_database() as database:
         with running(database, clock=TestClock(utc(OLD))) as api:
-            api.register("ads")
-            api.register("stats", purpose="statistics")
+            api.register("ads", started_on="2018-01-01")
+            api.register("stats", purpose="statistics", started_on="2018-01-01")
             for name in ("alice", "chloe"):
                 api.decide(name, "ads")
             api.withdraw("alice", "ads")
