@@ -177,5 +177,7 @@ def test_it_says_which_age_was_stated_by_whom_and_how_it_was_checked(api):
     assert "tous les traitements" not in page
     assert "bootstrap" not in page
     assert "l'opérateur du service a exporté ces données" in page
-    assert "Chaque jour est conservé 400 jours, puis effacé." in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Chaque jour est conservé 90 jours, puis effacé : il n'en reste que des totaux" in page.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     assert "Vos droits" in page

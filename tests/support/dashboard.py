@@ -61,7 +61,9 @@ class Seen:
         part = self.html
         if section is not None:
             part = part.split(f'data-section="{section}"', 1)[1].split("</section>", 1)[0].partition(">")[2]
-        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", part)).split()).replace("’", "'")
+        return " ".join(
+            html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"</?span lang[^>]*>|</span>", "", part))).split()
+        ).replace("’", "'")
 
 
 class Visitor:

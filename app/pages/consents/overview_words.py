@@ -41,9 +41,10 @@ OVERVIEW: Final[Catalogue] = {
     ),
     "decisions_part": both(
         "Ce qui n’a pas besoin de votre accord (affichage, tri, acheminement, spam, virus) n’est enregistré qu’en "
-        "partie. Chaque jour est conservé {period}, puis effacé.",
+        "partie. Chaque jour est conservé {period}, puis effacé : il n’en reste que des totaux de tous les "
+        "utilisateurs.",
         "What needs no consent (display, sorting, routing, spam, malware) is recorded in part. Each day is kept for "
-        "{period}, then erased.",
+        "{period}, then erased: what remains are totals over all users.",
     ),
     "decisions_file": both("Les jours plus anciens sont dans le fichier.", "Older days are in the file."),
     "by_day": both("Par jour", "By day"),
