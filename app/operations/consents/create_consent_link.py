@@ -44,9 +44,9 @@ from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.solicitations import count_asked, load_asked
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.consents.open_ledgers import open_ledgers
-from app.operations.consents.subjects.told_age import parent_reference
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import parent_reference
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 

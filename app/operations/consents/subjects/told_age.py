@@ -10,18 +10,7 @@ from app.db.session import WriteSession
 from app.ledger.entries import collection_of, without_age
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName
-
-
-def parent_reference(deployment: Deployment, parent: SubjectName) -> bytes:
-    """By what a parent is known in the ledger: the same for all of their children, and for nobody else.
-
-    Raises:
-        InvalidSubjectError: the id has a domain that IDNA refuses.
-
-    """
-    pseudonyms = deployment.pseudonyms
-    name = pseudonyms.ids.normalise(parent.type, parent.id)
-    return pseudonyms.opaque("parent", f"{parent.type}\n{name}")
+from app.operations.service.named_subject import parent_reference
 
 
 def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
