@@ -203,7 +203,7 @@ def test_a_consent_ahead_of_its_version_is_closed_beside_the_one_in_force(ads, s
 
 
 def test_a_closure_tells_of_a_consent_that_no_sweep_looks_at(ads, sweep, flags, clock):
-    """A consent that expired under a lower ceiling and is in force again under the old one is closed with the other one."""
+    """A consent that a lower ceiling let expire, and the old one has in force again, is closed with the other one."""
     clock.at = utc("2027-01-10T12:00:00Z")
     shorter = Renewal(PeriodPolicy(ceiling=ConsentPeriod.parse("P6M")))
     assert sweep(shorter) == {"expired": 1}
