@@ -14,6 +14,7 @@ from typing import IO, Final
 from uuid import UUID
 
 import psycopg
+from sqlalchemy import select
 
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
@@ -22,6 +23,7 @@ from app.core.period import ONE_YEAR, PeriodPolicy
 from app.db.database import Database
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.subject_ids import SubjectIds
+from app.ledger.tables import renewal_flag
 from app.ledger.vault import Vault
 from app.operations.consents.record_consent import Collected, record_consent
 from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
@@ -157,11 +159,12 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
 
 
 async def _decide(app_url: str, plan: Plan) -> int:
-    """Users in random order renew or withdraw while the workers sweep."""
+    """Users in random order renew or withdraw while the workers sweep: from the first flag on."""
     chance = random.Random(plan.seed)
     numbers = chance.sample(range(plan.consents), plan.consents // plan.decide_one_in)
     database = Database(app_url)
     try:
+        await _first_flag(database)
         for number in numbers:
             name = SubjectName(SUBJECT_TYPE, name_of(number))
             async with database.write() as session:
@@ -173,3 +176,13 @@ async def _decide(app_url: str, plan: Plan) -> int:
     finally:
         await database.close()
     return len(numbers)
+
+
+async def _first_flag(database: Database) -> None:
+    """Wait until a worker has flagged something: on a busy machine all users would else decide before one starts."""
+    async with asyncio.timeout(_HANGS):
+        while True:
+            async with database.read() as session:
+                if (await session.execute(select(renewal_flag.c.consent).limit(1))).first() is not None:
+                    return
+            await asyncio.sleep(0.02)
