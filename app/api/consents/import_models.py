@@ -138,8 +138,22 @@ class ImportsBody(BaseModel):
 
 
 class ApprovalBody(WireModel):
-    """Why an import is approved."""
+    """What is approved, as it was looked at, and why."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Compared with the archive, line by line."}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "grants_expected": 120000,
+                    "until": "2026-06-01T00:00:00Z",
+                    "reason": "Compared with the archive, line by line.",
+                }
+            ]
+        }
+    )
 
+    grants_expected: Annotated[StrictInt, Field(ge=0, le=2_147_483_647)] = Field(
+        description="How many grants are approved: the `expected` that was looked at"
+    )
+    until: Instant | None = Field(description="Of until when: that of the import that was looked at")
     reason: Annotated[StrictStr, Field(min_length=1, max_length=1000)]

@@ -26,10 +26,9 @@ from app.ledger.solicitations import solicitations_of
 from app.ledger.store import acts_of_parent, load_entries
 from app.ledger.vault import Vault
 from app.ledger.vault_store import names_of
-from app.operations.consents.subjects.told_age import parent_reference
 from app.operations.proof.make_receipt import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import recorded_ref, ref_of
+from app.operations.service.named_subject import parent_reference, recorded_ref, ref_of
 from app.register.store import load_processings
 from app.register.vocabulary import CONTEXT
 

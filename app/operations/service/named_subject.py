@@ -24,3 +24,15 @@ async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName
 def recorded_ref(ref: bytes) -> bytes | None:
     """A subject_ref as an act about it is recorded: None for nobody's, under which strangers would find one another."""
     return None if ref == NOBODY else ref
+
+
+def parent_reference(deployment: Deployment, parent: SubjectName) -> bytes:
+    """By what a parent is known in the ledger: the same for all of their children, and for nobody else.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    pseudonyms = deployment.pseudonyms
+    name = pseudonyms.ids.normalise(parent.type, parent.id)
+    return pseudonyms.opaque("parent", f"{parent.type}\n{name}")

@@ -180,9 +180,12 @@ def test_grants_wait_for_a_second_person():
         alone = ada.call("POST", "/v1/imports", {"import": "crm", "rows": few, "grants_expected": 2, "until": UNTIL})
         assert (alone.status_code, alone.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
         assert imported(ada, row(9, "zoe", "refused"), name="crm")["recorded"] == 1
-        reason = {"reason": "Compared with the archive."}
+        reason = {"grants_expected": 2, "until": UNTIL, "reason": "Compared with the archive."}
         assert ada.call("POST", "/v1/imports/crm/approvals", reason).status_code == 403
         assert bob.call("POST", "/v1/imports/nothing/approvals", reason).status_code == 404
+        for other in ({"grants_expected": 1}, {"until": "2020-01-01T00:00:00Z"}):  # not what was looked at
+            changed = bob.call("POST", "/v1/imports/crm/approvals", {**reason, **other})
+            assert (changed.status_code, changed.json()["type"]) == (409, "urn:sceau:problem:import-changed")
         assert bob.ok("POST", "/v1/imports/crm/approvals", reason)["approved_by"]
         assert bob.call("POST", "/v1/imports", {"import": "crm", "rows": few}).status_code == 409  # it is Ada's
         assert imported(ada, *few, name="crm", grants_expected=2)["recorded"] == 2

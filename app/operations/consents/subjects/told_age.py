@@ -6,22 +6,26 @@ from typing import Any
 
 from app.core.age import makes_older
 from app.core.consent import EventKind
+from app.core.errors import InvalidEvidenceError
 from app.db.session import WriteSession
 from app.ledger.entries import collection_of, without_age
+from app.ledger.locators import find_ref
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import parent_reference
 
 
-def parent_reference(deployment: Deployment, parent: SubjectName) -> bytes:
-    """By what a parent is known in the ledger: the same for all of their children, and for nobody else.
+async def refuse_own_parent(
+    session: WriteSession, deployment: Deployment, parent: SubjectName, ledger: OpenLedger, field: str
+) -> None:
+    """Refuse a child as its own parent, by whichever of its names.
 
     Raises:
-        InvalidSubjectError: the id has a domain that IDNA refuses.
+        InvalidEvidenceError: it is.
 
     """
-    pseudonyms = deployment.pseudonyms
-    name = pseudonyms.ids.normalise(parent.type, parent.id)
-    return pseudonyms.opaque("parent", f"{parent.type}\n{name}")
+    if await find_ref(session, *deployment.pseudonyms.locators(parent.type, parent.id)) == ledger.ref:
+        raise InvalidEvidenceError("This is the person whose consent it is.", field=field)
 
 
 def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
