@@ -1,6 +1,6 @@
 """Four things that happen to people: a child, a renewal not wanted, a text that two persons change, an erasure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from demo.refusal import Refused
 from demo.register import ADS, STATISTICS
 
 _CHILD: Final = "lea@people.example"
+_PARENT: Final = "anne@people.example"
 _ADULT: Final = "max@people.example"
 _LEAVER: Final = "sam@people.example"
 _WHY: Final = "Clearer words, nothing else."
@@ -43,7 +44,12 @@ class People:
         self._administrator.must("POST", "/v1/subjects/closures", {"subject": _subject(_CHILD)})
         first = self.decide(_CHILD, ADS, {"age_band": "under_15", "given_by": "self"})
         self._say(f"a child consents alone: {first['state']}; a decision says {self._reason(_CHILD, ADS)}")
-        parent = {"age_band": "under_15", "given_by": "holder_of_parental_responsibility"}
+        parent = {
+            "age_band": "under_15",
+            "given_by": "holder_of_parental_responsibility",
+            "parent": _subject(_PARENT),
+            "parent_checked_how": "family_record_book",
+        }
         second = self.decide(_CHILD, ADS, parent)
         self._say(f"a parent does too: {second['state']}; a decision says {self._expect(_CHILD, ADS, permitted=True)}")
 
@@ -85,7 +91,7 @@ class People:
         denied = self._expect(_LEAVER, ADS, permitted=False)
         self._say(f"erased: {before} consent found by the id before, {after} after; a decision says {denied}")
 
-    def decide(self, user: str, processing: str, capacity: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
+    def decide(self, user: str, processing: str, capacity: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Record a consent with all that it must prove; what the service answered."""
         version = self._administrator.must("GET", f"/v1/processings/{processing}")["version"]
         evidence = {
@@ -139,7 +145,7 @@ class People:
         words = f"{version['notice']['fr'].split(' (')[0]} (relu, version {view['versions'] + 1})"
         kept = (
             *("provider_kind", "service", "elements", "automated", "party_mode", "started_on", "consent_validity"),
-            *("name", "data_recipients", "retention"),
+            *("name", "data_recipients", "retention", "categories_of_persons", "storage_location", "security_measures"),
         )
         said = {name: version[name] for name in kept}
         more = {"controller": view["controller"], "purpose": view["purpose"], "notice": {"fr": words}}

@@ -22,7 +22,7 @@ def _processing(
         "elements": elements,
         "automated": True,
         "party_mode": "user_only",
-        "started_on": "2026-01-15",
+        "started_on": "2024-01-15",
         "consent_validity": "P1Y",
         "name": {"fr": fr, "en": en},
         "notice": {

@@ -12,7 +12,7 @@ from app.auth.scopes import Scope
 from tests.support.api import UNLIMITED, processing, question, running, subject
 from tests.support.consents import SIGNED, grant
 from tests.support.databases import new_database
-from tests.support.staff import TEXT
+from tests.support.staff import TEXT, person
 
 
 @pytest.fixture(scope="module")
@@ -156,13 +156,30 @@ BESIDE = dict.fromkeys(("/replays", "/replay"), ("consents:read",))
 """What a route whose path ends so needs beside its own scope: it hands out the past."""
 
 
+FOR_PERSONS = frozenset({"/v1/proposals"})
+"""Where a program that has the scope is refused before anything is looked at: it proposes nothing."""
+
+
+def _with_scopes(api, path, *scopes):
+    """The application called with a key of these scopes alone: a person's where the route is for persons."""
+    return person(api, *scopes)[1] if path in FOR_PERSONS else api.with_key(api.new_key(*scopes))
+
+
 def test_every_route_is_let_through_with_its_scope_alone(shared):
     """With one of its own scopes, and those beside it, no route is 401 or 403: the control of the tests above."""
     for (method, path), scopes in _routes(shared).items():
         more = BESIDE.get(path[path.rindex("/") :], ())
         for scope in scopes:
-            answer = _call(shared.with_key(shared.new_key(scope.value, *more)), method, path)
+            answer = _call(_with_scopes(shared, path, scope.value, *more), method, path)
             assert answer.status_code not in {401, 403, 500}, (method, path, answer.text)
+
+
+def test_a_program_is_refused_what_is_for_persons(shared):
+    """The control of the list: with its scope alone, a program is told that the route is for persons."""
+    for path in FOR_PERSONS:
+        for scope in _routes(shared)["POST", path]:
+            answer = _call(shared.with_key(shared.new_key(scope.value)), "POST", path)
+            assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:persons-only")
 
 
 def test_what_is_for_any_caller_is_little(shared):

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from app.api.http.security import scopes_by_route
+from app.core.article import PARIS, paris_midnight
 from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
 from app.db.database import Database
@@ -201,7 +202,7 @@ def after(world, before):
     """The same after it, by every route; the refs that the person had are kept for the tests."""
     refs, named = world.refs(ERASED), _tables(world)
     world.api.ok("POST", "/v1/subjects/erasures", {"subject": subject(ERASED)})
-    eventually(lambda: not _tables(world))
+    eventually(lambda: _tables(world) == {"table subject_locator"})
     return _look(world), refs, named
 
 
@@ -229,8 +230,22 @@ def test_after_it_no_id_of_a_record_leads_to_the_person(world, after):
 
 
 def test_after_it_no_table_leads_from_the_person_to_the_past(world, after):
-    """No table holds the id or its locator; before, two did. The refs of the past are never led to again."""
+    """One table holds the locator, for its day; before, two held it or the id. Nothing leads to the past's refs."""
     _, refs, named = after
     assert named == {"table subject_locator", "table subject_vault"}
     assert not set(world.refs(ERASED)) & set(refs)
     assert world.rows(refs), "the ledger keeps what proves, under the pseudonym of nobody"
+
+
+def test_after_it_the_day_alone_stays_of_the_name(world, after):
+    """What the locator leads to is one closed account that began and ended at one midnight, and holds nothing."""
+    _, refs, _ = after
+    with world.connect() as connection:
+        accounts = connection.execute(
+            "SELECT began_at, ended_at FROM subject_locator WHERE subject_ref = ANY(%s)", [world.refs(ERASED)]
+        ).fetchall()
+        assert len(world.refs(ERASED)) == len(accounts) == 1
+    ((began, ended),) = accounts
+    assert began == ended == paris_midnight(ended.astimezone(PARIS).date())
+    assert set(refs).isdisjoint(world.refs(ERASED))
+    assert world.past.isdisjoint(UUIDS.findall(world.rows(world.refs(ERASED))))

@@ -373,6 +373,7 @@ UNRECORDED: Mapping[Route, str] = {
     ("POST", "/v1/consents"): "the ledger's own event says who recorded what and when; imports are recorded beside",
     ("POST", "/v1/consents/batch"): "as POST /v1/consents, item by item",
     ("POST", "/v1/withdrawals/batch"): "as POST /v1/withdrawals, item by item",
+    ("POST", "/v1/proposals"): "the proposal's own row says who proposed what, and when; the answer to it is recorded",
     ("POST", "/v1/acknowledgements"): "the row of the acknowledgement says who said what, and when",
     ("POST", "/v1/subjects/ages"): "the ledger's own event says who recorded what and when",
     ("POST", "/v1/renewals/declined"): "the ledger's own event says who recorded what and when",

@@ -1,5 +1,6 @@
 """Many consents or withdrawals in one request, on the wire."""
 
+from hashlib import sha256
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -11,6 +12,12 @@ from app.api.http.wire import WireModel
 MOST: Final = 1_000
 """How many decisions one request may hold."""
 _CAROL: Final[dict[str, Any]] = {"type": "user", "id": "carol@example.fr"}
+_CAROLS: Final[dict[str, Any]] = {
+    **CONSENT_EXAMPLE,
+    "subject": _CAROL,
+    # A form of her own: one document stands for one person.
+    "evidence": {**CONSENT_EXAMPLE["evidence"], "document_sha256": sha256(b"Her form as it was scanned").hexdigest()},
+}
 
 
 def _items(of: type[BaseModel]) -> Any:  # noqa: ANN401 - a type
@@ -22,7 +29,7 @@ def _items(of: type[BaseModel]) -> Any:  # noqa: ANN401 - a type
 class ConsentBatch(WireModel):
     """Decisions as `POST /v1/consents` takes them."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [{**CONSENT_EXAMPLE, "subject": _CAROL}]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_CAROLS]}]})
 
     items: _items(NewConsent)  # type: ignore[valid-type]
 
