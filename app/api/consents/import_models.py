@@ -18,6 +18,7 @@ ImportName = Annotated[
     StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="What the import is called")
 ]
 
+_UNTIL = "2026-06-01T00:00:00Z"
 _ROW: dict[str, Any] = {
     "source_id": "crm-4711",
     "subject": {"type": "user", "id": "paul@example.fr"},
@@ -74,7 +75,11 @@ class ImportRow(WireModel):
 class NewImport(WireModel):
     """Rows of one import."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"import": "crm-2026", "dry_run": True, "rows": [_ROW]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"import": "crm-2026", "until": _UNTIL, "grants_expected": 1, "dry_run": True, "rows": [_ROW]}]
+        }
+    )
 
     name: ImportName = Field(alias="import")
     rows: Annotated[list[SkipValidation[ImportRow]], Field(max_length=MOST)] = Field(
@@ -144,8 +149,8 @@ class ApprovalBody(WireModel):
         json_schema_extra={
             "examples": [
                 {
-                    "grants_expected": 120000,
-                    "until": "2026-06-01T00:00:00Z",
+                    "grants_expected": 1,
+                    "until": _UNTIL,
                     "reason": "Compared with the archive, line by line.",
                 }
             ]
