@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.support.api import UNLIMITED, Api, running
+from tests.support.api import UNLIMITED, Api, running, subject
 from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 from tests.support.issuer import Issuer, issuing
@@ -122,6 +122,16 @@ def test_old_consents_come_in_by_an_import_alone(place):
     dated = grant("otto", ads, at=datetime(2026, 1, 10, 9, tzinfo=UTC), evidence=SIGNED)
     refused = api.call("POST", "/v1/consents", dated)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "collected_at")
+
+
+def test_a_no_of_who_may_import_is_as_strong_as_anybodys(place):
+    """Dated an hour ago by a program that may import, it ends a consent of since then."""
+    api, *_ = place
+    ads = _ads(place, "late-no")
+    api.decide("rita", ads)
+    received = written(datetime.now(UTC) - timedelta(hours=1))
+    api.ok("POST", "/v1/withdrawals", {"subject": subject("rita"), "processing": ads, "received_at": received})
+    assert api.reason("rita", ads) == "consent_withdrawn"
 
 
 def test_an_import_that_grew_is_not_what_was_approved(place):

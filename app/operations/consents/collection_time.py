@@ -50,7 +50,8 @@ def time_of_narrowing(
 ) -> CollectionTime:
     """When a refusal or withdrawal counts as made: after everything recorded, whatever time the caller states.
 
-    Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date.
+    Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date; where
+    two persons decide, nobody does but by an import.
 
     Raises:
         CollectionTimeError: the stated time lies in the future by more than a clock's error, or is that of an import
@@ -62,7 +63,7 @@ def time_of_narrowing(
         return live
     if stated > ledger.now + deployment.max_backdating:
         raise CollectionTimeError("This time lies in the future.", field=field)
-    if Scope.CONSENTS_IMPORT not in caller.scopes:
+    if Scope.CONSENTS_IMPORT not in caller.scopes or deployment.approval is RegisterApproval.TWO:
         return live
     found = _within(ledger, deployment, caller, stated)
     if found is not None:
