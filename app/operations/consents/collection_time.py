@@ -50,8 +50,8 @@ def time_of_narrowing(
 ) -> CollectionTime:
     """When a refusal or withdrawal counts as made: after everything recorded, whatever time the caller states.
 
-    Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date; where
-    two persons decide, nobody does but by an import.
+    Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date.
+    Where two persons decide, nobody does but by an import.
 
     Raises:
         CollectionTimeError: the stated time lies in the future by more than a clock's error, or is that of an import
