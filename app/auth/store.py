@@ -139,14 +139,16 @@ async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Who may hold a caller's secret: whoever made it or one of its keys, and so on upwards; not the caller itself.
+    """Which human being a caller is, as far as that is known.
 
-    Programs that nobody made are left out: the key that bootstraps a deployment, and what is made at the command line,
-    make the first persons' keys. `by_tokens`: an issuer's tokens show who it is, so that no maker knows its secret.
+    `identity`: whom an issuer's tokens show it to be; None where a key does. `holders`: who may hold its keys: itself,
+    whoever made it or one of its keys, and so on upwards, each by the caller's id or the identity. Programs that nobody
+    made are left out: the key that bootstraps a deployment, and what is made at the command line, make the first
+    persons' keys.
     """
 
-    makers: frozenset[UUID]
-    by_tokens: bool
+    identity: bytes | None
+    holders: frozenset[UUID | bytes]
 
 
 _MAKERS: Final = text("""
@@ -167,9 +169,15 @@ async def lineages(session: ReadSession, identifiers: Collection[UUID]) -> dict[
     makers: dict[UUID, set[UUID]] = {each: set() for each in identifiers}
     for row in await session.execute(_MAKERS, {"ids": list(identifiers)}):
         makers[row.made].add(row.maker)
-    tokens = select(caller.c.id).where(caller.c.id.in_(identifiers), caller.c.identity_ref.is_not(None))
-    by_tokens = set((await session.execute(tokens)).scalars())
-    return {each: Lineage(frozenset(found), each in by_tokens) for each, found in makers.items()}
+    everybody = set(makers).union(*makers.values())
+    shown = select(caller.c.id, caller.c.identity_ref).where(
+        caller.c.id.in_(everybody), caller.c.identity_ref.is_not(None)
+    )
+    identities = {row.id: bytes(row.identity_ref) for row in await session.execute(shown)}
+    return {
+        each: Lineage(identities.get(each), frozenset(identities.get(one, one) for one in {each, *found}))
+        for each, found in makers.items()
+    }
 
 
 async def list_callers(

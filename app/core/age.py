@@ -84,8 +84,8 @@ def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) 
 def age_for(grant: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeAtGrant:
     """The age that counts for a grant: what stood when it was given, and whatever younger was stated since.
 
-    What is stated later never makes the person older at the grant. All is read at the instant of the grant: who was
-    said later to be under 15 until a day was under 15 before it.
+    What is stated later, or recorded after the grant whatever date it bears, never makes the person older at the grant.
+    All is read at the instant of the grant: who was said later to be under 15 until a day was under 15 before it.
 
     Args:
         grant: the granted event, whose own statement counts.
@@ -93,8 +93,9 @@ def age_for(grant: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeAtGrant:
 
     """
     at = grant.collected_at
-    stood = _known([each.collection for each in ages if each.rank <= grant.rank], at)
-    bands = [_reading(each.collection, at) for each in ages if each.rank > grant.rank]
+    before = [each for each in ages if each.rank <= grant.rank and each.order <= grant.order]
+    stood = _known([each.collection for each in before], at)
+    bands = [_reading(each.collection, at) for each in ages if each not in before]
     youngest = min((band for band in bands if band is not None), key=_OLDNESS.__getitem__, default=AgeBand.ADULT)
     band = youngest if _OLDNESS[youngest] < _OLDNESS[stood or AgeBand.ADULT] else stood
     return AgeAtGrant(band, stated=stood is not None)

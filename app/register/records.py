@@ -12,7 +12,7 @@ from app.core.article import Purpose
 from app.core.processing import Invalidation, Processing, StatusChange
 from app.core.register.controllers import ControllerKind
 from app.core.register.version_diff import Words
-from app.core.version import ProcessingVersion
+from app.core.version import ProcessingVersion, changed_facts
 from app.register.particulars import Particulars
 
 _NEXT_INSTANT: Final = timedelta(microseconds=1)
@@ -104,6 +104,13 @@ class ProcessingRecord:
         """Whether a version or one of its notices was invalidated by an instant: nobody is asked for it any more."""
         digests = (None, *(version.notice_hash(language) for language in version.notice))
         return any(self.facts.invalidated(version.facts.number, digest, at) for digest in digests)
+
+    def says_what_was_struck(self, version: VersionRecord, at: datetime) -> bool:
+        """Whether a version says again what was invalidated: a notice, or all that an invalidated one told."""
+        return self.struck(version, at) or any(
+            self.struck(other, at) and not changed_facts(other.facts, version.facts) and other.notice == version.notice
+            for other in self.versions
+        )
 
     def names_of(self, version: VersionRecord) -> tuple[str, ...]:
         """The legal names of a version's controllers, in their order."""

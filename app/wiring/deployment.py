@@ -1,6 +1,7 @@
 """Makes from settings: the keys and choices of a deployment, its database, the times of the freshness protocol."""
 
 from app.core.period import PeriodPolicy
+from app.core.register.approval import RegisterApproval
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
 from app.journal.fence import Fence
@@ -33,6 +34,7 @@ def deployment_of(settings: Settings) -> Deployment:
         solicitation_pause=settings.solicitation_pause,
         link_validity=settings.consent_link_validity,
         notices=settings.renewal_notice,
+        approval=settings.register_approval or RegisterApproval.ONE,
     )
 
 

@@ -86,7 +86,7 @@ BODIES = {
     "/v1/subjects/links": {"from": subject("alice"), "to": subject("alicia"), "basis": "user_proved"},
     "/v1/subjects/links/removals": {"from": subject("alice"), "to": subject("alicia")},
     "/v1/imports": {"import": "crm", "rows": []},
-    "/v1/imports/{name}/approvals": {"reason": "Compared."},
+    "/v1/imports/{name}/approvals": {"grants_expected": 0, "until": None, "reason": "Compared."},
     "/v1/subjects/mailboxes": {"subject": subject("alice"), "shared": True},
     "/v1/acknowledgements": {"event": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11", "effect": "stopped"},
     "/v1/renewals/declined": {"subject": subject("alice"), "processing": "ads"},

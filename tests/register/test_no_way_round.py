@@ -8,6 +8,7 @@ the exception: a consent permits, and so does the statement that another name is
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -95,7 +96,12 @@ def _rows(place: Place) -> dict[str, Any]:
         }
         for who in PEOPLE
     ]
-    return {"import": place.named("crm"), "until": written(datetime.now(UTC)), "rows": rows}
+    return {"import": place.named("crm"), "until": _until(place.number), "rows": rows}
+
+
+@cache
+def _until(number: int) -> str:
+    return written(datetime.now(UTC))
 
 
 Attempt = tuple[str, Any]
@@ -172,7 +178,7 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("POST", "/v1/imports"): lambda p: [("/v1/imports", _rows(p))],
     ("POST", "/v1/imports/{name}/approvals"): lambda p: [
         ("/v1/imports", _rows(p)),
-        (f"/v1/imports/{p.named('crm')}/approvals", REASON),
+        (f"/v1/imports/{p.named('crm')}/approvals", {"grants_expected": 1, "until": _until(p.number), **REASON}),
         ("/v1/imports", _rows(p)),
     ],
     ("POST", "/v1/consent-links"): lambda p: [

@@ -218,7 +218,7 @@ def _import(world: World, identifier: str, *, rows: bool = True) -> Any:
 def _approve_import(world: World) -> Any:
     _import(world, "to-approve", rows=False)
     person = world.api.ok("POST", "/v1/keys", {"name": "Eve", "kind": "person", "scopes": ["register:approve"]})["key"]
-    approval = {"reason": "Compared."}
+    approval = {"grants_expected": 0, "until": None, "reason": "Compared."}
     return world.api.with_key(person).call("POST", "/v1/imports/to-approve/approvals", approval, IDENTIFIED)
 
 

@@ -18,6 +18,7 @@ ImportName = Annotated[
     StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="What the import is called")
 ]
 
+_UNTIL = "2026-06-01T00:00:00Z"
 _ROW: dict[str, Any] = {
     "source_id": "crm-4711",
     "subject": {"type": "user", "id": "paul@example.fr"},
@@ -74,7 +75,11 @@ class ImportRow(WireModel):
 class NewImport(WireModel):
     """Rows of one import."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"import": "crm-2026", "dry_run": True, "rows": [_ROW]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"import": "crm-2026", "until": _UNTIL, "grants_expected": 1, "dry_run": True, "rows": [_ROW]}]
+        }
+    )
 
     name: ImportName = Field(alias="import")
     rows: Annotated[list[SkipValidation[ImportRow]], Field(max_length=MOST)] = Field(
@@ -138,8 +143,22 @@ class ImportsBody(BaseModel):
 
 
 class ApprovalBody(WireModel):
-    """Why an import is approved."""
+    """What is approved, as it was looked at, and why."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Compared with the archive, line by line."}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "grants_expected": 1,
+                    "until": _UNTIL,
+                    "reason": "Compared with the archive, line by line.",
+                }
+            ]
+        }
+    )
 
+    grants_expected: Annotated[StrictInt, Field(ge=0, le=2_147_483_647)] = Field(
+        description="How many grants are approved: the `expected` that was looked at"
+    )
+    until: Instant | None = Field(description="Of until when: that of the import that was looked at")
     reason: Annotated[StrictStr, Field(min_length=1, max_length=1000)]

@@ -109,6 +109,7 @@ async def get_imports(
     responses=problems(
         (403, "The caller is a program, or began the import itself."),
         (404, "No such import."),
+        (409, "The import is not what was looked at."),
         (422, "Some fields are not as they should be."),
     ),
 )
@@ -117,11 +118,12 @@ async def post_import_approval(
 ) -> Response:
     """Approve an import of grants, where a second person approves (`SCEAU_REGISTER_APPROVAL=two`).
 
-    For persons, and never for who began it, or whose key somebody made who made theirs. The reason is kept.
+    For persons, and never for who began it, or whose key somebody made who made theirs. The reason is kept. What is
+    approved is named: 409 `import-changed` where the import expects more grants now, or ends at another instant.
     """
 
     async def approve(session: WriteSession) -> ImportView:
-        return _view(await approve_import(session, caller, name, body.reason))
+        return _view(await approve_import(session, caller, name, (body.grants_expected, body.until), body.reason))
 
     caller.require_processing(None)
     return await write.perform(caller, 201, approve)

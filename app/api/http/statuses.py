@@ -60,6 +60,7 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     register_errors.ImportNotApprovedError: 409,
     register_errors.ImportOfAnotherError: 409,
     register_errors.ImportUntilError: 422,
+    register_errors.ImportChangedError: 409,
     register_errors.NoSecondPersonError: 409,
     register_errors.NotProposedError: 409,
     register_errors.RowChangedError: 409,

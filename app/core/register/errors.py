@@ -79,6 +79,12 @@ class ImportUntilError(DomainError):
     slug = "import-until"
 
 
+class ImportChangedError(DomainError):
+    """The import is not what was looked at: its number of grants or its `until` changed. Look again."""
+
+    slug = "import-changed"
+
+
 class ImportOfAnotherError(DomainError):
     """Another caller began the import of this name, and alone goes on with it: choose another name."""
 

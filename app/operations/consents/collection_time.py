@@ -7,8 +7,9 @@ from app.audit.acts import ActKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.article import PARIS
+from app.core.article import PARIS, paris_midnight
 from app.core.errors import CollectionTimeError
+from app.core.register.approval import RegisterApproval
 from app.db.session import WriteSession
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment
@@ -28,8 +29,8 @@ def time_of_grant(
     """When a grant counts as collected.
 
     Raises:
-        CollectionTimeError: in the future; further back than `max_backdating`, by a caller that may not import; or
-            before an earlier account of the same id was closed.
+        CollectionTimeError: in the future; further back than `max_backdating`, by a caller that may not import or where
+            two persons decide; or before an earlier account of the same id was closed.
 
     """
     if stated is None:
@@ -37,6 +38,9 @@ def time_of_grant(
     if stated > ledger.now:
         raise CollectionTimeError("A grant cannot be collected in the future.", field="collected_at")
     found = _within(ledger, deployment, caller, stated)
+    if found is not None and deployment.approval is RegisterApproval.TWO:
+        message = "Older consents come in by an import, which a second person approves: POST /v1/imports."
+        raise CollectionTimeError(message, field="collected_at")
     _refuse_before_closure(ledger, stated, "collected_at", imported=found is not None)
     return found or CollectionTime(stated, imported=False)
 
@@ -47,6 +51,7 @@ def time_of_narrowing(
     """When a refusal or withdrawal counts as made: after everything recorded, whatever time the caller states.
 
     Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date.
+    Where two persons decide, nobody does but by an import.
 
     Raises:
         CollectionTimeError: the stated time lies in the future by more than a clock's error, or is that of an import
@@ -58,7 +63,7 @@ def time_of_narrowing(
         return live
     if stated > ledger.now + deployment.max_backdating:
         raise CollectionTimeError("This time lies in the future.", field=field)
-    if Scope.CONSENTS_IMPORT not in caller.scopes:
+    if Scope.CONSENTS_IMPORT not in caller.scopes or deployment.approval is RegisterApproval.TWO:
         return live
     found = _within(ledger, deployment, caller, stated)
     if found is not None:
@@ -97,12 +102,15 @@ def _refuse_before_closure(
     """Refuse what was collected before an earlier account of this id was closed: it is of whoever had the id then.
 
     A no is this person's where that account was: it was closed when its name was stated to be theirs. An import says
-    nothing about the day of the closure either: of an erasure nothing but the day is kept.
+    nothing about the day of the closure either. Of an erasure nothing but the day is kept: on that day a grant counts
+    only by the database's own clock, since a repetition of one from before it cannot be told apart.
     """
     closed = ledger.another_until if narrows else ledger.closed_until
     if closed is None:
         return
-    same_day = imported and stated.astimezone(PARIS).date() <= closed.astimezone(PARIS).date()
+    day = closed.astimezone(PARIS).date()
+    day_alone = imported or closed == paris_midnight(day)
+    same_day = day_alone and stated.astimezone(PARIS).date() <= day
     if stated <= closed or same_day:
         raise CollectionTimeError(
             "An account of this id was closed after that time: this belongs to whoever had the id before.", field=field

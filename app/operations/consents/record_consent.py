@@ -40,7 +40,7 @@ from app.operations.consents.collection_time import (
     time_of_narrowing,
 )
 from app.operations.consents.open_ledgers import open_ledger
-from app.operations.consents.subjects.told_age import capacity_to_record, without_parent_id
+from app.operations.consents.subjects.told_age import capacity_to_record, refuse_own_parent, without_parent_id
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.evidence import check_evidence, check_started, check_text_existed, proves
@@ -126,6 +126,11 @@ async def record_in(
     if record is None:
         raise NotFoundError("No such processing is registered.", field="processing")
     _check_asked(record, collected, ledger)
+    parent = (collected.capacity or {}).get("parent")
+    if parent is not None:
+        await refuse_own_parent(
+            session, deployment, SubjectName(parent["type"], parent["id"]), ledger, "capacity.parent"
+        )
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when, ledger)
@@ -204,26 +209,32 @@ def _checked(collected: Collected, version: VersionRecord, when: CollectionTime,
     if collected.kind is not EventKind.GRANTED or collected.presented_text is not None:
         return collected
     check_started(version, when.at)
-    if collected.historic and not _is_history(collected, version, when, ledger):
+    if when.imported and _refused_here(collected, when, ledger):
+        return replace(collected, unknown=True)
+    if collected.historic and not _is_history(collected, version, when):
         return replace(collected, unknown=True)
     check_evidence(collected.evidence, version)
     check_text_existed(collected.evidence, version, when.at)
     return collected
 
 
-def _is_history(collected: Collected, version: VersionRecord, when: CollectionTime, ledger: OpenLedger) -> bool:
-    """Whether a grant of an import is proved, and was before what this service decides by itself."""
+def _is_history(collected: Collected, version: VersionRecord, when: CollectionTime) -> bool:
+    """Whether a grant of an import is proved, and was while the older system decided."""
     capacity = collected.capacity or {}
     by_parent = capacity.get("given_by") in {GivenBy.PARENT.value, GivenBy.BOTH.value}
     parent_told = not by_parent or {"parent", "parent_checked_how"} <= capacity.keys()
     in_time = collected.until is not None and when.at <= collected.until
+    return proves(collected.evidence, version, when.at) and parent_told and in_time
+
+
+def _refused_here(collected: Collected, when: CollectionTime, ledger: OpenLedger) -> bool:
+    """Whether a no that was recorded here, and not brought in, is before a grant that is brought in."""
     noes = (
         entry.event
         for entry in ledger.entries
         if not entry.imported and entry.event.kind in _NOES and entry.event.concerns(collected.processing)
     )
-    refused_here = any(no.collected_at <= when.at for no in noes)
-    return proves(collected.evidence, version, when.at) and parent_told and in_time and not refused_here
+    return any(no.collected_at <= when.at for no in noes)
 
 
 async def _claim_document(session: WriteSession, collected: Collected, ledger: OpenLedger) -> None:

@@ -12,6 +12,7 @@ from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
+from app.core.processing import Status
 from app.core.register.approval import RegisterApproval
 from app.core.register.controllers import ControllerKind
 from app.core.register.errors import ProposalPendingError
@@ -108,17 +109,26 @@ def _may_be_another(record: ControllerRecord, draft: ControllerDraft) -> bool:
 
 
 async def _ask_anew(session: WriteSession, caller: Caller, controller: ControllerRecord) -> None:
-    """Add to each processing of a controller a material version that says the same."""
-    for identifier, record in (await load_processings(session)).items():
-        if controller.id not in record.versions[-1].controllers:
+    """Add to each processing of a controller a material version that says what the one in force does.
+
+    Also where only a version to come names it, and from now on: a version to come is overtaken, with the consents that
+    were given ahead to it.
+    """
+    for identifier in await load_processings(session):
+        held = await lock_processing(session, identifier)
+        now = await session.now()
+        if held is None or held.facts.status_at(now) is Status.RETIRED:
             continue
-        held = await lock_processing(session, identifier) or record
+        current = held.facts.version_at(now)
+        number = current.number if current is not None else 0
+        if not any(controller.id in each.controllers for each in held.versions if each.facts.number >= number):
+            continue
         known = Registered(held, (await load_proposals(session, [identifier]))[identifier])
         if known.waiting is not None:
             raise ProposalPendingError
-        now, last = await session.now(), held.versions[-1]
-        begins = max(now, last.facts.effective_from or now)  # not before a version that is still to come
-        facts = replace(last.facts, number=known.last_number + 1, effective_from=begins, material=True)
+        said = held.version(number) or held.versions[-1]
+        begins = now if current is not None else said.facts.effective_from
+        facts = replace(said.facts, number=known.last_number + 1, effective_from=begins, material=True)
         reason = f"Controller {controller.id} has another name or country."
-        version = replace(last, facts=facts, recorded_at=now, reason=reason)
+        version = replace(said, facts=facts, recorded_at=now, reason=reason)
         await append_approved(session, caller, identifier, version)

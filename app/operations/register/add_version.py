@@ -16,7 +16,7 @@ from app.operations.register.resolve_controllers import resolve_controllers
 from app.operations.register.version_draft import VersionDraft
 from app.operations.service.gate import check_proposer
 from app.register.proposals import add_proposal, load_proposals
-from app.register.records import Proposal, Registered, VersionRecord
+from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord
 from app.register.store import add_version as append_version
 from app.register.store import lock_processing
 from app.snapshot.changes import ChangeKind, record_change
@@ -43,7 +43,8 @@ async def add_version(
         PersonsOnlyError, NoSecondPersonError: it has to wait, and nobody could approve it.
         InvalidVersionError: the purpose differs; a controller is not registered; `effective_from` is past, or before
             the version it follows; it claims to have started before the first version did; the change is material and
-            `material` is false; or a justification is missing, or the reason why texts change.
+            `material` is false; it says again what was invalidated; or a justification is missing, or the reason why
+            texts change.
 
     """
     record = await lock_processing(session, identifier)
@@ -58,7 +59,9 @@ async def add_version(
         known.last_number + 1, effective_from=begins, material=material, recorded_at=now, controllers=controllers
     )
     check_successor(last.facts, version.facts)
-    if _waits(approval, last, version):
+    refuse_struck(record, version, now)
+    after_struck = approval is RegisterApproval.TWO and record.struck(last, now)
+    if after_struck or _waits(approval, last, version):
         await check_proposer(session, caller)
         return await _propose(session, caller, known, version)
     await append_approved(session, caller, identifier, version)
@@ -75,6 +78,18 @@ async def _record(session: WriteSession, caller: Caller, identifier: str, versio
         "effective_from": (facts.effective_from or version.recorded_at).isoformat(),
     }
     await record_act(session, ActKind.PROCESSING_VERSIONED, caller.id, Target(TargetKind.PROCESSING, identifier), told)
+
+
+def refuse_struck(record: ProcessingRecord, version: VersionRecord, now: datetime) -> None:
+    """Refuse a version that says again what was invalidated.
+
+    Raises:
+        InvalidVersionError: it does.
+
+    """
+    if record.says_what_was_struck(version, now):
+        message = "This says again what was invalidated: change the notice, or what people are told."
+        raise InvalidVersionError(message, field="notice")
 
 
 async def append_approved(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from app.core.period import ConsentPeriod, PeriodPolicy
+from app.core.register.approval import RegisterApproval
 from app.core.renewal import Renewal
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
@@ -19,7 +20,7 @@ class Deployment:
     `max_backdating`: how far back a live grant may say that it was collected. `lease`: how long a replica may decide
     unheard, the same for every process (docs/freshness.md). `solicitation_pause`: how long what was refused or
     withdrawn is not offered again. `link_validity`: how long a link to the consent page asks. `notices`: how many days
-    before its expiry a consent is flagged, longest first.
+    before its expiry a consent is flagged, longest first. `approval`: how many human beings bring in older consents.
     """
 
     pseudonyms: Pseudonyms
@@ -30,6 +31,7 @@ class Deployment:
     notices: tuple[int, ...] = (60, 30, 7)
     solicitation_pause: ConsentPeriod = HALF_A_YEAR
     link_validity: timedelta = timedelta(days=30)
+    approval: RegisterApproval = RegisterApproval.ONE
 
     @property
     def renewal(self) -> Renewal:

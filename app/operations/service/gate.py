@@ -1,11 +1,11 @@
 """Who may propose what may permit more, and who may approve it: two human beings (`app.core.register.gate`).
 
 Two human beings are two identities of an issuer, or the holders of two person keys. Whoever made a key, or a caller
-that made it, may hold a copy: two callers whose makers have somebody in common are taken for one human being. The key
-that bootstraps a deployment makes the first persons' keys, and proposes and approves nothing.
+that made it, may hold a copy: two callers whose makers have somebody in common are taken for one human being, and so
+are a key and an identity. The key that bootstraps a deployment makes the first persons' keys, and proposes and
+approves nothing.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -41,7 +41,7 @@ async def check_second_person(session: ReadSession, caller: Caller, proposed_by:
     """
     check_person(caller)
     both = await lineages(session, [caller.id, proposed_by])
-    if not _are_two(caller.id, proposed_by, both):
+    if not _are_two(both[caller.id], both[proposed_by]):
         raise OwnProposalError
 
 
@@ -65,17 +65,18 @@ async def check_proposer(session: ReadSession, caller: Caller, scope: Scope = Sc
         if each.revoked_at is None and {Scope.REGISTER_APPROVE, scope} <= each.scopes
     ]
     known = await lineages(session, [caller.id, *others])
-    if not any(_are_two(caller.id, other, known) for other in others):
+    if not any(_are_two(known[caller.id], known[other]) for other in others):
         raise NoSecondPersonError
 
 
-def _are_two(one: UUID, other: UUID, known: Mapping[UUID, Lineage]) -> bool:
-    """Whether two callers are certainly two human beings."""
-    mine, theirs = known[one], known[other]
-    if one == other or one in theirs.makers or other in mine.makers:
-        return False
-    by_tokens = mine.by_tokens or theirs.by_tokens  # an issuer says who they are, whoever registered them
-    return by_tokens or mine.makers.isdisjoint(theirs.makers)
+def _are_two(one: Lineage, other: Lineage) -> bool:
+    """Whether two callers are certainly two human beings: two identities of an issuer, or two keys that nobody shares.
+
+    A key and an identity may be one human being's, whoever made the key.
+    """
+    if one.identity is not None or other.identity is not None:
+        return None not in {one.identity, other.identity} and one.identity != other.identity
+    return one.holders.isdisjoint(other.holders)
 
 
 async def pass_gate(

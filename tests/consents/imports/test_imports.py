@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults.service import eventually
 from tests.support.api import running, subject
-from tests.support.consents import SIGNED, notice_of, own_form, proof, written
+from tests.support.consent_page import Person, link
+from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
@@ -180,9 +181,12 @@ def test_grants_wait_for_a_second_person():
         alone = ada.call("POST", "/v1/imports", {"import": "crm", "rows": few, "grants_expected": 2, "until": UNTIL})
         assert (alone.status_code, alone.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
         assert imported(ada, row(9, "zoe", "refused"), name="crm")["recorded"] == 1
-        reason = {"reason": "Compared with the archive."}
+        reason = {"grants_expected": 2, "until": UNTIL, "reason": "Compared with the archive."}
         assert ada.call("POST", "/v1/imports/crm/approvals", reason).status_code == 403
         assert bob.call("POST", "/v1/imports/nothing/approvals", reason).status_code == 404
+        for other in ({"grants_expected": 1}, {"until": "2020-01-01T00:00:00Z"}):  # not what was looked at
+            changed = bob.call("POST", "/v1/imports/crm/approvals", {**reason, **other})
+            assert (changed.status_code, changed.json()["type"]) == (409, "urn:sceau:problem:import-changed")
         assert bob.ok("POST", "/v1/imports/crm/approvals", reason)["approved_by"]
         assert bob.call("POST", "/v1/imports", {"import": "crm", "rows": few}).status_code == 409  # it is Ada's
         assert imported(ada, *few, name="crm", grants_expected=2)["recorded"] == 2
@@ -239,7 +243,11 @@ def test_an_import_does_not_revive_an_erased_person(registered):
     )
     assert results(answer) == ["refused"] * 3
     assert registered.reason("alice", "ads") == "no_consent"
-    registered.decide("alice", "ads")
+    pressed = datetime.now(UTC)  # a repetition of what was pressed before the erasure looks the same
+    late = registered.call("POST", "/v1/consents", grant("alice", "ads", at=pressed))
+    assert (late.status_code, late.json()["errors"][0]["field"]) == (422, "collected_at")
+    page = Person(registered, link(registered, "alice", "ads", by_person=True, request_reference="letter-1"))
+    assert page.press("accept", "ads").status == 200
     assert registered.reason("alice", "ads") == "consent_in_force"
     assert results(imported(registered, row(4, "alice"), name="again")) == ["refused"]
 

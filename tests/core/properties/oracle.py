@@ -107,7 +107,10 @@ class Facts:
         return alone and self.age(subject, grant)[0] == "under_15"
 
     def age(self, subject, grant):
-        """The age that counts for a grant, and whether one was stated by then: what stood, or younger said since."""
+        """The age that counts for a grant, and whether one was stated by then: what stood, or younger said since.
+
+        What was recorded after the grant was said since.
+        """
         weights: list[tuple[str, int]] = []
         stood, younger, given = None, "adult", False
         for each in self.said(subject):
@@ -115,7 +118,7 @@ class Facts:
                 stood, weights = None, []
                 continue
             band = read_on(each.collection, civil_date(grant.collected_at))
-            if band and given:
+            if band and (given or each.order > grant.order):
                 younger = min(younger, band, key=YOUNGEST.index)
             elif band:
                 heaviest = max((weight for said, weight in weights if said == stood), default=0)

@@ -127,7 +127,7 @@ def test_whether_a_version_is_material_does_not_depend_on_who_asks(world, number
     adult = Collection(age_band=AgeBand.ADULT)
     mine = a_grant(world.at - timedelta(days=1), 1, number, collection=adult)
     theirs = a_grant(world.at, 2, number, collection=adult, elements=named, territory=data.draw(RECORDS)[1])
-    world = replace(world, ledger={ALICE: [mine], BOB: [theirs]})
+    world = replace(world, ledger={ALICE: [mine], BOB: [theirs]}, shared=frozenset())
     online = {"channel": Channel.ONLINE}  # rule 9 denies some text messages before it comes to versions
     other = world.asked(subject=BOB, elements=named & declared, participants=(), **online)
     reasons = [world.asked(elements=None, **online).decide().reason, other.decide().reason]

@@ -117,10 +117,11 @@ async def _carry_over(
 
     """
     now, evidence, after = mine.now, {"name": str(stated.id)}, theirs
+    imported = {entry.event.id: entry.imported for entry in mine.entries}
     for no in latest_noes(mine.events):
         at, order = no.collected_at, after.next_order
         event = ConsentEvent(session.new_id(now), no.kind, no.processing, at, order, version=no.version)
-        entry = LedgerEntry(theirs.ref, event, max(now, at), caller.id, imported=at < now, evidence=evidence)
+        entry = LedgerEntry(theirs.ref, event, max(now, at), caller.id, imported=imported[no.id], evidence=evidence)
         after = after.with_entry(entry)
     age = _younger_age(session, caller, mine, after)
     if age is not None:

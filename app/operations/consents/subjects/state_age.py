@@ -8,7 +8,7 @@ from app.auth.callers import Caller
 from app.core.age import age_known, makes_older, makes_younger
 from app.core.article import PARIS
 from app.core.consent import AgeBand, CheckedHow, ConsentEvent, EventKind, State, StatedBy
-from app.core.errors import AgeDateError, CollectionTimeError
+from app.core.errors import AgeDateError
 from app.core.fold import fold
 from app.core.grant import is_joint
 from app.core.state import consent_state
@@ -44,7 +44,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     """Append the age. One that makes the person younger is confirmed like a withdrawal: consents may fall with it.
 
     Raises:
-        CollectionTimeError: `at` lies in the future; or it would make the person older at a grant that was given since.
+        CollectionTimeError: `at` lies in the future.
         AgeDateError: `under_15_until` is not ahead, or the person is not said to be under 15.
 
     """
@@ -57,9 +57,6 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     if stated.age_band is not AgeBand.ADULT or makes_younger(said, ledger.events, when.at):
         session.narrow()
     if makes_older(said, ledger.events, when.at):
-        if any(event.kind is EventKind.GRANTED and event.collected_at >= when.at for event in ledger.events):
-            message = "A later statement never cures a grant: one that makes the person older is not dated before it."
-            raise CollectionTimeError(message, field="at")
         session.widen()
     await append(session, ledger, entry)
     if when.imported:

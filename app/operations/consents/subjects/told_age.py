@@ -6,11 +6,26 @@ from typing import Any
 
 from app.core.age import makes_older
 from app.core.consent import EventKind
+from app.core.errors import InvalidEvidenceError
 from app.db.session import WriteSession
 from app.ledger.entries import collection_of, without_age
+from app.ledger.locators import find_ref
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import parent_reference
+
+
+async def refuse_own_parent(
+    session: WriteSession, deployment: Deployment, parent: SubjectName, ledger: OpenLedger, field: str
+) -> None:
+    """Refuse a child as its own parent, by whichever of its names.
+
+    Raises:
+        InvalidEvidenceError: it is.
+
+    """
+    if await find_ref(session, *deployment.pseudonyms.locators(parent.type, parent.id)) == ledger.ref:
+        raise InvalidEvidenceError("This is the person whose consent it is.", field=field)
 
 
 def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

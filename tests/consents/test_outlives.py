@@ -1,0 +1,98 @@
+"""No consent outlives what was said: an age recorded later cures nothing, no repetition undoes an erasure."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.consents.imports.test_imports import imported, row
+from tests.support.api import subject
+from tests.support.consents import grant, written
+
+
+def _age(api, name, band, **more):
+    said = {"age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
+    return api.call("POST", "/v1/subjects/ages", {"subject": subject(name), **said})
+
+
+@pytest.fixture
+def api(shared):
+    """A deployment where a child, and somebody of whom no age is known, have said yes alone."""
+    return shared
+
+
+def _two(api, name):
+    """Two processings of one test's own; the second wants an age."""
+    api.register(f"{name}-other")
+    api.register(f"{name}-ads", age_statement_required=True)
+    return f"{name}-ads", f"{name}-other"
+
+
+def test_an_age_with_another_grant_cures_nothing(api):
+    """Recorded after the grant and dated before it, it leaves a child's consent, and an unknown person's, as it was."""
+    ads, other = _two(api, "cured")
+    before = datetime.now(UTC)
+    _age(api, "kid", "under_15")
+    for name in ("kid", "anybody"):
+        api.decide(name, ads)
+        assert api.reason(name, ads) == "consent_invalid"
+        said = api.call("POST", "/v1/consents", grant(name, other, at=before, capacity={"age_band": "adult"}))
+        assert said.status_code == 201, said.text
+        assert api.reason(name, ads) == "consent_invalid"
+
+
+def test_an_age_of_the_past_cures_nothing(api):
+    """Neither a statement dated before the grant nor a day of fifteen that had passed by it makes it lawful."""
+    ads, _ = _two(api, "past")
+    long_ago, then = (written(datetime.now(UTC) - timedelta(days=days)) for days in (60, 50))
+    passed = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
+    assert _age(api, "young", "under_15", at=long_ago).status_code == 201
+    for name in ("young", "unknown"):
+        api.decide(name, ads)
+    assert _age(api, "young", "under_15", at=then, under_15_until=passed).status_code == 201
+    assert _age(api, "unknown", "adult", at=then).status_code == 201
+    assert [api.reason(name, ads) for name in ("young", "unknown")] == ["consent_invalid"] * 2
+
+
+def test_an_age_that_was_there_before_counts(api):
+    """The control: stated and recorded before the grant, it makes the grant lawful."""
+    ads, _ = _two(api, "known")
+    assert _age(api, "grown", "adult").status_code == 201
+    api.decide("grown", ads)
+    assert api.reason("grown", ads) == "consent_in_force"
+
+
+def test_a_repetition_after_an_erasure_is_refused(api):
+    """What was pressed before the erasure and sent again after it consents to nothing."""
+    ads, _ = _two(api, "erased")
+    body = grant("eve", ads, capacity={"age_band": "adult"})
+    api.ok("POST", "/v1/consents", body)
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("eve")})
+    again = api.call("POST", "/v1/consents", body)
+    assert (again.status_code, again.json()["errors"][0]["field"]) == (422, "collected_at")
+    assert api.reason("eve", ads) == "no_consent"
+
+
+@pytest.mark.parametrize("name", ["ben", "ben-too"])
+def test_a_child_is_not_its_own_parent(api, name):
+    """By none of its names, in a grant or in a link."""
+    if not api.call("GET", "/v1/processings/own-parent").is_success:
+        api.register("own-parent")
+        _age(api, "ben", "under_15")
+        api.ok("POST", "/v1/subjects/links", {"from": subject("ben-too"), "to": subject("ben"), "basis": "user_proved"})
+    who = {"parent": subject(name), "parent_checked_how": "declaration"}
+    refused = api.call("POST", "/v1/consents", grant("ben", "own-parent", capacity={"given_by": "both", **who}))
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "capacity.parent")
+    asked = {"subject": subject("ben"), "processings": ["own-parent"], "authentication": "mailbox", "kind": "joint"}
+    assert api.call("POST", "/v1/consent-links", {**asked, **who}).status_code == 422
+
+
+def test_a_no_by_another_name_is_still_one_that_was_said_here(api):
+    """Carried over to the person's ledger, it keeps an import of what came later from permitting."""
+    api.register("carried", started_on="2020-01-01")
+    api.ok("POST", "/v1/consents", {**grant("first", "carried"), "decision": "refused"})
+    api.decide("second", "carried")
+    api.ok("POST", "/v1/subjects/links", {"from": subject("first"), "to": subject("second"), "basis": "user_proved"})
+    now = datetime.now(UTC)
+    answer = imported(api, row(1, "second", at=now, processing="carried"), name="carried", until=written(now))
+    assert answer["rows"][0]["proof"] == "unknown"
+    assert api.reason("second", "carried") != "consent_in_force"

@@ -1,0 +1,151 @@
+"""What one human being alone cannot do, by whichever callers: a second key, an identity, a later version, old words."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.api import UNLIMITED, Api, running, subject
+from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
+from tests.support.databases import new_database
+from tests.support.issuer import Issuer, issuing
+from tests.support.two_persons import WHY, add, person, rule
+
+REASON = {"reason": WHY}
+Place = tuple[Api, Api, Api, Issuer]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """A deployment where two persons decide: the program that bootstraps it, Ada, Bob, and an issuer of tokens."""
+    with (
+        issuing() as issuer,
+        new_database() as database,
+        running(database, register_approval="two", **issuer.settings, **UNLIMITED) as api,
+    ):
+        yield api, person(api, "Ada", *_scopes(api)), person(api, "Bob", *_scopes(api)), issuer
+
+
+def _scopes(api: Api) -> list[str]:
+    return list(api.ok("GET", "/v1/keys")["items"][0]["scopes"])
+
+
+def _identity(place: Place, by: Api, name: str) -> tuple[Api, str]:
+    """The caller that an issuer's account is, as somebody registered it, and its id."""
+    api, _, _, issuer = place
+    account = {"issuer": issuer.url, "subject": name}
+    made = by.ok(
+        "POST", "/v1/identities", {"name": name, "kind": "person", "scopes": _scopes(api), "identity": account}
+    )
+    return api.with_key(issuer.token(name)), made["id"]
+
+
+def _ads(place: Place, identifier: str, **more: Any) -> str:
+    _, ada, bob, _ = place
+    ada.register(identifier, **more)
+    assert rule(bob, identifier, 1).status_code == 201
+    return identifier
+
+
+@pytest.mark.parametrize("who", ["herself", "the bootstrap program"])
+def test_a_key_and_an_identity_may_be_one_human_beings(place, who):
+    """Whoever registered the identity, a key and an identity are not certainly two."""
+    api, ada, _, _ = place
+    eve = person(ada, "Eve")
+    name = who.replace(" ", "-")
+    account, _ = _identity(place, ada if who == "herself" else api, name)
+    eve.register(f"mixed-{name}", purpose="sorting")
+    assert rule(account, f"mixed-{name}", 1).status_code == 403
+    ada.register(f"mixed-{name}-too", purpose="sorting")
+    assert rule(account, f"mixed-{name}-too", 1).status_code == 403
+
+
+def test_one_account_registered_twice_is_one_human_being(place):
+    """Revoked and registered again it may not approve what it proposed; another account may."""
+    api, *_ = place
+    uma, identifier = _identity(place, api, "uma")
+    ian, _ = _identity(place, api, "ian")
+    uma.register("twice", purpose="sorting")
+    api.ok("DELETE", f"/v1/keys/{identifier}")
+    again, _ = _identity(place, api, "uma")
+    assert rule(again, "twice", 1).status_code == 403
+    assert rule(ian, "twice", 1).status_code == 201
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_rename_is_not_put_off_by_a_version_far_ahead(place, stays):
+    """Everybody is asked anew from now on, also where a version of 2099 names the controller no more."""
+    api, ada, bob, _ = place
+    gone, other = f"gone-{stays}".lower(), f"stays-{stays}".lower()
+    for each in (gone, other):
+        ada.ok("POST", "/v1/controllers", {"id": each, "kind": "other", "legal_name": each})
+    ads = _ads(place, f"ads-{gone}", controller=None, controllers=[gone, other])
+    api.decide("nina", ads)
+    ahead = [gone, other] if stays else [other]
+    made = add(ada, ads, controller=None, controllers=ahead, effective_from="2099-01-01T00:00:00Z")
+    assert made.status_code == 201, made.text
+    assert api.reason("nina", ads) == "consent_in_force"
+    waits = ada.call("POST", f"/v1/controllers/{gone}/versions", {"legal_name": "Courtier SA"}).json()
+    bob.ok("POST", f"/v1/proposals/{waits['id']}/approvals", REASON)
+    assert api.reason("nina", ads) == "consent_superseded"
+
+
+def test_what_was_invalidated_is_not_said_again(place):
+    """A version that says the same is refused; other words wait for a second person, although they are material."""
+    _, ada, bob, _ = place
+    ads = _ads(place, "struck")
+    ada.ok("POST", f"/v1/processings/{ads}/invalidations", {"version": 1, **REASON})
+    same = add(ada, ads, material=True)
+    assert (same.status_code, same.json()["errors"][0]["field"]) == (422, "notice")
+    words = {"fr": "Nous lisons votre courrier.", "en": "We read your letters."}
+    other = add(ada, ads, material=True, notice=words).json()
+    assert other["proposed_version"] == 2
+    assert rule(bob, ads, 2).status_code == 201
+
+
+def test_what_was_invalidated_meanwhile_is_not_approved(place):
+    """A version that repeats words which were struck after it was proposed is refused when it is approved."""
+    _, ada, bob, _ = place
+    ads = _ads(place, "struck-later")
+    waits = add(ada, ads, recipients=[{"name": "Régie"}], data_recipients=None, material=True).json()
+    text = ada.ok("GET", f"/v1/processings/{ads}")["version"]["notice_sha256"]["fr"]
+    ada.ok("POST", f"/v1/processings/{ads}/invalidations", {"text": text, **REASON})
+    assert rule(bob, ads, waits["proposed_version"]).status_code == 422
+
+
+def test_old_consents_come_in_by_an_import_alone(place):
+    """A program that may import records no grant of long ago beside the gate."""
+    api, *_ = place
+    ads = _ads(place, "old-grants")
+    dated = grant("otto", ads, at=datetime(2026, 1, 10, 9, tzinfo=UTC), evidence=SIGNED)
+    refused = api.call("POST", "/v1/consents", dated)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "collected_at")
+
+
+def test_a_no_of_who_may_import_is_as_strong_as_anybodys(place):
+    """Dated an hour ago by a program that may import, it ends a consent of since then."""
+    api, *_ = place
+    ads = _ads(place, "late-no")
+    api.decide("rita", ads)
+    received = written(datetime.now(UTC) - timedelta(hours=1))
+    api.ok("POST", "/v1/withdrawals", {"subject": subject("rita"), "processing": ads, "received_at": received})
+    assert api.reason("rita", ads) == "consent_withdrawn"
+
+
+def test_an_import_that_grew_is_not_what_was_approved(place):
+    """Ada raises the number between Bob's look and his approval: his answer names what he saw, and is refused."""
+    api, ada, bob, _ = place
+    ads = _ads(place, "grows")
+    time.sleep(0.01)
+    until = written(datetime.now(UTC))
+    signed = {"evidence": own_form(proof(notice_of(ads), SIGNED), "gil"), "at": until, "decision": "granted"}
+    row = {"source_id": "1", "subject": {"type": "user", "id": "gil"}, "processing": ads, **signed}
+    body = {"import": "grows", "until": until, "rows": [row]}
+    assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 1}).status_code == 409
+    assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 1_000_000}).status_code == 409
+    seen = {"grants_expected": 1, "until": until, **REASON}
+    refused = bob.call("POST", "/v1/imports/grows/approvals", seen)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:import-changed")
+    assert api.reason("gil", ads) == "no_consent"
