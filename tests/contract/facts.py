@@ -163,6 +163,8 @@ class Facts:
             "subject": lambda _: subject(USERS[number % len(USERS)]),
             "processing": lambda given: given if given is None else CONSENTED,
         }
+        if path == "/v1/imports/{name}/approvals":
+            real |= {"grants_expected": _always(0), "until": _always(None)}  # as the import was begun
         if path.startswith("/access/") or path == "/v1/explanations":
             real["action"] = lambda given: {**given, "name": CONSENTED} if isinstance(given, dict) else given
         if path.startswith("/v1/processings"):
