@@ -12,6 +12,9 @@ from tests.support.api import subject
 from tests.support.consents import notice_of, proof, written
 
 
+UNTIL = written(datetime.now(UTC))
+
+
 def _row(name, said="withdrawn", **more):
     """A decision that another system had."""
     row = {"source_id": f"{name} {time.monotonic_ns()}", "subject": subject(name), "processing": "ads-mail"}
@@ -19,7 +22,7 @@ def _row(name, said="withdrawn", **more):
 
 
 def _send(service, *rows):
-    return service.call("POST", "/v1/imports", {"import": "older", "rows": list(rows)})
+    return service.call("POST", "/v1/imports", {"import": "older", "until": UNTIL, "rows": list(rows)})
 
 
 @pytest.mark.parametrize("others", [[], ["dora"]], ids=["alone", "beside a new grant"])
