@@ -6,7 +6,7 @@ import pytest
 
 from tests.consents.imports.test_imports import imported, row
 from tests.support.api import subject
-from tests.support.consents import grant, written
+from tests.support.consents import SIGNED, grant, written
 
 
 def _age(api, name, band, **more):
@@ -62,14 +62,17 @@ def test_an_age_that_was_there_before_counts(api):
 
 
 def test_a_repetition_after_an_erasure_is_refused(api):
-    """What was pressed before the erasure and sent again after it consents to nothing."""
+    """What was signed before the erasure and is sent again after it consents to nothing; what is new does."""
     ads, _ = _two(api, "erased")
-    body = grant("eve", ads, capacity={"age_band": "adult"})
+    signed = datetime.now(UTC) - timedelta(seconds=30)
+    body = grant("eve", ads, at=signed, evidence=SIGNED, capacity={"age_band": "adult"})
     api.ok("POST", "/v1/consents", body)
     api.ok("POST", "/v1/subjects/erasures", {"subject": subject("eve")})
     again = api.call("POST", "/v1/consents", body)
     assert (again.status_code, again.json()["errors"][0]["field"]) == (422, "collected_at")
     assert api.reason("eve", ads) == "no_consent"
+    api.ok("POST", "/v1/consents", grant("eve", ads, capacity={"age_band": "adult"}))
+    assert api.reason("eve", ads) == "consent_in_force"
 
 
 @pytest.mark.parametrize("name", ["ben", "ben-too"])

@@ -1,7 +1,8 @@
 """When a decision counts as collected: the database's clock for live ones, their own past date for imported ones."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from app.audit.acts import ActKind
 from app.audit.trail import record_act
@@ -13,6 +14,9 @@ from app.core.register.approval import RegisterApproval
 from app.db.session import WriteSession
 from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment
+
+_AT_ONCE: Final = timedelta(seconds=10)
+"""How late a grant may arrive on the day of an erasure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +106,15 @@ def _refuse_before_closure(
     """Refuse what was collected before an earlier account of this id was closed: it is of whoever had the id then.
 
     A no is this person's where that account was: it was closed when its name was stated to be theirs. An import says
-    nothing about the day of the closure either. Of an erasure nothing but the day is kept: on that day a grant counts
-    only by the database's own clock, since a repetition of one from before it cannot be told apart.
+    nothing about the day of the closure either. Of an erasure nothing but the day is kept: on that day a grant is taken
+    only as soon as it was collected, since a late repetition of one from before cannot be told apart.
     """
     closed = ledger.another_until if narrows else ledger.closed_until
     if closed is None:
         return
     day = closed.astimezone(PARIS).date()
-    day_alone = imported or closed == paris_midnight(day)
-    same_day = day_alone and stated.astimezone(PARIS).date() <= day
+    erased = closed == paris_midnight(day) and stated < ledger.now - _AT_ONCE
+    same_day = (imported or erased) and stated.astimezone(PARIS).date() <= day
     if stated <= closed or same_day:
         raise CollectionTimeError(
             "An account of this id was closed after that time: this belongs to whoever had the id before.", field=field

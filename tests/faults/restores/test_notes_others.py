@@ -11,7 +11,6 @@ from tests.faults.service import eventually
 from tests.support.api import subject
 from tests.support.consents import notice_of, proof, written
 
-
 UNTIL = written(datetime.now(UTC))
 
 

@@ -88,7 +88,7 @@ def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(dep
     paper = processing("paper-mail")
     row = {"source_id": "bob", "subject": subject("bob"), "processing": "paper-mail", "decision": "granted"}
     at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("paper-mail"), SIGNED)
-    rows = {"import": "older", "rows": [{**row, "at": at, "evidence": evidence}]}
+    rows = {"import": "older", "until": at, "rows": [{**row, "at": at, "evidence": evidence}]}
     minor = {"capacity": {"age_band": "minor_15_plus", "given_by": "self"}}
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings", paper)
