@@ -10,7 +10,8 @@ from tests.faults.words import withdrawal
 from tests.support.api import processing, subject
 from tests.support.consents import SIGNED, grant, notice_of, proof, written
 
-CHILD = {"capacity": {"age_band": "under_15", "given_by": "both"}}
+PARENT = {"parent": subject("a-parent"), "parent_checked_how": "declaration"}
+CHILD = {"capacity": {"age_band": "under_15", "given_by": "both", **PARENT}}
 
 
 def replayed(deployment, service, *words):

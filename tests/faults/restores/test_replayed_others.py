@@ -73,7 +73,8 @@ def test_a_grant_that_narrows_follows_a_person_to_another_pseudonym(deployment):
 
 def test_an_age_is_replayed_without_a_grant_that_is_not(deployment):
     """Pia said with a consent that she is a child; what she agrees to alone after the restore does not count."""
-    child = {"capacity": {"age_band": "under_15", "given_by": "both"}}
+    parent = {"parent": subject("a-parent"), "parent_checked_how": "declaration"}
+    child = {"capacity": {"age_band": "under_15", "given_by": "both", **parent}}
     with deployment.serving() as service:
         service.ok("POST", "/v1/consents", {**decision("pia"), **child})
     deployment.set_back()
