@@ -13,9 +13,6 @@ from tests.support.consents import notice_of, proof, written
 SECOND = {name: value for name, value in ADS.items() if name != "id"} | {"material": True}
 
 
-UNTIL = written(datetime.now(UTC))
-
-
 def _some(name, *elements):
     """A grant to some elements: it is noted, for it may narrow."""
     return {**decision(name), "elements": list(elements)}
@@ -25,8 +22,9 @@ def _imported(name):
     """A row of an import: somebody's consent of now."""
     row = {"source_id": name, "subject": subject(name), "processing": "ads-mail", "decision": "granted"}
     evidence = proof(notice_of("ads-mail"))
-    said = {**row, "at": written(datetime.now(UTC)), "evidence": evidence}
-    return {"import": "older", "until": UNTIL, "rows": [said]}
+    at = written(datetime.now(UTC))
+    rows = [{**row, "at": at, "evidence": evidence}]
+    return {"import": f"older-{name}", "until": at, "rows": rows}
 
 
 def _ids(deployment):
