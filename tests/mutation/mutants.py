@@ -18,6 +18,7 @@ MODULES = (
     "evaluate",
     "fold",
     "grant",
+    "age",
     "consent",
     "period",
     "processing",
