@@ -76,6 +76,7 @@ def _grant(target: ProbedService, probe: Probe) -> None:
     evidence = {
         "method": "api",
         "positive_act": "button_clicked",
+        "authentication": "signed_in",
         "default_state": "unselected",
         "separate_from_terms": True,
         "conditional": False,
