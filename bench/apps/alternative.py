@@ -29,6 +29,7 @@ from app.core.version import PartyMode, ProcessingVersion
 from app.ledger.entries import collection_of
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.tables import consent_event, subject_locator
+from app.register.particulars import facts_from_json
 from app.register.tables import processing, processing_status_change, processing_version
 
 _url = os.environ["SCEAU_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
@@ -238,8 +239,8 @@ def _processing(row: Any) -> Processing:  # noqa: ANN401 - mapped from a table
                 started_on=each.started_on,
                 consent_validity=ConsentPeriod.parse(each.consent_validity),
                 material=each.material,
-                data_recipients=frozenset(each.data_recipients),
                 retention=Retention.parse(each.retention),
+                **facts_from_json(each.particulars),
             )
             for each in row.versions
         ),
