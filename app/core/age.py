@@ -95,7 +95,8 @@ def age_for(grant: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeAtGrant:
     at = grant.collected_at
     before = [each for each in ages if each.rank <= grant.rank and each.order <= grant.order]
     stood = _known([each.collection for each in before], at)
-    bands = [_reading(each.collection, at) for each in ages if each not in before]
+    since = (each for each in ages if each.rank > grant.rank or each.order > grant.order)
+    bands = [_reading(each.collection, at) for each in since]
     youngest = min((band for band in bands if band is not None), key=_OLDNESS.__getitem__, default=AgeBand.ADULT)
     band = youngest if _OLDNESS[youngest] < _OLDNESS[stood or AgeBand.ADULT] else stood
     return AgeAtGrant(band, stated=stood is not None)

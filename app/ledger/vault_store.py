@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, text
+from sqlalchemy import Row, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.names import NameBasis
@@ -92,12 +92,6 @@ def name_of(row: Row[tuple[object, ...]]) -> KeptName:
     sealed = SealedId(row.master_key_id, row.wrapped_key, row.sealed_id, row.sealed_for)
     basis = None if row.basis is None else NameBasis(row.basis)
     return KeptName(row.name, bytes(row.subject_ref), row.type, sealed, row.stored_at, basis, row.stated_by)
-
-
-async def count_names(session: ReadSession, refs: Collection[bytes]) -> int:
-    """How many names several people have between them."""
-    count = select(func.count()).select_from(subject_vault).where(subject_vault.c.subject_ref.in_(refs))
-    return int((await session.execute(count)).scalar_one())
 
 
 _FOLLOW: Final = text("""

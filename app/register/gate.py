@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.core.register.gate import Gated, GateProposal, GateRuling
+from app.core.register.gate import Gated, GateProposal, Ruling
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
 from app.register.tables import one_of
@@ -90,7 +90,7 @@ async def add_proposal(session: WriteSession, made: GateProposal) -> None:
     )
 
 
-async def add_ruling(session: WriteSession, proposal: UUID, ruling: GateRuling) -> None:
+async def add_ruling(session: WriteSession, proposal: UUID, ruling: Ruling) -> None:
     """Keep what a second person answered; a proposal has one answer."""
     await session.execute(
         insert(gate_ruling).values(
@@ -100,5 +100,5 @@ async def add_ruling(session: WriteSession, proposal: UUID, ruling: GateRuling) 
 
 
 def _proposal(row: Row[Any]) -> GateProposal:
-    ruling = None if row.approved is None else GateRuling(row.approved, row.reason, row.at, row.ruled_by)
+    ruling = None if row.approved is None else Ruling(row.approved, row.reason, row.at, row.ruled_by)
     return GateProposal(row.id, Gated(row.kind), row.target, row.wanted, row.proposed_at, row.proposed_by, ruling)

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import insert, select
 
+from app.core.register.gate import Ruling
 from app.db.session import ReadSession, WriteSession
-from app.register.records import Proposal, Ruling, VersionRecord
+from app.register.records import Proposal, VersionRecord
 from app.register.store import values_of, version_of
 from app.register.tables import processing_proposal, processing_ruling
 

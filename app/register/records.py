@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -11,6 +10,7 @@ from uuid import UUID
 from app.core.article import Purpose
 from app.core.processing import Invalidation, Processing, StatusChange
 from app.core.register.controllers import ControllerKind
+from app.core.register.gate import ProposalState, Ruling, state_after
 from app.core.register.version_diff import Words
 from app.core.version import ProcessingVersion, changed_facts
 from app.register.particulars import Particulars
@@ -132,24 +132,6 @@ class ProcessingRecord:
         return next((version for version in self.versions if version.facts.number == number), None)
 
 
-class VersionState(StrEnum):
-    """Whether a version waits for a second person, was approved (or needed nobody), or was rejected."""
-
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What a second person answered to a proposal, when, and why."""
-
-    approved: bool
-    reason: str
-    at: datetime
-    by: UUID
-
-
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A version that needed a second person: who proposed it, and what became of it; `ruling` None while it waits."""
@@ -159,11 +141,9 @@ class Proposal:
     ruling: Ruling | None = None
 
     @property
-    def state(self) -> VersionState:
+    def state(self) -> ProposalState:
         """What became of it."""
-        if self.ruling is None:
-            return VersionState.PROPOSED
-        return VersionState.APPROVED if self.ruling.approved else VersionState.REJECTED
+        return state_after(self.ruling)
 
 
 @dataclass(frozen=True, slots=True)

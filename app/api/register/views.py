@@ -12,11 +12,11 @@ from app.api.register.fields import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import Status
 from app.core.register.approval import RegisterWarning, warnings_of
-from app.core.register.gate import Gated, GateProposal, ProposalState
+from app.core.register.gate import Gated, GateProposal, ProposalState, Ruling
 from app.core.register.version_diff import version_changes
 from app.core.version import PartyMode
 from app.register.particulars import facts_as_json
-from app.register.records import ProcessingRecord, Proposal, Registered, Ruling, VersionRecord, VersionState
+from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord
 
 
 class VersionView(ParticularsView):
@@ -64,7 +64,7 @@ class RulingView(BaseModel):
 class ListedVersionView(VersionView):
     """One version, what it changed, and how it was approved if it had to be."""
 
-    state: VersionState = Field(description="`approved` also where no second person was needed")
+    state: ProposalState = Field(description="`approved` also where no second person was needed")
     reason: str | None = Field(default=None, description="Why whoever added it did")
     proposed_by: UUID | None = Field(default=None, description="The caller that proposed it")
     ruling: RulingView | None = None
@@ -126,15 +126,6 @@ class PreviewView(BaseModel):
     texts: dict[str, PreviewedText]
 
 
-class GateRulingView(BaseModel):
-    """What a second person answered, and why; `by` is the id of a caller."""
-
-    approved: bool
-    reason: str
-    at: datetime
-    by: UUID
-
-
 class GateProposalView(BaseModel):
     """What waits, or waited, for a second person."""
 
@@ -145,12 +136,11 @@ class GateProposalView(BaseModel):
     state: ProposalState
     proposed_at: datetime
     proposed_by: UUID
-    ruling: GateRulingView | None = None
+    ruling: RulingView | None = None
 
     @classmethod
     def of(cls, proposal: GateProposal) -> Self:
         """The wire form of a proposal."""
-        ruling = proposal.ruling
         return cls(
             id=proposal.id,
             kind=proposal.kind,
@@ -159,9 +149,7 @@ class GateProposalView(BaseModel):
             state=proposal.state,
             proposed_at=proposal.at,
             proposed_by=proposal.by,
-            ruling=None
-            if ruling is None
-            else GateRulingView(approved=ruling.approved, reason=ruling.reason, at=ruling.at, by=ruling.by),
+            ruling=_ruling(proposal.ruling),
         )
 
 
@@ -225,15 +213,17 @@ def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: P
     ]
     return ListedVersionView(
         **_told(version),
-        state=proposal.state if proposal is not None else VersionState.APPROVED,
+        state=proposal.state if proposal is not None else ProposalState.APPROVED,
         reason=version.reason,
         proposed_by=proposal.by if proposal is not None else None,
-        ruling=_ruling(proposal.ruling) if proposal is not None and proposal.ruling is not None else None,
+        ruling=_ruling(proposal.ruling if proposal is not None else None),
         changes=changes if before else None,
     )
 
 
-def _ruling(ruling: Ruling) -> RulingView:
+def _ruling(ruling: Ruling | None) -> RulingView | None:
+    if ruling is None:
+        return None
     return RulingView(approved=ruling.approved, reason=ruling.reason, at=ruling.at, by=ruling.by)
 
 

@@ -14,11 +14,8 @@ from uuid import UUID
 
 
 class Gated(StrEnum):
-    """What waits at the gate. Processings, versions and imports are proposed and approved by routes of their own."""
+    """What waits at the gate. Versions and imports wait in tables of their own, and are read by number and by name."""
 
-    PROCESSING = "processing"
-    VERSION = "version"
-    IMPORT = "import"
     CONTROLLER_VERSION = "controller_version"
     RESUMPTION = "resumption"
     RESTORE = "restore"
@@ -26,7 +23,7 @@ class Gated(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """Whether a proposal waits for a second person, was approved, or was rejected."""
+    """Whether a proposal waits for a second person, was approved (or needed nobody), or was rejected."""
 
     PROPOSED = "proposed"
     APPROVED = "approved"
@@ -34,13 +31,20 @@ class ProposalState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class GateRuling:
+class Ruling:
     """What a second person answered, when, and why."""
 
     approved: bool
     reason: str
     at: datetime
     by: UUID
+
+
+def state_after(ruling: Ruling | None) -> ProposalState:
+    """What became of a proposal; `ruling` None while it waits."""
+    if ruling is None:
+        return ProposalState.PROPOSED
+    return ProposalState.APPROVED if ruling.approved else ProposalState.REJECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,12 @@ class GateProposal:
     wanted: Mapping[str, Any]
     at: datetime
     by: UUID
-    ruling: GateRuling | None = None
+    ruling: Ruling | None = None
 
     @property
     def state(self) -> ProposalState:
         """What became of it."""
-        if self.ruling is None:
-            return ProposalState.PROPOSED
-        return ProposalState.APPROVED if self.ruling.approved else ProposalState.REJECTED
+        return state_after(self.ruling)
 
 
 MOST_WAITING: Final = 200

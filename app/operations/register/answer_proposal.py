@@ -9,7 +9,7 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.core.register.errors import NotProposedError
-from app.core.register.gate import Gated, GateProposal, GateRuling
+from app.core.register.gate import Gated, GateProposal, Ruling
 from app.db.session import WriteSession
 from app.journal.store import NewEpoch
 from app.operations.register.add_controller_version import approve_controller_version
@@ -92,7 +92,7 @@ async def _held(session: WriteSession, identifier: UUID) -> GateProposal:
 async def _rule(
     session: WriteSession, caller: Caller, held: GateProposal, *, approved: bool, reason: str
 ) -> GateProposal:
-    ruling = GateRuling(approved, reason, await session.now(), caller.id)
+    ruling = Ruling(approved, reason, await session.now(), caller.id)
     await add_ruling(session, held.id, ruling)
     target = _TARGETS.get(held.kind)
     about = Target(target, held.target) if target is not None else Target()

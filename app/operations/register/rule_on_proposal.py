@@ -8,12 +8,13 @@ from app.auth.callers import Caller
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
 from app.core.register.errors import NotProposedError
+from app.core.register.gate import Ruling
 from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved, refuse_struck
 from app.operations.register.read_register import read_names
 from app.operations.service.gate import check_person, check_second_person
 from app.register.proposals import add_ruling, load_proposals
-from app.register.records import ProcessingRecord, Proposal, Registered, Ruling
+from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
