@@ -115,6 +115,18 @@ def test_what_was_invalidated_meanwhile_is_not_approved(place):
     assert rule(bob, ads, waits["proposed_version"]).status_code == 422
 
 
+def test_a_rename_does_not_say_again_what_was_invalidated(place):
+    """The version that would ask everybody anew says what was struck: the rename waits for another one."""
+    api, ada, bob, _ = place
+    ada.ok("POST", "/v1/controllers", {"id": "struck-name", "kind": "other", "legal_name": "Before"})
+    ads = _ads(place, "struck-named", controller=None, controllers=["struck-name"])
+    ada.ok("POST", f"/v1/processings/{ads}/invalidations", {"version": 1, **REASON})
+    waits = ada.call("POST", "/v1/controllers/struck-name/versions", {"legal_name": "After"}).json()
+    refused = bob.call("POST", f"/v1/proposals/{waits['id']}/approvals", REASON)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "notice")
+    assert api.ok("GET", f"/v1/processings/{ads}")["versions"] == 1
+
+
 def test_old_consents_come_in_by_an_import_alone(place):
     """A program that may import records no grant of long ago beside the gate."""
     api, *_ = place

@@ -69,6 +69,7 @@ async def approve_controller_version(
 
     Raises:
         ProposalPendingError: a version of one of its processings waits.
+        InvalidVersionError: what one of them says was invalidated: it needs another version first.
 
     """
     record = await lock_controller(session, identifier)
@@ -131,4 +132,4 @@ async def _ask_anew(session: WriteSession, caller: Caller, controller: Controlle
         facts = replace(said.facts, number=known.last_number + 1, effective_from=begins, material=True)
         reason = f"Controller {controller.id} has another name or country."
         version = replace(said, facts=facts, recorded_at=now, reason=reason)
-        await append_approved(session, caller, identifier, version)
+        await append_approved(session, caller, held, version)

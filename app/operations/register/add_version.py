@@ -64,7 +64,7 @@ async def add_version(
     if after_struck or _waits(approval, last, version):
         await check_proposer(session, caller)
         return await _propose(session, caller, known, version)
-    await append_approved(session, caller, identifier, version)
+    await append_approved(session, caller, record, version)
     await _record(session, caller, identifier, version)
     added = replace(record, versions=(*record.versions, version))
     return await read_names(session, Registered(added, known.proposals))
@@ -92,13 +92,21 @@ def refuse_struck(record: ProcessingRecord, version: VersionRecord, now: datetim
         raise InvalidVersionError(message, field="notice")
 
 
-async def append_approved(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> None:
-    """Put a version where decisions meet it; it may forbid what was permitted, so every replica must have heard."""
+async def append_approved(
+    session: WriteSession, caller: Caller, record: ProcessingRecord, version: VersionRecord
+) -> None:
+    """Put a version where decisions meet it; it may forbid what was permitted, so every replica must have heard.
+
+    Raises:
+        InvalidVersionError: it says again what was invalidated.
+
+    """
+    refuse_struck(record, version, await session.now())
     session.narrow()
-    await append_version(session, identifier, version, by=caller.id)
-    what = {"what": f"version {version.facts.number} was added", "about": f"processing {identifier}"}
+    await append_version(session, record.id, version, by=caller.id)
+    what = {"what": f"version {version.facts.number} was added", "about": f"processing {record.id}"}
     session.note("other", what)
-    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    await record_change(session, ChangeKind.PROCESSING, record.id.encode())
 
 
 def _begins(effective_from: datetime | None, now: datetime) -> datetime:

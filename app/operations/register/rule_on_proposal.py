@@ -10,7 +10,7 @@ from app.core.processing import Status, StatusChange
 from app.core.register.errors import NotProposedError
 from app.core.register.gate import Ruling
 from app.db.session import WriteSession
-from app.operations.register.add_version import append_approved, refuse_struck
+from app.operations.register.add_version import append_approved
 from app.operations.register.read_register import read_names
 from app.operations.service.gate import check_person, check_second_person
 from app.register.proposals import add_ruling, load_proposals
@@ -43,8 +43,7 @@ async def approve_version(
         facts = proposal.version.facts
         begins = max(facts.effective_from or now, now)
         version = replace(proposal.version, facts=replace(facts, effective_from=begins), recorded_at=now)
-        refuse_struck(record, version, now)
-        await append_approved(session, caller, identifier, version)
+        await append_approved(session, caller, record, version)
         record = replace(record, versions=(*record.versions, version))
     return await _keep(session, caller, replace(known, record=record), proposal, ruling)
 
