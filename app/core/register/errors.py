@@ -34,10 +34,11 @@ class OwnProposalError(DomainError):
 
 
 class NoSecondPersonError(DomainError):
-    """Nobody could approve this: make a key of kind `person` with `register:approve` for another person first.
+    """Nobody could approve this: first give another person a caller of kind `person` with `register:approve`.
 
-    It must be made by the bootstrap key or at the command line: whoever makes somebody's key may hold a copy. Or name
-    another person of your issuer (POST /v1/identities).
+    Whoever proposes by a key needs somebody with another key, made by the bootstrap key or at the command line: whoever
+    makes somebody's key may hold a copy. Whoever proposes as an identity of the issuer needs another identity of it
+    (POST /v1/identities): a key and an identity may be one person's.
     """
 
     slug = "no-second-person"
