@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from app.core.register.approval import RegisterApproval
+from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
 from app.core.retention import Retention
 from app.db.identifiers import uuid7
 from app.db.owner import owner_engine
@@ -78,6 +78,7 @@ retention_hold: Final = Table(
 
 _ALONE: Final = text("SELECT pg_advisory_xact_lock(hashtext('sceau retention'))")
 """No run is under way behind it: what is answered as held, or as signed, holds for the next one."""
+_TWO_DECIDE: Final = text("SELECT FROM key_check WHERE name = :name").bindparams(name=APPROVAL_CHECK)
 _TOGETHER: Final = 500
 """People whose ledgers are looked at in one transaction; those whose are taken out are held meanwhile."""
 
@@ -141,7 +142,8 @@ class RetentionSchedule:
             periods: by kind; those that are left out stay as they are.
             by: who answers for it.
             basis: why the given periods are other ones than the proposed; kept, and shown with the schedule.
-            approval: with two persons, what is shorter than it was needs an approved proposal of just these periods.
+            approval: with two persons, or where two decide in this deployment, what is shorter than it was needs an
+                approved proposal of just these periods.
 
         Raises:
             OwnerLimitsRefusedError: a basis or an approval is missing, or the database refuses it; nothing was changed.
@@ -158,7 +160,7 @@ class RetentionSchedule:
                 for kind, period in periods.items()
                 if Retention.parse(period).months < Retention.parse(before[kind].period).months
             }
-            if shorter and approval is RegisterApproval.TWO:
+            if shorter and (approval is RegisterApproval.TWO or connection.execute(_TWO_DECIDE).first() is not None):
                 _check_approved(connection, shorter)
             for kind, rule in before.items():
                 values: dict[str, Any] = {"signed_at": text("clock_timestamp()"), "signed_by": by}

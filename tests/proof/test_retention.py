@@ -207,6 +207,7 @@ def test_a_shorter_period_takes_two_persons_once(old):
             return (status, "POST /v1/proposals" in said) == (1, True)
 
         assert refused(*shorter)
+        assert _sign(old, *shorter, approval="one")[0] == 1  # what a command says does not matter where two decide
         proposal = propose(consent="P4Y")
         assert refused(*shorter)
         approve(proposal)

@@ -5,6 +5,7 @@ import pytest
 import typer
 
 from app.cli import app
+from app.operations.service.check_deployment import DeploymentRefusedError
 from tests.faults.service import eventually
 from tests.support.api import question, running
 from tests.support.commands import run_command
@@ -85,6 +86,15 @@ def _new_key(database, name):
     with psycopg.connect(database.owner_url) as connection:
         (caller,) = connection.execute("SELECT id FROM caller WHERE name = %s", (name,)).fetchone() or ("",)
     return run_command(database, "keys", "rotate", caller)[2].split()[-1]
+
+
+def test_no_process_goes_back_to_one(database):
+    """Once a process said that two decide, another that says `one` does not start; one that says `two` does."""
+    for approval in ("one", "two", "two"):
+        with running(database, register_approval=approval) as api:
+            assert api.call("GET", "/v1/keys").is_success
+    with pytest.raises(DeploymentRefusedError, match="SCEAU_REGISTER_APPROVAL is one"), running(database):
+        pass
 
 
 @pytest.mark.parametrize("approval", ["one", "two"])

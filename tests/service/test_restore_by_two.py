@@ -21,6 +21,16 @@ def test_a_command_accepts_a_restore_only_where_one_decides(database, approval, 
     assert _epochs(database) == before + begun
 
 
+def test_no_command_accepts_a_restore_once_two_decide(database):
+    """What its own setting says does not matter from then on."""
+    with running(database, register_approval="two"):
+        pass
+    before = _epochs(database)
+    done = run_command(database, "accept-restore", "--lost", "An afternoon.", register_approval="one")
+    assert (done[0], "SCEAU_REGISTER_APPROVAL is one" in done[1]) == (1, True), done
+    assert _epochs(database) == before
+
+
 @pytest.mark.parametrize(("approval", "status", "begun"), [("two", 1, 0), ("one", 0, 1)])
 def test_a_replay_records_and_its_acceptance_waits_for_two(database, tmp_path, approval, status, begun):
     """What the journal notes is recorded again either way; with `two` no epoch begins, and the replay says so."""

@@ -175,8 +175,10 @@ def _takes_two(data: Path | None) -> bool:
 def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
     from app.audit.origin import EntryPoint, Origin, arriving
+    from app.core.register.approval import RegisterApproval
     from app.journal.lines import JournalError
     from app.operations.service.accept_restore import accept_restore
+    from app.operations.service.check_deployment import check_approval
 
     async def accept(database: "Database") -> int:
         journal, epochs = _journal(), [known]
@@ -184,6 +186,7 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
             outside = await journal.latest()
             epochs += [*(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)]
         async with database.write() as session:
+            await check_approval(session, RegisterApproval.ONE)
             number = await accept_restore(session, begun, known=max(epochs))
         await journal.begin(number)
         return number

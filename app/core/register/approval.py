@@ -23,6 +23,10 @@ class RegisterApproval(StrEnum):
     TWO = "two"
 
 
+APPROVAL_CHECK: Final = "register approval"
+"""The name under which a database keeps that two persons decide, once a process has said so."""
+
+
 class RegisterWarning(StrEnum):
     """What a data-protection officer should look at in a version; the first two must be justified.
 

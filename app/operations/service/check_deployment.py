@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
 from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
@@ -48,6 +49,7 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
             "SCEAU_LEASE differs from that of this deployment's other processes: give all the same (docs/operating.md)"
         )
     await _check_protocol(session)
+    await check_approval(session, deployment.approval)
     if not await time_zones_agree(session):
         raise DeploymentRefusedError(
             "Python and PostgreSQL disagree on Europe/Paris: update tzdata for the one, time zone data for the other"
@@ -55,6 +57,23 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
     if await may_rewrite_ledger(session):
         return ["SCEAU_DATABASE_URL is a role that may rewrite the ledger: give the service a role of its own"]
     return []
+
+
+async def check_approval(session: WriteSession, approval: RegisterApproval) -> None:
+    """Remember that two persons decide, and refuse whoever says `one` from then on: that would loosen who may permit.
+
+    The service's role can store it and not take it back; the owner of the database can (docs/register.md).
+
+    Raises:
+        DeploymentRefusedError: it says `one`, and a process of this deployment said `two` before.
+
+    """
+    if approval is RegisterApproval.TWO:
+        await agree_on_check(session, APPROVAL_CHECK, approval.value)
+    elif await load_check(session, APPROVAL_CHECK) is not None:
+        raise DeploymentRefusedError(
+            "SCEAU_REGISTER_APPROVAL is one, and in this deployment two persons decide: set it to two"
+        )
 
 
 async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> None:
