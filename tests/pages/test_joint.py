@@ -159,7 +159,7 @@ def test_a_parent_says_in_which_capacity_they_consent(shared):
     """Without it a consent is not recorded, and the page says why; with it, it is kept; to refuse none is needed."""
     _, parent = two(shared, "young-guarded", "ads-mail")
     sent = parent.open().filled("accept", "ads-mail")
-    assert sent.pop("answering_as") == "holder_of_parental_authority"
+    assert sent.pop("answering_as") == "holder_of_parental_responsibility"
     page = parent.send(sent)
     assert page.status == 409
     assert "dites d'abord à quel titre vous répondez" in page.text()

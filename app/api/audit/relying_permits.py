@@ -41,9 +41,9 @@ async def get_relying_permits(  # noqa: PLR0917 - a query's parts
 ) -> DecisionsPage:
     """List the permits in the decision log that rested on such a consent of the user, newest first.
 
-    Also while the invalidation waits. Permits that rested on such a consent of another party are not among them: whose
-    those were is sealed in the log. Nor are those of days that the log dropped. A page may hold fewer than asked for,
-    or none: there are more as long as there is a `next_cursor`.
+    Permits that rested on such a consent of another party are not among them: whose those were is sealed in the log.
+    Nor are those of days that the log dropped. A page may hold fewer than asked for, or none: there are more as long as
+    there is a `next_cursor`.
     """
     caller.require_processing(identifier)
     if not can_be_an_id(identifier):

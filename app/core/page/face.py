@@ -27,7 +27,7 @@ ASKING: Final = frozenset({"title_decide", "title_renew"})
 class AnsweringAs(StrEnum):
     """In which capacity somebody answers for a child (LIL art. 45)."""
 
-    PARENT = "holder_of_parental_authority"
+    PARENT = "holder_of_parental_responsibility"
     GUARDIAN = "guardian"
 
 

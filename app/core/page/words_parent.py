@@ -95,7 +95,7 @@ PARENT: Final = ADULT.but(
             "parental responsibility. If either refuses, nothing is analysed.",
         },
         "answering_as": {"fr": "Pour accepter, dites à quel titre :", "en": "To accept, say in which capacity:"},
-        "holder_of_parental_authority": {
+        "holder_of_parental_responsibility": {
             "fr": "Titulaire de l’autorité parentale",
             "en": "Holder of parental responsibility",
         },

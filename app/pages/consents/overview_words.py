@@ -109,9 +109,6 @@ GIVEN_BY: Final[Catalogue] = {
     "holder_of_parental_responsibility": both(
         "donné par un titulaire de l’autorité parentale", "given by a holder of parental responsibility"
     ),
-    "holder_of_parental_authority": both(
-        "donné par un titulaire de l’autorité parentale", "given by a holder of parental responsibility"
-    ),
     "guardian": both("donné par un tuteur ou une tutrice", "given by a guardian"),
     "both": both(
         "donné par l’enfant et un titulaire de l’autorité parentale",
