@@ -353,6 +353,24 @@ async def made_by_others(session: ReadSession, makers: Collection[str]) -> bool:
     return (await session.execute(rows)).first() is not None
 
 
+_UNFOUND: Final = text("""
+SELECT max(ended_at) FROM subject_locator AS one
+WHERE ended_at IS NOT NULL AND made_by <> ALL (:makers) AND NOT EXISTS (
+    SELECT FROM subject_locator AS made WHERE made.subject_ref = one.subject_ref AND made.name = one.name
+        AND made.made_by = ANY (:makers)
+)
+""")
+
+
+async def last_unfound(session: ReadSession, makers: Collection[str]) -> datetime | None:
+    """When the last account ended whose name none of these keys finds; None when every one is found.
+
+    An erasure keeps no id, so that its row stays as the key of then made it.
+    """
+    found: datetime | None = (await session.execute(_UNFOUND, {"makers": list(makers)})).scalar_one()
+    return found
+
+
 _LACKS: Final = text("""
 SELECT FROM subject_locator AS one WHERE ended_at IS NULL AND NOT EXISTS (
     SELECT FROM subject_locator AS made WHERE made.subject_ref = one.subject_ref AND made.name = one.name

@@ -59,6 +59,7 @@ subject_locator = Table(
     CheckConstraint("octet_length(locator) = 32", name="locator_length"),
     Index("uq_subject_locator_live", "locator", unique=True, postgresql_where=text("ended_at IS NULL")),
     Index("ix_subject_locator_subject_ref", "subject_ref"),
+    Index("ix_subject_locator_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
 )
 
 subject_vault = Table(

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.consents.imports.test_imports import imported, row
-from tests.support.api import subject
+from tests.consents.test_accounts import OTHER_KEY, _exchange
+from tests.support.api import PSEUDONYM_KEY, running, subject
 from tests.support.consents import SIGNED, grant, written
 
 
@@ -73,6 +74,25 @@ def test_a_repetition_after_an_erasure_is_refused(api):
     assert api.reason("eve", ads) == "no_consent"
     api.ok("POST", "/v1/consents", grant("eve", ads, capacity={"age_band": "adult"}))
     assert api.reason("eve", ads) == "consent_in_force"
+
+
+def test_an_exchange_of_the_key_revives_nobody(database):
+    """Once the key is gone by which the erased name is found, an import of before the erasure proves nothing."""
+    now = datetime.now(UTC)
+    with running(database) as api:
+        api.register("ads")
+        for name in ("gone", "stays"):
+            api.decide(name, "ads")
+        api.ok("POST", "/v1/subjects/erasures", {"subject": subject("gone")})
+        assert imported(api, row(1, "gone"), until=written(now))["refused"] == 1
+    for key, other in ((PSEUDONYM_KEY, OTHER_KEY), (OTHER_KEY, PSEUDONYM_KEY)):
+        with running(database, pseudonym_key=key, pseudonym_key_other=other) as api:
+            _exchange(api)
+            assert imported(api, row(1, "gone"), name=f"by-{key[:2]}", until=written(now))["refused"] == 1
+    with running(database, pseudonym_key=OTHER_KEY) as api:
+        answer = imported(api, row(1, "gone"), name="once-more", until=written(now))
+        assert answer["rows"][0]["proof"] == "unknown"
+        assert api.reason("gone", "ads") == "consent_invalid"
 
 
 @pytest.mark.parametrize("name", ["ben", "ben-too"])

@@ -58,7 +58,8 @@ class Collected:
     timed by the database's clock. `presented_page`: that page without anything of the person, kept likewise.
     `historic`: a row of an import. It keeps its date, and a grant whose proof is not complete, or whose text was not
     registered yet, is recorded as one whose text is unknown: it never permits (`unknown`). `until`: when the older
-    system stopped deciding. `joint_form`: several people signed the form. `quiet`: receivers are not told.
+    system stopped deciding, and `since` from when on an erased name would be found. `joint_form`: several people
+    signed the form. `quiet`: receivers are not told.
     """
 
     subject: SubjectName
@@ -74,6 +75,7 @@ class Collected:
     territory: str = FRANCE
     historic: bool = False
     until: datetime | None = None
+    since: datetime | None = None
     joint_form: bool = False
     quiet: bool = False
     unknown: bool = False
@@ -219,12 +221,13 @@ def _checked(collected: Collected, version: VersionRecord, when: CollectionTime,
 
 
 def _is_history(collected: Collected, version: VersionRecord, when: CollectionTime) -> bool:
-    """Whether a grant of an import is proved, and was while the older system decided."""
+    """Whether a grant of an import is proved, was while the older system decided, and is of nobody who was erased."""
     capacity = collected.capacity or {}
     by_parent = capacity.get("given_by") in {GivenBy.PARENT.value, GivenBy.BOTH.value}
     parent_told = not by_parent or {"parent", "parent_checked_how"} <= capacity.keys()
     in_time = collected.until is not None and when.at <= collected.until
-    return proves(collected.evidence, version, when.at) and parent_told and in_time
+    findable = collected.since is None or when.at >= collected.since
+    return proves(collected.evidence, version, when.at) and parent_told and in_time and findable
 
 
 def _refused_here(collected: Collected, when: CollectionTime, ledger: OpenLedger) -> bool:

@@ -7,11 +7,12 @@ a time.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from app.auth.callers import Caller
+from app.core.article import PARIS, paris_midnight
 from app.core.consent import EventKind, State
 from app.core.errors import DomainError
 from app.core.register.approval import RegisterApproval
@@ -25,6 +26,7 @@ from app.ledger.imports import (
     keep_rows,
     known_rows,
 )
+from app.ledger.locators import last_unfound
 from app.operations.consents.collection_time import record_import
 from app.operations.consents.open_ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.record_consent import Collected, RecordedConsent
@@ -33,6 +35,7 @@ from app.operations.consents.withdraw_consent import Withdrawal
 from app.operations.service.deployment import Deployment
 
 _AT_A_STRETCH: Final = 10
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class ImportedRow:
 class Import:
     """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are told.
 
-    `until`: the instant until which the older system decided.
+    `until`: the instant until which the older system decided. `since`: from when on an erased name would be found; None
+    where each is. An exchange of the pseudonym key loses those of before.
     """
 
     source: str
@@ -56,6 +60,7 @@ class Import:
     until: datetime | None
     approval: RegisterApproval
     notify: bool
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,9 @@ async def import_rows(
         else:
             first.setdefault(each.row, place)
     left = list(first.values())
-    recorder = _Recorder(session, deployment, caller, replace(whole, until=held.until))
+    unfound = await last_unfound(session, deployment.pseudonyms.makers())
+    since = paris_midnight(unfound.astimezone(PARIS).date() + _DAY) if unfound is not None else None
+    recorder = _Recorder(session, deployment, caller, replace(whole, until=held.until, since=since))
     recorded = await recorder.record([rows[place] for place in left])
     verdicts.update(zip(left, recorded, strict=True))
     for place, each in enumerate(hashes):
@@ -181,7 +188,7 @@ class _Recorder:
         if isinstance(said, Collected):
             if said.kind is EventKind.GRANTED and self.whole.until is None:
                 return Verdict(refused=ImportUntilError(field="until"))
-            said = replace(said, until=self.whole.until)
+            said = replace(said, until=self.whole.until, since=self.whole.since)
         recorded = await record_one(self.session, self.deployment, self.caller, said, opened)
         if isinstance(recorded.done, RecordedConsent):
             event = recorded.done.entry.event
