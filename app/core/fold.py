@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import takewhile
 
 from app.core.age import ages_stated
-from app.core.consent import DECISIONS, ConsentEvent, EventKind
+from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
 from app.core.grant import Grant, grant_of, halves_among
 from app.core.processing import Processing
 
@@ -40,6 +40,27 @@ def since_closure(past: Sequence[ConsentEvent]) -> Sequence[ConsentEvent]:
     """The part of a history after its last closure: the next holder of the address starts with nothing."""
     closures = (index for index, event in enumerate(past) if event.kind is EventKind.CLOSED)
     return past[max(closures, default=-1) + 1 :]
+
+
+def halves_said(events: Iterable[ConsentEvent], processing: str, at: datetime) -> frozenset[int]:
+    """The ledger orders of a person's halves of joint consents to a processing, in each account that they had.
+
+    A closure forgets ages, so the halves before one are told by what was known when the account was closed.
+    """
+    known = sorted((event for event in events if event.collected_at <= at), key=lambda event: event.rank)
+    if all(event.collection.age_band is not AgeBand.UNDER_15 for event in known):
+        return frozenset()
+    found: set[int] = set()
+    account: list[ConsentEvent] = []
+    for index, event in enumerate(known):
+        if not event.concerns(processing):
+            continue
+        if event.kind is EventKind.CLOSED:
+            found |= halves_among(account, ages_stated(known[:index], event.collected_at))
+            account = []
+        else:
+            account.append(event)
+    return frozenset(found | halves_among(account, ages_stated(known, at)))
 
 
 def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:

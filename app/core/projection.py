@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from app.core.age import ages_stated
 from app.core.article import FRANCE
-from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind, GivenBy
-from app.core.grant import halves_among
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy
+from app.core.fold import halves_said
 from app.core.processing import Processing
 from app.core.state import ends
 
@@ -52,29 +51,12 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
     """
     ordered = sorted(events, key=lambda event: event.rank)
     named = {event.processing for event in ordered if event.kind in CONSENTS and event.processing is not None}
-    halves = {name: _halves(ordered, name) for name in named}
+    halves = {name: halves_said(ordered, name, ordered[-1].collected_at) for name in named}
     return tuple(
         _row(ordered, index, register[event.processing], halves[event.processing])
         for index, event in enumerate(ordered)
         if event.kind in CONSENTS and event.processing is not None
     )
-
-
-def _halves(ordered: Sequence[ConsentEvent], processing: str) -> frozenset[int]:
-    """The halves of joint consents to a processing, in each account that the person had, as all of its ages tell."""
-    if all(event.collection.age_band is not AgeBand.UNDER_15 for event in ordered):
-        return frozenset()
-    found: set[int] = set()
-    live: list[ConsentEvent] = []
-    for index, event in enumerate(ordered):
-        if not event.concerns(processing):
-            continue
-        if event.kind is EventKind.CLOSED:
-            found |= halves_among(live, ages_stated(ordered[:index], event.collected_at))
-            live = []
-        else:
-            live.append(event)
-    return frozenset(found | halves_among(live, ages_stated(ordered, ordered[-1].collected_at)))
 
 
 def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing, halves: frozenset[int]) -> ConsentRow:

@@ -10,8 +10,8 @@ from typing import Final
 
 from app.core.age import ages_stated
 from app.core.consent import ConsentEvent, Defect, EventKind, State
-from app.core.fold import counts, history, since_closure
-from app.core.grant import Grant, awaits_other_side, defects, expiry, grant_of, halves_among, invalidated
+from app.core.fold import counts, halves_said, history, since_closure
+from app.core.grant import Grant, awaits_other_side, defects, expiry, grant_of, invalidated
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 
@@ -37,15 +37,14 @@ def consent_state(
 
     """
     past = history(events, processing, at)
-    live, ages = since_closure(past), ages_stated(events, at)
-    halves = halves_among(live, ages)
+    halves = halves_said(events, processing.id, at)
     later = (event for event in past if event.rank > consent.rank)
     ended = next((event for event in later if ends(event, consent, processing, at, halves)), None)
     if ended is not None:
         return _ENDED[ended.kind]
     if consent.kind is EventKind.REFUSED:
         return State.REFUSED
-    grant = grant_of(consent, live, ages)
+    grant = grant_of(consent, since_closure(past), ages_stated(events, at))
     if invalidated(grant, processing, at):
         return State.INVALIDATED
     if not counts(consent, processing, at):
@@ -83,7 +82,7 @@ def ends(
         consent: a granted or refused event.
         processing: the register's entry for the consent's processing.
         at: the instant judged.
-        halves: the ledger orders of the person's halves (`app.core.grant.halves_among`).
+        halves: the ledger orders of the person's halves (`app.core.fold.halves_said`).
 
     """
     if event.kind is EventKind.CLOSED or not counts(event, processing, at):

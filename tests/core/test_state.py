@@ -142,6 +142,16 @@ def test_the_first_act_of_a_joint_consent_awaits_the_other_side_for_thirty_days(
     assert (state(child, parent), state(parent, child)) == (State.REPLACED, State.IN_FORCE)
 
 
+def test_a_half_does_not_end_a_whole_consent_whenever_the_account_was_closed():
+    """What a child says alone leaves the joint consent; after a closure, the closure is what ended both."""
+    whole = granted("2026-03-10", 1, given_by=GivenBy.BOTH, age_band=AgeBand.UNDER_15)
+    half = granted("2026-04-10", 2)
+    closed = event(EventKind.CLOSED, "2026-05-01", 3, version=None)
+    assert (state(whole, half), state(half, whole)) == (State.IN_FORCE, State.INVALID)
+    assert state(whole, half, closed) is State.CLOSED
+    assert state(half, whole, closed) is State.CLOSED
+
+
 def test_a_renewal_of_the_present_version_does_not_end_a_consent_to_the_next():
     """The consent to the next version waits, and is in force from its beginning; the renewal is then superseded."""
     entry = processing(version(1), version(2, "2026-06-01"))

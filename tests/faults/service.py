@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import psycopg
@@ -108,14 +109,25 @@ class Service:
         """The header of the caller with every scope."""
         return f"Bearer {BOOTSTRAP}"
 
-    def call(self, method: str, path: str, body: Any = None, key: str | None = BOOTSTRAP) -> httpx2.Response:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        key: str | None = BOOTSTRAP,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
         """One request."""
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        return self.client.request(method, path, json=body, headers=headers)
+        sent = dict(headers or {}) if key is None else {"Authorization": f"Bearer {key}", **(headers or {})}
+        return self.client.request(method, path, json=body, headers=sent)
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of a request that must succeed."""
-        answer = self.call(method, path, body)
+        """The JSON of a request that must succeed; sent again, as it asks, where the outcome was not known in time."""
+        once = {"Idempotency-Key": uuid4().hex} if method == "POST" else {}
+        answer = self.call(method, path, body, headers=once)
+        until = time.monotonic() + HANGS
+        while "outcome-unknown" in answer.text and time.monotonic() < until:
+            answer = self.call(method, path, body, headers=once)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 

@@ -140,10 +140,11 @@ def test_what_a_material_version_changed_is_told_first():
         ToldChange("derived_data_erased_within", None, "PT0S"),
         ToldChange("notice", {"fr": "a"}, {"fr": "b"}),
         ToldChange("storage_location", "Roubaix", "Gravelines"),
+        ToldChange("controllers", ["Exemple SAS"], ["Exemple SAS", "Autre SA"]),
         ToldChange("justification", None, "Because."),
     )
     text = consent_text(asked(changes=changes, changed_since=2), "en")
-    assert text.rows[0].topic == "changed"
+    assert (text.language, text.rows[0].topic) == ("en", "changed")
     assert answers(text, "changed") == [
         "Your earlier answer was about version 2. Since then:",
         (
@@ -158,6 +159,7 @@ def test_what_a_material_version_changed_is_told_first():
         "How soon the data are erased: before, nothing; now, at once.",
         "The text that describes it.",
         "Where the data are kept: before, Roubaix; now, Gravelines.",
+        "The data controller: before, Exemple SAS; now, Exemple SAS and Autre SA.",
     ]
     assert marks(text, "changed") == dict.fromkeys(
         (
@@ -165,6 +167,7 @@ def test_what_a_material_version_changed_is_told_first():
             "a@exemple.example",
             "Roubaix",
             "Gravelines",
+            *("Exemple SAS", "Autre SA"),
         )
     )
     assert "jusqu’à" not in text.plain

@@ -1,4 +1,6 @@
 from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
@@ -7,6 +9,7 @@ from app.core.errors import InvalidVersionError
 from app.core.processing import can_be_an_id
 from app.core.register.approval import RegisterApproval, check_lawful, needs_approval, unusual, warnings_of
 from app.core.register.controllers import ControllerKind, id_of_name, is_identifier, is_lei, is_siren
+from app.core.register.gate import Gated, GateProposal, Ruling
 from app.core.register.version_diff import version_changes
 from app.core.retention import Retention
 from app.core.version import PartyMode, Recipient, Transfer
@@ -187,3 +190,11 @@ def test_what_changed_is_told_with_each_fact_before_and_after():
         ("logo", None, "https://x.example/", False),
     ]
     assert version_changes(before, before, words_before=words, words_after=words) == ()
+
+
+@pytest.mark.parametrize(("approved", "state"), [(None, "proposed"), (True, "approved"), (False, "rejected")])
+def test_a_proposal_waits_until_a_second_person_has_answered(approved, state):
+    """Without a ruling it is proposed; the ruling says what became of it."""
+    at, by = datetime(2026, 6, 1, tzinfo=UTC), UUID(int=1)
+    ruling = None if approved is None else Ruling(approved, "Read.", at, UUID(int=2))
+    assert GateProposal(UUID(int=3), Gated.RETENTION, "", {}, at, by, ruling).state == state
