@@ -39,6 +39,21 @@ POSTGRES: Final = {
 """Settings beside the embedded server's own; fsync and synchronous_commit stay on."""
 
 
+def settings_on(url: str) -> dict[str, str]:
+    """What Sceau reads, on a database."""
+    return {
+        "SCEAU_DATABASE_URL": url,
+        "SCEAU_PSEUDONYM_KEY": _PSEUDONYM_KEY,
+        "SCEAU_MASTER_KEY": "1:" + "22" * 32,
+        "SCEAU_BOOTSTRAP_KEY": KEY,
+        "SCEAU_DECISION_LOG": "off",
+        "SCEAU_REGISTER_APPROVAL": "one",
+        "SCEAU_DURABILITY": "local",
+        "SCEAU_JOBS": "false",  # or a million loaded consents would be entered in the log meanwhile
+        "SCEAU_RATE_CONSENTS": "999999999/60",  # counted as in production, and never used up
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much is measured: rounds, seconds a burst, consents in the database, and whether this is a mere smoke run."""
@@ -63,18 +78,7 @@ class World:
 
     def environment(self, database: str = DATABASE, **more: str) -> dict[str, str]:
         """What Sceau and its alternatives read."""
-        return {
-            "SCEAU_DATABASE_URL": self.postgres.url(role=APP_ROLE, database=database),
-            "SCEAU_PSEUDONYM_KEY": _PSEUDONYM_KEY,
-            "SCEAU_MASTER_KEY": "1:" + "22" * 32,
-            "SCEAU_BOOTSTRAP_KEY": KEY,
-            "SCEAU_DECISION_LOG": "off",
-            "SCEAU_REGISTER_APPROVAL": "one",
-            "SCEAU_DURABILITY": "local",
-            "SCEAU_JOBS": "false",  # or a million loaded consents would be entered in the log meanwhile
-            "SCEAU_RATE_CONSENTS": "999999999/60",  # counted as in production, and never used up
-            **more,
-        }
+        return {**settings_on(self.postgres.url(role=APP_ROLE, database=database)), **more}
 
     def server(self, name: str, start: Callable[[], Server]) -> Server:
         """The server of that name, started now if it does not run yet."""

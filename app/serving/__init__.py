@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS: Final = 10
 _BEAT_SECONDS: Final = 5.0
-_FACTORY: Final = "app.main:create_app_from_environment"
+SERVED: Final[Mapping[str, Any]] = {
+    "app": "app.main:create_app_from_environment",
+    "factory": True,
+    "loop": "uvloop",
+    "http": "app.api.decisions.connection:DecisionProtocol",
+    "access_log": False,
+    "log_config": None,
+    "server_header": False,
+    "proxy_headers": False,  # what proxies say is believed by app.api.http.peers alone, and by setting
+    "date_header": True,
+    "timeout_graceful_shutdown": _GRACE_SECONDS,
+    "timeout_worker_healthcheck": 30,  # a worker that is still importing on a busy machine is not dead
+}
+"""How uvicorn serves, but for the address and the number of workers."""
 
 
 class PortTakenError(Exception):
@@ -52,25 +65,12 @@ def serve(
     import uvicorn
 
     signal.signal(signal.SIGTERM, _terminate)
-    served: dict[str, Any] = {
-        "factory": True,
-        "host": host,
-        "port": port,
-        "loop": "uvloop",
-        "http": "app.api.decisions.connection:DecisionProtocol",
-        "access_log": False,
-        "log_config": None,
-        "server_header": False,
-        "proxy_headers": False,  # what proxies say is believed by app.api.http.peers alone, and by setting
-        "date_header": True,
-        "timeout_graceful_shutdown": _GRACE_SECONDS,
-        "timeout_worker_healthcheck": 30,  # a worker that is still importing on a busy machine is not dead
-    }
+    served = {**SERVED, "host": host, "port": port}
     with JobsProcess() if jobs else nullcontext():
         if workers == 1:
-            uvicorn.run(_FACTORY, **served)
+            uvicorn.run(**served)
         else:
-            _serve_with(uvicorn.Config(_FACTORY, workers=workers, **served), counters, drain)
+            _serve_with(uvicorn.Config(workers=workers, **served), counters, drain)
 
 
 def _serve_with(config: "uvicorn.Config", place: Path | None, drain: timedelta) -> None:
