@@ -74,8 +74,8 @@ async def page() -> HTMLResponse:
 
 @router.get("/openapi.json")
 @open_to_all
-async def document(request: Request) -> JSONResponse:
-    """The OpenAPI document."""
+def document(request: Request) -> JSONResponse:
+    """The OpenAPI document; made in another thread, for it takes a second, and decisions are answered meanwhile."""
     return JSONResponse(request.app.openapi())
 
 

@@ -5,7 +5,7 @@ A replica is out of the way when its row is gone, when the snapshot that it has 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -93,7 +93,8 @@ class Confirmer:
                 has told that.
 
         Raises:
-            DatabaseUnavailableError: the rows of that server cannot be read; the write must then not be answered.
+            DatabaseUnavailableError: the rows of that server cannot be read, until no lease from before the commit can
+                be held any more; the write must then not be answered.
 
         """
         done = asyncio.get_running_loop().create_future()
@@ -126,11 +127,8 @@ class Confirmer:
             waiting = list(self._waits)
             try:
                 rows, server = await self._rows()
-            except BaseException as error:
-                for wait in waiting:
-                    self._settle(wait, error)
-                if not isinstance(error, Exception):
-                    raise
+            except BaseException as error:  # noqa: BLE001 - raised again, unless others may go on waiting
+                await self._not_read(waiting, error)
                 continue
             own = self._own()
             for wait in waiting:
@@ -142,6 +140,16 @@ class Confirmer:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await self._come.wait()  # a write that comes meanwhile does not know for whom it waits
+
+    async def _not_read(self, waiting: Sequence[_Wait], error: BaseException) -> None:
+        """Fail those whose time is over. A connection that was lost comes back: the others are looked after again."""
+        lost = isinstance(error, DatabaseUnavailableError)
+        for wait in waiting:
+            if not lost or boot_seconds() >= wait.until:
+                self._settle(wait, error)
+        if not isinstance(error, Exception):
+            raise error
+        await asyncio.sleep(_LOOK_SECONDS)
 
     def _look(self, wait: _Wait, rows: dict[UUID, TransactionSnapshot | None]) -> None:
         """What one reading of the rows, begun after the wait, means for it. Those that register later start clean."""

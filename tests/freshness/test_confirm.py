@@ -228,15 +228,32 @@ def test_what_a_process_reads_after_its_own_write_stays_in_memory(database):
     assert play(kept, database, Pace(lease=60.0, heartbeat=30.0, margin=0.1))
 
 
-def test_rows_that_cannot_be_read_fail_the_write(monkeypatch):
+def test_rows_that_cannot_be_read_until_the_longest_lease_is_over_fail_the_write(monkeypatch):
     """It must not be answered; the next one is not concerned."""
 
     async def work(rows):
         rows.error = DatabaseUnavailableError()
+        waiting = rows.confirm()
+        await rows.read_again()
+        assert not waiting.done()
+        rows.now = 11.0
         with pytest.raises(DatabaseUnavailableError):
-            await rows.confirm()
+            await waiting
         rows.error, rows.rows = None, {}
         await rows.confirm()
+
+    waits(monkeypatch, work, a=BEFORE)
+
+
+def test_a_write_is_confirmed_once_rows_can_be_read_again(monkeypatch):
+    """A connection that is lost right behind the commit, and comes back, is no reason for an unknown outcome."""
+
+    async def work(rows):
+        rows.error = DatabaseUnavailableError()
+        waiting = rows.confirm()
+        await rows.read_again()
+        rows.error, rows.rows = None, {A: AFTER}
+        await waiting
 
     waits(monkeypatch, work, a=BEFORE)
 
