@@ -14,7 +14,7 @@ from tests.faults.words import ADS
 from tests.support.api import BOOTSTRAP
 from tests.support.consents import SIGNED, notice_of, own_form, proof
 
-ROWS = 4_000
+ROWS = 2_400
 EVIDENCE = proof(notice_of("ads-mail"), SIGNED)
 UNTIL = "--until=2026-11-01T00:00:00Z"
 
