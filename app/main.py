@@ -16,7 +16,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 
 from app.api.application import Sceau
-from app.api.consents.group import RecordingGroups
+from app.api.consents.groups import RecordingGroups
 from app.api.decisions.discovery import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route

@@ -42,7 +42,7 @@ ON CONFLICT (subject_ref, id) DO UPDATE SET processing = EXCLUDED.processing, ve
 )
 
 
-async def project_subject(
+def project_subject(
     session: WriteSession, ref: bytes, rows: Iterable[ConsentRow], before: Mapping[UUID, ConsentRow]
 ) -> None:
     """Make the table say what the ledger says of one subject; only what differs from what it said is written."""

@@ -205,7 +205,7 @@ FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, seq int, id u
 )
 
 
-async def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) -> None:
+def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) -> None:
     """Append events to one subject's ledger; the subject must be held (`app.ledger.locators`)."""
     for entry in entries:
         session.stage(_APPEND, _row(entry))

@@ -25,8 +25,10 @@ from app.ledger.pseudonym import Pseudonyms
 from app.ledger.subject_ids import SubjectIds
 from app.ledger.tables import renewal_flag
 from app.ledger.vault import Vault
-from app.operations.consents.record_consent import Collected, record_consent
-from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.consents.grant import Collected
+from app.operations.consents.ledgers import open_ledgers
+from app.operations.consents.recorder import Said, record
+from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment, SubjectName
 from bench.loading import load_consents
 from bench.processes import ROOT
@@ -167,12 +169,12 @@ async def _decide(app_url: str, plan: Plan) -> int:
         await _first_flag(database)
         for number in numbers:
             name = SubjectName(SUBJECT_TYPE, name_of(number))
+            said: Said = Withdrawal(name, PROCESSING)
+            if chance.random() >= 0.5:  # noqa: PLR2004 - one half
+                said = Collected(name, PROCESSING, EventKind.GRANTED, EVIDENCE, collected_at=datetime.now(UTC))
             async with database.write() as session:
-                if chance.random() < 0.5:  # noqa: PLR2004 - one half
-                    await withdraw_consent(session, DEPLOYMENT, _CALLER, Withdrawal(name, PROCESSING))
-                else:
-                    renewed = Collected(name, PROCESSING, EventKind.GRANTED, EVIDENCE, collected_at=datetime.now(UTC))
-                    await record_consent(session, DEPLOYMENT, _CALLER, renewed)
+                opened = await open_ledgers(session, DEPLOYMENT, [name], [PROCESSING])
+                await record(session, DEPLOYMENT, _CALLER, said, opened)
     finally:
         await database.close()
     return len(numbers)

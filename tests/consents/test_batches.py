@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from app.api.consents import batches, group, together
-from app.operations.consents.open_ledgers import opening_of
+from app.api.consents import batches, groups
+from app.operations.consents.ledgers import opening_of
 from app.snapshot.confirm import Confirmer
 from tests.support.api import running, subject
 from tests.support.consents import grant
@@ -63,7 +63,7 @@ REFUSED = [
 @pytest.mark.parametrize("size", [1, 3, 50])
 def test_each_item_is_answered_as_it_would_be_alone(pip, monkeypatch, size):
     """Grants, refusals and what is refused, in any order: status and body are those of single requests."""
-    monkeypatch.setattr(group, "TOGETHER", size)
+    monkeypatch.setattr(groups, "TOGETHER", size)
     good = [grant(f"one{size}", "ads"), {**grant(f"two{size}", "stats"), "decision": "refused"}]
     items = [REFUSED[0], good[0], *REFUSED[1:5], good[1], *REFUSED[5:]]
     told = _items(pip, CONSENTS, items)
@@ -172,8 +172,8 @@ def test_a_group_that_takes_too_long_is_not_recorded_and_the_rest_is_left(pip, m
             raise TimeoutError
         return await record(self, session, register)
 
-    record = together.Together.record
-    monkeypatch.setattr(together.Together, "record", slow)
+    record = groups.Group.record
+    monkeypatch.setattr(groups.Group, "record", slow)
     told = _items(pip, WITHDRAWALS, [_withdrawal(name) for name in ("slow1", "slow2", "stuck", "slow3", "slow4")])
     assert [each["status"] for each in told] == [200, 200, 503, 503, 503]
     assert tried == [2, 2]
@@ -191,7 +191,7 @@ def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
                 await asyncio.to_thread(pip.call, *(("DELETE", path) if taken == "key" else ("PATCH", path, body)))
             return await opening_of(deployment, names, **how)
 
-        monkeypatch.setattr(together, "opening_of", revoked)
+        monkeypatch.setattr(groups, "opening_of", revoked)
         names = [f"{each}{taken}" for each in ("first", "alsofirst", "second", "alsosecond")]
         told = _items(pip.with_key(made["key"]), WITHDRAWALS, [_withdrawal(name) for name in names])
         assert [each["status"] for each in told] == [200, 200, status, status]

@@ -12,9 +12,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from app.api.consents import group
-from app.api.consents.group import RecordingGroups, _Waiting
-from app.api.consents.together import Order, Together
+from app.api.consents import groups as groups_module
+from app.api.consents.groups import Group, Order, RecordingGroups
 from app.auth.idempotency import IdempotentCall, KeyClaim, KeyClaims, _name_of, release
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.deployment import SubjectName
@@ -95,7 +94,7 @@ def test_a_key_that_waits_for_a_person_holds_up_nobody(api, database):
 
 def test_writes_about_a_person_whom_others_hold_end(api, database, monkeypatch):
     """However many there are, none waits for all those before it: 503, and others go on."""
-    monkeypatch.setattr("app.api.consents.group._PATIENCE", 0.2)
+    monkeypatch.setattr("app.api.consents.groups._PATIENCE", 0.2)
     api.register("ads")
     api.decide("busy", "ads")
     with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(12) as pool:
@@ -137,7 +136,7 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, database, monke
     # Equal times of collection, so that the order of the ledger alone says which was last.
     elements = [["content", "subject_line"], ["content"]] * 4
     items = [grant("busy", "ads", at=at, elements=each) for each in elements]
-    record, write = Together.record, groups.writer.write
+    record, write = Group.record, groups.writer.write
 
     @asynccontextmanager
     async def slowly_confirmed(*arguments: Any) -> Any:
@@ -149,12 +148,12 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, database, monke
     with psycopg.connect(administrator_url(database.name)) as holder:
         holder.execute("SELECT FROM subject FOR UPDATE")
 
-        async def then_let_go(whole: Together, session: Any, register: Any) -> Any:
+        async def then_let_go(whole: Group, session: Any, register: Any) -> Any:
             told = await record(whole, session, register)
             holder.rollback()
             return told
 
-        monkeypatch.setattr(Together, "record", then_let_go)
+        monkeypatch.setattr(Group, "record", then_let_go)
         told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
     ids = [each["answer"]["id"] for each in told]
     with psycopg.connect(database.owner_url) as owner:
@@ -190,9 +189,9 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, database,
             found[first[0]] = KeyClaim.OF_ANOTHER
         return found
 
-    record = Together.record
+    record = Group.record
 
-    async def then_let_go(whole: Together, session: Any, register: Any) -> Any:
+    async def then_let_go(whole: Group, session: Any, register: Any) -> Any:
         done = await record(whole, session, register)
         if len(first) == 1:
             release(session, first[0])  # it was claimed by this transaction in truth
@@ -200,7 +199,7 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, database,
         return done
 
     monkeypatch.setattr(KeyClaims, "told", held_by_another)
-    monkeypatch.setattr(Together, "record", then_let_go)
+    monkeypatch.setattr(Group, "record", then_let_go)
     items = [grant("busy", "ads", at=at, elements=each) for each in ([["content", "subject_line"], ["content"]] * 2)]
     headers = {"Idempotency-Key": "held"}
     answered = api.call("POST", "/v1/consents/batch", {"items": items}, headers).json()["items"]
@@ -265,15 +264,15 @@ def test_a_key_that_others_hold_holds_up_nobody(api, database):
 def test_a_group_has_a_few_decisions_about_one_person(api):
     """Thousands about one person, who has a long ledger, leave room for others; their order stays."""
     groups = api.client.app.state.recording_groups
-    mine, other = [_order("long") for _ in range(20)], _order("other")
-    loop = asyncio.new_event_loop()
-    waiting = [_Waiting(order, loop.create_future()) for order in (*mine, other)]
-    groups.waiting.extend(waiting)
-    first = groups._take()
-    assert [each.order for each in first] == [*mine[:5], other]
-    assert [each.order for each in groups.waiting] == mine[5:]
-    groups.waiting.clear()
-    loop.close()
+
+    async def taken():
+        mine, other = [_order("long") for _ in range(20)], _order("other")
+        groups.waiting.extend([*mine, other])
+        assert groups._take() == [*mine[:5], other]
+        assert list(groups.waiting) == mine[5:]
+        groups.waiting.clear()
+
+    asyncio.run(taken())
 
 
 def test_a_group_that_was_ended_before_it_began_tells_its_own():
@@ -305,8 +304,7 @@ def test_what_waits_behind_a_task_that_had_not_begun_is_told():
     async def closed():
         nothing: Any = None
         groups = RecordingGroups(nothing, nothing, timedelta(days=1))
-        loop = asyncio.get_running_loop()
-        two = [_Waiting(_order("one"), loop.create_future()) for _ in range(2)]
+        two = [_order("one") for _ in range(2)]
         groups._wait_alone(two)
         await groups.close()
         assert all(isinstance(one.answer.exception(), DatabaseUnavailableError) for one in two)
@@ -321,7 +319,7 @@ def test_nobody_waits_for_ever(error, monkeypatch):
     async def prepared(*_, **__):
         return SimpleNamespace(lookups=())
 
-    monkeypatch.setattr(group, "together", prepared)
+    monkeypatch.setattr(groups_module, "together", prepared)
 
     @asynccontextmanager
     async def write(*_):

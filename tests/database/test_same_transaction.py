@@ -10,8 +10,10 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import EventKind
 from app.db.database import Database
-from app.operations.consents.record_consent import Collected, record_consent
-from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.consents.grant import Collected
+from app.operations.consents.ledgers import open_ledgers
+from app.operations.consents.recorder import record
+from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import SubjectName
 from app.wiring.deployment import deployment_of
 from tests.support.api import settings_for, utc
@@ -31,6 +33,13 @@ class CutError(Exception):
 def _counts(url: str) -> dict[str, int]:
     with psycopg.connect(url) as connection:
         return {table: len(connection.execute(f"SELECT FROM {table}").fetchall()) for table in TRACES}
+
+
+async def _say(session, deployment, *said):
+    """Record decisions about one person."""
+    opened = await open_ledgers(session, deployment, [ALICE], ["ads-mail"])
+    for each in said:
+        await record(session, deployment, CALLER, each, opened)
 
 
 def _run(database, work):
@@ -60,8 +69,7 @@ def test_a_rollback_leaves_neither_event_nor_change_nor_outbox_row(registered):
     deployment = deployment_of(settings_for(registered))
 
     async def cut(session):
-        await record_consent(session, deployment, CALLER, GRANT)
-        await withdraw_consent(session, deployment, CALLER, Withdrawal(ALICE, "ads-mail"))
+        await _say(session, deployment, GRANT, Withdrawal(ALICE, "ads-mail"))
         raise CutError
 
     with pytest.raises(CutError):
@@ -73,10 +81,10 @@ def test_event_change_and_outbox_carry_one_transaction(registered):
     """The change and outbox rows of a grant bear the id of the transaction that made its ledger row."""
     deployment = deployment_of(settings_for(registered))
 
-    async def record(session):
-        await record_consent(session, deployment, CALLER, GRANT)
+    async def granted(session):
+        await _say(session, deployment, GRANT)
 
-    _run(registered, record)
+    _run(registered, granted)
     with psycopg.connect(registered.owner_url) as connection:
         ((ref, xmin),) = connection.execute("SELECT subject_ref, xmin::text FROM consent_event").fetchall()
         changed = connection.execute(
@@ -93,7 +101,7 @@ def test_a_refused_commit_leaves_nothing(registered):
     deployment = deployment_of(settings_for(registered))
 
     async def doomed(session):
-        await record_consent(session, deployment, CALLER, GRANT)
+        await _say(session, deployment, GRANT)
         await session.execute(text("SELECT 1 / 0"))
 
     with pytest.raises(Exception, match="division by zero"):

@@ -70,7 +70,7 @@ def test_unbroken_copy_passes(copy):
         ),
         (
             "operations/staff/probe.py",
-            "from app.operations.consents import record_consent",
+            "from app.operations.consents import recorder",
             "app.operations.staff is not allowed to import app.operations.consents",
         ),
         ("api/subjects/__init__.py", "", "app.api.subjects"),

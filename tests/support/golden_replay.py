@@ -137,7 +137,7 @@ class Replay:
         async with database.write() as session:
             ref = await find_ref(session, pseudonyms.locator("user", name))
             assert ref is not None
-            await append_entries(session, [LedgerEntry(ref, own, recorded_at=at, recorded_by=UUID(int=0))])
+            append_entries(session, [LedgerEntry(ref, own, recorded_at=at, recorded_by=UUID(int=0))])
         await database.close()
 
     def question(self, case: GoldenCase) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Many decisions in one request: each is judged, recorded and answered for itself, in the order in which it was sent.
 
-They are recorded a hundred at a time, together with what other requests send meanwhile (`app.api.consents.group`).
+They are recorded a hundred at a time, together with what other requests send meanwhile (`app.api.consents.groups`).
 """
 
 import asyncio
@@ -12,11 +12,8 @@ from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
 from app.api.consents.batch_models import ConsentAnswers, ConsentBatch, WithdrawalAnswers, WithdrawalBatch
-from app.api.consents.group import TOGETHER
-from app.api.consents.grouped import Grouped, grouped_for
-from app.api.consents.models import NewConsent, NewWithdrawal
-from app.api.consents.recording import said_in_consent, said_in_withdrawal
-from app.api.consents.remembered_callers import NeedsRemembered
+from app.api.consents.groups import TOGETHER, Grouped, NeedsRemembered, grouped_for
+from app.api.consents.models import NewConsent, NewWithdrawal, said_in_consent, said_in_withdrawal
 from app.api.http.problems import InvalidRequestError, UnauthorizedError, failed, fields_of, response_to
 from app.api.http.rate_limits import charge
 from app.api.http.routing import problems, strict_router
@@ -27,7 +24,7 @@ from app.auth.limits.rate_limits import Counted
 from app.auth.scopes import Scope
 from app.core.errors import DomainError, ScopeMissingError
 from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
-from app.operations.consents.record_many import Said
+from app.operations.consents.recorder import Said
 
 _AT_A_STRETCH: Final = 25
 router = strict_router("consents")

@@ -34,10 +34,10 @@ from app.core.register.approval import RegisterApproval
 from app.core.register.errors import ImportNotApprovedError
 from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import ImportSource, list_sources
+from app.operations.consents.grant import Collected
 from app.operations.consents.imports.approve_import import approve_import, propose_import
 from app.operations.consents.imports.import_rows import Import, ImportedRow, Verdict, import_rows
-from app.operations.consents.record_consent import Collected
-from app.operations.consents.withdraw_consent import Withdrawal
+from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
 
 router = strict_router("consents")

@@ -12,7 +12,9 @@ from app.api.http.wire import NOTICE_EXAMPLE, Instant, PageRequest, ProcessingId
 from app.core.article import PARIS, Element
 from app.core.consent import AgeBand, DefaultState, Defect, EventKind, GivenBy, PositiveAct, State
 from app.ledger.entries import LedgerEntry
-from app.operations.consents.search_consents import ConsentView
+from app.operations.consents.grant import Collected, ConsentView
+from app.operations.consents.withdrawal import Withdrawal
+from app.operations.service.deployment import Deployment, SubjectName
 
 Method = Literal["web_form", "in_app", "api", "paper", "phone"]
 Authenticated = Literal["mailbox", "signed_in", "signed_in_strong", "in_person", "telephone"]
@@ -224,7 +226,7 @@ class HistoryBody(BaseModel):
     items: list[EventBody]
 
 
-def consent_body(view: ConsentView, defects: tuple[Defect, ...] = ()) -> ConsentBody:
+def consent_body(view: ConsentView) -> ConsentBody:
     """The wire form of a consent."""
     event = view.event
     return ConsentBody(
@@ -238,7 +240,7 @@ def consent_body(view: ConsentView, defects: tuple[Defect, ...] = ()) -> Consent
         collected_at=event.collected_at,
         collected_on=event.collected_at.astimezone(PARIS).date(),
         expires_at=view.expires_at,
-        defects=list(defects) or None,
+        defects=list(view.defects) or None,
     )
 
 
@@ -265,3 +267,40 @@ def event_body(entry: LedgerEntry) -> EventBody:
 
 def _plain(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if said is None else dict(said)
+
+
+def said_in_consent(body: NewConsent, deployment: Deployment) -> Collected:
+    """A grant or a refusal.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    return Collected(
+        subject=_checked(body.subject.name(), deployment),
+        processing=body.processing,
+        kind=EventKind(body.decision),
+        evidence=body.evidence.model_dump(mode="json", exclude_none=True),
+        capacity=body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None,
+        version=body.version,
+        elements=frozenset(body.elements) if body.elements is not None else None,
+        collected_at=body.collected_at,
+        territory=body.territory,
+    )
+
+
+def said_in_withdrawal(body: NewWithdrawal, deployment: Deployment) -> Withdrawal:
+    """A withdrawal.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    capacity = body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None
+    name = _checked(body.subject.name(), deployment)
+    return Withdrawal(name, body.processing, body.received_at, body.method, capacity=capacity)
+
+
+def _checked(name: SubjectName, deployment: Deployment) -> SubjectName:
+    deployment.pseudonyms.locators(name.type, name.id)
+    return name

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Response
 
-from app.api.consents.grouped import Grouped, grouped_for
+from app.api.consents.groups import Grouped, NeedsRemembered, grouped_for
 from app.api.consents.models import (
     ConsentBody,
     ConsentSearch,
@@ -17,9 +17,9 @@ from app.api.consents.models import (
     WithdrawalBody,
     consent_body,
     event_body,
+    said_in_consent,
+    said_in_withdrawal,
 )
-from app.api.consents.recording import said_in_consent, said_in_withdrawal
-from app.api.consents.remembered_callers import NeedsRemembered
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs

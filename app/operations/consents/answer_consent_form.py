@@ -24,11 +24,12 @@ from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
 from app.ledger.vault_store import load_name
 from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
+from app.operations.consents.grant import Collected
+from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
-from app.operations.consents.open_ledgers import open_ledger
-from app.operations.consents.record_consent import Collected, record_consent
+from app.operations.consents.recorder import record
 from app.operations.consents.shown_processing import ShownProcessing, shown_digest
-from app.operations.consents.withdraw_consent import Withdrawal, withdraw_consent
+from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment, SubjectName
 
 FORMS_AN_HOUR: Final = 60
@@ -111,7 +112,8 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
         raise NotFoundError
     subject = await _subject(session, deployment, link)
     # First of all locks, as in every other write about this subject: what is read from here on does not change.
-    if (await open_ledger(session, deployment, subject)).ref != link.subject_ref:
+    ledgers = await open_ledgers(session, deployment, [subject], link.processings)
+    if ledgers.of(subject).ref != link.subject_ref:
         raise ConsentLinkEndedError
     opened = await open_consent_link(session, deployment, form.token_sha256)
     if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
@@ -124,9 +126,9 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     press = pressed.press
     items = _meant(opened, form, press)
     _check_quality(link, pressed)
+    act = _ALL.get(press) or Act(press.value)
     for item in items:
-        said = _Said(form, item, _ALL.get(press) or Act(press.value), page, pressed.answering_as)
-        await _record(session, deployment, opened, subject, said)
+        await _record(session, deployment, opened, ledgers, _Said(subject, form, item, act, page, pressed.answering_as))
     return True
 
 
@@ -165,8 +167,9 @@ async def _subject(session: WriteSession, deployment: Deployment, link: ConsentL
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What one press says of one processing, and how its page looked."""
+    """What one press says of one processing of a person, and how its page looked."""
 
+    subject: SubjectName
     form: ConsentForm
     item: ShownProcessing
     act: Act
@@ -175,15 +178,15 @@ class _Said:
 
 
 async def _record(
-    session: WriteSession, deployment: Deployment, opened: OpenedLink, subject: SubjectName, said: _Said
+    session: WriteSession, deployment: Deployment, opened: OpenedLink, ledgers: OpenLedgers, said: _Said
 ) -> None:
     link, item = opened.link, said.item
     if said.act is Act.WITHDRAW:
-        withdrawal = Withdrawal(subject, item.id, method="web_form", link=link.id)
-        await withdraw_consent(session, deployment, opened.caller, withdrawal)
+        withdrawal = Withdrawal(said.subject, item.id, method="web_form", link=link.id)
+        await record(session, deployment, opened.caller, withdrawal, ledgers)
         return
     if said.act is Act.DECLINE:
-        declined = DeclinedRenewal(subject, item.id, {"method": "web_form", "link": str(link.id)})
+        declined = DeclinedRenewal(said.subject, item.id, {"method": "web_form", "link": str(link.id)})
         await decline_renewal(session, deployment, opened.caller, declined)
         return
     capacity = {"given_by": (link.given_by or GivenBy.SELF).value}
@@ -193,13 +196,13 @@ async def _record(
         capacity["age_band"] = opened.age_band.value
     if link.parent_ref is not None and link.parent_checked_how is not None:
         capacity |= {"parent_ref": link.parent_ref.hex(), "parent_checked_how": link.parent_checked_how}
-    await record_consent(session, deployment, opened.caller, _collected(opened, subject, said, capacity))
+    await record(session, deployment, opened.caller, _collected(opened, said, capacity), ledgers)
 
 
-def _collected(opened: OpenedLink, subject: SubjectName, said: _Said, capacity: dict[str, str]) -> Collected:
+def _collected(opened: OpenedLink, said: _Said, capacity: dict[str, str]) -> Collected:
     link, item, language = opened.link, said.item, said.form.language
     return Collected(
-        subject=subject,
+        subject=said.subject,
         processing=item.id,
         kind=EventKind.GRANTED if said.act is Act.ACCEPT else EventKind.REFUSED,
         evidence={

@@ -42,9 +42,9 @@ from app.core.solicitation import Solicited, next_half_year
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.solicitations import count_asked, load_asked
-from app.operations.consents.append_to_ledger import OpenLedger
-from app.operations.consents.open_ledgers import open_ledgers
-from app.operations.consents.subjects.told_age import refuse_own_parent
+from app.operations.consents.ledgers import OpenLedger, open_ledgers
+from app.operations.consents.recorder import parent_ref
+from app.operations.consents.statement import refuse_own_parent
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import parent_reference
@@ -151,11 +151,11 @@ async def create_consent_link(
     )
     sides = (GivenBy.SELF, GivenBy.PARENT) if wanted.kind is LinkKind.JOINT else (None,)
     name = opened.account(wanted.subject).name
-    parent_ref = None
+    parent = None
     if wanted.parent is not None:
-        await refuse_own_parent(session, deployment, wanted.parent[0], ledger, "parent")
-        parent_ref = parent_reference(deployment, wanted.parent[0])
-    offer = _Offer(ledger, name, caller, wanted, chosen, expires_at, tuple(left_out), parent_ref)
+        refuse_own_parent(ledger, await parent_ref(session, deployment, wanted.parent[0]), "parent")
+        parent = parent_reference(deployment, wanted.parent[0])
+    offer = _Offer(ledger, name, caller, wanted, chosen, expires_at, tuple(left_out), parent)
     links = [await _make(session, offer, side) for side in sides]
     if wanted.kind.asks:
         await count_asked(session, ledger.ref, chosen, ledger.now, wanted.person_request)

@@ -7,15 +7,13 @@ from uuid import UUID
 
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
-from app.core.errors import ConsentNotApplicableError, NotFoundError, NothingToRenewError
+from app.core.errors import ConsentNotApplicableError, NothingToRenewError
 from app.core.page.link import Situation, latest_decision, situation
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
-from app.operations.consents.append_to_ledger import append, tell
-from app.operations.consents.open_ledgers import open_ledger
+from app.operations.consents.ledgers import append, open_ledger, tell
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.store import load_processing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +44,10 @@ async def decline_renewal(
         NothingToRenewError: no consent to it holds.
 
     """
-    record = await load_processing(session, declined.processing)
-    if record is None:
-        raise NotFoundError("No such processing is registered.", field="processing")
+    ledger = await open_ledger(session, deployment, declined.subject, [declined.processing])
+    record = ledger.registered(declined.processing)
     if not record.facts.rests_on_consent:
         raise ConsentNotApplicableError(field="processing")
-    ledger = await open_ledger(session, deployment, declined.subject)
     at = present(ledger.after_everything, {ledger.ref: ledger.events}, record)
     consent = latest_decision(ledger.events, record.facts, at)
     stands = situation(consent, ledger.events, record.facts, at, deployment.policy)

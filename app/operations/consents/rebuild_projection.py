@@ -57,5 +57,5 @@ async def _compare(session: WriteSession, ref: bytes, rows: Sequence[ConsentRow]
     wrong = {each for each in should.keys() | stored.keys() if should.get(each) != stored.get(each)}
     if wrong and repair:
         await remove_rows(session, ref, wrong - should.keys())
-        await project_subject(session, ref, rows, stored)
+        project_subject(session, ref, rows, stored)
     return len(wrong)

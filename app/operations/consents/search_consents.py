@@ -11,6 +11,7 @@ from app.core.state import consent_expiry, consent_state
 from app.db.session import ReadSession
 from app.ledger.projection import ConsentFilter, list_consents
 from app.ledger.store import find_entry, load_events
+from app.operations.consents.grant import ConsentView
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.named_subject import ref_of
@@ -29,16 +30,6 @@ class ConsentQuery:
     processings: tuple[str, ...] | None = None
     state: State | None = None
     expires_before: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentView:
-    """One consent at an instant: `expires_at` is the expiry that counts then, None for a refusal."""
-
-    event: ConsentEvent
-    subject_ref: bytes
-    state: State
-    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

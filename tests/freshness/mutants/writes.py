@@ -3,7 +3,7 @@
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from app.api.consents.together import Together
+from app.api.consents.groups import Group
 from app.api.register import invalidations
 from app.api.register import routes as processings
 from app.operations.register.change_status import change_status
@@ -88,15 +88,15 @@ def deadline_before_commit(patch):
 
 def repeated_at_once(patch):
     """A write that was done before under the same Idempotency-Key is answered at once."""
-    real = Together.record
+    real = Group.record
 
-    async def record(self: Together, session, register):
+    async def record(self: Group, session, register):
         given = await real(self, session, register)
         if not session.committing.changes:
             session.committing.narrowing = False
         return given
 
-    patch(Together, "record", record)
+    patch(Group, "record", record)
 
 
 def repeated_status_at_once(patch):

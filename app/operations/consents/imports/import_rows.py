@@ -1,7 +1,6 @@
 """Record rows that another system had: at their own dates, each once, with what proves them as far as it exists.
 
-Each row is recorded by what records a single decision (`record_in`, `withdraw_in`); only the ledgers are opened many at
-a time.
+Each row is recorded by what records a single decision (`record`); only the ledgers are opened many at a time.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from app.core.consent import EventKind, State
 from app.core.errors import DomainError
 from app.core.register.approval import RegisterApproval
 from app.core.register.errors import ImportNotApprovedError, ImportOfAnotherError, ImportUntilError, RowChangedError
-from app.db.session import WriteSession
+from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import (
     ImportSource,
     RowHashes,
@@ -27,11 +26,10 @@ from app.ledger.imports import (
     known_rows,
 )
 from app.ledger.locators import last_unfound
-from app.operations.consents.collection_time import record_import
-from app.operations.consents.open_ledgers import OpenLedgers, open_ledgers
-from app.operations.consents.record_consent import Collected, RecordedConsent
-from app.operations.consents.record_many import record_one
-from app.operations.consents.withdraw_consent import Withdrawal
+from app.operations.consents.grant import Collected, ConsentView
+from app.operations.consents.ledgers import OpenLedgers, open_ledgers
+from app.operations.consents.recorder import record, record_import
+from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
 
 _AT_A_STRETCH: Final = 10
@@ -123,7 +121,7 @@ async def import_rows(
     await add_counts(session, whole.source, rows=len(done), grants=grants)
     _require_approval(whole, held, held.grants + grants)
     if done:
-        await record_import(session, caller, await session.now())
+        await record_import(session, caller)
     if known:
         await session.repeat()  # the first time of these may have narrowed, and not have been confirmed or noted
     return [verdicts[place] for place in range(len(rows))]
@@ -189,9 +187,12 @@ class _Recorder:
             if said.kind is EventKind.GRANTED and self.whole.until is None:
                 return Verdict(refused=ImportUntilError(field="until"))
             said = replace(said, until=self.whole.until, since=self.whole.since)
-        recorded = await record_one(self.session, self.deployment, self.caller, said, opened)
-        if isinstance(recorded.done, RecordedConsent):
-            event = recorded.done.entry.event
-            proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
-            return Verdict(event.id, recorded.done.state, proven)
-        return Verdict(recorded.done.id if recorded.done is not None else None, refused=recorded.refused)
+        try:
+            recorded = await record(self.session, self.deployment, self.caller, said, opened)
+        except (DomainError, PartRefusedError) as error:
+            return Verdict(refused=error)
+        event = recorded.entry.event
+        if not isinstance(recorded.done, ConsentView):
+            return Verdict(event.id)
+        proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
+        return Verdict(event.id, recorded.done.state, proven)

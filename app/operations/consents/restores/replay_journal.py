@@ -20,10 +20,10 @@ from app.ledger.entries import LedgerEntry
 from app.ledger.locators import end_account, every_ref, find_ref, hold_refs, is_subject, locators_of, sever
 from app.ledger.store import load_entries
 from app.ledger.vault_store import destroy_names, names_of
-from app.operations.consents.append_to_ledger import OpenLedger, append, tell
+from app.operations.consents.ledgers import OpenLedger, append, tell
 from app.operations.consents.restores.playable import playable, used_after
 from app.register.invalidations import InvalidationRecord, add_invalidation
-from app.register.store import add_status_change, lock_processing
+from app.register.store import add_status_change, load_processings, lock_processing
 from app.snapshot.changes import ChangeKind, record_change
 
 _BY_HAND: Final = {
@@ -119,8 +119,10 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
 async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> None:
     """Append an entry to the ledger that holds these, and tell of what it ends."""
     ref, event = entry.subject_ref, entry.event
-    ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now())
-    ended = await append(session, ledger, replace(entry, event=replace(event, order=ledger.next_order)))
+    named = {each.processing for each in (event, *(held.event for held in entries)) if each.processing is not None}
+    register = await load_processings(session, named)
+    ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now(), register)
+    _, ended = await append(session, ledger, replace(entry, event=replace(event, order=ledger.next_order)))
     session.narrow()
     for row in ended:
         await tell(session, ref, event.kind, event.collected_at, consent=row.id, processing=row.processing)

@@ -13,8 +13,7 @@ from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry
 from app.ledger.locators import end_account
-from app.operations.consents.append_to_ledger import OpenLedger, append, tell
-from app.operations.consents.open_ledgers import open_ledger
+from app.operations.consents.ledgers import OpenLedger, append, open_ledger, tell
 from app.operations.service.deployment import Deployment, SubjectName
 
 
@@ -74,5 +73,4 @@ async def append_for_all(
     at = ledger.after_everything
     event = ConsentEvent(id=session.new_id(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
     entry = LedgerEntry(subject_ref=ledger.ref, event=event, recorded_at=at, recorded_by=caller.id)
-    ended = await append(session, ledger, entry)
-    return ledger.with_entry(entry), ended
+    return await append(session, ledger, entry)

@@ -11,8 +11,7 @@ from app.core.consent import EventKind
 from app.db.session import WriteSession
 from app.ledger.locators import MovedError, every_ref, find_ref, hold_refs, names_held, sever, until_held
 from app.ledger.vault_store import destroy_names
-from app.operations.consents.append_to_ledger import tell
-from app.operations.consents.open_ledgers import open_ledger
+from app.operations.consents.ledgers import open_ledger, tell
 from app.operations.consents.subjects.close_subject import Closure, append_for_all
 from app.operations.service.deployment import Deployment, SubjectName
 from app.snapshot.changes import ChangeKind, record_change

@@ -23,8 +23,15 @@ from app.db.session import WriteSession
 from app.ledger.entries import LedgerEntry, age_alone, collection_of
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.vault_store import KeptName, forget_name, keep_name, keep_names_of, names_of
-from app.operations.consents.append_to_ledger import OpenLedger, append, tell
-from app.operations.consents.open_ledgers import OpenLedgers, new_account, open_ledgers, write_account
+from app.operations.consents.ledgers import (
+    OpenLedger,
+    OpenLedgers,
+    append,
+    new_account,
+    open_ledgers,
+    tell,
+    write_account,
+)
 from app.operations.consents.subjects.close_subject import close_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 from app.snapshot.changes import ChangeKind, record_change
@@ -122,12 +129,14 @@ async def _carry_over(
         at, order = no.collected_at, after.next_order
         event = ConsentEvent(session.new_id(now), no.kind, no.processing, at, order, version=no.version)
         entry = LedgerEntry(theirs.ref, event, max(now, at), caller.id, imported=imported[no.id], evidence=evidence)
-        after = after.with_entry(entry)
+        after = after.with_entries(entry)
     age = _younger_age(session, caller, mine, after)
     if age is not None:
-        after = after.with_entry(age)
+        after = after.with_entries(age)
     added = after.entries[len(theirs.entries) :]
-    ended = [row for row in await append(session, theirs, *added) if row.decision is EventKind.GRANTED] if added else []
+    if not added:
+        return []
+    ended = [row for row in (await append(session, theirs, *added))[1] if row.decision is EventKind.GRANTED]
     for row in ended:
         # Told as of now: whoever is to erase what was derived has heard of it only now.
         await tell(session, theirs.ref, EventKind.WITHDRAWN, now, consent=row.id, processing=row.processing)

@@ -10,7 +10,7 @@ from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.ledger.vault_store import names_of
-from app.operations.consents.open_ledgers import new_account, open_ledgers, write_account
+from app.operations.consents.ledgers import new_account, open_ledgers, write_account
 from app.operations.consents.subjects.close_subject import close_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 from app.snapshot.changes import ChangeKind, record_change

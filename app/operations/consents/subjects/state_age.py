@@ -15,12 +15,11 @@ from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.events.many import Message, put_many
 from app.ledger.entries import LedgerEntry, collection_of
-from app.operations.consents.append_to_ledger import OpenLedger, append
-from app.operations.consents.collection_time import CollectionTime, record_import, time_of_narrowing
-from app.operations.consents.open_ledgers import open_ledger
+from app.operations.consents.ledgers import OpenLedger, append, open_ledger
+from app.operations.consents.recorder import record_import
+from app.operations.consents.statement import CollectionTime, time_of_narrowing
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.store import load_processings
 
 _FIFTEEN_YEARS: Final = 15 * 366
 
@@ -58,10 +57,10 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         session.narrow()
     if makes_older(said, ledger.events, when.at):
         session.widen()
-    await append(session, ledger, entry)
+    grown, _ = await append(session, ledger, entry)
     if when.imported:
-        await record_import(session, caller, ledger.now)
-    await _ask_for_confirmation(session, deployment, ledger, entry.event)
+        await record_import(session, caller)
+    await _ask_for_confirmation(session, deployment, ledger, grown)
     return entry
 
 
@@ -104,20 +103,21 @@ def _entry(
 
 
 async def _ask_for_confirmation(
-    session: WriteSession, deployment: Deployment, ledger: OpenLedger, stated: ConsentEvent
+    session: WriteSession, deployment: Deployment, ledger: OpenLedger, grown: OpenLedger
 ) -> None:
     """Tell receivers, once, of each joint consent in force whose person is a child no more: they decide alone now.
 
     The consent stands until it ends; that it is worth a confirmation by the person is for the operator (facts of LIL
     art. 45). Told when the band last known was under 15 and the new one is not.
     """
-    events = [*ledger.events, stated]
+    events, stated = grown.events, grown.entries[-1].event
     before, after = (age_known(known, stated.collected_at) for known in (ledger.events, events))
     if before is not AgeBand.UNDER_15 or after is AgeBand.UNDER_15:
         return
-    records = await load_processings(session, {each.processing for each in events if each.processing is not None})
     messages = []
-    for identifier, record in records.items():
+    for identifier, record in grown.register.items():
+        if record is None:
+            continue
         at = present(ledger.now, {ledger.ref: events}, record)
         grant = fold(events, record.facts, at).grant
         if grant is None or not is_joint(grant):

@@ -1,13 +1,23 @@
-"""Open ledgers, one or many, in one round trip; each of many is then recorded in as if it had been opened alone."""
+"""The one way into the ledger: open the ledgers of people, one or many, in one round trip, and append to them.
+
+A ledger is held by the transaction that opened it. What is appended is projected, and told to replicas, in the same
+transaction.
+"""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
+from app.core.consent import ConsentEvent, EventKind
+from app.core.errors import NotFoundError
+from app.core.projection import ConsentRow, project
 from app.db.lookups import LookedUp, Lookup
 from app.db.session import INSTANT, WriteSession
+from app.events.kinds import ClosureCause
+from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.entries import LedgerEntry
 from app.ledger.locators import (
     Located,
@@ -19,14 +29,79 @@ from app.ledger.locators import (
     names_held,
     until_held,
 )
-from app.ledger.store import ledgers_behind
+from app.ledger.projection import project_subject
+from app.ledger.store import append_entries, ledgers_behind
 from app.ledger.vault_store import KeptName, keep_name
-from app.operations.consents.append_to_ledger import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import ProcessingRecord
 from app.register.remembered import STAMP, RegisterEntries
+from app.snapshot.changes import ChangeKind, record_change
 
 _AT_A_STRETCH: Final = 25
 """How many names are worked on before others of this process have their turn: some milliseconds."""
+_NEXT_INSTANT: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLedger:
+    """One person's ledger, held by this transaction: what it holds, and the instant read under its lock.
+
+    `closed_until`: when an earlier account of the same id was closed, if one was; `another_until`: that of another
+    person. `locators`: what replicas remember the person by. `register`: what is registered under the ids that the
+    ledger names, and those that were asked for when it was opened; None where nothing is. `projected`: the consents
+    that the entries amount to, once that was worked out. `shared`: several people share this mailbox. `set_back`: the
+    database is known to have lost what was answered, and takes nothing that may permit more.
+    """
+
+    ref: bytes
+    locators: tuple[bytes, ...]
+    closed_until: datetime | None
+    entries: Sequence[LedgerEntry]
+    now: datetime
+    register: Mapping[str, ProcessingRecord | None] = field(default_factory=dict)
+    shared: bool = False
+    another_until: datetime | None = None
+    set_back: bool = False
+    projected: tuple[ConsentRow, ...] | None = None
+
+    @property
+    def next_order(self) -> int:
+        """The ledger order of the next event."""
+        return self.entries[-1].event.order + 1 if self.entries else 1
+
+    @property
+    def events(self) -> list[ConsentEvent]:
+        """The events, in ledger order."""
+        return [entry.event for entry in self.entries]
+
+    def with_entries(self, *entries: LedgerEntry) -> "OpenLedger":
+        """The ledger once these were appended to it."""
+        return replace(self, entries=[*self.entries, *entries], projected=None)
+
+    def registered(self, processing: str) -> ProcessingRecord:
+        """The register's entry of a processing that the ledger names, or that it was opened with.
+
+        Raises:
+            NotFoundError: no such processing.
+
+        """
+        record = self.register.get(processing)
+        if record is None:
+            raise NotFoundError("No such processing is registered.", field="processing")
+        return record
+
+    @property
+    def consents(self) -> tuple[ConsentRow, ...]:
+        """The consents that the entries amount to, oldest decision first."""
+        if self.projected is not None:
+            return self.projected
+        return project(self.events, {name: record.facts for name, record in self.register.items() if record})
+
+    @property
+    def after_everything(self) -> datetime:
+        """Now, or just after the latest event if a clock was set back: when a live narrowing decision takes effect."""
+        latest = max((entry.event.collected_at for entry in self.entries), default=None)
+        return self.now if latest is None else max(self.now, latest + _NEXT_INSTANT)
 
 
 @dataclass(slots=True)
@@ -58,10 +133,9 @@ class OpenLedgers:
         closed_until, another_until = account.closed_until, account.another_until
         return replace(self.ledgers[account.ref], closed_until=closed_until, another_until=another_until)
 
-    def recorded(self, name: SubjectName, entry: LedgerEntry) -> None:
-        """Note that an entry was staged for the ledger of a name; with the first, the account begins, if it is new."""
-        ref = self.account(name).ref
-        self.ledgers[ref] = self.ledgers[ref].with_entry(entry)
+    def grown(self, name: SubjectName, ledger: OpenLedger) -> None:
+        """Note what the ledger of a name has come to be; with its first entry the account begins, if it is new."""
+        self.ledgers[self.account(name).ref] = ledger
         self.begin(name)
 
     def begin(self, name: SubjectName) -> None:
@@ -145,7 +219,14 @@ class Opening:
         entries = await register.read(session, {each for each in named if each is not None}, found.of(STAMP))
         for ref, one in accounts.items():
             opened.ledgers[ref] = OpenLedger(
-                ref, one.locators, None, known.get(ref, ()), now, entries, shared=one.shared
+                ref,
+                one.locators,
+                None,
+                known.get(ref, ()),
+                now,
+                entries,
+                shared=one.shared,
+                set_back=session.committing.set_back,
             )
         return opened
 
@@ -197,13 +278,48 @@ async def open_ledgers(
     return await until_held(session, hold)
 
 
-async def open_ledger(session: WriteSession, deployment: Deployment, name: SubjectName) -> OpenLedger:
+async def open_ledger(
+    session: WriteSession, deployment: Deployment, name: SubjectName, processings: Collection[str] = ()
+) -> OpenLedger:
     """Hold a person until the end of the transaction and open their ledger; the account begins, if it is new.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
 
     """
-    opened = await open_ledgers(session, deployment, [name])
+    opened = await open_ledgers(session, deployment, [name], processings)
     opened.begin(name)
     return opened.of(name)
+
+
+async def append(
+    session: WriteSession, ledger: OpenLedger, *entries: LedgerEntry
+) -> tuple[OpenLedger, list[ConsentRow]]:
+    """Append events to the ledger, its projection and the change table, in this transaction.
+
+    Returns:
+        The ledger with them, and the consents that they ended, oldest first.
+
+    """
+    append_entries(session, entries)
+    for entry in entries:
+        # By the locator a replay finds a person who has another pseudonym since a restore.
+        session.note("ledger", {"entry": entry, "locator": ledger.locators[0] if ledger.locators else None})
+    before = {row.id: row for row in ledger.consents}
+    grown = ledger.with_entries(*entries)
+    grown = replace(grown, projected=grown.consents)
+    project_subject(session, ledger.ref, grown.consents, before)
+    for locator in ledger.locators:
+        await record_change(session, ChangeKind.SUBJECT, locator)
+    stood = {each for each, row in before.items() if row.ended_by is None}
+    return grown, [row for row in grown.consents if row.ended_by is not None and row.id in stood]
+
+
+async def tell(
+    session: WriteSession, ref: bytes, kind: EventKind, at: datetime, *, consent: UUID, processing: str
+) -> None:
+    """Put into the outbox that something happened to a consent; a closure told from here is that of the account."""
+    data = {"consent": str(consent), "processing": processing}
+    if kind is EventKind.CLOSED:
+        data["cause"] = ClosureCause.ACCOUNT_CLOSED
+    await put_in_outbox(session, DomainEvent(ref, kind, at, data))

@@ -1,4 +1,4 @@
-"""Record that a user consented to, or refused, one processing."""
+"""A grant or a refusal: from what a caller says was collected to the entry of the ledger. Values in, values out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,13 +7,11 @@ from typing import Any, Final
 
 from app.auth.callers import Caller
 from app.core.article import FRANCE, Element
-from app.core.consent import AgeBand, ConsentEvent, Defect, EventKind, GivenBy, State
+from app.core.consent import ConsentEvent, Defect, EventKind, GivenBy, State
 from app.core.errors import (
     CollectionTimeError,
     ConsentNotApplicableError,
-    InvalidEvidenceError,
     InvalidVersionError,
-    NotFoundError,
     ProcessingRetiredError,
     UnknownVersionError,
 )
@@ -22,25 +20,18 @@ from app.core.names import MailboxSharedError
 from app.core.processing import Status
 from app.core.register.errors import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
-from app.db.session import WriteSession
-from app.ledger.documents import claim_document
+from app.db.identifiers import uuid7
 from app.ledger.entries import LedgerEntry, collection_of
-from app.ledger.link_store import keep_text, text_digest
-from app.operations.consents.append_to_ledger import (
-    OpenLedger,
-    append,
-    entries_of_register,
-    tell,
-)
-from app.operations.consents.collection_time import (
+from app.ledger.link_store import text_digest
+from app.operations.consents.ledgers import OpenLedger
+from app.operations.consents.statement import (
     CollectionTime,
-    record_import,
+    capacity_of,
+    refuse_own_parent,
     time_of_grant,
     time_of_history,
     time_of_narrowing,
 )
-from app.operations.consents.open_ledgers import open_ledger
-from app.operations.consents.subjects.told_age import capacity_to_record, refuse_own_parent, without_parent_id
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.evidence import check_evidence, check_started, check_text_existed, proves
@@ -82,19 +73,44 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedConsent:
-    """The consent that a decision began, with its state at the moment of recording."""
+class ConsentView:
+    """One consent at an instant: `expires_at` is the expiry that counts then, None for a refusal.
 
-    entry: LedgerEntry
+    `defects`: why it is invalid, where it is and was just recorded.
+    """
+
+    event: ConsentEvent
+    subject_ref: bytes
     state: State
     expires_at: datetime | None
-    defects: tuple[Defect, ...]
+    defects: tuple[Defect, ...] = ()
 
 
-async def record_consent(
-    session: WriteSession, deployment: Deployment, caller: Caller, collected: Collected
-) -> RecordedConsent:
-    """Append a grant or a refusal. An unlawfully collected grant is recorded too, as `invalid`: it never permits.
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An entry to append, and what goes with it.
+
+    `widens`: it may permit more than was permitted. `document`: the hash of the paper or recording that stands for it,
+    which may stand for no other person. `texts`: what Sceau's own page showed, which is kept.
+    """
+
+    entry: LedgerEntry
+    widens: bool
+    document: bytes | None = None
+    texts: tuple[str, ...] = ()
+
+
+def grant(
+    collected: Collected, ledger: OpenLedger, deployment: Deployment, caller: Caller, parent: bytes | None
+) -> Recording:
+    """A grant or a refusal. An unlawfully collected grant is recorded too, as `invalid`: it never permits.
+
+    Args:
+        collected: what was collected.
+        ledger: of the person, held.
+        deployment: how it counts periods and times.
+        caller: who says so.
+        parent: the subject_ref that a parent's name leads to, where one is named and known.
 
     Raises:
         NotFoundError: no such processing.
@@ -108,55 +124,38 @@ async def record_consent(
         MailboxSharedError: several people share the mailbox: it is given no consent.
 
     """
-    ledger = await open_ledger(session, deployment, collected.subject)
-    recorded = await record_in(session, deployment, caller, collected, ledger)
-    if recorded.entry.imported:
-        await record_import(session, caller, ledger.now)
-    return recorded
-
-
-async def record_in(
-    session: WriteSession, deployment: Deployment, caller: Caller, collected: Collected, ledger: OpenLedger
-) -> RecordedConsent:
-    """Append a grant or a refusal to an open ledger.
-
-    Raises:
-        As `record_consent`.
-
-    """
-    record = (await entries_of_register(session, ledger, [collected.processing])).get(collected.processing)
-    if record is None:
-        raise NotFoundError("No such processing is registered.", field="processing")
+    record = ledger.registered(collected.processing)
     _check_asked(record, collected, ledger)
-    parent = (collected.capacity or {}).get("parent")
-    if parent is not None:
-        await refuse_own_parent(
-            session, deployment, SubjectName(parent["type"], parent["id"]), ledger, "capacity.parent"
-        )
+    refuse_own_parent(ledger, parent, "capacity.parent")
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when, ledger)
-    said = without_parent_id(deployment, collected.capacity)
-    capacity = capacity_to_record(session, ledger, collected.kind, said, when.at)
-    collected = replace(collected, capacity=capacity)
-    entry = _entry(session, deployment, caller, collected, ledger, version, when)
-    await _claim_document(session, collected, ledger)
-    for kept in (collected.presented_text, collected.presented_page):
-        if kept is not None:
-            await keep_text(session, kept, ledger.now)
-    await append(session, ledger, entry)
-    recorded = _recorded(deployment, ledger, record, entry)
-    if recorded.state is not State.IN_FORCE or collected.elements is not None or _says_minor(collected):
-        # A refusal, a grant that may cover less than the one before it, or an age that other consents may fall with.
-        session.narrow()
-    if not collected.quiet:
-        consent, processing = entry.event.id, collected.processing
-        await tell(session, ledger.ref, collected.kind, when.at, consent=consent, processing=processing)
-    return recorded
+    capacity = capacity_of(ledger, deployment, collected.kind, collected.capacity, when.at)
+    entry = _entry(replace(collected, capacity=capacity.said), ledger, deployment, caller, version, when)
+    document = collected.evidence.get("document_sha256")
+    claims = collected.kind is EventKind.GRANTED and isinstance(document, str) and not collected.joint_form
+    texts = tuple(text for text in (collected.presented_text, collected.presented_page) if text is not None)
+    return Recording(entry, capacity.widens, bytes.fromhex(str(document)) if claims else None, texts)
 
 
-def _says_minor(collected: Collected) -> bool:
-    return (collected.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
+def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> ConsentView:
+    """The consent that a decision began, at the moment of recording.
+
+    Args:
+        entry: the decision.
+        grown: the ledger, which ends with it.
+        deployment: how it counts periods.
+
+    """
+    record = grown.registered(entry.event.processing or "")
+    events = grown.events
+    at = present(grown.now, {grown.ref: events}, record)
+    state = consent_state(entry.event, events, record.facts, at, deployment.policy)
+    if entry.event.kind is not EventKind.GRANTED:
+        return ConsentView(entry.event, grown.ref, state, None)
+    given = grant_among(entry.event, events, record.facts, at)
+    found = defects(given, record.facts, at) if state is State.INVALID else ()
+    return ConsentView(entry.event, grown.ref, state, expiry(given, record.facts, at, deployment.policy), found)
 
 
 def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLedger) -> None:
@@ -240,27 +239,11 @@ def _refused_here(collected: Collected, when: CollectionTime, ledger: OpenLedger
     return any(no.collected_at <= when.at for no in noes)
 
 
-async def _claim_document(session: WriteSession, collected: Collected, ledger: OpenLedger) -> None:
-    """Refuse a document that stands for another person already: one form, or one recording, is one person's.
-
-    Raises:
-        InvalidEvidenceError: it does, and the import does not say that several people signed the form.
-
-    """
-    document = collected.evidence.get("document_sha256")
-    if collected.kind is not EventKind.GRANTED or document is None or collected.joint_form:
-        return
-    if await claim_document(session, bytes.fromhex(document), ledger.ref) != ledger.ref:
-        message = "This document stands for another person's consent already."
-        raise InvalidEvidenceError(message, field="evidence.document_sha256")
-
-
 def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
-    session: WriteSession,
-    deployment: Deployment,
-    caller: Caller,
     collected: Collected,
     ledger: OpenLedger,
+    deployment: Deployment,
+    caller: Caller,
     version: VersionRecord,
     when: CollectionTime,
 ) -> LedgerEntry:
@@ -270,7 +253,7 @@ def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
     expires_at = deployment.policy.expiry(when.at, period, collected.territory) if granted else None
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
-        id=session.new_id(recorded_at),
+        id=uuid7(recorded_at),
         kind=collected.kind,
         processing=collected.processing,
         collected_at=when.at,
@@ -304,16 +287,3 @@ def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, A
         return {**said, **shown}, True
     digest = said.get("presented_text_sha256")
     return dict(said), digest is not None and not collected.unknown and version.holds_text(digest)
-
-
-def _recorded(
-    deployment: Deployment, ledger: OpenLedger, record: ProcessingRecord, entry: LedgerEntry
-) -> RecordedConsent:
-    events = [*ledger.events, entry.event]
-    at = present(ledger.now, {ledger.ref: events}, record)
-    state = consent_state(entry.event, events, record.facts, at, deployment.policy)
-    if entry.event.kind is not EventKind.GRANTED:
-        return RecordedConsent(entry, state, None, ())
-    grant = grant_among(entry.event, events, record.facts, at)
-    found = defects(grant, record.facts, at) if state is State.INVALID else ()
-    return RecordedConsent(entry, state, expiry(grant, record.facts, at, deployment.policy), found)

@@ -1,19 +1,24 @@
-"""When a decision counts as collected: the database's clock for live ones, their own past date for imported ones."""
+"""What counts of a statement: when it was made, and what it says of who decided and how old they are.
 
+The database's clock times what is recorded live; what is imported keeps its own past date.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from app.audit.acts import ActKind
-from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
+from app.core.age import makes_older
 from app.core.article import PARIS, paris_midnight
-from app.core.errors import CollectionTimeError
+from app.core.consent import EventKind
+from app.core.errors import CollectionTimeError, InvalidEvidenceError
 from app.core.register.approval import RegisterApproval
-from app.db.session import WriteSession
-from app.operations.consents.append_to_ledger import OpenLedger
-from app.operations.service.deployment import Deployment
+from app.ledger.entries import collection_of, without_age
+from app.operations.consents.ledgers import OpenLedger
+from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import parent_reference
 
 _AT_ONCE: Final = timedelta(seconds=10)
 """How late a grant may arrive on the day of an erasure."""
@@ -95,11 +100,6 @@ def time_of_history(
     return CollectionTime(stated, imported=True)
 
 
-async def record_import(session: WriteSession, caller: Caller, now: datetime) -> None:
-    """Record that this caller imports, once a day (UTC): each import stands in the ledger itself, marked as one."""
-    await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
-
-
 def _refuse_before_closure(
     ledger: OpenLedger, stated: datetime, field: str, *, imported: bool, narrows: bool = False
 ) -> None:
@@ -133,3 +133,56 @@ def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: 
             field="collected_at",
         )
     return CollectionTime(stated, imported=True)
+
+
+def refuse_own_parent(ledger: OpenLedger, parent: bytes | None, field: str) -> None:
+    """Refuse a child as its own parent, by whichever of its names; `parent`: the subject_ref that the name leads to.
+
+    Raises:
+        InvalidEvidenceError: it is.
+
+    """
+    if parent == ledger.ref:
+        raise InvalidEvidenceError("This is the person whose consent it is.", field=field)
+
+
+def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Capacity with a parent's reference in the place of the parent's id, which is not kept."""
+    if capacity is None or "parent" not in capacity:
+        return capacity
+    said = {name: value for name, value in capacity.items() if name != "parent"}
+    parent = capacity["parent"]
+    return {**said, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"])).hex()}
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What is recorded of who decided, and of their age; `widens`: it may permit more than was permitted."""
+
+    said: Mapping[str, Any] | None
+    widens: bool
+
+
+def capacity_of(
+    ledger: OpenLedger, deployment: Deployment, kind: EventKind, capacity: Mapping[str, Any] | None, at: datetime
+) -> Capacity:
+    """What is recorded of who decided, and of their age.
+
+    A grant may permit more, and so may an age that makes the person older: another consent may have waited for it. A
+    refusal or a withdrawal is recorded all the same where the database is known to be set back, without such an age:
+    whoever tells it may have been revoked since the backup.
+
+    Args:
+        ledger: of the person.
+        deployment: whose keys a parent's reference is made with.
+        kind: of the decision.
+        capacity: as received.
+        at: when it was decided.
+
+    """
+    said = without_parent_id(deployment, capacity)
+    if kind is EventKind.GRANTED:
+        return Capacity(said, widens=True)
+    if not makes_older(collection_of(None, said, text_known=True), ledger.events, at):
+        return Capacity(said, widens=False)
+    return Capacity(without_age(said), widens=False) if ledger.set_back else Capacity(said, widens=True)

@@ -1,0 +1,502 @@
+"""Decisions that arrive together are recorded together: one transaction, one commit and one confirmation for many.
+
+A request makes an order of each decision (`Grouped`). While one group is recorded, what arrives is the next
+(`RecordingGroups`). Each decision is judged, answered and refused for itself, its caller looked up in the transaction,
+and its Idempotency-Key claimed there (`Group`). Nobody waits for a person whom somebody else holds: whoever writes
+about that person waits alone.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import structlog
+from fastapi import Depends, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
+
+from app.api.consents.models import WithdrawalBody, consent_body
+from app.api.http.idempotency import Write, WriteDep
+from app.api.http.problems import UnauthorizedError
+from app.api.http.rate_limits import charge
+from app.api.http.security import AskAgain, Needs, asked_again, bearer, credential_of
+from app.api.http.services import Services, services_of
+from app.auth.callers import Authenticated, Caller, Credential
+from app.auth.idempotency import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, release
+from app.auth.store import kept_as_they_are
+from app.core.consent import EventKind
+from app.core.errors import DomainError
+from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
+from app.db.lookups import LookedUp, Lookup
+from app.db.session import PartRefusedError, TransactionRefusedError, WriteSession
+from app.operations.consents.grant import Collected, ConsentView
+from app.operations.consents.ledgers import Opening, OpenLedgers, opening_of
+from app.operations.consents.recorder import Done, Said, record, record_import
+from app.operations.service.deployment import Deployment
+from app.register.remembered import RegisterEntries
+from app.snapshot.writer import Writer
+from app.telemetry.traces.spans import cause, caused_by
+
+TOGETHER: Final = 100
+"""How many are recorded in one transaction at most: some tens of milliseconds."""
+_ABOUT_ONE: Final = 5
+_ALONE_AT_ONCE: Final = 3
+_PATIENCE: Final = 5.0
+"""Seconds that one may wait for its turn to wait alone."""
+_MOST_WAITING: Final = 2_000
+log = structlog.get_logger("sceau")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """One decision to record, and who waits for its answer.
+
+    What is said, who asks (by id, by a digest, and by what looks them up), and under which Idempotency-Key. `status`:
+    of the answer, if it is recorded. `person`: the locator of who it is about, the same however the id is spelt: what
+    is said of one person is recorded in the order in which it came. `cause`: its request's span. `context`: of the
+    request; what a group does belongs to the trace of its first.
+    """
+
+    said: Said
+    caller: UUID
+    digest: bytes
+    ask: AskAgain
+    call: IdempotentCall | None
+    status: int
+    person: bytes
+    cause: str | None = None
+    answer: "asyncio.Future[Answer]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    context: Context = field(default_factory=copy_context)
+
+    @property
+    def is_grant(self) -> bool:
+        """Whether it may permit more."""
+        return isinstance(self.said, Collected) and self.said.kind is EventKind.GRANTED
+
+    @property
+    def key(self) -> tuple[UUID, bytes] | None:
+        """The Idempotency-Key of it, by its caller and its hash."""
+        return None if self.call is None else (self.call.caller, self.call.key_hash)
+
+    def tell(self, told: Answer | Exception) -> None:
+        """Give the answer to whoever still waits for it."""
+        if self.answer.done():
+            return
+        if isinstance(told, Answer):
+            self.answer.set_result(told)
+        else:
+            self.answer.set_exception(told)
+
+
+@dataclass(slots=True)
+class RecordingGroups:
+    """Records what arrives, in groups. `keep`: how long an answer is given again under its Idempotency-Key.
+
+    `alone`: of each person whom others hold, what waits behind the one decision that waits for them. What is said about
+    one person is recorded in the order in which it arrived.
+    """
+
+    writer: Writer
+    deployment: Deployment
+    keep: timedelta
+    waiting: deque[Order] = field(default_factory=deque)
+    running: set["asyncio.Task[None]"] = field(default_factory=set)
+    recording: "asyncio.Task[None] | None" = None
+    due: bool = False
+    register: RegisterEntries = field(default_factory=RegisterEntries)
+    keys: set[tuple[UUID, bytes]] = field(default_factory=set)
+    alone: dict[bytes, deque[Order]] = field(default_factory=dict)
+    patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
+
+    async def record(self, order: Order) -> Answer:
+        """Record one decision with others; its answer, when its transaction is committed and confirmed.
+
+        Raises:
+            DomainError: it is refused.
+            UnauthorizedError: the credential is not in force any more.
+            OutcomeUnknownError: nobody knows whether it was recorded.
+            DatabaseUnavailableError: it was not recorded, or too many wait already.
+
+        """
+        if len(self.waiting) >= _MOST_WAITING:
+            raise DatabaseUnavailableError
+        if order.is_grant:
+            self.writer.require_whole()
+        self.waiting.append(order)
+        if not self.due:
+            # At the end of this pass of the event loop: what arrives in it, as the items of a batch do, is one group.
+            self.due = True
+            asyncio.get_running_loop().call_soon(self._begin)
+        return await order.answer
+
+    async def close(self) -> None:
+        """End the groups that are still under way: their clients have gone away, for all other requests have ended."""
+        _tell_all(self.waiting, DatabaseUnavailableError())
+        while self.running:
+            for task in self.running:
+                task.cancel()
+            await asyncio.gather(*self.running, return_exceptions=True)
+        for behind in self.alone.values():  # of tasks that were ended before they began
+            _tell_all(behind, DatabaseUnavailableError())
+
+    def _begin(self) -> None:
+        """Begin the next group, unless one is being recorded: that one begins it, once it is committed."""
+        self.due = False
+        if self.recording is None and (some := self._take()):
+            self.recording = self._spawn(some, self._run(some, waiting=False))
+
+    def _spawn(self, some: Sequence[Order], work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        self.keys |= {key for one in some if (key := one.key) is not None}
+        task = asyncio.get_running_loop().create_task(work, context=some[0].context)
+        self.running.add(task)
+        task.add_done_callback(partial(self._ended, some))
+        return task
+
+    def _ended(self, some: Sequence[Order], task: "asyncio.Task[None]") -> None:
+        """A task has ended: what waited for it, by its turn or by its Idempotency-Key, may begin."""
+        if task.cancelled():
+            _tell_all(some, DatabaseUnavailableError())  # those that are told nothing yet: it had not begun
+        self.running.discard(task)
+        self._recorded(task)
+        self._begin()
+
+    def _recorded(self, task: "asyncio.Task[None] | None") -> None:
+        if task is self.recording:
+            self.recording = None
+            self._begin()
+
+    def _take(self) -> list[Order]:
+        """The next group: one under an Idempotency-Key of which another is under way waits until that is answered.
+
+        A few about one person at a time: each looks at everything that is recorded of that person. Where one about a
+        person waits, those about the same person that came after it wait too.
+        """
+        taken: list[Order] = []
+        left: list[Order] = []
+        keys, about, passed = set(self.keys), Counter[bytes](), set(self.alone)
+        while self.waiting and len(taken) < TOGETHER:
+            one = self.waiting.popleft()
+            if one.answer.done():
+                continue  # nobody waits for it any more, and nothing of it was begun
+            person = one.person
+            if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE or person in passed:
+                left.append(one)
+                passed.add(person)
+            else:
+                taken.append(one)
+                about[person] += 1
+                keys |= {one.key} if one.key is not None else set()
+        self.waiting.extendleft(reversed(left))
+        return taken
+
+    async def _run(self, some: list[Order], *, waiting: bool) -> None:
+        """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
+        try:
+            await self._record(some, waiting=waiting)
+        except (BusyError, PartRefusedError, TransactionRefusedError) as error:
+            self._alone(some, error)
+        except RestoredBehindError as error:
+            await self._without_grants(some, error, waiting=waiting)
+        except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
+            _tell_all(some, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is: nobody may wait for ever
+            log.warning("a group of decisions failed", cause=type(error).__name__)
+            _tell_all(some, error)
+        except BaseException:  # it is ended from outside, perhaps behind its commit
+            _tell_all(some, OutcomeUnknownError())
+            raise
+        finally:
+            self.keys -= {one.key for one in some if one.answer.done()}
+
+    @asynccontextmanager
+    async def _turn(self, *, waiting: bool) -> AsyncIterator[None]:
+        """Let a few at a time wait for others, so that they never use up the connections; the rest wait here.
+
+        Raises:
+            BusyError: its turn did not come in time.
+
+        """
+        if not waiting:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.patient.acquire()
+        except TimeoutError:
+            raise BusyError from None
+        try:
+            yield
+        finally:
+            self.patient.release()
+
+    async def _without_grants(self, some: list[Order], error: Exception, *, waiting: bool) -> None:
+        """Refuse the grants of a group, which a database that was set back does not take, and record the rest."""
+        rest = [one for one in some if not one.is_grant]
+        if len(rest) == len(some):
+            # One tells an age that makes somebody older. Sent again it is recorded, for the restore is known now.
+            _tell_all(some, error)
+            return
+        _tell_all([one for one in some if one.is_grant], error)
+        if rest:
+            await self._run(rest, waiting=waiting)
+
+    def _alone(self, some: Sequence[Order], error: Exception) -> None:
+        """Give each a transaction of its own; one that had its own is told what became of it."""
+        if len(some) == 1:
+            some[0].tell(error)
+            return
+        self._wait_alone(some)
+
+    def _wait_alone(self, some: Iterable[Order]) -> None:
+        """Have each wait in a transaction of its own, one about a person at a time."""
+        for one in some:
+            person = one.person
+            if person in self.alone:
+                self.alone[person].append(one)
+            else:
+                self.alone[person] = deque()
+                self._spawn([one], self._one_after_another(person, one))
+
+    async def _one_after_another(self, person: bytes, one: Order) -> None:
+        """Record one, and then what came behind it; where the person is not let go, nobody else waits for them."""
+        behind = self.alone[person]
+        error: Exception = DatabaseUnavailableError()
+        try:
+            await self._run([one], waiting=True)
+            while behind and not _was_busy(one):
+                one = behind.popleft()
+                if not one.answer.done():  # else nobody waits for it any more
+                    await self._run([one], waiting=True)
+            error = BusyError()
+        finally:
+            del self.alone[person]
+            _tell_all(behind, error)
+            self.keys -= {each.key for each in behind}
+
+    async def _record(self, some: list[Order], *, waiting: bool) -> None:
+        """Record some in one transaction, and tell each after it; takes out of them those whom others hold."""
+        mine = asyncio.current_task()
+        # As soon as this group is committed the next one is recorded, while this one still waits for replicas.
+        async with self._turn(waiting=waiting):
+            whole = await together(self.deployment, list(some), self.keep, waiting=waiting)
+            async with self.writer.write(lambda: self._recorded(mine), whole.lookups) as session:
+                told = await whole.record(session, self.register)
+                busy = [one for one in some if one not in told]
+                some[:] = [one for one in some if one in told]
+                # Before the commit, which begins the next group: nothing about these people may overtake them.
+                self._wait_alone(busy)
+        for one in some:
+            one.tell(told[one])
+
+
+def _was_busy(one: Order) -> bool:
+    """Whether others held what one needed, and did not let it go in time."""
+    return one.answer.done() and not one.answer.cancelled() and isinstance(one.answer.exception(), BusyError)
+
+
+def _tell_all(some: Iterable[Order], error: Exception) -> None:
+    for one in some:
+        one.tell(error)
+
+
+_Callers = dict[tuple[bytes, UUID], Caller | Exception]
+"""By the digest of what was presented and the caller that was let in with it; why it is refused now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The decisions of one transaction, and the look-ups that begin it, in one round trip (`Database.write`).
+
+    Callers are looked up behind everything that may have waited for others: a key that was revoked meanwhile records
+    nothing.
+    """
+
+    deployment: Deployment
+    some: Sequence[Order]
+    claims: KeyClaims
+    opening: Opening
+    callers: Mapping[bytes, Lookup[Authenticated | None]]
+
+    @property
+    def lookups(self) -> tuple[Lookup[Any], ...]:
+        """In the order in which they are to be sent."""
+        kept = kept_as_they_are({one.caller for one in self.some})
+        return (*self.claims.lookups, *self.opening.lookups, kept, *self.callers.values())
+
+    async def record(self, session: WriteSession, register: RegisterEntries) -> dict[Order, Answer | Exception]:
+        """What each is to be told once this is committed; one about a person whom others hold is left out.
+
+        Args:
+            session: the transaction that the look-ups began.
+            register: what remembers entries of the register.
+
+        """
+        callers = self._callers(session.lead)
+        told: dict[Order, Answer | Exception] = {}
+        left: list[Order] = []
+        waits: set[bytes] = set()
+        claimed = self.claims.told(session.lead)
+        for one in self.some:
+            caller, claim = callers[one.digest, one.caller], KeyClaim.OWN if one.call is None else claimed[one.call]
+            if isinstance(caller, Exception):
+                told[one] = caller
+                if one.call is not None and claim is KeyClaim.OWN:
+                    release(session, one.call)
+            elif not isinstance(claim, KeyClaim):
+                told[one] = claim
+            elif claim is KeyClaim.OWN and one.person not in waits:
+                left.append(one)
+            else:
+                # Another holds its key: what is said of the same person after it waits behind it.
+                waits.add(one.person)
+                if one.call is not None and claim is KeyClaim.OWN:
+                    release(session, one.call)
+        if any(isinstance(each, Answer) for each in told.values()):
+            await session.repeat()
+        if not left:
+            return told
+        processings = {one.said.processing for one in left if one.said.processing is not None}
+        opened = await self.opening.open(session, session.lead, processings, register)
+        return {**told, **await self._record(session, left, callers, opened)}
+
+    def _callers(self, found: LookedUp) -> _Callers:
+        """Who asks, as it is until this transaction ends: whoever changes a caller or its keys waits for that."""
+        callers: _Callers = {}
+        for one in self.some:
+            asked = (one.digest, one.caller)
+            if asked not in callers:
+                try:
+                    callers[asked] = one.ask.admit(found.of(self.callers[one.digest]), one.caller)
+                except (UnauthorizedError, DomainError) as error:
+                    callers[asked] = error
+        return callers
+
+    async def _record(
+        self, session: WriteSession, left: Sequence[Order], callers: _Callers, opened: OpenLedgers
+    ) -> dict[Order, Answer | Exception]:
+        told: dict[Order, Answer | Exception] = {}
+        importing: dict[Caller, None] = {}
+        for one in left:
+            caller = callers[one.digest, one.caller]
+            if isinstance(caller, Exception):
+                continue
+            if not opened.is_busy(one.said.subject):
+                try:
+                    caller.require_processing(one.said.processing)
+                    with caused_by(one.cause):
+                        recorded = await record(session, self.deployment, caller, one.said, opened)
+                except (DomainError, PartRefusedError) as error:
+                    told[one] = error
+                else:
+                    told[one] = answer = Answer(one.status, _body(recorded.done))
+                    if one.call is not None:
+                        keep_answer_about(session, one.call, answer, frozenset((recorded.entry.subject_ref,)))
+                    if recorded.entry.imported:
+                        importing[caller] = None
+            if one.call is not None and not isinstance(told.get(one), Answer):
+                release(session, one.call)  # a key under which nothing was recorded is free again
+            await asyncio.sleep(0)  # decisions and other requests have their turn between two of them
+        for caller in importing:
+            await record_import(session, caller)
+        return told
+
+
+async def together(deployment: Deployment, some: Sequence[Order], keep: timedelta, *, waiting: bool) -> Group:
+    """Prepare to record some decisions in one transaction.
+
+    Args:
+        deployment: whose they are.
+        some: which.
+        keep: how long an answer is given again under its Idempotency-Key.
+        waiting: wait for people and keys that others hold.
+
+    """
+    claims = KeyClaims([one.call for one in some if one.call is not None], keep, waiting=waiting)
+    opening = await opening_of(deployment, {one.said.subject for one in some}, waiting=waiting)
+    callers = {one.digest: one.ask.lookup() for one in some}
+    return Group(deployment, some, claims, opening, callers)
+
+
+def _body(done: Done) -> str:
+    if isinstance(done, ConsentView):
+        return consent_body(done).model_dump_json(exclude_none=True)
+    body = WithdrawalBody(
+        id=done.id, matched=done.matched, withdrawn=list(done.withdrawn), effective_at=done.effective_at
+    )
+    return body.model_dump_json(exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """What records the decisions of one request with those of others. `digest`: of the credential presented."""
+
+    groups: RecordingGroups
+    write: Write
+    ask: AskAgain
+    digest: bytes
+
+    async def record(self, caller: Caller, status: int, said: Said) -> Response:
+        """Record one, and answer once it is committed and confirmed; or give the answer given before."""
+        given = await self.groups.record(self.order(caller, await self.write.call(caller), status, said))
+        return Response(given.body, given.status, media_type="application/json")
+
+    def order(self, caller: Caller, call: IdempotentCall | None, status: int, said: Said) -> Order:
+        """One decision of this request.
+
+        Raises:
+            InvalidSubjectError: the id of the person has a domain that IDNA refuses.
+
+        """
+        person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
+        return Order(said, caller.id, self.digest, self.ask, call, status, person, cause())
+
+
+def grouped_for(needs: Needs) -> Callable[..., Grouped]:
+    """A dependency that gives what records for callers who have these scopes."""
+
+    def wanted(request: Request, ask: Annotated[AskAgain, Depends(asked_again(needs))], write: WriteDep) -> Grouped:
+        groups: RecordingGroups = request.app.state.recording_groups
+        return Grouped(groups, write, ask, request.state.presented.digest)
+
+    return wanted
+
+
+class NeedsRemembered(Needs):
+    """The same, from memory where this process may use it: for routes that look the caller up again as they write."""
+
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+    ) -> Caller:
+        """Find the caller in memory, under the lease, or as every route does."""
+        services = services_of(request)
+        presented = await credential_of(services, credentials.credentials if credentials is not None else None)
+        caller = await _remembered(services, presented)
+        if caller is None:
+            return await super().__call__(request, credentials)
+        request.state.presented, request.state.caller = presented, str(caller.id)
+        charge(request, services.limits, self.counted, caller)
+        caller.require_one_of(self._named)
+        return caller
+
+
+async def _remembered(services: Services, presented: Credential) -> Caller | None:
+    """The caller as this process's memory has it, read into it where it lacks; None where that may not be used."""
+    memory = services.memory
+    if memory is None or not memory.replica.lease.held():
+        return None
+    replica = memory.replica
+    try:
+        held = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
+    except DatabaseUnavailableError:
+        return None  # memory cannot be read into: the primary is asked
+    now = replica.now()
+    if held.caller is None or now >= held.until or not replica.lease.held():
+        return None
+    held.use.at = now
+    return held.caller

@@ -1,0 +1,112 @@
+"""The one way to record what people decide: in ledgers that are open, each decision as if it were alone.
+
+A page that was pressed, a row of an import, a batch and a single request are recorded here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.audit.acts import ActKind
+from app.audit.trail import record_act
+from app.auth.callers import Caller
+from app.core.consent import AgeBand, EventKind, State
+from app.core.errors import InvalidEvidenceError
+from app.db.session import WriteSession
+from app.ledger.documents import claim_document
+from app.ledger.entries import LedgerEntry
+from app.ledger.link_store import keep_text
+from app.ledger.locators import find_ref
+from app.operations.consents.grant import Collected, ConsentView, Recording, grant, view_of
+from app.operations.consents.ledgers import OpenLedger, OpenLedgers, append, tell
+from app.operations.consents.withdrawal import RecordedWithdrawal, Withdrawal, recorded, withdrawal
+from app.operations.service.deployment import Deployment, SubjectName
+
+Said = Collected | Withdrawal
+Done = ConsentView | RecordedWithdrawal
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The entry that was recorded, and what its caller is told."""
+
+    entry: LedgerEntry
+    done: Done
+
+
+async def record(
+    session: WriteSession, deployment: Deployment, caller: Caller, said: Said, opened: OpenLedgers
+) -> Recorded:
+    """Record one decision in the ledger of its subject, which was opened with its processing.
+
+    Nothing is staged before all that may refuse it has been asked: what is refused leaves nothing, and leaves the
+    others of the transaction.
+
+    Raises:
+        DomainError: it is refused (`grant`, `withdrawal`; InvalidEvidenceError: its document stands for another
+            person).
+
+    """
+    ledger = opened.of(said.subject)
+    if isinstance(said, Withdrawal):
+        recording = withdrawal(said, ledger, deployment, caller)
+        session.narrow()
+    else:
+        recording = grant(said, ledger, deployment, caller, await _parent(session, deployment, said.capacity))
+        await _claim_document(session, ledger, recording)
+    if recording.widens:
+        session.widen()
+    for text in recording.texts:
+        await keep_text(session, text, ledger.now)
+    entry = recording.entry
+    grown, ended = await append(session, ledger, entry)
+    opened.grown(said.subject, grown)
+    at = entry.event.collected_at
+    if isinstance(said, Withdrawal):
+        granted = [row for row in ended if row.decision is EventKind.GRANTED]
+        told = [] if said.quiet else [(row.id, row.processing) for row in granted]
+        done: Done = recorded(entry, ledger, granted)
+    else:
+        told = [] if said.quiet else [(entry.event.id, said.processing)]
+        done = view_of(entry, grown, deployment)
+        if done.state is not State.IN_FORCE or said.elements is not None or _says_minor(said):
+            # A refusal, a grant that may cover less than the one before it, or an age that others may fall with.
+            session.narrow()
+    for consent, processing in told:
+        await tell(session, ledger.ref, entry.event.kind, at, consent=consent, processing=processing)
+    return Recorded(entry, done)
+
+
+async def record_import(session: WriteSession, caller: Caller) -> None:
+    """Record that this caller imports, once a day (UTC): each import stands in the ledger itself, marked as one."""
+    now = await session.now()
+    await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
+
+
+async def _parent(session: WriteSession, deployment: Deployment, capacity: Mapping[str, Any] | None) -> bytes | None:
+    """The subject_ref that the parent's name leads to, where one is named and known."""
+    named = (capacity or {}).get("parent")
+    return None if named is None else await parent_ref(session, deployment, SubjectName(named["type"], named["id"]))
+
+
+async def parent_ref(session: WriteSession, deployment: Deployment, parent: SubjectName) -> bytes | None:
+    """The subject_ref that a parent's name leads to; None where nothing is recorded of them."""
+    return await find_ref(session, *deployment.pseudonyms.locators(parent.type, parent.id))
+
+
+async def _claim_document(session: WriteSession, ledger: OpenLedger, recording: Recording) -> None:
+    """Refuse a document that stands for another person already: one form, or one recording, is one person's.
+
+    Raises:
+        InvalidEvidenceError: it does, and the import does not say that several people signed the form.
+
+    """
+    if recording.document is None:
+        return
+    if await claim_document(session, recording.document, ledger.ref) != ledger.ref:
+        message = "This document stands for another person's consent already."
+        raise InvalidEvidenceError(message, field="evidence.document_sha256")
+
+
+def _says_minor(collected: Collected) -> bool:
+    return (collected.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}

@@ -1,0 +1,106 @@
+"""A withdrawal, from one processing or from all at once: from what is said to the entry. Values in, values out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.auth.callers import Caller
+from app.core.consent import ConsentEvent, EventKind
+from app.core.errors import ConsentNotApplicableError
+from app.core.projection import ConsentRow
+from app.db.identifiers import uuid7
+from app.ledger.entries import LedgerEntry, collection_of
+from app.operations.consents.grant import Recording
+from app.operations.consents.ledgers import OpenLedger
+from app.operations.consents.statement import CollectionTime, capacity_of, time_of_history, time_of_narrowing
+from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import ProcessingRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What a caller says: `processing` None withdraws from every processing of IV, registered now or later.
+
+    `link`: that of the consent page by which it came, if it did. `capacity`: what it says of the person's age.
+    `historic`: a row of an import, which keeps its date. `quiet`: receivers are not told.
+    """
+
+    subject: SubjectName
+    processing: str | None = None
+    received_at: datetime | None = None
+    method: str | None = None
+    link: UUID | None = None
+    capacity: Mapping[str, Any] | None = None
+    historic: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedWithdrawal:
+    """The entry, the consents that ended, and since when.
+
+    `matched`: whether anything but withdrawals had been recorded of the id.
+    """
+
+    id: UUID
+    matched: bool
+    withdrawn: tuple[UUID, ...]
+    effective_at: datetime
+
+
+def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, caller: Caller) -> Recording:
+    """A withdrawal. It is recorded even when there is nothing to withdraw: an older import must not revive.
+
+    Raises:
+        NotFoundError: no such processing.
+        ConsentNotApplicableError: its purpose does not rest on consent.
+        CollectionTimeError: `received_at` lies in the future.
+
+    """
+    if said.processing is not None:
+        _check(ledger.registered(said.processing))
+    if said.historic:
+        when = time_of_history(ledger, caller, said.received_at, field="received_at", narrows=True)
+    else:
+        when = time_of_narrowing(ledger, deployment, caller, said.received_at, field="received_at")
+    capacity = capacity_of(ledger, deployment, EventKind.WITHDRAWN, said.capacity, when.at)
+    return Recording(_entry(caller, ledger, replace(said, capacity=capacity.said), when), capacity.widens)
+
+
+def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]) -> RecordedWithdrawal:
+    """What is told of a withdrawal: the ledger before it, and the consents that it ended."""
+    # Earlier withdrawals do not make an id known: a repetition must not hide that it was the wrong one.
+    known = any(event.kind is not EventKind.WITHDRAWN for event in before.events)
+    return RecordedWithdrawal(entry.event.id, known, tuple(row.id for row in ended), entry.event.collected_at)
+
+
+def _check(record: ProcessingRecord) -> None:
+    """Refuse what nobody can consent to, and so nobody withdraws from."""
+    if not record.facts.rests_on_consent:
+        raise ConsentNotApplicableError(field="processing")
+
+
+def _entry(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: CollectionTime) -> LedgerEntry:
+    recorded_at = max(ledger.now, when.at)
+    event = ConsentEvent(
+        id=uuid7(recorded_at),
+        kind=EventKind.WITHDRAWN,
+        processing=said.processing,
+        collected_at=when.at,
+        order=ledger.next_order,
+        collection=collection_of(None, said.capacity, text_known=True),
+    )
+    told = {"method": said.method, "link": str(said.link) if said.link is not None else None}
+    evidence = {name: value for name, value in told.items() if value is not None} or None
+    return LedgerEntry(
+        subject_ref=ledger.ref,
+        event=event,
+        recorded_at=recorded_at,
+        recorded_by=caller.id,
+        imported=when.imported,
+        stated_at=said.received_at,
+        evidence=evidence,
+        capacity=said.capacity,
+    )
