@@ -41,15 +41,14 @@ class MailboxSharedError(DomainError):
     slug = "mailbox-shared"
 
 
-_NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
+NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 
 
-def latest_noes(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
-    """How somebody last refused or withdrew: of each processing, and of all at once (None).
+def carried_over(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
+    """What somebody said by a name that stays true of the person: every no, and every statement of age, in order.
 
     A closure of one processing, which is the sweep's, takes none of it back.
     """
     whole = (event for event in events if event.kind is not EventKind.CLOSED or event.processing is None)
     live = since_closure(sorted(whole, key=lambda event: event.rank))
-    latest = {event.processing: event for event in live if event.kind in _NOES}
-    return sorted(latest.values(), key=lambda each: each.processing or "")
+    return [event for event in live if event.kind in NOES or event.collection.age_band is not None]

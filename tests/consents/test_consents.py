@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from app.db.session import WriteSession
 from tests.support.api import subject
 from tests.support.consents import EVIDENCE, grant
 
@@ -220,3 +221,22 @@ def test_another_content_type_is_a_415(pip):
     """A body that is not said to be JSON is 415 under /v1."""
     answer = pip.call("POST", "/v1/consents", b"{}", {"Content-Type": "text/plain"})
     assert (answer.status_code, answer.json()["type"]) == (415, "urn:sceau:problem:unsupported-media-type")
+
+
+@pytest.mark.parametrize("elements", [["subject_line"], None])
+def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, monkeypatch, elements):
+    """It replaces a joint consent that covered more, though it names no elements itself; one that covers all is not."""
+    api.register("ads")
+    age = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
+    api.ok("POST", "/v1/subjects/ages", {"subject": subject("kid"), **age})
+    api.decide("kid", "ads", capacity={"given_by": "both"})
+    api.decide("kid", "ads", capacity={"given_by": "self"}, **({} if elements is None else {"elements": elements}))
+    assert api.reason("kid", "ads", elements=["content"]) == "consent_in_force"
+    narrow = WriteSession.narrow
+    narrowed: list[WriteSession] = []
+    monkeypatch.setattr(WriteSession, "narrow", lambda session: (narrowed.append(1), narrow(session))[1])
+    api.decide("kid", "ads", capacity={"given_by": "holder_of_parental_responsibility"})
+    assert api.reason("kid", "ads", elements=["content"]) == (
+        "consent_in_force" if elements is None else "consent_scope"
+    )
+    assert bool(narrowed) is (elements is not None)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.consents.imports.test_imports import imported, row
+from tests.consents.imports.test_imports import LONG_AGO, imported, row
 from tests.consents.test_accounts import OTHER_KEY, _exchange
 from tests.support.api import PSEUDONYM_KEY, running, subject
 from tests.support.consents import SIGNED, grant, written
@@ -119,3 +119,37 @@ def test_a_no_by_another_name_is_still_one_that_was_said_here(api):
     answer = imported(api, row(1, "second", at=now, processing="carried"), name="carried", until=written(now))
     assert answer["rows"][0]["proof"] == "unknown"
     assert api.reason("second", "carried") != "consent_in_force"
+
+
+@pytest.mark.parametrize("again", ["import", "live route"])
+def test_a_yes_of_the_very_day_of_a_no_does_not_come_again(database, again):
+    """Who knows days alone brings in a yes and a no of one day; the yes again, under another name, permits nothing."""
+    with running(database) as api:
+        api.register("ads")
+        imported(api, row(1, "a"), row(2, "a", "withdrawn"))
+        assert api.reason("a", "ads") == "consent_withdrawn"
+        if again == "import":
+            imported(api, row(1, "a"), name="again")
+        else:
+            api.ok("POST", "/v1/consents", grant("a", "ads", at=LONG_AGO, evidence=SIGNED))
+        assert api.reason("a", "ads") == "consent_invalid"
+
+
+@pytest.mark.parametrize("how", ["erasures", "closures"])
+def test_an_old_form_revives_nobody_whom_the_new_key_does_not_find(database, how):
+    """The pseudonym key was exchanged: what is older than that is unknown when it is brought in by the live route."""
+    body = grant("gone", "ads", at=datetime.now(UTC) - timedelta(days=100), evidence=SIGNED)
+    with running(database) as api:
+        api.register("ads")
+        for name in ("gone", "stays"):
+            api.decide(name, "ads")
+        api.ok("POST", f"/v1/subjects/{how}", {"subject": subject("gone")})
+    for key, other in ((PSEUDONYM_KEY, OTHER_KEY), (OTHER_KEY, PSEUDONYM_KEY)):
+        with running(database, pseudonym_key=key, pseudonym_key_other=other) as api:
+            _exchange(api)
+    with running(database, pseudonym_key=OTHER_KEY) as api:
+        _exchange(api)
+        api.call("POST", "/v1/consents", body)
+        assert api.reason("gone", "ads") in {"no_consent", "consent_invalid"}
+        api.decide("gone", "ads")
+        assert api.reason("gone", "ads") == "consent_in_force"

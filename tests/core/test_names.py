@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.consent import EventKind
+from app.core.consent import AgeBand, EventKind
 from app.core.fold import fold
-from app.core.names import latest_noes
+from app.core.names import NOES, carried_over
 from tests.core.builders import ADS, event, granted, processing, utc
 from tests.core.properties.registers import INSTANTS
 from tests.core.properties.strategies import events
@@ -28,18 +28,25 @@ def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
     [
         ([], [(ADS, APRIL)]),
         ([granted("2026-05-01", 3)], [(ADS, APRIL)]),
-        ([no(day="2026-05-01", order=3)], [(ADS, MAY)]),
-        ([no(day="2026-05-01", order=3, about=None)], [(None, MAY), (ADS, APRIL)]),
+        ([no(day="2026-05-01", order=3)], [(ADS, APRIL), (ADS, MAY)]),
+        ([no(day="2026-05-01", order=3, about=None)], [(ADS, APRIL), (None, MAY)]),
         ([no(day="2026-05-01", order=3, about="stats")], [(ADS, APRIL), ("stats", MAY)]),
         ([event(CLOSED, "2026-05-01", 3, processing=ADS, version=None)], [(ADS, APRIL)]),
         ([event(CLOSED, "2026-05-01", 3, processing=None, version=None)], []),
     ],
 )
-def test_the_latest_no_to_each_processing_and_to_all_is_found(kind, also, found):
+def test_each_no_to_a_processing_and_to_all_is_found(kind, also, found):
     """With its own date, whatever was granted since; a closure of the account wipes it, the sweep's does not."""
-    noes = latest_noes([granted("2026-03-10", 1), no(kind), *also])
+    noes = carried_over([granted("2026-03-10", 1), no(kind), *also])
     assert [(each.processing, each.collected_at) for each in noes] == found
     assert all(each.kind is kind for each in noes if each.collected_at == APRIL)
+
+
+def test_each_statement_of_age_is_found():
+    """Also one that came with a grant, which itself is not."""
+    young = granted("2026-03-10", 1, age_band=AgeBand.UNDER_15)
+    older = event(EventKind.AGE_STATED, "2026-05-01", 2, processing=None, version=None, age_band=AgeBand.ADULT)
+    assert carried_over([granted("2026-03-09", 3), older, young]) == [young, older]
 
 
 @given(st.data(), INSTANTS)
@@ -47,7 +54,7 @@ def test_no_consent_outlives_a_no_that_was_said_by_another_name(data, at):
     """Whatever two ledgers hold: once one's noes stand in the other, its latest grant is later than each of them."""
     kinds = (EventKind.GRANTED, REFUSED, WITHDRAWN)
     mine, theirs = (data.draw(st.lists(events(at, 0, kinds), max_size=4)) for _ in range(2))
-    noes = latest_noes(mine)
+    noes = [each for each in carried_over(mine) if each.kind in NOES]
     carried = [replace(each, order=100) for each in noes if each.collected_at <= at]
     latest = fold([*theirs, *carried], processing(), at).latest
     if latest is not None and latest.kind is EventKind.GRANTED:

@@ -43,7 +43,7 @@ from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.solicitations import count_asked, load_asked
 from app.operations.consents.ledgers import OpenLedger, open_ledgers
-from app.operations.consents.recorder import parent_ref
+from app.operations.consents.recorder import own_references
 from app.operations.consents.statement import refuse_own_parent
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
@@ -153,7 +153,9 @@ async def create_consent_link(
     name = opened.account(wanted.subject).name
     parent = None
     if wanted.parent is not None:
-        refuse_own_parent(ledger, await parent_ref(session, deployment, wanted.parent[0]), "parent")
+        named = {"parent": {"type": wanted.parent[0].type, "id": wanted.parent[0].id}}
+        own = await own_references(session, deployment, ledger, wanted.subject)
+        refuse_own_parent(deployment, named, own, "parent")
         parent = parent_reference(deployment, wanted.parent[0])
     offer = _Offer(ledger, name, caller, wanted, chosen, expires_at, tuple(left_out), parent)
     links = [await _make(session, offer, side) for side in sides]

@@ -1,9 +1,9 @@
 """A grant or a refusal: from what a caller says was collected to the entry of the ledger. Values in, values out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from app.auth.callers import Caller
 from app.core.article import FRANCE, Element
@@ -15,9 +15,10 @@ from app.core.errors import (
     ProcessingRetiredError,
     UnknownVersionError,
 )
-from app.core.grant import defects, expiry
-from app.core.names import MailboxSharedError
+from app.core.grant import covered, defects, expiry
+from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
+from app.core.projection import ConsentRow
 from app.core.register.errors import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
 from app.db.identifiers import uuid7
@@ -37,7 +38,18 @@ from app.operations.service.deployment import Deployment, SubjectName
 from app.register.evidence import check_evidence, check_started, check_text_existed, proves
 from app.register.records import ProcessingRecord, VersionRecord
 
-_NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What else is recorded, that a grant may contradict.
+
+    `own_references`: by what each name of the person would be known as a parent, where a parent is named.
+    `unfound_until`: who was erased before it may not be found by the keys in use, where what is brought in is older;
+    None where everybody is found.
+    """
+
+    own_references: frozenset[str] = frozenset()
+    unfound_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +61,7 @@ class Collected:
     timed by the database's clock. `presented_page`: that page without anything of the person, kept likewise.
     `historic`: a row of an import. It keeps its date, and a grant whose proof is not complete, or whose text was not
     registered yet, is recorded as one whose text is unknown: it never permits (`unknown`). `until`: when the older
-    system stopped deciding, and `since` from when on an erased name would be found. `joint_form`: several people
-    signed the form. `quiet`: receivers are not told.
+    system stopped deciding. `joint_form`: several people signed the form. `quiet`: receivers are not told.
     """
 
     subject: SubjectName
@@ -66,7 +77,6 @@ class Collected:
     territory: str = FRANCE
     historic: bool = False
     until: datetime | None = None
-    since: datetime | None = None
     joint_form: bool = False
     quiet: bool = False
     unknown: bool = False
@@ -100,9 +110,7 @@ class Recording:
     texts: tuple[str, ...] = ()
 
 
-def grant(
-    collected: Collected, ledger: OpenLedger, deployment: Deployment, caller: Caller, parent: bytes | None
-) -> Recording:
+def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, caller: Caller, known: Known) -> Recording:
     """A grant or a refusal. An unlawfully collected grant is recorded too, as `invalid`: it never permits.
 
     Args:
@@ -110,7 +118,7 @@ def grant(
         ledger: of the person, held.
         deployment: how it counts periods and times.
         caller: who says so.
-        parent: the subject_ref that a parent's name leads to, where one is named and known.
+        known: what else is recorded, that it may contradict.
 
     Raises:
         NotFoundError: no such processing.
@@ -126,10 +134,10 @@ def grant(
     """
     record = ledger.registered(collected.processing)
     _check_asked(record, collected, ledger)
-    refuse_own_parent(ledger, parent, "capacity.parent")
+    refuse_own_parent(deployment, collected.capacity, known.own_references, "capacity.parent")
     when = _when(ledger, deployment, caller, collected)
     version = _version(record, collected, when.at)
-    collected = _checked(collected, version, when, ledger)
+    collected = _checked(collected, version, when, ledger, known)
     capacity = capacity_of(ledger, deployment, collected.kind, collected.capacity, when.at)
     entry = _entry(replace(collected, capacity=capacity.said), ledger, deployment, caller, version, when)
     document = collected.evidence.get("document_sha256")
@@ -156,6 +164,28 @@ def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> Co
     given = grant_among(entry.event, events, record.facts, at)
     found = defects(given, record.facts, at) if state is State.INVALID else ()
     return ConsentView(entry.event, grown.ref, state, expiry(given, record.facts, at, deployment.policy), found)
+
+
+def covers(grown: OpenLedger, entry: LedgerEntry, ended: Sequence[ConsentRow], deployment: Deployment) -> bool:
+    """Whether a grant covers all, and as long, as the consents that it took the place of.
+
+    Args:
+        grown: the ledger, which ends with the grant.
+        entry: the grant.
+        ended: the consents that it ended.
+        deployment: how it counts periods.
+
+    """
+    facts, events = grown.registered(entry.event.processing or "").facts, grown.events
+    by_id = {event.id: event for event in events}
+
+    def reach(event: ConsentEvent) -> tuple[frozenset[Element], datetime]:
+        given = grant_among(event, events, facts, grown.now)
+        return covered(given, facts), expiry(given, facts, grown.now, deployment.policy)
+
+    elements, until = reach(entry.event)
+    before = [reach(by_id[row.id]) for row in ended if row.decision is EventKind.GRANTED]
+    return all(old <= elements and end <= until for old, end in before)
 
 
 def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLedger) -> None:
@@ -201,16 +231,20 @@ def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> Ve
     return version
 
 
-def _checked(collected: Collected, version: VersionRecord, when: CollectionTime, ledger: OpenLedger) -> Collected:
+def _checked(
+    collected: Collected, version: VersionRecord, when: CollectionTime, ledger: OpenLedger, known: Known
+) -> Collected:
     """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check.
 
     A row of an import is told apart instead: it is `unknown` without a whole proof, and so is one of after the older
-    system decided, or of after a no that was recorded here.
+    system decided. So is all that is brought in and may outlive a no: one that was recorded here before it or is of
+    its very instant, or an erasure by a name that is not found any more.
     """
     if collected.kind is not EventKind.GRANTED or collected.presented_text is not None:
         return collected
     check_started(version, when.at)
-    if when.imported and _refused_here(collected, when, ledger):
+    erased = known.unfound_until is not None and when.at < known.unfound_until
+    if when.imported and (erased or _refused_by(collected, when, ledger)):
         return replace(collected, unknown=True)
     if collected.historic and not _is_history(collected, version, when):
         return replace(collected, unknown=True)
@@ -220,23 +254,24 @@ def _checked(collected: Collected, version: VersionRecord, when: CollectionTime,
 
 
 def _is_history(collected: Collected, version: VersionRecord, when: CollectionTime) -> bool:
-    """Whether a grant of an import is proved, was while the older system decided, and is of nobody who was erased."""
+    """Whether a grant of an import is proved, and was given while the older system decided."""
     capacity = collected.capacity or {}
     by_parent = capacity.get("given_by") in {GivenBy.PARENT.value, GivenBy.BOTH.value}
     parent_told = not by_parent or {"parent", "parent_checked_how"} <= capacity.keys()
     in_time = collected.until is not None and when.at <= collected.until
-    findable = collected.since is None or when.at >= collected.since
-    return proves(collected.evidence, version, when.at) and parent_told and in_time and findable
+    return proves(collected.evidence, version, when.at) and parent_told and in_time
 
 
-def _refused_here(collected: Collected, when: CollectionTime, ledger: OpenLedger) -> bool:
-    """Whether a no that was recorded here, and not brought in, is before a grant that is brought in."""
+def _refused_by(collected: Collected, when: CollectionTime, ledger: OpenLedger) -> bool:
+    """Whether a no that was recorded here is before a grant that is brought in, or any no is of its very instant.
+
+    A date without a time says nothing of which came first: then no stands.
+    """
     noes = (
-        entry.event
-        for entry in ledger.entries
-        if not entry.imported and entry.event.kind in _NOES and entry.event.concerns(collected.processing)
+        entry for entry in ledger.entries if entry.event.kind in NOES and entry.event.concerns(collected.processing)
     )
-    return any(no.collected_at <= when.at for no in noes)
+    at = when.at
+    return any(no.event.collected_at == at or (not no.imported and no.event.collected_at < at) for no in noes)
 
 
 def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere

@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
+from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
 from app.core.projection import ConsentRow, project
@@ -25,6 +26,7 @@ from app.ledger.locators import (
     account_of,
     accounts_held,
     begin_account,
+    last_unfound,
     located_many,
     names_held,
     until_held,
@@ -40,6 +42,7 @@ from app.snapshot.changes import ChangeKind, record_change
 _AT_A_STRETCH: Final = 25
 """How many names are worked on before others of this process have their turn: some milliseconds."""
 _NEXT_INSTANT: Final = timedelta(microseconds=1)
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,17 @@ class OpenLedgers:
     ledgers: dict[bytes, OpenLedger] = field(default_factory=dict)
     busy: set[bytes] = field(default_factory=set)
     begun: set[bytes] = field(default_factory=set)
+    unfound: "datetime | Literal['not looked up'] | None" = "not looked up"
+
+    async def unfound_until(self) -> datetime | None:
+        """Until when somebody may have been erased whom the keys in use do not find; None where they find everybody.
+
+        Of an erasure the day is kept. An exchange of the pseudonym key leaves it under the key of then.
+        """
+        if self.unfound == "not looked up":
+            ended = await last_unfound(self.session, self.deployment.pseudonyms.makers())
+            self.unfound = paris_midnight(ended.astimezone(PARIS).date() + _DAY) if ended is not None else None
+        return self.unfound
 
     def is_busy(self, name: SubjectName) -> bool:
         """Whether others hold the person now, so that the ledger was not opened."""

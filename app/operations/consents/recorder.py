@@ -3,9 +3,7 @@
 A page that was pressed, a row of an import, a batch and a single request are recorded here.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.audit.acts import ActKind
 from app.audit.trail import record_act
@@ -16,11 +14,12 @@ from app.db.session import WriteSession
 from app.ledger.documents import claim_document
 from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import keep_text
-from app.ledger.locators import find_ref
-from app.operations.consents.grant import Collected, ConsentView, Recording, grant, view_of
+from app.ledger.vault_store import KeptName, names_of
+from app.operations.consents.grant import Collected, ConsentView, Known, Recording, covers, grant, view_of
 from app.operations.consents.ledgers import OpenLedger, OpenLedgers, append, tell
 from app.operations.consents.withdrawal import RecordedWithdrawal, Withdrawal, recorded, withdrawal
 from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.named_subject import parent_reference
 
 Said = Collected | Withdrawal
 Done = ConsentView | RecordedWithdrawal
@@ -52,7 +51,8 @@ async def record(
         recording = withdrawal(said, ledger, deployment, caller)
         session.narrow()
     else:
-        recording = grant(said, ledger, deployment, caller, await _parent(session, deployment, said.capacity))
+        known = await _known(session, deployment, said, ledger, opened)
+        recording = grant(said, ledger, deployment, caller, known)
         await _claim_document(session, ledger, recording)
     if recording.widens:
         session.widen()
@@ -69,8 +69,8 @@ async def record(
     else:
         told = [] if said.quiet else [(entry.event.id, said.processing)]
         done = view_of(entry, grown, deployment)
-        if done.state is not State.IN_FORCE or said.elements is not None or _says_minor(said):
-            # A refusal, a grant that may cover less than the one before it, or an age that others may fall with.
+        if done.state is not State.IN_FORCE or _says_minor(said) or not covers(grown, entry, ended, deployment):
+            # A refusal, a grant that covers less than the one before it, or an age that others may fall with.
             session.narrow()
     for consent, processing in told:
         await tell(session, ledger.ref, entry.event.kind, at, consent=consent, processing=processing)
@@ -83,15 +83,26 @@ async def record_import(session: WriteSession, caller: Caller) -> None:
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
 
 
-async def _parent(session: WriteSession, deployment: Deployment, capacity: Mapping[str, Any] | None) -> bytes | None:
-    """The subject_ref that the parent's name leads to, where one is named and known."""
-    named = (capacity or {}).get("parent")
-    return None if named is None else await parent_ref(session, deployment, SubjectName(named["type"], named["id"]))
+async def _known(
+    session: WriteSession, deployment: Deployment, said: Collected, ledger: OpenLedger, opened: OpenLedgers
+) -> Known:
+    """What else is recorded, that a grant may contradict: looked up where it can matter."""
+    own, unfound = frozenset[str](), None
+    if {"parent", "parent_ref"} & (said.capacity or {}).keys():
+        own = await own_references(session, deployment, ledger, said.subject)
+    if said.collected_at is not None and said.collected_at < ledger.now - deployment.max_backdating:
+        unfound = await opened.unfound_until()
+    return Known(own, unfound)
 
 
-async def parent_ref(session: WriteSession, deployment: Deployment, parent: SubjectName) -> bytes | None:
-    """The subject_ref that a parent's name leads to; None where nothing is recorded of them."""
-    return await find_ref(session, *deployment.pseudonyms.locators(parent.type, parent.id))
+async def own_references(
+    session: WriteSession, deployment: Deployment, ledger: OpenLedger, also: SubjectName | KeptName
+) -> frozenset[str]:
+    """By what each name of a person would be known as a parent (hex); `also`: one that may not be kept yet."""
+    kept = [*await names_of(session, ledger.ref), *([also] if isinstance(also, KeptName) else [])]
+    names = [SubjectName(each.type, deployment.vault.open(each.sealed)) for each in kept]
+    names += [also] if isinstance(also, SubjectName) else []
+    return frozenset(parent_reference(deployment, each).hex() for each in names)
 
 
 async def _claim_document(session: WriteSession, ledger: OpenLedger, recording: Recording) -> None:

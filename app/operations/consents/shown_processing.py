@@ -6,6 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from app.core.consent import AgeBand, EventKind, GivenBy, State
+from app.core.names import NOES
 from app.core.page.catalogue import Audience
 from app.core.page.changes import ToldChange
 from app.core.page.face import Face
@@ -39,7 +40,8 @@ class ShownProcessing:
     `decision` is the person's last one, if any, and `ends_at` when a consent that holds will end by itself;
     `would_end_at` when one given now would. `presented`: the text that was shown for the last decision, where it is
     kept. `here`: whether that decision, or the wish not to renew, came after the link was made. `asked`: the link may
-    collect an answer now. `struck`: what it would ask was invalidated.
+    collect an answer now. `struck`: what it would ask was invalidated. `last_no`: the ledger order of the person's last
+    refusal, withdrawal or closure about it, 0 without one: what was shown before a no does not answer after it.
     """
 
     id: str
@@ -53,6 +55,7 @@ class ShownProcessing:
     asked: bool
     here: bool
     struck: bool = False
+    last_no: int = 0
     presented: str | None = None
     texts: Mapping[str, ConsentText] | None = None
 
@@ -71,8 +74,8 @@ class ShownProcessing:
         return (self.texts or {})[language]
 
     def shown(self, language: str) -> str:
-        """What identifies the text as shown: processing, version and hash."""
-        return f"{self.id} {self.version} {self.text(language).sha256}"
+        """What identifies it as shown: processing, version, hash of the text, and the no that stood last."""
+        return f"{self.id} {self.version} {self.text(language).sha256} {self.last_no}"
 
 
 def shown_digest(items: Sequence[ShownProcessing], language: str) -> str:
@@ -80,6 +83,7 @@ def shown_digest(items: Sequence[ShownProcessing], language: str) -> str:
     return sha256("\n".join(item.shown(language) for item in items).encode()).hexdigest()
 
 
+_NOES = NOES | {EventKind.CLOSED}
 _BY_SIDE = {GivenBy.SELF: Audience.CHILD, GivenBy.PARENT: Audience.PARENT}
 _BY_AGE = {AgeBand.UNDER_15: Audience.CHILD, AgeBand.MINOR_15_PLUS: Audience.TEEN}
 
@@ -163,6 +167,7 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
         asked=asked,
         here=_answered_here(link, entries, record.id, entry),
         struck=struck,
+        last_no=max((each.order for each in events if each.kind in _NOES and each.concerns(record.id)), default=0),
     )
 
 

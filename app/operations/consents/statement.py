@@ -3,7 +3,7 @@
 The database's clock times what is recorded live; what is imported keeps its own past date.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -135,14 +135,22 @@ def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: 
     return CollectionTime(stated, imported=True)
 
 
-def refuse_own_parent(ledger: OpenLedger, parent: bytes | None, field: str) -> None:
-    """Refuse a child as its own parent, by whichever of its names; `parent`: the subject_ref that the name leads to.
+def refuse_own_parent(
+    deployment: Deployment, capacity: Mapping[str, Any] | None, own: Collection[str], field: str
+) -> None:
+    """Refuse a child as its own parent, by whichever of its names.
+
+    Args:
+        deployment: whose keys a parent's reference is made with.
+        capacity: as received, with the parent's name or reference.
+        own: by what each name of the person would be known as a parent (hex).
+        field: at fault.
 
     Raises:
         InvalidEvidenceError: it is.
 
     """
-    if parent == ledger.ref:
+    if (without_parent_id(deployment, capacity) or {}).get("parent_ref") in own:
         raise InvalidEvidenceError("This is the person whose consent it is.", field=field)
 
 

@@ -6,12 +6,11 @@ Each row is recorded by what records a single decision (`record`); only the ledg
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from app.auth.callers import Caller
-from app.core.article import PARIS, paris_midnight
 from app.core.consent import EventKind, State
 from app.core.errors import DomainError
 from app.core.register.approval import RegisterApproval
@@ -25,7 +24,6 @@ from app.ledger.imports import (
     keep_rows,
     known_rows,
 )
-from app.ledger.locators import last_unfound
 from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.recorder import record, record_import
@@ -33,7 +31,6 @@ from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
 
 _AT_A_STRETCH: Final = 10
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,7 @@ class ImportedRow:
 class Import:
     """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are told.
 
-    `until`: the instant until which the older system decided. `since`: from when on an erased name would be found; None
-    where each is. An exchange of the pseudonym key loses those of before.
+    `until`: the instant until which the older system decided.
     """
 
     source: str
@@ -58,7 +54,6 @@ class Import:
     until: datetime | None
     approval: RegisterApproval
     notify: bool
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +101,7 @@ async def import_rows(
         else:
             first.setdefault(each.row, place)
     left = list(first.values())
-    unfound = await last_unfound(session, deployment.pseudonyms.makers())
-    since = paris_midnight(unfound.astimezone(PARIS).date() + _DAY) if unfound is not None else None
-    recorder = _Recorder(session, deployment, caller, replace(whole, until=held.until, since=since))
+    recorder = _Recorder(session, deployment, caller, replace(whole, until=held.until))
     recorded = await recorder.record([rows[place] for place in left])
     verdicts.update(zip(left, recorded, strict=True))
     for place, each in enumerate(hashes):
@@ -186,7 +179,7 @@ class _Recorder:
         if isinstance(said, Collected):
             if said.kind is EventKind.GRANTED and self.whole.until is None:
                 return Verdict(refused=ImportUntilError(field="until"))
-            said = replace(said, until=self.whole.until, since=self.whole.since)
+            said = replace(said, until=self.whole.until)
         try:
             recorded = await record(self.session, self.deployment, self.caller, said, opened)
         except (DomainError, PartRefusedError) as error:

@@ -1,5 +1,6 @@
 """State that a name is a person's, or that it is not: a person has one ledger, whatever they are called."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -7,16 +8,16 @@ from uuid import UUID
 from app.audit.acts import ActKind, Target
 from app.audit.trail import record_act
 from app.auth.callers import Caller
-from app.core.age import age_known, makes_younger
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
 from app.core.names import (
     MOST_NAMES,
+    NOES,
     MailboxSharedError,
     NameBasis,
     SameNameError,
     TooManyNamesError,
-    latest_noes,
+    carried_over,
 )
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
@@ -32,7 +33,8 @@ from app.operations.consents.ledgers import (
     tell,
     write_account,
 )
-from app.operations.consents.subjects.close_subject import close_ledger
+from app.operations.consents.recorder import own_references
+from app.operations.consents.subjects.close_subject import ClosedLedger, close_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 from app.snapshot.changes import ChangeKind, record_change
 
@@ -54,8 +56,8 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
     """State that `one` is a name of the person of `other`, whose consents go on; stating it again answers what stands.
 
     An account of `one` is closed, as its user would close it. Every name of that account becomes this person's. What
-    was refused or withdrawn by them is recorded in this person's ledger, each at its own date, so that it ends every
-    consent that it would have ended if it had been said there; and so is the age, if it is younger.
+    was refused, withdrawn and stated of an age by them is recorded in this person's ledger, each at its own date, so
+    that it ends every consent that it would have ended if it had been said there.
 
     Raises:
         InvalidSubjectError: an id has a domain that IDNA refuses.
@@ -86,9 +88,10 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
     if account.new:
         begin_account(session, replace(account, ref=theirs.ref, new=False), mine.now)
         keep_name(session, stated)
-        ended: list[ConsentRow] = []
     else:
-        ended = await _move(session, caller, stated, mine, theirs)
+        await keep_names_of(session, mine.ref, stated)
+    ended = list((await _end(session, caller, mine, theirs)).ended) if not account.new else []
+    ended += await _carry_over(session, deployment, caller, stated, mine, theirs)
     session.note("other", {"what": "another name was linked", "about": f"subject_ref {theirs.ref.hex()}"})
     told = {"basis": by.value, "ended": len(ended)}
     await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=theirs.ref), told)
@@ -104,63 +107,81 @@ async def _as_it_stands(session: WriteSession, opened: OpenLedgers, one: Subject
     raise AssertionError  # pragma: no cover - of every name but the first something was stated
 
 
-async def _move(
-    session: WriteSession, caller: Caller, stated: KeptName, mine: OpenLedger, theirs: OpenLedger
-) -> list[ConsentRow]:
-    """Close one account and have its names, and its noes, be another person's; the consents that ended with it."""
+async def _end(session: WriteSession, caller: Caller, mine: OpenLedger, theirs: OpenLedger) -> ClosedLedger:
+    """Close one account, and have its names lead to another person's."""
     closed = await close_ledger(session, caller, mine)
-    await keep_names_of(session, mine.ref, stated)
     await lead_names_to(session, theirs.ref, names_of=mine.ref, at=mine.now)
-    return [*closed.ended, *await _carry_over(session, caller, stated, mine, theirs)]
+    return closed
 
 
-async def _carry_over(
-    session: WriteSession, caller: Caller, stated: KeptName, mine: OpenLedger, theirs: OpenLedger
+async def _carry_over(  # noqa: PLR0917 - what is said of two people
+    session: WriteSession,
+    deployment: Deployment,
+    caller: Caller,
+    stated: KeptName,
+    mine: OpenLedger,
+    theirs: OpenLedger,
 ) -> list[ConsentRow]:
-    """Record in a person's ledger what was refused, withdrawn and stated of a younger age by a name that is theirs now.
+    """Record in a person's ledger what was said by a name that is theirs now, as if it had been said there.
+
+    Every no and every statement of age goes over, at its own date and weight. What had this very person for its parent
+    is no joint consent: it is withdrawn.
 
     Returns:
         The consents that ended.
 
     """
-    now, evidence, after = mine.now, {"name": str(stated.id)}, theirs
-    imported = {entry.event.id: entry.imported for entry in mine.entries}
-    for no in latest_noes(mine.events):
-        at, order = no.collected_at, after.next_order
-        event = ConsentEvent(session.new_id(now), no.kind, no.processing, at, order, version=no.version)
-        entry = LedgerEntry(theirs.ref, event, max(now, at), caller.id, imported=imported[no.id], evidence=evidence)
-        after = after.with_entries(entry)
-    age = _younger_age(session, caller, mine, after)
-    if age is not None:
-        after = after.with_entries(age)
+    said = {entry.event.id: entry for entry in mine.entries}
+    after = theirs
+    for event in carried_over(mine.events):
+        after = after.with_entries(_carried(session, caller, stated, said[event.id], after))
+    for processing in await _own_parent(session, deployment, stated, theirs):
+        at = after.after_everything
+        event = ConsentEvent(session.new_id(at), EventKind.WITHDRAWN, processing, at, after.next_order)
+        evidence = {"name": str(stated.id), "why": "the parent is this person"}
+        after = after.with_entries(LedgerEntry(theirs.ref, event, at, caller.id, evidence=evidence))
     added = after.entries[len(theirs.entries) :]
     if not added:
         return []
-    ended = [row for row in (await append(session, theirs, *added))[1] if row.decision is EventKind.GRANTED]
+    _, ended = await append(session, theirs, *added)
+    ended = [row for row in ended if row.decision is EventKind.GRANTED]
     for row in ended:
         # Told as of now: whoever is to erase what was derived has heard of it only now.
-        await tell(session, theirs.ref, EventKind.WITHDRAWN, now, consent=row.id, processing=row.processing)
+        await tell(session, theirs.ref, EventKind.WITHDRAWN, mine.now, consent=row.id, processing=row.processing)
     return ended
 
 
-def _younger_age(session: WriteSession, caller: Caller, mine: OpenLedger, theirs: OpenLedger) -> LedgerEntry | None:
-    """The age known by a name, where it is younger than the person's, at the weight of what it rests on."""
-    at = theirs.after_everything
-    band = age_known(mine.events, at)
-    said = [entry for entry in mine.entries if band is not None and age_known([entry.event], at) is band]
-    source = max(said, key=lambda entry: (entry.event.collection.age_weight, entry.event.rank), default=None)
-    if source is None or not makes_younger(source.event.collection, theirs.events, at):
-        return None
-    evidence, capacity = age_alone(source.evidence, source.capacity)
-    event = ConsentEvent(
-        session.new_id(at),
-        EventKind.AGE_STATED,
-        None,
-        at,
-        theirs.next_order,
+def _carried(
+    session: WriteSession, caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLedger
+) -> LedgerEntry:
+    """An entry as it is recorded in the person's ledger: of a grant, the statement of age that came with it alone."""
+    event = entry.event
+    is_no = event.kind in NOES
+    evidence, capacity = age_alone(entry.evidence, entry.capacity) if event.collection.age_band else ({}, None)
+    again = ConsentEvent(
+        session.new_id(after.now),
+        event.kind if is_no else EventKind.AGE_STATED,
+        event.processing if is_no else None,
+        event.collected_at,
+        after.next_order,
+        version=event.version if is_no else None,
         collection=collection_of(evidence, capacity, text_known=True),
     )
-    return LedgerEntry(theirs.ref, event, at, caller.id, evidence=evidence, capacity=capacity)
+    recorded_at = max(after.now, event.collected_at)
+    said = {**(evidence or {}), "name": str(stated.id)}
+    return LedgerEntry(
+        after.ref, again, recorded_at, caller.id, imported=entry.imported, evidence=said, capacity=capacity
+    )
+
+
+async def _own_parent(
+    session: WriteSession, deployment: Deployment, stated: KeptName, theirs: OpenLedger
+) -> Sequence[str]:
+    """The processings to which a consent has one of the person's own names for the parent who gave it."""
+    own = await own_references(session, deployment, theirs, stated)
+    live = (entry for entry in theirs.entries if entry.event.kind is EventKind.GRANTED)
+    named = [entry.event.processing for entry in live if (entry.capacity or {}).get("parent_ref") in own]
+    return sorted({each for each in named if each is not None})
 
 
 async def unlink_names(
