@@ -234,7 +234,12 @@ def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, monk
     assert api.reason("kid", "ads", elements=["content"]) == "consent_in_force"
     narrow = WriteSession.narrow
     narrowed: list[WriteSession] = []
-    monkeypatch.setattr(WriteSession, "narrow", lambda session: (narrowed.append(1), narrow(session))[1])
+
+    def noted(session: WriteSession) -> None:
+        narrowed.append(session)
+        narrow(session)
+
+    monkeypatch.setattr(WriteSession, "narrow", noted)
     api.decide("kid", "ads", capacity={"given_by": "holder_of_parental_responsibility"})
     assert api.reason("kid", "ads", elements=["content"]) == (
         "consent_in_force" if elements is None else "consent_scope"

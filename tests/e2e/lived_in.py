@@ -12,7 +12,7 @@ from app.core.decision import Reason
 from app.db.identifiers import uuid7
 from tests.e2e.pages.consent import ADS, STATISTICS, Operator
 from tests.support.api import processing, subject
-from tests.support.consents import SIGNED, grant, proof
+from tests.support.consents import SIGNED, grant, own_form, proof
 from tests.support.dashboard import count, run_recorded
 from tests.support.databases import TestDatabase
 
@@ -81,7 +81,7 @@ def _consents(operator: Operator) -> None:
 
 def _decide(operator: Operator, name: str, identifier: str, decision: str, at: datetime) -> None:
     known = operator.client.get(f"/v1/processings/{identifier}/versions").raise_for_status().json()
-    said = proof(known["items"][0]["notice"], SIGNED)
+    said = own_form(proof(known["items"][0]["notice"], SIGNED), name)
     body = {**grant(name, identifier, at=at), "decision": decision, "evidence": said}
     operator.ok("/v1/consents", body)
 

@@ -86,7 +86,9 @@ def agree(server: Server) -> None:
             " (SELECT FROM outbox AS o WHERE o.subject_ref = e.subject_ref AND o.data ->> 'consent' = e.id::text)"
         ).fetchall()
         (without,) = connection.execute(
+            # Of a name that was erased stays that an account of it, with nothing in it, was closed on a day.
             "SELECT count(*) FROM subject AS s WHERE NOT EXISTS"
-            " (SELECT FROM consent_event AS e WHERE e.subject_ref = s.subject_ref)"
+            " (SELECT FROM consent_event AS e WHERE e.subject_ref = s.subject_ref) AND EXISTS"
+            " (SELECT FROM subject_locator AS l WHERE l.subject_ref = s.subject_ref AND l.ended_at IS NULL)"
         ).fetchall()
     assert (alone, untold, without) == ((0,), (0,), (0,))

@@ -86,7 +86,7 @@ def configured(places: dict[str, str], folder: Path, address: str) -> tuple[str,
     (folder / "refused").touch()
     here = {
         "https://sceau.example.fr": address,
-        "FILTER_DOMAIN=example.fr": f"FILTER_DOMAIN=example.fr FILTER_BACK={port} SCEAU_DEADLINE={HANGS}",
+        "FILTER_DOMAIN=example.fr": f"FILTER_DOMAIN=example.fr FILTER_BACK={port} SCEAU_DEADLINE=60",
         "127.0.0.1:10026": f"127.0.0.1:{port}",
         "recipient_restrictions=": f"recipient_restrictions=check_recipient_access,texthash:{folder}/refused,",
         "-o content_filter= ": "-o content_filter= -o max_use=1 ",  # so that it reads that file anew for each letter
