@@ -36,12 +36,10 @@ from app.settings import Settings
 from app.settings.values import LogFormat
 from app.telemetry.logs import configure_logs
 from app.telemetry.room import take_room
-from app.wiring.keys import bootstrap_key
-from app.wiring.parent import end_with_parent
+from app.wiring.parts import bootstrap_key, sending, traces_of
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
-from app.wiring.stopping import stopping_in_order
-from app.wiring.traces import sending, traces_of
+from app.wiring.stopping import end_with_parent, stopping_in_order
 
 if TYPE_CHECKING:
     from app.telemetry.traces.exporting import Traces

@@ -14,7 +14,7 @@ from app.api.service.metrics import change_metrics, delivery_metrics, job_metric
 from app.audit.job_runs import DayOfRuns
 from app.db.watching.condition import DatabaseCondition
 from app.events.counts import DeliveryCounts
-from app.telemetry.families import exposition_of
+from app.telemetry.metrics import exposition_of
 from handbook.tables import code, page, table
 
 INTRODUCTION: Final = """

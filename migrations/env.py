@@ -7,8 +7,8 @@ import app.auth.tables
 import app.db.owner_limits
 import app.db.retention
 import app.events.tables
-import app.events.webhook_tables
-import app.journal.tables
+import app.events.tables
+import app.journal.store
 import app.journal.waiting
 import app.keyring.tables
 import app.ledger.documents

@@ -14,9 +14,7 @@ from sqlalchemy import ARRAY, LargeBinary, cast, text, update
 
 from app.auth.tables import idempotency
 from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
-from app.db.lookups import LookedUp, Lookup, Prepared, nothing
-from app.db.many import as_rows
-from app.db.session import Put, WriteSession
+from app.db.session import LookedUp, Lookup, Prepared, Put, WriteSession, as_rows, nothing
 
 _TRIMMED_AT_ONCE = 20
 

@@ -13,8 +13,7 @@ from sqlalchemy import select, text
 
 from app.auth.callers import Authenticated
 from app.auth.tables import credential_use
-from app.db.many import as_rows
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, as_rows
 
 _WRITE: Final = text("""
 INSERT INTO credential_use (credential, used_at)

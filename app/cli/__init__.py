@@ -221,7 +221,7 @@ def _check(settings: "Settings") -> None:
     from app.operations.service.check_deployment import check_deployment
     from app.operations.service.check_durability import check_durability
     from app.settings.required import required
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     async def check(database: "Database") -> None:
         await check_durability(database)

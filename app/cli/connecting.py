@@ -95,7 +95,7 @@ def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) 
     """What comes of some work on the database that settings name."""
     from app.db.refusals import refusals_told
     from app.settings.required import required
-    from app.wiring.deployment import database_of
+    from app.wiring.parts import database_of
 
     async def opened() -> _Result:
         database = database_of(settings)
@@ -116,9 +116,9 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
     """
     from app.journal.store import load_epoch
     from app.settings import Settings
-    from app.snapshot.lease import LONGEST_LEASE, Pace
+    from app.snapshot.beats import LONGEST_LEASE, Pace
     from app.snapshot.writer import Writer
-    from app.wiring.deployment import journal_of
+    from app.wiring.parts import journal_of
 
     journal = journal_of(Settings.load(), lambda: datetime.now(UTC))
     async with database.read() as session:

@@ -26,7 +26,7 @@ def evaluate(
     from app.db.database import RestoredBehindError
     from app.register.store import load_processings
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of, fence_of, is_synchronous, journal_of
+    from app.wiring.parts import deployment_of, fence_of, is_synchronous, journal_of
 
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()

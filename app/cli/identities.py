@@ -94,8 +94,7 @@ async def _ask() -> list[dict[str, Any]]:
 def _check() -> "TokenCheck":
     from app.settings import Settings
     from app.settings.environment import SettingsError
-    from app.wiring.deployment import deployment_of
-    from app.wiring.issuers import token_check_of
+    from app.wiring.parts import deployment_of, token_check_of
 
     settings = Settings.load()
     check = token_check_of(settings, deployment_of(settings).pseudonyms)

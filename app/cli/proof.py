@@ -32,7 +32,7 @@ def proof_key(as_json: JsonOption = False, data: DataOption = None) -> None:  # 
     """Print the keys of the log's checkpoints and of receipts, the newest first. Publish them for others to find."""
     from app.operations.proof.log_keys import receipt_keys, verifier_keys
     from app.settings import Settings
-    from app.wiring.proof import origin_of
+    from app.wiring.parts import origin_of
 
     async def keys(database: "Database") -> list[str]:
         async with database.read() as session:
@@ -78,7 +78,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     from app.operations.proof.replay_report import replay_report
     from app.proof.bags import Bag
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     refuse_reversed(since, until)
     if replay and (since is None or until is None):

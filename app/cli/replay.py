@@ -24,7 +24,7 @@ def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
     from app.operations.proof.compare_batches import compare_batches
     from app.operations.proof.replay_decisions import replay_decisions
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     refuse_reversed(since, until)
 

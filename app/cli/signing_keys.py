@@ -62,7 +62,7 @@ def signing_keys_rotate(
     from app.operations.proof.log_keys import state_rotation
     from app.operations.service.signing_keys import rotate_key
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     ring = _ring_of(what)
 

@@ -79,7 +79,7 @@ async def _restore(file: Path, settings: "Settings") -> int:
     from app.journal.store import load_epoch, mark
     from app.operations.service.check_deployment import check_deployment
     from app.settings.required import register_approval, required
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     url = required(settings.database_url, "database_url")
     database = Database(url, limits=PoolLimits(size=1, deadline=timedelta(days=1)))

@@ -20,12 +20,36 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.db.admission import Admission
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, cancellations, connect, hanging_up_after
-from app.db.lookups import LookedUp, Lookup
 from app.db.primary import PROOF, WHICH, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
-from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
+from app.db.session import Clock, Committing, DatabaseClock, LookedUp, Lookup, ReadSession, WriteSession
 from app.telemetry.traces import spans
+
+
+class Admission:
+    """Open to all by default. Held back, it is open to the task that checks the database, and to no other."""
+
+    def __init__(self) -> None:
+        """Let everybody in."""
+        self._checking: asyncio.Task[Any] | None = None
+
+    def hold_back(self, checking: "asyncio.Task[Any]") -> None:
+        """Let nobody but this task in, until `open`."""
+        self._checking = checking
+
+    def open(self) -> None:
+        """Let everybody in."""
+        self._checking = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the database was checked, as far as this process had to."""
+        return self._checking is None
+
+    def admits(self) -> bool:
+        """Whether the present task may use the database."""
+        return self._checking is None or self._checking is asyncio.current_task()
+
 
 _Lead = Sequence[Lookup[Any]]
 Look = Callable[[ReadSession, str], Awaitable[None]]

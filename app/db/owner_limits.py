@@ -1,19 +1,40 @@
-"""What the owner of the database alone sets, read and changed as the owner (`owner_limit`).
-
-The application's role reads it and cannot change it. A change leaves an entry in the trail, written by the table's own
-trigger.
-"""
+"""What only the owner of the database may loosen, and how the owner says so."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from psycopg import errors
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, Interval, Table, select, text, update
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Engine,
+    Integer,
+    Interval,
+    Table,
+    create_engine,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
-from app.db.owner import owner_engine
+from app.db.connections import owner_settings
 from app.db.schema import metadata
+
+_CONNECT_SECONDS: Final = 10
+
+
+def owner_engine(url: str) -> Engine:
+    """An engine on a DSN of one host or of several, which shows no parameters in its errors."""
+
+    def open_one() -> psycopg.Connection[Any]:
+        return psycopg.connect(**owner_settings(url, connect_seconds=_CONNECT_SECONDS))
+
+    return create_engine("postgresql+psycopg://", hide_parameters=True, creator=open_one)
+
 
 owner_limit: Final = Table(
     "owner_limit",

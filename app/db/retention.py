@@ -32,8 +32,7 @@ from sqlalchemy.exc import DBAPIError
 from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
 from app.core.retention import Retention
 from app.db.identifiers import uuid7
-from app.db.owner import owner_engine
-from app.db.owner_limits import OwnerLimitsRefusedError, refusal_of_owner
+from app.db.owner_limits import OwnerLimitsRefusedError, owner_engine, refusal_of_owner
 from app.db.schema import metadata
 
 Instant: Final = DateTime(timezone=True)

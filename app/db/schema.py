@@ -1,12 +1,11 @@
-"""The metadata that every table belongs to, with one naming convention for constraints and indexes.
-
-Tables stand beside the store that reads them (`app/*/tables.py`); `app.db.migrate` gathers them for Alembic.
-"""
+"""What tables are declared with: one metadata, and the types of their columns."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import MetaData
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import UserDefinedType
 
 LIBRARY_PREFIX: Final = "procrastinate_"
 """Tables that a library brings by its own DDL: migrated with ours, declared by nobody here."""
@@ -25,3 +24,27 @@ metadata = MetaData(
 def is_declared_here(name: str | None, kind: str, _: Mapping[Any, str | None]) -> bool:
     """What Alembic is to compare (its `include_name`): everything but a library's tables."""
     return kind != "table" or name is None or not name.startswith(LIBRARY_PREFIX)
+
+
+class Snapshot(UserDefinedType[str]):
+    """PostgreSQL's `pg_snapshot`: which transactions a statement sees."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
+        """The name of the type in DDL."""
+        return "PG_SNAPSHOT"
+
+
+class TransactionId(UserDefinedType[str]):
+    """PostgreSQL's `xid8`: a 64-bit transaction id that never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
+        """The name of the type in DDL."""
+        return "XID8"
+
+
+ischema_names["xid8"] = TransactionId  # so that Alembic knows the type again when it compares
+ischema_names["pg_snapshot"] = Snapshot

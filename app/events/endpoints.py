@@ -10,7 +10,7 @@ from sqlalchemy import Row, delete, func, insert, select, text, update
 
 from app.db.session import ReadSession, WriteSession
 from app.events.kinds import EventType
-from app.events.webhook_tables import webhook_endpoint
+from app.events.tables import webhook_endpoint
 
 
 class EndpointStatus(StrEnum):

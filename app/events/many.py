@@ -8,8 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db.many import as_rows
-from app.db.session import WriteSession
+from app.db.session import WriteSession, as_rows
 from app.events.outbox import TYPE_PREFIX
 
 

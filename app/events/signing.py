@@ -1,17 +1,20 @@
-"""Signatures of Standard Webhooks 1.0.0: Ed25519 (`v1a`, RFC 8032) and HMAC-SHA-256 (`v1`), over the raw body.
-
-What is signed is `{webhook-id}.{webhook-timestamp}.{body}`; the header is a space-delimited list, one signature for
-each key in force, so that a key can be replaced without a receiver noticing.
-"""
+"""How deliveries are signed (Standard Webhooks), and the secrets by which they are."""
 
 import base64
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import insert, or_, select, update
+
+from app.db.session import ReadSession, WriteSession
+from app.events.tables import webhook_secret
+from app.keyring.store import WrappedKey
 
 PUBLIC_PREFIX: Final = "whpk_"
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how a secret begins, not one
@@ -53,3 +56,27 @@ def signature_headers(keys: SigningKeys, message: str, timestamp: int, body: byt
 
 def _text(signature: bytes) -> str:
     return base64.b64encode(signature).decode()
+
+
+async def add_secret(session: WriteSession, endpoint: UUID, secret: WrappedKey, *, retire: datetime) -> None:
+    """Keep a new symmetric secret of an endpoint; the ones before sign until an instant."""
+    columns = webhook_secret.c
+    before = update(webhook_secret).where(columns.endpoint == endpoint, columns.retires_at.is_(None))
+    await session.execute(before.values(retires_at=retire))
+    values: dict[str, Any] = {
+        "endpoint": endpoint,
+        "id": secret.id,
+        "master_key_id": secret.master_key_id,
+        "wrapped_secret": secret.wrapped,
+        "created_at": secret.created_at,
+    }
+    await session.execute(insert(webhook_secret).values(values))
+
+
+async def secrets_in_force(session: ReadSession, endpoints: Iterable[UUID], now: datetime) -> list[WrappedKey]:
+    """The symmetric secrets of some endpoints that are in force, the newest first."""
+    columns = webhook_secret.c
+    in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
+    statement = select(webhook_secret).where(columns.endpoint.in_(list(endpoints)), in_force)
+    found = await session.execute(statement.order_by(columns.created_at.desc()))
+    return [WrappedKey(row.id, row.master_key_id, row.wrapped_secret, row.created_at, row.retires_at) for row in found]

@@ -1,21 +1,19 @@
-"""The outbox: one row for each domain event, written in the transaction of the fact it tells.
-
-`(xid, seq, id)` is the order in which events are told to others. A trigger of the migration sets the first two: `xid`
-is the writing transaction's own id, or that of an earlier event of the same subject if that is larger, and `seq` then
-counts. So rows below a snapshot's `xmin` are complete (no gap), and a subject's events stand in the order of its lock
-(no reordering), whatever order transactions began or ended in: docs/decisions/0010-order-of-events.md.
-"""
+"""The tables of events: the outbox, the receivers with their deliveries and attempts, and what receivers owe."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -23,8 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db.schema import metadata
-from app.db.types import TransactionId
+from app.db.schema import TransactionId, metadata
 
 Instant = DateTime(timezone=True)
 
@@ -83,4 +80,95 @@ effect_acknowledged = Table(
     PrimaryKeyConstraint("event", "effect", "caller"),
     CheckConstraint("effect IN ('stopped', 'derived_data_erased')", name="effect"),
     CheckConstraint("number >= 0", name="number"),
+)
+
+
+webhook_endpoint = Table(
+    "webhook_endpoint",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("types", ARRAY(Text)),
+    Column("processings", ARRAY(Text)),
+    Column("include_subject", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_reason", Text),
+    Column("status_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Uuid, nullable=False),
+    CheckConstraint("status IN ('active', 'disabled')", name="status"),
+)
+
+webhook_secret = Table(
+    "webhook_secret",
+    metadata,
+    Column("endpoint", Uuid, ForeignKey("webhook_endpoint.id", ondelete="CASCADE"), nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("master_key_id", Text, nullable=False),
+    Column("wrapped_secret", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("retires_at", Instant),
+    PrimaryKeyConstraint("endpoint", "id"),
+)
+
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("subject_ref", LargeBinary, nullable=False),
+    Column("endpoint", Uuid, ForeignKey("webhook_endpoint.id", ondelete="CASCADE"), nullable=False),
+    Column("event", Uuid, nullable=False),
+    Column("xid", TransactionId, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("attempts_before", Integer, nullable=False, server_default=text("0")),
+    Column("queued_at", Instant, nullable=False),
+    Column("next_at", Instant),
+    Column("finished_at", Instant),
+    PrimaryKeyConstraint("subject_ref", "endpoint", "event"),
+    ForeignKeyConstraint(["subject_ref", "event"], ["outbox.subject_ref", "outbox.id"], ondelete="CASCADE"),
+    CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="status"),
+    Index("ix_webhook_delivery_endpoint_event", "endpoint", "event"),
+)
+_delivery = webhook_delivery.c
+Index(
+    "ix_webhook_delivery_due",
+    _delivery.endpoint,
+    _delivery.next_at,
+    postgresql_where=_delivery.next_at.is_not(None),
+)
+Index(
+    "ix_webhook_delivery_open",
+    _delivery.endpoint,
+    _delivery.status,
+    _delivery.event,
+    postgresql_where=_delivery.status != "delivered",
+)
+
+webhook_attempt = Table(
+    "webhook_attempt",
+    metadata,
+    Column("subject_ref", LargeBinary, nullable=False),
+    Column("endpoint", Uuid, nullable=False),
+    Column("event", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("answer", SmallInteger),
+    Column("error", Text),
+    PrimaryKeyConstraint("subject_ref", "endpoint", "event", "number"),
+    ForeignKeyConstraint(
+        ["subject_ref", "endpoint", "event"],
+        ["webhook_delivery.subject_ref", "webhook_delivery.endpoint", "webhook_delivery.event"],
+        ondelete="CASCADE",
+    ),
+)
+
+webhook_count = Table(
+    "webhook_count",
+    metadata,
+    Column("endpoint", Uuid, ForeignKey("webhook_endpoint.id", ondelete="CASCADE"), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("endpoint", "outcome"),
 )

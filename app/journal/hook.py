@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from app.journal.lines import JournalError
+from app.journal.files import JournalError
 
 _SECONDS: Final = 5.0
 _SETTING: Final = "SCEAU_"

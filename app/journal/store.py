@@ -7,12 +7,29 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import insert, select, text
+from sqlalchemy import CheckConstraint, Column, DateTime, Integer, Table, Text, Uuid, insert, select, text
 
+from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
-from app.journal.seen import KnownNotes, SeenNotes
-from app.journal.tables import deployment_epoch
+from app.journal.fence import KnownNotes, SeenNotes
 from app.journal.waiting import held_ids, journal_note
+
+deployment_epoch = Table(
+    "deployment_epoch",
+    metadata,
+    # The first one has no row: every database begins with it.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    # How many notes of the journal were replayed, and how many could not be; null where none was replayed.
+    Column("replayed", Integer),
+    Column("by_hand", Integer),
+    # What is lost, in the words of who answers for it.
+    Column("lost", Text, nullable=False),
+    # Null: on the operator's command line.
+    Column("accepted_by", Uuid),
+    CheckConstraint("number > 1", name="later"),
+)
+
 
 _SEEN: Final = 200
 """So many of the latest notes are seen: any loss loses the latest first."""

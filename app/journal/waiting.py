@@ -37,7 +37,7 @@ journal_note = Table(
     Column("id", Uuid, primary_key=True),
     # In the order of what was done: a closure comes before the erasure that follows from it.
     Column("number", BigInteger, Identity(), nullable=False),
-    # A line of the journal, sealed (`app.journal.lines`), while it waits; NULL once it is kept.
+    # A line of the journal, sealed (`app.journal.files`), while it waits; NULL once it is kept.
     Column("line", LargeBinary),
     # When it was put here, or last taken up by somebody who keeps it.
     Column("put_at", DateTime(timezone=True), server_default=func.now(), nullable=False),

@@ -54,7 +54,7 @@ from app.settings.values import (
     WebhookNetworks,
     WitnessKeys,
 )
-from app.telemetry.access import MetricsAccess
+from app.telemetry.logs import MetricsAccess
 
 
 class Settings(BaseSettings):

@@ -22,8 +22,8 @@ from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.subject_ids import SubjectIds
 from app.proof.verifier.notes import COSIGNATURE, NoteError, VerifierKey
-from app.snapshot.lease import LONGEST_LEASE, SHORTEST_LEASE
-from app.telemetry.access import MetricsAccess
+from app.snapshot.beats import LONGEST_LEASE, SHORTEST_LEASE
+from app.telemetry.logs import MetricsAccess
 
 REFUSED: Final = "refused_setting"
 """The type of an error whose message follows the name of the setting: `SCEAU_CACHE` `is leased or strict`."""

@@ -1,4 +1,4 @@
-"""What a replica tells the writer that woke it: up to which transactions it has forgotten what changed.
+"""What a replica has seen, and what it tells the writer that woke it: up to which transactions it has forgotten.
 
 It travels as a notification on a channel that only the writer's own feed listens to. An acknowledgement that is lost
 costs time only: the replica's row says the same at its next beat.
@@ -8,7 +8,30 @@ from dataclasses import dataclass
 from typing import Final, Self
 from uuid import UUID
 
-from app.snapshot.snapshots import TransactionSnapshot
+
+@dataclass(frozen=True, slots=True)
+class TransactionSnapshot:
+    """`xmin:xmax:xip`: everything below xmin is seen, nothing from xmax on, and nothing of xip."""
+
+    xmin: int
+    xmax: int
+    running: frozenset[int]
+
+    @classmethod
+    def parse(cls, text: str) -> "TransactionSnapshot":
+        """Read PostgreSQL's text form, such as `10:20:10,14`.
+
+        Raises:
+            ValueError: it is not that.
+
+        """
+        xmin, xmax, running = text.split(":")
+        return cls(int(xmin), int(xmax), frozenset(int(xid) for xid in running.split(",") if xid))
+
+    def shows(self, xid: int) -> bool:
+        """Whether a transaction that has committed is seen (`pg_visible_in_snapshot`)."""
+        return xid < self.xmin or (xid < self.xmax and xid not in self.running)
+
 
 CHANGE_CHANNEL: Final = "sceau_change"
 """Where a writer says that it has committed, with the incarnation that wants to be told; or with nothing."""

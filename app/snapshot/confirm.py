@@ -16,9 +16,8 @@ from sqlalchemy.types import Text
 
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool, Statement
-from app.snapshot.acknowledgement import ReplicaAcknowledgement
-from app.snapshot.lease import boot_seconds
-from app.snapshot.snapshots import TransactionSnapshot
+from app.snapshot.acknowledgement import ReplicaAcknowledgement, TransactionSnapshot
+from app.snapshot.beats import boot_seconds
 from app.snapshot.tables import replica
 
 _LOOK_SECONDS: Final = 0.025

@@ -18,8 +18,7 @@ from app.db.database import RestoredBehindError
 from app.db.identifiers import random_id
 from app.db.primary import NoStandbyError, NotThePrimaryError, is_older
 from app.snapshot.acknowledgement import CHANGE_CHANNEL, ReplicaAcknowledgement, acknowledgement_text, channel_of, named
-from app.snapshot.beats import ACKNOWLEDGE, BEAT, PEEK, REGISTER, Beat
-from app.snapshot.lease import Lease, Pace, boot_seconds
+from app.snapshot.beats import ACKNOWLEDGE, BEAT, PEEK, REGISTER, Beat, Lease, Pace, boot_seconds
 
 _RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0)
 log = structlog.get_logger("sceau.feed")

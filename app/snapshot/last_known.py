@@ -13,11 +13,11 @@ from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
 from app.core.processing import Processing
+from app.snapshot.beats import boot_seconds
 from app.snapshot.cache import RecordCache
-from app.snapshot.changes import ChangeKind
 from app.snapshot.feed import Feed
-from app.snapshot.lease import boot_seconds
 from app.snapshot.records import CallerRecord, RegisterRecord
+from app.snapshot.tables import ChangeKind
 
 KNOWN_SECONDS: Final = 60.0
 """While no feed tells what changed elsewhere: what was read longer ago is not used when an outage begins."""

@@ -1,20 +1,102 @@
-"""The records that replicas cache: facts as read.
+"""The records that replicas cache: facts as read, and how hundreds of thousands of them are held in a few bytes each.
 
 A record is never changed; another one takes its place. What is decided on it may be remembered with it by identity.
 """
 
 import math
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+from typing import Final, Generic, TypeVar
+from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
 from app.auth.uses import Use, Uses
-from app.core.consent import ConsentEvent
+from app.core.article import Element
+from app.core.consent import Collection, ConsentEvent, EventKind
 from app.core.processing import Processing
 from app.ledger.store import Person
 from app.register.records import ProcessingRecord
-from app.snapshot.packed import pack, unpack
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NOTHING: Final = -(2**31)
+_NEVER: Final = -(2**63)
+_KINDS: Final = tuple(EventKind)
+_KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS)}
+_EVENT: Final = Struct("<16sBiqqiiiq2s")
+"""Id, kind, processing, collected_at, order, version, elements, collection, expires_at, territory."""
+
+_Word = TypeVar("_Word", bound=Hashable)
+
+
+class _Words(Generic[_Word]):
+    """Numbers for values of which there are few: names of processings, sets of elements, ways of collection."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[_Word, int] = {}
+        self.words: list[_Word] = []
+
+    def number(self, word: _Word | None) -> int:
+        """The number of a value, the same each time; None has one too."""
+        if word is None:
+            return _NOTHING
+        known = self.numbers.get(word)
+        if known is None:
+            known = self.numbers[word] = len(self.words)
+            self.words.append(word)
+        return known
+
+    def word(self, number: int) -> _Word | None:
+        """The value that has that number."""
+        return None if number == _NOTHING else self.words[number]
+
+
+_processings: Final = _Words[str]()
+_elements: Final = _Words[frozenset[Element]]()
+_collections: Final = _Words[Collection]()
+
+
+def pack(events: Iterable[ConsentEvent]) -> bytes:
+    """Events in 59 bytes each, in their order."""
+    return b"".join(map(_packed, events))
+
+
+def unpack(packed: bytes) -> tuple[ConsentEvent, ...]:
+    """The events that were packed, equal to what they were; their times are UTC."""
+    return tuple(map(_unpacked, _EVENT.iter_unpack(packed)))
+
+
+def _packed(event: ConsentEvent) -> bytes:
+    return _EVENT.pack(
+        event.id.bytes,
+        _KIND_NUMBERS[event.kind],
+        _processings.number(event.processing),
+        (event.collected_at - _EPOCH) // _MICROSECOND,
+        event.order,
+        _NOTHING if event.version is None else event.version,
+        _elements.number(event.elements),
+        _collections.number(event.collection),
+        _NEVER if event.expires_at is None else (event.expires_at - _EPOCH) // _MICROSECOND,
+        event.territory.encode(),
+    )
+
+
+def _unpacked(fields: tuple[bytes, int, int, int, int, int, int, int, int, bytes]) -> ConsentEvent:
+    identifier, kind, processing, collected, order, version, elements, collection, expires, territory = fields
+    return ConsentEvent(
+        UUID(bytes=identifier),
+        _KINDS[kind],
+        _processings.word(processing),
+        _EPOCH + timedelta(microseconds=collected),
+        order,
+        None if version == _NOTHING else version,
+        _elements.word(elements),
+        _collections.words[collection],
+        None if expires == _NEVER else _EPOCH + timedelta(microseconds=expires),
+        territory.decode(),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,12 +18,11 @@ from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
+from app.snapshot.beats import Pace, boot_seconds
 from app.snapshot.cache import Flight, RecordCache
-from app.snapshot.changes import ChangeKind
 from app.snapshot.feed import Feed
 from app.snapshot.gathered import GatheredReads
 from app.snapshot.last_known import HeldOrKnown
-from app.snapshot.lease import Pace, boot_seconds
 from app.snapshot.notifier import Notifier
 from app.snapshot.records import (
     CallerRecord,
@@ -33,6 +32,7 @@ from app.snapshot.records import (
     register_record,
     subject_record,
 )
+from app.snapshot.tables import ChangeKind
 
 _Key = TypeVar("_Key", bytes, str)
 _Value = TypeVar("_Value", CallerRecord, RegisterRecord, SubjectRecord)

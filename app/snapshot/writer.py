@@ -13,14 +13,13 @@ from typing import Any, Final
 import structlog
 
 from app.db.database import Database, DatabaseUnavailableError, Look, OutcomeUnknownError, RestoredBehindError
-from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
-from app.db.session import Committing, WriteSession
+from app.db.session import Committing, Lookup, WriteSession
+from app.journal.files import JournalError
 from app.journal.journal import Journal, Noted
-from app.journal.lines import JournalError
+from app.snapshot.beats import boot_seconds
 from app.snapshot.confirm import Confirmer
 from app.snapshot.last_known import LastKnown
-from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
 from app.telemetry.traces import spans
 

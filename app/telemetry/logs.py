@@ -7,11 +7,20 @@ may quote what a client sent.
 import logging
 import sys
 import traceback
+from enum import StrEnum
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from app.telemetry.traces.spans import trace_id
+
+
+class MetricsAccess(StrEnum):
+    """Who may read `/metrics`: every client that reaches the port, callers with `audit:read`, or no client."""
+
+    OPEN = "open"
+    SCOPED = "scoped"
+    OFF = "off"
 
 
 def configure_logs(*, level: str, as_json: bool) -> None:

@@ -3,15 +3,70 @@
 With several workers the counts of all of them are summed (PROMETHEUS_MULTIPROC_DIR, set by `sceau serve`).
 """
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Final, Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from app.core.decision import Decision
-from app.telemetry.loop_lag import LoopLag
+
+
+def build() -> tuple[str, str]:
+    """The version of the package, and the commit that its image was built from (`unknown` outside an image)."""
+    return version("sceau"), os.environ.get("SERVICE_REVISION") or "unknown"
+
+
+_EACH_SECONDS: Final = 0.25
+_KEPT: Final = 60
+
+
+class LoopLag:
+    """Measures again and again how much later than asked a sleep ends."""
+
+    def __init__(self) -> None:
+        """Nothing is measured yet."""
+        self._late: deque[float] = deque([0.0], maxlen=_KEPT)
+
+    async def keep(self) -> None:
+        """Measure four times a second, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _EACH_SECONDS
+            await asyncio.sleep(_EACH_SECONDS)
+            self._late.append(max(0.0, loop.time() - due))
+
+    def longest(self) -> float:
+        """The longest of the last fifteen seconds, in seconds."""
+        return max(self._late)
+
+
+class _Told(Collector):
+    """Hands Prometheus families that are made already."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        """The families."""
+        return self._families
+
+
+def exposition_of(families: Iterable[Metric]) -> bytes:
+    """Metric families in the Prometheus text format, to add to a scrape; empty when there is none."""
+    listed = list(families)
+    if not listed:
+        return b""
+    registry = CollectorRegistry()
+    registry.register(_Told(listed))
+    return generate_latest(registry)
+
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 

@@ -10,7 +10,7 @@ from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError, line_of, read_files
 from app.settings.required import durability, register_approval, required
 from app.settings.together import lacking
-from app.wiring.keys import bootstrap_key, master_keys, other_pseudonym_key, pseudonym_key
+from app.wiring.parts import bootstrap_key, master_keys, other_pseudonym_key, pseudonym_key
 
 
 class _GivenSettings(Settings):

@@ -16,10 +16,7 @@ from app.operations.service.check_durability import check_durability
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
 from app.settings.required import jobs_url, required
-from app.wiring.authority import time_authority_of
-from app.wiring.deployment import deployment_of, is_synchronous
-from app.wiring.proof import proof_plan_of
-from app.wiring.traces import sending, traces_of
+from app.wiring.parts import deployment_of, is_synchronous, proof_plan_of, sending, time_authority_of, traces_of
 
 _JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
 _COURIER_LIMITS: Final = PoolLimits(size=4, waiting=1_000, deadline=timedelta(seconds=30))  # attempts under way wait

@@ -23,10 +23,8 @@ from app.operations.service.signing_keys import ensure_key
 from app.operations.staff.publish_staff_notice import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
-from app.wiring.ending import end_all
-from app.wiring.journal import keep_journal
-from app.wiring.outage_file import keep_exempt_known, learn_exempt
-from app.wiring.parent import note_admitted, was_admitted
+from app.wiring.parts import keep_exempt_known, keep_journal, learn_exempt
+from app.wiring.stopping import end_all, note_admitted, was_admitted
 
 _LAST_FLUSH_SECONDS: Final = 5.0
 _ALL_LOOKED_THROUGH_SECONDS: Final = 3_600

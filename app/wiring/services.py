@@ -36,10 +36,18 @@ from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
-from app.wiring.deployment import database_of, deployment_of, fence_of, is_synchronous, journal_of, pace_of, pool_limits
-from app.wiring.issuers import token_check_of
-from app.wiring.limits import rate_limits_of
-from app.wiring.parent import shared_outage_file
+from app.wiring.parts import (
+    database_of,
+    deployment_of,
+    fence_of,
+    is_synchronous,
+    journal_of,
+    pace_of,
+    pool_limits,
+    rate_limits_of,
+    token_check_of,
+)
+from app.wiring.stopping import shared_outage_file
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck

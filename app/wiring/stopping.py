@@ -1,13 +1,62 @@
-"""How a process stops: not ready first, then draining, then what is being answered is finished."""
+"""How a process ends: with its parent, in order when it is told to, and with what it still has to write."""
 
 import asyncio
+import ctypes
+import multiprocessing
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
+
+import structlog
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+_ADMITTED: Final = "admitted"
+"""A file of the service's own directory: some worker of this service has found the database to be its deployment's."""
+
+
+def note_admitted() -> None:
+    """Tell workers that start later that the database has been checked once since the service was started."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if directory is not None:
+        Path(directory, _ADMITTED).touch()
+
+
+def was_admitted() -> bool:
+    """Whether another worker of this service has found the database to be right: this one may then wait for it."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return directory is not None and Path(directory, _ADMITTED).exists()
+
+
+def shared_outage_file() -> Path | None:
+    """Where the workers of one service keep the outage file for one another when no setting says; None for one alone.
+
+    A worker that is started again in an outage finds there what the others knew.
+    """
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return None if directory is None else Path(directory, "outage.sealed")
+
+
+def end_with_parent() -> None:
+    """Have a worker of a service stop when the service is killed: nothing then watches over it, or frees its port.
+
+    In a process that no other Python process started this does nothing. It must not be called where the parent is
+    somebody's shell.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent.pid:  # it died before that
+        os.kill(os.getpid(), signal.SIGTERM)
+
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -53,3 +102,24 @@ def stopping_in_order(stopping: asyncio.Event, drain_seconds: float) -> Iterator
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+_EACH_SECONDS: Final = 0.5
+_TIMES: Final = 10
+log = structlog.get_logger("sceau")
+
+
+async def end_all(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks again and again until they have ended, for some seconds at most.
+
+    Once is not always enough: a library may take a cancellation for its own, after which a loop goes on.
+    """
+    waiting = {task for task in tasks if not task.done()}
+    for _ in range(_TIMES):
+        if not waiting:
+            return
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=_EACH_SECONDS)
+    if waiting:
+        log.warning("something does not end", tasks=len(waiting))

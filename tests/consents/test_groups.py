@@ -17,7 +17,7 @@ from app.api.consents.groups import Group, Order, RecordingGroups
 from app.auth.idempotency import IdempotentCall, KeyClaim, KeyClaims, _name_of, release
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.deployment import SubjectName
-from app.wiring.deployment import deployment_of
+from app.wiring.parts import deployment_of
 from tests.faults.service import eventually
 from tests.support.api import settings_for, subject
 from tests.support.consents import SIGNED, grant

@@ -15,7 +15,7 @@ from app.operations.consents.ledgers import open_ledgers
 from app.operations.consents.recorder import record
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import SubjectName
-from app.wiring.deployment import deployment_of
+from app.wiring.parts import deployment_of
 from tests.support.api import settings_for, utc
 from tests.support.consents import SIGNED, notice_of, proof
 

@@ -8,8 +8,7 @@ from sqlalchemy import select
 from app.core.errors import NotFoundError
 from app.db.database import Database
 from app.db.session import PartRefusedError, Put
-from app.snapshot.changes import ChangeKind, record_change
-from app.snapshot.tables import change
+from app.snapshot.tables import ChangeKind, change, record_change
 
 
 def _staging(database, work):

@@ -15,7 +15,7 @@ from app.db import time_zone
 from app.db.migrate import migrate
 from app.db.revisions import MigrationRefusedError
 from app.telemetry import logs
-from app.wiring.deployment import deployment_of
+from app.wiring.parts import deployment_of
 from tests.faults.service import Service, free_port
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, settings_for
 from tests.support.databases import new_database

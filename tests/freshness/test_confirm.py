@@ -15,11 +15,10 @@ from app.db.primary import IDENTITY
 from app.db.session import INSTANT, Committing
 from app.journal.journal import Journal, JournalPlan
 from app.main import wall_clock
-from app.snapshot.acknowledgement import ReplicaAcknowledgement, channel_of
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.acknowledgement import ReplicaAcknowledgement, TransactionSnapshot, channel_of
+from app.snapshot.beats import Pace
 from app.snapshot.confirm import Confirmer
-from app.snapshot.lease import Pace
-from app.snapshot.snapshots import TransactionSnapshot
+from app.snapshot.tables import ChangeKind, record_change
 from app.snapshot.writer import Writer
 from tests.freshness.gate import Gate, until
 from tests.freshness.sites import play

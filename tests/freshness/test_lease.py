@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-import app.snapshot.lease as lease_module
-from app.snapshot.lease import Lease, boot_seconds
+import app.snapshot.beats as lease_module
+from app.snapshot.beats import Lease, boot_seconds
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from app.jobs.application import make_jobs
 from app.jobs.work import Work
 from app.operations.consents.count_consents import count_consents
 from app.operations.webhooks.tell_invalidations import tell_invalidations
-from app.wiring.deployment import deployment_of
+from app.wiring.parts import deployment_of
 from tests.faults.service import eventually
 from tests.support.api import settings_for
 from tests.support.consents import hash_of, notice_of

@@ -12,8 +12,8 @@ from app.jobs.application import make_jobs
 from app.jobs.upkeep import take_back_stalled
 from app.jobs.work import RunOutcome, Work, periodic, recorded
 from app.jobs.worker import run_jobs
-from app.wiring.deployment import deployment_of
 from app.wiring.jobs import work_until
+from app.wiring.parts import deployment_of
 from tests.faults.service import HANGS
 from tests.support.api import settings_for
 from tests.support.databases import APP_ROLE, administrator_url

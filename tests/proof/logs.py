@@ -18,8 +18,7 @@ from app.jobs.work import Work
 from app.operations.proof.append_entries import LogRefusedError
 from app.proof.heads import HeadsUnreadableError
 from app.proof.sources import SOURCES
-from app.wiring.deployment import database_of, deployment_of
-from app.wiring.proof import proof_plan_of
+from app.wiring.parts import database_of, deployment_of, proof_plan_of
 from tests.support.api import running, settings_for
 from tests.support.commands import run_command
 from tests.support.databases import TestDatabase, administrator_url, new_database

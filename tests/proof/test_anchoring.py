@@ -11,7 +11,7 @@ from app.jobs.application import make_jobs
 from app.jobs.work import Work
 from app.proof.anchoring import LATE, AnchoredLog, Anchoring
 from app.proof.authority import AuthorityPlan, TimeAuthority
-from app.wiring.deployment import database_of, deployment_of
+from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import lived_in
 from tests.proof.tsa import Authority
 from tests.support.api import running, settings_for, utc

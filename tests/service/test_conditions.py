@@ -11,7 +11,7 @@ import pytest
 from app.api.http.services import Services
 from app.api.service.health import clock_note
 from app.db.database import DatabaseUnavailableError
-from app.telemetry.loop_lag import LoopLag
+from app.telemetry.metrics import LoopLag
 from app.telemetry.restarts import note_restart, restarts
 from tests.faults.service import ROOT, eventually
 from tests.service.test_metrics import figure

@@ -1,6 +1,6 @@
 import asyncio
 
-from app.wiring.ending import end_all
+from app.wiring.stopping import end_all
 
 
 async def _goes_on(times: int) -> None:
@@ -26,6 +26,6 @@ async def _after_end_all(times: int) -> bool:
 
 def test_what_a_cancellation_did_not_end_is_cancelled_again(monkeypatch):
     """A task that lost two of them ends; one that takes every one for something else keeps nobody from stopping."""
-    monkeypatch.setattr("app.wiring.ending._EACH_SECONDS", 0.01)
+    monkeypatch.setattr("app.wiring.stopping._EACH_SECONDS", 0.01)
     assert asyncio.run(_after_end_all(2)) is True
     assert asyncio.run(_after_end_all(1_000)) is False

@@ -10,7 +10,7 @@ from app.events.sender import Sender
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.operations.webhooks.run_events import run_events
 from app.settings import Settings
-from app.wiring.deployment import deployment_of
+from app.wiring.parts import deployment_of
 
 
 async def _run() -> None:

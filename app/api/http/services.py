@@ -31,11 +31,11 @@ from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.outage import Outage
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
+from app.snapshot.beats import Pace
 from app.snapshot.last_known import LastKnown
-from app.snapshot.lease import Pace
 from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.writer import Writer
-from app.telemetry.access import MetricsAccess
+from app.telemetry.logs import MetricsAccess
 from app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from app.api.http.services import Services
 from app.db.watching.condition import DatabaseCondition
-from app.telemetry.build import build
+from app.telemetry.metrics import build
 from app.telemetry.restarts import restarts
 
 

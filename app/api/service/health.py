@@ -33,10 +33,8 @@ from app.proof.anchoring import NOT_ANCHORED
 from app.proof.anchors import anchor_delay, anchored_log
 from app.proof.store import merge_delay
 from app.snapshot.upkeep import count_changes
-from app.telemetry.access import MetricsAccess
-from app.telemetry.build import build
-from app.telemetry.families import exposition_of
-from app.telemetry.metrics import MEDIA_TYPE
+from app.telemetry.logs import MetricsAccess
+from app.telemetry.metrics import MEDIA_TYPE, build, exposition_of
 
 router = APIRouter(tags=["operation"])
 

@@ -24,7 +24,7 @@ def refusal(error: Exception) -> str | None:
     from app.db.refusals import DatabaseRefusedError
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
-    from app.journal.lines import JournalError
+    from app.journal.files import JournalError
     from app.ledger.vault import VaultError
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import NoLogError

@@ -19,7 +19,7 @@ async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncI
     """Everything that is read in one session. Nothing of it is written: a start stores what a first start stores."""
     from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema
     from app.db.time_zone import time_zones_agree
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     try:
         await check_schema(session)
@@ -95,9 +95,9 @@ async def _master_keys(session: "ReadSession", deployment: "Deployment") -> Chec
 
 
 async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
-    from app.journal.lines import JournalError
+    from app.journal.files import JournalError
     from app.journal.store import compare
-    from app.wiring.deployment import journal_of
+    from app.wiring.parts import journal_of
 
     try:
         known = await journal_of(settings, lambda: datetime.now(UTC)).latest()

@@ -58,7 +58,7 @@ async def _read(settings: "Settings") -> list[CheckResult]:
     from app.db.session import INSTANT
     from app.keyring.store import DECISION_KEYS, keys_in_force
     from app.settings.required import required
-    from app.wiring.deployment import database_of
+    from app.wiring.parts import database_of
 
     found: list[CheckResult] = []
     database, keys = database_of(settings), set[str]()

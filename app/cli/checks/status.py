@@ -35,7 +35,7 @@ async def _read(session: "ReadSession") -> dict[str, Any]:
     from app.journal.store import load_epoch
     from app.proof.store import merge_delay, size_of_log
     from app.settings import Settings
-    from app.snapshot.roll import list_replicas
+    from app.snapshot.tables import list_replicas
 
     settings = Settings.load()
     replicas = await list_replicas(session)

@@ -31,7 +31,7 @@ def subject_export(
     from app.operations.proof.export_subject import export_subject
     from app.operations.service.deployment import SubjectName
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     name = SubjectName(kind, typed_id())
 

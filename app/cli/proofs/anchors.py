@@ -22,8 +22,7 @@ def proof_stamp(data: DataOption = None) -> None:
     from app.proof.authority import CAUSES, AuthorityError
     from app.settings import Settings
     from app.settings.environment import SettingsError
-    from app.wiring.authority import time_authority_of
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of, time_authority_of
 
     async def stamp(database: "Database") -> str:
         settings = Settings.load()

@@ -14,8 +14,7 @@ def append_now(data: DataOption) -> int:
     from app.jobs.proof import append_all
     from app.jobs.work import Work
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of
-    from app.wiring.proof import proof_plan_of
+    from app.wiring.parts import deployment_of, proof_plan_of
 
     async def append(database: "Database") -> int:
         settings = Settings.load()

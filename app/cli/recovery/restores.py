@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.db.database import Database
+    from app.journal.files import KeptNote
     from app.journal.journal import Journal
-    from app.journal.lines import KeptNote
     from app.journal.store import NewEpoch
     from app.operations.consents.restores.replay_journal import ReplayOutcome
 
@@ -58,7 +58,7 @@ def restore_check(
     data: DataOption = None,
 ) -> None:
     """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
-    from app.journal.seen import KnownNotes, read_seen
+    from app.journal.fence import KnownNotes, read_seen
     from app.journal.store import EpochComparison, compare
 
     async def check(database: "Database") -> tuple[EpochComparison, int]:
@@ -176,7 +176,7 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
     from app.audit.origin import EntryPoint, Origin, arriving
     from app.core.register.approval import RegisterApproval
-    from app.journal.lines import JournalError
+    from app.journal.files import JournalError
     from app.operations.service.accept_restore import accept_restore
     from app.operations.service.check_deployment import check_approval
 
@@ -206,7 +206,7 @@ async def _is_marked(database: "Database") -> bool:
 
 async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":
     """The ids of notes that hosts saw in the database in this epoch, and that it does not hold any more."""
-    from app.journal.seen import read_seen
+    from app.journal.fence import read_seen
     from app.journal.store import load_epoch
     from app.journal.waiting import held_ids
 
@@ -249,7 +249,7 @@ def _journal() -> "Journal":
     from datetime import UTC, datetime
 
     from app.settings import Settings
-    from app.wiring.deployment import journal_of
+    from app.wiring.parts import journal_of
 
     return journal_of(Settings.load(), lambda: datetime.now(UTC))
 
@@ -261,10 +261,9 @@ def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
         JournalError: there is no journal, or it cannot be read.
 
     """
-    from app.journal.files import lines_of
-    from app.journal.lines import read_line
+    from app.journal.files import lines_of, read_line
     from app.settings import Settings
-    from app.wiring.deployment import deployment_of
+    from app.wiring.parts import deployment_of
 
     vault = deployment_of(Settings.load()).vault
     each = [(read_line(line, vault) for line in lines_of(directory)) for directory in _places(directories)]
@@ -278,7 +277,7 @@ def _places(directories: Sequence[Path] | None) -> Sequence[Path]:
         JournalError: there is no journal.
 
     """
-    from app.journal.lines import JournalError
+    from app.journal.files import JournalError
     from app.settings import Settings
 
     own = Settings.load().journal_directory

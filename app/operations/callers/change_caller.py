@@ -11,7 +11,7 @@ from app.auth.store import keep_changes
 from app.core.errors import CallerRevokedError, ScopeNotHeldError
 from app.db.session import WriteSession
 from app.operations.callers.revoke_caller import held_by
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)

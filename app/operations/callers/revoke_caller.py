@@ -11,7 +11,7 @@ from app.auth.store import mark_revoked
 from app.core.errors import NotFoundError, ScopeNotHeldError
 from app.db.session import WriteSession
 from app.operations.callers.confirm_caller import hold_with
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 async def revoke_caller(session: WriteSession, by: Authenticated | None, identifier: UUID) -> None:

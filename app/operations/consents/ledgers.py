@@ -15,8 +15,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
 from app.core.projection import ConsentRow, project
-from app.db.lookups import LookedUp, Lookup
-from app.db.session import INSTANT, WriteSession
+from app.db.session import INSTANT, LookedUp, Lookup, WriteSession
 from app.events.kinds import ClosureCause
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.entries import LedgerEntry
@@ -37,7 +36,7 @@ from app.ledger.vault_store import KeptName, keep_name
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 from app.register.remembered import STAMP, RegisterEntries
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 _AT_A_STRETCH: Final = 25
 """How many names are worked on before others of this process have their turn: some milliseconds."""

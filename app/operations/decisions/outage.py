@@ -10,8 +10,8 @@ from typing import Final
 
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
+from app.snapshot.beats import boot_seconds
 from app.snapshot.last_known import LastKnown
-from app.snapshot.lease import boot_seconds
 from app.snapshot.primary_reads import PrimaryReads
 
 _PAUSE_SECONDS: Final = 0.2

@@ -19,7 +19,7 @@ from app.register.proposals import add_proposal, load_proposals
 from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord
 from app.register.store import add_version as append_version
 from app.register.store import lock_processing
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 _CLOCK_ERROR = timedelta(minutes=1)
 

@@ -17,7 +17,7 @@ from app.operations.service.gate import pass_gate
 from app.register.proposals import load_proposals
 from app.register.records import ProcessingRecord, Registered
 from app.register.store import add_status_change, lock_processing
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 _ACTS: Final = {
     Status.ACTIVE: ActKind.PROCESSING_RESUMED,

@@ -12,7 +12,7 @@ from app.ledger.link_store import may_be_within_texts_shown
 from app.register.invalidations import InvalidationRecord, add_invalidation, load_invalidations, next_number
 from app.register.records import ProcessingRecord
 from app.register.store import lock_processing
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 async def invalidate_processing(

@@ -13,7 +13,7 @@ from app.operations.service.gate import check_proposer
 from app.register.proposals import add_proposal
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_processing
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 async def register_processing(

@@ -16,7 +16,7 @@ from app.operations.service.gate import check_person, check_second_person
 from app.register.proposals import add_ruling, load_proposals
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_status_change, lock_processing
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 async def approve_version(

@@ -16,7 +16,7 @@ from app.ledger.locators import (
 )
 from app.ledger.vault_store import load_names
 from app.operations.service.deployment import Deployment
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 BATCH: Final = 1_000
 

@@ -27,7 +27,7 @@ from app.operations.webhooks.manage_webhooks import list_webhooks
 from app.proof.anchoring import Anchoring
 from app.proof.anchors import anchored_log
 from app.register.records import Registered
-from app.snapshot.roll import ReplicaSeen, list_replicas
+from app.snapshot.tables import ReplicaSeen, list_replicas
 
 Content = TypeVar("Content")
 log = structlog.get_logger("sceau.dashboard")

@@ -9,8 +9,7 @@ from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.trail import record_act
 from app.auth.callers import Caller
 from app.db.session import INSTANT, ReadSession, WriteSession
-from app.events.secret_store import add_secret, secrets_in_force
-from app.events.signing import SigningKeys, secret_text
+from app.events.signing import SigningKeys, add_secret, secret_text, secrets_in_force
 from app.keyring.store import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import opened

@@ -22,7 +22,7 @@ from app.pages.languages import Language
 from app.pages.rendering import words
 from app.pages.service.words import REASONS
 from app.register.records import ProcessingRecord, Registered, VersionRecord
-from app.snapshot.roll import ReplicaSeen
+from app.snapshot.tables import ReplicaSeen
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from app.pages.service.tables import (
 from app.pages.service.words import DASHBOARD, STATES
 from app.proof.anchoring import Anchoring
 from app.register.records import Registered
-from app.snapshot.roll import ReplicaSeen
+from app.snapshot.tables import ReplicaSeen
 
 _STALE: Final = timedelta(hours=1)
 _MONTHS_AHEAD: Final = 12

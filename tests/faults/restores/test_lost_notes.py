@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from app.journal.files import last_lines
-from app.journal.lines import JournalError
+from app.journal.files import JournalError, last_lines
 from tests.faults.restores.restorable import ONE, asked
 from tests.faults.service import eventually
 from tests.faults.words import ADS, question, withdrawal

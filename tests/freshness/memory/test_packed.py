@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from app.core.consent import Collection, ConsentEvent, EventKind, GivenBy
 from app.ledger.store import Person
-from app.snapshot.packed import pack, unpack
-from app.snapshot.records import subject_record
+from app.snapshot.records import pack, subject_record, unpack
 from tests.core.properties.strategies import ANY_INSTANT, ledgers
 
 GRANT = ConsentEvent(UUID(int=2**127 + 1), EventKind.GRANTED, "ads", datetime(2026, 3, 10, 9, tzinfo=UTC), 2**40, 3)

@@ -7,12 +7,10 @@ from sqlalchemy import delete
 import app.snapshot.feed as feed_module
 from app.db.connections import connect
 from app.snapshot import beats, upkeep
-from app.snapshot.acknowledgement import CHANGE_CHANNEL
-from app.snapshot.beats import Beat
+from app.snapshot.acknowledgement import CHANGE_CHANNEL, TransactionSnapshot
+from app.snapshot.beats import Beat, boot_seconds
 from app.snapshot.feed import Feed
-from app.snapshot.lease import boot_seconds
 from app.snapshot.replica import Replica
-from app.snapshot.snapshots import TransactionSnapshot
 from app.snapshot.tables import replica
 from tests.freshness.gate import PAUSE
 

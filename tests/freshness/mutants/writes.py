@@ -11,8 +11,8 @@ from app.operations.register.invalidate_processing import invalidate_processing
 from app.register.invalidations import load_invalidations
 from app.register.records import Registered
 from app.register.store import load_processing
+from app.snapshot.beats import boot_seconds
 from app.snapshot.confirm import Confirmer
-from app.snapshot.lease import boot_seconds
 from app.snapshot.writer import Writer
 
 

@@ -14,7 +14,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import EventKind
 from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
-from app.journal.lines import KeptNote
+from app.journal.files import KeptNote
 from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
 from app.ledger.entries import LedgerEntry
 from app.ledger.locators import end_account, every_ref, find_ref, hold_refs, is_subject, locators_of, sever
@@ -24,7 +24,7 @@ from app.operations.consents.ledgers import OpenLedger, append, tell
 from app.operations.consents.restores.playable import playable, used_after
 from app.register.invalidations import InvalidationRecord, add_invalidation
 from app.register.store import add_status_change, load_processings, lock_processing
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 _BY_HAND: Final = {
     NoteKind.LEDGER: "an account was erased and used again since, or the database refuses the entry",

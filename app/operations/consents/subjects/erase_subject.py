@@ -14,7 +14,7 @@ from app.ledger.vault_store import destroy_names
 from app.operations.consents.ledgers import open_ledger, tell
 from app.operations.consents.subjects.close_subject import Closure, append_for_all
 from app.operations.service.deployment import Deployment, SubjectName
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 async def erase_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:

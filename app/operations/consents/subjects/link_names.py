@@ -36,7 +36,7 @@ from app.operations.consents.ledgers import (
 from app.operations.consents.recorder import own_references
 from app.operations.consents.subjects.close_subject import ClosedLedger, close_ledger
 from app.operations.service.deployment import Deployment, SubjectName
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from app.ledger.vault_store import names_of
 from app.operations.consents.ledgers import new_account, open_ledgers, write_account
 from app.operations.consents.subjects.close_subject import close_ledger
 from app.operations.service.deployment import Deployment, SubjectName
-from app.snapshot.changes import ChangeKind, record_change
+from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)

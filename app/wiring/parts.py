@@ -1,0 +1,387 @@
+"""Makes the parts of a service from settings: keys, what it decided, journal, issuers, limits, log and traces."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit, urlunsplit
+from uuid import UUID
+
+import structlog
+
+from app.api.http.services import Services
+from app.auth.limits.rate_limits import Counted, RateLimits
+from app.auth.tokens import TokenRules
+from app.core.period import PeriodPolicy
+from app.core.register.approval import RegisterApproval
+from app.db.database import Database, DatabaseUnavailableError, PoolLimits
+from app.db.session import Clock
+from app.journal.fence import Fence
+from app.journal.files import Clock as WallClock
+from app.journal.files import JournalError
+from app.journal.journal import Journal, JournalPlan
+from app.ledger.pseudonym import Pseudonyms
+from app.ledger.vault import Vault
+from app.operations.proof.append_entries import ProofPlan
+from app.operations.service.deployment import Deployment
+from app.operations.service.outage_file import ExemptFacts, learn, read_kept, write_file
+from app.proof.authority import AuthorityPlan, TimeAuthority
+from app.proof.heads import KeptHeads
+from app.proof.notes import log_name
+from app.settings import Settings
+from app.settings.environment import PREFIX, SettingsError
+from app.settings.required import HOW_TO_MAKE, durability, required
+from app.settings.values import Durability, ScopeClaim, TracesMode
+from app.snapshot.beats import Pace, boot_seconds
+
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
+    from app.telemetry.traces.exporting import Traces
+
+_KEY_BYTES: Final = 32
+_BOOTSTRAP_CHARACTERS: Final = 32
+
+
+def pseudonym_key(settings: Settings) -> bytes:
+    """The pseudonym key, at least 32 bytes.
+
+    Raises:
+        SettingsError: it is missing, or too short.
+
+    """
+    key = _decoded(required(settings.pseudonym_key, "pseudonym_key"), "PSEUDONYM_KEY")
+    if len(key) < _KEY_BYTES:
+        raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: " + HOW_TO_MAKE)
+    return key
+
+
+def other_pseudonym_key(settings: Settings) -> bytes | None:
+    """The second pseudonym key, during an exchange of keys.
+
+    Raises:
+        SettingsError: it is too short.
+
+    """
+    if settings.pseudonym_key_other is None:
+        return None
+    key = _decoded(settings.pseudonym_key_other.get_secret_value(), "PSEUDONYM_KEY_OTHER")
+    if len(key) < _KEY_BYTES:
+        raise SettingsError("SCEAU_PSEUDONYM_KEY_OTHER has fewer than 32 bytes: " + HOW_TO_MAKE)
+    return key
+
+
+def master_keys(settings: Settings) -> dict[str, bytes]:
+    """The master keys by key id, the one that seals first; 32 bytes each.
+
+    Raises:
+        SettingsError: it is missing, a key has another length, or two have one id.
+
+    """
+    keys: dict[str, bytes] = {}
+    for part in required(settings.master_key, "master_key").split(","):
+        identifier, separator, key = part.strip().partition(":")
+        name, text = (identifier, key) if separator else ("1", identifier)
+        decoded = _decoded(text, "MASTER_KEY")
+        if len(decoded) != _KEY_BYTES or not name or name in keys:
+            raise SettingsError("SCEAU_MASTER_KEY is ID:KEY[,ID:KEY…], each KEY 32 bytes (`openssl rand -base64 32`)")
+        keys[name] = decoded
+    return keys
+
+
+def bootstrap_key(settings: Settings) -> str | None:
+    """The bootstrap key, if there is one.
+
+    Raises:
+        SettingsError: it is shorter than 32 characters.
+
+    """
+    if settings.bootstrap_key is None:
+        return None
+    key = settings.bootstrap_key.get_secret_value()
+    if len(key) < _BOOTSTRAP_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingsError(
+            "SCEAU_BOOTSTRAP_KEY has fewer than 32 characters, or some that no header can carry: "
+            "make one with `openssl rand -hex 32`"
+        )
+    return key
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise SettingsError(f"{PREFIX}{name} is neither hex nor base64: {HOW_TO_MAKE}") from None
+
+
+def deployment_of(settings: Settings) -> Deployment:
+    """The keys and choices of this deployment.
+
+    Raises:
+        SettingsError: a key is missing or wrong.
+
+    """
+    return Deployment(
+        pseudonyms=Pseudonyms(pseudonym_key(settings), settings.subject_ids, other=other_pseudonym_key(settings)),
+        vault=Vault(master_keys(settings)),
+        policy=PeriodPolicy(settings.period_counting, settings.consent_validity),
+        max_backdating=settings.max_backdating,
+        lease=settings.lease,
+        solicitation_pause=settings.solicitation_pause,
+        link_validity=settings.consent_link_validity,
+        notices=settings.renewal_notice,
+        approval=settings.register_approval or RegisterApproval.ONE,
+    )
+
+
+def pool_limits(settings: Settings) -> PoolLimits:
+    """How much of the database one process may use, for routes and for what memory lacks alike."""
+    return PoolLimits(settings.pool_size, settings.pool_waiting, settings.database_timeout)
+
+
+def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:
+    """The database as the application role.
+
+    Raises:
+        SettingsError: its URL is not set.
+
+    """
+    url = required(settings.database_url, "database_url")
+    return Database(url, limits=pool_limits(settings), clock=clock, synchronous=is_synchronous(settings))
+
+
+def is_synchronous(settings: Settings) -> bool:
+    """Whether a standby must have each decision before it is answered.
+
+    Raises:
+        SettingsError: nobody said.
+
+    """
+    return durability(settings) is Durability.SYNCHRONOUS
+
+
+def pace_of(settings: Settings) -> Pace:
+    """The times of the freshness protocol; the heartbeat is an eighth of the lease."""
+    lease = settings.lease.total_seconds()
+    return Pace(lease=lease, heartbeat=lease / 8)
+
+
+def fence_of(settings: Settings, database: Database, journal: Journal) -> Fence:
+    """What tells a database that was set back, by what this host knows outside it."""
+    return Fence(database, journal, KeptHeads(settings.proof_directory).epoch)
+
+
+def journal_of(settings: Settings, wall_clock: WallClock) -> Journal:
+    """Where this process notes writes that forbid.
+
+    Raises:
+        SettingsError: notes are to be kept, and the master key that seals them is missing or wrong.
+
+    """
+    directory, hook = settings.journal_directory, settings.journal_hook
+    vault = Vault(master_keys(settings)) if directory is not None or hook is not None else None
+    return Journal(JournalPlan(wall_clock, vault, directory, hook))
+
+
+def time_authority_of(settings: Settings) -> TimeAuthority | None:
+    """Who stamps the log; None where nobody is asked to."""
+    if settings.tsa_url is None:
+        return None
+    url = urlsplit(settings.tsa_url.get_secret_value())
+    password = None if url.username is None else (unquote(url.username), unquote(url.password or ""))
+    plain = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+    plan = AuthorityPlan(plain, settings.tsa_ca_file or (), settings.tsa_policy, password)
+    return TimeAuthority(plan)
+
+
+def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | None":
+    """Make the check of access tokens, which keeps the keys of their issuers fresh; None where none are accepted.
+
+    Args:
+        settings: as loaded.
+        pseudonyms: makes the references by which the callers of tokens are found.
+
+    """
+    if not settings.oidc_issuer:
+        return None
+    from app.auth.issuers import Issuer, Rhythm
+    from app.auth.key_fetch import KeyFetcher, Source
+    from app.auth.token_check import TokenCheck
+
+    rhythm = Rhythm(keep=settings.oidc_keep_keys.total_seconds())
+    fetcher = KeyFetcher(settings.oidc_algorithms)
+    sources = [Source(name, url) for name, url in zip_longest(settings.oidc_issuer, settings.oidc_jwks_url)]
+    return TokenCheck(
+        _rules(settings, pseudonyms), [Issuer(source, fetcher, rhythm, boot_seconds) for source in sources]
+    )
+
+
+def _rules(settings: Settings, pseudonyms: Pseudonyms) -> TokenRules:
+    return TokenRules(
+        issuers=frozenset(settings.oidc_issuer),
+        ref=lambda issuer, subject: pseudonyms.opaque("identity", f"{len(issuer)} {issuer}{subject}"),
+        audience=settings.oidc_audience,
+        algorithms=settings.oidc_algorithms,
+        types=settings.oidc_token_types,
+        skew=settings.oidc_clock_skew.total_seconds(),
+        scopes_narrow=settings.oidc_scope_claim is ScopeClaim.NARROWS,
+    )
+
+
+def rate_limits_of(settings: Settings) -> RateLimits:
+    """The limits of callers."""
+    quotas = {
+        Counted.ADMINISTRATION: settings.rate_administration,
+        Counted.CONSENTS: settings.rate_consents,
+        Counted.DECISIONS: settings.rate_decisions,
+        Counted.SEARCHES: settings.rate_searches,
+    }
+    limited = {of: quota for of, quota in quotas.items() if quota is not None}
+    return RateLimits(limited, excepted=settings.rate_exceptions)
+
+
+_JOURNAL_SECONDS: Final = 1.0
+_LEFT: Final = timedelta(seconds=10)
+"""A note that waits for longer was left by its process, which else keeps it before it answers, and says so here."""
+log = structlog.get_logger("sceau")
+
+
+async def keep_journal(services: Services) -> None:
+    """Look every second, until cancelled; also say what this process has kept itself, and note a new epoch."""
+    failed = False
+    while True:
+        await asyncio.sleep(_JOURNAL_SECONDS)
+        try:
+            await services.journal.mark_kept(services.database)
+            await services.journal.keep_waiting(services.database, left_for=_LEFT)
+            await services.journal.note_epoch()
+        except DatabaseUnavailableError:
+            continue  # others say so
+        except JournalError as error:
+            if not failed:
+                log.error("notes wait in the database", why=str(error))  # noqa: TRY400 - the message is for an operator
+            failed = True
+        else:
+            failed = False
+
+
+_OUTAGE_FILE_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.1
+
+
+async def keep_exempt_known(services: Services) -> None:
+    """Read every half minute, and at once when the feed has found another server, until cancelled.
+
+    At its first beat on a server a process forgets all that it knew: if that server goes away too before anybody has
+    asked, nobody would be answered.
+    """
+    while True:
+        incarnation = _incarnation(services)
+        if not await learn_exempt(services):
+            await asyncio.sleep(_LOOK_SECONDS)
+            continue
+        for _ in range(round(_OUTAGE_FILE_SECONDS / _LOOK_SECONDS)):
+            if _incarnation(services) != incarnation:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def learn_exempt(services: Services) -> bool:
+    """Read once what exempt purposes need, take it as known, and write it to the outage file.
+
+    It is read from a server that is proven to be the primary: another may have missed a suspension.
+
+    Returns:
+        False where the database is away or was set back, or where something has changed since it was read.
+
+    """
+    since = services.known.forgettings
+    try:
+        async with services.reads.read() as session:
+            kept = await read_kept(session)
+    except DatabaseUnavailableError:
+        return False
+    if services.known.forgettings != since:
+        return False
+    services.known.is_back()
+    learn(kept, services.known, since)
+    if services.outage_file is not None:
+        await _write(services, services.outage_file, kept)
+    return True
+
+
+def _incarnation(services: Services) -> UUID | None:
+    """That of the feed, once it has beaten; None without one."""
+    feed = services.memory.replica.feed if services.memory is not None else None
+    return feed.incarnation if feed is not None and feed.server is not None else None
+
+
+async def _write(services: Services, path: Path, kept: ExemptFacts) -> None:
+    """Write the file; one that cannot be written keeps nothing from being answered."""
+    try:
+        await asyncio.to_thread(write_file, path, kept, services.deployment.vault)
+    except OSError as error:
+        log.error("the outage file cannot be written", why=error.strerror)  # noqa: TRY400 - the cause says nothing more
+
+
+def origin_of(settings: Settings) -> str:
+    """The name of the log, where it has none yet."""
+    return log_name(str(settings.public_url))
+
+
+def proof_plan_of(settings: Settings) -> ProofPlan:
+    """How this deployment keeps its log, and which of its settings decide.
+
+    Raises:
+        SettingsError: one that decides is not set.
+
+    """
+    stated = {
+        "consent_validity": str(settings.consent_validity),
+        "period_counting": str(settings.period_counting),
+        "subject_ids": str(settings.subject_ids),
+        "lease_ms": int(settings.lease.total_seconds() * 1000),
+        "durability": str(durability(settings)),
+        "decision_log": str(settings.decision_log),
+        "decision_log_exempt_share": str(settings.decision_log_exempt_share),
+    }
+    return ProofPlan(origin_of(settings), KeptHeads(settings.proof_directory), stated)
+
+
+def traces_of(settings: Settings) -> "Traces | None":
+    """What sends this process's traces; None where they are off.
+
+    Raises:
+        SettingsError: they are on, and OpenTelemetry's SDK is not installed.
+
+    """
+    if settings.traces is TracesMode.OFF:
+        return None
+    try:
+        from app.telemetry.traces.exporting import Traces
+    except ImportError:
+        how = "is otlp, and OpenTelemetry's SDK is not installed: pip install 'sceau[otel]'"
+        raise SettingsError(f"{PREFIX}TRACES {how}") from None
+    return Traces(version("sceau"))
+
+
+@asynccontextmanager
+async def sending(traces: "Traces | None") -> AsyncIterator[None]:
+    """Send traces while the block lasts."""
+    if traces is None:
+        yield
+        return
+    traces.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(traces.stop)
