@@ -2,7 +2,7 @@
 
 from alembic import context
 
-import app.audit.tables
+import app.audit.store
 import app.auth.tables
 import app.db.owner_limits
 import app.db.retention
@@ -10,17 +10,17 @@ import app.events.tables
 import app.events.tables
 import app.journal.store
 import app.journal.waiting
-import app.keyring.tables
+import app.keyring
 import app.ledger.documents
 import app.ledger.imports
 import app.ledger.link_tables
 import app.ledger.tables
-import app.proof.tables
+import app.proof.store
 import app.register.gate
 import app.register.invalidation_tables
 import app.register.tables
 import app.snapshot.tables
-import app.staff.tables
+import app.staff
 from app.db.schema import is_declared_here, metadata
 
 __all__ = ["app"]

@@ -19,8 +19,8 @@ from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services
 from app.api.openapi.describing import describe
-from app.audit.origin import EntryPoint, Origin, arriving
-from app.auth.limits.quotas import OverQuotaError
+from app.audit.trail import EntryPoint, Origin, arriving
+from app.auth.limits import OverQuotaError
 
 _BODY_SECONDS: Final = 15
 _PAGES: Final = ("/consent/", "/dashboard", "/staff/")

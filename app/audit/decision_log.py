@@ -1,25 +1,182 @@
 """Write the decision log without holding up decisions: a bounded queue, flushed by COPY in a thread of its own.
 
-What is queued is the row as COPY takes it (`app.audit.rows`): the thread only joins and sends, so that it holds the
+What is queued is the row as COPY takes it: the thread only joins and sends, so that it holds the
 interpreter's lock for microseconds and the event loop never waits for it.
 When the queue is full, entries are dropped and counted: a decision never waits for its log, unless the deployment asks
 for a durable one, where a permit under IV is answered only after its row is committed.
 """
 
 import asyncio
+import hashlib
+import struct
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from secrets import token_bytes
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 import structlog
 
-from app.audit.rows import COLUMNS, HEADER, TRAILER
+from app.core.article import Article
+from app.core.decision import Decision, DecisionRequest, Reason
+from app.core.processing import can_be_an_id
 from app.db.connections import connection_settings
 from app.db.database import DatabaseUnavailableError
 from app.db.identifiers import random_id
+
+_DIGITS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionBasis:
+    """The columns of a log row that no answer tells.
+
+    `version`: of the processing, in force then. `versions` and `changes`: how many of its versions were known, and how
+    many of its changes of status and invalidations, in the order of their instants. `known`: the ledger order of the
+    last event of the subject that was known, 0 where none was.
+    `participants`: how many other parties the question named; None where it did not say, or nothing asked for them. No
+    digest of them: it would lead from an id to the row, whatever else is sealed.
+    `relied`: who was looked at besides the subject, sealed (`DecidedBy`).
+    `policy`: how periods were counted (`P1Y/start_of_day`). `rules`: a digest of the rules; `build`: the version of
+    Sceau.
+    """
+
+    automated: bool
+    private: bool
+    version: int | None
+    versions: int
+    changes: int
+    party_mode: str | None
+    known: int
+    participants: int | None
+    relied: bytes | None
+    policy: str
+    rules: str
+    build: str
+
+
+@cache
+def rules_digest() -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of every module of the rules (`app.core`), by name."""
+    hashed = hashlib.sha256()
+    for name, module in sorted(_modules(files("app.core"), "")):
+        hashed.update(name.encode() + b"\0" + hashlib.sha256(module.read_bytes()).digest())
+    return hashed.hexdigest()[:_DIGITS]
+
+
+def _modules(place: Traversable, within: str) -> list[tuple[str, Traversable]]:
+    found: list[tuple[str, Traversable]] = []
+    for each in place.iterdir():
+        if each.is_dir():
+            found += _modules(each, f"{within}{each.name}/")
+        elif each.name.endswith(".py"):
+            found.append((within + each.name, each))
+    return found
+
+
+HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER: Final = b"\xff\xff"
+COLUMNS: Final = (
+    *("id", "at", "caller", "subject_ref", "correspondence_ref"),
+    *("processing", "elements", "channel", "territory", "permitted", "reason", "rule", "law_version", "consent"),
+    "valid_until",
+    *("automated", "private", "version", "versions", "changes", "party_mode", "known"),
+    *("participants", "relied", "policy", "rules", "build"),
+)
+"""In the order in which a row has them: first those that differ from one row to the next."""
+NO_ID: Final = "(no id)"
+"""What stands in the log for a processing that no register could hold."""
+
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH_SECONDS: Final = _EPOCH.timestamp()
+_NULL: Final = b"\xff\xff\xff\xff"
+_TEXT_OID: Final = 25
+_OWN: Final = struct.Struct("!hi16siqi16si32si32s")
+
+
+def row(  # noqa: PLR0917 - the parts of one row
+    identifier: bytes, at: float, caller: UUID, subject_ref: bytes, correspondence_ref: bytes, facts: bytes
+) -> bytes:
+    """One row.
+
+    Args:
+        identifier: the decision's id, 16 bytes.
+        at: when it was taken, an epoch time in seconds; kept in microseconds.
+        caller: who asked.
+        subject_ref: 32 bytes.
+        correspondence_ref: 32 bytes.
+        facts: what `facts_of` made of the question and the decision.
+
+    """
+    microseconds = round((at - _EPOCH_SECONDS) * 1_000_000)
+    return (
+        _OWN.pack(
+            len(COLUMNS), 16, identifier, 8, microseconds, 16, caller.bytes, 32, subject_ref, 32, correspondence_ref
+        )
+        + facts
+    )
+
+
+def facts_of(request: DecisionRequest, decision: Decision, basis: DecisionBasis) -> bytes:
+    """The columns that are the same for every correspondence: the question, the decision, and what it was made on."""
+    return b"".join(
+        (
+            _text(request.processing if can_be_an_id(request.processing) else NO_ID),
+            _texts(None if request.elements is None else sorted(request.elements)),
+            _text(request.channel.value),
+            _text(request.territory),
+            _bool(decision.permitted),
+            _text(decision.reason.value),
+            _text(decision.rule),
+            _text(decision.law_version),
+            _field(decision.consent.bytes if decision.consent is not None else None),
+            _field(_instant(decision.valid_until) if decision.valid_until is not None else None),
+            _bool(basis.automated),
+            _bool(basis.private),
+            *map(_number, (basis.version, basis.versions, basis.changes)),
+            _text(basis.party_mode),
+            *map(_number, (basis.known, basis.participants)),
+            _field(basis.relied),
+            *map(_text, (basis.policy, basis.rules, basis.build)),
+        )
+    )
+
+
+def _field(value: bytes | None) -> bytes:
+    return _NULL if value is None else len(value).to_bytes(4, "big") + value
+
+
+def _bool(value: bool) -> bytes:  # noqa: FBT001 - a column
+    return _field(b"\1" if value else b"\0")
+
+
+def _number(value: int | None) -> bytes:
+    return _field(None if value is None else value.to_bytes(4, "big"))
+
+
+def _text(value: str | None) -> bytes:
+    return _field(None if value is None else value.encode())
+
+
+def _texts(values: list[str] | None) -> bytes:
+    if values is None:
+        return _NULL
+    if not values:
+        return _field(struct.pack("!iii", 0, 0, _TEXT_OID))
+    return _field(struct.pack("!iiiii", 1, 0, _TEXT_OID, len(values), 1) + b"".join(map(_text, values)))
+
+
+def _instant(at: datetime) -> bytes:
+    elapsed = at - _EPOCH
+    return struct.pack("!q", (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds)
+
 
 _COPY: Final = f"COPY decision_log ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
 _DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
@@ -217,3 +374,85 @@ def _settle(futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableE
             future.set_result(None)
         else:
             future.set_exception(error)
+
+
+_WITHOUT_CONSENT = frozenset({Reason.EXEMPT, Reason.NOT_GOVERNED})
+_REF_BYTES = 32
+DAY_SECONDS: Final = 86_400
+Opaque = Callable[[str, str], bytes]
+"""A keyed hash (32 bytes) of a value, apart for each purpose."""
+_RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
+
+
+def correspondence_ref(opaque: Opaque, ref: bytes, day: int, kind: str, identifier: str) -> bytes:
+    """The reference (32 bytes) under which a correspondence stands in one person's rows of one day, and in no others.
+
+    Two people who were asked about for one message cannot be found by it, nor can anybody without a name to begin with.
+
+    Args:
+        opaque: makes keyed hashes.
+        ref: what the row has in the place of the person.
+        day: of the decision (UTC), in days since 1970.
+        kind: the correspondence's type.
+        identifier: its id.
+
+    """
+    return opaque("correspondence", f"{ref.hex()}\n{day}\n{kind}\n{identifier}")
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Chooses what to log. `exempt_share` is the share (0 to 1) of permits under III that are logged.
+
+    `durable`: a permit under IV may be answered only when its row is committed. `opaque` makes keyed hashes
+    (`Pseudonyms.opaque`).
+
+    Somebody of whom nothing is recorded, and everybody under III, whom nothing is looked up about, is logged under
+    random bytes: nothing links these rows to a person, or to one another.
+    """
+
+    log: DecisionLog
+    opaque: Opaque
+    durable: bool
+    exempt_share: float
+    _owed: float = 0.0
+
+    def wants(self, decision: Decision) -> bool:
+        """Whether this decision is logged: evenly spaced ones of the exempt permits, all others."""
+        if decision.reason not in _WITHOUT_CONSENT:
+            return True
+        self._owed += self.exempt_share
+        if self._owed < 1:
+            return False
+        self._owed -= 1
+        return True
+
+    def must_wait(self, decision: Decision) -> bool:
+        """Whether this decision may be answered only once it is logged."""
+        return self.durable and decision.permitted and decision.article in _RESTS_ON_LAW
+
+    def record(  # noqa: PLR0917 - the parts of one entry
+        self,
+        at: float,
+        identifier: bytes,
+        caller: UUID,
+        subject_ref: bytes | None,
+        correspondence: tuple[str, str],
+        decision: Decision,
+        log_facts: bytes,
+    ) -> bytes | None:
+        """Log one decision; or return its row, if that must be committed (`log.commit`) before it is answered.
+
+        `at` is when it was taken, an epoch time by the database's clock; `identifier` is its id as text; `log_facts`
+        is what `app.audit.decision_log.facts_of` made of the question and the decision.
+        """
+        if not self.wants(decision):
+            return None
+        number = bytes.fromhex(identifier.replace(b"-", b"").decode())
+        ref = token_bytes(_REF_BYTES) if subject_ref is None else subject_ref
+        about = correspondence_ref(self.opaque, ref, int(at // DAY_SECONDS), *correspondence)
+        logged = row(number, at, caller, ref, about, log_facts)
+        if self.must_wait(decision):
+            return logged
+        self.log.append(logged)
+        return None

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from app.audit.tables import decision_count, figure
+from app.audit.store import decision_count, figure
 from app.db.session import ReadSession, WriteSession
 
 LOGGED: Final = "decisions"

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from app.audit.tables import job_run
+from app.audit.store import job_run
 from app.db.session import ReadSession, WriteSession
 
 

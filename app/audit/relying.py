@@ -1,6 +1,6 @@
 """Permits of the decision log that rested on a consent to one version of a processing, or on one text.
 
-A row names the user's own consent. Whose consents it rested on besides is sealed in it (`app.audit.basis`), so that a
+A row names the user's own consent. Whose consents it rested on besides is sealed in it, so that a
 permit which rested on such a consent of another party is not found here. Each statement reads a stretch of the log, by
 the ids, which begin with the time: a log of many days is read piece by piece.
 """

@@ -14,7 +14,8 @@ from sqlalchemy import ARRAY, LargeBinary, cast, text, update
 
 from app.auth.tables import idempotency
 from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
-from app.db.session import LookedUp, Lookup, Prepared, Put, WriteSession, as_rows, nothing
+from app.db.lookups import LookedUp, Lookup, Prepared, as_rows, nothing
+from app.db.session import Put, WriteSession
 
 _TRIMMED_AT_ONCE = 20
 

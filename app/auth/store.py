@@ -14,7 +14,8 @@ from app.auth.callers import Authenticated, Caller, CallerKind, Credential, Iden
 from app.auth.key_store import in_force_now
 from app.auth.scopes import Scope
 from app.auth.tables import caller, caller_key
-from app.db.session import Lookup, Prepared, ReadSession, WriteSession, nothing
+from app.db.lookups import Lookup, Prepared, nothing
+from app.db.session import ReadSession, WriteSession
 
 _NOW: Final = func.clock_timestamp().label("now")
 

@@ -13,7 +13,8 @@ from sqlalchemy import select, text
 
 from app.auth.callers import Authenticated
 from app.auth.tables import credential_use
-from app.db.session import ReadSession, WriteSession, as_rows
+from app.db.lookups import as_rows
+from app.db.session import ReadSession, WriteSession
 
 _WRITE: Final = text("""
 INSERT INTO credential_use (credential, used_at)

@@ -153,7 +153,7 @@ def run_golden_cases(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,  # noqa: FBT002
 ) -> None:
     """Run golden cases through the rules, with no database. Exit 1 on a failing case, 2 on an unreadable file."""
-    from app.conformance.report import run_files
+    from app.conformance.run import run_files
 
     raise typer.Exit(run_files(files, sys.stdout, as_json=as_json))
 

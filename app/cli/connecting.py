@@ -65,7 +65,7 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
 
 def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """What comes of some work on the database of a command."""
-    from app.audit.origin import EntryPoint, Origin, arriving
+    from app.audit.trail import EntryPoint, Origin, arriving
     from app.settings import Settings
 
     with deployment(data), arriving(Origin(EntryPoint.COMMAND)):

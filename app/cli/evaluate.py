@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.api.decisions.reading import Refs
     from app.db.database import Database
     from app.db.session import ReadSession
-    from app.operations.decisions.question import Question
+    from app.operations.decisions.judging import Question
     from app.operations.service.deployment import Deployment
 
 

@@ -30,7 +30,7 @@ proof.command("cosign")(proof_cosign)
 @proof.command("key")
 def proof_key(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Print the keys of the log's checkpoints and of receipts, the newest first. Publish them for others to find."""
-    from app.operations.proof.log_keys import receipt_keys, verifier_keys
+    from app.operations.proof.append_entries import receipt_keys, verifier_keys
     from app.settings import Settings
     from app.wiring.parts import origin_of
 

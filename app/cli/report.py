@@ -16,7 +16,7 @@ from app.cli.register.export import RecordLanguage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.core.staff.coverage import NoticeStanding
+    from app.core.staff import NoticeStanding
     from app.db.database import Database
     from app.operations.register.report_period import PeriodReport
 
@@ -46,7 +46,7 @@ def report(
     """
     from app.core.errors import NotFoundError
     from app.operations.register.report_period import report_period
-    from app.operations.staff.read_staff_coverage import read_staff_coverage
+    from app.operations.staff.coverage import read_staff_coverage
     from app.pages.languages import Language
     from app.pages.service.report import report_document
 

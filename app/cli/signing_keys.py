@@ -11,7 +11,7 @@ from app.cli.output import JsonOption, echo_json
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.keyring.store import KeyRing, WrappedKey
+    from app.keyring import KeyRing, WrappedKey
     from app.settings import Settings
 
 signing_keys = typer.Typer(
@@ -35,7 +35,7 @@ What = Annotated[Signed, typer.Argument(help="What the keys sign.")]
 def signing_keys_list(what: What, as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """List the keys that are in force, the newest first; never their private halves."""
     from app.db.session import INSTANT
-    from app.keyring.store import keys_in_force
+    from app.keyring import keys_in_force
 
     ring = _ring_of(what)
 
@@ -59,7 +59,7 @@ def signing_keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key. Those before it overlap with it, so that verifiers miss nothing."""
-    from app.operations.proof.log_keys import state_rotation
+    from app.operations.proof.append_entries import state_rotation
     from app.operations.service.signing_keys import rotate_key
     from app.settings import Settings
     from app.wiring.parts import deployment_of
@@ -80,7 +80,7 @@ def signing_keys_rotate(
 
 
 def _ring_of(what: Signed) -> "KeyRing":
-    from app.keyring.store import DECISION_KEYS, PROOF_KEYS, RECEIPT_KEYS, WEBHOOK_KEYS
+    from app.keyring import DECISION_KEYS, PROOF_KEYS, RECEIPT_KEYS, WEBHOOK_KEYS
 
     return {
         Signed.DECISION_TOKENS: DECISION_KEYS,

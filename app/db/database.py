@@ -21,8 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, cancellations, connect, hanging_up_after
+from app.db.lookups import LookedUp, Lookup
 from app.db.primary import PROOF, WHICH, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
-from app.db.session import Clock, Committing, DatabaseClock, LookedUp, Lookup, ReadSession, WriteSession
+from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
 from app.telemetry.traces import spans
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from app.db.session import Lookup, Prepared
+from app.db.lookups import Lookup, Prepared
 
 IDENTITY: Final = (
     "CASE WHEN pg_is_in_recovery() THEN NULL ELSE concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), "

@@ -1,106 +1,28 @@
-"""What an operation is given to work with: a connection for reading, or a transaction for writing; and its statements.
+"""What an operation is given to work with: a connection for reading, or a transaction for writing.
 
-The two sessions are different types, so that an operation says in its signature which one it needs. Neither commits:
+The two are different types, so that an operation says in its signature which one it needs. Neither commits:
 `Database.write` does, at the edge.
-
-A look-up is a value, made before there is a transaction. `WriteSession.look_up` sends several in one round trip, in the
-order in which they are given; PostgreSQL runs them one after another, so that one which follows a lock sees what the
-holder before had committed. Rows that are written go to one statement as one parameter: JSON is written in C, an array
-of a thousand elements is not.
 """
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Generic, LiteralString, Protocol, TypeVar
+from typing import Any, Final, LiteralString, Protocol, TypeVar
 from typing import cast as as_type
 from uuid import UUID
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.rows import namedtuple_row
-from sqlalchemy import ClauseElement, CursorResult, Executable, Text, cast, func, select
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import CursorResult, Executable, Text, cast, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.connections import HeardConnection
 from app.db.identifiers import uuid7
-
-
-def as_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """Rows as a JSON array of objects; bytes become hexadecimal digits, all else that JSON does not know its text."""
-    return json.dumps(list(rows), default=_text, separators=(",", ":"))
-
-
-def as_refs(refs: Iterable[bytes]) -> str:
-    """References as hexadecimal digits with commas between."""
-    return ",".join(ref.hex() for ref in refs)
-
-
-def _text(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
-
+from app.db.lookups import LookedUp, Lookup, Prepared, as_rows, send
 
 T = TypeVar("T")
-_DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-
-
-class Prepared:
-    """A statement in two forms: `clause` for SQLAlchemy, `sql` for psycopg with its parameters by name.
-
-    Its parameters are bound by name (`bindparam`, or `:name` in `text`), and are of types that psycopg adapts.
-    """
-
-    def __init__(self, clause: Executable) -> None:
-        """Compile it."""
-        self.clause = clause
-        self.sql = str(as_type("ClauseElement", clause).compile(dialect=_DIALECT))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lookup(Generic[T]):
-    """One statement with its values, and what its rows mean."""
-
-    statement: Prepared
-    values: Mapping[str, object]
-    read: Callable[[Sequence[Any]], T]
-
-
-class LookedUp:
-    """The answers to some look-ups."""
-
-    def __init__(self, rows: Mapping[Lookup[Any], Sequence[Any]]) -> None:
-        """Keep the rows of each."""
-        self._rows = rows
-
-    def of(self, lookup: Lookup[T]) -> T:
-        """What one of them found."""
-        return lookup.read(self._rows[lookup])
-
-    def __contains__(self, lookup: Lookup[Any]) -> bool:
-        """Whether it is one of them."""
-        return lookup in self._rows
-
-
-async def send(driver: psycopg.AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> LookedUp:
-    """Send look-ups in one round trip.
-
-    Raises:
-        psycopg.Error: the database refused one of them, or the connection broke.
-
-    """
-    async with driver.pipeline():
-        cursors = [driver.cursor(row_factory=namedtuple_row) for _ in lookups]
-        for cursor, each in zip(cursors, lookups, strict=True):
-            await cursor.execute(each.statement.sql, each.values)
-    return LookedUp({each: await cursor.fetchall() for cursor, each in zip(cursors, lookups, strict=True)})
-
-
-def nothing(_: Sequence[Any]) -> None:
-    """Read nothing from rows: the statement is there for what it locks."""
 
 
 class PartRefusedError(Exception):
@@ -158,7 +80,7 @@ class ReadSession:
 class Put:
     """How one kind of row is written, many in one statement.
 
-    `sql` takes them as the parameter `%(rows)s` (`app.db.session`). Kinds of a lower `order` are written first: others
+    `sql` takes them as the parameter `%(rows)s` (`app.db.many`). Kinds of a lower `order` are written first: others
     refer to them. `tells_xid`: the statement answers with the id of its transaction.
     """
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db.session import WriteSession, as_rows
+from app.db.lookups import as_rows
+from app.db.session import WriteSession
 from app.events.outbox import TYPE_PREFIX
 
 

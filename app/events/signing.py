@@ -14,7 +14,7 @@ from sqlalchemy import insert, or_, select, update
 
 from app.db.session import ReadSession, WriteSession
 from app.events.tables import webhook_secret
-from app.keyring.store import WrappedKey
+from app.keyring import WrappedKey
 
 PUBLIC_PREFIX: Final = "whpk_"
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how a secret begins, not one

@@ -6,7 +6,7 @@ from typing import Final
 import procrastinate
 
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
-from app.operations.webhooks.count_deliveries import count_deliveries
+from app.operations.webhooks.deliver_webhooks import count_deliveries
 from app.operations.webhooks.run_events import run_events
 from app.operations.webhooks.trim_events import trim_events
 

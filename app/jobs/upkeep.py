@@ -7,7 +7,7 @@ from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
-from app.operations.service.record_job_run import forget_old_runs
+from app.operations.service.job_runs import forget_old_runs
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 
 SILENT_SECONDS: Final = 30

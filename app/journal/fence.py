@@ -5,69 +5,19 @@ outside it tells: it has an earlier epoch, or it does not hold what the journal 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from time import monotonic
 from typing import Final
-from uuid import UUID
 
-import msgspec
 import structlog
 
 from app.db.database import Database, DatabaseUnavailableError, RestoredBehindError
 from app.db.session import ReadSession
-from app.journal.files import JournalError, KeptNote, put_whole
+from app.journal.files import JournalError
 from app.journal.journal import Journal
 from app.journal.store import compare, is_marked, load_epoch, mark, see_latest
-
-_FILE: Final = "seen.json"
-
-
-class SeenNotes(msgspec.Struct, frozen=True):
-    """Ids of the latest notes of a database in one of its epochs."""
-
-    epoch: int = 1
-    ids: frozenset[UUID] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNotes:
-    """What is known outside a database of what it must hold: notes that were kept, and ids that were seen."""
-
-    notes: Sequence[KeptNote]
-    seen: Sequence[SeenNotes] = ()
-
-
-def write_seen(directory: Path, seen: SeenNotes) -> None:
-    """Write the file of a host, whole or not at all.
-
-    Raises:
-        JournalError: it could not be written.
-
-    """
-    try:
-        put_whole(directory / _FILE, msgspec.json.encode(seen))
-    except OSError as error:
-        raise JournalError(f"{_FILE} cannot be written beside the journal ({error.strerror})") from None
-
-
-def read_seen(directory: Path) -> SeenNotes:
-    """What the file of a host says; nothing where there is none.
-
-    Raises:
-        JournalError: it cannot be read.
-
-    """
-    try:
-        return msgspec.json.decode((directory / _FILE).read_bytes(), type=SeenNotes)
-    except FileNotFoundError:
-        return SeenNotes()
-    except (OSError, msgspec.DecodeError):
-        raise JournalError(f"{_FILE} beside the journal cannot be read") from None
-
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 log = structlog.get_logger("sceau.journal")

@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint, Column, DateTime, Integer, Table, Text, 
 
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
-from app.journal.fence import KnownNotes, SeenNotes
+from app.journal.seen import KnownNotes, SeenNotes
 from app.journal.waiting import held_ids, journal_note
 
 deployment_epoch = Table(

@@ -15,8 +15,9 @@ from sqlalchemy import ARRAY, LargeBinary, Row, any_, bindparam, select, text
 
 from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
+from app.db.lookups import Lookup, Prepared, as_refs
 from app.db.read_pool import ReadPool, Statement
-from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
+from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.tables import consent_event, subject, subject_locator
 

@@ -15,7 +15,8 @@ from sqlalchemy import func, or_, select, text, tuple_
 
 from app.core.consent import ConsentEvent, EventKind
 from app.core.renewal import Flag
-from app.db.session import ReadSession, WriteSession, as_refs, as_rows
+from app.db.lookups import as_refs, as_rows
+from app.db.session import ReadSession, WriteSession
 from app.ledger.store import event_of
 from app.ledger.tables import consent, consent_event, subject
 

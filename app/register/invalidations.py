@@ -1,7 +1,7 @@
 """Reads and writes of invalidations.
 
 They are read together with the changes of status, in one statement: whoever sees a change of a processing sees
-all that were made before it, so that a number says which of them were known (`app.audit.basis`).
+all that were made before it, so that a number says which of them were known (`app.audit.relying`).
 """
 
 from collections.abc import Sequence

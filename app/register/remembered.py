@@ -10,8 +10,9 @@ from typing import Final
 
 from sqlalchemy import text
 
+from app.db.lookups import Lookup, Prepared
 from app.db.primary import IDENTITY
-from app.db.session import Lookup, Prepared, ReadSession
+from app.db.session import ReadSession
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 

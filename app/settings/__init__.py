@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.auth.limits.quotas import Quota
+from app.auth.limits import Quota
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
 from app.events.addresses import AddressPolicy
 from app.ledger.subject_ids import SubjectIds

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, HttpUrl, InstanceOf, Secre
 from pydantic_core import PydanticCustomError
 
 from app.auth.issuer_trust import ALGORITHMS, is_safe
-from app.auth.limits.quotas import Quota
+from app.auth.limits import Quota
 from app.auth.return_origins import Origins, parse_origins
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting

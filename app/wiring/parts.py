@@ -1,39 +1,28 @@
-"""Makes the parts of a service from settings: keys, what it decided, journal, issuers, limits, log and traces."""
+"""Makes the parts of a service from settings: keys, what it decided, who issues tokens, the log, traces."""
 
 import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from importlib.metadata import version
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
-from uuid import UUID
 
-import structlog
-
-from app.api.http.services import Services
-from app.auth.limits.rate_limits import Counted, RateLimits
 from app.auth.tokens import TokenRules
 from app.core.period import PeriodPolicy
 from app.core.register.approval import RegisterApproval
-from app.db.database import Database, DatabaseUnavailableError, PoolLimits
+from app.db.database import Database, PoolLimits
 from app.db.session import Clock
 from app.journal.fence import Fence
 from app.journal.files import Clock as WallClock
-from app.journal.files import JournalError
 from app.journal.journal import Journal, JournalPlan
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.deployment import Deployment
-from app.operations.service.outage_file import ExemptFacts, learn, read_kept, write_file
-from app.proof.authority import AuthorityPlan, TimeAuthority
-from app.proof.heads import KeptHeads
-from app.proof.notes import log_name
+from app.proof.notes import KeptHeads, log_name
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
 from app.settings.required import HOW_TO_MAKE, durability, required
@@ -42,6 +31,7 @@ from app.snapshot.beats import Pace, boot_seconds
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
+    from app.proof.authority import TimeAuthority
     from app.telemetry.traces.exporting import Traces
 
 _KEY_BYTES: Final = 32
@@ -192,17 +182,6 @@ def journal_of(settings: Settings, wall_clock: WallClock) -> Journal:
     return Journal(JournalPlan(wall_clock, vault, directory, hook))
 
 
-def time_authority_of(settings: Settings) -> TimeAuthority | None:
-    """Who stamps the log; None where nobody is asked to."""
-    if settings.tsa_url is None:
-        return None
-    url = urlsplit(settings.tsa_url.get_secret_value())
-    password = None if url.username is None else (unquote(url.username), unquote(url.password or ""))
-    plain = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
-    plan = AuthorityPlan(plain, settings.tsa_ca_file or (), settings.tsa_policy, password)
-    return TimeAuthority(plan)
-
-
 def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | None":
     """Make the check of access tokens, which keeps the keys of their issuers fresh; None where none are accepted.
 
@@ -237,102 +216,6 @@ def _rules(settings: Settings, pseudonyms: Pseudonyms) -> TokenRules:
     )
 
 
-def rate_limits_of(settings: Settings) -> RateLimits:
-    """The limits of callers."""
-    quotas = {
-        Counted.ADMINISTRATION: settings.rate_administration,
-        Counted.CONSENTS: settings.rate_consents,
-        Counted.DECISIONS: settings.rate_decisions,
-        Counted.SEARCHES: settings.rate_searches,
-    }
-    limited = {of: quota for of, quota in quotas.items() if quota is not None}
-    return RateLimits(limited, excepted=settings.rate_exceptions)
-
-
-_JOURNAL_SECONDS: Final = 1.0
-_LEFT: Final = timedelta(seconds=10)
-"""A note that waits for longer was left by its process, which else keeps it before it answers, and says so here."""
-log = structlog.get_logger("sceau")
-
-
-async def keep_journal(services: Services) -> None:
-    """Look every second, until cancelled; also say what this process has kept itself, and note a new epoch."""
-    failed = False
-    while True:
-        await asyncio.sleep(_JOURNAL_SECONDS)
-        try:
-            await services.journal.mark_kept(services.database)
-            await services.journal.keep_waiting(services.database, left_for=_LEFT)
-            await services.journal.note_epoch()
-        except DatabaseUnavailableError:
-            continue  # others say so
-        except JournalError as error:
-            if not failed:
-                log.error("notes wait in the database", why=str(error))  # noqa: TRY400 - the message is for an operator
-            failed = True
-        else:
-            failed = False
-
-
-_OUTAGE_FILE_SECONDS: Final = 30.0
-_LOOK_SECONDS: Final = 0.1
-
-
-async def keep_exempt_known(services: Services) -> None:
-    """Read every half minute, and at once when the feed has found another server, until cancelled.
-
-    At its first beat on a server a process forgets all that it knew: if that server goes away too before anybody has
-    asked, nobody would be answered.
-    """
-    while True:
-        incarnation = _incarnation(services)
-        if not await learn_exempt(services):
-            await asyncio.sleep(_LOOK_SECONDS)
-            continue
-        for _ in range(round(_OUTAGE_FILE_SECONDS / _LOOK_SECONDS)):
-            if _incarnation(services) != incarnation:
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
-
-
-async def learn_exempt(services: Services) -> bool:
-    """Read once what exempt purposes need, take it as known, and write it to the outage file.
-
-    It is read from a server that is proven to be the primary: another may have missed a suspension.
-
-    Returns:
-        False where the database is away or was set back, or where something has changed since it was read.
-
-    """
-    since = services.known.forgettings
-    try:
-        async with services.reads.read() as session:
-            kept = await read_kept(session)
-    except DatabaseUnavailableError:
-        return False
-    if services.known.forgettings != since:
-        return False
-    services.known.is_back()
-    learn(kept, services.known, since)
-    if services.outage_file is not None:
-        await _write(services, services.outage_file, kept)
-    return True
-
-
-def _incarnation(services: Services) -> UUID | None:
-    """That of the feed, once it has beaten; None without one."""
-    feed = services.memory.replica.feed if services.memory is not None else None
-    return feed.incarnation if feed is not None and feed.server is not None else None
-
-
-async def _write(services: Services, path: Path, kept: ExemptFacts) -> None:
-    """Write the file; one that cannot be written keeps nothing from being answered."""
-    try:
-        await asyncio.to_thread(write_file, path, kept, services.deployment.vault)
-    except OSError as error:
-        log.error("the outage file cannot be written", why=error.strerror)  # noqa: TRY400 - the cause says nothing more
-
-
 def origin_of(settings: Settings) -> str:
     """The name of the log, where it has none yet."""
     return log_name(str(settings.public_url))
@@ -355,6 +238,19 @@ def proof_plan_of(settings: Settings) -> ProofPlan:
         "decision_log_exempt_share": str(settings.decision_log_exempt_share),
     }
     return ProofPlan(origin_of(settings), KeptHeads(settings.proof_directory), stated)
+
+
+def time_authority_of(settings: Settings) -> "TimeAuthority | None":
+    """Who stamps the log; None where nobody is asked to."""
+    if settings.tsa_url is None:
+        return None
+    from app.proof.authority import AuthorityPlan, TimeAuthority
+
+    url = urlsplit(settings.tsa_url.get_secret_value())
+    password = None if url.username is None else (unquote(url.username), unquote(url.password or ""))
+    plain = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+    plan = AuthorityPlan(plain, settings.tsa_ca_file or (), settings.tsa_policy, password)
+    return TimeAuthority(plan)
 
 
 def traces_of(settings: Settings) -> "Traces | None":

@@ -1,4 +1,4 @@
-"""What runs for as long as the application does: the feed of changes, the log of decisions, the counts."""
+"""What runs for as long as the application does: the feed, the logs, the counts, the journal, the outage file."""
 
 import asyncio
 import contextlib
@@ -6,24 +6,35 @@ import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from app.api.http.services import Services
 from app.db.database import DatabaseUnavailableError
-from app.keyring.store import DECISION_KEYS, RECEIPT_KEYS
+from app.journal.files import JournalError
+from app.keyring import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit.keep_log import keep_log, turn_over
 from app.operations.callers.create_key import create_first_key
 from app.operations.callers.keep_uses import flush_uses, keep_uses
 from app.operations.service.check_deployment import DeploymentRefusedError, check_deployment
 from app.operations.service.check_durability import check_durability, keep_checking
-from app.operations.service.outage_file import OutageFileError, read_file, remember
+from app.operations.service.outage_file import (
+    ExemptFacts,
+    OutageFileError,
+    learn,
+    read_file,
+    read_kept,
+    remember,
+    write_file,
+)
 from app.operations.service.signing_keys import ensure_key
-from app.operations.staff.publish_staff_notice import ensure_first_notice
+from app.operations.staff.notices import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
-from app.wiring.parts import keep_exempt_known, keep_journal, learn_exempt
 from app.wiring.stopping import end_all, note_admitted, was_admitted
 
 _LAST_FLUSH_SECONDS: Final = 5.0
@@ -220,3 +231,86 @@ async def _collect_cycles() -> None:
     while True:
         await asyncio.sleep(_ALL_LOOKED_THROUGH_SECONDS)
         gc.collect()
+
+
+_JOURNAL_SECONDS: Final = 1.0
+_LEFT: Final = timedelta(seconds=10)
+"""A note that waits for longer was left by its process, which else keeps it before it answers, and says so here."""
+
+
+async def keep_journal(services: Services) -> None:
+    """Look every second, until cancelled; also say what this process has kept itself, and note a new epoch."""
+    failed = False
+    while True:
+        await asyncio.sleep(_JOURNAL_SECONDS)
+        try:
+            await services.journal.mark_kept(services.database)
+            await services.journal.keep_waiting(services.database, left_for=_LEFT)
+            await services.journal.note_epoch()
+        except DatabaseUnavailableError:
+            continue  # others say so
+        except JournalError as error:
+            if not failed:
+                log.error("notes wait in the database", why=str(error))  # noqa: TRY400 - the message is for an operator
+            failed = True
+        else:
+            failed = False
+
+
+_OUTAGE_FILE_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.1
+
+
+async def keep_exempt_known(services: Services) -> None:
+    """Read every half minute, and at once when the feed has found another server, until cancelled.
+
+    At its first beat on a server a process forgets all that it knew: if that server goes away too before anybody has
+    asked, nobody would be answered.
+    """
+    while True:
+        incarnation = _incarnation(services)
+        if not await learn_exempt(services):
+            await asyncio.sleep(_LOOK_SECONDS)
+            continue
+        for _ in range(round(_OUTAGE_FILE_SECONDS / _LOOK_SECONDS)):
+            if _incarnation(services) != incarnation:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def learn_exempt(services: Services) -> bool:
+    """Read once what exempt purposes need, take it as known, and write it to the outage file.
+
+    It is read from a server that is proven to be the primary: another may have missed a suspension.
+
+    Returns:
+        False where the database is away or was set back, or where something has changed since it was read.
+
+    """
+    since = services.known.forgettings
+    try:
+        async with services.reads.read() as session:
+            kept = await read_kept(session)
+    except DatabaseUnavailableError:
+        return False
+    if services.known.forgettings != since:
+        return False
+    services.known.is_back()
+    learn(kept, services.known, since)
+    if services.outage_file is not None:
+        await _write(services, services.outage_file, kept)
+    return True
+
+
+def _incarnation(services: Services) -> UUID | None:
+    """That of the feed, once it has beaten; None without one."""
+    feed = services.memory.replica.feed if services.memory is not None else None
+    return feed.incarnation if feed is not None and feed.server is not None else None
+
+
+async def _write(services: Services, path: Path, kept: ExemptFacts) -> None:
+    """Write the file; one that cannot be written keeps nothing from being answered."""
+    try:
+        await asyncio.to_thread(write_file, path, kept, services.deployment.vault)
+    except OSError as error:
+        log.error("the outage file cannot be written", why=error.strerror)  # noqa: TRY400 - the cause says nothing more

@@ -14,19 +14,16 @@ from app.api.decisions.tokens import decision_token
 from app.api.decisions.words import Wording
 from app.api.http.headers import headers_of_every_answer
 from app.api.http.services import Services
-from app.audit.basis import rules_digest
-from app.audit.decision_log import DecisionLog, LogPlan
-from app.audit.recorder import Recorder
-from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
+from app.audit.decision_log import DecisionLog, LogPlan, Recorder, rules_digest
+from app.auth.limits import Counted, RateLimits, UnknownKeyLimiter
 from app.auth.uses import Uses
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.journal.fence import Fence
 from app.operations.decisions.answer_questions import DecisionPoint
-from app.operations.decisions.basis import SEALED_FOR, DecidedBy
-from app.operations.decisions.from_database import Primary
+from app.operations.decisions.from_database import Outage, Primary
 from app.operations.decisions.from_memory import Memory
-from app.operations.decisions.outage import Outage
+from app.operations.decisions.judging import SEALED_FOR, DecidedBy
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.settings import Settings
@@ -44,13 +41,24 @@ from app.wiring.parts import (
     journal_of,
     pace_of,
     pool_limits,
-    rate_limits_of,
     token_check_of,
 )
 from app.wiring.stopping import shared_outage_file
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
+
+
+def rate_limits_of(settings: Settings) -> RateLimits:
+    """The limits of callers."""
+    quotas = {
+        Counted.ADMINISTRATION: settings.rate_administration,
+        Counted.CONSENTS: settings.rate_consents,
+        Counted.DECISIONS: settings.rate_decisions,
+        Counted.SEARCHES: settings.rate_searches,
+    }
+    limited = {of: quota for of, quota in quotas.items() if quota is not None}
+    return RateLimits(limited, excepted=settings.rate_exceptions)
 
 
 _LEASED_PATIENCE: Final = 0.03

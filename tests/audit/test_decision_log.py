@@ -8,8 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from app.audit.recorder import correspondence_ref
-from app.audit.rows import facts_of, row
+from app.audit.decision_log import correspondence_ref, facts_of, row
 from app.audit.store import days_logged
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.ledger.pseudonym import Pseudonyms

@@ -7,9 +7,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from app.audit.basis import DecisionBasis
-from app.audit.rows import COLUMNS, HEADER, TRAILER, facts_of, row
-from app.audit.tables import decision_log
+from app.audit.decision_log import COLUMNS, HEADER, TRAILER, DecisionBasis, facts_of, row
+from app.audit.store import decision_log
 from app.core.article import Article, Channel, Element
 from app.core.decision import Decision, DecisionRequest, Reason
 

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from app.audit.acts import DETAILS, ActKind, UnknownDetailError, checked
+from app.audit.trail import DETAILS, ActKind, UnknownDetailError, checked
 from app.cli import app as command
 from tests.support.acts import IDENTIFIED, World, trail
 from tests.support.api import BOOTSTRAP, processing, question, running, subject

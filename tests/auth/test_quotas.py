@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.http.peers import peer_of
-from app.auth.limits.quotas import Buckets, OverQuotaError, Quota
-from app.auth.limits.rate_limits import Counted, RateLimits, counted_by
-from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
+from app.auth.limits import Buckets, Counted, OverQuotaError, Quota, RateLimits, UnknownKeyLimiter, counted_by
 from app.auth.scopes import Scope
 from app.db.identifiers import random_id
 from app.events.addresses import parse_networks

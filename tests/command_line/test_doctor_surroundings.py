@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from app.db.inspection import sessions
+from app.db.inspection import REFUSES
 from tests.faults.service import free_port
 from tests.faults.words import ADS, decision, withdrawal
 from tests.support.commands import run_bare
@@ -169,7 +169,7 @@ def test_the_lines_for_a_person_name_check_and_remedy(pair):
     (line,) = [line for line in said.splitlines() if " journal " in line]
     assert line.startswith("warning  journal ")
     assert " → set SCEAU_JOURNAL_DIRECTORY" in line
-    assert sessions.REFUSES not in said
+    assert REFUSES not in said
 
 
 def test_a_port_that_nothing_listens_on_is_no_traceback(pair):

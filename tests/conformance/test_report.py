@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from app.conformance.document import UnreadableFileError
 from app.conformance.reader import read_file
-from app.conformance.report import run_files
-from app.conformance.run import decide, run
+from app.conformance.run import decide, run, run_files
 from app.core.decision import Reason
 
 HERE = Path(__file__).parent

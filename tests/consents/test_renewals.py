@@ -5,7 +5,7 @@ import pytest
 
 from app.audit.job_runs import JobRun
 from app.db.database import Database
-from app.operations.service.record_job_run import record_job_run
+from app.operations.service.job_runs import record_job_run
 from tests.support.api import utc
 from tests.support.sweeping import sweep
 

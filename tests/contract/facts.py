@@ -11,7 +11,7 @@ from app.jobs.proof import append_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.webhooks.dispatch_events import dispatch_events
-from app.proof.heads import KeptHeads
+from app.proof.notes import KeptHeads
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import notice_of, proof, written

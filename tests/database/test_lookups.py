@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.origin import EntryPoint, current_origin
+from app.audit.trail import EntryPoint, current_origin
 from app.db.database import BusyError, Database
-from app.db.session import Lookup, PartRefusedError, Prepared
+from app.db.lookups import Lookup, Prepared
+from app.db.session import PartRefusedError
 from tests.faults.service import eventually
 from tests.support.consents import grant
 

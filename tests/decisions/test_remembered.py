@@ -8,11 +8,8 @@ from msgspec.structs import replace
 from app.core.article import Channel, Element
 from app.core.decision import DecisionRequest, Participant
 from app.core.period import PeriodPolicy
-from app.operations.decisions.basis import DecidedBy
-from app.operations.decisions.facts import Facts
-from app.operations.decisions.judging import judge
-from app.operations.decisions.question import Circumstances
-from app.operations.decisions.remembered import Remembered, RememberedDecisions
+from app.operations.decisions.from_memory import Remembered, RememberedDecisions
+from app.operations.decisions.judging import Circumstances, DecidedBy, Facts, judge
 from app.snapshot.records import register_record, subject_record
 
 OF = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")

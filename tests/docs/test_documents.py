@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.audit.acts import ActKind
+from app.audit.trail import ActKind
 from app.core.decision import Reason
 from app.core.rules import RULES
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.decision import Reason
 from app.core.rules import RULES
-from app.core.staff.completeness import Lack
+from app.core.staff import Lack
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/fr/*.md"), *ROOT.glob("docs/start/*.fr.md")])

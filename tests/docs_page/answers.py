@@ -16,10 +16,10 @@ from app.db.database import Database
 from app.jobs.proof import append_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import ProofPlan
-from app.operations.service.record_job_run import record_job_run
+from app.operations.service.job_runs import record_job_run
 from app.operations.webhooks.dispatch_events import dispatch_events
 from app.operations.webhooks.trim_events import trim_events
-from app.proof.heads import KeptHeads
+from app.proof.notes import KeptHeads
 from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
 from tests.support.api import Api, running
 from tests.support.consent_page import Person, link

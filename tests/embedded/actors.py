@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from app.db.embedded import find_binaries
-from app.db.embedded.account import Account
+from app.db.embedded.binaries import Account, runnable_binaries
 from app.db.embedded.directory import DataDirectory
-from app.db.embedded.private_copy import runnable_binaries
 
 ROOT = Path(__file__).parents[2]
 FAST: Mapping[str, str] = {"fsync": "off"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.db.embedded import BinariesNotFound, BinariesUnusable, EmbeddedServer, binaries, find_binaries, private_copy
-from app.db.embedded.account import Account
+from app.db.embedded import BinariesNotFound, BinariesUnusable, EmbeddedServer, binaries, find_binaries
+from app.db.embedded.binaries import Account
 from tests.embedded.actors import FAST, IS_ROOT, open_directory, server_processes, tree
 
 
@@ -135,7 +135,7 @@ def test_closed_programs_are_copied_once(closed_programs, open_data):
 def test_closed_programs_with_closed_data_are_copied_to_the_system(closed_programs, tmp_path, open_data, monkeypatch):
     """When the data directory cannot be reached either, the copy goes to a cache directory of the system."""
     shared = open_data.parent
-    monkeypatch.setattr(private_copy, "_SHARED_PLACES", (shared,))
+    monkeypatch.setattr(binaries, "_SHARED_PLACES", (shared,))
     with EmbeddedServer(tmp_path / "data", binaries=closed_programs, settings=FAST) as server:
         assert _program_of(server).is_relative_to(shared if IS_ROOT else closed_programs)
     assert len(list(shared.glob("sceau-postgresql-*"))) == (1 if IS_ROOT else 0)
@@ -150,7 +150,7 @@ def somebody():
 def test_copy_that_others_could_write_is_not_run(closed_programs, open_data, somebody):
     """A copy that another user could have changed is refused, and so is the start that would need it."""
     home = open_data.parent
-    copied = private_copy.runnable_binaries(closed_programs, somebody, home)
+    copied = binaries.runnable_binaries(closed_programs, somebody, home)
     target = next(home.glob("binaries-*"))
     assert copied.is_relative_to(target)
     assert stat.S_IMODE(target.stat().st_mode) == 0o755
@@ -163,7 +163,7 @@ def test_copy_removes_the_one_before(closed_programs, open_data, somebody):
     """A copy for another version takes the place of the last one."""
     home = open_data.parent
     (home / "binaries-0-old").mkdir()
-    private_copy.runnable_binaries(closed_programs, somebody, home)
+    binaries.runnable_binaries(closed_programs, somebody, home)
     assert [entry.name.split("-")[1] for entry in home.glob("binaries-*")] == [binaries.full_version(closed_programs)]
 
 
@@ -172,7 +172,7 @@ def test_scattered_programs_are_not_copied(tmp_path, somebody):
     programs = _programs(tmp_path / "bin")
     tmp_path.chmod(0o700)
     with pytest.raises(BinariesUnusable, match="do not lie in one directory"):
-        private_copy.runnable_binaries(programs, somebody, tmp_path)
+        binaries.runnable_binaries(programs, somebody, tmp_path)
 
 
 def test_failed_copy_leaves_nothing(closed_programs, open_data, somebody, monkeypatch):
@@ -189,5 +189,5 @@ def test_failed_copy_leaves_nothing(closed_programs, open_data, somebody, monkey
 
 def _without_shared_places(programs: Path, account: Account, home: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(private_copy, "_SHARED_PLACES", ())
-        private_copy.runnable_binaries(programs, account, home)
+        patch.setattr(binaries, "_SHARED_PLACES", ())
+        binaries.runnable_binaries(programs, account, home)

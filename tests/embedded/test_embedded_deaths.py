@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.db.embedded import EmbeddedServer, launcher, process
+from app.db.embedded import EmbeddedServer, process
 from tests.embedded.actors import FAST, ROOT, is_running, server_processes, starting
 
 _ENDLESS = "DO $$ BEGIN LOOP END LOOP; END $$"
@@ -164,7 +164,7 @@ def test_interrupted_start_leaves_nothing(own_data, monkeypatch):
 _PARENT = """
 import signal, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-from app.db.embedded.account import Account
+from app.db.embedded.binaries import Account
 from app.db.embedded.process import launch
 account = Account("test", int(sys.argv[3]), int(sys.argv[4]))
 sleep = ["/bin/sleep", "600"]
@@ -197,7 +197,7 @@ def test_launched_process_dies_with_its_parent(eventually, how, survives, who):
 def test_launcher_does_not_run_for_a_parent_that_is_gone():
     """A launcher whose parent is not the one it was made for runs nothing."""
     words = ["1", str(int(signal.SIGINT)), str(os.geteuid()), str(os.getegid()), "/bin/echo", "it ran"]
-    command = [sys.executable, launcher.__file__, *words]
+    command = [sys.executable, str(process._LAUNCHER), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr.strip()) == ("", "the process that asked for it is gone")
     assert done.returncode != 0

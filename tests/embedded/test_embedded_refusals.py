@@ -14,11 +14,11 @@ from app.db.embedded import (
     NotStartable,
     StartFailed,
     VersionMismatch,
-    account,
+    binaries,
+    directory,
     errors,
-    locks,
 )
-from app.db.embedded.log import relevant_line
+from app.db.embedded.process import relevant_line
 from tests.embedded.actors import FAST, IS_ROOT, ROOT, Starter, small_disk, starting, tree
 
 
@@ -79,7 +79,7 @@ def test_cluster_of_somebody_else(who, data, monkeypatch):
     """Data that root owns are refused to root, and data of another user to a plain user."""
     (data / "cluster").mkdir(parents=True)
     if who.uid == os.geteuid() and not IS_ROOT:
-        monkeypatch.setattr(account, "_named", lambda uid, gid: account.Account("another", uid + 1, gid))
+        monkeypatch.setattr(binaries, "_named", lambda uid, gid: binaries.Account("another", uid + 1, gid))
         with pytest.raises(DirectoryRefused, match="this process runs as another"):
             EmbeddedServer(data).start()
         return
@@ -195,7 +195,7 @@ def test_lock_check_can_fail(tmp_path, monkeypatch):
     """The control: the check that a second taker is refused notices when the lock is bypassed."""
 
     def second_is_refused() -> bool:
-        first, second = locks.take_lock(tmp_path / "lock"), locks.take_lock(tmp_path / "lock")
+        first, second = directory.take_lock(tmp_path / "lock"), directory.take_lock(tmp_path / "lock")
         for descriptor in (first, second):
             if descriptor is not None:
                 os.close(descriptor)
@@ -209,7 +209,7 @@ def test_lock_check_can_fail(tmp_path, monkeypatch):
 def test_lock_of_a_removed_file_is_not_one(tmp_path, monkeypatch):
     """A lock file that is removed between open and lock is made anew, so that two takers never hold one each."""
     path = tmp_path / "lock"
-    real = locks._is_still
+    real = directory._is_still
     removed: list[bool] = []
 
     def remove_once(where: Path, descriptor: int) -> bool:
@@ -218,8 +218,8 @@ def test_lock_of_a_removed_file_is_not_one(tmp_path, monkeypatch):
             path.unlink()
         return real(where, descriptor)
 
-    monkeypatch.setattr(locks, "_is_still", remove_once)
-    descriptor = locks.take_lock(path)
+    monkeypatch.setattr(directory, "_is_still", remove_once)
+    descriptor = directory.take_lock(path)
     assert descriptor is not None
     assert os.path.samestat(os.fstat(descriptor), path.stat())
     os.close(descriptor)
@@ -227,14 +227,14 @@ def test_lock_of_a_removed_file_is_not_one(tmp_path, monkeypatch):
 
 def test_root_without_an_account_to_lend(monkeypatch, own_data):
     """Root with neither postgres nor nobody is refused; a plain user needs neither."""
-    monkeypatch.setattr(account, "_LENT_BY_ROOT", ("no-such-user", "root"))
+    monkeypatch.setattr(binaries, "_LENT_BY_ROOT", ("no-such-user", "root"))
     if IS_ROOT:
         with pytest.raises(NotStartable, match="neither user postgres nor user nobody"):
             EmbeddedServer(own_data).start()
         assert not own_data.exists()
     else:
         with EmbeddedServer(own_data, settings=FAST) as server:
-            assert server.account == account._named(os.geteuid(), os.getegid())
+            assert server.account == binaries._named(os.geteuid(), os.getegid())
 
 
 def test_other_systems_are_refused(monkeypatch, own_data):

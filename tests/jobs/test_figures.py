@@ -11,7 +11,7 @@ from app.jobs.application import make_jobs
 from app.jobs.figures import CONSENTS, is_time
 from app.jobs.work import Work
 from app.operations.consents.count_consents import NAME, count_consents
-from app.operations.service.record_job_run import record_job_run
+from app.operations.service.job_runs import record_job_run
 from app.wiring.parts import deployment_of
 from tests.support.api import TestClock, running, settings_for, utc
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from app.auth.limits.quotas import Quota
+from app.auth.limits import Quota
 from app.auth.sessions import session_digest
 from tests.support.api import BOOTSTRAP, TestClock, running, utc
 from tests.support.dashboard import COOKIE, SITE, Visitor

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.audit.acts import ActKind
+from app.audit.trail import ActKind
 from app.core.consent import AgeBand, CheckedHow, EventKind, GivenBy, StatedBy
 from app.core.page.face import AnsweringAs
 from app.core.renewal import FlagKind

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.core.staff.notice import FIRST_NOTICE
+from app.core.staff import FIRST_NOTICE
 from tests.support.api import running
 from tests.support.dashboard import SITE, Visitor
 from tests.support.databases import new_database

@@ -16,7 +16,7 @@ import psycopg
 from app.jobs.proof import append_all, batch_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import LogRefusedError
-from app.proof.heads import HeadsUnreadableError
+from app.proof.notes import HeadsUnreadableError
 from app.proof.sources import SOURCES
 from app.wiring.parts import database_of, deployment_of, proof_plan_of
 from tests.support.api import running, settings_for

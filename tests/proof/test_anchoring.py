@@ -9,7 +9,7 @@ import pytest
 
 from app.jobs.application import make_jobs
 from app.jobs.work import Work
-from app.proof.anchoring import LATE, AnchoredLog, Anchoring
+from app.proof.anchors import LATE, AnchoredLog, Anchoring
 from app.proof.authority import AuthorityPlan, TimeAuthority
 from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import lived_in

@@ -10,8 +10,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.proof.heads import KeptHeads
-from app.proof.notes import Signer, signed_note
+from app.proof.notes import KeptHeads, Signer, signed_note
 from app.proof.verifier.notes import VerifierKey
 from app.proof.verifier.rotations import rotation_of, rotation_text
 from tests.proof.logs import copied, lines_of, lived_in, rewritten

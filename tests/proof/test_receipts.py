@@ -11,11 +11,10 @@ import pytest
 import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.keyring.ed25519 import signed_jws
-from app.operations.proof.make_receipt import TYPE
+from app.keyring import signed_jws
+from app.operations.proof.receipts import TYPE
 from app.proof.notes import Signer
-from app.proof.tiles import WIDTH, subtree_of
-from app.proof.tree import root_at
+from app.proof.tree import WIDTH, root_at, subtree_of
 from app.proof.verifier.notes import VerifierKey, opened
 from tests.proof.logs import Log
 from tests.support.api import running, subject

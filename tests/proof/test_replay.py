@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.audit import basis
+from app.audit.decision_log import rules_digest
 from tests.faults.service import eventually
 from tests.proof.logs import Log, copied
 from tests.support.api import question, running, subject
@@ -309,7 +309,7 @@ def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     )
     status, said = _replayed(log)
     assert (status, "0 different, 2 not reproducible" in said) == (INCOMPLETE, True)
-    assert f"decided by the rules {basis.rules_digest()} of build " in said
+    assert f"decided by the rules {rules_digest()} of build " in said
 
 
 def test_other_parties_are_kept_where_a_processing_asks_for_them_only(log):

@@ -3,12 +3,12 @@
 import psycopg
 import pytest
 
-import app.audit.tables
+import app.audit.store
 import app.ledger.link_tables
 import app.ledger.tables
-import app.proof.tables
+import app.proof.store
 import app.register.tables
-import app.staff.tables
+import app.staff
 from app.db.schema import metadata
 from app.proof.sources import SOURCES
 

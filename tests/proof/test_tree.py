@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.proof.tiles import HASH_BYTES, WIDTH, TileName, grown, subtree_of, tiles_needed
-from app.proof.tree import complete_subtrees, consistency_proof, inclusion_proof, root_at
+from app.proof.tree import (
+    HASH_BYTES,
+    WIDTH,
+    TileName,
+    complete_subtrees,
+    consistency_proof,
+    grown,
+    inclusion_proof,
+    root_at,
+    subtree_of,
+    tiles_needed,
+)
 from app.proof.verifier.trees import (
     EMPTY_ROOT,
     Frontier,

@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli import app as command
 from app.proof.notes import Signer, signed_checkpoint
-from app.proof.tiles import HASH_BYTES, WIDTH, TileName, grown, subtree_of
-from app.proof.tree import root_at
+from app.proof.tree import HASH_BYTES, WIDTH, TileName, grown, root_at, subtree_of
 from app.proof.verifier.notes import Checkpoint
 from app.proof.verifier.trees import leaf_hash
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.db.database import Database
-from app.db.session import Lookup, Prepared
+from app.db.lookups import Lookup, Prepared
 from app.register import remembered
 from app.register.remembered import RegisterEntries
 from app.register.store import load_processings

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from app.auth.scopes import Scope
-from app.core.staff.notice import FIRST_NOTICE
+from app.core.staff import FIRST_NOTICE
 from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.dashboard import Visitor

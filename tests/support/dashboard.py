@@ -10,7 +10,7 @@ from app.core.period import PeriodPolicy
 from app.db.database import Database
 from app.operations.audit.count_logged_decisions import count_logged_decisions
 from app.operations.consents.count_consents import count_consents
-from app.operations.service.record_job_run import record_job_run
+from app.operations.service.job_runs import record_job_run
 from tests.support.api import BOOTSTRAP, Api
 from tests.support.databases import TestDatabase
 

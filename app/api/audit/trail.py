@@ -12,9 +12,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Instant, PageRequest, SubjectBody, WireModel
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.origin import EntryPoint
-from app.audit.trail import Entry, TrailQuery
+from app.audit.trail import ActKind, Entry, EntryPoint, Target, TargetKind, TrailQuery
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.operations.audit.read_audit_trail import read_audit_trail

@@ -20,7 +20,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.auth.callers import Caller
 from app.auth.idempotency import Answer
-from app.auth.limits.rate_limits import Counted
+from app.auth.limits import Counted
 from app.auth.scopes import Scope
 from app.core.errors import DomainError, ScopeMissingError
 from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError

@@ -22,7 +22,7 @@ from app.core.renewal import FlagKind
 from app.db.session import WriteSession
 from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
 from app.operations.consents.list_renewals import ListedRenewal, list_renewals, name_subjects
-from app.operations.service.list_job_runs import list_job_runs
+from app.operations.service.job_runs import list_job_runs
 
 router = strict_router("renewals")
 

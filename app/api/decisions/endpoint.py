@@ -30,7 +30,7 @@ from app.api.http.security import bearer_of, credential_of, refuse_strangers
 from app.api.http.services import Services
 from app.auth.callers import Credential, key_digest
 from app.auth.issuer_errors import IssuerUnavailableError
-from app.auth.limits.quotas import OverQuotaError
+from app.auth.limits import OverQuotaError
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.answer_questions import (
     DecisionPoint,
@@ -39,8 +39,7 @@ from app.operations.decisions.answer_questions import (
     answer_questions,
     stand_after_waiting,
 )
-from app.operations.decisions.judging import AnsweredRequest, Judged, Unanswered
-from app.operations.decisions.question import Question
+from app.operations.decisions.judging import AnsweredRequest, Judged, Question, Unanswered
 from app.telemetry.traces import spans
 
 SINGLE: Final = "/access/v1/evaluation"

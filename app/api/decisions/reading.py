@@ -31,7 +31,7 @@ from app.api.http.problems import MalformedError, TooLargeError
 from app.api.http.strict_json import BadJsonError, parse
 from app.core.decision import Participant as Party
 from app.core.errors import InvalidSubjectError
-from app.operations.decisions.question import Circumstances, Question
+from app.operations.decisions.judging import Circumstances, Question
 
 Refs = Callable[[str, str], bytes]
 """Makes a subject's pseudonym from its type and id."""

@@ -8,7 +8,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from app.api.http.problems import failed, over_quota, response_to
-from app.auth.limits.quotas import OverQuotaError, QuotaStatus
+from app.auth.limits import OverQuotaError, QuotaStatus
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"

@@ -14,11 +14,9 @@ from app.api.http.wire import WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision_token import correspondence_hash, lifetime, subject_hash
-from app.keyring.ed25519 import base64url, public_jwk
-from app.keyring.store import DECISION_KEYS
+from app.keyring import DECISION_KEYS, base64url, public_jwk
 from app.operations.decisions.answers import instant
-from app.operations.decisions.judging import Judged
-from app.operations.decisions.question import Question
+from app.operations.decisions.judging import Judged, Question
 from app.operations.decisions.tokens import KEPT_AT_MOST, OVERLAP
 from app.operations.service.signing_keys import rotate_key
 

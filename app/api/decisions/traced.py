@@ -5,8 +5,7 @@ from typing import Final
 
 from app.api.decisions.reading import Batch
 from app.core.decision import Reason
-from app.operations.decisions.judging import AnsweredRequest, Judged
-from app.operations.decisions.question import Question
+from app.operations.decisions.judging import AnsweredRequest, Judged, Question
 from app.telemetry.traces.spans import Value
 
 _BEFORE_THE_REGISTER: Final = frozenset({Reason.LAW_VERSION_NOT_HELD, Reason.UNKNOWN_PROCESSING})

@@ -6,13 +6,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.api.decisions.reading import BadItem, Batch
-from app.audit.recorder import Recorder
+from app.audit.decision_log import Recorder
 from app.auth.callers import Caller
 from app.core.decision import Reason
 from app.db.identifiers import uuid7_text, uuid7_texts
 from app.operations.decisions.answers import answer, encode, item_error
-from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Unanswered
-from app.operations.decisions.question import Question
+from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Question, Unanswered
 from app.operations.decisions.quota import OVER_QUOTA
 from app.telemetry.metrics import DecisionCounts
 

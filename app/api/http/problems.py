@@ -18,8 +18,8 @@ from app.api.http.refusals import note_refusal
 from app.api.http.statuses import STATUS, not_found_at
 from app.api.http.strict_json import BadJsonError
 from app.auth.issuer_errors import IssuerUnavailableError
-from app.auth.limits.quotas import OverQuotaError
-from app.auth.limits.unknown_key_limiter import POLICY as UNKNOWN_KEYS
+from app.auth.limits import POLICY as UNKNOWN_KEYS
+from app.auth.limits import OverQuotaError
 from app.core import errors
 from app.db.database import (
     BusyError,

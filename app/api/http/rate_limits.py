@@ -2,7 +2,7 @@
 
 The answer to a request that is counted says how its caller stands; `app.api.http.problems` words the 429, and
 docs/limits.md tells clients what to do with it. A request with an unknown key is refused before anything is
-read (`app.auth.limits.unknown_key_limiter`); only routes that want a key are concerned, so pages for people,
+read (`app.auth.limits`); only routes that want a key are concerned, so pages for people,
 probes and metrics are not.
 """
 
@@ -14,8 +14,7 @@ from starlette.types import Scope
 from app.api.http.peers import peer_of
 from app.api.http.services import Services
 from app.auth.callers import Caller, key_digest, without_scheme
-from app.auth.limits.quotas import QuotaStatus
-from app.auth.limits.rate_limits import Counted, RateLimits
+from app.auth.limits import Counted, QuotaStatus, RateLimits
 
 _STANDING: Final = "standing"
 

@@ -15,10 +15,8 @@ from fastapi import Depends, Request
 
 from app.api.http.headers import SECURITY_HEADERS
 from app.api.http.peers import Proxies
-from app.audit.recorder import Recorder
-from app.auth.limits.quotas import Buckets, Quota
-from app.auth.limits.rate_limits import RateLimits
-from app.auth.limits.unknown_key_limiter import UnknownKeyLimiter
+from app.audit.decision_log import Recorder
+from app.auth.limits import Buckets, Quota, RateLimits, UnknownKeyLimiter
 from app.auth.uses import Uses
 from app.core.register.approval import RegisterApproval
 from app.db.database import Database
@@ -27,8 +25,8 @@ from app.journal.fence import Fence
 from app.journal.journal import Journal
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
+from app.operations.decisions.from_database import Outage
 from app.operations.decisions.from_memory import Memory
-from app.operations.decisions.outage import Outage
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.snapshot.beats import Pace

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.core import errors
+from app.core import staff as staff_errors
 from app.core.names import MailboxSharedError, SameNameError, TooManyNamesError
 from app.core.register import errors as register_errors
-from app.core.staff import errors as staff_errors
 
 STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.AnswerErasedError: 409,

@@ -19,11 +19,11 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.operations.proof.export_subject import export_subject
-from app.operations.proof.make_receipt import make_receipt
 from app.operations.proof.prove_consent import prove_consent
 from app.operations.proof.read_log import read_checkpoint, read_tile
+from app.operations.proof.receipts import make_receipt
 from app.proof.notes import log_name
-from app.proof.tiles import TileName
+from app.proof.tree import TileName
 
 router = strict_router("proof")
 

@@ -27,10 +27,9 @@ from app.auth.scopes import Scope
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
 from app.db.watching.condition import condition_of
-from app.operations.service.list_job_runs import list_job_runs
-from app.operations.webhooks.count_deliveries import count_deliveries
-from app.proof.anchoring import NOT_ANCHORED
-from app.proof.anchors import anchor_delay, anchored_log
+from app.operations.service.job_runs import list_job_runs
+from app.operations.webhooks.deliver_webhooks import count_deliveries
+from app.proof.anchors import NOT_ANCHORED, anchor_delay, anchored_log
 from app.proof.store import merge_delay
 from app.snapshot.upkeep import count_changes
 from app.telemetry.logs import MetricsAccess

@@ -16,8 +16,7 @@ from app.api.http.early_refusals import REFUSALS
 from app.api.http.protocol import BoundedProtocol
 from app.api.http.services import Services
 from app.audit.job_runs import DayOfRuns
-from app.auth.limits.rate_limits import Counted
-from app.auth.limits.unknown_key_limiter import POLICY
+from app.auth.limits import POLICY, Counted
 from app.events.counts import DeliveryCounts
 
 if TYPE_CHECKING:

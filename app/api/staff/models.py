@@ -8,12 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from app.api.http.wire import Instant, Name, WireModel
-from app.core.staff.completeness import Lack, lacking
-from app.core.staff.coverage import Notice, NoticeStanding, NoticeText
-from app.operations.staff.acknowledge_notice import Shown
-from app.operations.staff.doubtful import MarkedAcknowledgement
-from app.operations.staff.read_staff_coverage import Coverage, Covered
-from app.staff.records import Acknowledgement, AcknowledgementMethod, Member
+from app.core.staff import Lack, Notice, NoticeStanding, NoticeText, lacking
+from app.operations.staff.coverage import Coverage, Covered, MarkedAcknowledgement
+from app.operations.staff.notices import Shown
+from app.staff import Acknowledgement, AcknowledgementMethod, Member
 
 Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Body = Annotated[StrictStr, Field(min_length=1, max_length=50_000)]

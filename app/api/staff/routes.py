@@ -32,16 +32,18 @@ from app.api.staff.models import (
 from app.auth.callers import Caller, CallerKind
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError, PersonsOnlyError
-from app.core.staff.coverage import NoticeStanding, standing
+from app.core.staff import NoticeStanding, standing
 from app.db.session import WriteSession
-from app.operations.staff.acknowledge_notice import acknowledge_notice, record_paper
-from app.operations.staff.members import change_staff_member, erase_staff_member, register_staff_member
-from app.operations.staff.publish_staff_notice import publish_staff_notice
-from app.operations.staff.read_own_standing import read_own_standing
-from app.operations.staff.read_staff_coverage import read_acknowledgements, read_staff_coverage
-from app.staff.notices import load_notices
-from app.staff.records import AcknowledgementMethod
-from app.staff.store import load_member
+from app.operations.staff.coverage import (
+    change_staff_member,
+    erase_staff_member,
+    read_acknowledgements,
+    read_own_standing,
+    read_staff_coverage,
+    register_staff_member,
+)
+from app.operations.staff.notices import acknowledge_notice, publish_staff_notice, record_paper
+from app.staff import AcknowledgementMethod, load_member, load_notices
 
 router = strict_router("staff")
 

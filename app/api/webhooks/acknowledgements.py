@@ -15,7 +15,7 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.db.session import WriteSession
 from app.events.effects import Effect
-from app.operations.webhooks.acknowledge_effect import acknowledge_effect
+from app.operations.webhooks.effects import acknowledge_effect
 
 router = strict_router("events")
 

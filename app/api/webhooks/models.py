@@ -12,7 +12,7 @@ from app.events.deliveries import Attempt, Delivery
 from app.events.endpoints import Endpoint, EndpointStatus
 from app.events.kinds import EventType
 from app.events.signing import public_text
-from app.keyring.store import WrappedKey
+from app.keyring import WrappedKey
 from app.operations.webhooks.manage_webhooks import EndpointDraft
 
 Url = Annotated[

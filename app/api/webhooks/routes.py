@@ -40,17 +40,17 @@ from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.db.session import INSTANT, WriteSession
 from app.events.deliveries import find_delivery, list_deliveries
-from app.keyring.store import WEBHOOK_KEYS, keys_in_force
+from app.keyring import WEBHOOK_KEYS, keys_in_force
 from app.operations.service.signing_keys import rotate_key
 from app.operations.webhooks.manage_webhooks import (
     change_webhook,
     find_webhook,
     list_webhooks,
+    new_secret,
     register_webhook,
     remove_webhook,
 )
 from app.operations.webhooks.replay_deliveries import replay_delivery, replay_span
-from app.operations.webhooks.webhook_secrets import new_secret
 
 router = strict_router("events")
 

@@ -29,7 +29,7 @@ def refusal(error: Exception) -> str | None:
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import NoLogError
     from app.operations.service.check_deployment import DeploymentRefusedError
-    from app.proof.heads import HeadsUnreadableError
+    from app.proof.notes import HeadsUnreadableError
     from app.serving import PortTakenError
     from app.settings.environment import SettingsError
     from app.telemetry.room import NoRoomError

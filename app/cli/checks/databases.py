@@ -9,9 +9,7 @@ from app.cli.checks.results import CheckResult, ok, warning, wrong
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from app.db.inspection.pooler import Pooling
-    from app.db.inspection.rights import RoleRights
-    from app.db.inspection.sessions import InspectedConnection
+    from app.db.inspection import InspectedConnection, Pooling, RoleRights
     from app.settings import Settings
 
 _CLOCK_DIFFERS: Final = 2.0
@@ -24,7 +22,7 @@ _ROLES: Final = "deploy/postgres-roles.sh makes the role as it should be, and `s
 
 def application_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
     """What the role of SCEAU_DATABASE_URL finds: a login, a primary, its rights, clock, durability, WAL."""
-    from app.db.inspection.sessions import InspectionError, service_session
+    from app.db.inspection import InspectionError, service_session
     from app.db.refusals import why_refused
 
     try:
@@ -45,8 +43,7 @@ def application_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
 
 
 def _as_application(settings: "Settings", connection: "InspectedConnection") -> Iterator[CheckResult]:
-    from app.db.inspection.rights import application_rights
-    from app.db.inspection.server import server_state
+    from app.db.inspection import application_rights, server_state
 
     asked = datetime.now(UTC)
     state = server_state(connection)
@@ -77,8 +74,7 @@ def _rights(found: "RoleRights") -> Iterator[CheckResult]:
 
 def owner_checks(settings: "Settings") -> Iterator[CheckResult]:
     """What the role of SCEAU_DATABASE_OWNER_URL finds, where it is set: migrations alone need it."""
-    from app.db.inspection.rights import tables_not_owned
-    from app.db.inspection.sessions import InspectionError, owner_session
+    from app.db.inspection import InspectionError, owner_session, tables_not_owned
     from app.db.refusals import why_refused
 
     owner: SecretStr | None = settings.database_owner_url
@@ -116,7 +112,7 @@ def _clock(read: tuple[datetime, datetime, datetime]) -> CheckResult:
 
 
 def _ahead(connection: "InspectedConnection") -> CheckResult:
-    from app.db.inspection.server import entries_ahead
+    from app.db.inspection import entries_ahead
 
     number = entries_ahead(connection)
     if number:
@@ -129,7 +125,7 @@ def _ahead(connection: "InspectedConnection") -> CheckResult:
 
 
 def _durability(settings: "Settings", connection: "InspectedConnection") -> CheckResult:
-    from app.db.inspection.server import commit_is_confirmed, server_state
+    from app.db.inspection import commit_is_confirmed, server_state
     from app.settings.values import Durability
 
     if settings.durability is not Durability.SYNCHRONOUS:
@@ -153,7 +149,7 @@ def _durability(settings: "Settings", connection: "InspectedConnection") -> Chec
 
 
 def _archive(connection: "InspectedConnection") -> CheckResult:
-    from app.db.inspection.server import archive_state
+    from app.db.inspection import archive_state
 
     state, how = archive_state(connection), "see archive_command and the server's log"
     if not state.is_on:
@@ -173,8 +169,7 @@ def _archive(connection: "InspectedConnection") -> CheckResult:
 
 def pooler_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
     """Whether a pooler stands between, and is set as the service needs it; whether feed and jobs reach past it."""
-    from app.db.inspection.pooler import Pooling, keeps_prepared, pooling
-    from app.db.inspection.sessions import InspectionError
+    from app.db.inspection import InspectionError, Pooling, keeps_prepared, pooling
 
     try:
         mode = pooling(url)
@@ -185,8 +180,7 @@ def pooler_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
 
 
 def _pooler(url: str, mode: "Pooling", *, prepared: bool) -> Iterator[CheckResult]:
-    from app.db.inspection.pooler import Pooling, settings_in_force
-    from app.db.inspection.sessions import service_session
+    from app.db.inspection import Pooling, service_session, settings_in_force
 
     if mode is Pooling.DIRECT:
         yield ok("pooler", "no pooler stands before SCEAU_DATABASE_URL")
@@ -218,8 +212,7 @@ def _pooler(url: str, mode: "Pooling", *, prepared: bool) -> Iterator[CheckResul
 
 def _directly(settings: "Settings", url: str) -> Iterator[CheckResult]:
     """Whether the feed and the jobs reach the server itself: through a pooler they hear no notifications."""
-    from app.db.inspection.pooler import is_pooled
-    from app.db.inspection.sessions import InspectionError, service_session
+    from app.db.inspection import InspectionError, is_pooled, service_session
     from app.settings.required import direct_url, jobs_url
 
     reached = {"SCEAU_FEED_DATABASE_URL": direct_url(settings), "SCEAU_JOBS_DATABASE_URL": jobs_url(settings)}

@@ -56,7 +56,7 @@ async def _read(settings: "Settings") -> list[CheckResult]:
     from app.db.database import DatabaseUnavailableError
     from app.db.refusals import DatabaseRefusedError, refusals_told
     from app.db.session import INSTANT
-    from app.keyring.store import DECISION_KEYS, keys_in_force
+    from app.keyring import DECISION_KEYS, keys_in_force
     from app.settings.required import required
     from app.wiring.parts import database_of
 

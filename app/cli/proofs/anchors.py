@@ -48,7 +48,7 @@ def proof_cosign(
 
     It is then served with the checkpoint while that is the newest, and stands in bundles for good.
     """
-    from app.operations.proof.keep_cosignatures import CosignatureRefusedError, keep_cosignatures
+    from app.operations.proof.append_entries import CosignatureRefusedError, keep_cosignatures
     from app.settings import Settings
 
     try:

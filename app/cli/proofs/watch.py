@@ -125,8 +125,7 @@ def _opened(note: str, keys: "list[VerifierKey]") -> "Checkpoint":
 
 def _root_at(client: "httpx2.Client", size: int, of: int) -> bytes:
     """The root that the log had at a size, by the tiles that it serves at another, larger one."""
-    from app.proof.tiles import subtree_of
-    from app.proof.tree import root_at
+    from app.proof.tree import root_at, subtree_of
 
     try:
         return root_at(size, subtree_of(_tiles(client, of)))
@@ -135,7 +134,7 @@ def _root_at(client: "httpx2.Client", size: int, of: int) -> bytes:
 
 
 def _tiles(client: "httpx2.Client", size: int) -> Callable[[int, int], bytes]:
-    from app.proof.tiles import WIDTH, TileName, widths_at
+    from app.proof.tree import WIDTH, TileName, widths_at
 
     def read(level: int, index: int) -> bytes:
         full, partial = widths_at(size, level)

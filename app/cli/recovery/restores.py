@@ -58,7 +58,7 @@ def restore_check(
     data: DataOption = None,
 ) -> None:
     """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
-    from app.journal.fence import KnownNotes, read_seen
+    from app.journal.seen import KnownNotes, read_seen
     from app.journal.store import EpochComparison, compare
 
     async def check(database: "Database") -> tuple[EpochComparison, int]:
@@ -174,7 +174,7 @@ def _takes_two(data: Path | None) -> bool:
 
 def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
-    from app.audit.origin import EntryPoint, Origin, arriving
+    from app.audit.trail import EntryPoint, Origin, arriving
     from app.core.register.approval import RegisterApproval
     from app.journal.files import JournalError
     from app.operations.service.accept_restore import accept_restore
@@ -206,7 +206,7 @@ async def _is_marked(database: "Database") -> bool:
 
 async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":
     """The ids of notes that hosts saw in the database in this epoch, and that it does not hold any more."""
-    from app.journal.fence import read_seen
+    from app.journal.seen import read_seen
     from app.journal.store import load_epoch
     from app.journal.waiting import held_ids
 

@@ -4,8 +4,7 @@ For development, the demonstration and the tests. It must not be offered as a wa
 schema of the application, or be imported by anything but the composition root, the command line and the tests.
 """
 
-from app.db.embedded.account import Account
-from app.db.embedded.binaries import find_binaries
+from app.db.embedded.binaries import Account, find_binaries
 from app.db.embedded.bootstrap import APP_ROLE, DATABASE, OWNER_ROLE
 from app.db.embedded.errors import (
     BinariesNotFound,

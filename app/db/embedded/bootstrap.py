@@ -9,8 +9,7 @@ from pathlib import Path
 
 from app.db.embedded.cluster import SUPERUSER
 from app.db.embedded.errors import StartFailed
-from app.db.embedded.log import relevant_line
-from app.db.embedded.process import clean_environment
+from app.db.embedded.process import clean_environment, relevant_line
 
 OWNER_ROLE = "sceau_owner"
 APP_ROLE = "sceau_app"

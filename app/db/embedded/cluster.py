@@ -13,8 +13,7 @@ from pathlib import Path
 from app.db.embedded.binaries import full_version, major_version
 from app.db.embedded.directory import DataDirectory
 from app.db.embedded.errors import StartFailed, VersionMismatch, disk_full
-from app.db.embedded.log import no_room_line, relevant_line
-from app.db.embedded.process import launch
+from app.db.embedded.process import launch, no_room_line, relevant_line
 
 SUPERUSER = "postgres"
 _FIRST_WITH_BUILTIN_LOCALE = 17

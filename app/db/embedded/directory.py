@@ -10,16 +10,165 @@
 Must not change the mode or owner of anything that it did not make, nor remove anything that is not named above.
 """
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
+import signal
+import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.db.embedded.account import Account, choose_account
+from app.db.embedded.binaries import Account, choose_account
 from app.db.embedded.configuration import SOCKET_NAME
-from app.db.embedded.errors import DirectoryRefused, refusing
-from app.db.embedded.locks import release_starter_lock, take_starter_lock
+from app.db.embedded.errors import DirectoryInUse, DirectoryRefused, refusing
+from app.db.embedded.process import find_processes, signal_processes
+
+_POLL_SECONDS = 0.01
+_SHUTDOWN_SECONDS = 15.0  # a postmaster whose parent died is in a fast shutdown, which ends with a checkpoint
+_ORPHAN_SECONDS = 1.0  # backends whose postmaster died leave as soon as they look
+_KILL_SECONDS = 5.0
+
+_starter_locks: set[int] = set()
+
+
+def take_lock(path: Path) -> int | None:
+    """An open descriptor that holds the lock, close-on-exec; None when it is held elsewhere. Raises OSError."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_still(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its file was removed between open and lock: take the new one
+
+
+def take_starter_lock(path: Path) -> int:
+    """Like `take_lock`, but a child made by fork lets go of it. Raises DirectoryInUse when it is held."""
+    descriptor = take_lock(path)
+    if descriptor is None:
+        raise DirectoryInUse(
+            f"another process already runs the embedded server of {path.parent}",
+            "stop that one first, or choose another data directory",
+        )
+    _starter_locks.add(descriptor)
+    return descriptor
+
+
+def release_starter_lock(descriptor: int) -> None:
+    """Let go of a lock taken with `take_starter_lock`."""
+    _starter_locks.discard(descriptor)
+    os.close(descriptor)
+
+
+def take_server_lock(path: Path, mark: str, uid: int) -> int:
+    """The server lock, once nothing is left of an earlier server; ends what does not leave by itself.
+
+    Raises DirectoryInUse when something stays even then (after 26 seconds at most).
+    """
+    descriptor = take_lock(path)
+    if descriptor is not None:
+        return descriptor
+    patience = _SHUTDOWN_SECONDS if any(p.is_postmaster for p in find_processes(mark, uid)) else _ORPHAN_SECONDS
+    for wanted, seconds in ((None, patience), (signal.SIGQUIT, _KILL_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+        if wanted is not None:
+            signal_processes(mark, uid, wanted)
+        descriptor = _wait_for_lock(path, seconds)
+        if descriptor is not None:
+            return descriptor
+    left = ", ".join(str(process.pid) for process in find_processes(mark, uid)) or "unknown"
+    raise DirectoryInUse(
+        f"an earlier server of {path.parent} has not ended (processes: {left})", "end these processes, then start again"
+    )
+
+
+def _wait_for_lock(path: Path, seconds: float) -> int | None:
+    deadline = time.monotonic() + seconds
+    while True:
+        descriptor = take_lock(path)
+        if descriptor is not None or time.monotonic() > deadline:
+            return descriptor
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _let_go_in_child() -> None:
+    while _starter_locks:
+        os.close(_starter_locks.pop())
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+_LIMIT_BYTES = 107
+_PLAIN = re.compile(rb"[A-Za-z0-9/._-]+")
+
+
+def socket_directory(cluster: Path, mark: str) -> Path:
+    """The directory to give to clients: `cluster`, or a link to it, made now, the same at each call.
+
+    The link lies in a directory of our own, which lets others through (so that the server's account may use it) to a
+    cluster that does not. Raises DirectoryRefused when no short place can be had.
+    """
+    if _fits(cluster):
+        return cluster
+    tried = []
+    for place in dict.fromkeys((tempfile.gettempdir(), "/tmp")):  # noqa: S108 - checked to be ours below
+        link = Path(place) / f"{mark}-{os.geteuid()}" / "s"
+        if _fits(link) and _make_link(link, cluster):
+            return link
+        tried.append(str(link.parent))
+    raise DirectoryRefused(
+        f"the path {cluster} does not suit a socket, and no link to it could be made at {' or '.join(tried)}",
+        "choose a shorter data directory, or remove what stands there",
+    )
+
+
+def remove_link(directory: Path, cluster: Path) -> None:
+    """Remove what `socket_directory` made, if it made anything."""
+    if directory == cluster or not directory.is_symlink():
+        return
+    directory.unlink()
+    try:
+        directory.parent.rmdir()
+    except OSError:  # not empty: not only ours
+        return
+
+
+def _fits(directory: Path) -> bool:
+    path = os.fsencode(directory / SOCKET_NAME)
+    return len(path) <= _LIMIT_BYTES and _PLAIN.fullmatch(path) is not None
+
+
+def _make_link(link: Path, cluster: Path) -> bool:
+    """False when the place is not ours, or cannot be."""
+    try:
+        if not link.parent.exists():
+            link.parent.mkdir(0o700)
+            link.parent.chmod(0o711)  # whatever the umask: it is new, and ours
+        info = link.parent.lstat()
+        if link.parent.is_symlink() or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+            return False
+        link.unlink(missing_ok=True)  # of a start that was killed
+        link.symlink_to(cluster)
+    except OSError:
+        return False
+    return True
+
 
 _LOG_LIMIT_BYTES = 16 * 1024 * 1024
 _OURS = ("cluster.new", "cluster", "postgresql.log", "postgresql.log.1", "server.lock", "starter.lock")

@@ -16,18 +16,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from app.db.embedded.account import Account
-from app.db.embedded.binaries import find_binaries
+from app.db.embedded.binaries import Account, find_binaries, runnable_binaries
 from app.db.embedded.bootstrap import bootstrap
 from app.db.embedded.cluster import check_version, inherited, make_cluster
 from app.db.embedded.configuration import NO_SETTINGS, check_settings, is_durable, server_options
-from app.db.embedded.directory import DataDirectory, open_directory
+from app.db.embedded.directory import DataDirectory, open_directory, remove_link, socket_directory, take_server_lock
 from app.db.embedded.errors import NotStartable, StartFailed, disk_full, refusing
-from app.db.embedded.locks import take_server_lock
-from app.db.embedded.log import no_room_line, read_since, relevant_line
-from app.db.embedded.private_copy import runnable_binaries
-from app.db.embedded.process import launch, stop_process
-from app.db.embedded.socket_link import remove_link, socket_directory
+from app.db.embedded.process import launch, no_room_line, read_since, relevant_line, stop_process
 
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.005

@@ -5,11 +5,10 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target, TargetKind
 from app.audit.figures import CLOCKS_APART, lowest_id
 from app.audit.relying import FIRST_STRETCH, list_relying, next_stretch, time_of
 from app.audit.store import LoggedDecision
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.core.register.invalidation import Struck

@@ -5,12 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target
-from app.audit.trail import Entry, TrailQuery, record_act, search_trail
+from app.audit.trail import ActKind, Entry, Target, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.db.session import WriteSession
-from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import recorded_ref, ref_of
+from app.operations.service.deployment import Deployment, SubjectName, recorded_ref, ref_of
 
 _FILTERS: Final = ("acts", "caller", "since", "until")
 

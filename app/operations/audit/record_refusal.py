@@ -6,8 +6,7 @@ does not fill an append-only table. The metrics count every refusal.
 
 from uuid import UUID
 
-from app.audit.acts import ActKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, record_act
 from app.db.session import WriteSession
 
 

@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.recorder import correspondence_ref
+from app.audit.decision_log import correspondence_ref
 from app.audit.store import LoggedDecision, LogQuery, days_logged, search_log
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.db.session import WriteSession
-from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import NOBODY, recorded_ref, ref_of
+from app.operations.service.deployment import NOBODY, Deployment, SubjectName, recorded_ref, ref_of
 from app.register.store import load_processing
 
 _WORDS: Final = {

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from app.audit.acts import ActKind, Detail, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Authenticated, Caller
 from app.auth.scopes import Scope
 from app.auth.store import keep_changes

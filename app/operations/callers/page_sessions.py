@@ -4,8 +4,7 @@ import secrets
 from enum import StrEnum
 from typing import Final
 
-from app.audit.acts import ActKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, record_act
 from app.auth.callers import Caller, CallerKind, Credential
 from app.auth.scopes import Scope
 from app.auth.sessions import begin_session, end_session, find_session, note_use, session_digest

@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Authenticated, Caller
 from app.auth.key_store import end_keys, keys_of
 from app.auth.scopes import Scope

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import ActKind, Detail, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import ApiKey, Authenticated, new_key
 from app.auth.key_store import end_keys, keys_of, let_expire
 from app.core.errors import CallerRevokedError, InvalidExpiryError, KnownByTokenError, TooManyKeysError

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.projection import CONSENTS
 from app.db.session import WriteSession

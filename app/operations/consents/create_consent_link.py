@@ -8,8 +8,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import ActKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, record_act
 from app.auth.callers import Caller
 from app.core.age import age_known
 from app.core.article import FRANCE, PARIS
@@ -46,8 +45,7 @@ from app.operations.consents.ledgers import OpenLedger, open_ledgers
 from app.operations.consents.recorder import own_references
 from app.operations.consents.statement import refuse_own_parent
 from app.operations.decisions.evaluate_requests import present
-from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import parent_reference
+from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 

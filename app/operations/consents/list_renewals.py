@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from app.audit.acts import NOTHING, ActKind
-from app.audit.trail import record_act
+from app.audit.trail import NOTHING, ActKind, record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.consent import State

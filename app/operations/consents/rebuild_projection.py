@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from app.audit.acts import ActKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, record_act
 from app.core.projection import ConsentRow, project
 from app.db.database import Database
 from app.db.session import WriteSession

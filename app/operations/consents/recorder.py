@@ -5,8 +5,7 @@ A page that was pressed, a row of an import, a batch and a single request are re
 
 from dataclasses import dataclass
 
-from app.audit.acts import ActKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import AgeBand, EventKind, State
 from app.core.errors import InvalidEvidenceError
@@ -18,8 +17,7 @@ from app.ledger.vault_store import KeptName, names_of
 from app.operations.consents.grant import Collected, ConsentView, Known, Recording, covers, grant, view_of
 from app.operations.consents.ledgers import OpenLedger, OpenLedgers, append, tell
 from app.operations.consents.withdrawal import RecordedWithdrawal, Withdrawal, recorded, withdrawal
-from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import parent_reference
+from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 
 Said = Collected | Withdrawal
 Done = ConsentView | RecordedWithdrawal

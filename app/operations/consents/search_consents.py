@@ -13,8 +13,7 @@ from app.ledger.projection import ConsentFilter, list_consents
 from app.ledger.store import find_entry, load_events
 from app.operations.consents.grant import ConsentView
 from app.operations.decisions.evaluate_requests import present
-from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import ref_of
+from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 

@@ -17,8 +17,7 @@ from app.core.errors import CollectionTimeError, InvalidEvidenceError
 from app.core.register.approval import RegisterApproval
 from app.ledger.entries import collection_of, without_age
 from app.operations.consents.ledgers import OpenLedger
-from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import parent_reference
+from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 
 _AT_ONCE: Final = timedelta(seconds=10)
 """How late a grant may arrive on the day of an erasure."""
@@ -164,7 +163,7 @@ def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class RecordedCapacity:
     """What is recorded of who decided, and of their age; `widens`: it may permit more than was permitted."""
 
     said: Mapping[str, Any] | None
@@ -173,7 +172,7 @@ class Capacity:
 
 def capacity_of(
     ledger: OpenLedger, deployment: Deployment, kind: EventKind, capacity: Mapping[str, Any] | None, at: datetime
-) -> Capacity:
+) -> RecordedCapacity:
     """What is recorded of who decided, and of their age.
 
     A grant may permit more, and so may an age that makes the person older: another consent may have waited for it. A
@@ -190,7 +189,7 @@ def capacity_of(
     """
     said = without_parent_id(deployment, capacity)
     if kind is EventKind.GRANTED:
-        return Capacity(said, widens=True)
+        return RecordedCapacity(said, widens=True)
     if not makes_older(collection_of(None, said, text_known=True), ledger.events, at):
-        return Capacity(said, widens=False)
-    return Capacity(without_age(said), widens=False) if ledger.set_back else Capacity(said, widens=True)
+        return RecordedCapacity(said, widens=False)
+    return RecordedCapacity(without_age(said), widens=False) if ledger.set_back else RecordedCapacity(said, widens=True)

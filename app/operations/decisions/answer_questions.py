@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.auth.callers import Credential
-from app.auth.limits.rate_limits import Counted
+from app.auth.limits import Counted
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.from_database import Primary, answer_from_database
 from app.operations.decisions.from_memory import Found, Memory, look, read_and_look, still_stands
-from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Unanswered
-from app.operations.decisions.question import Question
+from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Question, Unanswered
 from app.operations.decisions.quota import count_questions, refuse_before_reading
 
 

@@ -12,7 +12,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.session import ReadSession
 from app.ledger.store import Person, load_people
-from app.operations.decisions.facts import Facts
+from app.operations.decisions.judging import Facts
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
 from app.snapshot.beats import boot_seconds

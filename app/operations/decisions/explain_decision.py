@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest

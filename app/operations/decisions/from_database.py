@@ -9,26 +9,73 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from app.auth.callers import Authenticated, Caller, Credential
-from app.auth.limits.rate_limits import RateLimits
+from app.auth.limits import RateLimits
 from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing
 from app.db.database import BusyError, DatabaseUnavailableError, NotDurableError, RestoredBehindError
-from app.db.session import ReadSession
-from app.operations.decisions.basis import DecidedBy
+from app.db.session import INSTANT, ReadSession
 from app.operations.decisions.evaluate_requests import read_facts
-from app.operations.decisions.facts import Facts
-from app.operations.decisions.judging import Answer, AnsweredRequest, Unanswered, judge
-from app.operations.decisions.outage import Outage
-from app.operations.decisions.question import Question
+from app.operations.decisions.judging import Answer, AnsweredRequest, DecidedBy, Facts, Question, Unanswered, judge
 from app.operations.decisions.quota import count_questions
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
+from app.snapshot.beats import boot_seconds
 from app.snapshot.last_known import LastKnown
 from app.snapshot.primary_reads import PrimaryReads
+
+_PAUSE_SECONDS: Final = 0.2
+
+
+class Outage:
+    """Begun by a read that failed or that took too long; ended by one that succeeded.
+
+    `lasts`: the database was away when it was last asked.
+    """
+
+    def __init__(self, reads: PrimaryReads, known: LastKnown) -> None:
+        """Take it that the database is there."""
+        self.lasts = False
+        self._reads = reads
+        self._known = known
+        self._probe: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """The database does not answer: remember it, and ask again and again beside."""
+        self._known.away()
+        self.lasts = True
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._until_it_answers())
+
+    def end(self) -> None:
+        """The database has answered. A probe under way is not cancelled: that would break its connection."""
+        self.lasts = False
+
+    async def close(self) -> None:
+        """Ask no more."""
+        self.lasts = False
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait({self._probe}, timeout=1)
+
+    async def _until_it_answers(self) -> None:
+        while self.lasts:
+            try:
+                asked = boot_seconds()
+                async with self._reads.read() as session:
+                    clock = await session.find(INSTANT)
+            except RestoredBehindError:  # it answers: exempt purposes are read from it
+                self._known.is_back()
+                self.lasts = False
+            except DatabaseUnavailableError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                self._known.heard(clock, asked)
+                self.lasts = False
 
 
 @dataclass(frozen=True, slots=True)

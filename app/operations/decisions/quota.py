@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.auth.callers import Caller
-from app.auth.limits.quotas import OverQuotaError, QuotaStatus
-from app.auth.limits.rate_limits import Counted, RateLimits
-from app.operations.decisions.question import Question
+from app.auth.limits import Counted, OverQuotaError, QuotaStatus, RateLimits
+from app.operations.decisions.judging import Question
 from app.snapshot.replica import Replica
 
 OVER_QUOTA: Final = "The caller asks too often: do not analyse, and ask again later."

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.core.decision_token import LONGEST_SECONDS
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import INSTANT, ReadSession
-from app.keyring.ed25519 import signed_jws
-from app.keyring.store import DECISION_KEYS, WrappedKey, keys_in_force
+from app.keyring import DECISION_KEYS, WrappedKey, keys_in_force, signed_jws
 from app.ledger.vault import VaultError
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import opened

@@ -12,19 +12,103 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.db.session import ReadSession, WriteSession
 from app.journal.store import load_epoch
-from app.operations.proof.log_keys import LogKeys, log_keys, state_keys
+from app.keyring import PROOF_KEYS, RECEIPT_KEYS, all_keys, keys_in_force
 from app.operations.service.deployment import Deployment
-from app.proof import store
+from app.operations.service.signing_keys import ensure_key, opened
+from app.proof import anchors, store
+from app.proof.anchors import Anchor, AnchorWay
 from app.proof.entries import SALT_BYTES, LogEntry, entry_of
-from app.proof.heads import KeptHeads
-from app.proof.notes import signed_checkpoint
-from app.proof.store import Waiting
-from app.proof.tiles import HASH_BYTES, HEIGHT, WIDTH, grown, subtree_of, tiles_needed
-from app.proof.tree import root_at
-from app.proof.verifier.notes import Checkpoint, NoteError, opened
+from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
+from app.proof.store import Waiting, add_statement, latest_checkpoint, stated_keys
+from app.proof.tree import HASH_BYTES, HEIGHT, WIDTH, grown, root_at, subtree_of, tiles_needed
+from app.proof.verifier.anchors import cosignatures_of
+from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey
+from app.proof.verifier.notes import opened as opened_checkpoint
+from app.proof.verifier.rotations import rotation_text
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeys:
+    """Who signs now, and every key by which something of this log may have been signed."""
+
+    signer: Signer
+    known: Sequence[VerifierKey]
+
+
+async def name_of_log(session: ReadSession, otherwise: str) -> str:
+    """The origin of the log: that of its first checkpoint for good, whatever the public address becomes."""
+    signed = await latest_checkpoint(session)
+    return otherwise if signed is None else Checkpoint.parse(Note.parse(signed.note).text).origin
+
+
+async def verifier_keys(session: ReadSession, otherwise: str) -> list[VerifierKey]:
+    """Every key that ever signed the log, the newest first; `otherwise` names a log that has no checkpoint yet."""
+    origin = await name_of_log(session, otherwise)
+    return [VerifierKey(origin, SIGNATURE, key.public) for key in await all_keys(session, PROOF_KEYS)]
+
+
+async def log_keys(session: WriteSession, deployment: Deployment, otherwise: str) -> LogKeys:
+    """The keys of the log; the first one is made if there is none.
+
+    `otherwise` names a log that has no checkpoint yet.
+
+    Raises:
+        VaultError: the master key that wraps the newest key is not held.
+
+    """
+    await ensure_key(session, deployment, PROOF_KEYS)
+    now = await session.now()
+    newest = (await keys_in_force(session, PROOF_KEYS, now))[0]
+    origin = await name_of_log(session, otherwise)
+    signer = Signer.of(origin, Ed25519PrivateKey.from_private_bytes(opened(deployment, PROOF_KEYS, newest)))
+    return LogKeys(signer, await verifier_keys(session, otherwise))
+
+
+async def receipt_keys(session: ReadSession, otherwise: str) -> list[VerifierKey]:
+    """Every key that ever signed receipts, the newest first."""
+    name = receipts_name(await name_of_log(session, otherwise))
+    return [VerifierKey(name, SIGNATURE, key.public) for key in await all_keys(session, RECEIPT_KEYS)]
+
+
+def receipts_name(log: str) -> str:
+    """The name under which receipts are signed, by that of the log."""
+    return f"{log.removesuffix('/ledger')}/receipts"
+
+
+async def state_rotation(session: WriteSession, deployment: Deployment) -> None:
+    """State that the newest key of the log follows the one before, signed by both; nothing before the first head.
+
+    Not for a key that leaked: whoever has it could sign the same for a key of theirs.
+
+    Raises:
+        VaultError: the master key that wraps one of the two is not held.
+
+    """
+    newest, *before = await all_keys(session, PROOF_KEYS)
+    name = await name_of_log(session, "")
+    if not before or not name:
+        return
+    old, new = (
+        Signer.of(name, Ed25519PrivateKey.from_private_bytes(opened(deployment, PROOF_KEYS, each)))
+        for each in (before[0], newest)
+    )
+    note = signed_note(rotation_text(old.key, new.key), [old, new])
+    now = await session.now()
+    await add_statement(session, session.new_id(now), "key", now, {"key": str(new.key), "rotation": note})
+
+
+async def state_keys(session: WriteSession, keys: LogKeys) -> None:
+    """State in the log each key of checkpoints and of receipts that is not stated yet."""
+    stated = await stated_keys(session)
+    now = await session.now()
+    for key in map(str, (*keys.known, *await receipt_keys(session, keys.signer.key.name))):
+        if key not in stated:
+            await add_statement(session, session.new_id(now), "key", now, {"key": key})
+
 
 log = structlog.get_logger("sceau.proof")
 _AHEAD: Final = timedelta(minutes=10)
@@ -112,7 +196,7 @@ async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, si
         if note is None:
             continue
         try:
-            head = opened(note, keys.known)
+            head = opened_checkpoint(note, keys.known)
         except NoteError as error:
             raise LogRefusedError(f"the last checkpoint {where} is not this log's: {error}") from error
         if head.size > size:
@@ -178,3 +262,36 @@ async def _grow(session: WriteSession, size: int, entries: Sequence[LogEntry]) -
     await store.put_tiles(session, changed)
     now = {**held, **changed}
     return root_at(after, subtree_of(lambda level, index: now[level, index]))
+
+
+"""How old the last stamp is before there is another: with a look each five minutes, one an hour."""
+
+
+class CosignatureRefusedError(Exception):
+    """Nothing was kept; the message is one line that says why."""
+
+
+async def keep_cosignatures(session: WriteSession, content: str, witnesses: Sequence[VerifierKey]) -> list[str]:
+    """Keep what witnesses that are known have cosigned, of a checkpoint of this log; the names of those that are new.
+
+    Raises:
+        CosignatureRefusedError: it is no checkpoint of this log, no witness that is known has cosigned it, or the
+            cosignature of one is wrong.
+
+    """
+    try:
+        head = opened_checkpoint(content, await verifier_keys(session, ""))
+        signed = cosignatures_of(content, witnesses)
+    except NoteError as error:
+        raise CosignatureRefusedError(str(error)) from error
+    own = await store.latest_checkpoint(session, at_least=head.size)
+    if own is None or Note.parse(own.note).text != Note.parse(content).text:
+        raise CosignatureRefusedError(f"this log has signed no such checkpoint of {head.size} entries")
+    if not signed:
+        raise CosignatureRefusedError("no witness of SCEAU_WITNESS_KEYS has cosigned it")
+    new, now = [], await session.now()
+    for each in signed:
+        anchor = Anchor(head.size, AnchorWay.COSIGNATURE, each.at, each.line.encode(), str(each.key))
+        if await anchors.add_anchor(session, session.new_id(now), now, anchor):
+            new.append(each.key.name)
+    return new

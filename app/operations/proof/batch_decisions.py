@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from app.audit.rows import COLUMNS
+from app.audit.decision_log import COLUMNS
 from app.audit.store import count_dropped, leaves_between, next_logged
 from app.db.session import INSTANT, ReadSession, WriteSession
 from app.proof import store

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.acts import ActKind
-from app.audit.trail import TrailQuery, search_trail
+from app.audit.trail import ActKind, TrailQuery, search_trail
 from app.db.session import ReadSession
 from app.operations.proof.batch_decisions import KIND, rows_between
 from app.proof import store

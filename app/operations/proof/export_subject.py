@@ -1,7 +1,7 @@
 """Everything that is held about one person, as data that they can take away (GDPR art. 15 and 20).
 
 Since the account began: what an earlier holder of the same id did is not theirs to see. Consents are records as
-ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.consent_receipt`).
+ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.receipts`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,9 +10,8 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target
 from app.audit.store import decisions_by_day
-from app.audit.trail import Entry, TrailQuery, record_act, search_trail
+from app.audit.trail import ActKind, Entry, Target, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.auth.store import load_caller
 from app.core.errors import NotFoundError
@@ -26,9 +25,8 @@ from app.ledger.solicitations import solicitations_of
 from app.ledger.store import acts_of_parent, load_entries
 from app.ledger.vault import Vault
 from app.ledger.vault_store import names_of
-from app.operations.proof.make_receipt import receipt_of
-from app.operations.service.deployment import Deployment, SubjectName
-from app.operations.service.named_subject import parent_reference, recorded_ref, ref_of
+from app.operations.proof.receipts import receipt_of
+from app.operations.service.deployment import Deployment, SubjectName, parent_reference, recorded_ref, ref_of
 from app.register.store import load_processings
 from app.register.vocabulary import CONTEXT
 

@@ -13,7 +13,7 @@ from app.core.decision import Participant
 from app.db.session import ReadSession
 from app.ledger.store import events_known, load_events, recording_times
 from app.ledger.vault import Vault, VaultError
-from app.operations.decisions.basis import SEALED_FOR
+from app.operations.decisions.judging import SEALED_FOR
 
 SUBJECT: Final = b"subject"
 """The locator of the subject, in a replay."""

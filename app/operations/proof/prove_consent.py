@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.core.projection import CONSENTS
@@ -15,8 +14,7 @@ from app.ledger.store import find_entry
 from app.proof import store
 from app.proof.entries import body_of
 from app.proof.notes import tlog_proof
-from app.proof.tiles import subtree_of, tiles_needed
-from app.proof.tree import inclusion_proof
+from app.proof.tree import inclusion_proof, subtree_of, tiles_needed
 
 
 @dataclass(frozen=True, slots=True)

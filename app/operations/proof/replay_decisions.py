@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.basis import rules_digest
-from app.audit.rows import NO_ID
+from app.audit.decision_log import NO_ID, rules_digest
 from app.audit.store import LogRow, next_logged, read_log
 from app.core.article import Channel, Element
 from app.core.decision import DecisionRequest
@@ -20,8 +19,8 @@ from app.core.errors import InvalidPeriodError
 from app.core.evaluate import evaluate
 from app.db.session import ReadSession
 from app.ledger.vault import Vault
-from app.operations.decisions.basis import policy_of
 from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.judging import policy_of
 from app.operations.proof.facts_of_then import SUBJECT, KnownThen, NotReproducibleError, facts_of_then
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings

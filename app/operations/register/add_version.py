@@ -3,8 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.audit.acts import ActKind, Detail, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import InvalidVersionError, NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, check_successor

@@ -1,7 +1,6 @@
 """Invalidate a version of a processing, or a text: nothing that was consented to by it permits any more."""
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import ConsentNotApplicableError, NotFoundError, UnknownVersionError
 from app.core.register.errors import NoticeOnPagesError, UnknownTextError

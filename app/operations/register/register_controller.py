@@ -1,7 +1,6 @@
 """Register a controller: a legal person by its identifier, with its first name and address."""
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.register.errors import ControllerExistsError
 from app.db.session import WriteSession

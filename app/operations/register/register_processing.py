@@ -1,7 +1,6 @@
 """Register a processing: its first version, in force at once, or proposed to a second person."""
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import ProcessingExistsError
 from app.core.processing import Status, StatusChange

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import ActKind
 from app.audit.figures import AnswerCount, answers_between
 from app.audit.store import count_dropped
-from app.audit.trail import Entry, TrailQuery, search_trail
+from app.audit.trail import ActKind, Entry, TrailQuery, search_trail
 from app.auth.store import load_caller
 from app.core.processing import Status
 from app.core.register.approval import RegisterWarning, warnings_of

@@ -1,7 +1,6 @@
 """Say that a restore has been dealt with: the database begins another epoch, and is answered from again."""
 
-from app.audit.acts import ActKind, Target
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, record_act
 from app.db.session import WriteSession
 from app.journal.store import NewEpoch, begin_epoch
 

@@ -22,10 +22,9 @@ from app.events.endpoints import Endpoint
 from app.operations.audit import count_logged_decisions
 from app.operations.consents import count_consents
 from app.operations.register.read_register import read_register
-from app.operations.staff.read_staff_coverage import Coverage, read_staff_coverage
+from app.operations.staff.coverage import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
-from app.proof.anchoring import Anchoring
-from app.proof.anchors import anchored_log
+from app.proof.anchors import Anchoring, anchored_log
 from app.register.records import Registered
 from app.snapshot.tables import ReplicaSeen, list_replicas
 

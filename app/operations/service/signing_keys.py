@@ -3,11 +3,9 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.db.session import INSTANT, WriteSession
-from app.keyring.ed25519 import new_private_key
-from app.keyring.store import KeyRing, WrappedKey, add_key, hold_keys, keys_in_force, retire_keys
+from app.keyring import KeyRing, WrappedKey, add_key, hold_keys, keys_in_force, new_private_key, retire_keys
 from app.operations.service.deployment import Deployment
 
 

@@ -7,7 +7,7 @@ from app.db.session import INSTANT, WriteSession
 from app.events.dispatch import add_deliveries, hold_endpoints, take_turn
 from app.events.effects import ENDING, owe
 from app.events.feed import keep_progress, load_progress, read_page
-from app.operations.webhooks.erasure_delays import erasure_delays
+from app.operations.webhooks.effects import erasure_delays
 
 DISPATCHED: Final = "dispatched"
 _BATCH: Final = 500

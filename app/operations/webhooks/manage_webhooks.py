@@ -1,12 +1,12 @@
 """Register, change and remove the endpoints that events are sent to."""
 
+import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from app.audit.acts import ActKind, Detail, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
@@ -24,10 +24,67 @@ from app.events.endpoints import (
     save_endpoint,
 )
 from app.events.kinds import EventType
-from app.keyring.store import WEBHOOK_KEYS
+from app.events.signing import SigningKeys, add_secret, secret_text, secrets_in_force
+from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.service.deployment import Deployment
-from app.operations.service.signing_keys import ensure_key
-from app.operations.webhooks.disable_webhook import BY_REQUEST
+from app.operations.service.signing_keys import ensure_key, opened
+
+GONE: Final = "gone"
+BY_REQUEST: Final = "by_request"
+MAKER_ENDED: Final = "maker_ended"
+"""Whoever answers for it was revoked, or may not do any more what the endpoint does."""
+
+
+def answered_for(endpoint: Endpoint, maker: Caller | None) -> bool:
+    """Whether the caller that made or last changed an endpoint may still have it told what it is told."""
+    if maker is None or maker.revoked_at is not None or not maker.covers((), endpoint.processings):
+        return False
+    needed = {Scope.WEBHOOKS_MANAGE, Scope.CONSENTS_READ} if endpoint.include_subject else {Scope.WEBHOOKS_MANAGE}
+    return needed <= maker.scopes
+
+
+async def disable_webhook(session: WriteSession, identifier: UUID, reason: str, now: datetime) -> bool:
+    """Disable an endpoint, and keep why; False when it is disabled already, or gone."""
+    endpoint = await load_endpoint(session, identifier, hold=True)
+    if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
+        return False
+    disabled = replace(endpoint, status=EndpointStatus.DISABLED, status_reason=reason, status_at=now)
+    await save_endpoint(session, disabled)
+    return True
+
+
+_SECRET: Final = "webhook secret"  # noqa: S105 - what it is for, not one
+_SECRET_BYTES: Final = 32
+
+
+async def new_secret(
+    session: WriteSession, deployment: Deployment, caller: Caller, endpoint: UUID, overlap: timedelta
+) -> tuple[WrappedKey, str]:
+    """Make a symmetric secret for one endpoint, shown once as `whsec_…`; the one before signs for the overlap."""
+    now = await session.find(INSTANT)
+    raw, identifier = secrets.token_bytes(_SECRET_BYTES), session.new_id(now)
+    master, wrapped = deployment.vault.wrap(f"{_SECRET} {identifier}", raw)
+    made = WrappedKey(identifier, master, wrapped, now)
+    await add_secret(session, endpoint, made, retire=now + overlap)
+    target = Target(TargetKind.WEBHOOK, str(endpoint))
+    await record_act(session, ActKind.WEBHOOK_SECRET_MADE, caller.id, target, {"secret": str(identifier)})
+    return made, secret_text(raw)
+
+
+async def signing_keys(session: ReadSession, deployment: Deployment, endpoint: UUID, now: datetime) -> SigningKeys:
+    """All that signs for an endpoint at an instant.
+
+    Raises:
+        VaultError: the master key that wraps one of them is not held.
+
+    """
+    private = [opened(deployment, WEBHOOK_KEYS, key) for key in await keys_in_force(session, WEBHOOK_KEYS, now)]
+    symmetric = [
+        deployment.vault.unwrap(f"{_SECRET} {each.id}", each.master_key_id, each.wrapped)
+        for each in await secrets_in_force(session, [endpoint], now)
+    ]
+    return SigningKeys(private, symmetric)
+
 
 MOST_ENDPOINTS: Final = 100
 """Of one deployment: each may have a few requests under way."""

@@ -37,7 +37,7 @@ from app.operations.consents.open_consent_link import OpenedLink, open_consent_l
 from app.operations.consents.shown_processing import ShownProcessing
 from app.operations.consents.subjects.overview_link import open_overview_link
 from app.operations.proof.export_subject import everything_about
-from app.operations.proof.make_receipt import receipt_for_the_person
+from app.operations.proof.receipts import receipt_for_the_person
 from app.operations.service.deployment import Deployment
 from app.pages.consents.overview import overview_page
 from app.pages.consents.overview_words import OVERVIEW

@@ -18,7 +18,7 @@ def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str)
     """The receipt as HTML.
 
     Args:
-        receipt: as JSON-LD (`app.operations.proof.consent_receipt`).
+        receipt: as JSON-LD (`app.operations.proof.receipts`).
         jws: the same, signed.
         accept_language: the header of whoever asks (RFC 9110, section 12.5.4).
 

@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 from app.core.article import PARIS
 from app.core.consent import State
-from app.core.staff.completeness import lacking
+from app.core.staff import lacking
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Dashboard
 from app.pages.dates import integer
 from app.pages.languages import Language
 from app.pages.rendering import words
 from app.pages.service.attention_words import ATTENTION
-from app.proof.anchoring import Anchoring
+from app.proof.anchors import Anchoring
 
 
 class _SectionState(Protocol):

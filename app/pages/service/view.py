@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from app.audit.decision_log import Recorder
 from app.audit.figures import DecisionCount
 from app.audit.job_runs import DayOfRuns
-from app.audit.recorder import Recorder
 from app.auth.callers import Caller
 from app.core.article import PARIS
 from app.core.consent import State
-from app.core.staff.completeness import lacking
+from app.core.staff import lacking
 from app.events.effects import EffectCount
 from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read
-from app.operations.staff.read_staff_coverage import Coverage
+from app.operations.staff.coverage import Coverage
 from app.pages.dates import day, integer, moment, month, percent
 from app.pages.languages import Language
 from app.pages.rendering import words
@@ -33,7 +33,7 @@ from app.pages.service.tables import (
     replicas_table,
 )
 from app.pages.service.words import DASHBOARD, STATES
-from app.proof.anchoring import Anchoring
+from app.proof.anchors import Anchoring
 from app.register.records import Registered
 from app.snapshot.tables import ReplicaSeen
 

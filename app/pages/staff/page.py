@@ -11,15 +11,15 @@ from app.api.http.security import open_to_all
 from app.api.http.services import WriterDep
 from app.auth.callers import Caller
 from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
-from app.core.staff.errors import NoticeUnfinishedError
+from app.core.staff import NoticeUnfinishedError
 from app.operations.callers.page_sessions import SignInForm
-from app.operations.staff.acknowledge_notice import Shown, acknowledge_notice
-from app.operations.staff.read_own_standing import read_own_standing
+from app.operations.staff.coverage import read_own_standing
+from app.operations.staff.notices import Shown, acknowledge_notice
 from app.pages.rendering import page_router, render
 from app.pages.sign_in import Entrance, Visit, add_sign_in
 from app.pages.staff.view import notice_page
 from app.pages.staff.words import STAFF
-from app.staff.records import AcknowledgementMethod
+from app.staff import AcknowledgementMethod
 
 router = page_router()
 

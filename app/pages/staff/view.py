@@ -5,9 +5,8 @@ from typing import Any
 
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.core.staff.completeness import lacking
-from app.core.staff.coverage import Notice, standing
-from app.operations.staff.read_own_standing import OwnStanding
+from app.core.staff import Notice, lacking, standing
+from app.operations.staff.coverage import OwnStanding
 from app.pages.dates import day, moment
 from app.pages.languages import Language
 

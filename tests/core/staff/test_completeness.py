@@ -5,9 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.staff.completeness import Lack, lacking, lacks_of
-from app.core.staff.coverage import NoticeText
-from app.core.staff.notice import FIRST_NOTICE
+from app.core.staff import FIRST_NOTICE, Lack, NoticeText, lacking, lacks_of
 
 PLACEHOLDER = {"fr": "[À compléter par l’opérateur", "en": "[To be completed by the operator"}
 SECRET = {

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from app.core.staff.rotations import KeyMade, rotated_by_other
+from app.core.staff import KeyMade, rotated_by_other
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 ADA, BOB = UUID(int=1), UUID(int=2)

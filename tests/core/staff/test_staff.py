@@ -4,8 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from app.core.staff.coverage import Notice, NoticeStanding, NoticeText, standing
-from app.core.staff.notice import FIRST_NOTICE
+from app.core.staff import FIRST_NOTICE, Notice, NoticeStanding, NoticeText, standing
 from app.pages.staff.view import Block, blocks_of
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import httpx2
 import psycopg
 
-from app.db.embedded.account import choose_account
+from app.db.embedded.binaries import choose_account
 from app.db.migrate import migrate
 from tests.e2e.failover import network
 from tests.e2e.failover.inside import ROOT

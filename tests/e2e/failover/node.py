@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from app.db.embedded.account import Account
+from app.db.embedded.binaries import Account
 from app.db.embedded.process import clean_environment
 from tests.e2e.failover.inside import ROOT
 from tests.e2e.failover.network import CLIENTS, NETWORKS, PEERS, Machine

@@ -3,7 +3,7 @@ import re
 import httpx2
 import pytest
 
-from app.core.staff.notice import FIRST_NOTICE
+from app.core.staff import FIRST_NOTICE
 from tests.e2e.pages.axe import findings
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service

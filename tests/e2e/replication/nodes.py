@@ -11,9 +11,7 @@ from typing import Any
 
 import psycopg
 
-from app.db.embedded.account import Account, choose_account
-from app.db.embedded.binaries import find_binaries
-from app.db.embedded.private_copy import runnable_binaries
+from app.db.embedded.binaries import Account, choose_account, find_binaries, runnable_binaries
 from app.db.embedded.process import clean_environment
 from app.db.migrate import migrate
 from tests.faults.service import children, eventually, free_port

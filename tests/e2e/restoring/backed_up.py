@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import psycopg
 
-from app.db.embedded.account import choose_account
+from app.db.embedded.binaries import choose_account
 from app.db.embedded.process import clean_environment
 from app.db.migrate import migrate
 from tests.e2e.debian import provide_servers

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from app.audit.acts import ActKind, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.core.register.errors import ImportChangedError

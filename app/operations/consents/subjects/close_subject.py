@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.audit.acts import ActKind, Target
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.projection import ConsentRow

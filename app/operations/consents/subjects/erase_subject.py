@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.audit.acts import ActKind, Target
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller
 from app.auth.idempotency import forget_answers
 from app.core.article import PARIS, paris_midnight

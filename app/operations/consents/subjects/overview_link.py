@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.audit.acts import ActKind, Target
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller
 from app.auth.key_store import is_key_revoked
 from app.auth.scopes import Scope

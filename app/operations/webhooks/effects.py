@@ -1,4 +1,4 @@
-"""Take note of what a receiver did after a consent ended: that it stopped, or that it erased what was derived."""
+"""What receivers owe once a consent ended: how soon, and their word that it was done."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,9 +6,21 @@ from uuid import UUID
 
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
-from app.db.session import WriteSession
+from app.db.session import ReadSession, WriteSession
 from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
-from app.operations.webhooks.erasure_delays import erasure_delays
+from app.operations.decisions.evaluate_requests import present
+from app.register.store import load_processings
+
+
+async def erasure_delays(session: ReadSession) -> dict[str, str | None]:
+    """ISO 8601 durations by processing; None where the register does not say."""
+    now = await session.now()
+    delays: dict[str, str | None] = {}
+    for identifier, record in (await load_processings(session)).items():
+        current = record.facts.version_at(present(now, {}, record)) or record.facts.versions[0]
+        delay = current.derived_data_erased_within
+        delays[identifier] = None if delay is None else str(delay)
+    return delays
 
 
 @dataclass(frozen=True, slots=True)

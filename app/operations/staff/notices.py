@@ -1,11 +1,11 @@
-"""A person takes note of the notice of today; or somebody records what another signed on paper."""
+"""Publish a notice for the staff, and acknowledge it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.audit.acts import ActKind, Detail, Target, TargetKind
-from app.audit.trail import record_act
+from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller, CallerKind
 from app.auth.store import hold_caller
 from app.core.errors import (
@@ -15,15 +15,42 @@ from app.core.errors import (
     PersonsOnlyError,
     TextChangedError,
 )
-from app.core.staff.completeness import lacking
-from app.core.staff.coverage import Notice
-from app.core.staff.errors import NoticeUnfinishedError
+from app.core.staff import FIRST_NOTICE, IncompleteNoticeError, Notice, NoticeText, NoticeUnfinishedError, lacking
 from app.db.session import WriteSession
-from app.operations.staff.doubtful import MarkedAcknowledgement, tell_acknowledgements
-from app.operations.staff.members import ensure_member
-from app.staff.notices import load_notice
-from app.staff.records import Acknowledgement, AcknowledgementMethod
-from app.staff.store import add_acknowledgement, load_acknowledgements
+from app.operations.staff.coverage import MarkedAcknowledgement, ensure_member, tell_acknowledgements
+from app.staff import (
+    Acknowledgement,
+    AcknowledgementMethod,
+    add_acknowledgement,
+    add_notice,
+    hold_notices,
+    load_acknowledgements,
+    load_notice,
+)
+
+
+async def publish_staff_notice(session: WriteSession, by: UUID, texts: Mapping[str, NoticeText]) -> Notice:
+    """Add the next version, in force at once.
+
+    Raises:
+        IncompleteNoticeError: a text leaves out what staff must be told.
+
+    """
+    for language, lacks in lacking(texts).items():
+        message = f"The text leaves out: {', '.join(lacks)}."
+        raise IncompleteNoticeError(message, field=f"{language}.body")
+    await hold_notices(session)
+    before = await load_notice(session)
+    notice = Notice(before.number + 1 if before is not None else 1, await session.now(), texts)
+    await add_notice(session, notice.number, texts, at=notice.published_at, by=by)
+    target = Target(TargetKind.STAFF_NOTICE, str(notice.number))
+    await record_act(session, ActKind.STAFF_NOTICE_PUBLISHED, by, target, {"languages": sorted(texts)})
+    return notice
+
+
+async def ensure_first_notice(session: WriteSession) -> bool:
+    """Keep the text that ships as version 1 where there is none yet; whether it was kept now."""
+    return await add_notice(session, 1, FIRST_NOTICE, at=await session.now(), by=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,358 @@
+"""What a provider tells its staff (L32-3, V): the notice, whether it is complete, and who has seen it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+from unicodedata import combining, normalize
+from uuid import UUID
+
+from app.core.errors import DomainError
+
+
+class IncompleteNoticeError(DomainError):
+    """The notice leaves out what staff must be told (CPCE art. L32-3, V, and D. 98-5 I)."""
+
+    slug = "incomplete-notice"
+
+
+class NoticeUnfinishedError(DomainError):
+    """This version of the notice is not complete, so nobody can acknowledge it: publish a complete one first."""
+
+    slug = "notice-unfinished"
+
+
+class NoticeStanding(StrEnum):
+    """How a member of staff stands towards the notice of today."""
+
+    ACKNOWLEDGED = "acknowledged"
+    OUTDATED = "outdated"
+    MISSING = "missing"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeText:
+    """A notice in one language: a title, and a body of blocks with blank lines between.
+
+    A block is a heading (`# `), a list (each line `- `), or a paragraph.
+    """
+
+    title: str
+    body: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 (hex) of title, line feed and body, in UTF-8: what an acknowledgement is bound to."""
+        return sha256(f"{self.title}\n{self.body}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One version of the notice, by language (`fr`, and mostly `en`)."""
+
+    number: int
+    published_at: datetime
+    texts: Mapping[str, NoticeText]
+
+    def text(self, language: str) -> tuple[str, NoticeText]:
+        """The text in a language, or in French where there is none; with the language that it is in."""
+        chosen = language if language in self.texts else "fr"
+        return chosen, self.texts[chosen]
+
+
+def standing(current: int, acknowledged: int | None, *, left: bool = False) -> NoticeStanding:
+    """How somebody stands whose latest acknowledgement that counts was of that version (None: of none)."""
+    if left:
+        return NoticeStanding.LEFT
+    if acknowledged is None:
+        return NoticeStanding.MISSING
+    return NoticeStanding.ACKNOWLEDGED if acknowledged >= current else NoticeStanding.OUTDATED
+
+
+_FR: Final = """\
+Vous travaillez pour un service qui achemine ou conserve des correspondances privées. La loi impose de porter à votre \
+connaissance les obligations qui en résultent (code des postes et des communications électroniques, articles L32-3, \
+V, et D. 98-5).
+
+# Ce qui est secret
+
+Le secret couvre le contenu des correspondances, l’identité des correspondants, l’intitulé des \
+messages et les documents joints. Il s’impose à l’entreprise et à chaque membre de son personnel (L32-3, I et II).
+
+# Ce qui vous est interdit
+
+- ouvrir, lire, copier, détourner, retarder ou supprimer une correspondance, ou révéler ce que vous en savez, y \
+compris qui écrit à qui, hors les cas prévus par la loi ;
+- donner à quelqu’un un accès qui le lui permettrait ;
+- mettre en service une analyse automatisée des correspondances qui n’est pas inscrite au registre, ou en changer la \
+finalité.
+
+Les cas prévus par la loi sont notamment les réquisitions et les interceptions judiciaires ou administratives. Elles \
+sont traitées par les seules personnes désignées pour cela : si vous en recevez une, transmettez-la sans y répondre.
+
+Un correspondant peut vous montrer un message qu’il a lui-même envoyé ou reçu, par exemple pour obtenir de l’aide ou \
+pour le signaler. Vous pouvez alors lire ce qu’il montre, pour ce qu’il demande, et rien d’autre.
+
+# Ce qu’une machine peut faire sans consentement
+
+L’affichage, le tri et l’acheminement des messages, la détection des \
+contenus non sollicités et des programmes malveillants (III). Ce qui a été analysé à ces fins ne peut servir à aucune \
+autre.
+
+# Ce qui exige le consentement de l’utilisateur
+
+Analyser les correspondances à des fins publicitaires, statistiques ou \
+d’amélioration du service est interdit sans le consentement exprès de l’utilisateur, donné pour chaque traitement et \
+recueilli de nouveau au moins une fois par an (IV). Un refus ou un retrait s’applique aussitôt. Aucun consentement \
+n’autorise un humain à lire.
+
+# Les sanctions pénales encourues
+
+- révéler une information à caractère secret que l’on détient par sa profession ou ses fonctions : un an \
+d’emprisonnement et 15 000 euros d’amende (code pénal, article 226-13) ;
+- de mauvaise foi, ouvrir, supprimer, retarder ou détourner des correspondances adressées à des tiers ou en prendre \
+frauduleusement connaissance, intercepter, détourner, utiliser ou divulguer des correspondances électroniques, ou \
+installer un appareil qui le permet : un an d’emprisonnement et 45 000 euros d’amende (article 226-15) ;
+- ordonner, commettre ou faciliter, hors les cas prévus par la loi, pour la personne dépositaire de l’autorité \
+publique ou chargée d’une mission de service public, dans l’exercice ou à l’occasion de l’exercice de ses fonctions : \
+le détournement, la suppression ou l’ouverture de correspondances, ou la révélation de leur contenu (premier alinéa) ; \
+pour elle comme pour l’agent d’un exploitant de réseaux ouverts au public ou d’un fournisseur de services de \
+télécommunications, dans l’exercice de ses fonctions : l’interception ou le détournement de correspondances transmises \
+par voie de télécommunications, l’utilisation ou la divulgation de leur contenu (second alinéa). Trois ans \
+d’emprisonnement et 45 000 euros d’amende dans les deux cas (article 432-9, ses deux alinéas).
+
+Le secret dure au-delà de votre contrat : vous y restez tenu après votre départ.
+
+# En cas de doute
+
+N’ouvrez pas, n’analysez pas : demandez. [À compléter par l’opérateur : à qui s’adresser, qui traite les \
+réquisitions, comment signaler un incident, qui a quels accès et dans quels cas.]"""
+
+_EN: Final = """\
+You work for a service that carries or keeps private correspondence. The law requires that you be told of the \
+duties that follow (code des postes et des communications électroniques, articles L32-3, V, and D. 98-5). The law \
+itself is in French.
+
+# What is secret
+
+The secrecy covers the content of correspondence, the identity of the correspondents, the subject line \
+and the attachments. It binds the company and each member of its staff (L32-3, I and II).
+
+# What you must not do
+
+- open, read, copy, divert, delay or delete a correspondence, or reveal what you know of it, such as who writes to \
+whom, outside the cases that the law provides for;
+- give anybody access that would let them do so;
+- put into service an automated analysis of correspondence that is not in the register, or change its purpose.
+
+The cases that the law provides for are, among others, requisitions and interceptions by judicial or administrative \
+authorities. Only the persons appointed for that handle them: if you receive one, pass it on without answering it.
+
+A correspondent may show you a message that they themselves sent or received, for instance to get help or to report \
+it. You may then read what they show, for what they ask, and nothing else.
+
+# What a machine may do without consent
+
+Displaying, sorting and routing messages, detecting unsolicited content and \
+malicious software (III). What was analysed for that must not be used for anything else.
+
+# What needs the user’s consent
+
+Analysing correspondence for advertising, statistics or improvement of the service is \
+forbidden without the user’s express consent, given for each processing and collected again at least once a year (IV). \
+A refusal or withdrawal counts at once. No consent lets a human being read.
+
+# The penalties
+
+- revealing secret information that one holds by profession or office: one year of imprisonment and a fine of 15,000 \
+euros (code pénal, article 226-13);
+- in bad faith, opening, deleting, delaying or diverting correspondence addressed to others or fraudulently learning \
+its content, intercepting, diverting, using or disclosing electronic correspondence, or installing a device that does \
+so: one year of imprisonment and a fine of 45,000 euros (article 226-15);
+- ordering, committing or facilitating, outside the cases that the law provides for: by whoever holds public authority \
+or a mission of public service, in the exercise of their office or on the occasion of it, the diversion, deletion or \
+opening of correspondence, or the disclosure of its content (first paragraph); by them and by the agent of an operator \
+of networks open to the public or of a provider of telecommunications services, in the exercise of their office, the \
+interception or diversion of correspondence carried by telecommunications, or the use or disclosure of its content \
+(second paragraph). In both cases three years of imprisonment and a fine of 45,000 euros (article 432-9, both \
+paragraphs).
+
+Secrecy outlasts your job: you remain bound by it after you leave.
+
+# When in doubt
+
+Do not open, do not analyse: ask. [To be completed by the operator: whom to ask, who handles \
+requisitions, how to report an incident, who has which access and in which cases.]"""
+
+FIRST_NOTICE: Final[Mapping[str, NoticeText]] = {
+    "fr": NoticeText("Secret des correspondances : vos obligations", _FR),
+    "en": NoticeText("Secrecy of correspondence: your duties", _EN),
+}
+"""Version 1, until an operator publishes another."""
+
+
+class Lack(StrEnum):
+    """What a text leaves out; an article is left out as well where its penalty is."""
+
+    PASSAGE_TO_COMPLETE = "passage_to_complete"
+    FOUR_ELEMENTS = "four_elements"
+    CODE_PENAL_226_13 = "code_penal_226_13"
+    CODE_PENAL_226_15 = "code_penal_226_15"
+    CODE_PENAL_432_9 = "code_penal_432_9"
+    BOTH_PARAGRAPHS_OF_432_9 = "both_paragraphs_of_432_9"
+    SECRECY_AFTER_LEAVING = "secrecy_after_leaving"
+
+
+_PLACES_TO_COMPLETE: Final = re.compile(r"\[ ?(a completer|to be completed)")
+_SIGNS: Final = str.maketrans(dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | {0x2019: "'"})
+"""Hyphens, dashes, minus and apostrophe, as a keyboard has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NoticeWords:
+    """The words of one language, without accents and in lower case.
+
+    `elements`: the four things that are secret, named in one paragraph or list. `one_year`, `three_years`: in prison.
+    `both`: one phrase that names both paragraphs; `each`: or these two, each of which names one.
+    `secrecy` and `after` stand in one sentence of a text that says that secrecy outlasts the job.
+    """
+
+    elements: tuple[re.Pattern[str], ...]
+    one_year: re.Pattern[str]
+    three_years: re.Pattern[str]
+    both: re.Pattern[str]
+    each: tuple[re.Pattern[str], re.Pattern[str]]
+    secrecy: re.Pattern[str]
+    after: re.Pattern[str]
+
+
+_WORDS: Final[Mapping[str, _NoticeWords]] = {
+    "fr": _NoticeWords(
+        elements=(
+            re.compile(r"\bcontenus?\b"),
+            re.compile(r"\bidentites?\b"),
+            re.compile(r"\b(intitules?|objets?)\b"),
+            re.compile(r"\b(documents?|pieces?|fichiers?) joint(e|s|es)?\b"),
+        ),
+        one_year=re.compile(r"\b(un|1) an\b"),
+        three_years=re.compile(r"\b(trois|3) ans\b"),
+        both=re.compile(r"\b(deux alineas|(alineas?|al\.) ?1(er)? et 2|premier et (second|deuxieme) alineas?)\b"),
+        each=(
+            re.compile(r"\b((alinea|al\.) ?1(er)?|(premier|1er) alinea)\b"),
+            re.compile(r"\b((alinea|al\.) ?2|(second|deuxieme|2e) alinea)\b"),
+        ),
+        secrecy=re.compile(r"\b(secrets?|tenue?s?|confidentialite|obligations?)\b"),
+        after=re.compile(
+            r"\b(apres|au-dela de|survi(t|vent) a|malgre)\b.{0,40}"
+            r"\b(departs?|contrats?|fonctions?|emplois?|missions?|services?|relation de travail|cessation|fin)\b"
+            r"|\bsans limit(e|ation) de (duree|temps)\b"
+        ),
+    ),
+    "en": _NoticeWords(
+        elements=(
+            re.compile(r"\bcontents?\b"),
+            re.compile(r"\bidentit(y|ies)\b"),
+            re.compile(r"\b(subjects?|titles?)\b"),
+            re.compile(r"\battach(ments?|ed)\b"),
+        ),
+        one_year=re.compile(r"\b(one|1|a) year\b"),
+        three_years=re.compile(r"\b(three|3) years\b"),
+        both=re.compile(r"\b(both (of its )?paragraphs|paragraphs 1 and 2|first and second paragraphs?)\b"),
+        each=(
+            re.compile(r"\b(paragraph 1|first paragraph)\b"),
+            re.compile(r"\b(paragraph 2|second paragraph)\b"),
+        ),
+        secrecy=re.compile(r"\b(secrecy|secrets?|bound|confidentiality|dut(y|ies))\b"),
+        after=re.compile(
+            r"\b(after|beyond|outlasts?|survives?|outlives?)\b.{0,40}"
+            r"\b(leave|leaving|left|departure|job|contract|employment|end|ends|office|work)\b"
+            r"|\bwithout limit (of|in) time\b"
+        ),
+    ),
+}
+
+
+@lru_cache(maxsize=64)
+def lacks_of(text: NoticeText, language: str) -> tuple[Lack, ...]:
+    """What one text leaves out, in the order of `Lack`; nothing when it is complete.
+
+    Args:
+        text: the title and the body.
+        language: `fr` or `en`.
+
+    """
+    said = _plain(f"{text.title}\n{text.body}")
+    words = _WORDS[language]
+    sentences = re.split(r"[.!?\n]", said)
+    found = {
+        Lack.PASSAGE_TO_COMPLETE: _PLACES_TO_COMPLETE.search(said) is not None,
+        Lack.FOUR_ELEMENTS: not any(
+            all(each.search(block) for each in words.elements) for block in re.split(r"\n\s*\n", said)
+        ),
+        Lack.CODE_PENAL_226_13: not _tells(said, "226-13", words.one_year, 15),
+        Lack.CODE_PENAL_226_15: not _tells(said, "226-15", words.one_year, 45),
+        Lack.CODE_PENAL_432_9: not _tells(said, "432-9", words.three_years, 45),
+        Lack.BOTH_PARAGRAPHS_OF_432_9: not _names_both(_lines_of(said, "432-9"), words),
+        Lack.SECRECY_AFTER_LEAVING: not any(
+            words.secrecy.search(each) and words.after.search(each) for each in sentences
+        ),
+    }
+    return tuple(lack for lack, is_lacking in found.items() if is_lacking)
+
+
+def lacking(texts: Mapping[str, NoticeText]) -> dict[str, tuple[Lack, ...]]:
+    """What a notice leaves out, by language; a language that is complete is not there."""
+    found = {language: lacks_of(text, language) for language, text in texts.items()}
+    return {language: lacks for language, lacks in found.items() if lacks}
+
+
+def _lines_of(said: str, article: str) -> str:
+    """The lines that name an article."""
+    return "\n".join(line for line in said.split("\n") if re.search(rf"\b{article}\b", line))
+
+
+def _tells(said: str, article: str, years: re.Pattern[str], thousands: int) -> bool:
+    """Whether an article is named together with its imprisonment and its fine in thousands of euros."""
+    lines = _lines_of(said, article)
+    fine = re.search(rf"\b{thousands}[ .,]?000\b", lines)
+    return fine is not None and years.search(lines) is not None
+
+
+def _names_both(lines: str, words: _NoticeWords) -> bool:
+    return words.both.search(lines) is not None or all(each.search(lines) for each in words.each)
+
+
+def _plain(text: str) -> str:
+    """A text in lower case, without accents, with one kind of hyphen, apostrophe and space."""
+    bare = "".join(each for each in normalize("NFKD", text.translate(_SIGNS)) if not combining(each))
+    return re.sub(r"[^\S\n]+", " ", bare.translate(_SIGNS).lower())
+
+
+DOUBTFUL_FOR: Final = timedelta(days=7)
+"""How long after a rotation by somebody else an acknowledgement is marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMade:
+    """When a key of a person was made, and by which caller (None: at the command line)."""
+
+    at: datetime
+    by: UUID | None
+
+
+def rotated_by_other(member: UUID, keys: Sequence[KeyMade], acknowledged_at: datetime) -> bool:
+    """Whether, within the week before an acknowledgement, somebody else gave the member another key.
+
+    Args:
+        member: the person, by the id of their access.
+        keys: every key they ever had, the first one first. That one is no rotation: somebody always makes it for them.
+        acknowledged_at: when they acknowledged, by their own access.
+
+    """
+    rotations = [each.at for each in keys[1:] if each.by != member]
+    return any(at <= acknowledged_at < at + DOUBTFUL_FOR for at in rotations)

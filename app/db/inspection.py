@@ -1,0 +1,290 @@
+"""What the doctor asks of a database: its server, its rights, its sessions, and a pooler before it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from threading import Timer
+from typing import Any, Final
+
+import psycopg
+
+from app.db.connections import connection_settings, owner_settings
+from app.db.migrate import FUNCTIONS, PRIVILEGES, SEQUENCES
+from app.db.primary import HAS_STANDBY, PROOF
+
+_STATE: Final = f"""
+SELECT pg_is_in_recovery(), clock_timestamp(), current_setting('TimeZone'), {HAS_STANDBY},
+    current_setting('synchronous_standby_names'), current_setting('synchronous_commit')"""
+_AHEAD: Final = "SELECT count(*) FROM consent_event WHERE recorded_at > clock_timestamp()"
+_ARCHIVER: Final = """
+SELECT current_setting('archive_mode'), last_archived_time, last_failed_time, clock_timestamp() FROM pg_stat_archiver"""
+_CONFIRMED_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What one server says of itself. `waits`: a COMMIT waits for a synchronous standby."""
+
+    is_standby: bool
+    clock: datetime
+    time_zone: str
+    waits: bool
+    standby_names: str
+    synchronous_commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveState:
+    """What became of the server's WAL: whether it is archived, and when that worked and failed last."""
+
+    is_on: bool
+    archived_at: datetime | None
+    failed_at: datetime | None
+    now: datetime
+
+
+def server_state(connection: psycopg.Connection[Any]) -> ServerState:
+    """What the server says of itself now."""
+    row = connection.execute(_STATE).fetchone()
+    if row is None:
+        raise psycopg.OperationalError("the server gave no row")
+    return ServerState(*row)
+
+
+def commit_is_confirmed(connection: psycopg.Connection[Any]) -> bool:
+    """Whether a COMMIT that writes nothing but a message to the WAL returns within three seconds without a warning.
+
+    A role without pg_monitor is not told which standbys are in sync: that one is there is shown by the COMMIT alone.
+    No time-out of the server ends that wait. A COMMIT that is cancelled in it succeeds with a warning.
+    """
+    warned: list[bool] = []
+    connection.add_notice_handler(lambda said: warned.append(said.severity_nonlocalized == "WARNING"))
+    patience = Timer(_CONFIRMED_SECONDS, connection.cancel_safe)
+    patience.start()
+    try:
+        with connection.transaction():
+            connection.execute(PROOF)
+    except psycopg.Error:
+        return False
+    finally:
+        patience.cancel()
+        patience.join()
+    return not any(warned)
+
+
+def entries_ahead(connection: psycopg.Connection[Any]) -> int:
+    """How many entries of the ledger say that they were recorded later than the database's clock says now."""
+    row = connection.execute(_AHEAD).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def archive_state(connection: psycopg.Connection[Any]) -> ArchiveState:
+    """Whether and when the server's WAL was archived."""
+    row = connection.execute(_ARCHIVER).fetchone()
+    if row is None:
+        raise psycopg.OperationalError("the server gave no row")
+    mode, archived_at, failed_at, now = row
+    return ArchiveState(mode != "off", archived_at, failed_at, now)
+
+
+_GRANT: Final = re.compile(r"(\w+)(?: \(([^)]*)\))?")
+_ATTRIBUTES: Final = """
+SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls,
+    has_schema_privilege(current_schema(), 'CREATE'),
+    EXISTS (SELECT FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+        AND pg_has_role(relowner, 'MEMBER'))
+FROM pg_roles WHERE rolname = current_user"""
+_ATTRIBUTE_WORDS: Final = (
+    "is a superuser",
+    "may make databases",
+    "may make roles",
+    "may replicate",
+    "passes row-level security",
+    "may make tables in the schema",
+    "owns tables, or is a member of the role that does",
+)
+_OF_TABLES: Final = """
+SELECT c.relname, p.privilege FROM pg_class AS c
+CROSS JOIN unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+    AND has_table_privilege(c.oid, p.privilege)"""
+_OF_COLUMNS: Final = """
+SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0
+    AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'UPDATE')
+    AND NOT has_table_privilege(c.oid, 'UPDATE')"""
+_CALLABLE: Final = "SELECT coalesce(has_function_privilege(to_regprocedure(%s), 'EXECUTE'), false)"
+_COUNTABLE: Final = "SELECT coalesce(has_sequence_privilege(to_regclass(%s), 'USAGE'), false)"
+_OWNS: Final = """
+SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+    AND NOT pg_has_role(relowner, 'USAGE')"""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRights:
+    """What a role lacks, and what it has beyond what it should, in words: `UPDATE on consent_event`."""
+
+    lacking: tuple[str, ...]
+    beyond: tuple[str, ...]
+
+
+def application_rights(connection: psycopg.Connection[Any]) -> RoleRights:
+    """The rights of the connected role, compared with those that a migration grants the service's role."""
+    row: tuple[bool, ...] = connection.execute(_ATTRIBUTES).fetchone() or (False,) * len(_ATTRIBUTE_WORDS)
+    powers = [word for word, is_so in zip(_ATTRIBUTE_WORDS, row, strict=True) if is_so]
+    if row[0] or row[-1]:
+        return RoleRights((), tuple(powers))  # every other right follows from these
+    has = {*_has(connection)}
+    wanted = {each for each in _wanted() if f"UPDATE on {each.rpartition(' ')[2]}" not in has or " of " not in each}
+    lacking = [*sorted(wanted - has)]
+    lacking += [f"EXECUTE on {each}" for each in FUNCTIONS if not _may(connection, _CALLABLE, each)]
+    lacking += [f"USAGE on {each}" for each in SEQUENCES if not _may(connection, _COUNTABLE, each)]
+    return RoleRights(tuple(lacking), (*powers, *(f"has {each}" for each in sorted(has - wanted))))
+
+
+def tables_not_owned(connection: psycopg.Connection[Any]) -> int:
+    """How many tables of the schema the connected role does not own: migrations could not change them."""
+    row = connection.execute(_OWNS).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _has(connection: psycopg.Connection[Any]) -> Iterator[str]:
+    yield from (f"{right} on {table}" for table, right in connection.execute(_OF_TABLES))
+    yield from (f"UPDATE of {column} on {table}" for table, column in connection.execute(_OF_COLUMNS))
+
+
+def _wanted() -> Iterator[str]:
+    for table, granted in PRIVILEGES.items():
+        for right, columns in _GRANT.findall(granted):
+            if columns:
+                yield from (f"{right} of {column.strip()} on {table}" for column in columns.split(","))
+            else:
+                yield f"{right} on {table}"
+
+
+def _may(connection: psycopg.Connection[Any], asked: str, what: str) -> bool:
+    row = connection.execute(asked, [what]).fetchone()
+    return bool(row and row[0])
+
+
+InspectedConnection = psycopg.Connection[Any]
+REFUSES: Final = "unsupported startup parameter"
+"""What PgBouncer says of a connection that asks for something that it is not told to ignore."""
+_STATEMENT_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 2
+
+
+class InspectionError(Exception):
+    """The database could not be looked at; the message is the class of the error, and holds nothing of the DSN.
+
+    `refuses_options`: a pooler refused the connection because of what it asked for.
+    """
+
+    def __init__(self, cause: psycopg.Error) -> None:
+        """Name the cause."""
+        super().__init__(type(cause).__name__)
+        self.refuses_options = REFUSES in str(cause)
+
+
+@contextmanager
+def service_session(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that asks for what the service asks for.
+
+    Raises:
+        InspectionError: it cannot be opened, or the block met an error of the database.
+
+    """
+    settings = {**connection_settings(url, statement_seconds=_STATEMENT_SECONDS), "target_session_attrs": "any"}
+    try:
+        with psycopg.connect(autocommit=True, **settings) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise InspectionError(error) from None
+
+
+@contextmanager
+def owner_session(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection as migrations open it.
+
+    Raises:
+        InspectionError: it cannot be opened, or the block met an error of the database.
+
+    """
+    settings = {**owner_settings(url, connect_seconds=_CONNECT_SECONDS), "target_session_attrs": "any"}
+    try:
+        with psycopg.connect(autocommit=True, **settings) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise InspectionError(error) from None
+
+
+_WHO: Final = "SELECT pg_backend_pid()"
+_ASKED: Final = "SELECT current_setting('statement_timeout') <> '0', current_setting('TimeZone')"
+
+
+class Pooling(StrEnum):
+    """How a server is reached, as `POOL_MODE` of PgBouncer is called."""
+
+    DIRECT = "direct"
+    SESSION = "session"
+    TRANSACTION = "transaction"
+    STATEMENT = "statement"
+
+
+def is_pooled(connection: psycopg.Connection[Any]) -> bool:
+    """Whether another process answers than the one that the connection was told at its start."""
+    return _backend(connection) != connection.info.backend_pid
+
+
+def pooling(url: str) -> Pooling:
+    """How the server of a DSN is reached.
+
+    Raises:
+        InspectionError: it cannot be.
+
+    """
+    with service_session(url) as first:
+        if not is_pooled(first):
+            return Pooling.DIRECT
+        try:
+            with first.transaction():
+                first.execute(_WHO)
+        except psycopg.Error:
+            return Pooling.STATEMENT
+        # A connection of the server that the first client is not using goes to the next one: not in session mode.
+        mine = {_backend(first) for _ in range(3)}
+        with service_session(url) as second:
+            theirs = {_backend(second) for _ in range(3)}
+    return Pooling.TRANSACTION if mine & theirs else Pooling.SESSION
+
+
+def keeps_prepared(url: str) -> bool:
+    """Whether a prepared statement is known on the next connection of the server too (`max_prepared_statements`).
+
+    Raises:
+        InspectionError: the server cannot be reached.
+
+    """
+    with service_session(url) as first, service_session(url) as other:
+        first.execute(_WHO, prepare=True)
+        with suppress(psycopg.Error), other.transaction():
+            other.execute(_WHO, prepare=False)  # it holds the connection on which the statement was prepared
+            try:
+                first.execute(_WHO, prepare=True)
+            except psycopg.Error:
+                return False
+        return True
+
+
+def settings_in_force(connection: psycopg.Connection[Any]) -> bool:
+    """Whether statements have a time-out and the time zone is UTC: a pooler drops what a connection asks for."""
+    row = connection.execute(_ASKED).fetchone()
+    return row is not None and bool(row[0]) and row[1] in {"UTC", "Etc/UTC"}
+
+
+def _backend(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute(_WHO, prepare=False).fetchone()
+    return 0 if row is None else int(row[0])

@@ -1,1 +1,0 @@
-"""Keys that sign for this deployment: how they are kept, and what is signed with them."""

@@ -1,0 +1,290 @@
+"""Who of the staff has seen the present notice, and where one of them stands."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from app.audit.trail import ActKind, Target, TargetKind, record_act
+from app.auth.callers import Caller, CallerKind
+from app.auth.key_store import keys_of
+from app.auth.store import hold_caller, list_persons
+from app.core.errors import MemberActiveError, NotFoundError, PersonsOnlyError
+from app.core.staff import KeyMade, Notice, NoticeStanding, lacking, rotated_by_other, standing
+from app.core.staff import rotated_by_other as is_rotated_by_other
+from app.db.session import ReadSession, WriteSession
+from app.ledger.vault import SealedId, Vault, VaultError
+from app.staff import (
+    Acknowledgement,
+    LatestKnown,
+    Member,
+    add_member,
+    destroy_name,
+    hold_member,
+    keep_name,
+    latest_of_each,
+    load_acknowledgements,
+    load_member,
+    load_members,
+    load_names,
+    load_notice,
+    load_notices,
+    mark_left,
+)
+
+log = structlog.get_logger("sceau.staff")
+
+
+async def register_staff_member(
+    session: WriteSession, vault: Vault, by: Caller, name: str, caller: UUID | None
+) -> Member:
+    """Keep a member's name, sealed; for a person with access to the API, under the id of that access.
+
+    Raises:
+        NotFoundError: there is no such caller.
+        PersonsOnlyError: it is a program.
+
+    """
+    now = await session.now()
+    if caller is None:
+        member = Member(session.new_id(now), None, now, by.id)
+        await add_member(session, member)
+    else:
+        member = await ensure_member(session, caller)
+    await keep_name(session, member.id, seal_name(vault, member.id, name))
+    target = Target(TargetKind.STAFF_MEMBER, str(member.id))
+    await record_act(session, ActKind.STAFF_MEMBER_REGISTERED, by.id, target)
+    return member
+
+
+async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
+    """The member of that id, held until the transaction ends; a person with access to the API becomes one here.
+
+    Raises:
+        NotFoundError: no member has that id.
+        PersonsOnlyError: a program has.
+
+    """
+    found = await hold_member(session, identifier)
+    if found is not None:
+        return found
+    caller = await hold_caller(session, identifier)
+    if caller is None:
+        raise NotFoundError
+    if caller.kind is not CallerKind.PERSON:
+        raise PersonsOnlyError
+    member = Member(caller.id, caller.id, await session.now())
+    await add_member(session, member)  # unless another has, while this one waited for the caller
+    return await hold_member(session, identifier) or member
+
+
+async def change_staff_member(session: WriteSession, by: Caller, identifier: UUID, *, left: bool) -> Member:
+    """Note that a member left, or is back; the time of the first note stays.
+
+    Raises:
+        NotFoundError: no member has that id.
+        PersonsOnlyError: a program has.
+
+    """
+    member = await ensure_member(session, identifier)
+    if left is not (member.left_at is not None):
+        await mark_left(session, member.id, await session.now() if left else None)
+        target = Target(TargetKind.STAFF_MEMBER, str(member.id))
+        await record_act(session, ActKind.STAFF_MEMBER_CHANGED, by.id, target, {"status": "left" if left else "active"})
+    return await load_member(session, member.id) or member
+
+
+async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID) -> None:
+    """Destroy the name of a member who left; what they acknowledged stays, under an id that identifies no person.
+
+    Raises:
+        NotFoundError: there is no such member.
+        MemberActiveError: the member did not leave.
+
+    """
+    member = await hold_member(session, identifier)
+    if member is None:
+        raise NotFoundError
+    if member.left_at is None:
+        raise MemberActiveError
+    await destroy_name(session, member.id)
+    await record_act(session, ActKind.STAFF_MEMBER_ERASED, by.id, Target(TargetKind.STAFF_MEMBER, str(member.id)))
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def seal_name(vault: Vault, member: UUID, name: str) -> tuple[str, bytes, bytes]:
+    """A name, under a key of its own."""
+    sealed = vault.seal(_ref(member), name)
+    return sealed.master_key_id, sealed.wrapped_key, sealed.sealed_id
+
+
+def open_name(vault: Vault, member: UUID, sealed: tuple[str, bytes, bytes]) -> str | None:
+    """The name; None where the keys of this deployment do not open it, so that the others are still told."""
+    try:
+        return vault.open(SealedId(*sealed, _ref(member)))
+    except VaultError:
+        log.warning("a name cannot be opened: is its master key still in SCEAU_MASTER_KEY?", member=str(member))
+        return None
+
+
+def _ref(member: UUID) -> bytes:
+    return b"staff member " + member.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedAcknowledgement:
+    """An acknowledgement, and whether somebody else rotated the person's key within the week before it."""
+
+    acknowledgement: Acknowledgement
+    rotated_by_other: bool
+
+
+async def tell_acknowledgements(session: ReadSession, found: Sequence[Acknowledgement]) -> list[MarkedAcknowledgement]:
+    """These acknowledgements with their mark. Paper has none: no key makes it."""
+    keys = await keys_made(session, {each.member for each in found})
+    return [
+        MarkedAcknowledgement(
+            each, each.way.is_own and is_rotated_by_other(each.member, keys[each.member], each.acknowledged_at)
+        )
+        for each in found
+    ]
+
+
+async def keys_made(session: ReadSession, members: Collection[UUID]) -> dict[UUID, list[KeyMade]]:
+    """Every key that each of these members ever had, the first one first."""
+    found = await keys_of(session, members)
+    return {member: [KeyMade(each.created_at, each.created_by) for each in keys] for member, keys in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStanding:
+    """The notice of today, and what one person acknowledged themselves: the latest version that counts, and when."""
+
+    notice: Notice | None
+    acknowledged: int | None = None
+    acknowledged_at: datetime | None = None
+
+
+async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding:
+    """How a person stands towards the notice of today."""
+    notice = await load_notice(session)
+    own = [each for each in await load_acknowledgements(session, caller.id) if each.way.is_own]
+    for each in reversed(own):  # by version, the latest first: mostly the first one counts
+        version = await load_notice(session, each.notice)
+        if version is not None and not lacking(version.texts):
+            return OwnStanding(notice, each.notice, each.acknowledged_at)
+    return OwnStanding(notice)
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """One member: how they stand, and the latest version that they acknowledged.
+
+    `name` None: it was erased. `access`: whether it is a person with access to the API. `rotated_by_other`: whether
+    somebody else rotated their key within the week before they acknowledged.
+    """
+
+    id: UUID
+    name: str | None
+    access: bool
+    standing: NoticeStanding
+    acknowledged: int | None
+    acknowledged_at: datetime | None
+    rotated_by_other: bool
+    left_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Everybody, by id (oldest first), as against the notice of today.
+
+    Paper counts for those alone who have no access: the others read and acknowledge themselves. An
+    acknowledgement of a version that leaves out what staff must be told counts for nobody.
+    """
+
+    notice: Notice
+    members: Sequence[Covered]
+
+    @property
+    def counts(self) -> Mapping[NoticeStanding, int]:
+        """How many stand how; each standing is there."""
+        counted = Counter(each.standing for each in self.members)
+        return {each: counted[each] for each in NoticeStanding}
+
+    @property
+    def rotated_by_other(self) -> int:
+        """How many know the notice of today by an acknowledgement that somebody else could have made."""
+        return sum(each.rotated_by_other and each.standing is NoticeStanding.ACKNOWLEDGED for each in self.members)
+
+
+async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) -> Coverage:
+    """The coverage of today; with the vault, the names too.
+
+    Raises:
+        NotFoundError: there is no notice.
+
+    """
+    notices = await load_notices(session)
+    if not notices:
+        raise NotFoundError
+    notice, complete = notices[-1], {each.number for each in notices if not lacking(each.texts)}
+    members, persons = await load_members(session), {each.id: each for each in await list_persons(session)}
+    latest = await latest_of_each(session, complete, own=False)
+    own = await latest_of_each(session, complete, own=True)
+    with_access = {each.id for each in persons.values() if each.revoked_at is None}
+    names = await load_names(session) if vault is not None else {}
+    keys = await keys_made(session, persons)
+    opened = {} if vault is None else {member: open_name(vault, member, sealed) for member, sealed in names.items()}
+    everybody = sorted(members.keys() | persons.keys())
+    return Coverage(
+        notice,
+        [
+            _covered(
+                each,
+                notice.number,
+                members.get(each),
+                persons.get(each),
+                (own if each in with_access else latest).get(each),
+                opened.get(each),
+                keys.get(each, ()),
+            )
+            for each in everybody
+        ],
+    )
+
+
+def _covered(  # noqa: PLR0917 - what is known of one member
+    identifier: UUID,
+    current: int,
+    member: Member | None,
+    person: Caller | None,
+    latest: LatestKnown | None,
+    name: str | None,
+    keys: Sequence[KeyMade],
+) -> Covered:
+    left_at = member.left_at if member is not None else None
+    if left_at is None and person is not None:
+        left_at = person.revoked_at
+    version = latest.notice if latest is not None else None
+    return Covered(
+        id=identifier,
+        name=name or (person.name if person is not None else None),
+        access=person is not None,
+        standing=standing(current, version, left=left_at is not None),
+        acknowledged=version,
+        acknowledged_at=latest.acknowledged_at if latest is not None else None,
+        rotated_by_other=latest is not None
+        and latest.way.is_own
+        and rotated_by_other(identifier, keys, latest.acknowledged_at),
+        left_at=left_at,
+    )
+
+
+async def read_acknowledgements(session: ReadSession, member: UUID) -> Sequence[MarkedAcknowledgement]:
+    """What one member acknowledged, by version."""
+    return await tell_acknowledgements(session, await load_acknowledgements(session, member))
