@@ -26,12 +26,11 @@ from app.api.routers import ROUTERS
 from app.api.service.conditions import watch_conditions
 from app.api.service.metrics import watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
-from app.pages import assets
+from app.pages import assets, staff
 from app.pages.consents import page as consent
-from app.pages.consents.receipt_record import receipt_document
+from app.pages.consents.receipt import receipt_document
 from app.pages.rendering import error_page
 from app.pages.service import page as dashboard
-from app.pages.staff import page as staff
 from app.settings import Settings
 from app.settings.values import LogFormat
 from app.telemetry.logs import configure_logs

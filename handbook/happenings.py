@@ -5,7 +5,7 @@ from typing import Final
 
 from app.core.consent import EventKind
 from app.events.effects import ENDING
-from app.events.kinds import ClosureCause, EventType
+from app.events.outbox import ClosureCause, EventType
 from handbook.tables import code, page, table
 
 INTRODUCTION: Final = """

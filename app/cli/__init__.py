@@ -16,10 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.about import VersionOption
-from app.cli.about.completion import InstallOption, ShowOption, prepare_completion
-from app.cli.about.quick_help import say_help
-from app.cli.about.refusals import refusal, usage
+from app.cli.about import InstallOption, ShowOption, VersionOption, prepare_completion, refusal, say_help, usage
 from app.cli.checks.config import config
 from app.cli.checks.doctor import doctor
 from app.cli.checks.status import status
@@ -32,16 +29,15 @@ from app.cli.limits import limits
 from app.cli.output import JsonOption, echo_json
 from app.cli.people.links import links
 from app.cli.people.subject import subject
+from app.cli.probe import probe
 from app.cli.proof import proof
 from app.cli.recovery.restores import accept_restore, replay_journal, restore_check
-from app.cli.register.apply import apply
-from app.cli.register.export import register
-from app.cli.remote.watch import watch
+from app.cli.register import apply, register
+from app.cli.remote import watch
 from app.cli.report import report
 from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
 from app.cli.transfer import export, restore
-from app.cli.watching.probe import probe
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -51,7 +47,7 @@ _INTERRUPTED = 130
 _USAGE = 2
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,  # by options of our own (app.cli.about.completion)
+    add_completion=False,  # by options of our own (app.cli.about)
     pretty_exceptions_enable=False,
     help="Sceau: may this processing analyse this letter?",
 )

@@ -20,7 +20,7 @@ import typer
 
 from app.cli.files import telling_of
 from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
-from app.cli.remote.service import HERE, KeyFileOption, UrlOption, key_of, problem_of
+from app.cli.remote import HERE, KeyFileOption, UrlOption, key_of, problem_of
 
 if TYPE_CHECKING:
     import httpx2

@@ -13,8 +13,8 @@ from app.auth.callers import ApiKey, CallerKind
 from app.auth.callers import Caller as KnownCaller
 from app.auth.scopes import Scope
 from app.cli.connecting import DataOption, confirmed, connected
-from app.cli.durations import duration
 from app.cli.output import JsonOption, echo_json
+from app.cli.typed import duration
 
 if TYPE_CHECKING:
     from app.db.database import Database

@@ -9,12 +9,10 @@ import typer
 
 from app.cli.connecting import DataOption, at_length, connected
 from app.cli.files import written_whole
-from app.cli.instants import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed, utc
 from app.cli.output import JsonOption, echo_json
-from app.cli.proofs.anchors import proof_cosign, proof_stamp
-from app.cli.proofs.append import append_now
-from app.cli.proofs.watch import proof_watch
+from app.cli.proofs import append_now, proof_cosign, proof_stamp, proof_watch
 from app.cli.replay import proof_replay
+from app.cli.typed import MaybeSince, MaybeUntil, maybe_utc, refuse_reversed, utc
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -75,7 +73,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     that it was made.
     """
     from app.operations.proof.bundle import Bundle, BundlePlan, state_bundle, write_bundle
-    from app.operations.proof.replay_report import replay_report
+    from app.operations.proof.replay_decisions import replay_report
     from app.proof.bags import Bag
     from app.settings import Settings
     from app.wiring.parts import deployment_of

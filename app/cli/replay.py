@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from app.cli.connecting import DataOption, at_length
-from app.cli.instants import Since, Until, refuse_reversed, utc
+from app.cli.typed import Since, Until, refuse_reversed, utc
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.operations.proof.compare_batches import BatchReport
+    from app.operations.proof.batch_decisions import BatchReport
     from app.operations.proof.replay_decisions import ReplayReport
 
 _SHOWN = 20
@@ -21,7 +21,7 @@ def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
     import sys
 
-    from app.operations.proof.compare_batches import compare_batches
+    from app.operations.proof.batch_decisions import compare_batches
     from app.operations.proof.replay_decisions import replay_decisions
     from app.settings import Settings
     from app.wiring.parts import deployment_of

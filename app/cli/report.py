@@ -11,7 +11,7 @@ import typer
 
 from app.cli.connecting import DataOption, at_length
 from app.cli.files import written_whole
-from app.cli.register.export import RecordLanguage
+from app.cli.register import RecordLanguage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

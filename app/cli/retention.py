@@ -9,9 +9,9 @@ from uuid import UUID
 import typer
 
 from app.cli.connecting import DataOption, deployment
-from app.cli.instants import maybe_utc
 from app.cli.output import JsonOption, echo_json
-from app.cli.proofs.append import append_now
+from app.cli.proofs import append_now
+from app.cli.typed import maybe_utc
 
 if TYPE_CHECKING:
     from app.db.retention import RetentionRun, RetentionSchedule

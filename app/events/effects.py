@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import ReadSession, WriteSession
 from app.events.feed import Position
-from app.events.kinds import EventType
+from app.events.outbox import EventType
 from app.events.tables import effect_acknowledged, effect_owed
 
 

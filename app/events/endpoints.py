@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, delete, func, insert, select, text, update
 
 from app.db.session import ReadSession, WriteSession
-from app.events.kinds import EventType
+from app.events.outbox import EventType
 from app.events.tables import webhook_endpoint
 
 

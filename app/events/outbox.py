@@ -1,13 +1,42 @@
 """Write domain events into the outbox. Payloads are thin: the consent's id and processing, never a subject's id."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
 
 from app.core.consent import EventKind
+from app.db.lookups import as_rows
 from app.db.session import Put, WriteSession
 from app.telemetry.traces.spans import cause
+
+
+class EventType(StrEnum):
+    """What others can be told; a receiver ignores the types that it does not know."""
+
+    GRANTED = "fr.sceau.consent.granted"
+    REFUSED = "fr.sceau.consent.refused"
+    WITHDRAWN = "fr.sceau.consent.withdrawn"
+    RENEWAL_DUE = "fr.sceau.consent.renewal_due"
+    CONFIRMATION_DUE = "fr.sceau.consent.confirmation_due"
+    RENEWAL_DECLINED = "fr.sceau.consent.renewal_declined"
+    EXPIRED = "fr.sceau.consent.expired"
+    SUPERSEDED = "fr.sceau.consent.superseded"
+    CLOSED = "fr.sceau.consent.closed"
+    INVALIDATED = "fr.sceau.consent.invalidated"
+    ERASED = "fr.sceau.consent.erased"
+
+
+class ClosureCause(StrEnum):
+    """What `closed` tells of: the user left, or the operator gave up the processing."""
+
+    ACCOUNT_CLOSED = "account_closed"
+    PROCESSING_RETIRED = "processing_retired"
+
 
 TYPE_PREFIX = "fr.sceau.consent."
 
@@ -44,3 +73,37 @@ async def put_in_outbox(session: WriteSession, event: DomainEvent) -> None:
     }
     session.stage(_OUTBOX, row)
     session.committing.kinds.append(event.kind.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A fact for others; `type` is the word after `fr.sceau.consent.`, and the id is the outbox row's."""
+
+    id: UUID
+    subject_ref: bytes
+    type: str
+    occurred_at: datetime
+    data: Mapping[str, object]
+
+
+_PUT: Final = text("""
+INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
+SELECT decode(ref, 'hex'), id, type, at, data FROM json_to_recordset(CAST(:rows AS json))
+    AS message (ref text, id uuid, type text, at timestamptz, data jsonb)
+""")
+
+
+async def put_many(session: WriteSession, messages: Sequence[Message]) -> None:
+    """Write one outbox row for each, in this transaction."""
+    rows = (
+        {
+            "ref": each.subject_ref,
+            "id": each.id,
+            "type": TYPE_PREFIX + each.type,
+            "at": each.occurred_at,
+            "data": dict(each.data),
+        }
+        for each in messages
+    )
+    if messages:
+        await session.execute(_PUT, {"rows": as_rows(rows)})

@@ -5,7 +5,7 @@ from typing import Final
 import procrastinate
 
 from app.db.connections import connection_settings
-from app.jobs import events, figures, links, proof, renewals, stamps, upkeep
+from app.jobs import tasks
 from app.jobs.work import Work
 
 _CONNECTIONS: Final = 4
@@ -27,11 +27,11 @@ def make_jobs(url: str, work: Work) -> procrastinate.App:
         timeout=_STATEMENT_SECONDS,
     )
     app = procrastinate.App(connector=connector)
-    upkeep.install(app, work)
-    links.install(app, work)
-    events.install(app, work)
-    renewals.install(app, work)
-    figures.install(app, work)
-    proof.install(app, work)
-    stamps.install(app, work)
+    tasks.install_upkeep(app, work)
+    tasks.install_links(app, work)
+    tasks.install_events(app, work)
+    tasks.install_renewals(app, work)
+    tasks.install_figures(app, work)
+    tasks.install_proof(app, work)
+    tasks.install_stamps(app, work)
     return app

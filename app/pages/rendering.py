@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 
 from app.api.http.headers import DOCUMENT_HEADERS
@@ -24,14 +25,68 @@ from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.http.services import services_of
 from app.auth.issuer_errors import IssuerUnavailableError
 from app.core.errors import DomainError
+from app.core.page.passages import FILLED, Mark, Passage
 from app.core.page.typesetting import typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.languages import Catalogue, Language, language_of
-from app.pages.typography import in_french, spoken, worded
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_ASIDE: Final = Markup("<bdi{}>{}</bdi>")
+_LINK: Final = Markup('<a href="{}" rel="noopener noreferrer">{}</a>')
+_DATE: Final = Markup("<span data-filled>{}</span>")
+_FOREIGN: Final = Markup('<span lang="fr">{}</span>')
+_FRENCH: Final = re.compile(r"code des postes et des communications électroniques|code pénal")
+_LEADS: Final = ("https://", "mailto:", "tel:")
+
+
+def worded(passage: Passage, when: str = "") -> Markup:
+    """A passage as HTML; `when` is the date of one that has a place for it.
+
+    Words that others gave are set apart, since they may run from right to left; addresses among them become links.
+    """
+    text = typeset(passage.text, passage.language)
+    if passage.dated:
+        before, _, after = text.partition(FILLED)
+        return escape(before) + _DATE.format(typeset(when, passage.language)) + escape(after)
+    html, place = Markup(), 0
+    for mark in passage.marks:
+        found = passage.text.find(mark.text, place)  # spacing changes no length
+        if found < 0:
+            continue
+        end = found + len(mark.text)
+        html += escape(text[place:found]) + _marked(mark, text[found:end], passage.language)
+        place = end
+    return html + escape(text[place:])
+
+
+def _marked(mark: Mark, text: str, language: str) -> Markup:
+    if mark.address is not None and mark.address.startswith(_LEADS):
+        return _LINK.format(mark.address, text)
+    return _ASIDE.format(_lang(mark.language or language, language), text)
+
+
+def in_french(text: str, language: str) -> Markup:
+    """A text, typeset; in an English one, the French names of codes of law are said to be French."""
+    if language == "fr":
+        return escape(typeset(text, language))
+    html, place = Markup(), 0
+    for found in _FRENCH.finditer(text):
+        html += escape(text[place : found.start()]) + _FOREIGN.format(found.group())
+        place = found.end()
+    return html + escape(text[place:])
+
+
+def spoken(passage: Passage, language: str) -> Markup:
+    """The attributes of the element that holds a passage: its language where it is not the page's, its direction."""
+    return _lang(passage.language, language) + (Markup(' dir="auto"') if passage.own else Markup())
+
+
+def _lang(spoken_in: str, language: str) -> Markup:
+    return Markup(' lang="{}"').format(spoken_in) if spoken_in != language else Markup()
+
 
 HERE: Final = Path(__file__).resolve().parent
 STYLE: Final = HERE / "assets" / "sceau.css"

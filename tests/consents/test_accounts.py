@@ -11,7 +11,7 @@ import pytest
 
 from app.core.article import PARIS
 from app.db.database import Database
-from app.jobs.upkeep import exchange_keys
+from app.jobs.tasks import exchange_keys
 from app.jobs.work import Work
 from app.operations.service.rewrite_locators import rewrite_locators
 from tests.faults.service import eventually

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemathesis import Case
 
-from app.jobs.proof import append_all
+from app.jobs.tasks import append_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.webhooks.dispatch_events import dispatch_events

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.core.consent import EventKind
-from app.events.kinds import ClosureCause, EventType
+from app.events.outbox import ClosureCause, EventType
 from handbook.happenings import CAUSES, HELD, TOLD
 from handbook.interface import GENERAL
 from handbook.reference import FOLDER, pages

@@ -10,15 +10,14 @@ from typing import Any
 import psycopg
 from starlette.testclient import TestClient
 
-from app.api.openapi.answers import PROBLEMS
+from app.api.openapi.describing import PROBLEMS
 from app.audit.job_runs import JobRun
 from app.db.database import Database
-from app.jobs.proof import append_all
+from app.jobs.tasks import append_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.job_runs import record_job_run
-from app.operations.webhooks.dispatch_events import dispatch_events
-from app.operations.webhooks.trim_events import trim_events
+from app.operations.webhooks.dispatch_events import dispatch_events, trim_events
 from app.proof.notes import KeptHeads
 from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
 from tests.support.api import Api, running

@@ -8,7 +8,7 @@ from app.audit.job_runs import JobRun
 from app.core.period import PeriodPolicy
 from app.db.database import Database
 from app.jobs.application import make_jobs
-from app.jobs.figures import CONSENTS, is_time
+from app.jobs.tasks import CONSENTS, is_time
 from app.jobs.work import Work
 from app.operations.consents.count_consents import NAME, count_consents
 from app.operations.service.job_runs import record_job_run

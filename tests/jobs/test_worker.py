@@ -9,7 +9,7 @@ from app.audit.job_runs import latest_runs
 from app.db.database import Database
 from app.jobs import worker
 from app.jobs.application import make_jobs
-from app.jobs.upkeep import take_back_stalled
+from app.jobs.tasks import take_back_stalled
 from app.jobs.work import RunOutcome, Work, periodic, recorded
 from app.jobs.worker import run_jobs
 from app.wiring.jobs import work_until

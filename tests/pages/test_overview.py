@@ -9,7 +9,7 @@ from app.audit.trail import ActKind
 from app.core.consent import AgeBand, CheckedHow, EventKind, GivenBy, StatedBy
 from app.core.page.face import AnsweringAs
 from app.core.renewal import FlagKind
-from app.pages.consents.overview_words import ACTS, AGES, CHECKED, EVENTS, FLAGS, GIVEN_BY, STATED_BY
+from app.pages.consents.overview import ACTS, AGES, CHECKED, EVENTS, FLAGS, GIVEN_BY, STATED_BY
 from tests.faults.service import eventually
 from tests.support.api import TestClock, question, running, subject
 from tests.support.consent_page import Page, Person, link

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from app.jobs.proof import append_all, batch_all
+from app.jobs.tasks import append_all, batch_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import LogRefusedError
 from app.proof.notes import HeadsUnreadableError

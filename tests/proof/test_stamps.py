@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificates
 
-from app.jobs.stamps import stamp_newest
+from app.jobs.tasks import stamp_newest
 from app.jobs.work import Work
 from app.operations.proof.stamp_log import keep_stamp
 from app.proof.authority import AuthorityError, AuthorityPlan, StampAnswer, TimeAuthority

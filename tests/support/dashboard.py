@@ -8,7 +8,7 @@ from typing import Any
 from app.audit.job_runs import JobRun
 from app.core.period import PeriodPolicy
 from app.db.database import Database
-from app.operations.audit.count_logged_decisions import count_logged_decisions
+from app.operations.audit.keep_log import count_logged_decisions
 from app.operations.consents.count_consents import count_consents
 from app.operations.service.job_runs import record_job_run
 from tests.support.api import BOOTSTRAP, Api

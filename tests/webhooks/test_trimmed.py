@@ -6,7 +6,7 @@ from datetime import timedelta
 from structlog.testing import capture_logs
 
 from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE
-from app.operations.webhooks.trim_events import trim_events
+from app.operations.webhooks.dispatch_events import trim_events
 from app.settings import Settings
 from tests.faults.service import eventually
 from tests.webhooks.receivers import answering

@@ -17,7 +17,7 @@ from app.audit.store import LoggedDecision, LogQuery
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.decision import Reason
-from app.operations.audit.search_decisions import search_decisions
+from app.operations.audit.reading import search_decisions
 
 router = strict_router("audit")
 

@@ -13,7 +13,7 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
-from app.operations.audit.list_relying_permits import list_relying_permits
+from app.operations.audit.reading import list_relying_permits
 
 router = strict_router("audit")
 

@@ -15,7 +15,7 @@ from app.api.http.wire import Instant, PageRequest, SubjectBody, WireModel
 from app.audit.trail import ActKind, Entry, EntryPoint, Target, TargetKind, TrailQuery
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
-from app.operations.audit.read_audit_trail import read_audit_trail
+from app.operations.audit.reading import read_audit_trail
 
 router = strict_router("audit")
 

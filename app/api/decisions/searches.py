@@ -37,8 +37,7 @@ from app.core.decision import DecisionRequest as Evaluation
 from app.core.errors import InvalidCursorError
 from app.ledger.pseudonym import Pseudonyms
 from app.operations.decisions.judging import Question
-from app.operations.decisions.search_actions import search_actions
-from app.operations.decisions.search_subjects import SubjectQuery, record_search, search_subjects
+from app.operations.decisions.searches import SubjectQuery, record_search, search_actions, search_subjects
 
 router = APIRouter(tags=["decisions"])
 

@@ -28,7 +28,7 @@ from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
 from app.db.watching.condition import condition_of
 from app.operations.service.job_runs import list_job_runs
-from app.operations.webhooks.deliver_webhooks import count_deliveries
+from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import NOT_ANCHORED, anchor_delay, anchored_log
 from app.proof.store import merge_delay
 from app.snapshot.upkeep import count_changes

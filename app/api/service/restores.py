@@ -17,7 +17,7 @@ from app.auth.scopes import Scope
 from app.core.register.gate import Gated, GateProposal
 from app.db.session import WriteSession
 from app.journal.store import NewEpoch
-from app.operations.service.accept_restore import accept_restore
+from app.operations.service.check_durability import accept_restore
 from app.operations.service.gate import pass_gate
 
 router = strict_router("operation")

@@ -6,7 +6,7 @@ import typer
 
 from app.cli.output import JsonOption, echo_json
 from app.cli.people.typed_id import typed_ids
-from app.cli.remote.service import HERE, KeyFileOption, UrlOption, remote
+from app.cli.remote import HERE, KeyFileOption, UrlOption, remote
 from app.core.page.link import Authentication, LinkKind
 
 links = typer.Typer(no_args_is_help=True, help="Links to the consent page.")

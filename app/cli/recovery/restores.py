@@ -177,8 +177,8 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     from app.audit.trail import EntryPoint, Origin, arriving
     from app.core.register.approval import RegisterApproval
     from app.journal.files import JournalError
-    from app.operations.service.accept_restore import accept_restore
     from app.operations.service.check_deployment import check_approval
+    from app.operations.service.check_durability import accept_restore
 
     async def accept(database: "Database") -> int:
         journal, epochs = _journal(), [known]

@@ -5,7 +5,7 @@ schema of the application, or be imported by anything but the composition root, 
 """
 
 from app.db.embedded.binaries import Account, find_binaries
-from app.db.embedded.bootstrap import APP_ROLE, DATABASE, OWNER_ROLE
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE
 from app.db.embedded.errors import (
     BinariesNotFound,
     BinariesUnusable,

@@ -1,19 +1,116 @@
-"""Making a PostgreSQL cluster, and checking that the programs at hand fit the one that is there.
-
-A cluster appears under its name complete or not at all. Must not start a server or know any role but `postgres`.
-"""
+"""The data directory as PostgreSQL has it: made, configured, and with its roles and database."""
 
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from app.db.embedded.binaries import full_version, major_version
 from app.db.embedded.directory import DataDirectory
-from app.db.embedded.errors import StartFailed, VersionMismatch, disk_full
-from app.db.embedded.process import launch, no_room_line, relevant_line
+from app.db.embedded.errors import SettingRefused, StartFailed, VersionMismatch, disk_full
+from app.db.embedded.process import clean_environment, launch, no_room_line, relevant_line
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+
+DEFAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "max_connections": "100",
+        "shared_buffers": "64MB",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        "min_wal_size": "32MB",
+        "max_wal_size": "256MB",
+    }
+)
+
+# The guarantees of the supervisor rest on these: no TCP, a private socket at a known place, a mark on every process.
+_DECIDED: Mapping[str, str] = MappingProxyType(
+    {
+        "listen_addresses": "",
+        "port": "5432",
+        "unix_socket_directories": ".",
+        "unix_socket_permissions": "0700",
+        "update_process_title": "on",
+    }
+)
+_REFUSED = frozenset({*_DECIDED, "cluster_name", "data_directory", "config_file", "hba_file", "external_pid_file"})
+
+
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Raise SettingRefused for a malformed name, a NUL byte, or a setting that the supervisor decides."""
+    for name, value in settings.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?", name) or "\0" in value:
+            raise SettingRefused(f"{name!r} is not a PostgreSQL setting", "write it as in postgresql.conf")
+        if name.lower() in _REFUSED:
+            raise SettingRefused(f"the embedded server decides {name} itself", "leave it out of the settings")
+
+
+def server_options(settings: Mapping[str, str], mark: str) -> list[str]:
+    """`-c name=value` for every setting; `mark` shows in the title of each process of the server."""
+    given = {name.lower(): value for name, value in settings.items()}
+    merged = {**DEFAULTS, **given, **_DECIDED, "cluster_name": mark}
+    return [part for name, value in merged.items() for part in ("-c", f"{name}={value}")]
+
+
+def is_durable(settings: Mapping[str, str]) -> bool:
+    """False when the settings give up surviving a power cut (`fsync=off`)."""
+    given = {name.lower(): value.lower() for name, value in settings.items()}
+    return given.get("fsync", "on") not in {"off", "false", "no", "0"}
+
+
+OWNER_ROLE = "sceau_owner"
+APP_ROLE = "sceau_app"
+DATABASE = "sceau"
+
+_BOOTSTRAP_SECONDS = 60.0
+_NOTHING_ELSE = "NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+
+# \gexec runs each row of the query above it as a statement: CREATE DATABASE may not stand in a block.
+# It is made of the constants above alone.
+_SCRIPT = rf"""
+SELECT format('CREATE ROLE %I', wanted) FROM unnest(ARRAY['{OWNER_ROLE}', '{APP_ROLE}']) AS wanted
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) \gexec
+ALTER ROLE {OWNER_ROLE} LOGIN CREATEDB {_NOTHING_ELSE};
+ALTER ROLE {APP_ROLE} LOGIN NOCREATEDB {_NOTHING_ELSE};
+SELECT 'CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE} TEMPLATE template0 ENCODING ''UTF8'''
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \gexec
+REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
+GRANT CONNECT ON DATABASE {DATABASE} TO {APP_ROLE};
+\connect {DATABASE}
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT CREATE, USAGE ON SCHEMA public TO {OWNER_ROLE};
+"""  # noqa: S608
+
+
+def bootstrap(binaries: Path, socket_directory: Path) -> None:
+    """Bring the roles and the database to what they should be; may be run any number of times. Raises StartFailed."""
+    command = [str(binaries / "psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--no-password"]
+    command += [f"--host={socket_directory}", f"--username={SUPERUSER}", "--dbname=postgres", "--file=-"]
+    try:
+        done = subprocess.run(
+            command,
+            input=_SCRIPT,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_BOOTSTRAP_SECONDS,
+            env=clean_environment(),
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StartFailed(f"psql did not set up the roles ({error})", "start again, or see the server's log") from error
+    if done.returncode != 0:
+        raise StartFailed(
+            f"the roles and the database could not be set up ({relevant_line(done.stderr)})",
+            "mend what it names, or choose another data directory",
+        )
+
 
 SUPERUSER = "postgres"
 _FIRST_WITH_BUILTIN_LOCALE = 17

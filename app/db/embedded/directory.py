@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.db.embedded.binaries import Account, choose_account
-from app.db.embedded.configuration import SOCKET_NAME
 from app.db.embedded.errors import DirectoryInUse, DirectoryRefused, refusing
 from app.db.embedded.process import find_processes, signal_processes
+
+SOCKET_NAME = ".s.PGSQL.5432"
 
 _POLL_SECONDS = 0.01
 _SHUTDOWN_SECONDS = 15.0  # a postmaster whose parent died is in a fast shutdown, which ends with a checkpoint

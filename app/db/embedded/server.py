@@ -17,9 +17,16 @@ from typing import Self
 from urllib.parse import quote
 
 from app.db.embedded.binaries import Account, find_binaries, runnable_binaries
-from app.db.embedded.bootstrap import bootstrap
-from app.db.embedded.cluster import check_version, inherited, make_cluster
-from app.db.embedded.configuration import NO_SETTINGS, check_settings, is_durable, server_options
+from app.db.embedded.cluster import (
+    NO_SETTINGS,
+    bootstrap,
+    check_settings,
+    check_version,
+    inherited,
+    is_durable,
+    make_cluster,
+    server_options,
+)
 from app.db.embedded.directory import DataDirectory, open_directory, remove_link, socket_directory, take_server_lock
 from app.db.embedded.errors import NotStartable, StartFailed, disk_full, refusing
 from app.db.embedded.process import launch, no_room_line, read_since, relevant_line, stop_process

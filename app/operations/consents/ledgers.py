@@ -17,8 +17,7 @@ from app.core.errors import NotFoundError
 from app.core.projection import ConsentRow, project
 from app.db.lookups import LookedUp, Lookup
 from app.db.session import INSTANT, WriteSession
-from app.events.kinds import ClosureCause
-from app.events.outbox import DomainEvent, put_in_outbox
+from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
 from app.ledger.entries import LedgerEntry
 from app.ledger.locators import (
     Located,

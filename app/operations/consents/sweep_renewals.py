@@ -20,8 +20,7 @@ from app.core.renewal import FlagKind, Renewal, collected_before, examine
 from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import WriteSession
-from app.events.kinds import ClosureCause
-from app.events.many import Message, put_many
+from app.events.outbox import ClosureCause, Message, put_many
 from app.ledger.sweep import (
     Held,
     Said,

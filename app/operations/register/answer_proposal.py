@@ -13,7 +13,7 @@ from app.db.session import WriteSession
 from app.journal.store import NewEpoch
 from app.operations.register.add_controller_version import approve_controller_version
 from app.operations.register.change_status import resume
-from app.operations.service.accept_restore import accept_restore
+from app.operations.service.check_durability import accept_restore
 from app.operations.service.gate import check_person, check_second_person
 from app.register.gate import add_ruling, hold_proposal
 

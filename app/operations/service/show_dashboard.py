@@ -19,7 +19,7 @@ from app.db.session import ReadSession
 from app.events.counts import DeliveryCounts, load_counts
 from app.events.effects import EffectCount, count_effects
 from app.events.endpoints import Endpoint
-from app.operations.audit import count_logged_decisions
+from app.operations.audit.keep_log import SHOWN
 from app.operations.consents import count_consents
 from app.operations.register.read_register import read_register
 from app.operations.staff.coverage import Coverage, read_staff_coverage
@@ -106,7 +106,7 @@ async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool
         now, figure = await session.now(), await load_figure(session, LOGGED)
         if figure is None:
             return Read(now, None, ())
-        counts = await decisions_by_day(session, now - count_logged_decisions.SHOWN)
+        counts = await decisions_by_day(session, now - SHOWN)
         seen = [each for each in counts if caller.may_ask_about(each.processing)]
         return Read(now, figure.counted_at, seen)
 

@@ -18,7 +18,7 @@ from app.auth.store import load_caller
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import INSTANT, ReadSession, WriteSession
 from app.events.cloud_events import MEDIA_TYPE, KnownSubject, cloud_event
-from app.events.counts import DeliveryCounts, count_attempt, load_counts
+from app.events.counts import count_attempt
 from app.events.deliveries import (
     Attempt,
     Claim,
@@ -38,13 +38,6 @@ from app.ledger.vault_store import names_of
 from app.operations.service.deployment import Deployment
 from app.operations.webhooks.manage_webhooks import GONE, MAKER_ENDED, answered_for, disable_webhook, signing_keys
 from app.telemetry.traces import spans
-
-
-async def count_deliveries(database: Database) -> DeliveryCounts:
-    """Attempts by endpoint and outcome, what is pending or dead, and what is not dispatched yet."""
-    async with database.read() as session:
-        return await load_counts(session)
-
 
 SCHEDULE: Final = tuple(map(float, (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)))
 """Seconds before each attempt, from the attempt before it; about 75 h 35 min in all (Standard Webhooks 1.0.0)."""

@@ -1,12 +1,19 @@
-"""Turn what was written to the outbox into deliveries, in order, one for each event and endpoint that wants it."""
+"""Turn rows of the outbox into deliveries, and trim what nobody needs any more."""
 
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
+
+import structlog
 
 from app.db.database import Database
 from app.db.session import INSTANT, WriteSession
+from app.events.counts import count_lost
 from app.events.dispatch import add_deliveries, hold_endpoints, take_turn
 from app.events.effects import ENDING, owe
-from app.events.feed import keep_progress, load_progress, read_page
+from app.events.feed import Position, keep_progress, load_progress, read_page
+from app.events.trimming import trim_outbox
 from app.operations.webhooks.effects import erasure_delays
 
 DISPATCHED: Final = "dispatched"
@@ -46,3 +53,44 @@ async def _dispatch_batch(session: WriteSession, batch: int) -> int:
         await owe(session, after, last, await erasure_delays(session))
     await keep_progress(session, DISPATCHED, last)
     return len(page.events)
+
+
+DROPPED: Final = "dropped"
+_TRIMMED_AT_ONCE: Final = 2_000
+trimming_log = structlog.get_logger("sceau.webhooks")
+
+
+@dataclass(slots=True)
+class Trim:
+    """How many events are gone, and how many deliveries were lost with them, by status: `pending` or `dead`."""
+
+    events: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+
+
+async def trim_events(database: Database, retention: timedelta) -> Trim:
+    """Remove events that were written longer ago than the retention and are dispatched; deliveries go with them.
+
+    How far events are gone is kept in the same transaction: the pull feed refuses a cursor that would miss some. What
+    was never delivered is counted for the metrics, and told in a warning.
+    """
+    trim = Trim()
+    gone = _TRIMMED_AT_ONCE
+    while gone == _TRIMMED_AT_ONCE:
+        async with database.write() as session:
+            now = await session.find(INSTANT)
+            dispatched = await load_progress(session, DISPATCHED)
+            trimmed = await trim_outbox(
+                session, written_before=now - retention, before=dispatched.xid, now=now, limit=_TRIMMED_AT_ONCE
+            )
+            if trimmed.events:
+                dropped = await load_progress(session, DROPPED)
+                await keep_progress(session, DROPPED, max(dropped, Position(trimmed.last)))
+                await count_lost(session, trimmed.lost)
+        gone = trimmed.events
+        trim.events += gone
+        for (_, status), number in trimmed.lost.items():
+            trim.lost[status] += number
+    if trim.lost:
+        trimming_log.warning("deliveries were dropped undelivered: their events were too old", **trim.lost)
+    return trim

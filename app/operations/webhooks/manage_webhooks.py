@@ -10,8 +10,10 @@ from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
+from app.db.database import Database
 from app.db.session import INSTANT, ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
+from app.events.counts import DeliveryCounts, load_counts
 from app.events.dispatch import drop_unwanted
 from app.events.endpoints import (
     Endpoint,
@@ -23,7 +25,7 @@ from app.events.endpoints import (
     remove_endpoint,
     save_endpoint,
 )
-from app.events.kinds import EventType
+from app.events.outbox import EventType
 from app.events.signing import SigningKeys, add_secret, secret_text, secrets_in_force
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.service.deployment import Deployment
@@ -221,3 +223,9 @@ def _drafted(draft: EndpointDraft, identifier: UUID, created_by: UUID, now: date
         created_at=now,
         created_by=created_by,
     )
+
+
+async def count_deliveries(database: Database) -> DeliveryCounts:
+    """Attempts by endpoint and outcome, what is pending or dead, and what is not dispatched yet."""
+    async with database.read() as session:
+        return await load_counts(session)

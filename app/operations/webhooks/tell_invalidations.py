@@ -17,7 +17,7 @@ from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
 from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import WriteSession
-from app.events.many import Message, put_many
+from app.events.outbox import Message, put_many
 from app.ledger.flags import hold_resting, list_untold
 from app.ledger.sweep import Held, Said, load_events_about, put_flags
 from app.operations.decisions.evaluate_requests import present

@@ -39,8 +39,7 @@ from app.operations.consents.subjects.overview_link import open_overview_link
 from app.operations.proof.export_subject import everything_about
 from app.operations.proof.receipts import receipt_for_the_person
 from app.operations.service.deployment import Deployment
-from app.pages.consents.overview import overview_page
-from app.pages.consents.overview_words import OVERVIEW
+from app.pages.consents.overview import OVERVIEW, overview_page
 from app.pages.consents.receipt import receipt_json, receipt_page
 from app.pages.consents.view import banner_of, consent_page, whole
 from app.pages.consents.words import CONSENT

@@ -1,15 +1,137 @@
 """What a person keeps of their answers: as a document that stands alone, and as JSON. Nothing in it is signed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
+from app.core.article import Element
+from app.core.durations import retention_in_words
 from app.core.page.link import Situation
+from app.core.retention import Retention
+from app.core.wording import ELEMENT_WORDS
 from app.ledger.entries import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink
 from app.operations.consents.shown_processing import ShownProcessing
-from app.pages.consents.times import Times
+from app.pages import dates
+from app.pages.consents.view import Times
 from app.pages.consents.words_by_reader import words_for
-from app.pages.languages import Language
+from app.pages.languages import Catalogue, Language, accepted, both
+from app.pages.rendering import document, words
+
+RECORD: Final[Catalogue] = {
+    "title": both("Reçu", "Receipt"),
+    "made": both("Établi le", "Made on"),
+    "not_an_answer": both(
+        "Ce reçu dit ce qui a été enregistré, et quand. Il ne dit pas si l’accord vaut encore, et n’autorise personne "
+        "à analyser des messages.",
+        "This receipt says what was recorded, and when. It does not say whether the consent still stands, and "
+        "allows nobody to analyse messages.",
+    ),
+    "signed": both(
+        "Ce document n’est pas signé. Le même reçu, signé, est ci-dessous : d’autres peuvent le vérifier sans ce "
+        "service.",
+        "This document is not signed. The same receipt, signed, is below: others can check it without this service.",
+    ),
+    "decision": both("Ce qui a été enregistré", "What was recorded"),
+    "dpv:ConsentGiven": both("Accord donné", "Consent given"),
+    "dpv:RenewedConsentGiven": both("Accord renouvelé", "Consent renewed"),
+    "dpv:ConsentRefused": both("Refus", "Refusal"),
+    "dpv:ConsentWithdrawn": both("Accord retiré", "Consent withdrawn"),
+    "dpv:ConsentExpired": both("Fin de l’accord", "End of the consent"),
+    "dpv:ConsentInvalidated": both("Accord invalidé", "Consent invalidated"),
+    "on": both("le", "on"),
+    "until": both("jusqu’au", "until"),
+    "processing": both("Traitement", "Processing"),
+    "version": both("version", "version"),
+    "controllers": both("Responsables du traitement", "Controllers"),
+    "data": both("Éléments analysés", "What is analysed"),
+    "recipients": both("Destinataires", "Recipients"),
+    "storage": both("Conservation", "Storage"),
+    "notice": both("Empreinte (SHA-256) du texte montré", "SHA-256 of the text that was shown"),
+    "withdraw": both("Retirer l’accord", "Withdrawing the consent"),
+    "rights": both("Vos droits", "Your rights"),
+    "number": both("Numéro", "Number"),
+    "jws": both("Reçu signé", "Signed receipt"),
+    "eu-gdpr:A7-3": both("retirer votre accord", "withdraw your consent"),
+    "eu-gdpr:A15": both("accéder à vos données", "access your data"),
+    "eu-gdpr:A16": both("les faire rectifier", "have them rectified"),
+    "eu-gdpr:A17": both("les faire effacer", "have them erased"),
+    "eu-gdpr:A18": both("faire limiter leur traitement", "have their processing restricted"),
+    "eu-gdpr:A20": both("les recevoir pour les porter ailleurs", "receive them to take them elsewhere"),
+    "eu-gdpr:A77": both("déposer une réclamation", "lodge a complaint"),
+}
+
+
+def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str) -> str:
+    """The receipt as HTML.
+
+    Args:
+        receipt: as JSON-LD (`app.operations.proof.receipts`).
+        jws: the same, signed.
+        accept_language: the header of whoever asks (RFC 9110, section 12.5.4).
+
+    """
+    language = accepted(accept_language)
+    t = words(RECORD, language)
+    (record,) = receipt["dpv:hasRecordOfActivity"]
+    process = record["dpv:hasProcess"]
+    context = {
+        "title": f"{t['title']}{' :' if language is Language.FR else ':'} {process['dct:title']}",
+        "made": dates.moment(_at(receipt["dct:created"]), language),
+        "statuses": [_status(each, t, language) for each in record["dpv:hasConsentStatus"]],
+        "rows": _rows(record, process, t, language),
+        "jws": jws,
+    }
+    return document("receipt_record.html", language, RECORD, context)
+
+
+def _status(status: Mapping[str, Any], t: Mapping[str, str], language: Language) -> str:
+    kind = status["@type"][0]
+    said = f"{t.get(kind, kind)} {t['on']} {dates.moment(_at(status['dpv:isIndicatedAtTime']), language)}"
+    valid = status.get("dpv:hasDuration", {}).get("dct:valid")
+    return said if valid is None else f"{said}, {t['until']} {dates.until(_at(valid), language)}"
+
+
+def _rows(
+    record: Mapping[str, Any], process: Mapping[str, Any], t: Mapping[str, str], language: Language
+) -> list[tuple[str, list[str]]]:
+    """What is told, as questions with their answers; those without one are left out."""
+    rights = [f"{_right(each, t)} ({', '.join(each['dpv:isExercisedAt'])})" for each in record["dpv:hasRight"]]
+    elements = [ELEMENT_WORDS[Element(each["dct:title"])][language] for each in process["dpv:hasPersonalData"]]
+    told = [
+        (t["processing"], [f"{process['dct:identifier']}, {t['version']} {process['dct:hasVersion']}"]),
+        (t["controllers"], [_controller(each) for each in record["dpv:hasDataController"]]),
+        (t["data"], elements),
+        (t["recipients"], list(process["dpv:hasRecipient"])),
+        (t["storage"], [_stored(each, language) for each in process["dpv:hasStorageCondition"]]),
+        (t["withdraw"], list(record["dpv:hasConsentControl"]["dpv:isExercisedAt"])),
+        (t["rights"], rights),
+        (t["notice"], [record["dpv:hasNotice"].get("schema:sha256", "")]),
+        (t["number"], [record["dct:identifier"]]),
+    ]
+    return [(question, [each for each in answers if each]) for question, answers in told if any(answers)]
+
+
+def _right(right: Mapping[str, Any], t: Mapping[str, str]) -> str:
+    code = right["@type"][1]
+    return t.get(code, str(right["dct:title"]))
+
+
+def _controller(controller: Mapping[str, Any]) -> str:
+    parts = ("dpv:hasName", "schema:address", "dpv:hasCountry", "schema:contactPoint")
+    return ", ".join(str(controller[part]) for part in parts if controller.get(part))
+
+
+def _stored(condition: Mapping[str, Any], language: Language) -> str:
+    duration = condition.get("dpv:hasDuration")
+    if duration is None:
+        return str(condition.get("dpv:hasLocation", ""))
+    return retention_in_words(Retention.parse(duration), language) or str(duration)
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """What the consent page's template is given: first lines, sections, where the person stands, and the sealed forms."""
 
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from app.core.consent import GivenBy
@@ -14,17 +17,74 @@ from app.core.errors import (
 from app.core.page.catalogue import Audience
 from app.core.page.face import ASKING
 from app.core.page.link import Act, Situation
-from app.core.page.passages import Passage, listed
+from app.core.page.passages import FILLED, Passage, listed
 from app.core.page.text import ConsentText
 from app.core.page.voice import Voice
-from app.operations.consents.answer_consent_form import Press
+from app.operations.consents.answer_consent_form import ConsentForm, Press
 from app.operations.consents.open_consent_link import OpenedLink
-from app.operations.consents.shown_processing import ShownProcessing
+from app.operations.consents.shown_processing import ShownProcessing, shown_digest
 from app.operations.service.deployment import Deployment
-from app.pages.consents.forms import SealedForm, Seals
-from app.pages.consents.times import Times
+from app.pages import dates
 from app.pages.consents.words_by_reader import words_for
 from app.pages.languages import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Says dates in a language; `blank` puts a sign in the place of each."""
+
+    language: Language
+    blank: bool = False
+
+    def day(self, instant: datetime) -> str:
+        """A day in Paris."""
+        return FILLED if self.blank else dates.day(instant, self.language)
+
+    def moment(self, instant: datetime) -> str:
+        """A day and the minute, in Paris."""
+        return FILLED if self.blank else dates.moment(instant, self.language)
+
+    def until(self, end: datetime) -> str:
+        """Up to when something lasts that is over at `end`."""
+        return FILLED if self.blank else dates.until(end, self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedForm:
+    """The hidden fields of a form, and its buttons as (value, label) in the order of reading."""
+
+    form: str
+    seal: str
+    processing: str
+    shown: str
+    buttons: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """Makes the forms of one page. `blank`: without what ties them to a person, for the page that is kept."""
+
+    deployment: Deployment
+    opened: OpenedLink
+    language: Language
+    words: dict[str, str]
+    blank: bool = False
+
+    def form(self, items: Sequence[ShownProcessing], processing: str, presses: Sequence[Press]) -> SealedForm:
+        """A form about these processings; `processing` is "" for one about all of them."""
+        labels = {**self.words, **(items[0].text(self.language.value).labels if processing else {})}
+        buttons = tuple((press.value, labels[press.value]) for press in presses)
+        if self.blank:
+            return SealedForm("", "", processing, "", buttons)
+        form = ConsentForm(
+            token_sha256=self.opened.link.token_sha256,
+            nonce=secrets.token_bytes(16),
+            processing=processing,
+            language=self.language.value,
+            shown=shown_digest(items, self.language.value),
+        )
+        return SealedForm(form.nonce.hex(), form.seal(self.deployment), processing, form.shown, buttons)
+
 
 _BANNERS: Final = (
     (FormAlreadySentError, "already_sent"),

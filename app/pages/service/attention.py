@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from app.core.article import PARIS
 from app.core.consent import State
@@ -10,10 +10,34 @@ from app.core.staff import lacking
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Dashboard
 from app.pages.dates import integer
-from app.pages.languages import Language
+from app.pages.languages import Catalogue, Language, both
 from app.pages.rendering import words
-from app.pages.service.attention_words import ATTENTION
 from app.proof.anchors import Anchoring
+
+ATTENTION: Final[Catalogue] = {
+    "attention": both("À traiter", "What needs attention"),
+    "nothing": both("Rien ne demande votre attention.", "Nothing needs your attention."),
+    "unread": both("Section illisible :", "A section could not be read:"),
+    "stale": both(
+        "Compté il y a plus d’une heure : le processus des tâches tourne-t-il ?",
+        "Counted more than an hour ago: does the jobs process run?",
+    ),
+    "to_approve": both("Version à approuver :", "A version to approve:"),
+    "disabled": both("Destinataires désactivés :", "Receivers that are disabled:"),
+    "given_up": both("Notifications abandonnées :", "Deliveries that were given up:"),
+    "overdue": both("Effets de retraits en retard :", "Effects of withdrawals that are overdue:"),
+    "failing": both("Tâche en échec aujourd’hui :", "A task that failed today:"),
+    "not_anchored": both(
+        "Personne d’extérieur n’atteste le journal depuis trop longtemps.",
+        "Nobody outside has attested to the log for too long.",
+    ),
+    "staff_notice": both("La notice du personnel est à compléter.", "The staff notice is to be completed."),
+    "in_force": both("consentements en vigueur", "consents in force"),
+    "lapsing": both("prennent fin d’ici la fin du mois prochain", "lapse by the end of next month"),
+    "decided": both("décisions au journal aujourd’hui", "decisions in the log today"),
+    "waiting": both("notifications en attente", "deliveries that wait"),
+    "unknown": both("inconnu", "unknown"),
+}
 
 
 class _SectionState(Protocol):

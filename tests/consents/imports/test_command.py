@@ -8,7 +8,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from app.cli import app as sceau
-from app.cli.about.refusals import refusal
+from app.cli.about import refusal
 from tests.consents.imports.test_imports import row
 from tests.faults.service import eventually, free_port
 from tests.support.api import BOOTSTRAP

@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 
 from app.core.staff import FIRST_NOTICE, Notice, NoticeStanding, NoticeText, standing
-from app.pages.staff.view import Block, blocks_of
+from app.pages.staff import Block, blocks_of
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 TEXT = NoticeText("Titre", "Texte")

@@ -13,7 +13,7 @@ from app.core.fold import fold
 from app.core.grant import is_joint
 from app.core.state import consent_state
 from app.db.session import WriteSession
-from app.events.many import Message, put_many
+from app.events.outbox import Message, put_many
 from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.ledgers import OpenLedger, append, open_ledger
 from app.operations.consents.recorder import record_import

@@ -1,9 +1,25 @@
-"""Days and instants as commands take them (UTC)."""
+"""Values as they are typed at a prompt: durations and instants."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+
+
+def duration(text: str) -> timedelta:
+    """Read one.
+
+    Raises:
+        typer.BadParameter: it is none.
+
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(timedelta).validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter("must be a duration such as P90D or PT12H (ISO 8601)") from None
+
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 

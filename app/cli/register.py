@@ -1,15 +1,22 @@
-"""`sceau apply`: have a running service's register hold what a file says."""
+"""The register as a file: exported and applied."""
 
+import csv
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from app.cli.connecting import DataOption, connected
+from app.cli.files import written_whole
 from app.cli.output import JsonOption, echo_json
-from app.cli.remote.service import HERE, KeyFileOption, Remote, UrlOption, remote
+from app.cli.remote import HERE, KeyFileOption, Remote, UrlOption, remote
 
 if TYPE_CHECKING:
-    from app.cli.register.plan import PresentRegister, RegisterPlan
+    from app.cli.register_plan import PresentRegister, RegisterPlan
+    from app.db.database import Database
+    from app.operations.register.record_of_activities import Activity
 
 _WOULD_CHANGE: Final = 2
 
@@ -29,8 +36,7 @@ def apply(
     What the file does not name is left alone. What a second person has to approve is proposed, and said to wait.
     It needs a key of scopes register:read and register:write. Exit 1: something cannot be done, and nothing was.
     """
-    from app.cli.register.plan import plan_of
-    from app.cli.register.wanted import RegisterFile
+    from app.cli.register_plan import RegisterFile, plan_of
 
     wanted = RegisterFile.read(file)
     with remote(url, key_file) as service:
@@ -55,7 +61,7 @@ def apply(
 
 
 def _present(service: Remote) -> "PresentRegister":
-    from app.cli.register.plan import PresentRegister
+    from app.cli.register_plan import PresentRegister
 
     processings = {each["id"]: each for each in service.get("/v1/processings")["items"]}
     versions = {each: service.get(f"/v1/processings/{each}/versions")["items"] for each in processings}
@@ -103,3 +109,62 @@ def _ending(plan: "RegisterPlan", *, done: bool) -> str:
     if not plan.steps:
         return "The register is as the file says." if not plan.waiting else "Nothing to do but to approve."
     return f"{number} made." if done else f"{number} would be made."
+
+
+register = typer.Typer(no_args_is_help=True, help="The register of processings.")
+
+
+class RecordFormat(StrEnum):
+    """What the record is written as."""
+
+    CSV = "csv"
+    JSON_LD = "json-ld"
+
+
+class RecordLanguage(StrEnum):
+    """Of headings and texts."""
+
+    FR = "fr"
+    EN = "en"
+
+
+@register.callback()
+def _group() -> None:
+    """Keep `export` a command of its own."""
+
+
+@register.command("export")
+def register_export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - for standard output.")],
+    form: Annotated[
+        RecordFormat, typer.Option("--format", help="For a spreadsheet, or for software.")
+    ] = RecordFormat.CSV,
+    language: Annotated[RecordLanguage, typer.Option("--language", help="Of headings and texts.")] = RecordLanguage.FR,
+    data: DataOption = None,
+) -> None:
+    """Write the record of processing activities (GDPR art. 30), in the order of that article."""
+    from app.operations.register.export_register import export_register
+    from app.operations.register.record_of_activities import COLUMNS, safe_cell
+    from app.register.vocabulary import CONTEXT
+
+    async def export(database: "Database") -> "list[Activity]":
+        async with database.read() as session:
+            return await export_register(session)
+
+    activities = connected(data, export)
+    with written_whole(output) as sink:
+        if form is RecordFormat.JSON_LD:
+            processes = [each.json_ld(language.value) for each in activities]
+            json.dump(
+                {"@context": CONTEXT, "@type": "dpv:ROPA", "dpv:hasProcess": processes},
+                sink,
+                ensure_ascii=False,
+                indent=2,
+            )
+        else:
+            sink.write("\ufeff")  # by it a spreadsheet knows UTF-8
+            rows = csv.writer(sink, delimiter=";")
+            rows.writerow([words[language is RecordLanguage.EN] for words in COLUMNS.values()])
+            for each in activities:
+                rows.writerow([safe_cell(cell) for cell in each.row(language.value).values()])
+    typer.echo(f"{len(activities)} processings exported.", err=True)

@@ -1,17 +1,95 @@
-"""`sceau proof watch`: keep a log's heads, and check that each begins with the one before. It needs no deployment."""
+"""Commands about the log of proofs: anchors, appending, and watching it from outside."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from app.cli.connecting import DataOption, connected
 from app.cli.files import UnwritableFileError, open_to_read, written_whole
 
 if TYPE_CHECKING:
     import httpx2
 
+    from app.db.database import Database
     from app.proof.verifier.notes import Checkpoint, VerifierKey
+
+_MOST: Final = 65_536
+"""Characters of a checkpoint that are read."""
+
+
+def proof_stamp(data: DataOption = None) -> None:
+    """Have the newest checkpoint time-stamped now, as the jobs process does each hour. Exit 0 stamped, 1 not."""
+    from app.jobs.tasks import stamp_newest
+    from app.jobs.work import Work
+    from app.proof.authority import CAUSES, AuthorityError
+    from app.settings import Settings
+    from app.settings.environment import SettingsError
+    from app.wiring.parts import deployment_of, time_authority_of
+
+    async def stamp(database: "Database") -> str:
+        settings = Settings.load()
+        authority = time_authority_of(settings)
+        if authority is None:
+            raise SettingsError("SCEAU_TSA_URL is not set: it names the authority that is asked")
+        work = Work(database, deployment_of(settings), authority=authority)
+        stamped = await stamp_newest(work, at_once=True)
+        return "The newest checkpoint is time-stamped." if stamped else "There is no checkpoint that is not stamped."
+
+    try:
+        typer.echo(connected(data, stamp))
+    except AuthorityError as error:
+        typer.echo(f"proof stamp: not time-stamped: {CAUSES[str(error)]} ({error})", err=True)
+        raise typer.Exit(1) from error
+
+
+def proof_cosign(
+    file: Annotated[Path, typer.Argument(help="A checkpoint of this log with cosignatures of witnesses.")],
+    data: DataOption = None,
+) -> None:
+    """Keep what witnesses of SCEAU_WITNESS_KEYS have cosigned. Exit 0 kept, 1 refused.
+
+    It is then served with the checkpoint while that is the newest, and stands in bundles for good.
+    """
+    from app.operations.proof.append_entries import CosignatureRefusedError, keep_cosignatures
+    from app.settings import Settings
+
+    try:
+        with open_to_read(file) as source:
+            content = source.read(_MOST)
+    except (OSError, UnicodeDecodeError) as error:
+        typer.echo(f"proof cosign: {file} cannot be read as text", err=True)
+        raise typer.Exit(1) from error
+
+    async def keep(database: "Database") -> list[str]:
+        async with database.write() as session:
+            return await keep_cosignatures(session, content, Settings.load().witness_keys)
+
+    try:
+        new = connected(data, keep)
+    except CosignatureRefusedError as error:
+        typer.echo(f"proof cosign: {file} is refused: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"Kept: {', '.join(new)}." if new else "Its cosignatures were kept before.")
+
+
+def append_now(data: DataOption) -> int:
+    """Enter everything that waits, and sign the log's new head; how many entries that made."""
+    from app.jobs.tasks import append_all
+    from app.jobs.work import Work
+    from app.settings import Settings
+    from app.wiring.parts import deployment_of, proof_plan_of
+
+    async def append(database: "Database") -> int:
+        settings = Settings.load()
+        # Whoever runs this may have other settings than the service, which states its own.
+        plan = replace(proof_plan_of(settings), settings=None)
+        return await append_all(Work(database, deployment_of(settings), log=plan))
+
+    return connected(data, append)
+
 
 _NOT_COMPARED = 2
 _SECONDS = 30

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.remote.service import HERE, KeyFileOption, ServiceRefusedError, UrlOption, key_of
+from app.cli.remote import HERE, KeyFileOption, ServiceRefusedError, UrlOption, key_of
 
 
 def probe(  # noqa: PLR0917 - a command's options
@@ -24,8 +24,7 @@ def probe(  # noqa: PLR0917 - a command's options
     user_only. Exits with 0 if the promise held, 1 if anything was permitted after the withdrawal, and 2 if it could not
     be checked or a question was not answered.
     """
-    from app.cli.watching.asking import ProbedService, ProbeFailedError
-    from app.cli.watching.promise import Probe, check_promise
+    from app.cli.promise import Probe, ProbedService, ProbeFailedError, check_promise
 
     try:
         target = ProbedService(url.rstrip("/"), key_of(key_file))

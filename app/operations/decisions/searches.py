@@ -1,10 +1,6 @@
-"""Search for the subjects that a question would be permitted about (AuthZEN 8.4): the rules asked, one by one.
+"""AuthZEN searches: whom a processing may analyse for, and which processings may analyse."""
 
-Candidates come from the projection, decisions from the ledger by `evaluate_requests`, exactly as for a question. A page
-looks at a bounded number of consents, so it may hold fewer results than wanted, or none, and still not be the last.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -19,6 +15,51 @@ from app.ledger.projection import ScannedConsent, scan_consents
 from app.ledger.vault_store import load_names
 from app.operations.decisions.evaluate_requests import affordable, evaluate_requests
 from app.operations.service.deployment import Deployment
+from app.register.store import list_ids
+
+_ACTIONS_BATCH: Final = 100
+_ACTIONS_SCANNED_AT_MOST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsPage:
+    """Processings that would be permitted, by id, and the id after which the next page begins; None at the end."""
+
+    names: Sequence[str]
+    next_after: str | None
+
+
+async def search_actions(
+    session: ReadSession,
+    deployment: Deployment,
+    question: DecisionRequest,
+    among: Collection[str] | None,
+    *,
+    after: str,
+    limit: int,
+) -> ActionsPage:
+    """The next processings that would be permitted now, by id; `among` these only, None for all.
+
+    A page looks at a bounded number of processings, so it may hold fewer results than wanted and not be the last.
+    """
+    found: list[str] = []
+    most = affordable(question, _ACTIONS_SCANNED_AT_MOST)
+    scanned, size = 0, min(_ACTIONS_BATCH, most)
+    while scanned < most:
+        names = await list_ids(session, among, after=after, limit=size)
+        questions = [replace(question, processing=name) for name in names]
+        evaluated = await evaluate_requests(session, deployment.policy, questions)
+        for name, decision in zip(names, evaluated.decisions, strict=True):
+            if len(found) == limit:
+                return ActionsPage(found, after)
+            if decision.permitted:
+                found.append(name)
+            after = name
+        if len(names) < size:
+            return ActionsPage(found, None)
+        scanned += len(names)
+    return ActionsPage(found, after)
+
 
 _SCANNED_AT_MOST: Final = 2_000
 _BATCH: Final = 500

@@ -1,0 +1,149 @@
+"""What the command says of itself: its version, its help at once, completion, and one line for each refusal."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from typer.completion import get_completion_inspect_parameters, install_callback, show_callback
+from typer.main import get_command
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001
+    from importlib.metadata import version
+
+    if asked:
+        typer.echo(version("sceau"))
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and nothing else.")
+]
+"""`sceau --version`: the version of the installed package."""
+
+
+_HELP = "--help"
+
+
+def say_help(app: typer.Typer, words: Sequence[str]) -> bool:
+    """Print the help that is asked for; False when none is, or when a word names no command: that is told by parsing.
+
+    Args:
+        app: the command.
+        words: what was typed behind its name.
+
+    """
+    if _HELP not in words:
+        return False
+    command = get_command(app)
+    context = typer.Context(command, info_name="sceau")
+    for word in words[: words.index(_HELP)]:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            break  # what comes behind a command is its own
+        if word not in inner:
+            return False
+        command = inner[word]
+        context = typer.Context(command, parent=context, info_name=word)
+    typer.echo(command.get_help(context))
+    return True
+
+
+_ASKED: Final = "_SCEAU_COMPLETE"
+"""What a shell sets when it asks for completions."""
+
+
+def prepare_completion() -> None:
+    """Make typer know the shells, when one asks."""
+    if _ASKED in os.environ:
+        get_completion_inspect_parameters()
+
+
+def _prepared(callback: Callable[..., Any]) -> Callable[[typer.Context, typer.CallbackParam, bool], None]:
+    def act(context: typer.Context, parameter: typer.CallbackParam, asked: bool) -> None:  # noqa: FBT001
+        if asked:
+            get_completion_inspect_parameters()
+            callback(context, parameter, asked)
+
+    return act
+
+
+InstallOption = Annotated[
+    bool,
+    typer.Option(
+        "--install-completion",
+        is_eager=True,
+        callback=_prepared(install_callback),
+        help="Install completion for this shell.",
+    ),
+]
+ShowOption = Annotated[
+    bool,
+    typer.Option(
+        "--show-completion",
+        is_eager=True,
+        callback=_prepared(show_callback),
+        help="Print the completion of this shell, to install it yourself.",
+    ),
+]
+
+
+def usage(error: typer.TyperException) -> str | None:
+    """The line that wrong usage ends with, and which help tells more; None where the help was printed already."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split())
+    if not said or "Usage:" in said:
+        return None
+    path = getattr(getattr(error, "ctx", None), "command_path", "sceau")
+    return f"{said[:1].lower()}{said[1:].rstrip('.')} ({path} --help)"
+
+
+def refusal(error: Exception) -> str | None:
+    """The line that a refusal ends with; None for an unforeseen error."""
+    from app.cli.data_directory import DataDirectoryInUseError
+    from app.cli.files import RegisterFileError, UnwritableFileError
+    from app.cli.remote import ServiceRefusedError
+    from app.core.errors import DomainError
+    from app.db.database import DatabaseUnavailableError, RestoredBehindError
+    from app.db.embedded import EmbeddedServerError
+    from app.db.owner_limits import OwnerLimitsRefusedError
+    from app.db.refusals import DatabaseRefusedError
+    from app.db.revisions import MigrationRefusedError
+    from app.db.transfer import RestoreRefusedError
+    from app.journal.files import JournalError
+    from app.ledger.vault import VaultError
+    from app.operations.proof.append_entries import LogRefusedError
+    from app.operations.proof.bundle import NoLogError
+    from app.operations.service.check_deployment import DeploymentRefusedError
+    from app.proof.notes import HeadsUnreadableError
+    from app.serving import PortTakenError
+    from app.settings.environment import SettingsError
+    from app.telemetry.room import NoRoomError
+
+    if isinstance(error, RestoredBehindError):
+        return "the database was set back, and nothing that needs consent is answered from it: see sceau restore-check"
+    if isinstance(error, DatabaseUnavailableError):
+        return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
+    if isinstance(error, VaultError):
+        return "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
+    refusals = (
+        DataDirectoryInUseError,
+        DatabaseRefusedError,
+        DeploymentRefusedError,
+        DomainError,
+        EmbeddedServerError,
+        HeadsUnreadableError,
+        JournalError,
+        LogRefusedError,
+        MigrationRefusedError,
+        NoLogError,
+        NoRoomError,
+        OwnerLimitsRefusedError,
+        PortTakenError,
+        RegisterFileError,
+        RestoreRefusedError,
+        ServiceRefusedError,
+        SettingsError,
+        UnwritableFileError,
+    )
+    return str(error) if isinstance(error, refusals) else None

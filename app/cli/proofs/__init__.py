@@ -1,1 +1,0 @@
-"""Commands of `sceau proof`; those that came first stand beside it."""

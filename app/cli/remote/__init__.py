@@ -1,1 +1,0 @@
-"""Commands that talk to a running service over HTTP, as any caller does."""

@@ -1,0 +1,262 @@
+"""The background jobs, each a task of procrastinate: what it runs, and how often."""
+
+from datetime import timedelta
+from typing import Final
+
+import procrastinate
+import structlog
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
+
+from app.audit.figures import LOGGED, load_figure
+from app.audit.job_runs import latest_runs
+from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
+from app.operations.audit.keep_log import count_logged_decisions
+from app.operations.consents import count_consents
+from app.operations.consents.remove_ended_links import AT_ONCE, remove_ended_links
+from app.operations.consents.sweep_renewals import sweep_renewals
+from app.operations.proof.append_entries import append_entries
+from app.operations.proof.batch_decisions import batch_next
+from app.operations.proof.stamp_log import checkpoint_to_stamp, keep_stamp
+from app.operations.service.job_runs import forget_old_runs
+from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
+from app.operations.webhooks.dispatch_events import trim_events
+from app.operations.webhooks.manage_webhooks import count_deliveries
+from app.operations.webhooks.run_events import run_events
+from app.operations.webhooks.tell_invalidations import tell_invalidations
+from app.proof.authority import AuthorityError
+
+
+def install_links(app: procrastinate.App, work: Work) -> None:
+    """Register the task."""
+
+    async def remove() -> RunOutcome:
+        removed = 0
+        while True:
+            async with work.database.write() as session:
+                gone = await remove_ended_links(session)
+            removed += gone
+            if gone < AT_ONCE:
+                return RunOutcome(flagged=removed)
+
+    periodic(app, work, "links.remove_ended", HOURLY, remove)
+
+
+def install_renewals(app: procrastinate.App, work: Work) -> None:
+    """Register both. Several may run at once: they pass over what another one holds."""
+
+    async def sweep() -> RunOutcome:
+        done = await sweep_renewals(work.database, work.deployment.renewal)
+        return RunOutcome(flagged=done.flagged.total(), backlog=done.backlog)
+
+    periodic(app, work, "renewals.sweep", MINUTELY, sweep)
+
+    async def tell() -> RunOutcome:
+        return RunOutcome(flagged=await tell_invalidations(work.database, work.deployment.renewal))
+
+    periodic(app, work, "invalidations.tell", MINUTELY, tell)
+
+
+LASTING: Final = timedelta(seconds=58)
+"""Of one run: the next one begins as it ends, in this worker or in another."""
+
+
+def install_events(app: procrastinate.App, work: Work) -> None:
+    """Register the two tasks, if there is something to deliver with."""
+    courier = work.courier
+    if courier is None:
+        return
+
+    async def deliver() -> RunOutcome:
+        dispatched = await run_events(courier, lasting=LASTING, stopping=work.stopping)
+        counts = await count_deliveries(work.database)
+        waiting = sum(number for (_, status), number in counts.unfinished.items() if status == "pending")
+        return RunOutcome(flagged=dispatched, backlog=counts.undispatched + waiting)
+
+    async def trim() -> RunOutcome:
+        trimmed = await trim_events(work.database, work.event_retention)
+        return RunOutcome(flagged=trimmed.events, lost=trimmed.lost.total())
+
+    periodic(app, work, "events.deliver", MINUTELY, deliver)
+    periodic(app, work, "events.trim", HOURLY, trim)
+
+
+_REST: Final = 60
+_SHORTEST: Final = timedelta(seconds=50)
+_AFTER_A_FAILURE: Final = timedelta(minutes=10)
+
+CONSENTS: Final = "figures.consents"
+DECISIONS: Final = "figures.decisions"
+
+
+def install_figures(app: procrastinate.App, work: Work) -> None:
+    """Register the two tasks."""
+
+    async def consents() -> RunOutcome:
+        if not await is_time(work, CONSENTS, count_consents.NAME):
+            return RunOutcome()
+        async with work.database.write(at_once=True) as session:
+            counted = await count_consents.count_consents(session, work.deployment.policy)
+        return RunOutcome(flagged=counted or 0)
+
+    async def decisions() -> RunOutcome:
+        if not await is_time(work, DECISIONS, LOGGED):
+            return RunOutcome()
+        async with work.database.write() as session:
+            counted = await count_logged_decisions(session)
+        return RunOutcome(flagged=int(counted))
+
+    periodic(app, work, CONSENTS, MINUTELY, consents)
+    periodic(app, work, DECISIONS, MINUTELY, decisions)
+
+
+async def is_time(work: Work, task: str, figure: str) -> bool:
+    """Whether the task may count again: it rested sixty times as long as it worked, and did not fail just now."""
+    async with work.database.read() as session:
+        now = await session.now()
+        failed_at = next((run.last_failed_at for run in await latest_runs(session) if run.task == task), None)
+        if failed_at is not None and now - failed_at < _AFTER_A_FAILURE:
+            return False
+        last = await load_figure(session, figure)
+        return last is None or now - last.counted_at >= max(_SHORTEST, last.took * _REST)
+
+
+_FOUR_A_MINUTE: Final = "* * * * * */15"
+
+
+def install_proof(app: procrastinate.App, work: Work) -> None:
+    """Register the tasks."""
+
+    async def append() -> RunOutcome:
+        return RunOutcome(flagged=await append_all(work))
+
+    async def batch() -> RunOutcome:
+        return RunOutcome(flagged=await batch_all(work))
+
+    periodic(app, work, "proof.append", _FOUR_A_MINUTE, append)
+    periodic(app, work, "proof.batch", MINUTELY, batch)
+
+
+async def batch_all(work: Work) -> int:
+    """State batches until none is due, each in a transaction of its own; how many."""
+    made = 0
+    while work.stopping is None or not work.stopping.is_set():
+        async with work.database.write() as session:
+            stated = await batch_next(session)
+        if not stated:
+            break
+        made += 1
+    return made
+
+
+async def append_all(work: Work) -> int:
+    """Append until nothing waits, or this process is to stop; how many entries there are more."""
+    added = 0
+    while work.log is not None and (work.stopping is None or not work.stopping.is_set()):
+        async with work.database.write() as session:
+            done = await append_entries(session, work.deployment, work.log)
+        if done.note is not None:
+            # Behind the commit: a head that is kept outside is one that was signed for good.
+            work.log.heads.keep(done.note)
+        added += done.entries
+        if done.is_all:
+            break
+    return added
+
+
+_EACH_FIVE_MINUTES: Final = "2-59/5 * * * *"
+
+log = structlog.get_logger("sceau.proof")
+
+
+def install_stamps(app: procrastinate.App, work: Work) -> None:
+    """Register the task; where no authority is asked, it does nothing."""
+
+    async def stamp() -> RunOutcome:
+        try:
+            return RunOutcome(flagged=int(await stamp_newest(work)))
+        except AuthorityError as error:
+            # No failure of the task, which would be tried again within seconds: what it could not do is left.
+            log.warning("the log was not time-stamped", cause=str(error))
+            return RunOutcome(backlog=1)
+
+    periodic(app, work, "proof.stamp", _EACH_FIVE_MINUTES, stamp)
+
+
+async def stamp_newest(work: Work, *, at_once: bool = False) -> bool:
+    """Have the newest checkpoint stamped if that is due, or with `at_once` whenever it is not; whether it was.
+
+    Raises:
+        AuthorityError: the authority gave no time-stamp that can be believed.
+
+    """
+    if work.authority is None:
+        return False
+    async with work.database.read() as session:
+        checkpoint = await checkpoint_to_stamp(session, at_once=at_once)
+    if checkpoint is None:
+        return False
+    answer = await work.authority.stamp(checkpoint.note.encode())
+    async with work.database.write() as session:
+        return await keep_stamp(session, checkpoint, answer)
+
+
+SILENT_SECONDS: Final = 30
+"""A worker that has not said for so long that it lives is dead; it says so every ten seconds."""
+
+_KEPT_HOURS: Final = 7 * 24
+
+
+def install_upkeep(app: procrastinate.App, work: Work) -> None:
+    """Register the three tasks."""
+
+    async def take_back() -> RunOutcome:
+        return RunOutcome(flagged=await take_back_stalled(app))
+
+    async def clean() -> RunOutcome:
+        await app.job_manager.delete_old_jobs(
+            nb_hours=_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+        )
+        async with work.database.write() as session:
+            await forget_old_runs(session)
+        return RunOutcome()
+
+    async def rewrite() -> RunOutcome:
+        return RunOutcome(flagged=await exchange_keys(work))
+
+    periodic(app, work, "subjects.rewrite_locators", MINUTELY, rewrite)
+    periodic(app, work, "jobs.take_back", MINUTELY, take_back)
+    periodic(app, work, "jobs.clean", HOURLY, clean)
+
+
+async def exchange_keys(work: Work) -> int:
+    """Write the locators of all subjects anew, where the keys that are given want others; how many batches it took."""
+    async with work.database.write() as session:
+        if not await rewriting_is_due(session, work.deployment):
+            return 0
+    batches, after = 0, b""
+    while work.stopping is None or not work.stopping.is_set():
+        async with work.database.write() as session:
+            after = await rewrite_locators(session, work.deployment, after=after)
+        if not after:
+            break
+        batches += 1
+    return batches
+
+
+async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = SILENT_SECONDS) -> int:
+    """Put jobs that a dead worker held back into the queue, or end those whose like waits there already.
+
+    Returns:
+        How many were found.
+
+    """
+    manager = app.job_manager
+    await manager.prune_stalled_workers(silent_seconds)
+    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=silent_seconds))
+    for job in stalled:
+        try:
+            await manager.retry_job(job)
+        except UniqueViolation:  # the next one of a periodic task waits: it will do what this one did not
+            await manager.finish_job(job, Status.ABORTED, delete_job=True)
+    return len(stalled)

@@ -1,0 +1,173 @@
+"""The staff's page: the notice, its acknowledgement, and the words around them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Response
+
+from app.api.http.security import open_to_all
+from app.api.http.services import WriterDep
+from app.auth.callers import Caller
+from app.auth.scopes import Scope
+from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
+from app.core.staff import Notice, NoticeUnfinishedError, lacking, standing
+from app.operations.callers.page_sessions import SignInForm
+from app.operations.staff.coverage import OwnStanding, read_own_standing
+from app.operations.staff.notices import Shown, acknowledge_notice
+from app.pages.dates import day, moment
+from app.pages.languages import Catalogue, Language, both
+from app.pages.rendering import page_router, render
+from app.pages.sign_in import Entrance, Visit, add_sign_in
+from app.staff import AcknowledgementMethod
+
+STAFF: Final[Catalogue] = {
+    "sign_in_title": both("Notice du personnel : connexion", "Staff notice: sign in"),
+    "sign_in_lead": both(
+        "Entrez votre clé d’API personnelle, ou un jeton d’accès à votre nom. Il est vérifié une fois, et n’est ni "
+        "affiché, ni gardé, ni mis dans une adresse.",
+        "Enter your personal API key, or an access token of yours. It is checked once, and is neither shown, nor kept, "
+        "nor put into an address.",
+    ),
+    "key": both("Clé d’API ou jeton d’accès", "API key or access token"),
+    "key_help": both(
+        "La session prend fin après 30 minutes sans activité, au plus tard après 12 heures ou avec le jeton, et dès "
+        "que l’accès est révoqué.",
+        "The session ends after 30 minutes without activity, after 12 hours at the latest or with the token, and as "
+        "soon as the access is revoked.",
+    ),
+    "sign_in": both("Se connecter", "Sign in"),
+    "sign_out": both("Se déconnecter", "Sign out"),
+    "wrong_key": both("Cette clé n’est pas valable.", "That key is not valid."),
+    "persons_only": both(
+        "Cette clé est celle d’un programme. La notice s’adresse aux personnes.",
+        "This key is a program’s. The notice is for persons.",
+    ),
+    "too_many": both(
+        "Trop de clés essayées. Réessayez dans cinq minutes.", "Too many keys were tried. Try again in five minutes."
+    ),
+    "cookies": both(
+        "Cette page n’utilise que deux cookies, dont elle a besoin : l’un protège le formulaire de connexion, l’autre "
+        "garde la session ouverte. Elle ne charge rien d’un autre site.",
+        "This page uses two cookies only, which it needs: one protects the sign-in form, the other keeps the session "
+        "open. It loads nothing from any other site.",
+    ),
+    "version": both("Version", "Version"),
+    "published": both("publiée le", "published on"),
+    "missing": both(
+        "La loi impose de porter ces obligations à votre connaissance (L32-3, V). Lisez-les, puis confirmez au bas "
+        "de la page.",
+        "The law requires that you be told of these duties (L32-3, V). Read them, then confirm at the end of the page.",
+    ),
+    "outdated": both(
+        "Le texte a changé depuis que vous en avez pris connaissance. Lisez-le, puis confirmez au bas de la page.",
+        "The text has changed since you acknowledged it. Read it, then confirm at the end of the page.",
+    ),
+    "acknowledged": both("Vous avez pris connaissance de ce texte le", "You acknowledged this text on"),
+    "changed": both(
+        "Le texte a changé pendant que vous le lisiez : rien n’a été enregistré. Voici celui d’aujourd’hui.",
+        "The text changed while you were reading it: nothing was recorded. Here is the one of today.",
+    ),
+    "unfinished": both(
+        "Ce texte n’est pas encore complet : il ne peut pas être confirmé. Il vous sera présenté de nouveau dès que "
+        "l’entreprise l’aura complété.",
+        "This text is not complete yet, so it cannot be confirmed. You will be asked to read it once the company has "
+        "completed it.",
+    ),
+    "only_french": both("", "This text is in French only."),
+    "confirm_title": both("Confirmer", "Confirm"),
+    "confirm": both("J’ai pris connaissance de ce texte", "I have read this text and taken note of it"),
+    "kept": both(
+        "Sont enregistrés : qui vous êtes, la version, la langue, la date, et l’empreinte du texte affiché. Ce n’est "
+        "pas un accord : vos obligations ne dépendent pas de ce bouton.",
+        "What is recorded: who you are, the version, the language, the date, and the fingerprint of the text shown. "
+        "This is not an agreement: your duties do not depend on this button.",
+    ),
+    "fingerprint": both("Empreinte du texte (SHA-256)", "Fingerprint of the text (SHA-256)"),
+    "to_dashboard": both("Aller au tableau de bord", "Go to the dashboard"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a notice: a heading, a paragraph, or a list."""
+
+    kind: str
+    lines: tuple[str, ...]
+
+
+def blocks_of(body: str) -> list[Block]:
+    """The blocks of a body, parted by blank lines: `# ` heads, `- ` on each line lists, all else is a paragraph."""
+    found = []
+    for part in body.replace("\r\n", "\n").split("\n\n"):
+        lines = tuple(line.strip() for line in part.split("\n") if line.strip())
+        if not lines:
+            continue
+        if len(lines) == 1 and lines[0].startswith("# "):
+            found.append(Block("heading", (lines[0].removeprefix("# "),)))
+        elif all(line.startswith("- ") for line in lines):
+            found.append(Block("list", tuple(line.removeprefix("- ") for line in lines)))
+        else:
+            found.append(Block("paragraph", (" ".join(lines),)))
+    return found
+
+
+def notice_page(notice: Notice, own: OwnStanding, who: Caller, language: Language) -> dict[str, Any]:
+    """The context of `staff_notice.html`."""
+    written_in, text = notice.text(language.value)
+    return {
+        "title": text.title,
+        "written_in": written_in,
+        "blocks": blocks_of(text.body),
+        "number": notice.number,
+        "published": day(notice.published_at, language),
+        "sha256": text.sha256,
+        "unfinished": bool(lacking(notice.texts)),
+        "standing": standing(notice.number, own.acknowledged).value,
+        "acknowledged_at": moment(own.acknowledged_at, language) if own.acknowledged_at is not None else None,
+        "signed_in_as": who.name,
+        "dashboard": Scope.AUDIT_READ in who.scopes,
+    }
+
+
+router = page_router()
+
+_visit: Final = add_sign_in(router, Entrance(SignInForm.STAFF_NOTICE, "/staff/notice", STAFF))
+VisitDep = Annotated[Visit, Depends(_visit)]
+_MOST_DIGITS: Final = 6
+
+
+@router.get("/staff/notice")
+@open_to_all
+async def show(visit: VisitDep) -> Response:
+    """Show the notice of today, and whether this person acknowledged it; without a session, the sign-in."""
+    caller = await visit.signed_in()
+    return visit.to_the_form() if caller is None else await _page(visit, caller)
+
+
+@router.post("/staff/notice")
+@open_to_all
+async def acknowledge(visit: VisitDep, writer: WriterDep) -> Response:
+    """Record that this person took note of the text that was shown, then show the page again (RFC 9110, 303)."""
+    caller = await visit.signed_in()
+    if caller is None:
+        return visit.to_the_form()
+    sent = await visit.own_form({"notice", "language", "sha256"})
+    number = sent["notice"]
+    if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
+        raise FormNotOursError
+    shown = Shown(int(number), sent["language"], sent["sha256"])
+    try:
+        async with writer.write() as session:
+            await acknowledge_notice(session, caller, shown, AcknowledgementMethod.PAGE)
+    except (TextChangedError, NoticeUnfinishedError):
+        return await _page(visit, caller, changed=True)
+    return visit.to("/staff/notice")
+
+
+async def _page(visit: Visit, caller: Caller, *, changed: bool = False) -> Response:
+    async with visit.database.read() as session:
+        own = await read_own_standing(session, caller)
+    if own.notice is None:
+        raise NotFoundError
+    page = {**notice_page(own.notice, own, caller, visit.language), "changed": changed, "proof": visit.proof}
+    return render(visit.request, "staff_notice.html", visit.language, STAFF, page, 409 if changed else 200)
