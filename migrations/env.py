@@ -13,7 +13,7 @@ import app.journal.waiting
 import app.keyring
 import app.ledger.documents
 import app.ledger.imports
-import app.ledger.link_tables
+import app.ledger.link_store
 import app.ledger.tables
 import app.proof.store
 import app.register.gate

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http import problems
+from app.api.http.accepting import ForPeople, wants_page
 from app.api.http.exchange import Exchange, answered_line, request_id
-from app.api.http.for_people import ForPeople, wants_page
 from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services

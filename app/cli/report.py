@@ -47,8 +47,8 @@ def report(
     from app.core.errors import NotFoundError
     from app.operations.register.report_period import report_period
     from app.operations.staff.coverage import read_staff_coverage
-    from app.pages.languages import Language
     from app.pages.service.report import report_document
+    from app.pages.words import Language
 
     async def read(database: "Database") -> "tuple[PeriodReport, Mapping[NoticeStanding, int] | None]":
         async with database.read() as session:

@@ -4,7 +4,7 @@ A claim moves `next_at` past the longest that an attempt may take, so that what 
 again by itself. An attempt that ends after it was claimed anew changes nothing, unless it delivered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,8 +13,103 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db.session import ReadSession, WriteSession
-from app.events.dispatch import ALLOWED, release_first
 from app.events.feed import OutboxEvent, Position
+
+ALLOWED: Final = "(e.processings IS NULL OR o.data ->> 'processing' = ANY (e.processings))"
+"""Whether an endpoint `e` may be told of an event `o` of the outbox at all, as it is set now."""
+WANTED: Final = f"((e.types IS NULL OR o.type = ANY (e.types)) AND {ALLOWED})"
+"""Whether it is sent it."""
+
+MOST_DROPPED: Final = 10_000
+"""Of one endpoint in one transaction: a statement has seconds."""
+
+_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('sceau dispatch'))"
+_HOLD: Final = "SELECT id FROM webhook_endpoint ORDER BY id FOR UPDATE"
+
+_ADD: Final = f"""
+INSERT INTO webhook_delivery (subject_ref, endpoint, event, xid, seq, status, queued_at)
+SELECT o.subject_ref, e.id, o.id, o.xid, o.seq, 'pending', :now
+FROM outbox AS o JOIN webhook_endpoint AS e ON {WANTED}
+WHERE (o.xid, o.seq, o.id) > (CAST(:after_xid AS text)::xid8, :after_seq, :after_event)
+    AND (o.xid, o.seq, o.id) <= (CAST(:last_xid AS text)::xid8, :last_seq, :last_event)
+ON CONFLICT DO NOTHING
+RETURNING subject_ref
+"""  # noqa: S608 - put together from constants
+
+_DROP: Final = f"""
+WITH unwanted AS (
+    SELECT d.subject_ref, d.event FROM webhook_endpoint AS e
+        JOIN webhook_delivery AS d ON d.endpoint = e.id AND d.status <> 'delivered'
+        JOIN outbox AS o ON o.subject_ref = d.subject_ref AND o.id = d.event
+    WHERE e.id = :endpoint AND {WANTED} IS NOT TRUE LIMIT :limit
+)
+DELETE FROM webhook_delivery AS d USING unwanted
+WHERE d.endpoint = :endpoint AND d.subject_ref = unwanted.subject_ref AND d.event = unwanted.event
+RETURNING d.subject_ref
+"""  # noqa: S608 - put together from constants
+
+# The status of others is compared as an expression: else a planner without statistics goes through all that is pending
+# at the endpoint, for each subject, by the index on status; the primary key has a subject's few.
+_RELEASE: Final = """
+UPDATE webhook_delivery AS d SET next_at = :now
+WHERE d.subject_ref = ANY (:refs) AND (CAST(:endpoint AS uuid) IS NULL OR d.endpoint = :endpoint)
+    AND d.status = 'pending' AND d.next_at IS NULL
+    AND NOT EXISTS (
+        SELECT FROM webhook_delivery AS p
+        WHERE p.subject_ref = d.subject_ref AND p.endpoint = d.endpoint AND p.status || '' = 'pending'
+            AND (p.xid, p.seq, p.event) < (d.xid, d.seq, d.event)
+    )
+"""
+
+
+async def take_turn(session: WriteSession) -> bool:
+    """Whether this transaction is the one that dispatches now; others leave it to it."""
+    return bool((await session.execute(text(_TURN))).scalar_one())
+
+
+async def hold_endpoints(session: WriteSession) -> None:
+    """Keep deliveries from being finished, and endpoints from changing, until the end of this transaction."""
+    await session.execute(text(_HOLD))
+
+
+async def add_deliveries(session: WriteSession, after: Position, last: Position, *, now: datetime) -> int:
+    """Add a delivery for each event after one position up to another, and each endpoint that wants its type.
+
+    A delivery that exists already stays as it is. `hold_endpoints` must have been called in an earlier statement.
+
+    Returns:
+        How many were added.
+
+    """
+    span = {
+        "after_xid": str(after.xid), "after_seq": after.seq, "after_event": after.event,
+        "last_xid": str(last.xid), "last_seq": last.seq, "last_event": last.event, "now": now,
+    }  # fmt: skip
+    added = (await session.execute(text(_ADD), span)).scalars().all()
+    await release_first(session, {bytes(ref) for ref in added}, now=now)
+    return len(added)
+
+
+async def drop_unwanted(session: WriteSession, endpoint: UUID, *, now: datetime, limit: int = MOST_DROPPED) -> int:
+    """Take what an endpoint wants no more out of its queue and its dead letters; what was held behind it goes.
+
+    The endpoint's row must be held FOR UPDATE, by an earlier statement.
+
+    Returns:
+        How many were dropped; as many as the limit means that there may be more.
+
+    """
+    dropped = (await session.execute(text(_DROP), {"endpoint": endpoint, "limit": limit})).scalars().all()
+    await release_first(session, {bytes(ref) for ref in dropped}, now=now, endpoint=endpoint)
+    return len(dropped)
+
+
+async def release_first(
+    session: WriteSession, refs: Collection[bytes], *, now: datetime, endpoint: UUID | None = None
+) -> None:
+    """Make the first pending delivery of each of these subjects due, at one endpoint or at each."""
+    if refs:
+        await session.execute(text(_RELEASE), {"refs": sorted(refs), "endpoint": endpoint, "now": now})
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,3 +312,70 @@ async def find_delivery(session: ReadSession, endpoint: UUID, event: UUID) -> tu
 
 def _delivery(row: Any) -> Delivery:  # noqa: ANN401 - a row of the statement above
     return Delivery(*row[:-1])
+
+
+_ORDER: Final = """
+UPDATE webhook_delivery AS d SET next_at = NULL
+WHERE d.endpoint = :endpoint AND d.subject_ref = ANY (:refs) AND d.status = 'pending' AND d.attempts = d.attempts_before
+"""
+_QUEUE: Final = f"""
+INSERT INTO webhook_delivery AS d (subject_ref, endpoint, event, xid, seq, status, queued_at)
+SELECT o.subject_ref, e.id, o.id, o.xid, o.seq, 'pending', :now
+FROM webhook_endpoint AS e JOIN outbox AS o ON {{which}}
+    AND (o.xid, o.seq, o.id) <= (CAST(:xid AS text)::xid8, :seq, :last)
+LEFT JOIN webhook_delivery AS had ON had.subject_ref = o.subject_ref AND had.endpoint = e.id AND had.event = o.id
+WHERE e.id = :endpoint AND {WANTED}
+    AND (had.status = ANY (:statuses) OR had.event IS NULL AND :missing)
+ORDER BY o.xid, o.seq, o.id LIMIT :limit
+ON CONFLICT (subject_ref, endpoint, event) DO UPDATE
+    SET status = 'pending', attempts_before = d.attempts, queued_at = :now, next_at = NULL, finished_at = NULL
+RETURNING subject_ref
+"""  # noqa: S608 - put together from constants
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Which events: one, or those written from one instant up to another; in which state their deliveries are.
+
+    `missing` adds deliveries of events that the endpoint would be sent today and was not at the time.
+    """
+
+    statuses: Sequence[str]
+    event: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    missing: bool = False
+    limit: int = 1
+
+
+async def queue_again(
+    session: WriteSession, endpoint: UUID, replay: Replay, dispatched: Position, *, now: datetime
+) -> int:
+    """Queue deliveries from their first attempt, in order for each subject; the endpoint's row must be held.
+
+    Only events that the endpoint wants now: it may have had others, before it was narrowed.
+
+    Returns:
+        How many were queued.
+
+    """
+    one = replay.event is not None
+    which = "o.id = :event" if one else "o.written_at >= :since AND o.written_at < :until"
+    bounds: dict[str, object] = {"event": replay.event} if one else {"since": replay.since, "until": replay.until}
+    asked = {
+        **bounds,
+        "endpoint": endpoint,
+        "xid": str(dispatched.xid),
+        "seq": dispatched.seq,
+        "last": dispatched.event,
+        "statuses": list(replay.statuses),
+        "missing": replay.missing,
+        "limit": replay.limit,
+        "now": now,
+    }
+    queued = (await session.execute(text(_QUEUE.format(which=which)), asked)).scalars().all()
+    refs = sorted({bytes(ref) for ref in queued})
+    if refs:
+        await session.execute(text(_ORDER), {"endpoint": endpoint, "refs": refs})
+        await release_first(session, refs, now=now, endpoint=endpoint)
+    return len(queued)

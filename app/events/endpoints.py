@@ -40,7 +40,7 @@ class Endpoint:
     created_by: UUID
 
     def wants(self, kind: str, processing: str | None) -> bool:
-        """Whether it is sent events of that type about that processing; `app.events.dispatch.WANTED` says the same."""
+        """Whether it is sent events of that type about that processing; `WANTED` of `deliveries` says the same."""
         typed = self.types is None or kind in self.types
         return typed and (self.processings is None or processing in self.processings)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db.session import WriteSession
-from app.events.dispatch import release_first
+from app.events.deliveries import release_first
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,22 @@ SCEAU_MASTER_KEY, which rotates: the first key seals, every listed key opens.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from hmac import digest
+from typing import Final
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Row, delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core.names import NameBasis
+from app.db.session import Put, ReadSession, WriteSession
+from app.ledger.tables import key_check, subject_vault
 
 _NONCE = 12
 _SALT = 16
@@ -119,3 +128,130 @@ def _encrypt(key: bytes, plain: bytes, ref: bytes) -> bytes:
 
 def _decrypt(key: bytes, sealed: bytes, ref: bytes) -> bytes:
     return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], ref)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptName:
+    """One name of a person: its type and sealed id, since when it is theirs, and how and by whom that was stated.
+
+    The name with which the account began was stated by nobody.
+    """
+
+    id: UUID
+    ref: bytes
+    type: str
+    sealed: SealedId
+    kept_at: datetime
+    basis: NameBasis | None = None
+    stated_by: UUID | None = None
+
+
+_KEEP: Final = Put(
+    order=30,
+    sql="""
+INSERT INTO subject_vault (subject_ref, name, type, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at, basis,
+    stated_by)
+SELECT decode(ref, 'hex'), name, type, master_key_id, decode(wrapped_key, 'hex'), decode(sealed_id, 'hex'),
+    decode(sealed_for, 'hex'), stored_at, basis, stated_by
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, name uuid, type text, master_key_id text,
+    wrapped_key text, sealed_id text, sealed_for text, stored_at timestamptz, basis text, stated_by uuid)
+""",
+)
+
+
+def keep_name(session: WriteSession, kept: KeptName) -> None:
+    """Keep a name of a person."""
+    row = {
+        "ref": kept.ref,
+        "name": kept.id,
+        "type": kept.type,
+        "master_key_id": kept.sealed.master_key_id,
+        "wrapped_key": kept.sealed.wrapped_key,
+        "sealed_id": kept.sealed.sealed_id,
+        "sealed_for": kept.sealed.sealed_for,
+        "stored_at": kept.kept_at,
+        "basis": kept.basis,
+        "stated_by": kept.stated_by,
+    }
+    session.stage(_KEEP, row)
+
+
+async def names_of(session: ReadSession, ref: bytes) -> Sequence[KeptName]:
+    """The names of a person, the first one first; none when they were never kept, or were erased."""
+    return (await load_names(session, [ref])).get(ref, ())
+
+
+async def load_names(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[KeptName]]:
+    """The names of several people, of each the first one first, in one statement; who has none is left out."""
+    if not refs:
+        return {}
+    table = subject_vault.c
+    statement = select(subject_vault).where(table.subject_ref.in_(refs))
+    found: dict[bytes, list[KeptName]] = {}
+    for row in await session.execute(statement.order_by(table.basis.is_not(None), table.stored_at, table.name)):
+        found.setdefault(bytes(row.subject_ref), []).append(name_of(row))
+    return found
+
+
+async def load_name(session: ReadSession, ref: bytes, name: UUID) -> KeptName | None:
+    """One name of a person; None when it is not theirs any more, or was erased."""
+    return next((each for each in await names_of(session, ref) if each.id == name), None)
+
+
+def name_of(row: Row[tuple[object, ...]]) -> KeptName:
+    """The name of a row of the vault."""
+    sealed = SealedId(row.master_key_id, row.wrapped_key, row.sealed_id, row.sealed_for)
+    basis = None if row.basis is None else NameBasis(row.basis)
+    return KeptName(row.name, bytes(row.subject_ref), row.type, sealed, row.stored_at, basis, row.stated_by)
+
+
+_FOLLOW: Final = text("""
+INSERT INTO subject_vault (subject_ref, name, type, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at, basis,
+    stated_by)
+SELECT :into, name, type, master_key_id, wrapped_key, sealed_id, sealed_for,
+    CASE WHEN name = :named OR basis IS NULL THEN :at ELSE stored_at END,
+    CASE WHEN name = :named OR basis IS NULL THEN :basis ELSE basis END,
+    CASE WHEN name = :named OR basis IS NULL THEN :by ELSE stated_by END
+FROM subject_vault WHERE subject_ref = :ref
+""")
+
+
+async def keep_names_of(session: WriteSession, names_of: bytes, stated: KeptName) -> None:
+    """Keep the names of one account as those of another person too.
+
+    Each keeps what was stated of it, but for the one named now and the one of which nothing was stated.
+    """
+    said = {"into": stated.ref, "ref": names_of, "named": stated.id, "at": stated.kept_at}
+    await session.execute(_FOLLOW, {**said, "basis": stated.basis, "by": stated.stated_by})
+
+
+async def forget_name(session: WriteSession, ref: bytes, name: UUID) -> None:
+    """Destroy the key and the sealed id of one name of a person."""
+    await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref == ref, subject_vault.c.name == name))
+
+
+async def destroy_names(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Destroy the keys and sealed ids of every name of some subjects."""
+    for ref in refs:
+        session.note("forgotten", {"subject_ref": ref})
+    await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref.in_(list(refs))))
+
+
+async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
+    """Store a key's check value if it is the first of its name; whether the stored one is this one."""
+    await session.execute(insert(key_check).values(name=name, value=value).on_conflict_do_nothing())
+    stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
+    return bool(stored.scalar_one() == value)
+
+
+async def list_checks(session: ReadSession, prefix: str) -> list[str]:
+    """The names of check values that begin so."""
+    named = select(key_check.c.name).where(key_check.c.name.startswith(prefix, autoescape=True))
+    return list((await session.execute(named.order_by(key_check.c.name))).scalars())
+
+
+async def load_check(session: ReadSession, name: str) -> str | None:
+    """The stored check value of that name; None before the first start."""
+    stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
+    value: str | None = stored.scalar_one_or_none()
+    return value

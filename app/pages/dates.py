@@ -4,7 +4,7 @@ from datetime import datetime, time, timedelta
 from typing import Final
 
 from app.core.article import PARIS
-from app.pages.languages import Language
+from app.pages.words import Language
 
 _MONTHS: Final = {
     Language.FR: (

@@ -25,11 +25,9 @@ from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.http.services import services_of
 from app.auth.issuer_errors import IssuerUnavailableError
 from app.core.errors import DomainError
-from app.core.page.passages import FILLED, Mark, Passage
-from app.core.page.typesetting import typeset
+from app.core.page.passages import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
-from app.pages.languages import Catalogue, Language, language_of
-from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED
+from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, Catalogue, Language, language_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -101,7 +99,7 @@ PAGE_HEADERS: Final = {
     "X-Robots-Tag": "noindex, nofollow, noarchive",
     "Vary": "Accept-Language",
 }
-"""Beside those of every answer (app.api.http.headers), whose Content-Security-Policy is for JSON."""
+"""Beside those of every answer (app.api.http.accepting), whose Content-Security-Policy is for JSON."""
 
 _STYLED: Final = re.compile(r'<link rel="stylesheet"[^>]*>')
 _LOGO: Final = re.compile(r'<img class="logo"[^>]*>\n?')

@@ -31,8 +31,8 @@ from app.ledger.pseudonym import Pseudonyms
 from app.operations.callers import page_sessions
 from app.operations.callers.page_sessions import SignInForm, SignInRefused
 from app.pages.forms import LONGEST_FORM, read_form
-from app.pages.languages import Catalogue, Language, LanguageDep
 from app.pages.rendering import from_this_site, render, root_of, words
+from app.pages.words import Catalogue, Language, LanguageDep
 
 _LONGEST: Final = 64
 

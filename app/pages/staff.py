@@ -15,9 +15,9 @@ from app.operations.callers.page_sessions import SignInForm
 from app.operations.staff.coverage import OwnStanding, read_own_standing
 from app.operations.staff.notices import Shown, acknowledge_notice
 from app.pages.dates import day, moment
-from app.pages.languages import Catalogue, Language, both
 from app.pages.rendering import page_router, render
 from app.pages.sign_in import Entrance, Visit, add_sign_in
+from app.pages.words import Catalogue, Language, both
 from app.staff import AcknowledgementMethod
 
 STAFF: Final[Catalogue] = {

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 import structlog
 
-from app.telemetry.restarts import note_restart
+from app.telemetry.room import note_restart
 
 _GRACE_SECONDS: Final = 8
 _PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0)

@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app.telemetry.restarts import note_restart
+from app.telemetry.room import note_restart
 
 _LOOKS: Final = 0.05
 log = structlog.get_logger("sceau.serving")

@@ -20,7 +20,7 @@ from app.core.period import ConsentPeriod, Counting
 from app.core.register.approval import RegisterApproval
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
-from app.ledger.subject_ids import SubjectIds
+from app.ledger.pseudonym import SubjectIds
 from app.proof.verifier.notes import COSIGNATURE, NoteError, VerifierKey
 from app.snapshot.beats import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.logs import MetricsAccess

@@ -19,9 +19,8 @@ from app.db.read_pool import ReadPool
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
 from app.snapshot.beats import Pace, boot_seconds
-from app.snapshot.cache import Flight, RecordCache
+from app.snapshot.cache import Flight, GatheredReads, RecordCache
 from app.snapshot.feed import Feed
-from app.snapshot.gathered import GatheredReads
 from app.snapshot.last_known import HeldOrKnown
 from app.snapshot.notifier import Notifier
 from app.snapshot.records import (

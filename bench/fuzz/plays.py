@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.api.http.early_refusals import LONGEST_HEAD
+from app.api.http.exchange import LONGEST_HEAD
 from bench.fuzz.bodies import Asker
 from bench.fuzz.facts import Holder
 from bench.fuzz.heads import ACCEPTS, Heads, Sent, garbage

@@ -21,8 +21,7 @@ from app.auth.scopes import Scope
 from app.core.consent import EventKind
 from app.core.period import ONE_YEAR, PeriodPolicy
 from app.db.database import Database
-from app.ledger.pseudonym import Pseudonyms
-from app.ledger.subject_ids import SubjectIds
+from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.tables import renewal_flag
 from app.ledger.vault import Vault
 from app.operations.consents.grant import Collected

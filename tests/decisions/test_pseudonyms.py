@@ -7,8 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.pseudonym import Pseudonyms
-from app.ledger.subject_ids import SubjectIds
+from app.ledger.pseudonym import Pseudonyms, SubjectIds
 
 KEY = b"k" * 32
 EXACT = SubjectIds.parse("exact")

@@ -11,7 +11,7 @@ import uvicorn
 
 from app.api.decisions.connection import DecisionProtocol
 from app.api.decisions.endpoint import Pending
-from app.api.decisions.replies import JSON, Heads, Reply, reply_to
+from app.api.decisions.words import JSON, Heads, Reply, reply_to
 
 BODY = b'{"n":1}'
 

@@ -140,7 +140,7 @@ def test_receivers_are_to_stop_and_to_erase(api, database):
     asyncio.run(run())
 
     def told():
-        # A transaction of another test may hold an event back for a moment (app/events/dispatch.py).
+        # A transaction of another test may hold an event back for a moment (app/events/deliveries.py).
         return [each for each in api.ok("GET", "/v1/events")["events"] if each["type"].endswith(".invalidated")]
 
     event = eventually(told)[0]

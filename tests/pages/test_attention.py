@@ -8,8 +8,8 @@ from app.audit.job_runs import DayOfRuns
 from app.events.counts import DeliveryCounts
 from app.operations.service import show_dashboard
 from app.operations.service.show_dashboard import Dashboard, Deliveries, Read
-from app.pages.languages import Language
 from app.pages.service.attention import attention
+from app.pages.words import Language
 from tests.support.api import running
 from tests.support.dashboard import Visitor, count
 from tests.support.two_persons import person

@@ -12,8 +12,8 @@ from app.core.period import Counting, PeriodPolicy
 from app.core.processing import Status
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.operations.service import show_dashboard
-from app.pages.languages import Language
 from app.pages.service import words as said
+from app.pages.words import Language
 from tests.support.api import TestClock, processing, running, utc
 from tests.support.dashboard import Visitor, count, run_recorded
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.http.for_people import wants_page
+from app.api.http.accepting import wants_page
 from app.db.database import PoolLimits
 from tests.support.api import running
 from tests.support.consent_page import Person, link

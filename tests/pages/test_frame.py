@@ -5,8 +5,8 @@ from jinja2 import UndefinedError
 from starlette.requests import Request
 
 from app.pages import words as shared
-from app.pages.languages import Language, accepted
 from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render, words
+from app.pages.words import Language, accepted
 from tests.support.api import refusal_of, running
 from tests.support.consent_page import link
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 import app.audit.store
-import app.ledger.link_tables
+import app.ledger.link_store
 import app.ledger.tables
 import app.proof.store
 import app.register.tables

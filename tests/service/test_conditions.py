@@ -12,7 +12,7 @@ from app.api.http.services import Services
 from app.api.service.health import clock_note
 from app.db.database import DatabaseUnavailableError
 from app.telemetry.metrics import LoopLag
-from app.telemetry.restarts import note_restart, restarts
+from app.telemetry.room import note_restart, restarts
 from tests.faults.service import ROOT, eventually
 from tests.service.test_metrics import figure
 from tests.support.api import running

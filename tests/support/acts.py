@@ -72,7 +72,7 @@ class World:
         assert portal is not None
 
         def listed() -> Any:
-            # A transaction of another test may hold an event back for a moment (app/events/dispatch.py).
+            # A transaction of another test may hold an event back for a moment (app/events/deliveries.py).
             portal.call(dispatch_events, database)
             return self.api.ok("GET", f"/v1/webhooks/{endpoint}/deliveries")["items"]
 

@@ -22,7 +22,7 @@ import app.api.decisions.connection
 import app.cli.recovery.restores
 import app.db.migrate
 import app.main
-import app.operations.consents.restores.replay_journal
+import app.operations.consents.replay_journal
 import app.serving
 from app.cli import main as run_command
 

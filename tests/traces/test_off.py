@@ -6,7 +6,7 @@ import sys
 from typing import cast
 
 from app.api.decisions.endpoint import SINGLE, DecisionEndpoint, asked_of
-from app.api.decisions.replies import Reply
+from app.api.decisions.words import Reply
 from app.settings import Settings
 from app.telemetry.traces import spans
 from tests.faults.service import ROOT, environment, eventually

@@ -18,7 +18,7 @@ def _event(api, kind="withdrawn", number=1):
     """That event of a kind, as the feed tells it."""
 
     def told():
-        # A transaction of another test may hold an event back for a moment (app/events/dispatch.py).
+        # A transaction of another test may hold an event back for a moment (app/events/deliveries.py).
         events = api.ok("GET", "/v1/events")["events"]
         return [each for each in events if each["type"] == f"fr.sceau.consent.{kind}"][number - 1 : number]
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from app.events.dispatch import add_deliveries
+from app.events.deliveries import add_deliveries
 from app.operations.webhooks import dispatch_events as dispatching
 from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.faults.service import ROOT, environment, eventually

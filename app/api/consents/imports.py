@@ -35,8 +35,14 @@ from app.core.register.errors import ImportNotApprovedError
 from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import ImportSource, list_sources
 from app.operations.consents.grant import Collected
-from app.operations.consents.imports.approve_import import approve_import, propose_import
-from app.operations.consents.imports.import_rows import Import, ImportedRow, Verdict, import_rows
+from app.operations.consents.import_rows import (
+    Import,
+    ImportedRow,
+    Verdict,
+    approve_import,
+    import_rows,
+    propose_import,
+)
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
 

@@ -15,7 +15,7 @@ from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.db.session import WriteSession
-from app.operations.consents.subjects.share_mailbox import share_mailbox, unshare_mailbox
+from app.operations.consents.names import share_mailbox, unshare_mailbox
 
 router = strict_router("consents")
 

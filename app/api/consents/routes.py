@@ -27,8 +27,13 @@ from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
-from app.operations.consents.consent_history import consent_history, read_event
-from app.operations.consents.search_consents import ConsentQuery, find_consent, search_consents
+from app.operations.consents.search_consents import (
+    ConsentQuery,
+    consent_history,
+    find_consent,
+    read_event,
+    search_consents,
+)
 
 router = strict_router("consents")
 

@@ -17,10 +17,9 @@ from app.auth.scopes import Scope
 from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.names import NameBasis
 from app.db.session import WriteSession
-from app.operations.consents.subjects.close_subject import close_subject
-from app.operations.consents.subjects.erase_subject import erase_subject
-from app.operations.consents.subjects.link_names import link_names, unlink_names
-from app.operations.consents.subjects.state_age import StatedAge, state_age
+from app.operations.consents.close_subject import close_subject, erase_subject
+from app.operations.consents.names import link_names, unlink_names
+from app.operations.consents.state_age import StatedAge, state_age
 
 router = strict_router("consents")
 

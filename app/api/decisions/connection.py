@@ -16,9 +16,8 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending, RequestHead, asked_of, first_fields
-from app.api.decisions.replies import Reply, reply_to
-from app.api.http.early_refusals import BODY_TOO_SLOW, header_lines
-from app.api.http.exchange import usable_id
+from app.api.decisions.words import Reply, reply_to
+from app.api.http.exchange import BODY_TOO_SLOW, header_lines, usable_id
 from app.api.http.protocol import BoundedProtocol
 from app.telemetry.traces import spans
 

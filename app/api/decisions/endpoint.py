@@ -11,11 +11,22 @@ from msgspec import Struct
 from starlette.types import Scope
 
 from app.api.decisions.reading import Batch, read_batch, read_question
-from app.api.decisions.replies import JSON, TEXT, Heads, Reply, quota_fields, reply_of, reply_to
-from app.api.decisions.traced import told_in_trace
-from app.api.decisions.words import NOT_ALLOWED, UNAVAILABLE, Worded, Wording
+from app.api.decisions.words import (
+    JSON,
+    NOT_ALLOWED,
+    TEXT,
+    UNAVAILABLE,
+    Heads,
+    Reply,
+    Worded,
+    Wording,
+    quota_fields,
+    reply_of,
+    reply_to,
+    told_in_trace,
+)
+from app.api.http.accepting import preferred
 from app.api.http.exchange import answered_line, loggable
-from app.api.http.media_types import preferred
 from app.api.http.problems import (
     MalformedError,
     TooLargeError,

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of, first_fields
 from app.api.decisions.models import DecisionResponse, DecisionsResponse
-from app.api.decisions.replies import Reply
 from app.api.decisions.wire import EvaluationRequest, EvaluationsRequest, documented_body
+from app.api.decisions.words import Reply
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import guarded_inside
 from app.auth.scopes import Scope

@@ -13,9 +13,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.api.decisions.faults import refuse_faults
 from app.api.decisions.models import ActionsFound, SubjectsFound
-from app.api.decisions.reading import circumstances, parties, read_members, read_object
+from app.api.decisions.reading import circumstances, parties, read_members, read_object, refuse_faults
 from app.api.decisions.wire import (
     MOST_RESULTS,
     Action,

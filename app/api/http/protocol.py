@@ -12,7 +12,7 @@ from typing import ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.api.http.early_refusals import (
+from app.api.http.exchange import (
     HEAD_TOO_LARGE,
     HEAD_TOO_SLOW,
     LONGEST_HEAD,
@@ -21,12 +21,12 @@ from app.api.http.early_refusals import (
     MOST_FIELDS,
     TARGET_TOO_LONG,
     UPGRADE,
+    LastWords,
     Refusal,
     answer_to,
     head_length,
     refusal_of,
 )
-from app.api.http.last_words import LastWords
 
 HEAD_SECONDS: Final = 15.0
 """How long a head may take, from the connection or the head's first byte on."""

@@ -3,8 +3,8 @@
 from html import escape
 
 from app.api.register.views import PreviewedText
+from app.core.page.passages import typeset
 from app.core.page.text import ConsentText, Passage
-from app.core.page.typesetting import typeset
 
 
 def previewed(text: ConsentText) -> PreviewedText:

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from app.api.http.services import Services
 from app.db.watching.condition import DatabaseCondition
 from app.telemetry.metrics import build
-from app.telemetry.restarts import restarts
+from app.telemetry.room import restarts
 
 
 def watch_conditions(services: Services, unanswered: Mapping[tuple[str, ...], int]) -> None:

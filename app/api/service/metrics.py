@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from pydantic import BaseModel, Field
 
-from app.api.http.early_refusals import REFUSALS
+from app.api.http.exchange import REFUSALS
 from app.api.http.protocol import BoundedProtocol
 from app.api.http.services import Services
 from app.audit.job_runs import DayOfRuns

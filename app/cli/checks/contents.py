@@ -48,7 +48,7 @@ async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncI
 
 async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> CheckResult:
     from app.ledger.locators import lacks_rows, made_by
-    from app.ledger.vault_store import load_check
+    from app.ledger.vault import load_check
 
     pseudonyms = deployment.pseudonyms
     normalised = await load_check(session, "normalisation")
@@ -74,7 +74,7 @@ async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> Ch
 
 
 async def _master_keys(session: "ReadSession", deployment: "Deployment") -> CheckResult:
-    from app.ledger.vault_store import list_checks, load_check
+    from app.ledger.vault import list_checks, load_check
 
     held = deployment.vault.check_values()
     for name, value in held.items():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.journal.files import KeptNote
     from app.journal.journal import Journal
     from app.journal.store import NewEpoch
-    from app.operations.consents.restores.replay_journal import ReplayOutcome
+    from app.operations.consents.replay_journal import ReplayOutcome
 
 _TOGETHER: Final = 500
 _NOTHING_LOST: Final = "nothing: the journal was replayed"
@@ -101,7 +101,7 @@ def replay_journal(
     SCEAU_REGISTER_APPROVAL=two the service answers once two persons have accepted the restore.
     """
     from app.journal.store import NewEpoch
-    from app.operations.consents.restores.replay_journal import ReplayOutcome, told_by_hand
+    from app.operations.consents.replay_journal import ReplayOutcome, told_by_hand
 
     by_hand: list[str] = []
     known, untold = 1, 0
@@ -144,7 +144,7 @@ def replay_journal(
 
 def _recorded(counts: "Counter[ReplayOutcome]") -> int:
     """How many notes became something in the database."""
-    from app.operations.consents.restores.replay_journal import ReplayOutcome
+    from app.operations.consents.replay_journal import ReplayOutcome
 
     return counts[ReplayOutcome.REPLAYED] + counts[ReplayOutcome.PARTLY]
 
@@ -234,7 +234,7 @@ async def _replay(
 ) -> None:
     from app.journal.store import load_epoch
     from app.journal.waiting import held_ids
-    from app.operations.consents.restores.replay_journal import ReplayOutcome, replay_note
+    from app.operations.consents.replay_journal import ReplayOutcome, replay_note
 
     async with database.write() as session:
         epoch, held = await load_epoch(session), await held_ids(session, [each.id for each in part])

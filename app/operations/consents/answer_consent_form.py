@@ -22,13 +22,12 @@ from app.core.page.face import AnsweringAs
 from app.core.page.link import Act, LinkKind
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
-from app.ledger.vault_store import load_name
+from app.ledger.vault import load_name
 from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
 from app.operations.consents.grant import Collected
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
-from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
+from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
 from app.operations.consents.recorder import record
-from app.operations.consents.shown_processing import ShownProcessing, shown_digest
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment, SubjectName
 

@@ -32,7 +32,7 @@ from app.ledger.locators import (
 )
 from app.ledger.projection import project_subject
 from app.ledger.store import append_entries, ledgers_behind
-from app.ledger.vault_store import KeptName, keep_name
+from app.ledger.vault import KeptName, keep_name
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 from app.register.remembered import STAMP, RegisterEntries

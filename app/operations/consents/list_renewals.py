@@ -12,7 +12,7 @@ from app.core.period import PeriodPolicy
 from app.core.renewal import FlagKind
 from app.db.session import ReadSession, WriteSession
 from app.ledger.flags import FlagRecord, list_flags
-from app.ledger.vault_store import load_names
+from app.ledger.vault import load_names
 from app.operations.consents.search_consents import view_consents
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.store import load_processings

@@ -5,17 +5,48 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from app.audit.trail import ActKind, Target, TargetKind, record_act
+from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind, State
+from app.core.errors import NotFoundError
 from app.core.period import PeriodPolicy
+from app.core.projection import CONSENTS
 from app.core.state import consent_expiry, consent_state
-from app.db.session import ReadSession
+from app.db.session import ReadSession, WriteSession
+from app.ledger.entries import LedgerEntry
+from app.ledger.locators import find_ref
 from app.ledger.projection import ConsentFilter, list_consents
-from app.ledger.store import find_entry, load_events
+from app.ledger.store import find_entry, load_entries, load_events
+from app.ledger.vault import names_of
 from app.operations.consents.grant import ConsentView
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
+
+
+async def whose_consent(
+    session: WriteSession, deployment: Deployment, caller: Caller, identifier: UUID
+) -> tuple[SubjectName, tuple[str, ...]]:
+    """The user of a consent and its processing, told to this process alone: no answer names the user.
+
+    Raises:
+        NotFoundError: there is no such consent, the caller may not name its processing, or its user left.
+
+    """
+    entry = await find_entry(session, identifier)
+    if entry is None or entry.event.kind not in {EventKind.GRANTED, EventKind.REFUSED}:
+        raise NotFoundError("No such consent.", field="consent")
+    processing = entry.event.processing or ""
+    names = await names_of(session, entry.subject_ref)
+    if not names or not caller.may_ask_about(processing):
+        raise NotFoundError("No such consent.", field="consent")
+    name = SubjectName(names[0].type, deployment.vault.open(names[0].sealed))
+    # Whoever has the address since the account was closed is another person.
+    if await find_ref(session, deployment.pseudonyms.locator(name.type, name.id)) != entry.subject_ref:
+        raise NotFoundError("No such consent.", field="consent")
+    return name, (processing,)
+
 
 _SCANNED_AT_MOST = 2_000
 _BATCH = 500
@@ -140,3 +171,46 @@ def _matches(view: ConsentView, query: ConsentQuery) -> bool:
         return False
     before = query.expires_before
     return before is None or (view.expires_at is not None and view.expires_at < before)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentHistory:
+    """The processing that a consent is about, and the entries that concern it, in ledger order."""
+
+    processing: str
+    entries: Sequence[LedgerEntry]
+
+
+async def consent_history(session: WriteSession, caller: Caller, identifier: UUID) -> ConsentHistory | None:
+    """The entries about a consent's subject and processing, in ledger order; who looked at them is recorded.
+
+    None when there is no such consent, or it is not the caller's to see.
+    """
+    entry = await find_entry(session, identifier)
+    if entry is None or entry.event.kind not in CONSENTS or entry.event.processing is None:
+        return None
+    processing = entry.event.processing
+    if not caller.may_ask_about(processing):
+        return None
+    entries = await load_entries(session, entry.subject_ref)
+    target = Target(TargetKind.CONSENT, str(identifier), entry.subject_ref)
+    await record_act(session, ActKind.CONSENT_HISTORY_READ, caller.id, target, {"processing": processing})
+    return ConsentHistory(processing, [each for each in entries if each.event.concerns(processing)])
+
+
+async def read_event(session: WriteSession, caller: Caller, identifier: UUID) -> LedgerEntry | None:
+    """The entry with that id; who looked at it is recorded.
+
+    None when there is none, or it is not the caller's to see: one about every processing is seen by a caller that is
+    limited to none.
+    """
+    entry = await find_entry(session, identifier)
+    if entry is None:
+        return None
+    processing = entry.event.processing
+    if not (caller.processings is None if processing is None else caller.may_ask_about(processing)):
+        return None
+    target = Target(TargetKind.CONSENT, str(identifier), entry.subject_ref)
+    details = {"processing": processing} if processing is not None else {}
+    await record_act(session, ActKind.CONSENT_HISTORY_READ, caller.id, target, details)
+    return entry

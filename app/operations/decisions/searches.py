@@ -12,7 +12,7 @@ from app.core.consent import EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.db.session import ReadSession, WriteSession
 from app.ledger.projection import ScannedConsent, scan_consents
-from app.ledger.vault_store import load_names
+from app.ledger.vault import load_names
 from app.operations.decisions.evaluate_requests import affordable, evaluate_requests
 from app.operations.service.deployment import Deployment
 from app.register.store import list_ids

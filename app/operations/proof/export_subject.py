@@ -23,8 +23,7 @@ from app.ledger.link_store import find_texts, links_of
 from app.ledger.locators import shared_since
 from app.ledger.solicitations import solicitations_of
 from app.ledger.store import acts_of_parent, load_entries
-from app.ledger.vault import Vault
-from app.ledger.vault_store import names_of
+from app.ledger.vault import Vault, names_of
 from app.operations.proof.receipts import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference, recorded_ref, ref_of
 from app.register.store import load_processings

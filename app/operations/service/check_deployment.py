@@ -7,7 +7,7 @@ from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_sch
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree
 from app.ledger.locators import lacks_rows, made_by
-from app.ledger.vault_store import agree_on_check, list_checks, load_check
+from app.ledger.vault import agree_on_check, list_checks, load_check
 from app.operations.service.deployment import Deployment
 from app.snapshot.beats import PROTOCOL
 

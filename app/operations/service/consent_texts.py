@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.core.article import Purpose
-from app.core.page.changes import ToldChange
-from app.core.page.questions import Asked, Who
+from app.core.page.questions import Asked, ToldChange, Who
 from app.core.page.text import LANGUAGES, ConsentText, consent_text
 from app.core.period import PeriodPolicy
 from app.core.register.version_diff import version_changes

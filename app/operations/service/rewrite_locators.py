@@ -14,7 +14,7 @@ from app.ledger.locators import (
     next_subjects,
     replace_rows,
 )
-from app.ledger.vault_store import load_names
+from app.ledger.vault import load_names
 from app.operations.service.deployment import Deployment
 from app.snapshot.tables import ChangeKind, record_change
 

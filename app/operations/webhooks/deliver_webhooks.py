@@ -23,18 +23,17 @@ from app.events.deliveries import (
     Attempt,
     Claim,
     claim_deliveries,
+    drop_unwanted,
     endpoints_with_work,
     hold_endpoint,
     mark_dead,
     mark_delivered,
     mark_failed,
 )
-from app.events.dispatch import drop_unwanted
 from app.events.endpoints import Endpoint, load_endpoint
 from app.events.sender import Sender, SendOutcome
 from app.events.signing import SigningKeys, signature_headers
-from app.ledger.vault import VaultError
-from app.ledger.vault_store import names_of
+from app.ledger.vault import VaultError, names_of
 from app.operations.service.deployment import Deployment
 from app.operations.webhooks.manage_webhooks import GONE, MAKER_ENDED, answered_for, disable_webhook, signing_keys
 from app.telemetry.traces import spans

@@ -10,7 +10,7 @@ import structlog
 from app.db.database import Database
 from app.db.session import INSTANT, WriteSession
 from app.events.counts import count_lost
-from app.events.dispatch import add_deliveries, hold_endpoints, take_turn
+from app.events.deliveries import add_deliveries, hold_endpoints, take_turn
 from app.events.effects import ENDING, owe
 from app.events.feed import Position, keep_progress, load_progress, read_page
 from app.events.trimming import trim_outbox

@@ -14,7 +14,7 @@ from app.db.database import Database
 from app.db.session import INSTANT, ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
 from app.events.counts import DeliveryCounts, load_counts
-from app.events.dispatch import drop_unwanted
+from app.events.deliveries import drop_unwanted
 from app.events.endpoints import (
     Endpoint,
     EndpointStatus,

@@ -10,8 +10,8 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.core.errors import NotFoundError
 from app.db.session import INSTANT, WriteSession
+from app.events.deliveries import Replay, queue_again
 from app.events.feed import load_progress
-from app.events.replays import Replay, queue_again
 from app.operations.webhooks.dispatch_events import DISPATCHED
 from app.operations.webhooks.manage_webhooks import find_webhook
 

@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from app.core.consent import CheckedHow, EventKind
 from app.core.durations import retention_in_words
-from app.core.page.account import account_hint
+from app.core.page.link import account_hint
 from app.core.page.passages import Mark, Passage, listed, registered
 from app.core.page.questions import rights
 from app.core.page.voice import Voice
 from app.core.retention import Retention
-from app.operations.consents.subjects.overview_link import OpenedOverview
+from app.operations.consents.overview_link import OpenedOverview
 from app.pages import dates
-from app.pages.languages import Catalogue, Language, both
 from app.pages.rendering import words
 from app.pages.service.words import REASONS
+from app.pages.words import Catalogue, Language, both
 
 OVERVIEW: Final[Catalogue] = {
     "title": both(

@@ -33,9 +33,8 @@ from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, Pressed, answer_consent_form
-from app.operations.consents.open_consent_link import OpenedLink, open_consent_link
-from app.operations.consents.shown_processing import ShownProcessing
-from app.operations.consents.subjects.overview_link import open_overview_link
+from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link
+from app.operations.consents.overview_link import open_overview_link
 from app.operations.proof.export_subject import everything_about
 from app.operations.proof.receipts import receipt_for_the_person
 from app.operations.service.deployment import Deployment
@@ -45,8 +44,8 @@ from app.pages.consents.view import banner_of, consent_page, whole
 from app.pages.consents.words import CONSENT
 from app.pages.consents.words_by_reader import CONSENT_FOR
 from app.pages.forms import read_form
-from app.pages.languages import Language, LanguageDep
 from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, render, standing_alone, words
+from app.pages.words import Language, LanguageDep
 from app.proof.notes import log_name
 
 router = page_router()

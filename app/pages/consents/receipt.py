@@ -11,13 +11,12 @@ from app.core.page.link import Situation
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS
 from app.ledger.entries import LedgerEntry
-from app.operations.consents.open_consent_link import OpenedLink
-from app.operations.consents.shown_processing import ShownProcessing
+from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing
 from app.pages import dates
 from app.pages.consents.view import Times
 from app.pages.consents.words_by_reader import words_for
-from app.pages.languages import Catalogue, Language, accepted, both
 from app.pages.rendering import document, words
+from app.pages.words import Catalogue, Language, accepted, both
 
 RECORD: Final[Catalogue] = {
     "title": both("Reçu", "Receipt"),

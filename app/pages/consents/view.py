@@ -21,12 +21,11 @@ from app.core.page.passages import FILLED, Passage, listed
 from app.core.page.text import ConsentText
 from app.core.page.voice import Voice
 from app.operations.consents.answer_consent_form import ConsentForm, Press
-from app.operations.consents.open_consent_link import OpenedLink
-from app.operations.consents.shown_processing import ShownProcessing, shown_digest
+from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
 from app.operations.service.deployment import Deployment
 from app.pages import dates
 from app.pages.consents.words_by_reader import words_for
-from app.pages.languages import Language
+from app.pages.words import Language
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.pages.languages import Catalogue, both
+from app.pages.words import Catalogue, both
 
 _AWAITING: Final = both(
     "Un des deux accords est enregistré, de l’enfant ou du titulaire de l’autorité parentale. Il manque l’autre : rien "

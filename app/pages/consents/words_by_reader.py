@@ -9,8 +9,8 @@ from typing import Final
 
 from app.core.page.catalogue import Audience
 from app.pages.consents.words import CONSENT
-from app.pages.languages import Catalogue, Language, both
 from app.pages.rendering import words
+from app.pages.words import Catalogue, Language, both
 
 _YOUNG: Final[Catalogue] = {
     "account": both("Ton compte :", "Your account:"),

@@ -10,8 +10,8 @@ from app.core.staff import lacking
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Dashboard
 from app.pages.dates import integer
-from app.pages.languages import Catalogue, Language, both
 from app.pages.rendering import words
+from app.pages.words import Catalogue, Language, both
 from app.proof.anchors import Anchoring
 
 ATTENTION: Final[Catalogue] = {

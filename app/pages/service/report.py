@@ -9,9 +9,9 @@ from app.core.staff import NoticeStanding
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.operations.register.report_period import PeriodReport, ReportedProcessing
 from app.pages import dates
-from app.pages.languages import Catalogue, Language, both
 from app.pages.rendering import document, words
 from app.pages.service.words import REASONS
+from app.pages.words import Catalogue, Language, both
 
 REPORT: Final[Catalogue] = {
     "title": both("Secret des correspondances : rapport", "Secrecy of correspondence: report"),

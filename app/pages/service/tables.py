@@ -18,9 +18,9 @@ from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Deliveries
 from app.pages.dates import day, integer, moment, seconds
-from app.pages.languages import Language
 from app.pages.rendering import words
 from app.pages.service.words import REASONS
+from app.pages.words import Language
 from app.register.records import ProcessingRecord, Registered, VersionRecord
 from app.snapshot.tables import ReplicaSeen
 

@@ -17,7 +17,6 @@ from app.events.effects import EffectCount
 from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read
 from app.operations.staff.coverage import Coverage
 from app.pages.dates import day, integer, moment, month, percent
-from app.pages.languages import Language
 from app.pages.rendering import words
 from app.pages.service.attention import attention
 from app.pages.service.charts import Chart, Row, bar_chart
@@ -33,6 +32,7 @@ from app.pages.service.tables import (
     replicas_table,
 )
 from app.pages.service.words import DASHBOARD, STATES
+from app.pages.words import Language
 from app.proof.anchors import Anchoring
 from app.register.records import Registered
 from app.snapshot.tables import ReplicaSeen

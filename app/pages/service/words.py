@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.pages.languages import Catalogue, both
+from app.pages.words import Catalogue, both
 
 DASHBOARD: Final[Catalogue] = {
     "title": both("Tableau de bord", "Dashboard"),

@@ -3,11 +3,11 @@ from itertools import product
 import pytest
 
 from app.core.consent import AgeBand, EventKind
-from app.core.page.account import account_hint
 from app.core.page.link import (
     Act,
     LinkKind,
     Situation,
+    account_hint,
     consent_ends,
     latest_decision,
     offered,

@@ -2,10 +2,8 @@
 
 import pytest
 
-from app.core.page.changes import ToldChange
-from app.core.page.countries import country_name
-from app.core.page.passages import LANGUAGES, reached
-from app.core.page.questions import Who
+from app.core.page.passages import LANGUAGES, country_name, reached
+from app.core.page.questions import ToldChange, Who
 from app.core.page.text import consent_text
 from app.core.retention import Retention
 from app.core.version import Recipient, Transfer

@@ -7,10 +7,9 @@ import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element
 from app.core.page.catalogue import Audience, Sentences
-from app.core.page.changes import ToldChange
 from app.core.page.face import FIRST
 from app.core.page.passages import LANGUAGES
-from app.core.page.questions import Who
+from app.core.page.questions import ToldChange, Who
 from app.core.page.text import consent_text, on_one_page
 from app.core.page.voice import CATALOGUE
 from app.core.page.words import ADULT

@@ -1,6 +1,6 @@
 import pytest
 
-from app.core.page.typesetting import typeset
+from app.core.page.passages import typeset
 
 
 @pytest.mark.parametrize(

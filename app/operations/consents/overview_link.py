@@ -11,13 +11,12 @@ from app.auth.key_store import is_key_revoked
 from app.auth.scopes import Scope
 from app.auth.store import load_caller
 from app.core.errors import ConsentLinkEndedError, NotFoundError
-from app.core.page.account import account_hint
-from app.core.page.link import LinkKind
+from app.core.page.link import LinkKind, account_hint
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import ConsentLink, add_link, find_link, token_digest
 from app.ledger.locators import find_name
 from app.ledger.store import load_entries
-from app.ledger.vault_store import load_name
+from app.ledger.vault import load_name
 from app.operations.consents.create_consent_link import TOKEN_BYTES, MadeLink, WantedLink
 from app.operations.consents.open_consent_link import account_closed
 from app.operations.service.deployment import Deployment, SubjectName

@@ -10,16 +10,25 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import EventKind, State
-from app.core.errors import DomainError
+from app.core.errors import DomainError, NotFoundError
 from app.core.register.approval import RegisterApproval
-from app.core.register.errors import ImportNotApprovedError, ImportOfAnotherError, ImportUntilError, RowChangedError
+from app.core.register.errors import (
+    ImportChangedError,
+    ImportNotApprovedError,
+    ImportOfAnotherError,
+    ImportUntilError,
+    RowChangedError,
+)
 from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import (
     ImportSource,
     RowHashes,
     add_counts,
+    approve_source,
+    find_source,
     hold_source,
     keep_rows,
     known_rows,
@@ -29,6 +38,46 @@ from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.recorder import record, record_import
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
+from app.operations.service.gate import check_proposer, check_second_person
+
+
+async def propose_import(
+    session: WriteSession, caller: Caller, name: str, expected: int, until: datetime | None
+) -> ImportSource:
+    """Begin an import without a row, so that another person can approve it: so many grants, of until then.
+
+    Raises:
+        PersonsOnlyError, NoSecondPersonError: it could never be approved.
+
+    """
+    await check_proposer(session, caller)
+    return await hold_source(session, name, caller.id, expected, until)
+
+
+async def approve_import(
+    session: WriteSession, caller: Caller, name: str, looked_at: tuple[int, datetime | None], reason: str
+) -> ImportSource:
+    """Approve an import of so many grants as were proposed, until then. Approving it again changes nothing.
+
+    Raises:
+        NotFoundError: no such import was begun.
+        PersonsOnlyError: the caller is a program.
+        OwnProposalError: the caller began it, made the caller that did, or was made by it.
+        ImportChangedError: it is not what was looked at.
+
+    """
+    held = await find_source(session, name, hold=True)
+    if held is None:
+        raise NotFoundError("No such import was begun.")
+    await check_second_person(session, caller, held.made_by)
+    if looked_at != (held.expected, held.until):
+        raise ImportChangedError
+    if held.approved_at is not None:
+        return held
+    await approve_source(session, name, by=caller.id, at=await session.now(), reason=reason)
+    await record_act(session, ActKind.IMPORT_APPROVED, caller.id, Target(TargetKind.IMPORT, name), {"rows": held.rows})
+    return await find_source(session, name) or held
+
 
 _AT_A_STRETCH: Final = 10
 

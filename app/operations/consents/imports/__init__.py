@@ -1,1 +1,0 @@
-"""Imports: decisions that another system recorded, row by row, hundreds in a transaction."""

@@ -1,1 +1,0 @@
-"""Dealing with a database that was restored to a point before what was recorded."""
