@@ -14,7 +14,7 @@ from app.db.session import WriteSession
 from app.operations.register.read_register import read_names
 from app.operations.register.resolve_controllers import resolve_controllers
 from app.operations.register.version_draft import VersionDraft
-from app.operations.service.gate import check_proposer
+from app.operations.service.gate import check_proposer, how_many_decide
 from app.register.proposals import add_proposal, load_proposals
 from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord
 from app.register.store import add_version as append_version
@@ -60,6 +60,7 @@ async def add_version(
     )
     check_successor(last.facts, version.facts)
     refuse_struck(record, version, now)
+    approval = await how_many_decide(session, approval)
     after_struck = approval is RegisterApproval.TWO and record.struck(last, now)
     if after_struck or _waits(approval, last, version):
         await check_proposer(session, caller)

@@ -14,10 +14,11 @@ from app.auth.callers import Caller, CallerKind, Identity
 from app.auth.scopes import Scope
 from app.auth.store import holders_of, list_persons
 from app.core.errors import PersonsOnlyError
-from app.core.register.approval import RegisterApproval
+from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
 from app.core.register.errors import NoSecondPersonError, OwnProposalError, ProposalPendingError
 from app.core.register.gate import MOST_WAITING, Gated, GateProposal
 from app.db.session import ReadSession, WriteSession
+from app.ledger.vault_store import load_check
 from app.register.gate import add_proposal, load_waiting
 
 
@@ -85,6 +86,17 @@ def _differ(one: UUID | Identity, other: UUID | Identity) -> bool:
     return type(one) is type(other) and one != other
 
 
+async def how_many_decide(session: ReadSession, setting: RegisterApproval) -> RegisterApproval:
+    """Two if this process's setting or the database says so: the one place that tells, asked by whatever decides.
+
+    The database keeps that two decide from the first process that says so. A process that said `one` and was started
+    before that learns it here, in the transaction in which it would act.
+    """
+    if setting is RegisterApproval.ONE and await load_check(session, APPROVAL_CHECK) is not None:
+        return RegisterApproval.TWO
+    return setting
+
+
 async def pass_gate(
     session: WriteSession, caller: Caller, approval: RegisterApproval, wanted: GateProposal
 ) -> GateProposal | None:
@@ -93,7 +105,7 @@ async def pass_gate(
     Args:
         session: the transaction.
         caller: who wants it.
-        approval: how many human beings the deployment asks for.
+        approval: how many human beings this process is set to ask for.
         wanted: the act; saying it again while it waits answers what stands.
 
     Returns:
@@ -104,7 +116,7 @@ async def pass_gate(
         ProposalPendingError: another act on the same thing waits.
 
     """
-    if approval is RegisterApproval.ONE:
+    if await how_many_decide(session, approval) is RegisterApproval.ONE:
         return None
     scope = Scope.DEPLOYMENT_RECOVER if wanted.kind is Gated.RESTORE else Scope.REGISTER_APPROVE
     await check_proposer(session, caller, scope)
