@@ -53,16 +53,14 @@ async def add_version(
     now = await session.now()
     known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
     _check(known, draft, now)
-    begins, last = _begins(effective_from, now), record.versions[-1]
+    begins = _begins(effective_from, now)
     controllers = await resolve_controllers(session, caller, draft)
     version = draft.version(
         known.last_number + 1, effective_from=begins, material=material, recorded_at=now, controllers=controllers
     )
-    check_successor(last.facts, version.facts)
+    check_successor(record.versions[-1].facts, version.facts)
     refuse_struck(record, version, now)
-    approval = await how_many_decide(session, approval)
-    after_struck = approval is RegisterApproval.TWO and record.struck(last, now)
-    if after_struck or _waits(approval, last, version):
+    if _waits(await how_many_decide(session, approval), record, version):
         await check_proposer(session, caller)
         return await _propose(session, caller, known, version)
     await append_approved(session, caller, record, version)
@@ -131,7 +129,8 @@ def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
         raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
 
 
-def _waits(approval: RegisterApproval, last: VersionRecord, version: VersionRecord) -> bool:
+def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRecord) -> bool:
+    last, struck = record.versions[-1], bool(record.invalidations)
     words_changed = version.words != last.words
     if words_changed and not version.facts.material and version.reason is None:
         message = (
@@ -139,7 +138,7 @@ def _waits(approval: RegisterApproval, last: VersionRecord, version: VersionReco
             "`material` to true."
         )
         raise InvalidVersionError(message, field="reason")
-    return needs_approval(approval, last.facts, version.facts, words_changed=words_changed)
+    return needs_approval(asked, last.facts, version.facts, words_changed=words_changed, struck=struck)
 
 
 async def _propose(session: WriteSession, caller: Caller, known: Registered, version: VersionRecord) -> Registered:
