@@ -87,6 +87,7 @@ def test_a_rename_is_not_put_off_by_a_version_far_ahead(place, stays):
     ahead = [gone, other] if stays else [other]
     made = add(ada, ads, controller=None, controllers=ahead, effective_from="2099-01-01T00:00:00Z")
     assert made.status_code == 201, made.text
+    assert rule(bob, ads, 2).status_code == 201
     assert api.reason("nina", ads) == "consent_in_force"
     waits = ada.call("POST", f"/v1/controllers/{gone}/versions", {"legal_name": "Courtier SA"}).json()
     bob.ok("POST", f"/v1/proposals/{waits['id']}/approvals", REASON)
@@ -122,6 +123,14 @@ def test_nobody_is_asked_anew_by_one_hand_after_an_invalidation(place, what):
     assert rule(bob, ads, 2).status_code == 201
     # The third follows a version that nothing is wrong with; one hand is not enough for it either.
     assert add(ada, ads, retention="P28D").json().get("proposed_version") == 3
+
+
+def test_a_version_that_one_hand_put_ahead_asks_nobody_after_an_invalidation(place):
+    """A version of later waits also where it only narrows: else it would ask again what is invalidated before then."""
+    _, ada, _, _ = place
+    ads = _ads(place, "put-ahead")
+    later = written(datetime.now(UTC) + timedelta(hours=1))
+    assert add(ada, ads, retention="P29D", effective_from=later).json().get("proposed_version") == 2
 
 
 def test_a_controllers_contact_brings_no_struck_page_back_by_one_hand(place):

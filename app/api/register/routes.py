@@ -146,8 +146,9 @@ async def post_version(
 
     `material: false` is refused when a fact that people are told changes other than by narrowing. A material version
     makes every consent given before it stale once it is in force. Words that change in a version that is not material
-    wait for another person. Where SCEAU_REGISTER_APPROVAL is `two`, so does every version that does not narrow, and
-    every version at all once anything of the processing was invalidated: `proposed_version` tells.
+    wait for another person. Where SCEAU_REGISTER_APPROVAL is `two`, so does every version that does not narrow or is
+    to come into force later, and every version at all once anything of the processing was invalidated:
+    `proposed_version` tells.
     """
 
     async def add(session: WriteSession) -> ProcessingView:

@@ -131,6 +131,7 @@ def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
 
 def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRecord) -> bool:
     last, struck = record.versions[-1], bool(record.invalidations)
+    ahead = (version.facts.effective_from or version.recorded_at) > version.recorded_at
     words_changed = version.words != last.words
     if words_changed and not version.facts.material and version.reason is None:
         message = (
@@ -138,7 +139,7 @@ def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRe
             "`material` to true."
         )
         raise InvalidVersionError(message, field="reason")
-    return needs_approval(asked, last.facts, version.facts, words_changed=words_changed, struck=struck)
+    return needs_approval(asked, last.facts, version.facts, words_changed=words_changed, struck=struck, ahead=ahead)
 
 
 async def _propose(session: WriteSession, caller: Caller, known: Registered, version: VersionRecord) -> Registered:

@@ -31,7 +31,7 @@ async def register_processing(
     now = await session.now()
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
     asked = await how_many_decide(session, approval)
-    waits = needs_approval(asked, None, version.facts, words_changed=False, struck=False)
+    waits = needs_approval(asked, None, version.facts, words_changed=False, struck=False, ahead=False)
     if waits:
         await check_proposer(session, caller)
     changes = (StatusChange(now, Status.PROPOSED),) if waits else ()
