@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -137,20 +136,6 @@ async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:
     return (await hold_callers(session, [identifier])).get(identifier)
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """Which human being a caller is, as far as that is known.
-
-    `identity`: whom an issuer's tokens show it to be; None where a key does. `holders`: who may hold its keys: itself,
-    whoever made it or one of its keys, and so on upwards, each by the caller's id or the identity. Programs that nobody
-    made are left out: the key that bootstraps a deployment, and what is made at the command line, make the first
-    persons' keys.
-    """
-
-    identity: bytes | None
-    holders: frozenset[UUID | bytes]
-
-
 _MAKERS: Final = text("""
 WITH RECURSIVE made AS (
     SELECT id AS made, created_by AS maker FROM caller UNION SELECT caller, created_by FROM caller_key
@@ -164,20 +149,22 @@ WHERE above.maker <> above.made AND NOT (caller.kind = 'machine' AND caller.crea
 """)
 
 
-async def lineages(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, Lineage]:
-    """The lineages of some callers, by id."""
-    makers: dict[UUID, set[UUID]] = {each: set() for each in identifiers}
+async def holders_of(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, frozenset[UUID | Identity]]:
+    """Who may stand behind each of some callers: itself, whoever made it, registered it or rotated its key, and so on.
+
+    Each is the id of a caller that is known by keys, or an account of an issuer. An account is compared by what is
+    stored of issuer and subject, and not by its reference: that is another one after an exchange of the pseudonym key.
+    Programs that nobody made are left out: the key that bootstraps a deployment, and what is made at the command line,
+    make the first persons.
+    """
+    found: dict[UUID, set[UUID]] = {each: {each} for each in identifiers}
     for row in await session.execute(_MAKERS, {"ids": list(identifiers)}):
-        makers[row.made].add(row.maker)
-    everybody = set(makers).union(*makers.values())
-    shown = select(caller.c.id, caller.c.identity_ref).where(
-        caller.c.id.in_(everybody), caller.c.identity_ref.is_not(None)
+        found[row.made].add(row.maker)
+    accounts = select(caller.c.id, caller.c.issuer, caller.c.token_subject).where(
+        caller.c.id.in_(set().union(*found.values())), caller.c.issuer.is_not(None)
     )
-    identities = {row.id: bytes(row.identity_ref) for row in await session.execute(shown)}
-    return {
-        each: Lineage(identities.get(each), frozenset(identities.get(one, one) for one in {each, *found}))
-        for each, found in makers.items()
-    }
+    known = {row.id: Identity(row.issuer, row.token_subject) for row in await session.execute(accounts)}
+    return {each: frozenset(known.get(one, one) for one in them) for each, them in found.items()}
 
 
 async def list_callers(

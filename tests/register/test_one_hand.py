@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import UNLIMITED, Api, running, subject
+from tests.support.consent_page import Person, link
 from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 from tests.support.issuer import Issuer, issuing
@@ -86,6 +87,7 @@ def test_a_rename_is_not_put_off_by_a_version_far_ahead(place, stays):
     ahead = [gone, other] if stays else [other]
     made = add(ada, ads, controller=None, controllers=ahead, effective_from="2099-01-01T00:00:00Z")
     assert made.status_code == 201, made.text
+    assert rule(bob, ads, 2).status_code == 201
     assert api.reason("nina", ads) == "consent_in_force"
     waits = ada.call("POST", f"/v1/controllers/{gone}/versions", {"legal_name": "Courtier SA"}).json()
     bob.ok("POST", f"/v1/proposals/{waits['id']}/approvals", REASON)
@@ -103,6 +105,51 @@ def test_what_was_invalidated_is_not_said_again(place):
     other = add(ada, ads, material=True, notice=words).json()
     assert other["proposed_version"] == 2
     assert rule(bob, ads, 2).status_code == 201
+
+
+@pytest.mark.parametrize("what", ["text", "version"])
+def test_nobody_is_asked_anew_by_one_hand_after_an_invalidation(place, what):
+    """While anything of a processing is invalidated a version that only narrows waits too, and its page asks nobody."""
+    api, ada, bob, _ = place
+    ads = _ads(place, f"asked-by-{what}")
+    page = Person(api, link(api, f"a-{ads}", ads))
+    struck = {"text": page.open().stated[ads], "version": 1}[what]
+    page.press("accept", ads)
+    ada.ok("POST", f"/v1/processings/{ads}/invalidations", {what: struck, **REASON})
+    told = add(ada, ads, retention="P29D")
+    assert (told.status_code, told.json().get("proposed_version")) == (201, 2), told.text
+    if what == "text":
+        assert "accept" not in Person(api, link(api, f"b-{ads}", ads)).open().buttons.get(ads, [])
+    assert rule(bob, ads, 2).status_code == 201
+    # The third follows a version that nothing is wrong with; one hand is not enough for it either.
+    assert add(ada, ads, retention="P28D").json().get("proposed_version") == 3
+
+
+def test_a_version_that_one_hand_put_ahead_asks_nobody_after_an_invalidation(place):
+    """A version of later waits also where it only narrows: else it would ask again what is invalidated before then."""
+    _, ada, _, _ = place
+    ads = _ads(place, "put-ahead")
+    later = written(datetime.now(UTC) + timedelta(hours=1))
+    assert add(ada, ads, retention="P29D", effective_from=later).json().get("proposed_version") == 2
+
+
+def test_a_controllers_contact_brings_no_struck_page_back_by_one_hand(place):
+    """The page names the contact: another one would make another text of the page that was invalidated."""
+    api, ada, bob, _ = place
+    ada.ok("POST", "/v1/controllers", {"id": "reached", "kind": "other", "legal_name": "Reached SA"})
+    ads = _ads(place, "reached-ads", controller=None, controllers=["reached"])
+    contact = {"legal_name": "Reached SA", "contact": "one@reached.example"}
+    assert ada.call("POST", "/v1/controllers/reached/versions", contact).status_code == 201
+    page = Person(api, link(api, "rolf", ads))
+    text = page.open().stated[ads]
+    page.press("accept", ads)
+    ada.ok("POST", f"/v1/processings/{ads}/invalidations", {"text": text, **REASON})
+    contact["contact"] = "other@reached.example"
+    waits = ada.call("POST", "/v1/controllers/reached/versions", contact)
+    assert waits.status_code == 202, waits.text
+    assert "accept" not in Person(api, link(api, "rosa", ads)).open().buttons.get(ads, [])
+    approved = bob.call("POST", f"/v1/proposals/{waits.json()['id']}/approvals", REASON)
+    assert approved.status_code == 201, approved.text
 
 
 def test_what_was_invalidated_meanwhile_is_not_approved(place):

@@ -15,7 +15,7 @@ from tests.support.two_persons import WHY, person
 READS = "it records nothing that decides"
 SERVES = "it runs the service, behind whose API the gate is"
 ASKS = "it asks a running service, with a key: the API's gate holds"
-KEYS = "it makes, narrows or ends callers; who made a key is in its lineage, and at the machine nobody proposes"
+KEYS = "it makes, narrows or ends callers; who made a key may stand behind it, and at the machine nobody proposes"
 WAITS = "with two persons deciding it waits, as the tests below and those of retention show"
 WHAT = {
     "doctor": READS,

@@ -215,9 +215,10 @@ async def post_controller_version(
 ) -> Response:
     """Say what a controller is called from now on, and where it is reached.
 
-    A new legal name, address or country waits for another person (202) where SCEAU_REGISTER_APPROVAL is `two`. Of kind
-    `other`, another name is taken for another legal person, and so is another country of any: each of its processings
-    gets a material version, so that everybody is asked anew, unless it is stated that it is the same legal person.
+    A new legal name, address or country waits for another person (202) where SCEAU_REGISTER_APPROVAL is `two`, and so
+    does a new contact once anything of one of its processings was invalidated. Of kind `other`, another name is taken
+    for another legal person, and so is another country of any: each of its processings gets a material version, so that
+    everybody is asked anew, unless it is stated that it is the same legal person.
     """
 
     async def add(session: WriteSession) -> ControllerView | WaitingView:

@@ -125,7 +125,7 @@ async def post_proposal_approval(  # noqa: PLR0917 - a body, and the parts that 
 ) -> Response:
     """Approve what another person proposed: it takes effect. The reason is kept.
 
-    For persons: never for who proposed it, nor where somebody made, or rotated, the keys of both, or one the other's.
+    For persons: never for who proposed it, nor for whoever may be the same human being, by who made the two callers.
     """
     if await journal.has_ended(caller.id, shown.credential):  # a backup brought its key back
         raise UnauthorizedError(presented=True)

@@ -146,7 +146,8 @@ async def post_version(
 
     `material: false` is refused when a fact that people are told changes other than by narrowing. A material version
     makes every consent given before it stale once it is in force. Words that change in a version that is not material
-    wait for another person, and so does every version that does not narrow where SCEAU_REGISTER_APPROVAL is `two`:
+    wait for another person. Where SCEAU_REGISTER_APPROVAL is `two`, so does every version that does not narrow or is
+    to come into force later, and every version at all once anything of the processing was invalidated:
     `proposed_version` tells.
     """
 
@@ -186,7 +187,7 @@ async def post_approval(
 ) -> Response:
     """Approve a proposed version: it is in force from now on, or from its own instant if that is later.
 
-    For persons: never for who proposed it, nor where somebody made, or rotated, the keys of both, or one the other's.
+    For persons: never for who proposed it, nor for whoever may be the same human being, by who made the two callers.
     The reason is kept.
     """
 

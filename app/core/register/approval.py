@@ -55,23 +55,31 @@ def narrows(before: ProcessingVersion, after: ProcessingVersion, *, words_change
 
 
 def needs_approval(
-    asked: RegisterApproval, before: ProcessingVersion | None, after: ProcessingVersion, *, words_changed: bool
+    asked: RegisterApproval,
+    before: ProcessingVersion | None,
+    after: ProcessingVersion,
+    *,
+    words_changed: bool,
+    struck: bool,
+    ahead: bool,
 ) -> bool:
     """Whether a version waits for another person.
 
     Args:
-        asked: what the deployment has chosen.
+        asked: how many persons decide.
         before: the version that it follows; None for the first of a new processing.
         after: the version.
         words_changed: whether what people read beside the told facts differs. Said to be minor, that always takes a
             second person: consents to the old words would go on under the new ones.
+        struck: whether anything of the processing was invalidated. Any other version may ask again what was stopped.
+        ahead: whether it comes into force later. What is invalidated until then would be asked again by it.
 
     """
     if before is not None and words_changed and not after.material:
         return True
     if asked is RegisterApproval.ONE:
         return False
-    return before is None or not narrows(before, after, words_changed=words_changed)
+    return before is None or struck or ahead or not narrows(before, after, words_changed=words_changed)
 
 
 def check_lawful(purpose: Purpose, version: ProcessingVersion) -> None:

@@ -28,7 +28,7 @@ class NotProposedError(DomainError):
 
 
 class OwnProposalError(DomainError):
-    """Another person approves: the caller proposed this, or one made the other's key, or somebody made both keys."""
+    """Another person approves: by who made the two callers, this one and who proposed it may be one human being."""
 
     slug = "own-proposal"
 
@@ -36,9 +36,9 @@ class OwnProposalError(DomainError):
 class NoSecondPersonError(DomainError):
     """Nobody could approve this: first give another person a caller of kind `person` with `register:approve`.
 
-    Whoever proposes by a key needs somebody with another key, made by the bootstrap key or at the command line: whoever
-    makes somebody's key may hold a copy. Whoever proposes as an identity of the issuer needs another identity of it
-    (POST /v1/identities): a key and an identity may be one person's.
+    Whoever proposes by a key needs somebody with another key, and whoever proposes by an account of an issuer somebody
+    with another account of the same issuer: a key and an account may be one person's. Let the bootstrap key, or the
+    command line, make the callers of both: whoever makes a key, or registers an account, may use it.
     """
 
     slug = "no-second-person"

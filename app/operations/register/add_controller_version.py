@@ -1,7 +1,8 @@
 """Say what a controller is called from now on, and where it is reached.
 
 Another name may be another company. So a new legal name, address or country waits for a second person, and where no
-register says that it is the same legal person, every processing of the controller is asked anew.
+register says that it is the same legal person, every processing of the controller is asked anew. While anything of a
+processing is invalidated whatever is said of its controllers waits: pages name them, so that it makes other texts.
 """
 
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ async def add_controller_version(
     *,
     same_legal_person: bool = False,
 ) -> ControllerRecord | GateProposal:
-    """Append a version to a controller, or propose it: a new contact or officer needs nobody.
+    """Append a version to a controller, or propose it: a new contact or officer needs nobody, if nothing was struck.
 
     Raises:
         NotFoundError: no such controller.
@@ -47,7 +48,7 @@ async def add_controller_version(
     record = await lock_controller(session, identifier)
     if record is None:
         raise NotFoundError
-    if _is_gated(record, draft):
+    if _is_gated(record, draft) or await _names_what_was_struck(session, identifier):
         now = await session.now()
         wanted = GateProposal(session.new_id(now), Gated.CONTROLLER_VERSION, identifier, asdict(draft), now, caller.id)
         waits = await pass_gate(session, caller, approval, wanted)
@@ -99,6 +100,12 @@ def _is_gated(record: ControllerRecord, draft: ControllerDraft) -> bool:
         last.postal_address,
         last.country,
     )
+
+
+async def _names_what_was_struck(session: WriteSession, identifier: str) -> bool:
+    """Whether anything of a processing of this controller was invalidated."""
+    struck = [each for each in (await load_processings(session)).values() if each.invalidations]
+    return any(identifier in version.controllers for each in struck for version in each.versions)
 
 
 def _may_be_another(record: ControllerRecord, draft: ControllerDraft) -> bool:

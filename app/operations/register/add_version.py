@@ -13,7 +13,7 @@ from app.db.session import WriteSession
 from app.operations.register.read_register import read_names
 from app.operations.register.resolve_controllers import resolve_controllers
 from app.operations.register.version_draft import VersionDraft
-from app.operations.service.gate import check_proposer
+from app.operations.service.gate import check_proposer, how_many_decide
 from app.register.proposals import add_proposal, load_proposals
 from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord
 from app.register.store import add_version as append_version
@@ -52,15 +52,14 @@ async def add_version(
     now = await session.now()
     known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
     _check(known, draft, now)
-    begins, last = _begins(effective_from, now), record.versions[-1]
+    begins = _begins(effective_from, now)
     controllers = await resolve_controllers(session, caller, draft)
     version = draft.version(
         known.last_number + 1, effective_from=begins, material=material, recorded_at=now, controllers=controllers
     )
-    check_successor(last.facts, version.facts)
+    check_successor(record.versions[-1].facts, version.facts)
     refuse_struck(record, version, now)
-    after_struck = approval is RegisterApproval.TWO and record.struck(last, now)
-    if after_struck or _waits(approval, last, version):
+    if _waits(await how_many_decide(session, approval), record, version):
         await check_proposer(session, caller)
         return await _propose(session, caller, known, version)
     await append_approved(session, caller, record, version)
@@ -129,7 +128,9 @@ def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
         raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
 
 
-def _waits(approval: RegisterApproval, last: VersionRecord, version: VersionRecord) -> bool:
+def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRecord) -> bool:
+    last, struck = record.versions[-1], bool(record.invalidations)
+    ahead = (version.facts.effective_from or version.recorded_at) > version.recorded_at
     words_changed = version.words != last.words
     if words_changed and not version.facts.material and version.reason is None:
         message = (
@@ -137,7 +138,7 @@ def _waits(approval: RegisterApproval, last: VersionRecord, version: VersionReco
             "`material` to true."
         )
         raise InvalidVersionError(message, field="reason")
-    return needs_approval(approval, last.facts, version.facts, words_changed=words_changed)
+    return needs_approval(asked, last.facts, version.facts, words_changed=words_changed, struck=struck, ahead=ahead)
 
 
 async def _propose(session: WriteSession, caller: Caller, known: Registered, version: VersionRecord) -> Registered:

@@ -8,7 +8,7 @@ from app.core.register.approval import RegisterApproval, needs_approval
 from app.db.session import WriteSession
 from app.operations.register.resolve_controllers import resolve_controllers
 from app.operations.register.version_draft import VersionDraft
-from app.operations.service.gate import check_proposer
+from app.operations.service.gate import check_proposer, how_many_decide
 from app.register.proposals import add_proposal
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_processing
@@ -29,7 +29,8 @@ async def register_processing(
     controllers = await resolve_controllers(session, caller, draft)
     now = await session.now()
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
-    waits = needs_approval(approval, None, version.facts, words_changed=False)
+    asked = await how_many_decide(session, approval)
+    waits = needs_approval(asked, None, version.facts, words_changed=False, struck=False, ahead=False)
     if waits:
         await check_proposer(session, caller)
     changes = (StatusChange(now, Status.PROPOSED),) if waits else ()

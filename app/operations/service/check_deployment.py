@@ -9,6 +9,7 @@ from app.db.time_zone import time_zones_agree
 from app.ledger.locators import lacks_rows, made_by
 from app.ledger.vault import agree_on_check, list_checks, load_check
 from app.operations.service.deployment import Deployment
+from app.operations.service.gate import how_many_decide
 from app.snapshot.beats import PROTOCOL
 
 _SPOKEN: Final = "protocol "
@@ -70,7 +71,7 @@ async def check_approval(session: WriteSession, approval: RegisterApproval) -> N
     """
     if approval is RegisterApproval.TWO:
         await agree_on_check(session, APPROVAL_CHECK, approval.value)
-    elif await load_check(session, APPROVAL_CHECK) is not None:
+    elif await how_many_decide(session, approval) is RegisterApproval.TWO:
         raise DeploymentRefusedError(
             "SCEAU_REGISTER_APPROVAL is one, and in this deployment two persons decide: set it to two"
         )

@@ -1,22 +1,24 @@
 """Who may propose what may permit more, and who may approve it: two human beings (`app.core.register.gate`).
 
-Two human beings are two identities of an issuer, or the holders of two person keys. Whoever made a key, or a caller
-that made it, may hold a copy: two callers whose makers have somebody in common are taken for one human being, and so
-are a key and an identity. The key that bootstraps a deployment makes the first persons' keys, and proposes and
+Two callers are two human beings where nobody who may stand behind the one may stand behind the other. Whoever made a
+key or registered an account, or made the caller that did, may use it. One human being may have a key and an account,
+and an account at each issuer. The key that bootstraps a deployment makes the first persons' callers, and proposes and
 approves nothing.
 """
 
 from dataclasses import replace
+from itertools import product
 from uuid import UUID
 
-from app.auth.callers import Caller, CallerKind
+from app.auth.callers import Caller, CallerKind, Identity
 from app.auth.scopes import Scope
-from app.auth.store import Lineage, lineages, list_persons
+from app.auth.store import holders_of, list_persons
 from app.core.errors import PersonsOnlyError
-from app.core.register.approval import RegisterApproval
+from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
 from app.core.register.errors import NoSecondPersonError, OwnProposalError, ProposalPendingError
 from app.core.register.gate import MOST_WAITING, Gated, GateProposal
 from app.db.session import ReadSession, WriteSession
+from app.ledger.vault_store import load_check
 from app.register.gate import add_proposal, load_waiting
 
 
@@ -40,7 +42,7 @@ async def check_second_person(session: ReadSession, caller: Caller, proposed_by:
 
     """
     check_person(caller)
-    both = await lineages(session, [caller.id, proposed_by])
+    both = await holders_of(session, [caller.id, proposed_by])
     if not _are_two(both[caller.id], both[proposed_by]):
         raise OwnProposalError
 
@@ -64,19 +66,35 @@ async def check_proposer(session: ReadSession, caller: Caller, scope: Scope = Sc
         for each in await list_persons(session)
         if each.revoked_at is None and {Scope.REGISTER_APPROVE, scope} <= each.scopes
     ]
-    known = await lineages(session, [caller.id, *others])
+    known = await holders_of(session, [caller.id, *others])
     if not any(_are_two(known[caller.id], known[other]) for other in others):
         raise NoSecondPersonError
 
 
-def _are_two(one: Lineage, other: Lineage) -> bool:
-    """Whether two callers are certainly two human beings: two identities of an issuer, or two keys that nobody shares.
+def _are_two(one: frozenset[UUID | Identity], other: frozenset[UUID | Identity]) -> bool:
+    """Whether two callers are certainly two human beings, by who may stand behind each: every pair of these is."""
+    return all(_differ(each, another) for each, another in product(one, other))
 
-    A key and an identity may be one human being's, whoever made the key.
+
+def _differ(one: UUID | Identity, other: UUID | Identity) -> bool:
+    """Whether these are certainly two: two accounts of one issuer, or the holders of two keys.
+
+    A key and an account, or accounts of two issuers, may be one human being's.
     """
-    if one.identity is not None or other.identity is not None:
-        return None not in {one.identity, other.identity} and one.identity != other.identity
-    return one.holders.isdisjoint(other.holders)
+    if isinstance(one, Identity) and isinstance(other, Identity):
+        return one.issuer == other.issuer and one.subject != other.subject
+    return type(one) is type(other) and one != other
+
+
+async def how_many_decide(session: ReadSession, setting: RegisterApproval) -> RegisterApproval:
+    """Two if this process's setting or the database says so: the one place that tells, asked by whatever decides.
+
+    The database keeps that two decide from the first process that says so. A process that said `one` and was started
+    before that learns it here, in the transaction in which it would act.
+    """
+    if setting is RegisterApproval.ONE and await load_check(session, APPROVAL_CHECK) is not None:
+        return RegisterApproval.TWO
+    return setting
 
 
 async def pass_gate(
@@ -87,7 +105,7 @@ async def pass_gate(
     Args:
         session: the transaction.
         caller: who wants it.
-        approval: how many human beings the deployment asks for.
+        approval: how many human beings this process is set to ask for.
         wanted: the act; saying it again while it waits answers what stands.
 
     Returns:
@@ -98,7 +116,7 @@ async def pass_gate(
         ProposalPendingError: another act on the same thing waits.
 
     """
-    if approval is RegisterApproval.ONE:
+    if await how_many_decide(session, approval) is RegisterApproval.ONE:
         return None
     scope = Scope.DEPLOYMENT_RECOVER if wanted.kind is Gated.RESTORE else Scope.REGISTER_APPROVE
     await check_proposer(session, caller, scope)

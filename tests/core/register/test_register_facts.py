@@ -88,7 +88,16 @@ MATERIAL = replace(STRONG, number=2, material=True)
 def test_what_waits_for_a_second_person(before, after, words, one, two):
     """Other words said to be minor always wait; where two are asked for, so does a version that does not narrow."""
     for asked, waits in ((RegisterApproval.ONE, one), (RegisterApproval.TWO, two)):
-        assert needs_approval(asked, before, after, words_changed=words) is waits
+        assert needs_approval(asked, before, after, words_changed=words, struck=False, ahead=False) is waits
+
+
+@pytest.mark.parametrize("asked", RegisterApproval)
+@pytest.mark.parametrize("why", ["struck", "ahead"])
+def test_a_narrowing_version_waits_after_an_invalidation_or_if_it_is_for_later(asked, why):
+    """Where two decide; where one decides it waits for nobody."""
+    narrower = replace(MINOR, retention=Retention.parse("P1D"))
+    waits = needs_approval(asked, STRONG, narrower, words_changed=False, struck=why == "struck", ahead=why == "ahead")
+    assert waits is (asked is RegisterApproval.TWO)
 
 
 def test_a_service_may_not_depend_on_a_consent():

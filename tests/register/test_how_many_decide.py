@@ -1,0 +1,56 @@
+"""Two decide from the first process that says so, also by a process that said `one` and was started before."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.api import UNLIMITED, Api, processing, running
+from tests.support.databases import new_database
+from tests.support.two_persons import add, person
+
+
+@pytest.fixture(scope="module")
+def ada() -> Iterator[Api]:
+    """A person's key, at a process that said `one` before another said `two`; there is somebody to approve."""
+    with new_database() as database, running(database, register_approval="one", **UNLIMITED) as api:
+        scopes = list(api.ok("GET", "/v1/keys")["items"][0]["scopes"])
+        made, _ = person(api, "Ada", *scopes), person(api, "Bob", *scopes)
+        made.ok("POST", "/v1/controllers", {"id": "acme", "kind": "other", "legal_name": "Acme SA"})
+        made.register("ads")
+        made.register("off")
+        made.ok("PATCH", "/v1/processings/off", {"status": "suspended"})
+        with running(database, register_approval="two", **UNLIMITED):
+            yield made
+
+
+def test_a_new_processing_waits(ada):
+    """It is proposed, and denied."""
+    assert ada.register("later", purpose="sorting")["status"] == "proposed"
+    assert ada.reason("anybody", "later") == "processing_suspended"
+
+
+def test_a_wider_version_waits(ada):
+    """It is proposed, and the version before stays in force."""
+    told = add(ada, "ads", party_mode="user_only", material=True, retention="P1Y").json()
+    assert (told["version"]["number"], told["proposed_version"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/v1/processings/off", {"status": "active"}),
+        ("POST", "/v1/controllers/acme/versions", {"legal_name": "Courtier SA"}),
+        ("POST", "/v1/restores", {"lost": "Nothing."}),
+    ],
+)
+def test_what_passes_the_gate_waits(ada, method, path, body):
+    """A resumption, another name of a controller and the acceptance of a restore are kept as proposals."""
+    assert ada.call(method, path, body).status_code == 202
+
+
+def test_a_program_proposes_nothing(ada):
+    """A program is refused as where its process says `two`."""
+    robot = person(ada, "robot", kind="machine")
+    refused: Any = robot.call("POST", "/v1/processings", processing("more"))
+    assert refused.json()["type"] == "urn:sceau:problem:persons-only"
