@@ -18,7 +18,7 @@ from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
 from app.core.register.errors import NoSecondPersonError, OwnProposalError, ProposalPendingError
 from app.core.register.gate import MOST_WAITING, Gated, GateProposal
 from app.db.session import ReadSession, WriteSession
-from app.ledger.vault_store import load_check
+from app.ledger.vault import load_check
 from app.register.gate import add_proposal, load_waiting
 
 
