@@ -1,11 +1,13 @@
 """Two decide from the first process that says so, also by a process that said `one` and was started before."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.support.api import UNLIMITED, Api, processing, running
+from tests.support.api import UNLIMITED, Api, processing, running, subject
+from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 from tests.support.two_persons import add, person
 
@@ -47,6 +49,19 @@ def test_a_wider_version_waits(ada):
 def test_what_passes_the_gate_waits(ada, method, path, body):
     """A resumption, another name of a controller and the acceptance of a restore are kept as proposals."""
     assert ada.call(method, path, body).status_code == 202
+
+
+def test_older_consents_wait(ada):
+    """No grant of long ago is recorded by one hand, by an import or beside it; a dry run of one needs nobody."""
+    at = datetime.now(UTC) - timedelta(days=30)
+    dated = grant("otto", "ads", at=at, evidence=SIGNED)
+    assert ada.call("POST", "/v1/consents", dated).status_code == 422
+    signed = {"evidence": own_form(proof(notice_of("ads"), SIGNED), "gil"), "at": written(at), "decision": "granted"}
+    row = {"source_id": "1", "subject": subject("gil"), "processing": "ads", **signed}
+    body = {"import": "crm", "until": written(at + timedelta(days=1)), "rows": [row], "grants_expected": 1}
+    assert ada.ok("POST", "/v1/imports", {**body, "dry_run": True})["recorded"] == 1
+    assert ada.call("POST", "/v1/imports", body).json()["type"] == "urn:sceau:problem:import-not-approved"
+    assert {ada.reason(name, "ads") for name in ("otto", "gil")} == {"no_consent"}
 
 
 def test_a_program_proposes_nothing(ada):

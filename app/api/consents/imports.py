@@ -30,7 +30,6 @@ from app.auth.callers import Caller
 from app.auth.scopes import Scope
 from app.auth.store import kept_as_they_are
 from app.core.consent import EventKind
-from app.core.register.approval import RegisterApproval
 from app.core.register.errors import ImportNotApprovedError
 from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import ImportSource, list_sources
@@ -90,10 +89,8 @@ async def post_import(  # noqa: PLR0917 - dependencies
     the same, and then undone.
     """
     caller.require(Scope.CONSENTS_IMPORT)
-    # What is undone needs nobody's approval.
-    needed = RegisterApproval.ONE if body.dry_run else approval
-    whole = Import(body.name, body.grants_expected, body.until, needed, body.notify)
-    importing = _Importing(write, deployment, caller.id, again, whole, dry_run=body.dry_run)
+    whole = Import(body.name, body.grants_expected, body.until, approval, body.notify, dry_run=body.dry_run)
+    importing = _Importing(write, deployment, caller.id, again, whole)
     return await importing.answer(body.rows)
 
 
@@ -124,8 +121,9 @@ async def post_import_approval(
 ) -> Response:
     """Approve an import of grants, where a second person approves (`SCEAU_REGISTER_APPROVAL=two`).
 
-    For persons, and never for who began it, or whose key somebody made who made theirs. The reason is kept. What is
-    approved is named: 409 `import-changed` where the import expects more grants now, or ends at another instant.
+    For persons: never for who began it, nor for whoever may be the same human being, by who made the two callers. The
+    reason is kept. What is approved is named: 409 `import-changed` where the import expects more grants now, or ends at
+    another instant.
     """
 
     async def approve(session: WriteSession) -> ImportView:
@@ -148,7 +146,6 @@ class _Importing:
     caller: UUID
     ask: AskAgain
     whole: Import
-    dry_run: bool
 
     async def answer(self, items: Sequence[object]) -> Response:
         """Record what can be, and tell what became of each row."""
@@ -169,7 +166,7 @@ class _Importing:
                 await propose_import(session, caller, self.whole.source, self.whole.grants_expected, self.whole.until)
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
-        return Response(_told(items, told, dry_run=self.dry_run), media_type="application/json")
+        return Response(_told(items, told, dry_run=self.whole.dry_run), media_type="application/json")
 
     @asynccontextmanager
     async def _begun(self) -> AsyncIterator[tuple[WriteSession, Caller]]:
@@ -197,7 +194,7 @@ class _Importing:
             async with self.write.writer.turns, self._begun() as (session, caller):
                 async with session.attempt():
                     verdicts = await import_rows(session, self.deployment, caller, self.whole, rows)
-                return _undo(verdicts) if self.dry_run else verdicts
+                return _undo(verdicts) if self.whole.dry_run else verdicts
         except _DryRunError as ended:
             return list(ended.verdicts)
 

@@ -38,7 +38,7 @@ from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.recorder import record, record_import
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
-from app.operations.service.gate import check_proposer, check_second_person
+from app.operations.service.gate import check_proposer, check_second_person, how_many_decide
 
 
 async def propose_import(
@@ -95,7 +95,7 @@ class ImportedRow:
 class Import:
     """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are told.
 
-    `until`: the instant until which the older system decided.
+    `dry_run`: it is undone, which needs nobody's approval. `until`: the instant until which the older system decided.
     """
 
     source: str
@@ -103,6 +103,7 @@ class Import:
     until: datetime | None
     approval: RegisterApproval
     notify: bool
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ async def import_rows(
     keep_rows(session, (hashes[place] for place in done))
     grants = sum(1 for place in done if _is_grant(rows[place]))
     await add_counts(session, whole.source, rows=len(done), grants=grants)
-    _require_approval(whole, held, held.grants + grants)
+    await _require_approval(session, whole, held, held.grants + grants)
     if done:
         await record_import(session, caller)
     if known:
@@ -174,10 +175,12 @@ def _repeated(content: bytes, row: RowHashes) -> Verdict:
     return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
 
 
-def _require_approval(whole: Import, held: ImportSource, grants: int) -> None:
+async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
     """Refuse grants that no second person has approved, or more of them than were approved."""
     approved = held.expected if held.approved_at is not None else 0
-    if whole.approval is RegisterApproval.TWO and max(whole.grants_expected, grants) > approved:
+    if max(whole.grants_expected, grants) <= approved or whole.dry_run:
+        return
+    if await how_many_decide(session, whole.approval) is RegisterApproval.TWO:
         raise ImportNotApprovedError
 
 

@@ -34,6 +34,7 @@ from app.ledger.projection import project_subject
 from app.ledger.store import append_entries, ledgers_behind
 from app.ledger.vault import KeptName, keep_name
 from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.gate import how_many_decide
 from app.register.records import ProcessingRecord
 from app.register.remembered import STAMP, RegisterEntries
 from app.snapshot.tables import ChangeKind, record_change
@@ -120,7 +121,15 @@ class OpenLedgers:
     ledgers: dict[bytes, OpenLedger] = field(default_factory=dict)
     busy: set[bytes] = field(default_factory=set)
     begun: set[bytes] = field(default_factory=set)
+    decided: Deployment | None = None
     unfound: "datetime | Literal['not looked up'] | None" = "not looked up"
+
+    async def as_decided(self) -> Deployment:
+        """The deployment, with how many human beings decide now, whatever this process was told when it started."""
+        if self.decided is None:
+            approval = await how_many_decide(self.session, self.deployment.approval)
+            self.decided = replace(self.deployment, approval=approval)
+        return self.decided
 
     async def unfound_until(self) -> datetime | None:
         """Until when somebody may have been erased whom the keys in use do not find; None where they find everybody.

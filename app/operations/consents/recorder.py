@@ -45,11 +45,16 @@ async def record(
 
     """
     ledger = opened.of(said.subject)
+    stated = said.received_at if isinstance(said, Withdrawal) else said.collected_at
+    is_old = stated is not None and stated < ledger.now - deployment.max_backdating
+    if is_old:
+        deployment = await opened.as_decided()
     if isinstance(said, Withdrawal):
         recording = withdrawal(said, ledger, deployment, caller)
         session.narrow()
     else:
-        known = await _known(session, deployment, said, ledger, opened)
+        own = await _own_names(session, deployment, said, ledger)
+        known = Known(own, await opened.unfound_until() if is_old else None)
         recording = grant(said, ledger, deployment, caller, known)
         await _claim_document(session, ledger, recording)
     if recording.widens:
@@ -81,16 +86,13 @@ async def record_import(session: WriteSession, caller: Caller) -> None:
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
 
 
-async def _known(
-    session: WriteSession, deployment: Deployment, said: Collected, ledger: OpenLedger, opened: OpenLedgers
-) -> Known:
-    """What else is recorded, that a grant may contradict: looked up where it can matter."""
-    own, unfound = frozenset[str](), None
-    if {"parent", "parent_ref"} & (said.capacity or {}).keys():
-        own = await own_references(session, deployment, ledger, said.subject)
-    if said.collected_at is not None and said.collected_at < ledger.now - deployment.max_backdating:
-        unfound = await opened.unfound_until()
-    return Known(own, unfound)
+async def _own_names(
+    session: WriteSession, deployment: Deployment, said: Collected, ledger: OpenLedger
+) -> frozenset[str]:
+    """By what each name of the person would be known as a parent, where a parent is named (hex)."""
+    if not {"parent", "parent_ref"} & (said.capacity or {}).keys():
+        return frozenset()
+    return await own_references(session, deployment, ledger, said.subject)
 
 
 async def own_references(

@@ -15,7 +15,7 @@ from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.events.outbox import Message, put_many
 from app.ledger.entries import LedgerEntry, collection_of
-from app.operations.consents.ledgers import OpenLedger, append, open_ledger
+from app.operations.consents.ledgers import OpenLedger, append, open_ledgers
 from app.operations.consents.recorder import record_import
 from app.operations.consents.statement import CollectionTime, time_of_narrowing
 from app.operations.decisions.evaluate_requests import present
@@ -47,7 +47,11 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         AgeDateError: `under_15_until` is not ahead, or the person is not said to be under 15.
 
     """
-    ledger = await open_ledger(session, deployment, stated.subject)
+    opened = await open_ledgers(session, deployment, [stated.subject])
+    opened.begin(stated.subject)
+    ledger = opened.of(stated.subject)
+    if stated.at is not None and stated.at < ledger.now - deployment.max_backdating:
+        deployment = await opened.as_decided()
     when = time_of_narrowing(ledger, deployment, caller, stated.at, field="at")
     _check_until(stated, when.at)
     entry = _entry(session, caller, ledger, stated, when)
