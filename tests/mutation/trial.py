@@ -61,7 +61,7 @@ def golden_failures(module: str, tree: ast.Module) -> int:
         try:
             vars(importlib.import_module("app.conformance.document"))["_compose"] = _composed
             reader = importlib.import_module("app.conformance.reader")
-            run = importlib.import_module("app.conformance.cases").run
+            run = importlib.import_module("app.conformance.run").run
             return sum(len(run(reader.read_file(path))) for path in GOLDEN)
         except Exception:  # noqa: BLE001 - whatever a wrong core raises, it is found out
             return sys.maxsize
