@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from app.api.http.problems import status_of
-from app.auth.scopes import SCOPE_TOLD, Scope
+from app.auth.callers import SCOPE_TOLD, Scope
 from app.core.errors import DomainError
 from handbook.tables import code, page, table
 

@@ -3,7 +3,7 @@
 from alembic import context
 
 import app.audit.store
-import app.auth.tables
+import app.auth.store
 import app.db.owner_limits
 import app.db.retention
 import app.events.tables
@@ -17,8 +17,8 @@ import app.ledger.link_store
 import app.ledger.tables
 import app.proof.store
 import app.register.gate
-import app.register.invalidation_tables
-import app.register.tables
+import app.register.invalidations
+import app.register.store
 import app.snapshot.tables
 import app.staff
 from app.db.schema import is_declared_here, metadata

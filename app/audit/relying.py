@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from app.audit.figures import CLOCKS_APART, lowest_id
 from app.audit.store import COLUMNS, LoggedDecision
-from app.core.register.invalidation import Struck
+from app.core.register import Struck
 from app.db.session import ReadSession
 
 # Of a joint consent in two acts the log names the second; the first may be the one that the text was shown for.

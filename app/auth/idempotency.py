@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, cast, text, update
 
-from app.auth.tables import idempotency
+from app.auth.store import idempotency
 from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
 from app.db.lookups import LookedUp, Lookup, Prepared, as_rows, nothing
 from app.db.session import Put, WriteSession

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Final, Self
 from uuid import UUID
 
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 
 OFF: Final = "off"
 _WRITTEN: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})", re.ASCII)

@@ -6,15 +6,187 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Text, bindparam, cast, func, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Row,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
-from app.auth.callers import Authenticated, Caller, CallerKind, Credential, Identity, Token
-from app.auth.key_store import in_force_now
-from app.auth.scopes import Scope
-from app.auth.tables import caller, caller_key
+from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Credential, Identity, Scope, Token, key_digest
 from app.db.lookups import Lookup, Prepared, nothing
+from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
+
+Instant = DateTime(timezone=True)
+
+caller = Table(
+    "caller",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("processings", ARRAY(Text)),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Uuid),
+    Column("revoked_at", Instant),
+    Column("revoked_by", Uuid),
+    Column("kind", Text, nullable=False, server_default=text("'machine'")),
+    # Whose access tokens it is known by, when it is known by tokens: shown to administrators, found by the reference.
+    Column("issuer", Text),
+    Column("token_subject", Text),
+    Column("token_client", Text),
+    Column("identity_ref", LargeBinary),
+    CheckConstraint("cardinality(scopes) >= 1", name="some_scope"),
+    CheckConstraint("kind IN ('machine', 'person')", name="kind"),
+    CheckConstraint(
+        "(issuer IS NULL) = (token_subject IS NULL) AND (issuer IS NULL) = (identity_ref IS NULL)"
+        " AND (token_client IS NULL OR issuer IS NOT NULL)",
+        name="identity",
+    ),
+    CheckConstraint("octet_length(identity_ref) = 32", name="identity_length"),
+    Index("uq_caller_identity", "identity_ref", unique=True, postgresql_where=text("revoked_at IS NULL")),
+)
+
+caller_key = Table(
+    "caller_key",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False, index=True),
+    Column("key_sha256", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Uuid),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("revoked_by", Uuid),
+    CheckConstraint("octet_length(key_sha256) = 32", name="key_length"),
+)
+
+credential_use = Table(
+    "credential_use",
+    metadata,
+    Column("credential", Uuid, primary_key=True),
+    Column("used_at", Instant, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
+    Column("key_hash", LargeBinary, nullable=False),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("status", SmallInteger),
+    Column("body", Text),
+    # Whom the write was about: the answer goes with them, and the key stays claimed, without a status.
+    Column("subject_refs", ARRAY(LargeBinary)),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("caller", "key_hash"),
+    Index("ix_idempotency_caller_created_at", "caller", "created_at"),
+    Index("ix_idempotency_subject_refs", "subject_refs", postgresql_using="gin"),
+)
+
+dashboard_session = Table(
+    "dashboard_session",
+    metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    # What the session was begun with: it ends with it.
+    Column("credential", Uuid, nullable=False),
+    Column("ends_at", Instant),
+    CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
+    Index("ix_dashboard_session_seen_at", "seen_at"),
+)
+
+
+async def add_key(session: WriteSession, added: ApiKey, key: str) -> None:
+    """Keep a new key of a caller, as its digest."""
+    session.widen()
+    await session.execute(
+        insert(caller_key).values(
+            id=added.id,
+            caller=added.caller,
+            key_sha256=key_digest(key),
+            created_at=added.created_at,
+            created_by=added.created_by,
+            expires_at=added.expires_at,
+        )
+    )
+
+
+async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UUID, list[ApiKey]]:
+    """The keys of these callers, oldest first, ended ones included; an empty list for one that has none."""
+    found: dict[UUID, list[ApiKey]] = {each: [] for each in callers}
+    if not callers:
+        return found
+    statement = select(caller_key).where(caller_key.c.caller.in_(callers))
+    for row in await session.execute(statement.order_by(caller_key.c.created_at, caller_key.c.id)):
+        found[row.caller].append(_key(row))
+    return found
+
+
+async def find_key(session: ReadSession, identifier: UUID) -> ApiKey | None:
+    """A key by its id; None when there is none."""
+    row = (await session.execute(select(caller_key).where(caller_key.c.id == identifier))).first()
+    return None if row is None else _key(row)
+
+
+def _key(row: Row[tuple[object, ...]]) -> ApiKey:
+    return ApiKey(row.id, row.caller, row.created_at, row.created_by, row.expires_at, row.revoked_at)
+
+
+def in_force_now() -> ColumnElement[bool]:
+    """Whether a row of the keys is good by the database's clock; its caller may be revoked nevertheless."""
+    key = caller_key.c
+    return key.revoked_at.is_(None) & or_(key.expires_at.is_(None), key.expires_at > func.clock_timestamp())
+
+
+async def is_key_in_force(session: ReadSession, identifier: UUID) -> bool:
+    """Whether there is such a key, and it is neither revoked nor has expired."""
+    statement = select(caller_key.c.id).where(caller_key.c.id == identifier, in_force_now())
+    return (await session.execute(statement)).first() is not None
+
+
+async def is_key_revoked(session: ReadSession, identifier: UUID) -> bool:
+    """Whether a key was revoked, or there is none of that id; one that has expired was not."""
+    statement = select(caller_key.c.id).where(caller_key.c.id == identifier, caller_key.c.revoked_at.is_(None))
+    return (await session.execute(statement)).first() is None
+
+
+async def let_expire(session: WriteSession, keys: Collection[UUID], at: datetime) -> None:
+    """Let these keys be good until an instant and no longer; one that ends sooner still does."""
+    for key in keys:
+        session.note("key", {"key": key, "at": at, "revoked": False})
+    until = func.least(func.coalesce(caller_key.c.expires_at, at), at)
+    await session.execute(update(caller_key).where(caller_key.c.id.in_(keys)).values(expires_at=until))
+
+
+async def end_keys(session: WriteSession, keys: Collection[UUID], *, at: datetime, by: UUID | None) -> None:
+    """Revoke these keys; one that is revoked already keeps its first time."""
+    for key in keys:
+        session.note("key", {"key": key, "at": at, "revoked": True})
+    statement = update(caller_key).where(caller_key.c.id.in_(keys), caller_key.c.revoked_at.is_(None))
+    await session.execute(statement.values(revoked_at=at, revoked_by=by))
+
 
 _NOW: Final = func.clock_timestamp().label("now")
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from app.auth.callers import Token
-from app.auth.scopes import Scope
+from app.auth.callers import Scope, Token
 
 if TYPE_CHECKING:
     from app.auth.key_sets import SigningKey
@@ -144,7 +143,7 @@ def verify_token(token: UnverifiedToken, keys: "Sequence[SigningKey]", rules: To
 
 
 def _signed(token: UnverifiedToken, key: "SigningKey") -> bool:
-    from app.auth.signatures import is_signed_by  # noqa: PLC0415 - most deployments take no tokens
+    from app.auth.key_sets import is_signed_by  # noqa: PLC0415 - most deployments take no tokens
 
     return is_signed_by(token.text, token.algorithm, key.key)
 

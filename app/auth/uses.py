@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from app.auth.callers import Authenticated
-from app.auth.tables import credential_use
+from app.auth.store import credential_use
 from app.db.lookups import as_rows
 from app.db.session import ReadSession, WriteSession
 

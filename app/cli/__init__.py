@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.about import InstallOption, ShowOption, VersionOption, prepare_completion, refusal, say_help, usage
-from app.cli.checks.config import config
-from app.cli.checks.doctor import doctor
-from app.cli.checks.status import status
+from app.cli.checks.doctor import config, doctor, status
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.evaluate import evaluate
 from app.cli.identities import identities
@@ -27,8 +25,7 @@ from app.cli.imports import import_files
 from app.cli.keys import keys
 from app.cli.limits import limits
 from app.cli.output import JsonOption, echo_json
-from app.cli.people.links import links
-from app.cli.people.subject import subject
+from app.cli.people import links, subject
 from app.cli.probe import probe
 from app.cli.proof import proof
 from app.cli.recovery.restores import accept_restore, replay_journal, restore_check

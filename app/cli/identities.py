@@ -6,8 +6,7 @@ from uuid import UUID
 
 import typer
 
-from app.auth.callers import CallerKind, Identity
-from app.auth.scopes import Scope
+from app.auth.callers import CallerKind, Identity, Scope
 from app.cli.connecting import DataOption, connected, deployment
 from app.cli.keys import SCOPES, all_callers, show_callers
 from app.cli.output import JsonOption, echo_json
@@ -31,8 +30,7 @@ def identities_register(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller that shows access tokens in the place of a key. It is listed and revoked with `sceau keys`."""
-    from app.operations.callers.create_key import NewCaller
-    from app.operations.callers.register_identity import register_identity
+    from app.operations.callers.keys import NewCaller, register_identity
 
     wanted = NewCaller(name, frozenset(scope), frozenset(processing) if processing else None, kind)
 

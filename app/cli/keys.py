@@ -9,18 +9,16 @@ from uuid import UUID
 
 import typer
 
-from app.auth.callers import ApiKey, CallerKind
+from app.auth.callers import ApiKey, CallerKind, Scope
 from app.auth.callers import Caller as KnownCaller
-from app.auth.scopes import Scope
 from app.cli.connecting import DataOption, confirmed, connected
 from app.cli.output import JsonOption, echo_json
 from app.cli.typed import duration
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.operations.callers.create_key import MadeKey
+    from app.operations.callers.keys import MadeKey, Rotated
     from app.operations.callers.list_callers import CallerView
-    from app.operations.callers.rotate_key import Rotated
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
@@ -43,8 +41,8 @@ def keys_create(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller, and print its key: once, on standard output."""
-    from app.operations.callers.create_key import NewCaller, create_key
-    from app.operations.callers.find_unregistered import find_unregistered
+    from app.operations.callers.keys import NewCaller, create_key
+    from app.operations.callers.list_callers import find_unregistered
 
     async def make(database: "Database") -> "tuple[MadeKey, list[str]]":
         async with database.write() as session:
@@ -155,7 +153,7 @@ def keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key for a caller, and print it: once, on standard output. Without --overlap: SCEAU_KEY_OVERLAP."""
-    from app.operations.callers.rotate_key import Rotation, rotate_key
+    from app.operations.callers.keys import Rotation, rotate_key
     from app.settings import Settings
 
     if compromised and overlap:
@@ -185,7 +183,7 @@ def keys_revoke(
     data: DataOption = None,
 ) -> None:
     """Revoke a caller or one of its keys, and return when no process of the service takes it any more."""
-    from app.operations.callers.revoke_caller import revoke_caller, revoke_key
+    from app.operations.callers.keys import revoke_caller, revoke_key
 
     async def revoke(database: "Database") -> None:
         async with confirmed(database) as session:

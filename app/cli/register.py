@@ -16,7 +16,7 @@ from app.cli.remote import HERE, KeyFileOption, Remote, UrlOption, remote
 if TYPE_CHECKING:
     from app.cli.register_plan import PresentRegister, RegisterPlan
     from app.db.database import Database
-    from app.operations.register.record_of_activities import Activity
+    from app.operations.register.report import Activity
 
 _WOULD_CHANGE: Final = 2
 
@@ -144,8 +144,8 @@ def register_export(
 ) -> None:
     """Write the record of processing activities (GDPR art. 30), in the order of that article."""
     from app.operations.register.export_register import export_register
-    from app.operations.register.record_of_activities import COLUMNS, safe_cell
-    from app.register.vocabulary import CONTEXT
+    from app.operations.register.report import COLUMNS, safe_cell
+    from app.register.records import CONTEXT
 
     async def export(database: "Database") -> "list[Activity]":
         async with database.read() as session:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from app.core.staff import NoticeStanding
     from app.db.database import Database
-    from app.operations.register.report_period import PeriodReport
+    from app.operations.register.report import PeriodReport
 
 
 class ReportFormat(StrEnum):
@@ -45,7 +45,7 @@ def report(
     It counts people's answers, and names none of them.
     """
     from app.core.errors import NotFoundError
-    from app.operations.register.report_period import report_period
+    from app.operations.register.report import report_period
     from app.operations.staff.coverage import read_staff_coverage
     from app.pages.service.report import report_document
     from app.pages.words import Language

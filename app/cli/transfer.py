@@ -73,7 +73,7 @@ async def _write(lines: AsyncIterator[str], sink: IO[str]) -> int:
 
 
 async def _restore(file: Path, settings: "Settings") -> int:
-    from app.core.register.approval import RegisterApproval
+    from app.core.register import RegisterApproval
     from app.db.database import Database, PoolLimits
     from app.db.transfer import Restoring
     from app.journal.store import load_epoch, mark

@@ -7,8 +7,7 @@ from fastapi import Depends, Response
 
 from app.api.http.security import open_to_all
 from app.api.http.services import WriterDep
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
 from app.core.staff import Notice, NoticeUnfinishedError, lacking, standing
 from app.operations.callers.page_sessions import SignInForm

@@ -9,7 +9,7 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.core.register.controllers import ControllerKind
+from app.core.register import ControllerKind
 from app.db.session import ReadSession, WriteSession
 from app.register.records import ControllerRecord, ControllerVersion, ProcessingRecord
 from app.register.tables import controller, controller_version

@@ -1,4 +1,4 @@
-"""What waits at the gate, and what became of it; both tables are append-only (`app.core.register.gate`)."""
+"""What waits at the gate, and what became of it; both tables are append-only (`app.core.register`)."""
 
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.core.register.gate import Gated, GateProposal, Ruling
+from app.core.register import Gated, GateProposal, Ruling
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
 from app.register.tables import one_of

@@ -10,14 +10,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, insert, literal, null, select, union_all
+from sqlalchemy import (
+    Row,
+    Select,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.processing import Invalidation, Status, StatusChange
-from app.core.register.invalidation import Struck
+from app.core.register import Struck
 from app.db.session import ReadSession, WriteSession
-from app.register.invalidation_tables import invalidation_told, processing_invalidation
-from app.register.tables import processing_status_change
+from app.register.tables import invalidation_told, processing_invalidation, processing_status_change
 
 
 @dataclass(frozen=True, slots=True)

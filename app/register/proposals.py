@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import insert, select
 
-from app.core.register.gate import Ruling
+from app.core.register import Ruling
 from app.db.session import ReadSession, WriteSession
 from app.register.records import Proposal, VersionRecord
 from app.register.store import values_of, version_of

@@ -3,10 +3,15 @@
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import (
+    Row,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.article import Element, ProviderKind, Purpose
@@ -14,10 +19,11 @@ from app.core.period import ConsentPeriod
 from app.core.processing import Invalidation, Status, StatusChange, can_be_an_id
 from app.core.retention import Retention
 from app.core.version import PartyMode, ProcessingVersion
+from app.db.lookups import Lookup, Prepared
+from app.db.primary import IDENTITY
 from app.db.session import ReadSession, WriteSession
 from app.register.invalidations import change_of, changes_made
-from app.register.particulars import Particulars, facts_as_json, facts_from_json
-from app.register.records import ProcessingRecord, VersionRecord
+from app.register.records import Particulars, ProcessingRecord, VersionRecord, facts_as_json, facts_from_json
 from app.register.tables import processing, processing_status_change, processing_version
 
 
@@ -195,3 +201,41 @@ def version_of(row: Row[tuple[object, ...]]) -> VersionRecord:
         particulars=Particulars.from_json(row.particulars),
         reason=row.reason,
     )
+
+
+Stamp = tuple[str | None, int, int, int, int]
+STAMP: Final[Lookup[Stamp]] = Lookup(
+    Prepared(
+        text(f"""
+SELECT {IDENTITY} AS server, (SELECT count(*) FROM processing) AS processings,
+    (SELECT count(*) FROM processing_version) AS versions, (SELECT count(*) FROM processing_status_change) AS changes,
+    (SELECT count(*) FROM processing_invalidation) AS invalidations
+""")  # noqa: S608 - a constant
+    ),
+    {},
+    lambda rows: (rows[0].server, rows[0].processings, rows[0].versions, rows[0].changes, rows[0].invalidations),
+)
+"""What the register holds now."""
+_MOST: Final = 10_000
+
+
+class RegisterEntries:
+    """Entries by id, None where there is none, with the stamp that was read before them."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._stamp: Stamp | None = None
+        self._entries: dict[str, ProcessingRecord | None] = {}
+
+    async def read(
+        self, session: ReadSession, ids: Collection[str], stamp: Stamp
+    ) -> dict[str, ProcessingRecord | None]:
+        """These entries as the register had them when its stamp was looked up (`STAMP`), or later."""
+        if stamp != self._stamp or len(self._entries) > _MOST:
+            self._stamp, self._entries = stamp, {}
+        entries = self._entries
+        missing = set(ids) - entries.keys()
+        if missing:
+            # Read behind the stamp, so never older than it; what is newer goes with the next stamp.
+            entries.update(dict.fromkeys(missing) | await load_processings(session, missing))
+        return {each: entries[each] for each in ids}

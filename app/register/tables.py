@@ -1,9 +1,4 @@
-"""The register's tables. All of them are append-only (docs/decisions).
-
-A version that waits for a second person stands in `processing_proposal` alone, so that nothing that decides can meet
-it; approval copies it into `processing_version`. A new processing that waits stands in both, under a status that
-denies: it is stored as `suspended` with `awaiting_approval`.
-"""
+"""The tables of the register."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -29,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import Status
-from app.core.register.controllers import ControllerKind
+from app.core.register import ControllerKind
 from app.core.version import PartyMode
 from app.db.schema import metadata
 
@@ -152,4 +148,43 @@ processing_status_change = Table(
     Column("awaiting_approval", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("processing", "at"),
     one_of("status", STORED_STATUSES),
+)
+
+
+processing_invalidation = Table(
+    "processing_invalidation",
+    metadata,
+    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("version", Integer),
+    Column("text_sha256", LargeBinary),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", Uuid, nullable=False),
+    PrimaryKeyConstraint("processing", "number"),
+    CheckConstraint("number >= 1", name="number"),
+    CheckConstraint("(version IS NULL) <> (text_sha256 IS NULL)", name="one_thing"),
+    CheckConstraint("octet_length(text_sha256) = 32", name="text_length"),
+    ForeignKeyConstraint(
+        ["processing", "version"],
+        ["processing_version.processing", "processing_version.number"],
+        ondelete="RESTRICT",
+    ),
+    UniqueConstraint("processing", "version"),
+    UniqueConstraint("processing", "text_sha256"),
+)
+
+invalidation_told = Table(
+    "invalidation_told",
+    metadata,
+    Column("processing", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("told_at", Instant, nullable=False),
+    PrimaryKeyConstraint("processing", "number"),
+    ForeignKeyConstraint(
+        ["processing", "number"],
+        ["processing_invalidation.processing", "processing_invalidation.number"],
+        ondelete="RESTRICT",
+    ),
 )

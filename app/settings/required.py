@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from app.core.register.approval import RegisterApproval
+from app.core.register import RegisterApproval
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
 from app.settings.values import Durability

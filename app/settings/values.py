@@ -14,10 +14,10 @@ from pydantic_core import PydanticCustomError
 
 from app.auth.issuer_trust import ALGORITHMS, is_safe
 from app.auth.limits import Quota
-from app.auth.return_origins import Origins, parse_origins
+from app.auth.sessions import Origins, parse_origins
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting
-from app.core.register.approval import RegisterApproval
+from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.pseudonym import SubjectIds

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from app.auth.tokens import TokenRules
 from app.core.period import PeriodPolicy
-from app.core.register.approval import RegisterApproval
+from app.core.register import RegisterApproval
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
 from app.journal.fence import Fence

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, joinedload, relationship
 
-from app.auth.tables import caller, caller_key
+from app.auth.store import caller, caller_key
 from app.core.article import Channel, Element, ProviderKind, Purpose
 from app.core.consent import ConsentEvent, parse_kind
 from app.core.decision import DecisionRequest, Participant
@@ -29,7 +29,7 @@ from app.core.version import PartyMode, ProcessingVersion
 from app.ledger.entries import collection_of
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.tables import consent_event, subject_locator
-from app.register.particulars import facts_from_json
+from app.register.records import facts_from_json
 from app.register.tables import processing, processing_status_change, processing_version
 
 _url = os.environ["SCEAU_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")

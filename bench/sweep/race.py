@@ -16,8 +16,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import select
 
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
 from app.core.period import ONE_YEAR, PeriodPolicy
 from app.db.database import Database

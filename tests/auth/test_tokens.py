@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
+from app.auth.callers import Scope
 from app.auth.issuer_trust import ALGORITHMS
 from app.auth.key_sets import KeySet, read_key_set
-from app.auth.scopes import Scope
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, TokenRules, looks_like_token, read_token, verify_token
 from tests.support.issuer import AUDIENCE, issuing, new_key, ref_of
 

@@ -1,6 +1,6 @@
 import pytest
 
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 from tests.support.api import BOOTSTRAP, question, running
 
 EVERYTHING = [scope.value for scope in Scope]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.api.http.security import scopes_by_route
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.faults.service import eventually
 from tests.support.api import Api, processing, question, running, subject

@@ -7,7 +7,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 from app.events.feed import read_page
 from tests.faults.service import eventually
 from tests.support.api import running

@@ -81,7 +81,7 @@ def test_a_command_that_is_missing_from_the_page_is_seen():
 
 def test_scopes_are_not_broken_in_mid_word(monkeypatch, capsys):
     """The help of --scope names every scope whole, on a terminal of 80 columns."""
-    from app.auth.scopes import Scope
+    from app.auth.callers import Scope
 
     monkeypatch.setattr(sys, "argv", ["sceau", "keys", "create", "--help"])
     monkeypatch.setenv("COLUMNS", "80")

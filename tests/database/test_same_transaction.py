@@ -6,8 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
 from app.db.database import Database
 from app.operations.consents.grant import Collected

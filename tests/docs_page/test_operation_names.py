@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from app.auth.scopes import SCOPE_TOLD, Scope
+from app.auth.callers import SCOPE_TOLD, Scope
 
 SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 

@@ -57,7 +57,7 @@ def shift_wall_clock(hours: float) -> None:
 
 def suppress_notify() -> None:
     """Commits of this process wake no feed."""
-    from app.snapshot.notifier import Notifier
+    from app.snapshot.feed import Notifier
 
     setattr(Notifier, "poke", lambda *_: None)  # noqa: B010 - not a method to mypy
 

@@ -6,8 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from app.auth.callers import Caller, Identity, Token, key_digest
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Identity, Scope, Token, key_digest
 from app.auth.store import add_caller
 from app.snapshot.cache import RecordCache
 from app.snapshot.replica import Replica

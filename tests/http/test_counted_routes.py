@@ -3,7 +3,7 @@
 from fastapi.routing import iter_route_contexts
 
 from app.api.http.security import Needs, guarded_inside, scopes_by_route
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 POLICY, LIMIT = "ratelimit-policy", "ratelimit"

@@ -8,7 +8,7 @@ from app.api.decisions import explanations, routes
 from app.api.http.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
 from app.api.register import routes as processings
 from app.api.service import health
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 from tests.support.api import UNLIMITED, processing, question, running, subject
 from tests.support.consents import SIGNED, grant
 from tests.support.databases import new_database

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.auth.return_origins import parse_origins
+from app.auth.sessions import parse_origins
 from tests.support.api import refusal_of, running
 from tests.support.consent_page import Person, ask_link, link
 

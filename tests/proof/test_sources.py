@@ -7,7 +7,7 @@ import app.audit.store
 import app.ledger.link_store
 import app.ledger.tables
 import app.proof.store
-import app.register.tables
+import app.register.store
 import app.staff
 from app.db.schema import metadata
 from app.proof.sources import SOURCES

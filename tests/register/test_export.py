@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app.operations.register.record_of_activities import COLUMNS, safe_cell
+from app.operations.register.report import COLUMNS, safe_cell
 from tests.support.api import processing
 from tests.support.commands import run_command
 

@@ -8,9 +8,8 @@ from sqlalchemy import text
 
 from app.db.database import Database
 from app.db.lookups import Lookup, Prepared
-from app.register import remembered
-from app.register.remembered import RegisterEntries
-from app.register.store import load_processings
+from app.register import store
+from app.register.store import RegisterEntries, load_processings
 from tests.support.two_persons import add
 
 IDS = ("ads", "stats", "later", "nowhere")
@@ -32,7 +31,7 @@ async def _read(database, entries):
     opened = Database(database.app_url)
     try:
         async with opened.read() as session:
-            told = await entries.read(session, IDS, await session.find(remembered.STAMP))
+            told = await entries.read(session, IDS, await session.find(store.STAMP))
             return told, dict.fromkeys(IDS) | await load_processings(session, IDS)
     finally:
         await opened.close()
@@ -49,7 +48,7 @@ def test_what_is_remembered_is_what_is_there(api, database):
 
 def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
     """Control: one that believes that the register never grows is seen to be wrong."""
-    monkeypatch.setattr(remembered, "STAMP", Lookup(Prepared(text("SELECT 1 AS one")), {}, lambda rows: rows[0].one))
+    monkeypatch.setattr(store, "STAMP", Lookup(Prepared(text("SELECT 1 AS one")), {}, lambda rows: rows[0].one))
     entries = RegisterEntries()
     api.register("ads")
     told, held = asyncio.run(_read(database, entries))
@@ -70,5 +69,5 @@ def test_another_server_with_as_many_rows_is_read_anew(monkeypatch):
         servers: list[Any] = [SimpleNamespace(name=name) for name in ("old", "old", "new")]
         return [await entries.read(each, ["ads"], (each.name, 1, 1, 1, 0)) for each in servers]
 
-    monkeypatch.setattr(remembered, "load_processings", load)
+    monkeypatch.setattr(store, "load_processings", load)
     assert asyncio.run(read()) == [{"ads": "old"}, {"ads": "old"}, {"ads": "new"}]

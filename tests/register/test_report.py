@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.core.article import PARIS
-from app.operations.register.report_period import _ON_PEOPLE, ACTS
+from app.operations.register.report import _ON_PEOPLE, ACTS
 from app.pages.service.report import ACTS as WORDS
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject

@@ -5,7 +5,7 @@ from hashlib import sha256
 import psycopg
 import pytest
 
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 from app.core.staff import FIRST_NOTICE
 from tests.faults.service import eventually
 from tests.support.api import running

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.auth.callers import key_digest
 from app.auth.store import list_by_key
-from app.core.register.gate import Gated, GateProposal
+from app.core.register import Gated, GateProposal
 from app.register.gate import add_proposal
 from tests.support.api import Api
 

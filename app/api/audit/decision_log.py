@@ -14,8 +14,7 @@ from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel
 from app.audit.store import LoggedDecision, LogQuery
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.decision import Reason
 from app.operations.audit.reading import search_decisions
 

@@ -9,8 +9,7 @@ from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
 from app.operations.audit.reading import list_relying_permits

@@ -13,8 +13,7 @@ from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Instant, PageRequest, SubjectBody, WireModel
 from app.audit.trail import ActKind, Entry, EntryPoint, Target, TargetKind, TrailQuery
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.operations.audit.reading import read_audit_trail
 
 router = strict_router("audit")

@@ -7,12 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel
-from app.auth.callers import ApiKey, CallerKind, Identity
-from app.auth.scopes import Scope
+from app.auth.callers import ApiKey, CallerKind, Identity, Scope
 from app.operations.callers.change_caller import CallerChange
-from app.operations.callers.create_key import MadeKey, NewCaller
+from app.operations.callers.keys import LONGEST_OVERLAP, MadeKey, NewCaller, Rotated
 from app.operations.callers.list_callers import CallerView
-from app.operations.callers.rotate_key import LONGEST_OVERLAP, Rotated
 
 _SCOPES = Field(min_length=1, max_length=50)
 Scopes = Annotated[list[Scope], _SCOPES]

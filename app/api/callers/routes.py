@@ -23,15 +23,10 @@ from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, KeyOverlapDep, PseudonymsDep, TokenCheckDep, WriterDep
-from app.auth.callers import Authenticated, Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Authenticated, Caller, Scope
 from app.operations.callers.change_caller import change_caller
-from app.operations.callers.create_key import create_key
-from app.operations.callers.find_unregistered import find_unregistered
-from app.operations.callers.list_callers import CallerView, find_caller, list_callers
-from app.operations.callers.register_identity import register_identity
-from app.operations.callers.revoke_caller import revoke_caller, revoke_key
-from app.operations.callers.rotate_key import Rotation, rotate_key
+from app.operations.callers.keys import Rotation, create_key, register_identity, revoke_caller, revoke_key, rotate_key
+from app.operations.callers.list_callers import CallerView, find_caller, find_unregistered, list_callers
 
 router = strict_router("keys")
 

@@ -18,10 +18,9 @@ from app.api.http.problems import InvalidRequestError, UnauthorizedError, failed
 from app.api.http.rate_limits import charge
 from app.api.http.routing import problems, strict_router
 from app.api.http.services import DeploymentDep, RateLimitsDep
-from app.auth.callers import Caller
+from app.auth.callers import Caller, Scope
 from app.auth.idempotency import Answer
 from app.auth.limits import Counted
-from app.auth.scopes import Scope
 from app.core.errors import DomainError, ScopeMissingError
 from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
 from app.operations.consents.recorder import Said

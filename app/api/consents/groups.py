@@ -39,7 +39,7 @@ from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.ledgers import Opening, OpenLedgers, opening_of
 from app.operations.consents.recorder import Done, Said, record, record_import
 from app.operations.service.deployment import Deployment
-from app.register.remembered import RegisterEntries
+from app.register.store import RegisterEntries
 from app.snapshot.writer import Writer
 from app.telemetry.traces.spans import cause, caused_by
 

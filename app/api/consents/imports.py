@@ -26,11 +26,10 @@ from app.api.http.problems import InvalidRequestError, failed, fields_of, respon
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.auth.store import kept_as_they_are
 from app.core.consent import EventKind
-from app.core.register.errors import ImportNotApprovedError
+from app.core.register import ImportNotApprovedError
 from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import ImportSource, list_sources
 from app.operations.consents.grant import Collected

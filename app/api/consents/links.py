@@ -14,9 +14,8 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel, at_fault
-from app.auth.callers import Authenticated, Caller
-from app.auth.return_origins import Origins, listed_address
-from app.auth.scopes import Scope
+from app.auth.callers import Authenticated, Caller, Scope
+from app.auth.sessions import Origins, listed_address
 from app.core.consent import AgeBand
 from app.core.errors import NotFoundError
 from app.core.page.link import Authentication, LinkKind

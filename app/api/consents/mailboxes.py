@@ -12,8 +12,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DeploymentDep
 from app.api.http.wire import SubjectBody, WireModel
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.db.session import WriteSession
 from app.operations.consents.names import share_mailbox, unshare_mailbox
 

@@ -15,8 +15,7 @@ from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.audit.job_runs import DayOfRuns
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.consent import State
 from app.core.renewal import FlagKind
 from app.db.session import WriteSession

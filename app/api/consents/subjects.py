@@ -12,8 +12,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DeploymentDep
 from app.api.http.wire import CivilDate, Instant, SubjectBody, WireModel
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.names import NameBasis
 from app.db.session import WriteSession

@@ -13,8 +13,7 @@ from app.api.http.problems import FieldError, InvalidRequestError, MalformedErro
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.consent import ConsentEvent, EventKind
 from app.core.version import PartyMode
 from app.db.identifiers import uuid7

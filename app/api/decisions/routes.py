@@ -14,7 +14,7 @@ from app.api.decisions.wire import EvaluationRequest, EvaluationsRequest, docume
 from app.api.decisions.words import Reply
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import guarded_inside
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 
 _KEY: Final[dict[str, Any]] = {"security": [{"key": []}]}
 

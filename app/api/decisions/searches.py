@@ -29,8 +29,7 @@ from app.api.http.problems import FieldError, MalformedError
 from app.api.http.routing import PROBLEMS, says_json
 from app.api.http.security import Needs
 from app.api.http.services import DeploymentDep, PrimaryReadsDep, WriterDep
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.decision import Decision
 from app.core.decision import DecisionRequest as Evaluation
 from app.core.errors import InvalidCursorError

@@ -11,8 +11,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, open_to_all
 from app.api.http.services import DecisionTokensDep, DeploymentDep, Services, WriterDep
 from app.api.http.wire import WireModel
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.decision_token import correspondence_hash, lifetime, subject_hash
 from app.keyring import DECISION_KEYS, base64url, public_jwk
 from app.operations.decisions.answers import instant

@@ -20,9 +20,9 @@ from app.auth.issuer_errors import IssuerUnavailableError
 from app.auth.limits import POLICY as UNKNOWN_KEYS
 from app.auth.limits import OverQuotaError
 from app.core import errors
+from app.core import register as register_errors
 from app.core import staff as staff_errors
 from app.core.names import MailboxSharedError, SameNameError, TooManyNamesError
-from app.core.register import errors as register_errors
 from app.db.database import (
     BusyError,
     DatabaseUnavailableError,

@@ -17,9 +17,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app.api.http.problems import UnauthorizedError
 from app.api.http.rate_limits import charge
 from app.api.http.services import Services, services_of
-from app.auth.callers import Authenticated, Caller, Credential, key_digest, without_scheme
+from app.auth.callers import Authenticated, Caller, Credential, Scope, key_digest, without_scheme
 from app.auth.limits import Counted, counted_by
-from app.auth.scopes import Scope
 from app.auth.store import authenticate, authentication
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.db.database import DatabaseUnavailableError

@@ -18,7 +18,7 @@ from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
 from app.auth.limits import Buckets, Quota, RateLimits, UnknownKeyLimiter
 from app.auth.uses import Uses
-from app.core.register.approval import RegisterApproval
+from app.core.register import RegisterApproval
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.journal.fence import Fence

@@ -12,7 +12,7 @@ import msgspec
 from app.api.decisions.wire import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
 from app.api.http.problems import Problem
 from app.api.http.security import names_by_route, scopes_by_route
-from app.auth.scopes import SCOPE_TOLD
+from app.auth.callers import SCOPE_TOLD
 
 if TYPE_CHECKING:
     from datetime import datetime

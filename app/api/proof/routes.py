@@ -15,8 +15,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, everywhere, open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep, WriterDep
 from app.api.http.wire import SubjectBody, WireModel
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.operations.proof.export_subject import export_subject
 from app.operations.proof.prove_consent import prove_consent

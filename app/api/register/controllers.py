@@ -13,16 +13,17 @@ from app.api.http.services import DatabaseDep, RegisterApprovalDep
 from app.api.http.wire import Name, Territory, WireModel, at_fault
 from app.api.register.fields import Contact, ControllerId, LegalName
 from app.api.register.views import WaitingView
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
-from app.core.register.controllers import ControllerKind, is_identifier
-from app.core.register.gate import GateProposal
+from app.core.register import ControllerKind, GateProposal, is_identifier
 from app.db.session import WriteSession
-from app.operations.register.add_controller_version import add_controller_version
-from app.operations.register.controller_draft import ControllerDraft, NewControllerId
-from app.operations.register.register_controller import register_controller
+from app.operations.register.controllers import (
+    ControllerDraft,
+    NewControllerId,
+    add_controller_version,
+    register_controller,
+)
 from app.register.controllers import load_controllers
 from app.register.records import ControllerRecord, ControllerVersion
 

@@ -11,7 +11,7 @@ from app.api.http.wire import Name, Territory, WireModel
 from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
-from app.register.particulars import Particulars
+from app.register.records import Particulars
 
 
 def _parsed(parse: Callable[[str], object]) -> AfterValidator:

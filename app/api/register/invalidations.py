@@ -14,13 +14,15 @@ from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import WireModel, at_fault
 from app.api.register.fields import Reason
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
-from app.core.register.invalidation import Struck
+from app.core.register import Struck
 from app.db.session import WriteSession
-from app.operations.register.invalidate_processing import invalidate_processing
-from app.operations.register.preview_invalidation import InvalidationCounts, preview_invalidation
+from app.operations.register.invalidate_processing import (
+    InvalidationCounts,
+    invalidate_processing,
+    preview_invalidation,
+)
 from app.register.invalidations import InvalidationRecord, load_invalidations
 from app.register.store import load_processing
 

@@ -22,7 +22,7 @@ from app.core.period import ConsentPeriod
 from app.core.processing import Status
 from app.core.retention import Retention
 from app.core.version import PartyMode, ProcessingVersion, Recipient, Transfer
-from app.operations.register.version_draft import VersionDraft
+from app.operations.register.add_version import VersionDraft
 
 VERSION_EXAMPLE: dict[str, Any] = {
     "controller": "Exemple Courriel SAS",

@@ -15,11 +15,10 @@ from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep
 from app.api.http.wire import WireModel
 from app.api.register.fields import Reason, RetentionText
 from app.api.register.views import GateProposalView, WaitingView
-from app.auth.callers import Authenticated, Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Authenticated, Caller, Scope
 from app.db.session import WriteSession
 from app.operations.register.answer_proposal import approve_proposal, reject_proposal
-from app.operations.register.propose_retention import propose_retention
+from app.operations.register.rule_on_proposal import propose_retention
 from app.register.gate import list_proposals
 
 router = strict_router("register")

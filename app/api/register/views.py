@@ -11,12 +11,9 @@ from app.api.http.idempotency import WaitsForPerson
 from app.api.register.fields import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import Status
-from app.core.register.approval import RegisterWarning, warnings_of
-from app.core.register.gate import Gated, GateProposal, ProposalState, Ruling
-from app.core.register.version_diff import version_changes
+from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
 from app.core.version import PartyMode
-from app.register.particulars import facts_as_json
-from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord
+from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord, facts_as_json
 
 
 class VersionView(ParticularsView):

@@ -23,7 +23,7 @@ from app.api.service.metrics import (
     job_metrics,
     proof_metrics,
 )
-from app.auth.scopes import Scope
+from app.auth.callers import Scope
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.session import INSTANT
 from app.db.watching.condition import condition_of

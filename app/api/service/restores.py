@@ -12,9 +12,8 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown, everywhere
 from app.api.http.services import JournalDep, RegisterApprovalDep
 from app.api.http.wire import WireModel
-from app.auth.callers import Authenticated, Caller
-from app.auth.scopes import Scope
-from app.core.register.gate import Gated, GateProposal
+from app.auth.callers import Authenticated, Caller, Scope
+from app.core.register import Gated, GateProposal
 from app.db.session import WriteSession
 from app.journal.store import NewEpoch
 from app.operations.service.check_durability import accept_restore

@@ -29,8 +29,7 @@ from app.api.staff.models import (
     OwnNotice,
     PaperAcknowledgement,
 )
-from app.auth.callers import Caller, CallerKind
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, CallerKind, Scope
 from app.core.errors import NotFoundError, PersonsOnlyError
 from app.core.staff import NoticeStanding, standing
 from app.db.session import WriteSession

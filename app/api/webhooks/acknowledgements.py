@@ -11,8 +11,7 @@ from app.api.http.idempotency import WriteDep
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.wire import WireModel
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.db.session import WriteSession
 from app.events.effects import Effect
 from app.operations.webhooks.effects import acknowledge_effect

@@ -10,8 +10,7 @@ from app.api.http.paging import LIMIT, Limit, read_place, write_place
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, PseudonymsDep, SourceDep, StoppingDep
-from app.auth.callers import Authenticated
-from app.auth.scopes import Scope
+from app.auth.callers import Authenticated, Scope
 from app.events.cloud_events import EXAMPLE, cloud_event
 from app.operations.webhooks.read_events import read_events
 

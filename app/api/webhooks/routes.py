@@ -35,8 +35,7 @@ from app.api.webhooks.models import (
     history_body,
     key_body,
 )
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.db.session import INSTANT, WriteSession
 from app.events.deliveries import find_delivery, list_deliveries

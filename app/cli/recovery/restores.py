@@ -164,7 +164,7 @@ def accept_restore(
 
 def _takes_two(data: Path | None) -> bool:
     """Whether a second person accepts a restore, by the API, which is the one gate; a command is run by one."""
-    from app.core.register.approval import RegisterApproval
+    from app.core.register import RegisterApproval
     from app.settings import Settings
     from app.settings.required import register_approval
 
@@ -175,7 +175,7 @@ def _takes_two(data: Path | None) -> bool:
 def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
     from app.audit.trail import EntryPoint, Origin, arriving
-    from app.core.register.approval import RegisterApproval
+    from app.core.register import RegisterApproval
     from app.journal.files import JournalError
     from app.operations.service.check_deployment import check_approval
     from app.operations.service.check_durability import accept_restore

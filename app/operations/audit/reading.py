@@ -14,7 +14,7 @@ from app.audit.store import LoggedDecision, LogQuery, days_logged, search_log
 from app.audit.trail import ActKind, Entry, Target, TargetKind, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
-from app.core.register.invalidation import Struck
+from app.core.register import Struck
 from app.db.session import ReadSession, WriteSession
 from app.operations.service.deployment import NOBODY, Deployment, SubjectName, recorded_ref, ref_of
 from app.register.invalidations import load_invalidations

@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
-from app.auth.callers import Authenticated, Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Authenticated, Caller, Scope
 from app.auth.store import keep_changes
 from app.core.errors import CallerRevokedError, ScopeNotHeldError
 from app.db.session import WriteSession
-from app.operations.callers.revoke_caller import held_by
+from app.operations.callers.keys import held_by
 from app.snapshot.tables import ChangeKind, record_change
 
 

@@ -7,10 +7,8 @@ What was revoked or narrowed meanwhile is gone once that was answered (docs/call
 from collections.abc import Mapping
 from uuid import UUID
 
-from app.auth.callers import Authenticated, Caller
-from app.auth.key_store import is_key_in_force
-from app.auth.scopes import Scope
-from app.auth.store import hold_callers, load_caller
+from app.auth.callers import Authenticated, Caller, Scope
+from app.auth.store import hold_callers, is_key_in_force, load_caller
 from app.core.errors import CredentialEndedError
 from app.db.session import ReadSession, WriteSession
 

@@ -1,17 +1,20 @@
 """List callers with what they are known by and when that was last used; never with a key."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from app.auth.callers import ApiKey, Caller
-from app.auth.key_store import keys_of
+from app.auth.store import keys_of, load_caller
 from app.auth.store import list_callers as load_page
-from app.auth.store import load_caller
-from app.auth.uses import last_uses
+from app.auth.uses import Uses, last_uses, write_uses
 from app.core.errors import NotFoundError
+from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
+from app.register.store import load_processings
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +71,33 @@ async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[Calle
         CallerView(each, keys[each.id], {one: uses[one] for one in credentials[each.id] if one in uses})
         for each in callers
     ]
+
+
+async def find_unregistered(session: ReadSession, caller: Caller) -> list[str]:
+    """Ids of processings in the list of a caller that the register does not know, in order."""
+    named = caller.processings or frozenset()
+    known = await load_processings(session, named) if named else {}
+    return sorted(named - known.keys())
+
+
+_EVERY_SECONDS: Final = 60.0
+
+
+async def keep_uses(database: Database, uses: Uses) -> None:
+    """Write again and again, until cancelled; `flush_uses` then writes the rest."""
+    while True:
+        await asyncio.sleep(_EVERY_SECONDS)
+        await flush_uses(database, uses)
+
+
+async def flush_uses(database: Database, uses: Uses) -> None:
+    """Write what was noted and is not written yet. What cannot be written now is kept for the next time."""
+    noted = uses.unwritten()
+    if not noted:
+        return
+    try:
+        async with database.write() as session:
+            await write_uses(session, noted)
+    except DatabaseUnavailableError:
+        return
+    uses.written(noted)

@@ -5,8 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.audit.trail import ActKind, record_act
-from app.auth.callers import Caller, CallerKind, Credential
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, CallerKind, Credential, Scope
 from app.auth.sessions import begin_session, end_session, find_session, note_use, session_digest
 from app.auth.store import authenticate
 from app.auth.uses import Uses

@@ -19,7 +19,7 @@ from app.core.grant import covered, defects, expiry
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.projection import ConsentRow
-from app.core.register.errors import ProcessingNotApprovedError
+from app.core.register import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
 from app.db.identifiers import uuid7
 from app.ledger.entries import LedgerEntry, collection_of

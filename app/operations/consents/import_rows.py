@@ -14,12 +14,12 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import EventKind, State
 from app.core.errors import DomainError, NotFoundError
-from app.core.register.approval import RegisterApproval
-from app.core.register.errors import (
+from app.core.register import (
     ImportChangedError,
     ImportNotApprovedError,
     ImportOfAnotherError,
     ImportUntilError,
+    RegisterApproval,
     RowChangedError,
 )
 from app.db.session import PartRefusedError, WriteSession

@@ -36,7 +36,7 @@ from app.ledger.vault import KeptName, keep_name
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.gate import how_many_decide
 from app.register.records import ProcessingRecord
-from app.register.remembered import STAMP, RegisterEntries
+from app.register.store import STAMP, RegisterEntries
 from app.snapshot.tables import ChangeKind, record_change
 
 _AT_A_STRETCH: Final = 25

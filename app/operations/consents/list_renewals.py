@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from app.audit.trail import NOTHING, ActKind, record_act
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.consent import State
 from app.core.period import PeriodPolicy
 from app.core.renewal import FlagKind
 from app.db.session import ReadSession, WriteSession
-from app.ledger.flags import FlagRecord, list_flags
+from app.ledger.sweep import FlagRecord, list_flags
 from app.ledger.vault import load_names
 from app.operations.consents.search_consents import view_consents
 from app.operations.service.deployment import Deployment, SubjectName

@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from app.auth.callers import Caller
-from app.auth.key_store import is_key_revoked
-from app.auth.scopes import Scope
-from app.auth.store import load_caller
+from app.auth.callers import Caller, Scope
+from app.auth.store import is_key_revoked, load_caller
 from app.core.age import age_known
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.errors import ConsentLinkEndedError, NotFoundError

@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.audit.trail import ActKind, Target, record_act
-from app.auth.callers import Caller
-from app.auth.key_store import is_key_revoked
-from app.auth.scopes import Scope
-from app.auth.store import load_caller
+from app.auth.callers import Caller, Scope
+from app.auth.store import is_key_revoked, load_caller
 from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.page.link import LinkKind, account_hint
 from app.db.session import ReadSession, WriteSession

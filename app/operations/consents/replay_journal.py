@@ -9,8 +9,7 @@ from uuid import uuid5
 import msgspec
 
 from app.auth.idempotency import forget_answers
-from app.auth.key_store import end_keys, find_key, let_expire
-from app.auth.store import load_caller, mark_revoked
+from app.auth.store import end_keys, find_key, let_expire, load_caller, mark_revoked
 from app.core.age import makes_younger
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import DECISIONS, ConsentEvent, EventKind

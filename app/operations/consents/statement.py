@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.age import makes_older
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import EventKind
 from app.core.errors import CollectionTimeError, InvalidEvidenceError
-from app.core.register.approval import RegisterApproval
+from app.core.register import RegisterApproval
 from app.ledger.entries import collection_of, without_age
 from app.operations.consents.ledgers import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference

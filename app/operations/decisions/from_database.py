@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from app.auth.callers import Authenticated, Caller, Credential
+from app.auth.callers import Authenticated, Caller, Credential, Scope
 from app.auth.limits import RateLimits
-from app.auth.scopes import Scope
 from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing

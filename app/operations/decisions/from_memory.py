@@ -13,8 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.decision import Participant
 from app.core.evaluate import stable_until
 from app.operations.decisions.judging import (

@@ -18,16 +18,16 @@ from app.core.errors import NotFoundError
 from app.core.projection import CONSENTS
 from app.db.session import ReadSession, WriteSession
 from app.ledger.entries import LedgerEntry
-from app.ledger.flags import flags_of
 from app.ledger.link_store import find_texts, links_of
 from app.ledger.locators import shared_since
 from app.ledger.solicitations import solicitations_of
 from app.ledger.store import acts_of_parent, load_entries
+from app.ledger.sweep import flags_of
 from app.ledger.vault import Vault, names_of
 from app.operations.proof.receipts import receipt_of
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference, recorded_ref, ref_of
+from app.register.records import CONTEXT
 from app.register.store import load_processings
-from app.register.vocabulary import CONTEXT
 
 _PAGE: Final = 500
 _BESIDE: Final = {

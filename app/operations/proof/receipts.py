@@ -29,9 +29,8 @@ from app.operations.service.signing_keys import opened
 from app.proof.entries import subject_in_body
 from app.proof.verifier.notes import SIGNATURE, VerifierKey
 from app.register.controllers import load_controllers
-from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
+from app.register.records import CONTEXT, PURPOSES, ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_processing
-from app.register.vocabulary import CONTEXT, PURPOSES
 
 _SCHEMA: Final = "https://w3id.org/dpv/schema/dpv-27560"
 _STATUSES: Final = {

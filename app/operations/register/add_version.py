@@ -1,24 +1,181 @@
 """Add a version to a processing, in force now or later, or propose it to a second person."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller
-from app.core.errors import InvalidVersionError, NotFoundError, ProcessingRetiredError
-from app.core.processing import Status, check_successor
-from app.core.register.approval import RegisterApproval, needs_approval
-from app.core.register.errors import ProposalPendingError
-from app.db.session import WriteSession
+from app.core.article import Purpose
+from app.core.errors import InvalidVersionError, NotFoundError, ProcessingExistsError, ProcessingRetiredError
+from app.core.processing import Status, StatusChange, check_successor
+from app.core.register import (
+    ControllerKind,
+    ProposalPendingError,
+    RegisterApproval,
+    check_lawful,
+    id_of_name,
+    needs_approval,
+    unusual,
+)
+from app.core.version import ProcessingVersion
+from app.db.session import ReadSession, WriteSession
 from app.operations.register.read_register import read_names
-from app.operations.register.resolve_controllers import resolve_controllers
-from app.operations.register.version_draft import VersionDraft
 from app.operations.service.gate import check_proposer, how_many_decide
+from app.register.controllers import add_controller, load_controllers
 from app.register.proposals import add_proposal, load_proposals
-from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord
+from app.register.records import (
+    ControllerRecord,
+    ControllerVersion,
+    Particulars,
+    ProcessingRecord,
+    Proposal,
+    Registered,
+    VersionRecord,
+)
+from app.register.store import add_processing, lock_processing
 from app.register.store import add_version as append_version
-from app.register.store import lock_processing
 from app.snapshot.tables import ChangeKind, record_change
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDraft:
+    """All that a caller says of one version of a processing.
+
+    `facts`: what rules read, still without number, instant and controllers. Its controllers come as ids of their
+    records, or as one legal name in `controller`. `reason`: why the words change in a version that is not material.
+    """
+
+    purpose: Purpose
+    facts: ProcessingVersion
+    name: Mapping[str, str]
+    notice: Mapping[str, str]
+    contact: str | None = None
+    controllers: tuple[str, ...] = ()
+    controller: str | None = None
+    particulars: Particulars = field(default_factory=Particulars)
+    reason: str | None = None
+
+    def version(
+        self,
+        number: int,
+        *,
+        effective_from: datetime,
+        material: bool,
+        recorded_at: datetime,
+        controllers: Sequence[ControllerRecord],
+    ) -> VersionRecord:
+        """This draft as a numbered version of these controllers.
+
+        Raises:
+            InvalidVersionError: no lawful consent could rest on it (`check_lawful`); or it is of III, and what is
+                unusual for that is not justified.
+
+        """
+        ids = tuple(each.id for each in controllers)
+        facts = replace(
+            self.facts, number=number, effective_from=effective_from, material=material, controllers=frozenset(ids)
+        )
+        check_lawful(self.purpose, facts)
+        self._check_justified(facts)
+        return VersionRecord(
+            facts,
+            self.name,
+            self.notice,
+            recorded_at,
+            contact=self.contact,
+            controllers=ids,
+            particulars=self.particulars,
+            reason=self.reason,
+        )
+
+    def _check_justified(self, facts: ProcessingVersion) -> None:
+        if unusual(self.purpose, facts) and self.particulars.justification is None:
+            message = (
+                "A purpose of III that has data recipients, or that keeps data for over 30 days, needs a justification."
+            )
+            raise InvalidVersionError(message, field="justification")
+
+
+async def find_controllers(session: ReadSession, draft: VersionDraft) -> tuple[ControllerRecord | None, ...]:
+    """The records that a draft names, in its order; None for a legal name that has no record yet.
+
+    A legal name stands for the record of kind `other` that has it today, the first by id if there are several; else
+    for the record under the id that is derived from it (`id_of_name`), whatever that is called by now.
+
+    Raises:
+        InvalidVersionError: an id is no controller's.
+
+    """
+    if draft.controller is not None:
+        known = await load_controllers(session)
+        named = (
+            each for each in known.values() if each.kind is ControllerKind.OTHER and each.legal_name == draft.controller
+        )
+        return (next(named, known.get(id_of_name(draft.controller))),)
+    found = await load_controllers(session, draft.controllers)
+    if len(found) < len(set(draft.controllers)):
+        message = "One of the controllers is not registered: POST /v1/controllers first."
+        raise InvalidVersionError(message, field="controllers")
+    return tuple(found[each] for each in draft.controllers)
+
+
+async def resolve_controllers(
+    session: WriteSession, caller: Caller, draft: VersionDraft
+) -> tuple[ControllerRecord, ...]:
+    """The records that a draft names, in its order; one is made for a legal name that has none.
+
+    Raises:
+        InvalidVersionError: an id is no controller's.
+
+    """
+    found = await find_controllers(session, draft)
+    return tuple([each or await _made(session, caller, draft.controller or "") for each in found])
+
+
+async def _made(session: WriteSession, caller: Caller, legal_name: str) -> ControllerRecord:
+    now = await session.now()
+    first = ControllerVersion(1, legal_name, now)
+    record = ControllerRecord(id_of_name(legal_name), ControllerKind.OTHER, None, now, (first,))
+    await add_controller(session, record, by=caller.id)  # on the trail it is part of the act that names it
+    return record
+
+
+async def register_processing(
+    session: WriteSession, caller: Caller, identifier: str, draft: VersionDraft, approval: RegisterApproval
+) -> Registered:
+    """Register a processing under an id. Where two persons are needed it is denied until the second has approved it.
+
+    Raises:
+        ProcessingExistsError: the id is taken; a change to it is a new version.
+        InvalidVersionError: a controller is not registered, or a justification is missing.
+        PersonsOnlyError, NoSecondPersonError: it has to wait, and nobody could approve it.
+
+    """
+    controllers = await resolve_controllers(session, caller, draft)
+    now = await session.now()
+    version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
+    asked = await how_many_decide(session, approval)
+    waits = needs_approval(asked, None, version.facts, words_changed=False, struck=False, ahead=False)
+    if waits:
+        await check_proposer(session, caller)
+    changes = (StatusChange(now, Status.PROPOSED),) if waits else ()
+    names = {each.id: each.legal_name for each in controllers}
+    record = ProcessingRecord(
+        identifier, controllers[0].legal_name, draft.purpose, now, (version,), changes, controller_names=names
+    )
+    if not await add_processing(session, record, by=caller.id):
+        raise ProcessingExistsError
+    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    target = Target(TargetKind.PROCESSING, identifier)
+    told = {"version": 1, "purpose": draft.purpose.value}
+    await record_act(session, ActKind.PROCESSING_REGISTERED, caller.id, target, told)
+    if not waits:
+        return Registered(record)
+    await add_proposal(session, identifier, version, by=caller.id)
+    await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": 1})
+    return Registered(record, (Proposal(version, caller.id),))
+
 
 _CLOCK_ERROR = timedelta(minutes=1)
 

@@ -4,15 +4,13 @@ from dataclasses import replace
 from uuid import UUID
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
-from app.core.register.errors import NotProposedError
-from app.core.register.gate import Gated, GateProposal, Ruling
+from app.core.register import Gated, GateProposal, NotProposedError, Ruling
 from app.db.session import WriteSession
 from app.journal.store import NewEpoch
-from app.operations.register.add_controller_version import approve_controller_version
 from app.operations.register.change_status import resume
+from app.operations.register.controllers import approve_controller_version
 from app.operations.service.check_durability import accept_restore
 from app.operations.service.gate import check_person, check_second_person
 from app.register.gate import add_ruling, hold_proposal

@@ -7,9 +7,7 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
-from app.core.register.approval import RegisterApproval
-from app.core.register.errors import NotProposedError, ProcessingNotApprovedError
-from app.core.register.gate import Gated, GateProposal
+from app.core.register import Gated, GateProposal, NotProposedError, ProcessingNotApprovedError, RegisterApproval
 from app.db.session import WriteSession
 from app.operations.register.read_register import read_names
 from app.operations.service.gate import pass_gate

@@ -2,7 +2,7 @@
 
 from app.db.session import ReadSession
 from app.operations.register.read_register import read_register
-from app.operations.register.record_of_activities import Activity
+from app.operations.register.report import Activity
 from app.register.controllers import load_controllers
 
 

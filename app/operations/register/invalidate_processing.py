@@ -1,17 +1,117 @@
 """Invalidate a version of a processing, or a text: nothing that was consented to by it permits any more."""
 
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.audit.figures import CLOCKS_APART, first_logged
+from app.audit.relying import FIRST_STRETCH, RelyingCount, count_relying, next_stretch
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
+from app.core.consent import ConsentEvent, State
 from app.core.errors import ConsentNotApplicableError, NotFoundError, UnknownVersionError
-from app.core.register.errors import NoticeOnPagesError, UnknownTextError
-from app.core.register.invalidation import Struck
+from app.core.period import PeriodPolicy
+from app.core.processing import Invalidation
+from app.core.register import NoticeOnPagesError, Struck, UnknownTextError
+from app.core.state import consent_state
+from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
-from app.ledger.flags import list_resting
 from app.ledger.link_store import may_be_within_texts_shown
+from app.ledger.sweep import Held, list_resting, load_events_about
+from app.operations.decisions.evaluate_requests import present
 from app.register.invalidations import InvalidationRecord, add_invalidation, load_invalidations, next_number
 from app.register.records import ProcessingRecord
-from app.register.store import lock_processing
+from app.register.store import load_processing, lock_processing
 from app.snapshot.tables import ChangeKind, record_change
+
+_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidationCounts:
+    """What an invalidation would come to now.
+
+    `people`: whose consent in force would end. `permits`: how many in the decision log rested on such a consent, in
+    force or ended since, the first of them at `first_permit_at`. `sealed_permits`: how many others looked at consents
+    of other people, which the log keeps under seal: some may have rested on one.
+    """
+
+    people: int
+    permits: int
+    first_permit_at: datetime | None
+    sealed_permits: int
+
+
+async def preview_invalidation(
+    database: Database, policy: PeriodPolicy, identifier: str, struck: Struck
+) -> InvalidationCounts:
+    """Count, as of now; in many short transactions, so that others can be changed in between.
+
+    Raises:
+        NotFoundError: no such processing.
+        ConsentNotApplicableError: its purpose does not rest on consent.
+        UnknownVersionError: no such version of it.
+        UnknownTextError: no consent to it can rest on that text.
+
+    """
+    async with database.read() as session:
+        record = await load_processing(session, identifier)
+        if record is None:
+            raise NotFoundError
+        await check_struck(session, record, struck)
+        begins, now = await first_logged(session, record.registered_at), await session.now()
+    relying, stretch = RelyingCount(), FIRST_STRETCH
+    while begins is not None and begins <= now + timedelta(seconds=2 * CLOCKS_APART):
+        started = time.monotonic()
+        async with database.read() as session:
+            relying += await count_relying(session, identifier, struck, begins, begins + stretch)
+        begins += stretch
+        stretch = next_stretch(stretch, time.monotonic() - started)
+    people: set[bytes] = set()
+    after = None
+    while True:
+        async with database.read() as session:
+            page = await list_resting(session, identifier, struck, after=after, limit=_AT_ONCE)
+            people |= await _whose_would_end(session, policy, record, struck, page)
+        if len(page) < _AT_ONCE:
+            break
+        after = page[-1].id
+    return InvalidationCounts(len(people), relying.number, relying.first_at, relying.sealed)
+
+
+async def _whose_would_end(
+    session: ReadSession, policy: PeriodPolicy, record: ProcessingRecord, struck: Struck, page: Sequence[Held]
+) -> set[bytes]:
+    if not page:
+        return set()
+    events = await load_events_about(session, {each.subject_ref for each in page}, record.id)
+    now = await session.now()
+    return {
+        each.subject_ref
+        for each in page
+        if _would_end(each, events.get(each.subject_ref, ()), record, struck, now, policy)
+    }
+
+
+def _would_end(  # noqa: PLR0917 - one consent among facts read together
+    held: Held,
+    events: Sequence[ConsentEvent],
+    record: ProcessingRecord,
+    struck: Struck,
+    now: datetime,
+    policy: PeriodPolicy,
+) -> bool:
+    consent = next((each for each in events if each.id == held.id), None)
+    if consent is None:  # the person was taken out meanwhile
+        return False
+    known: Mapping[bytes, Sequence[ConsentEvent]] = {held.subject_ref: events}
+    at, facts = present(now, known, record), record.facts
+    if consent_state(consent, events, facts, at, policy) is not State.IN_FORCE:
+        return False
+    then = replace(facts, invalidations=(*facts.invalidations, Invalidation(at, struck.version, struck.text)))
+    return consent_state(consent, events, then, at, policy) is State.INVALIDATED
 
 
 async def invalidate_processing(

@@ -6,10 +6,9 @@ from app.core.article import CONSENT_PURPOSES
 from app.core.errors import ConsentNotApplicableError
 from app.core.page.text import ConsentText
 from app.core.period import PeriodPolicy
-from app.core.register.controllers import ControllerKind, id_of_name
+from app.core.register import ControllerKind, id_of_name
 from app.db.session import ReadSession
-from app.operations.register.resolve_controllers import find_controllers
-from app.operations.register.version_draft import VersionDraft
+from app.operations.register.add_version import VersionDraft, find_controllers
 from app.operations.service.consent_texts import consent_texts, who_is
 from app.register.records import ControllerRecord, ControllerVersion
 

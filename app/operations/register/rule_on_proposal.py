@@ -1,17 +1,17 @@
 """Approve or reject what another person proposed to the register."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
-from app.core.register.errors import NotProposedError
-from app.core.register.gate import Ruling
+from app.core.register import Gated, GateProposal, NotProposedError, RegisterApproval, Ruling
 from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved
 from app.operations.register.read_register import read_names
-from app.operations.service.gate import check_person, check_second_person
+from app.operations.service.gate import check_person, check_second_person, pass_gate
 from app.register.proposals import add_ruling, load_proposals
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_status_change, lock_processing
@@ -102,3 +102,17 @@ async def _keep(
     await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, known.record.id), {"version": number})
     ruled = tuple(replace(each, ruling=ruling) if each is proposal else each for each in known.proposals)
     return await read_names(session, replace(known, proposals=ruled))
+
+
+async def propose_retention(session: WriteSession, caller: Caller, periods: Mapping[str, str]) -> GateProposal:
+    """Keep the periods (ISO 8601, by kind of ledger) as a proposal, also where one person may sign without it.
+
+    Raises:
+        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
+        ProposalPendingError: other periods wait.
+
+    """
+    now = await session.now()
+    wanted = GateProposal(session.new_id(now), Gated.RETENTION, "", dict(periods), now, caller.id)
+    waits = await pass_gate(session, caller, RegisterApproval.TWO, wanted)
+    return wanted if waits is None else waits

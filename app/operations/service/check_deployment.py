@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
+from app.core.register import APPROVAL_CHECK, RegisterApproval
 from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema, may_rewrite_ledger
 from app.db.session import WriteSession
 from app.db.time_zone import time_zones_agree

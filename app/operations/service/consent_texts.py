@@ -6,7 +6,7 @@ from app.core.article import Purpose
 from app.core.page.questions import Asked, ToldChange, Who
 from app.core.page.text import LANGUAGES, ConsentText, consent_text
 from app.core.period import PeriodPolicy
-from app.core.register.version_diff import version_changes
+from app.core.register import version_changes
 from app.core.version import told
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from app.core.period import ConsentPeriod, PeriodPolicy
-from app.core.register.approval import RegisterApproval
+from app.core.register import RegisterApproval
 from app.core.renewal import Renewal
 from app.db.session import ReadSession
 from app.ledger.locators import REF_BYTES, find_ref

@@ -1,4 +1,4 @@
-"""Who may propose what may permit more, and who may approve it: two human beings (`app.core.register.gate`).
+"""Who may propose what may permit more, and who may approve it: two human beings (`app.core.register`).
 
 Two callers are two human beings where nobody who may stand behind the one may stand behind the other. Whoever made a
 key or registered an account, or made the caller that did, may use it. One human being may have a key and an account,
@@ -10,13 +10,19 @@ from dataclasses import replace
 from itertools import product
 from uuid import UUID
 
-from app.auth.callers import Caller, CallerKind, Identity
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, CallerKind, Identity, Scope
 from app.auth.store import holders_of, list_persons
 from app.core.errors import PersonsOnlyError
-from app.core.register.approval import APPROVAL_CHECK, RegisterApproval
-from app.core.register.errors import NoSecondPersonError, OwnProposalError, ProposalPendingError
-from app.core.register.gate import MOST_WAITING, Gated, GateProposal
+from app.core.register import (
+    APPROVAL_CHECK,
+    MOST_WAITING,
+    Gated,
+    GateProposal,
+    NoSecondPersonError,
+    OwnProposalError,
+    ProposalPendingError,
+    RegisterApproval,
+)
 from app.db.session import ReadSession, WriteSession
 from app.ledger.vault import load_check
 from app.register.gate import add_proposal, load_waiting

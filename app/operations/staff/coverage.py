@@ -10,8 +10,7 @@ import structlog
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller, CallerKind
-from app.auth.key_store import keys_of
-from app.auth.store import hold_caller, list_persons
+from app.auth.store import hold_caller, keys_of, list_persons
 from app.core.errors import MemberActiveError, NotFoundError, PersonsOnlyError
 from app.core.staff import KeyMade, Notice, NoticeStanding, lacking, rotated_by_other, standing
 from app.core.staff import rotated_by_other as is_rotated_by_other

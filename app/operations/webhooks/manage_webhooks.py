@@ -7,8 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
 from app.db.database import Database
 from app.db.session import INSTANT, ReadSession, WriteSession

@@ -3,8 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from app.auth.callers import Authenticated
-from app.auth.scopes import Scope
+from app.auth.callers import Authenticated, Scope
 from app.core.errors import CursorTooOldError, InvalidCursorError
 from app.db.database import Database
 from app.events.feed import EventPage, Position, read_page

@@ -6,8 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
-from app.auth.callers import Caller
-from app.auth.scopes import Scope
+from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.db.session import INSTANT, WriteSession
 from app.events.deliveries import Replay, queue_again

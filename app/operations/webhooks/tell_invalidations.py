@@ -18,8 +18,7 @@ from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import WriteSession
 from app.events.outbox import Message, put_many
-from app.ledger.flags import hold_resting, list_untold
-from app.ledger.sweep import Held, Said, load_events_about, put_flags
+from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
 from app.operations.decisions.evaluate_requests import present
 from app.register.invalidations import InvalidationRecord, add_told, list_not_told
 from app.register.records import ProcessingRecord

@@ -16,7 +16,7 @@ from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
 from app.api.http.wire import ProcessingId
-from app.auth.return_origins import listed_host
+from app.auth.sessions import listed_host
 from app.core.errors import (
     ConsentLinkEndedError,
     DomainError,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
 from app.core.staff import NoticeStanding
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
-from app.operations.register.report_period import PeriodReport, ReportedProcessing
+from app.operations.register.report import PeriodReport, ReportedProcessing
 from app.pages import dates
 from app.pages.rendering import document, words
 from app.pages.service.words import REASONS

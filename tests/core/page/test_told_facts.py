@@ -12,7 +12,7 @@ from app.core.page.passages import LANGUAGES
 from app.core.page.text import consent_text
 from app.core.page.words import ADULT
 from app.core.period import ConsentPeriod
-from app.core.register.version_diff import version_changes
+from app.core.register import version_changes
 from app.core.retention import Retention
 from app.core.version import TOLD_FACTS, PartyMode, ProcessingVersion, Recipient, Transfer, material_changes, told
 from tests.core.builders import utc, version

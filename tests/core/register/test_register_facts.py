@@ -7,10 +7,22 @@ import pytest
 from app.core.article import Purpose
 from app.core.errors import InvalidVersionError
 from app.core.processing import can_be_an_id
-from app.core.register.approval import RegisterApproval, check_lawful, needs_approval, unusual, warnings_of
-from app.core.register.controllers import ControllerKind, id_of_name, is_identifier, is_lei, is_siren
-from app.core.register.gate import Gated, GateProposal, Ruling
-from app.core.register.version_diff import version_changes
+from app.core.register import (
+    ControllerKind,
+    Gated,
+    GateProposal,
+    RegisterApproval,
+    Ruling,
+    check_lawful,
+    id_of_name,
+    is_identifier,
+    is_lei,
+    is_siren,
+    needs_approval,
+    unusual,
+    version_changes,
+    warnings_of,
+)
 from app.core.retention import Retention
 from app.core.version import PartyMode, Recipient, Transfer
 from tests.core.builders import version

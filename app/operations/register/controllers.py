@@ -1,31 +1,80 @@
-"""Say what a controller is called from now on, and where it is reached.
-
-Another name may be another company. So a new legal name, address or country waits for a second person, and where no
-register says that it is the same legal person, every processing of the controller is asked anew. While anything of a
-processing is invalidated whatever is said of its controllers waits: pages name them, so that it makes other texts.
-"""
+"""Register a controller, and give it another version."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.core.processing import Status
-from app.core.register.approval import RegisterApproval
-from app.core.register.controllers import ControllerKind
-from app.core.register.errors import ProposalPendingError
-from app.core.register.gate import Gated, GateProposal
+from app.core.register import (
+    ControllerExistsError,
+    ControllerKind,
+    Gated,
+    GateProposal,
+    ProposalPendingError,
+    RegisterApproval,
+)
 from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved
-from app.operations.register.controller_draft import ControllerDraft
 from app.operations.service.gate import pass_gate
+from app.register.controllers import add_controller, lock_controller
 from app.register.controllers import add_controller_version as append_version
-from app.register.controllers import lock_controller
 from app.register.proposals import load_proposals
-from app.register.records import ControllerRecord, Registered
+from app.register.records import ControllerRecord, ControllerVersion, Registered
 from app.register.store import load_processings, lock_processing
+
+
+@dataclass(frozen=True, slots=True)
+class NewControllerId:
+    """The id that a controller gets here, and the official identifier that it is known by, of its kind."""
+
+    id: str
+    kind: ControllerKind
+    identifier: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerDraft:
+    """All that a caller says of a controller; `country` is an ISO 3166-1 alpha-2 code."""
+
+    legal_name: str
+    postal_address: str | None = None
+    contact: str | None = None
+    data_protection_officer: str | None = None
+    country: str | None = None
+
+    def version(self, number: int, recorded_at: datetime) -> ControllerVersion:
+        """This draft as a numbered version."""
+        return ControllerVersion(
+            number=number,
+            legal_name=self.legal_name,
+            recorded_at=recorded_at,
+            postal_address=self.postal_address,
+            contact=self.contact,
+            data_protection_officer=self.data_protection_officer,
+            country=self.country,
+        )
+
+
+async def register_controller(
+    session: WriteSession, caller: Caller, known_by: NewControllerId, draft: ControllerDraft
+) -> ControllerRecord:
+    """Register a controller under an id; its identifier was checked at the edge.
+
+    Raises:
+        ControllerExistsError: the id is taken, or another controller has that identifier.
+
+    """
+    now = await session.now()
+    record = ControllerRecord(known_by.id, known_by.kind, known_by.identifier, now, (draft.version(1, now),))
+    if not await add_controller(session, record, by=caller.id):
+        raise ControllerExistsError
+    target = Target(TargetKind.CONTROLLER, known_by.id)
+    await record_act(session, ActKind.CONTROLLER_REGISTERED, caller.id, target, {"kind": known_by.kind.value})
+    return record
 
 
 async def add_controller_version(

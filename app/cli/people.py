@@ -1,0 +1,161 @@
+"""Commands about one person: links to the consent page, erasure and export, by an id that is typed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from app.cli.connecting import DataOption, connected
+from app.cli.files import written_whole
+from app.cli.output import JsonOption, echo_json
+from app.cli.remote import HERE, KeyFileOption, UrlOption, remote
+from app.core.page.link import Authentication, LinkKind
+
+if TYPE_CHECKING:
+    from app.db.database import Database
+
+_LINES: Final = {1: "one line", 2: "two lines"}
+
+
+def typed_id() -> str:
+    """The one line of standard input.
+
+    Raises:
+        Exit: there is none, more than one, or one that is not UTF-8.
+
+    """
+    return typed_ids(1)[0]
+
+
+def typed_ids(number: int) -> list[str]:
+    """So many lines of standard input.
+
+    Raises:
+        Exit: there are fewer, more, or some that are not UTF-8.
+
+    """
+    if sys.stdin is None:
+        raise _refused("standard input is closed: pipe the id in, or type it")
+    if sys.stdin.isatty():
+        typer.echo("The id, in one line: " if number == 1 else f"{number} ids, a line each: ", nl=False, err=True)
+        given = b"".join(sys.stdin.buffer.readline() for _ in range(number))
+    else:
+        given = sys.stdin.buffer.read()
+    try:
+        lines = given.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise _refused("the id is not UTF-8") from error
+    if len(lines) > number:
+        raise _refused(f"standard input gave more than {_LINES[number]}: one id at a time")
+    if not lines or not lines[0].strip():
+        raise _refused("standard input gave no id: pipe it in, or type it")
+    if len(lines) < number or not all(each.strip() for each in lines):
+        raise _refused("standard input gave one id: the parent's is the second line")
+    return [each.strip() for each in lines]
+
+
+def _refused(why: str) -> typer.Exit:
+    typer.echo(f"sceau: {why}", err=True)
+    return typer.Exit(2)
+
+
+links = typer.Typer(no_args_is_help=True, help="Links to the consent page.")
+
+
+@links.callback()
+def _link_group() -> None:
+    """Keep `create` a command of its own."""
+
+
+@links.command("create")
+def links_create(  # noqa: PLR0917 - a command's options
+    processing: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A processing; repeat. None for `overview`.")
+    ] = None,
+    authentication: Annotated[
+        Authentication, typer.Option(metavar="HOW", help="How you know who opens it: mailbox, signed_in, …")
+    ] = Authentication.MAILBOX,
+    kind: Annotated[
+        LinkKind, typer.Option(metavar="KIND", help="decide, withdraw, joint or overview.")
+    ] = LinkKind.DECIDE,
+    by_person: Annotated[bool, typer.Option("--by-person", help="The person asked to decide.")] = False,  # noqa: FBT002
+    request_reference: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What shows that request; needed with --by-person.")
+    ] = None,
+    territory: Annotated[str, typer.Option(metavar="CODE", help="Where the person is asked (ISO 3166-1).")] = "FR",
+    parent_checked_how: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help="Of `joint`: how parental responsibility was checked: identity_document, …"),
+    ] = None,
+    subject_type: Annotated[str, typer.Option("--type", help="The namespace of the id.")] = "user",
+    url: UrlOption = HERE,
+    key_file: KeyFileOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Make a link, and print its address: whoever has it can decide for that person. Standard input gives the id.
+
+    For `joint` a second line gives the parent's. It asks a running service, with a key of scope consents:write.
+    """
+    who = [{"type": subject_type, "id": each} for each in typed_ids(2 if kind is LinkKind.JOINT else 1)]
+    wanted: dict[str, Any] = {
+        "subject": who[0],
+        "authentication": authentication.value,
+        "kind": kind.value,
+        "by_person": by_person,
+        "territory": territory,
+        **({"request_reference": request_reference} if request_reference is not None else {}),
+        **({"parent": who[1], "parent_checked_how": parent_checked_how} if who[1:] else {}),
+        **({"processings": processing} if processing else {}),
+    }
+    with remote(url, key_file) as service:
+        made = service.send("POST", "/v1/consent-links", wanted)
+    if as_json:
+        echo_json(made)
+        return
+    for each in made.get("left_out") or ():
+        until = f" until {each['until']}" if each.get("until") else ""
+        typer.echo(f"{each['processing']} is left out: {each['reason']}{until}", err=True)
+    typer.echo(f"It asks until {made['expires_at']}.", err=True)
+    typer.echo(made["url"])
+    if made.get("parent"):
+        typer.echo("The link of the holder of parental responsibility:", err=True)
+        typer.echo(made["parent"]["url"])
+
+
+subject = typer.Typer(no_args_is_help=True, help="What is held about one person.")
+
+
+@subject.callback()
+def _group() -> None:
+    """Keep `export` a command of its own."""
+
+
+@subject.command("export")
+def subject_export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON to write.")],
+    kind: Annotated[str, typer.Option("--type", help="The namespace of the id.")] = "user",
+    data: DataOption = None,
+) -> None:
+    """Write everything about a person as JSON (GDPR art. 15 and 20). Standard input gives the id, in one line."""
+    from app.operations.proof.export_subject import export_subject
+    from app.operations.service.deployment import SubjectName
+    from app.settings import Settings
+    from app.wiring.parts import deployment_of
+
+    name = SubjectName(kind, typed_id())
+
+    async def export(database: "Database") -> dict[str, Any]:
+        settings = Settings.load()
+        async with database.write() as session:
+            service = str(settings.public_url)
+            return await export_subject(session, deployment_of(settings), None, name, service=service)
+
+    told = connected(data, export)
+    with written_whole(output) as sink:
+        json.dump(told, sink, ensure_ascii=False, indent=2)
+    if not any(told[each] for each in ("events", "consent_links", "looked_at", "decisions_by_day")):
+        typer.echo("Nothing is held about this id: check how it is written.", err=True)
+    number = len(told["events"])
+    typer.echo("1 event exported." if number == 1 else f"{number} events exported.", err=True)

@@ -1,0 +1,386 @@
+"""What may stand in the register, and who may put it there: lawful versions, controllers, differences, the gate."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
+from app.core.errors import DomainError, InvalidVersionError
+from app.core.retention import Retention
+from app.core.version import UNION, ProcessingVersion, changed_facts, material_changes
+
+Words = Mapping[str, object]
+"""What a version says beside its facts, by the names of the API, as JSON has it."""
+
+
+class ControllerExistsError(DomainError):
+    """A controller with this id or identifier is registered already; a new name or address is a version of it."""
+
+    slug = "controller-exists"
+
+
+class ProcessingNotApprovedError(DomainError):
+    """The processing is proposed: until another person has approved it, it can only be retired."""
+
+    slug = "processing-not-approved"
+
+
+class ProposalPendingError(DomainError):
+    """A version of this processing waits to be approved or rejected: nothing is added to it before."""
+
+    slug = "proposal-pending"
+
+
+class NotProposedError(DomainError):
+    """This version does not wait for anybody: it was never proposed, or it was approved or rejected already."""
+
+    slug = "not-proposed"
+
+
+class OwnProposalError(DomainError):
+    """Another person approves: by who made the two callers, this one and who proposed it may be one human being."""
+
+    slug = "own-proposal"
+
+
+class NoSecondPersonError(DomainError):
+    """Nobody could approve this: first give another person a caller of kind `person` with `register:approve`.
+
+    Whoever proposes by a key needs somebody with another key, and whoever proposes by an account of an issuer somebody
+    with another account of the same issuer: a key and an account may be one person's. Let the bootstrap key, or the
+    command line, make the callers of both: whoever makes a key, or registers an account, may use it.
+    """
+
+    slug = "no-second-person"
+
+
+class VersionInvalidatedError(DomainError):
+    """The version in force, or one of its notices, was invalidated: nothing is asked until there is a new version."""
+
+    slug = "version-invalidated"
+
+
+class UnknownTextError(DomainError):
+    """No consent to this processing rests on that text: it is no notice of a version, and no consent names its hash."""
+
+    slug = "unknown-text"
+
+
+class NoticeOnPagesError(DomainError):
+    """The consent page has shown this notice within texts of other hashes: invalidate the version."""
+
+    slug = "notice-on-pages"
+
+
+class ImportNotApprovedError(DomainError):
+    """Grants are imported only once another person has approved the import: POST /v1/imports/{name}/approvals."""
+
+    slug = "import-not-approved"
+
+
+class RowChangedError(DomainError):
+    """This row of the import was recorded already, and said something else then."""
+
+    slug = "import-row-changed"
+
+
+class ImportUntilError(DomainError):
+    """An import of grants names the instant until which the older system decided, the same each time: `until`."""
+
+    slug = "import-until"
+
+
+class ImportChangedError(DomainError):
+    """The import is not what was looked at: its number of grants or its `until` changed. Look again."""
+
+    slug = "import-changed"
+
+
+class ImportOfAnotherError(DomainError):
+    """Another caller began the import of this name, and alone goes on with it: choose another name."""
+
+    slug = "import-of-another"
+
+
+_SIREN: Final = re.compile(r"[0-9]{9}", re.ASCII)
+_LEI: Final = re.compile(r"[A-Z0-9]{18}[0-9]{2}", re.ASCII)
+_READABLE: Final = 60
+_HASH: Final = 12
+_TEN: Final = 10
+_NINE: Final = 9
+
+
+class ControllerKind(StrEnum):
+    """Which register a controller's identifier is of; `other`: none that is checked here."""
+
+    SIREN = "siren"
+    LEI = "lei"
+    OTHER = "other"
+
+
+def is_siren(text: str) -> bool:
+    """Whether a text is a SIREN, written without spaces."""
+    if _SIREN.fullmatch(text) is None or not text.strip("0"):
+        return False
+    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(text)))
+    return sum(each if each < _TEN else each - _NINE for each in doubled) % _TEN == 0
+
+
+def is_lei(text: str) -> bool:
+    """Whether a text is a LEI, in capitals and without spaces."""
+    return _LEI.fullmatch(text) is not None and int("".join(str(int(each, 36)) for each in text)) % 97 == 1
+
+
+def is_identifier(kind: ControllerKind, identifier: str | None) -> bool:
+    """Whether an identifier is one of its kind; a controller of kind `other` may have none."""
+    if kind is ControllerKind.OTHER:
+        return True
+    return identifier is not None and {ControllerKind.SIREN: is_siren, ControllerKind.LEI: is_lei}[kind](identifier)
+
+
+def id_of_name(legal_name: str) -> str:
+    """The id of the record that stands for a legal name which came without one.
+
+    The name in lower case without accents, its letters and digits joined by hyphens and cut at 60 characters, then a
+    hyphen and the first 12 hexadecimal digits of the SHA-256 of the name (Unicode NFC, UTF-8). Two names never share
+    one, and one name always has the same.
+    """
+    plain = unicodedata.normalize("NFKD", legal_name).encode("ascii", "ignore").decode().lower()
+    readable = "-".join(re.findall(r"[a-z0-9]+", plain))[:_READABLE].strip("-") or "controller"
+    return f"{readable}-{sha256(unicodedata.normalize('NFC', legal_name).encode()).hexdigest()[:_HASH]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """What an invalidation is about: a version by its number, or a text by its SHA-256 (hex, lower case)."""
+
+    version: int | None = None
+    text: str | None = None
+
+
+class RegisterApproval(StrEnum):
+    """How many persons it takes to register a processing or to weaken one."""
+
+    ONE = "one"
+    TWO = "two"
+
+
+APPROVAL_CHECK: Final = "register approval"
+"""The name under which a database keeps that two persons decide, once a process has said so."""
+
+
+class RegisterWarning(StrEnum):
+    """What a data-protection officer should look at in a version; the first two must be justified.
+
+    `data_recipients`, `retention`: of a processing of III, which nobody consents to, others receive the data, or they
+    are kept over 30 days. `advertising_words`: its name or notice speaks of advertising or of profiles, which III does
+    not free. `location`: neither a place where data are stored nor a transfer is stated. `dpia`, `security`: no
+    assessment of GDPR art. 35, no measures of art. 32.
+    """
+
+    DATA_RECIPIENTS = "data_recipients"
+    RETENTION = "retention"
+    ADVERTISING_WORDS = "advertising_words"
+    LOCATION = "location"
+    DPIA = "dpia"
+    SECURITY = "security"
+
+
+LONG_KEPT: Final = Retention.parse("P30D")
+"""What display, sorting, routing and detection may keep without a justification."""
+
+
+def narrows(before: ProcessingVersion, after: ProcessingVersion, *, words_changed: bool) -> bool:
+    """Whether a version permits nothing that the one before it did not: it takes one person to record it."""
+    age_dropped = before.age_statement_required and not after.age_statement_required
+    return not (words_changed or age_dropped or material_changes(before, after))
+
+
+def needs_approval(
+    asked: RegisterApproval,
+    before: ProcessingVersion | None,
+    after: ProcessingVersion,
+    *,
+    words_changed: bool,
+    struck: bool,
+    ahead: bool,
+) -> bool:
+    """Whether a version waits for another person.
+
+    Args:
+        asked: how many persons decide.
+        before: the version that it follows; None for the first of a new processing.
+        after: the version.
+        words_changed: whether what people read beside the told facts differs. Said to be minor, that always takes a
+            second person: consents to the old words would go on under the new ones.
+        struck: whether anything of the processing was invalidated. Any other version may ask again what was stopped.
+        ahead: whether it comes into force later. What is invalidated until then would be asked again by it.
+
+    """
+    if before is not None and words_changed and not after.material:
+        return True
+    if asked is RegisterApproval.ONE:
+        return False
+    return before is None or struck or ahead or not narrows(before, after, words_changed=words_changed)
+
+
+def check_lawful(purpose: Purpose, version: ProcessingVersion) -> None:
+    """Refuse a version on which no lawful consent or processing could rest.
+
+    Raises:
+        InvalidVersionError: a service depends on a consent of IV (GDPR art. 7(4)); or data leave the Union without
+            safeguards (GDPR art. 44 to 49).
+
+    """
+    if purpose in CONSENT_PURPOSES and version.conditional:
+        message = "No service may depend on a consent under IV: it would not be freely given (GDPR art. 7(4))."
+        raise InvalidVersionError(message, field="conditional")
+    safeguarded = {each.country for each in version.transfers if each.safeguards.strip()}
+    if any(each.country not in safeguarded for each in version.transfers):
+        message = "State what safeguards each transfer out of the Union (GDPR, chapter V)."
+        raise InvalidVersionError(message, field="transfers")
+    if any(each.country and each.country not in UNION | safeguarded for each in version.recipients):
+        message = "A recipient outside the Union needs a transfer to its country, with safeguards, in `transfers`."
+        raise InvalidVersionError(message, field="recipients")
+
+
+def unusual(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterWarning, ...]:
+    """What of a version of III must be justified: that others receive its data, or that they are kept over 30 days."""
+    if purpose not in EXEMPT_PURPOSES:
+        return ()
+    long = version.retention is None or version.retention.may_exceed(LONG_KEPT)
+    found = ((RegisterWarning.DATA_RECIPIENTS, bool(version.recipients)), (RegisterWarning.RETENTION, long))
+    return tuple(warning for warning, present in found if present)
+
+
+def warnings_of(purpose: Purpose, version: ProcessingVersion, said: Words) -> tuple[RegisterWarning, ...]:
+    """What a data-protection officer should look at.
+
+    Args:
+        purpose: of the processing.
+        version: the facts that are told.
+        said: the words beside them, and what only the register holds, by the names of the API.
+
+    """
+    texts = [text for name in ("name", "notice") for text in _texts(said.get(name))]
+    advertises = purpose in EXEMPT_PURPOSES and any(_ADVERTISING.search(text) for text in texts)
+    found = (
+        (RegisterWarning.ADVERTISING_WORDS, advertises),
+        (RegisterWarning.LOCATION, version.storage_location is None and not version.transfers),
+        (RegisterWarning.DPIA, said.get("dpia_reference") is None),
+        (RegisterWarning.SECURITY, said.get("security_measures") is None),
+    )
+    return (*unusual(purpose, version), *(warning for warning, present in found if present))
+
+
+def _texts(by_language: object) -> list[str]:
+    return [str(text) for text in by_language.values()] if isinstance(by_language, Mapping) else []
+
+
+_ADVERTISING: Final = re.compile(
+    r"\b(publicit|pub\b|annonceur|commercia|marketing|cibl|profil|advertis|ads?\b|promot|target)", re.IGNORECASE
+)
+"""Beginnings of words, French and English, of what III does not free: advertising, and profiles of people."""
+
+
+class Gated(StrEnum):
+    """What waits at the gate. Versions and imports wait in tables of their own, and are read by number and by name."""
+
+    CONTROLLER_VERSION = "controller_version"
+    RESUMPTION = "resumption"
+    RESTORE = "restore"
+    RETENTION = "retention"
+
+
+class ProposalState(StrEnum):
+    """Whether a proposal waits for a second person, was approved (or needed nobody), or was rejected."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a second person answered, when, and why."""
+
+    approved: bool
+    reason: str
+    at: datetime
+    by: UUID
+
+
+def state_after(ruling: Ruling | None) -> ProposalState:
+    """What became of a proposal; `ruling` None while it waits."""
+    if ruling is None:
+        return ProposalState.PROPOSED
+    return ProposalState.APPROVED if ruling.approved else ProposalState.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class GateProposal:
+    """What one person wants to do, until another has answered; `ruling` None while it waits.
+
+    `target`: the id of the processing or controller that it is about; "" for what is about the deployment. `wanted`:
+    what is to be done, as JSON has it.
+    """
+
+    id: UUID
+    kind: Gated
+    target: str
+    wanted: Mapping[str, Any]
+    at: datetime
+    by: UUID
+    ruling: Ruling | None = None
+
+    @property
+    def state(self) -> ProposalState:
+        """What became of it."""
+        return state_after(self.ruling)
+
+
+MOST_WAITING: Final = 200
+"""How many proposals may wait at once: persons make them, and persons read them."""
+
+
+_UNTOLD: Final = ("started_on", "age_statement_required")
+"""Facts that people are not told and that no consent rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One fact that differs; `before` and `after` are as JSON has them, None where there is nothing."""
+
+    field: str
+    before: object
+    after: object
+    material: bool
+
+
+def version_changes(
+    before: ProcessingVersion, after: ProcessingVersion, *, words_before: Words, words_after: Words
+) -> tuple[FieldChange, ...]:
+    """Each fact that differs between two versions: told facts first, then the others, then words, by name."""
+    material = frozenset(material_changes(before, after))
+    found = [
+        FieldChange(fact.name, fact.as_json(fact.of(before)), fact.as_json(fact.of(after)), fact.name in material)
+        for fact in changed_facts(before, after)
+    ]
+    old, new = _untold(before), _untold(after)
+    others = [(name, old[name], new[name]) for name in _UNTOLD]
+    names = sorted(words_before.keys() | words_after.keys())
+    others += [(name, words_before.get(name), words_after.get(name)) for name in names]
+    return (*found, *(FieldChange(name, was, now, material=False) for name, was, now in others if was != now))
+
+
+def _untold(version: ProcessingVersion) -> dict[str, object]:
+    return {
+        "started_on": version.started_on.isoformat(),
+        "age_statement_required": version.age_statement_required,
+    }

@@ -1,0 +1,309 @@
+"""Make, rotate and revoke keys, and bind an identity to a caller."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
+from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Identity, Scope, new_key
+from app.auth.store import add_caller, add_key, end_keys, is_empty, keys_of, let_expire, mark_revoked
+from app.core.errors import (
+    CallerRevokedError,
+    IdentityTakenError,
+    InvalidExpiryError,
+    KnownByTokenError,
+    NotFoundError,
+    ScopeNotHeldError,
+    TooManyKeysError,
+    UnknownIssuerError,
+)
+from app.db.session import WriteSession
+from app.operations.callers.confirm_caller import hold_with
+from app.snapshot.tables import ChangeKind, record_change
+
+if TYPE_CHECKING:
+    from app.auth.token_check import TokenCheck
+
+
+@dataclass(frozen=True, slots=True)
+class NewCaller:
+    """What a new caller is called and allowed; `processings` None allows every one. `expires_at` is its first key's."""
+
+    name: str
+    scopes: frozenset[Scope]
+    processings: frozenset[str] | None = None
+    kind: CallerKind = CallerKind.MACHINE
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A caller, one of its keys, and that key in clear: shown once, to the client that asked for it."""
+
+    caller: Caller
+    key: ApiKey
+    secret: str
+
+
+async def create_key(session: WriteSession, by: Authenticated | None, wanted: NewCaller) -> MadeKey:
+    """Make a caller and its key.
+
+    Args:
+        session: the transaction.
+        by: who makes it; None is an operator at the command line, who holds everything.
+        wanted: what the new caller is to be.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
+        ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
+        InvalidExpiryError: the key would have expired already.
+
+    """
+    maker = await hold_maker(session, by, wanted)
+    return await _add(session, wanted, new_key(), maker)
+
+
+async def hold_maker(session: WriteSession, by: Authenticated | None, wanted: NewCaller) -> Caller | None:
+    """Who makes a caller, as it is now; until the transaction ends nothing is taken from it.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: the caller is no longer in force, or lacks the scope.
+        ScopeNotHeldError: it would hand out a scope or a processing that it does not have itself.
+
+    """
+    maker, _ = await hold_with(session, by, Scope.KEYS_MANAGE)
+    if maker is not None and not maker.covers(wanted.scopes, wanted.processings):
+        raise ScopeNotHeldError
+    return maker
+
+
+async def create_first_key(session: WriteSession, key: str) -> Caller | None:
+    """Make the first, all-scopes caller of an empty database from SCEAU_BOOTSTRAP_KEY; None when there is one."""
+    if not await is_empty(session):
+        return None
+    return (await _add(session, NewCaller("bootstrap", frozenset(Scope)), key, None)).caller
+
+
+async def give_key(
+    session: WriteSession, to: Caller, key: str, *, at: datetime, by: UUID | None, expires_at: datetime | None
+) -> MadeKey:
+    """Give a caller that is there already a key.
+
+    Raises:
+        InvalidExpiryError: the key would have expired already.
+
+    """
+    if expires_at is not None and expires_at <= at:
+        raise InvalidExpiryError(field="expires_at")
+    made = ApiKey(session.new_id(at), to.id, at, by, expires_at)
+    await add_key(session, made, key)
+    return MadeKey(to, made, key)
+
+
+async def _add(session: WriteSession, wanted: NewCaller, key: str, by: Caller | None) -> MadeKey:
+    now = await session.now()
+    maker = by.id if by is not None else None
+    caller = Caller(
+        id=session.new_id(now),
+        name=wanted.name,
+        scopes=wanted.scopes,
+        processings=wanted.processings,
+        created_at=now,
+        created_by=maker,
+        kind=wanted.kind,
+    )
+    await add_caller(session, caller)
+    made = await give_key(session, caller, key, at=now, by=maker, expires_at=wanted.expires_at)
+    await tell_of_caller(session, caller, known_by="key", expires_at=wanted.expires_at)
+    return made
+
+
+async def tell_of_caller(
+    session: WriteSession, made: Caller, *, known_by: str, expires_at: datetime | None = None
+) -> None:
+    """Put into the trail that a caller was made: what it may do, and whether a key or tokens show who it is."""
+    told: dict[str, Detail] = {
+        "known_by": known_by,
+        "kind": made.kind.value,
+        "scopes": sorted(made.scopes),
+        "processings": sorted(made.processings) if made.processings is not None else None,
+        "expires_at": expires_at.isoformat() if expires_at is not None else None,
+    }
+    await record_act(session, ActKind.CALLER_MADE, made.created_by, Target(TargetKind.CALLER, str(made.id)), told)
+
+
+async def register_identity(
+    session: WriteSession, by: Authenticated | None, wanted: NewCaller, identity: Identity, check: "TokenCheck | None"
+) -> Caller:
+    """Make a caller whose credentials are the tokens of an identity.
+
+    Args:
+        session: the transaction.
+        by: who makes it; None is an operator at the command line, who holds everything.
+        wanted: what the caller is to be; tokens bring their own end.
+        identity: whose tokens.
+        check: what knows whose tokens this deployment takes; None where it takes none.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
+        ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
+        UnknownIssuerError: no token of that issuer is taken.
+        IdentityTakenError: another caller in force is known by it.
+
+    """
+    maker = await hold_maker(session, by, wanted)
+    if check is None or identity.issuer not in check.issuers:
+        raise UnknownIssuerError(field="identity.issuer")
+    now = await session.now()
+    caller = Caller(
+        id=session.new_id(now),
+        name=wanted.name,
+        scopes=wanted.scopes,
+        processings=wanted.processings,
+        created_at=now,
+        created_by=maker.id if maker is not None else None,
+        kind=wanted.kind,
+        identity=identity,
+    )
+    if not await add_caller(session, caller, check.ref(identity.issuer, identity.subject)):
+        raise IdentityTakenError(field="identity.subject")
+    await tell_of_caller(session, caller, known_by="token")
+    return caller
+
+
+LONGEST_OVERLAP: Final = timedelta(days=30)
+"""How long an old key may go on beside a new one: for longer, make another caller."""
+MOST_KEYS: Final = 5
+"""How many keys of one caller may be in force at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How a key is rotated: `overlap` zero ends the keys before at once. `expires_at` is the new key's."""
+
+    overlap: timedelta
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """The new key, and the keys that were in force before it, as they stand now."""
+
+    made: MadeKey
+    before: Sequence[ApiKey]
+
+
+async def rotate_key(session: WriteSession, by: Authenticated | None, identifier: UUID, rotation: Rotation) -> Rotated:
+    """Make a new key for a caller and limit all that were in force. Answer it as a narrowing write: it limits.
+
+    Without an overlap the keys that have expired are revoked too: links that they made ask no more.
+
+    Args:
+        session: the transaction.
+        by: who rotates; None is an operator at the command line.
+        identifier: of the caller.
+        rotation: for how long the keys before it go on, and until when the new one is good.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
+        NotFoundError: no such caller.
+        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
+        CallerRevokedError: it is revoked: a new key would not open anything.
+        KnownByTokenError: it is known by its tokens, and has no key.
+        TooManyKeysError: so many of its keys are in force that no other may be.
+        InvalidExpiryError: the overlap is too long, or the new key would have expired already.
+
+    """
+    if not timedelta(0) <= rotation.overlap <= LONGEST_OVERLAP:
+        raise InvalidExpiryError(f"Keys overlap for {LONGEST_OVERLAP.days} days at most.", field="overlap")
+    caller, who = await held_by(session, by, identifier)
+    if caller.revoked_at is not None:
+        raise CallerRevokedError
+    if caller.identity is not None:
+        raise KnownByTokenError
+    now = await session.now()
+    held = (await keys_of(session, [caller.id]))[caller.id]
+    before = [each for each in held if each.in_force(now)]
+    if rotation.overlap and len(before) >= MOST_KEYS:
+        raise TooManyKeysError
+    by_whom = who.id if who is not None else None
+    made = await give_key(session, caller, new_key(), at=now, by=by_whom, expires_at=rotation.expires_at)
+    ids = [each.id for each in before]
+    if rotation.overlap:
+        await let_expire(session, ids, now + rotation.overlap)
+    else:
+        await end_keys(session, [each.id for each in held if each.revoked_at is None], at=now, by=by_whom)
+    await forget_caller(session, caller)
+    after = (await keys_of(session, [caller.id]))[caller.id]
+    told: dict[str, Detail] = {
+        "key": str(made.key.id),
+        "overlap_seconds": int(rotation.overlap.total_seconds()),
+        "expires_at": rotation.expires_at.isoformat() if rotation.expires_at is not None else None,
+    }
+    await record_act(session, ActKind.KEY_ROTATED, by_whom, Target(TargetKind.CALLER, str(caller.id)), told)
+    return Rotated(made, [each for each in after if each.id in ids])
+
+
+async def revoke_caller(session: WriteSession, by: Authenticated | None, identifier: UUID) -> None:
+    """Revoke a caller: none of its keys and tokens is good any more. A second time changes nothing.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
+        NotFoundError: no such caller.
+        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
+
+    """
+    caller, who = await held_by(session, by, identifier)
+    by_whom = who.id if who is not None else None
+    await mark_revoked(session, caller.id, at=await session.now(), by=by_whom)
+    await forget_caller(session, caller)
+    if caller.revoked_at is None:
+        await record_act(session, ActKind.CALLER_REVOKED, by_whom, Target(TargetKind.CALLER, str(identifier)))
+
+
+async def revoke_key(session: WriteSession, by: Authenticated | None, identifier: UUID, key: UUID) -> None:
+    """Revoke one key of a caller; its others stay. A second time changes nothing.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
+        NotFoundError: no such caller, or it has no such key.
+        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
+
+    """
+    caller, who = await held_by(session, by, identifier)
+    keys = {each.id: each for each in (await keys_of(session, [caller.id]))[caller.id]}
+    if key not in keys:
+        raise NotFoundError
+    by_whom = who.id if who is not None else None
+    await end_keys(session, [key], at=await session.now(), by=by_whom)
+    await forget_caller(session, caller)
+    if keys[key].revoked_at is None:
+        await record_act(
+            session, ActKind.KEY_REVOKED, by_whom, Target(TargetKind.CALLER, str(identifier)), {"key": str(key)}
+        )
+
+
+async def held_by(session: WriteSession, by: Authenticated | None, identifier: UUID) -> tuple[Caller, Caller | None]:
+    """The caller, if `by` may decide about it (None may about all), and `by` as it is now: both held.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
+        NotFoundError: no such caller.
+        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
+
+    """
+    who, held = await hold_with(session, by, Scope.KEYS_MANAGE, identifier)
+    caller = held.get(identifier)
+    if caller is None:
+        raise NotFoundError
+    if who is not None and not who.covers(caller.scopes, caller.processings):
+        raise ScopeNotHeldError
+    return caller, who
+
+
+async def forget_caller(session: WriteSession, caller: Caller) -> None:
+    """Have every replica forget what it remembers of a caller, before this write is answered."""
+    session.narrow()
+    await record_change(session, ChangeKind.CALLER, caller.id.bytes)
