@@ -10,13 +10,10 @@ from schemathesis import APIOperation, GenerationMode, Response
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.result import Ok
 
-from app.main import create_app
 from tests.contract.facts import AnyCase, Facts
-from tests.support.api import settings_for
-from tests.support.databases import TestDatabase
+from tests.support.document import document
 
 AnyOperation = APIOperation[Any, Any, Any, Any]
-NOWHERE = "postgresql://nobody@localhost/none"
 HELD_TO = (
     "not_a_server_error",
     "status_code_conformance",
@@ -31,7 +28,7 @@ FEW = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-DOCUMENT = create_app(settings_for(TestDatabase("none", NOWHERE, NOWHERE))).openapi()
+DOCUMENT = document()
 
 
 def _operations() -> Iterator[AnyOperation]:
