@@ -168,9 +168,7 @@ def _question(user):
     }
 
 
-@settings(
-    deadline=None, max_examples=examples(6, deep=60), suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=examples(6, deep=60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(happenings=[User.grant, User.wait_a_month, User.change, User.set_the_clock_back])
 @example(happenings=[User.change, User.set_the_clock_back, User.grant_ahead])
 @example(happenings=[User.grant, User.withdraw, User.set_the_clock_back, User.grant])
