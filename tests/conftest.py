@@ -33,6 +33,7 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell that starts the suite in the background has it ignore Ctrl-C, and so would all that the tests start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, not left running
     for name in [name for name in os.environ if name.startswith("SCEAU_") and not name.startswith("SCEAU_TEST_")]:
         del os.environ[name]  # what the caller's shell sets for a service of its own is not the suite's
     if hasattr(config, "workerinput") or config.option.collectonly or _of_the_rules(config):
