@@ -29,7 +29,7 @@ FEW = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-MORE = settings(FEW, max_examples=12)
+MORE = settings(FEW, max_examples=60)
 """For an operation of which none of a few requests succeeded."""
 DOCUMENT = document()
 
