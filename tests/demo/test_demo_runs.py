@@ -79,6 +79,7 @@ def test_no_address_reaches_a_file(shipped, data):
     assert any(b"targeted-ads" in content for content in held)
 
 
+@pytest.mark.deep
 def test_left_running_until_interrupted(left_running, data):
     """Without --once the API page and the key's place are told, the page answers, and Ctrl-C ends all with status 0."""
     process, port = left_running(data)
@@ -102,6 +103,7 @@ def test_left_running_until_interrupted(left_running, data):
         client.get(f"http://127.0.0.1:{port}/docs")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("after", ["Starting", "Register"])
 def test_interrupted_midway(left_running, tmp_path, data, after):
     """Ctrl-C while it starts or while it tells: status 130, no traceback, nothing left that listens."""
@@ -117,6 +119,7 @@ def test_interrupted_midway(left_running, tmp_path, data, after):
         client.get(f"http://127.0.0.1:{port}/livez")
 
 
+@pytest.mark.deep
 def test_service_ends_when_the_demo_is_killed(left_running, data):
     """An end by kill -9 of the demo ends the service too: its port is free again and the data directory works."""
     process, port = left_running(data)
