@@ -17,6 +17,8 @@ from tests.support.forked import start_command
 
 ROWS = 2_000
 EVIDENCE = proof(notice_of("ads-mail"), SIGNED)
+PATIENT = {"SCEAU_DATABASE_TIMEOUT": "PT1M"}
+"""Five hundred rows may take a loaded machine some seconds; cut short, they are sent again, later and later."""
 UNTIL = "--until=2026-11-01T00:00:00Z"
 
 
@@ -56,7 +58,7 @@ def test_an_import_that_is_killed_goes_on_where_it_stopped(server, serve, tmp_pa
     """Kill -9 of the command, or of the service, twice in the middle; at the end each row stands once."""
     before = _events(server)
     file = _file(tmp_path / f"{dies}.csv", dies)
-    service = serve()
+    service = serve(**PATIENT)
     assert service.call("POST", "/v1/processings", ADS).status_code in {201, 409}
     killed = 0
     for _ in range(2):
@@ -71,7 +73,7 @@ def test_an_import_that_is_killed_goes_on_where_it_stopped(server, serve, tmp_pa
             os.killpg(command.pid, signal.SIGKILL)
         command.wait()
         if dies == "service":
-            service = serve()
+            service = serve(**PATIENT)
     assert killed > 0
     assert _import(service, file, tmp_path / "results.ndjson").wait() == 0
     assert _recorded(server, dies) == ROWS
