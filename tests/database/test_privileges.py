@@ -110,7 +110,7 @@ def granted(lasting):
     asked = {"role": APP_ROLE, "tables": sorted(PRIVILEGES), "words": WORDS, "words_of_columns": WORDS_OF_COLUMNS}
     with psycopg.connect(lasting.owner_url) as connection:
         rights = connection.execute(RIGHTS, asked).fetchall()
-    found = {table: set() for table in PRIVILEGES}
+    found: dict[str, set[str]] = {table: set() for table in PRIVILEGES}
     for table, right in rights:
         found[table].add(right)
     return found

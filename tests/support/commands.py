@@ -2,12 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-import click
-from click.testing import CliRunner
-from typer.main import get_command
+from typer.testing import CliRunner
 
 from app.cli import app as command
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY
@@ -24,16 +21,10 @@ def run_command(database: TestDatabase, *words: Any, typed: str | bytes = "", **
     return run_bare({"SCEAU_DURABILITY": "local", "SCEAU_REGISTER_APPROVAL": "one", **environment}, *words, typed=typed)
 
 
-@cache
-def _command() -> click.Command:
-    """The whole command, put together once: Typer would do so at each call."""
-    return get_command(command)
-
-
 def run_bare(environment: Mapping[str, str | None], *words: Any, typed: str | bytes = "") -> tuple[int, str, str]:
     """Run a command with these settings and no others: the same."""
     of_the_suite: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SCEAU_")}
-    done = CliRunner().invoke(_command(), [*map(str, words)], env={**of_the_suite, **environment}, input=typed)
+    done = CliRunner().invoke(command, [*map(str, words)], env={**of_the_suite, **environment}, input=typed)
     error = done.exception
     refused = error is not None and not isinstance(error, SystemExit)
     return done.exit_code, f"{done.stderr}{error if refused else ''}", done.stdout
