@@ -13,19 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from app.db.embedded import EmbeddedServer
+from tests.support.clusters import FASTER, PLACE
 from tests.support.databases import ADDRESS, drop_template, make_template, new_database
+from tests.support.properties import load_profile
 
 pytest_plugins = ("tests.support.applications",)
 
-FASTER = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 RULES = ("tests/core/", "tests/conformance/")
 LONGEST = ("tests/secrecy", "tests/faults", "tests/contract", "tests/freshness")
-settings.register_profile("sceau", deadline=None)  # a loaded machine takes its time: no test expects one
-settings.load_profile("sceau")
-_SERVER = pytest.StashKey[tuple[EmbeddedServer, Path]]()
+_PLACE = pytest.StashKey[Path]()
+_SERVER = pytest.StashKey[EmbeddedServer]()
+load_profile()
 
 
 def pytest_configure(config):
@@ -33,14 +33,15 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell that starts the suite in the background has it ignore Ctrl-C, and so would all that the tests start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, not left running
     for name in [name for name in os.environ if name.startswith("SCEAU_") and not name.startswith("SCEAU_TEST_")]:
         del os.environ[name]  # what the caller's shell sets for a service of its own is not the suite's
     if hasattr(config, "workerinput") or config.option.collectonly or _of_the_rules(config):
         return
+    place = config.stash[_PLACE] = Path(tempfile.mkdtemp(prefix="sceau-tests-"))
+    os.environ[PLACE] = str(place)
     if ADDRESS not in os.environ:
-        directory = Path(tempfile.mkdtemp(prefix="sceau-tests-"))
-        server = EmbeddedServer(directory / "postgres", settings=FASTER)
-        config.stash[_SERVER] = (server, directory)
+        server = config.stash[_SERVER] = EmbeddedServer(place / "postgres", settings=FASTER)
         server.start()
         os.environ[ADDRESS] = server.url(role="postgres", database="postgres")
     make_template()
@@ -74,14 +75,15 @@ def pytest_collection_finish():
 
 def pytest_unconfigure(config):
     """Drop what this run made and stop what it started."""
-    if hasattr(config, "workerinput") or "SCEAU_TEST_TEMPLATE" not in os.environ:
+    if _PLACE not in config.stash:
         return
-    drop_template()
+    if "SCEAU_TEST_TEMPLATE" in os.environ:
+        drop_template()
     if _SERVER in config.stash:
-        server, directory = config.stash[_SERVER]
-        server.stop()
+        config.stash[_SERVER].stop()
         del os.environ[ADDRESS]
-        shutil.rmtree(directory, ignore_errors=True)
+    del os.environ[PLACE]
+    shutil.rmtree(config.stash[_PLACE], ignore_errors=True)
 
 
 @pytest.fixture

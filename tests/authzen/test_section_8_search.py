@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.authzen.searching import ACTIONS, HANDLE, MANY, SUBJECTS, actions, all_pages, ids, names, refused, subjects
 from tests.support.api import processing, question, subject
+from tests.support.properties import examples
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ steps = st.tuples(
 registered = count(1)
 
 
-@settings(max_examples=15, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15, deep=150), database=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=6), st.integers(1, 3))
 def test_section_8_1_search_and_evaluation_agree_whatever_was_decided(pdp, history, limit):
     """Property: for any history, the subjects found in pages are those whose evaluation is a permit."""

@@ -11,6 +11,8 @@ from bench.processes import Server, free_port
 from tests.bench.planted import FAULTS
 from tests.support.databases import new_database
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):

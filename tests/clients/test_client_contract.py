@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
-from app.main import create_app
 from sceau_client import Channel, Decision, Element, HandleMaker, Outcome, Parties, Question, wire
 from sceau_client.register import EXEMPT, read_register
 from sceau_client.words import ExemptPurpose
 from tests.clients.scenes import about
-from tests.support.api import settings_for
-from tests.support.databases import TestDatabase
+from tests.support.document import document
 
-NOWHERE = "postgresql://127.0.0.1:1/none"
-DOCUMENT = create_app(settings_for(TestDatabase("none", NOWHERE, NOWHERE))).openapi()
+DOCUMENT = document()
 OF_THE_CLIENT = {"outcome", "cause", "local", "status", "retry_after", "request_id"}
 """What a decision says that is not in an answer's body."""
 INSTANT = "2199-01-01T00:00:00Z"

@@ -10,6 +10,7 @@ from app.conformance.document import UnreadableFileError
 from app.conformance.reader import read_file
 from app.conformance.run import decide, run, run_files
 from app.core.decision import Reason
+from tests.support.properties import examples
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "decisions.yaml"
@@ -124,7 +125,7 @@ def test_a_run_names_only_the_keys_that_a_case_expects(wrong):
 LINES = GOLDEN.read_text().splitlines(keepends=True)
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=examples(25, deep=400))
 @given(st.integers(0, 50), st.integers(0, 200), st.text(st.sampled_from("{}[]:,'\"&*!|>%@ \t\n#-0a"), max_size=4))
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path_factory, line, column, damage):
     """Whatever is typed into a file, it is read, or refused with its place; nothing else is raised."""

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.api import processing, subject, utc
+from tests.support.properties import examples
 
 START = utc("2026-01-10T09:00:00Z")
 STATE_OF = {
@@ -167,7 +168,7 @@ def _question(user):
     }
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(6, deep=60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(happenings=[User.grant, User.wait_a_month, User.change, User.set_the_clock_back])
 @example(happenings=[User.change, User.set_the_clock_back, User.grant_ahead])
 @example(happenings=[User.grant, User.withdraw, User.set_the_clock_back, User.grant])

@@ -33,9 +33,19 @@ def _copied(prepared: tuple[TestDatabase, Facts], **settings: Any) -> Iterator[F
         yield replace(made, api=called)
 
 
+@pytest.fixture(scope="module")
+def read(prepared) -> Iterator[Facts]:
+    """One for operations that change nothing."""
+    with _copied(prepared, **UNLIMITED) as copied:
+        yield copied
+
+
 @pytest.fixture
-def facts(prepared) -> Iterator[Facts]:
-    """An application on a copy of its own."""
+def facts(prepared, request, operation) -> Iterator[Facts]:
+    """An application on a copy of its own, where the operation may change something."""
+    if operation.method == "GET":
+        yield request.getfixturevalue("read")
+        return
     with _copied(prepared) as copied:
         yield copied
 

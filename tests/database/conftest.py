@@ -42,6 +42,39 @@ def application(database) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[TestDatabase]:
+    """A migrated database for a file of tests that commit nothing."""
+    with new_database() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def _owner_of_lasting(lasting) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(lasting.owner_url) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def _application_of_lasting(lasting) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(lasting.app_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def passing_owner(_owner_of_lasting) -> Iterator[psycopg.Connection]:
+    """The owner's connection to `lasting`, in a transaction that is rolled back after the test."""
+    yield _owner_of_lasting
+    _owner_of_lasting.rollback()
+
+
+@pytest.fixture
+def passing_application(_application_of_lasting) -> Iterator[psycopg.Connection]:
+    """The application role's connection to `lasting`, in a transaction that is rolled back after the test."""
+    yield _application_of_lasting
+    _application_of_lasting.rollback()
+
+
 @pytest.fixture
 def migrated(empty):
     """A database that was empty, migrated here."""

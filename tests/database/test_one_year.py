@@ -20,11 +20,11 @@ FULL_YEARS = (
 
 
 @pytest.fixture(params=ZONES)
-def ledger(owner, request):
+def ledger(passing_owner, request):
     """A table with the ledger's checks and nothing else of it, in a session with an odd time zone."""
-    owner.execute(f"SET timezone = '{request.param}'")
-    owner.execute("CREATE TEMP TABLE scratch (LIKE consent_event INCLUDING CONSTRAINTS)")
-    return owner
+    passing_owner.execute(f"SET timezone = '{request.param}'")
+    passing_owner.execute("CREATE TEMP TABLE scratch (LIKE consent_event INCLUDING CONSTRAINTS)")
+    return passing_owner
 
 
 def _accepts(connection: psycopg.Connection, collected: datetime, expires: datetime) -> bool:
@@ -70,16 +70,16 @@ def _moments() -> list[datetime]:
 
 
 @pytest.mark.parametrize("counting", Counting)
-def test_the_database_accepts_every_year_that_the_core_counts(owner, counting):
+def test_the_database_accepts_every_year_that_the_core_counts(passing_owner, counting):
     """No grant that the rules allow is refused by the check, around each change of hour and leap day."""
     policy = PeriodPolicy(counting, ONE_YEAR)
-    found = owner.execute(
+    found = passing_owner.execute(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_consent_event_one_year'"
     )
     check = found.fetchone()[0].removeprefix("CHECK ")
-    owner.execute("CREATE TEMP TABLE counted (collected_at timestamptz, expires_at timestamptz)")
-    with owner.cursor() as cursor:
+    passing_owner.execute("CREATE TEMP TABLE counted (collected_at timestamptz, expires_at timestamptz)")
+    with passing_owner.cursor() as cursor:
         pairs = [(moment, policy.expiry(moment, ONE_YEAR)) for moment in _moments()]
         cursor.executemany("INSERT INTO counted VALUES (%s, %s)", pairs)
     assert len(pairs) > 1_000
-    assert owner.execute(f"SELECT * FROM counted WHERE NOT ({check})").fetchall() == []
+    assert passing_owner.execute(f"SELECT * FROM counted WHERE NOT ({check})").fetchall() == []

@@ -89,10 +89,10 @@ def test_without_the_floor_it_would(owner, application, days):
         "CREATE OR REPLACE FUNCTION sceau_drop_log_before(day date) RETURNS integer LANGUAGE sql AS 'SELECT 0'",
     ],
 )
-def test_the_service_cannot_lower_it(application, statement):
+def test_the_service_cannot_lower_it(passing_application, statement):
     """Nor the tolerance, nor the functions that go by them, nor forge what they leave in the trail."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        application.execute(statement)
+        passing_application.execute(statement)
 
 
 def test_a_temporary_table_stands_for_none_of_the_owner_s(owner, application, days):
@@ -152,9 +152,9 @@ def test_a_change_of_the_owner_s_is_in_the_trail(database, owner):
     assert (entry["way"], entry["caller"]) == ("command", None)
 
 
-def test_the_row_stays(owner):
+def test_the_row_stays(passing_owner):
     """Not even the owner takes the row away, or adds a second one: without it nothing would be dropped or timed."""
     for statement in ("DELETE FROM owner_limit", "TRUNCATE owner_limit"):
-        assert "refused" in refused(owner, statement)
-    for more in ("true", "false"):
-        refused(owner, sql.SQL("INSERT INTO owner_limit VALUES ({}, 1, '0')").format(sql.Literal(more == "true")))
+        assert "refused" in refused(passing_owner, statement)
+    for more in (True, False):
+        refused(passing_owner, sql.SQL("INSERT INTO owner_limit VALUES ({}, 1, '0')").format(sql.Literal(more)))

@@ -7,6 +7,7 @@ import pytest
 from psycopg import sql
 
 from tests.support.api import TestClock, running, subject
+from tests.support.databases import APP_ROLE
 
 TABLES = (
     "consent_event",
@@ -47,11 +48,12 @@ def test_a_time_ahead_is_refused(application, owner, table):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_without_the_trigger_it_is_not(application, owner, table):
-    """The control: the trigger alone refuses it, no other constraint."""
+def test_without_the_trigger_it_is_not(owner, table):
+    """The control: the trigger alone refuses it, no other constraint; in a transaction that is not committed."""
     owner.execute(sql.SQL("DROP TRIGGER not_ahead ON {}").format(sql.Identifier(table)))
-    owner.commit()
-    assert isinstance(answer_to(application, table, HOUR), psycopg.errors.NotNullViolation)
+    owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(APP_ROLE)))
+    assert isinstance(answer_to(owner, table, HOUR), psycopg.errors.NotNullViolation)
+    owner.rollback()
 
 
 def test_every_table_that_says_when_it_was_recorded_is_looked_at(owner):

@@ -3,6 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.api import question, subject
+from tests.support.properties import examples
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 HANDLE = {"type": "correspondence", "id": "1"}
@@ -179,7 +180,9 @@ def _single(pdp, item):
     return told
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=examples(25, deep=400), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(items=st.lists(questions | broken, min_size=1, max_size=6))
 def test_a_batch_is_its_items_asked_one_by_one(pdp, items):
     """A batch of N answers what N single questions answer, a bad one in its place."""

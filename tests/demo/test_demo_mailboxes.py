@@ -13,6 +13,8 @@ from demo.cli import main
 from demo.service import running_service
 from tests.demo.runs import Run, free_port
 
+pytestmark = pytest.mark.deep
+
 
 def letter(sender, *recipients, body="…\n"):
     """A message to those recipients."""

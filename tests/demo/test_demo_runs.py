@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import httpx2
@@ -12,10 +11,10 @@ import pytest
 from app.db.embedded import EmbeddedServer
 from app.db.embedded.errors import DirectoryInUse
 from tests.demo.runs import ROOT, WITHOUT_CPYTHON_TESTS, demo
-from tests.faults.service import eventually
+from tests.faults.service import HANGS, eventually
+from tests.support.forked import run_forked
 
 MESSAGES = sorted((ROOT / "demo" / "messages").glob("*.eml"))
-SCEAU = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
 NOT_THERE = ("Traceback", "sceau_")
 SECRET_WORDS = ("alice.martin", "bruno.petit", "comptes@example.org", "Votre devis", "a2@example.org")
 
@@ -80,6 +79,7 @@ def test_no_address_reaches_a_file(shipped, data):
     assert any(b"targeted-ads" in content for content in held)
 
 
+@pytest.mark.deep
 def test_left_running_until_interrupted(left_running, data):
     """Without --once the API page and the key's place are told, the page answers, and Ctrl-C ends all with status 0."""
     process, port = left_running(data)
@@ -103,6 +103,7 @@ def test_left_running_until_interrupted(left_running, data):
         client.get(f"http://127.0.0.1:{port}/docs")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("after", ["Starting", "Register"])
 def test_interrupted_midway(left_running, tmp_path, data, after):
     """Ctrl-C while it starts or while it tells: status 130, no traceback, nothing left that listens."""
@@ -118,6 +119,7 @@ def test_interrupted_midway(left_running, tmp_path, data, after):
         client.get(f"http://127.0.0.1:{port}/livez")
 
 
+@pytest.mark.deep
 def test_service_ends_when_the_demo_is_killed(left_running, data):
     """An end by kill -9 of the demo ends the service too: its port is free again and the data directory works."""
     process, port = left_running(data)
@@ -162,13 +164,6 @@ def test_the_demo_ends_with_a_receipt_verified_and_a_forged_row_named(shipped):
 def test_the_schedule_of_retention_is_signed_on_a_data_directory(shipped, data):
     """One command starts the database, signs, shows what is in force, and stops it; the next one runs by it."""
     for words, said in ((("sign", "--by", "DPO"), "Signed by DPO"), (("run",), "0 ledgers destroyed")):
-        line = [sys.executable, "-c", SCEAU, "retention", *words, "--data", str(data)]
-        done = subprocess.run(
-            line,
-            cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        bare = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
+        done = run_forked(["retention", *words, "--data", str(data)], bare, ROOT, HANGS)
         assert (done.returncode, said in done.stdout) == (0, True), done.stderr

@@ -8,7 +8,6 @@ import os
 import re
 from datetime import UTC, datetime, timedelta
 
-import jsonschema  # type: ignore[import-untyped] # which check-jsonschema brings
 import pytest
 
 from app.api.openapi.describing import ANSWERS, kept_answers
@@ -76,6 +75,8 @@ def test_examples_are_what_is_answered_today(played):
 
 def test_examples_are_of_the_types_that_the_document_states(played):
     """Each example is valid by the schema beside it; the check sees one that is not."""
+    import jsonschema  # type: ignore[import-untyped] # which check-jsonschema brings; it takes a second to import
+
     _, document = played
     checked = 0
     for name, _, _, content in contents(document):

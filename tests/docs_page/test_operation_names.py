@@ -20,9 +20,9 @@ def operations(document):
     return [operation for path in document["paths"].values() for operation in path.values()]
 
 
-def test_operation_ids_are_snake_case_and_each_another(api):
+def test_operation_ids_are_snake_case_and_each_another(document):
     """A generated client calls an operation as its function here is called: `post_consent`."""
-    names = [operation["operationId"] for operation in operations(api.ok("GET", "/openapi.json"))]
+    names = [operation["operationId"] for operation in operations(document)]
     assert badly_named(names) == []
     assert {"evaluation", "post_consent", "post_withdrawal", "post_processing"} <= set(names)
 
@@ -41,16 +41,16 @@ def lists_of_nothing_said(value):
     return [found for each in value for found in lists_of_nothing_said(each)] if isinstance(value, list) else []
 
 
-def test_every_list_says_what_is_in_it(api):
+def test_every_list_says_what_is_in_it(document):
     """A generated client has every operation; the check sees a list of nothing said."""
-    assert lists_of_nothing_said(api.ok("GET", "/openapi.json")) == []
+    assert lists_of_nothing_said(document) == []
     assert lists_of_nothing_said({"a": [{"type": "array", "default": []}]}) == [{"type": "array", "default": []}]
 
 
-def test_the_page_explains_every_scope(api):
+def test_the_page_explains_every_scope(document):
     """The document's description has a row for each scope, in one sentence."""
     assert set(SCOPE_TOLD) == set(Scope)
-    description = api.ok("GET", "/openapi.json")["info"]["description"]
+    description = document["info"]["description"]
     for scope, told in SCOPE_TOLD.items():
         assert f"| `{scope}` | {told} |" in description
         assert told.endswith(".")
@@ -58,19 +58,19 @@ def test_the_page_explains_every_scope(api):
 
 @pytest.mark.parametrize("pasted", ["Bearer {}", "bearer  {} ", "{}"])
 @pytest.mark.parametrize("path", ["/v1/processings", "/access/v1/evaluation"])
-def test_a_key_pasted_with_bearer_in_front_is_taken(api, pasted, path):
+def test_a_key_pasted_with_bearer_in_front_is_taken(shared, pasted, path):
     """Swagger UI puts `Bearer ` before what is pasted, whatever that begins with: the key is found all the same."""
-    headers = {"Authorization": f"Bearer {pasted.format(api.key)}"}
+    headers = {"Authorization": f"Bearer {pasted.format(shared.key)}"}
     answer = (
-        api.client.get(path, headers=headers)
+        shared.client.get(path, headers=headers)
         if path.startswith("/v1")
-        else api.client.post(path, headers=headers, json={"subject": {}})
+        else shared.client.post(path, headers=headers, json={"subject": {}})
     )
     assert answer.status_code == (200 if path.startswith("/v1") else 400)
 
 
 @pytest.mark.parametrize("pasted", ["Bearer", "Bearer Bearer {}", "Basic {}", "Bearer{}"])
-def test_whatever_else_stands_before_a_key_is_refused(api, pasted):
+def test_whatever_else_stands_before_a_key_is_refused(shared, pasted):
     """The control: one word is forgiven, once, and no other."""
-    headers = {"Authorization": f"Bearer {pasted.format(api.key)}"}
-    assert api.client.get("/v1/processings", headers=headers).status_code == 401
+    headers = {"Authorization": f"Bearer {pasted.format(shared.key)}"}
+    assert shared.client.get("/v1/processings", headers=headers).status_code == 401

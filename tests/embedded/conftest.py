@@ -13,9 +13,9 @@ def _no_copy_left():
     remove_reachable_copies()
 
 
-@pytest.fixture(params=ACTORS)
+@pytest.fixture(params=[ACTORS[0], *(pytest.param(other, marks=pytest.mark.deep) for other in ACTORS[1:])])
 def who(request):
-    """Whoever runs the tests and, when that is root, a plain user as well."""
+    """Whoever runs the tests and, when that is root, a plain user as well: that one under `--deep`."""
     return actor(request.param)
 
 

@@ -12,6 +12,7 @@ import pytest
 from app.db.embedded import EmbeddedServer, process
 from tests.embedded.actors import FAST, ROOT, is_running, server_processes, starting
 
+pytestmark = pytest.mark.deep
 _ENDLESS = "DO $$ BEGIN LOOP END LOOP; END $$"
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -13,8 +12,9 @@ import pytest
 from app.ledger.vault import Vault
 from app.operations.service.outage_file import ExemptFacts, OutageFileError, read_file, remember, write_file
 from app.snapshot.last_known import LastKnown
-from tests.faults.service import COMMAND, ROOT, Service, children, environment, eventually
+from tests.faults.service import HANGS, ROOT, Service, children, environment, eventually
 from tests.faults.words import question, recovers
+from tests.support.forked import run_forked
 
 ONE = "/access/v1/evaluation"
 
@@ -172,8 +172,6 @@ def test_no_command_but_serve_starts_without_its_database(server, kept):
     """What writes needs the database: the jobs process ends with a message, and its service starts it again."""
     with stopped(server):
         settings = environment(**server.settings, SCEAU_OUTAGE_FILE=str(kept))
-        done = subprocess.run(
-            [*COMMAND, "worker"], env=settings, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_forked(["worker"], settings, ROOT, HANGS)
     assert done.returncode == 1
     assert "cannot be reached" in done.stderr

@@ -87,10 +87,19 @@ def shared():
         yield made
 
 
-@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
-def test_mechanism(shared, control, monkeypatch):
-    """With the mechanism no question is answered with a stale permit; without it, this interleaving gives one."""
+each_control = pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+
+
+@each_control
+def test_with_the_mechanism_no_permit_is_stale(shared, control):
+    """With all mechanisms, this interleaving has no question answered with a stale permit."""
     assert not play(control.scenario, shared, control.pace)
+
+
+@pytest.mark.deep
+@each_control
+def test_without_the_mechanism_one_is(shared, control, monkeypatch):
+    """The control: without the mechanism, the same interleaving gives a stale permit."""
     if control.mutant is not None:
         control.mutant(monkeypatch.setattr)
     assert any(play(control.off or control.scenario, shared, control.pace) for _ in range(TRIES))

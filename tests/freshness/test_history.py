@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+import pytest
+
 from bench.stale.callers import Crew
 from bench.stale.episodes import register
 from bench.stale.fleet import Fleet
@@ -48,6 +50,7 @@ def test_no_permit_after_an_answered_withdrawal(database, tmp_path):
     assert set(+taken[2]) == set(ways.STRICT)
 
 
+@pytest.mark.deep
 def test_the_checker_sees_a_protocol_that_is_switched_off(database, tmp_path):
     """Without confirmation, the same callers and the same check find stale permits."""
     each = [{"STALE_MUTANT": "no confirmation", "STALE_NO_NOTIFY": "1"}] * 2

@@ -135,7 +135,9 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
         api.call("DELETE", f"/v1/keys/{key['id']}")
         assert api.reason("alice", "scan") == "exempt"
         with away(api):
-            assert api.call("POST", ONE, question("alice", "suspended")).status_code == 503
+            said = api.call("POST", ONE, question("alice", "suspended"))
+            # What keeps exempt processings known may have read the suspension in between: then it is answered.
+            assert said.status_code == 503 or said.json()["context"]["reason"] == "processing_suspended"
             assert leaver.call("POST", ONE, question("alice", "scan")).status_code == 503
             assert api.reason("alice", "scan") == "exempt"
 

@@ -19,27 +19,27 @@ ID = "01a21d1e-0000-7000-8000-000000000000"
         (f"/v1/presented-texts/{'0' * 64}", "No text that was shown"),
     ],
 )
-def test_an_id_that_nothing_has_is_told_by_its_kind(api, path, said):
+def test_an_id_that_nothing_has_is_told_by_its_kind(shared, path, said):
     """404 says what was looked for and how to find the right id, and does not repeat what was sent."""
-    answer = api.call("GET", path)
+    answer = shared.call("GET", path)
     assert answer.status_code == 404
     detail = answer.json()["detail"]
     assert said in detail
     assert path.rpartition("/")[2] not in {*detail.split()}
 
 
-def test_a_more_exact_message_stays(api):
+def test_a_more_exact_message_stays(shared):
     """What an operation says itself is not replaced."""
-    api.register("ads")
+    shared.register("ads")
     body = {"version": 7, "reason": "a typing error is mended"}
-    assert api.call("POST", "/v1/processings/ads/approvals", body).json()["detail"] != ""
-    answer = api.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}, "processing": "none"})
+    assert shared.call("POST", "/v1/processings/ads/approvals", body).json()["detail"] != ""
+    answer = shared.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}, "processing": "none"})
     assert answer.json()["detail"] == "No such processing is registered."
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing-here"])
-def test_people_get_a_page_at_an_address_that_nothing_answers(api, path):
+def test_people_get_a_page_at_an_address_that_nothing_answers(shared, path):
     """Who asks for HTML reads a page, and a program a problem document."""
-    page = api.call("GET", path, headers={"Accept": "text/html"})
+    page = shared.call("GET", path, headers={"Accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")
-    assert api.call("GET", path).headers["content-type"].startswith("application/")
+    assert shared.call("GET", path).headers["content-type"].startswith("application/")

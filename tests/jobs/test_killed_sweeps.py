@@ -37,6 +37,7 @@ def test_each_consent_is_flagged_exactly_once(race, database):
     assert _differing(database) == 0
 
 
+@pytest.mark.deep
 def test_without_lock_and_key_it_is_flagged_twice(race):
     """Control: workers that hold nobody, on flags that have no key, flag some consents twice, and the race sees it."""
     plan = Plan(300, kills=0, batch=50, decide_one_in=300, mutant="without_lock")
@@ -44,6 +45,7 @@ def test_without_lock_and_key_it_is_flagged_twice(race):
     assert outcome.verdict.twice > 0
 
 
+@pytest.mark.deep
 def test_without_a_second_look_a_wrong_flag_is_seen(race):
     """Control: workers that believe what they read before they held a subject flag some who had decided anew."""
     outcome = race(Plan(400, workers=2, kills=0, batch=100, decide_one_in=2, mutant="without_second_look"))

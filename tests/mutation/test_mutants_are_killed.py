@@ -1,5 +1,6 @@
 import ast
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -12,8 +13,22 @@ from app.core.decision import Reason
 from tests.mutation.mutants import MODULES, explained_survivors, mutants_of, mutated_tree, source_of
 from tests.mutation.trial import GOLDEN, golden_failures
 
-FILES = [read_file(path) for path in GOLDEN]
+pytestmark = pytest.mark.deep
 NUMBERS = [rule.number for rule in rules.RULES]
+UNCOMPARED = {"_decision", "_expires_at"}
+"""Golden cases compare what these make only in part: the consent named and its expiry are left to tests."""
+
+
+@cache
+def files():
+    """The golden cases: read by the first test, so that collecting the suite costs nothing."""
+    return [read_file(path) for path in GOLDEN]
+
+
+@cache
+def sample():
+    """Every fourth mutant of the rules."""
+    return [each for each in mutants_of("rules") if each.where not in UNCOMPARED][::4]
 
 
 def failures_with(monkeypatch, number, check):
@@ -22,9 +37,9 @@ def failures_with(monkeypatch, number, check):
     monkeypatch.setattr(rules, "RULES", changed)
     monkeypatch.setattr(evaluate, "RULES", changed)
     try:
-        return sum(len(run(file)) for file in FILES)
+        return sum(len(run(file)) for file in files())
     except Exception:  # noqa: BLE001 - whatever a core without this rule raises, it is found out
-        return sum(len(file.cases) for file in FILES)
+        return sum(len(file.cases) for file in files())
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -44,25 +59,21 @@ def test_a_rule_that_always_fires_is_found_out(monkeypatch, number):
 
 def test_a_core_that_is_not_changed_passes():
     """The control: with nothing swapped every golden case passes, so that a failure above is the change's."""
-    assert sum(len(run(file)) for file in FILES) == 0
+    assert sum(len(run(file)) for file in files()) == 0
     assert golden_failures("rules", ast.parse(source_of("rules").read_text())) == 0
-
-
-# Golden cases compare what these make only in part: the consent named and its expiry are left to tests.
-SAMPLE = [each for each in mutants_of("rules") if each.where not in {"_decision", "_expires_at"}][::4]
 
 
 def test_wrong_versions_of_the_rules_fail_golden_cases():
     """Of a fixed sample of one-change mutants of the rules, those that no golden case finds out are explained."""
-    survivors = {each.name for each in SAMPLE if golden_failures("rules", mutated_tree(each)) == 0}
-    assert len(SAMPLE) > 30
+    survivors = {each.name for each in sample() if golden_failures("rules", mutated_tree(each)) == 0}
+    assert len(sample()) > 30
     assert survivors <= explained_survivors()
 
 
 def test_trying_a_mutant_leaves_the_core_as_it_was():
     """Afterwards the modules in use are the ones from before."""
     before = (rules.RULES, EventKind, evaluate.evaluate)
-    golden_failures("rules", mutated_tree(SAMPLE[0]))
+    golden_failures("rules", mutated_tree(sample()[0]))
     import app.core.consent
     import app.core.evaluate
     import app.core.rules

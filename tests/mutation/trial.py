@@ -78,6 +78,9 @@ def main(module: str, node: str, variant: str) -> int:
     """Run the tests of the core against one mutant."""
     import pytest
 
+    from tests.support.properties import load_profile
+
+    load_profile()
     found = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
     tree = mutated_tree(found)
     for name in [name for name in sys.modules if name.startswith("app.core")]:

@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.packaging.wheels import ROOT
 
 PIN = re.compile(r"^([a-z0-9.-]+)==(\S+)", re.MULTILINE)
@@ -38,6 +40,7 @@ def test_the_bill_lists_what_the_lock_pins(tmp_path):
         assert component["externalReferences"][0]["hashes"], component["name"]
 
 
+@pytest.mark.deep
 def test_a_package_that_the_lock_lacks_is_missed(tmp_path):
     """The control: from a lock without one package, the bill differs from the lock."""
     whole = (ROOT / "requirements.txt").read_text()
@@ -48,6 +51,7 @@ def test_a_package_that_the_lock_lacks_is_missed(tmp_path):
     }
 
 
+@pytest.mark.deep
 def test_the_bill_is_the_same_each_time(tmp_path):
     """Two bills of one lock are the same bytes: no time, no random number."""
     assert bill(ROOT / "requirements.txt", tmp_path) == bill(ROOT / "requirements.txt", tmp_path)

@@ -41,6 +41,7 @@ def test_unbroken_copy_passes(copy):
     assert checked.returncode == 0, checked.stdout
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("path", "text", "complaint"),
     [

@@ -62,6 +62,7 @@ def test_a_start_loads_what_it_needs(arguments, ends, without):
     assert (status, without & modules) == (ends, set())
 
 
+@pytest.mark.deep
 def test_the_control_loads_nearly_all():
     """The look at modules finds what is loaded: the OpenAPI document cannot be made without FastAPI."""
     status, modules = loaded("openapi")

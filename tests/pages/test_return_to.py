@@ -1,27 +1,37 @@
 """The way back: to an address of a listed origin, after an answer, as a link and never by itself."""
 
+from itertools import count
+
 import pytest
 
 from app.auth.sessions import parse_origins
-from tests.support.api import refusal_of, running
+from tests.support.api import UNLIMITED, refusal_of, running
 from tests.support.consent_page import Person, ask_link, link
+from tests.support.databases import new_database
 
 ORIGINS = parse_origins("https://mail.example.fr,https://www.example.fr:8443,http://127.0.0.1:9000")
 BACK = "https://mail.example.fr/settings?from=consent"
+_numbers = count(1)
 
 
-@pytest.fixture
-def listed(database):
-    """An application that may send people back to three origins."""
-    with running(database, return_to_origins=ORIGINS) as api:
+@pytest.fixture(scope="module")
+def listed():
+    """An application that may send people back to three origins; each test asks somebody else."""
+    with new_database() as database, running(database, return_to_origins=ORIGINS, **UNLIMITED) as api:
         api.register("ads-mail")
         yield api
 
 
+@pytest.fixture
+def goer():
+    """Somebody of this test alone."""
+    return f"goer-{next(_numbers)}"
+
+
 @pytest.mark.parametrize("press", ["accept", "refuse"])
-def test_the_way_back_is_a_link_after_an_answer(listed, press):
+def test_the_way_back_is_a_link_after_an_answer(listed, goer, press):
     """Before an answer there is none; afterwards one that says where it leads; nobody is sent there by themselves."""
-    person = Person(listed, link(listed, "goer", "ads-mail", return_to=BACK))
+    person = Person(listed, link(listed, goer, "ads-mail", return_to=BACK))
     assert BACK not in person.open().links
     page = person.press(press, "ads-mail")
     assert BACK in page.links
@@ -29,11 +39,11 @@ def test_the_way_back_is_a_link_after_an_answer(listed, press):
     assert 'http-equiv="refresh"' not in page.html
 
 
-def test_after_withdrawing_too(listed):
+def test_after_withdrawing_too(listed, goer):
     """Who came to withdraw goes back as well."""
-    person = Person(listed, link(listed, "leaver", "ads-mail"))
+    person = Person(listed, link(listed, goer, "ads-mail"))
     person.press("accept", "ads-mail")
-    leaver = Person(listed, link(listed, "leaver", "ads-mail", kind="withdraw", return_to=BACK))
+    leaver = Person(listed, link(listed, goer, "ads-mail", kind="withdraw", return_to=BACK))
     assert BACK not in leaver.open().links
     assert BACK in leaver.press("withdraw", "ads-mail").links
 
@@ -61,9 +71,9 @@ def test_after_withdrawing_too(listed):
         "",
     ],
 )
-def test_no_other_origin_is_taken(listed, address):
+def test_no_other_origin_is_taken(listed, goer, address):
     """Another host, port, scheme or user, and whatever only looks like the listed one: 422, named by its field."""
-    answer = ask_link(listed, "goer", "ads-mail", return_to=address)
+    answer = ask_link(listed, goer, "ads-mail", return_to=address)
     assert answer.status_code == 422
     assert [each["field"] for each in answer.json()["errors"]] == ["return_to"]
 
@@ -77,15 +87,15 @@ def test_no_other_origin_is_taken(listed, address):
         ("http://127.0.0.1:9000/a", "http://127.0.0.1:9000/a"),
     ],
 )
-def test_what_is_listed_is_taken_as_a_browser_reads_it(listed, address, kept):
+def test_what_is_listed_is_taken_as_a_browser_reads_it(listed, goer, address, kept):
     """The listed origins, however they are written; the page links to the address as it was parsed."""
-    person = Person(listed, link(listed, "goer", "ads-mail", return_to=address))
+    person = Person(listed, link(listed, goer, "ads-mail", return_to=address))
     assert kept in person.press("refuse", "ads-mail").links
 
 
-def test_nothing_in_the_address_of_the_page_leads_elsewhere(listed):
+def test_nothing_in_the_address_of_the_page_leads_elsewhere(listed, goer):
     """The page takes no address from its query: `return_to` there is not looked at."""
-    person = Person(listed, link(listed, "goer", "ads-mail"))
+    person = Person(listed, link(listed, goer, "ads-mail"))
     person.press("refuse", "ads-mail")
     html = person.api.client.get(f"{person.path}?lang=fr&return_to={BACK}").text
     assert "mail.example.fr" not in html

@@ -19,6 +19,7 @@ from app.proof.verifier.notes import VerifierKey, opened
 from tests.proof.logs import Log
 from tests.support.api import running, subject
 from tests.support.consents import hash_of, notice_of
+from tests.support.databases import new_database
 from tests.support.invalidations import invalidate
 
 INCOMPLETE = 3
@@ -31,6 +32,17 @@ def deployment(database, tmp_path):
     with running(database) as api:
         api.register("ads")
         yield api, Log(database, tmp_path), api.decide("alice", "ads")["id"]
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory):
+    """The same with the consent in the log, for tests that only read it and write receipts of their own."""
+    with new_database() as database, running(database) as api:
+        api.register("ads")
+        consent = api.decide("alice", "ads")["id"]
+        log = Log(database, tmp_path_factory.mktemp("settled"))
+        log.append()
+        yield api, log, consent
 
 
 def _receipt(api, log, identifier):
@@ -103,10 +115,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_a_receipt_that_was_changed_is_named(deployment, change):
+def test_a_receipt_that_was_changed_is_named(settled, change):
     """Its signature is wrong then; and where whoever signs receipts made it so, it differs from the log."""
-    api, log, consent = deployment
-    log.append()
+    api, log, consent = settled
     receipt = _receipt(api, log, consent)
     text = _changed(receipt.read_text(), change)
     receipt.write_text(text)
@@ -123,10 +134,9 @@ def test_a_receipt_that_was_changed_is_named(deployment, change):
 @pytest.mark.parametrize(
     "log_says", [5, {}, {"entry": "x"}, [1], {"entry": "{}", "salt": "zz", "body": "", "proof": ""}]
 )
-def test_a_receipt_that_is_odd_stops_nothing(deployment, log_says):
+def test_a_receipt_that_is_odd_stops_nothing(settled, log_says):
     """Whoever signs receipts may put anything in one: it is refused, and the next file is checked."""
-    api, log, consent = deployment
-    log.append()
+    api, log, consent = settled
     receipt = _receipt(api, log, consent)
     claims = json.loads(base64.urlsafe_b64decode(receipt.read_text().split(".")[1] + "=="))
     signer = Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate())
@@ -136,10 +146,9 @@ def test_a_receipt_that_is_odd_stops_nothing(deployment, log_says):
     assert (status, "a checkpoint of" in said) == (UNREADABLE, True)
 
 
-def test_only_a_key_of_receipts_signs_receipts(deployment):
+def test_only_a_key_of_receipts_signs_receipts(settled):
     """The log's own key, or a key of another deployment's receipts beside our log, does not."""
-    api, log, consent = deployment
-    log.append()
+    api, log, consent = settled
     claims = json.loads(base64.urlsafe_b64decode(_receipt(api, log, consent).read_text().split(".")[1] + "=="))
     receipt = log.place / "receipt.jwt"
     for name, status in (("sceau.example.fr/ledger", 1), ("other.example/receipts", INCOMPLETE)):
@@ -150,10 +159,9 @@ def test_only_a_key_of_receipts_signs_receipts(deployment):
         assert (found, "the entry stands in the log, as number" in said) == (status, False), said
 
 
-def test_a_receipt_of_somebody_else_s_key_is_named(deployment):
+def test_a_receipt_of_somebody_else_s_key_is_named(settled):
     """Only keys that are known from elsewhere are believed; what is no receipt cannot be checked at all."""
-    api, log, consent = deployment
-    log.append()
+    api, log, consent = settled
     receipt = _receipt(api, log, consent)
     other = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
     status, _, said = log.sceau("proof", "verify", receipt, "--key", other)
@@ -337,10 +345,9 @@ def test_erasing_a_person_leaves_no_receipt_that_names_it(deployment):
         ("en", ("Receipt: ", "Consent given on", "content of messages", "lodge a complaint")),
     ],
 )
-def test_a_receipt_is_a_document_too(deployment, language, words):
+def test_a_receipt_is_a_document_too(settled, language, words):
     """It stands alone, in either language, names nobody, and holds the signed receipt, which verifies."""
-    api, log, consent = deployment
-    log.append()
+    api, log, consent = settled
     headers = {"Accept": "text/html", "Accept-Language": language}
     answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers=headers)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")

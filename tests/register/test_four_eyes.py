@@ -5,7 +5,6 @@ import pytest
 from tests.support.acts import trail
 from tests.support.api import TestClock, processing, question, running, utc
 from tests.support.dashboard import Visitor
-from tests.support.databases import fresh_database
 from tests.support.golden_replay import wire
 from tests.support.two_persons import WHY, add, person, rule, states
 
@@ -16,13 +15,6 @@ NOON = utc("2026-06-15T12:00:00Z")
 def clock():
     """A clock that stands at noon on 15 June 2026."""
     return TestClock(NOON)
-
-
-@pytest.fixture
-def database():
-    """A database of its own, for what is on the trail."""
-    with fresh_database() as made:
-        yield made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.acts import trail
 from tests.support.api import TestClock, running, utc
-from tests.support.databases import fresh_database
 from tests.support.two_persons import person, rule
 
 NOON = utc("2026-06-15T12:00:00Z")
@@ -17,13 +16,6 @@ WHY = {"reason": "Checked against the company register."}
 def clock():
     """A clock that stands at noon on 15 June 2026."""
     return TestClock(NOON)
-
-
-@pytest.fixture
-def database():
-    """A database of its own."""
-    with fresh_database() as made:
-        yield made
 
 
 @pytest.fixture(params=["strict", "leased"])

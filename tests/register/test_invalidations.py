@@ -10,7 +10,6 @@ from tests.support.api import TestClock, running, utc
 from tests.support.consent_page import Person, consents, link
 from tests.support.consents import hash_of, notice_of
 from tests.support.dashboard import Visitor
-from tests.support.databases import fresh_database
 from tests.support.invalidations import WHY, invalidate
 from tests.support.two_persons import add, person
 
@@ -22,13 +21,6 @@ UNKNOWN = "ab" * 32
 def clock():
     """A clock that stands at noon on 15 June 2026."""
     return TestClock(NOON)
-
-
-@pytest.fixture
-def database():
-    """A database of its own, for what is in its tables."""
-    with fresh_database() as made:
-        yield made
 
 
 @pytest.fixture(params=["strict", "leased"])

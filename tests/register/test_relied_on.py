@@ -9,16 +9,8 @@ from tests.faults.service import eventually
 from tests.support.acts import trail
 from tests.support.api import running, utc
 from tests.support.consents import hash_of, notice_of
-from tests.support.databases import fresh_database
 from tests.support.invalidations import invalidate
 from tests.support.two_persons import add
-
-
-@pytest.fixture
-def database():
-    """A database of its own, for what is in its tables."""
-    with fresh_database() as made:
-        yield made
 
 
 @pytest.fixture(params=["strict", "leased"])

@@ -1,11 +1,13 @@
 """One PostgreSQL for a run of the suite, one migrated template in it, and a database of its own for each test."""
 
+import atexit
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -28,6 +30,8 @@ UPDATE owner_limit SET clock_tolerance = '1000 years'"""
 _numbers = count(1)
 _free: dict[str, list[tuple["TestDatabase", AsMade]]] = {}
 """Databases that wait to be lent again, by the template that they were copied from."""
+_emptying: dict[str, psycopg.Connection[Any]] = {}
+"""The connection that empties a database, by its name: kept, since a new one reads the whole catalogue each time."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def new_database(*, template: str | None = None) -> Iterator[TestDatabase]:
     finally:
         for copied, _ in _free.pop(database.name, ()):  # of what it is no more
             _drop(copied)
-        if emptied(database.owner_url, as_made):
+        if _emptied(database, as_made):
             waiting.append((database, as_made))
         else:
             _drop(database)
@@ -110,7 +114,28 @@ def _new(template: str) -> tuple[TestDatabase, AsMade]:
     return made, as_it_is(made.owner_url)
 
 
+def _emptied(database: TestDatabase, as_made: AsMade) -> bool:
+    try:
+        return emptied(_emptying[database.name], as_made)
+    except (KeyError, psycopg.OperationalError):  # there is none yet, or a test ended it with all the others
+        _leave(database.name)
+        connection = _emptying[database.name] = psycopg.connect(database.owner_url, autocommit=True)
+        return emptied(connection, as_made)
+
+
+@atexit.register
+def _leave_all() -> None:
+    for name in [*_emptying]:
+        _leave(name)
+
+
+def _leave(name: str) -> None:
+    if (connection := _emptying.pop(name, None)) is not None:
+        connection.close()
+
+
 def _drop(database: TestDatabase) -> None:
+    _leave(database.name)
     with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)")
 
@@ -118,6 +143,7 @@ def _drop(database: TestDatabase) -> None:
 def _copy(template: str) -> TestDatabase:
     worker = re.sub(r"\W", "", os.environ.get("PYTEST_XDIST_WORKER", "main"))
     name = f"{os.environ['SCEAU_TEST_TEMPLATE']}_{worker}_{next(_numbers)}"
+    _leave(template)  # nobody may be in it while it is copied
     with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     return TestDatabase(name, administrator_url(name), administrator_url(name, role=APP_ROLE))

@@ -80,22 +80,27 @@ def as_it_is(url: str) -> AsMade:
         return AsMade(_shape(connection), rows, connection.execute(stand).fetchall() if names else [])
 
 
-def emptied(url: str, as_made: AsMade) -> bool:
-    """Whether a database is again as it was made; if not, it is of no more use."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-        if size is None or size[0] > _LARGEST or _shape(connection) != as_made.shape:
-            return False
-        with connection.transaction():
-            connection.execute(_FORGET)
-            connection.execute("SET LOCAL session_replication_role = replica")
-            for (schema, table), said in as_made.rows.items():
-                put = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(schema, table))
-                with connection.cursor().copy(put) as copy:
-                    copy.write(said)
-            with connection.cursor() as cursor:
-                cursor.executemany("SELECT setval(%s::regclass, %s, %s)", as_made.sequences)
-        return True
+def emptied(connection: psycopg.Connection[Any], as_made: AsMade) -> bool:
+    """Whether a database is again as it was made; if not, it is of no more use.
+
+    Args:
+        connection: to that database, as the server's administrator; each statement on its own.
+        as_made: what it was when it was made.
+
+    """
+    size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    if size is None or size[0] > _LARGEST or _shape(connection) != as_made.shape:
+        return False
+    with connection.transaction():
+        connection.execute(_FORGET)
+        connection.execute("SET LOCAL session_replication_role = replica")
+        for (schema, table), said in as_made.rows.items():
+            put = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(schema, table))
+            with connection.cursor().copy(put) as copy:
+                copy.write(said)
+        with connection.cursor() as cursor:
+            cursor.executemany("SELECT setval(%s::regclass, %s, %s)", as_made.sequences)
+    return True
 
 
 def _copied(connection: psycopg.Connection[Any], schema: str, table: str) -> bytes:

@@ -44,6 +44,7 @@ def _serve_forks(channel: socket.socket) -> dict[str, Any] | None:
                 continue
             message, descriptors, _, _ = socket.recv_fds(channel, 1 << 20, _STANDARD + 1)
             if not message:
+                _end_all(waiting)
                 return None
             *standard, told = descriptors
             pid = os.fork()
@@ -65,6 +66,15 @@ def _leave(waiting: selectors.BaseSelector) -> None:
         if key.data is not None:
             os.close(key.data[1])
     waiting.close()
+
+
+def _end_all(waiting: selectors.BaseSelector) -> None:
+    """Whoever asked for the commands is gone, however it ended: none of them, nor what they started, outlives it."""
+    for pid in [key.data[0] for key in waiting.get_map().values() if key.data is not None]:
+        with suppress(ProcessLookupError):  # it has ended, or has not begun a session yet
+            os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _tell_end(process: int, pid: int, told: int) -> None:

@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.faults.service import COMMAND, ROOT, Server, Service
+from tests.faults.service import HANGS, ROOT, Server, Service
 from tests.support.api import BOOTSTRAP, processing
+from tests.support.forked import run_forked
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def service(tmp_path_factory):
 def probed(url, *more, key=BOOTSTRAP):
     """What the command ends with and prints."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
-    line = [*COMMAND, "probe", "--url", url, "--processing", "probe", *more]
+    words = ["probe", "--url", url, "--processing", "probe", *more]
     env = {**clean, "PYTHONPATH": str(ROOT), "SCEAU_KEY": key, "COLUMNS": "200"}
-    done = subprocess.run(line, env=env, capture_output=True, text=True, check=False, cwd=ROOT)
+    done = run_forked(words, env, ROOT, HANGS)
     return done.returncode, done.stdout, done.stderr
 
 

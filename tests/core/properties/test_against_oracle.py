@@ -4,8 +4,8 @@ from tests.core.builders import utc
 from tests.core.properties.oracle import full_answer
 from tests.core.properties.registers import INSTANTS
 from tests.core.properties.strategies import consent_worlds, exempt_worlds, permitting_worlds, transition_worlds, worlds
+from tests.support.properties import TRIED
 
-USUAL = settings.get_profile("core").max_examples
 FIRST_YEARS = INSTANTS.filter(lambda at: at < utc("2018-01-01"))
 
 
@@ -21,28 +21,28 @@ def agree(world):
     )
 
 
-@settings(max_examples=5 * USUAL)
+@settings(max_examples=5 * TRIED)
 @given(worlds() | permitting_worlds())
 def test_the_rules_agree_with_an_oracle_written_from_the_law_page(world):
     """Decision, reason, article and deadline are those that the table of rules gives, row by row."""
     agree(world)
 
 
-@settings(max_examples=5 * USUAL)
+@settings(max_examples=5 * TRIED)
 @given(consent_worlds())
 def test_what_a_person_said_is_judged_as_the_oracle_judges_it(world):
     """The same where nothing but one's own consent is in question: one's age, the two acts, the versions, the year."""
     agree(world)
 
 
-@settings(max_examples=4 * USUAL)
+@settings(max_examples=4 * TRIED)
 @given(worlds(instants=FIRST_YEARS) | transition_worlds())
 def test_the_rules_of_the_first_years_agree_with_the_oracle(world):
     """The same around 2016 and 2017, where the article, the decree and the transition begin and end."""
     agree(world)
 
 
-@settings(max_examples=2 * USUAL)
+@settings(max_examples=2 * TRIED)
 @given(exempt_worlds())
 def test_what_needs_no_consent_agrees_with_the_oracle(world):
     """The same for the five purposes of III: in the article's territory or outside it, on any channel, until when."""

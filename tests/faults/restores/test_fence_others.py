@@ -11,6 +11,8 @@ from tests.faults.service import eventually
 from tests.faults.words import question, withdrawal
 from tests.support.api import subject
 
+pytestmark = pytest.mark.deep
+
 SEARCHES = ("/access/v1/search/subject", "/access/v1/search/action")
 
 

@@ -13,6 +13,8 @@ from tests.faults.service import eventually
 from tests.faults.words import ADS, question, withdrawal
 from tests.support.api import subject
 
+pytestmark = pytest.mark.deep
+
 REPEATED = {
     "suspension": ("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}),
     "erasure": ("POST", "/v1/subjects/erasures", {"subject": subject("carol")}),

@@ -11,6 +11,8 @@ from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
 from tests.faults.words import withdrawal
 
+pytestmark = pytest.mark.deep
+
 SET_BACK = "restored-behind"
 
 

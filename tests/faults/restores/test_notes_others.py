@@ -11,6 +11,8 @@ from tests.faults.service import eventually
 from tests.support.api import subject
 from tests.support.consents import notice_of, proof, written
 
+pytestmark = pytest.mark.deep
+
 UNTIL = written(datetime.now(UTC))
 
 

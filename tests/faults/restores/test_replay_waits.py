@@ -3,9 +3,13 @@
 import signal
 from datetime import timedelta
 
+import pytest
+
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
 from tests.faults.words import decision, withdrawal
+
+pytestmark = pytest.mark.deep
 
 LEASE = timedelta(seconds=2)
 _BETWEEN = """

@@ -10,6 +10,8 @@ from tests.faults.words import ADS, decision, question, withdrawal
 from tests.support.api import processing, subject
 from tests.support.consents import notice_of, proof, written
 
+pytestmark = pytest.mark.deep
+
 SECOND = {name: value for name, value in ADS.items() if name != "id"} | {"material": True}
 
 

@@ -1,0 +1,22 @@
+"""One test that starts a service on a server of its own and then stands still: `test_ended_suite.py` ends it."""
+
+import os
+import threading
+from pathlib import Path
+
+from tests.faults.service import Server, Service
+
+
+def test_that_stands_still(tmp_path):
+    """Tell the process ids, then wait to be ended."""
+    server = Server(tmp_path)
+    service = Service(tmp_path / "log", server.settings, workers=2)
+    try:
+        service.wait_until_it_listens()
+        told = Path(os.environ["STANDING_TOLD"])
+        told.with_suffix(".new").write_text(" ".join(map(str, [service.process.pid, *server.processes()])))
+        told.with_suffix(".new").rename(told)
+        threading.Event().wait()
+    finally:
+        service.end()
+        server.embedded.stop()

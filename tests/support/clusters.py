@@ -1,0 +1,39 @@
+"""A PostgreSQL cluster with one migrated database, made once for a run and copied for each test that needs a server.
+
+Making one takes three seconds of a processor, copying one a tenth.
+"""
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from app.db.embedded import APP_ROLE, OWNER_ROLE, EmbeddedServer
+from app.db.migrate import migrate
+
+PLACE: Final = "SCEAU_TEST_PLACE"
+"""Names the directory of a run, which the process that was called makes and removes."""
+FASTER: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""What a cluster gives up that outlives no power cut; what is committed outlives kill -9 all the same."""
+
+
+def copy_cluster(data: Path) -> None:
+    """Let a data directory hold a cluster whose database `sceau` is migrated; it is made by whoever comes first."""
+    place = Path(os.environ[PLACE])
+    made = place / "made"
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            _make(place / "making")
+            (place / "making").rename(made)
+    subprocess.run(["cp", "--archive", "--reflink=auto", str(made), str(data)], check=True)
+
+
+def _make(data: Path) -> None:
+    server = EmbeddedServer(data, settings=FASTER)
+    with server:
+        owner, app = (server.url(role=role, database="sceau") for role in (OWNER_ROLE, APP_ROLE))
+        migrate(owner, app)
+    server.log_file.unlink()  # what a copy's server says begins with the copy
