@@ -80,7 +80,7 @@ class ReadSession:
 class Put:
     """How one kind of row is written, many in one statement.
 
-    `sql` takes them as the parameter `%(rows)s` (`app.db.many`). Kinds of a lower `order` are written first: others
+    `sql` takes them as the parameter `%(rows)s` (`app.db.lookups`). Kinds of a lower `order` are written first: others
     refer to them. `tells_xid`: the statement answers with the id of its transaction.
     """
 

@@ -1,6 +1,6 @@
 """The security headers of every answer, in one place: the API's, and what documents for people have beside them.
 
-The connection writes the same ones as prepared bytes (`app.api.decisions.replies`). A route may set one for itself, as
+The connection writes the same ones as prepared bytes (`app.api.decisions.words`). A route may set one for itself, as
 the API page does with its Content-Security-Policy; nothing takes one away. There is no CORS header anywhere: pages of
 other origins read nothing here.
 """
