@@ -7,7 +7,6 @@ import app.auth.store
 import app.db.owner_limits
 import app.db.retention
 import app.events.tables
-import app.events.tables
 import app.journal.store
 import app.journal.waiting
 import app.keyring
