@@ -51,7 +51,7 @@ class Pair:
         self.primary.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     """The servers of these tests."""
     place = Path(tempfile.mkdtemp(prefix="sceau-doctor-"))

@@ -126,10 +126,11 @@ def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
         ((consent,),) = connection.execute("SELECT id FROM consent_event WHERE kind = 'withdrawn'").fetchall()
         connection.execute("SELECT * FROM sceau_retain('', 500)")
         words = ("retention", "hold", "--reason", "r", "--by", "b", "--consent", str(consent))
+        watched = administrator_url(old.database.name)  # a command has an environment of its own while it runs
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(run_command, old.database, *words, database_owner_url=old.database.owner_url)
             waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-            with psycopg.connect(administrator_url(old.database.name), autocommit=True) as watcher:
+            with psycopg.connect(watched, autocommit=True) as watcher:
                 eventually(lambda: watcher.execute(waiting).fetchone())
             connection.commit()
             status, said, _ = asked.result()
