@@ -1,16 +1,12 @@
 """Write domain events into the outbox. Payloads are thin: the consent's id and processing, never a subject's id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
-
-from app.core.consent import EventKind
-from app.db.lookups import as_rows
 from app.db.session import Put, WriteSession
 from app.telemetry.traces.spans import cause
 
@@ -43,12 +39,16 @@ TYPE_PREFIX = "fr.sceau.consent."
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
-    """A fact for others: what happened to which subject's consent, and when."""
+    """A fact for others: what happened to which subject's consent, and when.
+
+    `kind`: the word after `fr.sceau.consent.`. `id`: of the outbox row, where something else names it already.
+    """
 
     subject_ref: bytes
-    kind: EventKind
+    kind: str
     occurred_at: datetime
     data: Mapping[str, object]
+    id: UUID | None = None
 
 
 _OUTBOX: Final = Put(
@@ -61,49 +61,16 @@ SELECT decode(ref, 'hex'), id, type, occurred_at, data, traceparent FROM json_to
 )
 
 
-async def put_in_outbox(session: WriteSession, event: DomainEvent) -> None:
-    """Write one outbox row in this transaction; those of one subject come in the order of these calls."""
-    row = {
-        "ref": event.subject_ref,
-        "id": session.new_id(event.occurred_at),
-        "type": TYPE_PREFIX + event.kind.value,
-        "occurred_at": event.occurred_at,
-        "data": dict(event.data),
-        "traceparent": cause(),
-    }
-    session.stage(_OUTBOX, row)
-    session.committing.kinds.append(event.kind.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A fact for others; `type` is the word after `fr.sceau.consent.`, and the id is the outbox row's."""
-
-    id: UUID
-    subject_ref: bytes
-    type: str
-    occurred_at: datetime
-    data: Mapping[str, object]
-
-
-_PUT: Final = text("""
-INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
-SELECT decode(ref, 'hex'), id, type, at, data FROM json_to_recordset(CAST(:rows AS json))
-    AS message (ref text, id uuid, type text, at timestamptz, data jsonb)
-""")
-
-
-async def put_many(session: WriteSession, messages: Sequence[Message]) -> None:
-    """Write one outbox row for each, in this transaction."""
-    rows = (
-        {
-            "ref": each.subject_ref,
-            "id": each.id,
-            "type": TYPE_PREFIX + each.type,
-            "at": each.occurred_at,
-            "data": dict(each.data),
+async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
+    """Write an outbox row for each in this transaction; those of one subject come in the order of these calls."""
+    for event in events:
+        row = {
+            "ref": event.subject_ref,
+            "id": event.id or session.new_id(event.occurred_at),
+            "type": TYPE_PREFIX + event.kind,
+            "occurred_at": event.occurred_at,
+            "data": dict(event.data),
+            "traceparent": cause(),
         }
-        for each in messages
-    )
-    if messages:
-        await session.execute(_PUT, {"rows": as_rows(rows)})
+        session.stage(_OUTBOX, row)
+        session.committing.kinds.append(event.kind)

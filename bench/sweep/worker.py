@@ -20,12 +20,13 @@ from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
 from app.db.database import Database, PoolLimits
 from app.db.session import WriteSession
+from app.events.outbox import DomainEvent
 from app.ledger import sweep as store
 from app.ledger.sweep import Held
 from app.ledger.tables import consent, subject
 from app.operations.consents import sweep_renewals as operation
 
-STEPS: Final = ("put_flags", "append_said", "put_many", "advance")
+STEPS: Final = ("put_flags", "append_said", "put_in_outbox", "advance")
 """Where a batch can be killed: after the flags, the ledger, the outbox, and just before its end."""
 
 _IDLE_ROUNDS: Final = 3
@@ -39,7 +40,7 @@ def hang_after(step: str) -> None:
 
     async def hanging(session: WriteSession, *given: Any) -> Any:
         done = await original(session, *given)
-        if any(isinstance(each, list) and each for each in given):
+        if any(isinstance(each, list | DomainEvent) and each for each in given):
             print("inside", flush=True)
             await asyncio.sleep(3600)
         return done

@@ -13,7 +13,7 @@ from app.core.fold import fold
 from app.core.grant import is_joint
 from app.core.state import consent_state
 from app.db.session import WriteSession
-from app.events.outbox import Message, put_many
+from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.entries import LedgerEntry, collection_of
 from app.operations.consents.ledgers import OpenLedger, append, open_ledgers
 from app.operations.consents.recorder import record_import
@@ -128,5 +128,5 @@ async def _ask_for_confirmation(
             continue
         if consent_state(grant.event, events, record.facts, at, deployment.policy) is State.IN_FORCE:
             data = {"consent": str(grant.event.id), "processing": identifier}
-            messages.append(Message(session.new_id(at), ledger.ref, "confirmation_due", at, data))
-    await put_many(session, messages)
+            messages.append(DomainEvent(ledger.ref, "confirmation_due", at, data))
+    await put_in_outbox(session, *messages)

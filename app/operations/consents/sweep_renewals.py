@@ -20,7 +20,7 @@ from app.core.renewal import FlagKind, Renewal, collected_before, examine
 from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import WriteSession
-from app.events.outbox import ClosureCause, Message, put_many
+from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
 from app.ledger.sweep import (
     Held,
     Said,
@@ -127,7 +127,7 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
     orders = await last_orders(session, {each.consent.subject_ref for each in said}) if said else {}
     said = _with_events(said, orders, at, group.processing)
     await append_said(session, group.processing, said)
-    await put_many(session, [_message(group.processing, each, at[each.consent.subject_ref]) for each in said])
+    await put_in_outbox(session, *(_message(group.processing, each, at[each.consent.subject_ref]) for each in said))
     await advance(session, moved)
     sweep.flagged.update(each.flag.kind for each in said)
     return held
@@ -197,10 +197,10 @@ def _with_events(
     return complete
 
 
-def _message(processing: str, said: Said, at: datetime) -> Message:
+def _message(processing: str, said: Said, at: datetime) -> DomainEvent:
     data: dict[str, object] = {"consent": str(said.consent.id), "processing": processing}
     if said.flag.kind is FlagKind.DUE:
         data |= {"notice": f"P{said.flag.notice}D", "expires_at": said.expires_at.isoformat()}
     if said.flag.kind is FlagKind.CLOSED:
         data["cause"] = ClosureCause.PROCESSING_RETIRED
-    return Message(said.id, said.consent.subject_ref, _TYPES.get(said.flag.kind, said.flag.kind.value), at, data)
+    return DomainEvent(said.consent.subject_ref, _TYPES.get(said.flag.kind, said.flag.kind.value), at, data, said.id)

@@ -17,7 +17,7 @@ from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
 from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import WriteSession
-from app.events.outbox import Message, put_many
+from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
 from app.operations.decisions.evaluate_requests import present
 from app.register.invalidations import InvalidationRecord, add_told, list_not_told
@@ -81,7 +81,7 @@ async def _batch(  # noqa: PLR0917 - one step of a run
     at = {ref: present(now, {ref: of_one}, record) for ref, of_one in events.items()}
     found = [_look(session, renewal, record, each, events[each.subject_ref], at) for each in held]
     said = await put_flags(session, processing, [each for each in found if each is not None], now)
-    await put_many(session, [_message(processing, each, at[each.consent.subject_ref]) for each in said])
+    await put_in_outbox(session, *(_message(processing, each, at[each.consent.subject_ref]) for each in said))
     return held, {each.consent.id for each in said}
 
 
@@ -103,9 +103,9 @@ def _look(  # noqa: PLR0917 - one consent among facts read together
     return Said(held, found.flag, session.new_id(moment), lapses)
 
 
-def _message(processing: str, said: Said, at: datetime) -> Message:
+def _message(processing: str, said: Said, at: datetime) -> DomainEvent:
     data: dict[str, object] = {"consent": str(said.consent.id), "processing": processing}
-    return Message(said.id, said.consent.subject_ref, said.flag.kind.value, at, data)
+    return DomainEvent(said.consent.subject_ref, said.flag.kind.value, at, data, said.id)
 
 
 async def _close(database: Database, processing: str, invalidation: InvalidationRecord, left: set[UUID]) -> None:
