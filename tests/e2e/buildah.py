@@ -12,6 +12,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -34,31 +35,52 @@ _ENVIRONMENT = {"BUILDAH_ISOLATION": "chroot", "PODMAN_IGNORE_CGROUPSV1_WARNING"
 _CERTIFICATES = Path("/etc/ssl/certs")
 
 
-def run(*command: str | Path, **options: Any) -> str:
+def run(*command: str | Path) -> str:
     """Run a command to its end and return what it printed. On failure the error carries the last of it."""
     whole = [str(part) for part in command]
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options
+        whole,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env={**os.environ, **_ENVIRONMENT},
     )
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(whole)}\nended with {done.returncode}:\n{done.stdout[-4000:]}")
     return done.stdout
 
 
-def _of_store(program: str, *arguments: str | Path) -> str:
-    """Run a command of buildah or podman on the storage of this test alone, and return what it printed."""
-    store = (f"--root={CACHE / 'storage'}", f"--runroot={CACHE / 'run'}")
-    return run(program, *store, *arguments, env={**os.environ, **_ENVIRONMENT}).strip()
+def _store() -> tuple[str, str]:
+    """Where images and containers of this test alone lie."""
+    return f"--root={CACHE / 'storage'}", f"--runroot={CACHE / 'run'}"
 
 
 def buildah(*arguments: str | Path) -> str:
     """Run a buildah command and return what it printed."""
-    return _of_store("buildah", *arguments)
+    return run("buildah", *_store(), *arguments).strip()
 
 
 def podman(*arguments: str | Path) -> str:
     """Run a podman command and return what it printed."""
-    return _of_store("podman", "--runtime=runc", *arguments)
+    return run(*of_podman(*arguments)).strip()
+
+
+def of_podman(*arguments: str | Path) -> list[str]:
+    """A podman command line."""
+    return ["podman", *_engine(), *map(str, arguments)]
+
+
+def composed(file: str) -> list[str]:
+    """A command line of podman-compose on a Compose file."""
+    engine = shlex.join(_engine())
+    return ["podman-compose", f"--podman-args={engine}", "--podman-run-args=--ulimit=host", f"--file={file}"]
+
+
+def _engine() -> list[str]:
+    networks = CACHE / "networks"
+    networks.mkdir(exist_ok=True)
+    return [*_store(), f"--network-config-dir={networks}", "--runtime=runc"]
 
 
 def provide_programs() -> None:

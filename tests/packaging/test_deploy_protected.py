@@ -10,7 +10,6 @@ import yaml
 from app.settings import Settings
 from app.settings.required import unprotected
 from tests.packaging.wheels import ROOT
-from tests.support.api import MASTER_KEY, PSEUDONYM_KEY
 
 
 class Recipe(NamedTuple):
@@ -63,13 +62,12 @@ RECIPES = {
 
 def lost_with_the_process(recipe: Recipe, here: Path) -> list[str]:
     """What `sceau serve` would say is not on, if only folders that outlive the process counted."""
-    kept = {
+    kept: dict[str, Any] = {
         name.removeprefix("SCEAU_").lower(): here
         for name, value in recipe.settings.items()
         if value and any(PurePosixPath(value).is_relative_to(folder) for folder in recipe.lasting)
     }
-    settings = Settings(pseudonym_key=PSEUDONYM_KEY, master_key=MASTER_KEY, **kept)
-    return [each.what for each in unprotected(settings)]
+    return [each.what for each in unprotected(Settings(**kept))]
 
 
 @pytest.mark.parametrize("name", RECIPES)
