@@ -43,12 +43,15 @@ LABEL org.opencontainers.image.title="sceau" \
 
 COPY --from=builder /opt/venv /opt/venv
 
-# Nothing is written but to /tmp: bytecode is compiled already, HOME points where a tmpfs can be.
+# Nothing is written but to /tmp, and below to /var/lib/sceau where settings say so: bytecode is compiled already, HOME points where a tmpfs can be.
 ENV PATH=/opt/venv/bin:$PATH \
     SERVICE_REVISION=${REVISION} \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+
+# For what must outlive the container: a new named volume takes its owner from here.
+RUN install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/sceau
 
 WORKDIR /tmp
 USER 10001:10001

@@ -101,6 +101,7 @@ def serve(
         settings = Settings.load()
         _configure_logs(settings)
         _check(settings)
+        _tell_what_does_not_protect(settings)
         typer.echo(
             f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.", err=True
         )
@@ -204,6 +205,16 @@ def _configure_logs(settings: "Settings") -> None:
     from app.telemetry.logs import configure_logs
 
     configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+
+
+def _tell_what_does_not_protect(settings: "Settings") -> None:
+    """Say in one line of the log what a service lacks that would protect it; `/readyz` says the same for as long."""
+    import structlog
+
+    from app.settings.required import unprotected
+
+    if lacks := [each.note for each in unprotected(settings)]:
+        structlog.get_logger("sceau").warning("not everything that protects is on", lacks=lacks)
 
 
 def _check(settings: "Settings") -> None:

@@ -97,7 +97,8 @@ def _own_server(data: Path) -> Iterator[None]:
 def _choose_for_one_machine(data: Path) -> None:
     """One person registers processings and no standby has a copy, unless somebody has chosen otherwise.
 
-    The last checkpoint of the log and the journal are kept beside the database: one machine has no better place.
+    The last checkpoint of the log, the journal and the outage file are kept beside the database: one machine has no
+    better place.
     """
     heads, journal = data / "proof", data / "journal"
     for made in (heads, journal):
@@ -106,6 +107,7 @@ def _choose_for_one_machine(data: Path) -> None:
         f"{PREFIX}REGISTER_APPROVAL": "one",
         f"{PREFIX}DURABILITY": "local",
         f"{PREFIX}JOURNAL_DIRECTORY": str(journal),
+        f"{PREFIX}OUTAGE_FILE": str(data / "outage.sealed"),
         f"{PREFIX}PROOF_DIRECTORY": str(heads),
     }
     for name, choice in choices.items():

@@ -1,5 +1,7 @@
-"""Settings that a command cannot do without, and which URL stands in for another that is not set."""
+"""Settings that a command cannot do without, what is lost without others, and which URL stands in for another."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic import SecretStr
@@ -87,3 +89,34 @@ def register_approval(settings: Settings) -> RegisterApproval:
     if settings.register_approval is None:
         raise SettingsError(f"{PREFIX}REGISTER_APPROVAL is not set: {HOW_MANY}")
     return settings.register_approval
+
+
+@dataclass(frozen=True, slots=True)
+class Unprotected:
+    """Something that protects a deployment and is not set: what is lost without it, and how to set it."""
+
+    what: str
+    lost: str
+    remedy: str
+
+    @property
+    def note(self) -> str:
+        """Both as sentences, for logs and `/readyz`."""
+        return f"{self.lost[0].upper()}{self.lost[1:]}. {self.remedy[0].upper()}{self.remedy[1:]}."
+
+
+def unprotected(settings: Settings) -> Iterator[Unprotected]:
+    """What protects a deployment and is not set: a service works without it."""
+    if settings.journal_directory is None and settings.journal_hook is None:
+        yield Unprotected(
+            "journal",
+            "no journal is kept outside the database: a restored backup revives withdrawn consents",
+            f"set {PREFIX}JOURNAL_DIRECTORY, {PREFIX}JOURNAL_HOOK or both (docs/recovery.md)",
+        )
+    if settings.outage_file is None:
+        yield Unprotected(
+            "outage file",
+            "no outage file is kept: a service that starts while the database is away answers nothing, not even exempt "
+            "purposes (L32-3, III)",
+            f'set {PREFIX}OUTAGE_FILE (docs/operating.md, "When the database is away")',
+        )

@@ -27,7 +27,7 @@ from app.operations.decisions.judging import SEALED_FOR, DecidedBy
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.settings import Settings
-from app.settings.required import direct_url, register_approval, required
+from app.settings.required import direct_url, register_approval, required, unprotected
 from app.settings.values import CacheMode, DecisionLogMode
 from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
 from app.snapshot.primary_reads import PrimaryReads
@@ -135,6 +135,7 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
         logo=settings.logo,
         stamps_log=settings.tsa_url is not None,
         outage_file=settings.outage_file or shared_outage_file(),
+        unprotected=tuple(each.note for each in unprotected(settings)),
     )
 
 

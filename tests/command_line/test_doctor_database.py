@@ -9,7 +9,7 @@ from tests.faults.service import eventually, free_port
 CHECKS = {
     *("settings", "database", "database rights", "owner", "clock", "ledger's times", "durability", "WAL archive"),
     *("pooler", "direct DSN", "schema", "time zones", "pseudonym key", "master key", "restores", "webhooks"),
-    *("issuers", "public URL", "journal", "disk"),
+    *("issuers", "public URL", "journal", "outage file", "disk"),
 }
 
 

@@ -86,11 +86,12 @@ def test_what_is_not_this_deployment_is_told(examined, answer, said):
     ("changed", "check", "said"),
     [
         ({"journal_directory": None}, "journal", "revives withdrawn consents"),
+        ({"outage_file": None}, "outage file", "answers nothing"),
         ({"master_key": f"second:{OTHER_KEY}"}, "master key", "lacks the key of id 'first'"),
     ],
 )
 def test_what_should_be_mended_is_a_warning(examined, changed, check, said):
-    """No journal, or an old master key that is not held: a warning with a remedy, and exit status 0."""
+    """No journal, no outage file, or an old master key that is not held: a warning with a remedy, and exit status 0."""
     status, found = examined(**changed)
     ((grade, line, remedy),) = found[check]
     assert (status, grade) == (0, "warning")

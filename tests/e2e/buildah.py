@@ -1,7 +1,10 @@
-"""Builds the image with Debian's buildah where no container engine runs and no image registry is reached.
+"""Builds the image with Debian's buildah, where no image registry is reached, and runs it with Debian's podman.
 
 A Debian root made by debootstrap stands in for the real base and carries its name, so the Dockerfile is built as it
 is. Everything lies in `.sceau-e2e/` of the checkout: remove the folder to start afresh.
+
+Containers are run by runc: crun refuses machines whose cgroups are mounted in both versions. They are on the network of
+this machine, and have its limits, which few may raise.
 """
 
 import hashlib
@@ -9,6 +12,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -23,41 +27,64 @@ CACHE = ROOT / ".sceau-e2e"
 IMAGE = "localhost/sceau:e2e"
 REVISION = "of-this-test"
 
-_PACKAGES = ("buildah", "debootstrap", "netavark")  # Debian's; each brings a program of its name
+# Debian's; each brings a program of its name
+_PACKAGES = ("buildah", "conmon", "debootstrap", "netavark", "podman", "runc")
 _SUITE = "trixie"
 _INCLUDED = "ca-certificates,passwd,python3,python3-pip,python3-venv"
-_ENVIRONMENT = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
+_ENVIRONMENT = {"BUILDAH_ISOLATION": "chroot", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
 _CERTIFICATES = Path("/etc/ssl/certs")
 
 
-def run(*command: str | Path, **options: Any) -> str:
+def run(*command: str | Path) -> str:
     """Run a command to its end and return what it printed. On failure the error carries the last of it."""
     whole = [str(part) for part in command]
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options
+        whole,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env={**os.environ, **_ENVIRONMENT},
     )
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(whole)}\nended with {done.returncode}:\n{done.stdout[-4000:]}")
     return done.stdout
 
 
-def command(*arguments: str | Path) -> list[str]:
-    """A buildah command line on the storage of this test alone."""
-    return ["buildah", f"--root={CACHE / 'storage'}", f"--runroot={CACHE / 'run'}", *map(str, arguments)]
-
-
-def environment() -> dict[str, str]:
-    """The environment that buildah gets."""
-    return {**os.environ, **_ENVIRONMENT}
+def _store() -> tuple[str, str]:
+    """Where images and containers of this test alone lie."""
+    return f"--root={CACHE / 'storage'}", f"--runroot={CACHE / 'run'}"
 
 
 def buildah(*arguments: str | Path) -> str:
     """Run a buildah command and return what it printed."""
-    return run(*command(*arguments), env=environment()).strip()
+    return run("buildah", *_store(), *arguments).strip()
+
+
+def podman(*arguments: str | Path) -> str:
+    """Run a podman command and return what it printed."""
+    return run(*of_podman(*arguments)).strip()
+
+
+def of_podman(*arguments: str | Path) -> list[str]:
+    """A podman command line."""
+    return ["podman", *_engine(), *map(str, arguments)]
+
+
+def composed(file: str) -> list[str]:
+    """A command line of podman-compose on a Compose file."""
+    engine = shlex.join(_engine())
+    return ["podman-compose", f"--podman-args={engine}", "--podman-run-args=--ulimit=host", f"--file={file}"]
+
+
+def _engine() -> list[str]:
+    networks = CACHE / "networks"
+    networks.mkdir(exist_ok=True)
+    return [*_store(), f"--network-config-dir={networks}", "--runtime=runc"]
 
 
 def provide_programs() -> None:
-    """Install what is missing of buildah, the network program it asks for, and debootstrap from Debian.
+    """Install from Debian what is missing to make and run images.
 
     Raises Unavailable when this user may not make containers or install packages.
     """
@@ -102,7 +129,9 @@ def build_image() -> None:
     """Build the checkout's Dockerfile. The machine's certificates are lent to the build and stay out of the image."""
     print("e2e: building the image", flush=True)
     buildah("rm", "--all")
+    podman("rm", "--all", "--force")
     buildah("rmi", "--prune", "--force")  # what a run that was killed left
+    podman("volume", "prune", "--force")
     lent = [f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro"] if _CERTIFICATES.is_dir() else []
     buildah(
         "bud",
@@ -117,11 +146,6 @@ def build_image() -> None:
     )
 
 
-def make_container() -> str:
-    """Make a container of the built image and return its name."""
-    return buildah("from", "--pull-never", *limits(), IMAGE)
-
-
 def image_config() -> dict[str, Any]:
     """The built image's own configuration: user, entry point, health check."""
     inspected = json.loads(buildah("inspect", "--type=image", IMAGE))
@@ -129,15 +153,28 @@ def image_config() -> dict[str, Any]:
     return config
 
 
-def run_in(
-    container: str, settings: Mapping[str, str], arguments: Sequence[str | Path], *, entrypoint: Sequence[str] = ()
-) -> list[str]:
-    """The command line that runs something in a container as the image's user, on this machine's loopback.
+def started(
+    *arguments: str, settings: Mapping[str, str] | None = None, options: Sequence[str] = (), image: str = IMAGE
+) -> str:
+    """Run a container as a deployment does: no privilege, nothing to write but /tmp. What it prints, or its id.
 
-    `buildah run` goes past the image's entry point, so it is given here.
+    Args:
+        arguments: in the place of the image's own.
+        settings: the container's environment.
+        options: more of `podman run`, such as --detach.
+        image: another than the one of this checkout.
+
     """
-    given = [f"--env={name}={value}" for name, value in settings.items()]
-    return command("run", "--network=host", *given, container, "--", *entrypoint, *arguments)
+    given = [f"--env={name}={value}" for name, value in (settings or {}).items()]
+    bounds = (
+        "--read-only",
+        "--read-only-tmpfs=false",
+        "--tmpfs=/tmp",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--pids-limit=256",
+    )
+    return podman("run", "--network=host", "--ulimit=host", *bounds, *given, *options, image, *arguments)
 
 
 def limits() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a session needs once: a service, the image with a container of it, and a browser."""
+"""What a session needs once: a service, the image, and a browser."""
 
 import fcntl
 from collections.abc import Iterator
@@ -83,13 +83,3 @@ def image() -> Iterator[str]:
         buildah.build_image()
         yield buildah.IMAGE
         buildah.buildah("rmi", "--force", buildah.IMAGE)
-
-
-@pytest.fixture(scope="session")
-def container(image: str) -> Iterator[str]:
-    """A container of the image, removed at the end."""
-    name = buildah.make_container()
-    try:
-        yield name
-    finally:
-        buildah.buildah("rm", name)

@@ -1,10 +1,8 @@
-"""The built image, run as its own user against the embedded PostgreSQL of this checkout."""
+"""The built image, run by a container engine as a deployment runs it, on the embedded PostgreSQL of this checkout."""
 
-import os
+import json
 import secrets
-import signal
 import socket
-import subprocess
 import time
 import tomllib
 import zipfile
@@ -13,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -26,21 +25,29 @@ from tests.packaging.wheels import build_wheel
 USER = 10001
 START_SECONDS = 30
 STOP_SECONDS = 30
+STATE = "/var/lib/sceau"
 ALICE = {"type": "user", "id": "alice@example.fr"}
 
 
-def in_container(container: str, *arguments: str, settings: Mapping[str, str] | None = None) -> str:
-    """What a command prints in the container, run as the image's user."""
-    return buildah.run(*buildah.run_in(container, settings or {}, arguments), env=buildah.environment()).strip()
+def shell(script: str, *, options: tuple[str, ...] = (), image: str = buildah.IMAGE) -> str:
+    """What a script prints in a container of the image, run as the image's user."""
+    return buildah.started("-c", script, options=("--rm", "--entrypoint=sh", *options), image=image)
 
 
-def test_image_runs_as_an_unprivileged_number(container):
+def sceau(*arguments: str, settings: Mapping[str, str]) -> str:
+    """What a command of the image's own program prints."""
+    return buildah.started(*arguments, settings=settings, options=("--rm",))
+
+
+@pytest.mark.usefixtures("image")
+def test_image_runs_as_an_unprivileged_number():
     """The user is numeric, so that an orchestrator can see that it is not root."""
     assert buildah.image_config()["User"] == f"{USER}:{USER}"
-    assert in_container(container, "id", "-u") == str(USER)
+    assert shell("id -u") == str(USER)
 
 
-def test_image_is_labelled_with_the_version(image):
+@pytest.mark.usefixtures("image")
+def test_image_is_labelled_with_the_version():
     """The labels say the version of pyproject.toml, and the revision that the build was told."""
     project = tomllib.loads((buildah.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     labels = buildah.image_config()["Labels"]
@@ -48,42 +55,51 @@ def test_image_is_labelled_with_the_version(image):
     assert labels["org.opencontainers.image.revision"] == buildah.REVISION
 
 
-def test_image_holds_the_wheel_that_is_published(container, tmp_path):
+@pytest.mark.usefixtures("image")
+def test_image_holds_the_wheel_that_is_published(tmp_path):
     """Each file of the package has the hash that the record of the wheel built from this checkout has for it."""
     archive = zipfile.ZipFile(build_wheel(buildah.ROOT, tmp_path))
     (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/RECORD")]
     built = set(filter(lambda line: line.startswith("app/"), archive.read(name).decode().splitlines()))
-    record = f"cat /opt/venv/lib/python3*/site-packages/{name}"
-    installed = in_container(container, "sh", "-c", record).splitlines()
+    installed = shell(f"cat /opt/venv/lib/python3*/site-packages/{name}").splitlines()
     assert {line for line in installed if line.startswith("app/") and "__pycache__" not in line} == built
 
 
-def test_image_carries_no_build_tools(container):
+@pytest.mark.usefixtures("image")
+def test_image_carries_no_build_tools():
     """No compiler, no installer in the environment, none of the builder's folders."""
     search = (
         "for name in gcc cc make uv; do command -v $name; done;"
         "for name in /opt/venv/bin/pip* /opt/tools ~root/.cache /tmp/uv.txt; do [ ! -e $name ] || echo $name; done"
     )
-    assert in_container(container, "sh", "-c", f"{search}; true") == ""
-    assert in_container(container, "sh", "-c", "command -v sceau") == "/opt/venv/bin/sceau"  # the search can find
+    assert shell(f"{search}; true") == ""
+    assert shell("command -v sceau") == "/opt/venv/bin/sceau"  # the search can find
 
 
-def test_image_keeps_no_certificate_of_the_machine_that_built_it(container):
+@pytest.mark.usefixtures("image")
+def test_image_keeps_no_certificate_of_the_machine_that_built_it():
     """What was lent to the build did not stay: the image's authorities are its base's own."""
-    own = in_container(container, "sha256sum", "/etc/ssl/certs/ca-certificates.crt")
-    base = buildah.buildah("from", "--pull-never", *buildah.limits(), buildah.base_name())
-    try:
-        assert own == in_container(base, "sha256sum", "/etc/ssl/certs/ca-certificates.crt")
-    finally:
-        buildah.buildah("rm", base)
+    digest = "sha256sum /etc/ssl/certs/ca-certificates.crt"
+    assert shell(digest) == shell(digest, image=buildah.base_name())
 
 
-def test_image_user_can_write_nothing_but_temporary_folders(container):
-    """What a read-only root file system would refuse, the user may not do anyway."""
-    search = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -writable ! -type l -print"
-    found = in_container(container, "sh", "-c", f"{search} 2>/dev/null; true").splitlines()
-    assert "/tmp" in found
-    assert set(found) <= {"/tmp", "/var/tmp", "/run/lock"}
+WRITABLE = (
+    "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -writable ! -type l -print 2>/dev/null"
+)
+
+
+@pytest.mark.usefixtures("image")
+def test_image_user_can_write_nothing_but_temporary_folders():
+    """What a read-only root file system refuses, the user may not do where it can be written either."""
+    assert set(shell(f"{WRITABLE}; true", options=("--read-only=false",)).splitlines()) == {
+        "/tmp",
+        "/var/tmp",
+        "/run/lock",
+        STATE,
+    }
+    refused = shell(f"for each in /var/tmp /run/lock {STATE}; do touch $each/x 2>/dev/null && echo $each; done; true")
+    assert refused == ""
+    assert shell("touch /tmp/x && echo yes") == "yes"  # the control
 
 
 @pytest.fixture(scope="module")
@@ -103,74 +119,77 @@ def settings(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def migrated(container, settings: dict[str, str]) -> dict[str, str]:
+def migrated(image, settings: dict[str, str]) -> dict[str, str]:
     """The settings, after the migrate step has run in a container."""
     owner = settings["SCEAU_DATABASE_URL"].replace(APP_ROLE, OWNER_ROLE, 1)
-    in_container(container, "sceau", "migrate", settings={**settings, "SCEAU_DATABASE_OWNER_URL": owner})
+    said = sceau("migrate", settings={**settings, "SCEAU_DATABASE_OWNER_URL": owner})
+    assert said == "The database is at this version's schema."
     return settings
 
 
-@contextmanager
-def serving(container: str, settings: Mapping[str, str], log: Path) -> Iterator[int]:
-    """Run the service in the container on a free loopback port, then end it as an orchestrator would."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    config = buildah.image_config()
-    assert config["Cmd"] == ["serve", "--host", "0.0.0.0"]  # on a machine without a network of its own: loopback only
-    arguments = [*config["Entrypoint"], "serve", "--host", "127.0.0.1", "--port", str(port)]
-    command = buildah.run_in(container, settings, arguments)
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=buildah.environment(), stdout=output, stderr=output)
+@pytest.fixture(scope="module")
+def volume(image) -> Iterator[str]:
+    """A new named volume, removed at the end."""
+    name = buildah.podman("volume", "create")
     try:
-        wait_until_live(process, port, log)
-        yield port
+        yield name
     finally:
-        stop(process)
+        buildah.podman("volume", "rm", name)
 
 
-def wait_until_live(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Return once the service answers; fail with what it printed when it ended, or took too long."""
+@contextmanager
+def serving(settings: Mapping[str, str], volume: str) -> Iterator[tuple[str, int]]:
+    """The id and the port of a container that serves, its state on a volume; stopped and removed at the end.
+
+    SIGTERM ends it in order: its exit status is 0.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    config = buildah.image_config()
+    assert (config["Entrypoint"], config["Cmd"]) == (["sceau"], ["serve", "--host", "0.0.0.0"])
+    arguments = ("serve", "--host", "127.0.0.1", "--port", str(port))  # it is on this machine's own network
+    kept = {**settings, "SCEAU_JOURNAL_DIRECTORY": STATE, "SCEAU_OUTAGE_FILE": f"{STATE}/outage.sealed"}
+    options = ("--detach", "--memory=512m", f"--volume={volume}:{STATE}")
+    container = buildah.started(*arguments, settings=kept, options=options).splitlines()[-1]
+    try:
+        wait_until_ready(container, port)
+        yield container, port
+        buildah.podman("stop", f"--time={STOP_SECONDS}", container)
+        assert state_of(container)["ExitCode"] == 0, buildah.podman("logs", container)[-4000:]
+    finally:
+        buildah.podman("rm", "--force", "--time=0", container)
+
+
+def state_of(container: str) -> dict[str, Any]:
+    """What the engine says of a container's process."""
+    state: dict[str, Any] = json.loads(buildah.podman("inspect", "--format={{json .State}}", container))
+    return state
+
+
+def wait_until_ready(container: str, port: int) -> None:
+    """Return once the service can decide; fail with what it printed when it ended, or took too long."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and state_of(container)["Running"]:
         try:
-            httpx2.get(f"http://127.0.0.1:{port}/livez", trust_env=False).raise_for_status()
-        except httpx2.TransportError:
+            httpx2.get(f"http://127.0.0.1:{port}/readyz?need=IV", trust_env=False).raise_for_status()
+        except httpx2.HTTPError:
             time.sleep(0.1)
         else:
             return
-    raise AssertionError(f"the service did not start:\n{log.read_text(errors='replace')[-4000:]}")
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM to the container's own processes, as an orchestrator would, and wait for the end of all."""
-    for pid in of_the_image(process.pid):
-        os.kill(pid, signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        for pid in (*of_the_image(process.pid), process.pid):
-            os.kill(pid, signal.SIGKILL)
-        process.wait()
-        raise
-
-
-def of_the_image(ancestor: int) -> list[int]:
-    """The processes below `ancestor` that run as the image's user; buildah's own wrapper is not one of them."""
-    found = []
-    for children in Path(f"/proc/{ancestor}/task").glob("*/children"):  # buildah forks from any of its threads
-        for pid in map(int, children.read_text().split()):
-            process = Path(f"/proc/{pid}")
-            if process.stat().st_uid == USER and not process.joinpath("cmdline").read_bytes().startswith(b"buildah-"):
-                found.append(pid)
-            found += of_the_image(pid)
-    return found
+    raise AssertionError(f"the service did not start:\n{buildah.podman('logs', container)[-4000:]}")
 
 
 @pytest.fixture(scope="module")
-def port(container, migrated, tmp_path_factory) -> Iterator[int]:
+def served(migrated, volume) -> Iterator[tuple[str, int]]:
+    """The id and the port of the running service's container."""
+    with serving(migrated, volume) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def port(served) -> int:
     """The port of the running service."""
-    with serving(container, migrated, tmp_path_factory.mktemp("serve") / "log") as opened:
-        yield opened
+    return served[1]
 
 
 @pytest.fixture
@@ -181,15 +200,28 @@ def api(port, settings) -> Iterator[httpx2.Client]:
         yield client
 
 
-def test_health_check_of_the_image_finds_the_service_alive(container, port):
+def test_health_check_of_the_image_finds_the_service_alive(served):
     """The image's own health check passes on a running service and fails where none answers."""
+    container, port = served
     kind, *check = buildah.image_config()["Healthcheck"]["Test"]
     assert kind == "CMD"
-    assert in_container(container, *[part.replace("8080", str(port)) for part in check]) == ""
+    assert buildah.podman("exec", container, *[part.replace("8080", str(port)) for part in check]) == ""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = closed.getsockname()[1]
     with pytest.raises(AssertionError, match="ConnectionRefusedError"):
-        in_container(container, *[part.replace("8080", str(nobody)) for part in check])
+        buildah.podman("exec", container, *[part.replace("8080", str(nobody)) for part in check])
+
+
+def test_container_is_alive_and_ready_and_lacks_nothing_that_protects(served, api):
+    """Its probes answer; its process is the image's user, on a root file system that cannot be written."""
+    container, _ = served
+    assert api.get("/livez").json()["status"] == "live"
+    ready = api.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert [note for note in ready.json()["notes"] if "SCEAU_" in note] == []
+    assert Path(f"/proc/{state_of(container)['Pid']}").stat().st_uid == USER
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        buildah.podman("exec", container, "touch", "/var/tmp/x")
 
 
 def test_container_decides_and_the_answer_follows_a_withdrawal(api):
@@ -241,8 +273,39 @@ def test_interactive_pages_need_no_other_host(api):
     assert "https://" not in page.text
 
 
-def test_container_refuses_to_start_without_its_keys(container, migrated):
+def test_container_refuses_to_start_without_its_keys(migrated):
     """One line says what is missing, and the status is not 0."""
     settings = {name: value for name, value in migrated.items() if name != "SCEAU_PSEUDONYM_KEY"}
     with pytest.raises(AssertionError, match="SCEAU_PSEUDONYM_KEY"):
-        in_container(container, "sceau", "serve", "--host", "127.0.0.1", settings=settings)
+        sceau("serve", "--host", "127.0.0.1", settings=settings)
+
+
+def journal_in(volume: str) -> list[str]:
+    """The lines of the journal in a volume, read from another container."""
+    options = (f"--volume={volume}:{STATE}:ro",)
+    return shell(f"cat {STATE}/journal-*.ndjson 2>/dev/null; true", options=options).splitlines()
+
+
+@pytest.mark.usefixtures("migrated")
+def test_a_note_outlives_its_container(settings):
+    """A withdrawal is noted before it is answered; the next container has the note, and adds to it.
+
+    The control: in the volume of a container that notes nothing there is no journal.
+    """
+    volume = buildah.podman("volume", "create")
+    headers = {"Authorization": f"Bearer {settings['SCEAU_BOOTSTRAP_KEY']}"}
+    try:
+        kept: list[str] = []
+        for somebody in ("bob", "carol"):
+            with serving(settings, volume) as (_, port):
+                assert journal_in(volume) == kept
+                withdrawal = {"subject": {"type": "user", "id": f"{somebody}@example.fr"}}
+                sent = httpx2.post(
+                    f"http://127.0.0.1:{port}/v1/withdrawals", json=withdrawal, headers=headers, trust_env=False
+                )
+                assert sent.status_code == 200, sent.text
+                before, kept = kept, journal_in(volume)
+            assert kept[: len(before)] == before
+            assert len(kept) > len(before)
+    finally:
+        buildah.podman("volume", "rm", volume)

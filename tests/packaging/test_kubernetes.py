@@ -22,6 +22,7 @@ DOCUMENTS: list[dict[str, Any]] = [
     for document in yaml.safe_load_all(path.read_text())
     if document
 ]
+STATE = "/var/lib/sceau"
 PODS = {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in DOCUMENTS if "template" in each["spec"]}
 CONTAINERS = {name: container for name, pod in PODS.items() for container in pod["containers"]}
 FILES = {
@@ -45,7 +46,6 @@ def problem(document: dict[str, Any], version: str) -> str:
 def test_there_is_one_of_each_kind_that_production_needs():
     """Migration, service, jobs, their budgets, the autoscaler, the network, the address."""
     assert sorted((each["kind"], each["metadata"]["name"]) for each in DOCUMENTS) == [
-        ("Deployment", "sceau-serve"),
         ("Deployment", "sceau-worker"),
         ("HorizontalPodAutoscaler", "sceau-serve"),
         ("Job", f"sceau-migrate-{_version().replace('.', '-')}"),
@@ -55,6 +55,7 @@ def test_there_is_one_of_each_kind_that_production_needs():
         ("PodDisruptionBudget", "sceau-serve"),
         ("PodDisruptionBudget", "sceau-worker"),
         ("Service", "sceau"),
+        ("StatefulSet", "sceau-serve"),
     ]
 
 
@@ -101,11 +102,12 @@ def test_the_settings_of_each_pod_are_taken(name, monkeypatch, tmp_path):
         monkeypatch.delenv(left)
     for variable in CONTAINERS[name]["env"]:
         setting, value = variable["name"], variable["value"]
-        if setting.endswith("_FILE"):
+        secret = setting.removesuffix("_FILE")
+        if secret in FILES:
             file = tmp_path / setting
-            file.write_text(FILES[setting.removesuffix("_FILE")])
+            file.write_text(FILES[secret])
             value = str(file)
-        monkeypatch.setenv(setting, value)
+        monkeypatch.setenv(setting, value.replace(STATE, str(tmp_path)))
     settings = Settings.load()
     assert settings.database_url is not None
     assert (settings.database_owner_url is not None) == name.startswith("sceau-migrate")
@@ -160,7 +162,7 @@ def test_selectors_find_the_pods_that_they_are_for():
             found[kind, each["metadata"]["name"]] = selected(chosen.get("matchLabels", chosen))
     assert found == {
         ("Service", "sceau"): {"sceau-serve"},
-        ("Deployment", "sceau-serve"): {"sceau-serve"},
+        ("StatefulSet", "sceau-serve"): {"sceau-serve"},
         ("Deployment", "sceau-worker"): {"sceau-worker"},
         ("PodDisruptionBudget", "sceau-serve"): {"sceau-serve"},
         ("PodDisruptionBudget", "sceau-worker"): {"sceau-worker"},
@@ -176,10 +178,12 @@ def test_a_selector_that_finds_nothing_is_seen():
 
 
 def test_the_autoscaler_alone_decides_how_many_pods_serve():
-    """It names the Deployment, which itself names no number."""
+    """It names the workload, which itself names no number."""
     (scaler,) = [each for each in DOCUMENTS if each["kind"] == "HorizontalPodAutoscaler"]
-    (serve,) = [each for each in DOCUMENTS if (each["kind"], each["metadata"]["name"]) == ("Deployment", "sceau-serve")]
-    assert scaler["spec"]["scaleTargetRef"]["name"] == serve["metadata"]["name"]
+    target = scaler["spec"]["scaleTargetRef"]
+    (serve,) = [
+        each for each in DOCUMENTS if (each["kind"], each["metadata"]["name"]) == (target["kind"], target["name"])
+    ]
     assert "replicas" not in serve["spec"]
 
 

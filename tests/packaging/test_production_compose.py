@@ -36,8 +36,8 @@ def test_every_secret_is_a_file_that_the_script_makes(secrets):
     for service in SERVICES.values():
         named = {
             value.removeprefix(TEMPORARY)
-            for name, value in service.get("environment", {}).items()
-            if name.endswith("_FILE")
+            for value in service.get("environment", {}).values()
+            if value.startswith(TEMPORARY)
         }
         assert named == set(service.get("secrets", []))
 
@@ -131,4 +131,5 @@ def _use(monkeypatch: pytest.MonkeyPatch, secrets: Path, service: str) -> None:
     for name in [name for name in os.environ if name.startswith("SCEAU_")]:
         monkeypatch.delenv(name)
     for name, value in SERVICES[service]["environment"].items():
-        monkeypatch.setenv(name, value.replace(TEMPORARY, f"{secrets}/"))
+        own = value.replace(TEMPORARY, f"{secrets}/").replace("/var/lib/sceau", str(secrets.parent))
+        monkeypatch.setenv(name, own)

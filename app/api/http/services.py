@@ -5,7 +5,7 @@ serves every route: limits, the search for the caller, metrics.
 """
 
 from asyncio import Event
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,8 +52,8 @@ class Services:
     This process decides from `memory` while it holds a lease. It is None in strict mode, which reads the primary for
     each decision. `wall_clock` is this host's clock: it is used until the process has read the database's, which
     counts. `pace` has the times of the deployment's leases. `stamps_log`: whether an authority is asked to stamp the
-    log. `outage_file` is where what exempt purposes need is kept for a start without the database. `stopping` is set
-    once the process is about to end.
+    log. `outage_file` is where what exempt purposes need is kept for a start without the database. `unprotected`: what
+    is lost without what this deployment has not set, in sentences. `stopping` is set once the process is about to end.
     """
 
     database: Database
@@ -89,6 +89,7 @@ class Services:
     logo: bytes | None = None
     stamps_log: bool = False
     outage_file: Path | None = None
+    unprotected: Sequence[str] = ()
     stopping: Event = field(default_factory=Event)
     headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 

@@ -111,7 +111,7 @@ async def readyz(
     if amiss is not None and (need is Need.IV or not _answers_exempt(services, amiss)):
         return restored_behind() if amiss is RESTORED_BEHIND else unavailable(amiss)
     notes = [amiss] if amiss is not None else await _notes(services)
-    ready = _ready(services, notes)
+    ready = _ready(services, [*notes, *services.unprotected])
     return Response(ready.model_dump_json(), media_type="application/json")
 
 

@@ -21,17 +21,16 @@ _KEYS: Final = "/.well-known/jwks.json"
 
 
 def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
-    """Whether what is kept outside the database can be written, with room; and whether the journal is kept at all."""
+    """Whether what protects is kept outside the database, can be written, and has room."""
+    from app.settings.required import unprotected
     from app.telemetry.room import NoRoomError, counting_directory
 
-    if settings.journal_directory is None and settings.journal_hook is None:
-        yield warning(
-            "journal",
-            "no journal is kept outside the database: a restored backup revives withdrawn consents",
-            "set SCEAU_JOURNAL_DIRECTORY, SCEAU_JOURNAL_HOOK or both (docs/recovery.md)",
-        )
-    else:
-        yield ok("journal", "writes that forbid are noted outside the database")
+    lacking = {each.what: warning(each.what, each.lost, each.remedy) for each in unprotected(settings)}
+    for what, said in (
+        ("journal", "writes that forbid are noted outside the database"),
+        ("outage file", "exempt purposes are answered by a service that starts while the database is away"),
+    ):
+        yield lacking.get(what) or ok(what, said)
     outage = settings.outage_file.parent if settings.outage_file is not None else None
     for name, directory in (
         ("SCEAU_JOURNAL_DIRECTORY", settings.journal_directory),

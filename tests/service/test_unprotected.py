@@ -1,0 +1,62 @@
+"""A service that lacks a journal or an outage file says so, when it starts and for as long as it runs."""
+
+import json
+import signal
+
+import pytest
+
+from tests.faults.service import Service, eventually
+from tests.support.databases import new_database
+
+JOURNAL = (
+    "No journal is kept outside the database: a restored backup revives withdrawn consents. "
+    "Set SCEAU_JOURNAL_DIRECTORY, SCEAU_JOURNAL_HOOK or both (docs/recovery.md)."
+)
+OUTAGE_FILE = (
+    "No outage file is kept: a service that starts while the database is away answers nothing, not even exempt "
+    'purposes (L32-3, III). Set SCEAU_OUTAGE_FILE (docs/operating.md, "When the database is away").'
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "lacks"),
+    [
+        ((), [JOURNAL, OUTAGE_FILE]),
+        (("SCEAU_OUTAGE_FILE",), [JOURNAL]),
+        (("SCEAU_JOURNAL_DIRECTORY",), [OUTAGE_FILE]),
+        (("SCEAU_JOURNAL_HOOK", "SCEAU_OUTAGE_FILE"), []),
+    ],
+    ids=["neither", "no journal", "no outage file", "both"],
+)
+def test_what_does_not_protect_is_said(tmp_path, names, lacks):
+    """In one line of the log, however many workers there are, and in the notes of `/readyz`, which stays 200."""
+    places = {
+        "SCEAU_JOURNAL_DIRECTORY": tmp_path,
+        "SCEAU_JOURNAL_HOOK": "/bin/true",
+        "SCEAU_OUTAGE_FILE": tmp_path / "outage",
+    }
+    chosen = {name: str(places[name]) for name in names}
+    with new_database() as database:
+        service = Service(tmp_path / "log", {"SCEAU_DATABASE_URL": database.app_url, **chosen}, workers=2)
+        try:
+            service.wait_until_it_listens()
+            ready = eventually(lambda: (answer := service.call("GET", "/readyz")).is_success and answer).json()
+        finally:
+            service.end(signal.SIGTERM)
+    lines = [json.loads(line) for line in service.output.read_text().splitlines() if line.startswith("{")]
+    told = [line for line in lines if "lacks" in line]
+    assert [line["lacks"] for line in told] == ([lacks] if lacks else [])
+    assert {line["level"] for line in told} <= {"warning"}
+    assert [note for note in ready["notes"] if "SCEAU_" in note] == lacks
+
+
+def test_a_service_on_a_database_of_its_own_lacks_nothing(tmp_path):
+    """The control: in a data directory both are kept without being asked for."""
+    service = Service(tmp_path / "log", {}, data=tmp_path / "data")
+    try:
+        service.wait_until_it_listens()
+        assert [note for note in service.ok("GET", "/readyz")["notes"] if "SCEAU_" in note] == []
+        assert (tmp_path / "data" / "outage.sealed").exists()
+    finally:
+        service.end(signal.SIGTERM)
+    assert "lacks" not in service.output.read_text()
