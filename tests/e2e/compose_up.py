@@ -31,15 +31,14 @@ def up(file: str, services: list[str]) -> dict[str, Any]:
     try:
         (container,) = buildah.podman("ps", "--quiet", "--filter=name=_sceau_").split()
         deadline = time.monotonic() + READY_SECONDS
-        while True:
+        ready = None
+        while ready is None:
             try:
                 ready = json.loads(buildah.podman("exec", container, "python", "-c", ASK))
             except AssertionError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(1)
-            else:
-                break
         kept = buildah.podman("exec", container, "ls", "/var/lib/sceau").split()
         buildah.podman("stop", container)
         ended = buildah.podman("inspect", "--format={{.State.ExitCode}}", container)

@@ -189,7 +189,7 @@ def served(migrated, volume) -> Iterator[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def port(served) -> int:
     """The port of the running service."""
-    return served[1]
+    return int(served[1])
 
 
 @pytest.fixture
