@@ -16,8 +16,7 @@ import app.ledger.link_store
 import app.ledger.tables
 import app.proof.store
 import app.register.gate
-import app.register.invalidations
-import app.register.store
+import app.register.tables
 import app.snapshot.tables
 import app.staff
 from app.db.schema import is_declared_here, metadata

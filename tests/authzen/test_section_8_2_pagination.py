@@ -30,8 +30,8 @@ def test_section_8_2_a_page_looks_at_a_bounded_number_of_consents(pdp, monkeypat
     pages = all_pages(lambda page: subjects(pdp, page=page), 500)
     assert len(pages) > 2
     assert sorted(name for each in pages for name in ids(each)) == MANY
-    monkeypatch.setattr("app.operations.decisions.searches._SCANNED_AT_MOST", 2)
-    monkeypatch.setattr("app.operations.decisions.searches._BATCH", 1)
+    monkeypatch.setattr("app.operations.decisions.searches._ACTIONS_SCANNED_AT_MOST", 2)
+    monkeypatch.setattr("app.operations.decisions.searches._ACTIONS_BATCH", 1)
     pages = all_pages(lambda page: actions(pdp, "nobody", page), 500)
     assert [names(each) for each in pages] == [[], ["spam"], []]
 

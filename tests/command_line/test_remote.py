@@ -109,27 +109,6 @@ def test_every_mistake_in_a_file_is_told_at_once(sceau, register_file):
     assert "processings.0.purpose" in error
 
 
-def test_a_second_person_s_approval_is_waited_for(sceau, register_file, pair):
-    """Where two persons are needed, a new processing is proposed, said to wait, and not proposed again."""
-    settings = {**pair.settings, "SCEAU_REGISTER_APPROVAL": "two", "SCEAU_JOBS": "false"}
-    second = Service(pair.place / "two.log", settings).wait_until_it_listens()
-    persons = [{"name": name, "kind": "person", "scopes": SCOPES} for name in ("Ada", "Bob")]
-    key, _ = (pair.service.ok("POST", "/v1/keys", each)["key"] for each in persons)
-    try:
-        url, path = f"http://127.0.0.1:{second.port}", register_file(wanted("proposed"))
-        status, error, said = sceau("apply", path, url=url, key=key)
-        assert status == 0, error
-        assert "… processing proposed: version 1 waits for a second person's approval" in said
-        status, error, said = sceau("apply", path, "--dry-run", url=url, key=key)
-        assert (status, said) == (0, "… processing proposed: version 1 waits for a second person's approval\n")
-        assert error.splitlines()[-1] == "Nothing to do but to approve."
-        other = register_file(wanted("proposed", retention="P7D", material=True))
-        assert "have it approved or rejected first" in sceau("apply", other, url=url, key=key)[1]
-        assert "persons" in sceau("apply", register_file(wanted("by-a-program")), url=url)[1]
-    finally:
-        second.end()
-
-
 def test_a_link_is_made_for_an_id_on_standard_input(sceau, register_file, pair):
     """The address alone is on standard output, and the page that it leads to opens."""
     sceau("apply", register_file(wanted("linked")))
@@ -191,3 +170,27 @@ def test_a_scope_that_is_missing_is_named(sceau, pair):
     """A key without consents:read is told which scope it lacks."""
     key = pair.service.ok("POST", "/v1/keys", {"name": "narrow", "scopes": ["register:read"]})["key"]
     assert "consents:read" in sceau("watch", "--once", key=key)[1]
+
+
+def test_a_second_person_s_approval_is_waited_for(sceau, register_file, pair):
+    """Where two persons are needed, a new processing is proposed, said to wait, and not proposed again.
+
+    The last of this file: from then on two decide on this database, whatever a service says.
+    """
+    settings = {**pair.settings, "SCEAU_REGISTER_APPROVAL": "two", "SCEAU_JOBS": "false"}
+    second = Service(pair.place / "two.log", settings).wait_until_it_listens()
+    persons = [{"name": name, "kind": "person", "scopes": SCOPES} for name in ("Ada", "Bob")]
+    key, _ = (pair.service.ok("POST", "/v1/keys", each)["key"] for each in persons)
+    try:
+        url, path = f"http://127.0.0.1:{second.port}", register_file(wanted("proposed"))
+        status, error, said = sceau("apply", path, url=url, key=key)
+        assert status == 0, error
+        assert "… processing proposed: version 1 waits for a second person's approval" in said
+        status, error, said = sceau("apply", path, "--dry-run", url=url, key=key)
+        assert (status, said) == (0, "… processing proposed: version 1 waits for a second person's approval\n")
+        assert error.splitlines()[-1] == "Nothing to do but to approve."
+        other = register_file(wanted("proposed", retention="P7D", material=True))
+        assert "have it approved or rejected first" in sceau("apply", other, url=url, key=key)[1]
+        assert "persons" in sceau("apply", register_file(wanted("by-a-program")), url=url)[1]
+    finally:
+        second.end()
