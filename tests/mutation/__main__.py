@@ -61,7 +61,9 @@ def _killed_by_tests(mutant: Mutant) -> bool:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return False  # listed like a survivor: nothing was found out
-    if done.returncode not in {SURVIVED, *FOUND_OUT}:
+    # A run that ended before its tests, over a warning perhaps, has found nothing out.
+    ran = done.returncode == SURVIVED or b" failed" in done.stdout or b" error" in done.stdout
+    if not ran or done.returncode not in {SURVIVED, *FOUND_OUT}:
         raise RuntimeError(f"pytest could not try {mutant.name}: {done.stdout.decode()}{done.stderr.decode()}")
     return done.returncode in FOUND_OUT
 
