@@ -90,7 +90,19 @@ def main(module: str, node: str, variant: str) -> int:
     found_tests = {path.stem.removeprefix("test_"): str(path) for path in sorted(folder.rglob("test_*.py"))}
     first = [found_tests.pop(name) for name in FAST_FIRST]
     rest = list(found_tests.values())
-    quiet = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "--no-header", "--tb=no", f"--confcutdir={folder}"]
+    # The suite's own plugin imports hypothesis before pytest could rewrite it, which matters to no test here.
+    rewriting = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    quiet = [
+        *rewriting,
+        "-x",
+        "-q",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        "--no-header",
+        "--tb=no",
+        f"--confcutdir={folder}",
+    ]
     return int(pytest.main([*quiet, *first, *rest]))
 
 
